@@ -1,0 +1,5 @@
+"""``python -m siteward``."""
+
+from siteward.cli.app import run
+
+run()

@@ -1,0 +1,190 @@
+"""The nouns: accounts, groups, members and grants, and the access that is made of them.
+
+All power is a `Grant`: a superuser is a grant on the whole instance, a module switch a grant on a
+module. A subject has at most one role on a scope, so the role is the value and not part of the key,
+and raising somebody is an update that shows both roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal, TypeAlias
+
+Key: TypeAlias = tuple[str, ...]
+SubjectKind = Literal["account", "group"]
+Status = Literal["active", "pending", "expired", "suspended"]
+
+
+class Power(IntEnum):
+    """What a role lets one do, comparable across platforms; rules and limits judge this, never names."""
+
+    NONE = 0
+    VIEW = 1
+    EDIT = 2
+    MANAGE = 3
+    ADMIN = 4
+
+    @property
+    def word(self) -> str:
+        """The name people write and read."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Subject:
+    """Who holds a grant: an account or a group of the instance, by its canonical name there."""
+
+    kind: SubjectKind
+    name: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Scope:
+    """Where a grant holds: `site`, `metasite`, `module`, `team`, or the whole `instance`.
+
+    `name` is the label people know: a site's domain where that is unique on the instance, else
+    `domain#id`. The platform's id stands beside it, in `Live.sites`.
+    """
+
+    kind: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return self.name if self.kind in {"site", "metasite"} else f"{self.kind} {self.name}".rstrip()
+
+
+EVERYWHERE = Scope("instance")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account on an instance.
+
+    `name` is the login in the spelling and case the platform keeps. `email` and `language` are `None`
+    where the platform has none or the declaration does not speak of them. `renamed` is the wanted new
+    login (desired side only). `status` is never a difference of its own.
+    """
+
+    name: str
+    email: str | None = None
+    language: str | None = None
+    renamed: str | None = None
+    status: Status = field(default="active", compare=False)
+
+    @property
+    def key(self) -> Key:
+        return ("account", self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group that lives on the platform itself; `external` names the directory that owns its members."""
+
+    name: str
+    external: str | None = None
+
+    @property
+    def key(self) -> Key:
+        return ("group", self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account in a platform's own group."""
+
+    group: str
+    account: str
+
+    @property
+    def key(self) -> Key:
+        return ("member", self.group, self.account)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role of a subject on a scope, in the platform's native words.
+
+    `extras` are rights that travel with the role (Matomo capabilities). `None`, on the desired side
+    only, means that the declaration does not speak of them: the live ones are kept and sent again.
+    """
+
+    subject: Subject
+    scope: Scope
+    role: str
+    extras: frozenset[str] | None = frozenset()
+
+    @property
+    def key(self) -> Key:
+        return grant_key(self.subject, self.scope)
+
+
+Resource: TypeAlias = Account | Group | Member | Grant
+
+
+def grant_key(subject: Subject, scope: Scope) -> Key:
+    """Return the key under which the grant of `subject` on `scope` stands, whether or not there is one."""
+    return ("grant", subject.kind, subject.name, scope.kind, scope.name)
+
+
+def account_key(name: str) -> Key:
+    """Return the key of the account of that name."""
+    return ("account", name)
+
+
+def account_of(key: Key) -> str | None:
+    """Return the account a resource is about, or `None` for groups and what groups hold."""
+    match key:
+        case ("account", name) | ("member", _, name) | ("grant", "account", name, _, _):
+            return name
+        case _:
+            return None
+
+
+def scope_of(key: Key) -> Scope | None:
+    """Return the scope a grant key speaks of, or `None` for other resources."""
+    return Scope(key[3], key[4]) if key[0] == "grant" else None
+
+
+class Access(Mapping[Key, Resource]):
+    """All access on one instance, by key. Two different values for one key are refused with `ValueError`."""
+
+    __slots__ = ("_by_key",)
+
+    def __init__(self, resources: Iterable[Resource] = ()) -> None:
+        by_key: dict[Key, Resource] = {}
+        for resource in resources:
+            key = resource.key
+            if by_key.setdefault(key, resource) is not resource and by_key[key] != resource:
+                raise ValueError(f"two values for {key}: {by_key[key]} and {resource}")
+        self._by_key = by_key
+
+    def __getitem__(self, key: Key) -> Resource:
+        return self._by_key[key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._by_key)
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __repr__(self) -> str:
+        return f"Access({len(self)} resources)"
+
+    def accounts(self) -> Iterator[Account]:
+        """Yield the accounts."""
+        return (each for each in self._by_key.values() if isinstance(each, Account))
+
+    def grants(self) -> Iterator[Grant]:
+        """Yield the grants, of accounts and of groups."""
+        return (each for each in self._by_key.values() if isinstance(each, Grant))
+
+    def members(self) -> Iterator[Member]:
+        """Yield the memberships in the platform's own groups."""
+        return (each for each in self._by_key.values() if isinstance(each, Member))
+
+    def grant(self, subject: Subject, scope: Scope) -> Grant | None:
+        """Return the grant of `subject` on `scope`, if there is one."""
+        found = self._by_key.get(grant_key(subject, scope))
+        return found if isinstance(found, Grant) else None

@@ -1,0 +1,110 @@
+"""What a platform can express, as data.
+
+A platform's folder gives one table for validation without a server (the union of what all supported
+releases can) and its `probe` gives one for the server at hand. The core reads these tables and knows
+no platform by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from siteward.access.model import EVERYWHERE, Grant, Power, Scope
+
+
+def _frozen() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """One native role on one kind of scope, with the power it carries.
+
+    `portable` is the name that means this role on every platform that has it (`view`, `edit`, …).
+    `declarable` is false for what is a fact and not a right to hand out (Umami's `owner`): such a role
+    satisfies any weaker wish and no change to it is ever planned.
+    `lingers` is true for what silence does not take away (Umami's global `user`): it goes only when the
+    file names the account as suspended, absent or left.
+    """
+
+    name: str
+    power: Power
+    portable: str | None = None
+    declarable: bool = True
+    lingers: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What one server (or, before any was asked, a platform at its best) can express.
+
+    `roles` maps a scope kind to its roles, weakest first; of two roles in one tuple the later satisfies
+    the earlier unless `incomparable` names the pair. `top` is the account role that admins hold.
+    `extras` maps an extra to the power it adds, `included` an extra to the roles it is part of anyway.
+    `blind_spots` are things this platform can never show, in words people can put into `accept_blind`.
+    """
+
+    platform: str
+    version: str = ""
+    edition: str = ""
+    roles: Mapping[str, tuple[Role, ...]]
+    manages: frozenset[Literal["account", "group", "member", "grant"]] = frozenset({"account", "grant"})
+    top: str | None = None
+    extras: Mapping[str, Power] = field(default_factory=lambda: MappingProxyType({}))
+    included: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    incomparable: frozenset[frozenset[str]] = frozenset()
+    admin_excludes_grants: bool = False
+    accounts_listed: bool = True
+    knows_self: bool = True
+    keeps_email: bool = True
+    login: Literal["handle", "email"] = "handle"
+    folds_case: bool = True
+    renames: bool = False
+    deletes: bool = True
+    role_change: Literal["in-place", "reinvite"] = "in-place"
+    onboarding: frozenset[Literal["invite", "password"]] = frozenset({"password"})
+    powerful: frozenset[str] = frozenset()
+    public_account: str | None = None
+    last_seen: bool = False
+    blind_spots: tuple[str, ...] = ()
+
+    def role(self, kind: str, name: str) -> Role | None:
+        """Return the native role `name` on scopes of `kind`, if the platform has it."""
+        return next((each for each in self.roles.get(kind, ()) if each.name == name), None)
+
+    def rank(self, kind: str, name: str) -> int:
+        """Return the place of a role among those of its kind, weakest first; -1 for none or an unknown one."""
+        return next((at for at, each in enumerate(self.roles.get(kind, ())) if each.name == name), -1)
+
+    def power(self, grant: Grant | None) -> Power:
+        """Return the power a grant carries, by its role and its extras; `NONE` for no grant."""
+        if grant is None:
+            return Power.NONE
+        role = self.role(grant.scope.kind, grant.role)
+        base = role.power if role else Power.NONE
+        return max((base, *(self.extras.get(each, Power.NONE) for each in grant.extras or ())))
+
+    def is_top(self, grant: Grant) -> bool:
+        """Tell whether a grant is the platform's highest account role."""
+        return grant.scope == EVERYWHERE and self.top is not None and grant.role == self.top
+
+    def native(self, kind: str, portable: str) -> Role | None:
+        """Return the native role that a portable name means on scopes of `kind`, if there is one."""
+        return next((each for each in self.roles.get(kind, ()) if each.portable == portable), None)
+
+    def covers(self, held: Grant, wished: Grant) -> bool:
+        """Tell whether a held, undeclarable role already gives what is wished on the same scope."""
+        role = self.role(held.scope.kind, held.role)
+        return bool(role and not role.declarable and self.rank(wished.scope.kind, wished.role) <= self.rank(
+            held.scope.kind, held.role))
+
+
+SITE_KINDS = ("site", "metasite")
+
+
+def is_site(scope: Scope) -> bool:
+    """Tell whether a scope is something a `sites:` or `metasites:` selector may name."""
+    return scope.kind in SITE_KINDS

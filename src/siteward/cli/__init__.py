@@ -1,0 +1,1 @@
+"""Thin verbs, the error edge and the exit."""

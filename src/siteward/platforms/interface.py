@@ -1,0 +1,131 @@
+"""The platform contract: a table and a few functions.
+
+The way of one instance through an adapter:
+
+    settings ─┐
+              ├─ connect ─▶ Doors ─ reader ─▶ probe ─▶ Traits
+    secrets ──┘               │       └─────▶ read ──▶ Live ─▶ (core: diff, manage, judge)
+                              │                                   │ changes
+                              │                    review ◀───────┤  what the platform cannot do, or does besides
+                              │                    bundle ◀───────┘  which changes share a call, and the cost
+                              └─ writer ─▶ write(bundle) ─▶ Receipts ─ look ─▶ read-back
+
+A platform never sees a declaration, a plan or another platform; it decides neither order nor policy, keeps no
+state between calls and does not know the time. Everything it needs to remember within a run it puts into
+`Live.native`, which the core hands back untouched. To add a platform, add a folder with `platform.py`,
+`read.py`, `write.py` and `fake.py`; nothing else in the tree has to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from siteward.access.change import Change
+from siteward.access.diagnostic import Diagnostic
+from siteward.access.model import Key, Resource
+from siteward.access.state import Live, Memory
+from siteward.access.traits import Traits
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pydantic import BaseModel
+
+    from siteward.platforms.fakery import Fake, World
+    from siteward.transport.http import Doors, Link, Reader, Writer
+    from siteward.transport.secrets import Secret, Secrets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """Changes that are written together, because one call (or one inseparable sequence) carries them.
+
+    `requests` is how many requests writing is expected to cost, `seconds` how long beyond the pace limit.
+    `passwords` are given by the spine just before writing, by account name, after each has been delivered.
+    """
+
+    changes: tuple[Change, ...]
+    requests: int = 1
+    seconds: float = 0.0
+    passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What the platform answered for one change.
+
+    `sent`: the platform accepted it; it is done only when `look` has seen it. `failed`: it surely did not
+    happen, `message` says why in words for people. `unknown`: it may have happened. `ids` are what later
+    bundles of this run need (a new account's id, a new team's), by key; `sends` counts mails that went out.
+    """
+
+    key: Key
+    status: Literal["sent", "failed", "unknown"]
+    message: str = ""
+    hint: str | None = None
+    ids: Mapping[Key, str] = field(default_factory=lambda: MappingProxyType({}))
+    sends: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What `doctor` tells of one instance: who the credentials are and what they may do."""
+
+    account: str | None
+    role: str | None
+    may: tuple[str, ...] = ()
+    may_not: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def no_remarks(_changes: Sequence[Change], _live: Live, _memory: Memory | None) -> Iterable[Diagnostic]:
+    """Say nothing: for a platform that can do all its traits promise and does nothing besides."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """One kind of analytics software.
+
+    `widest` is the union of what all supported releases and editions can; `validate` uses it, and nothing
+    is contacted. `settings` is the pydantic model of what an instance of this platform may say in the file
+    beyond the common keys (it forbids unknown keys). `fields` are the credential fields, required ones first,
+    with what each is. `probe` and `read` raise `siteward.transport.errors.PlatformError`; half an answer is an
+    error. `look` re-reads just the given keys and returns for each what stands there now (`None`: surely
+    absent; a key left out: could not be told). `review` judges changes, as said above.
+    """
+
+    name: str
+    title: str
+    widest: Traits
+    settings: type[BaseModel]
+    fields: Mapping[str, str]
+    optional_fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    connect: Callable[[Any, Secrets, Link], Doors]
+    probe: Callable[[Reader, Any], Traits]
+    read: Callable[[Reader, Any, Traits], Live]
+    look: Callable[[Reader, Collection[Key], Live], Mapping[Key, Resource | None]]
+    bundle: Callable[[Sequence[Change], Live], Sequence[Bundle]]
+    write: Callable[[Writer, Bundle, Live], Sequence[Receipt]]
+    review: Callable[[Sequence[Change], Live, Memory | None], Iterable[Diagnostic]] = no_remarks
+    reach: Callable[[Reader, Any, Traits], Reach]
+    releases: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+
+
+class FakeFactory(Protocol):
+    """What makes a platform's stand-in servers; each platform's `fake` module holds one as `FAKE`."""
+
+    releases: tuple[str, ...]
+
+    def fresh(self, release: str, *, clock: Callable[[], datetime]) -> Fake:
+        """Return a server in the product's own first state."""
+
+    def lived_in(self, release: str, *, clock: Callable[[], datetime]) -> Fake:
+        """Return a server with the state that the demo shows."""
+
+    def of(self, world: World, release: str, *, clock: Callable[[], datetime]) -> Fake:
+        """Return a server that holds the given world."""

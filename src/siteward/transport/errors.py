@@ -1,0 +1,91 @@
+"""What can go wrong on the wire.
+
+    PlatformError
+    ├── Unreachable       no usable answer at all: DNS, refused, TLS, time-out before the request was sent
+    ├── NotThePlatform    an answer, but not this platform's (HTML, a redirect elsewhere, another product)
+    ├── Unauthenticated   the credentials do not open the door
+    ├── Forbidden         the door is open, but this account may not
+    ├── Refused           the platform said no, in its own words
+    ├── Incomplete        a listing did not prove its end; nothing may be concluded from what is absent
+    ├── OutcomeUnknown    a command was sent and its answer was lost: read before deciding
+    └── ReadOnly          a planner's transport was asked for a call that the adapter has not named as reading
+
+Messages never hold a body, a header or a secret.
+"""
+
+from __future__ import annotations
+
+
+class PlatformError(Exception):
+    """The run cannot go on with this instance. `code` is a rule id, `hint` a next step."""
+
+    code = "platform-error"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Unreachable(PlatformError):
+    """No usable answer: name resolution, connection, TLS or time."""
+
+    code = "unreachable"
+
+
+class NotThePlatform(PlatformError):
+    """Something answered, but it is not the platform the file names."""
+
+    code = "not-the-platform"
+
+
+class Unauthenticated(PlatformError):
+    """The credentials were not accepted."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(PlatformError):
+    """The credentials are good, but this account may not do what was asked."""
+
+    code = "forbidden"
+
+
+class Refused(PlatformError):
+    """The platform answered with an error; `status` is the HTTP status, `words` what the body said, scrubbed."""
+
+    code = "refused"
+
+    def __init__(self, message: str, *, status: int = 0, words: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.words = words
+
+
+class Incomplete(PlatformError):
+    """A listing did not prove its end."""
+
+    code = "incomplete-listing"
+
+
+class OutcomeUnknown(PlatformError):
+    """A command may or may not have taken place."""
+
+    code = "outcome-unknown"
+
+
+class ReadOnly(PlatformError):
+    """A call was refused before it was sent, because this transport is for reading."""
+
+    code = "read-only"
+
+
+class SecretMissing(PlatformError):
+    """A credential was not found in any of the places it may stand."""
+
+    code = "credential-missing"
+
+
+class OriginMismatch(PlatformError):
+    """The file's `url` is not the origin that the credential is bound to (DESIGN promise 13)."""
+
+    code = "origin-mismatch"

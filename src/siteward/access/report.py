@@ -11,7 +11,7 @@ from siteward.access.diagnostic import Diagnostic
 from siteward.access.model import Resource
 from siteward.access.plan import Plan, Step
 
-OutcomeStatus = Literal["done", "already", "refused", "failed", "unknown", "skipped"]
+OutcomeStatus = Literal["done", "already", "refused", "failed", "unknown", "skipped", "blocked"]
 DriftKind = Literal["unapplied", "undeclared", "changed-since"]
 
 
@@ -21,7 +21,8 @@ class Outcome:
 
     `already`: the world was as wanted. `refused`: the touched thing changed since the plan was made
     (`reviewed` / `now` / `wanted` tell), or the file no longer wants it. `skipped`: something it depends on
-    was not done. `unknown`: the answer was lost and reading could not settle it.
+    was not done. `unknown`: the answer was lost and reading could not settle it. `blocked`: an error stood on
+    it when it was reviewed and still does, so it was not sent.
     """
 
     instance: str

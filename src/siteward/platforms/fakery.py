@@ -6,17 +6,20 @@ it answers an `httpx.Client` without a socket, for property tests that run thous
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
@@ -94,8 +97,9 @@ class Fault:
         """Return the fault that `text` describes; raises `ValueError` saying what is allowed."""
         found = re.fullmatch(r"(?P<kind>[a-z0-9-]+?)(?:@(?P<after>\d+))?(?:x(?P<times>\d+))?(?::(?P<on>.+))?", text)
         if not found or found["kind"] not in FAULT_KINDS:
-            raise ValueError(f"{text!r} is no fault; write KIND[@AFTER][xTIMES][:METHOD PATH] with one of "
-                             f"{', '.join(FAULT_KINDS)}")
+            raise ValueError(
+                f"{text!r} is no fault; write KIND[@AFTER][xTIMES][:METHOD PATH] with one of {', '.join(FAULT_KINDS)}"
+            )
         method, _, path = (found["on"] or "").rpartition(" ")
         kind: FaultKind = found["kind"]  # type: ignore[assignment]  # checked against FAULT_KINDS just above
         return cls(kind, int(found["after"] or 0), int(found["times"] or 1), method.upper(), path)
@@ -122,6 +126,15 @@ class Cut(Exception):  # noqa: N818 — it is what happens to the connection, no
     """The connection goes down here."""
 
 
+Handler: TypeAlias = Callable[..., Response]
+
+
+@cache
+def _map(rules: tuple[str, ...]) -> Map:
+    """Return the compiled paths; compiling costs far more than a request, and every fake of a release shares them."""
+    return Map([Rule(each, endpoint=each) for each in rules], strict_slashes=False, merge_slashes=False)
+
+
 @dataclass
 class Fake:
     """A stateful stand-in for one platform's server.
@@ -130,6 +143,9 @@ class Fake:
     and the rule's arguments and return a `Response`. A handler that changes state calls `self.touch()`, so that
     tests can tell what was written. Faults of kinds that only the platform can stage (`expire-token`,
     `shift-rows`, `lying-total`) are asked for with `self.struck(kind, request)` by the handlers themselves.
+
+    Requests are answered one at a time, except where a handler opens a `window`. `latency` and `race` are
+    seconds; `race` is how long a window stays open while other requests are under way.
     """
 
     platform: str
@@ -137,41 +153,56 @@ class Fake:
     credentials: dict[str, str]
     clock: Clock = field(default=lambda: datetime.now(UTC))
     latency: float = 0.0
+    race: float = 0.005
     faults: list[Fault] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     url: str = "http://sandbox.invalid"
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
+        self._mine = threading.local()
         self._writes = 0
-        self._map = Map([Rule(rule, endpoint=endpoint, methods=[method])
-                         for (method, rule), endpoint in self.routes().items()],
-                        strict_slashes=False, merge_slashes=False)
+        self._under_way = 0
+        self._handlers = dict(self.routes())
+        self._map = _map(tuple(dict.fromkeys(rule for _, rule in self._handlers)))
 
-    def routes(self) -> Mapping[tuple[str, str], Callable[..., Response]]:
+    def routes(self) -> Mapping[tuple[str, str], Handler]:
         """Return what is answered: (method, werkzeug rule) → handler."""
         raise NotImplementedError(f"the {self.platform} fake has no routes")
 
-    def not_routed(self, request: Request, problem: HTTPException) -> Response:
+    def not_routed(self, request: Request, problem: HTTPException) -> Response:  # noqa: ARG002 — platforms look at it
         """Answer a path or method that no route takes, the way the real server does."""
         return Response(problem.description or "", status=problem.code)
 
-    def throttled(self, request: Request) -> Response:
+    def throttled(self, request: Request) -> Response:  # noqa: ARG002 — platforms look at it
         """Answer a request over the limit, the way the real server does."""
         return Response("", status=429, headers={"Retry-After": "1"})
 
     def touch(self) -> None:
         """Note that this request changed state."""
         self._writes += 1
+        self._mine.wrote = True
 
     @property
     def writes(self) -> int:
-        """How many requests changed state so far."""
+        """How many changes of state there were so far."""
         return self._writes
 
     def struck(self, kind: FaultKind, request: Request) -> bool:
         """Tell whether a fault of that kind hits this request."""
-        return any([each.strikes(request) for each in self.faults if each.kind == kind])
+        return any([each.strikes(request) for each in self.faults if each.kind == kind])  # noqa: C419 — all must count
+
+    def window(self) -> None:
+        """Let other requests in between a check and the write that rests on it, as real servers do.
+
+        Costs nothing while this request is the only one.
+        """
+        if self._under_way > 1 and self.race:
+            self._lock.release()
+            try:
+                time.sleep(self.race)
+            finally:
+                self._lock.acquire()
 
     def answer(self, request: Request) -> Response:
         """Answer one request: faults before it, the route, faults after it."""
@@ -183,37 +214,56 @@ class Fake:
             return Response(b"", status=500)
         if self.struck("html", request):
             return Response("<!DOCTYPE html><title>Bad gateway</title>", status=502, mimetype="text/html")
-        before = self._writes
-        response = self._routed(request)
-        if self._writes > before:
+        response = self.routed(request)
+        if self._mine.wrote:
             if self.struck("500-after-write", request):
                 return Response(b"", status=500)
             if self.struck("cut-after-write", request):
                 raise Cut
         return response
 
-    def _routed(self, request: Request) -> Response:
+    def routed(self, request: Request) -> Response:
+        """Answer one request by its path and method; HEAD goes to the handler of GET."""
         try:
-            handler, arguments = self._map.bind_to_environ(request.environ).match()
+            rule, arguments = self._map.bind_to_environ(request.environ).match()
         except HTTPException as problem:
             return self.not_routed(request, problem)
-        response: Response = handler(request, **arguments)
-        return response
+        handler = self._handlers.get((request.method, rule))
+        if handler is None and request.method == "HEAD":
+            handler = self._handlers.get(("GET", rule))
+        if handler is None:
+            allowed = sorted(method for method, path in self._handlers if path == rule)
+            return self.not_routed(request, MethodNotAllowed(valid_methods=allowed))
+        return handler(request, **arguments)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request (WSGI). State changes one request at a time, as the real servers' databases see to."""
+        """Serve one request (WSGI)."""
         request = Request(environ)
         if self.latency:
             time.sleep(self.latency)
-        with self._lock:
-            before = self._writes
+        with self._turn():
             try:
                 response = self.answer(request)
             except Cut:
-                self.calls.append(Call(request.method, request.path, 0, self._writes > before))
+                self._note(request, 0)
                 return _cut(start_response)
-            self.calls.append(Call(request.method, request.path, response.status_code, self._writes > before))
+            self._note(request, response.status_code)
         return response(environ, start_response)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._lock:
+            self._under_way += 1
+        try:
+            with self._lock:
+                self._mine.wrote = False
+                yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def _note(self, request: Request, status: int) -> None:
+        self.calls.append(Call(request.method, request.path, status, self._mine.wrote))
 
 
 def _cut(start_response: StartResponse) -> Iterator[bytes]:
@@ -232,8 +282,9 @@ class _InProcess(httpx.BaseTransport):
             response = self._wsgi.handle_request(request)
             response.read()
         except Cut as cut:
-            raise httpx.RemoteProtocolError("peer closed connection without sending complete message body",
-                                            request=request) from cut
+            raise httpx.RemoteProtocolError(
+                "peer closed connection without sending complete message body", request=request
+            ) from cut
         return response
 
 
@@ -244,32 +295,59 @@ def in_process(fake: Fake) -> httpx.BaseTransport:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A fake on a real socket; close it when done."""
+    """A fake on a real socket; close it when done. Closing twice does nothing."""
 
     fake: Fake
     url: str
     close: Callable[[], None]
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
+def _without_cuts(record: logging.LogRecord) -> bool:
+    """Drop what the server logs about a connection that a fault cut on purpose."""
+    return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], Cut))
+
+
+# Answers stay in memory (the team list of a large instance is 17 MB), and the server keeps its name to itself.
+_WAITRESS: Mapping[str, Any] = {
+    "threads": 16,
+    "clear_untrusted_proxy_headers": False,
+    "ident": None,
+    "outbuf_overflow": 1 << 28,
+    "outbuf_high_watermark": 1 << 28,
+}
+
+
 def serve(fake: Fake, *, host: str = "127.0.0.1", port: int = 0) -> Sandbox:
     """Serve a fake on `host` and `port` (0: any free one) from threads of its own, until closed."""
-    from waitress.server import create_server  # noqa: PLC0415 — only who serves needs the server
+    from waitress import wasyncore  # noqa: PLC0415 — only who serves needs the server
+    from waitress.server import create_server  # noqa: PLC0415
 
+    logging.getLogger("waitress").addFilter(_without_cuts)
     app: WSGIApplication = fake
-    server = create_server(app, host=host, port=port, threads=16, clear_untrusted_proxy_headers=False)
+    channels: dict[int, Any] = {}
+    server: Any = create_server(app, map=channels, host=host, port=port, **_WAITRESS)  # its stubs know half of it
     fake.url = f"http://{host}:{server.effective_port}"
-    thread = threading.Thread(target=server.run, name=f"sandbox-{fake.platform}", daemon=True)
-    thread.start()
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.is_set():
+            wasyncore.loop(timeout=1, map=channels, count=1)
 
     def close() -> None:
-        server.close()
+        if over.is_set():
+            return
+        over.set()
+        server.pull_trigger()
+        thread.join(timeout=5)
         server.task_dispatcher.shutdown(timeout=1)
-        thread.join(timeout=2)
+        wasyncore.close_all(channels, ignore_all=True)
 
+    thread = threading.Thread(target=run, name=f"sandbox-{fake.platform}", daemon=True)
+    thread.start()
     return Sandbox(fake, fake.url, close)

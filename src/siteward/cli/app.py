@@ -1,0 +1,144 @@
+"""The group of verbs, the error edge, and the exit.
+
+A verb's module is imported only when it is called, so that `--help` costs what click costs.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from importlib import import_module
+
+import click
+
+from siteward import __version__
+
+# verb → (module, one line of help); the order is the order of `--help`
+VERBS: dict[str, tuple[str, str]] = {
+    "validate": ("validate", "Check the files; contacts nothing."),
+    "plan": ("plan", "Show what apply would change; changes nothing."),
+    "apply": ("apply", "Carry out a plan, exactly as reviewed."),
+    "drift": ("drift", "Show live access that the declaration does not explain."),
+    "show": ("show", "Show a saved plan or report in any format."),
+    "explain": ("explain", "Say why a user has, or has not, access to a site."),
+    "who-can": ("who_can", "List who holds a role or more on a site."),
+    "import": ("import_", "Write a first file from the live state of an instance."),
+    "doctor": ("doctor", "Check credentials, reach and versions; never prints a secret."),
+    "schema": ("schema", "Print the JSON Schema of the file or of a plan."),
+    "sandbox": ("sandbox", "Serve a stand-in analytics server to try things on."),
+    "demo": ("demo", "Show the main job on a sandbox, from start to end."),
+    "completion": ("completion", "Print the shell completion script."),
+}
+
+
+class Verbs(click.Group):
+    """The verbs, imported when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 — click's signature
+        """Return the verbs in the order people meet them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 — click's signature
+        """Import one verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"siteward.cli.{VERBS[cmd_name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 — click's signature
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in VERBS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or say which one was probably meant."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib  # noqa: PLC0415 — only a typing error needs it
+
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            raise click.UsageError(f"no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="siteward", message="%(prog)s %(version)s")
+@click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.")
+@click.option(
+    "-c", "--config", metavar="FILE", help="The declaration; default $SITEWARD_CONFIG, then access.yaml upwards."
+)
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Colour in text output; default auto.")
+@click.option("-q", "--quiet", is_flag=True, help="Only what needs attention, and the summary.")
+@click.option("-v", "--verbose", count=True, help="Everything; -vv also logs requests on stderr, without bodies.")
+@click.pass_context
+def main(ctx: click.Context, **common: object) -> None:
+    """Access as code for web analytics.
+
+    Declare who may see and manage which site in access.yaml; `plan` shows the difference to the live
+    servers, `apply` carries out exactly that, `drift` tells what others changed.
+
+    \b
+    Exit codes: 0 nothing differs, or done · 1 error in use, file, credentials or reach ·
+    2 differences · 3 blocked by a guard or rule · 4 stale, or not everything was read ·
+    5 partly applied · 130 interrupted
+    """
+    ctx.obj = {name: value for name, value in common.items() if value not in (None, False, 0)}
+
+
+def run() -> None:
+    """Run the command line and leave with the code that the report gives."""
+    gc.disable()  # a short-lived command: collecting costs a fifth of a plan and frees nothing it needs
+    try:
+        code = main(standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        code = _say("interrupted", "interrupted; nothing more is done", leave=130)
+    except click.exceptions.NoArgsIsHelpError as help_wanted:
+        code = _help(help_wanted)
+    except click.ClickException as problem:
+        context = getattr(problem, "ctx", None)
+        code = _say("usage", problem.format_message(), hint=f"{context.command_path if context else 'siteward'} --help")
+    except BrokenPipeError:
+        code = _pipe_closed()
+    sys.exit(_flush(code if isinstance(code, int) else 0))
+
+
+def _help(wanted: click.exceptions.NoArgsIsHelpError) -> int:
+    click.echo(wanted.ctx.get_help() if wanted.ctx else wanted.format_message())
+    return 0
+
+
+def _say(code: str, message: str, *, hint: str | None = None, leave: int = 1) -> int:
+    """Say one line on stderr, or as JSON on stdout where JSON was asked for; return the exit code."""
+    if _json_wanted(sys.argv[1:]):
+        from siteward.cli.session import problem_as_json  # noqa: PLC0415 — `--help` must not load the session
+
+        click.echo(problem_as_json(code, message, hint=hint, leave=leave))
+        return leave
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"next: {hint}", err=True)
+    return leave
+
+
+def _json_wanted(arguments: list[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(
+        each in {"--format=json", "-fjson"} or (each in {"--format", "-f"} and value == "json") for each, value in pairs
+    )
+
+
+def _pipe_closed() -> int:
+    """Leave quietly when the reader of our output has gone, as other filters do."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
+
+
+def _flush(code: int) -> int:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _pipe_closed()
+    return code

@@ -1,0 +1,25 @@
+"""`siteward completion`: the script that makes a shell complete verbs, options and names from the file."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def command(shell: str) -> int:
+    """Print the completion script of SHELL.
+
+    \b
+    bash:  siteward completion bash > ~/.local/share/bash-completion/completions/siteward
+    zsh:   siteward completion zsh  > "${fpath[1]}/_siteward"
+    fish:  siteward completion fish > ~/.config/fish/completions/siteward.fish
+    """
+    from siteward.cli.app import main  # noqa: PLC0415 — the group imports this verb
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"no completion for {shell}")
+    click.echo(kind(main, {}, "siteward", "_SITEWARD_COMPLETE").source())
+    return 0

@@ -1,0 +1,139 @@
+"""`siteward demo`: the main job, from start to end, over HTTP against sandboxes.
+
+Every verb is run as a user would run it, as a process of its own; nothing is played from a recording.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import httpx
+
+from siteward import platforms
+from siteward.cli.session import sandbox_extra
+
+if TYPE_CHECKING:
+    from siteward.platforms.fakery import Sandbox
+
+# The example's dates are told from here, so that the demo shows the same people whenever it is run.
+AS_OF = "2026-12-01"
+ROOT = Path(__file__).parents[3]
+
+
+@click.command("demo")
+@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Work in DIR and leave everything there.")
+def command(keep: Path | None) -> int:
+    """Show the main job: validate, plan, apply, plan again, somebody interferes, drift."""
+    with sandbox_extra(), ExitStack() as stack:
+        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="siteward-demo-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        sandbox = _sandbox(stack)
+        _copy_example(folder, {"stats": sandbox.url})
+        story = _Story(folder, _credentials("stats", sandbox))
+        return _tell(story, sandbox)
+
+
+class _Story:
+    """Runs verbs in the demo's folder and shows each as it would look in a terminal."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self.unexpected: list[str] = []
+
+    def say(self, text: str) -> None:
+        click.echo(click.style(f"\n# {text}", fg="cyan", bold=True))
+
+    def run(self, *arguments: str, expect: int) -> None:
+        """Run one verb and note when it leaves with another code than the story needs."""
+        click.echo(click.style(f"$ siteward {' '.join(arguments)}", bold=True))
+        color = "always" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else "never"
+        done = subprocess.run(
+            [sys.executable, "-m", "siteward", "--color", color, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            check=False,
+        )
+        if done.returncode != expect:
+            self.unexpected.append(f"siteward {' '.join(arguments)} left with {done.returncode}, not {expect}")
+
+
+def _tell(story: _Story, sandbox: Sandbox) -> int:
+    story.say(f"A stand-in Umami {sandbox.fake.release} answers at {sandbox.url}: 30 users, 12 sites, and some history.")
+    story.say("1. Check the files. Nothing is contacted.")
+    story.run("validate", expect=0)
+    story.say("2. What would change? Nothing is changed; the plan is saved for review.")
+    story.run("plan", "--as-of", AS_OF, "--allow-delete", "--out", "plan.json", expect=2)
+    story.say("3. Carry out exactly that plan. New passwords go to a file only its owner can read.")
+    story.run(
+        "apply", "plan.json", "--as-of", AS_OF, "--yes", "--allow-delete", "--passwords-out", "passwords.txt", expect=0
+    )
+    story.say("4. Once more: nothing is left to do.")
+    story.run("plan", "--as-of", AS_OF, expect=0)
+    story.say("5. Somebody works around the file: an admin makes Vera an admin and lets Mia back in.")
+    _interfere(sandbox)
+    story.say("6. Drift: who now has what, that the file does not explain.")
+    story.run("drift", "--as-of", AS_OF, expect=2)
+    return _end(story)
+
+
+def _end(story: _Story) -> int:
+    if story.unexpected:
+        raise click.ClickException("; ".join(story.unexpected))
+    click.echo(
+        "\n# What to try next\n"
+        "  siteward explain anna shop.example.org      why somebody has access, line by line\n"
+        "  siteward who-can edit shop.example.org      who could change a site\n"
+        "  siteward sandbox umami                      a server of your own to break\n"
+        "  siteward import --instance stats            a first file from what you run today\n"
+    )
+    return 0
+
+
+def _sandbox(stack: ExitStack) -> Sandbox:
+    from siteward.platforms.fakery import serve  # noqa: PLC0415 — needs the sandbox extra
+
+    factory = platforms.fake("umami")
+    fake = factory.lived_in(factory.releases[0], clock=lambda: datetime.now(UTC))
+    return stack.enter_context(serve(fake))
+
+
+def _copy_example(folder: Path, urls: dict[str, str]) -> None:
+    """Copy the example and its includes, pointing each instance at its sandbox and changing nothing else."""
+    source = ROOT if (ROOT / "access.example.yaml").exists() else Path(__file__).parent / "example"
+    text = (source / "access.example.yaml").read_text(encoding="utf-8")
+    for name, url in urls.items():
+        text = re.sub(rf"(?m)(^  {name}:\n(?:    .*\n)*?    url: )\S+", rf"\g<1>{url}", text, count=1)
+    (folder / "access.yaml").write_text(text, encoding="utf-8")
+    for each in (source / "examples").rglob("*.yaml"):
+        target = folder / each.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(each.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def _credentials(instance: str, sandbox: Sandbox) -> dict[str, str]:
+    prefix = f"SITEWARD_{instance.upper().replace('-', '_')}_"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SITEWARD_")}
+    return inherited | {f"{prefix}{field.upper()}": value for field, value in sandbox.fake.credentials.items()}
+
+
+def _interfere(sandbox: Sandbox) -> None:
+    """Change things behind the file's back, the way an admin in the web interface would."""
+    with httpx.Client(base_url=sandbox.url) as http:
+        token = http.post("/api/auth/login", json=sandbox.fake.credentials).json()["token"]
+        http.headers["Authorization"] = f"Bearer {token}"
+        users = {each["username"]: each["id"] for each in http.get("/api/admin/users?pageSize=1000").json()["data"]}
+        sites = http.get("/api/admin/websites?pageSize=1000").json()["data"]
+        shop = next(each for each in sites if each["domain"] == "shop.example.org")
+        http.post(f"/api/users/{users['vera']}", json={"role": "admin"}).raise_for_status()
+        member = {"userId": users["mia"], "role": "team-member"}
+        http.post(f"/api/teams/{shop['teamId']}/users", json=member).raise_for_status()

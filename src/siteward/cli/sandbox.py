@@ -1,0 +1,117 @@
+"""`siteward sandbox`: a stand-in server on a real socket, to try a change where nothing can break."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from siteward import platforms
+from siteward.cli.session import sandbox_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from siteward.platforms.fakery import Fake, Fault
+    from siteward.platforms.interface import FakeFactory
+
+
+@click.command("sandbox")
+@click.argument("platform", type=click.Choice(platforms.names()))
+@click.option("--release", metavar="R", help="Which release to stand in for; default the newest.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=int, default=0, show_default=True, help="Port to listen on; 0 takes a free one.")
+@click.option("--fresh", is_flag=True, help="Start in the product's own first state.")
+@click.option("--world", type=click.Path(path_type=Path), help="Start with the world of this YAML or JSON file.")
+@click.option("--latency", type=int, default=0, metavar="MS", help="Answer no sooner than after MS milliseconds.")
+@click.option(
+    "--fault", "faults", multiple=True, metavar="SPEC", help="What goes wrong: KIND[@AFTER][xTIMES][:METHOD PATH]."
+)
+@click.option("--clock", metavar="INSTANT", help="Let the server's clock start here (ISO 8601).")
+def command(
+    platform: str,
+    release: str | None,
+    host: str,
+    port: int,
+    *,
+    fresh: bool,
+    world: Path | None,
+    latency: int,
+    faults: tuple[str, ...],
+    clock: str | None,
+) -> int:
+    """Serve a stateful stand-in for PLATFORM until told to stop.
+
+    When it is ready it prints one line of JSON: platform, release, url and the sandbox's own credentials.
+    Without --fresh or --world it holds the lived-in state that the demo shows.
+    """
+    if fresh and world:
+        raise click.UsageError("--fresh and --world exclude each other")
+    with sandbox_extra():
+        factory = platforms.fake(platform)
+    fake = _start(factory, release or factory.releases[0], fresh=fresh, world=world, clock=_clock(clock))
+    fake.latency = latency / 1000
+    fake.faults.extend(_faults(faults))
+    _serve(fake, host, port)
+    return 0
+
+
+def _start(
+    factory: FakeFactory, release: str, *, fresh: bool, world: Path | None, clock: Callable[[], datetime]
+) -> Fake:
+    if release not in factory.releases:
+        raise click.UsageError(f"no release {release!r}; there are {', '.join(factory.releases)}")
+    if fresh:
+        return factory.fresh(release, clock=clock)
+    if world:
+        from siteward.cli.session import read_world  # noqa: PLC0415 — the YAML reader only where a file is given
+
+        return factory.of(read_world(world), release, clock=clock)
+    return factory.lived_in(release, clock=clock)
+
+
+def _faults(specs: tuple[str, ...]) -> list[Fault]:
+    from siteward.platforms.fakery import Fault  # noqa: PLC0415 — needs the sandbox extra
+
+    try:
+        return [Fault.parse(each) for each in specs]
+    except ValueError as problem:
+        raise click.UsageError(f"--fault: {problem}") from problem
+
+
+def _clock(start: str | None) -> Callable[[], datetime]:
+    if start is None:
+        return lambda: datetime.now(UTC)
+    try:
+        begin = datetime.fromisoformat(start)
+    except ValueError as problem:
+        raise click.UsageError(f"--clock: {start!r} is no ISO 8601 instant") from problem
+    offset: timedelta = begin.astimezone(UTC) - datetime.now(UTC)
+    return lambda: datetime.now(UTC) + offset
+
+
+def _serve(fake: Fake, host: str, port: int) -> None:
+    from siteward.platforms.fakery import serve  # noqa: PLC0415 — needs the sandbox extra
+
+    told = threading.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: told.set())
+    try:
+        sandbox = serve(fake, host=host, port=port)
+    except OSError as problem:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {problem.strerror}") from problem
+    with sandbox:
+        ready = {
+            "platform": fake.platform,
+            "release": fake.release,
+            "url": sandbox.url,
+            "credentials": fake.credentials,
+        }
+        click.echo(json.dumps(ready))
+        click.get_text_stream("stdout").flush()
+        told.wait()

@@ -1,0 +1,242 @@
+"""What all verbs share: the common options, how a report leaves, and how a problem becomes one."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from siteward.access.diagnostic import error
+from siteward.access.report import Report, exit_code
+from siteward.transport.errors import PlatformError
+
+if TYPE_CHECKING:
+    from siteward.platforms.fakery import World
+    from siteward.reconcile.project import Project
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+SUFFIXES = {
+    ".json": "json", ".md": "markdown", ".html": "html", ".sarif": "sarif", ".xml": "junit", ".csv": "csv", ".txt": "text",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One call of the program: where the declaration is, and how its report shall look."""
+
+    directory: Path | None = None
+    config: Path | None = None
+    color: str = "auto"
+    quiet: bool = False
+    verbose: int = 0
+    formats: tuple[str, ...] = ("text",)
+    outputs: tuple[tuple[str, Path], ...] = ()
+    exit_zero: bool = False
+    plain: bool = False
+    group_by: str = "person"
+    privacy: str = "full"
+
+    def leave(self, report: Report) -> int:
+        """Print and write the report in every format asked for; return the exit code."""
+        for name, path in self.outputs:
+            _write(path, self._rendered(name, report, color=False))
+        for name in self.formats:
+            click.echo(self._rendered(name, report, color=self._colored(sys.stdout)), color=True, nl=False)
+        code = exit_code(report)
+        return 0 if self.exit_zero and code in {2, 3, 4} else code
+
+    def say(self, line: str) -> None:
+        """Say one line of conversation on stderr."""
+        if not self.quiet:
+            click.echo(line, err=True)
+
+    def _rendered(self, name: str, report: Report, *, color: bool) -> str:
+        from siteward import render  # noqa: PLC0415 — only when there is something to say
+
+        options = render.Options(
+            color=color,
+            quiet=self.quiet,
+            verbose=self.verbose > 0,
+            plain=self.plain,
+            group_by=self.group_by,
+            privacy=self.privacy,
+        )
+        text = render.render(name, report, options)
+        return text if text.endswith("\n") else text + "\n"
+
+    def _colored(self, stream: Any) -> bool:
+        """Follow --color, then NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE and TERM, then the terminal."""
+        if self.color != "auto":
+            return self.color == "always"
+        if os.environ.get("NO_COLOR"):
+            return False
+        if os.environ.get("FORCE_COLOR") or os.environ.get("CLICOLOR_FORCE", "0") != "0":
+            return True
+        return bool(stream.isatty()) and os.environ.get("TERM") != "dumb" and os.environ.get("CLICOLOR") != "0"
+
+
+class Stopped(Exception):  # noqa: N818 — a verb that ends early with something to report, not a failure of its own
+    """A verb cannot go on; `report` says why."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.command)
+        self.report = report
+
+
+def with_session(*formats: str) -> Callable[[Verb], Verb]:
+    """Give a verb the common options and, where it renders a report in `formats`, those that say how.
+
+    The verb is called with a `Session` and returns an exit code. What stops it (`Stopped`, `PlatformError`) leaves
+    as a report in the same formats, so that JSON stays JSON in every outcome.
+    """
+
+    def decorate(verb: Verb) -> Verb:
+        @functools.wraps(verb)
+        @click.pass_context
+        def run(ctx: click.Context, /, **given: Any) -> int:
+            session = _session(ctx.obj or {}, given, formats)
+            try:
+                code: int = verb(session=session, **given)
+            except Stopped as stopped:
+                code = session.leave(stopped.report)
+            except PlatformError as problem:
+                told = error(problem.code, str(problem), hint=problem.hint)
+                code = session.leave(Report(command=ctx.info_name or "", diagnostics=(told,)))
+            return code
+
+        return functools.reduce(lambda each, option: option(each), _options(formats), run)  # type: ignore[return-value]  # click keeps the callable's role, not its type
+
+    return decorate
+
+
+def _options(formats: tuple[str, ...]) -> list[Callable[[Any], Any]]:
+    options = [
+        click.option("-v", "--verbose", count=True, help="Everything; -vv also logs requests, without bodies."),
+        click.option("-q", "--quiet", is_flag=True, help="Only what needs attention, and the summary."),
+        click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Colour in text output."),
+        click.option("-c", "--config", metavar="FILE", help="The declaration; default: search access.yaml upwards."),
+        click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR."),
+    ]
+    if not formats:
+        return options
+    return [
+        *options,
+        click.option("--privacy", type=click.Choice(["full", "handles", "counts"]), help="What may be published."),
+        click.option("--group-by", type=click.Choice(["person", "site"]), help="How text is grouped; default person."),
+        click.option("--plain", is_flag=True, help="Words instead of symbols."),
+        click.option("--exit-zero", is_flag=True, help="Leave with 0 where only differences or blocks were found."),
+        click.option("-o", "--output", "outputs", multiple=True, metavar="[FORMAT:]FILE", help="Also write to FILE."),
+        click.option("-f", "--format", "formats", multiple=True, type=click.Choice(formats), help="What stdout gets."),
+    ]
+
+
+def _session(before: dict[str, Any], given: dict[str, Any], formats: tuple[str, ...]) -> Session:
+    """Take the session's options out of `given`; those before the verb give way to those after it."""
+    names = [each.name for each in fields(Session)]
+    own = {name: given.pop(name) for name in names if name in given}
+    chosen = {**before, **{name: value for name, value in own.items() if value not in (None, False, 0, ())}}
+    if "outputs" in chosen:
+        chosen["outputs"] = tuple(_output(each, formats) for each in chosen["outputs"])
+    for name in ("directory", "config"):
+        if name in chosen:
+            chosen[name] = Path(chosen[name])
+    return Session(**chosen)
+
+
+def _output(text: str, formats: tuple[str, ...]) -> tuple[str, Path]:
+    name, colon, rest = text.partition(":")
+    if colon and name in formats:
+        return name, Path(rest)
+    found = SUFFIXES.get(Path(text).suffix)
+    if found not in formats:
+        raise click.UsageError(f"-o {text}: write FORMAT:FILE with one of {', '.join(formats)}")
+    return found, Path(text)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise click.ClickException(f"cannot write {path}: {problem.strerror}") from problem
+
+
+def find_config(session: Session) -> Path:
+    """Return the declaration to use: --config, $SITEWARD_CONFIG, then access.yaml upwards to the repository's root."""
+    start = (session.directory or Path()).resolve()
+    named = session.config or (Path(given) if (given := os.environ.get("SITEWARD_CONFIG")) else None)
+    if named:
+        return start / named
+    for folder in (start, *start.parents):
+        if (folder / "access.yaml").exists():
+            return folder / "access.yaml"
+        if (folder / ".git").exists():
+            break
+    raise click.ClickException(
+        f"no access.yaml in {start} or above it; name one with -c FILE, or write a first one with `siteward import`"
+    )
+
+
+def parse_instant(text: str | None, timezone: str) -> datetime | None:
+    """Return the moment `--as-of` means: a date is its noon in the declaration's timezone, an instant needs an offset."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 — only where a date is given
+
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as problem:
+        raise click.UsageError(
+            f"--as-of: {text!r} is neither a date (2027-03-31) nor an instant with offset"
+        ) from problem
+    if moment.tzinfo is None and len(text) == len("2027-03-31"):
+        return moment.replace(hour=12, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+    if moment.tzinfo is None:
+        raise click.UsageError(f"--as-of: {text!r} needs an offset, such as {text}Z")
+    return moment.astimezone(UTC)
+
+
+@contextmanager
+def sandbox_extra() -> Iterator[None]:
+    """Say how to get the sandbox where its libraries are not installed."""
+    try:
+        yield
+    except ImportError as missing:
+        raise click.ClickException(f"the sandbox needs {missing.name}: pip install 'siteward[sandbox]'") from missing
+
+
+def read_world(path: Path) -> World:
+    """Return the world that a YAML or JSON file describes."""
+    import yaml  # noqa: PLC0415 — only where a file is given
+    from pydantic import ValidationError  # noqa: PLC0415 — the same
+
+    from siteward.platforms.fakery import World  # noqa: PLC0415 — needs the sandbox extra
+
+    try:
+        return World.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as problem:
+        raise click.ClickException(f"cannot read {path}: {problem.strerror}") from problem
+    except yaml.YAMLError as problem:
+        raise click.ClickException(f"{path} is not YAML: {str(problem).splitlines()[0]}") from problem
+    except ValidationError as problem:
+        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problem.errors())
+        raise click.ClickException(f"{path}: {told}") from problem
+
+
+def problem_as_json(code: str, message: str, *, hint: str | None, leave: int) -> str:
+    """Return a problem that no report holds, in the shape of the JSON reports."""
+    return json.dumps(
+        {
+            "format": "siteward.report/1",
+            "exit_code": leave,
+            "diagnostics": [{"code": code, "severity": "error", "message": message, "hint": hint}],
+        }
+    )

@@ -1,0 +1,151 @@
+"""The house rules that a reader relies on: who may import whom, and what no module may do."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[1] / "src" / "siteward"
+FLOORS = {
+    "access": set(),
+    "transport": set(),
+    "declaration": {"access"},
+    "render": {"access"},
+    "platforms": {"access", "transport"},
+    "reconcile": {"access", "declaration", "platforms", "transport"},
+    "cli": {"access", "declaration", "platforms", "reconcile", "render", "transport"},
+}
+THIRD_PARTY = {
+    "access": set(),
+    "transport": {"httpx", "psycopg", "keyring"},
+    "declaration": {"yaml", "pydantic", "pydantic_core", "ruamel"},
+    "render": {"jinja2", "markupsafe"},
+    "platforms": {"httpx", "pydantic", "werkzeug", "waitress", "_typeshed", "psycopg"},
+    "reconcile": {"pydantic", "httpx", "filelock", "pyrage", "deepdiff"},
+    "cli": {"click", "rich", "pydantic"},
+}
+ACCESS_ORDER = (
+    "model", "traits", "diagnostic", "state", "change", "effective", "policy", "guard", "plan", "report", "codec",
+)  # fmt: skip
+MODULES = sorted(SRC.rglob("*.py"))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            yield base
+            yield from (f"{base}.{each.name}" for each in node.names)
+
+
+def _room(path: Path) -> str:
+    parts = path.relative_to(SRC).parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+def test_no_arrow_climbs(path: Path) -> None:
+    """A room imports only from the rooms below it, and only the libraries that are its own."""
+    room = _room(path)
+    if not room:
+        return
+    for name in _imports(path):
+        top, _, rest = name.partition(".")
+        if top == "siteward":
+            other = rest.partition(".")[0]
+            assert other in {room, "", "__version__"} | FLOORS[room], f"{path}: {name}"
+        elif top not in _stdlib():
+            assert top in THIRD_PARTY[room], f"{path}: {name}"
+
+
+@pytest.mark.parametrize("path", [each for each in MODULES if _room(each) == "platforms"], ids=str)
+def test_platforms_do_not_know_each_other(path: Path) -> None:
+    """A platform's folder never reaches into another platform's folder."""
+    parts = path.relative_to(SRC / "platforms").parts
+    folders = {each.parent.name for each in (SRC / "platforms").glob("*/__init__.py")}
+    own = parts[0] if len(parts) > 1 else None
+    for name in _imports(path):
+        rest = name.removeprefix("siteward.platforms.")
+        if rest != name and own:
+            assert rest.partition(".")[0] not in folders - {own}, f"{path}: {name}"
+
+
+def test_inside_access_a_module_uses_only_those_above_it() -> None:
+    """The order of the core's modules is the order in which they may be read."""
+    for at, module in enumerate(ACCESS_ORDER):
+        used = {
+            name.removeprefix("siteward.access.").partition(".")[0]
+            for name in _imports(SRC / "access" / f"{module}.py")
+            if name.startswith("siteward.access.")
+        }
+        assert used <= set(ACCESS_ORDER[:at]), f"{module} uses {used - set(ACCESS_ORDER[:at])}"
+
+
+def test_there_is_no_circle_of_modules() -> None:
+    """No module reaches itself through imports, counted at the top of modules."""
+    graph = {_dotted(path): set(_top_imports(path)) for path in MODULES}
+    done: set[str] = set()
+
+    def walk(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " → ".join((*trail, name))
+        if name in done:
+            return
+        for each in graph[name] & set(graph):
+            walk(each, (*trail, name))
+        done.add(name)
+
+    for name in graph:
+        walk(name, ())
+
+
+FORBIDDEN = {
+    r"except( Exception| BaseException)?:": "a blanket except hides what went wrong",
+    r"\bdatetime\.now\(|\btime\.time\(": "the clock is an argument",
+    r"\bprint\(": "text goes through a renderer",
+    r"\bsys\.exit\(": "only the edge leaves",
+    r"# type: ignore$": "an ignore names its rule",
+    r"TODO|FIXME|XXX": "what is not done is an issue",
+}
+ALLOWED = {
+    "cli/app.py": {r"\bsys\.exit\("},
+    "platforms/fakery.py": {r"\bdatetime\.now\(|\btime\.time\("},
+}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+def test_habits_that_rot_a_house_are_not_here(path: Path) -> None:
+    """No blanket except, no clock, no print, no exit outside the places that are for them."""
+    relative = str(path.relative_to(SRC))
+    text = path.read_text(encoding="utf-8")
+    for pattern, why in FORBIDDEN.items():
+        if pattern in ALLOWED.get(relative, set()) or (relative.startswith("cli/") and "datetime" in pattern):
+            continue
+        assert not re.search(pattern, text, re.MULTILINE), f"{relative}: {pattern}: {why}"
+
+
+def _top_imports(path: Path) -> Iterator[str]:
+    known = {_dotted(each) for each in MODULES}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for each in node.names:
+                full = f"{node.module}.{each.name}"
+                yield full if full in known else node.module
+        elif isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+
+
+def _dotted(path: Path) -> str:
+    name = ".".join(path.relative_to(SRC.parent).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def _stdlib() -> frozenset[str]:
+    import sys
+
+    return sys.stdlib_module_names | {"__future__"}

@@ -184,12 +184,9 @@ class Hooks:
         left = list(answered)
         found = []
         for each in recorded:
-            twin = next((other for other in left if self._one(each, other, twins)), None) if _keyed(each) else None
-            if twin is None and left:
-                twin = left[0]
-            if twin is not None:
-                left.remove(twin)
-                found.append((each, twin))
+            at = next((at for at, other in enumerate(left) if self._one(each, other, twins)), 0)
+            if left:
+                found.append((each, left.pop(at)))
         return found
 
     def _one(self, recorded: Any, answered: Any, twins: Mapping[str, str]) -> bool:
@@ -289,10 +286,6 @@ class Hooks:
                 yield f"{where}: {answered!r} instead of {recorded!r}"
 
 
-def _keyed(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
 def _brief(value: Any) -> str:
     shown = json.dumps(value, default=str)
     return shown if len(shown) < 80 else f"{shown[:77]}..."
@@ -302,16 +295,16 @@ def _client(fake: Fake) -> httpx.Client:
     return httpx.Client(transport=in_process(fake), base_url=fake.url, follow_redirects=False)
 
 
-def load(path: Path, hooks: Hooks) -> list[Exchange]:
-    """Read a recording."""
+def load(path: Path, hooks: Hooks, label: str = "") -> list[Exchange]:
+    """Read a recording; `label` is what tables call it, its file's name if nothing else is said."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    found = (hooks.parse(path.name, json.loads(line)) for line in lines if line.strip())
+    found = (hooks.parse(label or path.name, json.loads(line)) for line in lines if line.strip())
     return [each for each in found if each is not None]
 
 
-def replay(path: Path, hooks: Hooks) -> list[Outcome]:
+def replay(path: Path, hooks: Hooks, label: str = "") -> list[Outcome]:
     """Replay a recording from its first exchange to its last."""
-    return play(path.name, load(path, hooks), hooks)
+    return play(label or path.name, load(path, hooks, label), hooks)
 
 
 def play(recording: str, exchanges: Sequence[Exchange], hooks: Hooks) -> list[Outcome]:

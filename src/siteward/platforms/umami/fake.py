@@ -36,6 +36,11 @@ HEADERS = {
     "Access-Control-Max-Age": "86400",
     "Cache-Control": "no-cache",
     "X-DNS-Prefetch-Control": "on",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' https: data: blob:; script-src 'self' 'unsafe-eval' 'unsafe-inline'; "
+        "style-src 'self' 'unsafe-inline'; connect-src 'self' https:; frame-src 'self' http: https:; "
+        "frame-ancestors 'self' ;"
+    ),
     "Vary": "rsc, next-router-state-tree, next-router-prefetch, next-router-segment-prefetch",
 }
 _PAGE_HEADERS = {

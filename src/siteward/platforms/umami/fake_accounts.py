@@ -232,6 +232,7 @@ def delete(ask: Ask, user: str) -> Json:
     ask.must(ask.is_admin)
     if user == ask.me.id:
         raise bad_request("You cannot delete yourself.")
+    ask.fake.window()
     ask.state.delete_user(ident(user), things=ask.fake.new)
     ask.fake.touch()
     return {"ok": True}

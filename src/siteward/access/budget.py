@@ -151,7 +151,7 @@ def budgets(spending: Spending, accept: Mapping[str, str]) -> Iterator[Diagnosti
             yield _over(name, limit, spent[name], most, base, accept.get(name))
 
 
-def _over(name: str, limit: Limit, count: int, most: int, base: int, reason: str | None) -> Diagnostic:  # noqa: PLR0913, PLR0917 — the numbers of one sentence
+def _over(name: str, limit: Limit, count: int, most: int, base: int, reason: str | None) -> Diagnostic:
     sides = [f"count {limit.count}"] if limit.count is not None else []
     if limit.percent is not None:
         sides.append(f"{limit.percent} % of {base} live and managed, but never less than {FLOOR}")

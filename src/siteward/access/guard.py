@@ -87,7 +87,7 @@ def stuck(blocked: Iterable[Key], proposal: Proposal) -> frozenset[Key]:
     return frozenset(found)
 
 
-def judge(  # noqa: PLR0913 — what a run brings, by name
+def judge(
     proposal: Proposal,
     *,
     as_of: datetime,
@@ -281,10 +281,10 @@ def _gains(case: Case) -> Iterator[tuple[Proposed, Gain]]:
         match each.change.after:
             case Grant() as after:
                 for holder in _holders(case, each):
-                    yield each, Gain(after, traits.power(after), each.origin, holder)
+                    yield each, Gain(after, traits.power(after), traits.platform, each.origin, holder)
             case Member(group=group):
                 for grant in shared.get(group, ()):
-                    yield each, Gain(grant, traits.power(grant), each.origin, each.holder)
+                    yield each, Gain(grant, traits.power(grant), traits.platform, each.origin, each.holder)
             case _:
                 pass
 
@@ -315,7 +315,8 @@ def _standing(case: Case) -> Iterator[Diagnostic]:
     for key, wish in desired.access.items():
         if not isinstance(wish, Grant) or key in changed:
             continue
-        gain = Gain(wish, traits.power(wish), desired.origins.get(key), desired.holders.get(wish.subject.name))
+        holder = desired.holders.get(wish.subject.name)
+        gain = Gain(wish, traits.power(wish), traits.platform, desired.origins.get(key), holder)
         for objection in broken(policy, gain):
             if (objection.code, wish.subject.name) not in told:
                 told.add((objection.code, wish.subject.name))

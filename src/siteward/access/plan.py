@@ -77,7 +77,8 @@ class InstancePlan:
 
     `origin` is scheme, host and port. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
     and `grants` count what was read and is managed. `requests` and `seconds` are what applying is expected to
-    cost. `waiting` are keys already as wanted but for somebody's acceptance.
+    cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` tells that the file asks
+    for what does not exist here, so that its wish is not known and nothing may be done.
     """
 
     instance: str
@@ -104,6 +105,7 @@ class InstancePlan:
     read_requests: int = 0
     requests: int = 0
     seconds: float = 0.0
+    flawed: bool = False
 
     @property
     def blocked(self) -> bool:
@@ -138,7 +140,7 @@ class Plan:
         return next((each for each in self.instances if each.instance == name), None)
 
 
-def compose(  # noqa: PLR0913 — what a run brings, by name
+def compose(
     proposal: Proposal,
     remarks: Iterable[Diagnostic] = (),
     *,
@@ -150,8 +152,8 @@ def compose(  # noqa: PLR0913 — what a run brings, by name
 ) -> InstancePlan:
     """Return the plan of one instance: the proposed steps in order, each with what was said about it.
 
-    `remarks` are what the guards and the platform's review said; what the proposal found itself is added, and
-    of what resolving the file said, what is about a key. `origin` is scheme, host and port. `requests` and
+    `remarks` are what the guards and the platform's review said; what the proposal found itself and what
+    resolving the file said is added. `origin` is scheme, host and port. `requests` and
     `seconds` are what the platform's bundles are expected to cost, `read_requests` what planning did cost.
     """
     view = _View(proposal, remarks)
@@ -182,6 +184,7 @@ def compose(  # noqa: PLR0913 — what a run brings, by name
         read_requests=read_requests,
         requests=requests,
         seconds=seconds,
+        flawed=any(each.blocks and each.about is None for each in proposal.desired.diagnostics),
     )
 
 
@@ -191,8 +194,7 @@ class _View:
     def __init__(self, proposal: Proposal, remarks: Iterable[Diagnostic]) -> None:
         self.proposal = proposal
         self.traits: Traits = proposal.traits
-        about = (each for each in proposal.desired.diagnostics if each.about is not None)
-        self.said = tuple(dict.fromkeys((*remarks, *proposal.diagnostics, *about)))
+        self.said = tuple(dict.fromkeys((*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)))
         self.hung: dict[Key, list[Diagnostic]] = defaultdict(list)
         for each in self.said:
             if each.about is not None:

@@ -315,7 +315,7 @@ class _Ownership:
         return Origin(holder.at, ticket=holder.ticket, reason=holder.reason) if holder is not None else None
 
 
-def manage(  # noqa: PLR0913 — what a run brings, by name
+def manage(
     live: Live,
     desired: Desired,
     traits: Traits,

@@ -231,7 +231,8 @@ def _interrupted(report: Report) -> bool:
 
 def _in_error(report: Report) -> bool:
     said = (*report.diagnostics, *(report.plan.diagnostics if report.plan is not None else ()))
-    return any(each.severity is Severity.ERROR for each in said)
+    flawed = report.plan is not None and any(each.flawed for each in report.plan.instances)
+    return flawed or any(each.severity is Severity.ERROR for each in said)
 
 
 def _partly(report: Report) -> bool:

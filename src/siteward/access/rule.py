@@ -1,8 +1,11 @@
-"""The owners' rules, applied to one grant of one person: by power, never by the name of a role."""
+"""The owners' rules, applied to one grant of one person: by power, never by the name of a role.
+
+A rule that matches on a power is about that power and every greater one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
@@ -12,7 +15,6 @@ from siteward.access.model import Grant, Power
 from siteward.access.policy import Policy, Rule
 from siteward.access.state import Holder, Origin
 
-MATCHES: Final = ("kind", "power", "user", "account", "site", "scope", "role")
 FIELDS: Final = ("ticket", "reason", "until", "email")
 
 
@@ -22,6 +24,7 @@ class Gain:
 
     grant: Grant
     power: Power
+    platform: str = ""
     origin: Origin | None = None
     holder: Holder | None = None
 
@@ -40,7 +43,7 @@ def broken(policy: Policy, gain: Gain) -> Iterator[Diagnostic]:
 
 
 def _broken(rule: Rule, gain: Gain) -> Iterator[Diagnostic]:
-    missing = [each for each in rule.require if not _given(each, gain)]
+    missing = [each for each in rule.require if each in FIELDS and not _given(each, gain)]
     if missing:
         wants = ", ".join(f"{each}:" for each in missing)
         yield _at(error(rule.id, f"the rule {rule.id} asks for {wants}"), gain, rule)
@@ -59,20 +62,19 @@ def _matches(rule: Rule, gain: Gain) -> bool:
 
 
 def _fits(name: str, wanted: str, gain: Gain) -> bool:
-    """Tell whether one condition holds; one that is not known holds always, so that a rule is never lost."""
-    if name == "power":
-        return gain.power >= Power[wanted.upper()]
-    if name == "role":
-        return gain.grant.role == wanted
-    if name == "scope":
-        return gain.grant.scope.kind == wanted
-    facts: Mapping[str, str] = {
-        "kind": gain.holder.kind if gain.holder is not None else "",
-        "user": gain.holder.handle if gain.holder is not None else "",
-        "account": gain.grant.subject.name,
-        "site": gain.grant.scope.name,
-    }
-    return name not in facts or fnmatchcase(facts[name].casefold(), wanted.casefold())
+    """Tell whether one condition holds; what cannot be told of a grant alone (`instance`) the file's check judges."""
+    holder = gain.holder
+    match name:
+        case "power":
+            return gain.power >= Power[wanted.upper()]
+        case "platform":
+            return gain.platform == wanted
+        case "kind":
+            return holder is not None and holder.kind == wanted
+        case "user":
+            return holder is not None and fnmatchcase(holder.handle.casefold(), wanted.casefold())
+        case _:
+            return False
 
 
 def _given(name: str, gain: Gain) -> bool:

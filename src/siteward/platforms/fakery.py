@@ -30,6 +30,8 @@ FaultKind = Literal[
     "429", "500", "500-after-write", "cut", "cut-after-write", "expire-token", "shift-rows", "lying-total", "html"
 ]
 FAULT_KINDS: tuple[str, ...] = get_args(FaultKind)
+_BEFORE: tuple[FaultKind, ...] = ("cut", "429", "500", "html")
+_AFTER: tuple[FaultKind, ...] = ("cut-after-write", "500-after-write")
 Clock: TypeAlias = Callable[[], datetime]
 
 
@@ -81,7 +83,8 @@ class World(_Strict):
 class Fault:
     """One knob: what goes wrong, on which calls, after how many of them, and how often.
 
-    Written `KIND[@AFTER][xTIMES][:METHOD PATH-REGEX]`, for example `500-after-write@3:POST /api/users`.
+    Written `KIND[@AFTER][xTIMES][:METHOD PATH-REGEX]`, for example `500-after-write@3:POST /api/users`; the method
+    or the path may stand alone.
     `times` 0 means every time.
     """
 
@@ -100,7 +103,8 @@ class Fault:
             raise ValueError(
                 f"{text!r} is no fault; write KIND[@AFTER][xTIMES][:METHOD PATH] with one of {', '.join(FAULT_KINDS)}"
             )
-        method, _, path = (found["on"] or "").rpartition(" ")
+        on = found["on"] or ""
+        method, _, path = (on, "", "") if on.isupper() and on.isalpha() else on.rpartition(" ")
         kind: FaultKind = found["kind"]  # type: ignore[assignment]  # checked against FAULT_KINDS just above
         return cls(kind, int(found["after"] or 0), int(found["times"] or 1), method.upper(), path)
 
@@ -207,21 +211,24 @@ class Fake:
 
     def answer(self, request: Request) -> Response:
         """Answer one request: faults before it, the route, faults after it."""
-        if self.struck("cut", request):
+        struck = self._struck(_BEFORE, request)
+        if "cut" in struck:
             raise Cut
-        if self.struck("429", request):
+        if "429" in struck:
             return self.throttled(request)
-        if self.struck("500", request):
+        if "500" in struck:
             return Response(b"", status=500)
-        if self.struck("html", request):
+        if "html" in struck:
             return Response("<!DOCTYPE html><title>Bad gateway</title>", status=502, mimetype="text/html")
         response = self.routed(request)
-        if self._mine.wrote:
-            if self.struck("500-after-write", request):
-                return Response(b"", status=500)
-            if self.struck("cut-after-write", request):
-                raise Cut
-        return response
+        struck = self._struck(_AFTER, request) if self._mine.wrote else ()
+        if "cut-after-write" in struck:
+            raise Cut
+        return Response(b"", status=500) if "500-after-write" in struck else response
+
+    def _struck(self, kinds: Iterable[FaultKind], request: Request) -> tuple[FaultKind, ...]:
+        """Return which of some kinds hit this request; every fault counts it, whichever of them answers."""
+        return tuple([kind for kind in kinds if self.struck(kind, request)])
 
     def routed(self, request: Request) -> Response:
         """Answer one request by its path and method; HEAD goes to the handler of GET."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def shapes(context: Context) -> Iterator[Diagnostic]:
-    """A grant must be to somebody, and name sites, or instances for a role of the account."""
+    """See that a grant is to somebody, and names sites, or instances for a role of the account."""
     for grant in context.declaration.grants or ():
         raw = grant.spot
         if not grant.to:
@@ -63,7 +63,7 @@ def _without_sites(grant: Grant) -> Diagnostic:
 
 
 def roles_on_platforms(context: Context) -> Iterator[Diagnostic]:
-    """A role must exist on every platform the grant surely reaches."""
+    """See that a role exists on every platform the grant surely reaches."""
     said: set[tuple[int, str]] = set()
     for grant in context.declaration.grants or ():
         for instance in _surely_reached(context, grant):
@@ -109,7 +109,7 @@ def _surely_reached(context: Context, grant: Grant) -> Iterator[Instance]:
 
 
 def wildcards(context: Context) -> Iterator[Diagnostic]:
-    """A grant on a pattern carries at most what the policy allows patterns."""
+    """See that a grant on a pattern carries at most what the policy allows patterns."""
     for grant in context.declaration.grants or ():
         pattern = next(
             (number for number, each in enumerate(grant.sites) if "*" in each and not each.startswith("!")), None
@@ -132,7 +132,7 @@ def wildcards(context: Context) -> Iterator[Diagnostic]:
 
 
 def include_bounds(context: Context) -> Iterator[Diagnostic]:
-    """What a bounded include grants must lie within its bounds."""
+    """See that what a bounded include grants lies within its bounds."""
     for grant in context.declaration.grants or ():
         if grant.bound is not None:
             yield from _sites_within(context, grant, grant.bound)
@@ -191,7 +191,7 @@ def _power_within(context: Context, grant: Grant, bound: Bound) -> Iterator[Diag
 
 
 def rules(context: Context) -> Iterator[Diagnostic]:
-    """Every rule of the owners holds on every grant and user that it matches."""
+    """See that every rule of the owners holds on every grant and user that it matches."""
     instances = context.declaration.instances.values()
     if not any(each.policy.rules for each in instances):
         return
@@ -263,7 +263,7 @@ def _given(field: str, grant: Grant, user: User, ways: tuple[Way, ...]) -> bool:
 
 
 def logins_needed(context: Context) -> Iterator[Diagnostic]:
-    """Who is granted something where accounts are e-mails must have one."""
+    """See that whoever is granted something where accounts are e-mails has one."""
     said: set[tuple[str, str]] = set()
     for grant in context.declaration.grants or ():
         for instance in _surely_reached(context, grant):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Spot
 
 MAX_NAME = 255
+_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}").fullmatch
 
 
 def known_instances(context: Context) -> Iterator[Diagnostic]:
@@ -243,7 +245,7 @@ def safe_names(context: Context) -> Iterator[Diagnostic]:
 
 
 def _safe(text: str, spot: Spot, *more: str | int, key: bool = False) -> Iterator[Diagnostic]:
-    if text.isalnum() and text.isascii() and len(text) <= MAX_NAME:
+    if _HARMLESS(text) is not None:
         return
     flaw = _flaw(text, handle=key)
     if flaw is not None:

@@ -22,21 +22,10 @@ from siteward.platforms.umami.fake_ask import (
     page,
     sorting,
 )
+from siteward.platforms.umami.fake_rows import BOARD, LINK, PIXEL, WEBSITE, Crash, Json, Kind, Share, Thing
 from siteward.platforms.umami.fake_shape import Check, Shape, mapping, nullable, one_of, optional, text, uuid, whole
 from siteward.platforms.umami.fake_sites import may_see, may_touch
-from siteward.platforms.umami.fake_state import (
-    BOARD,
-    LINK,
-    PIXEL,
-    WEBSITE,
-    Crash,
-    Json,
-    Kind,
-    Share,
-    Thing,
-    ident,
-    token,
-)
+from siteward.platforms.umami.fake_state import ident, token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -20,6 +20,7 @@ from siteward.platforms.umami.fake_ask import (
     sorting,
     unauthorized,
 )
+from siteward.platforms.umami.fake_rows import WEBSITE, Crash, Json, Website
 from siteward.platforms.umami.fake_shape import (
     Shape,
     boolean,
@@ -31,7 +32,7 @@ from siteward.platforms.umami.fake_shape import (
     text,
     uuid,
 )
-from siteward.platforms.umami.fake_state import WEBSITE, Crash, Json, Website, ident
+from siteward.platforms.umami.fake_state import ident
 from siteward.platforms.umami.fake_teams import member_row
 from siteward.platforms.umami.fake_teams import row as team_row
 

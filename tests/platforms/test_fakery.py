@@ -170,6 +170,14 @@ def test_a_sandbox_leaves_nothing_behind() -> None:
         assert again.url == box.url
 
 
+def test_a_taken_port_is_an_error_of_the_system() -> None:
+    """Nothing is left open by a sandbox that could not begin; a name is as good as an address."""
+    with serve(shelf(), host="localhost") as box:
+        assert httpx.get(f"{box.url}/things").status_code == 200
+        with pytest.raises(OSError, match="in use"):
+            serve(shelf(), host="localhost", port=int(box.url.rpartition(":")[2]))
+
+
 def test_a_world_says_what_it_does_not_know() -> None:
     """A misspelt key of a world file is an error, not a world without it."""
     with pytest.raises(ValidationError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -332,7 +333,10 @@ _WAITRESS: Mapping[str, Any] = {
 
 
 def serve(fake: Fake, *, host: str = "127.0.0.1", port: int = 0) -> Sandbox:
-    """Serve a fake on `host` and `port` (0: any free one) from threads of its own, until closed."""
+    """Serve a fake on `host` and `port` (0: any free one) from threads of its own, until closed.
+
+    Raises `OSError` where nothing can be served: the port is taken, the host is none of this machine's.
+    """
     from waitress import wasyncore  # noqa: PLC0415 — only who serves needs the server
     from waitress.server import create_server  # noqa: PLC0415
 
@@ -340,8 +344,16 @@ def serve(fake: Fake, *, host: str = "127.0.0.1", port: int = 0) -> Sandbox:
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     app: WSGIApplication = fake
     channels: dict[int, Any] = {}
-    server: Any = create_server(app, map=channels, host=host, port=port, **_WAITRESS)  # its stubs know half of it
-    fake.url, fake.shared = f"http://{host}:{server.effective_port}", True
+    address = host if ":" in host else socket.gethostbyname(host)
+    try:
+        server: Any = create_server(
+            app, map=channels, host=address, port=port, **_WAITRESS
+        )  # its stubs know half of it
+    except OSError:
+        wasyncore.close_all(channels, ignore_all=True)
+        raise
+    shown = f"[{host}]" if ":" in host else host
+    fake.url, fake.shared = f"http://{shown}:{server.effective_port}", True
     over = threading.Event()
 
     def run() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CAUSES: dict[Cause, str] = {
     "granted": "",
-    "silence": "no longer in the file",
+    "silence": "not granted by the file",
     "unmanaged": "account not declared",
     "renamed": "renamed",
     "public": "as `public` says",

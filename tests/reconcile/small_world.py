@@ -107,6 +107,7 @@ class Server:
     ids: dict[str, str] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     told: list[tuple[Change, ...]] = field(default_factory=list)
+    lives: list[Live] = field(default_factory=list)
     passwords: dict[str, str] = field(default_factory=dict)
     when_told: Callable[[Bundle], None] = lambda _bundle: None
     reads: int = 0
@@ -127,7 +128,8 @@ class Server:
         """Delete an account and make it anew: the same name, another id."""
         self.ids[name] = f"{self.id(name)}+"
 
-    def write(self, bundle: Bundle) -> Sequence[Receipt]:
+    def write(self, bundle: Bundle, live: Live) -> Sequence[Receipt]:
+        self.lives.append(live)
         self.when_told(bundle)
         fault = self.faults.get(len(self.told), self.always)
         self.told.append(bundle.changes)
@@ -243,7 +245,7 @@ SMALL = Platform(
     read=lambda reader, _settings, _traits: _server(reader).live(),
     look=lambda reader, keys, _live: _server(reader).look(keys),
     bundle=_bundle,
-    write=lambda writer, bundle, _live: _server(writer).write(bundle),
+    write=lambda writer, bundle, live: _server(writer).write(bundle, live),
     reach=lambda _reader, _settings, _traits: Reach(account="robot", role="admin"),
 )
 

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Instance, User
 
-EMAIL = re.compile(
-    r"[^\s@<>()\[\],;:\\\"]{1,64}@(?:[^\s@<>()\[\],;:\\\".-](?:[^\s@<>()\[\],;:\\\".]*[^\s@<>()\[\],;:\\\".-])?\.)+[^\s@<>()\[\],;:\\\".]{2,63}"
-)
+_ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@.]+(?:\.[^\s@.]+)+")
+_NO_ADDRESS = frozenset('<>()[],;:\\"')
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text looks like an e-mail address, with a dot in its domain."""
+    return _ADDRESS.fullmatch(text) is not None and _NO_ADDRESS.isdisjoint(text)
 
 
 def addresses(context: Context) -> Iterator[Diagnostic]:
@@ -28,7 +32,7 @@ def addresses(context: Context) -> Iterator[Diagnostic]:
     for user in context.declaration.users.values():
         if user.email is None:
             continue
-        if not EMAIL.fullmatch(user.email):
+        if not is_address(user.email):
             yield problem("bad-email", f"`{user.email}` is no e-mail address", user.spot.at("email"))
             continue
         first = seen.setdefault(user.email.casefold(), user)

@@ -61,8 +61,6 @@ def problem(  # noqa: PLR0913 — one keyword for each thing a diagnostic can sa
 ) -> Diagnostic:
     """Return a diagnostic; where `word` is near to one of the `known` (or `allowed`) words, that is suggested."""
     meant = near(word, known or allowed) if word is not None else None
-    if meant is not None and meant != word:
-        hint = f"did you mean `{meant}`?" if hint is None else f"did you mean `{meant}`? Else {hint}"
     return Diagnostic(
         code=code,
         severity=severity,

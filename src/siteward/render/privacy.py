@@ -56,7 +56,7 @@ class _Veil:
             plan=self._plan(full.plan) if full.plan else None,
             outcomes=tuple(map(self._outcome, full.outcomes)),
             drift=tuple(map(self._drift, full.drift)),
-            next=_maybe(_hide_mails, full.next),
+            next=_maybe(hide_mails, full.next),
             texts={},
         )
 
@@ -166,7 +166,8 @@ def _hide_mail(_: str) -> str:
     return HIDDEN_MAIL
 
 
-def _hide_mails(text: str) -> str:
+def hide_mails(text: str) -> str:
+    """Return text with every e-mail address hidden."""
     return _MAIL.sub(HIDDEN_MAIL, text)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -221,7 +220,7 @@ def test_the_first_pull_request_gives_everything(program: Program) -> None:
     program.write("nothing yet\n", "README")
     commit(program)
     program.write((ROOT / "access.example.yaml").read_text(encoding="utf-8").replace("include:\n", "").replace(
-        "  - {path: examples/teams/shop.yaml, sites: [shop.example.org, \"*.shop.example.org\"], at_most: edit}\n", ""))  # fmt: skip
+        '  - {path: examples/teams/shop.yaml, sites: [shop.example.org, "*.shop.example.org"], at_most: edit}\n', ""))  # fmt: skip
     data = diff(program)
     assert {each["kind"] for each in data["movements"]} == {"gained"}
 
@@ -230,9 +229,9 @@ def test_a_hostile_revision_stays_in_its_folder(repo: Program) -> None:
     """Attributes, links and filters of a revision are not followed when it is read."""
     secret = repo.folder.parent / "secret.yaml"
     secret.write_text("users: {stolen: {email: secret@example.org}}\n")
-    os.symlink(secret, repo.folder / "examples" / "link.yaml")
-    os.symlink("../../secret.yaml", repo.folder / "examples" / "climb.yaml")
-    os.symlink("teams/shop.yaml", repo.folder / "examples" / "inside.yaml")
+    (repo.folder / "examples" / "link.yaml").symlink_to(secret)
+    (repo.folder / "examples" / "climb.yaml").symlink_to("../../secret.yaml")
+    (repo.folder / "examples" / "inside.yaml").symlink_to("teams/shop.yaml")
     repo.write("*.yaml export-ignore filter=evil\n", ".gitattributes")
     git(repo, "config", "filter.evil.smudge", "touch ../pwned")
     edit(repo, ("path: examples/teams/shop.yaml", "path: examples/inside.yaml"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from siteward.access.change import Change
 from siteward.access.model import Account, Grant, Group, Key, Member, Power, Resource, Subject, account_of
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan, Step, Stranger
     from siteward.access.report import DriftItem, Outcome, Report
     from siteward.access.state import Origin
+    from siteward.render.sheet import Privacy
 
-Privacy = Literal["full", "handles", "counts"]
 _T = TypeVar("_T")
 
 HIDDEN_MAIL = "(e-mail hidden)"

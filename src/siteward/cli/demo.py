@@ -69,10 +69,10 @@ class _Story:
             raise click.ClickException(f"the demo expected that to leave with {expect}, not {done.returncode}")
 
 
-def _tell(story: _Story, sandbox: Sandbox) -> int:
-    story.say(
-        f"A stand-in Umami {sandbox.fake.release} answers at {sandbox.url}: 30 users, 12 sites, and some history."
-    )
+def _tell(story: _Story, sandboxes: Mapping[str, Sandbox]) -> int:
+    story.say("Stand-in servers answer, with users, sites and some history:")
+    for name, each in sandboxes.items():
+        click.echo(f"#    {name}: {each.fake.platform} {each.fake.release} at {each.url}")
     story.say("1. Check the files. Nothing is contacted.")
     story.run("validate", expect=0)
     story.say("2. What would change? Nothing is changed; the plan is saved for review.")

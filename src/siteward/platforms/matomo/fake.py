@@ -10,7 +10,7 @@ from werkzeug.wrappers import Request, Response
 
 from siteward.platforms.fakery import Clock, Fake, World
 from siteward.platforms.matomo.sandbox import accounts, bulk, general, grants, tokens, users, worlds
-from siteward.platforms.matomo.sandbox.answer import HTML, error_page, render, render_error, status_of
+from siteward.platforms.matomo.sandbox.answer import HTML, error_page, maintenance_page, render, render_error, status_of
 from siteward.platforms.matomo.sandbox.auth import Credentials, authenticate
 from siteward.platforms.matomo.sandbox.call import ApiError, Call, invoke
 from siteward.platforms.matomo.sandbox.php import Parameter, Value, as_text, variables
@@ -55,6 +55,8 @@ class MatomoFake(Fake):
         failures = len(self.state.failures)
         query = variables(request.query_string.decode())
         sent = {**_body(request), **query}
+        if self.state.release.before(3) and "filter_limit" not in query:
+            sent.pop("filter_limit", None)  # 2.x looks for it in the query alone (rec 01.m218#27)
         if as_text(sent.get("module", "")) != "API":
             return page(self.state, request, self.url)
         answer = self._api(request, query, sent)
@@ -65,14 +67,8 @@ class MatomoFake(Fake):
 
     def _refused(self, request: Request) -> Response | None:
         """Return the answer of a server that is closed or wants https, or `None` (rec 14#30-31)."""
-        product = self.state.release.product
         if self.state.settings.get("maintenance_mode") == "1":
-            return error_page(
-                f"{product} is undergoing maintenance",
-                "We will be back up and running again soon",
-                self.state.release,
-                status=503,
-            )
+            return maintenance_page(self.state.release)
         if self.state.settings.get("force_ssl") == "1" and request.scheme == "http":
             target = urlsplit(request.url)._replace(scheme="https").geturl()
             return Response("", 302, {"Location": target}, content_type=HTML)
@@ -95,9 +91,7 @@ class MatomoFake(Fake):
             actor = authenticate(self.state, shown)
         except ApiError as problem:
             if "module" not in query and release.since(5):
-                return error_page(
-                    f"{release.product} &rsaquo; Error", problem.message, release, status=status_of(problem, release)
-                )
+                return error_page(release, problem.message, status=status_of(problem, release))
             return render_error(problem, sent, release)
         call = Call(
             self.state,
@@ -122,8 +116,13 @@ class MatomoFake(Fake):
             self.touch()
         answer.headers.extend(call.headers)
         if call.actor.session:
-            answer.set_cookie(COOKIE, self.state.secret(), httponly=True, samesite="Lax")
+            answer.set_cookie(COOKIE, self._cookie(call), httponly=True, samesite="Lax")
         return answer
+
+    def _cookie(self, call: Call) -> str:
+        """Return the cookie of the session that asks, or a new one where a plain token plays a session."""
+        session = self.state.sessions.get(as_text(call.params.get("token_auth", "")))
+        return session.cookie if session else self.state.secret()
 
 
 def _body(request: Request) -> dict[str, Parameter]:

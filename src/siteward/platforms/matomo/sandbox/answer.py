@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
-from siteward.platforms.matomo.sandbox.call import ApiError, Broken
+from siteward.platforms.matomo.sandbox.call import Always, ApiError
 from siteward.platforms.matomo.sandbox.php import Parameter, Value, as_text, escape, export, is_index, xml
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ DEFAULT_LIMIT = 100
 JSON = "application/json; charset=utf-8"
 XML = "text/xml; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
-HTML = "text/html; charset=utf-8"
+HTML = "text/html; charset=utf-8"  # PHP's own default writes it in capitals; nobody can tell them apart
 FORMATS = ("console", "csv", "html", "json", "original", "rss", "tsv", "xml")
 OLD_FORMATS = ("console", "csv", "html", "json", "json2", "original", "php", "rss", "tsv", "xml")
 
@@ -112,7 +112,7 @@ def error_body(message: str, *, inner: bool = False) -> dict[str, Value]:
 
 def status_of(problem: ApiError, release: Release) -> int:
     """Return the HTTP status of an error on a release (API.md section 1.2)."""
-    if isinstance(problem, Broken):
+    if isinstance(problem, Always):
         return problem.status
     return problem.status if release.since(5) else 200
 
@@ -124,7 +124,8 @@ def render(value: Value, params: Mapping[str, Parameter], release: Release, *, s
         shaped = shape(value, params, release, flat=wanted == "json2")
         return Response(json.dumps(shaped, ensure_ascii=False, separators=(",", ":")), status, content_type=JSON)
     if wanted == "original":
-        return Response(export(_cut(value, params, release)), status, content_type=TEXT)
+        kind = TEXT if release.since(4) else HTML
+        return Response(export(_cut(value, params, release)), status, content_type=kind)
     if wanted == "xml":
         if value is None:
             return _xml_message("success", "ok", status)
@@ -167,35 +168,24 @@ def unknown_format(wanted: str, release: Release) -> Response:
     return Response(f"Error: {message}", content_type=TEXT)
 
 
-def error_page(title: str, message: str, release: Release, *, status: int) -> Response:
-    """Return the HTML page that stands for an error where no API answer can be given (rec 01#10, 14#30)."""
-    product = release.product
-    body = f"""<!DOCTYPE html>
-<html>
-<head>
-	<meta charset="utf-8">
-	<meta name="robots" content="noindex,nofollow">
-	<title>{title}</title>
-	<link rel="shortcut icon" href="misc/user/favicon.png" />
-	<link rel="stylesheet" type="text/css" href="plugins/Morpheus/stylesheets/simple_structure.css" />
-</head>
-<body id="simple">
+def error_page(release: Release, message: str, *, status: int) -> Response:
+    """Return the HTML page that stands for an error where no API answer can be given (rec 01#10)."""
+    return _page(
+        release, f"{release.product} &rsaquo; Error", "An error occurred", f"<h2>{html.escape(message)}</h2>", status
+    )
 
-<div class="logo">
-	<img title="{product}" alt="{product}" style="height: 40px;" src="plugins/Morpheus/images/logo.svg"/>
-</div>
 
-<div class="box">
+def maintenance_page(release: Release) -> Response:
+    """Return the page of a server that is closed (rec 14#30)."""
+    title = f"{release.product} is undergoing maintenance"
+    return _page(release, title, title, "<p>We will be back up and running again soon.</p>", 503)
 
-	<div class="header">
-		<h1>An error occurred</h1>
-	</div>
 
-	<div class="content"><h2>{html.escape(message)}</h2></div>
-
-</div>
-
-</body>
-</html>
-"""
+def _page(release: Release, title: str, heading: str, content: str, status: int) -> Response:
+    body = (
+        f'<!DOCTYPE html>\n<html>\n<head>\n\t<meta charset="utf-8">\n\t<title>{title}</title>\n</head>\n'
+        f'<body id="simple">\n<div class="logo"><img title="{release.product}" alt="{release.product}"/></div>\n'
+        f'<div class="box">\n<div class="header"><h1>{heading}</h1></div>\n'
+        f'<div class="content">{content}</div>\n</div>\n</body>\n</html>\n'
+    )
     return Response(body, status, content_type=HTML)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from siteward.platforms.matomo.sandbox.call import LOCKED_OUT, Actor, Broken, NoAccess
+from siteward.platforms.matomo.sandbox.call import LOCKED_OUT, Actor, Always, NoAccess
 from siteward.platforms.matomo.sandbox.state import ANONYMOUS, State, User
 
 
@@ -27,7 +27,7 @@ def authenticate(state: State, shown: Credentials) -> Actor:
     if shown.token in {"", ANONYMOUS}:
         return Actor()
     if state.locked_out(shown.address):
-        raise Broken(LOCKED_OUT, 500)
+        raise Always(LOCKED_OUT, 500)
     user = _owner(state, shown)
     if user is None:
         state.fail(shown.address, None)

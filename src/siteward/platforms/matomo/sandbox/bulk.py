@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 from siteward.platforms.matomo.sandbox.answer import error_body, shape
 from siteward.platforms.matomo.sandbox.auth import Credentials, authenticate
-from siteward.platforms.matomo.sandbox.call import Actor, ApiError, Broken, Call, api, invoke
+from siteward.platforms.matomo.sandbox.call import Actor, Always, ApiError, Call, api, invoke
 from siteward.platforms.matomo.sandbox.php import Parameter, Value, as_text, variables
 
 BULK = "API.getBulkRequest"
-NOT_INHERITED = {"urls", "module", "method", "format", "token_auth"}
+NOT_INHERITED = {"module", "method", "format", "token_auth"}
 
 
 @api(BULK, "urls")
@@ -28,15 +28,25 @@ def _get_bulk_request(call: Call) -> Value:
         if method and method != BULK:
             results.append(_run(call, method, outer, params))
         elif call.release.before(3):
-            raise Broken("Maximum execution time of 30 seconds exceeded", 500)
+            raise Always("Maximum execution time of 30 seconds exceeded", 500)
     return results
 
 
 def _entry(call: Call, url: str) -> dict[str, Parameter]:
-    """Return the variables of an entry. Up to 4.x it is decoded twice, so that `&` and `+` suffer (rec 10.m416#18)."""
-    text = url if call.release.since(5) else unquote_plus(url).lstrip("?")
-    _, found, query = text.partition("index.php?")
-    return variables(query if found else text)
+    """Return the variables of an entry.
+
+    Up to 4.x the entry is decoded before it is split, so that a `&` in a value ends it (rec 10.m416#18).
+    """
+    early = call.release.before(5)
+    text = unquote_plus(url).lstrip("?") if early else url
+    _, found, rest = text.partition("index.php?")
+    query = rest if found else text
+    return variables("&".join(_encoded(each) for each in query.split("&")) if early else query)
+
+
+def _encoded(field: str) -> str:
+    name, _, value = field.partition("=")
+    return f"{quote_plus(name)}={quote_plus(value)}"
 
 
 def _run(call: Call, method: str, outer: dict[str, Parameter], params: dict[str, Parameter]) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.sandbox.call import ADMIN, VIEW, ApiError, Broken, Call, api
+from siteward.platforms.matomo.sandbox.call import ADMIN, VIEW, Always, ApiError, Call, api
 from siteward.platforms.matomo.sandbox.php import Value, collate
 from siteward.platforms.matomo.sandbox.state import ANONYMOUS, Mail, User
 from siteward.platforms.matomo.sandbox.users import SECURITY_NOTICE, full_record, record, reduced_record, visible
@@ -175,8 +175,7 @@ def _get_sites_access_from_user(call: Call) -> Value:
 
 @api("UsersManager.getUsersPlusRole", "idSite", since=(3, 6))
 def _get_users_plus_role(call: Call) -> Value:
-    text = call.text("idSite")
-    site = int(text) if text.isdigit() else 0
+    site = call.integer("idSite")  # a list counts as its first, `all` as none (rec 03#71, #73)
     if not call.actor.superuser and site not in call.sites_with(ADMIN):
         found = _own_with_role(call, site)
     else:
@@ -445,5 +444,5 @@ def _capabilities_asked(call: Call) -> list[str]:
     if any(each not in {known.id for known in CAPABILITIES} for each in words):
         if call.release.before(4):
             raise ApiError("")
-        raise Broken("The arguments array must contain 2 items, 1 given", 500)
+        raise Always("The arguments array must contain 2 items, 1 given", 500)
     return words

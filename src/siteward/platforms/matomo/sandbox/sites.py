@@ -6,7 +6,7 @@ import zoneinfo
 from typing import TYPE_CHECKING
 
 from siteward.platforms.matomo.sandbox.call import ADMIN, VIEW, ApiError, Call, api
-from siteward.platforms.matomo.sandbox.state import Site
+from siteward.platforms.matomo.sandbox.state import SITE_NAME_LENGTH, Site
 from siteward.platforms.matomo.sandbox.users import moment
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def _add_site(call: Call) -> Value:
     zone, currency = _zone(call), _currency(call)
     site = Site(
         call.state.next("site"),
-        call.text("siteName").strip(),
+        call.text("siteName").strip()[:SITE_NAME_LENGTH],
         _urls(call),
         call.state.now(),
         call.text("group").strip(),
@@ -244,7 +244,7 @@ def _update_site(call: Call) -> Value:
     if call.release.since(3):
         call.require_login()
     site = _existing(call)
-    site.name = call.text("siteName").strip() or site.name
+    site.name = call.text("siteName").strip()[:SITE_NAME_LENGTH] or site.name
     site.urls = _urls(call) or site.urls
     if "group" in call.params and call.actor.superuser:
         site.group = call.text("group").strip()

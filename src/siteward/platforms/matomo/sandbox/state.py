@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from siteward.platforms.matomo.sandbox.release import Release
 
 ANONYMOUS = "anonymous"
+ALIAS_LENGTH = 45
+SITE_NAME_LENGTH = 90
 INVITE_GRACE = timedelta(days=3)
 LOCKOUT_FAILURES = 20
 LOCKOUT_WINDOW = timedelta(minutes=60)
@@ -162,7 +164,7 @@ class State:
 
     def add_user(self, login: str, email: str, password: str, *, alias: str = "") -> User:
         """Add a user whose stored password is `password`, hashed already or empty."""
-        user = User(login, email, password, self.now(), alias=alias or login)
+        user = User(login, email, password, self.now(), alias=(alias or login)[:ALIAS_LENGTH])
         user.token = md5(login + password) if self.release.before(3) else self.secret()
         self.users[collate(login)] = user
         return user
@@ -185,6 +187,11 @@ class State:
         return [each for each in self.users.values() if each.superuser]
 
     # access
+
+    def all_rows(self) -> Iterator[Row]:
+        """Yield every access row, login by login."""
+        for rows in self._rows.values():
+            yield from rows
 
     def rows_of(self, login: str) -> list[Row]:
         """Return the access rows of a login in any letter case, as they were written."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from siteward.platforms.matomo.sandbox.accounts import NOT_MD5
-from siteward.platforms.matomo.sandbox.call import VIEW, ApiError, Call, NoAccess, api
+from siteward.platforms.matomo.sandbox.call import VIEW, Always, ApiError, Call, api
 from siteward.platforms.matomo.sandbox.php import Value, is_index, md5
 from siteward.platforms.matomo.sandbox.state import Token
 
@@ -32,10 +32,11 @@ def _create_token(call: Call) -> Value:
     call.touched = True
     if user.two_factor:
         # the row stays although the caller gets nothing (rec 06#29-31)
-        raise NoAccess(
+        raise Always(
             "Incorrect two-factor authentication code."
             if call.given("authCode")
-            else "Please specify a two-factor authentication code."
+            else "Please specify a two-factor authentication code.",
+            401,
         )
     return value
 

@@ -66,9 +66,7 @@ def _invitation(state: State, request: Request, url: str) -> Response:
     token = request.values.get("token", "")
     user = next((each for each in state.users.values() if token and token in each.invite_tokens.values()), None)
     if user is None or state.invite_status(user) in {"active", "expired"}:
-        return error_page(
-            "Matomo &rsaquo; Error", "This invitation link is not valid or has expired.", state.release, status=200
-        )
+        return error_page(state.release, "This invitation link is not valid or has expired.", status=200)
     if request.method != "POST":
         return Response(
             '<!DOCTYPE html><title>Set Password - Matomo</title><form method="post">'

@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from siteward.access.model import Resource
-from siteward.access.report import DriftItem, DriftKind, Outcome, OutcomeStatus
+from siteward.access.report import DriftItem, Outcome, OutcomeStatus
 from siteward.render import words
 from siteward.render.lines import Cell, Glyph, Pen
 from siteward.render.sheet import Sheet
 
-# What went wrong first; what went well is told by the numbers, and listed with -v.
-_ORDER: tuple[OutcomeStatus, ...] = ("unknown", "failed", "refused", "blocked", "skipped", "already", "done")
 _GLYPHS: dict[OutcomeStatus, Glyph] = {
     "unknown": "unknown",
     "failed": "failed",
@@ -22,20 +20,18 @@ _GLYPHS: dict[OutcomeStatus, Glyph] = {
     "already": "done",
     "done": "done",
 }
-_WELL: frozenset[OutcomeStatus] = frozenset({"done", "already"})
-_DRIFT: tuple[DriftKind, ...] = ("changed-since", "undeclared", "unapplied")
 
 
 def outcome_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
     """Yield what became of each step: instance by instance, what went wrong first."""
     if sheet.report.stale:
         yield from (pen.paint(_stale(sheet), "alarm"), "")
-    ordered = sorted(sheet.report.outcomes, key=lambda each: (each.instance, _ORDER.index(each.status)))
+    ordered = words.by_outcome(sheet.report.outcomes)
     for at, (name, outcomes) in enumerate(groupby(ordered, key=lambda each: each.instance)):
         if at:
             yield ""
         yield f"{pen.paint(pen.text(name), 'bold')}  {pen.text(words.results(sheet.parts[name]))}"
-        shown = [each for each in outcomes if pen.options.verbose or each.status not in _WELL]
+        shown = [each for each in outcomes if pen.options.verbose or each.status not in words.WELL]
         lines = pen.table([_outcome(each, pen) for each in shown], 2)
         for each, line in zip(shown, lines, strict=True):
             yield line
@@ -70,7 +66,8 @@ def _stale(sheet: Sheet) -> str:
 
 def drift_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
     """Yield the drift, instance by instance, each kind under its own heading, real drift first."""
-    ordered = sorted(sheet.report.drift, key=lambda each: (each.instance, _DRIFT.index(each.kind)))
+    kinds = list(words.DRIFT)
+    ordered = sorted(sheet.report.drift, key=lambda each: (each.instance, kinds.index(each.kind)))
     for at, (name, items) in enumerate(groupby(ordered, key=lambda each: each.instance)):
         if at:
             yield ""

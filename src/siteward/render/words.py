@@ -5,14 +5,14 @@ All text here is neutral and unescaped; each renderer sends it through its own e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import assert_never
 
 from siteward.access.change import Change
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Key, Member, Resource, Scope, account_of, scope_of
 from siteward.access.plan import Cause, Risk, Step
-from siteward.access.report import DriftItem, DriftKind, OutcomeStatus, Summary
+from siteward.access.report import DriftItem, DriftKind, Outcome, OutcomeStatus, Summary
 from siteward.access.state import Origin
 
 CAUSES: dict[Cause, str] = {
@@ -26,15 +26,18 @@ CAUSES: dict[Cause, str] = {
     "absent": "declared absent",
     "left": "left the file",
 }
+# What went wrong first: the order in which outcomes are told.
 OUTCOMES: dict[OutcomeStatus, str] = {
-    "done": "applied",
-    "already": "already as wanted",
-    "refused": "refused",
-    "failed": "failed",
     "unknown": "unknown",
-    "skipped": "skipped",
+    "failed": "failed",
+    "refused": "refused",
     "blocked": "blocked",
+    "skipped": "skipped",
+    "already": "already as wanted",
+    "done": "applied",
 }
+WELL: frozenset[OutcomeStatus] = frozenset({"done", "already"})
+# Real drift first.
 DRIFT: dict[DriftKind, str] = {
     "changed-since": "changed since the last apply",
     "undeclared": "live and not declared",
@@ -220,7 +223,7 @@ def findings(of: Summary) -> str:
 
 def results(of: Summary) -> str:
     """Return what became of the steps: ``applied 14 · failed 1``."""
-    parts = [f"{word} {of.outcomes[status]}" for status, word in OUTCOMES.items() if of.outcomes.get(status)]
+    parts = [f"{OUTCOMES[each]} {of.outcomes[each]}" for each in reversed(OUTCOMES) if of.outcomes.get(each)]
     return " · ".join(parts) or "nothing was done"
 
 
@@ -241,6 +244,12 @@ def verdict(code: int) -> str:
         5: "partly applied",
         130: "interrupted",
     }.get(code, "unknown")
+
+
+def by_outcome(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return outcomes instance by instance, what went wrong first."""
+    order = list(OUTCOMES)
+    return sorted(outcomes, key=lambda each: (each.instance, order.index(each.status)))
 
 
 def key_of(item: DriftItem) -> Key:

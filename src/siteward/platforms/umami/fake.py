@@ -38,6 +38,11 @@ HEADERS = {
     "X-DNS-Prefetch-Control": "on",
     "Vary": "rsc, next-router-state-tree, next-router-prefetch, next-router-segment-prefetch",
 }
+_PAGE_HEADERS = {
+    **HEADERS,
+    "Cache-Control": "private, no-cache, no-store, max-age=0, must-revalidate",
+    "Vary": f"{HEADERS['Vary']}, Accept-Encoding",
+}
 _CODES = {400: "bad-request", 401: "unauthorized", 404: "not-found", 500: "server-error"}
 _MESSAGES = {400: "Bad request", 401: "Unauthorized", 404: "Not found", 500: "Server error"}
 _PAGE = (
@@ -140,7 +145,7 @@ class UmamiFake(Fake):
     def not_routed(self, request: Request, problem: HTTPException) -> Response:
         """Answer a path that is none with a page, and a method that is none with nothing."""
         if not isinstance(problem, MethodNotAllowed):
-            return Response(_PAGE, status=404, headers=HEADERS, content_type="text/html; charset=utf-8")
+            return Response(_PAGE, status=404, headers=_PAGE_HEADERS, content_type="text/html; charset=utf-8")
         if request.method != "OPTIONS":
             return self._plain(405)
         methods = set(problem.valid_methods or ())

@@ -19,6 +19,7 @@ from siteward.platforms.umami.fake_ask import (
     Route,
     bad_request,
     may,
+    no_such,
     page,
     sorting,
 )
@@ -37,7 +38,7 @@ from siteward.platforms.umami.fake_sites import may_see, may_touch
 from siteward.platforms.umami.fake_state import BOARD, LINK, PIXEL, WEBSITE, Crash, Json, Share, Thing, ident, token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Kind = Literal["board", "link", "pixel"]
 _KINDS: Mapping[Kind, int] = {"board": BOARD, "link": LINK, "pixel": PIXEL}
@@ -74,12 +75,12 @@ def routes(release: str) -> Mapping[tuple[str, str], Route]:
         ),
     }
     for kind, made in _MADE.items():
-        path, changed = f"/api/{kind}s", {key: optional(check) for key, check in made.items() if key in _COLUMNS}
+        path = f"/api/{kind}s"
         found |= {
             ("GET", path): Route(_lister(kind), listed),
             ("POST", path): Route(_maker(kind), made),
             ("GET", f"{path}/<entity>"): Route(show),
-            ("POST", f"{path}/<entity>"): Route(update, changed),
+            ("POST", f"{path}/<entity>"): Route(update, _CHANGED[kind]),
             ("DELETE", f"{path}/<entity>"): Route(delete),
             ("GET", f"{path}/<entity>/shares"): Route(shares, PAGING),
             ("POST", f"{path}/<entity>/shares"): Route(_sharer(_KINDS[kind]), shared),
@@ -100,6 +101,12 @@ _MADE: Mapping[Kind, Mapping[str, Check]] = {
     },
     "link": {"name": text(100), "url": text(500), "slug": text(100), **_TEAM},
     "pixel": {"name": text(100), "slug": text(100), **_TEAM},
+}
+_NAME, _SLUG = optional(text()), optional(text(least=8))
+_CHANGED: Mapping[Kind, Shape] = {
+    "board": {"type": optional(_BOARDS), "name": _NAME, "description": _NAME, "parameters": optional(mapping)},
+    "link": {"name": _NAME, "url": _NAME, "slug": _SLUG},
+    "pixel": {"name": _NAME, "slug": _SLUG},
 }
 _REPORT: Shape = {
     "websiteId": loose_uuid,
@@ -262,7 +269,7 @@ def _maker(kind: Kind) -> Handler:
         ask.must(not team or ask.is_admin or ask.may_in(team, "website:create"))
         ask.must(ask.is_admin or (ask.user and may(ask.user.role, "website:create")))
         slug = ask.get("slug")
-        if slug is not None and any(each.own.get("slug") == slug for each in ask.state.things.values()):
+        if slug is not None and any(each.own.get("slug") == slug and each.table == kind for each in _all(ask)):
             raise Crash
         own = {key: ask.values.get(key, _EMPTY.get(key)) for key in _MADE[kind] if key in _COLUMNS}
         return _thing_row(_insert(ask, kind, own, user=None if team else ask.me.id, team=team))
@@ -289,6 +296,10 @@ def _insert(  # noqa: PLR0913 — a row has its columns
     return made
 
 
+def _all(ask: Ask) -> Iterable[Thing]:
+    return ask.state.things.values()
+
+
 def _the(ask: Ask, entity: str, right: str | None) -> Thing | None:
     ask.must(may_touch(ask, entity, right))
     return ask.state.things.get(ident(entity))
@@ -304,7 +315,12 @@ def update(ask: Ask, entity: str) -> Json:
     """Change a board, link or pixel."""
     found = _the(ask, entity, "website:update")
     if found is None:
-        raise Refusal(500)
+        raise no_such(ask, ask.request.path.split("/")[2].rstrip("s").capitalize())
+    slug = ask.get("slug")
+    if slug is not None and any(
+        each.own.get("slug") == slug and each is not found and each.table == found.table for each in _all(ask)
+    ):
+        raise bad_request("That slug is already taken.")
     found.own |= ask.values
     found.updated = ask.state.stamp()
     ask.fake.touch()

@@ -18,22 +18,21 @@ state between calls and does not know the time. Everything it needs to remember 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from siteward.access.change import Change
-from siteward.access.diagnostic import Diagnostic
-from siteward.access.model import Key, Resource
-from siteward.access.state import Live, Memory
-from siteward.access.traits import Traits
-
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from pydantic import BaseModel
 
+    from siteward.access.change import Change
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.model import Key, Resource
+    from siteward.access.state import Live, Memory
+    from siteward.access.traits import Traits
     from siteward.platforms.fakery import Fake, World
     from siteward.transport.http import Doors, Link, Reader, Writer
     from siteward.transport.secrets import Secret, Secrets
@@ -45,12 +44,15 @@ class Bundle:
 
     `requests` is how many requests writing is expected to cost, `seconds` how long beyond the pace limit.
     `passwords` are given by the spine just before writing, by account name, after each has been delivered.
+    `ahead` are the changes that this run still has before it, given by the spine as well: an invitation may need to
+    know where its account will be let in (Matomo).
     """
 
     changes: tuple[Change, ...]
     requests: int = 1
     seconds: float = 0.0
     passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
+    ahead: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,8 @@ class Platform:
     beyond the common keys (it forbids unknown keys). `fields` are the credential fields, required ones first,
     with what each is. `probe` and `read` raise `siteward.transport.errors.PlatformError`; half an answer is an
     error. `look` re-reads just the given keys and returns for each what stands there now (`None`: surely
-    absent; a key left out: could not be told). `review` judges changes, as said above.
+    absent; a key left out: could not be told). `review` judges changes, as said above. `resend`, where people are
+    invited, sends the open or expired invitation of an account again.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Platform:
     write: Callable[[Writer, Bundle, Live], Sequence[Receipt]]
     review: Callable[[Sequence[Change], Live, Memory | None], Iterable[Diagnostic]] = no_remarks
     reach: Callable[[Reader, Any, Traits], Reach]
+    resend: Callable[[Writer, str, Live], Receipt] | None = None
     releases: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from siteward.access.change import Change, patch
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource
-from siteward.access.report import Outcome, OutcomeStatus
+from siteward.access.report import Outcome
 from siteward.platforms.interface import Receipt
 from siteward.reconcile.deliver import Undelivered, deliver, generate, made_with_password
 from siteward.reconcile.entries import Result
@@ -173,7 +173,7 @@ def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:
     for step in steps:
         work.tell(_progress(work, step, None))
     try:
-        bundle = replace(bundle, passwords=_delivered(work, steps))
+        bundle = replace(bundle, passwords=_delivered(work, steps), ahead=_ahead(work, steps))
     except Undelivered as problem:
         _settle(work, [_failed(work, step, str(problem)) for step in steps])
         return
@@ -186,6 +186,14 @@ def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:
     unsure = {step.change.key for step in steps if step.change.key not in found or found[step.change.key].status != "failed"}
     seen, why = _look(work, {key for step in steps if step.change.key in unsure for key in touched(step.change)})
     _settle(work, [_outcome(work, step, found.get(step.change.key), seen, why) for step in steps], found)
+
+
+def _ahead(work: Work, steps: Iterable[Step]) -> tuple[Change, ...]:
+    """Return the changes that are still to come after `steps`."""
+    now = {step.id for step in steps}
+    return tuple(
+        step.change for step in work.sifted.go if step.id not in now and step.change.key not in work.outcomes
+    )
 
 
 def _delivered(work: Work, steps: Iterable[Step]) -> Mapping[str, Secret]:

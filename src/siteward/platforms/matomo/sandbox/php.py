@@ -32,6 +32,8 @@ def variables(query: str) -> dict[str, Parameter]:
 
 def _put(found: dict[str, Parameter], base: str, key: str, value: str) -> None:
     present = found.get(base)
+    if key.isdigit() and int(key) == len(present if isinstance(present, list) else []):
+        key = ""
     if key:
         into = present if isinstance(present, dict) else {}
         found[base] = {**into, key: value}

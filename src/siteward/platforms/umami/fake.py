@@ -14,7 +14,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from siteward.platforms.fakery import Fake
-from siteward.platforms.umami import fake_accounts, fake_more, fake_sites, fake_teams, fake_worlds
+from siteward.platforms.umami import fake_accounts, fake_more, fake_shares, fake_sites, fake_teams, fake_worlds
 from siteward.platforms.umami.fake_ask import Ask, Refusal, Route
 from siteward.platforms.umami.fake_shape import MISSING, read
 from siteward.platforms.umami.fake_state import Crash, Json, Session, State
@@ -36,6 +36,11 @@ HEADERS = {
     "Access-Control-Max-Age": "86400",
     "Cache-Control": "no-cache",
     "X-DNS-Prefetch-Control": "on",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' https: data: blob:; script-src 'self' 'unsafe-eval' 'unsafe-inline'; "
+        "style-src 'self' 'unsafe-inline'; connect-src 'self' https:; frame-src 'self' http: https:; "
+        "frame-ancestors 'self' ;"
+    ),
     "Vary": "rsc, next-router-state-tree, next-router-prefetch, next-router-segment-prefetch",
 }
 _PAGE_HEADERS = {
@@ -49,7 +54,7 @@ _PAGE = (
     '<!DOCTYPE html><html lang="en"><head><meta charSet="utf-8"/><title>404: This page could not be found.</title>'
     "</head><body><h1>404</h1><h2>This page could not be found.</h2></body></html>"
 )
-_MODULES = (fake_accounts, fake_teams, fake_sites, fake_more)
+_MODULES = (fake_accounts, fake_teams, fake_sites, fake_shares, fake_more)
 
 
 @dataclass

@@ -120,6 +120,11 @@ class Ask:
             raise Crash
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
+    def json(self, name: str) -> Json:
+        """Return a field that is an object, or an empty one."""
+        value = self.values.get(name)
+        return value if isinstance(value, dict) else {}
+
     def need(self, name: str) -> str:
         """Return a text field that the shape demands."""
         value = self.get(name)

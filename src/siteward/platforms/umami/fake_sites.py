@@ -25,7 +25,6 @@ from siteward.platforms.umami.fake_shape import (
     boolean,
     loose_uuid,
     mapping,
-    moment,
     nullable,
     optional,
     pattern,
@@ -64,7 +63,6 @@ def routes(release: str) -> Mapping[tuple[str, str], Route]:
             transfer, target if old else {"userId": optional(uuid), "teamId": optional(uuid)}
         ),
         ("POST", f"{site}/reset"): Route(reset),
-        ("GET", f"{site}/stats"): Route(stats, {"startAt": optional(moment), "endAt": optional(moment)}),
         ("GET", "/api/teams/<team>/websites"): Route(team_sites, listed),
     }
 
@@ -339,10 +337,3 @@ def reset(ask: Ask, site: str) -> Json:
     found.blocks = 0
     _written(ask, found)
     return {"ok": True}
-
-
-def stats(ask: Ask, site: str) -> Json:
-    """Return a site's figures, of which this server has none."""
-    ask.must(may_see(ask, site))
-    none = dict.fromkeys(("pageviews", "visitors", "visits", "bounces", "totaltime"), 0)
-    return {**none, "comparison": dict(none)}

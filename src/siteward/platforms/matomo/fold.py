@@ -180,10 +180,11 @@ def _status(user: UserRow) -> Status:
 def _pending(resources: Iterable[Resource], users: Iterable[UserRow]) -> Iterator[Key]:
     waiting = {each.login for each in users if is_pending(each)}
     for each in resources:
-        if isinstance(each, Account) and each.name in waiting:
-            yield each.key
-        elif isinstance(each, Grant) and each.subject.name in waiting:
-            yield each.key
+        match each:
+            case Account(name=name) | Grant(subject=Subject(name=name)) if name in waiting:
+                yield each.key
+            case _:
+                pass
 
 
 def _facts(user: UserRow) -> dict[str, str]:

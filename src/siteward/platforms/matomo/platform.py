@@ -33,8 +33,7 @@ PLATFORM = Platform(
     resend=resend,
     releases=("5.3", "4.16", "3.14", "2.18"),
     limits=(
-        "the role `write` and capabilities came with 3.6, invitations with 4.11, a token of one's own for each use with "
-        "4.0",
+        "the role `write` and capabilities came with 3.6, invitations with 4.11",
         "a superuser has no grants on sites: becoming one deletes them",
         "whose token it is cannot be asked; `self` names the account and is compared with the superusers",
         "tokens can be neither seen nor revoked through the API",

@@ -112,7 +112,7 @@ def _language(change: Change, _case: _Case) -> Iterator[Diagnostic]:
             return
 
 
-def _deletion(change: Change, case: _Case) -> Iterator[Diagnostic]:
+def _deletion(change: Change, _case: _Case) -> Iterator[Diagnostic]:
     if isinstance(change.before, Account) and change.after is None:
         message = (
             "deletes the tokens, dashboards, settings and scheduled reports of the account; its segments go to a "
@@ -200,11 +200,12 @@ def _site_grant(change: Change, case: _Case) -> Iterator[Diagnostic]:
 
 
 def _removal(change: Change, _case: _Case) -> Iterator[Diagnostic]:
-    before = change.before
-    if isinstance(before, Grant) and before.scope != EVERYWHERE and change.after is None:
-        if not is_anonymous(before.subject.name):
+    match change.before, change.after:
+        case Grant(subject=subject, scope=scope), None if scope != EVERYWHERE and not is_anonymous(subject.name):
             message = "deletes the person's scheduled e-mail reports on this site for good"
             yield _tell(change.key, "destroys", "reports-deleted", message)
+        case _:
+            return
 
 
 def _opening(change: Change, _case: _Case) -> Iterator[Diagnostic]:

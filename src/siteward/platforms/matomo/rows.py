@@ -80,7 +80,7 @@ Text = Annotated[str, BeforeValidator(_unwrapped)]
 _ADAPTERS: dict[object, TypeAdapter[Any]] = {}
 
 
-def parse(shape: object, answer: object, what: str) -> Any:
+def parse(shape: Any, answer: object, what: str) -> Any:
     """Return an answer in its shape; raises `NotThePlatform` naming `what`, and never what was in it."""
     adapter = _ADAPTERS.get(shape)
     if adapter is None:

@@ -177,17 +177,17 @@ def _write(path: Path, text: str) -> None:
 
 def find_config(session: Session) -> Path:
     """Return the declaration to use: --config, $SITEWARD_CONFIG, then access.yaml upwards to the repository's root."""
-    start = (session.directory or Path()).resolve()
+    start = session.directory or Path()
     named = session.config or (Path(given) if (given := os.environ.get("SITEWARD_CONFIG")) else None)
     if named:
         return start / named
-    for folder in (start, *start.parents):
+    for folder in (start, *start.resolve().parents):
         if (folder / "access.yaml").exists():
             return folder / "access.yaml"
         if (folder / ".git").exists():
             break
     raise click.ClickException(
-        f"no access.yaml in {start} or above it; name one with -c FILE, or write a first one with `siteward import`"
+        f"no access.yaml in {start.resolve()} or above it; name one with -c FILE, or write a first one with `siteward import`"
     )
 
 

@@ -7,7 +7,7 @@ text goes through the template's escapes.
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -83,7 +83,7 @@ def render(sheet: Sheet) -> str:
     return page.render(
         title=_title(sheet),
         lead=tuple(_lead(sheet)),
-        said=_remarks(_spoken(sheet), sheet),
+        said=_remarks((replace(each, message=words.told(each)) for each in _spoken(sheet)), sheet),
         parts=tuple(_parts(sheet)),
         foot=tuple(_foot(sheet)),
         style=Markup(style),  # noqa: S704 - the package's own file, and the very text that the hash is of

@@ -62,12 +62,12 @@ def _order(said: Diagnostic) -> tuple[int, str, int, int]:
 
 def _in_short(said: Diagnostic, pen: Pen) -> Iterator[str]:
     at = f"{said.at}: " if said.at else ""
-    yield pen.text(f"{at}{said.severity.word} {said.code}: {said.message}")
+    yield pen.text(f"{at}{said.severity.word} {said.code}: {words.told(said)}")
 
 
 def _in_full(said: Diagnostic, sheet: Sheet, pen: Pen) -> Iterator[str]:
     kind = pen.paint(said.severity.word, STYLES[said.severity])
-    yield f"{kind} {pen.paint(pen.text(said.code), 'bold')}: {pen.text(said.message)}"
+    yield f"{kind} {pen.paint(pen.text(said.code), 'bold')}: {pen.text(words.told(said))}"
     shown = excerpt(said.at, sheet.report.texts) if said.at else None
     help_ = [pen.text(each) for each in advice(said, _digest(sheet))]
     plain = sheet.options.plain
@@ -112,7 +112,8 @@ def _tail(sheet: Sheet, pen: Pen) -> Iterator[str]:
 def _found(sheet: Sheet) -> str:
     counted = sheet.report.files and sheet.report.command == "validate"
     files = f" in {words.plural(sheet.report.files, 'file')}" if counted else ""
-    return f"{words.findings(sheet.summary)}{files}"
+    valid = "valid: " if sheet.report.command == "validate" and not sheet.summary.errors else ""
+    return f"{valid}{words.findings(sheet.summary)}{files}"
 
 
 def _total(plan: Plan, sheet: Sheet, pen: Pen) -> Iterable[str]:

@@ -7,9 +7,11 @@ one call and never a removal followed by a grant, which would cost the person's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
 
 from siteward.access.model import EVERYWHERE, Account, Grant
 from siteward.platforms.interface import Bundle
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
 
     from siteward.access.change import Change
     from siteward.access.model import Resource
-    from siteward.access.state import Live
+    from siteward.access.state import Live, Site
     from siteward.platforms.matomo.picture import Picture
     from siteward.transport.secrets import Secret
+
+Wishes: TypeAlias = "Mapping[str, Sequence[Grant]]"
 
 NOACCESS = "noaccess"
 # Accounts made and deleted cost a slow hash and mails within the request; few share one, so that no proxy gives up.
@@ -36,14 +40,14 @@ _DAMAGED = frozenset("&<>\"'")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One call, the changes it makes, and what it costs beside its share of a request.
+    """Calls that belong together, the changes they make, and what they cost beside their share of a request.
 
-    `confirmed` tells that it needs the password of the token's owner, `slow` that it makes or deletes an account, by
-    a slow hash and mails from within the request; `alone` that it must not stand in a bulk. `call` is `None` where
-    nothing may be sent, `why` says why.
+    The first call makes the changes, others follow it in the same request. There are none where nothing may be sent,
+    and `why` says why. `confirmed` tells that the password of the token's owner is needed, `slow` that an account is
+    made or deleted, `mails` how many mails are sent, `alone` that the call must not stand in a bulk.
     """
 
-    call: Call | None
+    calls: tuple[Call, ...]
     changes: tuple[Change, ...]
     confirmed: bool = False
     slow: bool = False
@@ -53,26 +57,41 @@ class Planned:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What it takes to turn changes into calls.
+
+    `passwords` are for new accounts, by name; `wishes` are the grants that each person is going to have, by folded
+    login. While only the grouping counts, both are left empty.
+    """
+
+    live: Live
+    picture: Picture
+    passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
+    wishes: Wishes = field(default_factory=lambda: MappingProxyType({}))
+
+
 def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
-    """Return the changes grouped by request: up to fifty calls each, fewer of those that send mail, order kept."""
-    planned = plan(changes, live, passwords={}, ahead=())
+    """Return the changes grouped by request: up to fifty calls each, fewer of the slow ones, order kept."""
+    planned = plan(changes, Desk(live, picture_of(live)))
     found: list[Bundle] = []
     for slow, run in groupby(planned, key=lambda each: each.slow):
-        for group in _chunks(list(run), MOST_SLOW if slow else MOST):
+        for group in _chunks(run, MOST_SLOW if slow else MOST):
             changed = tuple(change for each in group for change in each.changes)
             found.append(Bundle(changes=changed, seconds=sum(map(_seconds, group))))
     return found
 
 
 def _seconds(planned: Planned) -> float:
-    """Return about how long a call takes on a small server (MAPPING section 7)."""
+    """Return about how long calls take on a small server (MAPPING section 7)."""
     return (planned.slow + planned.mails) * _SECONDS_A_MAIL + planned.rows * _SECONDS_A_ROW
 
 
-def _chunks(planned: list[Planned], most: int) -> Iterator[list[Planned]]:
+def _chunks(planned: Iterable[Planned], most: int) -> Iterator[list[Planned]]:
     chunk: list[Planned] = []
     for each in planned:
-        if chunk and (each.alone or chunk[-1].alone or len(chunk) == most):
+        calls = len(each.calls) + sum(len(one.calls) for one in chunk)
+        if chunk and (each.alone or chunk[-1].alone or calls > MOST or len(chunk) == most):
             yield chunk
             chunk = []
         chunk.append(each)
@@ -80,58 +99,91 @@ def _chunks(planned: list[Planned], most: int) -> Iterator[list[Planned]]:
         yield chunk
 
 
-def plan(
-    changes: Iterable[Change], live: Live, *, passwords: Mapping[str, Secret], ahead: Sequence[Change]
-) -> list[Planned]:
-    """Return the calls that make these changes, those of one person and one access united, in order.
+def wishes(changes: Iterable[Change]) -> Wishes:
+    """Return the grants that changes give, by folded login."""
+    found: defaultdict[str, list[Grant]] = defaultdict(list)
+    for each in changes:
+        if isinstance(each.after, Grant):
+            found[fold(each.after.subject.name)].append(each.after)
+    return found
 
-    `passwords` are for new accounts, by name; `ahead` are later changes, which tell where an invited person will be
-    let in. Without them, when only the grouping counts, what depends on them is left open.
-    """
-    picture = picture_of(live)
-    united: dict[tuple[object, ...], Planned] = {}
-    for at, change in enumerate(changes):
-        side = change.after if change.after is not None else change.before
-        match side:
-            case Grant(scope=scope) if scope != EVERYWHERE:
-                key, one = _site_grant(change, side, live, picture)
-                united[key] = _joined(united[key], one) if key in united else one
-            case Grant():
-                united["top", at] = _superuser(change, side, picture)
-            case Account():
-                united["account", at] = _account(change, picture, passwords, ahead, live)
-            case _:
-                united["none", at] = _never(change, "Matomo has no such thing")
-    return list(united.values())
+
+def plan(changes: Iterable[Change], desk: Desk) -> list[Planned]:
+    """Return the calls that make these changes, those of one person and one access united, in order."""
+    groups: dict[tuple[object, ...], list[Change]] = {}
+    for change in changes:
+        groups.setdefault(_together(change, desk.picture), []).append(change)
+    return [each for group in groups.values() for each in _calls(group, desk)]
+
+
+def _together(change: Change, picture: Picture) -> tuple[object, ...]:
+    """Return what changes have in common that one call can make."""
+    match change.before, change.after:
+        case (Grant() as side, None) | (_, Grant() as side) if side.scope != EVERYWHERE:
+            return (side.subject.name, _access(change.after, picture))
+        case _:
+            return change.key
+
+
+def _calls(group: Sequence[Change], desk: Desk) -> Iterator[Planned]:
+    change = group[0]
+    side = change.after if change.after is not None else change.before
+    match side:
+        case Grant(scope=scope) if scope != EVERYWHERE:
+            yield from _site_grants(group, side, desk)
+        case Grant():
+            yield _superuser(change, side, desk)
+        case Account():
+            yield _account(change, desk)
+        case _:
+            yield _never(change, "Matomo has no such thing")
 
 
 def _never(change: Change, why: str) -> Planned:
-    return Planned(call=None, changes=(change,), why=why)
+    return Planned(calls=(), changes=(change,), why=why)
 
 
-def _joined(one: Planned, other: Planned) -> Planned:
-    """Return one call for the sites of both."""
-    if one.call is None or other.call is None:
-        return replace(one, changes=(*one.changes, *other.changes))
-    sites = f"{one.call.arguments['idSites']},{other.call.arguments['idSites']}"
-    call = Call(one.call.method, {**one.call.arguments, "idSites": sites})
-    return replace(one, call=call, changes=(*one.changes, *other.changes), rows=one.rows + other.rows)
+def _planned(call: Call, *changes: Change, desk: Desk) -> Planned:
+    """Return a planned call with its mails; opening several sites in one call sends as many as opening one."""
+    mails = len(addressees(changes[0], desk.picture))
+    return Planned(calls=(call,), changes=changes, mails=mails, alone=not _safe(call, desk.picture))
+
+
+def _safe(call: Call, picture: Picture) -> bool:
+    """Tell whether a call arrives whole inside a bulk."""
+    values = [value for _, value in call.fields()]
+    return not picture.version.splits_early or not any(_DAMAGED & set(each) for each in values)
 
 
 # grants
 
 
-def _site_grant(change: Change, side: Grant, live: Live, picture: Picture) -> tuple[tuple[object, ...], Planned]:
-    site = live.sites.get(side.scope)
-    login = picture.spelling(side.subject.name)
-    access = _access(change.after, picture)
-    why = _forbidden(login, access, site is not None)
-    if why or site is None:
-        return (why, change.key), _never(change, why)
+def _site_grants(group: Sequence[Change], side: Grant, desk: Desk) -> Iterator[Planned]:
+    """Yield one call for all sites on which one person gets the same, and what may not be sent."""
+    login, access = desk.picture.spelling(side.subject.name), _access(group[0].after, desk.picture)
+    good: dict[Change, Site] = {}
+    for change in group:
+        site = _site(change, desk.live)
+        if site is None:
+            yield _never(change, "the site does not exist, and Matomo would keep the grant for a future one of its id")
+        elif why := _forbidden(login, access):
+            yield _never(change, why)
+        else:
+            good[change] = site
+    if good:
+        call = _access_call(login, access, good.values())
+        yield replace(_planned(call, *good, desk=desk), rows=len(access) * len(good))
+
+
+def _site(change: Change, live: Live) -> Site | None:
+    side = change.after if change.after is not None else change.before
+    return live.sites.get(side.scope) if isinstance(side, Grant) else None
+
+
+def _access_call(login: str, access: tuple[str, ...], sites: Iterable[Site]) -> Call:
     written = access[0] if len(access) == 1 else access
-    call = Call("UsersManager.setUserAccess", {"userLogin": login, "access": written, "idSites": site.id})
-    planned = Planned(call=call, changes=(change,), rows=len(access), alone=not _safe(call, picture))
-    return (login, access), _mailing(planned, picture)
+    ids = ",".join(each.id for each in sites)
+    return Call("UsersManager.setUserAccess", {"userLogin": login, "access": written, "idSites": ids})
 
 
 def _access(after: Resource | None, picture: Picture) -> tuple[str, ...]:
@@ -143,88 +195,89 @@ def _access(after: Resource | None, picture: Picture) -> tuple[str, ...]:
     return (after.role, *extras)
 
 
-def _forbidden(login: str, access: tuple[str, ...], known_site: bool) -> str:  # noqa: FBT001 — three facts, one word
-    """Return why a grant must not be sent, by the hazards of MAPPING section 3; empty when it may."""
-    if not known_site:
-        return "the site does not exist, and Matomo would keep the grant for a future site of that id"
+def _forbidden(login: str, access: tuple[str, ...]) -> str:
+    """Return why a grant must not be sent; empty when it may. The server guards one spelling only (rec 07#17)."""
     if is_anonymous(login) and (login != fold(login) or access not in {(VIEW,), (NOACCESS,)}):
         return "everybody may be given nothing but view"
     return ""
 
 
-def _superuser(change: Change, side: Grant, picture: Picture) -> Planned:
-    login = picture.spelling(side.subject.name)
-    if is_anonymous(login) or side.role != SUPERUSER:
-        return _never(change, "this account cannot be made a superuser")
+def _superuser(change: Change, side: Grant, desk: Desk) -> Planned:
+    login = desk.picture.spelling(side.subject.name)
+    if is_anonymous(login) or fold(login) == desk.picture.me or side.role != SUPERUSER:
+        return _never(change, "whether this account is a superuser is never changed")
     flag = "0" if change.after is None else "1"  # any other text, "false" too, would mean yes (rec 04#24)
     call = Call("UsersManager.setSuperUserAccess", {"userLogin": login, "hasSuperUserAccess": flag})
-    return Planned(
-        call=call, changes=(change,), confirmed=picture.version.confirms_superuser, alone=not _safe(call, picture)
-    )
+    return replace(_planned(call, change, desk=desk), confirmed=desk.picture.version.confirms_superuser)
 
 
 # accounts
 
 
-def _account(
-    change: Change, picture: Picture, passwords: Mapping[str, Secret], ahead: Sequence[Change], live: Live
-) -> Planned:
+def _account(change: Change, desk: Desk) -> Planned:
     match change.before, change.after:
         case None, Account() as new:
-            return _create(change, new, picture, passwords.get(new.name), first_site(new.name, ahead, live))
+            return _create(change, new, desk)
         case Account() as old, None:
-            return _delete(change, old, picture)
+            return _delete(change, old, desk)
         case Account(), Account() as new:
-            return _update(change, new, picture)
+            return _update(change, new, desk)
         case _:
             return _never(change, "this is no change of an account")
 
 
-def _create(change: Change, new: Account, picture: Picture, password: Secret | None, site: str) -> Planned:
+def _create(change: Change, new: Account, desk: Desk) -> Planned:
     if is_anonymous(new.name):
         return _never(change, "this login stands for everybody")
     who = {"userLogin": new.name, "email": new.email or ""}
-    if picture.onboarding == "invite":
-        call = Call("UsersManager.inviteUser", {**who, "initialIdSite": site})
-    else:
-        call = Call("UsersManager.addUser", {**who, "password": password.reveal() if password else ""})
-    return _mailing(Planned(call=call, changes=(change,), slow=True, alone=not _safe(call, picture)), picture)
+    if desk.picture.onboarding == "invite":
+        return _invite(change, who, desk)
+    password = desk.passwords.get(new.name)
+    call = Call("UsersManager.addUser", {**who, "password": password.reveal() if password else ""})
+    return replace(_planned(call, change, desk=desk), slow=True)
 
 
-def first_site(login: str, ahead: Sequence[Change], live: Live) -> str:
-    """Return the id of the site an invited person begins with: one that is granted later in the same run.
+def _invite(change: Change, who: Mapping[str, str], desk: Desk) -> Planned:
+    """Invite to a first site, and put right in the same request what Matomo gives there, which is always `view`.
 
-    A future superuser begins with any, because becoming one takes all grants away. Empty where there is none.
+    A run that breaks off right after finds the grant as it is wanted, or none where none is.
     """
-    mine = [
-        each.after for each in ahead if isinstance(each.after, Grant) and fold(each.after.subject.name) == fold(login)
-    ]
-    if any(each.scope == EVERYWHERE for each in mine):
-        return min((each.id for each in live.sites.values()), key=int, default="")
-    return min((live.sites[each.scope].id for each in mine if each.scope in live.sites), key=int, default="")
+    login = who["userLogin"]
+    wish = first_wish(login, desk.wishes, desk.live)
+    site = _first_site(wish, desk.live)
+    call = Call("UsersManager.inviteUser", {**who, "initialIdSite": site.id if site else ""})
+    planned = replace(_planned(call, change, desk=desk), slow=True)
+    if wish is None or site is None:
+        return planned
+    access = _access(wish if wish.scope != EVERYWHERE else None, desk.picture)
+    return replace(planned, calls=(call, _access_call(login, access, [site])))
 
 
-def _delete(change: Change, old: Account, picture: Picture) -> Planned:
-    login = picture.spelling(old.name)
-    if is_anonymous(login) or fold(login) == picture.me:
+def first_wish(login: str, given: Wishes, live: Live) -> Grant | None:
+    """Return the grant that an invited person begins with: on a site of theirs, or that of a superuser."""
+    mine = given.get(fold(login), ())
+    on_sites = [each for each in mine if each.scope in live.sites]
+    if on_sites:
+        return min(on_sites, key=lambda each: int(live.sites[each.scope].id))
+    return next((each for each in mine if each.scope == EVERYWHERE and live.sites), None)
+
+
+def _first_site(wish: Grant | None, live: Live) -> Site | None:
+    """Return the site to invite to: a future superuser, who keeps no grant, begins with any."""
+    if wish is None:
+        return None
+    return live.sites.get(wish.scope) or min(live.sites.values(), key=lambda each: int(each.id))
+
+
+def _delete(change: Change, old: Account, desk: Desk) -> Planned:
+    login = desk.picture.spelling(old.name)
+    if is_anonymous(login) or fold(login) == desk.picture.me:
         return _never(change, "this account is never deleted")
-    call = Call("UsersManager.deleteUser", {"userLogin": login})
-    return _mailing(Planned(call=call, changes=(change,), slow=True, alone=not _safe(call, picture)), picture)
+    return replace(_planned(Call("UsersManager.deleteUser", {"userLogin": login}), change, desk=desk), slow=True)
 
 
-def _update(change: Change, new: Account, picture: Picture) -> Planned:
+def _update(change: Change, new: Account, desk: Desk) -> Planned:
     """Change the e-mail. The password stays: one set on a pending account would be lost with it (rec 15)."""
-    call = Call("UsersManager.updateUser", {"userLogin": picture.spelling(new.name), "email": new.email or ""})
-    confirmed, alone = picture.version.confirms_email, not _safe(call, picture)
-    return _mailing(Planned(call=call, changes=(change,), confirmed=confirmed, alone=alone), picture)
-
-
-def _mailing(planned: Planned, picture: Picture) -> Planned:
-    """Note the mails of a call; opening several sites in one call sends as many as opening one."""
-    return replace(planned, mails=len(addressees(planned.changes[0], picture)))
-
-
-def _safe(call: Call, picture: Picture) -> bool:
-    """Tell whether a call arrives whole inside a bulk."""
-    values = [value for _, value in call.fields()]
-    return not picture.version.splits_early or not any(_DAMAGED & set(each) for each in values)
+    login = desk.picture.spelling(new.name)
+    call = Call("UsersManager.updateUser", {"userLogin": login, "email": new.email or ""})
+    return replace(_planned(call, change, desk=desk), confirmed=desk.picture.version.confirms_email)

@@ -53,7 +53,7 @@ def live_of(rows: Rows, picture: Picture, listings: tuple[Listing, ...]) -> Live
     return Live(
         access=Access.of(resources),
         sites=sites,
-        me=me.login if me else None,
+        me=me.login if me and me.superuser else None,
         ids={account_key(each.login): each.login for each in rows.users},
         pending=frozenset(_pending(resources.values(), rows.users)),
         facts={account_key(each.login): _facts(each) for each in rows.users},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from siteward.platforms.matomo.roles import ANONYMOUS
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from siteward.platforms.matomo.versions import Version
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Picture:
     """What reading leaves behind.
 
@@ -40,9 +41,13 @@ class Picture:
         user = self.user(login)
         return user.login if user else login
 
+    @cached_property
+    def _emails(self) -> Mapping[str, UserRow]:
+        return {fold(each.email): each for each in self.users.values()}
+
     def by_email(self, email: str) -> UserRow | None:
         """Return the user of that e-mail in any letter case."""
-        return next((each for each in self.users.values() if fold(each.email) == fold(email)), None)
+        return self._emails.get(fold(email))
 
     @property
     def mine(self) -> str:
@@ -50,7 +55,7 @@ class Picture:
         user = self.users.get(self.me)
         return user.email if user else self.me
 
-    @property
+    @cached_property
     def superusers(self) -> tuple[UserRow, ...]:
         """Everybody who is a superuser, pending ones too: the server makes no difference."""
         return tuple(each for each in self.users.values() if each.superuser)

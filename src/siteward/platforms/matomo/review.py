@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Diagnostic, Effect, Severity, error
 from siteward.access.model import EVERYWHERE, Account, Grant
-from siteward.platforms.matomo.calls import first_site
+from siteward.platforms.matomo.calls import first_wish, wishes
 from siteward.platforms.matomo.mails import addressees
 from siteward.platforms.matomo.picture import fold, is_anonymous, is_pending, picture_of
 from siteward.platforms.matomo.roles import VIEW
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.model import Key
     from siteward.access.state import Live, Memory
+    from siteward.platforms.matomo.calls import Wishes
     from siteward.platforms.matomo.picture import Picture
 
 # Letters the server allows in a login, and its length in bytes (API.md section 2.2).
@@ -30,16 +31,19 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A plan's changes, the world they are for, and who loses how much by becoming a superuser."""
+    """A plan's changes, the world they are for, the grants each person is going to have, and how many each has."""
 
     changes: Sequence[Change]
     live: Live
     picture: Picture
+    wishes: Wishes
+    held: Counter[str]
 
 
 def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Iterator[Diagnostic]:
     """Yield every objection and every consequence."""
-    case = _Case(changes, live, picture_of(live))
+    held = Counter(each.subject.name for each in live.access.grants() if each.scope != EVERYWHERE)
+    case = _Case(changes, live, picture_of(live), wishes(changes), held)
     for change in changes:
         for say in _SAYINGS:
             yield from say(change, case)
@@ -82,7 +86,7 @@ def _invitation(change: Change, new: Account, case: _Case) -> Iterator[Diagnosti
     if not case.picture.version.invites:
         message = f"Matomo {case.picture.version.text} cannot invite; invitations came with 4.11"
         yield error("cannot-invite", message, about=change.key, hint="say `onboarding: password` for this instance")
-    elif not first_site(new.name, case.changes, case.live):
+    elif first_wish(new.name, case.wishes, case.live) is None:
         message = f"an invitation lets a person in to a first site, and nothing is granted to {new.name}"
         hint = "grant it something on a site, or say `onboarding: password` for this instance"
         yield error("invitation-needs-site", message, about=change.key, hint=hint)
@@ -154,11 +158,7 @@ def _is_top(change: Change) -> bool:
 
 
 def _only_superuser(new: Account, case: _Case) -> bool:
-    mine = [
-        each.after
-        for each in case.changes
-        if isinstance(each.after, Grant) and fold(each.after.subject.name) == fold(new.name)
-    ]
+    mine = case.wishes.get(fold(new.name), ())
     return bool(mine) and all(each.scope == EVERYWHERE for each in mine)
 
 
@@ -170,7 +170,7 @@ def _promotion(change: Change, case: _Case) -> Iterator[Diagnostic]:
     name = after.subject.name
     if is_anonymous(name):
         yield error("public-superuser", "everybody cannot be made a superuser", about=change.key)
-    lost = sum(each.subject.name == name and each.scope != EVERYWHERE for each in case.live.access.grants())
+    lost = case.held[name]
     if lost:
         message = (
             f"replaces {lost} grants on sites: Matomo deletes them, and taking the superuser away brings none back"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from siteward.access.model import account_key
 from siteward.platforms.interface import Receipt
-from siteward.platforms.matomo.calls import plan
+from siteward.platforms.matomo.calls import Desk, plan, wishes
 from siteward.platforms.matomo.picture import is_pending, picture_of
 from siteward.platforms.matomo.rpc import (
     BULK,
@@ -24,7 +25,7 @@ from siteward.platforms.matomo.rpc import (
 from siteward.transport.errors import Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from siteward.access.state import Live
     from siteward.platforms.interface import Bundle
@@ -42,7 +43,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     Raises `Unauthenticated` when the token is refused or the address is locked out, and `OutcomeUnknown` for a lost
     answer; nothing that carries the password is sent any more once it was refused.
     """
-    planned = plan(bundle.changes, live, passwords=bundle.passwords, ahead=bundle.ahead)
+    planned = plan(bundle.changes, Desk(live, picture_of(live), bundle.passwords, wishes(bundle.ahead)))
     doubts = [_why_not(writer, each) for each in planned]
     going = [each for each, why in zip(planned, doubts, strict=True) if why is None]
     answers = iter(_sent(writer, going))
@@ -67,31 +68,38 @@ def resend(writer: Writer, login: str, live: Live) -> Receipt:
 
 
 def _why_not(writer: Writer, planned: Planned) -> str | None:
-    """Return why a call is not sent at all, if so."""
-    if planned.call is None:
+    """Return why nothing is sent, if so."""
+    if not planned.calls:
         return planned.why
     if planned.confirmed and token_of(writer).password is None:
         return "this needs the password of the account whose token is used"
     if planned.confirmed and token_of(writer).password_refused:
         return "the password was refused before, and was not sent again"
-    if planned.call.method == "UsersManager.inviteUser" and not planned.call.arguments["initialIdSite"]:
+    arguments = planned.calls[0].arguments
+    if arguments.get("initialIdSite") == "":
         return "an invitation needs a first site, and nothing is granted to this person"
-    if planned.call.arguments.get("password") == "":
+    if arguments.get("password") == "":
         return "no password was made for this account"
     return None
 
 
 def _sent(writer: Writer, planned: Sequence[Planned]) -> list[object]:
-    """Send calls and return what each was answered."""
-    calls = [each.call for each in planned if each.call is not None]
-    if not calls:
+    """Send calls and return, for each planned, what its first call was answered."""
+    if not planned:
         return []
     confirmation = _confirmation(writer) if any(each.confirmed for each in planned) else {}
-    if len(calls) == 1 and planned[0].alone:
-        return [_direct(writer, calls[0], confirmation)]
+    if planned[0].alone:
+        return _firsts(planned, (_direct(writer, call, confirmation) for each in planned for call in each.calls))
+    calls = [call for each in planned for call in each.calls]
     # The password stands outside the entries: inside, releases up to 4.x damage some of its characters.
     answer = writer.command("POST", PATH, params=query(BULK), form={**bulk_form(calls), **confirmation})
-    return results(writer, answer, len(calls))
+    return _firsts(planned, results(writer, answer, len(calls)))
+
+
+def _firsts(planned: Sequence[Planned], answers: Iterable[object]) -> list[object]:
+    """Return the answer to the first call of each; what follows it is looked at when all is read back."""
+    rest = iter(answers)
+    return [tuple(islice(rest, len(each.calls)))[0] for each in planned]
 
 
 def _direct(writer: Writer, call: Call, confirmation: Mapping[str, str]) -> object:

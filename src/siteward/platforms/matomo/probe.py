@@ -61,7 +61,7 @@ def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
     version = versions.parse(traits.version)
     may, may_not = ["read every account, site and grant", "create and delete accounts", "give and take site access"], []
     confirmed = "make and unmake superusers, change e-mail addresses"
-    if token_of(reader).password is not None or not version.confirms_superuser:
+    if token_of(reader).has_password or not version.confirms_superuser:
         may.append(confirmed)
     else:
         may_not.append(f"{confirmed}: these need the password of {settings.self_login}, the credential PASSWORD")

@@ -45,7 +45,7 @@ def read(reader: Reader, settings: Settings, traits: Traits) -> Live:
         traits=traits,
         users=_by_login(rows),
         me=fold(settings.self_login),
-        has_password=token_of(reader).password is not None,
+        has_password=token_of(reader).has_password,
         onboarding=onboarding(version, settings.onboarding),
     )
     return live_of(rows, picture, listings)

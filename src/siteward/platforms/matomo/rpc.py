@@ -81,7 +81,7 @@ def query(method: str) -> dict[str, str]:
 
 
 def bulk_form(calls: Iterable[Call]) -> dict[str, str]:
-    """Return the form body of a bulk."""
+    """Return the entries of a bulk as form fields."""
     return {f"urls[{at}]": each.entry() for at, each in enumerate(calls)}
 
 
@@ -104,7 +104,7 @@ def ask(reader: Reader, calls: Sequence[Call]) -> list[object]:
     Raises `Unauthenticated` and closes the door for a token that is not accepted; `NotThePlatform` for a page, or for
     another number of results than of calls.
     """
-    answer = reader.call(PATH, params=query(BULK), form=bulk_form(calls))
+    answer = reader.call(PATH, params=query(BULK), form=token_of(reader).form(bulk_form(calls)))
     return results(reader, answer, len(calls))
 
 

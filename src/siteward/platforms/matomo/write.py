@@ -25,7 +25,7 @@ from siteward.platforms.matomo.rpc import (
 from siteward.transport.errors import Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from siteward.access.state import Live
     from siteward.platforms.interface import Bundle
@@ -61,7 +61,7 @@ def resend(writer: Writer, login: str, live: Live) -> Receipt:
     user = picture.user(login)
     if user is None or not is_pending(user):
         return Receipt(key=key, status="failed", message=f"{login} has no invitation that is open or has run out")
-    result = _direct(writer, Call("UsersManager.resendInvite", {"userLogin": user.login}), {})
+    result = _direct(writer, Call("UsersManager.resendInvite", {"userLogin": user.login}), confirmed=False)
     if isinstance(result, Failed):
         return Receipt(key=key, status="failed", message=result.words)
     return Receipt(key=key, status="sent", sends=1)
@@ -71,7 +71,7 @@ def _why_not(writer: Writer, planned: Planned) -> str | None:
     """Return why nothing is sent, if so."""
     if not planned.calls:
         return planned.why
-    if planned.confirmed and token_of(writer).password is None:
+    if planned.confirmed and not token_of(writer).has_password:
         return "this needs the password of the account whose token is used"
     if planned.confirmed and token_of(writer).password_refused:
         return "the password was refused before, and was not sent again"
@@ -87,23 +87,26 @@ def _sent(writer: Writer, planned: Sequence[Planned]) -> list[object]:
     """Send calls and return, for each planned, what its first call was answered."""
     if not planned:
         return []
-    confirmation = _confirmation(writer) if any(each.confirmed for each in planned) else {}
-    if planned[0].alone:
-        return _firsts(planned, (_direct(writer, call, confirmation) for each in planned for call in each.calls))
+    confirmed = any(each.confirmed for each in planned)
     calls = [call for each in planned for call in each.calls]
-    # The password stands outside the entries: inside, releases up to 4.x damage some of its characters.
-    answer = writer.command("POST", PATH, params=query(BULK), form={**bulk_form(calls), **confirmation})
+    if planned[0].alone:
+        return _firsts(planned, [_direct(writer, call, confirmed=confirmed) for call in calls])
+    form = token_of(writer).form(bulk_form(calls), confirmed=confirmed)
+    answer = writer.command("POST", PATH, params=query(BULK), form=form)
     return _firsts(planned, results(writer, answer, len(calls)))
 
 
 def _firsts(planned: Sequence[Planned], answers: Iterable[object]) -> list[object]:
     """Return the answer to the first call of each; what follows it is looked at when all is read back."""
-    rest = iter(answers)
-    return [tuple(islice(rest, len(each.calls)))[0] for each in planned]
+    rest, found = iter(answers), []
+    for each in planned:
+        first, *_ = islice(rest, len(each.calls))
+        found.append(first)
+    return found
 
 
-def _direct(writer: Writer, call: Call, confirmation: Mapping[str, str]) -> object:
-    form = {**dict(call.numbered()), **confirmation}
+def _direct(writer: Writer, call: Call, *, confirmed: bool) -> object:
+    form = token_of(writer).form(dict(call.numbered()), confirmed=confirmed)
     answer = writer.command("POST", PATH, params=query(call.method), form=form)
     body = answer.json()
     if not (isinstance(body, dict) and body.get("result") == "error"):
@@ -113,11 +116,6 @@ def _direct(writer: Writer, call: Call, confirmation: Mapping[str, str]) -> obje
     if isinstance(problem, Unauthenticated):
         raise problem
     return Failed(words)
-
-
-def _confirmation(writer: Writer) -> dict[str, str]:
-    password = token_of(writer).password
-    return {"passwordConfirmation": password.reveal()} if password else {}
 
 
 def _receipts(writer: Writer, planned: Planned, result: object) -> list[Receipt]:

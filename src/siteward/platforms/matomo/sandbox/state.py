@@ -133,6 +133,11 @@ class State:
     locks: set[str] = field(default_factory=set)
     _rows: dict[str, list[Row]] = field(default_factory=dict)
     _serials: dict[str, int] = field(default_factory=dict)
+    _failed: bool = False
+
+    def begin(self) -> None:
+        """Begin a request."""
+        self._failed = False
 
     def now(self) -> datetime:
         """Return the time in UTC, in whole seconds as the database keeps it."""
@@ -258,8 +263,9 @@ class State:
                 self.delete_user(user)
 
     def fail(self, address: str, login: str | None) -> None:
-        """Note a failed log-in."""
-        if self.release.since(3, 8):
+        """Note a failed log-in, one for each request however many entries a bulk has."""
+        if self.release.since(3, 8) and not self._failed:
+            self._failed = True
             self.failures.append(Failure(self.now(), address, login))
 
     def locked_out(self, address: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Severity
 from siteward.declaration.complain import problem
 from siteward.declaration.declared import EVERY
+from siteward.declaration.people import MAX_NESTING
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse
 
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Spot
 
 MAX_NAME = 255
+_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}").fullmatch
 
 
 def known_instances(context: Context) -> Iterator[Diagnostic]:
-    """Whatever names an instance must name one of the file's."""
+    """See that whatever names an instance names one of the file's."""
     for site in context.declaration.sites.values():
         yield from _instances(context, site.spot, "on", site.pins)
         yield from _instances(context, site.spot, "only", site.only or ())
@@ -56,7 +59,7 @@ def _instances(context: Context, spot: Spot, key: str, names: Iterable[str]) -> 
 
 
 def known_people(context: Context) -> Iterator[Diagnostic]:
-    """Groups and grants must name users and groups of the file."""
+    """See that groups and grants name users and groups of the file."""
     for group in context.declaration.groups.values():
         deeper = () if isinstance(_raw(group.spot), list) else ("members",)
         for number, member in enumerate(group.members):
@@ -99,7 +102,8 @@ def _nobody(context: Context, name: str, at: Span) -> Diagnostic:
             at,
             hint="make a group that leaves them out, and grant to it",
         )
-    declared = (*context.declaration.users, *context.declaration.groups)
+    refused = (each for section, each in context.dropped if section in {"users", "groups"})
+    declared = (*context.declaration.users, *context.declaration.groups, *sorted(refused))
     return problem(
         "unknown-user",
         f"there is no user or group `{name}`",
@@ -111,18 +115,17 @@ def _nobody(context: Context, name: str, at: Span) -> Diagnostic:
 
 
 def group_circles(context: Context) -> Iterator[Diagnostic]:
-    """Groups must not hold themselves, nor be told apart from users by position alone."""
+    """See that no group holds itself, or has the name of a user."""
     declaration = context.declaration
-    if context.group_cycle is not None:
-        names = context.group_cycle
-        places = tuple(declaration.groups[each].spot.key() for each in names[1:-1])
-        yield problem(
-            "group-cycle",
-            "groups hold each other: " + " → ".join(names),
-            declaration.groups[names[0]].spot.key(),
-            related=places,
-        )
-    for name in declaration.groups.keys() & declaration.users.keys():
+    names = context.group_cycle
+    if names is not None:
+        first = declaration.groups[names[0]].spot.key()
+        if names[0] == names[-1]:
+            places = tuple(declaration.groups[each].spot.key() for each in names[1:-1])
+            yield problem("group-cycle", "groups hold each other: " + " → ".join(names), first, related=places)
+        else:
+            yield problem("group-depth", f"groups within groups, more than {MAX_NESTING} deep", first)
+    for name in sorted(declaration.groups.keys() & declaration.users.keys()):
         yield problem(
             "name-clash",
             f"`{name}` is a user and a group",
@@ -132,7 +135,7 @@ def group_circles(context: Context) -> Iterator[Diagnostic]:
 
 
 def known_roles(context: Context) -> Iterator[Diagnostic]:
-    """Grants must name portable roles, roles of the file or a platform's own; roles must name platforms."""
+    """See that grants name portable roles, roles of the file or a platform's own, and roles name platforms."""
     declaration = context.declaration
     for role in declaration.roles.values():
         if role.handle in PORTABLE:
@@ -164,8 +167,13 @@ def known_roles(context: Context) -> Iterator[Diagnostic]:
             continue
         prefix, colon, _ = grant.role.partition(":")
         if (
-            colon
-            and (prefix in context.platforms or any(prefix == each.platform for each in declaration.instances.values()))
+            (
+                colon
+                and (
+                    prefix in context.platforms
+                    or any(prefix == each.platform for each in declaration.instances.values())
+                )
+            )
             or grant.role in PORTABLE
             or context.known("roles", grant.role)
         ):
@@ -181,7 +189,7 @@ def known_roles(context: Context) -> Iterator[Diagnostic]:
 
 
 def known_tags(context: Context) -> Iterator[Diagnostic]:
-    """A `tag:` must be a tag of some site of the file."""
+    """See that a `tag:` is a tag of some site of the file."""
     declaration = context.declaration
     tags = {tag for site in declaration.sites.values() for tag in site.tags}
     fine: set[str] = set()
@@ -190,34 +198,30 @@ def known_tags(context: Context) -> Iterator[Diagnostic]:
             if written in fine:
                 continue
             selector = parse(written)
-            if selector.kind == "tag" and selector.text not in tags:
-                yield problem(
-                    "unknown-tag",
-                    f"no site of the file has the tag `{selector.text}`",
-                    grant.spot.at("sites", number),
-                    word=selector.text,
-                    known=tags,
-                )
-            elif not selector.text:
-                yield problem("empty-name", f"`{written}` selects nothing", grant.spot.at("sites", number))
+            at = grant.spot.at
+            if not selector.text.strip():
+                yield problem("empty-name", f"`{written}` selects nothing", at("sites", number))
+            elif selector.kind == "tag" and selector.text not in tags:
+                message = f"no site of the file has the tag `{selector.text}`"
+                yield problem("unknown-tag", message, at("sites", number), word=selector.text, known=tags)
             else:
                 fine.add(written)
 
 
 def unused_groups(context: Context) -> Iterator[Diagnostic]:
-    """A group that nothing uses is most often a grant that was forgotten."""
+    """Point at groups that nothing uses; most often a grant was forgotten."""
     declaration = context.declaration
     used = {name for grant in declaration.grants or () for name in grant.to}
     used |= {member.name for group in declaration.groups.values() for member in group.members}
     for name, group in declaration.groups.items():
-        if name not in used:
+        if name not in used and group.native is None:
             yield problem(
                 "unused-group", f"nothing uses the group `{name}`", group.spot.key(), severity=Severity.WARNING
             )
 
 
 def safe_names(context: Context) -> Iterator[Diagnostic]:
-    """Names that people compare by eye hold nothing that hides, reorders or controls."""
+    """See that names, which people compare by eye, hold nothing that hides, reorders or controls."""
     declaration = context.declaration
     for user in declaration.users.values():
         spot = user.spot
@@ -238,15 +242,16 @@ def safe_names(context: Context) -> Iterator[Diagnostic]:
 
 
 def _safe(text: str, spot: Spot, *more: str | int, key: bool = False) -> Iterator[Diagnostic]:
-    if text.isalnum() and text.isascii() and len(text) <= MAX_NAME:
+    if _HARMLESS(text) is not None:
         return
-    flaw = _flaw(text, handle=key)
+    flaw = name_flaw(text, handle=key)
     if flaw is not None:
         code, message = flaw
         yield problem(code, message, spot.key(*more) if key else spot.at(*more))
 
 
-def _flaw(text: str, *, handle: bool) -> tuple[str, str] | None:
+def name_flaw(text: str, *, handle: bool = False) -> tuple[str, str] | None:
+    """Return the rule a name breaks, and how; `None` for a harmless one."""
     if not text.strip():
         return "empty-name", "a name must not be empty"
     if len(text) > MAX_NAME:

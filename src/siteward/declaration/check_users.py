@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Instance, User
 
-_EMAIL = re.compile(
+EMAIL = re.compile(
     r"[^\s@<>()\[\],;:\\\"]{1,64}@(?:[^\s@<>()\[\],;:\\\".-](?:[^\s@<>()\[\],;:\\\".]*[^\s@<>()\[\],;:\\\".-])?\.)+[^\s@<>()\[\],;:\\\".]{2,63}"
 )
 
 
 def addresses(context: Context) -> Iterator[Diagnostic]:
-    """An e-mail must be one, and be one user's alone."""
+    """See that an e-mail is one, and one user's alone."""
     seen: dict[str, User] = {}
     for user in context.declaration.users.values():
         if user.email is None:
             continue
-        if not _EMAIL.fullmatch(user.email):
+        if not EMAIL.fullmatch(user.email):
             yield problem("bad-email", f"`{user.email}` is no e-mail address", user.spot.at("email"))
             continue
         first = seen.setdefault(user.email.casefold(), user)
@@ -42,7 +42,7 @@ def addresses(context: Context) -> Iterator[Diagnostic]:
 
 
 def accounts(context: Context) -> Iterator[Diagnostic]:
-    """On every instance a user has an account of its own, which is neither protected nor ours."""
+    """See that on every instance a user has an account of its own, which is neither protected nor ours."""
     for instance in context.declaration.instances.values():
         traits = context.traits.get(instance.name)
         if traits is not None:
@@ -82,7 +82,7 @@ def _accounts(context: Context, instance: Instance, traits: Traits) -> Iterator[
 
 
 def instance_abilities(context: Context) -> Iterator[Diagnostic]:
-    """An instance must say who we are where the platform cannot, and ask for nothing the platform lacks."""
+    """See that an instance says who we are where the platform cannot, and asks for nothing the platform lacks."""
     for instance in context.declaration.instances.values():
         traits = context.traits.get(instance.name)
         if traits is None:
@@ -105,8 +105,23 @@ def instance_abilities(context: Context) -> Iterator[Diagnostic]:
             )
 
 
+def platform_features(context: Context) -> Iterator[Diagnostic]:
+    """See that switches of modules and of public access are asked for only where the platform has them."""
+    declaration, known = context.declaration, context.traits
+    for user in declaration.users.values():
+        for name in user.modules.keys() & known.keys():
+            if "module" not in known[name].roles:
+                message = f"{known[name].platform} has no modules to switch"
+                yield problem("no-modules", message, user.spot.key("modules", name), instance=name)
+    for site in declaration.sites.values():
+        for name in site.public.keys() & known.keys():
+            if known[name].public_account is None:
+                message = f"{known[name].platform} cannot let everybody in"
+                yield problem("no-public-access", message, site.spot.key("public", name), instance=name)
+
+
 def former_names(context: Context) -> Iterator[Diagnostic]:
-    """A former name must not be anybody's present one, nor two users' former one."""
+    """See that a former name is nobody's present one, and one user's former one."""
     users = context.declaration.users
     present: dict[str, User] = {}
     for user in users.values():
@@ -130,7 +145,7 @@ def former_names(context: Context) -> Iterator[Diagnostic]:
 
 
 def owners(context: Context) -> Iterator[Diagnostic]:
-    """Who answers for a service must be declared."""
+    """See that whoever answers for a service is declared."""
     for user in context.declaration.users.values():
         if user.owner is not None and not context.known("users", user.owner) and not context.some_include_is_missing():
             yield problem(
@@ -146,6 +161,7 @@ USER_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     addresses,
     accounts,
     instance_abilities,
+    platform_features,
     former_names,
     owners,
 )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from siteward.access.traits import Traits
-    from siteward.declaration.build import Bound
+    from siteward.declaration.declared import Bound
     from siteward.declaration.source import Path as Steps
     from siteward.declaration.source import Source
 
@@ -181,6 +181,7 @@ class _Reading:
 
     def _valid(self, source: Source, model: type[M]) -> _Valid[M]:
         """Hold a file against its grammar; rows that are wrong are told and left out, so that the rest is seen."""
+        self.dropped |= {(str(hole[0]), str(hole[1])) for hole in source.holes if len(hole) == 2}
         data: dict[str, Any] = dict(source.data)
         try:
             parsed = model.model_validate(data)

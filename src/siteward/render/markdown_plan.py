@@ -48,7 +48,7 @@ def _header(instance: InstancePlan, sheet: Sheet) -> str:
 def _objections(instance: InstancePlan, sheet: Sheet) -> Iterator[str]:
     for name in words.unread(instance):
         yield f"- **Not read:** {prose(name)}"
-    for each in sorted(instance.diagnostics, key=lambda said: -said.severity):
+    for each in words.by_weight(instance.diagnostics):
         if each.severity:
             yield f"- {remark(each, sheet)}"
 

@@ -48,16 +48,11 @@ def _diagnostics(sheet: Sheet, pen: Pen) -> Iterator[str]:
     said = [each for each in sheet.report.diagnostics if each.severity or sheet.options.verbose]
     if sheet.report.plan:
         said += [each for each in sheet.report.plan.diagnostics if each.severity or sheet.options.verbose]
-    for at, each in enumerate(sorted(said, key=_order)):
+    for at, each in enumerate(words.by_weight(said)):
         lines = _in_short(each, pen) if sheet.options.quiet else _in_full(each, sheet, pen)
         if at and not sheet.options.quiet:
             yield ""
         yield from lines
-
-
-def _order(said: Diagnostic) -> tuple[int, str, int, int]:
-    at = said.at
-    return (-said.severity, at.file if at else "", at.line if at else 0, at.column if at else 0)
 
 
 def _in_short(said: Diagnostic, pen: Pen) -> Iterator[str]:

@@ -235,6 +235,11 @@ def labels(of: Summary) -> tuple[str, ...]:
     return found or (("access:routine",) if of.creates or of.updates else ("access:unchanged",))
 
 
+def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return diagnostics, the worst first, then by place."""
+    return sorted(said, key=lambda each: (-each.severity, *((each.at.file, each.at.line) if each.at else ("", 0))))
+
+
 def told(said: Diagnostic) -> str:
     """Return what a diagnostic says, with the instance it speaks of where it stands outside of one."""
     return f"{said.instance}: {said.message}" if said.instance else said.message

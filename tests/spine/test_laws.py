@@ -1,0 +1,133 @@
+"""The laws, over random worlds and declarations, on every platform and release that has a stand-in.
+
+1. A plan changes nothing. 2. After a completed apply a new plan holds only what the first announced as waiting,
+manual, held back or blocked. 3. An unchanged world plans nothing. 4. Nobody outside the plan is touched. 5. A crash
+at any write leaves a journal from which resume reaches the same end.
+"""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from siteward import platforms
+from siteward.access.model import account_of
+from siteward.access.report import exit_code
+from siteward.platforms.fakery import Fault
+from spine.rig import NOW, Killed, Rig
+from spine.wishes import wishes
+
+if TYPE_CHECKING:
+    from siteward.access.model import Access
+    from siteward.access.report import Report
+
+
+RELEASES = [(name, release) for name in platforms.names() for release in platforms.fake(name).releases]
+
+
+def worlds_of(platform: str) -> Any:
+    return importlib.import_module(f"platforms.{platform.replace('-', '')}.worlds")
+
+
+@st.composite
+def cases(draw: st.DrawFn, platform: str, release: str) -> tuple[Any, dict[str, Any]]:
+    module = worlds_of(platform)
+    world = draw(module.worlds(release))
+    document = draw(wishes(platform, platforms.load(platform).widest, world, module.SETTINGS))
+    return world, document
+
+
+def rig_of(platform: str, release: str, world: Any, document: dict[str, Any], folder: str) -> Rig:
+    fake = platforms.fake(platform).of(world, release, clock=lambda: NOW)
+    return Rig(Path(folder), fake, document)
+
+
+def access_of(rig: Rig) -> Access:
+    with rig.instance.reading() as reader:
+        traits = rig.instance.platform.probe(reader, rig.instance.settings)
+        return rig.instance.platform.read(reader, rig.instance.settings, traits).access
+
+
+def steps(report: Report) -> dict[Any, Any]:
+    assert report.plan is not None, [each.message for each in report.diagnostics]
+    return {each.change.key: each for part in report.plan.instances for each in part.steps}
+
+
+@pytest.mark.parametrize(("platform", "release"), RELEASES)
+@given(data=st.data())
+def test_the_laws_hold(platform: str, release: str, data: st.DataObject) -> None:
+    """Plan changes nothing; after apply nothing is left but what was announced; nobody else is touched."""
+    world, document = data.draw(cases(platform, release))
+    with tempfile.TemporaryDirectory() as folder:
+        rig = rig_of(platform, release, world, document, folder)
+        before = access_of(rig)
+        first = rig.plan()
+        assert rig.fake.writes == 0
+        planned = steps(first)
+        report = rig.apply(first.plan)
+        note(f"outcomes: {[(each.step.change, each.status, each.message) for each in report.outcomes]}")
+        note(f"said: {[(each.code, each.message) for each in report.diagnostics]}")
+        assert {each.status for each in report.outcomes} <= {"done", "already", "blocked", "skipped"}
+        announced = {each.step.change.key for each in report.outcomes if each.status in {"blocked", "skipped"}}
+        second = steps(rig.plan())
+        assert set(second) <= announced
+        writes = rig.fake.writes
+        assert exit_code(rig.apply(rig.plan().plan)) in {0, 1, 3, 4}
+        assert rig.fake.writes == writes
+        touched = {account_of(key) for key in planned}
+        after = access_of(rig)
+        for key in before.keys() | after.keys():
+            if account_of(key) not in touched and key not in planned:
+                assert before.get(key) == after.get(key), key
+
+
+@pytest.mark.parametrize(("platform", "release"), RELEASES)
+@given(data=st.data())
+@settings(max_examples=settings.default.max_examples // 2)
+def test_a_run_killed_at_any_write_resumes_to_the_same_end(platform: str, release: str, data: st.DataObject) -> None:
+    """Killed before a write was sent, or after it took place and before it was journalled: the end is the same."""
+    world, document = data.draw(cases(platform, release))
+    with tempfile.TemporaryDirectory() as folder:
+        whole, killed = (rig_of(platform, release, world, document, f"{folder}/{each}") for each in ("whole", "killed"))
+        reviewed = whole.plan().plan
+        assert reviewed is not None
+        whole.apply(reviewed)
+        if not whole.axe.wrote:
+            return
+        plan = killed.plan().plan
+        assert plan is not None
+        killed.axe.at, killed.axe.after = data.draw(st.sampled_from(whole.axe.wrote)), data.draw(st.booleans())
+        with pytest.raises(Killed):
+            killed.apply(plan)
+        killed.axe.at = 0
+        report = killed.apply(plan, resume=True)
+        note(f"outcomes: {[(each.step.change, each.status, each.message) for each in report.outcomes]}")
+        note(f"said: {[(each.code, each.message) for each in report.diagnostics]}")
+        assert access_of(killed) == access_of(whole)
+
+
+@pytest.mark.parametrize(("platform", "release"), RELEASES)
+@given(data=st.data())
+@settings(max_examples=settings.default.max_examples // 2)
+def test_a_lost_answer_is_settled_by_reading(platform: str, release: str, data: st.DataObject) -> None:
+    """An answer that is lost, or a 500 after the write took place, changes nothing about the end."""
+    world, document = data.draw(cases(platform, release))
+    with tempfile.TemporaryDirectory() as folder:
+        whole, shaken = (rig_of(platform, release, world, document, f"{folder}/{each}") for each in ("whole", "shaken"))
+        reviewed, plan = whole.plan().plan, shaken.plan().plan
+        assert reviewed is not None
+        assert plan is not None
+        whole.apply(reviewed)
+        if whole.fake.writes:
+            at = data.draw(st.integers(0, whole.fake.writes - 1))
+            kind = data.draw(st.sampled_from(("cut-after-write", "500-after-write")))
+            shaken.fake.faults.append(Fault.parse(f"{kind}@{at}"))
+        report = shaken.apply(plan)
+        note(f"outcomes: {[(each.step.change, each.status, each.message) for each in report.outcomes]}")
+        assert access_of(shaken) == access_of(whole)

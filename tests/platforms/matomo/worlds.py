@@ -11,6 +11,7 @@ from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
+SETTINGS = {"self": "root"}
 LOGINS = ("anna", "ben", "Carla", "d.eng@corp", "12345", "müller", "f_g-h+i")
 DOMAINS = ("shop.example.org", "blog.example.org", "a.b.example.org", "other.test")
 CAPABILITIES = {

@@ -108,14 +108,6 @@ def _email(change: Change, case: _Case) -> Iterator[Diagnostic]:
         yield error("login-taken", f"{new.name} is the e-mail of {named.login}", about=change.key)
 
 
-def _language(change: Change, _case: _Case) -> Iterator[Diagnostic]:
-    match change:
-        case _ if isinstance(change.after, Account) and change.after.language is not None:
-            yield error("no-language", "Matomo's API does not set a person's language", about=change.key)
-        case _:
-            return
-
-
 def _deletion(change: Change, _case: _Case) -> Iterator[Diagnostic]:
     if isinstance(change.before, Account) and change.after is None:
         message = (
@@ -240,7 +232,6 @@ def _opened(case: _Case) -> Iterable[Diagnostic]:
 _SAYINGS: tuple[Callable[[Change, _Case], Iterable[Diagnostic]], ...] = (
     _new_account,
     _email,
-    _language,
     _deletion,
     _password,
     _promotion,

@@ -131,6 +131,14 @@ def test_a_site_that_does_not_exist_is_never_written() -> None:
     assert desk.fake.writes == 0
 
 
+def test_no_account_is_made_of_a_login_that_grants_are_kept_for() -> None:
+    """Rows of a login that was deleted outside wait for the next account of that name."""
+    desk = Desk.of("5.3")
+    desk.fake.state.add_rows("ghost", "admin", [1])
+    plan = (given(Account("Ghost", "ghost@example.org")), given(grant("Ghost", SHOP, "view")))
+    assert desk.codes(*plan) == ["login-has-grants"]
+
+
 def test_a_cut_list_never_looks_like_everybody_else_is_gone() -> None:
     desk = Desk.of("5.3", world([WorldAccount(login=f"u{at:03}") for at in range(200)]))
     traits = desk.probe()

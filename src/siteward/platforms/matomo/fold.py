@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -39,7 +39,7 @@ class Rows:
 def live_of(rows: Rows, picture: Picture, listings: tuple[Listing, ...]) -> Live:
     """Return the neutral picture."""
     sites = _sites(rows.sites)
-    held, findings = _held(rows, picture, {int(each.id): scope for scope, each in sites.items()})
+    held, lost = _held(rows, picture, {int(each.id): scope for scope, each in sites.items()})
     resources: dict[Key, Resource] = {}
     for user in rows.users:
         resources[account_key(user.login)] = Account(user.login, user.email or None, status=_status(user))
@@ -58,8 +58,8 @@ def live_of(rows: Rows, picture: Picture, listings: tuple[Listing, ...]) -> Live
         pending=frozenset(_pending(resources.values(), rows.users)),
         facts={account_key(each.login): _facts(each) for each in rows.users},
         listings=listings,
-        findings=(*findings, *_invitations(rows.users)),
-        native=picture,
+        findings=(*_strays(lost), *_invitations(rows.users)),
+        native=replace(picture, ghosts=frozenset(map(fold, lost.get("gone", ())))),
     )
 
 
@@ -99,8 +99,8 @@ def host_of(url: str) -> str:
 
 def _held(
     rows: Rows, picture: Picture, scopes: Mapping[int, Scope]
-) -> tuple[dict[tuple[str, Scope], set[str]], list[Diagnostic]]:
-    """Return what each user holds on each site, and findings about rows that hang in the air.
+) -> tuple[dict[tuple[str, Scope], set[str]], Mapping[str, set[str]]]:
+    """Return what each user holds on each site, and by kind the rows that hang in the air.
 
     A row under another letter case counts for the user all the same: the database compares without case, and the
     next grant through the right spelling heals it (rec 03#51-54).
@@ -123,7 +123,7 @@ def _held(
                     held[user.login, scopes[site]].add(access)
                 else:
                     lost["orphan"].add(f"{user.login} on site {site}")
-    return held, list(_strays(lost))
+    return held, lost
 
 
 _STRAY = {
@@ -135,7 +135,7 @@ _STRAY = {
     "gone": (
         "orphan-grant",
         "grants are kept for {n} logins that do not exist: {who}",
-        "only the database can be rid of them; a new account of that login would not get them",
+        "only the database can be rid of them; no account of such a login is made here",
     ),
     "case": (
         "stray-spelling",

@@ -22,7 +22,7 @@ class Picture:
     """What reading leaves behind.
 
     `traits` are those of the server; `users` are all users by folded login, `me` the folded login of the token's owner. `has_password` tells that
-    its password is at hand, `onboarding` how accounts begin.
+    its password is at hand, `onboarding` how accounts begin. `ghosts` are folded logins that have grants and no account.
     """
 
     version: Version
@@ -30,6 +30,7 @@ class Picture:
     me: str
     has_password: bool
     onboarding: str
+    ghosts: frozenset[str] = frozenset()
     traits: Traits
 
     def user(self, login: str) -> UserRow | None:

@@ -73,6 +73,9 @@ def _new_account(change: Change, case: _Case) -> Iterator[Diagnostic]:
     if taken is not None and taken.login != new.name:
         message = f"there is a {taken.login} already, and Matomo takes {new.name} for the same"
         yield error("login-taken", message, about=change.key)
+    if fold(new.name) in case.picture.ghosts:
+        message = f"Matomo still keeps grants for the login {new.name}, and a new account might have them at once"
+        yield error("login-has-grants", message, about=change.key, hint="only the database can be rid of them")
     if new.email is None:
         yield error(
             "email-needed", f"Matomo makes no account without an e-mail, and {new.name} has none", about=change.key

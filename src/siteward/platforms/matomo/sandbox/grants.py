@@ -421,11 +421,14 @@ def _add_capabilities(call: Call) -> Value:
         )
     _locked(call, login)
     for each in wanted:
-        call.state.add_rows(
-            login, each, [site for site in sites if each not in held[site][1] and each not in _included(held[site][0])]
-        )
+        call.state.add_rows(login, each, [site for site in sites if _lacks(each, *held[site])])
     call.touched = True
     return None
+
+
+def _lacks(capability: str, role: str, extra: list[str]) -> bool:
+    """Tell whether a capability is to be stored: where there is no role, 3.x leaves it out without a word."""
+    return role != NOACCESS and capability not in extra and capability not in _included(role)
 
 
 @api("UsersManager.removeCapabilities", "userLogin", "capabilities", "idSites", since=(3, 6))

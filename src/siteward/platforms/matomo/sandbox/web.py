@@ -25,11 +25,15 @@ def page(state: State, request: Request, url: str) -> Response:
     if module == "Login" or user is None:
         return _login_form("Sign in")
     state.last_seen[collate(user.login)] = state.now()
-    token = next(value for value, each in state.sessions.items() if each.cookie == request.cookies.get(COOKIE))
+    token = user.token if state.release.before(4) else _session_token(state, request)
     return Response(
         f'<!DOCTYPE html><title>{state.release.product}</title><script>piwik.token_auth = "{token}";</script>',
         content_type=HTML,
     )
+
+
+def _session_token(state: State, request: Request) -> str:
+    return next(value for value, each in state.sessions.items() if each.cookie == request.cookies.get(COOKIE))
 
 
 def _login_form(title: str, problem: str = "") -> Response:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from siteward.access.diagnostic import warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key
 from siteward.access.state import Live, Site
-from siteward.platforms.matomo.picture import is_anonymous, is_pending
+from siteward.platforms.matomo.picture import fold, is_anonymous, is_pending
 from siteward.platforms.matomo.roles import SUPERUSER
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ says of each difference whether it is ours, and why: the proposal that the guard
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -14,6 +14,7 @@ from typing import Literal
 from siteward.access.census import GONE, Census, Stranger, findings, tally
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
 from siteward.access.diagnostic import Diagnostic, Span
+from siteward.access.effective import Reach, reach, reach_after
 from siteward.access.model import (
     EVERYWHERE,
     Access,
@@ -163,6 +164,15 @@ class Proposal:
         holders = [self.desired.holders[each] for each in tops if each in self.desired.holders and each != self.live.me]
         left = [each for each in holders if each.kind != "service" and each.ending is None]
         return len(left) < self.policy.admins_min
+
+    @cached_property
+    def reach(self) -> Reach:
+        """How far the access of everybody reaches now."""
+        return reach(self.live.access, self.traits)
+
+    def reach_after(self, stuck: Collection[Key]) -> Reach:
+        """Return how far it reaches once everything proposed is done but for what is stuck."""
+        return reach_after(self.reach, (each for each in self.changes if each.key not in stuck), self.traits)
 
     @cached_property
     def projected(self) -> Access:

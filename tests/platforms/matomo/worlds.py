@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 SETTINGS = {"self": "root"}
-LOGINS = ("anna", "ben", "Carla", "d.eng@corp", "12345", "müller", "f_g-h+i")
+LOGINS = ("anna", "ben", "Carla", "d.eng", "12345", "müller", "f_g-h+i")
 DOMAINS = ("shop.example.org", "blog.example.org", "a.b.example.org", "other.test")
 CAPABILITIES = {
     "view": ("tagmanager_write", "tagmanager_publish_live_container", "tagmanager_use_custom_templates"),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from werkzeug.wrappers import Request, Response
 
 from siteward.platforms.fakery import Clock, Fake, World
-from siteward.platforms.matomo.sandbox import accounts, bulk, general, grants, tokens, users, worlds
+from siteward.platforms.matomo.sandbox import accounts, bulk, general, grants, listing, sites, tokens, users, worlds
 from siteward.platforms.matomo.sandbox.answer import HTML, error_page, maintenance_page, render, render_error, status_of
 from siteward.platforms.matomo.sandbox.auth import Credentials, authenticate
 from siteward.platforms.matomo.sandbox.call import ApiError, Call, invoke
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-PLUGINS = (accounts, bulk, general, grants, tokens, users)  # importing them fills the table of methods
+PLUGINS = (accounts, bulk, general, grants, listing, sites, tokens, users)  # importing them fills the table of methods
 VERBS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 LYING_LIMIT = "100"
 

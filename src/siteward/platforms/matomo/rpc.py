@@ -39,10 +39,10 @@ READING = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a method with its arguments; a list is sent as `name[]`."""
+    """One call of a method with its arguments, which may hold a password and are never shown; a list is `name[]`."""
 
     method: str
-    arguments: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    arguments: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def fields(self) -> list[tuple[str, str]]:
         """Return the arguments as form fields."""

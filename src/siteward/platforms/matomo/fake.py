@@ -9,7 +9,18 @@ from urllib.parse import urlsplit
 from werkzeug.wrappers import Request, Response
 
 from siteward.platforms.fakery import Clock, Fake, World
-from siteward.platforms.matomo.sandbox import accounts, bulk, general, grants, listing, sites, tokens, users, worlds
+from siteward.platforms.matomo.sandbox import (
+    accounts,
+    bulk,
+    demo,
+    general,
+    grants,
+    listing,
+    sites,
+    tokens,
+    users,
+    worlds,
+)
 from siteward.platforms.matomo.sandbox.answer import HTML, error_page, maintenance_page, render, render_error, status_of
 from siteward.platforms.matomo.sandbox.auth import Credentials, authenticate
 from siteward.platforms.matomo.sandbox.call import ApiError, Call, invoke
@@ -147,7 +158,7 @@ class MatomoFakes:
 
     def lived_in(self, release: str, *, clock: Callable[[], datetime]) -> MatomoFake:
         """Return a server with the people and sites of the demo."""
-        return _made(release, clock, lambda state: worlds.of(state, worlds.DEMO))
+        return _made(release, clock, demo.lived_in)
 
     def of(self, world: World, release: str, *, clock: Callable[[], datetime]) -> MatomoFake:
         """Return a server that holds the given world beside its superuser `root`."""

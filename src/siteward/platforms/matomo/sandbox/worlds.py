@@ -1,4 +1,4 @@
-"""What a stand-in server starts with: the product's first state, the demo's, or a given world."""
+"""What a stand-in server starts with: the product's first state, or a given world."""
 
 from __future__ import annotations
 
@@ -12,30 +12,6 @@ ROOT = "root"
 ROOT_PASSWORD = "root-pass-1234"  # noqa: S105 — the password of every fresh sandbox, said in its documentation
 ROOT_EMAIL = "root@example.test"
 SUPERUSER = "superuser"
-
-DEMO = World(
-    accounts=(
-        WorldAccount(login="anna", email="anna@example.org", role=SUPERUSER),
-        WorldAccount(login="ben", email="ben@example.org"),
-        WorldAccount(login="jonas", email="jonas@partner.test"),
-        WorldAccount(login="mia", email="mia@example.org"),
-        WorldAccount(login="reports", email="bi@example.org"),
-        WorldAccount(login="old-ed", email="old-ed@example.org"),
-    ),
-    sites=(
-        WorldSite(name="Shop", domain="shop.example.org", group="production"),
-        WorldSite(name="Blog", domain="blog.example.org", group="production"),
-        WorldSite(name="Staging", domain="staging.example.org", group="test"),
-    ),
-    grants=(
-        WorldGrant(account="ben", site="shop.example.org", role="view"),
-        WorldGrant(account="jonas", site="staging.example.org", role="admin"),
-        WorldGrant(account="mia", site="shop.example.org", role="view"),
-        WorldGrant(account="mia", site="blog.example.org", role="view"),
-        WorldGrant(account="reports", site="shop.example.org", role="view"),
-        WorldGrant(account="old-ed", site="blog.example.org", role="admin"),
-    ),
-)
 
 
 def fresh(state: State) -> str:
@@ -97,6 +73,8 @@ def add_account(state: State, account: WorldAccount) -> User:
     if account.role not in {None, SUPERUSER}:
         raise ValueError(f"{account.role!r} is no account role of Matomo; the only one is {SUPERUSER!r}")
     user.superuser = user.superuser or account.role == SUPERUSER
+    if account.status != "active" and state.release.before(4, 11):
+        raise ValueError(f"{state.release.product} {state.release.name} has no invitations")
     if account.status != "active":
         user.password, user.invited_by = "", ROOT
         user.expires = state.now() + timedelta(days=7 if account.status == "pending" else -1)

@@ -119,7 +119,7 @@ def _blocked(diagnostics: Iterable[Diagnostic]) -> frozenset[Key]:
 def keep_whole_reading(case: Case) -> Iterator[Diagnostic]:
     """Refuse a reading that cannot be true: ourselves not listed, or nothing where there was something."""
     live, memory, traits = case.proposal.live, case.proposal.memory, case.proposal.traits
-    if traits.accounts_listed and case.proposal.proposed:
+    if traits.accounts_listed:
         if live.me is None:
             yield error(
                 "self-unknown", "it is not known whose credentials these are, so that account cannot be protected"

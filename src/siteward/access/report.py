@@ -129,6 +129,7 @@ def summarize(report: Report) -> Summary:
         sites=len(
             {(instance, scope) for instance, step in steps if (scope := scope_of(step.change.key)) and is_site(scope)}
         ),
+        losing_everything=sum(len(each.emptied) for each in instances),
         mails=sum(each.count for _, step in steps for each in step.effects("mail")),
         blocked=sum(len(each.steps) - len(each.runnable) for each in instances),
         held_back=sum(len(each.held_back) for each in instances),
@@ -205,7 +206,7 @@ def _by_weight(steps: Iterable[tuple[str, Step]]) -> dict[str, int]:
         raised += step.raises
         for each in step.risks:
             risks.setdefault(each, set()).add((instance, account_of(step.change.key)))
-    names = {"losing_everything": "loses-everything", "admins_gained": "becomes-admin", "admins_lost": "loses-admin"}
+    names = {"admins_gained": "becomes-admin", "admins_lost": "loses-admin"}
     return {"powers_raised": raised, **{name: len(risks.get(risk, ())) for name, risk in names.items()}}
 
 

@@ -14,7 +14,7 @@ import httpx
 
 from siteward.platforms.fakery import in_process
 from siteward.platforms.matomo.fake import FAKE, MatomoFake
-from siteward.platforms.matomo.sandbox.state import State, Token
+from siteward.platforms.matomo.fake.state import State, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from platforms.matomo.recorded import WRONG_TOKEN, Entry, Server
-from siteward.platforms.matomo.sandbox.php import collate, md5
-from siteward.platforms.matomo.sandbox.state import Failure
+from siteward.platforms.matomo.fake.php import collate, md5
+from siteward.platforms.matomo.fake.state import Failure
 
 
 class Scenario:

@@ -14,7 +14,7 @@ from platforms.matomo.desk import NOW, RELEASES
 from platforms.matomo.recorded import FORM, Clock, Server
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite, in_process, serve
 from siteward.platforms.matomo.fake import FAKE
-from siteward.platforms.matomo.sandbox.php import export, xml
+from siteward.platforms.matomo.fake.php import export, xml
 
 
 def _scale() -> Server:

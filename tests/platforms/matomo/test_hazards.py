@@ -15,9 +15,9 @@ from siteward.access.policy import Policy, manage
 from siteward.access.state import Desired, Holder, Live
 from siteward.platforms.fakery import Fault, WorldAccount, WorldGrant
 from siteward.platforms.matomo import calls
+from siteward.platforms.matomo.fake.state import Report
 from siteward.platforms.matomo.picture import picture_of
 from siteward.platforms.matomo.platform import PLATFORM
-from siteward.platforms.matomo.sandbox.state import Report
 from siteward.transport.errors import Incomplete, Unauthenticated
 
 HERE = Span("access.yaml", 1, 1)

@@ -8,8 +8,8 @@ from platforms.matomo.desk import NOW, RELEASES, Desk, world
 from siteward.platforms.fakery import Fault, WorldAccount
 from siteward.platforms.matomo import versions
 from siteward.platforms.matomo.fake import FAKE
+from siteward.platforms.matomo.fake.state import Failure, Token
 from siteward.platforms.matomo.platform import PLATFORM
-from siteward.platforms.matomo.sandbox.state import Failure, Token
 from siteward.transport.errors import Forbidden, NotThePlatform, PlatformError, Unauthenticated
 
 ABILITIES = {

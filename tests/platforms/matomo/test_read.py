@@ -7,9 +7,9 @@ import pytest
 from platforms.matomo.desk import BLOG, NOW, RELEASES, SHOP, Desk, grant, top, world
 from siteward.access.model import Account, Scope, account_key
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
+from siteward.platforms.matomo.fake.php import collate
+from siteward.platforms.matomo.fake.state import Site
 from siteward.platforms.matomo.platform import PLATFORM
-from siteward.platforms.matomo.sandbox.php import collate
-from siteward.platforms.matomo.sandbox.state import Site
 from siteward.transport.errors import Incomplete, NotThePlatform, ReadOnly
 
 PEOPLE = (

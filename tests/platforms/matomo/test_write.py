@@ -8,8 +8,8 @@ from platforms.matomo.desk import BLOG, NEW_PASSWORD, RELEASES, SHOP, STAGING, D
 from siteward.access.change import Change
 from siteward.access.model import Account, account_key
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
+from siteward.platforms.matomo.fake.php import md5
 from siteward.platforms.matomo.platform import PLATFORM
-from siteward.platforms.matomo.sandbox.php import md5
 from siteward.transport.errors import OutcomeUnknown, PlatformError, Unauthenticated
 
 BEN = WorldAccount(login="ben", email="ben@example.org")

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from siteward.platforms.matomo.sandbox.php import Parameter, Value, as_text, collate, md5
-from siteward.platforms.matomo.sandbox.state import ANONYMOUS, State, User
+from siteward.platforms.matomo.fake.php import Parameter, Value, as_text, collate, md5
+from siteward.platforms.matomo.fake.state import ANONYMOUS, State, User
 
 if TYPE_CHECKING:
-    from siteward.platforms.matomo.sandbox.release import Release
+    from siteward.platforms.matomo.fake.release import Release
 
 Level: TypeAlias = str
 VIEW: tuple[str, ...] = ("view", "write", "admin")

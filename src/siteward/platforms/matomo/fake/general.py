@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.sandbox.call import VIEW, ApiError, Call, api, plugins
-from siteward.platforms.matomo.sandbox.sites import unexpected_site
-from siteward.platforms.matomo.sandbox.state import Report
+from siteward.platforms.matomo.fake.call import VIEW, ApiError, Call, api, plugins
+from siteward.platforms.matomo.fake.sites import unexpected_site
+from siteward.platforms.matomo.fake.state import Report
 
 if TYPE_CHECKING:
-    from siteward.platforms.matomo.sandbox.php import Value
+    from siteward.platforms.matomo.fake.php import Value
 
 ACTIVE_BESIDES = {"Login", "CoreHome", "VisitsSummary", "MultiSites", "PrivacyManager"}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote_plus, unquote_plus
 
-from siteward.platforms.matomo.sandbox.answer import error_body, shape
-from siteward.platforms.matomo.sandbox.auth import Credentials, authenticate
-from siteward.platforms.matomo.sandbox.call import Actor, Always, ApiError, Call, api, invoke
-from siteward.platforms.matomo.sandbox.php import Parameter, Value, as_text, variables
+from siteward.platforms.matomo.fake.answer import error_body, shape
+from siteward.platforms.matomo.fake.auth import Credentials, authenticate
+from siteward.platforms.matomo.fake.call import Actor, Always, ApiError, Call, api, invoke
+from siteward.platforms.matomo.fake.php import Parameter, Value, as_text, variables
 
 BULK = "API.getBulkRequest"
 NOT_INHERITED = {"module", "method", "format", "token_auth"}

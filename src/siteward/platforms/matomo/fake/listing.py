@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.sandbox.call import ADMIN, VIEW, ApiError, Call, api
-from siteward.platforms.matomo.sandbox.php import Value, collate
-from siteward.platforms.matomo.sandbox.roles import (
+from siteward.platforms.matomo.fake.call import ADMIN, VIEW, ApiError, Call, api
+from siteward.platforms.matomo.fake.php import Value, collate
+from siteward.platforms.matomo.fake.roles import (
     GERMAN_ROLE_WORDS,
     NOACCESS,
     ROLE_WORDS,
@@ -16,12 +16,12 @@ from siteward.platforms.matomo.sandbox.roles import (
     role_and_capabilities,
     roles,
 )
-from siteward.platforms.matomo.sandbox.users import full_record, record, reduced_record, visible
+from siteward.platforms.matomo.fake.users import full_record, record, reduced_record, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from siteward.platforms.matomo.sandbox.state import User
+    from siteward.platforms.matomo.fake.state import User
 
 # what exists
 

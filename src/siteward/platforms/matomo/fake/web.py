@@ -6,10 +6,10 @@ import html
 
 from werkzeug.wrappers import Request, Response
 
-from siteward.platforms.matomo.sandbox.answer import HTML, error_page
-from siteward.platforms.matomo.sandbox.call import Actor, ApiError, Call
-from siteward.platforms.matomo.sandbox.php import collate, md5
-from siteward.platforms.matomo.sandbox.state import Mail, Session, State, User
+from siteward.platforms.matomo.fake.answer import HTML, error_page
+from siteward.platforms.matomo.fake.call import Actor, ApiError, Call
+from siteward.platforms.matomo.fake.php import collate, md5
+from siteward.platforms.matomo.fake.state import Mail, Session, State, User
 
 COOKIE = "MATOMO_SESSID"
 

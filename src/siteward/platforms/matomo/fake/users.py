@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.sandbox.call import (
+from siteward.platforms.matomo.fake.call import (
     ADMIN,
     VIEW,
     ApiError,
     Call,
     api,
 )
-from siteward.platforms.matomo.sandbox.php import Value, collate
-from siteward.platforms.matomo.sandbox.state import ANONYMOUS, User
+from siteward.platforms.matomo.fake.php import Value, collate
+from siteward.platforms.matomo.fake.state import ANONYMOUS, User
 
 if TYPE_CHECKING:
     from datetime import datetime

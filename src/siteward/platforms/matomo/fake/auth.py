@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from siteward.platforms.matomo.sandbox.call import LOCKED_OUT, Actor, Always, NoAccess
-from siteward.platforms.matomo.sandbox.state import ANONYMOUS, State, User
+from siteward.platforms.matomo.fake.call import LOCKED_OUT, Actor, Always, NoAccess
+from siteward.platforms.matomo.fake.state import ANONYMOUS, State, User
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from siteward.platforms.matomo.sandbox.accounts import NOT_MD5
-from siteward.platforms.matomo.sandbox.call import VIEW, Always, ApiError, Call, api
-from siteward.platforms.matomo.sandbox.php import Value, is_index, md5
-from siteward.platforms.matomo.sandbox.state import Token
+from siteward.platforms.matomo.fake.accounts import NOT_MD5
+from siteward.platforms.matomo.fake.call import VIEW, Always, ApiError, Call, api
+from siteward.platforms.matomo.fake.php import Value, is_index, md5
+from siteward.platforms.matomo.fake.state import Token
 
 PREFERENCES = {"defaultReport": "", "defaultReportDate": "yesterday"}
 

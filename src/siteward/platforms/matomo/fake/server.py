@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from werkzeug.wrappers import Request, Response
 
 from siteward.platforms.fakery import Clock, Fake, World
-from siteward.platforms.matomo.sandbox import (
+from siteward.platforms.matomo.fake import (
     accounts,
     bulk,
     demo,
@@ -21,13 +21,13 @@ from siteward.platforms.matomo.sandbox import (
     users,
     worlds,
 )
-from siteward.platforms.matomo.sandbox.answer import HTML, error_page, maintenance_page, render, render_error, status_of
-from siteward.platforms.matomo.sandbox.auth import Credentials, authenticate
-from siteward.platforms.matomo.sandbox.call import ApiError, Call, invoke
-from siteward.platforms.matomo.sandbox.php import Parameter, Value, as_text, variables
-from siteward.platforms.matomo.sandbox.release import RELEASES
-from siteward.platforms.matomo.sandbox.state import State
-from siteward.platforms.matomo.sandbox.web import COOKIE, page
+from siteward.platforms.matomo.fake.answer import HTML, error_page, maintenance_page, render, render_error, status_of
+from siteward.platforms.matomo.fake.auth import Credentials, authenticate
+from siteward.platforms.matomo.fake.call import ApiError, Call, invoke
+from siteward.platforms.matomo.fake.php import Parameter, Value, as_text, variables
+from siteward.platforms.matomo.fake.release import RELEASES
+from siteward.platforms.matomo.fake.state import State
+from siteward.platforms.matomo.fake.web import COOKIE, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.sandbox.call import VIEW, ApiError, Call
+from siteward.platforms.matomo.fake.call import VIEW, ApiError, Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from siteward.platforms.matomo.sandbox.call import ADMIN, ApiError, Call, NoAccess, api, as_integer
-from siteward.platforms.matomo.sandbox.php import Value, collate, md5
-from siteward.platforms.matomo.sandbox.state import ANONYMOUS, Mail, User
-from siteward.platforms.matomo.sandbox.users import SECURITY_NOTICE
+from siteward.platforms.matomo.fake.call import ADMIN, ApiError, Call, NoAccess, api, as_integer
+from siteward.platforms.matomo.fake.php import Value, collate, md5
+from siteward.platforms.matomo.fake.state import ANONYMOUS, Mail, User
+from siteward.platforms.matomo.fake.users import SECURITY_NOTICE
 
 LOGIN = re.compile(r"[A-Za-zÄäÖöÜüß0-9_.@+-]*")
 EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")

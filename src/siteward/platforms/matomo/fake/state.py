@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.sandbox.php import collate, md5
+from siteward.platforms.matomo.fake.php import collate, md5
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from siteward.platforms.matomo.sandbox.release import Release
+    from siteward.platforms.matomo.fake.release import Release
 
 ANONYMOUS = "anonymous"
 ALIAS_LENGTH = 45

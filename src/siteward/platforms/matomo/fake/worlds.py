@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
-from siteward.platforms.matomo.sandbox.php import collate, md5
-from siteward.platforms.matomo.sandbox.state import ANONYMOUS, Site, State, Token, User
+from siteward.platforms.matomo.fake.php import collate, md5
+from siteward.platforms.matomo.fake.state import ANONYMOUS, Site, State, Token, User
 
 ROOT = "root"
 ROOT_PASSWORD = "root-pass-1234"  # noqa: S105 — the password of every fresh sandbox, said in its documentation

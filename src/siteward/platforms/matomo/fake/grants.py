@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.sandbox.call import ADMIN, Always, ApiError, Call, api
-from siteward.platforms.matomo.sandbox.roles import (
+from siteward.platforms.matomo.fake.call import ADMIN, Always, ApiError, Call, api
+from siteward.platforms.matomo.fake.roles import (
     CAPABILITIES,
     NOACCESS,
     check_access,
@@ -14,11 +14,11 @@ from siteward.platforms.matomo.sandbox.roles import (
     role_and_capabilities,
     roles,
 )
-from siteward.platforms.matomo.sandbox.state import ANONYMOUS, Mail
-from siteward.platforms.matomo.sandbox.users import SECURITY_NOTICE
+from siteward.platforms.matomo.fake.state import ANONYMOUS, Mail
+from siteward.platforms.matomo.fake.users import SECURITY_NOTICE
 
 if TYPE_CHECKING:
-    from siteward.platforms.matomo.sandbox.php import Value
+    from siteward.platforms.matomo.fake.php import Value
 
 
 def _role_and_extras(call: Call) -> tuple[str, list[str]]:

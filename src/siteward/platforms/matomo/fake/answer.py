@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
-from siteward.platforms.matomo.sandbox.call import Always, ApiError
-from siteward.platforms.matomo.sandbox.php import Parameter, Value, as_text, escape, export, is_index, xml
+from siteward.platforms.matomo.fake.call import Always, ApiError
+from siteward.platforms.matomo.fake.php import Parameter, Value, as_text, escape, export, is_index, xml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from siteward.platforms.matomo.sandbox.release import Release
+    from siteward.platforms.matomo.fake.release import Release
 
 DEFAULT_LIMIT = 100
 JSON = "application/json; charset=utf-8"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import zoneinfo
 from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.sandbox.call import ADMIN, VIEW, ApiError, Call, api
-from siteward.platforms.matomo.sandbox.state import SITE_NAME_LENGTH, Site
-from siteward.platforms.matomo.sandbox.users import moment
+from siteward.platforms.matomo.fake.call import ADMIN, VIEW, ApiError, Call, api
+from siteward.platforms.matomo.fake.state import SITE_NAME_LENGTH, Site
+from siteward.platforms.matomo.fake.users import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from siteward.platforms.matomo.sandbox.php import Value
+    from siteward.platforms.matomo.fake.php import Value
 
 CURRENCIES = {
     "USD": "US Dollar",

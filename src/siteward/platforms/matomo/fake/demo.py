@@ -6,15 +6,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
-from siteward.platforms.matomo.sandbox import worlds
-from siteward.platforms.matomo.sandbox.php import collate
-from siteward.platforms.matomo.sandbox.state import ANONYMOUS, Report
+from siteward.platforms.matomo.fake import worlds
+from siteward.platforms.matomo.fake.php import collate
+from siteward.platforms.matomo.fake.state import ANONYMOUS, Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from siteward.platforms.matomo.sandbox.release import Release
-    from siteward.platforms.matomo.sandbox.state import State
+    from siteward.platforms.matomo.fake.release import Release
+    from siteward.platforms.matomo.fake.state import State
 
 SUPERUSERS = "anna ben breakglass-1 tmp-agency"
 PEOPLE = (

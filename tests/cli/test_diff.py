@@ -127,7 +127,7 @@ def test_who_leaves_the_file_loses_everything(repo: Program) -> None:
     edit(repo, ("  lena: {email: lena@example.org}\n", ""), ("[marco, lena]", "marco"))
     lost = only(diff(repo), "lena")
     assert (lost["kind"], lost["ending"]) == ("lost", "left")
-    assert "access.yaml:76 at main" in repo("diff", "main", *AS_OF).out
+    assert "access.yaml:73 at main" in repo("diff", "main", *AS_OF).out
 
 
 def test_rules_settings_and_kinds_are_told(repo: Program) -> None:

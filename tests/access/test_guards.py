@@ -425,6 +425,22 @@ def test_what_goes_through_a_group_counts_for_each_of_its_members() -> None:
     assert over(planned(joined)) == [("limit-escalations", 10)]
 
 
+def test_what_uses_up_no_budget() -> None:
+    """A harmless group joined, what only lingered, a new login; and a limit without percent says none."""
+    everything = budget(**{name: Limit(count=0) for name in ("removals", "escalations")})
+    joined = wish(grant("group:readers", "view"), grant("boss", "manage"), Member("readers", "anna"))
+    world = live(grant("group:readers", "view"), grant("boss", "manage"), Account("anna"), table=PIWIKPRO)
+    assert over(planned(proposed(world, joined, everything, table=PIWIKPRO))) == []
+    lingering = live(Grant(subject("mia"), EVERYWHERE, "user"))
+    gone = proposed(lingering, wish(declared=[holder("mia", ending="suspended")]), everything)
+    assert len(gone.changes) == 1
+    assert over(planned(gone)) == []
+    renamed = wish(Account("anna", renamed="ann"), grant("anna", "team-member"))
+    assert over(planned(proposed(live(grant("anna", "team-member")), renamed, everything))) == []
+    taken = proposed(live(*crowd()), wish(declared=[holder(each) for each in PEOPLE]), everything)
+    assert next(each.message for each in judged(taken) if each.code == "limit-removals").endswith("(count 0)")
+
+
 def test_limits_that_are_not_said_are_the_defaults() -> None:
     """Five removals, or a fifth."""
     found = proposed(live(*crowd()), wish(declared=[holder(each) for each in PEOPLE]), Policy(limits={}))
@@ -635,3 +651,7 @@ def test_a_guard_knows_what_those_before_it_blocked() -> None:
     found = proposed(live(), wish(grant("anna", "team-manager")), policy)
     assert over(planned(found)) == []
     assert keys(found)[1][1] == key("anna")
+    free = replace(policy, protect=())
+    assert over(planned(proposed(live(), wish(grant("anna", "team-manager")), free))) == [("limit-escalations", 1)]
+    refused = error("cannot", "no account", about=("account", "anna"))
+    assert over(planned(proposed(live(), wish(grant("anna", "team-manager")), free), refused)) == []

@@ -11,10 +11,11 @@ import statistics
 import subprocess
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -27,13 +28,18 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(NamedTuple):
     """What one run took: seconds of wall and of processor time, and the peak of resident memory in bytes."""
 
     wall: float
     cpu: float
-    memory: int
+    memory: float
+
+
+Figure: TypeAlias = "Callable[[Cost], float]"
+WALL: Figure = attrgetter("wall")
+CPU: Figure = attrgetter("cpu")
+MEMORY: Figure = attrgetter("memory")
 
 
 def once(command: Command) -> Cost:
@@ -66,13 +72,11 @@ def in_turn(commands: Mapping[str, Command], rounds: int) -> dict[str, list[Cost
     return costs
 
 
-def ratio(costs: Sequence[Cost], base: Sequence[Cost], figure: str = "wall") -> float:
+def ratio(costs: Sequence[Cost], base: Sequence[Cost], figure: Figure) -> float:
     """Return the median over the rounds of one figure divided by the same figure of the base."""
-    return statistics.median(
-        getattr(ours, figure) / getattr(theirs, figure) for ours, theirs in zip(costs, base, strict=True)
-    )
+    return statistics.median(figure(ours) / figure(theirs) for ours, theirs in zip(costs, base, strict=True))
 
 
-def median(costs: Sequence[Cost], figure: str = "wall") -> float:
+def median(costs: Sequence[Cost], figure: Figure) -> float:
     """Return the median of one figure."""
-    return statistics.median(getattr(each, figure) for each in costs)
+    return statistics.median(map(figure, costs))

@@ -40,14 +40,17 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 def recorded(folder: Path, traits: Traits) -> Live:
     """Return the live state that recorded listings show."""
-    users, teams, sites = (
-        {each.id: each for each in shape(kind).validate_json((folder / f"{name}.json").read_bytes()).data}
-        for name, kind in (("users", Page[UserRow]), ("teams", Page[TeamRow]), ("websites", Page[SiteRow]))
+    users = shape(Page[UserRow]).validate_json((folder / "users.json").read_bytes())
+    teams = shape(Page[TeamRow]).validate_json((folder / "teams.json").read_bytes())
+    sites = shape(Page[SiteRow]).validate_json((folder / "websites.json").read_bytes())
+    rows = Rows(
+        {each.id: each for each in users.data},
+        {each.id: each for each in teams.data},
+        {each.id: each for each in sites.data},
     )
-    me = next(each.id for each in users.values() if each.username == "siteward")
-    rows = Rows(users, teams, sites)
+    me = next(each.id for each in users.data if each.username == "siteward")
     listings = tuple(
-        Listing(name=name, rows=len(each), complete=True, proof="recorded whole")
+        Listing(name=name, rows=each.count, complete=True, proof="recorded whole")
         for name, each in (("accounts", users), ("teams", teams), ("sites", sites))
     )
     return fold(rows, "per-site", traits, me=me, listings=listings)

@@ -68,7 +68,7 @@ def ldap2pg(cache: Path, data: Path) -> Iterator[Command]:
     _without_ldap(cache / "ldap2pg")
     with _database(cache / "postgres") as database:
         _loaded(database, data / "ldap2pg" / "live.sql")
-        arguments = [tool, "-c", "ldap2pg.yml", "-n", "--no-color"]
+        arguments: list[str | Path] = [tool, "-c", "ldap2pg.yml", "-n", "--no-color"]
         yield Command(arguments=arguments, folder=data / "ldap2pg", environment=database.environment)
 
 
@@ -76,7 +76,7 @@ def _installed(environment: Path, name: str, tool: str, *requirements: str) -> P
     path = environment / "bin" / tool
     if not path.exists():
         subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-        pip = [environment / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *requirements]
+        pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *requirements]
         if subprocess.run(pip, capture_output=True, check=False).returncode or not path.exists():
             shutil.rmtree(environment)
             raise Absent(f"{name} could not be installed from PyPI")
@@ -108,7 +108,7 @@ def _database(folder: Path) -> Iterator[Database]:
 
 
 def _loaded(database: Database, script: Path) -> None:
-    command = [_tool("psql"), "-q", "-f", script]
+    command = [_tool("psql"), "-q", "-f", str(script)]
     done = subprocess.run(command, env={**os.environ, **database.environment}, capture_output=True, check=False)
     if done.returncode:
         raise Absent("psql could not load what is live")

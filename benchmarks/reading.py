@@ -56,7 +56,7 @@ def sandbox(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Serve that world for as long as it is needed; give its address and credentials."""
     path = folder / "world.json"
     path.write_text(json.dumps(world()), encoding="utf-8")
-    command = [sys.executable, "-m", "siteward", "sandbox", "umami", "--world", path, "--latency", str(LATENCY)]
+    command = [sys.executable, "-m", "siteward", "sandbox", "umami", "--world", str(path), "--latency", str(LATENCY)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ.copy()) as served:
         try:
             assert served.stdout is not None

@@ -26,7 +26,7 @@ sys.path[:0] = [str(PROJECT / "src"), str(HERE)]
 
 import grants  # noqa: E402
 import peers  # noqa: E402
-from measure import Command, Cost, in_turn, median, ratio  # noqa: E402
+from measure import CPU, MEMORY, WALL, Command, Cost, in_turn, median, ratio  # noqa: E402
 
 SIZES = (1_000, 10_000, 100_000)
 SMALL = """\
@@ -101,8 +101,8 @@ def offline(cache: Path, rounds: int) -> Iterator[Row]:
         own, base = costs[f"own {size}"], costs[f"ref {size}"]
         goal = 1.5 if size == 10_000 else None
         yield _beside(f"offline plan, {size:,} grants / reference", own, base, goal)
-        told = f"{median(own, 'memory') / 1e6:.0f} MB of {median(base, 'memory') / 1e6:.0f} MB"
-        yield Row(what="  peak memory / reference", told=told, ratio=ratio(own, base, "memory"), goal=goal)
+        told = f"{median(own, MEMORY) / 1e6:.0f} MB of {median(base, MEMORY) / 1e6:.0f} MB"
+        yield Row(what="  peak memory / reference", told=told, ratio=ratio(own, base, MEMORY), goal=goal)
     yield _linear(costs)
 
 
@@ -153,13 +153,13 @@ PARTS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
 
 def _beside(what: str, own: list[Cost], base: list[Cost], goal: float | None) -> Row:
     """Return a row on processor time, which other work on the machine moves least; wall time is told beside it."""
-    told = f"{median(own, 'cpu') * 1000:.0f} ms of {median(base, 'cpu') * 1000:.0f} ms; wall ratio {ratio(own, base, 'wall'):.2f}"
-    return Row(what=what, told=told, ratio=ratio(own, base, "cpu"), goal=goal)
+    told = f"{median(own, CPU) * 1000:.0f} ms of {median(base, CPU) * 1000:.0f} ms; wall ratio {ratio(own, base, WALL):.2f}"
+    return Row(what=what, told=told, ratio=ratio(own, base, CPU), goal=goal)
 
 
 def _linear(costs: dict[str, list[Cost]]) -> Row:
     """Return how the price of one more grant grows beyond 10,000 of them."""
-    times = [median(costs[f"own {size}"], "cpu") for size in SIZES]
+    times = [median(costs[f"own {size}"], CPU) for size in SIZES]
     first, second = (
         (after - before) / (more - fewer) * 1e6
         for before, after, fewer, more in zip(times, times[1:], SIZES, SIZES[1:], strict=False)

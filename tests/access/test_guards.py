@@ -83,6 +83,7 @@ def test_nothing_where_there_was_something_is_refused() -> None:
     bare = replace(live(table=PLAUSIBLE), sites={})
     assert codes(proposed(bare, wish(), memory=Memory(grants=3), table=PLAUSIBLE)) == {("implausible-reading", None)}
     assert codes(proposed(empty, wish(), memory=Memory())) == set()
+    assert codes(proposed(empty, wish(), memory=None)) == set()
     assert codes(proposed(live(), wish(), memory=Memory(sites=12, grants=9))) == set()
 
 
@@ -233,6 +234,11 @@ def test_the_last_admin_does_not_go_by_a_word_in_the_file(ending: str) -> None:
     assert codes(left) == {("too-few-admins", key("anna", EVERYWHERE))}
     enough = wish(admin("ben"), declared=[holder("anna", ending="suspended")])
     assert codes(proposed(live(admin("anna"), admin("ben")), enough)) == set()
+
+
+def test_where_there_are_no_admins_none_are_missed() -> None:
+    """Plausible's guests have no account role to count."""
+    assert judged(proposed(live(table=PLAUSIBLE), wish(grant("li@x.org", "viewer")), table=PLAUSIBLE)) == ()
 
 
 def test_what_leaves_an_admin_an_admin_is_no_lock_out() -> None:

@@ -84,7 +84,10 @@ def test_nothing_where_there_was_something_is_refused() -> None:
     assert codes(proposed(bare, wish(), memory=Memory(grants=3), table=PLAUSIBLE)) == {("implausible-reading", None)}
     assert codes(proposed(empty, wish(), memory=Memory())) == set()
     assert codes(proposed(empty, wish(), memory=None)) == set()
-    assert codes(proposed(live(), wish(), memory=Memory(sites=12, grants=9))) == set()
+    ours_alone = proposed(live(), wish(), memory=Memory(sites=12, grants=9))
+    assert codes(ours_alone) == {("implausible-reading", None)}
+    held = grant("anna", "team-member")
+    assert codes(proposed(live(held), wish(held), memory=Memory(sites=12, grants=9))) == set()
 
 
 def test_grants_that_are_an_empty_list_need_consent() -> None:
@@ -261,6 +264,7 @@ def test_live_below_the_minimum_is_a_warning() -> None:
     found = proposed(live(*THREE[:2]), wish(*THREE[:2], grant("li", "team-member")), policy)
     assert codes(found) == set()
     assert warned(judged(found)) >= {"below-min-admins"}
+    assert warned(judged(proposed(live(*THREE), wish(*THREE), policy))) == set()
     lower = proposed(live(*THREE[:2]), wish(THREE[0], grant("li", "team-member"), declared=[holder("ben")]), policy)
     assert codes(lower) == {("too-few-admins", key("ben", EVERYWHERE))}
 
@@ -590,6 +594,8 @@ def test_what_stands_and_breaks_a_rule_is_a_warning() -> None:
     desired = replace(wish(grant("jonas", "team-member")), holders={"jonas": holder("jonas", kind="client")})
     stands = proposed(live(grant("jonas", "team-member")), desired, RULED)
     assert (codes(stands), warned(judged(stands)) >= {"clients-only-view"}) == (set(), True)
+    once = [each for each in judged(proposed(live(), desired, RULED)) if each.code == "clients-only-view"]
+    assert [each.severity for each in once] == [Severity.ERROR]
     lowers = proposed(live(grant("jonas", "team-manager")), desired, RULED)
     assert (codes(lowers), warned(judged(lowers)) >= {"clients-only-view"}) == (set(), True)
 

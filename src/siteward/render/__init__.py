@@ -1,1 +1,43 @@
 """Reports in, text out. Renderers only render: every number comes from the report's summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from types import MappingProxyType
+
+from siteward.access.report import Report
+from siteward.render.privacy import Privacy
+from siteward.render.sheet import GroupBy, Options, Sheet, prepare
+
+_ANY = ("validate", "plan", "show", "apply", "drift")
+
+# Each format by name: the module, with the function where it is not `render`. Loaded only when asked for.
+FORMATS: Mapping[str, str] = MappingProxyType(
+    {
+        "text": "siteward.render.text",
+        "json": "siteward.render.json",
+        "markdown": "siteward.render.markdown",
+        "html": "siteward.render.html",
+        "sarif": "siteward.render.sarif",
+        "github": "siteward.render.github",
+        "gitlab": "siteward.render.gitlab",
+        "gitlab-plan": "siteward.render.gitlab:widget",
+        "junit": "siteward.render.junit",
+        "csv": "siteward.render.csv",
+    }
+)
+# The verbs that a format can say something for.
+SERVES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    dict.fromkeys(FORMATS, _ANY) | {"gitlab-plan": ("plan", "show"), "csv": _ANY[1:]}
+)
+
+
+def render(name: str, report: Report, options: Options | None = None) -> str:
+    """Return `report` in the format of that name. An unknown name raises `KeyError`."""
+    module, _, function = FORMATS[name].partition(":")
+    draw: Callable[[Sheet], str] = getattr(import_module(module), function or "render")
+    return draw(prepare(report, options or Options()))
+
+
+__all__ = ["FORMATS", "SERVES", "GroupBy", "Options", "Privacy", "Sheet", "prepare", "render"]

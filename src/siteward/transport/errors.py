@@ -8,10 +8,15 @@
     ├── Refused           the platform said no, in its own words
     ├── Incomplete        a listing did not prove its end; nothing may be concluded from what is absent
     ├── OutcomeUnknown    a command was sent and its answer was lost: read before deciding
-    └── ReadOnly          a planner's transport was asked for a call that the adapter has not named as reading
+    ├── ReadOnly          a planner's transport was asked for a call that the adapter has not named as reading
+    ├── SecretMissing     a credential was not found
+    ├── OriginMismatch    the credentials are bound to another origin; nothing was sent
+    └── Insecure          the credentials would travel unencrypted; nothing was sent
 
 Messages never hold a body, a header or a secret.
 """
+
+# ruff: noqa: N818 — the names say what happened, and read so where they are caught
 
 from __future__ import annotations
 
@@ -89,3 +94,9 @@ class OriginMismatch(PlatformError):
     """The file's `url` is not the origin that the credential is bound to (DESIGN promise 13)."""
 
     code = "origin-mismatch"
+
+
+class Insecure(PlatformError):
+    """Credentials would travel unencrypted."""
+
+    code = "insecure-transport"

@@ -1,22 +1,305 @@
-"""HTTP to one instance: a `Reader` that can only ask, a `Writer` that can also command."""
+"""HTTP to one instance: a `Reader` that can only ask, a `Writer` that can also command.
+
+A question may be repeated, and is, where the network or a busy server stood in the way. A command is sent exactly
+once: if its answer is lost, that is `OutcomeUnknown`, and whoever sent it reads before deciding. The one exception
+is an answer that says nothing was done (429).
+
+    adapter ── Reader.query, .call, .map ──▶ client ─▶ auth ─▶ Gate ─┐
+            └─ Writer.command ─────────────▶ client ─▶ auth ─────────┴▶ Wire ─▶ network
+"""
 
 from __future__ import annotations
 
+import json as jsons
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from siteward.transport.causes import is_hopeless, unreachable, was_sent
+from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Refused, Unreachable
+from siteward.transport.lean import httpx
+from siteward.transport.link import Exchange, Link, origin_of
+from siteward.transport.pace import Pace, Rate, retry_after
+from siteward.transport.wire import Gate, Reading, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import TracebackType
+
+__all__ = ["Answer", "Doors", "Exchange", "Link", "Rate", "Reader", "Reading", "Writer", "open_doors"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_TOO_MANY = 429
+_GATEWAY = frozenset({502, 503, 504})
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """How to reach one instance."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the status, the headers with lower-cased names, and the body; `path` is what was asked."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    path: str = ""
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that are none become replacement marks."""
+        return self.content.decode("utf-8", "replace")
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    def json(self) -> object:
+        """Return the body as plain data; raises `NotThePlatform` where it is no JSON."""
+        try:
+            data: object = jsons.loads(self.content)
+        except ValueError as error:
+            raise NotThePlatform(f"{self.path} answered {self.status} with something that is no JSON") from error
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What the reader and the writer of one instance share."""
+
+    link: Link
+    wire: Wire
+    pace: Pace
+    scrub: Callable[[str], str]
+    origin: str
+
+
+class _Patience:
+    """The tries and the time that are left for one question."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+        self._tried = 0
+        self._deadline = line.link.clock() + line.link.budget
+
+    def lasts(self, reason: str, asked: float | None = None) -> bool:
+        """Hold everything back until the next try, or tell that there is none.
+
+        `asked` is how long the server wants us to wait; without it the pauses double, spread at random so that
+        many clients do not come back at the same moment.
+        """
+        spread = 0.5 + secrets.randbelow(500) / 1000
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**self._tried) * spread if asked is None else asked
+        self._tried += 1
+        if self._tried >= self._line.link.tries or self._line.link.clock() + pause > self._deadline:
+            return False
+        self._line.pace.hold(pause, reason)
+        return True
 
 
 class Reader:
-    """Asks; has no method that writes."""
+    """Asks one instance. It has no method that writes, and its transport refuses what is not named as reading.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, line: _Line, client: httpx.Client) -> None:
+        self._line = line
+        self._client = client
+        self._crew: ThreadPoolExecutor | None = None
+
+    @property
+    def auth(self) -> httpx.Auth | None:
+        """How this reader proves who it is: the object that the adapter gave to `open_doors`."""
+        return self._client.auth
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port that are talked to."""
+        return self._line.origin
+
+    @property
+    def requests(self) -> int:
+        """How many requests went out so far through this reader and its writer, logins included."""
+        return self._line.wire.requests
+
+    @property
+    def waited(self) -> float:
+        """The seconds spent in pauses so far."""
+        return self._line.pace.waited
+
+    def scrub(self, text: str) -> str:
+        """Return `text` without any secret of this instance."""
+        return self._line.scrub(text)
+
+    def query(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
+        """Ask by GET.
+
+        Returns any answer but those that say "not now"; these are waited for and asked again. Raises `Unreachable`
+        when no usable answer came in time, `Refused` when the server keeps answering 429, `NotThePlatform` for a
+        redirect, `ReadOnly` for a path not named as reading.
+        """
+        return self._ask(lambda: self._client.build_request("GET", path, params=params))
+
+    def call(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: object = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Ask by POST, on platforms that answer questions so; otherwise like `query`."""
+        return self._ask(lambda: self._client.build_request("POST", path, params=params, json=json, data=form))
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """Apply `function` to `items` in the fixed threads of this reader; results keep the order of the items.
+
+        The first failure is raised and what has not begun is dropped. `function` must not call `map` itself.
+        """
+        if self._crew is None:
+            self._crew = ThreadPoolExecutor(self._line.link.workers, thread_name_prefix="reader")
+        return list(self._crew.map(function, items))
+
+    def close(self) -> None:
+        """Let the threads go; what has not begun is dropped."""
+        if self._crew:
+            self._crew.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+    def _ask(self, build: Callable[[], httpx.Request]) -> Answer:
+        patience = _Patience(self._line)
+        while True:
+            self._line.pace.take()
+            try:
+                answer = self._answer(self._client.send(build()))
+            except httpx.RequestError as error:
+                if is_hopeless(error) or not patience.lasts("no answer came"):
+                    raise unreachable(error, self.origin, self._line.link) from error
+                continue
+            if answer.status != _TOO_MANY and answer.status not in _GATEWAY:
+                return answer
+            if not patience.lasts(f"the server answered {answer.status}", retry_after(answer.headers)):
+                raise self._still_busy(answer)
+
+    def _answer(self, response: httpx.Response) -> Answer:
+        path = response.request.url.path
+        if response.has_redirect_location:
+            raise self._redirected(response, path)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, headers, response.content, path)
+
+    def _redirected(self, response: httpx.Response, path: str) -> NotThePlatform:
+        try:
+            place = httpx.URL(self._line.link.url).join(response.headers["location"])
+            where = f"{place.scheme}://{place.host}{place.path}"
+        except httpx.InvalidURL:
+            where = "a place that is no address"
+        return NotThePlatform(
+            self.scrub(f"{self.origin} redirects {path} to {where}; nothing was sent there"),
+            hint="write the address that answers by itself into `url`",
+        )
+
+    def _still_busy(self, answer: Answer) -> Unreachable | Refused:
+        if answer.status == _TOO_MANY:
+            return Refused(f"{self.origin} lets no more requests through (429)", status=_TOO_MANY)
+        return Unreachable(f"{self.origin} kept answering {answer.status}: it, or a proxy before it, is not ready")
 
 
 class Writer(Reader):
-    """Commands, once."""
+    """A reader that can also command."""
+
+    def __init__(self, line: _Line, client: httpx.Client, commands: httpx.Client, command_pace: Pace) -> None:
+        super().__init__(line, client)
+        self._commands = commands
+        self._command_pace = command_pace
+
+    def command(
+        self,
+        method: Literal["POST", "PUT", "PATCH", "DELETE"],
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: object = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a command, exactly once, and return the answer whatever its status.
+
+        Raises `Unreachable` when it surely was not sent, `OutcomeUnknown` when it may have been carried out (a lost
+        answer, or a gateway's 502, 503 or 504), `Refused` when the server keeps answering 429.
+        """
+        patience = _Patience(self._line)
+        while True:
+            self._command_pace.take()
+            self._line.pace.take()
+            answer = self._once(self._commands.build_request(method, path, params=params, json=json, data=form))
+            if answer.status in _GATEWAY:
+                raise OutcomeUnknown(f"{method} {answer.path} was answered {answer.status}, which tells nothing")
+            if answer.status != _TOO_MANY:
+                return answer
+            if not patience.lasts("the server answered 429", retry_after(answer.headers)):
+                raise self._still_busy(answer)
+
+    def close(self) -> None:
+        """Let the threads and both clients go."""
+        super().close()
+        self._commands.close()
+
+    def _once(self, request: httpx.Request) -> Answer:
+        try:
+            response = self._commands.send(request)
+        except httpx.RequestError as error:
+            if was_sent(error, request):
+                raise OutcomeUnknown(f"the answer to {request.method} {request.url.path} was lost") from error
+            raise unreachable(error, self.origin, self._line.link) from error
+        return self._answer(response)
 
 
-class Doors:
-    """The reader and the writer of one instance."""
+@dataclass(frozen=True, slots=True)
+class Doors(AbstractContextManager["Doors"]):
+    """The reader and the writer of one instance; closing it closes both."""
+
+    reader: Reader
+    writer: Writer
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection and let the threads go."""
+        self.writer.close()
+        self.reader.close()
+
+
+def open_doors(  # noqa: PLR0913 — all but the link are optional and named
+    link: Link,
+    *,
+    reads: Sequence[Reading],
+    auth: httpx.Auth | None = None,
+    headers: Mapping[str, str] | None = None,
+    rates: Sequence[Rate] = (),
+    write_rates: Sequence[Rate] = (),
+    scrub: Callable[[str], str] = str,
+) -> Doors:
+    """Return the doors of the instance that `link` leads to. Nothing is sent yet.
+
+    `reads` are all calls that only read, those of the login included. `rates` bound everything that is sent,
+    `write_rates` commands on top. `scrub` takes secrets out of texts.
+    """
+    wire = Wire(link)
+    gate = Gate(wire, httpx.URL(link.url).raw_path.decode("ascii").rstrip("/"), reads)
+
+    def client(transport: httpx.BaseTransport) -> httpx.Client:
+        timeout = httpx.Timeout(link.read, connect=link.connect)
+        return httpx.Client(base_url=link.url, transport=transport, auth=auth, headers=headers, timeout=timeout)
+
+    def pace(limits: Sequence[Rate]) -> Pace:
+        return Pace(limits, clock=link.clock, sleep=link.sleep, waiting=link.waiting)
+
+    line = _Line(link, wire, pace(rates), scrub, origin_of(link.url))
+    return Doors(Reader(line, client(gate)), Writer(line, client(gate), client(wire), pace(write_rates)))

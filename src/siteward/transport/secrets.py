@@ -1,10 +1,45 @@
-"""Credentials: where they are found, what they are bound to, and how they stay unseen."""
+"""Credentials: where they are found, what they are bound to, and how they stay unseen.
+
+For the instance `matomo-eu` and its field `token` the places are, in this order:
+
+    SITEWARD_MATOMO_EU_TOKEN           the value itself
+    SITEWARD_MATOMO_EU_TOKEN_FILE      a file that holds it (one trailing line end is taken off)
+    SITEWARD_MATOMO_EU_TOKEN_COMMAND   a command that prints it, run without a shell
+    the system keyring                 service `siteward`, user `matomo-eu/token`, where the extra is installed
+
+Beside them `SITEWARD_MATOMO_EU_URL` says which server they are for (`bound`).
+"""
 
 from __future__ import annotations
 
+import base64
+import json
+import shlex
+import stat
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+from siteward.transport.errors import Insecure, OriginMismatch, SecretMissing
+from siteward.transport.link import is_loopback, origin_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Keyring = Callable[[str, str], str | None]
+
+PREFIX = "SITEWARD"
+SHOWN = frozenset({"username", "email", "client_id"})
+_COMMAND_SECONDS = 30.0
+_MASK = "•••"
+
 
 class Secret:
-    """A value that no `str`, `repr`, format, pickle or log shows; `reveal()` is the one way to it."""
+    """A value that no `str`, `repr`, format, pickle or log shows; `reveal()` is the one way to it.
+
+    `origin` tells where it was found, in words that may be shown.
+    """
 
     __slots__ = ("_value", "origin")
 
@@ -17,7 +52,7 @@ class Secret:
         return self._value
 
     def __repr__(self) -> str:
-        return "Secret(•••)"
+        return f"Secret({_MASK})"
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a secret is not pickled")
@@ -25,3 +60,215 @@ class Secret:
 
 class Secrets:
     """The credentials of one instance, by field name, lower-cased (`username`, `token`, …)."""
+
+    def __init__(self, values: Mapping[str, Secret], *, instance: str = "") -> None:
+        self._values = dict(values)
+        self._instance = instance
+        self._forms = tuple(
+            form for field, each in self._values.items() if field not in SHOWN for form in _forms(each.reveal())
+        )
+
+    def get(self, field: str) -> Secret:
+        """Return the credential of that field; raises `SecretMissing` where there is none."""
+        found = self._values.get(field)
+        if found is None:
+            raise _missing(self._instance, field)
+        return found
+
+    def optional(self, field: str) -> Secret | None:
+        """Return the credential of that field, if there is one."""
+        return self._values.get(field)
+
+    def origins(self) -> Mapping[str, str]:
+        """Return where each field was found; never a value."""
+        return {field: each.origin for field, each in self._values.items()}
+
+    def scrub(self, text: str) -> str:
+        """Return `text` with every credential that is not shown anyway masked, also where it stands encoded."""
+        return scrubbed(text, self._forms)
+
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(self._values)})"
+
+
+def find(
+    instance: str,
+    fields: Iterable[str],
+    *,
+    url: str,
+    env: Mapping[str, str],
+    optional: Iterable[str] = (),
+    keyring: Keyring | None = None,
+) -> Secrets:
+    """Return the credentials of `instance` for the server at `url`.
+
+    Raises `OriginMismatch` or `Insecure` before anything is looked up, run or sent when they are not meant for that
+    server (DESIGN promise 13), and `SecretMissing` naming the places for the first of `fields` that has none.
+    """
+    bound(instance, url, env)
+    values: dict[str, Secret] = {}
+    for field in fields:
+        found = _look(instance, field, env, keyring)
+        if found is None:
+            raise _missing(instance, field)
+        values[field] = found
+    for field in optional:
+        if found := _look(instance, field, env, keyring):
+            values[field] = found
+    return Secrets(values, instance=instance)
+
+
+def variable(instance: str, field: str) -> str:
+    """Return the name of the environment variable that holds a field: `SITEWARD_MATOMO_EU_TOKEN`."""
+    return f"{PREFIX}_{instance}_{field}".replace("-", "_").upper()
+
+
+def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
+    """Make sure that the credentials of `instance` may go to `url`.
+
+    Whoever can edit the file can write any address into it. So, except for this machine itself, the address must
+    stand a second time beside the credentials, and plain http needs a word there as well. Only scheme, host and port
+    are compared. Raises `OriginMismatch` or `Insecure`.
+    """
+    name = variable(instance, "url")
+    wanted = _origin(url, "the url in the file")
+    if is_loopback(url):
+        return
+    if not env.get(name):
+        raise OriginMismatch(
+            f"the credentials of {instance} are bound to no address, so nothing is sent to {wanted}",
+            hint=f"set {name}={wanted} beside them",
+        )
+    allowed = _origin(env[name], name)
+    if allowed != wanted:
+        raise OriginMismatch(
+            f"the file sends the credentials of {instance} to {wanted}, but they are for {allowed}; nothing was sent",
+            hint=f"correct `url` in the file, or {name} if the server has moved",
+        )
+    if wanted.startswith("http:") and env.get(variable(instance, "insecure")) != "1":
+        raise Insecure(
+            f"{wanted} is plain http, and the credentials of {instance} would travel unencrypted; nothing was sent",
+            hint=f"use https, or set {variable(instance, 'insecure')}=1 if the way there is safe",
+        )
+
+
+def dotenv(path: Path, env: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the variables of a `.env` file: lines `NAME=value`, `#` comments, quotes as in a shell.
+
+    Raises `Insecure` for a file that group or others may read, for one that names a command, and for any under `CI`,
+    where what a branch brings along must not choose credentials.
+    """
+    if env.get("CI"):
+        raise Insecure(f"{path} is not read under CI", hint="give the credentials by the CI's own means")
+    if stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        raise Insecure(f"{path} can be read by others than its owner", hint=f"chmod 600 {shlex.quote(str(path))}")
+    values: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError as error:
+            raise SecretMissing(f"{path}:{number}: a quote is not closed") from error
+        name, assigned, value = words[0].partition("=") if len(words) == 1 else ("", "", "")
+        if not words:
+            continue
+        if not assigned or not name.isidentifier():
+            raise SecretMissing(f"{path}:{number}: not of the form NAME=value")
+        if name.endswith("_COMMAND"):
+            raise Insecure(f"{path}:{number}: a .env file may name no command", hint="set it in the environment")
+        values[name] = value
+    return values
+
+
+def scrubbed(text: str, forms: Iterable[str]) -> str:
+    """Return `text` with each of `forms` masked."""
+    for form in forms:
+        text = text.replace(form, _MASK)
+    return text
+
+
+def _origin(url: str, what: str) -> str:
+    try:
+        return origin_of(url)
+    except ValueError as error:
+        raise OriginMismatch(f"{what} is not usable: {error}") from error
+
+
+def _look(instance: str, field: str, env: Mapping[str, str], keyring: Keyring | None) -> Secret | None:
+    name = variable(instance, field)
+    if value := env.get(name):
+        return Secret(value, name)
+    if path := env.get(f"{name}_FILE"):
+        return Secret(_content(path, f"{name}_FILE"), f"{name}_FILE")
+    if command := env.get(f"{name}_COMMAND"):
+        return Secret(_output(command, f"{name}_COMMAND", env), f"{name}_COMMAND")
+    value = keyring(PREFIX.lower(), f"{instance}/{field}") if keyring else None
+    return Secret(value, "keyring") if value else None
+
+
+def _content(path: str, name: str) -> str:
+    try:
+        with open(path, encoding="utf-8", newline="") as file:  # noqa: PTH123 — the path is an environment's text
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SecretMissing(f"the file that {name} names cannot be read ({type(error).__name__})") from error
+    return _one(text, name)
+
+
+def _output(command: str, name: str, env: Mapping[str, str]) -> str:
+    try:
+        done = subprocess.run(
+            shlex.split(command),
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_COMMAND_SECONDS,
+            check=True,
+        )
+        return _one(done.stdout.decode("utf-8"), name)
+    except subprocess.CalledProcessError as error:
+        raise SecretMissing(f"the command of {name} ended with {error.returncode}") from None
+    except subprocess.TimeoutExpired:
+        raise SecretMissing(f"the command of {name} gave nothing within {_COMMAND_SECONDS:g} s") from None
+    except (OSError, ValueError) as error:
+        raise SecretMissing(f"the command of {name} cannot be run ({type(error).__name__})") from None
+
+
+def _one(text: str, name: str) -> str:
+    value = text.removesuffix("\n").removesuffix("\r")
+    if not value:
+        raise SecretMissing(f"{name} leads to nothing but an empty text")
+    return value
+
+
+def _missing(instance: str, field: str) -> SecretMissing:
+    name = variable(instance, field)
+    return SecretMissing(
+        f"{instance} needs its {field.replace('_', ' ')}, and it is in none of the places where it may stand",
+        hint=f"set {name}, or {name}_FILE, or {name}_COMMAND",
+    )
+
+
+def _forms(value: str) -> tuple[str, ...]:
+    """Return the ways a value may stand in a text: as it is, in a URL, in JSON, and within a base64 text."""
+    raw = value.encode()
+    return tuple(
+        dict.fromkeys(
+            form
+            for form in (
+                value,
+                quote(value, safe=""),
+                quote_plus(value),
+                json.dumps(value)[1:-1],
+                *(_within_base64(raw, offset, alphabet) for offset in range(3) for alphabet in (None, b"-_")),
+            )
+            if form
+        )
+    )
+
+
+def _within_base64(raw: bytes, offset: int, alphabet: bytes | None) -> str:
+    """Return the part of a base64 text that only `raw` decides when `offset` bytes, modulo 3, stand before it."""
+    encoded = base64.b64encode(bytes(offset) + raw, alphabet).decode("ascii")
+    whole = (offset + len(raw)) // 3 * 4
+    return encoded[(0, 2, 3)[offset] : whole] if whole > 4 else ""

@@ -1,0 +1,170 @@
+"""Rows of the grammar → what they declare. Dates become instants here, and policies are laid over one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from siteward.access.model import Power
+from siteward.declaration.complain import problem
+from siteward.declaration.declared import Bound, Grant, Group, Member, Role, RoleOn, Site, Spot, User
+from siteward.declaration.selector import parse
+from siteward.declaration.source import Items, Table
+from siteward.declaration.window import ALWAYS, BadDate, Window, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime, tzinfo
+
+    from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.declaration import document
+    from siteward.declaration.source import Path, Source
+
+R = TypeVar("R")
+POWERS: Mapping[str, Power] = {each.word: each for each in Power if each is not Power.NONE}
+
+
+@dataclass(slots=True)
+class Builder:
+    """Turns the rows of one file into declared values and collects what is wrong with their dates."""
+
+    source: Source
+    zone: tzinfo
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    _moments: dict[tuple[str, str], datetime | BadDate] = field(default_factory=dict)
+
+    def sites(self, rows: Mapping[str, document.SiteRow]) -> Iterator[Site]:
+        """Yield the sites."""
+        for handle, row, at, spot in self._rows("sites", rows):
+            yield Site(
+                handle=handle,
+                domain=row.domain,
+                name=row.name,
+                tags=frozenset(row.tags),
+                pins=row.on,
+                only=None if row.only is None else frozenset(row.only),
+                public=row.public,
+                at=at,
+                spot=spot,
+            )
+
+    def users(self, rows: Mapping[str, document.UserRow]) -> Iterator[User]:
+        """Yield the users."""
+        for handle, row, at, spot in self._rows("users", rows):
+            yield User(
+                handle=handle,
+                email=row.email,
+                name=row.name,
+                kind=row.kind,
+                logins=row.logins,
+                states=row.state,
+                window=self._window(row.from_, row.until, spot),
+                accounts=tuple(row.accounts),
+                previously=tuple(row.previously),
+                modules={name: tuple(each) for name, each in row.modules.items()},
+                language=row.language,
+                owner=row.owner,
+                ticket=row.ticket,
+                reason=row.reason,
+                age=row.age,
+                forge=row.forge,
+                at=at,
+                spot=spot,
+            )
+
+    def groups(self, rows: Mapping[str, document.GroupRow]) -> Iterator[Group]:
+        """Yield the groups."""
+        for handle, row, at, spot in self._rows("groups", rows):
+            if isinstance(row.members, str):
+                yield Group(handle=handle, native=row.native, external=True, at=at, spot=spot)
+                continue
+            deeper: Path = ("members",) if isinstance(self._section("groups")[handle], Table) else ()
+            members = tuple(
+                Member(
+                    each.user.removeprefix("!"),
+                    self._window(each.from_, each.until, spot, *deeper, number),
+                    each.user.startswith("!"),
+                )
+                for number, each in enumerate(row.members)
+            )
+            yield Group(handle=handle, members=members, native=row.native, at=at, spot=spot)
+
+    def roles(self, rows: Mapping[str, Mapping[str, document.RoleRow]]) -> Iterator[Role]:
+        """Yield the roles."""
+        for handle, row, at, spot in self._rows("roles", rows):
+            on = {
+                name: RoleOn(each.role, None if each.extras is None else frozenset(each.extras))
+                for name, each in row.items()
+            }
+            yield Role(handle=handle, on=on, at=at, spot=spot)
+
+    def grants(self, rows: Sequence[tuple[int, document.GrantRow]], bound: Bound | None) -> Iterator[Grant]:
+        """Yield the grants; each row comes with its number in the file."""
+        if not rows:
+            return
+        holder, mark, source = self.source.data["grants"], self.source.mark, self.source
+        assert isinstance(holder, Items)
+        for number, row in rows:
+            spot = Spot(source, ("grants", number))
+            window = ALWAYS if row.from_ is None and row.until is None else self._window(row.from_, row.until, spot)
+            yield Grant(
+                to=tuple(row.to),
+                role=row.role,
+                sites=tuple(row.sites) if row.sites is not None else (),
+                metasites=tuple(row.metasites) if row.metasites is not None else (),
+                on=None if row.on is None else tuple(row.on),
+                window=window,
+                extras=None if row.extras is None else frozenset(row.extras),
+                ticket=row.ticket,
+                reason=row.reason,
+                bound=bound,
+                at=mark(holder, number),
+                spot=spot,
+            )
+
+    def bound(self, row: document.IncludeRow, at: Span) -> Bound | None:
+        """Return what an included file may grant; `None` where nothing is said."""
+        if row.sites is None and row.at_most is None:
+            return None
+        sites = None if row.sites is None else tuple(map(parse, row.sites))
+        return Bound(sites=sites, at_most=POWERS[row.at_most] if row.at_most else None, at=at)
+
+    def _rows(self, section: str, rows: Mapping[str, R]) -> Iterator[tuple[str, R, Span, Spot]]:
+        if not rows:
+            return
+        table = self._section(section)
+        for number, handle in enumerate(table):
+            row = rows.get(handle)
+            if row is not None:
+                yield handle, row, self.source.mark(table, number), Spot(self.source, (section, handle))
+
+    def _section(self, name: str) -> Table:
+        table = self.source.data[name]
+        assert isinstance(table, Table)
+        return table
+
+    def _window(self, start: str | None, until: str | None, spot: Spot, *more: str | int) -> Window:
+        if start is None and until is None:
+            return ALWAYS
+        begins = self._moment(start, "from", spot, more) if start is not None else None
+        ends = self._moment(until, "until", spot, more) if until is not None else None
+        window = Window(begins, ends)
+        if window.empty:
+            self.diagnostics.append(
+                problem("ends-before-it-begins", f"until {until} is before from {start}", spot.at(*more, "until"))
+            )
+            return ALWAYS
+        return window
+
+    def _moment(self, text: str, edge: Literal["from", "until"], spot: Spot, more: Path) -> datetime | None:
+        found = self._moments.get((text, edge))
+        if found is None:
+            try:
+                found = moment(text, self.zone, edge)
+            except BadDate as bad:
+                found = bad
+            self._moments[text, edge] = found
+        if isinstance(found, BadDate):
+            self.diagnostics.append(problem(found.code, str(found), spot.at(*more, edge), hint=found.hint))
+            return None
+        return found

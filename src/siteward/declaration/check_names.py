@@ -1,0 +1,275 @@
+"""Names: those that refer to something, those that go in a circle, and those that no name may look like."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from siteward.access.diagnostic import Severity
+from siteward.declaration.complain import problem
+from siteward.declaration.declared import EVERY
+from siteward.declaration.roles import PORTABLE
+from siteward.declaration.selector import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.declaration.context import Context
+    from siteward.declaration.declared import Spot
+
+MAX_NAME = 255
+
+
+def known_instances(context: Context) -> Iterator[Diagnostic]:
+    """Whatever names an instance must name one of the file's."""
+    for site in context.declaration.sites.values():
+        yield from _instances(context, site.spot, "on", site.pins)
+        yield from _instances(context, site.spot, "only", site.only or ())
+        yield from _instances(context, site.spot, "public", site.public)
+    for user in context.declaration.users.values():
+        for key, names in (
+            ("logins", user.logins),
+            ("state", user.states),
+            ("accounts", user.accounts),
+            ("modules", user.modules),
+        ):
+            if names:
+                yield from _instances(context, user.spot, key, names)
+    for grant in context.declaration.grants or ():
+        if grant.on is not None:
+            yield from _instances(context, grant.spot, "on", grant.on)
+
+
+def _instances(context: Context, spot: Spot, key: str, names: Iterable[str]) -> Iterator[Diagnostic]:
+    for number, name in enumerate(names):
+        if name != EVERY and not context.known("instances", name):
+            listed = isinstance(names, tuple)
+            place = spot.at(key, number) if listed else spot.key(key, name)
+            yield problem(
+                "unknown-instance",
+                f"there is no instance `{name}`",
+                place,
+                word=name,
+                allowed=tuple(context.declaration.instances),
+            )
+
+
+def known_people(context: Context) -> Iterator[Diagnostic]:
+    """Groups and grants must name users and groups of the file."""
+    for group in context.declaration.groups.values():
+        deeper = () if isinstance(_raw(group.spot), list) else ("members",)
+        for number, member in enumerate(group.members):
+            place = (*group.spot.path, *deeper, number)
+            if not _known_name(context, member.name):
+                yield _nobody(context, member.name, group.spot.source.at(place))
+            if member.excludes and (member.window.start or member.window.end):
+                yield problem(
+                    "window-on-exclusion",
+                    f"`!{member.name}` is left out for good; a time for it means nothing",
+                    group.spot.source.at(place),
+                    hint="take the dates away",
+                )
+        if group.members and all(each.excludes for each in group.members):
+            yield problem(
+                "only-exclusions", f"the group `{group.handle}` leaves out and takes in nobody", group.spot.key()
+            )
+    for grant in context.declaration.grants or ():
+        for number, name in enumerate(grant.to):
+            if not _known_name(context, name):
+                yield _nobody(context, name, grant.spot.at("to", number))
+
+
+def _raw(spot: Spot) -> object:
+    node: object = spot.source.data
+    for step in spot.path:
+        node = node[step]  # type: ignore[index]  # the path was read from this very data
+    return node
+
+
+def _known_name(context: Context, name: str) -> bool:
+    return context.known("users", name) or context.known("groups", name) or context.some_include_is_missing()
+
+
+def _nobody(context: Context, name: str, at: Span) -> Diagnostic:
+    if name.startswith("!"):
+        return problem(
+            "unknown-user",
+            f"a grant leaves out nobody: `{name}`",
+            at,
+            hint="make a group that leaves them out, and grant to it",
+        )
+    declared = (*context.declaration.users, *context.declaration.groups)
+    return problem(
+        "unknown-user",
+        f"there is no user or group `{name}`",
+        at,
+        word=name,
+        known=declared,
+        hint="declare it under `users`",
+    )
+
+
+def group_circles(context: Context) -> Iterator[Diagnostic]:
+    """Groups must not hold themselves, nor be told apart from users by position alone."""
+    declaration = context.declaration
+    if context.group_cycle is not None:
+        names = context.group_cycle
+        places = tuple(declaration.groups[each].spot.key() for each in names[1:-1])
+        yield problem(
+            "group-cycle",
+            "groups hold each other: " + " → ".join(names),
+            declaration.groups[names[0]].spot.key(),
+            related=places,
+        )
+    for name in declaration.groups.keys() & declaration.users.keys():
+        yield problem(
+            "name-clash",
+            f"`{name}` is a user and a group",
+            declaration.groups[name].spot.key(),
+            related=(declaration.users[name].spot.key(),),
+        )
+
+
+def known_roles(context: Context) -> Iterator[Diagnostic]:
+    """Grants must name portable roles, roles of the file or a platform's own; roles must name platforms."""
+    declaration = context.declaration
+    for role in declaration.roles.values():
+        if role.handle in PORTABLE:
+            yield problem(
+                "reserved-role",
+                f"`{role.handle}` means the same everywhere and cannot be declared anew",
+                role.spot.key(),
+                hint="take another name",
+            )
+        for platform, on in role.on.items():
+            if context.platforms and platform not in context.platforms:
+                yield problem(
+                    "unknown-platform",
+                    f"there is no platform `{platform}`",
+                    role.spot.key(platform),
+                    word=platform,
+                    allowed=context.platforms,
+                )
+            prefix, colon, _ = on.role.partition(":")
+            if colon and prefix != platform:
+                yield problem(
+                    "role-of-another-platform",
+                    f"`{on.role}` is a role of {prefix}, not of {platform}",
+                    role.spot.at(platform),
+                )
+    seen: set[str] = set()
+    for grant in declaration.grants or ():
+        if grant.role in seen:
+            continue
+        prefix, colon, _ = grant.role.partition(":")
+        if (
+            colon
+            and (prefix in context.platforms or any(prefix == each.platform for each in declaration.instances.values()))
+            or grant.role in PORTABLE
+            or context.known("roles", grant.role)
+        ):
+            seen.add(grant.role)
+        else:
+            yield problem(
+                "unknown-role",
+                f"there is no role `{grant.role}`",
+                grant.spot.at("role"),
+                word=grant.role,
+                allowed=(*PORTABLE, *declaration.roles),
+            )
+
+
+def known_tags(context: Context) -> Iterator[Diagnostic]:
+    """A `tag:` must be a tag of some site of the file."""
+    declaration = context.declaration
+    tags = {tag for site in declaration.sites.values() for tag in site.tags}
+    fine: set[str] = set()
+    for grant in declaration.grants or ():
+        for number, written in enumerate(grant.sites):
+            if written in fine:
+                continue
+            selector = parse(written)
+            if selector.kind == "tag" and selector.text not in tags:
+                yield problem(
+                    "unknown-tag",
+                    f"no site of the file has the tag `{selector.text}`",
+                    grant.spot.at("sites", number),
+                    word=selector.text,
+                    known=tags,
+                )
+            elif not selector.text:
+                yield problem("empty-name", f"`{written}` selects nothing", grant.spot.at("sites", number))
+            else:
+                fine.add(written)
+
+
+def unused_groups(context: Context) -> Iterator[Diagnostic]:
+    """A group that nothing uses is most often a grant that was forgotten."""
+    declaration = context.declaration
+    used = {name for grant in declaration.grants or () for name in grant.to}
+    used |= {member.name for group in declaration.groups.values() for member in group.members}
+    for name, group in declaration.groups.items():
+        if name not in used:
+            yield problem(
+                "unused-group", f"nothing uses the group `{name}`", group.spot.key(), severity=Severity.WARNING
+            )
+
+
+def safe_names(context: Context) -> Iterator[Diagnostic]:
+    """Names that people compare by eye hold nothing that hides, reorders or controls."""
+    declaration = context.declaration
+    for user in declaration.users.values():
+        spot = user.spot
+        yield from _safe(user.handle, spot, key=True)
+        if user.email is not None:
+            yield from _safe(user.email, spot, "email")
+        for instance, login in user.logins.items():
+            yield from _safe(login, spot, "logins", instance)
+        for number, former in enumerate(user.previously):
+            yield from _safe(former, spot, "previously", number)
+    for group in declaration.groups.values():
+        yield from _safe(group.handle, group.spot, key=True)
+        if group.native is not None:
+            yield from _safe(group.native, group.spot, "native")
+    for site in declaration.sites.values():
+        yield from _safe(site.handle, site.spot, key=True)
+        yield from _safe(site.domain, site.spot, "domain")
+
+
+def _safe(text: str, spot: Spot, *more: str | int, key: bool = False) -> Iterator[Diagnostic]:
+    if text.isalnum() and text.isascii() and len(text) <= MAX_NAME:
+        return
+    flaw = _flaw(text, handle=key)
+    if flaw is not None:
+        code, message = flaw
+        yield problem(code, message, spot.key(*more) if key else spot.at(*more))
+
+
+def _flaw(text: str, *, handle: bool) -> tuple[str, str] | None:
+    if not text.strip():
+        return "empty-name", "a name must not be empty"
+    if len(text) > MAX_NAME:
+        return "name-too-long", f"a name of {len(text)} characters; {MAX_NAME} is the most"
+    for each in text:
+        if unicodedata.category(each) in {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}:
+            return (
+                "hostile-character",
+                f"the character U+{ord(each):04X} hides or reorders text and cannot stand in a name",
+            )
+    if text != text.strip():
+        return "hostile-character", "a name must not begin or end with a space"
+    if handle and text.startswith("!"):
+        return "hostile-character", "a name must not begin with `!`, which leaves out"
+    return None
+
+
+NAME_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
+    known_instances,
+    known_people,
+    group_circles,
+    known_roles,
+    known_tags,
+    unused_groups,
+    safe_names,
+)

@@ -1,0 +1,151 @@
+"""People: no two on one account, nobody on a protected or our own one, and addresses that are some."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from siteward.declaration.complain import problem
+from siteward.declaration.context import folded, login_of
+from siteward.declaration.selector import matches_any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.traits import Traits
+    from siteward.declaration.context import Context
+    from siteward.declaration.declared import Instance, User
+
+_EMAIL = re.compile(
+    r"[^\s@<>()\[\],;:\\\"]{1,64}@(?:[^\s@<>()\[\],;:\\\".-](?:[^\s@<>()\[\],;:\\\".]*[^\s@<>()\[\],;:\\\".-])?\.)+[^\s@<>()\[\],;:\\\".]{2,63}"
+)
+
+
+def addresses(context: Context) -> Iterator[Diagnostic]:
+    """An e-mail must be one, and be one user's alone."""
+    seen: dict[str, User] = {}
+    for user in context.declaration.users.values():
+        if user.email is None:
+            continue
+        if not _EMAIL.fullmatch(user.email):
+            yield problem("bad-email", f"`{user.email}` is no e-mail address", user.spot.at("email"))
+            continue
+        first = seen.setdefault(user.email.casefold(), user)
+        if first is not user:
+            yield problem(
+                "email-twice",
+                f"`{first.handle}` and `{user.handle}` have the same e-mail",
+                user.spot.at("email"),
+                related=(first.spot.at("email"),),
+            )
+
+
+def accounts(context: Context) -> Iterator[Diagnostic]:
+    """On every instance a user has an account of its own, which is neither protected nor ours."""
+    for instance in context.declaration.instances.values():
+        traits = context.traits.get(instance.name)
+        if traits is not None:
+            yield from _accounts(context, instance, traits)
+
+
+def _accounts(context: Context, instance: Instance, traits: Traits) -> Iterator[Diagnostic]:
+    ours = folded(instance.self_account, traits) if instance.self_account else None
+    seen: dict[str, User] = {}
+    for user in context.declaration.users.values():
+        login = login_of(user, instance.name, traits)
+        if login is None:
+            continue
+        account = folded(login, traits)
+        by_login = instance.name in user.logins
+        place = user.spot.at("logins", instance.name) if by_login else None
+        first = seen.setdefault(account, user)
+        if first is not user:
+            yield problem(
+                "account-twice",
+                f"`{first.handle}` and `{user.handle}` are both `{login}` on {instance.name}",
+                place or user.spot.key(),
+                related=(first.spot.key(),),
+            )
+        if account == ours:
+            yield problem(
+                "self-declared",
+                f"`{login}` is the account Siteward itself uses on {instance.name}",
+                place or user.spot.key(),
+                hint="`self` is always protected and never declared",
+                related=(instance.spot.at("self"),),
+            )
+        if by_login and (pattern := matches_any(instance.policy.protect, login)):
+            yield problem(
+                "protected-login", f"`{login}` is protected by `{pattern}` and cannot be anybody's login", place
+            )
+
+
+def instance_abilities(context: Context) -> Iterator[Diagnostic]:
+    """An instance must say who we are where the platform cannot, and ask for nothing the platform lacks."""
+    for instance in context.declaration.instances.values():
+        traits = context.traits.get(instance.name)
+        if traits is None:
+            continue
+        if not traits.knows_self and instance.self_account is None:
+            yield problem(
+                "self-missing",
+                f"{instance.platform} cannot tell whose credentials these are",
+                instance.spot.key(),
+                hint="name the account behind the credentials with `self`",
+            )
+        if instance.native and "group" not in traits.manages:
+            yield problem("native-groups", f"{instance.platform} has no groups of its own", instance.spot.at("native"))
+        if instance.onboarding is not None and instance.onboarding not in traits.onboarding:
+            yield problem(
+                "onboarding",
+                f"{instance.platform} cannot begin accounts with `{instance.onboarding}`",
+                instance.spot.at("onboarding"),
+                allowed=sorted(traits.onboarding),
+            )
+
+
+def former_names(context: Context) -> Iterator[Diagnostic]:
+    """A former name must not be anybody's present one, nor two users' former one."""
+    users = context.declaration.users
+    present: dict[str, User] = {}
+    for user in users.values():
+        for name in (user.handle, user.email, *user.logins.values()):
+            if name is not None:
+                present.setdefault(name.casefold(), user)
+    former: dict[str, User] = {}
+    for user in users.values():
+        for number, name in enumerate(user.previously):
+            other = present.get(name.casefold())
+            if other is None:
+                other = former.setdefault(name.casefold(), user)
+            if other is not user:
+                yield problem(
+                    "previously-clash",
+                    f"`{name}` is also `{other.handle}`",
+                    user.spot.at("previously", number),
+                    hint="a name can lead to one user only",
+                    related=(other.spot.key(),),
+                )
+
+
+def owners(context: Context) -> Iterator[Diagnostic]:
+    """Who answers for a service must be declared."""
+    for user in context.declaration.users.values():
+        if user.owner is not None and not context.known("users", user.owner) and not context.some_include_is_missing():
+            yield problem(
+                "unknown-user",
+                f"there is no user `{user.owner}`",
+                user.spot.at("owner"),
+                word=user.owner,
+                known=context.declaration.users,
+            )
+
+
+USER_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
+    addresses,
+    accounts,
+    instance_abilities,
+    former_names,
+    owners,
+)

@@ -1,0 +1,210 @@
+"""What the files declare, as frozen values that know where they stand. The grammar is behind, the meaning ahead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from siteward.declaration.window import ALWAYS, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import tzinfo
+
+    from pydantic import BaseModel
+
+    from siteward.access.diagnostic import Span
+    from siteward.access.model import Power
+    from siteward.access.policy import Policy
+    from siteward.access.state import Kind
+    from siteward.declaration.selector import Selector
+    from siteward.declaration.source import Path, Source
+
+State = Literal["active", "suspended", "absent"]
+Onboarding = Literal["invite", "password"]
+EVERY = "*"
+"""The instance name under which a setting for all instances stands."""
+
+V = TypeVar("V")
+
+
+def nothing() -> Mapping[str, V]:
+    """Return an empty mapping that stays empty."""
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spot:
+    """A way to places in a file that costs nothing until it is gone."""
+
+    source: Source
+    path: Path
+
+    def at(self, *more: str | int) -> Span:
+        """Return the place of the value, or of what is under it at `more`."""
+        return self.source.at((*self.path, *more))
+
+    def key(self, *more: str | int) -> Span:
+        """Return the place of the key or item, or of one under it."""
+        return self.source.key_at((*self.path, *more))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One installation. `settings` is the platform's own model, validated; `policy` is what holds here.
+
+    `self_account` is the account behind the credentials. `manages` are the selectors of the sites that are
+    looked at, `None` for all. `onboarding` is `None` for the platform's own way. `native` lets groups of the
+    file be groups of the platform.
+    """
+
+    name: str
+    platform: str
+    url: str
+    self_account: str | None
+    settings: BaseModel | None
+    policy: Policy
+    manages: tuple[Selector, ...] | None = None
+    ca_file: str | None = None
+    onboarding: Onboarding | None = None
+    native: bool = False
+    at: Span
+    spot: Spot = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A declared site: `pins` are its ids by instance, `only` the instances it is on, `public` the wish by instance."""
+
+    handle: str
+    domain: str
+    name: str | None = None
+    tags: frozenset[str] = frozenset()
+    pins: Mapping[str, str] = field(default_factory=nothing)
+    only: frozenset[str] | None = None
+    public: Mapping[str, bool] = field(default_factory=nothing)
+    at: Span
+    spot: Spot = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A declared person or service. `states` and `modules` are by instance; `EVERY` stands for the others."""
+
+    handle: str
+    email: str | None = None
+    name: str | None = None
+    kind: Kind = "person"
+    logins: Mapping[str, str] = field(default_factory=nothing)
+    states: Mapping[str, State] = field(default_factory=nothing)
+    window: Window = ALWAYS
+    accounts: tuple[str, ...] = ()
+    previously: tuple[str, ...] = ()
+    modules: Mapping[str, tuple[str, ...]] = field(default_factory=nothing)
+    language: str | None = None
+    owner: str | None = None
+    ticket: str | None = None
+    reason: str | None = None
+    age: str | None = None
+    forge: Mapping[str, str] = field(default_factory=nothing)
+    at: Span
+    spot: Spot = field(compare=False, repr=False)
+
+    def state(self, instance: str) -> State:
+        """Return the state on one instance."""
+        return self.states.get(instance) or self.states.get(EVERY, "active")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user or group in a group, for a time; or, where `excludes`, one that is taken out of it."""
+
+    name: str
+    window: Window = ALWAYS
+    excludes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A declared group. `external` groups have their members from a directory beside the platform."""
+
+    handle: str
+    members: tuple[Member, ...] = ()
+    native: str | None = None
+    external: bool = False
+    at: Span
+    spot: Spot = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleOn:
+    """What a declared role means on one platform: a portable or native name, and extras (`None`: not spoken of)."""
+
+    role: str
+    extras: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """A declared role: its meaning by platform."""
+
+    handle: str
+    on: Mapping[str, RoleOn]
+    at: Span
+    spot: Spot = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """What an included file may grant: on which sites (`None`: all), and how much power (`None`: any)."""
+
+    sites: tuple[Selector, ...] | None
+    at_most: Power | None
+    at: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One line of `grants`. Without `sites` and `metasites` it is about the account itself."""
+
+    to: tuple[str, ...]
+    role: str
+    sites: tuple[str, ...] = ()
+    metasites: tuple[str, ...] = ()
+    on: tuple[str, ...] | None = None
+    window: Window = ALWAYS
+    extras: frozenset[str] | None = None
+    ticket: str | None = None
+    reason: str | None = None
+    bound: Bound | None = None
+    at: Span
+    spot: Spot = field(compare=False, repr=False)
+
+    @property
+    def for_account(self) -> bool:
+        """Tell whether it grants an account role."""
+        return not self.sites and not self.metasites
+
+    def reaches(self, instance: str) -> bool:
+        """Tell whether it may grant something on that instance."""
+        return self.on is None or instance in self.on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """All files together. `grants` is `None` where no file has the key: then nothing is managed.
+
+    `journal_dir` is relative to the root file's folder. `timezone` is where days begin and end.
+    """
+
+    instances: Mapping[str, Instance]
+    sites: Mapping[str, Site] = field(default_factory=nothing)
+    users: Mapping[str, User] = field(default_factory=nothing)
+    groups: Mapping[str, Group] = field(default_factory=nothing)
+    roles: Mapping[str, Role] = field(default_factory=nothing)
+    grants: tuple[Grant, ...] | None = None
+    grants_at: Span | None = None
+    journal_dir: str = ".siteward"
+    timezone: tzinfo
+    root: Span

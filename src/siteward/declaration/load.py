@@ -1,0 +1,220 @@
+"""Files → `Declaration`, or everything that is wrong with them, at once.
+
+Nothing is contacted. What a platform's instance may say, and what a platform can do at its best, is handed in,
+so that this room knows no platform.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from siteward.access.diagnostic import Diagnostic, Span
+from siteward.declaration.build import Builder
+from siteward.declaration.check import Context, findings
+from siteward.declaration.complain import complaint, problem
+from siteward.declaration.declared import Declaration, Grant, Spot
+from siteward.declaration.document import Document, GrantRow, Included
+from siteward.declaration.files import Files
+from siteward.declaration.instances import Instances
+from siteward.declaration.source import Items, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from siteward.access.traits import Traits
+    from siteward.declaration.build import Bound
+    from siteward.declaration.source import Path as Steps
+    from siteward.declaration.source import Source
+
+__all__ = ["Declaration", "Loaded", "load"]
+
+M = TypeVar("M", bound=Included)
+_NAMED = ("sites", "users", "groups", "roles", "instances")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What came of reading: the declaration, where nothing is wrong, and all that was said on the way.
+
+    `texts` are the lines of each file, for excerpts; `digest` covers the bytes of all files.
+    """
+
+    declaration: Declaration | None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: int = 0
+    digest: str = ""
+
+
+def load(
+    path: Path,
+    *,
+    settings_of: Callable[[str], type[BaseModel] | None],
+    widest_of: Callable[[str], Traits | None],
+    platforms: Sequence[str] = (),
+) -> Loaded:
+    """Read the root file and what it includes.
+
+    `settings_of` and `widest_of` give what a platform's instance may say and what the platform can do at its
+    best, `None` for a platform that does not exist; `platforms` are the names of those that do.
+    """
+    files = Files(path)
+    source = files.open_root()
+    diagnostics: list[Diagnostic] = []
+    declaration = None
+    if source is not None:
+        reading = _Reading(files, settings_of, platforms)
+        declaration = reading.declaration(source)
+        diagnostics = reading.diagnostics
+        context = Context(declaration, frozenset(reading.dropped), widest_of, platforms)
+        diagnostics += findings(context)
+    said = tuple(sorted((*files.diagnostics, *diagnostics), key=_place))
+    return Loaded(
+        declaration=None if any(each.blocks for each in said) else declaration,
+        diagnostics=said,
+        texts=files.texts,
+        files=len(files.texts),
+        digest=files.digest(),
+    )
+
+
+def _place(found: Diagnostic) -> tuple[Span, str, str]:
+    return found.at or Span("", 0, 0), found.code, found.message
+
+
+@dataclass(slots=True)
+class _Valid(Generic[M]):
+    """A file's rows that are right, and the numbers of its grants in the file."""
+
+    model: M
+    grants: list[tuple[int, GrantRow]] | None
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One load: rows of all files come together here."""
+
+    files: Files
+    settings_of: Callable[[str], type[BaseModel] | None]
+    platforms: Sequence[str]
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    dropped: set[tuple[str, str]] = field(default_factory=set)
+
+    def declaration(self, source: Source) -> Declaration:
+        """Return what all files declare together, without the rows that are wrong."""
+        valid = self._valid(source, Document)
+        root = valid.model
+        zone = self._zone(root, source)
+        instances = Instances(source, self.settings_of, self.platforms)
+        built = instances.build(root.instances, root.policy)
+        self.diagnostics += instances.diagnostics
+        parts = [(Builder(source, zone), valid.model, valid.grants, None), *self._included(root, source, zone)]
+        grants: list[Grant] = []
+        for builder, _, rows, bound in parts:
+            grants += builder.grants(rows or (), bound)
+        declaration = Declaration(
+            instances=built,
+            sites=self._merged("sites", (b.sites(m.sites) for b, m, _, _ in parts)),
+            users=self._merged("users", (b.users(m.users) for b, m, _, _ in parts)),
+            groups=self._merged("groups", (b.groups(m.groups) for b, m, _, _ in parts)),
+            roles={each.handle: each for each in parts[0][0].roles(root.roles)},
+            grants=None if all(rows is None for _, _, rows, _ in parts) else tuple(grants),
+            grants_at=source.key_at(("grants",)) if "grants" in source.data else None,
+            journal_dir=root.journal.dir,
+            timezone=zone,
+            root=Span(source.file, 1, 1),
+        )
+        for builder, *_ in parts:
+            self.diagnostics += builder.diagnostics
+        return declaration
+
+    def _included(
+        self, root: Document, source: Source, zone: Any
+    ) -> Iterator[tuple[Builder, Included, list[tuple[int, GrantRow]] | None, Bound | None]]:
+        for number, row in enumerate(root.include):
+            spot = Spot(source, ("include", number))
+            included = self.files.open_include(row.path, spot.at("path"))
+            if included is None:
+                self.dropped.add(("include", row.path))
+                continue
+            valid = self._valid(included, Included)
+            builder = Builder(included, zone)
+            yield builder, valid.model, valid.grants, builder.bound(row, spot.at())
+
+    def _merged(self, section: str, parts: Iterable[Iterator[Any]]) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        for part in parts:
+            for each in part:
+                first = merged.setdefault(each.handle, each)
+                if first is not each:
+                    self.diagnostics.append(
+                        problem(
+                            "declared-twice",
+                            f"`{each.handle}` stands in two files under `{section}`",
+                            each.spot.key(),
+                            hint=f"first at {first.at}",
+                            related=(first.spot.key(),),
+                        )
+                    )
+        return merged
+
+    def _zone(self, root: Document, source: Source) -> zoneinfo.ZoneInfo:
+        name = root.policy.timezone or "UTC"
+        try:
+            return zoneinfo.ZoneInfo(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            self.diagnostics.append(
+                problem(
+                    "unknown-timezone",
+                    f"there is no time zone `{name}`",
+                    source.at(("policy", "timezone")),
+                    word=name,
+                    known=zoneinfo.available_timezones(),
+                )
+            )
+            return zoneinfo.ZoneInfo("UTC")
+
+    def _valid(self, source: Source, model: type[M]) -> _Valid[M]:
+        """Hold a file against its grammar; rows that are wrong are told and left out, so that the rest is seen."""
+        data: dict[str, Any] = dict(source.data)
+        try:
+            parsed = model.model_validate(data)
+        except ValidationError as wrong:
+            data = self._without(source, model, wrong)
+            parsed = model.model_validate(
+                {**data, "grants": [row for _, row in data["grants"]]} if data.get("grants") is not None else data
+            )
+            numbers = [number for number, _ in data.get("grants") or ()]
+        else:
+            numbers = list(range(len(parsed.grants or ())))
+        return _Valid(parsed, None if parsed.grants is None else list(zip(numbers, parsed.grants, strict=True)))
+
+    def _without(self, source: Source, model: type[M], wrong: ValidationError) -> dict[str, Any]:
+        """Tell what is wrong and return the data without it; grants are then paired with their numbers."""
+        bad: set[Steps] = set()
+        for each in wrong.errors(include_url=False):
+            found = complaint(each, source, model)
+            if found is not None:
+                self.diagnostics.append(found)
+            bad.add(tuple(each["loc"][:2]))
+        data: dict[str, Any] = {"version": 1, "instances": {}} if issubclass(model, Document) else {}
+        for key, value in source.data.items():
+            if (key,) not in bad:
+                data[key] = self._kept(key, value, bad)
+        return data
+
+    def _kept(self, key: str, value: Any, bad: set[Steps]) -> Any:
+        if key in _NAMED and isinstance(value, Table):
+            gone = {name for name in value if (key, name) in bad}
+            self.dropped |= {(key, name) for name in gone}
+            return {name: each for name, each in value.items() if name not in gone}
+        if key == "grants" and isinstance(value, Items):
+            return [(number, each) for number, each in enumerate(value) if (key, number) not in bad]
+        if key == "include" and isinstance(value, Items):
+            return [each for number, each in enumerate(value) if (key, number) not in bad]
+        return {} if any(each[0] == key for each in bad) and isinstance(value, Table) else value

@@ -1,0 +1,111 @@
+"""What a role of the file means on one platform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from siteward.access.model import Power
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from siteward.access.traits import Role as NativeRole
+    from siteward.access.traits import Traits
+    from siteward.declaration.declared import Role
+
+PORTABLE: Mapping[str, Power] = {
+    "view": Power.VIEW,
+    "edit": Power.EDIT,
+    "publish": Power.EDIT,
+    "manage": Power.MANAGE,
+    "admin": Power.ADMIN,
+    "member": Power.NONE,
+}
+ACCOUNT_ROLES = ("admin", "member")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A role as the platform names it. `extras` are `None` where the file does not speak of them."""
+
+    role: NativeRole
+    extras: frozenset[str] | None
+    power: Power
+    via: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Why a role means nothing on a platform, and what comes nearest."""
+
+    message: str
+    hint: str
+    code: str = "role-not-on-platform"
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The role is another platform's own, so that the grant does not reach this one."""
+
+    platform: str
+
+
+def meaning(
+    roles: Mapping[str, Role], written: str, extras: frozenset[str] | None, traits: Traits, kind: str
+) -> Meaning | Lack | Elsewhere:
+    """Return what `written`, with the grant's own `extras`, means on scopes of `kind` on a platform."""
+    declared = roles.get(written)
+    name, via = written, None
+    if declared is not None:
+        on = declared.on.get(traits.platform)
+        if on is None:
+            return Lack(
+                f"the role `{written}` says nothing about {traits.platform}",
+                f"add `{traits.platform}: …` to it, or narrow the grant with `on`",
+            )
+        name, via = on.role, f"role {written}"
+        extras = extras if on.extras is None else on.extras | (extras or frozenset())
+    platform, colon, native_name = name.partition(":")
+    if colon and platform != traits.platform:
+        return Elsewhere(platform)
+    found = traits.role(kind, native_name) if colon else _named(traits, kind, name, declared=declared is not None)
+    if found is None or not found.declarable:
+        return _lack(traits, kind, name)
+    unknown = sorted((extras or frozenset()) - set(traits.extras))
+    if unknown:
+        return Lack(
+            f"{traits.platform} has no extra `{unknown[0]}`"
+            if traits.extras
+            else f"{traits.platform} knows no extras beside roles",
+            f"it has: {', '.join(sorted(traits.extras))}" if traits.extras else "leave `extras` out",
+            "unknown-extra",
+        )
+    power = max((found.power, *(traits.extras[each] for each in extras or ())))
+    return Meaning(found, extras, power, via)
+
+
+def _named(traits: Traits, kind: str, name: str, *, declared: bool) -> NativeRole | None:
+    found = traits.native(kind, name)
+    return traits.role(kind, name) if found is None and declared else found
+
+
+def _lack(traits: Traits, kind: str, name: str) -> Lack:
+    wanted = PORTABLE.get(name.rpartition(":")[2], Power.VIEW)
+    title = name if ":" in name else f"{name}"
+    if kind == "instance" and not traits.roles.get(kind):
+        return Lack(f"{traits.platform} has no account roles", "name sites: there only sites can be granted")
+    if kind == "instance" and any(traits.native(other, name) for other in ("site", "metasite")):
+        return Lack(f"`{title}` is a role on sites, and the grant names none", "add `sites`")
+    if kind != "instance" and traits.native("instance", name):
+        return Lack(
+            f"`{title}` is a role of the account, not of a site", "take `sites` away and name the instance with `on`"
+        )
+    candidates = [each for each in traits.roles.get(kind, ()) if each.declarable]
+    if not candidates:
+        return Lack(f"{traits.platform} grants nothing on a {kind}", "take it away, or narrow the grant with `on`")
+    nearest = min(candidates, key=lambda each: (abs(each.power - wanted), each.power))
+    where = {"instance": "as an account role", "metasite": "on meta sites"}.get(kind, "on sites")
+    said = nearest.portable or f"{traits.platform}:{nearest.name}"
+    same = f" ({nearest.name})" if nearest.portable and nearest.portable != nearest.name else ""
+    return Lack(f"{traits.platform} has no role `{title}` {where}", f"the nearest it has is `{said}`{same}")

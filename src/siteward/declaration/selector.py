@@ -1,0 +1,96 @@
+"""Which sites a word in the file means: plain names, patterns, tags, site groups and exclusions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Kind = Literal["pattern", "name", "tag", "sitegroup", "id"]
+_PREFIXES: tuple[tuple[str, Kind], ...] = (("tag:", "tag"), ("sitegroup:", "sitegroup"), ("id:", "id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One word of a `sites:` list. `text` is what is compared: domains folded, prefixes and `!` taken off."""
+
+    kind: Kind
+    text: str
+    written: str
+    excludes: bool = False
+
+
+@lru_cache(maxsize=65536)
+def parse(written: str) -> Selector:
+    """Read one word; every text is a selector, if only a plain name that nothing bears."""
+    excludes = written.startswith("!")
+    text = written[1:] if excludes else written
+    for prefix, kind in _PREFIXES:
+        if text.startswith(prefix):
+            return Selector(kind, text[len(prefix) :].strip(), written, excludes)
+    if "*" in text:
+        return Selector("pattern", fold_host(text), written, excludes)
+    return Selector("name", text, written, excludes)
+
+
+@lru_cache(maxsize=65536)
+def fold_host(text: str) -> str:
+    """Return a domain as it is compared: without scheme, path and final dot, lower-cased, in IDNA where it can be."""
+    host = urlsplit(text).netloc or text if "://" in text else text
+    host = host.strip().rstrip("/").rstrip(".").lower()
+    if host.isascii():
+        return host
+    return ".".join(_label(each) for each in host.split("."))
+
+
+def _label(label: str) -> str:
+    try:
+        return label.encode("idna").decode("ascii")
+    except UnicodeError:
+        return label
+
+
+@lru_cache(maxsize=4096)
+def matcher(pattern: str) -> Callable[[str], object]:
+    """Return the test of a pattern in which only `*` is special, and spans everything."""
+    if pattern == "*":
+        return bool
+    return re.compile(".*".join(re.escape(each) for each in pattern.split("*")), re.DOTALL).fullmatch
+
+
+def matches_any(patterns: Iterable[str], text: str) -> str | None:
+    """Return the first of the patterns that `text` matches, compared case-folded."""
+    folded = text.casefold()
+    return next((each for each in patterns if matcher(each.casefold())(folded)), None)
+
+
+def within(selector: Selector, bounds: Iterable[Selector]) -> bool:
+    """Tell whether everything a positive selector can ever match lies in what the bounds match.
+
+    A `*` of the selector is compared as a character, so only a `*` of a bound takes it: sound, and complete
+    enough for what people write.
+    """
+    inside = [each for each in bounds if not each.excludes]
+    outside = [each for each in bounds if each.excludes]
+    text = fold_host(selector.text)
+    return any(_takes(each, selector, text) for each in inside) and not any(
+        _touches(each, selector, text) for each in outside
+    )
+
+
+def _takes(bound: Selector, selector: Selector, text: str) -> bool:
+    if bound.kind == "pattern" and selector.kind in {"pattern", "name"}:
+        return bool(matcher(bound.text)(text))
+    return bound.kind == selector.kind and fold_host(bound.text) == text
+
+
+def _touches(bound: Selector, selector: Selector, text: str) -> bool:
+    """Tell whether an exclusion may cut into what the selector matches."""
+    if selector.kind == "pattern":
+        return True
+    return _takes(bound, selector, text)

@@ -1,0 +1,93 @@
+"""When something holds: windows of time, and the dates they are written with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import tzinfo
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?\s*(Z|[+-]\d{2}:?\d{2})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `start` (inclusive) to `end` (exclusive); `None` is open. Both are instants in UTC."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def holds(self, at: datetime) -> bool:
+        """Tell whether `at` lies in it."""
+        return (self.start is None or self.start <= at) and (self.end is None or at < self.end)
+
+    def meet(self, other: Window) -> Window:
+        """Return the intersection, which may be empty."""
+        if other is ALWAYS:
+            return self
+        if self is ALWAYS:
+            return other
+        starts = [each for each in (self.start, other.start) if each is not None]
+        ends = [each for each in (self.end, other.end) if each is not None]
+        return Window(max(starts, default=None), min(ends, default=None))
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether no instant lies in it."""
+        return self.start is not None and self.end is not None and self.end <= self.start
+
+
+ALWAYS = Window()
+
+
+def last_end(windows: Iterable[Window], at: datetime) -> datetime | None:
+    """Return when the union of the windows, as it runs on from `at` without a gap, ends; `None` for never."""
+    end = at
+    for window in sorted(windows, key=lambda each: (each.start is not None, each.start or at)):
+        if window.start is not None and window.start > end:
+            break
+        if window.end is None:
+            return None
+        end = max(end, window.end)
+    return end
+
+
+class BadDate(ValueError):  # noqa: N818 — it says what is wrong with a date, and becomes a diagnostic
+    """A text that is no date; `code` is the rule it breaks."""
+
+    def __init__(self, code: str, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+
+def moment(text: str, zone: tzinfo, edge: Literal["from", "until"]) -> datetime:
+    """Return the instant a date or instant means at that edge of a window; raises `BadDate`.
+
+    A date `from` begins at 00:00 of that day in `zone`; a date `until` ends at 24:00 of it.
+    """
+    try:
+        if _DATE.fullmatch(text):
+            day = date.fromisoformat(text)
+            if edge == "until":
+                day += timedelta(days=1)
+            return datetime.combine(day, clock(), zone).astimezone(UTC)
+        if match := _INSTANT.fullmatch(text):
+            if match[3] is None:
+                raise BadDate(
+                    "instant-without-offset",
+                    f"`{text}` does not say in which time zone",
+                    f"write {text}Z for UTC, or with an offset such as +01:00",
+                )
+            return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as problem:
+        if isinstance(problem, BadDate):
+            raise
+        raise BadDate("bad-date", f"`{text}` is no day of the calendar", "write it as 2027-03-31") from problem
+    raise BadDate("bad-date", f"`{text}` is no date", "write 2027-03-31, or 2027-03-31T12:00:00+01:00")

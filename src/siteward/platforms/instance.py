@@ -1,0 +1,69 @@
+"""One installation or account of a platform: where it is, how to reach it, and the doors into it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from siteward.transport.link import Link, origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic import BaseModel
+
+    from siteward.platforms.interface import Platform
+    from siteward.transport.http import Doors, Reader, Writer
+    from siteward.transport.secrets import Keyring, Secrets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """An instance as the file names it, ready to be opened; making one contacts nothing.
+
+    `settings` is the platform's own model, filled from the file. `env` is where credentials are looked up, at the
+    moment of opening; `keyring` is the system's, where its extra is installed.
+    """
+
+    name: str
+    platform: Platform
+    settings: BaseModel
+    link: Link
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    keyring: Keyring | None = field(default=None, repr=False)
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, as plans and journals keep it."""
+        return origin_of(self.link.url)
+
+    def secrets(self) -> Secrets:
+        """Find the credentials; raises `SecretMissing`, `OriginMismatch` or `Insecure`, and nothing is sent."""
+        from siteward.transport.secrets import find  # noqa: PLC0415 — reading files and commands is for who connects
+
+        return find(
+            self.name,
+            self.platform.fields,
+            url=self.link.url,
+            env=self.env,
+            optional=self.platform.optional_fields,
+            keyring=self.keyring,
+        )
+
+    def open(self) -> Doors:
+        """Return the doors; close them when done. Raises what `secrets` raises; the first call connects."""
+        return self.platform.connect(self.settings, self.secrets(), self.link)
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """Give a reader for as long as it is needed."""
+        with self.open() as doors:
+            yield doors.reader
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Give a writer for as long as it is needed."""
+        with self.open() as doors:
+            yield doors.writer

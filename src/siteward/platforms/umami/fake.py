@@ -1,0 +1,206 @@
+"""A stand-in for an Umami server of release 3.2, 3.1 or 2.20, as sandbox and for tests.
+
+It answers as the recordings in tests/platforms/umami answer, traps included. What it cannot do is listed, exchange
+by exchange, in the contract test beside them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.wrappers import Response
+
+from siteward.platforms.fakery import Fake
+from siteward.platforms.umami import fake_accounts, fake_more, fake_sites, fake_teams, fake_worlds
+from siteward.platforms.umami.fake_ask import Ask, Refusal, Route
+from siteward.platforms.umami.fake_shape import MISSING, read
+from siteward.platforms.umami.fake_state import Crash, Json, Session, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from werkzeug.exceptions import HTTPException
+    from werkzeug.wrappers import Request
+
+    from siteward.platforms.fakery import World
+
+RELEASES = ("3.2", "3.1", "2.20")
+HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Allow-Methods": "GET, DELETE, POST, PUT",
+    "Access-Control-Max-Age": "86400",
+    "Cache-Control": "no-cache",
+    "X-DNS-Prefetch-Control": "on",
+    "Vary": "rsc, next-router-state-tree, next-router-prefetch, next-router-segment-prefetch",
+}
+_CODES = {400: "bad-request", 401: "unauthorized", 404: "not-found", 500: "server-error"}
+_MESSAGES = {400: "Bad request", 401: "Unauthorized", 404: "Not found", 500: "Server error"}
+_PAGE = (
+    '<!DOCTYPE html><html lang="en"><head><meta charSet="utf-8"/><title>404: This page could not be found.</title>'
+    "</head><body><h1>404</h1><h2>This page could not be found.</h2></body></html>"
+)
+_MODULES = (fake_accounts, fake_teams, fake_sites, fake_more)
+
+
+@dataclass
+class UmamiFake(Fake):
+    """An Umami server. `redis`: tokens end after an hour and can be revoked, as with REDIS_URL set."""
+
+    state: State = field(kw_only=True)
+    redis: bool = field(default=False, kw_only=True)
+    pages: dict[str, tuple[int, bytes]] = field(default_factory=dict, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.new = self.release == "3.2"
+        self.old = self.release == "2.20"
+        super().__post_init__()
+
+    def routes(self) -> Mapping[tuple[str, str], Callable[..., Response]]:
+        """Return what this release answers."""
+        found = {key: route for module in _MODULES for key, route in module.routes(self.release).items()}
+        return {key: self._handler(route) for key, route in found.items()}
+
+    def _handler(self, route: Route) -> Callable[..., Response]:
+        def handle(request: Request, **ids: str) -> Response:
+            try:
+                return self._reply(self._run(route, request, ids))
+            except Refusal as refusal:
+                return self._refused(refusal)
+            except Crash:
+                return self._plain(500)
+
+        return handle
+
+    def _run(self, route: Route, request: Request, ids: Mapping[str, str]) -> bytes:
+        """Check the data, then who asks, then let the handler decide: the server's own order."""
+        values: Mapping[str, object] = {}
+        if route.shape is not None:
+            reading = read(route.shape, _query(request) if request.method == "GET" else _body(request))
+            if not reading.fits:
+                raise Refusal(400, beside=reading.flat() if self.old else reading.tree())
+            values = reading.values
+        ask = Ask(self, self.state, request, values) if route.open else self._known(request, values)
+        return self._kept(ask, ids) or self._keep(ask, ids, _encoded(route.run(ask, **ids)))
+
+    def _kept(self, ask: Ask, ids: Mapping[str, str]) -> bytes | None:
+        """Return what was answered to the same question, if nothing has changed: large lists are costly to write."""
+        found = self.pages.get(_question(ask, ids))
+        return found[1] if found and found[0] == self.writes and not self.faults else None
+
+    def _keep(self, ask: Ask, ids: Mapping[str, str], answer: bytes) -> bytes:
+        if len(answer) > _LARGE and ask.request.method == "GET" and not self.faults:
+            self.pages = {key: each for key, each in self.pages.items() if each[0] == self.writes}
+            self.pages[_question(ask, ids)] = (self.writes, answer)
+        return answer
+
+    def _known(self, request: Request, values: Mapping[str, object]) -> Ask:
+        """Find out who asks: the text after the first blank of the header is the token, whatever stands before."""
+        words = request.headers.get("Authorization", "").split(" ")
+        token = words[1] if len(words) > 1 else None
+        if token in self.state.sessions and self.struck("expire-token", request):
+            del self.state.sessions[token]
+        session = self.state.sessions.get(token or "")
+        user = self.state.users.get(session.user) if session and self._lives(session) else None
+        share = self.state.passes.get(request.headers.get("x-umami-share-token", ""))
+        if user is None and not (share and (self.old or request.headers.get("x-umami-share-context"))):
+            raise Refusal(401)
+        return Ask(self, self.state, request, values, user, token, session.key if session else None, share)
+
+    def _lives(self, session: Session) -> bool:
+        """Tell whether a token still opens the door; in 3.2 a new password closes it."""
+        if session.ends and session.ends <= self.clock():
+            return False
+        user = self.state.users.get(session.user)
+        return user is not None and (not self.new or user.password == session.password)
+
+    def _refused(self, refusal: Refusal) -> Response:
+        status = refusal.status
+        if self.old:
+            return self._reply(_encoded({"error": refusal.beside or refusal.message or _MESSAGES[status]}), status)
+        error: Json = {
+            "message": refusal.message or _MESSAGES[status],
+            "code": refusal.code or _CODES[status],
+            "status": status,
+        }
+        beside = refusal.beside if isinstance(refusal.beside, dict) else {}
+        return self._reply(_encoded({"error": error | beside}), status)
+
+    def routed(self, request: Request) -> Response:
+        """Answer one request; a slash at the end is redirected away, OPTIONS tells what a path takes."""
+        if request.path.endswith("/") and len(request.path) > 1:
+            target = request.full_path.rstrip("?").replace(request.path, request.path.rstrip("/"), 1)
+            return Response(target, status=308, headers={"Location": target}, content_type="text/plain")
+        return super().routed(request)
+
+    def not_routed(self, request: Request, problem: HTTPException) -> Response:
+        """Answer a path that is none with a page, and a method that is none with nothing."""
+        if not isinstance(problem, MethodNotAllowed):
+            return Response(_PAGE, status=404, headers=HEADERS, content_type="text/html; charset=utf-8")
+        if request.method != "OPTIONS":
+            return self._plain(405)
+        methods = set(problem.valid_methods or ())
+        allowed = sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
+        return Response(status=204, headers={**HEADERS, "Allow": ", ".join(allowed)})
+
+    def _plain(self, status: int) -> Response:
+        return Response(b"", status=status, headers=HEADERS)
+
+    def _reply(self, body: bytes, status: int = 200) -> Response:
+        return Response(body, status=status, headers=HEADERS, content_type="application/json")
+
+
+_LARGE = 20_000
+
+
+def _question(ask: Ask, ids: Mapping[str, str]) -> str:
+    return f"{ask.user.id if ask.user else ''} {ask.request.full_path} {sorted(ids.items())}"
+
+
+def _encoded(answer: object) -> bytes:
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _query(request: Request) -> dict[str, str]:
+    return {key: values[-1] for key, values in request.args.lists()}
+
+
+def _body(request: Request) -> object:
+    """Return the body as JSON whatever its type says it is; what is no JSON counts as missing."""
+    try:
+        return json.loads(request.get_data(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return MISSING
+
+
+def _no_constant(word: str) -> object:
+    raise ValueError(word)
+
+
+@dataclass(frozen=True, slots=True)
+class _Factory:
+    """Makes Umami servers; see `FakeFactory`."""
+
+    releases: tuple[str, ...] = RELEASES
+
+    def fresh(self, release: str, *, clock: Callable[[], datetime]) -> UmamiFake:
+        """Return a server as it is after installation: admin/umami, no teams, no sites."""
+        credentials = {"username": "admin", "password": fake_worlds.FIRST_PASSWORD}
+        return UmamiFake("umami", release, credentials, clock, state=fake_worlds.fresh(clock))
+
+    def lived_in(self, release: str, *, clock: Callable[[], datetime]) -> UmamiFake:
+        """Return the server that the demo shows."""
+        return self.of(fake_worlds.LIVED_IN, release, clock=clock)
+
+    def of(self, world: World, release: str, *, clock: Callable[[], datetime]) -> UmamiFake:
+        """Return a server that holds a world, with the service admin `siteward` in it (see `fake_worlds`)."""
+        more = fake_worlds.More.model_validate(dict(world.more))
+        state = fake_worlds.of(world, more, clock)
+        return UmamiFake("umami", release, dict(fake_worlds.CREDENTIALS), clock, state=state, redis=more.redis)
+
+
+FAKE = _Factory()

@@ -1,0 +1,303 @@
+"""What the Umami stand-in remembers: its tables, and the cascades that its deletions set off.
+
+As in the real database nothing ties a membership to an existing team or user, no pair of them is unique, and a
+deletion takes along what API.md section 4 says. Lists without an order come out in the order in which rows were
+last written, as PostgreSQL's do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import secrets
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+Json: TypeAlias = dict[str, object]
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+WEBSITE, LINK, PIXEL, BOARD = 1, 2, 3, 4
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class Crash(Exception):  # noqa: N818 — the server breaks here, not the stand-in
+    """The real server runs into an exception: 500 with an empty body."""
+
+
+@dataclass(slots=True)
+class User:
+    """An account; `password` is what stands for its hash."""
+
+    id: str
+    username: str
+    role: str
+    password: str
+    created: str
+    updated: str | None
+
+
+@dataclass(slots=True)
+class Team:
+    """A team; any member may read its access code."""
+
+    id: str
+    name: str
+    code: str
+    created: str
+    updated: str
+
+
+@dataclass(slots=True)
+class Member:
+    """A membership; neither its team nor its user need exist."""
+
+    id: str
+    team: str
+    user: str
+    role: str
+    created: str
+    updated: str
+
+
+@dataclass(slots=True)
+class Website:
+    """A site, owned by a user, a team or nobody. `blocks` is what keeps its owner from being deleted."""
+
+    id: str
+    name: str
+    domain: str
+    user: str | None
+    team: str | None
+    by: str | None
+    created: str
+    updated: str
+    reset: str | None = None
+    recorder: bool = False
+    replay: Json | None = None
+    share: str | None = None
+    blocks: int = 0
+
+
+@dataclass(slots=True)
+class Share:
+    """A public link (3.x); `kind` says what `entity` is."""
+
+    id: str
+    entity: str
+    name: str
+    kind: int
+    slug: str
+    parameters: Json
+    created: str
+    updated: str
+
+
+@dataclass(slots=True)
+class Thing:
+    """A board, link or pixel (owned like a site), or a report or segment of a site; `own` are its own columns."""
+
+    id: str
+    table: Literal["board", "link", "pixel", "report", "segment"]
+    own: Json
+    user: str | None
+    team: str | None
+    site: str | None
+    created: str
+    updated: str
+
+
+@dataclass(slots=True)
+class Session:
+    """What a token stands for; `key` and `ends` are there with Redis."""
+
+    user: str
+    password: str
+    key: str | None = None
+    ends: datetime | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """One server's database. Ids and codes come from `seed`, so that equal worlds are equal; tokens never do."""
+
+    clock: Callable[[], datetime]
+    seed: str = ""
+    users: dict[str, User] = field(default_factory=dict)
+    names: dict[str, User] = field(default_factory=dict)
+    teams: dict[str, Team] = field(default_factory=dict)
+    members: dict[str, list[Member]] = field(default_factory=dict)
+    websites: dict[str, Website] = field(default_factory=dict)
+    shares: dict[str, Share] = field(default_factory=dict)
+    things: dict[str, Thing] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    passes: dict[str, Json] = field(default_factory=dict)
+    last: datetime = _LONG_AGO
+    dice: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dice = random.Random(self.seed)  # noqa: S311 — equal worlds shall be equal; nothing secret hangs on it
+
+    def stamp(self) -> str:
+        """Return the time as columns hold it; no two are equal, so that order is certain under a still clock."""
+        self.last = max(self.clock().astimezone(UTC), self.last + timedelta(milliseconds=1))
+        return self.last.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def new_id(self) -> str:
+        """Return a fresh UUID."""
+        return str(uuid.UUID(int=self.dice.getrandbits(128), version=4))
+
+    def letters(self, count: int) -> str:
+        """Return random letters and digits, as access codes and slugs are made of."""
+        return "".join(self.dice.choices(_LETTERS, k=count))
+
+    def member(self, team: str, user: str) -> Member | None:
+        """Return a membership of that pair; where there are several, the one written longest ago."""
+        return next((each for each in self.members.get(team, ()) if each.user == user), None)
+
+    def teams_of(self, user: str, roles: tuple[str, ...] = ()) -> Iterator[Team]:
+        """Yield the existing teams in which the account is a member (in one of the roles)."""
+        for team in self.teams.values():
+            if any(each.user == user and (not roles or each.role in roles) for each in self.members.get(team.id, ())):
+                yield team
+
+    def slug(self, entity: str) -> str | None:
+        """Return the newest share slug of an object."""
+        newest = [each for each in self.shares.values() if each.entity == entity]
+        return max(newest, key=lambda each: each.created).slug if newest else None
+
+    def new_user(self, username: str, password: str, role: str, *, id: str | None = None) -> User:  # noqa: A002
+        """Insert an account; a taken name or id is a clash in the database."""
+        if username in self.names or id in self.users:
+            raise Crash
+        now = self.stamp()
+        made = User(id or self.new_id(), username, role, digest(password), now, now)
+        self.users[made.id] = self.names[username] = made
+        return made
+
+    def rename(self, user: User, username: str) -> None:
+        """Give an account another name."""
+        del self.names[user.username]
+        user.username = username
+        self.names[username] = user
+
+    def new_team(self, name: str, owner: str) -> tuple[Team, Member]:
+        """Insert a team and its owner's membership; the owner need not exist."""
+        now = self.stamp()
+        team = Team(self.new_id(), name, f"team_{self.letters(16)}", now, now)
+        self.teams[team.id] = team
+        return team, self.new_member(team.id, owner, "team-owner")
+
+    def new_member(self, team: str, user: str, role: str) -> Member:
+        """Insert a membership, whatever there is already."""
+        now = self.stamp()
+        made = Member(self.new_id(), team, user, role, now, now)
+        self.members.setdefault(team, []).append(made)
+        return made
+
+    def new_website(  # noqa: PLR0913 — a row has its columns
+        self,
+        name: str,
+        domain: str,
+        *,
+        by: str,
+        user: str | None = None,
+        team: str | None = None,
+        id: str | None = None,  # noqa: A002
+    ) -> Website:
+        """Insert a site."""
+        if id in self.websites:
+            raise Crash
+        now = self.stamp()
+        made = Website(id or self.new_id(), name, domain, user, team, by, now, now)
+        self.websites[made.id] = made
+        return made
+
+    def new_share(self, entity: str, kind: int, name: str, slug: str, parameters: Json) -> Share:
+        """Insert a public link; a taken slug is a clash in the database."""
+        if any(each.slug == slug for each in self.shares.values()):
+            raise Crash
+        now = self.stamp()
+        made = Share(self.new_id(), entity, name, kind, slug, parameters, now, now)
+        self.shares[made.id] = made
+        return made
+
+    def written(self, row: Team | Website) -> None:
+        """Move a row to where PostgreSQL puts a row that was updated: behind the others."""
+        if isinstance(row, Team):
+            self.teams[row.id] = self.teams.pop(row.id)
+        else:
+            self.websites[row.id] = self.websites.pop(row.id)
+
+    def delete_team(self, team: str, *, things: bool) -> None:
+        """Delete a team with its memberships; its sites stay and are nobody's. `things`: as 3.2 does, all of it."""
+        del self.teams[team]
+        self.members.pop(team, None)
+        for site in self.websites.values():
+            site.team = None if site.team == team else site.team
+        self._let_go("team", team, things=things)
+
+    def delete_website(self, site: str) -> None:
+        """Delete a site with all that hangs on it."""
+        del self.websites[site]
+        self.shares = {key: each for key, each in self.shares.items() if each.entity != site}
+        self.things = {key: each for key, each in self.things.items() if each.site != site}
+
+    def delete_user(self, user: str, *, things: bool) -> None:
+        """Delete an account, its sites, the teams it owns and its memberships; blocked by what API.md names."""
+        owned = [each for each in self.websites.values() if each.user == user]
+        segmented = {each.site for each in self.things.values() if each.table == "segment"}
+        if user not in self.users or any(each.blocks or each.id in segmented for each in owned):
+            raise Crash
+        for team in [each.id for each in self.teams_of(user, ("team-owner",))]:
+            self.delete_team(team, things=things)
+        for team, rows in list(self.members.items()):
+            self.members[team] = [each for each in rows if each.user != user]
+        gone = {each.id for each in owned}
+        for site in gone:
+            del self.websites[site]
+        for each in self.websites.values():
+            each.by = None if each.by == user else each.by
+        self.things = {
+            key: each
+            for key, each in self.things.items()
+            if each.table in {"board", "link", "pixel"} or (each.user != user and each.site not in gone)
+        }
+        self._let_go("user", user, things=things)
+        del self.names[self.users.pop(user).username]
+
+    def _let_go(self, owner: Literal["user", "team"], id: str, *, things: bool) -> None:  # noqa: A002
+        """Delete an owner's boards, links and pixels (3.2), or leave them without one (before)."""
+        owned = [each for each in self.things.values() if getattr(each, owner) == id and each.table != "report"]
+        for thing in owned:
+            if things:
+                del self.things[thing.id]
+                self.shares = {key: each for key, each in self.shares.items() if each.entity != thing.id}
+            elif owner == "user":
+                thing.user = None
+            else:
+                thing.team = None
+
+
+def digest(password: str) -> str:
+    """Return what stands for a bcrypt hash: as long, as blind to what follows 72 bytes, and quick."""
+    shortened = password.encode("utf-8", "surrogatepass")[:72]
+    return "$2b$10$" + hashlib.sha256(b"sandbox" + shortened).hexdigest()[:53]
+
+
+def token(claims: Mapping[str, object]) -> str:
+    """Return a new token, of about the length of a real one, that is valid nowhere else."""
+    size = 440 + len(json.dumps(claims))
+    return secrets.token_urlsafe(size)[:size]
+
+
+def ident(value: str) -> str:
+    """Return an id from a path as the database reads it; what is no UUID makes the server break."""
+    try:
+        return str(uuid.UUID(value))
+    except ValueError:
+        raise Crash from None

@@ -1,0 +1,159 @@
+"""What reading Umami brings to light besides the grants: MAPPING.md section 3 and the hazards of its section 5."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from siteward.access.diagnostic import Diagnostic, note, warning
+from siteward.access.model import account_key
+from siteward.platforms.umami.picture import owners, people
+from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from siteward.platforms.umami.picture import Picture
+    from siteward.platforms.umami.rows import TeamRow
+
+
+def findings(picture: Picture) -> Iterator[Diagnostic]:
+    """Yield everything a reviewer of this instance should know, in a fixed order."""
+    for look in (_orphans, _shares, _owned, _teams, _logins, _unknown_roles):
+        yield from look(picture)
+
+
+def clashes(picture: Picture) -> dict[str, tuple[str, ...]]:
+    """Return, for each login that differs from another only in case, all that it clashes with.
+
+    3.1 and 2.20 keep such accounts apart; 3.2 lower-cases names, and then only one of them can log in (API.md
+    section 0).
+    """
+    folded: defaultdict[str, list[str]] = defaultdict(list)
+    for user in picture.rows.users.values():
+        folded[user.username.lower()].append(user.username)
+    return {name: tuple(sorted(names)) for names in folded.values() if len(names) > 1 for name in names}
+
+
+def _orphans(picture: Picture) -> Iterator[Diagnostic]:
+    rows = picture.rows
+    for site in _by_label(picture):
+        row = rows.sites[site]
+        if row.team_id not in rows.teams and row.user_id not in rows.users:
+            yield warning(
+                "orphan-site",
+                f"site {picture.labels[site]} ({row.name}) belongs to nobody; only admins see it",
+                hint="Umami can only delete it; one SQL update of website.user_id gives it an owner",
+            )
+
+
+def _shares(picture: Picture) -> Iterator[Diagnostic]:
+    for site in _by_label(picture):
+        if picture.rows.sites[site].share is not None:
+            yield warning(
+                "public-share-link",
+                f"site {picture.labels[site]} has a public link: whoever knows it reads the statistics",
+                hint="deleting the link does not end tokens already given out; only a new APP_SECRET does",
+            )
+
+
+def _owned(picture: Picture) -> Iterator[Diagnostic]:
+    rows = picture.rows
+    owned: defaultdict[str, list[str]] = defaultdict(list)
+    for site in rows.sites.values():
+        owner = rows.users.get(site.user_id or "")
+        if owner and owner.id != picture.me:
+            owned[owner.username].append(picture.labels[site.id])
+    for name in sorted(owned):
+        yield note(
+            "site-owned-by-account",
+            f"{name} owns {_several('site', owned[name])} personally; such sites are matched by id alone and can be "
+            "moved only by their owner",
+        )
+
+
+def _teams(picture: Picture) -> Iterator[Diagnostic]:
+    for team in sorted(picture.rows.teams.values(), key=lambda each: (each.name, each.id)):
+        yield from _memberships(picture, team)
+        if not owners(team):
+            yield warning("team-without-owner", f"team {team.name} has no owner; only admins can manage it")
+        if picture.layout == "per-site" and team.id in picture.sites_of:
+            yield from _strange_to_layout(picture, team)
+
+
+def _memberships(picture: Picture, team: TeamRow) -> Iterator[Diagnostic]:
+    ghosts = sum(each.user is None for each in team.members)
+    if ghosts:
+        yield warning(
+            "ghost-member",
+            f"team {team.name} has {ghosts} {'membership' if ghosts == 1 else 'memberships'} of accounts that do not exist",
+            hint="they grant nothing; an admin can remove them by their account id",
+        )
+    for user, rows in people(team).items():
+        if len(rows) > 1:
+            roles = ", ".join(sorted({each.role for each in rows}))
+            yield warning(
+                "duplicate-member",
+                f"{picture.rows.users[user].username} is in team {team.name} {len(rows)} times ({roles}); the strongest counts",
+                hint="the next change of this membership replaces them by one",
+            )
+
+
+def _strange_to_layout(picture: Picture, team: TeamRow) -> Iterator[Diagnostic]:
+    sites = [picture.labels[each] for each in picture.sites_of[team.id]]
+    if len(sites) > 1:
+        yield warning(
+            "shared-team",
+            f"team {team.name} has {_several('site', sites)}; a grant on one of them is a grant on all",
+            hint="layout per-site wants a team for each; give these sites the same grants, or part them in Umami",
+        )
+    others = sorted(picture.rows.users[each].username for each in owners(team) if each != picture.me)
+    if others:
+        yield note(
+            "managed-team-not-ours",
+            f"team {team.name} of {', '.join(sites)} is owned by {', '.join(others)}; it is used as it is, and deleting "
+            "that account would delete it",
+        )
+
+
+def _logins(picture: Picture) -> Iterator[Diagnostic]:
+    clashing = clashes(picture)
+    for user in sorted(picture.rows.users.values(), key=lambda each: each.username):
+        if user.username in clashing:
+            others = ", ".join(each for each in clashing[user.username] if each != user.username)
+            yield warning(
+                "login-clash",
+                f"the logins {user.username} and {others} differ only in case",
+                about=account_key(user.username),
+                hint="rename one of them; no change is made to either before",
+            )
+        elif user.username != user.username.lower():
+            yield warning(
+                "mixed-case-login",
+                f"the login {user.username} has capital letters; Umami 3.2 looks only for lower-case ones",
+                about=account_key(user.username),
+                hint="rename it before an upgrade to 3.2",
+            )
+
+
+def _unknown_roles(picture: Picture) -> Iterator[Diagnostic]:
+    known = {each.name for kind in picture.traits.roles.values() for each in kind} | {NOBODY_SPECIAL, TEAM_OWNER}
+    held = [(each.username, each.role, "") for each in picture.rows.users.values()]
+    held += [
+        (each.user.username, each.role, f" in team {team.name}")
+        for team in picture.rows.teams.values()
+        for each in team.members
+        if each.user is not None
+    ]
+    for name, role, where in held:
+        if role not in known:
+            yield warning("unknown-role", f"{name} has the role {role}{where}, which Umami does not know and ignores")
+
+
+def _by_label(picture: Picture) -> list[str]:
+    return sorted(picture.labels, key=lambda each: picture.labels[each])
+
+
+def _several(word: str, names: Iterable[str]) -> str:
+    listed = sorted(names)
+    return f"the {word}{'' if len(listed) == 1 else 's'} {', '.join(listed)}"

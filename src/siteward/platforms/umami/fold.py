@@ -1,0 +1,115 @@
+"""From Umami's rows to neutral access.
+
+A site's grants are its owner and the members of its team; a team with several sites grants the same on each of them,
+and a team without any is a scope of its own. Memberships of accounts that are gone grant nothing; of several
+memberships of one account in one team the strongest counts, because any of them may be the one Umami looks at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Scope, Subject, account_key
+from siteward.access.state import Listing, Live, Site
+from siteward.platforms.umami.findings import findings
+from siteward.platforms.umami.labels import domain_of, is_foreign, site_labels, team_labels
+from siteward.platforms.umami.picture import Picture, Rows, owners, people, sites_by_team
+from siteward.platforms.umami.roles import NOBODY_SPECIAL, OWNER, TEAM_OWNER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from siteward.access.traits import Traits
+    from siteward.platforms.umami.rows import MemberRow, SiteRow
+    from siteward.platforms.umami.settings import Layout
+
+_STRENGTH = ("team-view-only", "team-member", "team-manager", TEAM_OWNER)
+
+
+def fold(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tuple[Listing, ...]) -> Live:
+    """Return the live state that `rows` amount to; `me` is the id of our own account."""
+    sites_of = sites_by_team(rows)
+    idle = team_labels(rows, (each for each in rows.teams if each not in sites_of))
+    picture = Picture(
+        rows=rows,
+        layout=layout,
+        traits=traits,
+        me=me,
+        labels=site_labels(rows, me),
+        idle={label: at for at, label in idle.items()},
+        sites_of=sites_of,
+    )
+    accounts = {each.id: Account(each.username) for each in rows.users.values()}
+    return Live(
+        access=Access((*accounts.values(), *_grants(picture, idle))),
+        sites={Scope("site", picture.labels[each.id]): _site(each, picture) for each in rows.sites.values()},
+        me=accounts[me].name,
+        ids={account.key: at for at, account in accounts.items()},
+        facts=dict(_facts(picture)),
+        listings=listings,
+        findings=tuple(findings(picture)),
+        native=picture,
+    )
+
+
+def strongest(memberships: Iterable[MemberRow]) -> str:
+    """Return the neutral role of one account's memberships in one team.
+
+    A role that 2.20 stored although it does not exist (API.md section 9) is kept as it is, and is weaker than all.
+    """
+    return neutral(max((each.role for each in memberships), key=_rank))
+
+
+def neutral(role: str) -> str:
+    """Return a team role by the name it has as a grant."""
+    return OWNER if role == TEAM_OWNER else role
+
+
+def _rank(role: str) -> int:
+    return _STRENGTH.index(role) if role in _STRENGTH else -1
+
+
+def _grants(picture: Picture, idle: Mapping[str, str]) -> Iterator[Grant]:
+    rows = picture.rows
+    subjects = {each.id: Subject("account", each.username) for each in rows.users.values()}
+    scopes = {at: Scope("site", label) for at, label in picture.labels.items()}
+    for user in rows.users.values():
+        if user.role != NOBODY_SPECIAL:
+            yield Grant(subjects[user.id], EVERYWHERE, user.role)
+    for site in rows.sites.values():
+        if site.user_id in subjects:
+            yield Grant(subjects[site.user_id], scopes[site.id], OWNER)
+    for team in rows.teams.values():
+        places = [scopes[at] for at in picture.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
+        for user_id, memberships in people(team).items():
+            role = strongest(memberships)
+            yield from (Grant(subjects[user_id], place, role) for place in places)
+
+
+def _site(site: SiteRow, picture: Picture) -> Site:
+    domain, owner = domain_of(site), picture.rows.users.get(site.user_id or "")
+    foreign = is_foreign(site, picture.rows, picture.me)
+    return Site(
+        id=site.id,
+        label=picture.labels[site.id],
+        name=site.name,
+        domains=(domain,) if domain else (),
+        by_id_only=foreign,
+        owner=owner.username if foreign and owner else None,
+    )
+
+
+def _facts(picture: Picture) -> Iterator[tuple[Key, Mapping[str, str]]]:
+    """Yield what reviews show of an account: when it was made, and what would go with it."""
+    rows = picture.rows
+    owned: dict[str, list[str]] = {}
+    for site in rows.sites.values():
+        owned.setdefault(site.user_id or "", []).append(f"site {picture.labels[site.id]}")
+    for team in rows.teams.values():
+        for owner in owners(team):
+            owned.setdefault(owner, []).append(f"team {team.name}")
+    for user in rows.users.values():
+        facts = {"created": user.created[:10]} if user.created else {}
+        if user.id in owned:
+            facts["owns"] = ", ".join(sorted(owned[user.id]))
+        yield account_key(user.username), facts

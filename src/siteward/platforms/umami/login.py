@@ -1,0 +1,109 @@
+"""How Siteward proves to Umami who it is: log in with name and password, and again when the token has died."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, ValidationError
+
+from siteward.platforms.umami.rows import shape
+from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
+from siteward.transport.lean import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from siteward.transport.secrets import Secret, Secrets
+
+LOGIN = "/api/auth/login"
+VERIFY = "/api/auth/verify"
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The account that is logged in.
+
+    3.2 echoes the name as it was typed (API.md section 3), so only `id` tells which account it is.
+    """
+
+    id: str
+    username: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    token: str | None = None
+    user: Own | None = None
+    two_factor: Annotated[bool, Field(validation_alias="requiresTwoFactor")] = False
+
+
+class Login(httpx.Auth):
+    """Puts a token on each request; logs in before the first one and once more when a token is dead.
+
+    Umami says 401 for a dead token and for "not allowed" alike; `POST /api/auth/verify` tells them apart (API.md
+    section 1). Tokens die when the password or the server's secret changes, and with Redis after an hour (section 3).
+    """
+
+    requires_response_body = True
+
+    def __init__(self, base: str, secrets: Secrets) -> None:
+        self._base = base.rstrip("/")
+        self._username: Secret = secrets.get("username")
+        self._password: Secret = secrets.get("password")
+        self._token: str | None = None
+        self._lock = threading.Lock()
+        self.own: Own | None = None
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send `request` with a token that lives; raises `Unauthenticated` or `Forbidden` where none helps."""
+        token = self._token or (yield from self._renew(None))
+        response = yield _carrying(request, token)
+        if response.status_code != 401:
+            return
+        alive = yield _carrying(httpx.Request("POST", self._base + VERIFY), token)
+        if alive.status_code == 200:
+            raise Forbidden(
+                f"Umami does not let this account {request.method} {request.url.path}",
+                hint="the account needs Umami's role admin",
+            )
+        yield _carrying(request, (yield from self._renew(token)))
+
+    def _renew(self, dead: str | None) -> Generator[httpx.Request, httpx.Response, str]:
+        """Log in, unless another thread has done so since `dead` was in use."""
+        with self._lock:
+            if self._token is None or self._token == dead:
+                reply = yield httpx.Request(
+                    "POST",
+                    self._base + LOGIN,
+                    json={"username": self._username.reveal(), "password": self._password.reveal()},
+                )
+                self._token, self.own = _admitted(reply)
+            return self._token
+
+
+def _carrying(request: httpx.Request, token: str) -> httpx.Request:
+    request.headers["Authorization"] = f"Bearer {token}"
+    return request
+
+
+def _admitted(reply: httpx.Response) -> tuple[str, Own]:
+    if reply.status_code == 401:
+        raise Unauthenticated("Umami did not accept the name and password", hint="try them in Umami's own login page")
+    try:
+        content = shape(_Reply).validate_json(reply.content) if reply.status_code == 200 else _Reply()
+    except ValidationError:
+        content = _Reply()
+    if content.two_factor:
+        raise Unauthenticated(
+            "Umami asks for a second factor, which a program cannot give",
+            hint="use an account of its own for Siteward, without two-factor login (Umami 3.3 and later)",
+        )
+    if content.token is None or content.user is None:
+        raise NotThePlatform(
+            f"the login at {reply.request.url.path} was answered {reply.status_code}, and not as Umami does",
+            hint="does `url` lead to Umami itself, with its base path if it has one?",
+        )
+    return content.token, content.user

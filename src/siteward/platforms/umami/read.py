@@ -1,0 +1,135 @@
+"""Reading one Umami whole, with the proof that nothing is missing.
+
+3.x answers with three listings of one page each, for any size; 2.20 has no team list, so its teams and sites are
+gathered account by account (API.md sections 8 and 9). The listings are not one snapshot. Whatever they say about each
+other is compared, and where they disagree all is read again, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from siteward.access.state import Listing
+from siteward.platforms.umami.fold import fold
+from siteward.platforms.umami.picture import Rows
+from siteward.platforms.umami.rows import ONE_PAGE, Page, SiteRow, TeamRow, UserRow, ask, parse, refusal
+from siteward.platforms.umami.session import own, path
+from siteward.transport.errors import Incomplete
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from siteward.access.state import Live
+    from siteward.access.traits import Traits
+    from siteward.platforms.umami.settings import Settings
+    from siteward.transport.http import Answer, Reader
+
+ROUNDS = 3
+_SHOWN = 3
+T = TypeVar("T", UserRow, TeamRow, SiteRow)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What one round of reading brought; `doubts` say where it contradicts itself."""
+
+    rows: Rows
+    doubts: tuple[str, ...]
+
+
+def read(reader: Reader, settings: Settings, traits: Traits) -> Live:
+    """Return all access on the instance.
+
+    Raises `Incomplete` when the listings keep contradicting each other, and other `PlatformError`s for answers that
+    are none. A site whose team or owner is unknown twice in a row is an orphan (API.md section 6), not a
+    contradiction.
+    """
+    now, adrift = _round(reader, traits), frozenset[str]()
+    for _ in range(ROUNDS - 1):
+        if not now.doubts and now.rows.adrift == adrift:
+            break
+        adrift = now.rows.adrift
+        now = _round(reader, traits)
+    if now.doubts:
+        raise Incomplete(
+            f"Umami's listings contradict each other, {ROUNDS} times over: {'; '.join(now.doubts[:_SHOWN])}",
+            hint="somebody may be changing users, teams or sites right now; try again",
+        )
+    return fold(now.rows, settings.layout, traits, me=own(reader).id, listings=_listings(now.rows))
+
+
+def _round(reader: Reader, traits: Traits) -> _Round:
+    old = traits.version == "2.20"
+    doubts: list[str] = []
+    rows = _by_account(reader, doubts) if old else _by_listing(reader, doubts)
+    doubts += _contradictions(rows, old=old)
+    if own(reader).id not in rows.users:
+        doubts.append("the account that is logged in is not among the users")
+    return _Round(rows, tuple(doubts))
+
+
+def _by_listing(reader: Reader, doubts: list[str]) -> Rows:
+    def listing(name: str) -> Answer:
+        answer = reader.query(path("admin", name), ONE_PAGE)
+        if answer.status != 200:
+            raise refusal(reader, answer)
+        return answer
+
+    users, teams, sites = reader.map(listing, ("users", "teams", "websites"))
+    return Rows(
+        _merged("users", [parse(Page[UserRow], users)], doubts),
+        _merged("teams", [parse(Page[TeamRow], teams)], doubts),
+        _merged("sites", [parse(Page[SiteRow], sites)], doubts),
+    )
+
+
+def _by_account(reader: Reader, doubts: list[str]) -> Rows:
+    def teams_of(user: str) -> Page[TeamRow]:
+        return ask(reader, path("users", user, "teams"), Page[TeamRow], ONE_PAGE)
+
+    def sites_of(user: str) -> Page[SiteRow]:
+        # `userId` is mandatory in 2.20; the flag adds the sites of every team the account is in.
+        return ask(
+            reader, path("admin", "websites"), Page[SiteRow], {**ONE_PAGE, "userId": user, "includeAllTeams": "1"}
+        )
+
+    users = _merged("users", [ask(reader, path("admin", "users"), Page[UserRow], ONE_PAGE)], doubts)
+    return Rows(
+        users,
+        _merged("teams", reader.map(teams_of, users), doubts),
+        _merged("sites", reader.map(sites_of, users), doubts),
+    )
+
+
+def _merged(name: str, pages: Iterable[Page[T]], doubts: list[str]) -> dict[str, T]:
+    """Return the rows of all pages by id, and doubt what was announced, repeated or told differently."""
+    rows: dict[str, T] = {}
+    for page in pages:
+        distinct = {each.id: each for each in page.data}
+        if not page.count == len(page.data) == len(distinct):
+            doubts.append(f"{page.count} {name} announced, {len(distinct)} received")
+        doubts.extend(
+            f"{name} {each.id} told in two ways"
+            for each in page.data
+            if rows.setdefault(each.id, each) != each
+        )
+    return rows
+
+
+def _contradictions(rows: Rows, *, old: bool) -> Iterator[str]:
+    """Yield where teams and users disagree. Whether 2.20 counts ghosts among members is not known; both will do."""
+    for team in rows.teams.values():
+        here = [each.user_id for each in team.members if each.user is not None]
+        if team.counts and team.counts.members not in {len(here), len(team.members) if old else len(here)}:
+            yield f"team {team.name} announces {team.counts.members} members and shows {len(here)}"
+        if not rows.users.keys() >= set(here):
+            yield f"team {team.name} has members that are not among the users"
+
+
+def _listings(rows: Rows) -> tuple[Listing, ...]:
+    counted = (("accounts", rows.users), ("teams", rows.teams), ("sites", rows.sites))
+    return tuple(
+        Listing(name=name, rows=len(each), complete=True, proof="as many distinct ids as the server counts")
+        for name, each in counted
+    )

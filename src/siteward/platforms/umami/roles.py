@@ -1,0 +1,49 @@
+"""What Umami can express, by release.
+
+A site belongs to one account or to one team, and nothing else grants access to it (MAPPING.md section 1), so the
+roles on a site are the roles in its team. The global role `view-only` is the absence of any account role: it opens
+nothing and, unlike its name, caps nothing (API.md section 7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from siteward.access.model import Power
+from siteward.access.traits import Role, Traits
+
+if TYPE_CHECKING:
+    from siteward.platforms.umami.session import Release
+
+OWNER = "owner"
+TEAM_OWNER = "team-owner"
+NOBODY_SPECIAL = "view-only"
+
+_TEAM_ROLES = (
+    Role(name="team-view-only", power=Power.VIEW, portable="view"),
+    Role(name="team-member", power=Power.EDIT, portable="edit"),
+    Role(name="team-manager", power=Power.MANAGE, portable="manage"),
+    Role(name=OWNER, power=Power.MANAGE, declarable=False),
+)
+_ACCOUNT_ROLES = (
+    Role(name="user", power=Power.VIEW, portable="member", lingers=True),
+    Role(name="admin", power=Power.ADMIN, portable="admin"),
+)
+
+WIDEST = Traits(
+    platform="umami",
+    edition="self-hosted",
+    roles={"site": _TEAM_ROLES, "team": _TEAM_ROLES, "instance": _ACCOUNT_ROLES},
+    top="admin",
+    keeps_email=False,
+    renames=True,
+    powerful=frozenset({"admin", "team-manager"}),
+)
+# 2.20 lists sites and teams only by account (API.md section 8), so what no account leads to is never seen.
+_UNSEEN_IN_2 = ("teams-without-members", "orphan-sites")
+
+
+def traits_of(release: Release) -> Traits:
+    """Return what that release can express."""
+    return replace(WIDEST, version=release, blind_spots=_UNSEEN_IN_2 if release == "2.20" else ())

@@ -1,0 +1,193 @@
+"""Umami's answers, as far as access needs them.
+
+What is not named here is dropped while parsing and never held: access codes, and the bcrypt hashes that 2.20 puts
+into its user list (API.md section 9). The names of counts and members differ between 2.20 and 3.x (section 9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+
+from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
+
+from siteward.transport.errors import Forbidden, NotThePlatform, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from siteward.transport.errors import PlatformError
+    from siteward.transport.http import Answer, Reader
+
+T = TypeVar("T")
+
+# There is no upper bound on pageSize below 2^53 (API.md section 2), and pages of equal `createdAt` lose rows.
+ONE_PAGE: Mapping[str, str | int] = {"page": 1, "pageSize": 1_000_000}
+_LONGEST_WORDS = 200
+_SHAPES: dict[type[object], TypeAdapter[Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The account inside another row; `None` in its place marks a row whose account is gone (a ghost)."""
+
+    id: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """An account."""
+
+    id: str
+    username: str
+    role: str
+    created: Annotated[str | None, Field(validation_alias="createdAt")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """A membership; there may be several of one account in one team (API.md section 5)."""
+
+    id: str
+    user_id: Annotated[str, Field(validation_alias="userId")]
+    role: str
+    user: Person | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TeamCounts:
+    """What the server says a team has; ghosts are not among `members`."""
+
+    members: Annotated[int, Field(validation_alias=AliasChoices("members", "teamUser"))]
+
+
+@dataclass(frozen=True, slots=True)
+class TeamRow:
+    """A team with all its members."""
+
+    id: str
+    name: str
+    members: Annotated[tuple[MemberRow, ...], Field(validation_alias=AliasChoices("members", "teamUser"))]
+    counts: Annotated[TeamCounts | None, Field(validation_alias="_count")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A website: of one account or of one team, or an orphan (both `None`)."""
+
+    id: str
+    name: str
+    domain: str | None = None
+    user_id: Annotated[str | None, Field(validation_alias="userId")] = None
+    team_id: Annotated[str | None, Field(validation_alias="teamId")] = None
+    share: Annotated[str | None, Field(validation_alias="shareId")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a listing, with the number of all rows."""
+
+    data: tuple[T, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What an error body says, in the form of 3.x (an object) or of 2.20 (a text or a list of texts)."""
+
+    error: str | tuple[str, ...] | FaultBody
+
+    @property
+    def words(self) -> str:
+        """The server's own words."""
+        match self.error:
+            case str():
+                return self.error
+            case FaultBody():
+                return self.error.words
+            case _:
+                return "; ".join(self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultBody:
+    """The error object of 3.x; a validation error names its fields in `properties`."""
+
+    message: str = ""
+    code: str = ""
+    properties: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """The message, with what was wrong about which field."""
+        fields = (f"{name}: {', '.join(each.get('errors', ()))}" for name, each in self.properties.items())
+        return "; ".join((self.message, *fields))
+
+
+def shape(kind: type[T]) -> TypeAdapter[T]:
+    """Return what parses answers of that kind; made when first needed, because making one takes milliseconds."""
+    if kind not in _SHAPES:
+        _SHAPES[kind] = TypeAdapter(kind)
+    return _SHAPES[kind]
+
+
+def parse(kind: type[T], answer: Answer) -> T:
+    """Return the answer's body as `kind`; raises `NotThePlatform` for any other shape, without quoting the body."""
+    try:
+        return shape(kind).validate_json(answer.content)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        at = ".".join(str(each) for each in first["loc"])
+        raise NotThePlatform(
+            f"{answer.path} did not answer as Umami does ({at or 'body'}: {first['type']})",
+            hint="does `url` lead to Umami itself, and not to a page before it?",
+        ) from None
+
+
+def ask(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:
+    """Ask by GET and return the parsed answer; raises `PlatformError` for any status but 200."""
+    answer = reader.query(path, params)
+    if answer.status != 200:
+        raise refusal(reader, answer)
+    return parse(kind, answer)
+
+
+def ask_one(reader: Reader, path: str, kind: type[T]) -> T | None:
+    """Ask for one object by its id; `None` where there is none.
+
+    An unknown id is 200 with the body `null`, or 404 for teams (API.md section 1); 2.20 answers some unknown ids with
+    an empty 500, which is not taken for an absence.
+    """
+    answer = reader.query(path)
+    if answer.status == 200 and answer.content.strip() == b"null":
+        return None
+    if answer.status == 404 and words_of(reader, answer):
+        return None
+    if answer.status != 200:
+        raise refusal(reader, answer)
+    return parse(kind, answer)
+
+
+def refusal(reader: Reader, answer: Answer) -> PlatformError:
+    """Return the error for an answer that is none of the good ones.
+
+    401 with a living token means "not allowed" here, 403 is never used (API.md section 1); a dead token has been
+    renewed before this is reached.
+    """
+    words = words_of(reader, answer)
+    said = f"{answer.path} was answered {answer.status}" + (f": {words}" if words else "")
+    if answer.status == 401:
+        return Forbidden(said, hint="the account needs Umami's role admin")
+    if answer.status == 404 and not words:
+        return NotThePlatform(f"{said}, and not as Umami does", hint="look at `url`, and at its path")
+    return Refused(said, status=answer.status, words=words)
+
+
+def words_of(reader: Reader, answer: Answer) -> str:
+    """Return the server's own words about an error, scrubbed and bounded; empty where it gave none."""
+    try:
+        fault = shape(Fault).validate_json(answer.content)
+    except ValidationError:
+        return ""
+    return reader.scrub(fault.words)[:_LONGEST_WORDS]

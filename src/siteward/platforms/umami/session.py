@@ -1,0 +1,61 @@
+"""What is the same for all calls to one Umami: which of them only read, and whose credentials they carry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, urlsplit
+
+from siteward.transport.errors import Forbidden, Unauthenticated
+
+if TYPE_CHECKING:
+    from siteward.platforms.umami.login import Own
+    from siteward.platforms.umami.settings import Settings
+    from siteward.transport.http import Doors, Link, Reader
+    from siteward.transport.secrets import Secrets
+
+Release = Literal["3.2", "3.1", "3.0", "2.20"]
+
+CLOUD = ("umami.is",)
+_ID = "[^/]+"
+READING_CALLS = (
+    ("POST", "/api/auth/login"),
+    ("POST", "/api/auth/verify"),
+    ("GET", "/api/config"),
+    ("GET", "/api/boards"),
+    ("GET", "/api/admin/(users|teams|websites)"),
+    ("GET", f"/api/users/{_ID}(/teams|/websites)?"),
+    ("GET", f"/api/teams/{_ID}(/users|/websites)?"),
+    ("GET", f"/api/websites/{_ID}"),
+)
+
+
+def connect(_settings: Settings, secrets: Secrets, link: Link) -> Doors:
+    """Return the doors to a self-hosted Umami.
+
+    Raises `Forbidden` for Umami Cloud before anything is sent: its API has no calls for users (API.md section 0).
+    """
+    from siteward.platforms.umami.login import Login  # noqa: PLC0415 — `validate` loads this module, and needs no HTTP
+    from siteward.transport.http import Reading, open_doors  # noqa: PLC0415
+
+    host = urlsplit(link.url).hostname or ""
+    if any(host == each or host.endswith(f".{each}") for each in CLOUD):
+        raise Forbidden(
+            "Umami Cloud has no way to manage users through its API; only self-hosted Umami has",
+            hint="manage the members of a Cloud team in Umami itself",
+        )
+    reads = [Reading(*each) for each in READING_CALLS]
+    return open_doors(link, reads=reads, auth=Login(link.url, secrets), scrub=secrets.scrub)
+
+
+def own(reader: Reader) -> Own:
+    """Return the account that is logged in, as the login answered; something must have been asked before."""
+    from siteward.platforms.umami.login import Login  # noqa: PLC0415 — see above
+
+    if not isinstance(reader.auth, Login) or reader.auth.own is None:
+        raise Unauthenticated("nobody is logged in to Umami yet")
+    return reader.auth.own
+
+
+def path(*parts: str) -> str:
+    """Return the path of an API call, its parts encoded so that no id can lead anywhere else."""
+    return "/api/" + "/".join(quote(each, safe="") for each in parts)

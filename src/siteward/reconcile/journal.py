@@ -1,0 +1,405 @@
+"""The journal: what apply was about to do, what came of it, and what it left behind.
+
+One file an instance, `<instance>.jsonl`, only ever appended to and flushed to the disk line by line:
+
+    run      what is about to be applied, on what knowledge        waiver   a block the owners lifted, and why
+    intent   flushed before each write                             outcome  flushed after it
+    end      what the run left; its absence means that the run did not end (`open_run`)
+
+Beside it stand `<instance>.last.json`, the access that the last ended run left, replaced as one and named by its
+digest in the `end` line, and `<digest>.plan.json`, the plan of each run. None of them holds a secret; all are for
+their owner alone, since they hold names and addresses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from siteward.access.change import Change, patch
+from siteward.access.codec import canonical, decode, decode_resource, encode, encode_resource
+from siteward.access.model import Access, Account
+from siteward.access.state import Memory
+from siteward.reconcile.chain import Chain, JournalBroken, follow, link
+from siteward.reconcile.entries import (
+    ENTRY,
+    Abandoned,
+    Became,
+    Began,
+    Ended,
+    Entry,
+    Intended,
+    Intent,
+    Last,
+    Result,
+    Resumed,
+    Sends,
+    Torn,
+    Waived,
+)
+from siteward.reconcile.private import (
+    append_only,
+    make_private,
+    move_flushed,
+    replace_file,
+    write_all,
+    write_flushed,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from siteward.access.plan import Plan
+    from siteward.access.report import OutcomeStatus
+    from siteward.transport.secrets import Secret
+
+Clock: TypeAlias = "Callable[[], datetime]"
+
+
+class JournalBusy(Exception):  # noqa: N818 — another apply is at work, nothing is wrong
+    """Another apply holds the journal of this instance."""
+
+    code = "journal-busy"
+    hint = "one apply at a time works on an instance; wait for it to end"
+
+    def __init__(self, instance: str, holder: str) -> None:
+        super().__init__(f"another apply is at work on {instance}: {holder}")
+        self.instance = instance
+        self.holder = holder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run as the journal tells it. `intents` and `results` are by step; the result is the last word on it."""
+
+    began: Began
+    waivers: Mapping[str, Waived] = field(default_factory=lambda: MappingProxyType({}))
+    intents: Mapping[str, Intent] = field(default_factory=lambda: MappingProxyType({}))
+    results: Mapping[str, Result] = field(default_factory=lambda: MappingProxyType({}))
+    ended: bool = False
+
+    @property
+    def unsettled(self) -> frozenset[str]:
+        """The steps that were about to be sent, or sent, and of which nobody knows what came."""
+        return frozenset(
+            step for step in self.intents if step not in self.results or self.results[step].status == "unknown"
+        )
+
+    @property
+    def done(self) -> Mapping[str, Change]:
+        """The changes that this run is known to have made, by step, in order."""
+        return {
+            step: intent.change
+            for step, intent in self.intents.items()
+            if step in self.results and self.results[step].status == "done"
+        }
+
+
+def path_of(folder: Path, instance: str) -> Path:
+    """Return where the journal of an instance stands."""
+    return folder / f"{instance}.jsonl"
+
+
+def verify(path: Path, key: Secret | None = None) -> Chain:
+    """Prove that a journal is what was written, and return its chain; raises `JournalBroken` with the line and why.
+
+    Beyond the chain, what stands in `<instance>.last.json` must be what the last `end` line names, so that lines
+    cut off the end of a finished journal are missed too.
+    """
+    return _read(path, key).chain
+
+
+def remember(path: Path, key: Secret | None = None) -> Memory | None:
+    """Return what the journal knows of its instance, or `None` where there is none; raises `JournalBroken`.
+
+    What a run without an end did counts as ours all the same: it is in `last`, and its mails are in `sends`.
+    """
+    return _read(path, key).memory
+
+
+def open_run(path: Path, key: Secret | None = None) -> Run | None:
+    """Return the last run if it has no end, which is what a crash leaves; raises `JournalBroken`."""
+    return _read(path, key).unfinished
+
+
+def runs(path: Path, key: Secret | None = None) -> tuple[Run, ...]:
+    """Return all runs, oldest first; raises `JournalBroken`."""
+    return _runs(_read(path, key).entries)
+
+
+def keep_plan(folder: Path, plan: Plan) -> None:
+    """Store a plan beside the journals, so that its run can be resumed and looked at."""
+    make_private(folder)
+    replace_file(_plan_path(folder, plan.digest), canonical(encode(plan)))
+
+
+def kept_plan(folder: Path, digest: str) -> Plan:
+    """Return a stored plan; raises `OSError` where there is none, and `ValueError` for a damaged one."""
+    return decode(json.loads(_plan_path(folder, digest).read_bytes()))
+
+
+class Journal:
+    """The journal of one instance, locked and open for appending; made by `opened`.
+
+    `memory` is what it knew when it was opened, `unfinished` the run that had no end then, `head` the last seal.
+    """
+
+    def __init__(self, path: Path, key: Secret | None, clock: Clock) -> None:
+        book = _read(path, key)
+        self.path = path
+        self.head = book.chain.head
+        self.memory = book.memory
+        self.unfinished = book.unfinished
+        self._key = key
+        self._clock = clock
+        self._run = ""
+        self._file = append_only(path)
+        if book.half_moved:
+            move_flushed(_beside(path, ".last.json.new"), _beside(path, ".last.json"))
+        self._mend(book.chain)
+
+    def close(self) -> None:
+        """Let the file go."""
+        os.close(self._file)
+
+    def begin(self, plan: Plan, **known: object) -> None:
+        """Write that a run of `plan` begins; `known` are the other fields of `Began`. Gives up an unfinished run."""
+        at = self._clock()
+        if self.unfinished is not None:
+            self._add(Abandoned(at=at, run=self.unfinished.began.run))
+        self._run = f"{at:%Y%m%dT%H%M%SZ}-{plan.digest.rpartition(':')[2][:8]}"
+        carried = {name: getattr(plan, name) for name in ("tool", "created", "as_of", "as_of_given", "commit", "dirty")}
+        self._add(Began.model_validate({"at": at, "run": self._run, "plan": plan.digest, **carried, **known}))
+
+    def go_on(self, run: Run) -> None:
+        """Write that a run without an end goes on."""
+        self._run = run.began.run
+        self._add(Resumed(at=self._clock(), run=self._run))
+
+    def waive(self, name: str, digest: str, reason: str) -> None:
+        """Write that the owners lifted a block for this plan, and why."""
+        self._add(Waived(at=self._clock(), run=self._run, name=name, digest=digest, reason=reason))
+
+    def intend(self, changes: Mapping[str, Change]) -> None:
+        """Write what is about to be sent: changes by step."""
+        steps = tuple(Intent.of(step, change) for step, change in changes.items())
+        self._add(Intended(at=self._clock(), run=self._run, steps=steps))
+
+    def became(self, results: Sequence[Result]) -> None:
+        """Write what became of steps."""
+        self._add(Became(at=self._clock(), run=self._run, results=tuple(results)))
+
+    def end(self, outcomes: Mapping[OutcomeStatus, int], left: Memory) -> None:
+        """Write that the run ends, and what it left."""
+        at = self._clock()
+        data = canonical(_as_last(left, self._run, at).model_dump(mode="json"))
+        fresh = _beside(self.path, ".last.json.new")
+        write_flushed(fresh, data)
+        self._add(Ended(at=at, run=self._run, outcomes=dict(outcomes), snapshot=_digest(data)))
+        move_flushed(fresh, _beside(self.path, ".last.json"))
+
+    def _mend(self, chain: Chain) -> None:
+        """Close, or take away, the line that a crash left at the end of the file."""
+        os.ftruncate(self._file, chain.size)
+        if not chain.closed:
+            write_all(self._file, b"\n")
+        if chain.torn:
+            self._add(Torn(at=self._clock(), run="", bytes=chain.torn))
+
+    def _add(self, entry: Entry) -> None:
+        line, head = link(entry.model_dump(mode="json"), self.head, self._key)
+        write_all(self._file, line)
+        self.head = head
+
+
+@contextlib.contextmanager
+def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> Iterator[Journal]:
+    """Open the journal of an instance for one apply.
+
+    Raises `JournalBusy` where another apply has it, naming that one, and `JournalBroken` for a file that does not
+    verify: nothing is ever appended to such a one.
+    """
+    make_private(folder)
+    holder = folder / f"{instance}.holder"
+    lock = FileLock(folder / f"{instance}.lock", timeout=0, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise JournalBusy(instance, _words(holder)) from None
+    try:
+        who = f"process {os.getpid()} on {socket.gethostname()}, since {clock():%Y-%m-%d %H:%M:%S %Z}"
+        replace_file(holder, who.encode())
+        with contextlib.closing(Journal(path_of(folder, instance), key, clock)) as journal:
+            yield journal
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+# What the entries mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Book:
+    chain: Chain
+    entries: tuple[Entry, ...]
+    memory: Memory | None
+    unfinished: Run | None
+    half_moved: bool
+
+
+def _read(path: Path, key: Secret | None) -> _Book:
+    chain = follow(path, key)
+    entries = tuple(_entry(path, number, each) for number, each in enumerate(chain.entries, start=1))
+    last, half_moved = _last(path, entries)
+    ends = [at for at, each in enumerate(entries) if isinstance(each, Ended)]
+    since = _runs(entries[ends[-1] + 1 if ends else 0 :])
+    memory = _recalled(last) if last is not None else Memory() if entries else None
+    if memory is not None:
+        for run in since:
+            memory = _and(memory, run)
+    return _Book(
+        chain=chain,
+        entries=entries,
+        memory=memory,
+        unfinished=since[-1] if since and not since[-1].ended else None,
+        half_moved=half_moved,
+    )
+
+
+def _entry(path: Path, number: int, found: Mapping[str, object]) -> Entry:
+    try:
+        return ENTRY.validate_python(found)
+    except ValidationError as problem:
+        first = problem.errors(include_input=False, include_url=False)[0]
+        raise JournalBroken(path, number, f"this is no entry that this version writes ({first['msg']})") from None
+
+
+def _runs(entries: Iterable[Entry]) -> tuple[Run, ...]:
+    parts: list[list[Entry]] = []
+    for each in entries:
+        if isinstance(each, Began):
+            parts.append([])
+        if parts:
+            parts[-1].append(each)
+    return tuple(_run(part) for part in parts)
+
+
+def _run(entries: Sequence[Entry]) -> Run:
+    """Return one run, told by its entries; the first says that it began."""
+    began, waivers, intents, results, ended = None, {}, {}, {}, False
+    for each in entries:
+        match each:
+            case Began():
+                began = each
+            case Waived():
+                waivers[each.name] = each
+            case Intended():
+                intents.update({intent.step: intent for intent in each.steps})
+            case Became():
+                results.update({result.step: result for result in each.results})
+            case Ended() | Abandoned():
+                ended = True
+            case Resumed() | Torn():
+                pass
+    if began is None:
+        raise ValueError("a run begins with its beginning")
+    return Run(began=began, waivers=waivers, intents=intents, results=results, ended=ended)
+
+
+def _and(memory: Memory, run: Run) -> Memory:
+    """Return what is remembered once a run that did not end is counted in."""
+    done = run.done
+    made = {each.after.name for each in done.values() if isinstance(each.after, Account)}
+    sends = dict(memory.sends)
+    for step, change in done.items():
+        if count := run.results[step].sends:
+            sends[change.key] = (sends.get(change.key, (0, None))[0] + count, run.began.at)
+    return replace(
+        memory,
+        accounts=memory.accounts | set(run.began.accounts) | made,
+        users={**memory.users, **run.began.users},
+        sites=run.began.sites,
+        grants=run.began.grants,
+        last=None if memory.last is None else patch(memory.last, done.values()),
+        sends=sends,
+    )
+
+
+# What the last run left
+
+
+def _last(path: Path, entries: Sequence[Entry]) -> tuple[Last | None, bool]:
+    """Return what the last ended run left, and whether a crash kept it from its place.
+
+    Raises `JournalBroken` where it is not what the last `end` line names.
+    """
+    ended = next((each for each in reversed(entries) if isinstance(each, Ended)), None)
+    settled = _bytes(_beside(path, ".last.json"))
+    if ended is None:
+        if settled is None:
+            return None, False
+        raise JournalBroken(path, 0, "lines are missing: what the last run left is remembered, its end is not")
+    for data, moved in ((settled, True), (_bytes(_beside(path, ".last.json.new")), False)):
+        if data is not None and _digest(data) == ended.snapshot:
+            return Last.model_validate_json(data), not moved
+    raise JournalBroken(path, 0, "what the last run left is not what its end names: lines are missing, or it was changed")
+
+
+def _recalled(last: Last) -> Memory:
+    return Memory(
+        accounts=frozenset(last.accounts),
+        users=last.users,
+        sites=last.sites,
+        grants=last.grants,
+        last=Access(decode_resource(each) for each in last.access),
+        last_at=last.at,
+        sends={each.key: (each.count, each.at) for each in last.sends},
+    )
+
+
+def _as_last(left: Memory, run: str, at: datetime) -> Last:
+    return Last(
+        run=run,
+        at=at,
+        accounts=tuple(sorted(left.accounts)),
+        users=dict(left.users),
+        sites=left.sites,
+        grants=left.grants,
+        sends=tuple(Sends(key=key, count=count, at=when) for key, (count, when) in sorted(left.sends.items())),
+        access=tuple(encode_resource(each) for _, each in sorted((left.last or Access()).items())),
+    )
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name.removesuffix(".jsonl") + suffix)
+
+
+def _plan_path(folder: Path, digest: str) -> Path:
+    return folder / f"{digest.rpartition(':')[2][:16]}.plan.json"
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _words(holder: Path) -> str:
+    return (_bytes(holder) or b"it has not said who it is").decode(errors="replace")

@@ -1,0 +1,96 @@
+"""One row a change, for spreadsheets; no cell is a formula.
+
+A cell that a spreadsheet would take for a formula gets an apostrophe before it. A plan gives its steps, an apply
+what became of them, drift its pieces, and a validation what was said.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from io import StringIO
+
+from siteward.access.diagnostic import Diagnostic
+from siteward.access.plan import InstancePlan, Step
+from siteward.access.report import DriftItem
+from siteward.render import words
+from siteward.render.safe import show
+from siteward.render.sheet import Sheet
+
+_PLAN = (
+    "instance", "step", "person", "account", "action", "on", "before", "after", "power_before", "power_after", "risk",
+    "outsider", "blocked", "cause", "file", "line", "via", "ticket", "reason", "until",
+)  # fmt: skip
+_DRIFT = ("instance", "kind", "account", "on", "live", "declared", "last_applied", "note")
+_SAID = ("severity", "code", "message", "file", "line", "column", "hint")
+# ASCII and full-width forms: spreadsheets in East Asian locales read both.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def render(sheet: Sheet) -> str:
+    """Return a table with a header row; where there is nothing to list, the header alone."""
+    header, rows = _table(sheet)
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([cell(each) for each in row] for row in rows)
+    return out.getvalue()
+
+
+def cell(text: str) -> str:
+    """Return text as a cell that no spreadsheet calculates, with nothing invisible in it."""
+    shown = show(text)
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
+
+
+def _table(sheet: Sheet) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
+    report = sheet.report
+    if report.outcomes:
+        rows = ((*_step(each.step, each.instance), each.status, each.message) for each in report.outcomes)
+        return (*_PLAN, "status", "message"), rows
+    if report.command == "drift":
+        return _DRIFT, map(_drift, report.drift)
+    if report.plan:
+        return _PLAN, (row for each in report.plan.instances for row in _instance(each))
+    return _SAID, map(_said, report.diagnostics)
+
+
+def _instance(instance: InstancePlan) -> Iterator[tuple[str, ...]]:
+    return (_step(each, instance.instance) for each in instance.steps)
+
+
+def _step(step: Step, instance: str) -> tuple[str, ...]:
+    change, origin = step.change, step.origin
+    return (
+        instance,
+        step.id,
+        step.person or "",
+        words.holder(change.key),
+        change.action,
+        words.where(change.key),
+        words.value(change.before),
+        words.value(change.after),
+        step.before_power.word,
+        step.after_power.word,
+        step.risk,
+        "yes" if step.outsider else "",
+        ", ".join(each.code for each in step.diagnostics if each.blocks),
+        step.cause,
+        origin.at.file if origin else "",
+        str(origin.at.line) if origin else "",
+        ", ".join(origin.via) if origin else "",
+        (origin.ticket or "") if origin else "",
+        (origin.reason or "") if origin else "",
+        words.moment(origin.until) if origin and origin.until else "",
+    )
+
+
+def _drift(item: DriftItem) -> tuple[str, ...]:
+    key = words.key_of(item)
+    sides = (words.value(each) for each in (item.live, item.declared, item.journalled))
+    return (item.instance, item.kind, words.holder(key), words.where(key), *sides, item.note or "")
+
+
+def _said(said: Diagnostic) -> tuple[str, ...]:
+    at = (said.at.file, str(said.at.line), str(said.at.column)) if said.at else ("", "", "")
+    return (said.severity.word, said.code, said.message, *at, said.hint or "")

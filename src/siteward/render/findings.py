@@ -1,0 +1,146 @@
+"""Everything a forge may want to annotate, as one list: what was said, risky steps, outcomes, drift."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+
+from siteward.access.diagnostic import Diagnostic, Severity, Span
+from siteward.access.plan import Step
+from siteward.access.report import DriftItem, Outcome, OutcomeStatus
+from siteward.render import words
+from siteward.render.sheet import Sheet
+from siteward.render.snippet import advice
+from siteward.render.view import Band, band
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One finding on one line.
+
+    `subject` names what it is about, without the line, so that it stays the same finding when lines move;
+    `urgency` sorts, lowest first.
+    """
+
+    rule: str
+    severity: Severity
+    message: str
+    at: Span | None
+    subject: tuple[str, ...]
+    help: tuple[str, ...] = ()
+    urgency: int = 0
+
+
+RULES: dict[str, str] = {
+    "access-raised": "A change gives somebody more power than they had.",
+    "access-removed": "A change takes access away or lowers it.",
+    "outsider-gains": "Somebody from outside gains access.",
+    "account-created": "An account is created.",
+    "apply-failed": "A step of the plan failed.",
+    "apply-unknown": "The answer to a write was lost, and reading could not settle it.",
+    "apply-refused": "What a step touches is no longer as it was reviewed.",
+    "apply-blocked": "A step was not sent, because an error stands on it.",
+    "apply-skipped": "A step was left out, because one that it depends on was not done.",
+    "drift-changed-since": "Live access changed since the last apply.",
+    "drift-undeclared": "Live access that nothing declares.",
+    "drift-unapplied": "Declared access that is not applied yet.",
+}
+_STEPS: dict[Band, tuple[str, Severity]] = {
+    Band.RAISED: ("access-raised", Severity.WARNING),
+    Band.REMOVED: ("access-removed", Severity.WARNING),
+    Band.OUTSIDER: ("outsider-gains", Severity.WARNING),
+    Band.CREATED: ("account-created", Severity.NOTE),
+}
+_OUTCOMES: dict[OutcomeStatus, Severity] = {
+    "failed": Severity.ERROR,
+    "unknown": Severity.ERROR,
+    "refused": Severity.ERROR,
+    "skipped": Severity.WARNING,
+    "blocked": Severity.WARNING,
+}
+
+
+def collect(sheet: Sheet) -> tuple[Finding, ...]:
+    """Return all findings of a report, most urgent first: errors, then risky steps, then the rest."""
+    return tuple(sorted(_all(sheet), key=lambda each: (-each.severity, each.urgency, str(each.at or ""))))
+
+
+def fingerprints(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Return one stable name a finding: of its rule and subject, numbered where two are alike."""
+    seen: Counter[str] = Counter()
+    names = []
+    for each in findings:
+        text = "\0".join((each.rule, *each.subject)).encode("utf-8", "surrogatepass")
+        name = sha256(text).hexdigest()[:32]
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}:{seen[name]}")
+    return tuple(names)
+
+
+def _all(sheet: Sheet) -> Iterator[Finding]:
+    report, plan = sheet.report, sheet.report.plan
+    fallback = Span(plan.config, 1, 1) if plan and plan.config else None
+    said = [*report.diagnostics, *(plan.diagnostics if plan else ())]
+    yield from (_said(each, each.at or fallback, sheet) for each in said)
+    for instance in plan.instances if plan else ():
+        yield from (_said(each, each.at or fallback, sheet, instance.instance) for each in instance.diagnostics)
+        if not report.outcomes:
+            for step in instance.steps:
+                yield from _step(step, instance.instance, fallback, sheet)
+    yield from (_outcome(each, fallback) for each in report.outcomes if each.status in _OUTCOMES)
+    yield from (_drift(each, fallback) for each in report.drift)
+
+
+def _said(said: Diagnostic, at: Span | None, sheet: Sheet, instance: str = "") -> Finding:
+    digest = sheet.report.plan.digest if sheet.report.plan else ""
+    subject = said.about or (said.at.file if said.at else "", said.message)
+    return Finding(
+        rule=said.code,
+        severity=said.severity,
+        message=said.message,
+        at=at,
+        subject=(said.instance or instance, *subject),
+        help=advice(said, digest),
+        urgency=5,
+    )
+
+
+def _step(step: Step, instance: str, fallback: Span | None, sheet: Sheet) -> Iterator[Finding]:
+    at = step.origin.at if step.origin else fallback
+    found = band(step)
+    if found in _STEPS:
+        rule, severity = _STEPS[found]
+        message = "; ".join((f"{instance}: {words.sentence(step.change)}", *words.because(step)))
+        yield Finding(
+            rule=rule, severity=severity, message=message, at=at, subject=(instance, *step.change.key), urgency=found
+        )
+    yield from (_said(each, each.at or at, sheet, instance) for each in step.diagnostics if each.severity)
+
+
+def _outcome(outcome: Outcome, fallback: Span | None) -> Finding:
+    step = outcome.step
+    message = f"{outcome.instance}: {words.sentence(step.change)} {words.OUTCOMES[outcome.status]}"
+    return Finding(
+        rule=f"apply-{outcome.status}",
+        severity=_OUTCOMES[outcome.status],
+        message=": ".join(filter(None, (message, outcome.message))),
+        at=step.origin.at if step.origin else fallback,
+        subject=(outcome.instance, *step.change.key),
+        help=(outcome.hint,) if outcome.hint else (),
+    )
+
+
+def _drift(item: DriftItem, fallback: Span | None) -> Finding:
+    key = words.key_of(item)
+    sides = f"live {words.value(item.live)}, declared {words.value(item.declared)}"
+    message = f"{item.instance}: {words.holder(key)} on {words.where(key)}: {sides} ({words.DRIFT[item.kind]})"
+    return Finding(
+        rule=f"drift-{item.kind}",
+        severity=Severity.NOTE if item.kind == "unapplied" else Severity.WARNING,
+        message=message,
+        at=item.step.origin.at if item.step and item.step.origin else fallback,
+        subject=(item.instance, *key),
+        help=(item.note,) if item.note else (),
+    )

@@ -1,0 +1,69 @@
+"""Annotations for a GitHub Actions log: workflow commands, ordered by risk, within what one step may show.
+
+GitHub shows ten annotations of a kind for a step; what is beyond is told in one plain line. Escapes: `%`, carriage
+return and line feed in values, `:` and `,` in properties too (docs.github.com, workflow commands).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from siteward.access.diagnostic import Severity
+from siteward.render import words
+from siteward.render.findings import Finding, collect
+from siteward.render.safe import show
+from siteward.render.sheet import Sheet
+
+PER_KIND = 10
+_KINDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+
+
+def render(sheet: Sheet) -> str:
+    """Return one workflow command a line, then the totals as a line of the log."""
+    found = collect(sheet)
+    lines: list[str] = []
+    for severity, kind in _KINDS.items():
+        same = [each for each in found if each.severity is severity]
+        lines += (_command(kind, each) for each in islice(same, PER_KIND))
+        if len(same) > PER_KIND:
+            lines.append(f"siteward: {len(same) - PER_KIND} more of kind {kind}: see the whole report")
+    return "\n".join((*lines, *_totals(sheet))) + "\n"
+
+
+def _command(kind: str, finding: Finding) -> str:
+    properties = ",".join(f"{name}={_property(value)}" for name, value in _properties(finding))
+    message = "\n".join(map(show, (finding.message, *finding.help)))
+    return f"::{kind} {properties}::{_data(message)}"
+
+
+def _properties(finding: Finding) -> Iterator[tuple[str, str]]:
+    at = finding.at
+    if at:
+        yield "file", show(at.file)
+        yield "line", str(at.line)
+        if at.end_line in {0, at.line}:  # columns of several lines are refused
+            yield "col", str(at.column)
+            if at.end_column > at.column:
+                yield "endColumn", str(at.end_column - 1)
+        else:
+            yield "endLine", str(at.end_line)
+    yield "title", show(finding.rule)
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _totals(sheet: Sheet) -> Iterator[str]:
+    yield f"siteward: {words.findings(sheet.summary)}, exit {sheet.code}"
+    if sheet.report.plan:
+        yield f"siteward: {words.headline(sheet.summary)}"
+    if sheet.summary.outcomes:
+        yield f"siteward: {words.results(sheet.summary)}"
+    if sheet.summary.drift:
+        yield f"siteward: {words.drifted(sheet.summary)}"

@@ -1,0 +1,39 @@
+"""GitLab's two reports: code quality (findings on lines) and the plan widget (three numbers).
+
+Fields as GitLab documents them: description, check_name, fingerprint, severity, location (docs.gitlab.com, code
+quality report format); create, update, delete (docs.gitlab.com, Terraform report).
+"""
+
+from __future__ import annotations
+
+import json
+
+from siteward.access.diagnostic import Severity, Span
+from siteward.render.findings import Finding, collect, fingerprints
+from siteward.render.safe import show
+from siteward.render.sheet import Sheet
+
+_SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.NOTE: "info"}
+
+
+def render(sheet: Sheet) -> str:
+    """Return the code quality report: a JSON list of what has a line, most urgent first."""
+    found = collect(sheet)
+    named = zip(found, fingerprints(found), strict=True)
+    return json.dumps([_issue(each, each.at, name) for each, name in named if each.at], indent=1) + "\n"
+
+
+def _issue(finding: Finding, at: Span, name: str) -> dict[str, object]:
+    return {
+        "description": show(" ".join((finding.message, *finding.help))),
+        "check_name": show(finding.rule),
+        "fingerprint": name,
+        "severity": _SEVERITIES[finding.severity],
+        "location": {"path": show(at.file.removeprefix("./")), "lines": {"begin": at.line}},
+    }
+
+
+def widget(sheet: Sheet) -> str:
+    """Return the numbers that GitLab shows on a merge request under `reports: terraform`."""
+    numbers = {"create": sheet.summary.creates, "update": sheet.summary.updates, "delete": sheet.summary.deletes}
+    return json.dumps(numbers) + "\n"

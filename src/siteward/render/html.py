@@ -1,0 +1,253 @@
+"""One page by itself: no script, no network, nothing but what the report says; for light, dark and paper.
+
+The page allows itself one style sheet, by its hash; everything else is forbidden by its own content policy, and every
+text goes through the template's escapes.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from urllib.parse import quote
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from siteward.access.diagnostic import Diagnostic
+from siteward.access.plan import InstancePlan, Step
+from siteward.access.report import DriftItem, Outcome
+from siteward.render import words
+from siteward.render.safe import show
+from siteward.render.sheet import Sheet
+from siteward.render.snippet import advice, excerpt
+from siteward.render.view import sections, sign
+
+_STEPS = ("", "who", "where", "change", "why")
+_TITLES = {"validate": "Access files", "drift": "Access drift", "apply": "Access applied"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """A diagnostic as the page shows it."""
+
+    kind: str
+    code: str
+    text: str
+    at: str
+    help: tuple[str, ...]
+    excerpt: Markup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row: its cells, and in the last column a place, a reason and what was said."""
+
+    cells: tuple[str, ...]
+    place: str = ""
+    link: str = ""
+    why: str = ""
+    remarks: tuple[Remark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows under a heading."""
+
+    title: str
+    kind: str = ""
+    header: tuple[str, ...] = _STEPS
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What is said of one instance."""
+
+    title: str
+    lead: tuple[str, ...] = ()
+    said: tuple[Remark, ...] = ()
+    tables: tuple[Table, ...]
+
+
+def render(sheet: Sheet) -> str:
+    """Return the page."""
+    style = _resource("report.css")
+    page = _environment().get_template("report.html")
+    return page.render(
+        title=_title(sheet),
+        lead=tuple(_lead(sheet)),
+        said=_remarks(_spoken(sheet), sheet),
+        parts=tuple(_parts(sheet)),
+        foot=tuple(_foot(sheet)),
+        style=Markup(style),  # noqa: S704 - the package's own file, and the very text that the hash is of
+        style_hash=b64encode(sha256(style.encode()).digest()).decode(),
+    )
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FunctionLoader(_resource),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) else show(value),  # an excerpt is safe already
+        keep_trailing_newline=True,
+    )
+
+
+def _resource(name: str) -> str:
+    return (files(__package__ or "") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _title(sheet: Sheet) -> str:
+    of, report = sheet.summary, sheet.report
+    numbers = {
+        "validate": words.findings(of),
+        "drift": words.drifted(of),
+        "apply": words.results(of) if of.outcomes else words.headline(of),
+    }.get(report.command, words.headline(of))
+    return f"{_TITLES.get(report.command, 'Access plan')}: {numbers}"
+
+
+def _lead(sheet: Sheet) -> Iterator[str]:
+    if sheet.report.plan and not sheet.summary.outcomes:
+        yield from (
+            " · ".join(each) for each in (words.consequences(sheet.summary), words.leftovers(sheet.summary)) if each
+        )
+
+
+def _foot(sheet: Sheet) -> Iterator[str]:
+    report, plan = sheet.report, sheet.report.plan
+    if plan:
+        yield f"plan {plan.digest}{f' for commit {plan.commit}' if plan.commit else ''} as of {words.moment(plan.as_of)}"
+    if report.journal_head:
+        yield f"journal head {report.journal_head}"
+    if report.next:
+        yield f"next: {report.next}"
+    yield f"{words.findings(sheet.summary)} · exit {sheet.code} ({words.verdict(sheet.code)})"
+
+
+def _spoken(sheet: Sheet) -> Iterator[Diagnostic]:
+    yield from sheet.report.diagnostics
+    yield from sheet.report.plan.diagnostics if sheet.report.plan else ()
+
+
+def _remarks(said: Iterable[Diagnostic], sheet: Sheet) -> tuple[Remark, ...]:
+    return tuple(_remark(each, sheet) for each in sorted(said, key=lambda each: -each.severity))
+
+
+def _remark(said: Diagnostic, sheet: Sheet) -> Remark:
+    found = excerpt(said.at, sheet.report.texts) if said.at else None
+    lines = [f"{number:>5}  {line}" for number, line in found.lines] if found else []
+    return Remark(
+        kind=said.severity.word,
+        code=said.code,
+        text=said.message,
+        at=str(said.at) if said.at else "",
+        help=advice(said, sheet.report.plan.digest if sheet.report.plan else ""),
+        excerpt=escape("\n".join((*lines, f"{' ' * (7 + found.start)}{'^' * found.length}")) if found else ""),
+    )
+
+
+def _parts(sheet: Sheet) -> Iterator[Part]:
+    report = sheet.report
+    if report.outcomes:
+        rows = tuple(map(_outcome, words.by_outcome(report.outcomes)))
+        yield Part(
+            title="What happened",
+            tables=(Table(title="Steps", header=("", "who", "where", "change", "what happened"), rows=rows),),
+        )
+    else:
+        yield from (_instance(each, sheet) for each in (report.plan.instances if report.plan else ()))
+    if report.drift:
+        yield Part(title="Drift", tables=tuple(_drift(sheet)))
+
+
+def _instance(instance: InstancePlan, sheet: Sheet) -> Part:
+    release = " ".join(filter(None, (instance.platform, instance.version, instance.edition)))
+    read = f"read {instance.accounts} accounts, {instance.sites} sites, {instance.grants} grants"
+    hidden = ", ".join(each for each in instance.blind_spots if each not in instance.accepted_blind)
+    lead = (
+        f"{instance.origin} · {release} · mode {instance.mode} · {read}",
+        words.headline(sheet.parts[instance.instance]),
+        *(f"not read: {each}" for each in instance.unreadable),
+        *((f"cannot be seen: {hidden}",) if hidden else ()),
+    )
+    return Part(
+        title=instance.instance,
+        lead=lead,
+        said=_remarks(instance.diagnostics, sheet),
+        tables=tuple(_tables(instance, sheet)),
+    )
+
+
+def _tables(instance: InstancePlan, sheet: Sheet) -> Iterator[Table]:
+    for each in sections(instance.steps, sheet.options.group_by):
+        rows = tuple(_step(step, sheet) for step in each.steps)
+        yield Table(title=each.band.heading, kind=each.band.name.lower(), rows=rows)
+    if instance.held_back:
+        yield Table(
+            title=f"Held back by mode {instance.mode}", rows=tuple(_step(each, sheet) for each in instance.held_back)
+        )
+    if instance.waiting:
+        waiting = tuple(Row(cells=("", words.holder(key), words.where(key))) for key in instance.waiting)
+        yield Table(title="Waiting for acceptance", header=("", "who", "where", ""), rows=waiting)
+    if instance.strangers:
+        strangers = tuple(
+            Row(cells=("?", each.name, each.email or "", each.power.word, words.plural(each.grants, "grant")),
+                why="ignored" if each.ignored else "")
+            for each in sorted(instance.strangers, key=lambda each: (-each.power, each.name))
+        )  # fmt: skip
+        yield Table(
+            title="Live but not declared", header=("", "account", "e-mail", "power", "holds", ""), rows=strangers
+        )
+
+
+def _step(step: Step, sheet: Sheet) -> Row:
+    flag = "⊘ " if step.blocked else "! " if step.raises or step.risk == "high" else ""
+    change = step.change
+    return Row(
+        cells=(flag + sign(step), words.title(step), words.subject_of_change(change), words.movement(change)),
+        place=words.spot(step),
+        link=_link(step, sheet),
+        why=" · ".join((*words.because(step), *(("outsider",) if step.outsider else ()))),
+        remarks=_remarks((each for each in step.diagnostics if each.severity or each.effect), sheet),
+    )
+
+
+def _link(step: Step, sheet: Sheet) -> str:
+    if step.origin is None or not sheet.options.links:
+        return ""
+    path = quote(step.origin.at.file.encode("utf-8", "surrogatepass"))
+    return sheet.options.links.replace("{file}", path).replace("{line}", str(step.origin.at.line))
+
+
+def _outcome(outcome: Outcome) -> Row:
+    change = outcome.step.change
+    sides = (("reviewed", outcome.reviewed), ("now", outcome.now), ("wanted", outcome.wanted))
+    three = [f"{name} {words.value(side)}" for name, side in sides] if outcome.status == "refused" else []
+    return Row(
+        cells=(
+            words.OUTCOMES[outcome.status],
+            f"{outcome.instance}: {words.title(outcome.step)}",
+            words.subject_of_change(change),
+            words.movement(change),
+        ),
+        why=" · ".join(filter(None, (outcome.message, *three, outcome.hint or ""))),
+    )
+
+
+def _drift(sheet: Sheet) -> Iterator[Table]:
+    header = ("instance", "who", "where", "live", "declared", "last applied", "note")
+    for kind, title in words.DRIFT.items():
+        rows = tuple(_piece(each) for each in sheet.report.drift if each.kind == kind)
+        if rows:
+            yield Table(title=title.capitalize(), header=header, rows=rows)
+
+
+def _piece(item: DriftItem) -> Row:
+    key = words.key_of(item)
+    sides = (words.value(each) for each in (item.live, item.declared, item.journalled))
+    return Row(cells=(item.instance, words.holder(key), words.where(key), *sides), why=item.note or "")

@@ -1,0 +1,110 @@
+"""Any report as JSON (`siteward.report/1`): stable keys, each there whether or not it has something to say.
+
+Text is as it was, not made safe to show: JSON escapes of themselves keep it harmless, and a program needs the name
+as it is. `plan` is the saved plan's own form, so that `show` and `apply` read it back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+
+from siteward.access.codec import encode, encode_resource
+from siteward.access.diagnostic import Diagnostic, Span
+from siteward.access.model import Resource
+from siteward.access.report import DriftItem, Outcome, Summary
+from siteward.render.sheet import Sheet
+
+FORMAT = "siteward.report/1"
+JSON = Mapping[str, object]
+
+
+def render(sheet: Sheet) -> str:
+    """Return the report as JSON in ASCII, ending with a line break."""
+    return json.dumps(document(sheet), indent=2) + "\n"
+
+
+def document(sheet: Sheet) -> JSON:
+    """Return the report as plain data."""
+    report = sheet.report
+    return {
+        "format": FORMAT,
+        "command": report.command,
+        "exit_code": sheet.code,
+        "privacy": sheet.options.privacy,
+        "summary": numbers(sheet.summary),
+        "diagnostics": [diagnostic(each) for each in report.diagnostics],
+        "plan": encode(report.plan) if report.plan else None,
+        "outcomes": [_outcome(each) for each in report.outcomes],
+        "drift": [_drift(each) for each in report.drift],
+        "files": report.files,
+        "applied": report.applied,
+        "interrupted": report.interrupted,
+        "stale": report.stale,
+        "journal": report.journal,
+        "journal_head": report.journal_head,
+        "next": report.next,
+    }
+
+
+def numbers(summary: Summary) -> JSON:
+    """Return the summary, number by number, under the names it has in the core."""
+    values = {each.name: getattr(summary, each.name) for each in fields(summary)}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+
+def diagnostic(said: Diagnostic) -> JSON:
+    """Return one diagnostic."""
+    return {
+        "code": said.code,
+        "severity": said.severity.word,
+        "message": said.message,
+        "at": _span(said.at),
+        "about": list(said.about) if said.about else None,
+        "instance": said.instance,
+        "hint": said.hint,
+        "suggestion": said.suggestion,
+        "allowed": list(said.allowed),
+        "related": [_span(each) for each in said.related],
+        "effect": said.effect,
+        "count": said.count,
+        "who": said.who,
+    }
+
+
+def _span(at: Span | None) -> JSON | None:
+    return None if at is None else {each.name: getattr(at, each.name) for each in fields(at)}
+
+
+def _side(resource: Resource | None) -> object:
+    return None if resource is None else encode_resource(resource)
+
+
+def _outcome(outcome: Outcome) -> JSON:
+    return {
+        "instance": outcome.instance,
+        "step": outcome.step.id,
+        "key": list(outcome.step.change.key),
+        "person": outcome.step.person,
+        "status": outcome.status,
+        "message": outcome.message,
+        "hint": outcome.hint,
+        "before": _side(outcome.step.change.before),
+        "after": _side(outcome.step.change.after),
+        "reviewed": _side(outcome.reviewed),
+        "now": _side(outcome.now),
+        "wanted": _side(outcome.wanted),
+    }
+
+
+def _drift(item: DriftItem) -> JSON:
+    return {
+        "instance": item.instance,
+        "kind": item.kind,
+        "declared": _side(item.declared),
+        "live": _side(item.live),
+        "journalled": _side(item.journalled),
+        "step": item.step.id if item.step else None,
+        "note": item.note,
+    }

@@ -1,0 +1,108 @@
+"""The line writer: columns are measured and filled first, colour comes last, and nothing is ever cut or wrapped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from siteward.render.safe import cells, show
+from siteward.render.sheet import Options
+from siteward.render.words import ARROW
+
+Style = Literal["", "bold", "dim", "red", "green", "yellow", "alarm"]
+_CODES: dict[Style, str] = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "alarm": "1;31",
+}
+Glyph = Literal[
+    "+", "~", "-", "high", "blocked", "undeclared", "held", "failed", "skipped", "refused", "unknown", "done"
+]
+# The shape in a terminal, the word in plain mode, the colour.
+_GLYPHS: dict[Glyph, tuple[str, str, Style]] = {
+    "+": ("+", "add", "green"),
+    "~": ("~", "change", "yellow"),
+    "-": ("-", "revoke", "red"),
+    "high": ("!", "HIGH RISK", "alarm"),
+    "blocked": ("⊘", "BLOCKED", "alarm"),
+    "undeclared": ("?", "undeclared", "yellow"),
+    "held": ("=", "held back", "dim"),
+    "failed": ("✗", "FAILED", "alarm"),
+    "skipped": ("·", "skipped", "dim"),
+    "refused": ("≠", "REFUSED", "yellow"),
+    "unknown": ("?", "UNKNOWN", "alarm"),
+    "done": ("✓", "done", "green"),
+}
+LAYOUT = 120
+WIDEST = 44
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A piece of a line: its text, safe to show, and its style."""
+
+    text: str
+    style: Style = ""
+
+
+Row = Sequence[Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """Writes text as one reader wants it: with colour or not, in symbols or words."""
+
+    options: Options
+
+    def text(self, raw: str) -> str:
+        """Return foreign text, safe to show."""
+        return show(raw.replace(ARROW, " to ")) if self.options.plain else show(raw)
+
+    def cell(self, raw: str, style: Style = "") -> Cell:
+        """Return foreign text as a cell."""
+        return Cell(self.text(raw), style)
+
+    def glyph(self, name: Glyph) -> Cell:
+        """Return a sign as a cell: a shape, or a word in plain mode."""
+        shape, word, style = _GLYPHS[name]
+        return Cell(word if self.options.plain else shape, style)
+
+    def join(self, parts: Sequence[str]) -> str:
+        """Return phrases in one line."""
+        return ("; " if self.options.plain else " · ").join(self.text(each) for each in parts if each)
+
+    def paint(self, text: str, style: Style) -> str:
+        """Return finished text in colour, if colour was asked for."""
+        return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if style and text and self.options.color else text
+
+    def table(self, rows: Sequence[Row], indent: int) -> list[str]:
+        """Return rows as lines with their columns aligned; the last column of a row is left as it is."""
+        widths = _widths(rows)
+        return [self._line(row, widths, indent) for row in rows]
+
+    def _line(self, row: Row, widths: Sequence[int], indent: int) -> str:
+        parts = [
+            self.paint(each.text, each.style) + _filling(each, width) for each, width in zip(row, widths, strict=False)
+        ]
+        return (" " * indent + "  ".join(parts)).rstrip()
+
+    def fits(self, row: Row, rows: Sequence[Row], indent: int) -> bool:
+        """Tell whether a row of a table stays within the layout's width, or the terminal's if that is narrower."""
+        limit = min(self.options.width or LAYOUT, LAYOUT)
+        before = sum(max(width, cells(each.text)) + 2 for each, width in zip(row[:-1], _widths(rows), strict=False))
+        return indent + before + cells(row[-1].text) <= limit
+
+
+def _widths(rows: Sequence[Row]) -> list[int]:
+    """Return the width of each column but the last; a cell of unusual length is left out and juts out."""
+    columns = max((len(row) for row in rows), default=0)
+    sizes = ([cells(row[at].text) for row in rows if at < len(row) - 1] for at in range(columns))
+    return [max((size for size in sizes_ if size <= WIDEST), default=0) for sizes_ in sizes]
+
+
+def _filling(cell: Cell, width: int) -> str:
+    return " " * (width - cells(cell.text))

@@ -1,0 +1,66 @@
+"""Markdown in which foreign text is inert: no mention, reference, link, emphasis, HTML or table border comes alive.
+
+Names stand in code, which no forge looks into for mentions or references; one that has more than letters, digits and
+tame punctuation is written in character references. Sentences are taken apart into words for the same reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from siteward.render.safe import show
+
+_TAME = re.compile(r"[A-Za-z0-9](?:[\w .,:@/()+=%→-]*[\w)%+-])?", re.ASCII)
+_WORD = re.compile(r"(?![:/])[\w.,;:'\"()%=?→…/·-]*")
+_LIVELY = re.compile(r"_|://|www\.|\bGH-\d|\b[0-9a-f]{7,40}\b|:\w+:", re.IGNORECASE)
+
+
+def code(text: str) -> str:
+    """Return a name, a role or a command as code."""
+    shown = show(text)
+    if not shown:
+        return ""
+    if _TAME.fullmatch(shown):
+        return f"`{shown}`"
+    return f"<code>{''.join(_reference(char) for char in shown)}</code>"
+
+
+def _reference(char: str) -> str:
+    return char if char.isalnum() or char == " " else f"&#{ord(char)};"
+
+
+def prose(text: str) -> str:
+    """Return a sentence; each word in it that could mean something to a forge becomes code."""
+    return " ".join(_plain(each) for each in show(text).split(" "))
+
+
+def _plain(word: str) -> str:
+    if not word or (_WORD.fullmatch(word) and not _LIVELY.search(word)):
+        return word
+    return code(word)
+
+
+def names(texts: Iterable[str]) -> str:
+    """Return many names as briefly as may be: in one piece of code, if none of them has a space or needs references."""
+    every = list(texts)
+    if all(_TAME.fullmatch(each) and " " not in each and "," not in each for each in every):
+        return f"`{' '.join(every)}`"
+    return ", ".join(map(code, every))
+
+
+def comment(parts: Iterable[str]) -> str:
+    """Return a hidden mark of harmless words, by which a later run finds its own comment."""
+    tame = (re.sub(r"[^A-Za-z0-9._:-]+|--+", "-", show(each)) for each in parts if each)
+    return f"<!-- {' '.join(tame)} -->".replace("--- -->", " -->")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of finished cells."""
+    lines = (f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+    return "\n".join(lines)
+
+
+def details(title: str, body: str) -> str:
+    """Return `body` folded away under `title`."""
+    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"

@@ -1,0 +1,80 @@
+"""SARIF 2.1.0, for code scanning: each finding on the YAML line that causes it.
+
+The subset that GitHub reads: rules, results with one physical location, fingerprints. Its limits hold here: at most
+25 000 results in a run, of which it shows the first 5 000, so the most urgent come first.
+"""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+from siteward.access.diagnostic import Severity, Span
+from siteward.render.findings import RULES, Finding, collect, fingerprints
+from siteward.render.json import numbers
+from siteward.render.safe import show
+from siteward.render.sheet import Sheet
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+MOST = 25_000
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
+
+
+def render(sheet: Sheet) -> str:
+    """Return one SARIF log with one run."""
+    found = collect(sheet)
+    kept = found[:MOST]
+    rules = tuple(dict.fromkeys(each.rule for each in kept))
+    at = {rule: index for index, rule in enumerate(rules)}
+    names = fingerprints(kept)
+    run = {
+        "tool": {"driver": _driver(rules, sheet)},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The folder of the root file's repository."}}},
+        "results": [_result(each, at[each.rule], name) for each, name in zip(kept, names, strict=True)],
+        "properties": {"exitCode": sheet.code, "summary": numbers(sheet.summary), "omitted": len(found) - len(kept)},
+    }
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
+
+
+def _driver(rules: tuple[str, ...], sheet: Sheet) -> dict[str, object]:
+    driver: dict[str, object] = {"name": "siteward", "rules": [_rule(each) for each in rules]}
+    if sheet.report.plan:
+        driver["version"] = sheet.report.plan.tool
+    return driver
+
+
+def _rule(rule: str) -> dict[str, object]:
+    title = rule.replace("-", " ")
+    return {
+        "id": show(rule),
+        "shortDescription": {"text": _text(title)},
+        "fullDescription": {"text": _text(RULES.get(rule, title))},
+    }
+
+
+def _result(finding: Finding, rule: int, name: str) -> dict[str, object]:
+    result: dict[str, object] = {
+        "ruleId": show(finding.rule),
+        "ruleIndex": rule,
+        "level": _LEVELS[finding.severity],
+        "message": {"text": "\n".join(map(_text, (finding.message, *finding.help)))},
+        "partialFingerprints": {"siteward/v1": name},
+    }
+    if finding.at:
+        result["locations"] = [{"physicalLocation": _location(finding.at)}]
+    return result
+
+
+def _location(at: Span) -> dict[str, object]:
+    region: dict[str, int] = {"startLine": at.line, "startColumn": at.column}
+    if at.end_line >= at.line and at.end_column and (at.end_line > at.line or at.end_column > at.column):
+        region |= {"endLine": at.end_line, "endColumn": at.end_column}
+    uri = quote(at.file.encode("utf-8", "surrogatepass"))
+    return {"artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"}, "region": region}
+
+
+def _text(text: str) -> str:
+    """Return text in which nothing is a placeholder or an embedded link (SARIF 2.1.0, section 3.11)."""
+    escaped = show(text).replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
+    return escaped.replace("{", "{{").replace("}", "}}")

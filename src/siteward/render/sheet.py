@@ -1,0 +1,74 @@
+"""What every renderer is given: the report as it may be shown, its numbers, and how to show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from siteward.access.plan import InstancePlan
+from siteward.access.report import Report, Summary, exit_code, summarize
+from siteward.render.privacy import Privacy, veil
+
+GroupBy = Literal["person", "site"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to show a report.
+
+    `width` is the terminal's, in columns, or `None` where lines may be as long as they need to be. `links` is the
+    address of a line of the declaration with `{file}` and `{line}` in it (`https://forge/x/blob/a1b2/{file}#L{line}`).
+    `plain` uses words and ASCII instead of symbols.
+    """
+
+    color: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    plain: bool = False
+    group_by: GroupBy = "person"
+    width: int | None = None
+    privacy: Privacy = "full"
+    links: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """A report made ready: names hidden as asked, numbers and exit code of the whole.
+
+    `report` is empty of persons and places where only counts may be shown; `summary` and `code` always speak of the
+    report as it was, and `parts` of each instance alone.
+    """
+
+    report: Report
+    summary: Summary
+    code: int
+    parts: Mapping[str, Summary] = field(default_factory=dict)
+    options: Options
+
+
+def prepare(report: Report, options: Options) -> Sheet:
+    """Return `report` as `options.privacy` allows it to be shown, with the numbers of the whole."""
+    plan = report.plan
+    return Sheet(
+        report=veil(report, options.privacy),
+        summary=summarize(report),
+        code=exit_code(report),
+        parts={each.instance: _part(report, each) for each in plan.instances} if plan else {},
+        options=options,
+    )
+
+
+def _part(report: Report, instance: InstancePlan) -> Summary:
+    """Return the numbers of one instance, by the same function that counts the whole."""
+    plan = replace(report.plan, instances=(instance,), diagnostics=()) if report.plan else None
+    of = instance.instance
+    return summarize(
+        replace(
+            report,
+            plan=plan,
+            diagnostics=(),
+            outcomes=tuple(each for each in report.outcomes if each.instance == of),
+            drift=tuple(each for each in report.drift if each.instance == of),
+        )
+    )

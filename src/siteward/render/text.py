@@ -1,0 +1,132 @@
+"""For people, in a terminal or a log.
+
+One text for every verb: what was said about the file, the plan, what became of it, the drift, then one summary,
+the digest and where to go next. Lines are never cut; a long one is left to the terminal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.plan import Plan
+from siteward.render import words
+from siteward.render.lines import Pen, Style
+from siteward.render.sheet import Sheet
+from siteward.render.snippet import advice, excerpt
+from siteward.render.text_plan import plan_lines
+from siteward.render.text_run import drift_lines, outcome_lines
+
+STYLES: dict[Severity, Style] = {Severity.ERROR: "alarm", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+
+
+def render(sheet: Sheet) -> str:
+    """Return the report as text that ends with a line break."""
+    pen = Pen(sheet.options)
+    parts = (
+        _diagnostics(sheet, pen),
+        plan_lines(sheet, pen) if sheet.report.plan and not sheet.report.outcomes else (),
+        outcome_lines(sheet, pen),
+        drift_lines(sheet, pen),
+        _tail(sheet, pen),
+    )
+    blocks = ["\n".join(lines) for part in parts if (lines := list(part))]
+    return _no_commands("\n\n".join(blocks)) + "\n"
+
+
+def _no_commands(text: str) -> str:
+    """Return text in which no line can be taken for a command by the log of GitHub Actions."""
+    return re.sub(r"(?m)^(\s*)::", r"\1\\x3a:", text)
+
+
+def _diagnostics(sheet: Sheet, pen: Pen) -> Iterator[str]:
+    said = [each for each in sheet.report.diagnostics if each.severity or sheet.options.verbose]
+    if sheet.report.plan:
+        said += [each for each in sheet.report.plan.diagnostics if each.severity or sheet.options.verbose]
+    for at, each in enumerate(sorted(said, key=_order)):
+        lines = _in_short(each, pen) if sheet.options.quiet else _in_full(each, sheet, pen)
+        if at and not sheet.options.quiet:
+            yield ""
+        yield from lines
+
+
+def _order(said: Diagnostic) -> tuple[int, str, int, int]:
+    at = said.at
+    return (-said.severity, at.file if at else "", at.line if at else 0, at.column if at else 0)
+
+
+def _in_short(said: Diagnostic, pen: Pen) -> Iterator[str]:
+    at = f"{said.at}: " if said.at else ""
+    yield pen.text(f"{at}{said.severity.word} {said.code}: {said.message}")
+
+
+def _in_full(said: Diagnostic, sheet: Sheet, pen: Pen) -> Iterator[str]:
+    kind = pen.paint(said.severity.word, STYLES[said.severity])
+    yield f"{kind} {pen.paint(pen.text(said.code), 'bold')}: {pen.text(said.message)}"
+    shown = excerpt(said.at, sheet.report.texts) if said.at else None
+    help_ = [pen.text(each) for each in advice(said, _digest(sheet))]
+    plain = sheet.options.plain
+    corner, bar, foot, caret = ("-->", "|", "=", "^") if plain else ("╭─", "│", "╰─", "^")
+    gutter = len(str(shown.lines[-1][0])) if shown else 1
+    if said.at:
+        yield f"{' ' * gutter} {corner} {pen.text(str(said.at))}"
+    if shown:
+        for number, line in shown.lines:
+            yield f"{number:>{gutter}} {bar} {line}".rstrip()
+        first = help_.pop(0) if help_ else ""
+        under = pen.paint(caret * shown.length, STYLES[said.severity])
+        yield f"{' ' * gutter} {bar} {' ' * shown.start}{under} {first}".rstrip()
+    also = [f"see also {each}" for each in map(str, said.related)]
+    for line in (*help_, *map(pen.text, also)):
+        yield f"{' ' * gutter} {foot} {line}"
+
+
+def _digest(sheet: Sheet) -> str:
+    return sheet.report.plan.digest if sheet.report.plan else ""
+
+
+def _tail(sheet: Sheet, pen: Pen) -> Iterator[str]:
+    report, numbers = sheet.report, sheet.summary
+    if report.plan and not report.outcomes:
+        yield from _total(report.plan, sheet, pen)
+    elif report.outcomes or numbers.outcomes:
+        yield f"{pen.paint('Result:', 'bold')} {pen.text(words.results(numbers))}."
+    if report.command == "drift" or numbers.drift:
+        yield f"{pen.paint('Drift:', 'bold')} {pen.text(words.drifted(numbers))}."
+    if report.command == "validate" or numbers.errors or numbers.warnings:
+        yield _found(sheet)
+    if report.journal:
+        head = f"  head {report.journal_head}" if report.journal_head else ""
+        yield pen.text(f"journal {report.journal}{head}")
+    if (onward := report.next or _fallback(sheet)) and (sheet.code or report.next):
+        yield f"{pen.paint('next:', 'bold')} {pen.text(onward)}"
+    if sheet.code or report.command != "show":
+        yield pen.paint(f"exit {sheet.code} ({words.verdict(sheet.code)})", "dim")
+
+
+def _found(sheet: Sheet) -> str:
+    files = f" in {words.plural(sheet.report.files, 'file')}" if sheet.report.files else ""
+    return f"{words.findings(sheet.summary)}{files}"
+
+
+def _total(plan: Plan, sheet: Sheet, pen: Pen) -> Iterable[str]:
+    yield f"{pen.paint('Plan:', 'bold')} {pen.text(words.headline(sheet.summary))}."
+    for parts in (words.consequences(sheet.summary), words.leftovers(sheet.summary)):
+        if parts:
+            yield f"      {pen.join(parts)}"
+    commit = f"commit {plan.commit}{' with changes not committed' if plan.dirty else ''}" if plan.commit else ""
+    yield pen.join((plan.digest, f"as of {words.moment(plan.as_of)}", commit))
+
+
+def _fallback(sheet: Sheet) -> str:
+    """Return where to go where the verb did not say: no exit but 0 leaves people without a way on."""
+    command = sheet.report.command
+    return {
+        1: f"mend what is named above, then siteward {command}",
+        2: "siteward apply" if command == "plan" else "siteward plan",
+        3: "mend what is blocked, or accept it by name; then siteward plan",
+        4: "siteward plan",
+        5: "siteward apply --resume",
+        130: "siteward apply --resume" if sheet.report.applied else f"siteward {command}",
+    }.get(sheet.code, "")

@@ -1,0 +1,134 @@
+"""The order in which a reviewer reads a plan: danger first, person by person, equal routine folded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from siteward.access.model import Account, Key, account_key
+from siteward.access.plan import Step
+from siteward.render import words
+from siteward.render.sheet import GroupBy
+
+FOLD_FROM = 4
+
+
+class Band(IntEnum):
+    """How soon a reviewer must see a step, most urgent first."""
+
+    BLOCKED = 0
+    RAISED = 1
+    REMOVED = 2
+    OUTSIDER = 3
+    CREATED = 4
+    ROUTINE = 5
+
+    @property
+    def heading(self) -> str:
+        """The words above the steps of a band."""
+        return _HEADINGS[self]
+
+
+_HEADINGS = {
+    Band.BLOCKED: "Blocked",
+    Band.RAISED: "Power raised",
+    Band.REMOVED: "Access taken or lowered",
+    Band.OUTSIDER: "Outsiders",
+    Band.CREATED: "New accounts",
+    Band.ROUTINE: "Routine",
+}
+DANGER = (Band.BLOCKED, Band.RAISED, Band.REMOVED)
+
+
+def band(step: Step) -> Band:
+    """Return the band of one step by itself."""
+    if step.blocked:
+        return Band.BLOCKED
+    if step.raises or step.risk == "high":
+        return Band.REMOVED if takes(step) else Band.RAISED
+    if takes(step):
+        return Band.REMOVED
+    if step.outsider:
+        return Band.OUTSIDER
+    if step.change.before is None and isinstance(step.change.after, Account):
+        return Band.CREATED
+    return Band.ROUTINE
+
+
+def takes(step: Step) -> bool:
+    """Tell whether a step takes something away: it deletes, or leaves less power than there was."""
+    return step.change.after is None or step.after_power < step.before_power
+
+
+def sign(step: Step) -> str:
+    """Return the shape of a step: `+` gives something new, `~` changes it, `-` takes it away."""
+    return {"create": "+", "update": "~", "delete": "-"}[step.change.action]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The steps of one band, each person's (or site's) side by side."""
+
+    band: Band
+    steps: tuple[Step, ...]
+
+
+def sections(steps: Iterable[Step], by: GroupBy = "person") -> tuple[Section, ...]:
+    """Return the steps in the order in which they matter, person by person (or site by site) within each band.
+
+    What a new account is given stands with its creation.
+    """
+    every = tuple(steps)
+    new = {each.change.key for each in every if band(each) is Band.CREATED}
+    found: dict[Band, list[Step]] = {}
+    for each in sorted(every, key=_by_person if by == "person" else _by_site):
+        own = band(each)
+        if own is Band.ROUTINE and account_key(words.holder(each.change.key)) in new:
+            own = Band.CREATED
+        found.setdefault(own, []).append(each)
+    return tuple(Section(each, tuple(found[each])) for each in Band if each in found)
+
+
+def _by_person(step: Step) -> tuple[str, str, Key]:
+    return words.person(step), words.holder(step.change.key), step.change.key
+
+
+def _by_site(step: Step) -> tuple[str, str, Key]:
+    return words.where(step.change.key), words.person(step), step.change.key
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Routine steps that say the same of several people or places, to be told in one line."""
+
+    steps: tuple[Step, ...]
+    people: tuple[str, ...]
+    places: tuple[str, ...]
+
+
+def fold(steps: Iterable[Step]) -> tuple[tuple[Fold, ...], tuple[Step, ...]]:
+    """Split steps into folds of equal routine and the rest, which is to be shown one by one.
+
+    Equal is what is routine, has nothing said against it, moves the same way and comes from the same line.
+    """
+    buckets: dict[tuple[str, ...], list[Step]] = {}
+    rest: list[Step] = []
+    for step in steps:
+        if band(step) is Band.ROUTINE and step.risk == "low" and not any(each.severity for each in step.diagnostics):
+            buckets.setdefault(_likeness(step), []).append(step)
+        else:
+            rest.append(step)
+    folds = tuple(_fold(tuple(each)) for each in buckets.values() if len(each) >= FOLD_FROM)
+    few = (step for each in buckets.values() if len(each) < FOLD_FROM for step in each)
+    return folds, (*rest, *few)
+
+
+def _likeness(step: Step) -> tuple[str, ...]:
+    return (sign(step), step.change.key[0], words.movement(step.change), words.spot(step), *words.because(step))
+
+
+def _fold(steps: tuple[Step, ...]) -> Fold:
+    people = dict.fromkeys(words.title(each) for each in steps)
+    places = dict.fromkeys(words.subject_of_change(each.change) for each in steps)
+    return Fold(steps, tuple(people), tuple(places))

@@ -1,0 +1,260 @@
+"""The words of every output: what a change is, why it is wanted, what the numbers say.
+
+All text here is neutral and unescaped; each renderer sends it through its own escapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import assert_never
+
+from siteward.access.change import Change
+from siteward.access.model import EVERYWHERE, Account, Grant, Group, Key, Member, Resource, Scope, account_of, scope_of
+from siteward.access.plan import Cause, Risk, Step
+from siteward.access.report import DriftItem, DriftKind, Outcome, OutcomeStatus, Summary
+from siteward.access.state import Origin
+
+CAUSES: dict[Cause, str] = {
+    "granted": "",
+    "silence": "no longer in the file",
+    "unmanaged": "account not declared",
+    "renamed": "renamed",
+    "expired": "expired",
+    "not-yet": "begins later",
+    "suspended": "suspended",
+    "absent": "declared absent",
+    "left": "left the file",
+}
+# What went wrong first: the order in which outcomes are told.
+OUTCOMES: dict[OutcomeStatus, str] = {
+    "unknown": "unknown",
+    "failed": "failed",
+    "refused": "refused",
+    "blocked": "blocked",
+    "skipped": "skipped",
+    "already": "already as wanted",
+    "done": "applied",
+}
+WELL: frozenset[OutcomeStatus] = frozenset({"done", "already"})
+# Real drift first.
+DRIFT: dict[DriftKind, str] = {
+    "changed-since": "changed since the last apply",
+    "undeclared": "live and not declared",
+    "unapplied": "declared and not applied yet (not drift)",
+}
+RISKS: dict[Risk, str] = {"low": "low risk", "medium": "medium risk", "high": "high risk"}
+ARROW = " → "
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Return a number with its noun (``1 grant``, ``2 grants``)."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def moment(at: datetime) -> str:
+    """Return an instant to the second, with its offset (`Z` for UTC)."""
+    return at.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+
+
+def place(scope: Scope) -> str:
+    """Return where a grant holds, as people call it."""
+    return "whole instance" if scope == EVERYWHERE else str(scope)
+
+
+def holder(key: Key) -> str:
+    """Return who a resource is about: the account's name, or the group."""
+    name = account_of(key)
+    if name is not None:
+        return name
+    return f"group {key[1] if key[0] == 'group' else key[2]}"
+
+
+def where(key: Key) -> str:
+    """Return what a resource of that key is on: a site, the whole instance, a group, or the account itself."""
+    scope = scope_of(key)
+    if scope is not None:
+        return place(scope)
+    return f"group {key[1]}" if key[0] == "member" else key[0]
+
+
+def value(resource: Resource | None) -> str:
+    """Return what a resource amounts to, in one word or a few: its role with extras, an e-mail, membership."""
+    match resource:
+        case None:
+            return "none"
+        case Grant(role=role, extras=extras):
+            return " +".join((role, *sorted(extras or ())))
+        case Member():
+            return "member"
+        case Account(email=email):
+            return email or "exists"
+        case Group(external=external):
+            return f"members from {external}" if external else "exists"
+        case _:
+            assert_never(resource)
+
+
+def subject_of_change(change: Change) -> str:
+    """Return what a change touches, without whom: the first column of a line in a plan."""
+    if isinstance(change.after or change.before, Account | Group):
+        return f"new {change.key[0]}" if change.before is None else change.key[0]
+    return where(change.key)
+
+
+def movement(change: Change) -> str:
+    """Return how it changes: ``view → admin``, ``edit → none``, ``view`` for a new grant, ``deleted``."""
+    match change.before, change.after:
+        case Account() as before, Account() as after:
+            return ", ".join(_fields(before, after)) or "unchanged"
+        case ((Account() | Group()), None):
+            return "deleted"
+        case None, Account(email=email):
+            return email or ""
+        case None, after:
+            return value(after)
+        case before, after:
+            return f"{value(before)}{ARROW}{value(after)}"
+
+
+def _fields(before: Account, after: Account) -> Iterator[str]:
+    pairs = (
+        ("login", before.name, after.renamed or after.name),
+        ("e-mail", before.email, after.email),
+        ("language", before.language, after.language),
+    )
+    for name, old, new in pairs:
+        if new is not None and old != new:
+            yield f"{name} {old or 'none'}{ARROW}{new}"
+
+
+def sentence(change: Change) -> str:
+    """Return a change as one phrase: ``ana: role on shop.example.org view → admin``."""
+    on = subject_of_change(change)
+    if isinstance(change.after or change.before, Grant):
+        on = f"role on {on}"
+    return f"{holder(change.key)}: {on} {movement(change)}".rstrip()
+
+
+def person(step: Step) -> str:
+    """Return under which name a reviewer knows whom a step is about: the handle, else the login."""
+    return step.person or holder(step.change.key)
+
+
+def title(step: Step) -> str:
+    """Return the person with the login beside it where that is another."""
+    login = holder(step.change.key)
+    return login if step.person in {None, login} else f"{step.person} (login {login})"
+
+
+def because(step: Step) -> tuple[str, ...]:
+    """Return why a step is wanted, in phrases: how it came to be, the way through the file, ticket and reason.
+
+    The place in the file is not among them: renderers show or link it in their own manner.
+    """
+    said = CAUSES[step.cause]
+    return tuple(filter(None, (said, *_reasons(step.origin)))) or (() if step.origin else ("live only",))
+
+
+def _reasons(origin: Origin | None) -> Iterator[str]:
+    if origin is None:
+        return
+    if origin.via:
+        yield "via " + ", ".join(origin.via)
+    if origin.ticket:
+        yield origin.ticket
+    if origin.reason:
+        yield origin.reason
+    if origin.until:
+        yield f"until {moment(origin.until)}"
+
+
+def spot(step: Step) -> str:
+    """Return the line that causes a step, as ``file:line``; empty where none does."""
+    return f"{step.origin.at.file}:{step.origin.at.line}" if step.origin else ""
+
+
+def headline(of: Summary) -> str:
+    """Return what the plan does, in one line made of the summary's numbers."""
+    parts = (
+        (of.accounts_created, f"{plural(of.accounts_created, 'account')} to create"),
+        (of.accounts_deleted, f"{plural(of.accounts_deleted, 'account')} to delete"),
+        (of.grants_added, f"{plural(of.grants_added, 'grant')} to add"),
+        (of.grants_raised, f"{of.grants_raised} to raise"),
+        (of.grants_lowered, f"{of.grants_lowered} to lower"),
+        (of.grants_revoked, f"{of.grants_revoked} to revoke"),
+        (of.other_changes, plural(of.other_changes, "other change")),
+        (of.blocked, f"{of.blocked} blocked"),
+    )
+    return ", ".join(text for count, text in parts if count) or "nothing to do"
+
+
+def consequences(of: Summary) -> tuple[str, ...]:
+    """Return what the plan means for people: who is touched, which power moves, what is sent."""
+    parts = (
+        (of.people or of.sites, f"{plural(of.people, 'person', 'people')} and {plural(of.sites, 'site')} affected"),
+        (of.powers_raised, f"{plural(of.powers_raised, 'power')} raised"),
+        (of.admins_gained, f"{plural(of.admins_gained, 'admin')} gained"),
+        (of.admins_lost, f"{plural(of.admins_lost, 'admin')} lost"),
+        (of.losing_everything, f"{of.losing_everything} losing all access"),
+        (of.mails, f"{plural(of.mails, 'mail')} to be sent"),
+    )
+    return tuple(text for count, text in parts if count)
+
+
+def leftovers(of: Summary) -> tuple[str, ...]:
+    """Return what is known and not acted on: held back, waiting, not declared, ignored, not seen."""
+    admins = f", {plural(of.unmanaged_admins, 'admin')} among them" if of.unmanaged_admins else ""
+    parts = (
+        (of.held_back, f"{of.held_back} held back by the mode"),
+        (of.waiting, f"{of.waiting} waiting for somebody's acceptance"),
+        (of.unmanaged, f"{plural(of.unmanaged, 'account')} not declared{admins}"),
+        (of.ignored, f"{plural(of.ignored, 'account')} ignored"),
+        (of.unreadable, f"{plural(of.unreadable, 'listing')} not read"),
+        (of.blind, f"{plural(of.blind, 'blind spot')}"),
+    )
+    return tuple(text for count, text in parts if count)
+
+
+def findings(of: Summary) -> str:
+    """Return how many errors and warnings there are."""
+    return f"{plural(of.errors, 'error')}, {plural(of.warnings, 'warning')}"
+
+
+def results(of: Summary) -> str:
+    """Return what became of the steps: ``applied 14 · failed 1``."""
+    parts = [f"{OUTCOMES[each]} {of.outcomes[each]}" for each in reversed(OUTCOMES) if of.outcomes.get(each)]
+    return " · ".join(parts) or "nothing was done"
+
+
+def drifted(of: Summary) -> str:
+    """Return how much drift of each kind there is."""
+    parts = [f"{of.drift[kind]} {words}" for kind, words in DRIFT.items() if of.drift.get(kind)]
+    return " · ".join(parts) or "no drift"
+
+
+def verdict(code: int) -> str:
+    """Return what an exit code means, in a few words."""
+    return {
+        0: "nothing differs, or all is done",
+        1: "error in use, file, credentials or reachability",
+        2: "differences",
+        3: "blocked by a guard or rule",
+        4: "stale, or something readable was not read",
+        5: "partly applied",
+        130: "interrupted",
+    }.get(code, "unknown")
+
+
+def by_outcome(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return outcomes instance by instance, what went wrong first."""
+    order = list(OUTCOMES)
+    return sorted(outcomes, key=lambda each: (each.instance, order.index(each.status)))
+
+
+def key_of(item: DriftItem) -> Key:
+    """Return what a piece of drift is about."""
+    side = item.live or item.declared or item.journalled
+    if side is None:
+        raise ValueError("a piece of drift needs at least one side")
+    return side.key

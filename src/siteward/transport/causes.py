@@ -1,0 +1,70 @@
+"""What stood behind a failed request, in words for people and with a next step."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from siteward.transport.errors import Unreachable
+from siteward.transport.lean import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from siteward.transport.link import Link
+
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+
+
+def was_sent(error: httpx.RequestError, request: httpx.Request) -> bool:
+    """Tell whether `request` may have reached the server although `error` came instead of its answer.
+
+    An error that belongs to another request is the login's: then this one was refused before, or never sent.
+    """
+    return error.request is request and not isinstance(error, _UNSENT)
+
+
+def is_hopeless(error: httpx.RequestError) -> bool:
+    """Tell whether asking again cannot help: a certificate does not become trusted by asking twice."""
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error))
+
+
+def unreachable(error: httpx.RequestError, origin: str, link: Link) -> Unreachable:
+    """Return the error that says why `origin` gave no usable answer."""
+    for each in _chain(error):
+        if words := _words(each, origin, link):
+            return Unreachable(words[0], hint=words[1])
+    return Unreachable(f"{origin} cannot be reached ({type(error).__name__})")
+
+
+def _words(error: BaseException, origin: str, link: Link) -> tuple[str, str | None] | None:
+    match error:
+        case ssl.SSLCertVerificationError():
+            words = f"the certificate of {origin} is not trusted: {error.verify_message}"
+            hint: str | None = "name the authority that signed it in `ca_file`"
+        case ssl.SSLError():
+            words, hint = f"{origin} does not speak TLS as expected", "look at scheme and port of `url`"
+        case socket.gaierror():
+            words, hint = f"the host name of {origin} cannot be resolved", "look at `url`, and at the network"
+        case ConnectionRefusedError():
+            words, hint = f"{origin} refuses connections", "is it running, and is the port of `url` right?"
+        case httpx.ConnectTimeout():
+            words, hint = f"{origin} took no connection within {link.connect:g} s", None
+        case httpx.TimeoutException():
+            words, hint = f"{origin} did not answer within {link.read:g} s", None
+        case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.DecodingError():
+            words, hint = f"{origin} broke off its answer, or sent one that is no HTTP", None
+        case _:
+            return None
+    return words, hint
+
+
+def _chain(error: httpx.RequestError) -> Iterator[BaseException]:
+    """Yield what lies behind an error, deepest first, so that the most telling reason is found first."""
+    at: BaseException | None = error
+    found: list[BaseException] = []
+    while at is not None:
+        found.append(at)
+        at = at.__cause__ or at.__context__
+    return reversed(found)

@@ -1,0 +1,93 @@
+"""How to reach one instance, as plain data: importing this costs nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import httpx
+
+MOST_WORKERS = 16
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request as it went over the wire, for the log of `-vv`: never a query, a header or a body.
+
+    `status` is 0 where no answer came; `size` counts the bytes of the answer's body.
+    """
+
+    method: str
+    path: str
+    status: int
+    seconds: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Where an instance is and how patiently to talk to it.
+
+    `url` is the base that the file names, with a path if the product lives below one. `ca_file` replaces the
+    usual certificate authorities. Times are seconds: `connect` and `read` bound one attempt, `budget` bounds one
+    question with all its repetitions and waiting. `size` is the longest answer, in bytes, that is taken.
+    `workers` threads share one connection pool; above 16 httpx 0.28 becomes slower, not faster, so more are
+    refused with `ValueError`. `transport` stands in for the network in tests. `observer` hears of every request,
+    `waiting` of every pause before it is made, with its length and why.
+    """
+
+    url: str
+    ca_file: Path | None = None
+    connect: float = 10.0
+    read: float = 60.0
+    budget: float = 180.0
+    tries: int = 5
+    size: int = 256 * 1024 * 1024
+    workers: int = 8
+    transport: httpx.BaseTransport | None = None
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    observer: Callable[[Exchange], None] | None = None
+    waiting: Callable[[float, str], None] | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise ValueError(f"workers is {self.workers}; it must be from 1 to {MOST_WORKERS}")
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of `url`, the port only where it is not the scheme's own.
+
+    Raises `ValueError` for what is no `http` or `https` address with a host, or holds a user or password.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise ValueError("it is no http or https address")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("it holds a user name or a password")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else _ascii(parts.hostname)
+    port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    return f"{parts.scheme}://{host}" + ("" if port == _DEFAULT_PORTS[parts.scheme] else f":{port}")
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether `url` leads to this machine itself: `localhost` or an address of the loopback net."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _ascii(host: str) -> str:
+    return host.lower().encode("idna").decode("ascii")

@@ -1,0 +1,140 @@
+"""Below every client: what a single request may do, how long it may take, and the record of it."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.request import getproxies, proxy_bypass
+
+from siteward.transport.errors import NotThePlatform, ReadOnly
+from siteward.transport.lean import httpx
+from siteward.transport.link import Exchange, Link, is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+# Shorter than the 5 s after which Node closes an idle connection (Umami's API.md section 1), so that a command
+# never goes out on a connection that is about to be closed under it.
+_KEEP_ALIVE = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A call that changes nothing, named by an adapter.
+
+    `path` is a regular expression for the whole path below the instance's base, percent-encoded as it is sent.
+    `body` decides where one path serves both reading and writing (Matomo); it is given the body as bytes.
+    """
+
+    method: str
+    path: str
+    body: Callable[[bytes], bool] | None = None
+
+
+class Wire(httpx.BaseTransport):
+    """Carries requests and nothing else: reads each answer whole, within time and size, counts and tells."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._inner = link.transport or _network(link)
+        self._lock = threading.Lock()
+        self.requests = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request. Raises `httpx.TransportError` for what the network did, `NotThePlatform` for excess."""
+        with self._lock:
+            self.requests += 1
+        begun = self._link.clock()
+        try:
+            response = self._whole(self._inner.handle_request(request), begun, request)
+        except httpx.RequestError:
+            self._tell(request, 0, begun, 0)
+            raise
+        self._tell(request, response.status_code, begun, len(response.content))
+        return response
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._inner.close()
+
+    def _whole(self, response: httpx.Response, begun: float, request: httpx.Request) -> httpx.Response:
+        if response.is_stream_consumed:
+            return response
+        parts, size = [], 0
+        try:
+            for part in response.iter_raw():
+                parts.append(part)
+                size += len(part)
+                if size > self._link.size:
+                    raise NotThePlatform(f"the answer of {request.url.host} is longer than {self._link.size} bytes")
+                if self._link.clock() - begun > self._link.budget:
+                    raise httpx.ReadTimeout("the answer takes too long", request=request)
+        finally:
+            response.close()
+        return httpx.Response(response.status_code, headers=response.headers, content=b"".join(parts), request=request)
+
+    def _tell(self, request: httpx.Request, status: int, begun: float, size: int) -> None:
+        if self._link.observer:
+            seconds = self._link.clock() - begun
+            self._link.observer(
+                Exchange(method=request.method, path=sent_path(request), status=status, seconds=seconds, size=size)
+            )
+
+
+class Gate(httpx.BaseTransport):
+    """Lets through only what an adapter has named as reading.
+
+    It sits below the client and its authentication, so that no mistake of an adapter, no login and no repetition
+    can write while planning. What it refuses was never sent.
+    """
+
+    def __init__(self, wire: Wire, base: str, reads: Sequence[Reading]) -> None:
+        self._wire = wire
+        self._base = base
+        self._reads = [(each.method, re.compile(each.path), each.body) for each in reads]
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass a reading call on; raises `ReadOnly` for any other."""
+        path = sent_path(request)
+        if not path.startswith(self._base) or not self._reads_only(request, path.removeprefix(self._base)):
+            raise ReadOnly(f"{request.method} {path} is not among the calls that only read; it was not sent")
+        return self._wire.handle_request(request)
+
+    def _reads_only(self, request: httpx.Request, path: str) -> bool:
+        return any(
+            request.method == method and pattern.fullmatch(path) and (body is None or body(request.read()))
+            for method, pattern, body in self._reads
+        )
+
+
+def sent_path(request: httpx.Request) -> str:
+    """Return the path as it goes over the wire, without the query."""
+    return request.url.raw_path.partition(b"?")[0].decode("ascii")
+
+
+def _network(link: Link) -> httpx.BaseTransport:
+    limits = httpx.Limits(
+        max_connections=link.workers, max_keepalive_connections=link.workers, keepalive_expiry=_KEEP_ALIVE
+    )
+    return httpx.HTTPTransport(verify=_trust(link), limits=limits, proxy=_proxy(link.url), trust_env=False)
+
+
+def _trust(link: Link) -> ssl.SSLContext:
+    if link.url.startswith("http:"):
+        # Nothing is redirected to TLS, so no authority is ever needed; loading them takes 30 ms.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if link.ca_file:
+        return ssl.create_default_context(cafile=str(link.ca_file))
+    return httpx.create_ssl_context()
+
+
+def _proxy(url: str) -> str | None:
+    """Return the proxy that the environment names for `url`; this machine itself is never behind one."""
+    target = httpx.URL(url)
+    if is_loopback(url) or proxy_bypass(target.host):
+        return None
+    named = getproxies()
+    return named.get(target.scheme) or named.get("all")

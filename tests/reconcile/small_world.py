@@ -1,0 +1,447 @@
+"""A platform of a few lines, in memory, on which the laws of the spine are tried.
+
+`Server` is the instance: accounts and grants, the faults it will stage, and a log of what it was told. `FILE` and
+guards stand in for the declaration, so that a test can move the file, the world or the rules between plan and apply.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import BaseModel
+
+from siteward.access import codec
+from siteward.access.change import Change, diff, patch
+from siteward.access.diagnostic import Diagnostic, Span, error
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Power, Resource, Scope, Subject, account_key
+from siteward.access.plan import InstancePlan, Plan, Step
+from siteward.access.report import Outcome, Report
+from siteward.access.state import Desired, Holder, Live, Memory, Site
+from siteward.access.traits import Role, Traits
+from siteward.platforms.interface import Bundle, Platform, Reach, Receipt
+from siteward.reconcile.apply import apply, resume
+from siteward.reconcile.deliver import Passwords
+from siteward.reconcile.journal import path_of
+from siteward.reconcile.target import Book, Fresh, Listener, Options, quiet
+from siteward.transport.errors import OutcomeUnknown, PlatformError, Refused, Unreachable
+from siteward.transport.http import Doors, Reader, Writer
+from siteward.transport.secrets import Secret, Secrets
+
+NOW = datetime(2027, 1, 10, 9, 0, tzinfo=UTC)
+SITES = ("a.test", "b.test", "c.test")
+ROLES = ("view", "edit", "manage")
+_POWERS = (Power.VIEW, Power.EDIT, Power.MANAGE)
+TRAITS = Traits(
+    platform="small",
+    roles={
+        "site": tuple(Role(name=name, power=power, portable=name) for name, power in zip(ROLES, _POWERS, strict=True)),
+        "instance": (Role(name="admin", power=Power.ADMIN, portable="admin"),),
+    },
+    top="admin",
+    onboarding=frozenset({"invite"}),
+)
+HERE = Span("access.yaml", 1, 1)
+AGE = "age1cdlva6a73n0l555t8gcqlpw27r0tcf07d64j8vlaqrvfm25zscuqd3kw29"
+
+FaultKind = Literal[
+    "failed", "refused", "unreachable", "lost-done", "lost-not-done", "lies", "silent", "half", "half-crash",
+    "crash-before", "crash-after", "interrupt",
+]  # fmt: skip
+
+
+class Crash(BaseException):
+    """The machine goes down here."""
+
+
+def grant(name: str, site: str, role: str) -> Grant:
+    """Return a role of an account on a site."""
+    return Grant(Subject("account", name), Scope("site", site), role)
+
+
+def admin(name: str) -> Grant:
+    """Return the account role of an admin."""
+    return Grant(Subject("account", name), EVERYWHERE, "admin")
+
+
+def world(*resources: Resource) -> Access:
+    """Return an access that has an account for every grant."""
+    names = {each.subject.name for each in resources if isinstance(each, Grant)}
+    given = {each.name for each in resources if isinstance(each, Account)}
+    return Access([*(Account(each) for each in sorted(names - given)), *resources])
+
+
+@dataclass
+class Server:
+    """The instance. `faults` are staged by the number of the write they hit, counted from 0."""
+
+    state: dict[Key, Resource] = field(default_factory=dict)
+    faults: dict[int, FaultKind] = field(default_factory=dict)
+    always: FaultKind | None = None
+    unreadable: int = 0
+    unlooking: bool = False
+    wakes: tuple[Resource, ...] = ()
+    generation: int = 0
+    generations: dict[Key, int] = field(default_factory=dict)
+    told: list[tuple[Change, ...]] = field(default_factory=list)
+    passwords: dict[str, str] = field(default_factory=dict)
+    when_told: Callable[[Bundle], None] = lambda _bundle: None
+    reads: int = 0
+
+    @property
+    def access(self) -> Access:
+        return Access(self.state.values())
+
+    def hold(self, access: Access) -> None:
+        """Become this world, as if somebody else had changed it."""
+        self.state = dict(access)
+
+    def set(self, *resources: Resource) -> None:
+        """Put resources there behind our back."""
+        self.state.update({each.key: each for each in resources})
+
+    def remake(self, name: str) -> None:
+        """Delete an account and make it anew: the same name, another id."""
+        self.generations[account_key(name)] = self.generations.get(account_key(name), 0) + 1
+
+    def write(self, bundle: Bundle) -> Sequence[Receipt]:
+        self.when_told(bundle)
+        fault = self.faults.get(len(self.told), self.always)
+        self.told.append(bundle.changes)
+        match fault:
+            case "crash-before":
+                raise Crash
+            case "refused":
+                raise Refused("400: no")
+            case "unreachable":
+                raise Unreachable("connection refused")
+            case "lost-not-done":
+                raise OutcomeUnknown("no answer")
+            case "failed":
+                return [Receipt(key=each.key, status="failed", message="not possible") for each in bundle.changes]
+            case "lies" | "silent":
+                return [Receipt(key=each.key, status="sent") for each in bundle.changes] if fault == "lies" else []
+            case "half" | "half-crash":
+                self._do(bundle.changes[: max(1, len(bundle.changes) // 2)], bundle)
+                if fault == "half-crash":
+                    raise Crash
+                raise OutcomeUnknown("no answer")
+            case "interrupt":
+                signal.raise_signal(signal.SIGINT)
+        self._do(bundle.changes, bundle)
+        match fault:
+            case "crash-after":
+                raise Crash
+            case "lost-done":
+                raise OutcomeUnknown("no answer")
+        return [Receipt(key=each.key, status="sent", ids=self._ids(each)) for each in bundle.changes]
+
+    def _ids(self, change: Change) -> Mapping[Key, str]:
+        return {change.key: self.id(change.key)} if isinstance(change.after, Account) else {}
+
+    def _do(self, changes: Iterable[Change], bundle: Bundle) -> None:
+        for each in changes:
+            if isinstance(each.before, Account) and each.after is None:
+                self.state = {key: value for key, value in self.state.items() if each.before.name not in key}
+            if isinstance(each.after, Account) and each.before is None and each.after.name in bundle.passwords:
+                self.passwords[each.after.name] = bundle.passwords[each.after.name].reveal()
+            if isinstance(each.before, Grant) and each.before.scope == EVERYWHERE:
+                self.set(*self.wakes)
+            self.state = dict(patch(self.access, [_kept(each)]))
+
+    def id(self, key: Key) -> str:
+        return f"{'-'.join(key)}#{self.generations.get(key, 0)}"
+
+    def live(self) -> Live:
+        self.reads += 1
+        if self.unreadable > 0:
+            self.unreadable -= 1
+            raise Unreachable("nobody answers")
+        return Live(
+            access=self.access,
+            sites={Scope("site", each): Site(id=each, label=each, domains=(each,)) for each in SITES},
+            ids={key: self.id(key) for key in self.state if key[0] == "account"},
+            me="robot",
+        )
+
+    def look(self, keys: Collection[Key]) -> Mapping[Key, Resource | None]:
+        if self.unlooking:
+            raise Unreachable("nobody answers")
+        return {key: self.state.get(key) for key in keys}
+
+
+def _kept(change: Change) -> Change:
+    after = change.after
+    if isinstance(after, Account) and after.renamed:
+        return Change(None, Account(after.renamed, after.email))
+    return change
+
+
+class Ask(Reader):
+    """A reader that has the server at hand."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def close(self) -> None:
+        pass
+
+
+class Tell(Writer):
+    """A writer that has the server at hand."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def close(self) -> None:
+        pass
+
+
+class _Settings(BaseModel):
+    pass
+
+
+def _connect(_settings: object, _secrets: Secrets, _link: object) -> Doors:
+    raise NotImplementedError("targets open their own doors")
+
+
+def _server(door: Reader) -> Server:
+    assert isinstance(door, Ask | Tell)
+    return door.server
+
+
+def _bundle(changes: Sequence[Change], _live: Live) -> Sequence[Bundle]:
+    """Grants on one site share a call; everything else goes alone."""
+    shared: dict[Key, list[Change]] = {}
+    for each in changes:
+        site = each.key[-1] if each.key[0] == "grant" and each.key[3] == "site" else "-".join(each.key)
+        shared.setdefault(("to", site), []).append(each)
+    return [Bundle(changes=tuple(each)) for each in shared.values()]
+
+
+SMALL = Platform(
+    name="small",
+    title="Small",
+    widest=TRAITS,
+    settings=_Settings,
+    fields={},
+    connect=_connect,
+    probe=lambda _reader, _settings: TRAITS,
+    read=lambda reader, _settings, _traits: _server(reader).live(),
+    look=lambda reader, keys, _live: _server(reader).look(keys),
+    bundle=_bundle,
+    write=lambda writer, bundle, _live: _server(writer).write(bundle),
+    reach=lambda _reader, _settings, _traits: Reach(account="robot", role="admin"),
+)
+
+Guard = Callable[[Live, Sequence[Change], bool, Mapping[str, str]], Iterable[Diagnostic]]
+
+
+@dataclass
+class File:
+    """What the declaration says of one instance: the access wanted, who is behind the accounts, and the guards."""
+
+    wanted: Access
+    holders: dict[str, Holder] = field(default_factory=dict)
+    guards: tuple[Guard, ...] = ()
+    held: frozenset[Key] = frozenset()
+    traits: Traits = TRAITS
+
+
+@dataclass
+class Instance:
+    """A target of apply."""
+
+    server: Server
+    file: File
+    name: str = "stats"
+    origin: str = "https://stats.test"
+    platform: Platform = SMALL
+    memories: list[Memory | None] = field(default_factory=list)
+
+    def open(self) -> Doors:
+        return Doors(Ask(self.server), Tell(self.server))
+
+    def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
+        self.memories.append(memory)
+        live = _server(reader).live()
+        changes = _ordered(diff(live.access, self.file.wanted))
+
+        def judge(
+            keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool
+        ) -> tuple[Diagnostic, ...]:
+            some = [each for each in changes if each.key in keys]
+            return tuple(found for guard in self.file.guards for found in guard(live, some, allow_delete, accept))
+
+        diagnostics = judge([each.key for each in changes], accept={}, allow_delete=False)
+        steps = _steps(changes, live, diagnostics)
+        held = tuple(each for each in steps if each.change.key in self.file.held)
+        return Fresh(
+            traits=self.file.traits,
+            live=live,
+            desired=Desired(access=self.file.wanted, holders=self.file.holders, managed=frozenset(live.sites)),
+            plan=InstancePlan(
+                instance=self.name,
+                platform=self.platform.name,
+                origin=self.origin,
+                mode="full",
+                steps=tuple(each for each in steps if each not in held),
+                held_back=held,
+                diagnostics=tuple(each for each in diagnostics if each.about is None),
+            ),
+            judge=judge,
+        )
+
+
+def _ordered(changes: Iterable[Change]) -> list[Change]:
+    """Open from the ground up, then close from the top down."""
+
+    def floor(change: Change) -> tuple[int, Key]:
+        account, gone = change.key[0] == "account", change.after is None
+        return (3 if account else 2) if gone else (0 if account else 1), change.key
+
+    return sorted(changes, key=floor)
+
+
+def _steps(changes: Sequence[Change], live: Live, diagnostics: Sequence[Diagnostic]) -> tuple[Step, ...]:
+    ids = {each.key: f"s{at}" for at, each in enumerate(changes, start=1)}
+    return tuple(_step(each, changes, ids, live, diagnostics) for each in changes)
+
+
+def _step(
+    change: Change, changes: Sequence[Change], ids: Mapping[Key, str], live: Live, diagnostics: Sequence[Diagnostic]
+) -> Step:
+    power = [TRAITS.power(each) if isinstance(each, Grant) else Power.NONE for each in (change.before, change.after)]
+    before = power[0]
+    return Step(
+        id=ids[change.key],
+        change=change,
+        cause="silence" if change.after is None else "granted",
+        before_power=before,
+        after_power=power[1],
+        ids=MappingProxyType({key: live.ids[key] for key in (account_key(_name(change)),) if key in live.ids}),
+        depends_on=tuple(ids[each.key] for each in changes if _first(each, change)),
+        diagnostics=tuple(each for each in diagnostics if each.about == change.key),
+    )
+
+
+def _name(change: Change) -> str:
+    return change.key[1] if change.key[0] == "account" else change.key[2]
+
+
+def _first(other: Change, change: Change) -> bool:
+    """Tell whether `other` must be done before `change`: accounts stand while anything of theirs is open."""
+    if other is change or _name(other) != _name(change):
+        return False
+    if change.key[0] == "grant" and change.after is not None:
+        return other.action == "create" and other.key[0] == "account"
+    return change.key[0] == "account" and change.after is None
+
+
+def keep_an_admin(live: Live, changes: Sequence[Change], _delete: bool, _accept: Mapping[str, str]) -> Iterable[Diagnostic]:
+    """Block what takes the last admin."""
+    after = patch(live.access, changes)
+    if not any(each.scope == EVERYWHERE for each in after.grants()):
+        for each in changes:
+            if isinstance(each.before, Grant) and each.before.scope == EVERYWHERE and each.after is None:
+                yield error("admins-min", "nobody would be admin", about=each.key)
+
+
+def few_removals(live: Live, changes: Sequence[Change], _delete: bool, accept: Mapping[str, str]) -> Iterable[Diagnostic]:
+    """Block everything when more than two grants go, unless that is accepted."""
+    gone = [each for each in changes if each.after is None and each.key[0] == "grant"]
+    if len(gone) > 2 and "removals" not in accept:
+        yield error("over-budget", f"{len(gone)} grants would go")
+
+
+def delete_only_if_allowed(
+    live: Live, changes: Sequence[Change], delete: bool, accept: Mapping[str, str]
+) -> Iterable[Diagnostic]:
+    """Block deletions of accounts unless they are allowed."""
+    for each in changes:
+        if each.key[0] == "account" and each.after is None and not delete:
+            yield error("deletion", "needs --allow-delete", about=each.key)
+
+
+class Clock:
+    """A clock that goes on a second each time it is asked."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+@dataclass
+class Desk:
+    """Everything that a test of apply needs, on a folder of its own."""
+
+    folder: Path
+    instances: tuple[Instance, ...]
+    clock: Clock = field(default_factory=Clock)
+    key: Secret | None = None
+    config: str = "sha256:files"
+
+    @property
+    def book(self) -> Book:
+        return Book(folder=self.folder / "journal", key=self.key)
+
+    @property
+    def targets(self) -> dict[str, Instance]:
+        return {each.name: each for each in self.instances}
+
+    @property
+    def passwords(self) -> Passwords:
+        return Passwords(folder=self.folder / "passwords")
+
+    def journal(self, name: str = "stats") -> Path:
+        return path_of(self.book.folder, name)
+
+    def plan(self, **more: object) -> Plan:
+        """Plan all instances, as `plan` would."""
+        now = self.clock()
+        parts = tuple(each.plan(Ask(each.server), as_of=now, memory=None).plan for each in self.instances)
+        plan = Plan(tool="0.1.0", created=now, as_of=now, config_digest=self.config, instances=parts)
+        return sealed(replace(plan, **more))  # type: ignore[arg-type]
+
+    def apply(self, plan: Plan | None = None, *, tell: Listener = quiet, **options: object) -> Report:
+        """Apply a plan, or a new one."""
+        given = Options(**{"passwords": self.passwords, **options})  # type: ignore[arg-type]
+        return apply(
+            plan or self.plan(), self.targets, self.book, given,
+            config_digest=self.config, clock=self.clock, on_progress=tell,
+        )  # fmt: skip
+
+    def resume(self, **options: object) -> Report:
+        """Resume what has no end."""
+        given = Options(**{"passwords": self.passwords, **options})  # type: ignore[arg-type]
+        return resume(self.targets, self.book, given, config_digest=self.config, clock=self.clock)
+
+
+def sealed(plan: Plan) -> Plan:
+    """Return the plan with its digest."""
+    return replace(plan, digest=codec.digest(plan))
+
+
+def by_key(report: Report) -> dict[Key, Outcome]:
+    """Return the outcomes of a report by key."""
+    return {each.step.change.key: each for each in report.outcomes}
+
+
+def statuses(report: Report) -> list[str]:
+    """Return what became of the steps, in order."""
+    return [each.status for each in report.outcomes]
+
+
+def codes(report: Report) -> set[str]:
+    """Return the codes of a report's diagnostics."""
+    return {each.code for each in report.diagnostics}
+
+

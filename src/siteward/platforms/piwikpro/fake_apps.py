@@ -9,6 +9,7 @@ from siteward.platforms.piwikpro.fake_wire import Asked, Problem, Row, done, kno
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     from werkzeug.wrappers import Response
 
 ACTIONS = {"view": "view", "edit": "edit", "publish": "edit-publish", "manage": "manage"}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from siteward.platforms.piwikpro.fake_wire import Asked, Problem, Row, zulu
 
 if TYPE_CHECKING:
-    from siteward.platforms.piwikpro.fake_state import AuditEntry
     from werkzeug.wrappers import Response
+
+    from siteward.platforms.piwikpro.fake_state import AuditEntry
 
 ADDRESS = "203.0.113.7"
 

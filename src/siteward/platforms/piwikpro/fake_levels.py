@@ -10,6 +10,7 @@ from siteward.platforms.piwikpro.fake_wire import Asked, Problem, Row, answer, d
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from werkzeug.wrappers import Response
 
 

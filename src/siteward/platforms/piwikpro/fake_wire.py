@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 
 if TYPE_CHECKING:
     from datetime import datetime
+
     from werkzeug.wrappers import Request
 
     from siteward.platforms.fakery import FaultKind

@@ -14,8 +14,6 @@ from siteward.platforms.piwikpro.fake_state import (
     LICENSED,
     ApiKey,
     App,
-    EntityKind,
-    HolderKind,
     MetaSite,
     Person,
     State,

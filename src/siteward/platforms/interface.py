@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic
-from siteward.access.model import Key, Resource
+from siteward.access.model import Key, Resource, Scope
 from siteward.access.state import Live, Memory
 from siteward.access.traits import Traits
 
@@ -44,13 +44,16 @@ class Bundle:
     """Changes that are written together, because one call (or one inseparable sequence) carries them.
 
     `requests` is how many requests writing is expected to cost, `seconds` how long beyond the pace limit.
-    `passwords` are given by the spine just before writing, by account name, after each has been delivered.
+    `passwords` are given by the spine just before writing, by account name, after each has been delivered; so is
+    `leave`, the scopes that the file does not look at: a platform whose calls reach beyond their changes (levels that
+    wake when an owner is demoted) leaves those alone.
     """
 
     changes: tuple[Change, ...]
     requests: int = 1
     seconds: float = 0.0
     passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
+    leave: frozenset[Scope] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,11 @@ def no_remarks(_changes: Sequence[Change], _live: Live, _memory: Memory | None) 
     return ()
 
 
+def no_blame(_reader: Reader, _keys: Collection[Key], _live: Live, _since: datetime | None) -> Mapping[Key, str]:
+    """Know nobody: for a platform that keeps no record of who changed what."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """One kind of analytics software.
@@ -95,7 +103,8 @@ class Platform:
     beyond the common keys (it forbids unknown keys). `fields` are the credential fields, required ones first,
     with what each is. `probe` and `read` raise `siteward.transport.errors.PlatformError`; half an answer is an
     error. `look` re-reads just the given keys and returns for each what stands there now (`None`: surely
-    absent; a key left out: could not be told). `review` judges changes, as said above.
+    absent; a key left out: could not be told). `review` judges changes, as said above. `blame` says, of the keys that
+    drifted since a moment, who changed them and when, where the platform keeps a record that can be read.
     """
 
     name: str
@@ -112,6 +121,7 @@ class Platform:
     write: Callable[[Writer, Bundle, Live], Sequence[Receipt]]
     review: Callable[[Sequence[Change], Live, Memory | None], Iterable[Diagnostic]] = no_remarks
     reach: Callable[[Reader, Any, Traits], Reach]
+    blame: Callable[[Reader, Collection[Key], Live, datetime | None], Mapping[Key, str]] = no_blame
     releases: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
 

@@ -29,7 +29,8 @@ THIRD_PARTY = {
     "cli": {"click", "rich", "pydantic"},
 }
 ACCESS_ORDER = (
-    "model", "traits", "diagnostic", "state", "change", "effective", "policy", "guard", "plan", "report", "codec",
+    "model", "traits", "diagnostic", "state", "change", "effective", "settle", "census", "policy", "rule", "budget",
+    "guard", "plan", "report", "shape", "codec",
 )  # fmt: skip
 MODULES = sorted(SRC.rglob("*.py"))
 

@@ -149,7 +149,7 @@ class Hooks:
         raw = body.get(RAW) if isinstance(body, dict) else None
         return replay.client.request(
             exchange.method,
-            self.filled(replay, exchange, exchange.path),
+            "/".join(self.filled(replay, exchange, each) for each in exchange.path.split("/")),
             params=self.filled(replay, exchange, dict(exchange.query)) or None,
             headers=self.filled(replay, exchange, dict(exchange.headers)),
             **({"content": raw} if raw is not None else {"json": body} if body is not None else {}),
@@ -201,8 +201,8 @@ class Hooks:
         known = answered.get("id") in twins.values()
         return bool(names) and not known and all(recorded[key] == answered.get(key) for key in names)
 
-    def ordered(self, exchange: Exchange) -> bool:
-        """Tell whether the list that this exchange gives has an order that the server promises."""
+    def ordered(self, exchange: Exchange, where: str) -> bool:
+        """Tell whether the list at that place of the answer has an order that the server promises."""
         return False
 
     def differences(self, replay: Replay, exchange: Exchange, response: httpx.Response) -> Iterator[str]:
@@ -269,7 +269,7 @@ class Hooks:
         for number, (one, other) in enumerate(pairs):
             yield from self.compared(replay, exchange, one, other, f"{where}[{number}]")
         places = [next(at for at, each in enumerate(answered) if each is other) for _, other in pairs]
-        if self.ordered(exchange) and places != list(range(len(places))):
+        if self.ordered(exchange, where) and places != list(range(len(places))):
             yield f"{where}: in another order"
 
     def _texts(self, replay: Replay, recorded: str, answered: str, where: str) -> Iterator[str]:

@@ -10,9 +10,8 @@ import signal
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
@@ -21,7 +20,6 @@ from siteward.access.change import Change, diff, patch
 from siteward.access.diagnostic import Diagnostic, Span, error
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Power, Resource, Scope, Subject, account_key
 from siteward.access.plan import InstancePlan, Plan, Step
-from siteward.access.report import Outcome, Report
 from siteward.access.state import Desired, Holder, Live, Memory, Site
 from siteward.access.traits import Role, Traits
 from siteward.platforms.interface import Bundle, Platform, Reach, Receipt
@@ -29,9 +27,14 @@ from siteward.reconcile.apply import apply, resume
 from siteward.reconcile.deliver import Passwords
 from siteward.reconcile.journal import path_of
 from siteward.reconcile.target import Book, Fresh, Listener, Options, quiet
-from siteward.transport.errors import OutcomeUnknown, PlatformError, Refused, Unreachable
+from siteward.transport.errors import OutcomeUnknown, Refused, Unreachable
 from siteward.transport.http import Doors, Reader, Writer
-from siteward.transport.secrets import Secret, Secrets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from siteward.access.report import Outcome, Report
+    from siteward.transport.secrets import Secret, Secrets
 
 NOW = datetime(2027, 1, 10, 9, 0, tzinfo=UTC)
 SITES = ("a.test", "b.test", "c.test")
@@ -57,6 +60,20 @@ FaultKind = Literal[
 
 class Crash(BaseException):
     """The machine goes down here."""
+
+
+_BEFORE: Mapping[FaultKind | None, BaseException] = {
+    "crash-before": Crash(),
+    "refused": Refused("400: no"),
+    "unreachable": Unreachable("connection refused"),
+    "lost-not-done": OutcomeUnknown("no answer"),
+}
+_AFTER: Mapping[FaultKind | None, BaseException] = {
+    "crash-after": Crash(),
+    "half-crash": Crash(),
+    "half": OutcomeUnknown("no answer"),
+    "lost-done": OutcomeUnknown("no answer"),
+}
 
 
 def grant(name: str, site: str, role: str) -> Grant:
@@ -113,33 +130,20 @@ class Server:
         self.when_told(bundle)
         fault = self.faults.get(len(self.told), self.always)
         self.told.append(bundle.changes)
-        match fault:
-            case "crash-before":
-                raise Crash
-            case "refused":
-                raise Refused("400: no")
-            case "unreachable":
-                raise Unreachable("connection refused")
-            case "lost-not-done":
-                raise OutcomeUnknown("no answer")
-            case "failed":
-                return [Receipt(key=each.key, status="failed", message="not possible") for each in bundle.changes]
-            case "lies" | "silent":
-                return [Receipt(key=each.key, status="sent") for each in bundle.changes] if fault == "lies" else []
-            case "half" | "half-crash":
-                self._do(bundle.changes[: max(1, len(bundle.changes) // 2)], bundle)
-                if fault == "half-crash":
-                    raise Crash
-                raise OutcomeUnknown("no answer")
-            case "interrupt":
-                signal.raise_signal(signal.SIGINT)
-        self._do(bundle.changes, bundle)
-        match fault:
-            case "crash-after":
-                raise Crash
-            case "lost-done":
-                raise OutcomeUnknown("no answer")
-        return [Receipt(key=each.key, status="sent", ids=self._ids(each)) for each in bundle.changes]
+        if fault in _BEFORE:
+            raise _BEFORE[fault]
+        if fault == "failed":
+            return [Receipt(key=each.key, status="failed", message="not possible") for each in bundle.changes]
+        if fault == "interrupt":
+            signal.raise_signal(signal.SIGINT)
+        if fault not in {"lies", "silent"}:
+            half = bundle.changes[: max(1, len(bundle.changes) // 2)]
+            self._do(half if fault in {"half", "half-crash"} else bundle.changes, bundle)
+        if fault in _AFTER:
+            raise _AFTER[fault]
+        return [
+            Receipt(key=each.key, status="sent", ids=self._ids(each)) for each in bundle.changes if fault != "silent"
+        ]
 
     def _ids(self, change: Change) -> Mapping[Key, str]:
         return {change.key: self.id(change.key)} if isinstance(change.after, Account) else {}
@@ -263,6 +267,7 @@ class Instance:
     origin: str = "https://stats.test"
     platform: Platform = SMALL
     memories: list[Memory | None] = field(default_factory=list)
+    turned: bool = False
 
     def open(self) -> Doors:
         return Doors(Ask(self.server), Tell(self.server))
@@ -271,10 +276,10 @@ class Instance:
         self.memories.append(memory)
         live = _server(reader).live()
         changes = _ordered(diff(live.access, self.file.wanted))
+        if self.turned:
+            changes.reverse()
 
-        def judge(
-            keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool
-        ) -> tuple[Diagnostic, ...]:
+        def judge(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
             some = [each for each in changes if each.key in keys]
             return tuple(found for guard in self.file.guards for found in guard(live, some, allow_delete, accept))
 
@@ -343,7 +348,9 @@ def _first(other: Change, change: Change) -> bool:
     return change.key[0] == "account" and change.after is None
 
 
-def keep_an_admin(live: Live, changes: Sequence[Change], _delete: bool, _accept: Mapping[str, str]) -> Iterable[Diagnostic]:
+def keep_an_admin(
+    live: Live, changes: Sequence[Change], _delete: bool, _accept: Mapping[str, str]
+) -> Iterable[Diagnostic]:
     """Block what takes the last admin."""
     after = patch(live.access, changes)
     if not any(each.scope == EVERYWHERE for each in after.grants()):
@@ -352,7 +359,9 @@ def keep_an_admin(live: Live, changes: Sequence[Change], _delete: bool, _accept:
                 yield error("admins-min", "nobody would be admin", about=each.key)
 
 
-def few_removals(live: Live, changes: Sequence[Change], _delete: bool, accept: Mapping[str, str]) -> Iterable[Diagnostic]:
+def few_removals(
+    live: Live, changes: Sequence[Change], _delete: bool, accept: Mapping[str, str]
+) -> Iterable[Diagnostic]:
     """Block everything when more than two grants go, unless that is accepted."""
     gone = [each for each in changes if each.after is None and each.key[0] == "grant"]
     if len(gone) > 2 and "removals" not in accept:
@@ -443,5 +452,3 @@ def statuses(report: Report) -> list[str]:
 def codes(report: Report) -> set[str]:
     """Return the codes of a report's diagnostics."""
     return {each.code for each in report.diagnostics}
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity, Span
@@ -28,7 +29,7 @@ HOSTILE = (
     "a|b|c",
     "`rm -rf`",
     "@everyone",
-    "=HYPERLINK(\"https://evil.test\")",
+    '=HYPERLINK("https://evil.test")',
     "+1", "-2", "\t=3",
     "esc\x1b[31mred\x1b[0m",
     "rtl\u202egnp.exe",
@@ -98,7 +99,7 @@ def step(
     )
 
 
-def said(code: str, severity: Severity, message: str, **more: object) -> Diagnostic:
+def said(code: str, severity: Severity, message: str, **more: Any) -> Diagnostic:
     return replace(Diagnostic(code=code, severity=severity, message=message), **more)
 
 
@@ -165,7 +166,7 @@ def everything_steps() -> tuple[Step, ...]:
     )  # fmt: skip
 
 
-def instance(*steps: Step, **more: object) -> InstancePlan:
+def instance(*steps: Step, **more: Any) -> InstancePlan:
     base = InstancePlan(
         instance="stats",
         platform="umami",
@@ -183,7 +184,7 @@ def instance(*steps: Step, **more: object) -> InstancePlan:
     return replace(base, **more)
 
 
-def plan(*instances: InstancePlan, **more: object) -> Plan:
+def plan(*instances: InstancePlan, **more: Any) -> Plan:
     base = Plan(
         tool="0.1.0",
         created=NOW,

@@ -68,16 +68,22 @@ class Diagnostic:
         return self.severity is Severity.ERROR
 
 
-def error(code: str, message: str, *, about: Key | None = None, at: Span | None = None, hint: str | None = None) -> Diagnostic:
+def error(
+    code: str, message: str, *, about: Key | None = None, at: Span | None = None, hint: str | None = None
+) -> Diagnostic:
     """Return an error, the severity that blocks."""
     return Diagnostic(code=code, severity=Severity.ERROR, message=message, about=about, at=at, hint=hint)
 
 
-def warning(code: str, message: str, *, about: Key | None = None, at: Span | None = None, hint: str | None = None) -> Diagnostic:
+def warning(
+    code: str, message: str, *, about: Key | None = None, at: Span | None = None, hint: str | None = None
+) -> Diagnostic:
     """Return a warning: something a reviewer should look at."""
     return Diagnostic(code=code, severity=Severity.WARNING, message=message, about=about, at=at, hint=hint)
 
 
-def note(code: str, message: str, *, about: Key | None = None, at: Span | None = None, hint: str | None = None) -> Diagnostic:
+def note(
+    code: str, message: str, *, about: Key | None = None, at: Span | None = None, hint: str | None = None
+) -> Diagnostic:
     """Return a note: a fact worth a line."""
     return Diagnostic(code=code, severity=Severity.NOTE, message=message, about=about, at=at, hint=hint)

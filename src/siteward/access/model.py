@@ -7,9 +7,10 @@ and raising somebody is an update that shows both roles.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass, field
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 Key: TypeAlias = tuple[str, ...]
@@ -75,6 +76,7 @@ class Account:
 
     @property
     def key(self) -> Key:
+        """What tells this resource from all others of the instance."""
         return ("account", self.name)
 
 
@@ -87,6 +89,7 @@ class Group:
 
     @property
     def key(self) -> Key:
+        """What tells this resource from all others of the instance."""
         return ("group", self.name)
 
 
@@ -99,6 +102,7 @@ class Member:
 
     @property
     def key(self) -> Key:
+        """What tells this resource from all others of the instance."""
         return ("member", self.group, self.account)
 
 
@@ -117,6 +121,7 @@ class Grant:
 
     @property
     def key(self) -> Key:
+        """What tells this resource from all others of the instance."""
         return grant_key(self.subject, self.scope)
 
 
@@ -142,6 +147,11 @@ def account_of(key: Key) -> str | None:
             return None
 
 
+def scope_key(scope: Scope) -> Key:
+    """Return the key under which plans pin the platform's id of a scope."""
+    return ("scope", scope.kind, scope.name)
+
+
 def scope_of(key: Key) -> Scope | None:
     """Return the scope a grant key speaks of, or `None` for other resources."""
     return Scope(key[3], key[4]) if key[0] == "grant" else None
@@ -160,14 +170,42 @@ class Access(Mapping[Key, Resource]):
                 raise ValueError(f"two values for {key}: {by_key[key]} and {resource}")
         self._by_key = by_key
 
+    @classmethod
+    def of(cls, by_key: dict[Key, Resource]) -> Access:
+        """Return an access that takes over `by_key`, whose keys are known to be its resources' own."""
+        made = cls()
+        made._by_key = by_key
+        return made
+
+    @property
+    def by_key(self) -> Mapping[Key, Resource]:
+        """The resources by key, as a read-only view that looks up at the speed of a dictionary."""
+        return MappingProxyType(self._by_key)
+
     def __getitem__(self, key: Key) -> Resource:
         return self._by_key[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._by_key
+
+    def __eq__(self, other: object) -> bool:
+        return self._by_key == other._by_key if isinstance(other, Access) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._by_key)
 
     def __len__(self) -> int:
         return len(self._by_key)
+
+    def items(self) -> ItemsView[Key, Resource]:
+        """Return keys and resources."""
+        return self._by_key.items()
+
+    def values(self) -> ValuesView[Resource]:
+        """Return the resources."""
+        return self._by_key.values()
 
     def __repr__(self) -> str:
         return f"Access({len(self)} resources)"

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
-from siteward.access.change import Change
-from siteward.access.diagnostic import Diagnostic
-from siteward.access.model import Key, Power
-from siteward.access.policy import Mode
-from siteward.access.state import Ending, Listing, Origin
+from siteward.access.budget import reach
+from siteward.access.census import Stranger
+from siteward.access.change import Change, direction, escalates, patch
+from siteward.access.diagnostic import Diagnostic, error
+from siteward.access.guard import stuck
+from siteward.access.model import (
+    Access,
+    Account,
+    Grant,
+    Key,
+    Member,
+    Power,
+    Resource,
+    account_key,
+    account_of,
+    scope_key,
+    scope_of,
+)
+from siteward.access.policy import Mode, Proposal, Proposed
+from siteward.access.state import Cause, Listing, Origin
+from siteward.access.traits import Traits, is_public
 
-Cause = Literal["granted", "silence", "unmanaged", "renamed"] | Ending
+__all__ = ["Cause", "InstancePlan", "Plan", "Risk", "Step", "Stranger", "compose"]
+
 Risk = Literal["low", "medium", "high"]
 
 
@@ -54,24 +72,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stranger:
-    """A live account that no declared user resolves to, with what it holds; reported, or revoked by policy."""
-
-    name: str
-    email: str | None = None
-    power: Power = Power.NONE
-    grants: int = 0
-    ignored: bool = False
-    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class InstancePlan:
     """What would be done on one instance, and on what knowledge.
 
     `origin` is scheme, host and port. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
     and `grants` count what was read and is managed. `requests` and `seconds` are what applying is expected to
-    cost. `waiting` are keys already as wanted but for somebody's acceptance.
+    cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` tells that the file asks
+    for what does not exist here, so that its wish is not known and nothing may be done.
     """
 
     instance: str
@@ -98,6 +105,17 @@ class InstancePlan:
     read_requests: int = 0
     requests: int = 0
     seconds: float = 0.0
+    flawed: bool = False
+
+    @property
+    def blocked(self) -> bool:
+        """Tell whether an error stands on the instance as a whole, so that no step may be done."""
+        return any(each.blocks and each.about is None for each in self.diagnostics)
+
+    @property
+    def runnable(self) -> tuple[Step, ...]:
+        """The steps that may be done: none where the instance is blocked, else those that are not blocked."""
+        return () if self.blocked else tuple(each for each in self.steps if not each.blocked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,3 +138,260 @@ class Plan:
     def instance(self, name: str) -> InstancePlan | None:
         """Return the part of that instance."""
         return next((each for each in self.instances if each.instance == name), None)
+
+
+def compose(
+    proposal: Proposal,
+    remarks: Iterable[Diagnostic] = (),
+    *,
+    instance: str,
+    origin: str,
+    requests: int = 0,
+    seconds: float = 0.0,
+    read_requests: int = 0,
+) -> InstancePlan:
+    """Return the plan of one instance: the proposed steps in order, each with what was said about it.
+
+    `remarks` are what the guards and the platform's review said; what the proposal found itself and what
+    resolving the file said is added. `origin` is scheme, host and port. `requests` and
+    `seconds` are what the platform's bundles are expected to cost, `read_requests` what planning did cost.
+    """
+    view = _View(proposal, remarks)
+    steps, held_back = view.steps(proposal.proposed, "s"), view.steps(proposal.held_back, "h")
+    live, traits, policy = proposal.live, proposal.traits, proposal.policy
+    return InstancePlan(
+        instance=instance,
+        platform=traits.platform,
+        origin=origin,
+        mode=policy.mode,
+        version=traits.version,
+        edition=traits.edition,
+        me=live.me,
+        steps=steps,
+        held_back=held_back,
+        strangers=proposal.strangers,
+        waiting=proposal.waiting,
+        diagnostics=view.unhung(steps, held_back),
+        listings=live.listings,
+        unreadable=live.unreadable,
+        blind_spots=traits.blind_spots,
+        accepted_blind=tuple(each for each in traits.blind_spots if each in policy.accept_blind),
+        accounts=proposal.accounts,
+        sites=proposal.sites,
+        grants=proposal.grants,
+        admins_before=view.admins(live.access),
+        admins_after=view.admins(live.access if view.blocked else view.after),
+        read_requests=read_requests,
+        requests=requests,
+        seconds=seconds,
+        flawed=any(each.blocks and each.about is None for each in proposal.desired.diagnostics),
+    )
+
+
+class _View:
+    """A proposal with all that was said about it, as its steps are made from."""
+
+    def __init__(self, proposal: Proposal, remarks: Iterable[Diagnostic]) -> None:
+        self.proposal = proposal
+        self.traits: Traits = proposal.traits
+        self.said = tuple(dict.fromkeys((*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)))
+        self.hung: dict[Key, list[Diagnostic]] = defaultdict(list)
+        for each in self.said:
+            if each.about is not None:
+                self.hung[each.about].append(each)
+        blocked = (each.about for each in self.said if each.blocks and each.about is not None)
+        left_out = stuck(blocked, proposal)
+        self.after = patch(
+            proposal.live.access, (each.change for each in proposal.proposed if each.key not in left_out)
+        )
+        self.home = _home_domains(proposal)
+        self.powers = _greatest_powers(proposal)
+        touched = {name for each in proposal.proposed if (name := account_of(each.key))}
+        self.reach_before = reach(proposal.live.access, self.traits, touched)
+        self.reach_after = reach(self.after, self.traits, touched)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether an error stands on the instance as a whole."""
+        return any(each.blocks and each.about is None for each in self.said)
+
+    def steps(self, proposed: Sequence[Proposed], prefix: str) -> tuple[Step, ...]:
+        """Return the steps of what is proposed, numbered in order, with what they depend on."""
+        ids = {each.key: f"{prefix}{number}" for number, each in enumerate(proposed, 1)}
+        made: dict[Key, Step] = {}
+        for each in proposed:
+            needed = tuple(made[key] for key in self.proposal.needs.get(each.key, ()) if key in made)
+            made[each.key] = self._step(each, ids[each.key], needed)
+        return tuple(made.values())
+
+    def unhung(self, *rows: Sequence[Step]) -> tuple[Diagnostic, ...]:
+        """Return what was said that hangs on none of these steps."""
+        keys = {each.change.key for row in rows for each in row}
+        return tuple(each for each in self.said if each.about is None or each.about not in keys)
+
+    def admins(self, access: Access) -> int:
+        """Count those who hold the top account role, but for the account in use."""
+        me = (self.proposal.live.me or "").casefold()
+        return sum(self.traits.is_top(each) and each.subject.name.casefold() != me for each in access.grants())
+
+    def _step(self, proposed: Proposed, name: str, needed: tuple[Step, ...]) -> Step:
+        change = proposed.change
+        said = (*self.hung.get(change.key, ()), *_waiting_for(change.key, needed))
+        outsider = self._outsider(proposed)
+        raises = self._raises(change)
+        risks = tuple(self._risks(proposed, said, outsider=outsider, raises=raises))
+        return Step(
+            id=name,
+            change=change,
+            cause=proposed.cause,
+            origin=proposed.origin,
+            person=proposed.person,
+            before_power=self._power(change.before),
+            after_power=self._power(change.after),
+            raises=raises,
+            outsider=outsider,
+            risk=max((RISKS[each] for each in risks), default="low", key=LEVELS.index),
+            risks=risks,
+            ids=self._ids(change.key),
+            depends_on=tuple(each.id for each in needed),
+            diagnostics=said,
+        )
+
+    def _power(self, side: Resource | None) -> Power:
+        match side:
+            case Grant():
+                return self.traits.power(side)
+            case Member(group=group):
+                return self.powers.get(("group", group), Power.NONE)
+            case Account(name=name):
+                return self.powers.get(("account", name), Power.NONE)
+            case _:
+                return Power.NONE
+
+    def _raises(self, change: Change) -> bool:
+        joins = change.before is None and isinstance(change.after, Member)
+        return self._power(change.after) >= Power.MANAGE if joins else escalates(change, self.traits)
+
+    def _outsider(self, proposed: Proposed) -> bool:
+        """Tell whether the person is of another house: by kind, or by an e-mail domain that is not ours."""
+        name = account_of(proposed.key)
+        if name is None:
+            return False
+        holder, account = proposed.holder, self.proposal.live.access.get(account_key(name))
+        if holder is not None and holder.kind in {"contractor", "client", "vendor"}:
+            return True
+        live = account.email if isinstance(account, Account) else None
+        domain = _domain((holder.email if holder is not None else None) or live)
+        return bool(domain and self.home and domain not in self.home)
+
+    def _risks(self, proposed: Proposed, said: Sequence[Diagnostic], *, outsider: bool, raises: bool) -> Iterator[str]:
+        change = proposed.change
+        codes, effects = {each.code for each in said}, {each.effect for each in said}
+        opens = direction(change, self.traits) != "close"
+        if isinstance(change.after, Grant) and self.traits.is_top(change.after):
+            yield "becomes-admin"
+        elif isinstance(change.before, Grant) and self.traits.is_top(change.before):
+            yield "loses-admin"
+        if raises:
+            yield "gains-power"
+        yield from self._losses(change)
+        name = account_of(change.key) or ""
+        if opens and is_public(self.traits, name):
+            yield "opens-to-all"
+        if opens and outsider and not isinstance(change.after, Account):
+            yield "outsider"
+        yield from (
+            risk for risk, code in (("first-meeting", "first-meeting"), ("wide-reach", "reach")) if code in codes
+        )
+        yield from (risk for effect, risk in EFFECT_RISKS.items() if effect in effects)
+
+    def _losses(self, change: Change) -> Iterator[str]:
+        name = account_of(change.key) or ""
+        if isinstance(change.before, Account):
+            yield "deletes-account" if change.after is None else "changes-account"
+        elif change.before is not None and direction(change, self.traits) != "open":
+            yield "loses-access" if change.after is None else "lowered"
+            if self.reach_before[name] and not self.reach_after[name]:
+                yield "loses-everything"
+
+    def _ids(self, key: Key) -> Mapping[Key, str]:
+        live, scope, name = self.proposal.live, scope_of(key), account_of(key)
+        keys = [key] if name is None else [key, account_key(name)]
+        if key[:2] == ("grant", "group") or key[0] == "member":
+            keys.append(("group", key[2] if key[0] == "grant" else key[1]))
+        found = {each: live.ids[each] for each in keys if each in live.ids}
+        if scope is not None and scope in live.sites:
+            found[scope_key(scope)] = live.sites[scope].id
+        return found
+
+
+LEVELS: tuple[Risk, ...] = ("low", "medium", "high")
+RISKS: Mapping[str, Risk] = {
+    "becomes-admin": "high",
+    "gains-power": "high",
+    "loses-everything": "high",
+    "deletes-account": "high",
+    "opens-to-all": "high",
+    "first-meeting": "high",
+    "destroys-data": "high",
+    "loses-admin": "medium",
+    "loses-access": "medium",
+    "lowered": "medium",
+    "outsider": "medium",
+    "wide-reach": "medium",
+    "changes-account": "medium",
+    "irreversible": "medium",
+    "gap": "medium",
+    "moves-something": "medium",
+}
+EFFECT_RISKS: Mapping[str, str] = {
+    "destroys": "destroys-data",
+    "irreversible": "irreversible",
+    "gap": "gap",
+    "moves": "moves-something",
+    "opens": "opens-to-all",
+}
+
+
+def _waiting_for(key: Key, needed: Iterable[Step]) -> Iterator[Diagnostic]:
+    blocked = [each.id for each in needed if each.blocked]
+    if blocked:
+        yield error("depends-on-blocked", f"this needs {', '.join(blocked)}, which cannot be done", about=key)
+
+
+def _home_domains(proposal: Proposal) -> frozenset[str]:
+    """Return the e-mail domains of the house.
+
+    They are the most frequent one among declared persons (kind `person`), and each that at least two of them
+    and at least a fifth of them have.
+    """
+    persons = (each for each in proposal.desired.holders.values() if each.kind == "person")
+    domains = Counter(domain for each in persons if (domain := _domain(each.email)))
+    most = max(domains.values(), default=0)
+    return frozenset(
+        domain for domain, count in domains.items() if count == most or (count >= 2 and count * 5 >= domains.total())
+    )
+
+
+def _domain(email: str | None) -> str | None:
+    return email.rpartition("@")[2].casefold() if email and "@" in email else None
+
+
+def _greatest_powers(proposal: Proposal) -> Mapping[tuple[str, str], Power]:
+    """Return the greatest power of the groups that are joined or left, and of the accounts that are deleted."""
+    wanted: set[tuple[str, str]] = set()
+    for each in proposal.proposed:
+        match each.change:
+            case Change(before=Member(group=group)) | Change(after=Member(group=group)):
+                wanted.add(("group", group))
+            case Change(before=Account(name=name), after=None):
+                wanted.add(("account", name))
+            case _:
+                pass
+    found: dict[tuple[str, str], Power] = {}
+    if wanted:
+        for grant in (*proposal.live.access.grants(), *proposal.projected.grants()):
+            holder = (grant.subject.kind, grant.subject.name)
+            if holder in wanted:
+                found[holder] = max(found.get(holder, Power.NONE), proposal.traits.power(grant))
+    return found

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from siteward.access.diagnostic import Diagnostic
-from siteward.access.model import Resource
-from siteward.access.plan import Plan, Step
+from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.model import Account, Grant, Power, Resource, account_of, scope_of
+from siteward.access.plan import InstancePlan, Plan, Step
+from siteward.access.traits import is_site
 
 OutcomeStatus = Literal["done", "already", "refused", "failed", "unknown", "skipped", "blocked"]
 DriftKind = Literal["unapplied", "undeclared", "changed-since"]
@@ -104,3 +106,175 @@ class Report:
     journal_head: str | None = None
     next: str | None = None
     texts: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def summarize(report: Report) -> Summary:
+    """Return the numbers of a run.
+
+    Changes are counted where they may be done; what is blocked, by itself or with its instance, is counted as
+    blocked and nowhere else, so that the numbers add up to the steps of the plan.
+    """
+    instances = report.plan.instances if report.plan is not None else ()
+    steps = [(each.instance, step) for each in instances for step in each.runnable]
+    said = tuple(_all_said(report))
+    return Summary(
+        **_by_action(step for _, step in steps),
+        **_by_kind(step for _, step in steps),
+        **_by_weight(steps),
+        people=len(
+            {(step.person or f"{instance} {name}") for instance, step in steps if (name := account_of(step.change.key))}
+        ),
+        sites=len(
+            {(instance, scope) for instance, step in steps if (scope := scope_of(step.change.key)) and is_site(scope)}
+        ),
+        mails=sum(each.count for _, step in steps for each in step.effects("mail")),
+        blocked=sum(len(each.steps) - len(each.runnable) for each in instances),
+        held_back=sum(len(each.held_back) for each in instances),
+        waiting=sum(len(each.waiting) for each in instances),
+        unmanaged=sum(not one.ignored for each in instances for one in each.strangers),
+        unmanaged_admins=sum(
+            not one.ignored and one.power is Power.ADMIN for each in instances for one in each.strangers
+        ),
+        ignored=sum(one.ignored for each in instances for one in each.strangers),
+        errors=sum(each.severity is Severity.ERROR for each in said),
+        warnings=sum(each.severity is Severity.WARNING for each in said),
+        unreadable=sum(_unread(each) for each in instances),
+        blind=sum(len(_blind(each)) for each in instances),
+        drift=MappingProxyType(dict(Counter(each.kind for each in report.drift))),
+        outcomes=MappingProxyType(dict(Counter(each.status for each in report.outcomes))),
+    )
+
+
+def _all_said(report: Report) -> Iterator[Diagnostic]:
+    yield from report.diagnostics
+    if report.plan is not None:
+        yield from report.plan.diagnostics
+        for each in report.plan.instances:
+            yield from each.diagnostics
+            for step in each.steps:
+                yield from step.diagnostics
+
+
+def _by_action(steps: Iterable[Step]) -> dict[str, int]:
+    found = Counter(each.change.action for each in steps)
+    return {"creates": found["create"], "updates": found["update"], "deletes": found["delete"]}
+
+
+def _by_kind(steps: Iterable[Step]) -> dict[str, int]:
+    found = Counter(_kind(each) for each in steps)
+    names = (
+        "accounts_created",
+        "accounts_deleted",
+        "grants_added",
+        "grants_raised",
+        "grants_lowered",
+        "grants_revoked",
+    )
+    return {**{name: found[name] for name in names}, "other_changes": found["other_changes"]}
+
+
+def _kind(step: Step) -> str:
+    match step.change.before, step.change.after:
+        case None, Account():
+            return "accounts_created"
+        case Account(), None:
+            return "accounts_deleted"
+        case None, Grant():
+            return "grants_added"
+        case Grant(), None:
+            return "grants_revoked"
+        case Grant() as before, Grant() as after:
+            gained, lost = _extras(after) - _extras(before), _extras(before) - _extras(after)
+            weight = (step.after_power > step.before_power, bool(gained and not lost))
+            less = (step.after_power < step.before_power, bool(lost and not gained))
+            return "grants_raised" if weight > less else "grants_lowered" if less > weight else "other_changes"
+        case _:
+            return "other_changes"
+
+
+def _extras(grant: Grant) -> frozenset[str]:
+    return grant.extras or frozenset()
+
+
+def _by_weight(steps: Iterable[tuple[str, Step]]) -> dict[str, int]:
+    risks: dict[str, set[tuple[str, str | None]]] = {}
+    raised = 0
+    for instance, step in steps:
+        raised += step.raises
+        for each in step.risks:
+            risks.setdefault(each, set()).add((instance, account_of(step.change.key)))
+    names = {"losing_everything": "loses-everything", "admins_gained": "becomes-admin", "admins_lost": "loses-admin"}
+    return {"powers_raised": raised, **{name: len(risks.get(risk, ())) for name, risk in names.items()}}
+
+
+def _unread(plan: InstancePlan) -> int:
+    return len(plan.unreadable) + sum(not each.complete for each in plan.listings)
+
+
+def _blind(plan: InstancePlan) -> tuple[str, ...]:
+    return tuple(each for each in plan.blind_spots if each not in plan.accepted_blind)
+
+
+def exit_code(report: Report) -> int:
+    """Return the exit code of a run, the worst of several in the order 130, 1, 5, 4, 3, 2, 0.
+
+    0: nothing differs, or all is done. 1: an error in use, file, credentials or reachability. 2: differences
+    (an apply never says this). 3: something is blocked. 4: stale before anything was written, or something was
+    not read that could be, or is never shown and not accepted. 5: partly applied. 130: interrupted.
+    """
+    return next((code for code, holds in EXITS if holds(report)), 0)
+
+
+def _interrupted(report: Report) -> bool:
+    return report.interrupted
+
+
+def _in_error(report: Report) -> bool:
+    said = (*report.diagnostics, *(report.plan.diagnostics if report.plan is not None else ()))
+    flawed = report.plan is not None and any(each.flawed for each in report.plan.instances)
+    return flawed or any(each.severity is Severity.ERROR for each in said)
+
+
+def _partly(report: Report) -> bool:
+    """Tell whether writing began and did not end well: refusals alone, before any write, are staleness."""
+    statuses = {each.status for each in report.outcomes if not each.step.blocked}
+    wrote = not statuses.isdisjoint({"done", "failed", "unknown"})
+    return wrote and not statuses.isdisjoint({"failed", "unknown", "refused", "skipped"})
+
+
+def _stale_or_unread(report: Report) -> bool:
+    refused = any(each.status in {"refused", "skipped"} and not each.step.blocked for each in report.outcomes)
+    instances = report.plan.instances if report.plan is not None else ()
+    return report.stale or refused or any(_unread(each) or _blind(each) for each in instances)
+
+
+def _blocked(report: Report) -> bool:
+    instances = report.plan.instances if report.plan is not None else ()
+    objections = (one for each in instances for one in each.diagnostics)
+    return (
+        any(each.status == "blocked" for each in report.outcomes)
+        or any(step.blocked for each in instances for step in each.steps)
+        or any(each.severity is Severity.ERROR for each in objections)
+    )
+
+
+def _differs(report: Report) -> bool:
+    if report.applied or report.command == "apply":
+        return False
+    instances = report.plan.instances if report.plan is not None else ()
+    return any(each.steps for each in instances) or any(_counts_as_drift(each) for each in report.drift)
+
+
+def _counts_as_drift(item: DriftItem) -> bool:
+    """Tell whether an item is a difference, and not an account that is only reported, or a step held back."""
+    return item.step is not None or item.kind != "undeclared"
+
+
+EXITS: tuple[tuple[int, Callable[[Report], bool]], ...] = (
+    (130, _interrupted),
+    (1, _in_error),
+    (5, _partly),
+    (4, _stale_or_unread),
+    (3, _blocked),
+    (2, _differs),
+)

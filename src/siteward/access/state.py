@@ -12,6 +12,7 @@ from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.model import Access, Key, Scope
 
 Ending = Literal["expired", "not-yet", "suspended", "absent", "left"]
+Cause = Literal["granted", "silence", "unmanaged", "renamed", "public"] | Ending
 Kind = Literal["person", "service", "contractor", "client", "vendor"]
 
 
@@ -21,6 +22,7 @@ class Origin:
 
     `via` names the links in order, in words (`group analysts`, `role analyst`, `tag acme`).
     `others` are further grants that lead to the same pair and lost to this one or were united with it.
+    `wildcard` is the pattern that reached the site, where no grant names it plainly.
     """
 
     at: Span
@@ -29,6 +31,7 @@ class Origin:
     reason: str | None = None
     until: datetime | None = None
     others: tuple[Origin, ...] = ()
+    wildcard: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Desired:
     grants that the file itself names as over, with the place that says so; add-only mode takes no others.
     `managed` are the live scopes that `manages` lets us look at; `None` where the file has no `grants` key
     at all, so that nothing is managed. `public` maps a site to the wish of the file about its openness.
+    `modules` are the accounts whose module switches the file speaks of; those of others are left alone.
+    `empty` tells that the file says `grants: []`, which takes an extra consent.
     """
 
     access: Access
@@ -66,6 +71,8 @@ class Desired:
     managed: frozenset[Scope] | None = frozenset()
     public: Mapping[Scope, bool] = field(default_factory=lambda: MappingProxyType({}))
     subsumed: Mapping[Key, Origin] = field(default_factory=lambda: MappingProxyType({}))
+    modules: frozenset[str] = frozenset()
+    empty: bool = False
     diagnostics: tuple[Diagnostic, ...] = ()
 
 

@@ -98,8 +98,11 @@ class Traits:
     def covers(self, held: Grant, wished: Grant) -> bool:
         """Tell whether a held, undeclarable role already gives what is wished on the same scope."""
         role = self.role(held.scope.kind, held.role)
-        return bool(role and not role.declarable and self.rank(wished.scope.kind, wished.role) <= self.rank(
-            held.scope.kind, held.role))
+        return bool(
+            role
+            and not role.declarable
+            and self.rank(wished.scope.kind, wished.role) <= self.rank(held.scope.kind, held.role)
+        )
 
 
 SITE_KINDS = ("site", "metasite")
@@ -108,3 +111,14 @@ SITE_KINDS = ("site", "metasite")
 def is_site(scope: Scope) -> bool:
     """Tell whether a scope is something a `sites:` or `metasites:` selector may name."""
     return scope.kind in SITE_KINDS
+
+
+def is_public(traits: Traits, account: str) -> bool:
+    """Tell whether an account stands for everybody (Matomo's `anonymous`, in any spelling)."""
+    return traits.public_account is not None and traits.public_account.casefold() == account.casefold()
+
+
+def declarable(grant: Grant, traits: Traits) -> bool:
+    """Tell whether a grant's role is a right to hand out and not a fact such as ownership."""
+    role = traits.role(grant.scope.kind, grant.role)
+    return role is None or role.declarable

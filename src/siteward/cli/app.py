@@ -57,7 +57,7 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb, or say which one was probably meant."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            import difflib  # noqa: PLC0415 — only a typing error needs it
+            import difflib
 
             near = difflib.get_close_matches(args[0], VERBS, n=1)
             raise click.UsageError(f"no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx)
@@ -74,7 +74,7 @@ class Verbs(click.Group):
 @click.option("-q", "--quiet", is_flag=True, help="Only what needs attention, and the summary.")
 @click.option("-v", "--verbose", count=True, help="Everything; -vv also logs requests on stderr, without bodies.")
 @click.pass_context
-def main(ctx: click.Context, **common: object) -> None:
+def main(ctx: click.Context, /, **common: object) -> None:
     """Access as code for web analytics.
 
     Declare who may see and manage which site in access.yaml; `plan` shows the difference to the live
@@ -84,7 +84,7 @@ def main(ctx: click.Context, **common: object) -> None:
     Exit codes: 0 nothing differs, or done · 1 error in use, file, credentials or reach ·
     2 differences · 3 blocked by a guard or rule · 4 stale, or not everything was read ·
     5 partly applied · 130 interrupted
-    """
+    """  # noqa: D301 — \b tells click to keep the lines
     ctx.obj = {name: value for name, value in common.items() if value not in (None, False, 0)}
 
 
@@ -92,7 +92,7 @@ def run() -> None:
     """Run the command line and leave with the code that the report gives."""
     gc.disable()  # a short-lived command: collecting costs a fifth of a plan and frees nothing it needs
     try:
-        code = main(standalone_mode=False)
+        code = main(prog_name="siteward", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         code = _say("interrupted", "interrupted; nothing more is done", leave=130)
     except click.exceptions.NoArgsIsHelpError as help_wanted:
@@ -106,14 +106,14 @@ def run() -> None:
 
 
 def _help(wanted: click.exceptions.NoArgsIsHelpError) -> int:
-    click.echo(wanted.ctx.get_help() if wanted.ctx else wanted.format_message())
+    click.echo(wanted.ctx.get_help())
     return 0
 
 
 def _say(code: str, message: str, *, hint: str | None = None, leave: int = 1) -> int:
     """Say one line on stderr, or as JSON on stdout where JSON was asked for; return the exit code."""
     if _json_wanted(sys.argv[1:]):
-        from siteward.cli.session import problem_as_json  # noqa: PLC0415 — `--help` must not load the session
+        from siteward.cli.session import problem_as_json
 
         click.echo(problem_as_json(code, message, hint=hint, leave=leave))
         return leave

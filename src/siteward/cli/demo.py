@@ -68,7 +68,9 @@ class _Story:
 
 
 def _tell(story: _Story, sandbox: Sandbox) -> int:
-    story.say(f"A stand-in Umami {sandbox.fake.release} answers at {sandbox.url}: 30 users, 12 sites, and some history.")
+    story.say(
+        f"A stand-in Umami {sandbox.fake.release} answers at {sandbox.url}: 30 users, 12 sites, and some history."
+    )
     story.say("1. Check the files. Nothing is contacted.")
     story.run("validate", expect=0)
     story.say("2. What would change? Nothing is changed; the plan is saved for review.")
@@ -100,7 +102,7 @@ def _end(story: _Story) -> int:
 
 
 def _sandbox(stack: ExitStack) -> Sandbox:
-    from siteward.platforms.fakery import serve  # noqa: PLC0415 — needs the sandbox extra
+    from siteward.platforms.fakery import serve
 
     factory = platforms.fake("umami")
     fake = factory.lived_in(factory.releases[0], clock=lambda: datetime.now(UTC))

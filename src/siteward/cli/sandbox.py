@@ -69,14 +69,14 @@ def _start(
     if fresh:
         return factory.fresh(release, clock=clock)
     if world:
-        from siteward.cli.session import read_world  # noqa: PLC0415 — the YAML reader only where a file is given
+        from siteward.cli.session import read_world
 
         return factory.of(read_world(world), release, clock=clock)
     return factory.lived_in(release, clock=clock)
 
 
 def _faults(specs: tuple[str, ...]) -> list[Fault]:
-    from siteward.platforms.fakery import Fault  # noqa: PLC0415 — needs the sandbox extra
+    from siteward.platforms.fakery import Fault
 
     try:
         return [Fault.parse(each) for each in specs]
@@ -96,7 +96,7 @@ def _clock(start: str | None) -> Callable[[], datetime]:
 
 
 def _serve(fake: Fake, host: str, port: int) -> None:
-    from siteward.platforms.fakery import serve  # noqa: PLC0415 — needs the sandbox extra
+    from siteward.platforms.fakery import serve
 
     told = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):

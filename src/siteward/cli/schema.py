@@ -12,12 +12,12 @@ import click
 def command(which: str) -> int:
     """Print the JSON Schema of access.yaml (default) or of a saved plan, for editors and checks."""
     if which == "access":
-        from siteward.declaration.schema import access_schema  # noqa: PLC0415 — pydantic only where it is used
-        from siteward.reconcile.project import settings_models  # noqa: PLC0415 — the same
+        from siteward.declaration.schema import access_schema
+        from siteward.reconcile.project import settings_models
 
         schema = access_schema(settings_models())
     else:
-        from siteward.access.codec import plan_schema  # noqa: PLC0415 — one of the two is needed
+        from siteward.access.codec import plan_schema
 
         schema = plan_schema()
     click.echo(json.dumps(schema, indent=2, ensure_ascii=False))

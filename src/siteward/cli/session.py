@@ -21,9 +21,11 @@ from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
     from siteward.platforms.fakery import World
-    from siteward.reconcile.project import Project
+    from siteward.render import GroupBy, Privacy
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
+PLAN_FORMATS = ("text", "json", "markdown", "html", "sarif", "github", "gitlab", "gitlab-plan", "csv")
+DRIFT_FORMATS = ("text", "json", "markdown", "html", "sarif", "github", "gitlab", "junit", "csv")
 SUFFIXES = {
     ".json": "json", ".md": "markdown", ".html": "html", ".sarif": "sarif", ".xml": "junit", ".csv": "csv", ".txt": "text",
 }  # fmt: skip
@@ -42,8 +44,8 @@ class Session:
     outputs: tuple[tuple[str, Path], ...] = ()
     exit_zero: bool = False
     plain: bool = False
-    group_by: str = "person"
-    privacy: str = "full"
+    group_by: GroupBy = "person"
+    privacy: Privacy = "full"
 
     def leave(self, report: Report) -> int:
         """Print and write the report in every format asked for; return the exit code."""
@@ -54,13 +56,17 @@ class Session:
         code = exit_code(report)
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
+    def show(self, report: Report) -> None:
+        """Print the report as text on stdout, in the middle of a verb that goes on."""
+        click.echo(self._rendered("text", report, color=self._colored(sys.stdout)), color=True, nl=False)
+
     def say(self, line: str) -> None:
         """Say one line of conversation on stderr."""
         if not self.quiet:
             click.echo(line, err=True)
 
     def _rendered(self, name: str, report: Report, *, color: bool) -> str:
-        from siteward import render  # noqa: PLC0415 — only when there is something to say
+        from siteward import render
 
         options = render.Options(
             color=color,
@@ -187,7 +193,7 @@ def find_config(session: Session) -> Path:
 
 def parse_instant(text: str | None, timezone: str) -> datetime | None:
     """Return the moment `--as-of` means: a date is its noon in the declaration's timezone, an instant needs an offset."""
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 — only where a date is given
+    from zoneinfo import ZoneInfo
 
     if text is None:
         return None
@@ -215,10 +221,10 @@ def sandbox_extra() -> Iterator[None]:
 
 def read_world(path: Path) -> World:
     """Return the world that a YAML or JSON file describes."""
-    import yaml  # noqa: PLC0415 — only where a file is given
-    from pydantic import ValidationError  # noqa: PLC0415 — the same
+    import yaml
+    from pydantic import ValidationError
 
-    from siteward.platforms.fakery import World  # noqa: PLC0415 — needs the sandbox extra
+    from siteward.platforms.fakery import World
 
     try:
         return World.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -11,6 +11,6 @@ from siteward.cli.session import Session, find_config, with_session
 @with_session("text", "json", "sarif", "github", "gitlab", "junit", "markdown")
 def command(session: Session) -> int:
     """Check the files against the grammar, the platforms' abilities and the policy. Contacts nothing."""
-    from siteward.reconcile.project import validate  # noqa: PLC0415 — `--help` must not load the grammar
+    from siteward.reconcile.project import validate
 
     return session.leave(validate(find_config(session)))

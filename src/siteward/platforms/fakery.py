@@ -145,7 +145,7 @@ class Fake:
     `shift-rows`, `lying-total`) are asked for with `self.struck(kind, request)` by the handlers themselves.
 
     Requests are answered one at a time, except where a handler opens a `window`. `latency` and `race` are
-    seconds; `race` is how long a window stays open while other requests are under way.
+    seconds; `race` is how long a window stays open. `shared` is set on a socket, where others may come at any time.
     """
 
     platform: str
@@ -157,6 +157,7 @@ class Fake:
     faults: list[Fault] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     url: str = "http://sandbox.invalid"
+    shared: bool = False
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
@@ -195,9 +196,9 @@ class Fake:
     def window(self) -> None:
         """Let other requests in between a check and the write that rests on it, as real servers do.
 
-        Costs nothing while this request is the only one.
+        Costs nothing while this request is the only one there can be.
         """
-        if self._under_way > 1 and self.race:
+        if (self.shared or self._under_way > 1) and self.race:
             self._lock.release()
             try:
                 time.sleep(self.race)
@@ -329,10 +330,11 @@ def serve(fake: Fake, *, host: str = "127.0.0.1", port: int = 0) -> Sandbox:
     from waitress.server import create_server  # noqa: PLC0415
 
     logging.getLogger("waitress").addFilter(_without_cuts)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     app: WSGIApplication = fake
     channels: dict[int, Any] = {}
     server: Any = create_server(app, map=channels, host=host, port=port, **_WAITRESS)  # its stubs know half of it
-    fake.url = f"http://{host}:{server.effective_port}"
+    fake.url, fake.shared = f"http://{host}:{server.effective_port}", True
     over = threading.Event()
 
     def run() -> None:

@@ -11,16 +11,13 @@ steps, and the others go on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from siteward.access import codec
-from siteward.access.change import patch
 from siteward.access.diagnostic import Diagnostic, error, note, warning
-from siteward.access.model import Account, Key, account_key
 from siteward.access.report import Outcome, Report
 from siteward.access.state import Memory
 from siteward.reconcile import journal
@@ -28,12 +25,15 @@ from siteward.reconcile.chain import JournalBroken
 from siteward.reconcile.execute import Brake, Work, braking, execute, result
 from siteward.reconcile.journal import Journal, JournalBusy, Run
 from siteward.reconcile.private import Unsafe
-from siteward.reconcile.recheck import Allowance, Sifted, reached, sift
+from siteward.reconcile.recheck import Allowance, Sifted, allowed, reached, sift
 from siteward.reconcile.target import Fresh, Listener, Options, quiet
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from siteward.access.plan import InstancePlan, Plan, Step
+    from collections.abc import Collection, Iterable, Mapping
+
+    from siteward.access.model import Key
+    from siteward.access.plan import InstancePlan, Plan
     from siteward.access.state import Live
     from siteward.reconcile.target import Book, Clock, Target
     from siteward.transport.http import Doors
@@ -58,12 +58,8 @@ def apply(
     `targets` are the instances of the checkout, `config_digest` that of its files, `clock` gives the time in UTC.
     Whoever calls has asked already; nothing here asks. Raises nothing for what one instance does.
     """
-    objections = _objections(plan, options, clock())
-    if any(each.blocks for each in objections):
-        return Report(command="apply", plan=plan, diagnostics=objections, stale=_only_old(objections), next="siteward plan")
-    if plan.config_digest != config_digest:
-        objections = (*objections, _CONFIG_CHANGED)
-    return _Session(plan, targets, book, options, clock, on_progress).run(objections)
+    session = _Session(plan, targets, book, options, clock, on_progress)
+    return session.run(_objections(plan, options, clock()), config_digest)
 
 
 def resume(
@@ -91,14 +87,10 @@ def resume(
         lost = error("plan-lost", f"the plan of the unfinished run is not to be had: {problem}", hint="siteward plan")
         return Report(command="apply", diagnostics=(*diagnostics, lost))
     options = replace(options, expect=digest, as_of=options.as_of or (plan.as_of if plan.as_of_given else None))
-    objections = (*diagnostics, *_objections(plan, options, clock()), *_other_runs(found, digest))
-    if any(each.blocks for each in objections):
-        return Report(command="apply", plan=plan, diagnostics=objections, stale=_only_old(objections), next="siteward plan")
-    if plan.config_digest != config_digest:
-        objections = (*objections, _CONFIG_CHANGED)
+    objections = (*_objections(plan, options, clock()), *diagnostics, *_other_runs(found, digest))
     begun = frozenset(name for name in targets if _begun(book, name, digest)) - found.keys()
     plan = replace(plan, instances=tuple(each for each in plan.instances if each.instance not in begun))
-    return _Session(plan, targets, book, options, clock, on_progress, resuming=True).run(objections)
+    return _Session(plan, targets, book, options, clock, on_progress, resuming=True).run(objections, config_digest)
 
 
 # The session
@@ -132,14 +124,21 @@ class _Session:
     resuming: bool = False
     outcomes: dict[str, dict[Key, Outcome]] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    lifted: dict[str, frozenset[str]] = field(default_factory=dict)
     heads: dict[str, str] = field(default_factory=dict)
     sent: bool = False
     interrupted: bool = False
     open_ends: bool = False
 
-    def run(self, objections: Iterable[Diagnostic]) -> Report:
-        """Prepare all instances, write to each, and report."""
+    def run(self, objections: Iterable[Diagnostic], config_digest: str) -> Report:
+        """Prepare all instances, write to each, and report; where the plan cannot be taken, only report why."""
         self.diagnostics.extend(objections)
+        old = self.clock() - self.plan.created > self.options.max_age
+        if old or any(each.blocks and each.instance is None for each in self.diagnostics):
+            self.diagnostics.extend([_too_old(self.plan)] if old else [])
+            return self._turned_away(stale=old)
+        if self.plan.config_digest != config_digest:
+            self.diagnostics.append(_CONFIG_CHANGED)
         self.moment = self.options.as_of or self.clock()
         with ExitStack() as stack:
             desks = [desk for each in self.plan.instances if (desk := self._prepared(stack, each))]
@@ -164,6 +163,7 @@ class _Session:
             self._gave_up(reviewed, _trouble(reviewed.instance, problem))
             return None
         self.outcomes[reviewed.instance] = dict(desk.sifted.outcomes)
+        self.lifted[reviewed.instance] = desk.sifted.lifted
         return desk
 
     def _desk(self, stack: ExitStack, reviewed: InstancePlan, target: Target) -> _Desk:
@@ -251,9 +251,7 @@ class _Session:
     def _work(self, desk: _Desk, brake: Brake) -> Work:
         def again(settled: Mapping[Key, Outcome], lifted: frozenset[str]) -> tuple[Fresh, Sifted]:
             fresh = desk.target.plan(desk.doors.reader, as_of=self.moment, memory=desk.journal.memory)
-            return fresh, sift(
-                desk.reviewed, fresh, desk.allowance, chosen=desk.chosen, settled=settled, lifted=lifted
-            )
+            return fresh, sift(desk.reviewed, fresh, desk.allowance, chosen=desk.chosen, settled=settled, lifted=lifted)
 
         return Work(
             target=desk.target, doors=desk.doors, journal=desk.journal, fresh=desk.fresh, sifted=desk.sifted,
@@ -279,7 +277,9 @@ class _Session:
                 self._compare_end(desk, work, fresh)
         counts = Counter(each.status for each in work.outcomes.values())
         left = _left(fresh, live, desk.journal.memory)
-        desk.journal.end(counts, replace(left, last=live.access, sends=_sends(desk.journal.memory, work.sends, self.clock())))
+        desk.journal.end(
+            counts, replace(left, last=live.access, sends=_sends(desk.journal.memory, work.sends, self.clock()))
+        )
 
     def _compare_end(self, desk: _Desk, work: Work, fresh: Fresh) -> None:
         """Take back `done` from what is gone again, and name what has appeared."""
@@ -291,7 +291,9 @@ class _Session:
         if gone:
             desk.journal.became([result(each) for each in gone])
             work.outcomes.update({each.step.change.key: each for each in gone})
-        known = {each.change.key for plan in (desk.reviewed, desk.fresh.plan) for each in (*plan.steps, *plan.held_back)}
+        known = {
+            each.change.key for plan in (desk.reviewed, desk.fresh.plan) for each in (*plan.steps, *plan.held_back)
+        }
         appeared = [each for each in fresh.plan.steps if each.change.key not in known]
         if appeared:
             words = f"{len(appeared)} changes appeared while this was applied, the first on {' '.join(appeared[0].change.key)}"
@@ -310,10 +312,15 @@ class _Session:
             if chosen is None or each.id in chosen
         }
 
+    def _turned_away(self, *, stale: bool) -> Report:
+        diagnostics = tuple(self.diagnostics)
+        return Report(command="apply", plan=self.plan, diagnostics=diagnostics, stale=stale, next="siteward plan")
+
     def _report(self) -> Report:
+        parts = tuple(allowed(each, self.lifted.get(each.instance, ())) for each in self.plan.instances)
         outcomes = tuple(
-            found
-            for each in self.plan.instances
+            replace(found, step=step)
+            for each in parts
             for step in each.steps
             if (found := self.outcomes.get(each.instance, {}).get(step.change.key))
         )
@@ -322,14 +329,16 @@ class _Session:
         where = journal.path_of(self.book.folder, names[0]) if len(names) == 1 else self.book.folder
         return Report(
             command="apply",
-            plan=self.plan,
+            plan=replace(self.plan, instances=parts),
             diagnostics=tuple(self.diagnostics),
             outcomes=outcomes,
             applied=True,
             interrupted=self.interrupted,
             stale="refused" in statuses and not self.sent,
             journal=str(where) if names else None,
-            journal_head=self.heads[names[0]] if len(names) == 1 else ", ".join(map(" ".join, self.heads.items())) or None,
+            journal_head=self.heads[names[0]]
+            if len(names) == 1
+            else ", ".join(map(" ".join, self.heads.items())) or None,
             next=_next(statuses, open_ends=self.open_ends),
         )
 
@@ -337,22 +346,33 @@ class _Session:
 # What a plan must be
 
 
-_CONFIG_CHANGED = note("config-changed", "the files are not those the plan was made from; what they no longer want is refused")
+_CONFIG_CHANGED = note(
+    "config-changed", "the files are not those the plan was made from; what they no longer want is refused"
+)
 
 
 def _objections(plan: Plan, options: Options, now: datetime) -> tuple[Diagnostic, ...]:
     """Return what keeps a plan from being applied at all."""
     found = []
     if codec.digest(plan) != plan.digest:
-        found.append(error("plan-damaged", "the plan is not what its digest says: it was edited or cut", hint="siteward plan"))
+        found.append(
+            error("plan-damaged", "the plan is not what its digest says: it was edited or cut", hint="siteward plan")
+        )
     if options.expect is not None and not _names(options.expect, plan.digest, _SHORTEST["expect"]):
         found.append(error("plan-unexpected", f"this is not the plan that was expected: its digest is {plan.digest}"))
-    if now - plan.created > options.max_age:
-        found.append(error("plan-too-old", f"the plan was made {plan.created:%Y-%m-%d %H:%MZ}, longer ago than --max-age allows", hint="siteward plan"))
     if plan.created - now > _AHEAD:
-        found.append(error("plan-from-the-future", f"the plan says that it was made at {plan.created:%Y-%m-%d %H:%MZ}, which is yet to come"))
+        found.append(
+            error(
+                "plan-from-the-future",
+                f"the plan says that it was made at {plan.created:%Y-%m-%d %H:%MZ}, which is yet to come",
+            )
+        )
     if (plan.as_of if plan.as_of_given else None) != options.as_of:
-        given = f"for {plan.as_of.isoformat()}: repeat --as-of to apply it" if plan.as_of_given else "for the time it was made at, not for another --as-of"
+        given = (
+            f"for {plan.as_of.isoformat()}: repeat --as-of to apply it"
+            if plan.as_of_given
+            else "for the time it was made at, not for another --as-of"
+        )
         found.append(error("plan-as-of", f"the plan was made {given}"))
     for name, each in options.accept.items():
         if not _names(each.digest, plan.digest, _SHORTEST["accept"]):
@@ -368,8 +388,10 @@ def _names(given: str, digest: str, shortest: int) -> bool:
     return len(wanted) >= shortest and whole.startswith(wanted)
 
 
-def _only_old(objections: Iterable[Diagnostic]) -> bool:
-    return {each.code for each in objections if each.blocks} == {"plan-too-old"}
+def _too_old(plan: Plan) -> Diagnostic:
+    """Return the word on a plan that has grown stale: no error in anything, so no error."""
+    words = f"the plan was made {plan.created:%Y-%m-%d %H:%MZ}, longer ago than --max-age allows; nothing was done"
+    return warning("plan-too-old", words, hint="siteward plan")
 
 
 def _mismatch(reviewed: InstancePlan, target: Target | None) -> Diagnostic | None:
@@ -378,7 +400,9 @@ def _mismatch(reviewed: InstancePlan, target: Target | None) -> Diagnostic | Non
     if target is None:
         found = error("plan-unknown-instance", f"the file, as checked out here, has no instance {name}")
     elif target.platform.name != reviewed.platform:
-        found = error("plan-other-origin", f"the plan is for a {reviewed.platform} and {name} is a {target.platform.name} here")
+        found = error(
+            "plan-other-origin", f"the plan is for a {reviewed.platform} and {name} is a {target.platform.name} here"
+        )
     elif target.origin != reviewed.origin:
         found = error("plan-other-origin", f"the plan is for {reviewed.origin} and {name} is {target.origin} here")
     else:
@@ -427,7 +451,10 @@ def _left(fresh: Fresh, live: Live, memory: Memory | None) -> Memory:
 
 def _sends(memory: Memory | None, sends: Mapping[Key, int], now: datetime) -> Mapping[Key, tuple[int, datetime]]:
     before = memory.sends if memory else {}
-    return {**before, **{key: (before[key][0] + count if key in before else count, now) for key, count in sends.items()}}
+    return {
+        **before,
+        **{key: (before[key][0] + count if key in before else count, now) for key, count in sends.items()},
+    }
 
 
 # Runs without an end

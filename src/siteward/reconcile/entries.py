@@ -5,14 +5,16 @@ Read back from a file, so these are pydantic models; nothing of them travels bey
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from siteward.access.change import Change
 from siteward.access.codec import decode_resource, encode_resource
-from siteward.access.model import Resource
 from siteward.access.report import OutcomeStatus
+
+if TYPE_CHECKING:
+    from siteward.access.model import Resource
 
 Shape: TypeAlias = dict[str, object]
 
@@ -138,23 +140,9 @@ Entry: TypeAlias = Began | Waived | Intended | Became | Resumed | Abandoned | To
 ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="kind")])
 
 
-class Sends(_Strict):
-    """How often, and when last, a mail went out for a key."""
-
-    key: tuple[str, ...]
-    count: int
-    at: AwareDatetime
-
-
 class Last(_Strict):
-    """The file beside the journal: what the last ended run left."""
+    """The file beside the journal: what the last ended run left, as the codec writes a memory."""
 
     format: Literal["siteward.last/1"] = "siteward.last/1"
     run: str
-    at: AwareDatetime
-    accounts: tuple[str, ...]
-    users: dict[str, str]
-    sites: int
-    grants: int
-    sends: tuple[Sends, ...]
-    access: tuple[Shape, ...]
+    memory: Shape

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from siteward.access.change import Change, patch
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource
-from siteward.access.report import Outcome, OutcomeStatus
+from siteward.access.report import Outcome
 from siteward.platforms.interface import Receipt
 from siteward.reconcile.deliver import Undelivered, deliver, generate, made_with_password
 from siteward.reconcile.entries import Result
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.recheck import Sifted
     from siteward.reconcile.target import Fresh, Listener, Target
     from siteward.transport.http import Doors
+    from siteward.transport.secrets import Secret
 
 Seen = Mapping[Key, Resource | None]
 
@@ -181,9 +182,13 @@ def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:
     work.sent = True
     work.in_flight = {step.id for step in steps}
     receipts = _written(work, bundle)
-    work.live = replace(work.live, ids={**work.live.ids, **{key: id_ for each in receipts for key, id_ in each.ids.items()}})
+    work.live = replace(
+        work.live, ids={**work.live.ids, **{key: id_ for each in receipts for key, id_ in each.ids.items()}}
+    )
     found = {each.key: each for each in receipts}
-    unsure = {step.change.key for step in steps if step.change.key not in found or found[step.change.key].status != "failed"}
+    unsure = {
+        step.change.key for step in steps if step.change.key not in found or found[step.change.key].status != "failed"
+    }
     seen, why = _look(work, {key for step in steps if step.change.key in unsure for key in touched(step.change)})
     _settle(work, [_outcome(work, step, found.get(step.change.key), seen, why) for step in steps], found)
 
@@ -229,13 +234,19 @@ def _outcome(work: Work, step: Step, receipt: Receipt | None, seen: Seen, why: s
         return _failed(work, step, words, hint)
     if not touched(change) <= seen.keys():
         message = "; ".join(filter(None, (words, why or "reading could not tell whether it took place")))
-        return Outcome(instance=instance, step=step, status="unknown", message=message, hint=hint or "siteward apply --resume")
+        return Outcome(
+            instance=instance, step=step, status="unknown", message=message, hint=hint or "siteward apply --resume"
+        )
     now = seen[change.key]
     if reached(change, seen):
         lost = receipt is None or receipt.status == "unknown"
-        return Outcome(instance=instance, step=step, status="done", message="its answer was lost; reading shows it" if lost else "")
+        return Outcome(
+            instance=instance, step=step, status="done", message="its answer was lost; reading shows it" if lost else ""
+        )
     accepted = receipt is not None and receipt.status == "sent"
-    shows = f"it was accepted, but reading shows {said(now)}" if accepted else f"it did not take place, {said(now)} stands"
+    shows = (
+        f"it was accepted, but reading shows {said(now)}" if accepted else f"it did not take place, {said(now)} stands"
+    )
     outcome = _failed(work, step, "; ".join(filter(None, (words, shows))), hint)
     return replace(outcome, reviewed=change.before, now=now, wanted=change.after)
 
@@ -304,7 +315,9 @@ def _looked_again(work: Work, rest: Sequence[Step]) -> list[Step]:
     try:
         work.fresh, work.sifted = work.again(work.outcomes, work.sifted.lifted)
     except PlatformError as problem:
-        _settle(work, [_skipped(work, step, f"it could not be read again before it was sent: {problem}") for step in rest])
+        _settle(
+            work, [_skipped(work, step, f"it could not be read again before it was sent: {problem}") for step in rest]
+        )
         return []
     work.live = work.fresh.live
     _settle(work, [each for key, each in work.sifted.outcomes.items() if key not in work.outcomes])

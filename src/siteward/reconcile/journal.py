@@ -18,7 +18,6 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
@@ -27,8 +26,8 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from siteward.access.change import Change, patch
-from siteward.access.codec import canonical, decode, decode_resource, encode, encode_resource
-from siteward.access.model import Access, Account
+from siteward.access.codec import canonical, decode, decode_memory, encode, encode_memory
+from siteward.access.model import Account
 from siteward.access.state import Memory
 from siteward.reconcile.chain import Chain, JournalBroken, follow, link
 from siteward.reconcile.entries import (
@@ -43,7 +42,6 @@ from siteward.reconcile.entries import (
     Last,
     Result,
     Resumed,
-    Sends,
     Torn,
     Waived,
 )
@@ -57,6 +55,7 @@ from siteward.reconcile.private import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -203,7 +202,8 @@ class Journal:
     def end(self, outcomes: Mapping[OutcomeStatus, int], left: Memory) -> None:
         """Write that the run ends, and what it left."""
         at = self._clock()
-        data = canonical(_as_last(left, self._run, at).model_dump(mode="json"))
+        memory = encode_memory(replace(left, last_at=at))
+        data = canonical(Last(run=self._run, memory=memory).model_dump(mode="json"))
         fresh = _beside(self.path, ".last.json.new")
         write_flushed(fresh, data)
         self._add(Ended(at=at, run=self._run, outcomes=dict(outcomes), snapshot=_digest(data)))
@@ -265,7 +265,7 @@ def _read(path: Path, key: Secret | None) -> _Book:
     last, half_moved = _last(path, entries)
     ends = [at for at, each in enumerate(entries) if isinstance(each, Ended)]
     since = _runs(entries[ends[-1] + 1 if ends else 0 :])
-    memory = _recalled(last) if last is not None else Memory() if entries else None
+    memory = last if last is not None else Memory() if entries else None
     if memory is not None:
         for run in since:
             memory = _and(memory, run)
@@ -340,7 +340,7 @@ def _and(memory: Memory, run: Run) -> Memory:
 # What the last run left
 
 
-def _last(path: Path, entries: Sequence[Entry]) -> tuple[Last | None, bool]:
+def _last(path: Path, entries: Sequence[Entry]) -> tuple[Memory | None, bool]:
     """Return what the last ended run left, and whether a crash kept it from its place.
 
     Raises `JournalBroken` where it is not what the last `end` line names.
@@ -353,32 +353,9 @@ def _last(path: Path, entries: Sequence[Entry]) -> tuple[Last | None, bool]:
         raise JournalBroken(path, 0, "lines are missing: what the last run left is remembered, its end is not")
     for data, moved in ((settled, True), (_bytes(_beside(path, ".last.json.new")), False)):
         if data is not None and _digest(data) == ended.snapshot:
-            return Last.model_validate_json(data), not moved
-    raise JournalBroken(path, 0, "what the last run left is not what its end names: lines are missing, or it was changed")
-
-
-def _recalled(last: Last) -> Memory:
-    return Memory(
-        accounts=frozenset(last.accounts),
-        users=last.users,
-        sites=last.sites,
-        grants=last.grants,
-        last=Access(decode_resource(each) for each in last.access),
-        last_at=last.at,
-        sends={each.key: (each.count, each.at) for each in last.sends},
-    )
-
-
-def _as_last(left: Memory, run: str, at: datetime) -> Last:
-    return Last(
-        run=run,
-        at=at,
-        accounts=tuple(sorted(left.accounts)),
-        users=dict(left.users),
-        sites=left.sites,
-        grants=left.grants,
-        sends=tuple(Sends(key=key, count=count, at=when) for key, (count, when) in sorted(left.sends.items())),
-        access=tuple(encode_resource(each) for _, each in sorted((left.last or Access()).items())),
+            return decode_memory(Last.model_validate_json(data).memory), not moved
+    raise JournalBroken(
+        path, 0, "what the last run left is not what its end names: lines are missing, or it was changed"
     )
 
 

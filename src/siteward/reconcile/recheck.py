@@ -8,18 +8,19 @@ block has gone away since, which nobody has reviewed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_key, scope_of
 from siteward.access.report import Outcome, OutcomeStatus
 from siteward.reconcile.deliver import undeliverable
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
     from siteward.access.change import Change
-    from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.state import Live
     from siteward.reconcile.deliver import Passwords
@@ -75,7 +76,7 @@ def sift(
             outcomes[key] = outcome
     needs = {key: _needs(reviewed, steps[key], fresh, wishes) for key in steps if key not in outcomes}
     if lifted is None:
-        lifted = _lifted(reviewed, fresh, [steps[key] for key in needs], allowance)
+        lifted = _lifted(reviewed, fresh, [steps[key] for key in needs], needs, allowance)
     while True:
         _drop_dependants(reviewed, steps, needs, outcomes)
         open_ = [steps[key] for key in needs if key not in outcomes]
@@ -118,15 +119,37 @@ def touched(change: Change) -> frozenset[Key]:
 def unmet(step: Step, needs: Mapping[Key, frozenset[Key]], outcomes: Mapping[Key, Outcome]) -> Outcome | None:
     """Return the outcome of the first thing a step depends on that was not done, if there is one."""
     return next(
-        (outcomes[key] for key in sorted(needs[step.change.key]) if key in outcomes and outcomes[key].status not in SETTLED),
+        (
+            outcomes[key]
+            for key in sorted(needs[step.change.key])
+            if key in outcomes and outcomes[key].status not in SETTLED
+        ),
         None,
     )
+
+
+def allowed(reviewed: InstancePlan, lifted: Collection[str]) -> InstancePlan:
+    """Return a reviewed plan in which the blocks that whoever applies has lifted are warnings."""
+    if not lifted:
+        return reviewed
+    steps = tuple(
+        replace(each, diagnostics=tuple(map(_lowered, each.diagnostics))) if each.id in lifted else each
+        for each in reviewed.steps
+    )
+    diagnostics = tuple(_lowered(each) if each.about is None else each for each in reviewed.diagnostics)
+    return replace(reviewed, steps=steps, diagnostics=diagnostics)
+
+
+def _lowered(diagnostic: Diagnostic) -> Diagnostic:
+    return replace(diagnostic, severity=Severity.WARNING) if diagnostic.blocks else diagnostic
 
 
 def left_undone(instance: str, step: Step, cause: Outcome) -> Outcome:
     """Return what becomes of a step when something it depends on was not done."""
     status: OutcomeStatus = "blocked" if cause.status == "blocked" else "skipped"
-    return Outcome(instance=instance, step=step, status=status, message=f"depends on {cause.step.id}, which is {cause.status}")
+    return Outcome(
+        instance=instance, step=step, status=status, message=f"depends on {cause.step.id}, which is {cause.status}"
+    )
 
 
 def refused(instance: str, step: Step, now: Resource | None, why: str) -> Outcome:
@@ -158,7 +181,9 @@ def _compared(reviewed: InstancePlan, step: Step, fresh: Fresh, wish: Step | Non
         return refused(reviewed.instance, step, now, "it changed after the plan was made")
     if wish is None:
         held = any(each.change.key == change.key for each in fresh.plan.held_back)
-        why = "the instance's mode holds it back now" if held else "the file, as checked out here, does not ask for this"
+        why = (
+            "the instance's mode holds it back now" if held else "the file, as checked out here, does not ask for this"
+        )
         return refused(reviewed.instance, step, now, why)
     if wish.change.after != change.after:
         outcome = refused(reviewed.instance, step, now, "the file, as checked out here, asks for something else")
@@ -170,7 +195,9 @@ def _there(reviewed: InstancePlan, step: Step, run: Run | None) -> Outcome:
     """Return the outcome of a step that the world shows as wanted."""
     told = run.results.get(step.id) if run else None
     if run is not None and step.id in run.unsettled:
-        return Outcome(instance=reviewed.instance, step=step, status="done", message="its answer was lost; reading shows it")
+        return Outcome(
+            instance=reviewed.instance, step=step, status="done", message="its answer was lost; reading shows it"
+        )
     if told is not None and told.status == "done":
         return Outcome(instance=reviewed.instance, step=step, status="done", message="done before the interruption")
     return Outcome(instance=reviewed.instance, step=step, status="already")
@@ -233,17 +260,30 @@ def _hindered(
 
 
 def _lifted(
-    reviewed: InstancePlan, fresh: Fresh, steps: Collection[Step], allowance: Allowance
+    reviewed: InstancePlan,
+    fresh: Fresh,
+    steps: Collection[Step],
+    needs: Mapping[Key, frozenset[Key]],
+    allowance: Allowance,
 ) -> frozenset[str]:
     """Return the steps, blocked when they were reviewed, that are blocked still but for what is allowed now."""
     blocked = [each for each in steps if _was_blocked(reviewed, each)]
     if not blocked:
         return frozenset()
     nothing = replace(allowance, accept={}, allow_delete=False, passwords=replace(allowance.passwords, out=None))
-    plain, allowed = _objections(fresh, steps, nothing), _objections(fresh, steps, allowance)
-    return frozenset(
-        each.id for each in blocked if _objection(plain, each) is not None and _objection(allowed, each) is None
-    )
+    without, with_ = (_stuck(fresh, steps, needs, each) for each in (nothing, allowance))
+    return frozenset(each.id for each in blocked if each.change.key in without - with_)
+
+
+def _stuck(
+    fresh: Fresh, steps: Collection[Step], needs: Mapping[Key, frozenset[Key]], allowance: Allowance
+) -> frozenset[Key]:
+    """Return the keys of the steps that an objection stands on, and of all that need one of those."""
+    objections = _objections(fresh, steps, allowance)
+    found = {each.change.key for each in steps if _objection(objections, each) is not None}
+    while more := {each.change.key for each in steps if needs[each.change.key] & found} - found:
+        found |= more
+    return frozenset(found)
 
 
 def _objections(fresh: Fresh, steps: Collection[Step], allowance: Allowance) -> Mapping[Key | None, Diagnostic]:
@@ -265,7 +305,9 @@ def _judged(
 ) -> Outcome | None:
     """Return what the guards make of a step, or `None` where it goes ahead."""
     was, now = _was_blocked(reviewed, step), _objection(objections, step)
-    outcome = Outcome(instance=reviewed.instance, step=step, status="refused", hint=now.hint if now else "siteward plan")
+    outcome = Outcome(
+        instance=reviewed.instance, step=step, status="refused", hint=now.hint if now else "siteward plan"
+    )
     if was and now is not None:
         return replace(outcome, status="blocked", message=f"{now.code}: {now.message}")
     if now is not None:
@@ -276,4 +318,4 @@ def _judged(
 
 
 def _was_blocked(reviewed: InstancePlan, step: Step) -> bool:
-    return step.blocked or any(each.blocks and each.about is None for each in reviewed.diagnostics)
+    return step.blocked or reviewed.blocked

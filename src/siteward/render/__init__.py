@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from siteward.access.report import Report
 from siteward.render.privacy import Privacy
 from siteward.render.sheet import GroupBy, Options, Sheet, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from siteward.access.report import Report
 
 _ANY = ("validate", "plan", "show", "apply", "drift")
 

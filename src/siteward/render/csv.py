@@ -7,15 +7,19 @@ what became of them, drift its pieces, and a validation what was said.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from io import StringIO
+from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Diagnostic
-from siteward.access.plan import InstancePlan, Step
-from siteward.access.report import DriftItem
 from siteward.render import words
 from siteward.render.safe import show
-from siteward.render.sheet import Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.plan import InstancePlan, Step
+    from siteward.access.report import DriftItem
+    from siteward.render.sheet import Sheet
 
 _PLAN = (
     "instance", "step", "person", "account", "action", "on", "before", "after", "power_before", "power_after", "risk",

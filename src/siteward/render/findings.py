@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Diagnostic, Severity, Span
-from siteward.access.plan import Step
-from siteward.access.report import DriftItem, Outcome, OutcomeStatus
 from siteward.render import words
-from siteward.render.sheet import Sheet
 from siteward.render.snippet import advice
 from siteward.render.view import Band, band
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from siteward.access.plan import Step
+    from siteward.access.report import DriftItem, Outcome, OutcomeStatus
+    from siteward.render.sheet import Sheet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,14 @@ def collect(sheet: Sheet) -> tuple[Finding, ...]:
     return tuple(sorted(_all(sheet), key=lambda each: (-each.severity, each.urgency, str(each.at or ""))))
 
 
+def anchor(sheet: Sheet) -> Span:
+    """Return the place for findings that have none: forges refuse those, so they go to the top of the root file."""
+    report = sheet.report
+    named = [report.plan.config] if report.plan else []
+    files = [*named, *report.texts, *(each.at.file for each in report.diagnostics if each.at), "access.yaml"]
+    return Span(next(filter(None, files)), 1, 1)
+
+
 def fingerprints(findings: Iterable[Finding]) -> tuple[str, ...]:
     """Return one stable name a finding: of its rule and subject, numbered where two are alike."""
     seen: Counter[str] = Counter()
@@ -81,16 +93,15 @@ def fingerprints(findings: Iterable[Finding]) -> tuple[str, ...]:
 
 def _all(sheet: Sheet) -> Iterator[Finding]:
     report, plan = sheet.report, sheet.report.plan
-    fallback = Span(plan.config, 1, 1) if plan and plan.config else None
     said = [*report.diagnostics, *(plan.diagnostics if plan else ())]
-    yield from (_said(each, each.at or fallback, sheet) for each in said)
+    yield from (_said(each, each.at, sheet) for each in said)
     for instance in plan.instances if plan else ():
-        yield from (_said(each, each.at or fallback, sheet, instance.instance) for each in instance.diagnostics)
+        yield from (_said(each, each.at, sheet, instance.instance) for each in instance.diagnostics)
         if not report.outcomes:
             for step in instance.steps:
-                yield from _step(step, instance.instance, fallback, sheet)
-    yield from (_outcome(each, fallback) for each in report.outcomes if each.status in _OUTCOMES)
-    yield from (_drift(each, fallback) for each in report.drift)
+                yield from _step(step, instance.instance, sheet)
+    yield from (_outcome(each) for each in report.outcomes if each.status in _OUTCOMES)
+    yield from (_drift(each) for each in report.drift)
 
 
 def _said(said: Diagnostic, at: Span | None, sheet: Sheet, instance: str = "") -> Finding:
@@ -107,8 +118,8 @@ def _said(said: Diagnostic, at: Span | None, sheet: Sheet, instance: str = "") -
     )
 
 
-def _step(step: Step, instance: str, fallback: Span | None, sheet: Sheet) -> Iterator[Finding]:
-    at = step.origin.at if step.origin else fallback
+def _step(step: Step, instance: str, sheet: Sheet) -> Iterator[Finding]:
+    at = step.origin.at if step.origin else None
     found = band(step)
     if found in _STEPS:
         rule, severity = _STEPS[found]
@@ -119,20 +130,20 @@ def _step(step: Step, instance: str, fallback: Span | None, sheet: Sheet) -> Ite
     yield from (_said(each, each.at or at, sheet, instance) for each in step.diagnostics if each.severity)
 
 
-def _outcome(outcome: Outcome, fallback: Span | None) -> Finding:
+def _outcome(outcome: Outcome) -> Finding:
     step = outcome.step
     message = f"{outcome.instance}: {words.sentence(step.change)} {words.OUTCOMES[outcome.status]}"
     return Finding(
         rule=f"apply-{outcome.status}",
         severity=_OUTCOMES[outcome.status],
         message=": ".join(filter(None, (message, outcome.message))),
-        at=step.origin.at if step.origin else fallback,
+        at=step.origin.at if step.origin else None,
         subject=(outcome.instance, *step.change.key),
         help=(outcome.hint,) if outcome.hint else (),
     )
 
 
-def _drift(item: DriftItem, fallback: Span | None) -> Finding:
+def _drift(item: DriftItem) -> Finding:
     key = words.key_of(item)
     sides = f"live {words.value(item.live)}, declared {words.value(item.declared)}"
     message = f"{item.instance}: {words.holder(key)} on {words.where(key)}: {sides} ({words.DRIFT[item.kind]})"
@@ -140,7 +151,7 @@ def _drift(item: DriftItem, fallback: Span | None) -> Finding:
         rule=f"drift-{item.kind}",
         severity=Severity.NOTE if item.kind == "unapplied" else Severity.WARNING,
         message=message,
-        at=item.step.origin.at if item.step and item.step.origin else fallback,
+        at=item.step.origin.at if item.step and item.step.origin else None,
         subject=(item.instance, *key),
         help=(item.note,) if item.note else (),
     )

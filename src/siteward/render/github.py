@@ -6,14 +6,18 @@ return and line feed in values, `:` and `,` in properties too (docs.github.com, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Severity
 from siteward.render import words
 from siteward.render.findings import Finding, collect
 from siteward.render.safe import show
-from siteward.render.sheet import Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from siteward.render.sheet import Sheet
 
 PER_KIND = 10
 _KINDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}

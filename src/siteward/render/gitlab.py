@@ -7,20 +7,23 @@ quality report format); create, update, delete (docs.gitlab.com, Terraform repor
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Severity, Span
-from siteward.render.findings import Finding, collect, fingerprints
+from siteward.render.findings import Finding, anchor, collect, fingerprints
 from siteward.render.safe import show
-from siteward.render.sheet import Sheet
+
+if TYPE_CHECKING:
+    from siteward.render.sheet import Sheet
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.NOTE: "info"}
 
 
 def render(sheet: Sheet) -> str:
-    """Return the code quality report: a JSON list of what has a line, most urgent first."""
-    found = collect(sheet)
+    """Return the code quality report: a JSON list, most urgent first."""
+    found, top = collect(sheet), anchor(sheet)
     named = zip(found, fingerprints(found), strict=True)
-    return json.dumps([_issue(each, each.at, name) for each, name in named if each.at], indent=1) + "\n"
+    return json.dumps([_issue(each, each.at or top, name) for each, name in named], indent=1) + "\n"
 
 
 def _issue(finding: Finding, at: Span, name: str) -> dict[str, object]:

@@ -7,23 +7,27 @@ text goes through the template's escapes.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from siteward.access.diagnostic import Diagnostic
-from siteward.access.plan import InstancePlan, Step
-from siteward.access.report import DriftItem, Outcome
 from siteward.render import words
 from siteward.render.safe import show
-from siteward.render.sheet import Sheet
 from siteward.render.snippet import advice, excerpt
 from siteward.render.view import sections, sign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.plan import InstancePlan, Step
+    from siteward.access.report import DriftItem, Outcome
+    from siteward.render.sheet import Sheet
 
 _STEPS = ("", "who", "where", "change", "why")
 _TITLES = {"validate": "Access files", "drift": "Access drift", "apply": "Access applied"}
@@ -172,7 +176,7 @@ def _instance(instance: InstancePlan, sheet: Sheet) -> Part:
     lead = (
         f"{instance.origin} · {release} · mode {instance.mode} · {read}",
         words.headline(sheet.parts[instance.instance]),
-        *(f"not read: {each}" for each in instance.unreadable),
+        *(f"not read: {each}" for each in words.unread(instance)),
         *((f"cannot be seen: {hidden}",) if hidden else ()),
     )
     return Part(

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
-from siteward.access.codec import encode, encode_resource
-from siteward.access.diagnostic import Diagnostic, Span
-from siteward.access.model import Resource
-from siteward.access.report import DriftItem, Outcome, Summary
-from siteward.render.sheet import Sheet
+from siteward.access.codec import encode, encode_resource, encode_summary
+
+if TYPE_CHECKING:
+    from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.model import Resource
+    from siteward.access.report import DriftItem, Outcome
+    from siteward.render.sheet import Sheet
 
 FORMAT = "siteward.report/1"
 JSON = Mapping[str, object]
@@ -33,9 +36,9 @@ def document(sheet: Sheet) -> JSON:
         "command": report.command,
         "exit_code": sheet.code,
         "privacy": sheet.options.privacy,
-        "summary": numbers(sheet.summary),
+        "summary": encode_summary(sheet.summary),
         "diagnostics": [diagnostic(each) for each in report.diagnostics],
-        "plan": encode(report.plan) if report.plan else None,
+        "plan": encode(report.plan) if report.plan and sheet.options.privacy != "counts" else None,
         "outcomes": [_outcome(each) for each in report.outcomes],
         "drift": [_drift(each) for each in report.drift],
         "files": report.files,
@@ -46,12 +49,6 @@ def document(sheet: Sheet) -> JSON:
         "journal_head": report.journal_head,
         "next": report.next,
     }
-
-
-def numbers(summary: Summary) -> JSON:
-    """Return the summary, number by number, under the names it has in the core."""
-    values = {each.name: getattr(summary, each.name) for each in fields(summary)}
-    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
 
 
 def diagnostic(said: Diagnostic) -> JSON:

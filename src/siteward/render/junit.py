@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from siteward.access.diagnostic import Severity
 from siteward.render import words
 from siteward.render.findings import Finding, collect
 from siteward.render.safe import show
-from siteward.render.sheet import Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from siteward.render.sheet import Sheet
 
 
 def render(sheet: Sheet) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from siteward.render.safe import cells, show
-from siteward.render.sheet import Options
 from siteward.render.words import ARROW
+
+if TYPE_CHECKING:
+    from siteward.render.sheet import Options
 
 Style = Literal["", "bold", "dim", "red", "green", "yellow", "alarm"]
 _CODES: dict[Style, str] = {
@@ -60,7 +62,12 @@ class Pen:
 
     def text(self, raw: str) -> str:
         """Return foreign text, safe to show."""
-        return show(raw.replace(ARROW, " to ")) if self.options.plain else show(raw)
+        return show(raw)
+
+    @property
+    def arrow(self) -> str:
+        """What stands between before and after."""
+        return " to " if self.options.plain else ARROW
 
     def cell(self, raw: str, style: Style = "") -> Cell:
         """Return foreign text as a cell."""

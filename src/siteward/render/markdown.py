@@ -7,16 +7,20 @@ comment says what it leaves out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Diagnostic
-from siteward.access.report import DriftItem, Outcome
 from siteward.render import words
 from siteward.render.blocks import Block, fit
 from siteward.render.markdown_plan import instance_blocks, remark
 from siteward.render.marks import code, comment, details, prose, table
-from siteward.render.sheet import Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.report import DriftItem, Outcome
+    from siteward.render.sheet import Sheet
 
 LIMIT = 60_000
 _TITLES = {"validate": "Access files", "drift": "Access drift", "apply": "Access applied"}

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from siteward.access.diagnostic import Diagnostic
 from siteward.access.model import Power
 from siteward.access.plan import InstancePlan, Step, Stranger
-from siteward.access.state import Origin
 from siteward.render import words
 from siteward.render.blocks import Block
 from siteward.render.marks import code, details, names, prose, table
-from siteward.render.sheet import Sheet
 from siteward.render.snippet import advice
 from siteward.render.view import DANGER, Band, Section, fold, sections, sign
+
+if TYPE_CHECKING:
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.state import Origin
+    from siteward.render.sheet import Sheet
 
 _HEADER = ("", "who", "where", "change", "why")
 _SIGNS = {"+": "\u2795", "~": "\u270e", "-": "\u2796"}  # heavy plus, pencil, heavy minus
@@ -43,7 +46,7 @@ def _header(instance: InstancePlan, sheet: Sheet) -> str:
 
 
 def _objections(instance: InstancePlan, sheet: Sheet) -> Iterator[str]:
-    for name in instance.unreadable:
+    for name in words.unread(instance):
         yield f"- **Not read:** {prose(name)}"
     for each in sorted(instance.diagnostics, key=lambda said: -said.severity):
         if each.severity:

@@ -7,9 +7,12 @@ tame punctuation is written in character references. Sentences are taken apart i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from siteward.render.safe import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _TAME = re.compile(r"[A-Za-z0-9](?:[\w .,:@/()+=%→-]*[\w)%+-])?", re.ASCII)
 _WORD = re.compile(r"(?![:/])[\w.,;:'\"()%=?→…/·-]*")
@@ -18,7 +21,10 @@ _LIVELY = re.compile(r"_|://|www\.|\bGH-\d|\b[0-9a-f]{7,40}\b|:\w+:", re.IGNOREC
 
 def code(text: str) -> str:
     """Return a name, a role or a command as code."""
-    shown = show(text)
+    return _code(show(text))
+
+
+def _code(shown: str) -> str:
     if not shown:
         return ""
     if _TAME.fullmatch(shown):
@@ -38,7 +44,7 @@ def prose(text: str) -> str:
 def _plain(word: str) -> str:
     if not word or (_WORD.fullmatch(word) and not _LIVELY.search(word)):
         return word
-    return code(word)
+    return _code(word)
 
 
 def names(texts: Iterable[str]) -> str:
@@ -51,8 +57,7 @@ def names(texts: Iterable[str]) -> str:
 
 def comment(parts: Iterable[str]) -> str:
     """Return a hidden mark of harmless words, by which a later run finds its own comment."""
-    tame = (re.sub(r"[^A-Za-z0-9._:-]+|--+", "-", show(each)) for each in parts if each)
-    return f"<!-- {' '.join(tame)} -->".replace("--- -->", " -->")
+    return f"<!-- {' '.join(re.sub(r'[^A-Za-z0-9._:]+', '-', each) for each in parts if each)} -->"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -7,21 +7,25 @@ other login; `counts` keeps nothing but the numbers. Excerpts of files go in bot
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from siteward.access.change import Change
-from siteward.access.diagnostic import Diagnostic
 from siteward.access.model import Account, Grant, Group, Key, Member, Power, Resource, Subject, account_of
-from siteward.access.plan import InstancePlan, Plan, Step, Stranger
-from siteward.access.report import DriftItem, Outcome, Report
-from siteward.access.state import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.plan import InstancePlan, Plan, Step, Stranger
+    from siteward.access.report import DriftItem, Outcome, Report
+    from siteward.access.state import Origin
 
 Privacy = Literal["full", "handles", "counts"]
 _T = TypeVar("_T")
 
 HIDDEN_MAIL = "(e-mail hidden)"
+OTHER_MAIL = "(another, hidden)"
 _MAIL = re.compile(r"[^\s\"'`<>()\[\]{},;:=]+@[^\s\"'`<>()\[\]{},;:=]+")
 
 
@@ -52,7 +56,7 @@ class _Veil:
             plan=self._plan(full.plan) if full.plan else None,
             outcomes=tuple(map(self._outcome, full.outcomes)),
             drift=tuple(map(self._drift, full.drift)),
-            next=_maybe(self._text, full.next),
+            next=_maybe(_hide_mails, full.next),
             texts={},
         )
 
@@ -83,9 +87,16 @@ class _Veil:
         )
 
     def _step(self, step: Step) -> Step:
+        before, after = self._side(step.change.before), self._side(step.change.after)
+        if (
+            isinstance(before, Account)
+            and isinstance(after, Account)
+            and _mail(step.change.before) != _mail(step.change.after)
+        ):
+            after = replace(after, email=OTHER_MAIL)  # hidden alike, the two would look like no change at all
         return replace(
             step,
-            change=Change(self._side(step.change.before), self._side(step.change.after)),
+            change=Change(before, after),
             origin=_maybe(self._origin, step.origin),
             ids={},
             diagnostics=tuple(map(self._diagnostic, step.diagnostics)),
@@ -153,6 +164,14 @@ class _Veil:
 
 def _hide_mail(_: str) -> str:
     return HIDDEN_MAIL
+
+
+def _hide_mails(text: str) -> str:
+    return _MAIL.sub(HIDDEN_MAIL, text)
+
+
+def _mail(resource: Resource | None) -> str | None:
+    return resource.email if isinstance(resource, Account) else None
 
 
 def _maybe(change: Callable[[_T], _T], value: _T | None) -> _T | None:

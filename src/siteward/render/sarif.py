@@ -7,13 +7,16 @@ The subset that GitHub reads: rules, results with one physical location, fingerp
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from siteward.access.codec import encode_summary
 from siteward.access.diagnostic import Severity, Span
-from siteward.render.findings import RULES, Finding, collect, fingerprints
-from siteward.render.json import numbers
+from siteward.render.findings import RULES, Finding, anchor, collect, fingerprints
 from siteward.render.safe import show
-from siteward.render.sheet import Sheet
+
+if TYPE_CHECKING:
+    from siteward.render.sheet import Sheet
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MOST = 25_000
@@ -26,13 +29,17 @@ def render(sheet: Sheet) -> str:
     kept = found[:MOST]
     rules = tuple(dict.fromkeys(each.rule for each in kept))
     at = {rule: index for index, rule in enumerate(rules)}
-    names = fingerprints(kept)
+    named, top = zip(kept, fingerprints(kept), strict=True), anchor(sheet)
     run = {
         "tool": {"driver": _driver(rules, sheet)},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The folder of the root file's repository."}}},
-        "results": [_result(each, at[each.rule], name) for each, name in zip(kept, names, strict=True)],
-        "properties": {"exitCode": sheet.code, "summary": numbers(sheet.summary), "omitted": len(found) - len(kept)},
+        "results": [_result(each, each.at or top, at[each.rule], name) for each, name in named],
+        "properties": {
+            "exitCode": sheet.code,
+            "summary": encode_summary(sheet.summary),
+            "omitted": len(found) - len(kept),
+        },
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
@@ -53,17 +60,15 @@ def _rule(rule: str) -> dict[str, object]:
     }
 
 
-def _result(finding: Finding, rule: int, name: str) -> dict[str, object]:
-    result: dict[str, object] = {
+def _result(finding: Finding, at: Span, rule: int, name: str) -> dict[str, object]:
+    return {
         "ruleId": show(finding.rule),
         "ruleIndex": rule,
         "level": _LEVELS[finding.severity],
         "message": {"text": "\n".join(map(_text, (finding.message, *finding.help)))},
         "partialFingerprints": {"siteward/v1": name},
+        "locations": [{"physicalLocation": _location(at)}],
     }
-    if finding.at:
-        result["locations"] = [{"physicalLocation": _location(finding.at)}]
-    return result
 
 
 def _location(at: Span) -> dict[str, object]:

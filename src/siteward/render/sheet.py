@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from siteward.access.plan import InstancePlan
 from siteward.access.report import Report, Summary, exit_code, summarize
 from siteward.render.privacy import Privacy, veil
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from siteward.access.plan import InstancePlan
 
 GroupBy = Literal["person", "site"]
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Diagnostic, Span
 from siteward.render.safe import cells, show
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from siteward.access.diagnostic import Diagnostic, Span
 
 TAB = 4
 CONTEXT = 1

@@ -7,16 +7,20 @@ the digest and where to go next. Lines are never cut; a long one is left to the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Diagnostic, Severity
-from siteward.access.plan import Plan
 from siteward.render import words
 from siteward.render.lines import Pen, Style
-from siteward.render.sheet import Sheet
 from siteward.render.snippet import advice, excerpt
 from siteward.render.text_plan import plan_lines
 from siteward.render.text_run import drift_lines, outcome_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from siteward.access.plan import Plan
+    from siteward.render.sheet import Sheet
 
 STYLES: dict[Severity, Style] = {Severity.ERROR: "alarm", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
@@ -88,9 +92,9 @@ def _digest(sheet: Sheet) -> str:
 
 def _tail(sheet: Sheet, pen: Pen) -> Iterator[str]:
     report, numbers = sheet.report, sheet.summary
-    if report.plan and not report.outcomes:
+    if report.plan and not numbers.outcomes:
         yield from _total(report.plan, sheet, pen)
-    elif report.outcomes or numbers.outcomes:
+    elif numbers.outcomes:
         yield f"{pen.paint('Result:', 'bold')} {pen.text(words.results(numbers))}."
     if report.command == "drift" or numbers.drift:
         yield f"{pen.paint('Drift:', 'bold')} {pen.text(words.drifted(numbers))}."
@@ -106,7 +110,8 @@ def _tail(sheet: Sheet, pen: Pen) -> Iterator[str]:
 
 
 def _found(sheet: Sheet) -> str:
-    files = f" in {words.plural(sheet.report.files, 'file')}" if sheet.report.files else ""
+    counted = sheet.report.files and sheet.report.command == "validate"
+    files = f" in {words.plural(sheet.report.files, 'file')}" if counted else ""
     return f"{words.findings(sheet.summary)}{files}"
 
 

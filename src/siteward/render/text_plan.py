@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Power
-from siteward.access.plan import InstancePlan, Step, Stranger
 from siteward.render import words
 from siteward.render.lines import Cell, Glyph, Pen, Style
-from siteward.render.sheet import Sheet
 from siteward.render.snippet import advice
 from siteward.render.view import DANGER, Band, Fold, band, fold, sections, sign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from siteward.access.plan import InstancePlan, Step, Stranger
+    from siteward.render.sheet import Sheet
 
 LEGEND = "+ new   ~ change   - revoke   ! high risk   ⊘ blocked   ? not declared   = held back"
 NAMED = 5
@@ -32,7 +36,7 @@ def plan_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
 def _instance(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:
     yield _header(instance, pen)
     if not pen.options.quiet:
-        yield f"  {pen.paint(pen.join(tuple(_knowledge(instance))), 'dim')}"
+        yield f"  {pen.paint(pen.join(tuple(_knowledge(instance, pen))), 'dim')}"
     yield from _objections(instance, sheet, pen)
     if instance.steps:
         yield f"  {pen.text(words.headline(sheet.parts[instance.instance]))}"
@@ -49,13 +53,13 @@ def _header(instance: InstancePlan, pen: Pen) -> str:
     return f"{name}  {pen.text(instance.origin)}  {pen.join((release, f'mode {instance.mode}'))}"
 
 
-def _knowledge(instance: InstancePlan) -> Iterator[str]:
+def _knowledge(instance: InstancePlan, pen: Pen) -> Iterator[str]:
     counts = (words.plural(instance.accounts, "account"), words.plural(instance.sites, "site"))
     yield f"read {', '.join(counts)}, {words.plural(instance.grants, 'grant')}"
     if instance.read_requests:
         yield words.plural(instance.read_requests, "request")
     if instance.admins_before != instance.admins_after:
-        yield f"admins {instance.admins_before}{words.ARROW}{instance.admins_after}"
+        yield f"admins {instance.admins_before}{pen.arrow}{instance.admins_after}"
     if instance.requests:
         yield f"applying takes about {words.plural(instance.requests, 'request')}{_minutes(instance.seconds)}"
 
@@ -78,7 +82,7 @@ def _unchanged(instance: InstancePlan, sheet: Sheet) -> str:
 def _objections(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:
     """Yield what is said about the instance as a whole; errors block all of it and come first."""
     digest = sheet.report.plan.digest if sheet.report.plan else ""
-    for name in instance.unreadable:
+    for name in words.unread(instance):
         yield f"  {_mark('blocked', pen)} {pen.text(f'not read: {name}')}"
     for each in sorted(instance.diagnostics, key=lambda said: -said.severity):
         if not (each.severity or pen.options.verbose) or (pen.options.quiet and not each.blocks):
@@ -137,7 +141,7 @@ def _row(step: Step, pen: Pen) -> tuple[Cell, ...]:
     signs = Cell(f"{flag.text} {shape.text}", flag.style or shape.style)
     who = pen.cell(words.title(step), "bold")
     what = pen.cell(words.subject_of_change(step.change))
-    move = pen.cell(words.movement(step.change), "bold" if high else "")
+    move = pen.cell(words.movement(step.change, pen.arrow), "bold" if high else "")
     first, second = (what, who) if pen.options.group_by == "site" else (who, what)
     return signs, first, second, move, Cell(_why(step, pen), "dim")
 
@@ -174,7 +178,9 @@ def _folds(folds: Iterable[Fold], pen: Pen) -> Iterator[str]:
         noun = {"grant": "grant", "member": "membership"}.get(step.change.key[0], "change")
         who, where = _few(each.people, "person", "people"), _few(each.places, "place", "places")
         shape = pen.glyph(_glyph(step))
-        told = pen.text(f"{words.movement(step.change)}: {words.plural(len(each.steps), noun)}, {who} on {where}")
+        told = pen.text(
+            f"{words.movement(step.change, pen.arrow)}: {words.plural(len(each.steps), noun)}, {who} on {where}"
+        )
         yield f"      {pen.paint(shape.text, shape.style)}  {told}"
         yield f"{BELOW}{pen.paint(_why(step, pen), 'dim')}"
     yield f"      {pen.paint('equal lines are folded; -v lists them', 'dim')}"

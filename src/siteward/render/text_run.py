@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from siteward.access.model import Resource
-from siteward.access.report import DriftItem, Outcome, OutcomeStatus
 from siteward.render import words
-from siteward.render.lines import Cell, Glyph, Pen
-from siteward.render.sheet import Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from siteward.access.model import Resource
+    from siteward.access.report import DriftItem, Outcome, OutcomeStatus
+    from siteward.render.lines import Cell, Glyph, Pen
+    from siteward.render.sheet import Sheet
 
 _GLYPHS: dict[OutcomeStatus, Glyph] = {
     "unknown": "unknown",
@@ -44,7 +48,7 @@ def _outcome(outcome: Outcome, pen: Pen) -> tuple[Cell, ...]:
         pen.glyph(_GLYPHS[outcome.status]),
         pen.cell(words.title(outcome.step), "bold"),
         pen.cell(words.subject_of_change(change)),
-        pen.cell(words.movement(change)),
+        pen.cell(words.movement(change, pen.arrow)),
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from siteward.access.model import Account, Key, account_key
-from siteward.access.plan import Step
 from siteward.render import words
-from siteward.render.sheet import GroupBy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from siteward.access.plan import Step
+    from siteward.render.sheet import GroupBy
 
 FOLD_FROM = 4
 

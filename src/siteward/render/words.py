@@ -5,21 +5,25 @@ All text here is neutral and unescaped; each renderer sends it through its own e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
-from siteward.access.change import Change
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Key, Member, Resource, Scope, account_of, scope_of
-from siteward.access.plan import Cause, Risk, Step
-from siteward.access.report import DriftItem, DriftKind, Outcome, OutcomeStatus, Summary
-from siteward.access.state import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from siteward.access.change import Change
+    from siteward.access.plan import Cause, InstancePlan, Risk, Step
+    from siteward.access.report import DriftItem, DriftKind, Outcome, OutcomeStatus, Summary
+    from siteward.access.state import Origin
 
 CAUSES: dict[Cause, str] = {
     "granted": "",
     "silence": "no longer in the file",
     "unmanaged": "account not declared",
     "renamed": "renamed",
+    "public": "as `public` says",
     "expired": "expired",
     "not-yet": "begins later",
     "suspended": "suspended",
@@ -102,11 +106,11 @@ def subject_of_change(change: Change) -> str:
     return where(change.key)
 
 
-def movement(change: Change) -> str:
+def movement(change: Change, arrow: str = ARROW) -> str:
     """Return how it changes: ``view → admin``, ``edit → none``, ``view`` for a new grant, ``deleted``."""
     match change.before, change.after:
         case Account() as before, Account() as after:
-            return ", ".join(_fields(before, after)) or "unchanged"
+            return ", ".join(_fields(before, after, arrow)) or "unchanged"
         case ((Account() | Group()), None):
             return "deleted"
         case None, Account(email=email):
@@ -114,10 +118,10 @@ def movement(change: Change) -> str:
         case None, after:
             return value(after)
         case before, after:
-            return f"{value(before)}{ARROW}{value(after)}"
+            return f"{value(before)}{arrow}{value(after)}"
 
 
-def _fields(before: Account, after: Account) -> Iterator[str]:
+def _fields(before: Account, after: Account, arrow: str) -> Iterator[str]:
     pairs = (
         ("login", before.name, after.renamed or after.name),
         ("e-mail", before.email, after.email),
@@ -125,7 +129,7 @@ def _fields(before: Account, after: Account) -> Iterator[str]:
     )
     for name, old, new in pairs:
         if new is not None and old != new:
-            yield f"{name} {old or 'none'}{ARROW}{new}"
+            yield f"{name} {old or 'none'}{arrow}{new}"
 
 
 def sentence(change: Change) -> str:
@@ -222,15 +226,15 @@ def findings(of: Summary) -> str:
 
 
 def results(of: Summary) -> str:
-    """Return what became of the steps: ``applied 14 · failed 1``."""
+    """Return what became of the steps: ``applied 14, failed 1``."""
     parts = [f"{OUTCOMES[each]} {of.outcomes[each]}" for each in reversed(OUTCOMES) if of.outcomes.get(each)]
-    return " · ".join(parts) or "nothing was done"
+    return ", ".join(parts) or "nothing was done"
 
 
 def drifted(of: Summary) -> str:
     """Return how much drift of each kind there is."""
     parts = [f"{of.drift[kind]} {words}" for kind, words in DRIFT.items() if of.drift.get(kind)]
-    return " · ".join(parts) or "no drift"
+    return ", ".join(parts) or "no drift"
 
 
 def verdict(code: int) -> str:
@@ -244,6 +248,12 @@ def verdict(code: int) -> str:
         5: "partly applied",
         130: "interrupted",
     }.get(code, "unknown")
+
+
+def unread(instance: InstancePlan) -> tuple[str, ...]:
+    """Return what of an instance was not read, or not to its end."""
+    halves = (f"{each.name}: no proof that all of it was read" for each in instance.listings if not each.complete)
+    return (*instance.unreadable, *halves)
 
 
 def by_outcome(outcomes: Iterable[Outcome]) -> list[Outcome]:

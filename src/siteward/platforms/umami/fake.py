@@ -14,7 +14,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from siteward.platforms.fakery import Fake
-from siteward.platforms.umami import fake_accounts, fake_more, fake_sites, fake_teams, fake_worlds
+from siteward.platforms.umami import fake_accounts, fake_more, fake_shares, fake_sites, fake_teams, fake_worlds
 from siteward.platforms.umami.fake_ask import Ask, Refusal, Route
 from siteward.platforms.umami.fake_shape import MISSING, read
 from siteward.platforms.umami.fake_state import Crash, Json, Session, State
@@ -36,7 +36,17 @@ HEADERS = {
     "Access-Control-Max-Age": "86400",
     "Cache-Control": "no-cache",
     "X-DNS-Prefetch-Control": "on",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' https: data: blob:; script-src 'self' 'unsafe-eval' 'unsafe-inline'; "
+        "style-src 'self' 'unsafe-inline'; connect-src 'self' https:; frame-src 'self' http: https:; "
+        "frame-ancestors 'self' ;"
+    ),
     "Vary": "rsc, next-router-state-tree, next-router-prefetch, next-router-segment-prefetch",
+}
+_PAGE_HEADERS = {
+    **HEADERS,
+    "Cache-Control": "private, no-cache, no-store, max-age=0, must-revalidate",
+    "Vary": f"{HEADERS['Vary']}, Accept-Encoding",
 }
 _CODES = {400: "bad-request", 401: "unauthorized", 404: "not-found", 500: "server-error"}
 _MESSAGES = {400: "Bad request", 401: "Unauthorized", 404: "Not found", 500: "Server error"}
@@ -44,7 +54,7 @@ _PAGE = (
     '<!DOCTYPE html><html lang="en"><head><meta charSet="utf-8"/><title>404: This page could not be found.</title>'
     "</head><body><h1>404</h1><h2>This page could not be found.</h2></body></html>"
 )
-_MODULES = (fake_accounts, fake_teams, fake_sites, fake_more)
+_MODULES = (fake_accounts, fake_teams, fake_sites, fake_shares, fake_more)
 
 
 @dataclass
@@ -140,7 +150,7 @@ class UmamiFake(Fake):
     def not_routed(self, request: Request, problem: HTTPException) -> Response:
         """Answer a path that is none with a page, and a method that is none with nothing."""
         if not isinstance(problem, MethodNotAllowed):
-            return Response(_PAGE, status=404, headers=HEADERS, content_type="text/html; charset=utf-8")
+            return Response(_PAGE, status=404, headers=_PAGE_HEADERS, content_type="text/html; charset=utf-8")
         if request.method != "OPTIONS":
             return self._plain(405)
         methods = set(problem.valid_methods or ())

@@ -32,7 +32,7 @@ class Unfit(Exception):  # noqa: N818 — an answer of the server, not an error 
 
 
 Check: TypeAlias = Callable[[object], object]
-Shape: TypeAlias = Mapping[str, Check]
+Shape: TypeAlias = Mapping[str, Check]  # a check under "" is about all fields together
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,8 @@ def read(shape: Shape, data: object) -> Reading:
     values: dict[str, object] = {}
     wrong: dict[str, Unfit] = {}
     for key, check in shape.items():
+        if not key:
+            continue
         try:
             value = check(data.get(key, MISSING))
         except Unfit as unfit:
@@ -73,6 +75,11 @@ def read(shape: Shape, data: object) -> Reading:
         else:
             if value is not MISSING:
                 values[key] = value
+    if "" in shape and not wrong:
+        try:
+            shape[""](values)
+        except Unfit as unfit:
+            return Reading({}, whole=unfit)
     return Reading(values, fields=wrong)
 
 
@@ -122,8 +129,8 @@ def pattern(source: str, *, fold: bool = False) -> Check:
     return check
 
 
-def one_of(*allowed: str) -> Check:
-    """Ask for one of some words."""
+def one_of(*allowed: str, said: str = "") -> Check:
+    """Ask for one of some words; `said` is what 3.x says where it does not list them."""
     words = "|".join(f'"{each}"' for each in allowed)
     old = " | ".join(f"'{each}'" for each in allowed)
 
@@ -133,7 +140,7 @@ def one_of(*allowed: str) -> Check:
         flat = f"Expected {old}, received {_kind(value)}"
         if isinstance(value, str):
             flat = f"Invalid enum value. Expected {old}, received '{value}'"
-        raise Unfit(f"Invalid option: expected one of {words}", "Required" if value is MISSING else flat)
+        raise Unfit(said or f"Invalid option: expected one of {words}", "Required" if value is MISSING else flat)
 
     return check
 
@@ -182,6 +189,16 @@ def positive(value: object) -> object:
         raise Unfit(f"Too big: expected int to be <={_LARGEST}", "Expected integer, received float")
     if number <= 0:
         raise Unfit("Too small: expected number to be >0", "Number must be greater than 0")
+    return int(number)
+
+
+def whole(value: object) -> object:
+    """Ask for a whole number that may not be left out."""
+    number = _number("undefined" if value is MISSING else value)
+    if math.isnan(number):
+        raise Unfit("Invalid input: expected number, received NaN", "Expected number, received nan")
+    if number != int(number):
+        raise Unfit("Invalid input: expected int, received number", "Expected integer, received float")
     return int(number)
 
 

@@ -10,9 +10,12 @@ from siteward.platforms.umami.fake_ask import (
     Ask,
     Listing,
     Order,
+    Refusal,
     Route,
     bad_request,
+    database_error,
     may,
+    no_such,
     page,
     sorting,
     unauthorized,
@@ -22,7 +25,6 @@ from siteward.platforms.umami.fake_shape import (
     boolean,
     loose_uuid,
     mapping,
-    moment,
     nullable,
     optional,
     pattern,
@@ -61,7 +63,6 @@ def routes(release: str) -> Mapping[tuple[str, str], Route]:
             transfer, target if old else {"userId": optional(uuid), "teamId": optional(uuid)}
         ),
         ("POST", f"{site}/reset"): Route(reset),
-        ("GET", f"{site}/stats"): Route(stats, {"startAt": optional(moment), "endAt": optional(moment)}),
         ("GET", "/api/teams/<team>/websites"): Route(team_sites, listed),
     }
 
@@ -194,6 +195,8 @@ def create(ask: Ask) -> Json:
     ask.must(not team or ask.is_admin or ask.may_in(ident(team), "website:create"))
     ask.must(ask.is_admin or (ask.user and may(ask.user.role, "website:create")))
     slug = ask.get("shareId")
+    if ask.fake.old and slug and any(each.share == slug for each in ask.state.websites.values()):
+        raise Crash
     site = ask.state.new_website(
         ask.need("name"),
         ask.need("domain"),
@@ -203,8 +206,8 @@ def create(ask: Ask) -> Json:
         id=ask.get("id"),
     )
     ask.fake.touch()
-    if slug and ask.fake.old:
-        _own_slug(ask, site, slug)
+    if ask.fake.old:
+        site.share = slug or None
     elif slug:
         ask.state.new_share(site.id, WEBSITE, site.name, slug, dict(_SHOWN))
     return _full(ask, site)
@@ -213,7 +216,7 @@ def create(ask: Ask) -> Json:
 def _own_slug(ask: Ask, site: Website, slug: str | None) -> None:
     """Set the one share link that a site has in 2.x."""
     if slug and any(each.share == slug and each is not site for each in ask.state.websites.values()):
-        raise Crash
+        raise Refusal(500, beside={"name": "Error", "message": "That share ID is already taken."})
     site.share = slug
 
 
@@ -256,12 +259,13 @@ def _the(ask: Ask, site: str) -> Website:
 def update(ask: Ask, site: str) -> Json:
     """Change a site; who owns it cannot be changed here."""
     ask.must(may_touch(ask, site, "website:update"))
-    if ask.fake.new and ident(site) not in ask.state.websites:
-        raise bad_request("Website not found.")
-    found = _the(ask, site)
+    found = ask.state.websites.get(ident(site))
+    if found is None:
+        raise bad_request("Website not found.") if ask.fake.new else no_such(ask, "Website")
     name, domain, slug = ask.get("name"), ask.get("domain"), ask.get("shareId")
-    if len(name or "") > 100 or len(domain or "") > 500:
-        raise Crash
+    for column, most in ((name, 100), (domain, 500)):
+        if len(column or "") > most:
+            raise _too_long(ask, most)
     if ask.fake.old and ask.has("shareId"):
         _own_slug(ask, found, slug)
     recorder = ask.values.get("recorderEnabled", ask.values.get("replayEnabled"))
@@ -274,6 +278,12 @@ def update(ask: Ask, site: str) -> Json:
     if ask.has("shareId") and not ask.fake.old:
         _reshare(ask, found, slug)
     return _full(ask, found)
+
+
+def _too_long(ask: Ask, most: int) -> Refusal:
+    cause: Json = {"originalCode": "22001", "originalMessage": f"value too long for type character varying({most})"}
+    error = {"name": "DriverAdapterError", "cause": {**cause, "kind": "LengthMismatch"}}
+    return database_error(ask, "P2000", "Website", {"driverAdapterError": error})
 
 
 def _written(ask: Ask, site: Website) -> None:
@@ -327,10 +337,3 @@ def reset(ask: Ask, site: str) -> Json:
     found.blocks = 0
     _written(ask, found)
     return {"ok": True}
-
-
-def stats(ask: Ask, site: str) -> Json:
-    """Return a site's figures, of which this server has none."""
-    ask.must(may_see(ask, site))
-    none = dict.fromkeys(("pageviews", "visitors", "visits", "bounces", "totaltime"), 0)
-    return {**none, "comparison": dict(none)}

@@ -7,8 +7,8 @@ last written, as PostgreSQL's do.
 
 from __future__ import annotations
 
+import base64
 import hashlib
-import json
 import random
 import secrets
 import uuid
@@ -17,11 +17,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 Json: TypeAlias = dict[str, object]
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 WEBSITE, LINK, PIXEL, BOARD = 1, 2, 3, 4
+Kind: TypeAlias = Literal["board", "link", "pixel"]
+Table: TypeAlias = Kind | Literal["report", "segment"]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -102,13 +104,38 @@ class Thing:
     """A board, link or pixel (owned like a site), or a report or segment of a site; `own` are its own columns."""
 
     id: str
-    table: Literal["board", "link", "pixel", "report", "segment"]
+    table: Table
     own: Json
     user: str | None
     team: str | None
     site: str | None
     created: str
     updated: str
+
+    @property
+    def name(self) -> str:
+        """What lists call it."""
+        return str(self.own["name"])
+
+    @property
+    def slug(self) -> str:
+        """Where a link or pixel is found."""
+        return str(self.own.get("slug"))
+
+    @property
+    def url(self) -> str:
+        """Where a link leads."""
+        return str(self.own.get("url"))
+
+    @property
+    def description(self) -> str:
+        """What a board says of itself."""
+        return str(self.own.get("description"))
+
+    @property
+    def type(self) -> str:
+        """What sort of board it is."""
+        return str(self.own.get("type"))
 
 
 @dataclass(slots=True)
@@ -199,7 +226,7 @@ class State:
         self.members.setdefault(team, []).append(made)
         return made
 
-    def new_website(  # noqa: PLR0913 — a row has its columns
+    def new_website(
         self,
         name: str,
         domain: str,
@@ -224,6 +251,22 @@ class State:
         now = self.stamp()
         made = Share(self.new_id(), entity, name, kind, slug, parameters, now, now)
         self.shares[made.id] = made
+        return made
+
+    def new_thing(
+        self,
+        table: Table,
+        own: Json,
+        *,
+        user: str | None = None,
+        team: str | None = None,
+        site: str | None = None,
+        id: str | None = None,  # noqa: A002
+    ) -> Thing:
+        """Insert a board, link, pixel, report or segment."""
+        now = self.stamp()
+        made = Thing(id or self.new_id(), table, own, user, team, site, now, now)
+        self.things[made.id] = made
         return made
 
     def written(self, row: Team | Website) -> None:
@@ -289,10 +332,9 @@ def digest(password: str) -> str:
     return "$2b$10$" + hashlib.sha256(b"sandbox" + shortened).hexdigest()[:53]
 
 
-def token(claims: Mapping[str, object]) -> str:
-    """Return a new token, of about the length of a real one, that is valid nowhere else."""
-    size = 440 + len(json.dumps(claims))
-    return secrets.token_urlsafe(size)[:size]
+def token(size: int) -> str:
+    """Return a new token of so many bytes, as opaque as a real one, and valid nowhere else."""
+    return base64.b64encode(secrets.token_bytes(size)).decode()
 
 
 def ident(value: str) -> str:

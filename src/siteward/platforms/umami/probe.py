@@ -79,8 +79,10 @@ def _release(reader: Reader) -> Release:
 
 def _notes(settings: Settings, traits: Traits) -> tuple[str, ...]:
     notes = [
-        ("every member of a team can read its access code and join again with it; block POST /api/teams/join at the "
-        "proxy, besides the new code that Siteward sets after each revocation"),
+        (
+            "every member of a team can read its access code and join again with it; block POST /api/teams/join at the "
+            "proxy, besides the new code that Siteward sets after each revocation"
+        ),
         "a share link's token outlives the link; only a new APP_SECRET ends it",
     ]
     if settings.layout == "per-site":

@@ -110,9 +110,7 @@ def _merged(name: str, pages: Iterable[Page[T]], doubts: list[str]) -> dict[str,
         if not page.count == len(page.data) == len(distinct):
             doubts.append(f"{page.count} {name} announced, {len(distinct)} received")
         doubts.extend(
-            f"{name} {each.id} told in two ways"
-            for each in page.data
-            if rows.setdefault(each.id, each) != each
+            f"{name} {each.id} told in two ways" for each in page.data if rows.setdefault(each.id, each) != each
         )
     return rows
 

@@ -1,0 +1,169 @@
+"""How much a proposal takes and gives at once, against what the owners allow (promise 5).
+
+What counts: `removals`, accounts that lose all access or are deleted; `revocations`, grants taken or lowered;
+`escalations`, grants that gain what the platform lists as powerful; `expiries`, grants whose time has come;
+`mails`. What goes through a group counts once for each of its members. What has expired counts as that and
+nothing else. Blocked steps do not count: they are not done.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil
+
+from siteward.access.change import Change, direction, escalates
+from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.effective import groups_of
+from siteward.access.model import Access, Account, Grant, Key, Member, account_of
+from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit, Proposal, Proposed
+from siteward.access.traits import Traits
+
+FLOOR = 2
+WORDS: Mapping[str, str] = {
+    "removals": "accounts would lose all access",
+    "revocations": "grants would be taken or lowered",
+    "escalations": "grants would gain power",
+    "expiries": "grants would end because their time has come",
+    "mails": "mails would be sent",
+}
+
+
+def allowed(limit: Limit, base: int) -> int | None:
+    """Return how many a limit allows where `base` are live and managed; `None` for as many as one likes."""
+    share = max(FLOOR, ceil(limit.percent * base / 100)) if limit.percent is not None else None
+    sides = [each for each in (limit.count, share) if each is not None]
+    return min(sides) if sides else None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a proposal would do when all that is not stuck is done; `after` is the access then."""
+
+    proposal: Proposal
+    after: Access
+    stuck: frozenset[Key]
+    mails: int = 0
+
+    @property
+    def steps(self) -> tuple[Proposed, ...]:
+        """What will be done."""
+        return tuple(each for each in self.proposal.proposed if each.key not in self.stuck)
+
+    def counts(self) -> Mapping[str, int]:
+        """Return what each budget is charged with."""
+        steps, traits = self.steps, self.proposal.traits
+        crews = _sizes(self.proposal.live.access, self.after)
+        taken = [each for each in steps if _takes(each.change, traits)]
+        powerful = _powerful_groups(self.after, traits) if crews else frozenset()
+        return {
+            "removals": len(self._emptied(taken)),
+            "revocations": sum(_reach(each.key, crews) for each in taken if each.cause != "expired"),
+            "escalations": sum(_reach(each.key, crews) for each in steps if _gains(each.change, traits, powerful)),
+            "expiries": sum(_reach(each.key, crews) for each in taken if each.cause == "expired"),
+            "mails": self.mails,
+        }
+
+    def _emptied(self, taken: Iterable[Proposed]) -> set[str]:
+        """Return the accounts that have access now and none afterwards, and those that are deleted."""
+        losing: set[str] = set()
+        for each in taken:
+            if each.cause != "expired":
+                losing |= self._losers(each.key)
+        deleted = {each.change.key[1] for each in self.steps if _deletes(each.change)}
+        before, after = (
+            reach(access, self.proposal.traits, losing) for access in (self.proposal.live.access, self.after)
+        )
+        return {each for each in losing if before[each] and not after[each]} | deleted
+
+    def _losers(self, key: Key) -> set[str]:
+        name = account_of(key)
+        if name is not None:
+            return {name}
+        return {each.account for each in self.proposal.live.access.members() if each.group == key[2]}
+
+
+def reach(access: Access, traits: Traits, accounts: Iterable[str]) -> Mapping[str, int]:
+    """Return on how many scopes each of these accounts has access, by itself and through groups."""
+    wanted = set(accounts)
+    found: Counter[str] = Counter()
+    shared: Counter[str] = Counter()
+    if not wanted:
+        return found
+    lingering = {(kind, each.name) for kind, roles in traits.roles.items() for each in roles if each.lingers}
+    for each in access.grants():
+        if (each.scope.kind, each.role) in lingering:
+            continue
+        if each.subject.kind == "group":
+            shared[each.subject.name] += 1
+        elif each.subject.name in wanted:
+            found[each.subject.name] += 1
+    for account, groups in groups_of(access).items():
+        found[account] += sum(shared[group] for group in groups)
+    return found
+
+
+def _takes(change: Change, traits: Traits) -> bool:
+    side = change.before
+    return isinstance(side, Grant | Member) and (change.after is None or direction(change, traits) != "open")
+
+
+def _deletes(change: Change) -> bool:
+    return change.after is None and isinstance(change.before, Account)
+
+
+def _gains(change: Change, traits: Traits, powerful: frozenset[str]) -> bool:
+    if isinstance(change.after, Member):
+        return change.before is None and change.after.group in powerful
+    return escalates(change, traits)
+
+
+def _powerful_groups(access: Access, traits: Traits) -> frozenset[str]:
+    return frozenset(
+        each.subject.name
+        for each in access.grants()
+        if each.subject.kind == "group" and not traits.powerful.isdisjoint({each.role, *(each.extras or ())})
+    )
+
+
+def _sizes(*accesses: Access) -> Mapping[str, int]:
+    sizes: dict[str, int] = {}
+    for access in accesses:
+        for group, size in Counter(each.group for each in access.members()).items():
+            sizes[group] = max(size, sizes.get(group, 0))
+    return sizes
+
+
+def _reach(key: Key, crews: Mapping[str, int]) -> int:
+    return max(1, crews.get(key[2], 0)) if key[:2] == ("grant", "group") else 1
+
+
+def budgets(spending: Spending, accept: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """Yield an error for each budget that is overdrawn, or a warning where this run accepts it with a reason."""
+    proposal = spending.proposal
+    spent = spending.counts()
+    for name in LIMIT_NAMES:
+        limit = proposal.policy.limits.get(name, DEFAULT_LIMITS[name])
+        base = proposal.accounts if name in {"removals", "mails"} else proposal.grants
+        most = allowed(limit, base)
+        if most is not None and spent[name] > most:
+            yield _over(name, limit, spent[name], most, base, accept.get(name))
+
+
+def _over(name: str, limit: Limit, count: int, most: int, base: int, reason: str | None) -> Diagnostic:
+    sides = [f"count {limit.count}"] if limit.count is not None else []
+    if limit.percent is not None:
+        sides.append(f"{limit.percent} % of {base} live and managed, but never less than {FLOOR}")
+    message = f"{count} {WORDS[name]}, and {most} are allowed ({'; '.join(sides)})"
+    where = f"the limit is set at {limit.at}" if limit.at is not None else "the limit is the default"
+    return Diagnostic(
+        code=f"limit-{name}",
+        severity=Severity.WARNING if reason is not None else Severity.ERROR,
+        message=f"{message}; accepted: {reason}" if reason is not None else message,
+        at=limit.at,
+        hint=None
+        if reason is not None
+        else f"{where}; if this is meant: `--accept {name}=DIGEST`, DIGEST being that of this plan",
+        count=count,
+    )

@@ -1,0 +1,293 @@
+"""Plans and snapshots as plain data, in one canonical form, with a digest that covers all of it.
+
+The canonical form is RFC 8785: keys sorted by UTF-16, no spaces, numbers as ECMAScript writes them. Names are
+kept as they are, in whatever Unicode form. A plan that was edited, or is of a newer format, is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from siteward.access.model import Resource
+from siteward.access.plan import InstancePlan, Plan, Step
+from siteward.access.report import Report, Summary, summarize
+from siteward.access.shape import BIGGEST, CodecError, Data, shape
+from siteward.access.state import Live, Memory
+
+__all__ = [
+    "FORMAT",
+    "CodecError",
+    "canonical",
+    "decode",
+    "decode_live",
+    "decode_memory",
+    "decode_resource",
+    "decode_step",
+    "digest",
+    "encode",
+    "encode_live",
+    "encode_memory",
+    "encode_resource",
+    "encode_step",
+    "encode_summary",
+    "plan_schema",
+    "seal",
+]
+
+FORMAT: Final = "siteward.plan/1"
+LIVE_FORMAT: Final = "siteward.live/1"
+
+
+def encode(plan: Plan) -> dict[str, Any]:
+    """Return a plan as plain data, with its format, its numbers, and what people and tools want to see of steps."""
+    data: dict[str, Any] = shape(Plan).encode(replace(plan, instances=(), digest=""))
+    data["format"] = FORMAT
+    data["instances"] = [_encode_instance(each) for each in plan.instances]
+    data["summary"] = encode_summary(summarize(Report(command="plan", plan=plan)))
+    data["digest"] = plan.digest or _digest_of(data)
+    return data
+
+
+def _encode_instance(plan: InstancePlan) -> Data:
+    data = shape(InstancePlan).encode(replace(plan, steps=(), held_back=()))
+    data["steps"] = [encode_step(each) for each in plan.steps]
+    data["held_back"] = [encode_step(each) for each in plan.held_back]
+    data["blocked"] = plan.blocked
+    return data
+
+
+def encode_step(step: Step) -> dict[str, Any]:
+    """Return a step as plain data, with its verb and consequences spelled out beside it."""
+    data: dict[str, Any] = shape(Step).encode(step)
+    return data | _derived(step)
+
+
+def _derived(step: Step) -> dict[str, Any]:
+    return {
+        "action": step.change.action,
+        "blocked": step.blocked,
+        "mails": sum(each.count for each in step.effects("mail")),
+        "destroys": [each.message for each in step.effects("destroys")],
+        "reversible": not step.effects("irreversible") and not step.effects("destroys"),
+    }
+
+
+def encode_summary(summary: Summary) -> dict[str, Any]:
+    """Return the numbers of a run as plain data, zeros included."""
+    data: dict[str, Any] = {each: getattr(summary, each) for each in Summary.__dataclass_fields__}
+    return data | {"drift": dict(summary.drift), "outcomes": dict(summary.outcomes)}
+
+
+def decode(data: object, *, verify: bool = True) -> Plan:
+    """Return the plan that plain data says.
+
+    Raises `CodecError` where it is not of this format, is not what it should be, or, unless `verify` is false,
+    where the digest does not fit: somebody, or something, has changed it.
+    """
+    if not isinstance(data, dict):
+        raise CodecError("", "this is no plan")
+    if data.get("format") != FORMAT:
+        raise CodecError("/format", f"this reads {FORMAT}; the plan may have been made by a newer version")
+    if verify and data.get("digest") != _digest_of(data):
+        raise CodecError("/digest", "the plan was changed after it was made: its digest does not fit")
+    instances = data.get("instances", [])
+    if not isinstance(instances, list):
+        raise CodecError("/instances", "should be a list")
+    rest = {name: each for name, each in data.items() if name not in {"format", "instances", "summary"}}
+    plan: Plan = shape(Plan).decode(rest, "")
+    plan = replace(
+        plan, instances=tuple(_decode_instance(each, f"/instances/{at}") for at, each in enumerate(instances))
+    )
+    if data.get("summary") != encode_summary(summarize(Report(command="plan", plan=plan))):
+        raise CodecError("/summary", "the numbers are not those of the plan")
+    return plan
+
+
+def _decode_instance(data: Data, path: str) -> InstancePlan:
+    if not isinstance(data, dict):
+        raise CodecError(path, "should be an object")
+    derived = {"steps", "held_back", "blocked"}
+    plan: InstancePlan = shape(InstancePlan).decode({k: v for k, v in data.items() if k not in derived}, path)
+    steps, held_back = (_decode_steps(data.get(name), f"{path}/{name}") for name in ("steps", "held_back"))
+    plan = replace(plan, steps=steps, held_back=held_back)
+    if data.get("blocked") is not plan.blocked:
+        raise CodecError(f"{path}/blocked", "is not what the diagnostics say")
+    return plan
+
+
+def _decode_steps(data: Data, path: str) -> tuple[Step, ...]:
+    if not isinstance(data, list):
+        raise CodecError(path, "should be a list")
+    return tuple(decode_step(each, f"{path}/{at}") for at, each in enumerate(data))
+
+
+def decode_step(data: object, path: str = "") -> Step:
+    """Return the step that plain data says; raises `CodecError` where it is not one, or does not fit together."""
+    if not isinstance(data, dict):
+        raise CodecError(path, "should be an object")
+    derived = {"action", "blocked", "mails", "destroys", "reversible"}
+    step: Step = shape(Step).decode({name: each for name, each in data.items() if name not in derived}, path)
+    before, after = step.change.before, step.change.after
+    if before is None and after is None:
+        raise CodecError(f"{path}/change", "has neither side")
+    if before is not None and after is not None and before.key != after.key:
+        raise CodecError(f"{path}/change", "turns one thing into another")
+    for name, each in _derived(step).items():
+        if name not in data or data[name] != each or type(data[name]) is not type(each):
+            raise CodecError(f"{path}/{name}", f"should be {each!r}")
+    return step
+
+
+def encode_live(live: Live) -> dict[str, Any]:
+    """Return what was read of an instance as plain data; the adapter's own picture is left out."""
+    data: dict[str, Any] = shape(Live).encode(live)
+    return data | {"format": LIVE_FORMAT}
+
+
+def decode_live(data: object) -> Live:
+    """Return the snapshot that plain data says; raises `CodecError` where it is not one."""
+    if not isinstance(data, dict) or data.get("format") != LIVE_FORMAT:
+        raise CodecError("/format", f"this reads {LIVE_FORMAT}")
+    live: Live = shape(Live).decode({name: each for name, each in data.items() if name != "format"}, "")
+    return live
+
+
+def encode_memory(memory: Memory) -> dict[str, Any]:
+    """Return what a journal remembers as plain data."""
+    data: dict[str, Any] = shape(Memory).encode(memory)
+    return data
+
+
+def decode_memory(data: object) -> Memory:
+    """Return the memory that plain data says; raises `CodecError` where it is not one."""
+    memory: Memory = shape(Memory).decode(data, "")
+    return memory
+
+
+def encode_resource(resource: Resource) -> dict[str, Any]:
+    """Return one resource as plain data."""
+    data: dict[str, Any] = shape(Resource).encode(resource)
+    return data
+
+
+def decode_resource(data: object, path: str = "") -> Resource:
+    """Return the resource that plain data says; raises `CodecError` where it is not one."""
+    resource: Resource = shape(Resource).decode(data, path)
+    return resource
+
+
+def digest(plan: Plan) -> str:
+    """Return the digest of a plan: over everything in it but the digest itself."""
+    return _digest_of(encode(replace(plan, digest="")))
+
+
+def seal(plan: Plan) -> Plan:
+    """Return the plan with its digest in it."""
+    return replace(plan, digest=digest(plan))
+
+
+def _digest_of(data: Mapping[str, Data]) -> str:
+    covered = canonical({name: each for name, each in data.items() if name != "digest"})
+    return f"sha256:{hashlib.sha256(covered).hexdigest()}"
+
+
+def canonical(data: object) -> bytes:
+    """Return plain data in the one form of RFC 8785, as UTF-8; raises `CodecError` for what it cannot say."""
+    try:
+        return _text(data).encode()
+    except UnicodeEncodeError:
+        raise CodecError("", "a text holds half a character, which has no canonical form") from None
+
+
+def _text(data: object) -> str:
+    match data:
+        case None | bool() | str():
+            return _quoted(data)
+        case int():
+            if abs(data) > BIGGEST:
+                raise CodecError("", f"{data} is too big for a number in JSON")
+            return str(data)
+        case float():
+            return _number(data)
+        case list() | tuple():
+            return f"[{','.join([_text(each) for each in data])}]"
+        case dict():
+            return f"{{{','.join([f'{_quoted(name)}:{_text(data[name])}' for name in sorted(data, key=_utf16)])}}}"
+        case _:
+            raise CodecError("", f"{type(data).__name__} has no canonical form")
+
+
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _utf16(name: object) -> bytes:
+    if not isinstance(name, str):
+        raise CodecError("", "the names in an object are texts")
+    return name.encode("utf-16-be")
+
+
+def _number(value: float) -> str:
+    """Return a number as ECMAScript writes it (RFC 8785, section 3.2.2.3)."""
+    if not math.isfinite(value):
+        raise CodecError("", f"{value} is no number that JSON can say")
+    if value == 0:
+        return "0"
+    sign, mantissa = ("-", repr(-value)) if value < 0 else ("", repr(value))
+    body, _, exponent = mantissa.partition("e")
+    whole, _, fraction = body.partition(".")
+    fraction = "" if fraction == "0" else fraction
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
+    digits = digits.rstrip("0")
+    return sign + _placed(digits, point)
+
+
+def _placed(digits: str, point: int) -> str:
+    """Return decimal digits with the point after `point` of them, by the rules of ECMAScript's Number::toString."""
+    if len(digits) <= point <= 21:
+        return digits + "0" * (point - len(digits))
+    if 0 < point <= 21:
+        return f"{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"0.{'0' * -point}{digits}"
+    rest = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{digits[0]}{rest}e{'+' if point > 0 else '-'}{abs(point - 1)}"
+
+
+def plan_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a saved plan."""
+    defs: dict[str, Data] = {}
+    shape(Plan).schema(defs)
+    derived = {
+        "action": {"enum": ["create", "update", "delete"]},
+        "blocked": {"type": "boolean"},
+        "mails": {"type": "integer"},
+        "destroys": {"type": "array", "items": {"type": "string"}},
+        "reversible": {"type": "boolean"},
+    }
+    _extend(defs["Step"], derived)
+    _extend(defs["InstancePlan"], {"blocked": {"type": "boolean"}})
+    defs["InstancePlan"]["required"] += ["steps", "held_back"]
+    numbers = {name: {"type": "integer"} for name in Summary.__dataclass_fields__}
+    counts = {"type": "object", "additionalProperties": {"type": "integer"}}
+    summary = {"type": "object", "additionalProperties": False}
+    defs["Summary"] = summary | {"properties": numbers | {"drift": counts, "outcomes": counts}, "required": [*numbers]}
+    plan = defs.pop("Plan")
+    _extend(plan, {"format": {"const": FORMAT}, "summary": {"$ref": "#/$defs/Summary"}})
+    plan["required"] += ["instances", "digest"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A Siteward plan",
+        **plan,
+        "$defs": dict(sorted(defs.items())),
+    }
+
+
+def _extend(record: dict[str, Any], properties: Mapping[str, Data]) -> None:
+    record["properties"] |= properties
+    record["required"] += [*properties]

@@ -1,0 +1,488 @@
+"""What must not happen: a tuple of small functions over a proposal, each of which returns its objections.
+
+A guard never raises and never prints. An error about a key blocks that step, an error about nothing in
+particular blocks the instance. Guards run in the order of `GUARDS`, and each knows what those before it have
+blocked: who is not promoted after all does not count as an admin. To add one, write a function, add its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from types import MappingProxyType
+
+from siteward.access.budget import Spending, budgets
+from siteward.access.census import Patterns
+from siteward.access.change import Change, demoted, direction, is_regrant, patch
+from siteward.access.diagnostic import Diagnostic, Severity, error, note, warning
+from siteward.access.model import (
+    EVERYWHERE,
+    Access,
+    Account,
+    Grant,
+    Key,
+    Member,
+    Subject,
+    account_key,
+    account_of,
+    grant_key,
+)
+from siteward.access.policy import Proposal, Proposed
+from siteward.access.rule import Gain, broken
+from siteward.access.state import Holder
+
+SOON = timedelta(days=14)
+FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A proposal before its judges, with what this run allows and what is blocked so far."""
+
+    proposal: Proposal
+    as_of: datetime
+    accept: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    allow_delete: bool = False
+    mails: int = 0
+    remarks: tuple[Diagnostic, ...] = ()
+    blocked: frozenset[Key] = frozenset()
+
+    @cached_property
+    def stuck(self) -> frozenset[Key]:
+        """What will not be done: what is blocked, and what depends on that."""
+        return stuck(self.blocked, self.proposal)
+
+    @cached_property
+    def after(self) -> Access:
+        """The access as it is once all is done that is not stuck."""
+        changes = (each.change for each in self.proposal.proposed if each.key not in self.stuck)
+        return patch(self.proposal.live.access, changes)
+
+    @cached_property
+    def crews(self) -> Mapping[str, tuple[str, ...]]:
+        """The members of each of the platform's own groups, now or afterwards."""
+        found: dict[str, set[str]] = {}
+        for access in (self.proposal.live.access, self.proposal.projected):
+            for each in access.members():
+                found.setdefault(each.group, set()).add(each.account)
+        return {group: tuple(sorted(members)) for group, members in found.items()}
+
+    def affected(self, key: Key) -> tuple[str, ...]:
+        """Return the accounts whose access a change of that key touches: its own, or its group's members."""
+        name = account_of(key)
+        if name is not None:
+            return (name,)
+        return self.crews.get(key[2] if key[0] == "grant" else key[1], ())
+
+
+def stuck(blocked: Iterable[Key], proposal: Proposal) -> frozenset[Key]:
+    """Return the keys of what cannot be done when `blocked` is not: those, and all that depend on them."""
+    found = set(blocked)
+    if found:
+        for each in proposal.changes:
+            if not found.isdisjoint(proposal.needs.get(each.key, ())):
+                found.add(each.key)
+    return frozenset(found)
+
+
+def judge(
+    proposal: Proposal,
+    *,
+    as_of: datetime,
+    accept: Mapping[str, str] = MappingProxyType({}),
+    allow_delete: bool = False,
+    mails: int = 0,
+    remarks: Iterable[Diagnostic] = (),
+) -> tuple[Diagnostic, ...]:
+    """Return every objection to a proposal.
+
+    `accept` maps what is waived in this run (a budget's name, or `empty`) to the reason; the caller has compared
+    the digest. `remarks` are what the platform's review said: a step it blocks counts as not done, the mails it
+    announces count towards their budget. `mails` are further ones that no remark is about.
+    """
+    said = (*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)
+    case = Case(
+        proposal=proposal,
+        as_of=as_of,
+        accept=accept,
+        allow_delete=allow_delete,
+        mails=mails,
+        remarks=tuple(remarks),
+        blocked=_blocked(said),
+    )
+    found: list[Diagnostic] = []
+    for guard in GUARDS:
+        news = tuple(guard(case))
+        if news:
+            found.extend(news)
+            case = replace(case, blocked=case.blocked | _blocked(news))
+    return tuple(found)
+
+
+def _blocked(diagnostics: Iterable[Diagnostic]) -> frozenset[Key]:
+    return frozenset(each.about for each in diagnostics if each.blocks and each.about is not None)
+
+
+def keep_whole_reading(case: Case) -> Iterator[Diagnostic]:
+    """Refuse a reading that cannot be true: ourselves not listed, or nothing where there was something."""
+    live, memory, traits = case.proposal.live, case.proposal.memory, case.proposal.traits
+    if traits.accounts_listed and case.proposal.proposed:
+        if live.me is None:
+            yield error(
+                "self-unknown", "it is not known whose credentials these are, so that account cannot be protected"
+            )
+        elif not any(each.name.casefold() == live.me.casefold() for each in live.access.accounts()):
+            yield error("self-not-listed", f"the list of accounts does not hold our own, {live.me}; it cannot be whole")
+    if memory is not None and memory.sites and not live.sites:
+        yield error("implausible-reading", f"no site was listed where the last run saw {memory.sites}")
+    if memory is not None and memory.grants and not any(True for _ in live.access.grants()):
+        yield error("implausible-reading", f"no grant was listed where the last run saw {memory.grants}")
+
+
+def keep_proven(case: Case) -> Iterator[Diagnostic]:
+    """Refuse removals that follow from an absence, while something was not read to its proven end."""
+    live = case.proposal.live
+    if live.complete:
+        return
+    gaps = ", ".join((*live.unreadable, *(each.name for each in live.listings if not each.complete)))
+    for each in case.proposal.proposed:
+        takes = isinstance(each.change.after, Grant) and direction(each.change, case.proposal.traits) != "open"
+        absent = each.cause in FROM_ABSENCE and (each.change.after is None or takes)
+        if absent or _deletes(each.change):
+            yield error(
+                "incomplete-reading",
+                f"this follows from an absence, and not everything was read ({gaps})",
+                about=each.key,
+            )
+
+
+def keep_grants(case: Case) -> Iterator[Diagnostic]:
+    """Refuse `grants: []`, the wish that nobody has anything, without an explicit consent."""
+    takes = any(each.cause == "silence" and each.change.after is None for each in case.proposal.proposed)
+    if case.proposal.desired.empty and takes:
+        if "empty" in case.accept:
+            yield warning(
+                "empty-grants", f"`grants: []` takes everything from everybody; accepted: {case.accept['empty']}"
+            )
+        else:
+            yield error(
+                "empty-grants",
+                "`grants: []` takes everything from everybody",
+                hint="leave the key out to manage nothing, or accept this plan once: `--accept empty`",
+            )
+
+
+def keep_myself(case: Case) -> Iterator[Diagnostic]:
+    """Refuse every change to the account whose credentials are used, by whatever way."""
+    me = (case.proposal.live.me or "").casefold()
+    if not me:
+        return
+    groups = {group for group, members in case.crews.items() if any(each.casefold() == me for each in members)}
+    for each in case.proposal.proposed:
+        own = any(name.casefold() == me for name in _names(each))
+        shared = _group(each.key) in groups and direction(each.change, case.proposal.traits) != "open"
+        if own or shared:
+            yield error(
+                "self-protected",
+                f"{case.proposal.live.me} is the account in use here and is never changed",
+                about=each.key,
+            )
+
+
+def _names(proposed: Proposed) -> Iterator[str]:
+    """Yield the logins a change is about, the one it would give to an account included."""
+    name = account_of(proposed.key)
+    if name is not None:
+        yield name
+    if isinstance(proposed.change.after, Account) and proposed.change.after.renamed:
+        yield proposed.change.after.renamed
+
+
+def _group(key: Key) -> str | None:
+    return key[2] if key[:2] == ("grant", "group") else key[1] if key[0] == "group" else None
+
+
+def keep_protected(case: Case) -> Iterator[Diagnostic]:
+    """Refuse every change, gains too, to what a pattern protects, declared or not, and to nothing else."""
+    patterns = Patterns(case.proposal.policy.protect)
+    found: dict[str, str | None] = {}
+    for each in case.proposal.proposed:
+        for name in (*case.affected(each.key), *_names(each)):
+            if name not in found:
+                found[name] = patterns.which(*_identities(case.proposal, name))
+        names = (*case.affected(each.key), *_names(each), *_wished_emails(each))
+        pattern = next((hit for name in names if (hit := found.get(name) or patterns.which(name))), None)
+        if pattern is not None:
+            yield error("protected", f"protected by the pattern {pattern}", about=each.key)
+
+
+def _identities(proposal: Proposal, name: str) -> tuple[str | None, ...]:
+    account, holder = proposal.live.access.get(account_key(name)), proposal.desired.holders.get(name)
+    email = account.email if isinstance(account, Account) else None
+    return (name, email, holder.handle if holder else None, holder.email if holder else None)
+
+
+def _wished_emails(proposed: Proposed) -> tuple[str, ...]:
+    after = proposed.change.after
+    return (after.email,) if isinstance(after, Account) and after.email else ()
+
+
+def keep_expressible(case: Case) -> Iterator[Diagnostic]:
+    """Refuse roles and extras that this server does not have, or that are facts and not rights."""
+    traits = case.proposal.traits
+    for each in case.proposal.proposed:
+        after = each.change.after
+        if not isinstance(after, Grant):
+            continue
+        role = traits.role(after.scope.kind, after.role)
+        unknown = sorted((after.extras or frozenset()) - set(traits.extras) - set(traits.included))
+        if role is None or not role.declarable:
+            has = tuple(one.name for one in traits.roles.get(after.scope.kind, ()) if one.declarable)
+            message = f"{after.role} is no role that can be given here; there are: {', '.join(has) or 'none'}"
+            yield replace(error("role-not-available", message, about=each.key), allowed=has)
+        elif unknown:
+            yield error("extra-not-available", f"there is no such right here: {', '.join(unknown)}", about=each.key)
+
+
+def keep_accounts(case: Case) -> Iterator[Diagnostic]:
+    """Refuse deletions that nobody asked for in so many words, in the file and in this run."""
+    for each in case.proposal.proposed:
+        if not _deletes(each.change):
+            continue
+        if each.cause not in {"absent", "unmanaged"}:
+            yield error(
+                "deletion-not-asked", "leaving is not deleting: say `state: absent` to have it deleted", about=each.key
+            )
+        elif not case.allow_delete:
+            yield error("deletion-needs-consent", "an account is deleted only with `--allow-delete`", about=each.key)
+
+
+def _deletes(change: Change) -> bool:
+    return change.after is None and isinstance(change.before, Account)
+
+
+def keep_rules(case: Case) -> Iterator[Diagnostic]:
+    """Refuse what the owners' rules forbid: by power, with the fields they ask for, and by wildcard."""
+    policy, traits = case.proposal.policy, case.proposal.traits
+    for each, gain in _gains(case):
+        gives = direction(each.change, traits) != "close"
+        for objection in broken(policy, gain):
+            severity = Severity.ERROR if gives else Severity.WARNING
+            yield replace(objection, severity=severity, about=each.key)
+    yield from _standing(case)
+
+
+def _gains(case: Case) -> Iterator[tuple[Proposed, Gain]]:
+    """Yield each change that leaves somebody with a grant, with that grant, for everybody who gets it."""
+    traits, shared = case.proposal.traits, _shared(case)
+    for each in case.proposal.proposed:
+        match each.change.after:
+            case Grant() as after:
+                for holder in _holders(case, each):
+                    yield each, Gain(after, traits.power(after), traits.platform, each.origin, holder)
+            case Member(group=group):
+                for grant in shared.get(group, ()):
+                    yield each, Gain(grant, traits.power(grant), traits.platform, each.origin, each.holder)
+            case _:
+                pass
+
+
+def _shared(case: Case) -> Mapping[str, list[Grant]]:
+    found: dict[str, list[Grant]] = {}
+    if case.crews:
+        for each in case.proposal.projected.grants():
+            if each.subject.kind == "group":
+                found.setdefault(each.subject.name, []).append(each)
+    return found
+
+
+def _holders(case: Case, proposed: Proposed) -> tuple[Holder | None, ...]:
+    if _group(proposed.key) is None:
+        return (proposed.holder,)
+    declared = case.proposal.desired.holders
+    return tuple(declared[each] for each in case.affected(proposed.key) if each in declared) or (None,)
+
+
+def _standing(case: Case) -> Iterator[Diagnostic]:
+    """Yield warnings for what stands as declared, needs no step, and breaks a rule all the same."""
+    desired, traits, policy = case.proposal.desired, case.proposal.traits, case.proposal.policy
+    if not policy.rules:
+        return
+    changed = {each.key for each in case.proposal.proposed} | {each.key for each in case.proposal.held_back}
+    told: set[tuple[str, str]] = set()
+    for key, wish in desired.access.items():
+        if not isinstance(wish, Grant) or key in changed:
+            continue
+        holder = desired.holders.get(wish.subject.name)
+        gain = Gain(wish, traits.power(wish), traits.platform, desired.origins.get(key), holder)
+        for objection in broken(policy, gain):
+            if (objection.code, wish.subject.name) not in told:
+                told.add((objection.code, wish.subject.name))
+                yield replace(objection, severity=Severity.WARNING)
+
+
+def keep_admins(case: Case) -> Iterator[Diagnostic]:
+    """Refuse what would leave too few people who can mend things, or make too many, after any step."""
+    if case.proposal.traits.top is None:
+        return
+    board = _Board(case)
+    policy = case.proposal.policy
+    before = len(board.counted)
+    low, high = board.objections()
+    for key in low:
+        yield replace(
+            error(
+                "too-few-admins",
+                f"this would leave fewer than {policy.admins_min} admins who count",
+                about=key,
+                at=policy.admins_at,
+            ),
+            hint="an admin counts who is declared, active, no service, not the account in use, and does not end within 14 days",
+        )
+    for key in high:
+        yield error(
+            "too-many-admins", f"this would make more than {policy.admins_max} admins", about=key, at=policy.admins_at
+        )
+    if before < policy.admins_min:
+        yield warning(
+            "below-min-admins",
+            f"there are {before} admins who count, and the policy asks for {policy.admins_min}",
+            at=policy.admins_at,
+        )
+    if policy.admins_max is not None and len(board.holding) > policy.admins_max and not high:
+        yield warning(
+            "above-max-admins",
+            f"there are {len(board.holding)} admins, and the policy allows {policy.admins_max}",
+            at=policy.admins_at,
+        )
+
+
+class _Board:
+    """The admins as they are, and the few steps that make or unmake one; the rest of the plan is not looked at."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        proposal = case.proposal
+        tops = {
+            each.subject.name
+            for each in proposal.live.access.grants()
+            if proposal.traits.is_top(each) and each.subject.kind == "account"
+        }
+        me = (proposal.live.me or "").casefold()
+        self.holding = {each for each in tops if each.casefold() != me}
+        self.counted = {each for each in self.holding if self._counts(each)}
+        self.moves = [
+            (each.key, name, self._makes(each.change))
+            for each in proposal.proposed
+            if (name := self._moved(each.change))
+        ]
+
+    def _moved(self, change: Change) -> str | None:
+        name = account_of(change.key)
+        if _deletes(change):
+            return name if name in self.holding else None
+        was, is_ = self._top(change.before), self._top(change.after)
+        return name if was != is_ and change.key[:2] != ("grant", "group") else None
+
+    def _top(self, side: object) -> bool:
+        return isinstance(side, Grant) and self.case.proposal.traits.is_top(side)
+
+    def _makes(self, change: Change) -> bool:
+        return self._top(change.after)
+
+    def _counts(self, name: str) -> bool:
+        """Tell whether an admin counts towards the minimum, as promise 4 says."""
+        proposal = self.case.proposal
+        holder, account = proposal.desired.holders.get(name), proposal.live.access.get(account_key(name))
+        if holder is None or holder.kind == "service" or holder.ending is not None:
+            return False
+        top = grant_key(Subject("account", name), EVERYWHERE)
+        origin = proposal.desired.origins.get(top)
+        ends = [each for each in (holder.until, origin.until if origin else None) if each is not None]
+        if any(each <= self.case.as_of + SOON for each in ends):
+            return False
+        if account_key(name) in proposal.live.pending or top in proposal.live.pending:
+            return False
+        if isinstance(account, Account):
+            return account.status == "active" and not Patterns(proposal.policy.ignore).which(name)
+        return "invite" not in proposal.traits.onboarding
+
+    def objections(self) -> tuple[set[Key], set[Key]]:
+        """Return the steps that leave too few and those that make too many, when neither is done."""
+        low: set[Key] = set()
+        high: set[Key] = set()
+        while True:
+            gone = self.case.stuck | low | high
+            moves = [each for each in self.moves if each[0] not in gone]
+            too_many, too_few = self._too_many(moves), self._too_few(moves)
+            if too_many:
+                high |= too_many
+            elif too_few:
+                low |= too_few
+            else:
+                return low, high
+
+    def _too_few(self, moves: list[tuple[Key, str, bool]]) -> set[Key]:
+        counted, found = set(self.counted), set()
+        for key, name, makes in moves:
+            if makes:
+                counted |= {name} if self._counts(name) else set()
+            elif name in counted and len(counted) - 1 < self.case.proposal.policy.admins_min:
+                found.add(key)
+            else:
+                counted.discard(name)
+        return found
+
+    def _too_many(self, moves: list[tuple[Key, str, bool]]) -> set[Key]:
+        most = self.case.proposal.policy.admins_max
+        after = set(self.holding)
+        for _, name, makes in moves:
+            after = after | {name} if makes else after - {name}
+        made = [key for key, _, makes in moves if makes]
+        over = len(after) - most if most is not None else 0
+        return set(made[max(0, len(made) - over) :]) if over > 0 and made else set()
+
+
+def keep_budgets(case: Case) -> Iterator[Diagnostic]:
+    """Refuse a plan that takes or gives more at once than the owners allow."""
+    mails = case.mails + sum(
+        each.count for each in case.remarks if each.effect == "mail" and each.about not in case.stuck
+    )
+    spending = Spending(case.proposal, case.after, case.stuck, mails)
+    yield from budgets(spending, case.accept)
+
+
+def tell_reach(case: Case) -> Iterator[Diagnostic]:
+    """Tell how many people one step reaches, and where one is without a role for a moment."""
+    traits = case.proposal.traits
+    demotions = demoted(case.proposal.changes, traits)
+    for each in case.proposal.proposed:
+        group = _group(each.key)
+        if group is not None and each.key[0] == "grant":
+            people = len(case.affected(each.key))
+            yield replace(
+                note("reach", f"through group {group} this reaches {people} accounts", about=each.key), count=people
+            )
+        if is_regrant(each.change, traits, demotions):
+            message = (
+                "the account is without this for a moment: it can only be given once the account is no admin any more"
+            )
+            yield replace(note("gap", message, about=each.key), effect="gap")
+
+
+Guard = Callable[[Case], Iterable[Diagnostic]]
+GUARDS: tuple[Guard, ...] = (
+    keep_whole_reading,
+    keep_proven,
+    keep_grants,
+    keep_myself,
+    keep_protected,
+    keep_expressible,
+    keep_accounts,
+    keep_rules,
+    keep_admins,
+    keep_budgets,
+    tell_reach,
+)

@@ -1,0 +1,173 @@
+"""`siteward apply`: carry out a plan, exactly as reviewed."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from siteward.access.report import Report, summarize
+from siteward.cli.session import PLAN_FORMATS, Session, Stopped, with_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from siteward.access.plan import Plan, Step
+    from siteward.cli.checkout import Checkout
+    from siteward.reconcile.target import Acceptance, Options
+
+
+@click.command("apply")
+@click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
+@click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only this instance; repeatable.")
+@click.option("--yes", is_flag=True, help="Do not ask. Blocked steps stay blocked.")
+@click.option("--resume", is_flag=True, help="Finish the run that was interrupted.")
+@click.option("--expect", metavar="DIGEST", help="Refuse any other plan than the reviewed one.")
+@click.option("--max-age", metavar="HOURS", type=click.FloatRange(min=0), default=24.0, show_default=True)
+@click.option("--as-of", metavar="DATE", help="Repeat the moment that the plan was made for.")
+@click.option("--accept", multiple=True, metavar="NAME=DIGEST", help="Lift one budget or block, for this plan only.")
+@click.option("--reason", default="", help="Why what --accept lifts is right; written to the journal.")
+@click.option("--only", multiple=True, metavar="WHAT", help="expiries, user:HANDLE or site:DOMAIN; repeatable.")
+@click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
+@click.option("--passwords-out", type=click.Path(path_type=Path), help="Append new passwords to this file, mode 0600.")
+@with_session(*PLAN_FORMATS)
+def command(
+    session: Session,
+    plan_file: Path | None,
+    instances: tuple[str, ...],
+    expect: str | None,
+    max_age: float,
+    as_of: str | None,
+    accept: tuple[str, ...],
+    reason: str,
+    only: tuple[str, ...],
+    passwords_out: Path | None,
+    *,
+    yes: bool,
+    resume: bool,
+    allow_delete: bool,
+) -> int:
+    """Carry out a saved PLAN, or plan, show, ask, and carry out that.
+
+    Every touched thing is read again first; what changed since the review is refused. Every write is journalled
+    before and after, and counts as done only when reading shows it.
+    """
+    from siteward.cli.checkout import open_checkout
+    from siteward.reconcile import apply as spine
+    from siteward.reconcile.target import Options
+
+    checkout = open_checkout(session, "apply", names=instances, as_of=as_of, passwords_out=passwords_out)
+    options = Options(
+        passwords=checkout.passwords,
+        accept=_acceptances(accept, reason),
+        allow_delete=allow_delete,
+        expect=expect,
+        max_age=timedelta(hours=max_age),
+        as_of=checkout.as_of if checkout.as_of_given else None,
+        only=_chosen(only),
+    )
+    if resume:
+        if plan_file:
+            raise click.UsageError("--resume finishes the interrupted run; it takes no plan")
+        return session.leave(_run(session, checkout, None, options, spine.resume))
+    plan = _read(plan_file) if plan_file else _made(session, checkout, options)
+    _confirm(session, plan, yes=yes, shown=plan_file is None)
+    return session.leave(_run(session, checkout, plan, options, spine.apply))
+
+
+def _run(
+    session: Session,
+    checkout: Checkout,
+    plan: Plan | None,
+    options: Options,
+    carry_out: Callable[..., Report],
+) -> Report:
+    from siteward.cli.progress import progress
+
+    total = sum(len(each.runnable) for each in plan.instances) if plan else 0
+    with progress(session, total) as listener:
+        return carry_out(
+            *(() if plan is None else (plan,)),
+            checkout.targets(),
+            checkout.book,
+            options,
+            config_digest=checkout.project.loaded.digest,
+            clock=lambda: datetime.now(UTC),
+            on_progress=listener,
+        )
+
+
+def _read(path: Path) -> Plan:
+    from siteward.cli.saved import read_plan
+
+    return read_plan(path, "apply")
+
+
+def _made(session: Session, checkout: Checkout, options: Options) -> Plan:
+    """Plan now, and show it; stop where there is nothing that could be applied."""
+    from siteward.reconcile.plan import plan
+
+    accept = {name: each.reason for name, each in options.accept.items()}
+    report = plan(checkout.project, checkout.instances, checkout.book, checkout.run(
+        accept=accept, allow_delete=options.allow_delete))  # fmt: skip
+    if report.plan is None or not any(each.runnable for each in report.plan.instances):
+        raise Stopped(report)
+    if session.formats == ("text",):
+        session.show(report)
+    return report.plan
+
+
+def _confirm(session: Session, plan: Plan, *, yes: bool, shown: bool) -> None:
+    """Ask, as loudly as the risk is high; refuse at once where nobody can answer."""
+    going = [each for each in plan.instances if each.runnable]
+    if yes or not going:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask at; review the plan and say --yes")
+    if not shown and session.formats == ("text",):
+        session.show(Report(command="show", plan=plan))
+    numbers = summarize(Report(command="plan", plan=plan))
+    click.echo(f"This will change {numbers.people} people on {', '.join(each.instance for each in going)}.", err=True)
+    risky = [each.instance for each in going if any(step.risk == "high" for step in each.runnable)]
+    if not risky:
+        click.confirm("apply?", abort=True, err=True)
+        return
+    wanted = " ".join(risky)
+    if click.prompt(f"There are changes of high risk. Type {wanted!r} to apply", err=True, default="") != wanted:
+        raise click.Abort
+
+
+def _acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:
+    from siteward.reconcile.target import Acceptance
+
+    pairs = [each.partition("=") for each in given]
+    for name, _, digest in pairs:
+        if not digest:
+            raise click.UsageError(f"--accept {name}: write {name}=DIGEST, with the digest of the plan it is for")
+    if pairs and not reason:
+        raise click.UsageError("--accept needs --reason TEXT; it is written to the journal")
+    return {name: Acceptance(digest=digest, reason=reason) for name, _, digest in pairs}
+
+
+def _chosen(only: tuple[str, ...]) -> Callable[[str, Step], bool] | None:
+    """Return which steps this run is confined to; `None` for all."""
+    if not only:
+        return None
+    tests = [_choice(each) for each in only]
+    return lambda _, step: any(test(step) for test in tests)
+
+
+def _choice(text: str) -> Callable[[Step], bool]:
+    kind, _, name = text.partition(":")
+    match kind:
+        case "expiries" if not name:
+            return lambda step: step.cause == "expired"
+        case "user" if name:
+            return lambda step: name in {step.person, *step.change.key[1:3]}
+        case "site" if name:
+            return lambda step: step.change.key[-2:] == ("site", name)
+        case _:
+            raise click.UsageError(f"--only {text}: write expiries, user:HANDLE or site:DOMAIN")

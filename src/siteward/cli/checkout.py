@@ -1,0 +1,128 @@
+"""The checkout a verb works on: its declaration, its instances, its journals, and the moment it speaks of."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from siteward.access.report import Report
+from siteward.cli.progress import talker
+from siteward.cli.session import Session, Stopped, find_config, parse_instant
+from siteward.reconcile.deliver import Passwords
+from siteward.reconcile.plan import Run, Target
+from siteward.reconcile.project import Project, Surroundings, instances, open_project
+from siteward.reconcile.recheck import Allowance
+from siteward.reconcile.target import Book
+from siteward.transport.secrets import Secret, dotenv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from siteward.platforms.instance import Instance
+    from siteward.transport.link import Exchange
+    from siteward.transport.secrets import Keyring
+
+MOST_WORKERS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """A valid declaration and the instances this run is about."""
+
+    project: Project
+    instances: tuple[Instance, ...]
+    book: Book
+    now: datetime
+    as_of: datetime
+    as_of_given: bool
+    passwords: Passwords
+
+    def run(self, *, accept: Mapping[str, str] | None = None, allow_delete: bool = False) -> Run:
+        """Return a planning run at this checkout's moment."""
+        allowance = Allowance(accept=accept or {}, allow_delete=allow_delete, passwords=self.passwords)
+        return Run(created=self.now, as_of=self.as_of, as_of_given=self.as_of_given, allowance=allowance)
+
+    def targets(self) -> dict[str, Target]:
+        """Return the instances as apply needs them."""
+        declaration = self.project.declaration
+        return {
+            each.name: Target(declaration=declaration, instance=each, passwords=self.passwords)
+            for each in self.instances
+        }
+
+
+def open_checkout(
+    session: Session,
+    command: str,
+    *,
+    names: tuple[str, ...] = (),
+    as_of: str | None = None,
+    passwords_out: Path | None = None,
+    workers: int = 8,
+) -> Checkout:
+    """Return the checkout, or stop with what is wrong with its files or with the names given."""
+    project = project_of(session, command)
+    known = project.declaration.instances
+    unknown = [each for each in names if each not in known]
+    if unknown:
+        raise click.UsageError(f"no instance {unknown[0]!r}; there are {', '.join(known) or 'none'}")
+    environment = _environment(project.path.parent)
+    around = Surroundings(
+        env=environment,
+        keyring=_keyring(),
+        observer=_request_log(session) if session.verbose > 1 else None,
+        waiting=talker(session).waits,
+        workers=workers,
+    )
+    now = datetime.now(UTC)
+    key = environment.get("SITEWARD_JOURNAL_KEY")
+    folder = project.journal_folder
+    return Checkout(
+        project=project,
+        instances=instances(project, names, around),
+        book=Book(folder=folder, key=Secret(key, "SITEWARD_JOURNAL_KEY") if key else None),
+        now=now,
+        as_of=parse_instant(as_of, str(project.declaration.timezone)) or now,
+        as_of_given=as_of is not None,
+        passwords=Passwords(folder=folder / "passwords", out=passwords_out),
+    )
+
+
+def project_of(session: Session, command: str) -> Project:
+    """Return the project, or stop with everything that is wrong with its files."""
+    opened = open_project(find_config(session), command)
+    if isinstance(opened, Report):
+        raise Stopped(opened)
+    return opened
+
+
+def _environment(folder: Path) -> Mapping[str, str]:
+    """Return the environment, with what a `.env` file beside the declaration adds to it."""
+    path = folder / ".env"
+    return {**dotenv(path, os.environ), **os.environ} if path.is_file() else dict(os.environ)
+
+
+def _keyring() -> Keyring | None:
+    """Return the system keyring where its extra is installed and the user has asked for it."""
+    if not os.environ.get("SITEWARD_KEYRING"):
+        return None
+    try:
+        import keyring
+    except ImportError as missing:
+        raise click.ClickException("SITEWARD_KEYRING needs the extra: pip install 'siteward[keyring]'") from missing
+    return keyring.get_password
+
+
+def _request_log(session: Session) -> Callable[[Exchange], None]:
+    def tell(exchange: Exchange) -> None:
+        session.say(
+            f"{exchange.method} {exchange.path} {exchange.status or 'no answer'} "
+            f"{exchange.seconds * 1000:.0f} ms {exchange.size} B"
+        )
+
+    return tell

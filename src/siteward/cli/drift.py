@@ -1,0 +1,20 @@
+"""`siteward drift`: live access that the declaration does not explain."""
+
+from __future__ import annotations
+
+import click
+
+from siteward.cli.session import DRIFT_FORMATS, Session, with_session
+
+
+@click.command("drift")
+@click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only this instance; repeatable.")
+@click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
+@with_session(*DRIFT_FORMATS)
+def command(session: Session, instances: tuple[str, ...], as_of: str | None) -> int:
+    """Tell what is live against what is declared: not applied yet, not declared, changed since the last apply."""
+    from siteward.cli.checkout import open_checkout
+    from siteward.reconcile.plan import drift
+
+    checkout = open_checkout(session, "drift", names=instances, as_of=as_of)
+    return session.leave(drift(checkout.project, checkout.instances, checkout.book, checkout.run()))

@@ -1,0 +1,75 @@
+"""`siteward plan`: what apply would change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from siteward.access.diagnostic import error
+from siteward.cli.session import PLAN_FORMATS, Session, Stopped, with_session
+
+if TYPE_CHECKING:
+    from siteward.access.report import Report
+
+
+@click.command("plan")
+@click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only this instance; repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="Save the plan, to be reviewed and applied.")
+@click.option("--as-of", metavar="DATE", help="Plan as if it were this date or instant.")
+@click.option(
+    "--accept", "accept", multiple=True, metavar="NAME", help="Lift a block that needs a word, such as `empty`."
+)
+@click.option("--reason", default="", help="Why what --accept lifts is right.")
+@click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
+@click.option("--passwords-out", type=click.Path(path_type=Path), help="Where apply will write new passwords.")
+@click.option("--concurrency", "workers", type=click.IntRange(1, 16), default=8, show_default=True)
+@with_session(*PLAN_FORMATS)
+def command(
+    session: Session,
+    instances: tuple[str, ...],
+    out: Path | None,
+    as_of: str | None,
+    accept: tuple[str, ...],
+    reason: str,
+    passwords_out: Path | None,
+    workers: int,
+    *,
+    allow_delete: bool,
+) -> int:
+    """Read every instance and show what apply would change. Changes nothing: its transport cannot write."""
+    from siteward.cli.checkout import open_checkout
+    from siteward.reconcile.plan import plan
+
+    if accept and not reason and set(accept) != {"empty"}:
+        raise click.UsageError("--accept needs --reason TEXT")
+    checkout = open_checkout(
+        session, "plan", names=instances, as_of=as_of, passwords_out=passwords_out, workers=workers
+    )
+    run = checkout.run(accept=dict.fromkeys(accept, reason or "asked for"), allow_delete=allow_delete)
+    report = plan(checkout.project, checkout.instances, checkout.book, run)
+    return session.leave(_saved(report, out))
+
+
+def _saved(report: Report, out: Path | None) -> Report:
+    """Save the plan where asked; return the report with the command that leads on."""
+    if report.plan is None or not any(each.steps for each in report.plan.instances):
+        return report if out is None else _written(report, out)
+    if out is None:
+        return replace(report, next="siteward plan --out plan.json, then siteward apply plan.json")
+    return replace(_written(report, out), next=f"siteward apply {out}")
+
+
+def _written(report: Report, out: Path) -> Report:
+    from siteward.access import codec
+
+    if report.plan is None:
+        return report
+    try:
+        out.write_bytes(codec.canonical(codec.encode(report.plan)) + b"\n")
+    except OSError as problem:
+        told = error("cannot-write", f"cannot save the plan to {out}: {problem.strerror}")
+        raise Stopped(replace(report, plan=None, diagnostics=(told,))) from problem
+    return report

@@ -1,0 +1,20 @@
+"""`siteward show`: a saved plan, in any format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from siteward.access.report import Report
+from siteward.cli.session import PLAN_FORMATS, Session, with_session
+
+
+@click.command("show")
+@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@with_session(*PLAN_FORMATS)
+def command(session: Session, plan_file: Path) -> int:
+    """Show a saved PLAN. Contacts nothing and needs no declaration."""
+    from siteward.cli.saved import read_plan
+
+    return session.leave(Report(command="show", plan=read_plan(plan_file, "show")))

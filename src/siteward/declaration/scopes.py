@@ -1,0 +1,267 @@
+"""Which scopes of one instance the words of the file mean."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from siteward.access.model import Scope
+from siteward.declaration.selector import fold_host, matcher, parse, within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from siteward.access.state import Live
+    from siteward.access.state import Site as LiveSite
+    from siteward.declaration.declared import Bound, Site
+    from siteward.declaration.selector import Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A scope that a list of selectors means, and how it came to: `via` in words, `wildcard` where a pattern did."""
+
+    scope: Scope
+    via: tuple[str, ...] = ()
+    wildcard: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a list of selectors means on one instance.
+
+    `ambiguous` maps each scope that an unclear name may mean to that name. `missing` and `idle` are the
+    numbers of plain names and of patterns that mean nothing here. `beyond` are scopes outside an include's
+    bounds, `unmanaged` those that were named but are not looked at.
+    """
+
+    reached: tuple[Reached, ...] = ()
+    ambiguous: Mapping[Scope, str] = field(default_factory=dict)
+    missing: tuple[int, ...] = ()
+    idle: tuple[int, ...] = ()
+    beyond: tuple[Scope, ...] = ()
+    unmanaged: tuple[Scope, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    scopes: tuple[Scope, ...]
+    ambiguous: bool = False
+    elsewhere: bool = False
+
+
+class Scopes:
+    """The sites, or meta sites, of one instance as selectors see them."""
+
+    def __init__(self, sites: Mapping[str, Site], instance: str, live: Live, kind: str) -> None:
+        self._declared = sites
+        self._instance = instance
+        self._sites = {scope: site for scope, site in live.sites.items() if scope.kind == kind}
+        self._choices: dict[tuple[tuple[str, ...], int], Choice] = {}
+        self._by_id = {site.id: scope for scope, site in self._sites.items()}
+        self._by_host: dict[str, list[Scope]] = defaultdict(list)
+        self._by_name: dict[str, list[Scope]] = defaultdict(list)
+        self._by_group: dict[str, list[Scope]] = defaultdict(list)
+        self._foreign: dict[str, list[Scope]] = defaultdict(list)
+        self._labels: dict[str, Scope] = {}
+        for scope, site in self._sites.items():
+            self._index(scope, site)
+        self._tagged: dict[str, list[str]] = defaultdict(list)
+        for handle, declared in sites.items():
+            for tag in declared.tags:
+                self._tagged[tag].append(handle)
+        self.managed = frozenset(self._sites)
+
+    def _index(self, scope: Scope, site: LiveSite) -> None:
+        hosts = {fold_host(each) for each in site.domains}
+        if site.by_id_only:
+            for host in hosts:
+                self._foreign[host].append(scope)
+            if site.id in site.label:
+                self._labels[scope.name] = scope
+            return
+        self._labels[scope.name] = scope
+        for host in hosts:
+            self._by_host[host].append(scope)
+        if site.name:
+            self._by_name[site.name.casefold()].append(scope)
+        if site.group:
+            self._by_group[site.group.casefold()].append(scope)
+
+    def manage(self, selectors: Iterable[Selector] | None) -> None:
+        """Narrow what is looked at to what the selectors mean; `None` leaves all."""
+        if selectors is not None:
+            self.managed = self._taken(selectors) - self._left_out(selectors)
+
+    def choose(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
+        """Return what a list of selectors means: the plain ones together, without the `!` ones."""
+        key = (written, id(bound))
+        found = self._choices.get(key)
+        if found is None:
+            found = self._choices[key] = self._chosen(written, bound)
+        return found
+
+    def site(self, handle: str) -> tuple[Scope, ...]:
+        """Return the scopes a declared site means here."""
+        return self._hit(parse(handle)).scopes
+
+    def ids(self, scopes: Iterable[Scope]) -> str:
+        """Return the ids of scopes, for people to choose from."""
+        return ", ".join(sorted(self._sites[each].id for each in scopes if each in self._sites))
+
+    def _chosen(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
+        selectors = tuple(map(parse, written))
+        out = self._left_out(selectors)
+        reached: dict[Scope, Reached] = {}
+        ambiguous: dict[Scope, str] = {}
+        missing: list[int] = []
+        idle: list[int] = []
+        stray: dict[Scope, None] = {}
+        for number, selector in enumerate(selectors):
+            if selector.excludes:
+                continue
+            hit = self._hit(selector)
+            if not hit.scopes and not hit.elsewhere:
+                (missing if selector.kind in {"name", "id"} else idle).append(number)
+            for scope in hit.scopes:
+                if scope in out:
+                    continue
+                if scope not in self.managed:
+                    if selector.kind in {"name", "id"}:
+                        stray[scope] = None
+                    continue
+                if hit.ambiguous:
+                    ambiguous[scope] = selector.written
+                before = reached.get(scope)
+                if before is None or (before.wildcard is not None and selector.kind != "pattern"):
+                    reached[scope] = _reached(scope, selector)
+        beyond = (
+            ()
+            if bound is None or bound.sites is None
+            else tuple(scope for scope in reached if not self._inside(scope, bound.sites))
+        )
+        for scope in beyond:
+            del reached[scope]
+        return Choice(tuple(reached.values()), ambiguous, tuple(missing), tuple(idle), beyond, tuple(stray))
+
+    def _inside(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:
+        """Tell whether a live site lies within an include's bounds, by every name it goes by."""
+        site = self._sites[scope]
+        hosts = [fold_host(each) for each in site.domains] or [fold_host(site.label)]
+        inside = any(within(parse(host), [each for each in bounds if not each.excludes]) for host in hosts)
+        return inside and scope not in self._left_out(bounds)
+
+    def _taken(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
+        return frozenset(scope for each in selectors if not each.excludes for scope in self._hit(each).scopes)
+
+    def _left_out(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
+        """Return what the `!` ones mean; here a name counts for everybody's sites."""
+        out: set[Scope] = set()
+        for each in selectors:
+            if each.excludes:
+                out.update(self._hit(each).scopes)
+                out.update(self._foreign_hit(each))
+        return frozenset(out)
+
+    def _foreign_hit(self, selector: Selector) -> Iterable[Scope]:
+        if selector.kind == "pattern":
+            test = matcher(selector.text)
+            return [scope for host, scopes in self._foreign.items() if test(host) for scope in scopes]
+        return self._foreign.get(fold_host(selector.text), ()) if selector.kind == "name" else ()
+
+    def _hit(self, selector: Selector) -> _Hit:
+        match selector.kind:
+            case "name":
+                return self._named(selector.text)
+            case "id":
+                found = self._by_id.get(selector.text)
+                return _Hit((found,) if found is not None else ())
+            case "tag":
+                scopes = (
+                    scope for handle in self._tagged.get(selector.text, ()) for scope in self._named(handle).scopes
+                )
+                return _Hit(tuple(dict.fromkeys(scopes)))
+            case "sitegroup":
+                return _Hit(tuple(self._by_group.get(selector.text.casefold(), ())))
+            case "pattern":
+                return _Hit(self._matching(selector.text))
+
+    def _named(self, text: str) -> _Hit:
+        declared = self._declared.get(text)
+        if declared is not None:
+            return self._declared_site(declared)
+        label = self._labels.get(text)
+        if label is not None:
+            return _Hit((label,))
+        found = self._by_host.get(fold_host(text)) or self._by_name.get(text.casefold()) or ()
+        return _Hit(tuple(found), ambiguous=len(found) > 1)
+
+    def _declared_site(self, site: Site) -> _Hit:
+        if site.only is not None and self._instance not in site.only:
+            return _Hit((), elsewhere=True)
+        pin = site.pins.get(self._instance)
+        if pin is not None:
+            found = self._by_id.get(pin)
+            return _Hit((found,) if found is not None else ())
+        hosts = self._by_host.get(fold_host(site.domain), ())
+        return _Hit(tuple(hosts), ambiguous=len(hosts) > 1)
+
+    def _matching(self, pattern: str) -> tuple[Scope, ...]:
+        test = matcher(pattern)
+        hosts = (scope for host, scopes in self._by_host.items() if test(host) for scope in scopes)
+        names = (
+            scope
+            for label, scope in self._labels.items()
+            if not (site := self._sites[scope]).by_id_only and not site.domains and test(label.casefold())
+        )
+        return tuple(dict.fromkeys((*hosts, *names)))
+
+
+def _reached(scope: Scope, selector: Selector) -> Reached:
+    match selector.kind:
+        case "tag":
+            return Reached(scope, (f"tag {selector.text}",))
+        case "sitegroup":
+            return Reached(scope, (f"site group {selector.text}",))
+        case "pattern":
+            return Reached(scope, (f"pattern {selector.written}",), selector.written)
+        case _:
+            return Reached(scope)
+
+
+class Unresolved:
+    """What selectors mean while no server was asked: each stands for itself, by domain where the file knows it."""
+
+    def __init__(self, sites: Mapping[str, Site], instance: str, kind: str) -> None:
+        self._declared = sites
+        self._instance = instance
+        self._kind = kind
+
+    def choose(self, written: tuple[str, ...], _bound: Bound | None) -> Choice:
+        """Return a scope for each plain name and for each pattern as it is written."""
+        reached: dict[Scope, Reached] = {}
+        for selector in map(parse, written):
+            if not selector.excludes:
+                for name in self._names(selector):
+                    scope = Scope(self._kind, name)
+                    reached.setdefault(scope, _reached(scope, selector))
+        return Choice(tuple(reached.values()))
+
+    def _names(self, selector: Selector) -> list[str]:
+        if selector.kind == "tag":
+            return [
+                self._label(site) for site in self._declared.values() if selector.text in site.tags and self._here(site)
+            ]
+        site = self._declared.get(selector.text) if selector.kind == "name" else None
+        if site is None:
+            return [fold_host(selector.text) if selector.kind == "name" else selector.written]
+        return [self._label(site)] if self._here(site) else []
+
+    def _label(self, site: Site) -> str:
+        host = fold_host(site.domain)
+        pin = site.pins.get(self._instance)
+        return host if pin is None else f"{host}#{pin}"
+
+    def _here(self, site: Site) -> bool:
+        return site.only is None or self._instance in site.only

@@ -1,0 +1,145 @@
+"""Reading again just what some changes touch: for the moment before a write, and for the proof after it.
+
+A few objects are asked for one by one; of more than a few, 3.x lists all in one request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from siteward.access.model import EVERYWHERE, Account, Grant, Scope, Subject, account_key, account_of
+from siteward.platforms.umami.fold import strongest
+from siteward.platforms.umami.picture import Picture, picture_of
+from siteward.platforms.umami.roles import NOBODY_SPECIAL, OWNER
+from siteward.platforms.umami.rows import ONE_PAGE, MemberRow, Page, SiteRow, TeamRow, UserRow, ask, ask_one
+from siteward.platforms.umami.session import path
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from siteward.access.model import Key, Resource
+    from siteward.access.state import Live
+    from siteward.transport.http import Reader
+
+_FEW = 4
+T = TypeVar("T", UserRow, TeamRow, SiteRow)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What stands there now: users by the name they are known by here, sites by scope, members by team id."""
+
+    users: Mapping[str, UserRow | None]
+    sites: Mapping[Scope, SiteRow | None]
+    members: Mapping[str, tuple[MemberRow, ...]]
+
+
+def look(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, Resource | None]:
+    """Return what stands under each of `keys` now; `None` where surely nothing does.
+
+    A key whose site or team is not in `live` is left out, because it cannot be told. Grants stay under the name that
+    `live` knows the account by, also after a rename; the account itself then stands under its new name.
+    """
+    picture = picture_of(live)
+    users = _users(reader, {name for each in keys if (name := account_of(each)) is not None}, live)
+    sites = _sites(reader, {scope for each in keys if (scope := _place(each)) in live.sites}, live, picture)
+    teams = {each.team_id for each in sites.values() if each and each.team_id}
+    teams |= {team for each in keys if (team := idle_team(each, picture))}
+    sight = _Sight(users, sites, _members(reader, teams, picture))
+    return {each: _now(each, sight, picture) for each in keys if _is_told(each, sight, picture)}
+
+
+def members_of(reader: Reader, team: str) -> tuple[MemberRow, ...]:
+    """Return the memberships of a team; those of accounts that are gone are not shown (API.md section 5)."""
+    return ask(reader, path("teams", team, "users"), Page[MemberRow], ONE_PAGE).data
+
+
+def find_user(reader: Reader, name: str) -> UserRow | None:
+    """Return the account of exactly that login, if there is one.
+
+    Umami's search finds parts of names and takes `%` and `_` as wildcards (API.md section 2), so it only narrows down.
+    """
+    narrowed = {**ONE_PAGE, "search": name} if name and "\\" not in name else ONE_PAGE
+    page = ask(reader, path("admin", "users"), Page[UserRow], narrowed)
+    return next((each for each in page.data if each.username == name), None)
+
+
+def idle_team(key: Key, picture: Picture) -> str | None:
+    """Return the id of the team without sites that a grant's key speaks of."""
+    return picture.idle.get(key[4]) if key[0] == "grant" and key[3] == "team" else None
+
+
+def _users(reader: Reader, names: Collection[str], live: Live) -> dict[str, UserRow | None]:
+    known = {name: at for name in names if (at := live.ids.get(account_key(name))) is not None}
+    found = _each(reader, "users", known.values(), UserRow, Page[UserRow])
+    rows = {name: found[at] for name, at in known.items()}
+    unknown = [name for name in names if name not in known]
+    return rows | dict(zip(unknown, reader.map(lambda name: find_user(reader, name), unknown), strict=True))
+
+
+def _sites(reader: Reader, scopes: Collection[Scope], live: Live, picture: Picture) -> dict[Scope, SiteRow | None]:
+    ids = {scope: live.sites[scope].id for scope in scopes}
+    found = _each(reader, "websites", ids.values(), SiteRow, None if picture.old else Page[SiteRow])
+    return {scope: found[at] for scope, at in ids.items()}
+
+
+def _members(reader: Reader, teams: Collection[str], picture: Picture) -> dict[str, tuple[MemberRow, ...]]:
+    if len(teams) > _FEW and not picture.old:
+        listed = ask(reader, path("admin", "teams"), Page[TeamRow], ONE_PAGE).data
+        return {each.id: tuple(row for row in each.members if row.user) for each in listed}
+    ordered = list(teams)
+    return dict(zip(ordered, reader.map(lambda each: members_of(reader, each), ordered), strict=True))
+
+
+def _each(
+    reader: Reader, name: str, ids: Iterable[str], kind: type[T], listing: type[Page[T]] | None
+) -> dict[str, T | None]:
+    """Return the objects of those ids, `None` for those that are not there; many at once where there is a `listing`."""
+    wanted = list(dict.fromkeys(ids))
+    if listing and len(wanted) > _FEW:
+        rows = {each.id: each for each in ask(reader, path("admin", name), listing, ONE_PAGE).data}
+        return {each: rows.get(each) for each in wanted}
+    return dict(zip(wanted, reader.map(lambda each: ask_one(reader, path(name, each), kind), wanted), strict=True))
+
+
+def _place(key: Key) -> Scope:
+    """Return the scope of a grant's key; of any other key, one that no site has."""
+    return Scope(key[3], key[4]) if key[0] == "grant" else EVERYWHERE
+
+
+def _is_told(key: Key, sight: _Sight, picture: Picture) -> bool:
+    match key:
+        case ("account", _):
+            return True
+        case ("grant", "account", _, "instance", ""):
+            return True
+        case ("grant", "account", _, "site", label):
+            return Scope("site", label) in sight.sites
+        case ("grant", "account", _, "team", label):
+            return label in picture.idle
+        case _:
+            return False
+
+
+def _now(key: Key, sight: _Sight, picture: Picture) -> Resource | None:
+    name = account_of(key)
+    user = sight.users.get(name or "")
+    if user is None or name is None:
+        return None
+    if key[0] == "account":
+        return Account(name) if user.username == name else None
+    scope = Scope(key[3], key[4])
+    role = _role(user, scope, sight, picture)
+    return Grant(Subject("account", name), scope, role) if role else None
+
+
+def _role(user: UserRow, scope: Scope, sight: _Sight, picture: Picture) -> str | None:
+    if scope == EVERYWHERE:
+        return None if user.role == NOBODY_SPECIAL else user.role
+    site = sight.sites.get(scope)
+    if site and site.user_id == user.id:
+        return OWNER
+    team = picture.idle.get(scope.name) if scope.kind == "team" else site and site.team_id
+    rows = [each for each in sight.members.get(team or "", ()) if each.user_id == user.id]
+    return strongest(rows) if rows else None

@@ -1,0 +1,47 @@
+"""Umami as the rest of the house sees it: one table."""
+
+from __future__ import annotations
+
+from siteward.platforms.interface import Platform
+from siteward.platforms.umami.bundle import bundle
+from siteward.platforms.umami.look import look
+from siteward.platforms.umami.probe import probe, reach
+from siteward.platforms.umami.read import read
+from siteward.platforms.umami.review import review
+from siteward.platforms.umami.roles import WIDEST
+from siteward.platforms.umami.session import connect
+from siteward.platforms.umami.settings import Settings
+from siteward.platforms.umami.write import write
+
+PLATFORM = Platform(
+    name="umami",
+    title="Umami (self-hosted)",
+    widest=WIDEST,
+    settings=Settings,
+    fields={
+        "username": "the login of an admin account that is Siteward's own",
+        "password": "its password",
+    },
+    connect=connect,
+    probe=probe,
+    read=read,
+    look=look,
+    bundle=bundle,
+    write=write,
+    review=review,
+    reach=reach,
+    releases=("3.2", "3.1", "2.20"),
+    limits=(
+        "no grants on single sites: a site is in one team, and whoever is in it sees the site (`layout`)",
+        "a site that belongs to another account, or to nobody, cannot be moved by an admin",
+        "team-member, which `edit` becomes, may also reset and delete the site",
+        (
+            "each member can read the team's access code and join again with it: Siteward sets a new one after every "
+            "revocation, and POST /api/teams/join should be blocked at the proxy"
+        ),
+        "a share link's token outlives the link",
+        "no last login, no e-mail address, no disabled accounts: `suspended` is no role and no team",
+        "2.20 shows neither teams without members nor sites that belong to nobody",
+        "Umami Cloud has no API for users",
+    ),
+)

@@ -1,0 +1,69 @@
+"""Sending one command to Umami, and finding out what became of it.
+
+Umami answers 500 with an empty body, or 400, to a write that stands already and to one that is impossible alike
+(API.md sections 1 and 11). So whatever is no clear yes is settled by reading, never by sending again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from siteward.platforms.interface import Receipt
+from siteward.platforms.umami.rows import words_of
+from siteward.transport.errors import OutcomeUnknown, PlatformError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from siteward.access.model import Key
+    from siteward.transport.http import Answer, Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of a command; `answer` is there where the server said yes."""
+
+    status: Literal["sent", "failed", "unknown"]
+    message: str = ""
+    hint: str | None = None
+    answer: Answer | None = None
+
+    def receipt(self, key: Key, ids: Mapping[Key, str] | None = None) -> Receipt:
+        """Return the receipt for the change of that key."""
+        return Receipt(key=key, status=self.status, message=self.message, hint=self.hint, ids=ids or {})
+
+
+DONE = Verdict(status="sent")
+
+
+def failed(message: str, hint: str | None = None) -> Verdict:
+    """Return the verdict that something surely did not happen."""
+    return Verdict(status="failed", message=message, hint=hint)
+
+
+def command(
+    writer: Writer, method: Literal["POST", "DELETE"], path: str, body: object, is_done: Callable[[], bool]
+) -> Verdict:
+    """Send a command once; `is_done` reads whether the world is as the command wants it.
+
+    A lost answer stays `unknown` unless reading shows it done: the server may still be at it.
+    """
+    try:
+        answer = writer.command(method, path, json=body)
+    except OutcomeUnknown as lost:
+        return _read_back(is_done, Verdict(status="unknown", message=str(lost)))
+    except PlatformError as problem:
+        return failed(str(problem), problem.hint)
+    if answer.ok:
+        return Verdict(status="sent", answer=answer)
+    words = words_of(writer, answer)
+    said = f"Umami answered {answer.status}" + (f": {words}" if words else " without a word")
+    return _read_back(is_done, failed(said))
+
+
+def _read_back(is_done: Callable[[], bool], otherwise: Verdict) -> Verdict:
+    try:
+        return DONE if is_done() else otherwise
+    except PlatformError as problem:
+        return Verdict(status="unknown", message=f"{otherwise.message}; and it could not be read back: {problem}")

@@ -1,0 +1,135 @@
+"""A bundle of changes, as Umami's own calls: accounts here, memberships in `teams`."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from siteward.access.model import EVERYWHERE, Account, Grant, account_key
+from siteward.platforms.umami.look import find_user
+from siteward.platforms.umami.picture import picture_of
+from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER
+from siteward.platforms.umami.rows import ONE_PAGE, Page, SiteRow, TeamRow, UserRow, ask, ask_one, parse
+from siteward.platforms.umami.session import path
+from siteward.platforms.umami.settle import Verdict, command, failed
+from siteward.platforms.umami.teams import write_memberships
+from siteward.transport.errors import PlatformError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from siteward.access.change import Change
+    from siteward.access.state import Live
+    from siteward.platforms.interface import Bundle, Receipt
+    from siteward.platforms.umami.picture import Picture
+    from siteward.transport.http import Writer
+
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 72
+"""In bytes: 3.1 and later take no shorter one, and bcrypt looks at no more (API.md section 4)."""
+
+
+def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
+    """Make the changes of one bundle and tell what became of each.
+
+    `live` is what was read at the beginning, with the ids of accounts made since. What a write would rest on (who
+    owns a site, who is in a team, what goes with an account) is read again just before. Bundles must not be written
+    at the same time: parallel additions leave duplicate memberships (API.md section 5).
+    """
+    first = bundle.changes[0].after or bundle.changes[0].before
+    if isinstance(first, Grant) and first.scope != EVERYWHERE:
+        return write_memberships(writer, bundle.changes, live)
+    made = next((each for each in bundle.changes if isinstance(each.after, Account) and each.before is None), None)
+    if made is not None:
+        return _create(writer, bundle, made, picture_of(live))
+    return [_change(writer, each, live) for each in bundle.changes]
+
+
+def _create(writer: Writer, bundle: Bundle, made: Change, picture: Picture) -> list[Receipt]:
+    """Make an account with its role. The id is ours, so that reading can tell our account from another's."""
+    name, at = made.key[1], str(uuid.uuid4())
+    role = next((each.after.role for each in bundle.changes if isinstance(each.after, Grant)), NOBODY_SPECIAL)
+    password = bundle.passwords.get(name)
+    if password is None:
+        verdict = failed("no password was made for it")
+    elif not SHORTEST_PASSWORD <= len(password.reveal().encode()) <= LONGEST_PASSWORD:
+        verdict = failed(f"its password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} bytes")
+    else:
+        wanted = UserRow(at, name, role)
+        body = {"id": at, "username": name, "password": password.reveal(), "role": role}
+        verdict = command(writer, "POST", path("users"), body, lambda: _ours(writer, wanted, picture) is not None)
+        verdict, at = _as_made(writer, verdict, wanted, picture)
+    ids = {account_key(name): at} if verdict.status == "sent" else {}
+    return [verdict.receipt(each.key, ids) for each in bundle.changes]
+
+
+def _as_made(writer: Writer, verdict: Verdict, wanted: UserRow, picture: Picture) -> tuple[Verdict, str]:
+    """Compare what was made with what was asked for, and return its id."""
+    if verdict.status != "sent":
+        return verdict, wanted.id
+    row = parse(UserRow, verdict.answer) if verdict.answer else _ours(writer, wanted, picture)
+    if row is None or (row.username, row.role) != (wanted.username, wanted.role):
+        return failed(f"Umami made {wanted.username} otherwise than it was told"), wanted.id
+    return verdict, row.id
+
+
+def _ours(writer: Writer, wanted: UserRow, picture: Picture) -> UserRow | None:
+    """Return the account that we made, if it is there; that 2.20 takes an id from us is not recorded."""
+    return find_user(writer, wanted.username) if picture.old else ask_one(writer, path("users", wanted.id), UserRow)
+
+
+def _change(writer: Writer, change: Change, live: Live) -> Receipt:
+    """Make one change to an account that exists."""
+    picture, name = picture_of(live), change.key[2] if change.key[0] == "grant" else change.key[1]
+    at = live.ids.get(account_key(name))
+    if at is None:
+        return failed(f"the account {name} is not known on the instance").receipt(change.key)
+    if at == picture.me:
+        return failed("Siteward never changes the account it works with").receipt(change.key)
+    try:
+        if isinstance(change.after, Account):
+            new = change.after.renamed or name
+            return _update(writer, at, picture, username=new).receipt(change.key, {account_key(new): at})
+        if isinstance(change.before, Account):
+            return _delete(writer, at, name).receipt(change.key)
+        role = change.after.role if isinstance(change.after, Grant) else NOBODY_SPECIAL
+        return _update(writer, at, picture, role=role).receipt(change.key)
+    except PlatformError as problem:
+        return failed(f"nothing was sent: {problem}", problem.hint).receipt(change.key)
+
+
+def _update(writer: Writer, at: str, picture: Picture, **wanted: str) -> Verdict:
+    """Set a login or a role, and believe only what is echoed: Umami ignores what one may not set (API.md section 4)."""
+
+    def row() -> UserRow | None:
+        return ask_one(writer, path("users", at), UserRow)
+
+    body = wanted
+    if picture.old:  # which wants the login with every change (API.md section 9)
+        before = row()
+        body = {"username": before.username, **wanted} if before else wanted
+    verdict = command(writer, "POST", path("users", at), body, lambda: _has(row(), wanted))
+    if verdict.answer and not _has(parse(UserRow, verdict.answer), wanted):
+        return failed("Umami said yes and changed nothing", "does Siteward's account still have the role admin?")
+    return verdict
+
+
+def _has(row: UserRow | None, wanted: dict[str, str]) -> bool:
+    return row is not None and all(getattr(row, name) == value for name, value in wanted.items())
+
+
+def _delete(writer: Writer, at: str, name: str) -> Verdict:
+    """Delete an account that owns nothing, as it was read a moment ago (MAPPING.md hazards 1 and 3)."""
+    teams = ask(writer, path("users", at, "teams"), Page[TeamRow], ONE_PAGE)
+    sites = ask(writer, path("users", at, "websites"), Page[SiteRow], ONE_PAGE)
+    lost = [f"team {each.name}" for each in teams.data if _owns(each, at)]
+    lost += [f"site {each.domain or each.name}" for each in sites.data if each.user_id == at]
+    if lost or teams.count != len(teams.data) or sites.count != len(sites.data):
+        return failed(f"not deleted: {', '.join(lost) or 'what it owns cannot be told'} would go with it")
+    verdict = command(writer, "DELETE", path("users", at), None, lambda: find_user(writer, name) is None)
+    if verdict.status == "failed":
+        return failed(f"{verdict.message}; does it own sites with segments, revenue or replays?", verdict.hint)
+    return verdict
+
+
+def _owns(team: TeamRow, at: str) -> bool:
+    return any(each.user_id == at and each.role == TEAM_OWNER for each in team.members)

@@ -1,0 +1,293 @@
+"""From a project to a plan, by reading alone: the way of the data, as code.
+
+declaration ─ resolve ─▶ desired ─┐
+                                  ├─ manage ─▶ proposal ─ judge, review ─▶ compose ─▶ plan
+reader ─ probe, read ───▶ live ───┘
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from siteward import __version__
+from siteward.access import codec
+from siteward.access.diagnostic import Diagnostic, error
+from siteward.access.guard import judge
+from siteward.access.plan import InstancePlan, Plan, compose
+from siteward.access.policy import manage
+from siteward.access.report import Report
+from siteward.declaration.resolve import resolve
+from siteward.reconcile.chain import JournalBroken
+from siteward.reconcile.deliver import undeliverable
+from siteward.reconcile.drift import drift as drifted
+from siteward.reconcile.journal import path_of, remember
+from siteward.reconcile.recheck import Allowance
+from siteward.reconcile.target import Fresh
+from siteward.transport.errors import PlatformError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from siteward.access.diagnostic import Span
+    from siteward.access.model import Key
+    from siteward.access.policy import Proposal
+    from siteward.access.state import Desired, Live, Memory
+    from siteward.access.traits import Traits
+    from siteward.declaration.declared import Onboarding
+    from siteward.declaration.load import Declaration
+    from siteward.platforms.instance import Instance
+    from siteward.platforms.interface import Platform
+    from siteward.reconcile.deliver import Passwords
+    from siteward.reconcile.project import Project
+    from siteward.reconcile.target import Book
+    from siteward.transport.http import Doors, Reader
+
+T = TypeVar("T")
+Snapshot: TypeAlias = "tuple[Traits, Live]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """One instance seen whole: what is there, what is wished, and what would follow."""
+
+    name: str
+    origin: str
+    platform: Platform
+    traits: Traits
+    live: Live
+    desired: Desired
+    proposal: Proposal
+    memory: Memory | None
+    as_of: datetime
+
+    def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
+        """Return what guards, rules, the platform and the delivery of passwords say, of all changes or of some."""
+        proposal = self.proposal if keys is None else _narrowed(self.proposal, keys)
+        remarks = tuple(self.platform.review(proposal.changes, self.live, self.memory))
+        undelivered = undeliverable(self.name, proposal.changes, self.desired.holders, self.traits, allowance.passwords)
+        judged = judge(
+            proposal,
+            as_of=self.as_of,
+            accept=allowance.accept,
+            allow_delete=allowance.allow_delete,
+            remarks=(*remarks, *undelivered),
+        )
+        return (*remarks, *undelivered, *judged)
+
+    def plan(self, allowance: Allowance, *, read_requests: int = 0) -> InstancePlan:
+        """Return the plan that follows, with its expected cost."""
+        bundles = self.platform.bundle(self.proposal.changes, self.live)
+        return compose(
+            self.proposal,
+            self.verdict(allowance),
+            instance=self.name,
+            origin=self.origin,
+            requests=sum(each.requests for each in bundles),
+            seconds=sum(each.seconds for each in bundles),
+            read_requests=read_requests,
+        )
+
+
+def survey(
+    declaration: Declaration, instance: Instance, reader: Reader, *, as_of: datetime, memory: Memory | None
+) -> Survey:
+    """Read one instance and work out what should change there. Raises `PlatformError`."""
+    platform = instance.platform
+    traits = _onboarding(platform.probe(reader, instance.settings), declaration.instances[instance.name].onboarding)
+    live = platform.read(reader, instance.settings, traits)
+    return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory)
+
+
+def surveyed(
+    declaration: Declaration,
+    instance: Instance,
+    traits: Traits,
+    live: Live,
+    *,
+    as_of: datetime,
+    memory: Memory | None,
+) -> Survey:
+    """Work out what should change on an instance that has been read; pure but for the platform's own word."""
+    declared = declaration.instances[instance.name]
+    live, objections = _own_account(live, traits, declared.self_account, declared.at)
+    desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
+    proposal = manage(live, desired, traits, declared.policy, memory)
+    return Survey(
+        name=instance.name,
+        origin=instance.origin,
+        platform=instance.platform,
+        traits=traits,
+        live=live,
+        desired=desired,
+        proposal=replace(proposal, diagnostics=(*objections, *proposal.diagnostics)),
+        memory=memory,
+        as_of=as_of,
+    )
+
+
+def _onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
+    """Narrow how accounts are made to the way the file asks for, where the platform has it."""
+    return replace(traits, onboarding=frozenset({wish})) if wish in traits.onboarding and wish is not None else traits
+
+
+def _own_account(live: Live, traits: Traits, named: str | None, at: Span) -> tuple[Live, tuple[Diagnostic, ...]]:
+    """Compare the account in use with the file's `self`, or take it from there where the platform does not tell."""
+    if named is None:
+        return live, ()
+    if live.me is not None:
+        if live.me.casefold() == named.casefold():
+            return live, ()
+        message = f"the credentials are those of {live.me}, but `self` names {named}"
+        return live, (
+            error("self-mismatch", message, at=at, hint=f"write `self: {live.me}`, or use the other account"),
+        )
+    live = replace(live, me=_spelled(named, live, traits))
+    top = traits.top is None or any(
+        each.subject.name == live.me and traits.is_top(each) for each in live.access.grants()
+    )
+    if top or not traits.accounts_listed:
+        return live, ()
+    message = f"`self` names {named}, who is no {traits.top} on this instance"
+    return live, (error("self-mismatch", message, at=at, hint="name the account that the credentials belong to"),)
+
+
+def _spelled(named: str, live: Live, traits: Traits) -> str:
+    """Return a login in the spelling of the instance."""
+    same = (each.name for each in live.access.accounts() if each.name.casefold() == named.casefold())
+    return next(same, named) if traits.folds_case else named
+
+
+def _narrowed(proposal: Proposal, keys: Collection[Key]) -> Proposal:
+    return replace(proposal, proposed=tuple(each for each in proposal.proposed if each.key in keys))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One instance of a checkout, as apply needs it (see `siteward.reconcile.target.Target`)."""
+
+    declaration: Declaration
+    instance: Instance
+    passwords: Passwords
+
+    @property
+    def name(self) -> str:
+        """The instance's name in the file."""
+        return self.instance.name
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return self.instance.origin
+
+    @property
+    def platform(self) -> Platform:
+        """Its platform."""
+        return self.instance.platform
+
+    def open(self) -> Doors:
+        """Return its reader and writer; raises `PlatformError` where credentials are missing or bound elsewhere."""
+        return self.instance.open()
+
+    def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
+        """Read and plan it again, without any acceptance. Raises `PlatformError`."""
+        seen = survey(self.declaration, self.instance, reader, as_of=as_of, memory=memory)
+
+        def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
+            return seen.verdict(Allowance(passwords=self.passwords, accept=accept, allow_delete=allow_delete), keys)
+
+        return Fresh(
+            traits=seen.traits,
+            live=seen.live,
+            desired=seen.desired,
+            plan=seen.plan(Allowance(passwords=self.passwords, accept={}, allow_delete=False)),
+            judge=verdict,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One planning run: which instances, at what moment, and what it allows.
+
+    `as_of_given` tells that a person chose the moment; apply then asks for it again. `snapshots` are instances
+    that were read earlier, by name; nothing is sent for them.
+    """
+
+    created: datetime
+    as_of: datetime
+    as_of_given: bool = False
+    allowance: Allowance
+    snapshots: Mapping[str, Snapshot] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def plan(project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan") -> Report:
+    """Return the report of a plan for `instances`; each fails apart, as a diagnostic that names it."""
+    report, _ = plan_and_survey(project, instances, book, run, command=command)
+    return report
+
+
+def plan_and_survey(
+    project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan"
+) -> tuple[Report, tuple[Survey, ...]]:
+    """Return the report of a plan, and what was seen of each instance that could be read."""
+    seen = _each(lambda instance: _looked(project, instance, book, run), instances)
+    surveys = tuple(each for each, _ in seen if isinstance(each, Survey))
+    problems = tuple(each for each, _ in seen if isinstance(each, Diagnostic))
+    parts = tuple(each.plan(run.allowance, read_requests=cost) for each, cost in seen if isinstance(each, Survey))
+    loaded = project.loaded
+    made = Plan(
+        tool=__version__,
+        created=run.created,
+        as_of=run.as_of,
+        as_of_given=run.as_of_given,
+        config=project.path.name,
+        config_digest=loaded.digest,
+        commit=project.commit.id if project.commit else None,
+        dirty=bool(project.commit and project.commit.dirty),
+        files=loaded.files,
+        instances=parts,
+        diagnostics=(*loaded.diagnostics, *problems),
+    )
+    report = Report(command=command, plan=codec.seal(made), texts=loaded.texts, files=loaded.files)
+    return report, surveys
+
+
+def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run) -> Report:
+    """Return the report of live against declared, told apart by how the difference came about."""
+    report, surveys = plan_and_survey(project, instances, book, run, command="drift")
+    if report.plan is None:
+        return report
+    items = (
+        item
+        for each in surveys
+        if (part := report.plan.instance(each.name)) is not None
+        for item in drifted(part, each.live, each.desired, each.memory)
+    )
+    return replace(report, drift=tuple(items))
+
+
+def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple[Survey | Diagnostic, int]:
+    """Return what was seen of one instance and the requests it cost, or the problem that kept us from seeing it."""
+    try:
+        memory = remember(path_of(book.folder, instance.name), book.key)
+        snapshot = run.snapshots.get(instance.name)
+        if snapshot is not None:
+            traits, live = snapshot
+            return surveyed(project.declaration, instance, traits, live, as_of=run.as_of, memory=memory), 0
+        with instance.reading() as reader:
+            seen = survey(project.declaration, instance, reader, as_of=run.as_of, memory=memory)
+            return seen, reader.requests
+    except (PlatformError, JournalBroken) as problem:
+        told = error(problem.code, str(problem), hint=problem.hint, at=project.declaration.instances[instance.name].at)
+        return replace(told, instance=instance.name), 0
+
+
+def _each(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:
+    """Apply `function` to each instance, all at once: each waits for a server of its own."""
+    if len(instances) < 2:
+        return [function(each) for each in instances]
+    with ThreadPoolExecutor(len(instances), thread_name_prefix="instance") as crew:
+        return list(crew.map(function, instances))

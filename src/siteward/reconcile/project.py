@@ -1,0 +1,145 @@
+"""The declaration in a checkout, and the instances it names."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from siteward import platforms
+from siteward.access.report import Report
+from siteward.declaration.load import Loaded, load
+from siteward.platforms.instance import Instance
+from siteward.transport.link import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+    from siteward.access.traits import Traits
+    from siteward.declaration import declared
+    from siteward.declaration.load import Declaration
+    from siteward.transport.link import Exchange
+    from siteward.transport.secrets import Keyring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """Where a checkout stands in git: the commit, and whether files differ from it."""
+
+    id: str
+    dirty: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A valid declaration, with the texts it was read from."""
+
+    path: Path
+    loaded: Loaded
+    declaration: Declaration
+    commit: Commit | None
+
+    @property
+    def journal_folder(self) -> Path:
+        """Where the journals of this declaration's instances are kept."""
+        return self.path.parent / self.declaration.journal_dir
+
+
+def validate(path: Path) -> Report:
+    """Return all that can be said of the files without contacting anything."""
+    loaded = read(path)
+    return Report(command="validate", diagnostics=loaded.diagnostics, texts=loaded.texts, files=loaded.files)
+
+
+def read(path: Path) -> Loaded:
+    """Read and check the files, with what the installed platforms say about their instances."""
+    return load(path, settings_of=_settings_of, widest_of=_widest_of, platforms=platforms.names())
+
+
+def open_project(path: Path, command: str) -> Project | Report:
+    """Return the project, or the report that says why there is none."""
+    loaded = read(path)
+    if loaded.declaration is None or any(each.blocks for each in loaded.diagnostics):
+        return Report(
+            command=command,
+            diagnostics=loaded.diagnostics,
+            texts=loaded.texts,
+            files=loaded.files,
+            next="siteward validate",
+        )
+    return Project(path=path, loaded=loaded, declaration=loaded.declaration, commit=commit_of(path.parent))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the machine gives: the environment for credentials, the keyring, and who hears of requests and waits."""
+
+    env: Mapping[str, str]
+    keyring: Keyring | None = None
+    observer: Callable[[Exchange], None] | None = None
+    waiting: Callable[[float, str], None] | None = None
+    timeout: float = 60.0
+    workers: int = 8
+
+
+def instances(project: Project, names: Iterable[str], around: Surroundings) -> tuple[Instance, ...]:
+    """Return the named instances, or all, ready to be opened; nothing is contacted. Raises `KeyError`."""
+    return tuple(
+        _instance(project, project.declaration.instances[name], around)
+        for name in (tuple(names) or project.declaration.instances)
+    )
+
+
+def _instance(project: Project, given: declared.Instance, around: Surroundings) -> Instance:
+    ca_file = project.path.parent / given.ca_file if given.ca_file else None
+    link = Link(
+        url=given.url,
+        ca_file=ca_file,
+        read=around.timeout,
+        workers=around.workers,
+        observer=around.observer,
+        waiting=around.waiting,
+    )
+    if given.settings is None:
+        raise ValueError(f"{given.name} has no settings, so the declaration was not valid")
+    platform = platforms.load(given.platform)
+    return Instance(
+        name=given.name,
+        platform=platform,
+        settings=given.settings,
+        link=link,
+        env=around.env,
+        keyring=around.keyring,
+    )
+
+
+def settings_models() -> Mapping[str, type[BaseModel]]:
+    """Return what an instance of each platform may say in the file, by platform."""
+    return {name: platforms.load(name).settings for name in platforms.names()}
+
+
+def commit_of(folder: Path) -> Commit | None:
+    """Return the commit a folder's checkout is at; `None` outside a repository or without git."""
+    head = _git(folder, "rev-parse", "HEAD")
+    if head is None:
+        return None
+    return Commit(id=head.strip(), dirty=bool(_git(folder, "status", "--porcelain", "--untracked-files=no")))
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=20)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _settings_of(platform: str) -> type[BaseModel] | None:
+    return platforms.load(platform).settings if platform in platforms.names() else None
+
+
+def _widest_of(platform: str) -> Traits | None:
+    return platforms.load(platform).widest if platform in platforms.names() else None

@@ -1,0 +1,207 @@
+"""The laws of the spine, on random worlds, with whatever can go wrong at a write going wrong."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconcile.small_world import (
+    Crash,
+    Desk,
+    FaultKind,
+    File,
+    Instance,
+    Server,
+    admin,
+    by_key,
+    delete_only_if_allowed,
+    few_removals,
+    grant,
+    keep_an_admin,
+    statuses,
+    world,
+)
+from reconcile.worlds import worlds
+from siteward.reconcile import journal
+from siteward.reconcile.private import write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from siteward.access.model import Access
+
+RECOVERABLE: tuple[FaultKind, ...] = (
+    "failed", "refused", "unreachable", "lost-done", "lost-not-done", "lies", "silent", "half",
+)  # fmt: skip
+GUARDS = (keep_an_admin, few_removals, delete_only_if_allowed)
+
+
+@contextmanager
+def desk(live: Access, wanted: Access) -> Iterator[tuple[Desk, Server, File]]:
+    """Give a desk with one instance that holds `live`, and a file that wants `wanted`."""
+    with tempfile.TemporaryDirectory() as folder:
+        server, file = Server(), File(wanted)
+        server.hold(live)
+        yield Desk(Path(folder), (Instance(server, file),)), server, file
+
+
+@given(worlds(), worlds())
+def test_after_apply_nothing_is_left_to_plan(live: Access, wanted: Access) -> None:
+    """Law: apply, then plan, is empty; and every step of the plan has its outcome."""
+    with desk(live, wanted) as (here, server, _):
+        plan = here.plan()
+        report = here.apply(plan)
+        assert statuses(report) == ["done"] * len(plan.instances[0].steps)
+        assert server.access == wanted
+        assert here.plan().instances[0].steps == ()
+
+
+@given(worlds())
+def test_an_unchanged_world_is_not_written_to(live: Access) -> None:
+    """Law: where nothing differs, nothing is sent, and the journal is kept all the same."""
+    with desk(live, live) as (here, server, _):
+        assert here.apply().outcomes == ()
+        assert server.told == []
+        memory = journal.remember(here.journal())
+        assert memory is not None
+        assert memory.last == live
+
+
+@given(worlds(), worlds(), st.lists(st.tuples(st.integers(0, 6), st.sampled_from(RECOVERABLE)), max_size=4))
+def test_whatever_fails_the_next_apply_gets_there(
+    live: Access, wanted: Access, faults: list[tuple[int, FaultKind]]
+) -> None:
+    """Law: `done` is said of nothing that is not so, nothing that failed is lost, and a second apply finishes."""
+    with desk(live, wanted) as (here, server, _):
+        server.faults = dict(faults)
+        report = here.apply(failures_in_a_row=100)
+        assert len(report.outcomes) == len(report.plan.instances[0].steps if report.plan else ())
+        for key, outcome in by_key(report).items():
+            if outcome.status == "done":
+                assert server.access.get(key) == wanted.get(key)
+        server.faults = {}
+        here.apply()
+        assert server.access == wanted
+        journal.verify(here.journal())
+
+
+@given(worlds(), worlds(), worlds())
+def test_what_was_not_reviewed_is_never_touched(live: Access, wanted: Access, other: Access) -> None:
+    """Law: whatever the file has come to ask for since, only keys of the reviewed plan are written, as reviewed."""
+    with desk(live, wanted) as (here, server, file):
+        plan = here.plan()
+        file.wanted = other
+        here.apply(plan)
+        reviewed = {each.change for each in plan.instances[0].steps}
+        assert {change for told in server.told for change in told} <= reviewed
+
+
+@given(worlds(), worlds(), worlds())
+def test_what_somebody_else_changed_stays_as_they_left_it(live: Access, wanted: Access, moved: Access) -> None:
+    """Law: a thing that is neither as reviewed nor as wanted is left as it is."""
+    with desk(live, wanted) as (here, server, _):
+        plan = here.plan()
+        server.hold(moved)
+        report = here.apply(plan)
+        for key, outcome in by_key(report).items():
+            now, change = moved.get(key), outcome.step.change
+            if now not in (change.before, change.after):
+                assert outcome.status in {"refused", "skipped"}
+                assert outcome.now == now or outcome.status == "skipped"
+                assert all(change not in told for told in server.told)
+
+
+@given(worlds(), worlds())
+def test_what_is_blocked_is_never_sent(live: Access, wanted: Access) -> None:
+    """Law: a step that a guard blocks is not sent, nor is what depends on it; both have an outcome."""
+    with desk(live, wanted) as (here, server, file):
+        file.guards = GUARDS
+        plan = here.plan()
+        part = plan.instances[0]
+        whole = any(each.about is None for each in part.diagnostics)
+        report = here.apply(plan)
+        sent = {change for told in server.told for change in told}
+        assert not sent & {each.change for each in part.steps if whole or each.blocked}
+        assert all(each.status == "blocked" for each in report.outcomes if whole or each.step.blocked)
+        assert len(report.outcomes) == len(part.steps)
+
+
+# A crash, at any line of the journal and at any write
+
+
+def _crashing(at: int, how: str) -> Callable[[int, bytes], None]:
+    """Return a way to write to the journal that goes down at line `at`: before it, in the middle of it, or after."""
+    count = 0
+
+    def write(handle: int, data: bytes) -> None:
+        nonlocal count
+        count += 1
+        if count - 1 == at and how == "before":
+            raise Crash
+        write_all(handle, data[: len(data) // 2] if count - 1 == at and how == "torn" else data)
+        if count - 1 == at:
+            raise Crash
+
+    return write
+
+
+@given(worlds(), worlds(), st.integers(0, 25), st.sampled_from(("before", "torn", "after")))
+def test_a_crash_at_any_line_of_the_journal_is_survived(live: Access, wanted: Access, at: int, how: str) -> None:
+    """Law: wherever the journal breaks off, resume reaches the end of an uninterrupted run, and the chain holds."""
+    with desk(live, wanted) as (here, server, _):
+        plan = here.plan()
+        crashed = False
+        with mock.patch("siteward.reconcile.journal.write_all", _crashing(at, how)):
+            try:
+                here.apply(plan)
+            except Crash:
+                crashed = True
+        _come_back(here, server, live, wanted, crashed=crashed)
+
+
+@given(worlds(), worlds(), st.integers(0, 6), st.sampled_from(("crash-before", "crash-after", "half-crash")))
+def test_a_crash_at_any_write_is_survived(live: Access, wanted: Access, at: int, how: FaultKind) -> None:
+    """Law: whether the write took place, did not, or did by half, resume settles it and reaches the same end."""
+    with desk(live, wanted) as (here, server, _):
+        server.faults = {at: how}
+        try:
+            here.apply()
+        except Crash:
+            server.faults = {}
+            assert set(statuses(here.resume())) <= {"done", "already"}
+        assert server.access == wanted
+        memory = journal.remember(here.journal())
+        assert memory is not None
+        assert memory.last == wanted
+        journal.verify(here.journal())
+
+
+def _come_back(here: Desk, server: Server, live: Access, wanted: Access, *, crashed: bool) -> None:
+    chain = journal.verify(here.journal())
+    if crashed and not chain.entries:
+        assert server.access == live
+        return
+    report = here.resume()
+    if crashed and "nothing-to-resume" not in {each.code for each in report.diagnostics}:
+        assert set(statuses(report)) <= {"done", "already"}
+    assert server.access == wanted
+    memory = journal.remember(here.journal())
+    assert memory is not None
+    assert memory.last == wanted
+
+
+@pytest.mark.parametrize("kind", ["failed", "refused", "unreachable", "lost-not-done"])
+def test_a_write_that_surely_did_not_happen_is_failed(kind: FaultKind) -> None:
+    """What reading shows not to have happened is `failed`, in words."""
+    with desk(world(admin("robot")), world(admin("robot"), grant("ann", "a.test", "view"))) as (here, server, _):
+        server.faults = {0: kind}
+        report = here.apply()
+        assert statuses(report) == ["failed", "skipped"]
+        assert report.outcomes[0].message

@@ -1,0 +1,579 @@
+"""The promises of apply, one by one; each test fails without the code that keeps it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconcile.small_world import (
+    NOW,
+    SMALL,
+    TRAITS,
+    Clock,
+    Desk,
+    File,
+    Instance,
+    Server,
+    admin,
+    by_key,
+    codes,
+    delete_only_if_allowed,
+    few_removals,
+    grant,
+    keep_an_admin,
+    sealed,
+    statuses,
+    world,
+)
+from siteward.access.model import Account, Resource, account_key
+from siteward.reconcile import journal
+from siteward.reconcile.private import write_all
+from siteward.reconcile.target import Acceptance, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+ROBOT = admin("robot")
+ANN_VIEW, ANN_EDIT, ANN_MANAGE = (grant("ann", "a.test", role) for role in ("view", "edit", "manage"))
+
+
+def setting(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource]) -> tuple[Desk, Server, File]:
+    """Return a desk with one instance; the tool's own account is in both worlds."""
+    server, file = Server(), File(world(ROBOT, *wanted))
+    server.hold(world(ROBOT, *live))
+    return Desk(folder, (Instance(server, file),)), server, file
+
+
+# Promise 2: what the plan says and nothing else
+
+
+def test_2_a_change_since_the_review_is_refused_in_three_columns(tmp_path: Path) -> None:
+    """What changed since the review stays, and the outcome shows what was reviewed, what is, and what was wanted."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = desk.plan()
+    server.set(ANN_MANAGE)
+    report = desk.apply(plan)
+    (outcome,) = report.outcomes
+    assert outcome.status == "refused"
+    assert (outcome.reviewed, outcome.now, outcome.wanted) == (ANN_VIEW, ANN_MANAGE, ANN_EDIT)
+    assert server.told == []
+    assert report.stale
+
+
+def test_2_dependants_of_a_refused_step_are_skipped_and_name_it(tmp_path: Path) -> None:
+    """An account that appeared meanwhile is somebody else's: what was to be granted to it is not granted."""
+    desk, server, _ = setting(tmp_path, [], [Account("ann", "ann@a.test"), ANN_VIEW])
+    plan = desk.plan()
+    server.set(Account("ann", "stranger@a.test"))
+    report = desk.apply(plan)
+    assert statuses(report) == ["refused", "skipped"]
+    assert "s1" in report.outcomes[1].message
+    assert server.told == []
+
+
+def test_2_the_rest_goes_on(tmp_path: Path) -> None:
+    """One stale step does not hold back the others, and then the run is no longer stale but in part applied."""
+    bob = grant("bob", "b.test", "view")
+    desk, server, _ = setting(tmp_path, [ANN_VIEW, Account("bob")], [ANN_EDIT, bob])
+    plan = desk.plan()
+    server.set(ANN_MANAGE)
+    report = desk.apply(plan)
+    assert {key[2]: each.status for key, each in by_key(report).items()} == {"ann": "refused", "bob": "done"}
+    assert not report.stale
+
+
+def test_2_what_is_already_as_wanted_is_not_sent(tmp_path: Path) -> None:
+    """What somebody did by hand in the meantime is `already`."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = desk.plan()
+    server.set(ANN_EDIT)
+    assert statuses(desk.apply(plan)) == ["already"]
+    assert server.told == []
+
+
+def test_2_what_the_file_no_longer_wants_is_refused(tmp_path: Path) -> None:
+    """The checkout is resolved again: a step it no longer asks for is refused, whatever the plan says."""
+    desk, server, file = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = desk.plan()
+    file.wanted = world(ROBOT, ANN_VIEW)
+    assert statuses(desk.apply(plan)) == ["refused"]
+    assert server.told == []
+
+
+def test_2_what_the_file_wants_otherwise_now_is_refused(tmp_path: Path) -> None:
+    """A step that the checkout now asks for with another role is refused, and shows the new wish."""
+    desk, server, file = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = desk.plan()
+    file.wanted = world(ROBOT, ANN_MANAGE)
+    (outcome,) = desk.apply(plan).outcomes
+    assert (outcome.status, outcome.wanted) == ("refused", ANN_MANAGE)
+    assert server.told == []
+
+
+def test_2_what_the_mode_now_holds_back_is_refused(tmp_path: Path) -> None:
+    """A step that the instance's mode has come to hold back is refused, and says so."""
+    desk, server, file = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = desk.plan()
+    file.held = frozenset({ANN_VIEW.key})
+    (outcome,) = desk.apply(plan).outcomes
+    assert outcome.status == "refused"
+    assert "mode" in outcome.message
+    assert server.told == []
+
+
+def test_2_guards_run_again_and_believe_no_verdict(tmp_path: Path) -> None:
+    """A step that the plan calls harmless is judged by the guards of the checkout."""
+    desk, server, file = setting(tmp_path, [admin("ann")], [Account("ann")])
+    file.wanted = world(Account("ann"), Account("robot"))
+    plan = desk.plan()
+    file.guards = (keep_an_admin,)
+    report = desk.apply(plan)
+    assert statuses(report) == ["refused", "refused"]
+    assert "admins-min" in report.outcomes[0].message
+    assert server.told == []
+
+
+def test_2_a_verdict_taken_out_of_the_plan_is_found_again(tmp_path: Path) -> None:
+    """Whoever edits a block out of a plan and seals it anew gains nothing."""
+    desk, server, file = setting(tmp_path, [admin("ann")], [Account("ann")])
+    file.guards = (keep_an_admin,)
+    file.wanted = world(Account("ann"), Account("robot"))
+    plan = desk.plan()
+    part = plan.instances[0]
+    clean = replace(part, steps=tuple(replace(each, diagnostics=()) for each in part.steps))
+    report = desk.apply(sealed(replace(plan, instances=(clean,))))
+    assert set(statuses(report)) == {"refused"}
+    assert server.told == []
+
+
+def test_2_guards_judge_what_is_left_and_not_what_was_planned(tmp_path: Path) -> None:
+    """Where the raise of a new admin is refused, the old one is not taken down either."""
+    desk, server, file = setting(tmp_path, [], [])
+    server.hold(world(admin("ann"), Account("bob"), Account("robot")))
+    file.wanted = world(Account("ann"), admin("bob"), Account("robot"))
+    file.guards = (keep_an_admin,)
+    plan = desk.plan()
+    assert not any(each.blocked for each in plan.instances[0].steps)
+    server.remake("bob")
+    report = desk.apply(plan)
+    assert statuses(report) == ["refused", "refused"]
+    assert server.told == []
+
+
+def test_2_a_block_that_went_away_by_itself_was_not_reviewed(tmp_path: Path) -> None:
+    """What was blocked when it was reviewed is not done because the world has moved."""
+    desk, server, file = setting(tmp_path, [], [])
+    server.hold(world(admin("ann"), Account("robot")))
+    file.wanted = world(Account("ann"), Account("robot"))
+    file.guards = (keep_an_admin,)
+    plan = desk.plan()
+    server.set(Account("bob"), admin("bob"))
+    assert statuses(desk.apply(plan)) == ["refused"]
+    assert server.told == []
+
+
+def test_2_a_step_is_never_added(tmp_path: Path) -> None:
+    """What only the checkout asks for now is not done, also where a reviewed step needs it."""
+    desk, server, _ = setting(tmp_path, [Account("ann")], [ANN_VIEW])
+    plan = desk.plan()
+    server.hold(world(ROBOT))
+    report = desk.apply(plan)
+    assert statuses(report) == ["skipped"]
+    assert "account ann" in report.outcomes[0].message
+    assert server.told == []
+
+
+def test_2_an_account_made_anew_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
+    """Ids are pinned: the same login with another id is refused."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = desk.plan()
+    server.remake("ann")
+    report = desk.apply(plan)
+    assert statuses(report) == ["refused"]
+    assert "anew" in report.outcomes[0].message
+    assert server.told == []
+
+
+def test_2_an_edited_plan_is_refused(tmp_path: Path) -> None:
+    """The digest finds damage."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = replace(desk.plan(), commit="another")
+    assert codes(desk.apply(plan)) == {"plan-damaged"}
+    assert server.told == []
+    assert server.reads == 1
+
+
+def test_2_expect_ties_apply_to_the_reviewed_plan(tmp_path: Path) -> None:
+    """Another plan than the expected one is refused, however well it is sealed; a short prefix is no digest."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = desk.plan()
+    other = sealed(replace(plan, commit="another"))
+    assert codes(desk.apply(other, expect=plan.digest)) == {"plan-unexpected"}
+    assert codes(desk.apply(plan, expect=plan.digest[:10])) == {"plan-unexpected"}
+    assert server.told == []
+    assert statuses(desk.apply(plan, expect=plan.digest.removeprefix("sha256:")[:12])) == ["done"]
+
+
+def test_2_an_old_plan_is_stale(tmp_path: Path) -> None:
+    """A plan older than `max_age` is refused and called stale; one from the future is no way around that."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = desk.plan()
+    desk.clock = Clock(NOW + timedelta(hours=25))
+    report = desk.apply(plan)
+    assert codes(report) == {"plan-too-old"}
+    assert report.stale
+    ahead = sealed(replace(plan, created=NOW + timedelta(days=30)))
+    assert codes(desk.apply(ahead)) == {"plan-from-the-future"}
+    assert server.told == []
+    assert statuses(desk.apply(plan, max_age=timedelta(hours=48))) == ["done"]
+
+
+def test_2_an_as_of_of_its_own_must_be_repeated(tmp_path: Path) -> None:
+    """A plan made for another time is applied only by whoever says that time again."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    when = NOW + timedelta(days=90)
+    plan = sealed(replace(desk.plan(), as_of=when, as_of_given=True))
+    assert codes(desk.apply(plan)) == {"plan-as-of"}
+    assert codes(desk.apply(plan, as_of=when + timedelta(days=1))) == {"plan-as-of"}
+    assert codes(desk.apply(desk.plan(), as_of=when)) == {"plan-as-of"}
+    assert server.told == []
+    assert statuses(desk.apply(plan, as_of=when)) == ["done"]
+
+
+@pytest.mark.parametrize("change", [{"origin": "https://evil.test"}, {"platform": replace(SMALL, name="other")}])
+def test_2_a_plan_of_another_origin_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    """The plan names where it was made; nothing is sent, or even asked, anywhere else."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = desk.plan()
+    desk.instances = (replace(desk.instances[0], **change),)  # type: ignore[arg-type]
+    report = desk.apply(plan)
+    assert codes(report) == {"plan-other-origin"}
+    assert statuses(report) == ["skipped"]
+    assert (server.told, server.reads) == ([], 1)
+
+
+def test_2_an_acceptance_names_this_plan(tmp_path: Path) -> None:
+    """A budget is lifted for the plan whose digest is named, with a reason that the journal keeps; it dies with it."""
+    gone = [grant("ann", site, "view") for site in ("a.test", "b.test", "c.test")]
+    desk, server, file = setting(tmp_path, gone, [Account("ann")])
+    file.guards = (few_removals,)
+    plan = desk.plan()
+    assert statuses(desk.apply(plan)) == ["blocked"] * 3
+    other = Acceptance(digest="sha256:" + "0" * 64, reason="media was sold")
+    assert codes(desk.apply(plan, accept={"removals": other})) == {"accept-other-plan"}
+    unsaid = Acceptance(digest=plan.digest, reason=" ")
+    assert codes(desk.apply(plan, accept={"removals": unsaid})) == {"accept-without-reason"}
+    assert server.told == []
+    good = Acceptance(digest=plan.digest[:20], reason="media was sold, OPS-900")
+    assert statuses(desk.apply(plan, accept={"removals": good})) == ["done"] * 3
+    last = journal.runs(desk.journal())[-1]
+    assert last.waivers["removals"].reason == "media was sold, OPS-900"
+
+
+def test_2_a_changed_file_is_told(tmp_path: Path) -> None:
+    """Whoever applies from other files than the plan's hears of it."""
+    desk, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = desk.plan()
+    desk.config = "sha256:other"
+    assert codes(desk.apply(plan)) == {"config-changed"}
+
+
+def test_2_only_some_steps(tmp_path: Path) -> None:
+    """What a run is confined to is done, the others get no outcome, and what needs them is skipped."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT, grant("bob", "b.test", "view")])
+    report = desk.apply(only=lambda _instance, step: step.change.key[0] == "grant")
+    assert {key[2]: each.status for key, each in by_key(report).items()} == {"ann": "done", "bob": "skipped"}
+    assert account_key("bob") not in server.state
+
+
+# Promise 7: leaving is not deleting
+
+
+def test_7_deletion_needs_its_own_word(tmp_path: Path) -> None:
+    """A deletion that the plan shows as blocked goes ahead with `allow_delete` and not otherwise."""
+    desk, server, file = setting(tmp_path, [Account("ann")], [])
+    file.guards = (delete_only_if_allowed,)
+    plan = desk.plan()
+    assert statuses(desk.apply(plan)) == ["blocked"]
+    assert account_key("ann") in server.state
+    assert statuses(desk.apply(plan, allow_delete=True)) == ["done"]
+    assert account_key("ann") not in server.state
+
+
+def test_7_an_account_is_read_once_more_before_it_is_deleted(tmp_path: Path) -> None:
+    """What changes while the plan is applied is not deleted."""
+    desk, server, _ = setting(tmp_path, [Account("ann", "ann@a.test"), ANN_VIEW], [])
+    server.when_told = lambda bundle: server.set(Account("ann", "new@a.test"))
+    report = desk.apply()
+    assert statuses(report) == ["done", "refused"]
+    assert account_key("ann") in server.state
+
+
+# Promise 8: every write is read back
+
+
+def test_8_a_platform_that_says_yes_and_does_nothing_is_found_out(tmp_path: Path) -> None:
+    """200 is no proof: what reading does not show is `failed`, and says what stands there."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    server.faults = {0: "lies"}
+    (outcome,) = desk.apply().outcomes
+    assert (outcome.status, outcome.now) == ("failed", ANN_VIEW)
+    assert "view on a.test" in outcome.message
+
+
+def test_8_a_lost_answer_is_settled_by_reading(tmp_path: Path) -> None:
+    """A write whose answer was lost is sent once, and done where reading shows it."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    server.faults = {0: "lost-done"}
+    assert statuses(desk.apply()) == ["done"]
+    assert len(server.told) == 1
+
+
+def test_8_what_cannot_be_read_back_is_unknown(tmp_path: Path) -> None:
+    """Where reading fails too, nothing is claimed, the run keeps no end, and resume settles it."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    server.unlooking = True
+    report = desk.apply()
+    assert statuses(report) == ["unknown"]
+    assert report.next == "siteward apply --resume"
+    assert journal.open_run(desk.journal()) is not None
+    server.unlooking = False
+    assert statuses(desk.resume()) == ["done"]
+    assert len(server.told) == 1
+    assert journal.open_run(desk.journal()) is None
+
+
+def test_8_what_is_gone_again_at_the_end_is_not_done(tmp_path: Path) -> None:
+    """What a later write of the same run takes back is told as failed."""
+    desk, server, _ = setting(tmp_path, [], [ANN_VIEW, grant("bob", "b.test", "view")])
+    desk.plan()
+
+    def wipe(_bundle: object) -> None:
+        if len(server.told) == 3:
+            server.state.pop(ANN_VIEW.key, None)
+
+    server.when_told = wipe
+    report = desk.apply()
+    assert by_key(report)[ANN_VIEW.key].status == "failed"
+
+
+def test_8_what_wakes_when_an_admin_is_taken_down_is_not_overwritten(tmp_path: Path) -> None:
+    """After a demotion the world is read again: a hidden role that came back is refused, not written over."""
+    desk, server, file = setting(tmp_path, [admin("ann")], [ANN_VIEW])
+    server.wakes = (ANN_MANAGE,)
+    file.wanted = world(ROBOT, ANN_VIEW)
+    plan = desk.plan()
+    part = plan.instances[0]
+    raise_, drop = part.steps
+    turned = (replace(drop, id="s1", depends_on=()), replace(raise_, id="s2", depends_on=("s1",)))
+    desk.instances[0].turned = True
+    report = desk.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))
+    assert {key: each.status for key, each in by_key(report).items()} == {
+        admin("ann").key: "done",
+        ANN_VIEW.key: "refused",
+    }
+    assert server.state[ANN_VIEW.key] == ANN_MANAGE
+
+
+# Promise 9: the journal before and after each write
+
+
+def test_9_the_intent_is_on_the_disk_before_the_write(tmp_path: Path) -> None:
+    """When the platform hears of a change, the journal has it already, and no word yet of what came of it."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    seen: list[list[str]] = []
+    server.when_told = lambda _bundle: seen.append(_kinds(desk.journal()))
+    desk.apply()
+    assert seen == [["run", "intent"]]
+    assert _kinds(desk.journal()) == ["run", "intent", "outcome", "end"]
+
+
+def test_9_the_head_is_in_the_report(tmp_path: Path) -> None:
+    """The chain's head is told, so that somebody can keep it elsewhere."""
+    desk, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    report = desk.apply()
+    assert report.journal == str(desk.journal())
+    assert report.journal_head == journal.verify(desk.journal()).head
+
+
+def test_9_a_broken_journal_is_not_written_to(tmp_path: Path) -> None:
+    """Nothing is sent to an instance whose journal does not verify."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    desk.apply()
+    told, text = len(server.told), desk.journal().read_bytes()
+    server.set(ANN_VIEW)
+    desk.journal().write_bytes(text.replace(b"a.test", b"b.test", 1))
+    report = desk.apply()
+    assert codes(report) == {"journal-broken"}
+    assert statuses(report) == ["skipped"]
+    assert len(server.told) == told
+
+
+def test_9_one_apply_at_a_time(tmp_path: Path) -> None:
+    """A second apply on the same instance is turned away and told who is at work."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    with journal.opened(desk.book.folder, "stats", key=None, clock=desk.clock):
+        report = desk.apply()
+    assert codes(report) == {"journal-busy"}
+    assert "process" in report.diagnostics[0].message
+    assert server.told == []
+
+
+def test_9_a_journal_that_cannot_be_written_stops_its_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a line on the disk nothing is sent."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    count = 0
+
+    def full(handle: int, data: bytes) -> None:
+        nonlocal count
+        count += 1
+        if count == 2:
+            raise OSError(28, "No space left on device")
+        write_all(handle, data)
+
+    monkeypatch.setattr("siteward.reconcile.journal.write_all", full)
+    report = desk.apply()
+    assert codes(report) == {"journal-not-written"}
+    assert server.told == []
+    assert len(report.outcomes) == 1
+
+
+# Promise 10: one failure isolates
+
+
+def test_10_what_depends_on_a_failure_is_skipped_and_named(tmp_path: Path) -> None:
+    """The account that could not be made gets no grants; the others do."""
+    desk, server, _ = setting(tmp_path, [], [ANN_VIEW, grant("bob", "b.test", "view")])
+    server.faults = {0: "failed"}
+    report = desk.apply()
+    found = {key: each for key, each in by_key(report).items() if "ann" in key}
+    assert [each.status for each in found.values()] == ["failed", "skipped"]
+    assert "s1" in found[ANN_VIEW.key].message
+    assert {each.status for key, each in by_key(report).items() if "bob" in key} == {"done"}
+
+
+def test_10_failures_in_a_row_stop_the_instance(tmp_path: Path) -> None:
+    """After five failed writes one after the other no sixth is tried, and the rest says why."""
+    desk, server, _ = setting(tmp_path, [], [Account(f"u{at}") for at in range(9)])
+    server.always = "failed"
+    report = desk.apply()
+    assert statuses(report) == ["failed"] * 5 + ["skipped"] * 4
+    assert len(server.told) == 5
+    assert "5 failures in a row" in report.outcomes[-1].message
+
+
+def test_10_a_success_between_failures_counts(tmp_path: Path) -> None:
+    """Only failures without a success between them stop an instance."""
+    desk, server, _ = setting(tmp_path, [], [Account(f"u{at}") for at in range(9)])
+    server.faults = dict.fromkeys((0, 1, 2, 3, 5, 6, 7, 8), "failed")
+    assert statuses(desk.apply()).count("failed") == 8
+
+
+def test_10_instances_fail_apart(tmp_path: Path) -> None:
+    """An instance that nobody answers for is an error of its own; the other one is done."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    other = Server()
+    other.hold(world(ROBOT, ANN_VIEW))
+    desk.instances = (Instance(other, File(world(ROBOT, ANN_EDIT)), name="dead"), *desk.instances)
+    plan = desk.plan()
+    other.unreadable = 1
+    report = desk.apply(plan)
+    assert statuses(report) == ["skipped", "done"]
+    assert [(each.code, each.instance) for each in report.diagnostics] == [("unreachable", "dead")]
+    assert not report.stale
+
+
+def test_10_an_interruption_finishes_the_call_in_flight(tmp_path: Path) -> None:
+    """Ctrl-C once: the write that is out is finished and journalled, nothing more is sent, resume does the rest."""
+    desk, server, _ = setting(tmp_path, [], [Account(f"u{at}") for at in range(3)])
+    server.faults = {1: "interrupt"}
+    report = desk.apply()
+    assert report.interrupted
+    assert statuses(report) == ["done", "done", "skipped"]
+    assert report.next == "siteward apply --resume"
+    server.faults = {}
+    assert statuses(desk.resume()) == ["done", "done", "done"]
+    assert len(server.told) == 3
+
+
+# Promise 11: no secret, and a password is with its recipient first
+
+
+def with_passwords(desk: Desk, file: File) -> None:
+    file.traits = replace(TRAITS, onboarding=frozenset({"password"}))
+
+
+def test_11_without_a_destination_nothing_is_made(tmp_path: Path) -> None:
+    """An account whose password has nowhere to go is blocked before anything runs, with the two ways named."""
+    desk, server, file = setting(tmp_path, [], [ANN_VIEW])
+    with_passwords(desk, file)
+    report = desk.apply()
+    assert statuses(report) == ["refused", "skipped"]
+    assert "no-password-destination" in report.outcomes[0].message
+    assert "age" in str(report.outcomes[0].hint)
+    assert "--passwords-out" in str(report.outcomes[0].hint)
+    assert server.told == []
+
+
+def test_11_the_password_is_on_the_disk_before_the_account_is(tmp_path: Path) -> None:
+    """When the platform hears of the account, its password is in the file, 0600; it is nowhere else."""
+    desk, server, file = setting(tmp_path, [], [ANN_VIEW])
+    with_passwords(desk, file)
+    out = tmp_path / "passwords.txt"
+    seen: list[str] = []
+    server.when_told = lambda bundle: seen.extend([out.read_text()] if bundle.passwords else [])
+    report = desk.apply(passwords=replace(desk.passwords, out=out))
+    password = server.passwords["ann"]
+    assert statuses(report) == ["done", "done"]
+    assert [json.loads(each)["password"] for each in seen] == [password]
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert password not in repr(report)
+    for path in tmp_path.rglob("*"):
+        assert path == out or path.is_dir() or password.encode() not in path.read_bytes()
+
+
+def test_11_an_undelivered_password_makes_no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file turns out not to take the password, the account is not made."""
+    desk, server, file = setting(tmp_path, [], [ANN_VIEW])
+    with_passwords(desk, file)
+    out = tmp_path / "passwords.txt"
+
+    def spoil(progress: Progress) -> None:
+        if progress.outcome is None and not out.exists():
+            out.touch(mode=0o600)
+            out.chmod(0o644)
+
+    report = desk.apply(passwords=replace(desk.passwords, out=out), tell=spoil)
+    assert statuses(report) == ["failed", "skipped"]
+    assert server.told == []
+
+
+def test_11_the_journal_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """Journal, memory and plan hold names and addresses: nobody else may read them."""
+    desk, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    desk.apply()
+    assert desk.book.folder.stat().st_mode & 0o777 == 0o700
+    files = [each for each in desk.book.folder.iterdir() if each.is_file()]
+    assert len(files) >= 3
+    assert {each.stat().st_mode & 0o777 for each in files} == {0o600}
+
+
+def test_every_step_is_told_before_and_after(tmp_path: Path) -> None:
+    """Whoever listens hears of each step when it is about to be sent and when it is settled."""
+    desk, _, _ = setting(tmp_path, [], [ANN_VIEW])
+    heard: list[tuple[str, str, int, int]] = []
+
+    def hear(each: Progress) -> None:
+        heard.append((each.step.id, each.outcome.status if each.outcome else "", each.at, each.of))
+
+    desk.apply(tell=hear)
+    assert heard == [("s1", "", 0, 2), ("s1", "done", 1, 2), ("s2", "", 1, 2), ("s2", "done", 2, 2)]
+
+
+def _kinds(path: Path) -> list[str]:
+    return [json.loads(line)["kind"] for line in path.read_text().splitlines()]

@@ -1,0 +1,321 @@
+"""Machine formats hold to what their readers publish: fields, limits, escapes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha256
+from importlib import import_module
+from io import StringIO
+from subprocess import run
+from sys import executable
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+
+from render import reports
+from render.reports import REPORTS
+from siteward.access.codec import decode
+from siteward.access.diagnostic import Severity, Span
+from siteward.access.report import DriftItem, Report
+from siteward.render import FORMATS, SERVES, Options, render
+
+# The parts of sarif-schema-2.1.0.json that a log like ours can break, with GitHub's own demands on top: each result
+# has a rule, a message and one location; lines and columns count from 1 (docs.github.com, SARIF support).
+SARIF = {
+    "type": "object",
+    "required": ["version", "runs", "$schema"],
+    "additionalProperties": False,
+    "properties": {
+        "$schema": {"type": "string", "format": "uri"},
+        "version": {"const": "2.1.0"},
+        "runs": {"type": "array", "minItems": 1, "maxItems": 20, "items": {"$ref": "#/$defs/run"}},
+    },
+    "$defs": {
+        "message": {
+            "type": "object",
+            "required": ["text"],
+            "properties": {"text": {"type": "string", "minLength": 1}},
+            "additionalProperties": False,
+        },
+        "run": {
+            "type": "object",
+            "required": ["tool", "results"],
+            "additionalProperties": False,
+            "properties": {
+                "tool": {
+                    "type": "object",
+                    "required": ["driver"],
+                    "properties": {
+                        "driver": {
+                            "type": "object",
+                            "required": ["name", "rules"],
+                            "additionalProperties": False,
+                            "properties": {
+                                "name": {"type": "string"},
+                                "version": {"type": "string"},
+                                "rules": {"type": "array", "uniqueItems": True, "items": {"$ref": "#/$defs/rule"}},
+                            },
+                        }
+                    },
+                },
+                "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+                "originalUriBaseIds": {"type": "object"},
+                "properties": {"type": "object"},
+                "results": {"type": "array", "maxItems": 25000, "items": {"$ref": "#/$defs/result"}},
+            },
+        },
+        "rule": {
+            "type": "object",
+            "required": ["id", "shortDescription", "fullDescription"],
+            "additionalProperties": False,
+            "properties": {
+                "id": {"type": "string", "minLength": 1},
+                "shortDescription": {"$ref": "#/$defs/message"},
+                "fullDescription": {"$ref": "#/$defs/message"},
+            },
+        },
+        "result": {
+            "type": "object",
+            "required": ["ruleId", "ruleIndex", "level", "message", "locations", "partialFingerprints"],
+            "additionalProperties": False,
+            "properties": {
+                "ruleId": {"type": "string"},
+                "ruleIndex": {"type": "integer", "minimum": 0},
+                "level": {"enum": ["none", "note", "warning", "error"]},
+                "message": {"$ref": "#/$defs/message"},
+                "partialFingerprints": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string"},
+                    "minProperties": 1,
+                },
+                "locations": {"type": "array", "minItems": 1, "maxItems": 1, "items": {"$ref": "#/$defs/location"}},
+            },
+        },
+        "location": {
+            "type": "object",
+            "required": ["physicalLocation"],
+            "properties": {
+                "physicalLocation": {
+                    "type": "object",
+                    "required": ["artifactLocation", "region"],
+                    "properties": {
+                        "artifactLocation": {
+                            "type": "object",
+                            "required": ["uri"],
+                            "properties": {
+                                "uri": {"type": "string", "pattern": "^[!-~]+$"},
+                                "uriBaseId": {"type": "string"},
+                            },
+                        },
+                        "region": {
+                            "type": "object",
+                            "required": ["startLine"],
+                            "additionalProperties": False,
+                            "properties": {
+                                name: {"type": "integer", "minimum": 1}
+                                for name in ("startLine", "startColumn", "endLine", "endColumn")
+                            },
+                        },
+                    },
+                }
+            },
+        },
+    },
+}
+# docs.gitlab.com, code quality report format.
+GITLAB = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["description", "check_name", "fingerprint", "severity", "location"],
+        "properties": {
+            "description": {"type": "string", "minLength": 1},
+            "check_name": {"type": "string", "minLength": 1},
+            "fingerprint": {"type": "string", "minLength": 1},
+            "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
+            "location": {
+                "type": "object",
+                "required": ["path", "lines"],
+                "properties": {
+                    "path": {"type": "string", "pattern": "^(?!\\./|/)"},
+                    "lines": {
+                        "type": "object",
+                        "required": ["begin"],
+                        "properties": {"begin": {"type": "integer", "minimum": 1}},
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+def many(count: int) -> Report:
+    said = tuple(
+        reports.said("rule", Severity.WARNING, f"finding {at}", at=Span("access.yaml", at + 1, 1))
+        for at in range(count)
+    )
+    return Report(command="validate", diagnostics=said)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_sarif_holds_to_its_schema(name: str) -> None:
+    log = json.loads(render("sarif", REPORTS[name]()))
+    jsonschema.validate(log, SARIF)
+    run_ = log["runs"][0]
+    rules = [each["id"] for each in run_["tool"]["driver"]["rules"]]
+    assert all(rules[each["ruleIndex"]] == each["ruleId"] for each in run_["results"])
+    prints = [tuple(each["partialFingerprints"].items()) for each in run_["results"]]
+    assert len(set(prints)) == len(prints)
+
+
+def test_sarif_keeps_its_fingerprints_when_lines_move() -> None:
+    report = REPORTS["validate-errors"]()
+    moved = replace(
+        report,
+        diagnostics=tuple(
+            replace(each, at=each.at and replace(each.at, line=each.at.line + 7)) for each in report.diagnostics
+        ),
+    )
+    assert _prints(report) == _prints(moved)
+
+
+def _prints(report: Report) -> set[str]:
+    results = json.loads(render("sarif", report))["runs"][0]["results"]
+    return {each["partialFingerprints"]["siteward/v1"] for each in results}
+
+
+def test_sarif_stays_within_what_a_run_may_hold() -> None:
+    run_ = json.loads(render("sarif", many(25_010)))["runs"][0]
+    assert len(run_["results"]) == 25_000
+    assert run_["properties"]["omitted"] == 10
+
+
+def test_sarif_puts_the_worst_first() -> None:
+    levels = [each["level"] for each in json.loads(render("sarif", REPORTS["plan-everything"]()))["runs"][0]["results"]]
+    assert levels == sorted(levels, key=["error", "warning", "note"].index)
+
+
+def test_sarif_texts_hold_no_links_or_placeholders() -> None:
+    report = Report(command="validate", diagnostics=(reports.said("rule", Severity.ERROR, "[a](b) {0}"),))
+    text = json.loads(render("sarif", report))["runs"][0]["results"][0]["message"]["text"]
+    assert text == r"\[a\](b) {{0}}"
+
+
+def test_github_shows_ten_of_a_kind_and_says_how_many_more() -> None:
+    lines = render("github", many(25)).splitlines()
+    assert sum(line.startswith("::warning ") for line in lines) == 10
+    assert "siteward: 15 more of kind warning: see the whole report" in lines
+
+
+def test_github_escapes_values_and_properties() -> None:
+    odd = reports.said("a,b:c", Severity.ERROR, "50% off\n::error::x", at=Span("a,b:c%.yaml", 3, 1), hint="two\nlines")
+    line = render("github", Report(command="validate", diagnostics=(odd,))).splitlines()[0]
+    assert line == (
+        r"::error file=a%2Cb%3Ac%25.yaml,line=3,col=1,title=a%2Cb%3Ac::50%25 off\x0a::error::x%0Atwo\x0alines"
+    )
+
+
+def test_github_gives_no_columns_over_several_lines() -> None:
+    long = reports.said("rule", Severity.ERROR, "x", at=Span("a.yaml", 3, 5, 9, 2))
+    line = render("github", Report(command="validate", diagnostics=(long,))).splitlines()[0]
+    assert line == "::error file=a.yaml,line=3,endLine=9,title=rule::x"
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_gitlab_code_quality_holds_to_its_fields(name: str) -> None:
+    issues = json.loads(render("gitlab", REPORTS[name]()))
+    jsonschema.validate(issues, GITLAB)
+    assert len({each["fingerprint"] for each in issues}) == len(issues)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_junit_counts_what_it_lists(name: str) -> None:
+    root = ET.fromstring(render("junit", REPORTS[name]()))
+    suite = root.find("testsuite")
+    assert suite is not None
+    cases = suite.findall("testcase")
+    assert suite.get("tests") == root.get("tests") == str(len(cases))
+    assert suite.get("failures") == str(sum(each.find("failure") is not None for each in cases))
+    assert all(each.get("name") and each.get("classname") for each in cases)
+
+
+def test_junit_fails_for_drift_and_passes_without() -> None:
+    assert ET.fromstring(render("junit", REPORTS["drift"]())).get("failures") == "2"
+    assert ET.fromstring(render("junit", Report(command="drift"))).get("failures") == "0"
+
+
+def test_csv_has_a_row_a_step() -> None:
+    report = REPORTS["plan-everything"]()
+    rows = list(csv.DictReader(StringIO(render("csv", report))))
+    assert report.plan is not None
+    assert [row["step"] for row in rows] == [each.id for each in report.plan.instances[0].steps]
+    assert rows[3]["before"] == "team-view-only"
+    assert rows[3]["ticket"] == "OPS-812"
+
+
+@pytest.mark.parametrize("name", ["=cmd", "+1", "-2", "@x", "\t=1", " =1", "\uff1d1"])
+def test_csv_defuses_formulas(name: str) -> None:
+    item = DriftItem(instance=name, kind="undeclared", live=reports.grant(name, reports.site("s"), name))
+    rows = list(csv.reader(StringIO(render("csv", Report(command="drift", drift=(item,))))))
+    assert rows[1][0][0] in "'\\"
+    assert rows[1][2] == rows[1][0]
+
+
+def test_json_can_be_planned_from() -> None:
+    report = REPORTS["plan-everything"]()
+    document = json.loads(render("json", report))
+    assert decode(document["plan"], verify=False) == report.plan
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_json_has_every_key_for_every_report(name: str) -> None:
+    document = json.loads(render("json", REPORTS[name]()))
+    assert set(document) == set(json.loads(render("json", REPORTS["validate-clean"]())))
+    for each in document["diagnostics"]:
+        assert set(each) == {
+            "code", "severity", "message", "at", "about", "instance", "hint", "suggestion", "allowed", "related",
+            "effect", "count", "who",
+        }  # fmt: skip
+
+
+def test_the_page_allows_itself_its_own_style_and_nothing_else() -> None:
+    page = render("html", REPORTS["plan-everything"]())
+    style = re.search(r"<style>(.*)</style>", page, re.DOTALL)
+    assert style
+    digest = b64encode(sha256(style.group(1).encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert f'content="{policy}"' in page
+    assert not re.search(r"(?i)<script|\son\w+=|src=|@import|url\(|style=", page)
+
+
+def test_the_page_links_lines_where_the_address_is_known() -> None:
+    page = render("html", REPORTS["plan-everything"](), Options(links="https://forge.test/blob/a1/{file}#L{line}"))
+    assert '<a href="https://forge.test/blob/a1/teams/shop.yaml#L31">teams/shop.yaml:31</a>' in page
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_names_a_function(form: str) -> None:
+    module, _, function = FORMATS[form].partition(":")
+    assert callable(getattr(import_module(module), function or "render"))
+    assert SERVES[form]
+
+
+def test_text_and_json_load_no_template_engine() -> None:
+    code = (
+        "import sys; from siteward.render import render; from siteward.access.report import Report;"
+        "[render(each, Report(command='validate')) for each in ('text', 'json')];"
+        "print([each for each in ('jinja2', 'xml.etree', 'csv') if each in sys.modules])"
+    )
+    done = run([executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": "src"})
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_unknown_format_is_refused() -> None:
+    with pytest.raises(KeyError):
+        render("pdf", REPORTS["drift"]())

@@ -1,0 +1,118 @@
+"""The review comment: always short enough, and never without what must not be missed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from render import reports
+from render.reports import five_thousand, plan_everything
+from siteward.access.model import Power
+from siteward.access.report import Report
+from siteward.render import Options, render
+from siteward.render.blocks import Block, fit
+from siteward.render.view import DANGER, band
+
+if TYPE_CHECKING:
+    from siteward.access.plan import Step
+
+LIMIT = 60_000
+
+
+def in_comment(comment: str, step: Step) -> bool:
+    """Tell whether a line outside every fold names both who and where."""
+    open_ = re.sub(r"(?s)<details>.*?</details>", "", comment)
+    who, where = step.change.key[2], step.change.key[4]
+    return any(
+        re.search(rf"\b{who}\b", line) and re.search(rf"\b{re.escape(where)}\b", line) for line in open_.splitlines()
+    )
+
+
+def steps(report: Report) -> tuple[Step, ...]:
+    assert report.plan is not None
+    return report.plan.instances[0].steps
+
+
+def test_five_thousand_changes_fit_with_every_removal_and_escalation() -> None:
+    report = five_thousand()
+    comment = render("markdown", report)
+    assert len(comment) <= LIMIT
+    danger = [each for each in steps(report) if band(each) in DANGER]
+    assert len(danger) > 500
+    missing = [each.id for each in danger if not in_comment(comment, each)]
+    assert not missing
+
+
+def test_five_thousand_removals_fit_too() -> None:
+    gone = tuple(
+        reports.step(at, reports.grant(f"user{at % 1000}", reports.site(f"s{at // 1000}.example.org"), "team-member"), None,
+                     cause="silence", person=f"user{at % 1000}", powers=(Power.EDIT, Power.NONE))
+        for at in range(5000)
+    )  # fmt: skip
+    report = Report(command="plan", plan=reports.plan(reports.instance(*gone)))
+    comment = render("markdown", report)
+    assert len(comment) <= LIMIT
+    assert all(in_comment(comment, each) for each in gone[::97])
+
+
+def test_what_cannot_fit_is_said_to_be_missing() -> None:
+    gone = tuple(
+        reports.step(at, reports.grant(f"{at}{'n' * 200}", reports.site(f"{at}.example.org"), "team-member"), None, cause="silence",
+                     powers=(Power.EDIT, Power.NONE))
+        for at in range(2000)
+    )  # fmt: skip
+    comment = render(
+        "markdown", Report(command="plan", plan=reports.plan(reports.instance(*gone)), next="siteward plan")
+    )
+    assert len(comment) <= LIMIT
+    assert "**This comment is cut here: the rest is in the full report.**" in comment
+    assert comment.rstrip().endswith("next: `siteward plan`")
+    assert comment.count("<details>") == comment.count("</details>")
+
+
+def test_a_small_plan_is_told_whole() -> None:
+    comment = render("markdown", plan_everything())
+    assert "in the full plan" not in comment
+    for each in steps(plan_everything()):
+        assert each.change.key[-1] in comment or each.change.key[1] in comment
+
+
+def test_routine_is_folded_and_danger_is_not() -> None:
+    comment = render("markdown", plan_everything())
+    open_ = re.sub(r"(?s)<details>.*?</details>", "", comment)
+    assert "editor-0" not in open_
+    for each in ("root", "e.berg", "jonas", "old-agency", "**⊘ Blocked**"):
+        assert each in open_
+
+
+def test_the_mark_finds_the_comment_again() -> None:
+    first = render("markdown", plan_everything())
+    assert first.startswith("<!-- siteward:plan stats matomo-eu ")
+    assert render("markdown", Report(command="validate")).startswith("<!-- siteward:validate -->")
+    assert render("markdown", reports.drift()).startswith("<!-- siteward:drift")
+
+
+def test_lines_are_linked_where_the_address_is_known() -> None:
+    comment = render("markdown", plan_everything(), Options(links="https://forge.test/blob/a1/{file}#L{line}"))
+    assert "[`teams/shop.yaml:31`](https://forge.test/blob/a1/teams/shop.yaml#L31)" in comment
+
+
+@pytest.mark.parametrize("cell", ["a|b", "`x`", "a\\|b", "<b>"])
+def test_a_name_does_not_break_its_table(cell: str) -> None:
+    step = reports.step(1, None, reports.grant(cell, reports.site(cell), cell), risk="high", raises=True)
+    comment = render("markdown", Report(command="plan", plan=reports.plan(reports.instance(step))))
+    rows = [line for line in comment.splitlines() if line.startswith("| ❗")]
+    assert len(rows) == 1
+    assert rows[0].count("|") == 6
+
+
+def test_blocks_give_way_by_rank_and_take_back_what_room_is_left() -> None:
+    blocks = (Block(("head",)), Block(("a" * 50, "a" * 20, "a"), 0), Block(("b" * 50, "b"), 3))
+    assert fit(blocks, 1000) == f"head\n\n{'a' * 50}\n\n{'b' * 50}"
+    assert fit(blocks, 90) == f"head\n\n{'a' * 20}\n\n{'b' * 50}"
+    assert fit(blocks, 40) == f"head\n\n{'a' * 20}\n\nb"
+    assert fit(blocks, 5) == "head\n\na\n\nb"
+    assert fit((replace(blocks[1], forms=("x", "")), blocks[0]), 8) == "head"

@@ -1,0 +1,194 @@
+"""Text for people: danger first, whole lines, the same words with and without colour."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from render import reports
+from render.reports import REPORTS, five_thousand, plan_everything
+from siteward.access.diagnostic import Severity, Span
+from siteward.access.model import Power
+from siteward.access.plan import Stranger
+from siteward.access.report import Report
+from siteward.access.state import Listing
+from siteward.render import Options, render
+from siteward.render.safe import cells
+from siteward.render.snippet import excerpt
+from siteward.render.view import Band, sections
+
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def text(report: Report, **options: object) -> str:
+    return render("text", report, replace(Options(), **options))  # type: ignore[arg-type]  # tests name real options
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_colour_changes_nothing_but_colour(name: str) -> None:
+    report = REPORTS[name]()
+    assert ESCAPES.sub("", text(report, color=True)) == text(report)
+
+
+def test_danger_comes_first() -> None:
+    shown = text(plan_everything())
+    at = [shown.index(f"  {each.heading}\n") for each in Band]
+    assert at == sorted(at)
+
+
+def test_bands_are_about_the_step_and_what_a_new_account_gets_stays_with_it() -> None:
+    found = {each.band: [step.id for step in each.steps] for each in sections(reports.everything_steps())}
+    assert found[Band.BLOCKED] == ["s9"]
+    assert found[Band.RAISED] == ["s5", "s4"]
+    assert found[Band.REMOVED] == ["s7", "s6", "s8"]
+    assert found[Band.OUTSIDER] == ["s10"]
+    assert found[Band.CREATED] == ["s1", "s2", "s3"]
+
+
+def test_every_step_is_in_exactly_one_band() -> None:
+    steps = reports.everything_steps()
+    assert sorted(step.id for each in sections(steps) for step in each.steps) == sorted(each.id for each in steps)
+
+
+def test_every_line_has_its_cause() -> None:
+    shown = text(plan_everything())
+    assert "access.yaml:40 · IAM-1" in shown
+    assert "teams/shop.yaml:31 · via group shop-leads · OPS-812" in shown
+    assert "access.yaml:13 · expired · outsider" in shown
+    assert "no longer in the file" in shown
+
+
+@pytest.mark.parametrize("width", [None, 20, 60, 200])
+def test_no_width_cuts_a_name(width: int | None) -> None:
+    long = "x" * 200
+    step = reports.step(
+        1, None, reports.grant(long, reports.site(long + ".example.org"), "team-member"), person="p" * 90
+    )
+    shown = text(Report(command="plan", plan=reports.plan(reports.instance(step))), width=width)
+    for name in (long, long + ".example.org", "p" * 90, "team-member"):
+        assert name in shown
+
+
+def test_columns_line_up_also_under_wide_characters() -> None:
+    steps = [
+        reports.step(at, None, reports.grant(name, reports.site("a.example.org"), f"role{at}"), risk="medium")
+        for at, name in enumerate(["漢字", "anna", "émile"])
+    ]
+    shown = text(Report(command="plan", plan=reports.plan(reports.instance(*steps))))
+    lines = [line for line in shown.splitlines() if "a.example.org" in line]
+    assert len(lines) == 3
+    assert len({cells(line[: line.index("a.example.org")]) for line in lines}) == 1
+
+
+def test_one_long_name_does_not_push_the_others_away() -> None:
+    steps = [
+        reports.step(at, None, reports.grant(name, reports.site("a.example.org"), "view"), risk="medium")
+        for at, name in enumerate(["n" * 300, "anna"])
+    ]
+    shown = text(Report(command="plan", plan=reports.plan(reports.instance(*steps))))
+    line = next(each for each in shown.splitlines() if "anna" in each)
+    assert len(line) < 60
+
+
+def test_quiet_keeps_danger_and_numbers() -> None:
+    shown = text(plan_everything(), quiet=True)
+    for each in ("Blocked", "Power raised", "Access taken or lowered", "Plan: ", "exit "):
+        assert each in shown
+    for each in ("Routine", "New accounts", "old-agency", "sends an invitation"):
+        assert each not in shown
+
+
+def test_verbose_lists_what_is_folded() -> None:
+    assert "editor-11" not in text(plan_everything())
+    assert "12 grants, 12 people on wiki.example.org" in text(plan_everything())
+    assert "editor-11" in text(plan_everything(), verbose=True)
+
+
+def test_plain_text_has_words_for_every_sign() -> None:
+    shown = text(plan_everything(), plain=True) + text(REPORTS["apply-partial"](), plain=True)
+    assert shown.isascii()
+    for each in (
+        "BLOCKED revoke",
+        "HIGH RISK change",
+        "team-view-only to team-manager",
+        "undeclared",
+        "held back",
+        "FAILED",
+    ):
+        assert each in shown
+
+
+def test_five_thousand_steps_stay_readable_and_whole() -> None:
+    report = five_thousand()
+    shown = text(report)
+    lines = shown.splitlines()
+    assert len(lines) < 700
+    assert report.plan is not None
+    for step in report.plan.instances[0].steps:
+        if step.raises or step.change.after is None:
+            who, where = step.change.key[2], step.change.key[4]
+            assert any(who in line and where in line for line in lines)
+            break
+
+
+def test_a_world_not_read_is_never_in_sync() -> None:
+    assert "equals the declaration" in text(REPORTS["plan-empty"]())
+    shown = text(REPORTS["plan-unread"]())
+    assert "equals the declaration" not in shown
+    assert "not read: teams: 500" in shown
+    half = Listing(name="users", rows=10, complete=False, proof="")
+    assert "equals the declaration" not in text(
+        Report(command="plan", plan=reports.plan(reports.instance(listings=(half,))))
+    )
+
+
+def test_a_hint_knows_the_digest_of_its_plan() -> None:
+    assert f"--accept removals={reports.DIGEST}" in text(REPORTS["plan-over-budget"]())
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_no_exit_but_nought_leaves_people_without_a_way_on(name: str) -> None:
+    shown = text(REPORTS[name]())
+    assert re.search(r"(?m)^exit 0|^next: .", shown)
+
+
+def test_a_stale_plan_shows_reviewed_now_and_wanted() -> None:
+    shown = text(REPORTS["apply-stale"]())
+    assert "reviewed team-view-only   now team-member   wanted team-manager" in shown
+    assert "nothing was changed" in shown
+
+
+def test_powerful_strangers_are_always_named() -> None:
+    weak = tuple(Stranger(name=f"guest{at}", grants=1) for at in range(50))
+    strong = tuple(Stranger(name=f"boss{at}", power=Power.ADMIN, ignored=True) for at in range(20))
+    shown = text(Report(command="plan", plan=reports.plan(reports.instance(strangers=weak + strong))))
+    assert all(f"boss{at} " in shown for at in range(20))
+    assert "and 50 more without power, listed with -v" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "span", "under"),
+    [
+        ("  role: veiw", Span("f", 1, 9, 1, 13), "veiw"),
+        ("\trole: veiw", Span("f", 1, 8, 1, 12), "veiw"),
+        ("漢字: veiw", Span("f", 1, 5, 1, 9), "veiw"),
+        ("a: \u202eveiw", Span("f", 1, 5, 1, 9), "veiw"),
+        ("one: two", Span("f", 1, 6, 4, 2), "two"),
+        ("one: two", Span("f", 1, 6), "t"),
+    ],
+)
+def test_the_caret_stands_under_what_is_meant(line: str, span: Span, under: str) -> None:
+    found = excerpt(span, {"f": (line,)})
+    assert found
+    shown = found.lines[-1][1]
+    column = next(at for at in range(len(shown) + 1) if cells(shown[:at]) == found.start)
+    assert shown[column:].startswith(under)
+    assert found.length == cells(under)
+
+
+@pytest.mark.parametrize("span", [Span("f", 9, 1), Span("g", 1, 1), Span("f", 0, 0), Span("f", 1, 99, 1, 120)])
+def test_a_place_outside_the_text_is_no_crash(span: Span) -> None:
+    said = reports.said("rule", Severity.ERROR, "here", at=span)
+    assert "error rule: here" in text(Report(command="validate", diagnostics=(said,), texts={"f": ("one line",)}))

@@ -1,0 +1,220 @@
+"""Questions: asked again where that helps, within bounds, and never answered by somebody else."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from email.utils import formatdate
+
+import httpx
+import pytest
+
+from siteward.transport.errors import NotThePlatform, Refused, Unreachable
+from siteward.transport.http import Exchange, Rate, open_doors
+from transport.servers import READS, Clock, Server, doors, link
+
+OK = httpx.Response(200, json={"fine": True})
+
+
+def busy(status: int = 503, **headers: str) -> httpx.Response:
+    return httpx.Response(status, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_not_now_is_asked_again(status: int) -> None:
+    """A busy server and a gateway without one are waited for, with growing pauses."""
+    clock, server = Clock(), Server(busy(status), busy(status), OK)
+    with doors(server, clock) as open_:
+        assert open_.reader.query("/api/x").json() == {"fine": True}
+        assert open_.reader.requests == 3
+        assert open_.reader.waited == pytest.approx(sum(clock.slept))
+    assert len(clock.slept) == 2
+    assert 0.125 <= clock.slept[0] <= 0.25 <= clock.slept[1] <= 0.5
+
+
+def test_the_server_says_how_long_in_seconds() -> None:
+    """Retry-After as a number."""
+    clock = Clock()
+    with doors(Server(busy(429, retry_after="7"), OK), clock) as open_:
+        open_.reader.query("/api/x")
+    assert clock.slept == [7.0]
+
+
+def test_the_server_says_until_when_by_its_own_clock() -> None:
+    """Retry-After as a date counts from the server's Date, whatever our clock says."""
+    clock = Clock()
+    answer = busy(503, retry_after=formatdate(5_000_012, usegmt=True), date=formatdate(5_000_000, usegmt=True))
+    with doors(Server(answer, OK), clock) as open_:
+        open_.reader.query("/api/x")
+    assert clock.slept == [12.0]
+
+
+def test_a_date_without_a_date_is_no_answer_to_how_long() -> None:
+    """Without the server's Date nothing can be measured, and our own pauses hold."""
+    clock = Clock()
+    with doors(Server(busy(503, retry_after=formatdate(5_000_012, usegmt=True)), OK), clock) as open_:
+        open_.reader.query("/api/x")
+    assert clock.slept[0] <= 0.25
+
+
+def test_patience_ends_with_the_tries() -> None:
+    """Five tries, then the truth."""
+    server = Server(busy(503))
+    with doors(server) as open_, pytest.raises(Unreachable, match="kept answering 503"):
+        open_.reader.query("/api/x")
+    assert len(server.seen) == 5
+
+
+def test_patience_ends_with_the_time() -> None:
+    """A pause that would outlast the budget is not begun."""
+    clock = Clock()
+    with doors(Server(busy(429, retry_after="3600")), clock) as open_, pytest.raises(Refused) as caught:
+        open_.reader.query("/api/x")
+    assert caught.value.status == 429
+    assert clock.slept == []
+
+
+def test_a_lost_answer_is_asked_for_again() -> None:
+    """Reading twice does no harm."""
+    with doors(Server(httpx.ReadError("cut"), httpx.RemoteProtocolError("half"), OK)) as open_:
+        assert open_.reader.query("/api/x").ok
+
+
+def test_an_error_of_the_server_is_an_answer() -> None:
+    """500 says something; what, the adapter knows."""
+    server = Server(busy(500))
+    with doors(server) as open_:
+        assert open_.reader.query("/api/x").status == 500
+    assert len(server.seen) == 1
+
+
+def test_a_certificate_is_not_asked_twice() -> None:
+    """What cannot get better is not repeated, and the way out is named."""
+    error = httpx.ConnectError("tls")
+    error.__cause__ = ssl.SSLCertVerificationError("self-signed certificate")
+    error.__cause__.verify_message = "self-signed certificate"
+    server = Server(error)
+    with doors(server) as open_, pytest.raises(Unreachable, match="not trusted: self-signed") as caught:
+        open_.reader.query("/api/x")
+    assert "ca_file" in (caught.value.hint or "")
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (httpx.ConnectTimeout("t"), "took no connection within 10 s"),
+        (httpx.ReadTimeout("t"), "did not answer within 60 s"),
+        (httpx.ReadError("t"), "broke off its answer"),
+        (httpx.ConnectError("t"), "cannot be reached"),
+    ],
+)
+def test_no_answer_is_told_in_words(error: Exception, words: str) -> None:
+    """The message names the server and what happened, not a class of a library."""
+    with doors(Server(error)) as open_, pytest.raises(Unreachable, match=words) as caught:
+        open_.reader.query("/api/x")
+    assert "https://umami.example.test" in str(caught.value)
+
+
+def test_a_refused_connection_is_told(unused_port: int) -> None:
+    """Nobody listens there."""
+    from siteward.transport.http import Link  # noqa: PLC0415
+
+    away = Link(url=f"http://127.0.0.1:{unused_port}", sleep=lambda _: None)
+    with open_doors(away, reads=READS) as open_, pytest.raises(Unreachable, match="refuses connections"):
+        open_.reader.query("/api/x")
+
+
+@pytest.fixture
+def unused_port() -> int:
+    import socket  # noqa: PLC0415
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    "place", ["https://evil.test/api/x?token=s3cret", "/login", "https://umami.example.test/base/api/x/"]
+)
+def test_no_redirect_is_followed(place: str) -> None:
+    """Neither elsewhere nor here; the place is told without its query."""
+    server = Server(httpx.Response(302, headers={"Location": place}))
+    with doors(server) as open_, pytest.raises(NotThePlatform, match="redirects /base/api/x to") as caught:
+        open_.reader.query("/api/x")
+    assert len(server.seen) == 1
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_answer_has_a_longest_length() -> None:
+    """A server cannot fill our memory."""
+    server = Server(httpx.Response(200, content=b"x" * 2000))
+
+    def streamed(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=iter([server(request).content]))
+
+    with open_doors(link(streamed, size=1000), reads=READS) as open_, pytest.raises(NotThePlatform, match="longer"):
+        open_.reader.query("/api/x")
+
+
+def test_an_answer_that_is_no_json_is_not_the_platform() -> None:
+    """A page in the place of data is told as what it is, without quoting it."""
+    with doors(Server(httpx.Response(200, text="<html>secret page</html>"))) as open_:
+        answer = open_.reader.query("/api/x")
+        with pytest.raises(NotThePlatform) as caught:
+            answer.json()
+    assert "secret page" not in str(caught.value)
+
+
+def test_map_keeps_the_order_and_the_number_of_threads() -> None:
+    """Eight fixed threads, results in the order of the items."""
+    names = set()
+
+    def work(item: int) -> int:
+        names.add(threading.current_thread().name)
+        return item * item
+
+    with doors(Server(OK)) as open_:
+        assert open_.reader.map(work, range(200)) == [each * each for each in range(200)]
+    assert len(names) <= 8
+
+
+def test_map_raises_the_first_failure() -> None:
+    """Half a result is none."""
+
+    def work(item: int) -> int:
+        if item == 3:
+            raise Refused("no")
+        return item
+
+    with doors(Server(OK)) as open_, pytest.raises(Refused):
+        open_.reader.map(work, range(100))
+
+
+def test_more_than_sixteen_workers_are_refused() -> None:
+    """Above that the client becomes slower, so nobody can ask for it."""
+    with pytest.raises(ValueError, match="from 1 to 16"):
+        link(Server(OK), workers=17)
+
+
+def test_the_log_has_no_query_header_or_body() -> None:
+    """What -vv shows is method, path, status, time and size."""
+    told: list[Exchange] = []
+    with open_doors(link(Server(OK), observer=told.append), reads=READS) as open_:
+        open_.reader.query("/api/x", {"token": "s3cret"})
+        open_.reader.call("/api/login", json={"password": "s3cret"})
+    assert [(each.method, each.path, each.status) for each in told] == [
+        ("GET", "/base/api/x", 200),
+        ("POST", "/base/api/login", 200),
+    ]
+    assert "s3cret" not in repr(told)
+
+
+def test_declared_limits_are_kept() -> None:
+    """Two in ten seconds means that the third waits, and says so."""
+    clock, told = Clock(), []
+    settings = link(Server(OK), clock, waiting=lambda seconds, why: told.append((seconds, why)))
+    with open_doors(settings, reads=READS, rates=[Rate(2, 10)]) as open_:
+        for _ in range(3):
+            open_.reader.query("/api/x")
+    assert told == [(10.0, "rate limit")]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from platforms.piwikpro.clocks import FastClock
 from platforms.piwikpro.held import held
+from siteward.access.change import order, patch
+from siteward.access.model import Grant, Scope, Subject
 from siteward.platforms.piwikpro.fake import FAKE, PiwikPro
 from siteward.platforms.piwikpro.platform import PLATFORM
 from siteward.platforms.piwikpro.settings import Settings
@@ -14,12 +17,15 @@ from siteward.transport.link import Link
 from siteward.transport.secrets import Secret, Secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     import httpx
 
-    from siteward.access.model import Scope
+    from siteward.access.change import Change
     from siteward.access.state import Live
     from siteward.access.traits import Traits
     from siteward.platforms.fakery import World
+    from siteward.platforms.interface import Receipt
     from siteward.transport.http import Doors
 
 
@@ -62,15 +68,15 @@ def opened(
     native: bool = False,
     sites_by: str = "name",
     secret: str | None = None,
-    transport: httpx.BaseTransport | None = None,
+    through: Callable[[PiwikPro], httpx.BaseTransport] = held,
 ) -> Opened:
-    """Return a stand-in that holds `world` (or the demo's), opened by the adapter."""
+    """Return a stand-in that holds `world` (or the demo's), opened by the adapter `through` a transport to it."""
     clock = FastClock()
     fake = FAKE.lived_in("current", clock=clock) if world is None else FAKE.of(world, "current", clock=clock)
     settings = Settings.model_validate({"native": native, "sites_by": sites_by})
     link = Link(
         url="https://acme.piwik.pro",
-        transport=transport or held(fake),
+        transport=through(fake),
         clock=clock.seconds,
         sleep=clock.sleep,
         budget=10_000.0,
@@ -78,3 +84,32 @@ def opened(
     given = {**fake.credentials, **({"client_secret": secret} if secret else {})}
     secrets = Secrets({field: Secret(value, "test") for field, value in given.items()}, instance="pp")
     return Opened(fake, PLATFORM.connect(settings, secrets, link), clock, settings)
+
+
+def carry_out(place: Opened, live: Live, changes: Iterable[Change]) -> list[Receipt]:
+    """Write changes in their safe order, by bundles, as the spine does; return what was answered to each."""
+    receipts: list[Receipt] = []
+    traits = place.traits()
+    row = order(changes, traits)
+    for _, wave in groupby(
+        row, key=lambda each: (each.key[0], each.action, each.key[1] if each.key[0] == "member" else "")
+    ):
+        together = tuple(wave)
+        for bundle in PLATFORM.bundle(together, live):
+            answered = PLATFORM.write(place.doors.writer, bundle, live)
+            ids = {key: at for each in answered for key, at in each.ids.items()}
+            live = replace(live, ids={**live.ids, **ids}, access=patch(live.access, bundle.changes))
+            receipts += answered
+    return receipts
+
+
+def account(name: str) -> Subject:
+    return Subject("account", name)
+
+
+def site(name: str) -> Scope:
+    return Scope("site", name)
+
+
+def grant(name: str, scope: Scope, role: str) -> Grant:
+    return Grant(account(name), scope, role)

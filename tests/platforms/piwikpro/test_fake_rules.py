@@ -158,7 +158,7 @@ def test_a_total_can_lie(account: Account) -> None:
 
 def test_levels_of_an_owner_sleep_and_wake(account: Account) -> None:
     """Promotion hides a person's rows everywhere; demotion brings the old levels back (inferred, MAPPING.md 2)."""
-    app, ed = _app(account, "shop.example.org"), _id(account, "old-ed@example.org")
+    app, ed = _app(account, "shop.example.org"), _id(account, "ed@example.org")
     assert account.level(app, ed) == "manage"
 
     account.send("PATCH", f"/api/users/v2/{ed}/change-role", _role(ed, "OWNER"))
@@ -170,11 +170,11 @@ def test_levels_of_an_owner_sleep_and_wake(account: Account) -> None:
 
 def test_own_and_group_levels_combine_by_maximum(account: Account) -> None:
     """The row shows the own level, and beside it the highest of the groups with their names."""
-    app, ben = _app(account, "shop.example.org"), _id(account, "ben@example.org")
-    rows = account.get(f"/api/access-control/v2/app/{app}/permission/user", search="ben@").json()["data"]
+    app, ben = _app(account, "shop.example.org"), _id(account, "carla@example.org")
+    rows = account.get(f"/api/access-control/v2/app/{app}/permission/user", search="carla@").json()["data"]
 
     assert rows[0]["attributes"] == {
-        "email": "ben@example.org",
+        "email": "carla@example.org",
         "permission": "view",
         "group_permissions": {"group_names": ["analysts"], "permission": "edit"},
     }
@@ -184,7 +184,7 @@ def test_own_and_group_levels_combine_by_maximum(account: Account) -> None:
 def test_adding_a_present_member_fails(account: Account) -> None:
     """The stern reading of what the facts leave open: the whole call is refused and nobody is added."""
     group = next(each for each in account.fake.state.groups.values() if each.name == "analysts")
-    both = [{"type": "ppms/user", "id": _id(account, each)} for each in ("mia@example.org", "ben@example.org")]
+    both = [{"type": "ppms/user", "id": _id(account, each)} for each in ("mia@example.org", "carla@example.org")]
     path = f"/api/user-groups/v1/{group.id}/relationships/users"
 
     assert account.send("POST", path, both).status_code == 400
@@ -195,15 +195,15 @@ def test_adding_a_present_member_fails(account: Account) -> None:
 
 def test_deleting_a_person_takes_everything_along(account: Account) -> None:
     """Levels, memberships and API keys go with the account; inviting the address again gives another id."""
-    ben = _id(account, "ben@example.org")
+    ben = _id(account, "carla@example.org")
     assert account.send("DELETE", f"/api/users/v2/{ben}", None).status_code == 204
 
-    data = {"type": "ppms/user", "attributes": {"email": "ben@example.org"}}
+    data = {"type": "ppms/user", "attributes": {"email": "carla@example.org"}}
     again = account.send("POST", "/api/users/v2/invite", data)
 
     assert again.status_code == 201
     assert again.json()["data"]["id"] != ben
-    assert account.fake.state.mails == ["ben@example.org"]
+    assert account.fake.state.mails == ["carla@example.org"]
     assert not [key for key in account.fake.state.levels if key[3] == ben]
 
 
@@ -223,7 +223,7 @@ def test_a_manager_may_not_lower_a_manager(account: Account) -> None:
     """Only owners hold `demote_app_manager` (API.md section 6, inferred)."""
     state, app = account.fake.state, _app(account, "staging.example.org")
     me, ben, jonas = (
-        _id(account, each) for each in ("siteward@example.org", "ben@example.org", "jonas@partner.example.org")
+        _id(account, each) for each in ("siteward@example.org", "carla@example.org", "jonas@partner.test")
     )
     state.people[me].role = "USER"
     state.levels["app", app, "user", me] = "manage"
@@ -236,7 +236,7 @@ def test_a_manager_may_not_lower_a_manager(account: Account) -> None:
 
 def test_module_switches_of_groups_stay_effective(account: Account) -> None:
     """A switch that a group holds open cannot be closed from the person's side."""
-    ben, analysts = _id(account, "ben@example.org"), next(iter(account.fake.state.groups.values()))
+    ben, analysts = _id(account, "carla@example.org"), next(iter(account.fake.state.groups.values()))
     analysts.modules = {"analytics"}
     path = f"/api/modules/v1/access/user/{ben}"
 
@@ -250,7 +250,7 @@ def test_module_switches_of_groups_stay_effective(account: Account) -> None:
 
 def test_every_change_is_in_the_audit_log(account: Account, clock: FastClock) -> None:
     """Newest first, a hundred rows at most, by whom and about whom."""
-    ben = _id(account, "ben@example.org")
+    ben = _id(account, "carla@example.org")
     clock.sleep(60)
     account.send("PATCH", f"/api/users/v2/{ben}/change-role", _role(ben, "OWNER"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -120,64 +120,65 @@ FRESH = World(
 )
 
 
-def _people(names: Iterable[str]) -> tuple[WorldAccount, ...]:
-    owners = {"anna@example.org", "siteward@example.org"}
-    return tuple(WorldAccount(login=each, role="owner" if each in owners else None) for each in names)
+def _people(owners: str, users: str) -> tuple[WorldAccount, ...]:
+    return tuple(
+        WorldAccount(login=each, role=role)
+        for role, names in (("owner", owners), (None, users))
+        for each in names.split()
+    )
+
+
+def _levels(site: str, role: str, accounts: str) -> tuple[WorldGrant, ...]:
+    return tuple(WorldGrant(account=each, site=f"{site}.example.org", role=role) for each in accounts.split())
 
 
 LIVED_IN = World(
     accounts=_people(
-        (
-            "siteward@example.org",
-            "anna@example.org",
-            "ben@example.org",
-            "jonas@partner.example.org",
-            "mia@example.org",
-            "reports@example.org",
-            "old-ed@example.org",
-            "carla@agency.example.org",
-        )
+        "siteward@example.org anna@example.org ben@example.org",
+        "carla@example.org dmitri@example.org elif@example.org julia@example.org ivan@example.org marco@example.org "
+        "lena@example.org rosa@example.org jonas@partner.test vera@agency.test it@agency.test mia@example.org "
+        "bi@example.org ed@example.org",
     ),
     sites=tuple(
-        WorldSite(name=each, domain=each)
-        for each in (
-            "shop.example.org",
-            "blog.example.org",
-            "docs.example.org",
-            "staging.example.org",
-            "internal.example.org",
-        )
+        WorldSite(name=f"{each}.example.org", domain=f"{each}.example.org")
+        for each in ("shop", "blog", "docs", "staging", "internal", "www", "events")
     ),
     grants=(
-        WorldGrant(account="ben@example.org", site="shop.example.org", role="view"),
-        WorldGrant(account="ben@example.org", site="docs.example.org", role="edit"),
-        WorldGrant(account="jonas@partner.example.org", site="staging.example.org", role="manage"),
-        WorldGrant(account="mia@example.org", site="blog.example.org", role="edit-publish"),
-        WorldGrant(account="reports@example.org", site="shop.example.org", role="view"),
-        WorldGrant(account="old-ed@example.org", site="shop.example.org", role="manage"),
-        WorldGrant(account="old-ed@example.org", site="internal.example.org", role="edit"),
-        WorldGrant(account="carla@agency.example.org", site="blog.example.org", role="view"),
+        *_levels("shop", "view", "carla@example.org mia@example.org bi@example.org"),
+        *_levels("shop", "manage", "ed@example.org"),
+        *_levels("blog", "edit", "julia@example.org"),
+        *_levels("blog", "edit-publish", "mia@example.org"),
+        *_levels("docs", "edit", "marco@example.org"),
+        *_levels("docs", "view", "lena@example.org"),
+        *_levels("staging", "manage", "jonas@partner.test"),
+        *_levels("internal", "edit", "ed@example.org"),
+        *_levels("www", "view", "rosa@example.org it@agency.test"),
+        *_levels("events", "view", "vera@agency.test"),
     ),
     more={
         "self": "siteward@example.org",
         "groups": [
             {
                 "name": "analysts",
-                "members": ["ben@example.org", "reports@example.org"],
+                "members": ["carla@example.org", "dmitri@example.org", "bi@example.org"],
                 "sites": {"shop.example.org": "edit", "blog.example.org": "view"},
                 "metasites": {"Europe": "view"},
             },
             {
                 "name": "tag-editors",
                 "external_id": "idp-tag-editors",
-                "members": ["mia@example.org"],
+                "members": ["mia@example.org", "elif@example.org"],
                 "sites": {"blog.example.org": "edit-publish"},
             },
         ],
         "metasites": [
-            {"name": "Europe", "sites": ["shop.example.org", "blog.example.org"], "grants": {"mia@example.org": "view"}}
+            {
+                "name": "Europe",
+                "sites": ["shop.example.org", "blog.example.org"],
+                "grants": {"mia@example.org": "view"},
+            }
         ],
-        "modules": {"reports@example.org": ["analytics"]},
+        "modules": {"bi@example.org": ["analytics"]},
         "languages": {"anna@example.org": "de-DE", "ben@example.org": "en-GB"},
     },
 )

@@ -281,13 +281,14 @@ def apply_stale() -> Report:
 
 def drift() -> Report:
     shop, docs, blog = map(site, ("shop.example.org", "docs.example.org", "blog.example.org"))
+    away = step(2, grant("paul@example.org", shop, "team-manager"), None, cause="silence", person="pj")
     late = step(1, None, grant("li", blog, "team-view-only"), at=origin(14), person="li")
     return Report(
         command="drift",
         drift=(
             DriftItem(instance="stats", kind="unapplied", declared=grant("li", blog, "team-view-only"), step=late),
             DriftItem(instance="stats", kind="undeclared", live=grant("paul@example.org", shop, "team-manager"),
-                      note="by eva, 2026-11-21 17:02Z"),
+                      note="by eva, 2026-11-21 17:02Z", step=away),
             DriftItem(instance="stats", kind="changed-since", declared=grant("anna", docs, "team-view-only"),
                       journalled=grant("anna", docs, "team-view-only")),
         ),

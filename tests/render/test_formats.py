@@ -10,19 +10,27 @@ from dataclasses import replace
 from hashlib import sha256
 from importlib import import_module
 from io import StringIO
+from pathlib import Path
 from subprocess import run
 from sys import executable
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
 
 from render import reports
 from render.reports import REPORTS
-from siteward.access.codec import decode
+from siteward.access.codec import decode, plan_schema
 from siteward.access.diagnostic import Severity, Span
-from siteward.access.report import DriftItem, Report
-from siteward.render import FORMATS, SERVES, Options, render
+from siteward.access.report import DriftItem, Report, exit_code
+from siteward.render import FORMATS, SERVES, Options, Privacy, render
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # The parts of sarif-schema-2.1.0.json that a log like ours can break, with GitHub's own demands on top: each result
 # has a rule, a message and one location; lines and columns count from 1 (docs.github.com, SARIF support).
@@ -319,3 +327,32 @@ def test_text_and_json_load_no_template_engine() -> None:
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(KeyError):
         render("pdf", REPORTS["drift"]())
+
+
+@pytest.mark.parametrize("privacy", ["full", "handles", "counts"])
+@pytest.mark.parametrize("name", REPORTS)
+def test_json_holds_to_its_published_schema(name: str, privacy: Privacy) -> None:
+    schema = json.loads((Path(__file__).parents[2] / "schemas" / "report.schema.json").read_text(encoding="utf-8"))
+    plan = Resource.from_contents(plan_schema(), default_specification=DRAFT202012)
+    registry: Registry[bool | Mapping[str, Any]] = Registry().with_resource("plan.schema.json", plan)
+    document = json.loads(render("json", REPORTS[name](), Options(privacy=privacy)))
+    Draft202012Validator(schema, registry=registry).validate(document)
+
+
+def test_labels_are_by_risk() -> None:
+    labels = json.loads(render("json", REPORTS["plan-everything"]()))["labels"]
+    assert labels == ["access:blocked", "access:admin", "access:escalation", "access:removal", "access:new-account"]
+    assert json.loads(render("json", REPORTS["plan-empty"]()))["labels"] == ["access:unchanged"]
+
+
+def test_a_diagnostic_names_its_instance() -> None:
+    down = replace(reports.said("unreachable", Severity.ERROR, "no answer"), instance="stats")
+    report = Report(command="plan", diagnostics=(down,))
+    for form in ("text", "markdown", "html", "github", "sarif", "gitlab", "junit"):
+        assert "stats: no answer" in render(form, report)
+
+
+def test_an_account_that_is_only_reported_fails_no_case() -> None:
+    item = DriftItem(instance="stats", kind="undeclared", live=reports.grant("x", reports.site("s"), "view"))
+    assert exit_code(Report(command="drift", drift=(item,))) == 0
+    assert ET.fromstring(render("junit", Report(command="drift", drift=(item,)))).get("failures") == "0"

@@ -60,6 +60,7 @@ class Traits:
     accounts_listed: bool = True
     knows_self: bool = True
     keeps_email: bool = True
+    keeps_language: bool = False
     login: Literal["handle", "email"] = "handle"
     folds_case: bool = True
     renames: bool = False

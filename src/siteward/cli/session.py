@@ -21,7 +21,7 @@ from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
     from siteward.platforms.fakery import World
-    from siteward.render import GroupBy, Privacy
+    from siteward.render import GroupBy, Options, Privacy
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 PLAN_FORMATS = ("text", "json", "markdown", "html", "sarif", "github", "gitlab", "gitlab-plan", "csv")
@@ -56,6 +56,18 @@ class Session:
         code = exit_code(report)
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
+    def answer(self, rendered: Callable[[str, Options], str], report: Report) -> int:
+        """Print and write an answer in every format asked for; problems of `report` go to stderr and the exit code."""
+        for name, path in self.outputs:
+            _write(path, rendered(name, self._options(color=False)))
+        for name in self.formats:
+            click.echo(rendered(name, self._options(color=self._colored(sys.stdout))), color=True, nl=False)
+        problems = (*report.diagnostics, *(report.plan.diagnostics if report.plan else ()))
+        errors = [each for each in problems if each.blocks]
+        for each in errors:
+            click.echo(f"error {each.code}: {each.message}", err=True)
+        return 1 if errors else 0
+
     def show(self, report: Report) -> None:
         """Print the report as text on stdout, in the middle of a verb that goes on."""
         click.echo(self._rendered("text", report, color=self._colored(sys.stdout)), color=True, nl=False)
@@ -68,7 +80,13 @@ class Session:
     def _rendered(self, name: str, report: Report, *, color: bool) -> str:
         from siteward import render
 
-        options = render.Options(
+        text = render.render(name, report, self._options(color=color))
+        return text if text.endswith("\n") else text + "\n"
+
+    def _options(self, *, color: bool) -> Options:
+        from siteward.render import Options
+
+        return Options(
             color=color,
             quiet=self.quiet,
             verbose=self.verbose > 0,
@@ -76,8 +94,6 @@ class Session:
             group_by=self.group_by,
             privacy=self.privacy,
         )
-        text = render.render(name, report, options)
-        return text if text.endswith("\n") else text + "\n"
 
     def _colored(self, stream: Any) -> bool:
         """Follow --color, then NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE and TERM, then the terminal."""
@@ -177,17 +193,17 @@ def _write(path: Path, text: str) -> None:
 
 def find_config(session: Session) -> Path:
     """Return the declaration to use: --config, $SITEWARD_CONFIG, then access.yaml upwards to the repository's root."""
-    start = (session.directory or Path()).resolve()
+    start = session.directory or Path()
     named = session.config or (Path(given) if (given := os.environ.get("SITEWARD_CONFIG")) else None)
     if named:
         return start / named
-    for folder in (start, *start.parents):
+    for folder in (start, *start.resolve().parents):
         if (folder / "access.yaml").exists():
             return folder / "access.yaml"
         if (folder / ".git").exists():
             break
     raise click.ClickException(
-        f"no access.yaml in {start} or above it; name one with -c FILE, or write a first one with `siteward import`"
+        f"no access.yaml in {start.resolve()} or above it; name one with -c FILE, or write a first one with `siteward import`"
     )
 
 

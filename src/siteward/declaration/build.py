@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from siteward.access.model import Power
 from siteward.declaration.complain import problem
@@ -102,8 +102,7 @@ class Builder:
         """Yield the grants; each row comes with its number in the file."""
         if not rows:
             return
-        holder, mark, source = self.source.data["grants"], self.source.mark, self.source
-        assert isinstance(holder, Items)
+        holder, mark, source = cast("Items", self.source.data["grants"]), self.source.mark, self.source
         for number, row in rows:
             spot = Spot(source, ("grants", number))
             window = ALWAYS if row.from_ is None and row.until is None else self._window(row.from_, row.until, spot)
@@ -139,9 +138,7 @@ class Builder:
                 yield handle, row, self.source.mark(table, number), Spot(self.source, (section, handle))
 
     def _section(self, name: str) -> Table:
-        table = self.source.data[name]
-        assert isinstance(table, Table)
-        return table
+        return cast("Table", self.source.data[name])
 
     def _window(self, start: str | None, until: str | None, spot: Spot, *more: str | int) -> Window:
         if start is None and until is None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Severity
+from siteward.declaration.build import POWERS
 from siteward.declaration.complain import problem
 from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
-from siteward.declaration.selector import matcher, parse, within
+from siteward.declaration.selector import matches_any, parse, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.model import Power
     from siteward.access.policy import Rule
     from siteward.declaration.context import Context
@@ -22,28 +23,32 @@ if TYPE_CHECKING:
 
 
 def shapes(context: Context) -> Iterator[Diagnostic]:
-    """A grant must be to somebody, and name sites, or instances for a role of the account."""
+    """See that a grant is to somebody, and names sites, or instances for a role of the account."""
     for grant in context.declaration.grants or ():
-        raw = grant.spot
+        spot = grant.spot
         if not grant.to:
-            yield problem("grant-to-nobody", "a grant to nobody", raw.at("to"), hint="name a user or a group")
-        elif not context.people(grant) and all(each in context.groups for each in grant.to):
-            yield problem(
-                "grant-to-nobody",
-                "nobody is in " + ", ".join(f"`{each}`" for each in grant.to),
-                raw.at("to"),
-                severity=Severity.WARNING,
-            )
+            yield problem("grant-to-nobody", "a grant to nobody", spot.at("to"), hint="name a user or a group")
         for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
             if written and all(each.startswith("!") for each in written):
-                yield problem(
-                    "only-exclusions",
-                    "every site is left out and none is named",
-                    raw.at(key),
-                    hint='name what they are left out of, such as "*"',
-                )
+                hint = 'name what they are left out of, such as "*"'
+                yield problem("only-exclusions", "every site is left out and none is named", spot.at(key), hint=hint)
         if grant.for_account and grant.on is None:
             yield _without_sites(grant)
+
+
+def empty_groups(context: Context) -> Iterator[Diagnostic]:
+    """Point at groups that are granted something and hold nobody."""
+    groups = context.declaration.groups
+    empty = {name for name, people in context.groups.items() if not people and not groups[name].external}
+    if not empty:
+        return
+    for grant in context.declaration.grants or ():
+        if empty.isdisjoint(grant.to):
+            continue
+        for number, name in enumerate(grant.to):
+            if name in empty:
+                at = grant.spot.at("to", number)
+                yield problem("grant-to-nobody", f"nobody is in `{name}`", at, severity=Severity.WARNING)
 
 
 def _without_sites(grant: Grant) -> Diagnostic:
@@ -63,24 +68,33 @@ def _without_sites(grant: Grant) -> Diagnostic:
 
 
 def roles_on_platforms(context: Context) -> Iterator[Diagnostic]:
-    """A role must exist on every platform the grant surely reaches."""
-    said: set[tuple[int, str]] = set()
+    """See that a role exists on every platform the grant surely reaches."""
+    fine: set[tuple[object, ...]] = set()
+    alone = len(context.declaration.instances) == 1
     for grant in context.declaration.grants or ():
-        for instance in _surely_reached(context, grant):
-            for kind in _kinds(grant):
-                found = context.meaning(grant, instance, kind)
-                if isinstance(found, Lack) and (id(grant), found.message) not in said and _is_known(context, grant):
-                    said.add((id(grant), found.message))
-                    yield problem(
-                        found.code, found.message, grant.spot.at("role"), hint=found.hint, instance=instance.name
-                    )
-                elif isinstance(found, Elsewhere) and grant.on is not None and len(grant.on) == 1:
-                    yield problem(
-                        "role-of-another-platform",
-                        f"`{grant.role}` is a role of {found.platform}, and {instance.name} is {instance.platform}",
-                        grant.spot.at("role"),
-                        instance=instance.name,
-                    )
+        asks = (grant.role, grant.extras, grant.on, not grant.sites, not grant.metasites)
+        if asks in fine or not _is_known(context, grant):
+            continue
+        said = {each.message: each for each in _lacks(context, grant)}
+        yield from said.values()
+        if not said and (alone or grant.on is not None):
+            fine.add(asks)
+
+
+def _lacks(context: Context, grant: Grant) -> Iterator[Diagnostic]:
+    for instance in _surely_reached(context, grant):
+        yield from _lacking(context, grant, instance)
+
+
+def _lacking(context: Context, grant: Grant, instance: Instance) -> Iterator[Diagnostic]:
+    for kind in _kinds(grant):
+        means = context.meaning(grant, instance, kind)
+        if isinstance(means, Lack):
+            at = grant.spot.at("role")
+            yield problem(means.code, means.message, at, hint=means.hint, instance=instance.name)
+        elif isinstance(means, Elsewhere) and grant.on is not None and len(grant.on) == 1:
+            message = f"`{grant.role}` is a role of {means.platform}, and {instance.name} is {instance.platform}"
+            yield problem("role-of-another-platform", message, grant.spot.at("role"), instance=instance.name)
 
 
 def _is_known(context: Context, grant: Grant) -> bool:
@@ -88,51 +102,52 @@ def _is_known(context: Context, grant: Grant) -> bool:
 
 
 def _kinds(grant: Grant) -> tuple[str, ...]:
-    if grant.for_account:
-        return ("instance",)
-    return (*(("site",) if grant.sites else ()), *(("metasite",) if grant.metasites else ()))
+    if grant.metasites:
+        return ("site", "metasite") if grant.sites else ("metasite",)
+    return ("site",) if grant.sites else ("instance",)
 
 
-def _surely_reached(context: Context, grant: Grant) -> Iterator[Instance]:
-    """Yield the instances that the file alone shows the grant to reach: named, or all by a bare `*`."""
-    if grant.on is not None or "*" in grant.sites or len(context.declaration.instances) == 1:
-        yield from context.instances(grant).values()
-        return
-    pinned: set[str] = set()
+def _surely_reached(context: Context, grant: Grant) -> Iterable[Instance]:
+    """Return the instances that the file alone shows the grant to reach: named, all by a bare `*`, or by a site."""
+    instances = context.declaration.instances
+    if grant.on is not None:
+        return [instances[name] for name in grant.on if name in instances]
+    if len(instances) == 1 or "*" in grant.sites:
+        return instances.values()
+    reached: set[str] = set()
     for written in grant.sites:
         site = context.declaration.sites.get(written)
         if site is not None:
-            pinned |= set(site.pins) | (site.only or frozenset())
-    for name, instance in context.declaration.instances.items():
-        if name in pinned:
-            yield instance
+            reached |= site.pins.keys() | (site.only or frozenset())
+    return [instances[name] for name in sorted(reached & instances.keys())]
 
 
 def wildcards(context: Context) -> Iterator[Diagnostic]:
-    """A grant on a pattern carries at most what the policy allows patterns."""
+    """See that a grant on a pattern carries at most what the policy allows patterns."""
     for grant in context.declaration.grants or ():
-        pattern = next(
-            (number for number, each in enumerate(grant.sites) if "*" in each and not each.startswith("!")), None
-        )
-        if pattern is None:
-            continue
-        for instance in context.instances(grant).values():
-            found = context.meaning(grant, instance, "site")
-            most = instance.policy.wildcards_at_most
-            if isinstance(found, Meaning) and found.power > most:
-                yield problem(
-                    "wildcard-power",
-                    f"`{grant.sites[pattern]}` may grant at most {most.word}, and "
-                    f"`{grant.role}` is {found.power.word} on {instance.name}",
-                    grant.spot.at("sites", pattern),
-                    instance=instance.name,
-                    hint="name the sites, or raise `policy.wildcards.at_most`",
-                )
+        for number, written in enumerate(grant.sites):
+            if "*" in written and not written.startswith("!"):
+                yield from _too_wide(context, grant, number)
                 break
 
 
+def _too_wide(context: Context, grant: Grant, number: int) -> Iterator[Diagnostic]:
+    for instance in context.instances(grant).values():
+        found = context.meaning(grant, instance, "site")
+        most = instance.policy.wildcards_at_most
+        if isinstance(found, Meaning) and found.power > most:
+            pattern = grant.sites[number]
+            message = (
+                f"`{pattern}` may give {most.word} at most, and `{grant.role}` is {found.power.word} on {instance.name}"
+            )
+            hint = "name the sites, or raise `policy.wildcards.at_most`"
+            at = grant.spot.at("sites", number)
+            yield problem("wildcard-too-powerful", message, at, hint=hint, instance=instance.name)
+            return
+
+
 def include_bounds(context: Context) -> Iterator[Diagnostic]:
-    """What a bounded include grants must lie within its bounds."""
+    """See that what a bounded include grants lies within its bounds."""
     for grant in context.declaration.grants or ():
         if grant.bound is not None:
             yield from _sites_within(context, grant, grant.bound)
@@ -190,81 +205,85 @@ def _power_within(context: Context, grant: Grant, bound: Bound) -> Iterator[Diag
                 return
 
 
-def rules(context: Context) -> Iterator[Diagnostic]:
-    """Every rule of the owners holds on every grant and user that it matches."""
-    instances = context.declaration.instances.values()
-    if not any(each.policy.rules for each in instances):
-        return
-    said: set[tuple[str, str, str]] = set()
-    for grant in context.declaration.grants or ():
-        for instance in context.instances(grant).values():
-            for rule in instance.policy.rules:
-                for found in _ruled(context, grant, instance, rule):
-                    key = (str(found.at), rule.id, found.message)
+def owners_rules(context: Context) -> Iterator[Diagnostic]:
+    """See that every rule of the owners holds on every grant and user that it matches.
+
+    Rules that speak of sites are left to the plan, which knows them.
+    """
+    said: set[tuple[str, Span | None, str]] = set()
+    for instance in context.declaration.instances.values():
+        rules = [each for each in instance.policy.rules if "site" not in each.match]
+        for grant in (context.declaration.grants or ()) if rules else ():
+            if grant.reaches(instance.name):
+                for found in _ruled(context, grant, instance, rules):
+                    key = (found.code, found.at, found.message)
                     if key not in said:
                         said.add(key)
                         yield found
 
 
-def _ruled(context: Context, grant: Grant, instance: Instance, rule: Rule) -> Iterator[Diagnostic]:
-    match = rule.match
-    if (
-        match.get("instance", instance.name) != instance.name
-        or match.get("platform", instance.platform) != instance.platform
-    ):
-        return
+def _ruled(context: Context, grant: Grant, instance: Instance, rules: list[Rule]) -> Iterator[Diagnostic]:
     for kind in _kinds(grant):
-        found = context.meaning(grant, instance, kind)
-        if not isinstance(found, Meaning) or ("power" in match and match["power"] != found.power.word):
+        means = context.meaning(grant, instance, kind)
+        if not isinstance(means, Meaning):
             continue
-        for handle, ways in context.people(grant).items():
-            user = context.declaration.users[handle]
-            if match.get("kind", user.kind) != user.kind:
-                continue
-            if "user" in match and not matcher(match["user"].casefold())(handle.casefold()):
-                continue
-            yield from _breaches(grant, user, ways, found.power, rule)
+        for rule in rules:
+            if _fits_grant(rule, means, kind):
+                for handle, ways in context.people(grant).items():
+                    user = context.declaration.users[handle]
+                    if _fits_user(rule, user, user.logins.get(instance.name, handle)):
+                        yield from _breaches(grant, user, ways, means.power, rule)
+
+
+def _fits_grant(rule: Rule, means: Meaning, kind: str) -> bool:
+    match = rule.match
+    return (
+        ("power" not in match or means.power >= POWERS[match["power"]])
+        and match.get("role", means.role.name) == means.role.name
+        and match.get("scope", kind) == kind
+    )
+
+
+def _fits_user(rule: Rule, user: User, login: str) -> bool:
+    match = rule.match
+    return (
+        match.get("kind", user.kind) == user.kind
+        and ("user" not in match or matches_any([match["user"]], user.handle) is not None)
+        and ("account" not in match or matches_any([match["account"]], login) is not None)
+    )
 
 
 def _breaches(grant: Grant, user: User, ways: tuple[Way, ...], power: Power, rule: Rule) -> Iterator[Diagnostic]:
     related = (rule.at,) if rule.at else ()
     for field in rule.require:
         if not _given(field, grant, user, ways):
-            yield problem(
-                "policy-rule",
-                f"{rule.id}: `{user.handle}` may have `{grant.role}` only with `{field}`",
-                grant.spot.key(),
-                hint=f"give `{field}` here or on the user",
-                related=related,
-            )
+            message = f"`{user.handle}` may have `{grant.role}` only with `{field}`, by the rule {rule.id}"
+            hint = f"give `{field}` here or on the user"
+            yield problem(rule.id, message, grant.spot.key(), hint=hint, related=related)
     if rule.at_most is not None and power > rule.at_most:
-        yield problem(
-            "policy-rule",
-            f"{rule.id}: `{user.handle}` may have at most {rule.at_most.word}, and `{grant.role}` is {power.word}",
-            grant.spot.at("role"),
-            related=related,
+        message = (
+            f"`{user.handle}` may have {rule.at_most.word} at most, by the rule {rule.id}, and this is {power.word}"
         )
+        yield problem(rule.id, message, grant.spot.at("role"), related=related)
 
 
 def _given(field: str, grant: Grant, user: User, ways: tuple[Way, ...]) -> bool:
     match field:
         case "until":
             return bool(grant.window.end or user.window.end or all(way.window.end for way in ways))
-        case "from":
-            return bool(grant.window.start or user.window.start or all(way.window.start for way in ways))
         case "ticket":
             return bool(grant.ticket or user.ticket)
         case "reason":
             return bool(grant.reason or user.reason)
-        case "email":
-            return bool(user.email)
         case _:
-            return bool(user.owner)
+            return bool(user.email)
 
 
 def logins_needed(context: Context) -> Iterator[Diagnostic]:
-    """Who is granted something where accounts are e-mails must have one."""
+    """See that whoever is granted something where accounts are e-mails has one."""
     said: set[tuple[str, str]] = set()
+    if all(each.login == "handle" for each in context.traits.values()):
+        return
     for grant in context.declaration.grants or ():
         for instance in _surely_reached(context, grant):
             traits = context.traits.get(instance.name)
@@ -285,9 +304,10 @@ def logins_needed(context: Context) -> Iterator[Diagnostic]:
 
 GRANT_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     shapes,
+    empty_groups,
     roles_on_platforms,
     wildcards,
     include_bounds,
-    rules,
+    owners_rules,
     logins_needed,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Spot
 
 MAX_NAME = 255
+_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}").fullmatch
 
 
 def known_instances(context: Context) -> Iterator[Diagnostic]:
-    """Whatever names an instance must name one of the file's."""
+    """See that whatever names an instance names one of the file's."""
     for site in context.declaration.sites.values():
         yield from _instances(context, site.spot, "on", site.pins)
         yield from _instances(context, site.spot, "only", site.only or ())
@@ -56,7 +58,7 @@ def _instances(context: Context, spot: Spot, key: str, names: Iterable[str]) -> 
 
 
 def known_people(context: Context) -> Iterator[Diagnostic]:
-    """Groups and grants must name users and groups of the file."""
+    """See that groups and grants name users and groups of the file."""
     for group in context.declaration.groups.values():
         deeper = () if isinstance(_raw(group.spot), list) else ("members",)
         for number, member in enumerate(group.members):
@@ -111,7 +113,7 @@ def _nobody(context: Context, name: str, at: Span) -> Diagnostic:
 
 
 def group_circles(context: Context) -> Iterator[Diagnostic]:
-    """Groups must not hold themselves, nor be told apart from users by position alone."""
+    """See that no group holds itself, or has the name of a user."""
     declaration = context.declaration
     if context.group_cycle is not None:
         names = context.group_cycle
@@ -132,7 +134,7 @@ def group_circles(context: Context) -> Iterator[Diagnostic]:
 
 
 def known_roles(context: Context) -> Iterator[Diagnostic]:
-    """Grants must name portable roles, roles of the file or a platform's own; roles must name platforms."""
+    """See that grants name portable roles, roles of the file or a platform's own, and roles name platforms."""
     declaration = context.declaration
     for role in declaration.roles.values():
         if role.handle in PORTABLE:
@@ -164,8 +166,13 @@ def known_roles(context: Context) -> Iterator[Diagnostic]:
             continue
         prefix, colon, _ = grant.role.partition(":")
         if (
-            colon
-            and (prefix in context.platforms or any(prefix == each.platform for each in declaration.instances.values()))
+            (
+                colon
+                and (
+                    prefix in context.platforms
+                    or any(prefix == each.platform for each in declaration.instances.values())
+                )
+            )
             or grant.role in PORTABLE
             or context.known("roles", grant.role)
         ):
@@ -181,7 +188,7 @@ def known_roles(context: Context) -> Iterator[Diagnostic]:
 
 
 def known_tags(context: Context) -> Iterator[Diagnostic]:
-    """A `tag:` must be a tag of some site of the file."""
+    """See that a `tag:` is a tag of some site of the file."""
     declaration = context.declaration
     tags = {tag for site in declaration.sites.values() for tag in site.tags}
     fine: set[str] = set()
@@ -205,7 +212,7 @@ def known_tags(context: Context) -> Iterator[Diagnostic]:
 
 
 def unused_groups(context: Context) -> Iterator[Diagnostic]:
-    """A group that nothing uses is most often a grant that was forgotten."""
+    """Point at groups that nothing uses; most often a grant was forgotten."""
     declaration = context.declaration
     used = {name for grant in declaration.grants or () for name in grant.to}
     used |= {member.name for group in declaration.groups.values() for member in group.members}
@@ -217,7 +224,7 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
 
 
 def safe_names(context: Context) -> Iterator[Diagnostic]:
-    """Names that people compare by eye hold nothing that hides, reorders or controls."""
+    """See that names, which people compare by eye, hold nothing that hides, reorders or controls."""
     declaration = context.declaration
     for user in declaration.users.values():
         spot = user.spot
@@ -238,7 +245,7 @@ def safe_names(context: Context) -> Iterator[Diagnostic]:
 
 
 def _safe(text: str, spot: Spot, *more: str | int, key: bool = False) -> Iterator[Diagnostic]:
-    if text.isalnum() and text.isascii() and len(text) <= MAX_NAME:
+    if _HARMLESS(text) is not None:
         return
     flaw = _flaw(text, handle=key)
     if flaw is not None:

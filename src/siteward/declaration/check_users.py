@@ -23,7 +23,7 @@ _EMAIL = re.compile(
 
 
 def addresses(context: Context) -> Iterator[Diagnostic]:
-    """An e-mail must be one, and be one user's alone."""
+    """See that an e-mail is one, and one user's alone."""
     seen: dict[str, User] = {}
     for user in context.declaration.users.values():
         if user.email is None:
@@ -42,7 +42,7 @@ def addresses(context: Context) -> Iterator[Diagnostic]:
 
 
 def accounts(context: Context) -> Iterator[Diagnostic]:
-    """On every instance a user has an account of its own, which is neither protected nor ours."""
+    """See that on every instance a user has an account of its own, which is neither protected nor ours."""
     for instance in context.declaration.instances.values():
         traits = context.traits.get(instance.name)
         if traits is not None:
@@ -82,7 +82,7 @@ def _accounts(context: Context, instance: Instance, traits: Traits) -> Iterator[
 
 
 def instance_abilities(context: Context) -> Iterator[Diagnostic]:
-    """An instance must say who we are where the platform cannot, and ask for nothing the platform lacks."""
+    """See that an instance says who we are where the platform cannot, and asks for nothing the platform lacks."""
     for instance in context.declaration.instances.values():
         traits = context.traits.get(instance.name)
         if traits is None:
@@ -106,7 +106,7 @@ def instance_abilities(context: Context) -> Iterator[Diagnostic]:
 
 
 def former_names(context: Context) -> Iterator[Diagnostic]:
-    """A former name must not be anybody's present one, nor two users' former one."""
+    """See that a former name is nobody's present one, and one user's former one."""
     users = context.declaration.users
     present: dict[str, User] = {}
     for user in users.values():
@@ -130,7 +130,7 @@ def former_names(context: Context) -> Iterator[Diagnostic]:
 
 
 def owners(context: Context) -> Iterator[Diagnostic]:
-    """Who answers for a service must be declared."""
+    """See that whoever answers for a service is declared."""
     for user in context.declaration.users.values():
         if user.owner is not None and not context.known("users", user.owner) and not context.some_include_is_missing():
             yield problem(

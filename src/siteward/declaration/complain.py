@@ -45,7 +45,7 @@ def near(word: str, known: Iterable[str]) -> str | None:
     return by_fold[found[0]] if found else None
 
 
-def problem(
+def problem(  # noqa: PLR0913 — one keyword for each thing a diagnostic can say
     code: str,
     message: str,
     at: Span | None,
@@ -75,31 +75,34 @@ def problem(
     )
 
 
-def complaint(found: ErrorDetails, source: Source, model: type, prefix: Path = ()) -> Diagnostic | None:
+def complaint(
+    found: ErrorDetails, source: Source, model: type, prefix: Path = (), also: Sequence[str] = ()
+) -> Diagnostic | None:
     """Return the diagnostic for one of pydantic's errors; `None` where something better was said already.
 
-    `model` is what was validated and `prefix` where its value stands in the file.
+    `model` is what was validated and `prefix` where its value stands in the file; `also` are keys that may stand
+    beside the model's own.
     """
     path, is_key = _path(found["loc"], source, prefix)
+    if found["type"] == "missing":
+        said_already = path in source.holes
+        return None if said_already else problem("missing-key", f"`{path[-1]}` is missing", source.key_at(path[:-1]))
+    if found["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        inner = path[len(prefix) : -1]
+        keys = tuple(dict.fromkeys((*(also if not inner else ()), *keys_of(model, inner))))
+        return problem(
+            "unknown-key", f"unknown key `{path[-1]}`", source.key_at(path), allowed=keys, word=str(path[-1])
+        )
+    return _wrong_value(found, path, source.key_at(path) if is_key else source.at(path))
+
+
+def _wrong_value(found: ErrorDetails, path: Path, place: Span) -> Diagnostic:
     kind, given, context = found["type"], found["input"], found.get("ctx", {})
-    last = str(path[-1]) if path else ""
-    if kind == "missing":
-        if any(hole == path for hole in source.holes):
-            return None
-        return problem("missing-key", f"`{last}` is missing", source.key_at(path[:-1]))
-    if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-        keys = keys_of(model, path[len(prefix) : -1])
-        return problem("unknown-key", f"unknown key `{last}`", source.key_at(path), allowed=keys, word=last)
-    place = source.key_at(path) if is_key else source.at(path)
     if kind in {"literal_error", "enum"}:
         return _unknown_value(given, str(context.get("expected", "")), place)
     if kind in _WANTED:
-        return problem(
-            "wrong-type",
-            f"{_about(path)} must be {_WANTED[kind]}, found {_found(given)}",
-            place,
-            hint="quote it" if kind == "string_type" and isinstance(given, int) else None,
-        )
+        hint = "quote it" if kind == "string_type" and isinstance(given, int) else None
+        return problem("wrong-type", f"{_about(path)} must be {_WANTED[kind]}, found {_found(given)}", place, hint=hint)
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
         return problem("out-of-range", f"{_about(path)} must be {words} {context.get(key)}, found {given}", place)

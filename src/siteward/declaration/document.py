@@ -14,8 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 Kind = Literal["person", "service", "contractor", "client", "vendor"]
 StateWord = Literal["active", "suspended", "absent"]
 PowerWord = Literal["view", "edit", "manage", "admin"]
-MatchKey = Literal["kind", "power", "platform", "instance", "user"]
-Requirement = Literal["until", "from", "ticket", "reason", "email", "owner"]
+MatchKey = Literal["kind", "power", "user", "account", "site", "scope", "role"]
+Requirement = Literal["until", "ticket", "reason", "email"]
 Whole = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
 

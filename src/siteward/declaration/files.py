@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Span
 from siteward.declaration.complain import problem
-from siteward.declaration.source import read, split_lines
+from siteward.declaration.compose import read
+from siteward.declaration.source import split_lines
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from siteward.access.diagnostic import Diagnostic
     from siteward.declaration.source import Source
 
@@ -57,40 +56,47 @@ class Files:
     texts: Texts = field(default_factory=Texts)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     _weight: int = 0
-    _seen: dict[Path, str] = field(default_factory=dict)
+    _seen: set[Path] = field(default_factory=set)
     _digests: dict[str, str] = field(default_factory=dict)
 
     def open_root(self) -> Source | None:
         """Read the root file."""
-        return self._open(self.root, str(self.root), Span(str(self.root), 1, 1))
+        at = Span(str(self.root), 1, 1)
+        try:
+            return self._read(self.root, str(self.root), at)
+        except _Refused as refused:
+            self.diagnostics.append(refused.diagnostic)
+            return None
 
     def open_include(self, written: str, asked_at: Span) -> Source | None:
         """Read a file that the root includes; it must be a YAML file under the root's folder, links resolved."""
-        folder = self.root.parent
-        if os.path.isabs(written) or "\\" in written or "\0" in written:
-            return self._no("include-path", "an include is a path relative to this file, with /", asked_at)
-        if not written.endswith(SUFFIXES):
-            return self._no("include-not-yaml", f"`{written}` is no .yaml or .yml file", asked_at)
-        path = folder / written
         try:
-            inside, real = folder.resolve(), path.resolve()
+            path = self._inside(written, asked_at)
+            return self._read(path, str(path), asked_at)
+        except _Refused as refused:
+            self.diagnostics.append(refused.diagnostic)
+            return None
+
+    def _inside(self, written: str, asked_at: Span) -> Path:
+        """Return the path an include means, which must not lead out of the root's folder."""
+        if Path(written).is_absolute() or "\\" in written or "\0" in written:
+            raise _Refused("include-path", "an include is a path relative to this file, with /", asked_at)
+        path = self.root.parent / written
+        try:
+            inside, real = self.root.parent.resolve(), path.resolve()
         except (OSError, RuntimeError) as trouble:
-            return self._no("include-unreadable", f"`{written}` cannot be read: {_words(trouble)}", asked_at)
+            raise _Refused("unreadable", f"`{written}` cannot be read: {_words(trouble)}", asked_at) from trouble
         if not real.is_relative_to(inside):
-            return self._no(
-                "include-outside",
-                f"`{written}` leads out of the folder of this file",
-                asked_at,
-                hint="includes, and what they link to, stay under the root file's folder",
-            )
-        if real.suffix not in SUFFIXES:
-            return self._no("include-not-yaml", f"`{written}` links to something that is no YAML file", asked_at)
+            hint = "includes, and what they link to, stay under the root file's folder"
+            raise _Refused("include-outside", f"`{written}` leads out of the folder of this file", asked_at, hint=hint)
+        if not written.endswith(SUFFIXES) or real.suffix not in SUFFIXES:
+            raise _Refused("include-not-yaml", f"`{written}` is no .yaml or .yml file", asked_at)
         if real in self._seen or real == self.root.resolve():
-            return self._no("include-twice", f"`{written}` is read already", asked_at)
+            raise _Refused("include-twice", f"`{written}` is read already", asked_at)
         if len(self._seen) >= MAX_FILES:
-            return self._no("too-large", f"more than {MAX_FILES} files", asked_at)
-        self._seen[real] = written
-        return self._open(path, str(folder / written), asked_at)
+            raise _Refused("too-large", f"more than {MAX_FILES} files", asked_at)
+        self._seen.add(real)
+        return path
 
     def digest(self) -> str:
         """Return one digest over the names and bytes of all files, in no order."""
@@ -99,58 +105,53 @@ class Files:
             total.update(f"{each}  {name}\n".encode())
         return f"sha256:{total.hexdigest()}"
 
-    def _open(self, path: Path, shown: str, asked_at: Span) -> Source | None:
+    def _read(self, path: Path, shown: str, asked_at: Span) -> Source | None:
         content = self._bytes(path, shown, asked_at)
-        if content is None:
-            return None
-        name = os.path.relpath(path, self.root.parent).replace(os.sep, "/") if path != self.root else ""
+        self._weight += len(content)
+        name = "" if path == self.root else path.relative_to(self.root.parent).as_posix()
         self._digests[name] = hashlib.sha256(content).hexdigest()
-        text = self._decoded(content, shown)
-        if text is None:
-            return None
+        text = _decoded(content, shown)
         self.texts.add(shown, text)
         source, flaws = read(shown, text)
         self.diagnostics += flaws
         return source
 
-    def _bytes(self, path: Path, shown: str, asked_at: Span) -> bytes | None:
+    def _bytes(self, path: Path, shown: str, asked_at: Span) -> bytes:
+        """Return what a file holds; one that is too large is refused before it is read."""
+        left = MAX_BYTES - self._weight
         try:
             about = path.stat()
             if not stat.S_ISREG(about.st_mode):
-                return self._no("not-a-file", f"{shown} is no regular file", asked_at)
-            if self._weight + about.st_size > MAX_BYTES:
-                return self._no(
-                    "too-large",
-                    f"{shown} has {about.st_size // 1_000_000} MB; all files together may have "
-                    f"{MAX_BYTES // 1_000_000} MB",
-                    asked_at,
-                )
-            with path.open("rb") as file:
-                content = file.read(MAX_BYTES - self._weight + 1)
+                raise _Refused("not-a-file", f"{shown} is no regular file", asked_at)
+            if about.st_size <= left:
+                with path.open("rb") as file:
+                    content = file.read(left + 1)
+                if len(content) <= left:
+                    return content
         except OSError as trouble:
-            return self._no("unreadable", f"{shown} cannot be read: {_words(trouble)}", asked_at)
-        self._weight += len(content)
-        if self._weight > MAX_BYTES:
-            return self._no("too-large", f"{shown} makes more than {MAX_BYTES // 1_000_000} MB", asked_at)
-        return content
+            raise _Refused("unreadable", f"{shown} cannot be read: {_words(trouble)}", asked_at) from trouble
+        said = f"{shown} has {about.st_size / 1e6:.0f} MB; all files together may have {MAX_BYTES / 1e6:.0f} MB"
+        raise _Refused("too-large", said, asked_at)
 
-    def _decoded(self, content: bytes, shown: str) -> str | None:
-        try:
-            return content.decode("utf-8")
-        except UnicodeDecodeError as trouble:
-            before = content[: trouble.start]
-            line = before.count(b"\n") + 1
-            column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
-            wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-            return self._no(
-                "not-utf-8",
-                "the file is UTF-16" if wide else f"the byte 0x{content[trouble.start]:02x} is not UTF-8",
-                Span(shown, line, column),
-                hint="save it as UTF-8",
-            )
 
-    def _no(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
-        self.diagnostics.append(problem(code, message, at, hint=hint))
+class _Refused(Exception):  # noqa: N818 — it carries the diagnostic to the caller and is seen by nobody else
+    """A file is not read."""
+
+    def __init__(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.diagnostic = problem(code, message, at, hint=hint)
+
+
+def _decoded(content: bytes, shown: str) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as trouble:
+        before = content[: trouble.start]
+        column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+        at = Span(shown, before.count(b"\n") + 1, column)
+        wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        said = "the file is UTF-16" if wide else f"the byte 0x{content[trouble.start]:02x} is not UTF-8"
+        raise _Refused("not-utf-8", said, at, hint="save it as UTF-8") from trouble
 
 
 def _words(trouble: BaseException) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from siteward.access.traits import Traits
-    from siteward.declaration.build import Bound
+    from siteward.declaration.declared import Bound
     from siteward.declaration.source import Path as Steps
     from siteward.declaration.source import Source
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from siteward.access.model import Power
+from siteward.access.traits import SITE_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,7 @@ ACCOUNT_ROLES = ("admin", "member")
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A role as the platform names it. `extras` are `None` where the file does not speak of them."""
+    """A role as the platform names it. `extras` are `None` where there are some and the file does not speak of them."""
 
     role: NativeRole
     extras: frozenset[str] | None
@@ -82,7 +83,8 @@ def meaning(
             "unknown-extra",
         )
     power = max((found.power, *(traits.extras[each] for each in extras or ())))
-    return Meaning(found, extras, power, via)
+    travels = bool(traits.extras) and kind in SITE_KINDS
+    return Meaning(found, extras if travels else frozenset(), power, via)
 
 
 def _named(traits: Traits, kind: str, name: str, *, declared: bool) -> NativeRole | None:
@@ -92,14 +94,13 @@ def _named(traits: Traits, kind: str, name: str, *, declared: bool) -> NativeRol
 
 def _lack(traits: Traits, kind: str, name: str) -> Lack:
     wanted = PORTABLE.get(name.rpartition(":")[2], Power.VIEW)
-    title = name if ":" in name else f"{name}"
     if kind == "instance" and not traits.roles.get(kind):
         return Lack(f"{traits.platform} has no account roles", "name sites: there only sites can be granted")
     if kind == "instance" and any(traits.native(other, name) for other in ("site", "metasite")):
-        return Lack(f"`{title}` is a role on sites, and the grant names none", "add `sites`")
+        return Lack(f"`{name}` is a role on sites, and the grant names none", "add `sites`")
     if kind != "instance" and traits.native("instance", name):
         return Lack(
-            f"`{title}` is a role of the account, not of a site", "take `sites` away and name the instance with `on`"
+            f"`{name}` is a role of the account, not of a site", "take `sites` away and name the instance with `on`"
         )
     candidates = [each for each in traits.roles.get(kind, ()) if each.declarable]
     if not candidates:
@@ -108,4 +109,4 @@ def _lack(traits: Traits, kind: str, name: str) -> Lack:
     where = {"instance": "as an account role", "metasite": "on meta sites"}.get(kind, "on sites")
     said = nearest.portable or f"{traits.platform}:{nearest.name}"
     same = f" ({nearest.name})" if nearest.portable and nearest.portable != nearest.name else ""
-    return Lack(f"{traits.platform} has no role `{title}` {where}", f"the nearest it has is `{said}`{same}")
+    return Lack(f"{traits.platform} has no role `{name}` {where}", f"the nearest it has is `{said}`{same}")

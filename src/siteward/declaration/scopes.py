@@ -51,6 +51,52 @@ class _Hit:
     elsewhere: bool = False
 
 
+_NOT_PLAIN = Reached(Scope(""))
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the selectors of one list mean, while they are counted one by one."""
+
+    managed: frozenset[Scope]
+    out: frozenset[Scope]
+    reached: dict[Scope, Reached] = field(default_factory=dict)
+    ambiguous: dict[Scope, str] = field(default_factory=dict)
+    missing: list[int] = field(default_factory=list)
+    idle: list[int] = field(default_factory=list)
+    beyond: list[Scope] = field(default_factory=list)
+    stray: dict[Scope, None] = field(default_factory=dict)
+
+    def count(self, number: int, selector: Selector, hit: _Hit) -> None:
+        """Add what one selector means; a site that is named stands before one that is matched."""
+        named = selector.kind in {"name", "id"}
+        if not hit.scopes and not hit.elsewhere:
+            (self.missing if named else self.idle).append(number)
+        for scope in hit.scopes:
+            if scope in self.out:
+                continue
+            if scope not in self.managed:
+                if named:
+                    self.stray[scope] = None
+                continue
+            if hit.ambiguous:
+                self.ambiguous[scope] = selector.written
+            before = self.reached.get(scope)
+            if before is None or (before.wildcard is not None and selector.kind != "pattern"):
+                self.reached[scope] = _reached(scope, selector)
+
+    def choice(self) -> Choice:
+        """Return the sum."""
+        return Choice(
+            tuple(self.reached.values()),
+            self.ambiguous,
+            tuple(self.missing),
+            tuple(self.idle),
+            tuple(self.beyond),
+            tuple(self.stray),
+        )
+
+
 class Scopes:
     """The sites, or meta sites, of one instance as selectors see them."""
 
@@ -71,6 +117,7 @@ class Scopes:
         for handle, declared in sites.items():
             for tag in declared.tags:
                 self._tagged[tag].append(handle)
+        self._single: dict[str, Reached] = {}
         self.managed = frozenset(self._sites)
 
     def _index(self, scope: Scope, site: LiveSite) -> None:
@@ -99,7 +146,8 @@ class Scopes:
         key = (written, id(bound))
         found = self._choices.get(key)
         if found is None:
-            found = self._choices[key] = self._chosen(written, bound)
+            found = (self._plain(written) if bound is None else None) or self._chosen(written, bound)
+            self._choices[key] = found
         return found
 
     def site(self, handle: str) -> tuple[Scope, ...]:
@@ -110,40 +158,37 @@ class Scopes:
         """Return the ids of scopes, for people to choose from."""
         return ", ".join(sorted(self._sites[each].id for each in scopes if each in self._sites))
 
+    def _plain(self, written: tuple[str, ...]) -> Choice | None:
+        """Return the choice where every word names one managed site, as almost all do; `None` elsewhere."""
+        reached: dict[str, Reached] = {}
+        for word in written:
+            one = self._single.get(word)
+            if one is None:
+                one = self._single[word] = self._only_site(word)
+            if one is _NOT_PLAIN:
+                return None
+            reached[one.scope.name] = one
+        return Choice(tuple(reached.values()))
+
+    def _only_site(self, word: str) -> Reached:
+        selector = parse(word)
+        if selector.excludes or selector.kind != "name":
+            return _NOT_PLAIN
+        hit = self._hit(selector)
+        plain = len(hit.scopes) == 1 and hit.scopes[0] in self.managed
+        return Reached(hit.scopes[0]) if plain else _NOT_PLAIN
+
     def _chosen(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
         selectors = tuple(map(parse, written))
-        out = self._left_out(selectors)
-        reached: dict[Scope, Reached] = {}
-        ambiguous: dict[Scope, str] = {}
-        missing: list[int] = []
-        idle: list[int] = []
-        stray: dict[Scope, None] = {}
+        tally = _Tally(self.managed, self._left_out(selectors))
         for number, selector in enumerate(selectors):
-            if selector.excludes:
-                continue
-            hit = self._hit(selector)
-            if not hit.scopes and not hit.elsewhere:
-                (missing if selector.kind in {"name", "id"} else idle).append(number)
-            for scope in hit.scopes:
-                if scope in out:
-                    continue
-                if scope not in self.managed:
-                    if selector.kind in {"name", "id"}:
-                        stray[scope] = None
-                    continue
-                if hit.ambiguous:
-                    ambiguous[scope] = selector.written
-                before = reached.get(scope)
-                if before is None or (before.wildcard is not None and selector.kind != "pattern"):
-                    reached[scope] = _reached(scope, selector)
-        beyond = (
-            ()
-            if bound is None or bound.sites is None
-            else tuple(scope for scope in reached if not self._inside(scope, bound.sites))
-        )
-        for scope in beyond:
-            del reached[scope]
-        return Choice(tuple(reached.values()), ambiguous, tuple(missing), tuple(idle), beyond, tuple(stray))
+            if not selector.excludes:
+                tally.count(number, selector, self._hit(selector))
+        if bound is not None and bound.sites is not None:
+            for scope in [each for each in tally.reached if not self._inside(each, bound.sites)]:
+                del tally.reached[scope]
+                tally.beyond.append(scope)
+        return tally.choice()
 
     def _inside(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:
         """Tell whether a live site lies within an include's bounds, by every name it goes by."""

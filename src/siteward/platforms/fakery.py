@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,6 +31,8 @@ FaultKind = Literal[
     "429", "500", "500-after-write", "cut", "cut-after-write", "expire-token", "shift-rows", "lying-total", "html"
 ]
 FAULT_KINDS: tuple[str, ...] = get_args(FaultKind)
+_BEFORE: tuple[FaultKind, ...] = ("cut", "429", "500", "html")
+_AFTER: tuple[FaultKind, ...] = ("cut-after-write", "500-after-write")
 Clock: TypeAlias = Callable[[], datetime]
 
 
@@ -81,7 +84,8 @@ class World(_Strict):
 class Fault:
     """One knob: what goes wrong, on which calls, after how many of them, and how often.
 
-    Written `KIND[@AFTER][xTIMES][:METHOD PATH-REGEX]`, for example `500-after-write@3:POST /api/users`.
+    Written `KIND[@AFTER][xTIMES][:METHOD PATH-REGEX]`, for example `500-after-write@3:POST /api/users`; the method
+    or the path may stand alone.
     `times` 0 means every time.
     """
 
@@ -100,7 +104,8 @@ class Fault:
             raise ValueError(
                 f"{text!r} is no fault; write KIND[@AFTER][xTIMES][:METHOD PATH] with one of {', '.join(FAULT_KINDS)}"
             )
-        method, _, path = (found["on"] or "").rpartition(" ")
+        on = found["on"] or ""
+        method, _, path = (on, "", "") if on.isupper() and on.isalpha() else on.rpartition(" ")
         kind: FaultKind = found["kind"]  # type: ignore[assignment]  # checked against FAULT_KINDS just above
         return cls(kind, int(found["after"] or 0), int(found["times"] or 1), method.upper(), path)
 
@@ -207,21 +212,24 @@ class Fake:
 
     def answer(self, request: Request) -> Response:
         """Answer one request: faults before it, the route, faults after it."""
-        if self.struck("cut", request):
+        struck = self._struck(_BEFORE, request)
+        if "cut" in struck:
             raise Cut
-        if self.struck("429", request):
+        if "429" in struck:
             return self.throttled(request)
-        if self.struck("500", request):
+        if "500" in struck:
             return Response(b"", status=500)
-        if self.struck("html", request):
+        if "html" in struck:
             return Response("<!DOCTYPE html><title>Bad gateway</title>", status=502, mimetype="text/html")
         response = self.routed(request)
-        if self._mine.wrote:
-            if self.struck("500-after-write", request):
-                return Response(b"", status=500)
-            if self.struck("cut-after-write", request):
-                raise Cut
-        return response
+        struck = self._struck(_AFTER, request) if self._mine.wrote else ()
+        if "cut-after-write" in struck:
+            raise Cut
+        return Response(b"", status=500) if "500-after-write" in struck else response
+
+    def _struck(self, kinds: Iterable[FaultKind], request: Request) -> tuple[FaultKind, ...]:
+        """Return which of some kinds hit this request; every fault counts it, whichever of them answers."""
+        return tuple([kind for kind in kinds if self.struck(kind, request)])
 
     def routed(self, request: Request) -> Response:
         """Answer one request by its path and method; HEAD goes to the handler of GET."""
@@ -325,7 +333,10 @@ _WAITRESS: Mapping[str, Any] = {
 
 
 def serve(fake: Fake, *, host: str = "127.0.0.1", port: int = 0) -> Sandbox:
-    """Serve a fake on `host` and `port` (0: any free one) from threads of its own, until closed."""
+    """Serve a fake on `host` and `port` (0: any free one) from threads of its own, until closed.
+
+    Raises `OSError` where nothing can be served: the port is taken, the host is none of this machine's.
+    """
     from waitress import wasyncore  # noqa: PLC0415 — only who serves needs the server
     from waitress.server import create_server  # noqa: PLC0415
 
@@ -333,8 +344,16 @@ def serve(fake: Fake, *, host: str = "127.0.0.1", port: int = 0) -> Sandbox:
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     app: WSGIApplication = fake
     channels: dict[int, Any] = {}
-    server: Any = create_server(app, map=channels, host=host, port=port, **_WAITRESS)  # its stubs know half of it
-    fake.url, fake.shared = f"http://{host}:{server.effective_port}", True
+    address = host if ":" in host else socket.gethostbyname(host)
+    try:
+        server: Any = create_server(
+            app, map=channels, host=address, port=port, **_WAITRESS
+        )  # its stubs know half of it
+    except OSError:
+        wasyncore.close_all(channels, ignore_all=True)
+        raise
+    shown = f"[{host}]" if ":" in host else host
+    fake.url, fake.shared = f"http://{shown}:{server.effective_port}", True
     over = threading.Event()
 
     def run() -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 HELD_BACK = "the mode of this instance leaves it"
 UNMANAGED = "no declared user has this account"
-AS_DECLARED = "it is now as the file wants it"
+CONTENT = "the file is content with it"
 _ENDINGS: tuple[str, ...] = get_args(Ending)
 
 
@@ -97,7 +97,7 @@ def _since(plan: InstancePlan, key: Key, live: Live, desired: Desired, memory: M
         declared=wanted,
         live=now,
         journalled=memory.last.get(key) if memory and memory.last is not None else None,
-        note=AS_DECLARED if ours else UNMANAGED,
+        note=CONTENT if ours else UNMANAGED,
     )
 
 

@@ -251,6 +251,8 @@ def plan_and_survey(
         instances=parts,
         diagnostics=(*loaded.diagnostics, *problems),
     )
+    if not parts:
+        return Report(command=command, diagnostics=made.diagnostics, texts=loaded.texts, files=loaded.files), ()
     report = Report(command=command, plan=codec.seal(made), texts=loaded.texts, files=loaded.files)
     return report, surveys
 

@@ -14,7 +14,7 @@ from siteward.render import words
 from siteward.render.safe import show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Step
@@ -33,7 +33,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff2
 
 def render(sheet: Sheet) -> str:
     """Return a table with a header row; where there is nothing to list, the header alone."""
-    header, rows = _table(sheet)
+    return table(*_table(sheet))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a header and rows of text as CSV."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)

@@ -106,13 +106,14 @@ def _all(sheet: Sheet) -> Iterator[Finding]:
 
 def _said(said: Diagnostic, at: Span | None, sheet: Sheet, instance: str = "") -> Finding:
     digest = sheet.report.plan.digest if sheet.report.plan else ""
+    where = said.instance or instance
     subject = said.about or (said.at.file if said.at else "", said.message)
     return Finding(
         rule=said.code,
         severity=said.severity,
-        message=said.message,
+        message=f"{where}: {said.message}" if where else said.message,
         at=at,
-        subject=(said.instance or instance, *subject),
+        subject=(where, *subject),
         help=advice(said, digest),
         urgency=5,
     )
@@ -149,9 +150,14 @@ def _drift(item: DriftItem) -> Finding:
     message = f"{item.instance}: {words.holder(key)} on {words.where(key)}: {sides} ({words.DRIFT[item.kind]})"
     return Finding(
         rule=f"drift-{item.kind}",
-        severity=Severity.NOTE if item.kind == "unapplied" else Severity.WARNING,
+        severity=Severity.NOTE if item.kind == "unapplied" or _only_reported(item) else Severity.WARNING,
         message=message,
         at=item.step.origin.at if item.step and item.step.origin else None,
         subject=(item.instance, *key),
         help=(item.note,) if item.note else (),
     )
+
+
+def _only_reported(item: DriftItem) -> bool:
+    """Tell whether an item is an account that nobody declared and no step would touch: told, and no difference."""
+    return item.kind == "undeclared" and item.step is None

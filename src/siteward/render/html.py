@@ -7,7 +7,7 @@ text goes through the template's escapes.
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -65,6 +65,11 @@ class Table:
     header: tuple[str, ...] = _STEPS
     rows: tuple[Row, ...]
 
+    @property
+    def steps(self) -> bool:
+        """Tell whether the rows are steps, whose columns stand under each other from table to table."""
+        return self.header == _STEPS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -81,9 +86,9 @@ def render(sheet: Sheet) -> str:
     style = _resource("report.css")
     page = _environment().get_template("report.html")
     return page.render(
-        title=_title(sheet),
+        title=_TITLES.get(sheet.report.command, "Access plan"),
         lead=tuple(_lead(sheet)),
-        said=_remarks(_spoken(sheet), sheet),
+        said=_remarks((replace(each, message=words.told(each)) for each in _spoken(sheet)), sheet),
         parts=tuple(_parts(sheet)),
         foot=tuple(_foot(sheet)),
         style=Markup(style),  # noqa: S704 - the package's own file, and the very text that the hash is of
@@ -105,17 +110,17 @@ def _resource(name: str) -> str:
     return (files(__package__ or "") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _title(sheet: Sheet) -> str:
+def _numbers(sheet: Sheet) -> str:
     of, report = sheet.summary, sheet.report
-    numbers = {
+    return {
         "validate": words.findings(of),
         "drift": words.drifted(of),
         "apply": words.results(of) if of.outcomes else words.headline(of),
     }.get(report.command, words.headline(of))
-    return f"{_TITLES.get(report.command, 'Access plan')}: {numbers}"
 
 
 def _lead(sheet: Sheet) -> Iterator[str]:
+    yield _numbers(sheet)
     if sheet.report.plan and not sheet.summary.outcomes:
         yield from (
             " · ".join(each) for each in (words.consequences(sheet.summary), words.leftovers(sheet.summary)) if each
@@ -139,7 +144,7 @@ def _spoken(sheet: Sheet) -> Iterator[Diagnostic]:
 
 
 def _remarks(said: Iterable[Diagnostic], sheet: Sheet) -> tuple[Remark, ...]:
-    return tuple(_remark(each, sheet) for each in sorted(said, key=lambda each: -each.severity))
+    return tuple(_remark(each, sheet) for each in words.by_weight(said))
 
 
 def _remark(said: Diagnostic, sheet: Sheet) -> Remark:

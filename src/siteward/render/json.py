@@ -12,6 +12,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from siteward.access.codec import encode, encode_resource, encode_summary
+from siteward.render import words
 
 if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
@@ -36,6 +37,7 @@ def document(sheet: Sheet) -> JSON:
         "command": report.command,
         "exit_code": sheet.code,
         "privacy": sheet.options.privacy,
+        "labels": list(words.labels(sheet.summary)),
         "summary": encode_summary(sheet.summary),
         "diagnostics": [diagnostic(each) for each in report.diagnostics],
         "plan": encode(report.plan) if report.plan and sheet.options.privacy != "counts" else None,

@@ -86,8 +86,8 @@ def _foot(sheet: Sheet) -> str:
 
 def _said(said: Iterable[Diagnostic], sheet: Sheet) -> Block:
     """Return what was said about the files: errors whole, warnings as long as there is room."""
-    ordered = sorted(said, key=lambda each: (-each.severity, str(each.at or "")))
-    lines = [f"- {remark(each, sheet)}" for each in ordered]
+    ordered = words.by_weight(said)
+    lines = [f"- {remark(each, sheet, words.told(each))}" for each in ordered]
     brief = [f"- {code(each.code)} {code(str(each.at or ''))}" for each in ordered]
     return Block(("\n".join(lines), "\n".join(brief)), 1)
 

@@ -48,18 +48,18 @@ def _header(instance: InstancePlan, sheet: Sheet) -> str:
 def _objections(instance: InstancePlan, sheet: Sheet) -> Iterator[str]:
     for name in words.unread(instance):
         yield f"- **Not read:** {prose(name)}"
-    for each in sorted(instance.diagnostics, key=lambda said: -said.severity):
+    for each in words.by_weight(instance.diagnostics):
         if each.severity:
             yield f"- {remark(each, sheet)}"
 
 
-def remark(said: Diagnostic, sheet: Sheet) -> str:
+def remark(said: Diagnostic, sheet: Sheet, message: str = "") -> str:
     """Return one diagnostic as a phrase with its place and what would help."""
     digest = sheet.report.plan.digest if sheet.report.plan else ""
     kind = "**error**" if said.blocks else said.severity.word
     place = f" ({link(said.at.file, said.at.line, sheet)})" if said.at else ""
     help_ = "".join(f" · {prose(each)}" for each in advice(said, digest))
-    return f"{kind} {code(said.code)} {prose(said.message)}{place}{help_}"
+    return f"{kind} {code(said.code)} {prose(message or said.message)}{place}{help_}"
 
 
 def link(file: str, line: int, sheet: Sheet) -> str:

@@ -48,26 +48,21 @@ def _diagnostics(sheet: Sheet, pen: Pen) -> Iterator[str]:
     said = [each for each in sheet.report.diagnostics if each.severity or sheet.options.verbose]
     if sheet.report.plan:
         said += [each for each in sheet.report.plan.diagnostics if each.severity or sheet.options.verbose]
-    for at, each in enumerate(sorted(said, key=_order)):
+    for at, each in enumerate(words.by_weight(said)):
         lines = _in_short(each, pen) if sheet.options.quiet else _in_full(each, sheet, pen)
         if at and not sheet.options.quiet:
             yield ""
         yield from lines
 
 
-def _order(said: Diagnostic) -> tuple[int, str, int, int]:
-    at = said.at
-    return (-said.severity, at.file if at else "", at.line if at else 0, at.column if at else 0)
-
-
 def _in_short(said: Diagnostic, pen: Pen) -> Iterator[str]:
     at = f"{said.at}: " if said.at else ""
-    yield pen.text(f"{at}{said.severity.word} {said.code}: {said.message}")
+    yield pen.text(f"{at}{said.severity.word} {said.code}: {words.told(said)}")
 
 
 def _in_full(said: Diagnostic, sheet: Sheet, pen: Pen) -> Iterator[str]:
     kind = pen.paint(said.severity.word, STYLES[said.severity])
-    yield f"{kind} {pen.paint(pen.text(said.code), 'bold')}: {pen.text(said.message)}"
+    yield f"{kind} {pen.paint(pen.text(said.code), 'bold')}: {pen.text(words.told(said))}"
     shown = excerpt(said.at, sheet.report.texts) if said.at else None
     help_ = [pen.text(each) for each in advice(said, _digest(sheet))]
     plain = sheet.options.plain
@@ -112,7 +107,8 @@ def _tail(sheet: Sheet, pen: Pen) -> Iterator[str]:
 def _found(sheet: Sheet) -> str:
     counted = sheet.report.files and sheet.report.command == "validate"
     files = f" in {words.plural(sheet.report.files, 'file')}" if counted else ""
-    return f"{words.findings(sheet.summary)}{files}"
+    valid = "valid: " if sheet.report.command == "validate" and not sheet.summary.errors else ""
+    return f"{valid}{words.findings(sheet.summary)}{files}"
 
 
 def _total(plan: Plan, sheet: Sheet, pen: Pen) -> Iterable[str]:

@@ -84,7 +84,7 @@ def _objections(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]
     digest = sheet.report.plan.digest if sheet.report.plan else ""
     for name in words.unread(instance):
         yield f"  {_mark('blocked', pen)} {pen.text(f'not read: {name}')}"
-    for each in sorted(instance.diagnostics, key=lambda said: -said.severity):
+    for each in words.by_weight(instance.diagnostics):
         if not (each.severity or pen.options.verbose) or (pen.options.quiet and not each.blocks):
             continue
         mark = _mark("blocked", pen) if each.blocks else _said(each, pen)
@@ -159,7 +159,7 @@ def _why(step: Step, pen: Pen) -> str:
 def _remarks(step: Step, sheet: Sheet, pen: Pen) -> Iterator[str]:
     """Yield what is said about one step: objections, then what the platform will do besides."""
     digest = sheet.report.plan.digest if sheet.report.plan else ""
-    for each in sorted(step.diagnostics, key=lambda said: -said.severity):
+    for each in words.by_weight(step.diagnostics):
         if each.severity is Severity.NOTE and each.effect is None and not pen.options.verbose:
             continue
         if each.severity is Severity.NOTE and pen.options.quiet:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.change import Change
+    from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import Cause, InstancePlan, Risk, Step
     from siteward.access.report import DriftItem, DriftKind, Outcome, OutcomeStatus, Summary
     from siteward.access.state import Origin
@@ -218,6 +219,30 @@ def leftovers(of: Summary) -> tuple[str, ...]:
         (of.blind, f"{plural(of.blind, 'blind spot')}"),
     )
     return tuple(text for count, text in parts if count)
+
+
+def labels(of: Summary) -> tuple[str, ...]:
+    """Return the labels that a forge may hang on a change request, most urgent first."""
+    parts = (
+        (of.blocked or of.errors, "blocked"),
+        (of.admins_gained or of.admins_lost, "admin"),
+        (of.powers_raised, "escalation"),
+        (of.deletes or of.grants_lowered, "removal"),
+        (of.accounts_created, "new-account"),
+        (of.unreadable, "incomplete"),
+    )
+    found = tuple(f"access:{name}" for count, name in parts if count)
+    return found or (("access:routine",) if of.creates or of.updates else ("access:unchanged",))
+
+
+def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return diagnostics, the worst first, then by place."""
+    return sorted(said, key=lambda each: (-each.severity, *((each.at.file, each.at.line) if each.at else ("", 0))))
+
+
+def told(said: Diagnostic) -> str:
+    """Return what a diagnostic says, with the instance it speaks of where it stands outside of one."""
+    return f"{said.instance}: {said.message}" if said.instance else said.message
 
 
 def findings(of: Summary) -> str:

@@ -87,6 +87,8 @@ class UmamiHooks(Hooks):
         scenario = PurePath(exchange.recording).stem
         for name, role in _ACCOUNTS.get((scenario, exchange.seq), ()):
             account(replay, name, role)
+        if exchange.actor and exchange.actor not in replay.memory["tokens"]:
+            account(replay, exchange.actor)
         if special := _SPECIAL.get((scenario, exchange.seq)):
             special(replay, exchange)
         if scenario == "07_permission_matrix":

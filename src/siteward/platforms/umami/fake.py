@@ -16,8 +16,8 @@ from werkzeug.wrappers import Response
 from siteward.platforms.fakery import Fake
 from siteward.platforms.umami import fake_accounts, fake_more, fake_shares, fake_sites, fake_teams, fake_worlds
 from siteward.platforms.umami.fake_ask import Ask, Refusal, Route
+from siteward.platforms.umami.fake_rows import Crash, Json, Session
 from siteward.platforms.umami.fake_shape import MISSING, read
-from siteward.platforms.umami.fake_state import Crash, Json, Session, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
     from siteward.platforms.fakery import World
+    from siteward.platforms.umami.fake_state import State
 
 RELEASES = ("3.2", "3.1", "2.20")
 HEADERS = {
@@ -59,7 +60,10 @@ _MODULES = (fake_accounts, fake_teams, fake_sites, fake_shares, fake_more)
 
 @dataclass
 class UmamiFake(Fake):
-    """An Umami server. `redis`: tokens end after an hour and can be revoked, as with REDIS_URL set."""
+    """An Umami server. `redis`: tokens end after an hour and can be revoked, as with REDIS_URL set.
+
+    Large answers are kept until the next write; whoever changes `state` by hand says so with `touch`.
+    """
 
     state: State = field(kw_only=True)
     redis: bool = field(default=False, kw_only=True)

@@ -17,9 +17,10 @@ from siteward.platforms.umami.fake_ask import (
     page,
     sorting,
 )
+from siteward.platforms.umami.fake_rows import Crash, Json, Session, User
 from siteward.platforms.umami.fake_shape import loose_uuid, one_of, optional, pattern, text, uuid
 from siteward.platforms.umami.fake_sites import sites_of
-from siteward.platforms.umami.fake_state import Crash, Json, Session, User, digest, ident, token
+from siteward.platforms.umami.fake_state import digest, ident, token
 from siteward.platforms.umami.fake_teams import teams_of
 
 if TYPE_CHECKING:

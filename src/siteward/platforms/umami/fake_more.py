@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.umami.fake_ask import PAGING, SEARCH, Ask, Listing, Refusal, Route, bad_request, page
+from siteward.platforms.umami.fake_rows import Crash, Json, Thing
 from siteward.platforms.umami.fake_shape import (
     Shape,
     Unfit,
@@ -21,7 +22,7 @@ from siteward.platforms.umami.fake_shape import (
     whole,
 )
 from siteward.platforms.umami.fake_sites import may_see, may_touch
-from siteward.platforms.umami.fake_state import Crash, Json, Thing, ident, token
+from siteward.platforms.umami.fake_state import ident, token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

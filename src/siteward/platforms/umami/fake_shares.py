@@ -22,21 +22,10 @@ from siteward.platforms.umami.fake_ask import (
     page,
     sorting,
 )
+from siteward.platforms.umami.fake_rows import BOARD, LINK, PIXEL, WEBSITE, Crash, Json, Kind, Share, Thing
 from siteward.platforms.umami.fake_shape import Check, Shape, mapping, nullable, one_of, optional, text, uuid, whole
 from siteward.platforms.umami.fake_sites import may_see, may_touch
-from siteward.platforms.umami.fake_state import (
-    BOARD,
-    LINK,
-    PIXEL,
-    WEBSITE,
-    Crash,
-    Json,
-    Kind,
-    Share,
-    Thing,
-    ident,
-    token,
-)
+from siteward.platforms.umami.fake_state import ident, token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -248,8 +237,9 @@ _SEARCHED: Mapping[Kind, tuple[str, ...]] = {
 
 def _maker(kind: Kind) -> Handler:
     def create(ask: Ask) -> Json:
-        team = ask.get("teamId")
-        ask.must(not team or ask.is_admin or ask.may_in(ident(team), "website:create"))
+        named = ask.get("teamId")
+        team = ident(named) if named else None
+        ask.must(not team or ask.is_admin or ask.may_in(team, "website:create"))
         ask.must(ask.is_admin or (ask.user and may(ask.user.role, "website:create")))
         slug, own = ask.get("slug"), {key: ask.values[key] for key in _COLUMNS if key in ask.values}
         taken = slug is not None and any(each.own.get("slug") == slug and each.table == kind for each in _all(ask))

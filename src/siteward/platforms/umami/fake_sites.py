@@ -20,6 +20,7 @@ from siteward.platforms.umami.fake_ask import (
     sorting,
     unauthorized,
 )
+from siteward.platforms.umami.fake_rows import WEBSITE, Crash, Json, Website
 from siteward.platforms.umami.fake_shape import (
     Shape,
     boolean,
@@ -31,7 +32,7 @@ from siteward.platforms.umami.fake_shape import (
     text,
     uuid,
 )
-from siteward.platforms.umami.fake_state import WEBSITE, Crash, Json, Website, ident
+from siteward.platforms.umami.fake_state import ident
 from siteward.platforms.umami.fake_teams import member_row
 from siteward.platforms.umami.fake_teams import row as team_row
 
@@ -191,8 +192,9 @@ def team_sites(ask: Ask, team: str) -> Json:
 
 def create(ask: Ask) -> Json:
     """Create a site for the caller or a team; a taken slug fails after the site is there."""
-    team = ask.get("teamId")
-    ask.must(not team or ask.is_admin or ask.may_in(ident(team), "website:create"))
+    named = ask.get("teamId")
+    team = ident(named) if named else None
+    ask.must(not team or ask.is_admin or ask.may_in(team, "website:create"))
     ask.must(ask.is_admin or (ask.user and may(ask.user.role, "website:create")))
     slug = ask.get("shareId")
     if ask.fake.old and slug and any(each.share == slug for each in ask.state.websites.values()):
@@ -222,7 +224,9 @@ def _own_slug(ask: Ask, site: Website, slug: str | None) -> None:
 
 def may_see(ask: Ask, entity: str) -> bool:
     """Tell whether the one who asks may read a site: an admin, its people, or a share link."""
-    if ask.is_admin or (ask.share and (ask.share.get("websiteId") == entity or entity in _ids(ask.share))):
+    if (ask.user and ask.is_admin) or (
+        ask.share and (ask.share.get("websiteId") == entity or entity in _ids(ask.share))
+    ):
         return True
     return may_touch(ask, entity, None)
 

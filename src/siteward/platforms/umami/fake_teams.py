@@ -17,8 +17,9 @@ from siteward.platforms.umami.fake_ask import (
     page,
     sorting,
 )
+from siteward.platforms.umami.fake_rows import Crash, Json, Member, Team
 from siteward.platforms.umami.fake_shape import loose_uuid, one_of, optional, pattern, text, uuid
-from siteward.platforms.umami.fake_state import Crash, Json, Member, Team, ident
+from siteward.platforms.umami.fake_state import ident
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,0 +1,71 @@
+"""Answers to what people ask beside plans: why has somebody access, who can do what, and what do we reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from siteward.access.diagnostic import Diagnostic, Span
+from siteward.access.effective import Effect
+from siteward.access.model import Grant, Power, Scope
+from siteward.access.plan import Step
+from siteward.access.state import Ending, Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why an account has, or has not, access to a scope: the file's side and the live side, and what will be done.
+
+    `wished` is what the declaration asks for, `origin` where. `ended` tells that the file names it as over.
+    `why_not` is the reason there is neither wish nor access, in words.
+    """
+
+    instance: str
+    account: str
+    scope: Scope
+    person: str | None = None
+    wished: Grant | None = None
+    origin: Origin | None = None
+    ended: tuple[Ending, Span] | None = None
+    live: Effect | None = None
+    pending: bool = False
+    step: Step | None = None
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """One account that holds a role on a scope: live, by the declaration, or both."""
+
+    instance: str
+    account: str
+    scope: Scope
+    person: str | None = None
+    live: str | None = None
+    live_power: Power = Power.NONE
+    through: str | None = None
+    declared: str | None = None
+    declared_power: Power = Power.NONE
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkup:
+    """What `doctor` found of one instance. `credentials` maps a field to where it was found, never to its value."""
+
+    instance: str
+    platform: str
+    origin: str
+    version: str = ""
+    account: str | None = None
+    role: str | None = None
+    credentials: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    may: tuple[str, ...] = ()
+    may_not: tuple[str, ...] = ()
+    blind_spots: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    journal: str = ""
+    seconds: float = 0.0
+    requests: int = 0
+    problem: Diagnostic | None = None

@@ -1,0 +1,86 @@
+"""`siteward doctor`: where credentials come from, whose they are, what they may do, and what cannot be seen."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from siteward.cli.session import Session, with_session
+
+if TYPE_CHECKING:
+    from siteward.access.answer import Checkup
+    from siteward.cli.checkout import Checkout
+    from siteward.platforms.instance import Instance
+
+
+@click.command("doctor")
+@click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only this instance; repeatable.")
+@with_session("text", "json")
+def command(session: Session, instances: tuple[str, ...]) -> int:
+    """Check every instance: credentials and their origin, version, reach, journal. Prints no secret, changes nothing."""
+    from siteward.access.report import Report
+    from siteward.cli.checkout import open_checkout
+    from siteward.render.answers import checkups
+
+    checkout = open_checkout(session, "doctor", names=instances)
+    found = tuple(_check(checkout, each) for each in checkout.instances)
+    problems = tuple(each.problem for each in found if each.problem)
+    return session.answer(
+        lambda form, options: checkups(found, form, options), Report(command="doctor", diagnostics=problems)
+    )
+
+
+def _check(checkout: Checkout, instance: Instance) -> Checkup:
+    from siteward.access.answer import Checkup
+    from siteward.access.diagnostic import error
+    from siteward.transport.errors import PlatformError
+
+    started = time.perf_counter()
+    base = Checkup(instance=instance.name, platform=instance.platform.title, origin=instance.origin)
+    try:
+        return _examined(checkout, instance, base, started)
+    except PlatformError as problem:
+        from dataclasses import replace
+
+        return replace(base, problem=error(problem.code, str(problem), hint=problem.hint))
+
+
+def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: float) -> Checkup:
+    from dataclasses import replace
+
+    credentials = dict(instance.secrets().origins())
+    with instance.reading() as reader:
+        traits = instance.platform.probe(reader, instance.settings)
+        reach = instance.platform.reach(reader, instance.settings, traits)
+        requests = reader.requests
+    return replace(
+        base,
+        version=f"{traits.version} {traits.edition}".strip(),
+        account=reach.account,
+        role=reach.role,
+        credentials=credentials,
+        may=reach.may,
+        may_not=reach.may_not,
+        notes=reach.notes,
+        blind_spots=traits.blind_spots,
+        journal=_journal(checkout, instance.name),
+        requests=requests,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _journal(checkout: Checkout, name: str) -> str:
+    from siteward.reconcile.chain import JournalBroken
+    from siteward.reconcile.journal import path_of, verify
+
+    path = path_of(checkout.book.folder, name)
+    try:
+        chain = verify(path, checkout.book.key)
+    except JournalBroken as broken:
+        return f"BROKEN at line {broken.line}: {broken.why}"
+    if not chain.entries:
+        return f"none yet at {path}"
+    seal = "sealed with SITEWARD_JOURNAL_KEY" if checkout.book.key else "not sealed: SITEWARD_JOURNAL_KEY is not set"
+    return f"{len(chain.entries)} entries, head {chain.head}, {seal}"

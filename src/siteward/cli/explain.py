@@ -1,0 +1,34 @@
+"""`siteward explain`: the way from a line of the file to a live grant, or why there is none."""
+
+from __future__ import annotations
+
+import click
+
+from siteward.cli.session import Session, with_session
+
+
+@click.command("explain")
+@click.argument("user")
+@click.argument("site")
+@click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only on this instance; repeatable.")
+@click.option("--as-of", metavar="DATE", help="Explain as if it were this date or instant.")
+@with_session("text", "json")
+def command(session: Session, user: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
+    """Say why USER (a handle, login or e-mail) has, or has not, access to SITE (a handle or domain)."""
+    from siteward.cli.checkout import open_checkout
+    from siteward.cli.questions import ask, no_answer
+    from siteward.reconcile.ask import explain
+
+    checkout = open_checkout(session, "explain", names=instances, as_of=as_of)
+    report, surveys = ask(checkout, "explain")
+    found = tuple(
+        each
+        for survey in surveys
+        if (part := report.plan.instance(survey.name) if report.plan else None) is not None
+        for each in explain(checkout.project.declaration, survey, part, user, site)
+    )
+    if not found:
+        raise no_answer(report, f"nothing is known of {user!r} on {site!r}", "siteward who-can view SITE")
+    from siteward.render.answers import explanations
+
+    return session.answer(lambda form, options: explanations(found, form, options), report)

@@ -1,0 +1,32 @@
+"""What the asking verbs share: one look at every instance, and a way to say that there is no answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from siteward.access.diagnostic import error
+from siteward.cli.session import Stopped
+from siteward.reconcile.plan import plan_and_survey
+
+if TYPE_CHECKING:
+    from siteward.access.report import Report
+    from siteward.cli.checkout import Checkout
+    from siteward.reconcile.plan import Survey
+
+
+def ask(checkout: Checkout, command: str) -> tuple[Report, tuple[Survey, ...]]:
+    """Read every instance; stop where none could be read."""
+    report, surveys = plan_and_survey(
+        checkout.project, checkout.instances, checkout.book, checkout.run(), command=command
+    )
+    if not surveys:
+        raise Stopped(report)
+    return report, surveys
+
+
+def no_answer(report: Report, message: str, hint: str) -> Stopped:
+    """Return the stop that says a question has no answer, with what kept instances from being read."""
+    problems = tuple(each for each in report.plan.diagnostics if each.blocks) if report.plan else ()
+    told = error("no-answer", message, hint=hint)
+    return Stopped(replace(report, plan=None, diagnostics=(*problems, told)))

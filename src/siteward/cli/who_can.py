@@ -1,0 +1,38 @@
+"""`siteward who-can`: who holds a role, or more, on a site."""
+
+from __future__ import annotations
+
+import click
+
+from siteward.cli.session import Session, with_session
+
+
+@click.command("who-can")
+@click.argument("role")
+@click.argument("site")
+@click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only on this instance; repeatable.")
+@click.option("--as-of", metavar="DATE", help="Ask as if it were this date or instant.")
+@with_session("text", "json", "csv")
+def command(session: Session, role: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
+    """List who holds ROLE (view, edit, manage, admin, or a native name) or more on SITE, live and declared."""
+    from siteward.cli.checkout import open_checkout
+    from siteward.cli.questions import ask, no_answer
+    from siteward.reconcile.ask import holdings, power_of, scopes_of
+
+    checkout = open_checkout(session, "who-can", names=instances, as_of=as_of)
+    report, surveys = ask(checkout, "who-can")
+    declaration = checkout.project.declaration
+    powers = {each.name: power_of(each, role) for each in surveys}
+    if surveys and all(each is None for each in powers.values()):
+        raise click.UsageError(f"no role {role!r}; write view, edit, manage, admin, or a role of the platform")
+    if surveys and not any(scopes_of(declaration, each, site) for each in surveys):
+        raise no_answer(report, f"there is no site {site!r} on {', '.join(powers)}", "siteward validate")
+    found = tuple(
+        each
+        for survey in surveys
+        if (power := powers[survey.name]) is not None
+        for each in holdings(declaration, survey, power, site)
+    )
+    from siteward.render.answers import holdings as rendered
+
+    return session.answer(lambda form, options: rendered(found, form, options), report)

@@ -1,0 +1,135 @@
+"""The tables of the Umami stand-in, as dataclasses of one row each. Times are text, as the API gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Json: TypeAlias = dict[str, object]
+WEBSITE, LINK, PIXEL, BOARD = 1, 2, 3, 4
+Kind: TypeAlias = Literal["board", "link", "pixel"]
+Table: TypeAlias = Kind | Literal["report", "segment"]
+
+
+class Crash(Exception):  # noqa: N818 — the server breaks here, not the stand-in
+    """The real server runs into an exception: 500 with an empty body."""
+
+
+@dataclass(slots=True)
+class User:
+    """An account; `password` is what stands for its hash."""
+
+    id: str
+    username: str
+    role: str
+    password: str
+    created: str
+    updated: str | None
+
+
+@dataclass(slots=True)
+class Team:
+    """A team; any member may read its access code."""
+
+    id: str
+    name: str
+    code: str
+    created: str
+    updated: str
+
+
+@dataclass(slots=True)
+class Member:
+    """A membership; neither its team nor its user need exist."""
+
+    id: str
+    team: str
+    user: str
+    role: str
+    created: str
+    updated: str
+
+
+@dataclass(slots=True)
+class Website:
+    """A site, owned by a user, a team or nobody. `blocks` is what keeps its owner from being deleted."""
+
+    id: str
+    name: str
+    domain: str
+    user: str | None
+    team: str | None
+    by: str | None
+    created: str
+    updated: str
+    reset: str | None = None
+    recorder: bool = False
+    replay: Json | None = None
+    share: str | None = None
+    blocks: int = 0
+
+
+@dataclass(slots=True)
+class Share:
+    """A public link (3.x); `kind` says what `entity` is."""
+
+    id: str
+    entity: str
+    name: str
+    kind: int
+    slug: str
+    parameters: Json
+    created: str
+    updated: str
+
+
+@dataclass(slots=True)
+class Thing:
+    """A board, link or pixel (owned like a site), or a report or segment of a site; `own` are its own columns."""
+
+    id: str
+    table: Table
+    own: Json
+    user: str | None
+    team: str | None
+    site: str | None
+    created: str
+    updated: str
+
+    @property
+    def name(self) -> str:
+        """What lists call it."""
+        return str(self.own["name"])
+
+    @property
+    def slug(self) -> str:
+        """Where a link or pixel is found."""
+        return str(self.own.get("slug"))
+
+    @property
+    def url(self) -> str:
+        """Where a link leads."""
+        return str(self.own.get("url"))
+
+    @property
+    def description(self) -> str:
+        """What a board says of itself."""
+        return str(self.own.get("description"))
+
+    @property
+    def type(self) -> str:
+        """What sort of board it is."""
+        return str(self.own.get("type"))
+
+
+@dataclass(slots=True)
+class Session:
+    """What a token stands for; `key` and `ends` are there with Redis."""
+
+    user: str
+    password: str
+    key: str | None = None
+    ends: datetime | None = None

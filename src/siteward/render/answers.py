@@ -1,0 +1,192 @@
+"""Answers as text, JSON and CSV: explanations, holdings and check-ups."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, TypeAlias
+
+from siteward.access.codec import encode_resource
+from siteward.render import words
+from siteward.render.csv import table as csv_table
+from siteward.render.lines import Cell, Pen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from siteward.access.answer import Checkup, Explanation, Holding
+    from siteward.access.state import Origin
+    from siteward.render.sheet import Options
+
+JSON: TypeAlias = "Mapping[str, object]"
+
+
+def explanations(found: Sequence[Explanation], form: str, options: Options) -> str:
+    """Return explanations as `text` or `json`."""
+    if form == "json":
+        return _json("siteward.explanations/1", [_explanation(each) for each in found])
+    pen = Pen(options)
+    return "\n".join(line for each in found for line in _told(each, pen)) + "\n"
+
+
+def holdings(found: Sequence[Holding], form: str, options: Options) -> str:
+    """Return holdings as `text`, `json` or `csv`."""
+    if form == "json":
+        return _json("siteward.holdings/1", [_holding(each) for each in found])
+    if form == "csv":
+        rows = [_holding(each) for each in found]
+        return csv_table(list(rows[0]) if rows else [], [[str(cell or "") for cell in each.values()] for each in rows])
+    pen = Pen(options)
+    return "\n".join(pen.table([_holding_row(each, pen) for each in found], 0)) + "\n"
+
+
+def checkups(found: Sequence[Checkup], form: str, options: Options) -> str:
+    """Return check-ups as `text` or `json`."""
+    if form == "json":
+        return _json("siteward.checkups/1", [_checkup(each) for each in found])
+    pen = Pen(options)
+    return "\n".join(line for each in found for line in _checked(each, pen)) + "\n"
+
+
+def _json(form: str, items: Sequence[JSON]) -> str:
+    return json.dumps({"format": form, "items": items}, indent=2) + "\n"
+
+
+def _told(each: Explanation, pen: Pen) -> Iterator[str]:
+    who = f"{each.person} (login {each.account})" if each.person and each.person != each.account else each.account
+    role = each.wished.role if each.wished else "nothing"
+    yield f"{pen.paint(pen.text(who), 'bold')} on {pen.text(each.instance)} {pen.text(each.scope.name)}"
+    yield f"  declared: {pen.text(role)}"
+    yield from (f"    {line}" for line in _origin_lines(each.origin, pen))
+    if each.ended:
+        yield f"    {each.ended[0]} by {pen.text(str(each.ended[1]))}"
+    live = each.live
+    yield f"  live: {pen.text(live.role or 'nothing') if live else 'nothing'}{' (waiting for acceptance)' if each.pending else ''}"
+    for way in live.ways if live else ():
+        through = f" through group {way.group}" if way.group else ""
+        yield f"    {pen.text(way.grant.role)} on {pen.text(str(way.grant.scope))}{pen.text(through)}"
+    if each.why_not:
+        yield f"  why not: {pen.text(each.why_not)}"
+    yield f"  {_next_of(each, pen)}"
+
+
+def _next_of(each: Explanation, pen: Pen) -> str:
+    if each.step is None:
+        return "nothing is planned"
+    blocked = next((one for one in each.step.diagnostics if one.blocks), None)
+    planned = f"planned as {each.step.id}: {pen.text(words.movement(each.step.change))}"
+    return f"{planned}, blocked: {pen.text(blocked.code)}: {pen.text(blocked.message)}" if blocked else planned
+
+
+def _origin_lines(origin: Origin | None, pen: Pen) -> Iterator[str]:
+    if origin is None:
+        return
+    for one in (origin, *origin.others):
+        mark = "←" if one is origin else "also"
+        via = f" via {', '.join(one.via)}" if one.via else ""
+        until = f", until {words.moment(one.until)}" if one.until else ""
+        said = "".join(f", {part}" for part in (one.ticket, one.reason) if part)
+        yield f"{mark} {pen.text(f'{one.at}{via}{until}{said}')}"
+
+
+def _holding_row(each: Holding, pen: Pen) -> tuple[Cell, ...]:
+    who = f"{each.person} (login {each.account})" if each.person and each.person != each.account else each.account
+    agree = each.live == each.declared
+    state = "" if agree else "not live" if each.live is None else "not declared" if each.declared is None else "differs"
+    return (
+        pen.cell(who, "bold"),
+        pen.cell(f"{each.instance} {each.scope.name}"),
+        pen.cell(each.live or "-"),
+        pen.cell(f"by {each.through}" if each.through else ""),
+        pen.cell("" if agree else f"declared {each.declared or 'nothing'}"),
+        pen.cell(state, "yellow"),
+        pen.cell(str(each.origin.at) if each.origin else "", "dim"),
+    )
+
+
+def _checked(each: Checkup, pen: Pen) -> Iterator[str]:
+    head = f"{each.instance}  {each.origin}  {each.platform} {each.version}".rstrip()
+    yield pen.paint(pen.text(head), "bold")
+    for name, origin in each.credentials.items():
+        yield f"  {name}: from {pen.text(origin)}"
+    if each.problem:
+        yield pen.paint(f"  error {each.problem.code}: {pen.text(each.problem.message)}", "alarm")
+        if each.problem.hint:
+            yield f"    {pen.text(each.problem.hint)}"
+        return
+    yield f"  account: {pen.text(each.account or 'unknown')} ({pen.text(each.role or 'role unknown')})"
+    yield from (f"  may: {pen.text(one)}" for one in each.may)
+    yield from (f"  may not: {pen.text(one)}" for one in each.may_not)
+    yield from (f"  cannot be seen: {pen.text(one)}" for one in each.blind_spots)
+    yield from (f"  note: {pen.text(one)}" for one in each.notes)
+    yield f"  journal: {pen.text(each.journal)}"
+    yield f"  {words.plural(each.requests, 'request')} in {each.seconds:.1f} s"
+
+
+def _explanation(each: Explanation) -> JSON:
+    return {
+        "instance": each.instance,
+        "account": each.account,
+        "person": each.person,
+        "site": each.scope.name,
+        "declared": encode_resource(each.wished) if each.wished else None,
+        "origin": _origin(each.origin),
+        "ended": {"how": each.ended[0], "at": str(each.ended[1])} if each.ended else None,
+        "live": each.live.role if each.live else None,
+        "ways": [
+            {"role": way.grant.role, "scope": str(way.grant.scope), "group": way.group}
+            for way in (each.live.ways if each.live else ())
+        ],
+        "pending": each.pending,
+        "step": each.step.id if each.step else None,
+        "blocked": each.step.blocked if each.step else False,
+        "why_not": each.why_not,
+    }
+
+
+def _holding(each: Holding) -> JSON:
+    return {
+        "instance": each.instance,
+        "site": each.scope.name,
+        "account": each.account,
+        "person": each.person,
+        "live": each.live,
+        "through": each.through,
+        "declared": each.declared,
+        "at": str(each.origin.at) if each.origin else None,
+        "until": words.moment(each.origin.until) if each.origin and each.origin.until else None,
+    }
+
+
+def _checkup(each: Checkup) -> JSON:
+    return {
+        "instance": each.instance,
+        "platform": each.platform,
+        "origin": each.origin,
+        "version": each.version,
+        "account": each.account,
+        "role": each.role,
+        "credentials": dict(each.credentials),
+        "may": list(each.may),
+        "may_not": list(each.may_not),
+        "blind_spots": list(each.blind_spots),
+        "notes": list(each.notes),
+        "journal": each.journal,
+        "requests": each.requests,
+        "seconds": round(each.seconds, 3),
+        "problem": {"code": each.problem.code, "message": each.problem.message, "hint": each.problem.hint}
+        if each.problem
+        else None,
+    }
+
+
+def _origin(origin: Origin | None) -> JSON | None:
+    if origin is None:
+        return None
+    return {
+        "at": str(origin.at),
+        "via": list(origin.via),
+        "ticket": origin.ticket,
+        "reason": origin.reason,
+        "until": words.moment(origin.until) if origin.until else None,
+        "others": [_origin(each) for each in origin.others],
+    }

@@ -1,0 +1,106 @@
+"""A program, a checkout and a sandbox: what a user has in front of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from siteward import platforms
+from siteward.platforms.fakery import Fake, Sandbox, serve
+
+ROOT = Path(__file__).parents[2]
+AS_OF = ("--as-of", "2026-12-01")
+
+
+@dataclass
+class Result:
+    """What a run left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Program:
+    """Runs verbs as processes of their own, in a folder, with an environment and without a terminal."""
+
+    folder: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, *arguments: str, stdin: str = "", **env: str) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "siteward", *arguments],
+            cwd=self.folder,
+            env=base_environment() | self.env | env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def write(self, text: str, name: str = "access.yaml") -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+def base_environment() -> dict[str, str]:
+    """The environment without anything that would change what the program does."""
+    dropped = {"CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS"}
+    kept = {name: each for name, each in os.environ.items() if not name.startswith("SITEWARD_") and name not in dropped}
+    return kept | {"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "120", "TERM": "dumb"}
+
+
+def start(platform: str, kind: str = "lived_in", release: str | None = None) -> Fake:
+    factory = platforms.fake(platform)
+    make: Callable[..., Fake] = getattr(factory, kind)
+    return make(release or factory.releases[0], clock=lambda: datetime.now(UTC))
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    return Program(tmp_path)
+
+
+@pytest.fixture
+def umami() -> Iterator[Sandbox]:
+    with serve(start("umami")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def checkout(program: Program, umami: Sandbox) -> Program:
+    """The example, its `url` pointed at a sandbox of its own, with that sandbox's credentials at hand."""
+    text = (ROOT / "access.example.yaml").read_text(encoding="utf-8")
+    program.write(text.replace("https://stats.example.org", umami.url))
+    for each in (ROOT / "examples").rglob("*.yaml"):
+        program.write(each.read_text(encoding="utf-8"), str(each.relative_to(ROOT)))
+    program.env |= {f"SITEWARD_STATS_{name.upper()}": value for name, value in umami.fake.credentials.items()}
+    return program
+
+
+@pytest.fixture
+def admin(umami: Sandbox) -> Iterator[httpx.Client]:
+    """Somebody who changes things in the web interface."""
+    with httpx.Client(base_url=umami.url) as http:
+        token = http.post("/api/auth/login", json=umami.fake.credentials).json()["token"]
+        http.headers["Authorization"] = f"Bearer {token}"
+        yield http

@@ -1,0 +1,113 @@
+"""The main job over HTTP: validate, plan, apply, plan again, somebody interferes, drift."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import httpx
+    from conftest import Program, Result
+
+    from siteward.platforms.fakery import Sandbox
+
+AS_OF = ("--as-of", "2026-12-01")
+ALLOWED = (*AS_OF, "--allow-delete", "--passwords-out", "passwords.txt")
+
+
+def applied(checkout: Program) -> Result:
+    checkout("plan", *ALLOWED, "--out", "plan.json")
+    return checkout("apply", "plan.json", *ALLOWED, "--yes")
+
+
+def test_the_example_is_valid(checkout: Program) -> None:
+    """The file that shows every feature has nothing wrong with it."""
+    result = checkout("validate")
+    assert result.code == 0, result.out
+    assert "0 errors, 0 warnings" in result.out
+
+
+def test_planning_changes_nothing(checkout: Program, umami: Sandbox) -> None:
+    """A plan leaves every byte of the server's state as it was (promise 1)."""
+    result = checkout("plan", *ALLOWED)
+    assert result.code == 2, result.out
+    assert umami.fake.writes == 0
+
+
+def test_apply_does_what_the_plan_says_and_then_nothing_is_left(checkout: Program, umami: Sandbox) -> None:
+    """After a completed apply a new plan is empty."""
+    result = applied(checkout)
+    assert result.code == 0, result.out
+    again = checkout("plan", *ALLOWED)
+    assert again.code == 0, again.out
+    assert "no changes" in again.out
+    before = umami.fake.writes
+    assert checkout("apply", *ALLOWED, "--yes").code == 0
+    assert umami.fake.writes == before
+
+
+def test_passwords_go_to_the_file_alone(checkout: Program) -> None:
+    """New passwords stand in the named file, which only its owner can read, and nowhere else (promise 11)."""
+    result = applied(checkout)
+    file = checkout.folder / "passwords.txt"
+    assert file.stat().st_mode & 0o777 == 0o600
+    passwords = [json.loads(line)["password"] for line in file.read_text().splitlines()]
+    assert len(passwords) == 2
+    everything = result.out + result.err + (checkout.folder / "plan.json").read_text()
+    everything += "".join(each.read_text() for each in (checkout.folder / ".siteward").rglob("*.json*"))
+    for secret in (*passwords, checkout.env["SITEWARD_STATS_PASSWORD"]):
+        assert secret not in everything
+
+
+def test_the_new_account_can_log_in(checkout: Program, umami: Sandbox) -> None:
+    """The delivered password opens the account it was made for."""
+    import httpx
+
+    applied(checkout)
+    for line in (checkout.folder / "passwords.txt").read_text().splitlines():
+        given = json.loads(line)
+        answer = httpx.post(
+            f"{umami.url}/api/auth/login", json={"username": given["login"], "password": given["password"]}
+        )
+        assert answer.status_code == 200
+
+
+def test_drift_tells_who_now_has_what(checkout: Program, admin: httpx.Client) -> None:
+    """What somebody changed in the web interface is drift, by name and site."""
+    applied(checkout)
+    assert checkout("drift", *AS_OF).code == 0
+    users = {each["username"]: each["id"] for each in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
+    sites = {each["domain"]: each for each in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
+    admin.post(f"/api/users/{users['vera']}", json={"role": "admin"})
+    team = sites["shop.example.org"]["teamId"]
+    admin.post(f"/api/teams/{team}/users", json={"userId": users["mia"], "role": "team-member"})
+    result = checkout("drift", *AS_OF)
+    assert result.code == 2, result.out
+    assert "vera" in result.out
+    assert "mia" in result.out
+    data = checkout("drift", *AS_OF, "--format", "json").json()
+    assert {(each["kind"]) for each in data["drift"]} == {"changed-since"}
+
+
+def test_what_changed_since_the_review_is_refused(checkout: Program, admin: httpx.Client) -> None:
+    """A step whose object moved since the plan is refused, and shown with all three sides (promise 2)."""
+    checkout("plan", *ALLOWED, "--out", "plan.json")
+    users = {each["username"]: each["id"] for each in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
+    sites = {each["domain"]: each for each in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
+    team = sites["staging.example.org"]["teamId"]
+    admin.post(f"/api/teams/{team}/users/{users['jonas']}", json={"role": "team-view-only"})
+    result = checkout("apply", "plan.json", *ALLOWED, "--yes")
+    assert result.code == 5, result.out
+    assert "team-manager" in result.out
+    assert "team-view-only" in result.out
+    assert "team-member" in result.out
+
+
+def test_a_saved_plan_is_shown_with_the_same_numbers(checkout: Program) -> None:
+    """`show` renders a saved plan, and its numbers and digest are those of the run that made it."""
+    made = checkout("plan", *ALLOWED, "--out", "plan.json", "--format", "json").json()
+    shown = checkout("show", "plan.json", "--format", "json").json()
+    assert shown["summary"] == made["summary"]
+    assert shown["plan"]["digest"] == made["plan"]["digest"]
+    text = checkout("show", "plan.json")
+    assert made["plan"]["digest"] in text.out

@@ -1,0 +1,201 @@
+"""Which Umami this is, who we are there, and every door that stays shut with a word."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from platforms.umami.at import RELEASES, Settings, clock, fake_of, umami
+from siteward.platforms import fakery
+from siteward.platforms.fakery import Fault, World, WorldAccount
+from siteward.platforms.umami.fake import FAKE, UmamiFake
+from siteward.platforms.umami.platform import PLATFORM
+from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
+from siteward.transport.http import Doors, Link
+from siteward.transport.secrets import Secret, Secrets
+
+SETTINGS = Settings(layout="per-site")
+
+
+def secrets(username: str = "siteward", password: str = "sandbox-siteward") -> Secrets:
+    return Secrets({"username": Secret(username), "password": Secret(password)}, instance="stats")
+
+
+def doors(transport: httpx.BaseTransport, given: Secrets | None = None, url: str = "http://umami.test") -> Doors:
+    return PLATFORM.connect(SETTINGS, given or secrets(), Link(url=url, transport=transport, sleep=lambda _: None))
+
+
+def answering(status: int, **body: object) -> httpx.MockTransport:
+    return httpx.MockTransport(lambda _: httpx.Response(status, **body))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_release_is_found_out(release: str) -> None:
+    """Nothing about the version is configured."""
+    with umami(release=release) as at:
+        assert at.traits.version == release
+        assert at.fake.writes == 0
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_new_installation_is_read_too(release: str) -> None:
+    """The product's own first state: one admin, nothing else."""
+    fake = FAKE.fresh(release, clock=clock)
+    assert isinstance(fake, UmamiFake)
+    with umami(fake=fake) as at:
+        assert at.live.me == "admin"
+        assert [each.name for each in at.live.access.accounts()] == ["admin"]
+
+
+def test_3_0_is_told_by_its_missing_boards() -> None:
+    """API.md section 0: no boards before 3.1. Such a server was never driven live, so this is one exchange made up."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        user = {"id": "1", "username": "siteward", "role": "admin"}
+        known = {"/api/auth/login": {"token": "t", "user": user}, "/api/config": {"cloudMode": False}}
+        path = request.url.path
+        return httpx.Response(200, json=known[path]) if path in known else httpx.Response(404, text="<html>")
+
+    with doors(httpx.MockTransport(answer)) as open_:
+        traits = PLATFORM.probe(open_.reader, SETTINGS)
+        assert traits.version == "3.0"
+        assert "never driven live" in " ".join(PLATFORM.reach(open_.reader, SETTINGS, traits).notes)
+
+
+def test_2_20_cannot_show_everything_and_says_so() -> None:
+    """API.md section 8: what no account leads to is invisible there."""
+    with umami(release="2.20") as at:
+        assert set(at.traits.blind_spots) == {"teams-without-members", "orphan-sites"}
+
+
+def test_a_wrong_password_is_told() -> None:
+    """And neither name nor password is in the message."""
+    with doors(fakery.in_process(fake_of()), secrets(password="s3cret-wrong")) as open_:
+        with pytest.raises(Unauthenticated, match="did not accept") as caught:
+            PLATFORM.probe(open_.reader, SETTINGS)
+        assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_an_account_without_the_role_is_told_what_it_lacks(release: str) -> None:
+    """Reading users needs an admin; the message says so and who we are."""
+    start = World(accounts=(WorldAccount(login="plain", role="user", password="plain-password"),))
+    with doors(fakery.in_process(fake_of(start, release)), secrets("plain", "plain-password")) as open_:
+        with pytest.raises(Forbidden, match="plain has the role user") as caught:
+            PLATFORM.probe(open_.reader, SETTINGS)
+        assert "admin" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("url", ["https://api.umami.is/v1", "https://cloud.umami.is", "https://umami.is"])
+def test_the_cloud_is_refused_before_anything_is_sent(url: str) -> None:
+    """API.md section 0: no user API there."""
+    with pytest.raises(Forbidden, match="Cloud"):
+        doors(answering(500), url=url)
+
+
+def test_a_server_in_cloud_mode_is_refused() -> None:
+    """The same product under another name."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        user = {"id": "1", "username": "siteward", "role": "admin"}
+        login = request.url.path == "/api/auth/login"
+        return httpx.Response(200, json={"token": "t", "user": user} if login else {"cloudMode": True})
+
+    with doors(httpx.MockTransport(answer)) as open_, pytest.raises(Forbidden, match="Cloud"):
+        PLATFORM.probe(open_.reader, SETTINGS)
+
+
+def test_a_second_factor_is_fatal_and_clear() -> None:
+    """MAPPING.md hazard 11: 3.3 may answer the login with a demand instead of a token."""
+    body = {"requiresTwoFactor": True, "partialToken": "s3cret"}
+    with doors(answering(200, json=body)) as open_, pytest.raises(Unauthenticated, match="second factor") as caught:
+        PLATFORM.probe(open_.reader, SETTINGS)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "transport",
+    [
+        answering(200, text="<!DOCTYPE html><title>Intranet</title>"),
+        answering(404, text="<!DOCTYPE html>"),
+        answering(405),
+        answering(200, json={"hello": "world"}),
+        answering(200, json=[1, 2]),
+        answering(301, headers={"Location": "https://sso.example.org/login?next=s3cret"}),
+    ],
+    ids=["page", "not-found", "not-allowed", "other-api", "list", "redirect"],
+)
+def test_something_else_that_answers_is_not_umami(transport: httpx.BaseTransport) -> None:
+    """A wrong address is told as such."""
+    with doors(transport) as open_, pytest.raises(NotThePlatform) as caught:
+        PLATFORM.probe(open_.reader, SETTINGS)
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.hint
+
+
+def test_a_dead_token_is_renewed_once() -> None:
+    """With Redis tokens end after an hour (API.md section 3); a long run goes on."""
+    with umami() as at:
+        begun = len(at.fake.calls)
+        at.fault("expire-token")
+        at.reader.query("/api/admin/users")
+        assert at.calls(begun) == [
+            "GET /api/admin/users",
+            "POST /api/auth/verify",
+            "POST /api/auth/login",
+            "GET /api/admin/users",
+        ]
+
+
+def test_a_token_that_dies_during_a_command_does_not_repeat_its_effect() -> None:
+    """The 401 says that nothing was done; the command then takes place once."""
+    with umami() as at:
+        at.fault("expire-token")
+        team = next(iter(at.fake.state.teams))
+        assert at.writer.command("POST", f"/api/teams/{team}", json={"name": "x"}).ok
+        assert len([each for each in at.writes() if each == f"POST /api/teams/{team}"]) == 1
+
+
+def test_not_allowed_is_told_from_a_dead_token() -> None:
+    """The one 401 that means two things: with a living token nobody logs in again and again (MAPPING.md hazard 12)."""
+    with umami() as at:
+        me = next(each for each in at.fake.state.users.values() if each.username == "siteward")
+        me.role = "user"
+        begun = len(at.fake.calls)
+        with pytest.raises(Forbidden, match="does not let this account GET /api/admin/users") as caught:
+            at.reader.query("/api/admin/users")
+        assert at.calls(begun) == ["GET /api/admin/users", "POST /api/auth/verify"]
+        assert "role admin" in (caught.value.hint or "")
+
+
+def test_the_login_is_made_once_for_all_threads() -> None:
+    """Eight threads, one login."""
+    fake = fake_of()
+    with doors(fakery.in_process(fake)) as open_:
+        open_.reader.map(lambda _: open_.reader.query("/api/admin/users"), range(24))
+    assert [each.path for each in fake.calls].count("/api/auth/login") == 1
+
+
+@pytest.mark.parametrize("fault", ["html", "cut", "429"])
+def test_a_passing_fault_while_probing_is_outlived(fault: str) -> None:
+    """One page of a gateway, one cut or one refusal."""
+    fake = fake_of()
+    fake.faults.append(Fault.parse(f"{fault}:GET /api/config"))
+    with doors(fakery.in_process(fake)) as open_:
+        assert PLATFORM.probe(open_.reader, SETTINGS).version == "3.2"
+
+
+def test_an_error_while_probing_is_no_release() -> None:
+    """A 500 says nothing about the version, so nothing is concluded from it."""
+    fake = fake_of()
+    fake.faults.append(Fault.parse("500:GET /api/config"))
+    with doors(fakery.in_process(fake)) as open_, pytest.raises(Refused, match="/api/config was answered 500"):
+        PLATFORM.probe(open_.reader, SETTINGS)
+
+
+def test_reach_tells_who_we_are() -> None:
+    """What doctor shows: the account, its role, and what nobody may expect."""
+    with umami() as at:
+        reach = PLATFORM.reach(at.reader, at.settings, at.traits)
+    assert (reach.account, reach.role) == ("siteward", "admin")
+    assert any("deleting it would delete them all" in each for each in reach.notes)

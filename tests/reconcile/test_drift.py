@@ -1,0 +1,123 @@
+"""Drift, told apart: declared and not applied, live and not declared, changed by somebody since the last run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconcile.small_world import HERE, NOW, SITES, Ask, File, Instance, Server, admin, grant, world
+from siteward.access.model import Access, Account, Resource, Scope
+from siteward.access.plan import InstancePlan, Stranger
+from siteward.access.state import Holder, Listing, Memory
+from siteward.reconcile.drift import CONTENT, HELD_BACK, UNMANAGED, drift
+
+if TYPE_CHECKING:
+    from siteward.access.report import DriftItem
+    from siteward.reconcile.target import Fresh
+
+ROBOT, ANN = admin("robot"), Account("ann")
+VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
+
+
+def seen(declared: Access, live: Access) -> Fresh:
+    """Return an instance, read and planned."""
+    server = Server()
+    server.hold(live)
+    return Instance(server, File(declared)).plan(Ask(server), as_of=NOW, memory=None)
+
+
+def told(declared: list[Resource], last: list[Resource] | None, live: list[Resource]) -> list[DriftItem]:
+    """Return the drift, given what is declared, what the last run left (`None`: no journal) and what is live."""
+    fresh = seen(world(ROBOT, ANN, *declared), world(ROBOT, ANN, *live))
+    memory = None if last is None else Memory(last=world(ROBOT, ANN, *last))
+    return list(drift(fresh.plan, fresh.live, fresh.desired, memory))
+
+
+@pytest.mark.parametrize(
+    ("declared", "last", "live", "kind"),
+    [
+        pytest.param([EDIT], [VIEW], [VIEW], "unapplied", id="the file has moved on"),
+        pytest.param([EDIT], [EDIT], [VIEW], "changed-since", id="somebody took it down"),
+        pytest.param([EDIT], [EDIT], [], "changed-since", id="somebody took it away"),
+        pytest.param([], [VIEW], [VIEW], "unapplied", id="the file has dropped it"),
+        pytest.param([], [], [VIEW], "changed-since", id="somebody gave it"),
+        pytest.param([], None, [VIEW], "undeclared", id="no journal knows better"),
+        pytest.param([VIEW], None, [], "unapplied", id="never applied"),
+        pytest.param([EDIT], None, [VIEW], "unapplied", id="never applied in full"),
+    ],
+)
+def test_each_kind(
+    declared: list[Resource], last: list[Resource] | None, live: list[Resource], kind: str
+) -> None:
+    """The table of the module, line by line, with the three sides and the step that would put it right."""
+    (item,) = told(declared, last, live)
+    assert item.kind == kind
+    assert item.declared == next(iter(declared), None)
+    assert item.live == next(iter(live), None)
+    assert item.journalled == (next(iter(last), None) if last is not None else None)
+    assert item.step is not None
+
+
+def test_in_sync_is_no_drift() -> None:
+    """Nothing differs, nothing is told."""
+    assert told([VIEW], [VIEW], [VIEW]) == []
+    assert told([VIEW], None, [VIEW]) == []
+
+
+def test_somebody_did_what_the_file_wants() -> None:
+    """A change by hand that the file is content with is told, without a step."""
+    fresh = seen(world(ROBOT, EDIT), world(ROBOT, EDIT))
+    desired = replace(fresh.desired, holders={"ann": Holder(handle="ann", at=HERE)})
+    (item,) = drift(fresh.plan, fresh.live, desired, Memory(last=world(ROBOT, VIEW)))
+    assert (item.kind, item.step, item.note) == ("changed-since", None, CONTENT)
+
+
+def test_an_end_that_the_file_names_is_unapplied() -> None:
+    """Where a date has passed, nobody changed anything: it waits for apply."""
+    fresh = seen(world(ROBOT, ANN), world(ROBOT, VIEW))
+    steps = tuple(replace(each, cause="expired") for each in fresh.plan.steps)
+    (item,) = drift(replace(fresh.plan, steps=steps), fresh.live, fresh.desired, None)
+    assert item.kind == "unapplied"
+
+
+def test_what_is_held_back_is_told_without_a_step() -> None:
+    """What the mode leaves is live and not declared, and nothing would be done about it."""
+    fresh = seen(world(ROBOT, ANN), world(ROBOT, VIEW))
+    (item,) = drift(replace(fresh.plan, steps=(), held_back=fresh.plan.steps), fresh.live, fresh.desired, None)
+    assert (item.kind, item.step, item.note, item.live) == ("undeclared", None, HELD_BACK, VIEW)
+
+
+def strangers(plan: InstancePlan, *, ignored: bool = False) -> InstancePlan:
+    """Return a plan that only reports ann."""
+    return replace(plan, steps=(), strangers=(Stranger(name="ann", ignored=ignored),))
+
+
+def test_what_nobody_declared_is_told() -> None:
+    """An account that is only reported stands there with each of its grants; an ignored one does not."""
+    fresh = seen(world(ROBOT), world(ROBOT, VIEW))
+    items = drift(strangers(fresh.plan), fresh.live, fresh.desired, None)
+    assert {each.live for each in items} == {ANN, VIEW}
+    assert {(each.kind, each.step, each.note) for each in items} == {("undeclared", None, UNMANAGED)}
+    memory = Memory(last=world(ROBOT))
+    assert drift(strangers(fresh.plan, ignored=True), fresh.live, fresh.desired, memory) == ()
+    since = drift(strangers(fresh.plan), fresh.live, fresh.desired, memory)
+    assert {each.kind for each in since} == {"changed-since"}
+
+
+def test_sites_that_are_not_managed_are_not_looked_at() -> None:
+    """Who changes what on a site outside `manages` is none of our business."""
+    fresh = seen(world(ROBOT, ANN), world(ROBOT, ANN))
+    live = replace(fresh.live, access=world(ROBOT, VIEW))
+    managed = replace(fresh.desired, managed=frozenset(Scope("site", each) for each in SITES[1:]))
+    assert drift(fresh.plan, live, managed, Memory(last=world(ROBOT, ANN))) == ()
+    assert drift(fresh.plan, live, fresh.desired, Memory(last=world(ROBOT, ANN))) != ()
+
+
+def test_what_was_not_read_is_not_gone() -> None:
+    """Where a listing did not prove its end, nothing is told as taken away."""
+    fresh = seen(world(ROBOT, ANN), world(ROBOT, ANN))
+    half = replace(fresh.live, listings=(Listing(name="grants", rows=1, complete=False, proof=""),))
+    assert drift(fresh.plan, half, fresh.desired, Memory(last=world(ROBOT, VIEW))) == ()
+    assert drift(fresh.plan, fresh.live, fresh.desired, Memory(last=world(ROBOT, VIEW))) != ()

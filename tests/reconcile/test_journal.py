@@ -1,0 +1,331 @@
+"""The journal: a chain that shows every edit, a memory, a lock, and what a crash may leave."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconcile.small_world import HERE, Clock, Crash, Desk, File, Instance, Server, admin, grant, sealed, world
+from siteward.access.change import Change
+from siteward.access.model import Access, Account, account_key
+from siteward.access.plan import Plan
+from siteward.access.state import Holder, Memory
+from siteward.reconcile import journal
+from siteward.reconcile.chain import JournalBroken, follow, link
+from siteward.reconcile.entries import Result
+from siteward.reconcile.journal import JournalBusy, opened, path_of, remember, verify
+from siteward.reconcile.private import Unsafe
+from siteward.transport.secrets import Secret
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = Secret("a key that is long enough")
+ROBOT = admin("robot")
+VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
+CLOCK = Clock()
+PLAN = sealed(Plan(tool="0.1.0", created=CLOCK.now, as_of=CLOCK.now))
+KNOWN: dict[str, object] = {
+    "platform": "small", "origin": "https://stats.test", "users": {"ann": "ann"}, "accounts": ("ann",),
+    "sites": 3, "grants": 1,
+}  # fmt: skip
+
+
+def written(folder: Path, *, key: Secret | None = None, end: bool = True) -> Path:
+    """Write a journal of one run and return its path."""
+    with opened(folder, "stats", key=key, clock=CLOCK) as book:
+        book.begin(PLAN, **KNOWN)
+        book.waive("removals", PLAN.digest, "OPS-900")
+        book.intend({"s1": Change(VIEW, EDIT)})
+        book.became([Result(step="s1", status="done", sends=2)])
+        if end:
+            book.end({"done": 1}, Memory(last=world(EDIT), users={"ann": "ann"}, accounts=frozenset({"ann"})))
+    return path_of(folder, "stats")
+
+
+def test_what_was_written_verifies(tmp_path: Path) -> None:
+    """The head is the last line's seal, and every line names the one before."""
+    path = written(tmp_path)
+    chain = verify(path)
+    lines = [json.loads(each) for each in path.read_text().splitlines()]
+    assert chain.head == lines[-1]["seal"]
+    assert [each["prev"] for each in lines] == ["", *(each["seal"] for each in lines[:-1])]
+    assert [each["kind"] for each in lines] == ["run", "waiver", "intent", "outcome", "end"]
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "keyed"])
+def test_any_edited_byte_is_found(tmp_path: Path, key: Secret | None) -> None:
+    """Whichever byte is changed, in whatever way, the journal no longer verifies."""
+    path = written(tmp_path, key=key)
+    data = path.read_bytes()
+
+    @given(st.integers(0, len(data) - 1), st.integers(1, 255))
+    def edited(at: int, by: int) -> None:
+        path.write_bytes(data[:at] + bytes([data[at] ^ by]) + data[at + 1 :])
+        with pytest.raises(JournalBroken):
+            verify(path, key)
+
+    edited()
+    path.write_bytes(data)
+    verify(path, key)
+
+
+def test_every_byte_of_a_short_chain_counts(tmp_path: Path) -> None:
+    """No byte is left out: each one of them, flipped, breaks the chain (or, at its very end, tears the last line)."""
+    path = tmp_path / "stats.jsonl"
+    first, head = link({"kind": "torn", "at": "2027-01-10T09:00:00Z"}, "", None)
+    second, _ = link({"kind": "torn", "at": "2027-01-10T09:00:01Z"}, head, None)
+    data = first + second
+    for at in range(len(data)):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        if at < len(data) - 1:
+            with pytest.raises(JournalBroken):
+                follow(path, None)
+        else:
+            assert follow(path, None).torn
+
+
+@pytest.mark.parametrize("kept", [(), (0,), (0, 1, 2, 3), (1, 2, 3, 4), (0, 2, 3, 4), (0, 2, 1, 3, 4)])
+def test_a_missing_line_is_found(tmp_path: Path, kept: tuple[int, ...]) -> None:
+    """Lines taken from the front, the middle or the end are missed, the last ones by what the run left beside them."""
+    path = written(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[at] for at in kept))
+    with pytest.raises(JournalBroken):
+        verify(path)
+
+
+def test_the_journal_itself_may_not_go_missing(tmp_path: Path) -> None:
+    """Where the journal is gone but what the run left is not, nobody takes it for a first run."""
+    path = written(tmp_path)
+    path.unlink()
+    with pytest.raises(JournalBroken, match="missing"):
+        remember(path)
+
+
+def test_what_the_run_left_cannot_be_edited(tmp_path: Path) -> None:
+    """The picture beside the journal is held to the digest in its `end`."""
+    path = written(tmp_path)
+    last = tmp_path / "stats.last.json"
+    last.write_bytes(last.read_bytes().replace(b"edit", b"view"))
+    with pytest.raises(JournalBroken, match="not what its end names"):
+        remember(path)
+
+
+def test_a_line_says_where_the_chain_breaks(tmp_path: Path) -> None:
+    """The error names the file, the line and why."""
+    path = written(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"OPS-900", b"OPS-901"))
+    with pytest.raises(JournalBroken) as caught:
+        verify(path)
+    assert caught.value.line == 2
+    assert "seal" in caught.value.why
+    assert str(path) in str(caught.value)
+
+
+def test_a_forged_chain_does_not_fit_the_key(tmp_path: Path) -> None:
+    """Whoever rewrites a keyed journal without the key is found out; so is one who rewrites it without any."""
+    path = written(tmp_path / "true", key=KEY)
+    other = written(tmp_path / "other", key=Secret("another key"))
+    with pytest.raises(JournalBroken, match="seal"):
+        verify(other, KEY)
+    with pytest.raises(JournalBroken, match="SITEWARD_JOURNAL_KEY"):
+        verify(path)
+    assert KEY.reveal().encode() not in path.read_bytes()
+
+
+def test_a_key_may_come_and_may_not_go(tmp_path: Path) -> None:
+    """A journal begun without a key goes on with one; lines after that are never accepted without it."""
+    path = written(tmp_path)
+    written(tmp_path, key=KEY)
+    assert verify(path, KEY).head.startswith("hmac-sha256:")
+    chain = follow(path, KEY)
+    with path.open("ab") as file:
+        file.write(link({"kind": "torn"}, chain.head, None)[0])
+    with pytest.raises(JournalBroken, match="without the key"):
+        follow(path, KEY)
+
+
+@pytest.mark.parametrize("keep", [1, 40, -1])
+def test_a_torn_last_line_is_told_apart_and_mended(tmp_path: Path, keep: int) -> None:
+    """What a crash cut off is no edit; the next run takes it away, says so, and goes on with the chain."""
+    path = written(tmp_path, end=False)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"at":"2027-01-10T09:00:00Z","kind":"outcome","prev":"sha256:'[:keep])
+    assert verify(path).torn
+    with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
+        assert book.unfinished is not None
+        book.go_on(book.unfinished)
+    kinds = [json.loads(each)["kind"] for each in path.read_text().splitlines()]
+    assert kinds == ["run", "waiver", "intent", "outcome", "torn", "resume"]
+    verify(path)
+
+
+def test_a_last_line_without_its_line_feed_is_kept(tmp_path: Path) -> None:
+    """A whole line whose line feed was lost is a whole line."""
+    path = written(tmp_path, end=False)
+    path.write_bytes(path.read_bytes()[:-1])
+    with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
+        assert book.unfinished is not None
+        assert book.unfinished.results["s1"].status == "done"
+        book.go_on(book.unfinished)
+    assert len(path.read_text().splitlines()) == 5
+    verify(path)
+
+
+def test_a_crash_before_the_picture_is_in_its_place(tmp_path: Path) -> None:
+    """Between the `end` and the renaming of the picture lies a moment; what is read then is the new picture."""
+    path = written(tmp_path)
+    shutil.move(tmp_path / "stats.last.json", tmp_path / "stats.last.json.new")
+    memory = remember(path)
+    assert memory is not None
+    assert memory.last == world(EDIT)
+    with opened(tmp_path, "stats", key=None, clock=CLOCK):
+        pass
+    assert (tmp_path / "stats.last.json").exists()
+
+
+def test_a_stale_picture_of_a_crashed_run_is_not_taken(tmp_path: Path) -> None:
+    """A picture that no `end` names is not put in the place of the good one."""
+    path = written(tmp_path)
+    (tmp_path / "stats.last.json.new").write_bytes(b"{}")
+    with opened(tmp_path, "stats", key=None, clock=CLOCK):
+        pass
+    memory = remember(path)
+    assert memory is not None
+    assert memory.last == world(EDIT)
+
+
+def test_no_journal_is_no_memory(tmp_path: Path) -> None:
+    """Where there was no run, nothing is remembered, which is not the same as remembering nothing."""
+    assert remember(tmp_path / "stats.jsonl") is None
+    assert verify(tmp_path / "stats.jsonl").head == ""
+
+
+def test_the_memory_of_a_finished_run(tmp_path: Path) -> None:
+    """What the last run left, whom it met, who was declared."""
+    memory = remember(written(tmp_path))
+    assert memory is not None
+    assert (memory.last, memory.users, memory.accounts) == (world(EDIT), {"ann": "ann"}, frozenset({"ann"}))
+    assert memory.last_at is not None
+
+
+def test_the_memory_of_an_unfinished_run_has_what_it_did(tmp_path: Path) -> None:
+    """A run without an end is ours all the same: what it did is no drift, and the mails it sent count."""
+    written(tmp_path)
+    with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
+        book.begin(PLAN, **{**KNOWN, "users": {"bob": "bob"}})
+        book.intend({"s1": Change(None, Account("bob"))})
+        book.became([Result(step="s1", status="done", sends=1)])
+        book.intend({"s2": Change(EDIT, None)})
+    memory = remember(path_of(tmp_path, "stats"))
+    assert memory is not None
+    assert memory.last == Access([*world(EDIT).values(), Account("bob")])
+    assert memory.accounts == {"ann", "bob"}
+    assert memory.users == {"ann": "ann", "bob": "bob"}
+    assert memory.sends[account_key("bob")][0] == 1
+
+
+def test_an_open_run_knows_what_is_unsettled(tmp_path: Path) -> None:
+    """An intent without an outcome, and an outcome that is unknown, are for resume to settle."""
+    with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
+        book.begin(PLAN, **KNOWN)
+        book.intend({"s1": Change(VIEW, EDIT), "s2": Change(None, ROBOT)})
+        book.became([Result(step="s1", status="done"), Result(step="s2", status="unknown")])
+        book.intend({"s3": Change(None, Account("bob"))})
+    run = journal.open_run(path_of(tmp_path, "stats"))
+    assert run is not None
+    assert run.unsettled == {"s2", "s3"}
+    assert run.done == {"s1": Change(VIEW, EDIT)}
+
+
+def test_a_new_run_gives_up_an_unfinished_one(tmp_path: Path) -> None:
+    """Another plan ends the wait for resume, and the journal says so."""
+    written(tmp_path, end=False)
+    with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
+        book.begin(PLAN, **KNOWN)
+    runs = journal.runs(path_of(tmp_path, "stats"))
+    assert [each.ended for each in runs] == [True, False]
+
+
+def test_the_lock_says_who_holds_it(tmp_path: Path) -> None:
+    """One apply at a time, and the second one learns of the first; afterwards the way is free."""
+    with opened(tmp_path, "stats", key=None, clock=CLOCK):
+        with pytest.raises(JournalBusy, match="process [0-9]+ on .* since 2027"), opened(
+            tmp_path, "stats", key=None, clock=CLOCK
+        ):
+            pass
+        with opened(tmp_path, "other", key=None, clock=CLOCK):
+            pass
+    with opened(tmp_path, "stats", key=None, clock=CLOCK):
+        pass
+    assert not (tmp_path / "stats.holder").exists()
+
+
+@pytest.mark.parametrize("spoil", ["link", "mode", "folder"])
+def test_a_journal_that_others_could_have_made_is_not_written_to(tmp_path: Path, spoil: str) -> None:
+    """A link, a file that others may read, and what is no file are refused."""
+    path = path_of(tmp_path, "stats")
+    if spoil == "link":
+        (tmp_path / "elsewhere").touch(mode=0o600)
+        path.symlink_to(tmp_path / "elsewhere")
+    elif spoil == "mode":
+        path.touch()
+        path.chmod(0o644)
+    else:
+        path.mkdir()
+    with pytest.raises((Unsafe, OSError)), opened(tmp_path, "stats", key=None, clock=CLOCK):
+        pass
+
+
+def test_a_line_of_another_version_is_said_to_be_one(tmp_path: Path) -> None:
+    """A sealed line with words this version does not know is an error with a line, not a guess."""
+    path = written(tmp_path)
+    chain = follow(path, None)
+    with path.open("ab") as file:
+        file.write(link({"kind": "prophecy", "at": "2027-01-10T09:00:00Z", "run": ""}, chain.head, None)[0])
+    with pytest.raises(JournalBroken, match="this version"):
+        verify(path)
+
+
+def test_leavers_are_remembered_until_nothing_of_theirs_is_live(tmp_path: Path) -> None:
+    """Who left and could not be taken everything stays among the users, so that the next plan still knows them."""
+    server = Server()
+    server.hold(world(ROBOT, EDIT))
+    left = Holder(handle="ann", at=HERE, ending="left")
+    file = File(world(ROBOT, Account("ann")), holders={"ann": left, "robot": Holder(handle="rob", at=HERE)})
+    desk = Desk(tmp_path, (Instance(server, file),))
+    server.faults = {0: "failed"}
+    desk.apply()
+    memory = remember(desk.journal())
+    assert memory is not None
+    assert memory.users == {"ann": "ann", "rob": "robot"}
+    server.faults = {}
+    desk.apply()
+    memory = remember(desk.journal())
+    assert memory is not None
+    assert memory.users == {"rob": "robot"}
+    assert memory.accounts == {"ann", "robot"}
+
+
+def test_resume_finishes_what_several_instances_began(tmp_path: Path) -> None:
+    """A crash on the first instance leaves the second unwritten; resume does the rest of both, and leaves none open."""
+    servers = [Server(), Server()]
+    for each in servers:
+        each.hold(world(ROBOT))
+    wanted = world(ROBOT, VIEW)
+    desk = Desk(tmp_path, tuple(Instance(each, File(wanted), name=f"i{at}") for at, each in enumerate(servers)))
+    servers[0].faults = {0: "crash-after"}
+    with pytest.raises(Crash):
+        desk.apply()
+    servers[0].faults = {}
+    report = desk.resume()
+    assert {each.status for each in report.outcomes} == {"done"}
+    assert [each.access for each in servers] == [wanted, wanted]
+    assert {each.code for each in desk.resume().diagnostics} == {"nothing-to-resume"}
+

@@ -40,6 +40,7 @@ WIDEST = Traits(
     top=OWNER,
     admin_excludes_grants=True,
     login="email",
+    keeps_language=True,
     onboarding=frozenset({"invite"}),
     powerful=frozenset({OWNER, _MANAGE.name}),
 )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import httpx
-    from conftest import Program, Result
 
+    from cli.conftest import Program, Result
     from siteward.platforms.fakery import Sandbox
 
 AS_OF = ("--as-of", "2026-12-01")

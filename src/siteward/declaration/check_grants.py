@@ -110,6 +110,8 @@ def _kinds(grant: Grant) -> tuple[str, ...]:
 def _surely_reached(context: Context, grant: Grant) -> Iterable[Instance]:
     """Return the instances that the file alone shows the grant to reach: named, all by a bare `*`, or by a site."""
     instances = context.declaration.instances
+    if grant.on is None and grant.for_account:
+        return ()
     if grant.on is not None:
         return [instances[name] for name in grant.on if name in instances]
     if len(instances) == 1 or "*" in grant.sites:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from siteward.access.diagnostic import Severity
 from siteward.declaration.complain import problem
 from siteward.declaration.declared import EVERY
+from siteward.declaration.people import MAX_NESTING
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse
 
@@ -101,7 +102,8 @@ def _nobody(context: Context, name: str, at: Span) -> Diagnostic:
             at,
             hint="make a group that leaves them out, and grant to it",
         )
-    declared = (*context.declaration.users, *context.declaration.groups)
+    refused = (each for section, each in context.dropped if section in {"users", "groups"})
+    declared = (*context.declaration.users, *context.declaration.groups, *sorted(refused))
     return problem(
         "unknown-user",
         f"there is no user or group `{name}`",
@@ -115,16 +117,15 @@ def _nobody(context: Context, name: str, at: Span) -> Diagnostic:
 def group_circles(context: Context) -> Iterator[Diagnostic]:
     """See that no group holds itself, or has the name of a user."""
     declaration = context.declaration
-    if context.group_cycle is not None:
-        names = context.group_cycle
-        places = tuple(declaration.groups[each].spot.key() for each in names[1:-1])
-        yield problem(
-            "group-cycle",
-            "groups hold each other: " + " → ".join(names),
-            declaration.groups[names[0]].spot.key(),
-            related=places,
-        )
-    for name in declaration.groups.keys() & declaration.users.keys():
+    names = context.group_cycle
+    if names is not None:
+        first = declaration.groups[names[0]].spot.key()
+        if names[0] == names[-1]:
+            places = tuple(declaration.groups[each].spot.key() for each in names[1:-1])
+            yield problem("group-cycle", "groups hold each other: " + " → ".join(names), first, related=places)
+        else:
+            yield problem("group-depth", f"groups within groups, more than {MAX_NESTING} deep", first)
+    for name in sorted(declaration.groups.keys() & declaration.users.keys()):
         yield problem(
             "name-clash",
             f"`{name}` is a user and a group",
@@ -197,16 +198,12 @@ def known_tags(context: Context) -> Iterator[Diagnostic]:
             if written in fine:
                 continue
             selector = parse(written)
-            if selector.kind == "tag" and selector.text not in tags:
-                yield problem(
-                    "unknown-tag",
-                    f"no site of the file has the tag `{selector.text}`",
-                    grant.spot.at("sites", number),
-                    word=selector.text,
-                    known=tags,
-                )
-            elif not selector.text:
-                yield problem("empty-name", f"`{written}` selects nothing", grant.spot.at("sites", number))
+            at = grant.spot.at
+            if not selector.text.strip():
+                yield problem("empty-name", f"`{written}` selects nothing", at("sites", number))
+            elif selector.kind == "tag" and selector.text not in tags:
+                message = f"no site of the file has the tag `{selector.text}`"
+                yield problem("unknown-tag", message, at("sites", number), word=selector.text, known=tags)
             else:
                 fine.add(written)
 

@@ -105,6 +105,21 @@ def instance_abilities(context: Context) -> Iterator[Diagnostic]:
             )
 
 
+def platform_features(context: Context) -> Iterator[Diagnostic]:
+    """See that switches of modules and of public access are asked for only where the platform has them."""
+    declaration, known = context.declaration, context.traits
+    for user in declaration.users.values():
+        for name in user.modules.keys() & known.keys():
+            if "module" not in known[name].roles:
+                message = f"{known[name].platform} has no modules to switch"
+                yield problem("no-modules", message, user.spot.key("modules", name), instance=name)
+    for site in declaration.sites.values():
+        for name in site.public.keys() & known.keys():
+            if known[name].public_account is None:
+                message = f"{known[name].platform} cannot let everybody in"
+                yield problem("no-public-access", message, site.spot.key("public", name), instance=name)
+
+
 def former_names(context: Context) -> Iterator[Diagnostic]:
     """See that a former name is nobody's present one, and one user's former one."""
     users = context.declaration.users
@@ -146,6 +161,7 @@ USER_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     addresses,
     accounts,
     instance_abilities,
+    platform_features,
     former_names,
     owners,
 )

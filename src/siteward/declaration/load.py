@@ -181,6 +181,7 @@ class _Reading:
 
     def _valid(self, source: Source, model: type[M]) -> _Valid[M]:
         """Hold a file against its grammar; rows that are wrong are told and left out, so that the rest is seen."""
+        self.dropped |= {(str(hole[0]), str(hole[1])) for hole in source.holes if len(hole) == 2}
         data: dict[str, Any] = dict(source.data)
         try:
             parsed = model.model_validate(data)

@@ -57,24 +57,33 @@ def _expand(name: str, groups: Mapping[str, Group], done: dict[str, People]) -> 
     return done[name]
 
 
+MAX_NESTING = 50
+
+
 def cycle(groups: Mapping[str, Group]) -> tuple[str, ...] | None:
-    """Return the names of a cycle of groups, first and last the same, or `None` where there is none."""
-    clear: set[str] = set()
+    """Return the names of a cycle of groups, first and last the same, or of a chain that is too long; else `None`."""
+    depths: dict[str, int] = {}
     for start in groups:
-        found = _walk(start, (), groups, clear)
+        found = _walk(start, (), groups, depths)
         if found is not None:
             return found
     return None
 
 
-def _walk(name: str, trail: tuple[str, ...], groups: Mapping[str, Group], clear: set[str]) -> tuple[str, ...] | None:
+def _walk(
+    name: str, trail: tuple[str, ...], groups: Mapping[str, Group], depths: dict[str, int]
+) -> tuple[str, ...] | None:
+    """Go down from a group; `depths` holds how deep those are that are known to be sound."""
     if name in trail:
         return (*trail[trail.index(name) :], name)
-    if name in clear or name not in groups:
+    if name in depths or name not in groups:
         return None
+    way = (*trail, name)
     for member in groups[name].members:
-        found = _walk(member.name, (*trail, name), groups, clear)
+        found = _walk(member.name, way, groups, depths)
         if found is not None:
             return found
-    clear.add(name)
+        if len(way) + depths.get(member.name, 0) > MAX_NESTING:
+            return (name, member.name)
+    depths[name] = 1 + max((depths.get(each.name, 0) for each in groups[name].members), default=0)
     return None

@@ -83,7 +83,7 @@ class Part:
 
 def render(sheet: Sheet) -> str:
     """Return the page."""
-    style = _resource("report.css")
+    style = resource("report.css")
     page = _environment().get_template("report.html")
     return page.render(
         title=_TITLES.get(sheet.report.command, "Access plan"),
@@ -98,7 +98,7 @@ def render(sheet: Sheet) -> str:
 
 def _environment() -> Environment:
     return Environment(
-        loader=FunctionLoader(_resource),
+        loader=FunctionLoader(resource),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=lambda value: value if isinstance(value, Markup) else show(value),  # an excerpt is safe already
@@ -106,7 +106,8 @@ def _environment() -> Environment:
     )
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
+    """Return a file of this package's templates."""
     return (files(__package__ or "") / "templates" / name).read_text(encoding="utf-8")
 
 

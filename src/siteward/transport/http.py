@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from siteward import __version__
 from siteward.transport.causes import is_hopeless, unreachable, was_sent
 from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Refused, Unreachable
 from siteward.transport.lean import httpx
@@ -281,7 +282,7 @@ class Doors(AbstractContextManager["Doors"]):
         self.reader.close()
 
 
-def open_doors(  # noqa: PLR0913 — all but the link are optional and named
+def open_doors(
     link: Link,
     *,
     reads: Sequence[Reading],
@@ -303,7 +304,8 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
 
     def client(transport: httpx.BaseTransport) -> httpx.Client:
         timeout = httpx.Timeout(link.read, connect=link.connect)
-        return httpx.Client(base_url=link.url, transport=transport, auth=auth, headers=headers, timeout=timeout)
+        told = {"User-Agent": f"siteward/{__version__}", **(headers or {})}
+        return httpx.Client(base_url=link.url, transport=transport, auth=auth, headers=told, timeout=timeout)
 
     def pace(limits: Sequence[Rate]) -> Pace:
         return Pace(limits, clock=link.clock, sleep=link.sleep, waiting=link.waiting)

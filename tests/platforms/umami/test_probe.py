@@ -5,11 +5,12 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from platforms.umami.at import RELEASES, Settings, clock, fake_of, umami
+from platforms.umami.at import RELEASES, clock, fake_of, umami
 from siteward.platforms import fakery
 from siteward.platforms.fakery import Fault, World, WorldAccount
 from siteward.platforms.umami.fake import FAKE, UmamiFake
 from siteward.platforms.umami.platform import PLATFORM
+from siteward.platforms.umami.settings import Settings
 from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
 from siteward.transport.http import Doors, Link
 from siteward.transport.secrets import Secret, Secrets

@@ -140,10 +140,10 @@ def _unknown_roles(picture: Picture) -> Iterator[Diagnostic]:
     known = {each.name for kind in picture.traits.roles.values() for each in kind} | {NOBODY_SPECIAL, TEAM_OWNER}
     held = [(each.username, each.role, "") for each in picture.rows.users.values()]
     held += [
-        (each.user.username, each.role, f" in team {team.name}")
+        (picture.rows.users[each.user_id].username, each.role, f" in team {team.name}")
         for team in picture.rows.teams.values()
         for each in team.members
-        if each.user is not None
+        if each.user is not None and each.role not in known
     ]
     for name, role, where in held:
         if role not in known:

@@ -17,7 +17,7 @@ from siteward.platforms.umami.picture import Picture, Rows, owners, people, site
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, OWNER, TEAM_OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from siteward.access.traits import Traits
     from siteward.platforms.umami.rows import MemberRow, SiteRow
@@ -52,16 +52,12 @@ def fold(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tuple
     )
 
 
-def strongest(memberships: Iterable[MemberRow]) -> str:
+def strongest(memberships: Sequence[MemberRow]) -> str:
     """Return the neutral role of one account's memberships in one team.
 
     A role that 2.20 stored although it does not exist (API.md section 9) is kept as it is, and is weaker than all.
     """
-    return neutral(max((each.role for each in memberships), key=_rank))
-
-
-def neutral(role: str) -> str:
-    """Return a team role by the name it has as a grant."""
+    role = memberships[0].role if len(memberships) == 1 else max((each.role for each in memberships), key=_rank)
     return OWNER if role == TEAM_OWNER else role
 
 
@@ -83,7 +79,8 @@ def _grants(picture: Picture, idle: Mapping[str, str]) -> Iterator[Grant]:
         places = [scopes[at] for at in picture.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
         for user_id, memberships in people(team).items():
             role = strongest(memberships)
-            yield from (Grant(subjects[user_id], place, role) for place in places)
+            for place in places:
+                yield Grant(subjects[user_id], place, role)
 
 
 def _site(site: SiteRow, picture: Picture) -> Site:

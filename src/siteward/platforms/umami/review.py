@@ -108,14 +108,15 @@ def _login(change: Change, room: _Room) -> Iterator[Diagnostic]:
     """Yield what is wrong with the login of a new or renamed account (API.md section 4)."""
     after = change.after
     wanted = after.renamed or after.name if isinstance(after, Account) else ""
-    taken = {each.username.lower() for each in room.picture.rows.users.values()} - {account_of(change.key)}
+    own = room.user(change)
+    taken = {each.username.lower() for each in room.picture.rows.users.values() if each != own}
     if not wanted or "\0" in wanted or len(wanted) > LONGEST_LOGIN:
         yield error("login-impossible", f"a login has 1 to {LONGEST_LOGIN} characters in Umami", about=change.key)
     elif wanted != wanted.lower():
         yield error(
             "login-not-folded", f"Umami keeps logins in lower case, so {wanted} would not stay", about=change.key
         )
-    elif wanted in taken and (change.before is None or (isinstance(after, Account) and after.renamed)):
+    elif wanted in taken:
         yield error("login-taken", f"another account has the login {wanted} already", about=change.key)
 
 

@@ -32,7 +32,6 @@ class Person:
     """The account inside another row; `None` in its place marks a row whose account is gone (a ghost)."""
 
     id: str
-    username: str
 
 
 @dataclass(frozen=True, slots=True)

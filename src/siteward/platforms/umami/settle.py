@@ -43,11 +43,18 @@ def failed(message: str, hint: str | None = None) -> Verdict:
 
 
 def command(
-    writer: Writer, method: Literal["POST", "DELETE"], path: str, body: object, is_done: Callable[[], bool]
+    writer: Writer,
+    method: Literal["POST", "DELETE"],
+    path: str,
+    body: object,
+    is_done: Callable[[], bool],
+    *,
+    no: frozenset[int] = frozenset(),
 ) -> Verdict:
     """Send a command once; `is_done` reads whether the world is as the command wants it.
 
-    A lost answer stays `unknown` unless reading shows it done: the server may still be at it.
+    `no` are statuses that surely say no, so that reading is not asked. A lost answer stays `unknown` unless reading
+    shows it done: the server may still be at it.
     """
     try:
         answer = writer.command(method, path, json=body)
@@ -59,7 +66,7 @@ def command(
         return Verdict(status="sent", answer=answer)
     words = words_of(writer, answer)
     said = f"Umami answered {answer.status}" + (f": {words}" if words else " without a word")
-    return _read_back(is_done, failed(said))
+    return failed(said) if answer.status in no else _read_back(is_done, failed(said))
 
 
 def _read_back(is_done: Callable[[], bool], otherwise: Verdict) -> Verdict:

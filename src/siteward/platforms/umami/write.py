@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 72
 """In bytes: 3.1 and later take no shorter one, and bcrypt looks at no more (API.md section 4)."""
 
+# That the login is taken: an account of that name may well stand there, but it is another's (API.md section 11).
+_TAKEN = frozenset({400})
+
 
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     """Make the changes of one bundle and tell what became of each.
@@ -56,7 +59,9 @@ def _create(writer: Writer, bundle: Bundle, made: Change, picture: Picture) -> l
     else:
         wanted = UserRow(at, name, role)
         body = {"id": at, "username": name, "password": password.reveal(), "role": role}
-        verdict = command(writer, "POST", path("users"), body, lambda: _ours(writer, wanted, picture) is not None)
+        verdict = command(
+            writer, "POST", path("users"), body, lambda: _ours(writer, wanted, picture) is not None, no=_TAKEN
+        )
         verdict, at = _as_made(writer, verdict, wanted, picture)
     ids = {account_key(name): at} if verdict.status == "sent" else {}
     return [verdict.receipt(each.key, ids) for each in bundle.changes]

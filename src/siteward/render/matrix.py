@@ -1,0 +1,197 @@
+"""The access matrix: people down, sites across, live and declared in one cell; as one page, and as CSV.
+
+The page holds its data as JSON and draws only what is in sight, so that 2 000 people on 500 sites stay usable. It
+allows itself one script and one style sheet, by their hashes, and nothing else; names are put in as text only.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from base64 import b64encode
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from siteward.render import words
+from siteward.render.csv import cell
+from siteward.render.html import resource
+from siteward.render.safe import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from siteward.access.holding import Entry, Holding, Ledger
+    from siteward.access.model import Grant
+
+SOON = timedelta(days=30)
+_HEADER = (
+    "instance", "person", "account", "kind", "e-mail", "status", "where", "live", "declared", "agreement", "until",
+    "pending", "group", "via", "ticket", "reason", "file", "line",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """What a matrix is made of, and when; `links` is as in `Options`."""
+
+    ledgers: tuple[Ledger, ...]
+    as_of: datetime
+    commit: str | None = None
+    links: str | None = None
+
+
+def page(matrix: Matrix) -> str:
+    """Return the matrix as one HTML page that needs nothing from elsewhere."""
+    style, script = resource("matrix.css"), resource("matrix.js")
+    template = Environment(
+        loader=FunctionLoader(resource), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
+    ).get_template("matrix.html")
+    return template.render(
+        style=Markup(style),  # noqa: S704 - the package's own files, and the very texts that the hashes are of
+        script=Markup(script),  # noqa: S704
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        data=Markup(_embedded(_data(matrix))),  # noqa: S704 - JSON in which no "<" is left
+        as_of=words.moment(matrix.as_of),
+        commit=show(matrix.commit or ""),
+        incomplete=[show(each.instance) for each in matrix.ledgers if not each.complete],
+    )
+
+
+def _hash(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()
+
+
+def _embedded(data: object) -> str:
+    """Return JSON that stays inside its script element, whatever the names are."""
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026")
+
+
+def _data(matrix: Matrix) -> dict[str, object]:
+    """Return what the script draws: columns, and rows of people with their cells by column.
+
+    A row is `[name, kind, details, [[column, live, declared, live power, declared power, marks, details], …]]`.
+    """
+    columns = [(at, scope) for at, each in enumerate(matrix.ledgers) for scope in _scopes(each)]
+    place = {key: index for index, key in enumerate(columns)}
+    rows: dict[str, list[object]] = {}
+    for at, ledger in enumerate(matrix.ledgers):
+        for entry in ledger.entries:
+            name = show(entry.handle or f"{entry.account} ({ledger.instance})")
+            row = rows.setdefault(name, [name, entry.kind, [], []])
+            _add(row, entry, ledger)
+            cells = [[place[at, words.place(each.scope)], *_cell(each, entry, matrix)] for each in entry.holdings]
+            row[3] = [*_list(row[3]), *cells]
+    return {
+        "instances": [show(each.instance) for each in matrix.ledgers],
+        "columns": [[at, show(scope)] for at, scope in columns],
+        "rows": [rows[name] for name in sorted(rows, key=str.casefold)],
+    }
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _add(row: list[object], entry: Entry, ledger: Ledger) -> None:
+    parts = (ledger.instance, entry.account, entry.email or "", "" if entry.status == "active" else entry.status)
+    row[2] = [*_list(row[2]), " · ".join(show(each) for each in parts if each)]
+
+
+def _scopes(ledger: Ledger) -> Iterator[str]:
+    """Yield the columns of an instance: what is held beside sites, then the sites."""
+    sites = {words.place(each) for each in ledger.sites}
+    held = {words.place(each.scope) for entry in ledger.entries for each in entry.holdings}
+    yield from sorted(held - sites)
+    yield from sorted(sites)
+
+
+def _cell(holding: Holding, entry: Entry, matrix: Matrix) -> list[object]:
+    return [
+        _role(holding.live),
+        _role(holding.declared),
+        int(holding.live_power),
+        int(holding.declared_power),
+        _marks(holding, entry, matrix.as_of),
+        _details(holding, entry),
+    ]
+
+
+def _role(grant: Grant | None) -> str:
+    return "" if grant is None else show(words.value(grant))
+
+
+def _marks(holding: Holding, entry: Entry, as_of: datetime) -> str:
+    """Return what filters ask for, a letter each: d(iffers), p(ending), e(nds soon)."""
+    until = _until(holding, entry)
+    soon = until is not None and until <= as_of + SOON
+    pending = holding.pending or entry.status == "pending"
+    return ("d" if holding.agreement != "same" else "") + ("p" if pending else "") + ("e" if soon else "")
+
+
+def _until(holding: Holding, entry: Entry) -> datetime | None:
+    ends = [each for each in (holding.origin.until if holding.origin else None, entry.until) if each is not None]
+    return min(ends, default=None)
+
+
+def _details(holding: Holding, entry: Entry) -> str:
+    origin, until = holding.origin, _until(holding, entry)
+    parts = (
+        f"{origin.at.file}:{origin.at.line}" if origin else "",
+        f"via {', '.join(origin.via)}" if origin and origin.via else "",
+        (origin.ticket or "") if origin else "",
+        (origin.reason or "") if origin else "",
+        f"through group {holding.group}" if holding.group else "",
+        f"ends {words.moment(until)}" if until else "",
+    )
+    return " · ".join(show(each) for each in parts if each)
+
+
+def table(ledgers: Iterable[Ledger]) -> str:
+    """Return one row a holding as CSV, formula-safe; an account that holds nothing has a row too."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_HEADER)
+    for ledger in ledgers:
+        for entry in ledger.entries:
+            writer.writerows([cell(each) for each in row] for row in _rows(entry, ledger))
+    return out.getvalue()
+
+
+def _rows(entry: Entry, ledger: Ledger) -> Iterator[Sequence[str]]:
+    who = (ledger.instance, entry.handle or "", entry.account, entry.kind, entry.email or "", entry.status)
+    if not entry.holdings:
+        yield (*who, *[""] * (len(_HEADER) - len(who)))
+    for each in entry.holdings:
+        origin, until = each.origin, _until(each, entry)
+        yield (
+            *who,
+            words.place(each.scope),
+            words.value(each.live),
+            words.value(each.declared),
+            each.agreement,
+            words.moment(until) if until else "",
+            "yes" if each.pending else "",
+            each.group or "",
+            ", ".join(origin.via) if origin else "",
+            (origin.ticket or "") if origin else "",
+            (origin.reason or "") if origin else "",
+            origin.at.file if origin else "",
+            str(origin.at.line) if origin else "",
+        )
+
+
+def veiled(ledgers: Iterable[Ledger]) -> tuple[Ledger, ...]:
+    """Return the ledgers without addresses, and with numbers for the accounts that nobody declared."""
+    return tuple(replace(each, entries=tuple(_veiled(each.entries))) for each in ledgers)
+
+
+def _veiled(entries: Iterable[Entry]) -> Iterator[Entry]:
+    for number, entry in enumerate(entries, 1):
+        yield replace(entry, account=entry.handle or f"account-{number}", email=None, facts={})

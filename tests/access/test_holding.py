@@ -1,0 +1,103 @@
+"""Who holds what: both sides of every pair, through groups too, each with its reason."""
+
+from __future__ import annotations
+
+from siteward.access.diagnostic import Span
+from siteward.access.holding import Entry, Holding, Ledger, ledger
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope, Subject, account_key
+from siteward.access.state import Desired, Holder, Listing, Live, Origin
+from siteward.access.traits import Role, Traits
+
+SHOP, BLOG = Scope("site", "shop"), Scope("site", "blog")
+TRAITS = Traits(
+    platform="any",
+    roles={
+        "site": (Role(name="view", power=Power.VIEW), Role(name="edit", power=Power.EDIT)),
+        "instance": (Role(name="top", power=Power.ADMIN),),
+    },
+    top="top",
+    public_account="anonymous",
+)
+
+
+def give(who: str, where: Scope, role: str, *, kind: str = "account") -> Grant:
+    return Grant(Subject("group" if kind == "group" else "account", who), where, role)
+
+
+def told(live: Access, wish: Access, **more: object) -> Ledger:
+    at = Span("access.yaml", 1, 1)
+    desired = Desired(
+        access=wish,
+        origins={key: Origin(at) for key in wish},
+        holders={"ana": Holder(handle="ana", at=at, kind="client", email="ana@x.test")},
+    )
+    seen = Live(access=live, me="robot", pending=frozenset({account_key("new")}), **more)  # type: ignore[arg-type]  # tests name real fields
+    return ledger("stats", "https://x.test", desired, seen, TRAITS)
+
+
+def entry(found: Ledger, name: str) -> Entry:
+    return next(each for each in found.entries if each.account == name)
+
+
+def agreements(found: Entry) -> dict[Scope, str]:
+    return {each.scope: each.agreement for each in found.holdings}
+
+
+def test_both_sides_of_every_pair_are_there() -> None:
+    live = Access([Account("ana"), give("ana", SHOP, "view"), give("ana", EVERYWHERE, "top")])
+    wish = Access([Account("ana"), give("ana", SHOP, "edit"), give("ana", BLOG, "view")])
+    found = entry(told(live, wish), "ana")
+    assert agreements(found) == {SHOP: "differs", BLOG: "missing", EVERYWHERE: "extra"}
+    shop = next(each for each in found.holdings if each.scope == SHOP)
+    assert (shop.live_power, shop.declared_power) == (Power.VIEW, Power.EDIT)
+    assert shop.origin is not None
+
+
+def test_what_agrees_is_the_same_on_both_sides() -> None:
+    both = Access([Account("ana"), give("ana", SHOP, "view")])
+    assert agreements(entry(told(both, both), "ana")) == {SHOP: "same"}
+
+
+def test_groups_are_told_of_their_members_and_the_strongest_way_counts() -> None:
+    live = Access(
+        [
+            Account("ana"),
+            Group("team"),
+            Member("team", "ana"),
+            give("team", SHOP, "edit", kind="group"),
+            give("ana", SHOP, "view"),
+        ]
+    )
+    (held,) = entry(told(live, live), "ana").holdings
+    assert (held.group, held.live_power, held.agreement) == ("team", Power.EDIT, "same")
+
+
+def test_everybody_is_somebody() -> None:
+    names = ("ana", "robot", "anonymous", "stranger", "new")
+    live = Access([*map(Account, names), give("stranger", SHOP, "view")])
+    found = told(live, Access([Account("ana")]))
+    assert {each.account: each.kind for each in found.entries} == {
+        "ana": "client", "robot": "self", "anonymous": "public", "stranger": "undeclared", "new": "undeclared",
+    }  # fmt: skip
+    assert entry(found, "ana").email == "ana@x.test"
+    assert entry(found, "new").status == "pending"
+
+
+def test_sites_without_any_grant_are_listed_too() -> None:
+    found = told(Access(), Access([Account("ana"), give("ana", BLOG, "view")]), sites={SHOP: None})
+    assert found.sites == (BLOG, SHOP)
+
+
+def test_what_was_not_read_whole_is_known() -> None:
+    half = Listing(name="users", rows=1, complete=False, proof="")
+    assert not told(Access(), Access(), listings=(half,)).complete
+    assert told(Access(), Access()).complete
+
+
+def test_a_holding_with_other_extras_differs() -> None:
+    one = Holding(
+        scope=SHOP,
+        live=Grant(Subject("account", "a"), SHOP, "view", frozenset({"x"})),
+        declared=give("a", SHOP, "view"),
+    )
+    assert one.agreement == "differs"

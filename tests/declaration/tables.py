@@ -1,0 +1,91 @@
+"""Platforms as the declaration's tests know them: what an instance may say, and what each can do at its best."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from siteward.declaration.load import Declaration, Loaded, load
+from strategies import ALL_TRAITS
+
+if TYPE_CHECKING:
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.traits import Traits
+
+HEAD = """\
+version: 1
+instances:
+  stats: {platform: umami, url: "https://stats.example.org", self: siteward, layout: per-site}
+"""
+TRAITS = {each.platform: each for each in ALL_TRAITS}
+
+
+class Umami(BaseModel):
+    """Settings with a key that must be given."""
+
+    model_config = ConfigDict(extra="forbid")
+    layout: Literal["per-site", "existing"]
+
+
+class Plain(BaseModel):
+    """Settings with nothing of their own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Plausible(BaseModel):
+    """Settings with a nested table, and with a common key that the platform wants to see too."""
+
+    model_config = ConfigDict(extra="forbid")
+    team: str | None = None
+    url: str
+    team_members: dict[str, str] = {}
+
+
+SETTINGS: dict[str, type[BaseModel]] = {
+    "umami": Umami, "matomo": Plain, "piwik-pro": Plain, "plausible": Plausible,
+}  # fmt: skip
+
+
+def widest_of(platform: str) -> Traits | None:
+    return TRAITS.get(platform)
+
+
+def read(path: Path) -> Loaded:
+    """Load a file with these platforms."""
+    return load(path, settings_of=SETTINGS.get, widest_of=widest_of, platforms=tuple(TRAITS))
+
+
+def read_text(folder: Path, text: str, **others: str) -> Loaded:
+    """Load a text as `access.yaml` in a folder; `others` are files beside it, by name without `.yaml`."""
+    for name, content in others.items():
+        (folder / f"{name}.yaml").write_text(content, encoding="utf-8")
+    path = folder / "access.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read(path)
+
+
+def declared(folder: Path, text: str, **others: str) -> Declaration:
+    """Load a text that must be right."""
+    loaded = read_text(folder, text, **others)
+    assert loaded.declaration is not None, "\n".join(map(told, loaded.diagnostics))
+    return loaded.declaration
+
+
+def told(found: Diagnostic) -> str:
+    """Return a diagnostic as the golden files hold it."""
+    where = "-"
+    if found.at is not None:
+        end = f"-{found.at.end_column}" if found.at.end_line else ""
+        where = f"{Path(found.at.file).name}:{found.at.line}:{found.at.column}{end}"
+    lines = [f"{where} {found.severity.word} {found.code}: {found.message}"]
+    if found.hint:
+        lines.append(f"    hint: {found.hint}")
+    if found.allowed:
+        lines.append(f"    allowed: {', '.join(found.allowed)}")
+    if found.suggestion:
+        lines.append(f"    suggestion: {found.suggestion}")
+    lines += [f"    see {Path(each.file).name}:{each.line}:{each.column}" for each in found.related]
+    return "\n".join(lines)

@@ -1,0 +1,119 @@
+"""Files and the diagnostics they give: one pair for each rule, and no rule without one."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+
+from declaration.tables import read, told
+from siteward import declaration
+from siteward.access.state import Ending
+from siteward.declaration.rules import RULES
+
+if TYPE_CHECKING:
+    from conftest import Golden
+
+CASES = Path(__file__).parent / "cases"
+NAMES = sorted({each.stem if each.is_file() else each.name for each in CASES.iterdir()})
+SOURCES = sorted(Path(declaration.__file__).parent.glob("*.py"))
+
+# These need bytes that no checked-in text should hold, a server, or a moment; each has a test of that name.
+ELSEWHERE = {
+    "too-large", "not-utf-8", "byte-order-mark", "bad-character", "wrong-value",
+    "unknown-site", "ambiguous-site", "matches-nothing", "not-managed", "incomparable-roles", "external-group",
+    "former-login-remains",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _at_the_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say file names as somebody who stands beside the files does."""
+    monkeypatch.chdir(CASES)
+
+
+def _case(name: str) -> Path:
+    return Path(name, "access.yaml") if Path(name).is_dir() else Path(f"{name}.yaml")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_gives_its_diagnostics(name: str, golden: Golden) -> None:
+    """What people read about a bad file changes only on purpose, and names the rule the file is here for."""
+    loaded = read(_case(name))
+    text = "\n".join(map(told, loaded.diagnostics)) + "\n"
+    rule = name.partition("--")[0]
+    assert rule not in RULES or rule in {each.code for each in loaded.diagnostics}, text
+    assert loaded.declaration is None or not any(each.blocks for each in loaded.diagnostics)
+    golden(f"declaration/{name}.txt", text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_diagnostic_stands_inside_its_file(name: str) -> None:
+    """A place that is pointed at is there."""
+    loaded = read(_case(name))
+    for found in loaded.diagnostics:
+        for at in (found.at, *found.related):
+            if at is not None and at.file in loaded.texts:
+                lines = loaded.texts[at.file]
+                assert 1 <= at.line <= len(lines)
+                assert 1 <= at.column <= len(lines[at.line - 1]) + 1
+                assert at.end_line in {0, at.line}
+                assert at.end_line == 0 or at.column <= at.end_column <= len(lines[at.line - 1]) + 1
+
+
+def test_every_rule_has_its_pair() -> None:
+    """No rule is without an example, and no exception from that is forgotten."""
+    shown = {name.partition("--")[0] for name in NAMES}
+    assert RULES.keys() - shown == ELSEWHERE
+    assert all(sentence.endswith(".") and "\n" not in sentence for sentence in RULES.values())
+
+
+def test_every_code_is_a_rule() -> None:
+    """What the sources call a rule is in the table, and the table has nothing else."""
+    used = {code for path in SOURCES for code in _codes(path)}
+    assert used == RULES.keys()
+
+
+MAKERS = {
+    "problem",
+    "error",
+    "warning",
+    "_say",
+    "_flaw",
+    "_report",
+    "flawed",
+    "_Refused",
+    "BadDate",
+    "Lack",
+    "Diagnostic",
+}
+
+
+def _codes(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            given = [*node.args[:1], *node.args[2:3], *(each.value for each in node.keywords if each.arg == "code")]
+            yield from (_text(each) for each in given if name in MAKERS and _is_code(each))
+        elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+            codes = (_text(each) for each in node.value.elts[:1] if _is_code(each))
+            yield from (each for each in codes if each not in get_args(Ending))
+        elif isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "code" and node.value is not None:
+            yield _text(node.value)
+
+
+def _is_code(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and bool(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", node.value))
+    )
+
+
+def _text(node: ast.expr) -> str:
+    assert isinstance(node, ast.Constant)
+    return str(node.value)

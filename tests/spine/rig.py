@@ -1,0 +1,78 @@
+"""A declaration, a stand-in server without a socket, and the spine between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from siteward import platforms
+from siteward.access.plan import Plan
+from siteward.access.report import Report
+from siteward.platforms.fakery import Fake, in_process
+from siteward.platforms.instance import Instance
+from siteward.reconcile import apply as spine
+from siteward.reconcile.deliver import Passwords
+from siteward.reconcile.plan import Run, Target, plan
+from siteward.reconcile.project import Project, open_project
+from siteward.reconcile.recheck import Allowance
+from siteward.reconcile.target import Book, Options
+from siteward.transport.link import Link
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+URL = "http://127.0.0.1:1"
+
+
+@dataclass
+class Rig:
+    """One instance, `it`, of a platform, and a file that declares its access."""
+
+    folder: Path
+    fake: Fake
+    document: Mapping[str, Any]
+    book: Book = field(init=False)
+    project: Project = field(init=False)
+    instance: Instance = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.book = Book(folder=self.folder / ".siteward")
+        self.declare(self.document)
+
+    def declare(self, document: Mapping[str, Any]) -> None:
+        """Write another declaration (JSON is YAML) and read it back."""
+        path = self.folder / "access.yaml"
+        path.write_text(json.dumps(document), encoding="utf-8")
+        opened = open_project(path, "test")
+        assert isinstance(opened, Project), [(each.code, each.message) for each in opened.diagnostics]
+        self.project = opened
+        declared = opened.declaration.instances["it"]
+        assert declared.settings is not None
+        self.instance = Instance(
+            name="it",
+            platform=platforms.load(declared.platform),
+            settings=declared.settings,
+            link=Link(url=declared.url, transport=in_process(self.fake), sleep=lambda _: None, tries=3),
+            env={f"SITEWARD_IT_{name.upper()}": value for name, value in self.fake.credentials.items()},
+        )
+
+    @property
+    def passwords(self) -> Passwords:
+        return Passwords(folder=self.folder / "passwords", out=self.folder / "passwords.txt")
+
+    def plan(self, *, as_of: datetime = NOW, accept: Mapping[str, str] | None = None, delete: bool = True) -> Report:
+        allowance = Allowance(accept=accept or {}, allow_delete=delete, passwords=self.passwords)
+        run = Run(created=NOW, as_of=as_of, allowance=allowance)
+        return plan(self.project, [self.instance], self.book, run)
+
+    def apply(self, reviewed: Plan, *, delete: bool = True, resume: bool = False, **options: Any) -> Report:
+        declaration = self.project.declaration
+        targets = {"it": Target(declaration=declaration, instance=self.instance, passwords=self.passwords)}
+        chosen = Options(passwords=self.passwords, allow_delete=delete, **options)
+        given = (targets, self.book, chosen) if resume else (reviewed, targets, self.book, chosen)
+        carry_out = spine.resume if resume else spine.apply
+        digest = self.project.loaded.digest
+        return carry_out(*given, config_digest=digest, clock=lambda: NOW + timedelta(minutes=1))  # type: ignore[operator]  # the two differ by the plan alone

@@ -1,0 +1,75 @@
+"""Random declarations about a world: what people might write, within what the platform can express."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+
+from siteward.access.traits import Traits
+from siteward.platforms.fakery import World
+
+NEWCOMERS = ("gina", "hugo")
+
+
+@st.composite
+def wishes(draw: st.DrawFn, platform: str, traits: Traits, world: World, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Draw a valid declaration: some people declared, some not, some suspended or absent, new ones, groups, roles."""
+    known = [each for each in world.accounts if each.login != settings["self"]]
+    people = {each.login: each.email for each in known if draw(st.booleans())}
+    people |= {each: f"{each}@example.org" for each in NEWCOMERS if draw(st.booleans())}
+    users = {_handle(name): _user(draw, name, email, traits) for name, email in people.items()}
+    document: dict[str, Any] = {
+        "version": 1,
+        "instances": {
+            "it": {
+                "platform": platform,
+                "url": "http://127.0.0.1:1",
+                "mode": draw(st.sampled_from(("full", "full", "full", "add-only"))),
+                "unmanaged": draw(st.sampled_from(("report", "report", "revoke"))),
+                **settings,
+            }
+        },
+        "users": users,
+        "policy": {"admins": {"min": 1}, "limits": _limits(draw)},
+    }
+    active = [name for name, each in users.items() if "state" not in each]
+    document["grants"] = _grants(draw, active, traits, world)
+    if not document["grants"]:
+        del document["grants"]
+    return document
+
+
+def _handle(name: str) -> str:
+    return name.partition("@")[0]
+
+
+def _user(draw: st.DrawFn, name: str, email: str | None, traits: Traits) -> dict[str, Any]:
+    user: dict[str, Any] = {"email": email or f"{_handle(name)}@example.org"}
+    state = draw(st.sampled_from((None, None, None, "suspended", "absent")))
+    if state:
+        user["state"] = state
+    elif draw(st.integers(0, 5)) == 0:
+        user["until"] = draw(st.sampled_from(("2026-01-31", "2027-12-31")))
+    return user
+
+
+def _grants(draw: st.DrawFn, users: list[str], traits: Traits, world: World) -> list[dict[str, Any]]:
+    roles = [each.portable for each in traits.roles["site"] if each.declarable and each.portable]
+    grants = []
+    for user in users:
+        for site in world.sites:
+            if draw(st.integers(0, 2)) == 0:
+                grants.append({"to": user, "role": draw(st.sampled_from(roles)), "sites": site.domain})
+        if traits.top and draw(st.integers(0, 4)) == 0:
+            grants.append({"to": user, "role": "admin", "on": "it"})
+    if users and draw(st.booleans()):
+        grants.append({"to": draw(st.sampled_from(users)), "role": "view", "sites": "*"})
+    return grants
+
+
+def _limits(draw: st.DrawFn) -> dict[str, Any]:
+    wide = {"count": 1000, "percent": 100}
+    names = ("removals", "revocations", "escalations", "expiries", "mails")
+    return dict.fromkeys(names, wide) if draw(st.integers(0, 9)) else {}

@@ -281,7 +281,7 @@ class _View:
         if holder is not None and holder.kind in {"contractor", "client", "vendor"}:
             return True
         live = account.email if isinstance(account, Account) else None
-        domain = _domain((holder.email if holder is not None else None) or live)
+        domain = email_domain((holder.email if holder is not None else None) or live)
         return bool(domain and self.home and domain not in self.home)
 
     def _risks(self, proposed: Proposed, said: Sequence[Diagnostic], *, outsider: bool, raises: bool) -> Iterator[str]:
@@ -360,20 +360,23 @@ def _waiting_for(key: Key, needed: Iterable[Step]) -> Iterator[Diagnostic]:
 
 
 def _home_domains(proposal: Proposal) -> frozenset[str]:
-    """Return the e-mail domains of the house.
+    return home_domains(each.email for each in proposal.desired.holders.values() if each.kind == "person")
 
-    They are the most frequent one among declared persons (kind `person`), and each that at least two of them
-    and at least a fifth of them have.
+
+def home_domains(emails: Iterable[str | None]) -> frozenset[str]:
+    """Return the e-mail domains of the house, from the addresses of its declared persons.
+
+    They are the most frequent one, and each that at least two of them and at least a fifth of them have.
     """
-    persons = (each for each in proposal.desired.holders.values() if each.kind == "person")
-    domains = Counter(domain for each in persons if (domain := _domain(each.email)))
+    domains = Counter(domain for each in emails if (domain := email_domain(each)))
     most = max(domains.values(), default=0)
     return frozenset(
         domain for domain, count in domains.items() if count == most or (count >= 2 and count * 5 >= domains.total())
     )
 
 
-def _domain(email: str | None) -> str | None:
+def email_domain(email: str | None) -> str | None:
+    """Return the domain of an address, case-folded; `None` where there is none."""
     return email.rpartition("@")[2].casefold() if email and "@" in email else None
 
 

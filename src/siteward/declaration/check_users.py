@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Instance, User
 
-_EMAIL = re.compile(
+EMAIL = re.compile(
     r"[^\s@<>()\[\],;:\\\"]{1,64}@(?:[^\s@<>()\[\],;:\\\".-](?:[^\s@<>()\[\],;:\\\".]*[^\s@<>()\[\],;:\\\".-])?\.)+[^\s@<>()\[\],;:\\\".]{2,63}"
 )
 
@@ -28,7 +28,7 @@ def addresses(context: Context) -> Iterator[Diagnostic]:
     for user in context.declaration.users.values():
         if user.email is None:
             continue
-        if not _EMAIL.fullmatch(user.email):
+        if not EMAIL.fullmatch(user.email):
             yield problem("bad-email", f"`{user.email}` is no e-mail address", user.spot.at("email"))
             continue
         first = seen.setdefault(user.email.casefold(), user)

@@ -41,7 +41,7 @@ def _membered(value: Any) -> Any:
 
 
 def _grouped(value: Any) -> Any:
-    return {"members": value} if isinstance(value, str | list) else value
+    return {"members": _listed(value)} if isinstance(value, str | list) else value
 
 
 def _roled(value: Any) -> Any:
@@ -95,7 +95,9 @@ class UserRow:
 
     __pydantic_config__ = CLOSED
 
-    email: str | None = None
+    email: Annotated[str | None, Field(description="The address; the login where a platform knows people by it.")] = (
+        None
+    )
     name: Annotated[str | None, Field(description="A name for people.")] = None
     kind: Annotated[Kind, Field(description="What rules match; `service` is no person.")] = "person"
     logins: Annotated[dict[str, Word], Field(description="The login by instance, where it is not the handle.")] = field(
@@ -117,8 +119,8 @@ class UserRow:
     )
     language: Annotated[str | None, Field(description="Piwik PRO: the language of the account, such as de-DE.")] = None
     owner: Annotated[str | None, Field(description="Who answers for a service.")] = None
-    ticket: Word | None = None
-    reason: str | None = None
+    ticket: Annotated[Word | None, Field(description="Where this was decided.")] = None
+    reason: Annotated[str | None, Field(description="Why this is so.")] = None
     age: Annotated[str | None, Field(description="The age recipient that new passwords are encrypted to.")] = None
     forge: Annotated[dict[str, str], Field(description="Account names on code forges.")] = field(default_factory=dict)
 
@@ -129,9 +131,9 @@ class MemberRow:
 
     __pydantic_config__ = CLOSED
 
-    user: str
-    from_: Annotated[Date | None, Field(alias="from")] = None
-    until: Date | None = None
+    user: Annotated[str, Field(description="A user or a group.")]
+    from_: Annotated[Date | None, Field(alias="from", description="The first day.")] = None
+    until: Annotated[Date | None, Field(description="The last day.")] = None
 
 
 Members = list[Annotated[MemberRow, BeforeValidator(_membered, json_schema_input_type=str | MemberRow)]]
@@ -157,8 +159,8 @@ class RoleRow:
 
     __pydantic_config__ = CLOSED
 
-    role: str
-    extras: list[str] | None = None
+    role: Annotated[str, Field(description="A portable name, or the platform's own.")]
+    extras: Annotated[list[str] | None, Field(description="Rights beside the role; [] for none.")] = None
 
 
 @dataclass(slots=True)
@@ -177,14 +179,14 @@ class GrantRow:
     )
     until: Annotated[Date | None, Field(description="The last day, or an instant with an offset.")] = None
     extras: Annotated[list[str] | None, Field(description="Rights beside the role; [] for none.")] = None
-    ticket: Word | None = None
-    reason: str | None = None
+    ticket: Annotated[Word | None, Field(description="Where this was decided.")] = None
+    reason: Annotated[str | None, Field(description="Why this is so.")] = None
 
 
 class IncludeRow(Row):
     """Another file, and what it may grant."""
 
-    path: str
+    path: Annotated[str, Field(description="Relative to this file, and under its folder.")]
     sites: Annotated[Names | None, Field(description="The sites it may grant on.")] = None
     at_most: Annotated[PowerWord | None, Field(description="The most power it may grant.")] = None
 
@@ -198,15 +200,17 @@ class JournalRow(Row):
 class AdminsRow(Row):
     """How many may hold the top account role."""
 
-    min: Annotated[Whole, Field(ge=1)] | None = None
-    max: Annotated[Whole, Field(ge=1)] | None = None
+    min: Annotated[Annotated[Whole, Field(ge=1)] | None, Field(description="Never fewer than these.")] = None
+    max: Annotated[Annotated[Whole, Field(ge=1)] | None, Field(description="Never more than these.")] = None
 
 
 class LimitRow(Row):
     """A budget: min(count, max(2, ceil(percent of what is live)))."""
 
-    count: Annotated[Whole, Field(ge=0)] | None = None
-    percent: Annotated[Whole, Field(ge=0, le=100)] | None = None
+    count: Annotated[Annotated[Whole, Field(ge=0)] | None, Field(description="How many.")] = None
+    percent: Annotated[
+        Annotated[Whole, Field(ge=0, le=100)] | None, Field(description="How many in a hundred of what is live.")
+    ] = None
 
 
 class LimitsRow(Row):
@@ -222,28 +226,30 @@ class LimitsRow(Row):
 class WildcardsRow(Row):
     """How much a grant on a pattern may give."""
 
-    at_most: PowerWord
+    at_most: Annotated[PowerWord, Field(description="The most power.")]
 
 
 class RuleRow(Row):
     """A rule on grants: what must be given, or how much power is allowed, where all of `match` holds."""
 
-    id: str
-    match: dict[MatchKey, str]
-    require: list[Requirement] = Field(default_factory=list)
-    at_most: PowerWord | None = None
+    id: Annotated[str, Field(description="What the rule is called where it is broken.")]
+    match: Annotated[dict[MatchKey, str], Field(description="What all must hold for the rule to speak.")]
+    require: Annotated[list[Requirement], Field(description="What must be given then.")] = Field(default_factory=list)
+    at_most: Annotated[PowerWord | None, Field(description="The most power allowed then.")] = None
 
 
 class InstancePolicyRow(Row):
     """What the owners allow on one instance."""
 
-    admins: AdminsRow | None = None
-    limits: LimitsRow | None = None
-    wildcards: WildcardsRow | None = None
+    admins: Annotated[AdminsRow | None, Field(description="How many may hold the top account role.")] = None
+    limits: Annotated[LimitsRow | None, Field(description="What one run may do to one instance at most.")] = None
+    wildcards: Annotated[WildcardsRow | None, Field(description="How much a grant on a pattern may give.")] = None
     protect: Annotated[Names, Field(description="Patterns on logins, e-mails and handles nobody touches.")] = Field(
         default_factory=list
     )
-    rules: list[RuleRow] = Field(default_factory=list)
+    rules: Annotated[list[RuleRow], Field(description="Rules on grants, by kind of user and by power.")] = Field(
+        default_factory=list
+    )
 
 
 class PolicyRow(InstancePolicyRow):
@@ -257,7 +263,7 @@ class InstanceRow(BaseModel):
 
     model_config = ConfigDict(extra="allow", defer_build=True)
 
-    platform: str
+    platform: Annotated[str, Field(description="What kind of analytics software this is.")]
     url: Annotated[str, Field(description="Where it answers. Credentials never stand here.")]
     self: Annotated[str | None, Field(description="The account whose credentials are used.")] = None
     mode: Annotated[Literal["full", "add-only", "observe"], Field(description="What may be done at all.")] = "full"
@@ -266,7 +272,9 @@ class InstanceRow(BaseModel):
         Literal["report", "revoke", "remove"], Field(description="What becomes of accounts nobody declared.")
     ] = "report"
     ignore: Annotated[Names, Field(description="Patterns on logins that get no step.")] = Field(default_factory=list)
-    policy: InstancePolicyRow | None = None
+    policy: Annotated[InstancePolicyRow | None, Field(description="What holds here beside the policy of the file.")] = (
+        None
+    )
     ca_file: Annotated[str | None, Field(description="Certificates to trust, relative to this file.")] = None
     accept_blind: Annotated[Names, Field(description="What this platform can never show, and you live with.")] = Field(
         default_factory=list
@@ -277,27 +285,32 @@ class InstanceRow(BaseModel):
 
 Sites = dict[str, SiteRow]
 Users = dict[str, UserRow]
-Groups = dict[str, Annotated[GroupRow, BeforeValidator(_grouped, json_schema_input_type=Members | GroupRow)]]
+Groups = dict[str, Annotated[GroupRow, BeforeValidator(_grouped, json_schema_input_type=str | Members | GroupRow)]]
 Roles = dict[str, dict[str, Annotated[RoleRow, BeforeValidator(_roled, json_schema_input_type=str | RoleRow)]]]
 
 
 class Included(Row):
     """A file that another one includes."""
 
-    sites: Sites = Field(default_factory=dict)
-    users: Users = Field(default_factory=dict)
-    groups: Groups = Field(default_factory=dict)
-    grants: list[GrantRow] | None = None
+    sites: Annotated[Sites, Field(description="Names and tags for sites.")] = Field(default_factory=dict)
+    users: Annotated[Users, Field(description="Everybody whose access is managed, by handle.")] = Field(
+        default_factory=dict
+    )
+    groups: Annotated[Groups, Field(description="Users and groups under one name.")] = Field(default_factory=dict)
+    grants: Annotated[list[GrantRow] | None, Field(description="Who may do what, where.")] = None
 
 
 class Document(Included):
     """The root file."""
 
     version: Annotated[Literal[1], Field(description="The version of this grammar.")]
-    instances: dict[str, InstanceRow]
-    include: list[Annotated[IncludeRow, BeforeValidator(_pathed, json_schema_input_type=str | IncludeRow)]] = Field(
-        default_factory=list
+    instances: Annotated[dict[str, InstanceRow], Field(description="The installations and accounts that are managed.")]
+    include: Annotated[
+        list[Annotated[IncludeRow, BeforeValidator(_pathed, json_schema_input_type=str | IncludeRow)]],
+        Field(description="Files of other teams, and what they may grant."),
+    ] = Field(default_factory=list)
+    journal: Annotated[JournalRow, Field(description="Where runs are recorded.")] = Field(default_factory=JournalRow)
+    roles: Annotated[Roles, Field(description="Names for what each platform calls differently.")] = Field(
+        default_factory=dict
     )
-    journal: JournalRow = Field(default_factory=JournalRow)
-    roles: Roles = Field(default_factory=dict)
-    policy: PolicyRow = Field(default_factory=PolicyRow)
+    policy: Annotated[PolicyRow, Field(description="What the owners allow.")] = Field(default_factory=PolicyRow)

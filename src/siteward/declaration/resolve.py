@@ -91,6 +91,7 @@ class _Resolution:
         for line in self.declaration.grants or ():
             if line.on is None or self.instance in line.on:
                 self._line(line)
+        self.bearers.keep_named_groups()
         subsumed = self._subsume()
         modules = self._modules()
         self._accounts()

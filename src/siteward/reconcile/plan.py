@@ -78,6 +78,11 @@ class Survey:
         )
         return (*remarks, *undelivered, *judged)
 
+    def standing(self, keys: Collection[Key]) -> tuple[Diagnostic, ...]:
+        """Return the errors that were found before anything was judged: about the whole instance, or these keys."""
+        said = (*self.proposal.diagnostics, *self.desired.diagnostics)
+        return tuple(each for each in said if each.blocks and (each.about is None or each.about in keys))
+
     def plan(self, allowance: Allowance, *, read_requests: int = 0) -> InstancePlan:
         """Return the plan that follows, with its expected cost."""
         bundles = self.platform.bundle(self.proposal.changes, self.live)
@@ -197,7 +202,8 @@ class Target:
         seen = survey(self.declaration, self.instance, reader, as_of=as_of, memory=memory)
 
         def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
-            return seen.verdict(Allowance(passwords=self.passwords, accept=accept, allow_delete=allow_delete), keys)
+            allowance = Allowance(passwords=self.passwords, accept=accept, allow_delete=allow_delete)
+            return (*seen.standing(keys), *seen.verdict(allowance, keys))
 
         return Fresh(
             traits=seen.traits,

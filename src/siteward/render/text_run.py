@@ -64,8 +64,8 @@ def _details(outcome: Outcome, pen: Pen) -> Iterator[str]:
 
 def _stale(sheet: Sheet) -> str:
     refused = sheet.summary.outcomes.get("refused", 0)
-    noun = words.plural(refused, "planned change fits", "planned changes fit")
-    return f"stale: {noun} the live state no longer; nothing was changed"
+    said = words.plural(refused, "planned change no longer fits", "planned changes no longer fit")
+    return f"stale: {said} the live state; nothing was changed"
 
 
 def drift_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:

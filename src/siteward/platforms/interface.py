@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic
-from siteward.access.model import Key, Resource, Scope
+from siteward.access.model import Key, Resource
 from siteward.access.state import Live, Memory
 from siteward.access.traits import Traits
 
@@ -44,16 +44,17 @@ class Bundle:
     """Changes that are written together, because one call (or one inseparable sequence) carries them.
 
     `requests` is how many requests writing is expected to cost, `seconds` how long beyond the pace limit.
-    `passwords` are given by the spine just before writing, by account name, after each has been delivered; so is
-    `leave`, the scopes that the file does not look at: a platform whose calls reach beyond their changes (levels that
-    wake when an owner is demoted) leaves those alone.
+    `passwords` are given by the spine just before writing, by account name, after each has been delivered. So is
+    `unwanted`, for a platform where a call brings along what no change speaks of (Piwik PRO's levels that wake with a
+    demotion, its modules that every new account has): of such resources it returns the keys of those that the file
+    does not want so, for the same call to take away again.
     """
 
     changes: tuple[Change, ...]
     requests: int = 1
     seconds: float = 0.0
     passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
-    leave: frozenset[Scope] = frozenset()
+    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = field(default=lambda _: frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,6 @@ from siteward.transport.errors import PlatformError
 if TYPE_CHECKING:
     from types import FrameType
 
-    from siteward.access.model import Scope
     from siteward.access.plan import Step
     from siteward.access.state import Live
     from siteward.platforms.interface import Bundle
@@ -175,7 +174,7 @@ def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:
     for step in steps:
         work.tell(_progress(work, step, None))
     try:
-        bundle = replace(bundle, passwords=_delivered(work, steps), leave=_unmanaged(work))
+        bundle = replace(bundle, passwords=_delivered(work, steps), unwanted=work.fresh.unwanted)
     except Undelivered as problem:
         _settle(work, [_failed(work, step, str(problem)) for step in steps])
         return
@@ -192,11 +191,6 @@ def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:
     }
     seen, why = _look(work, {key for step in steps if step.change.key in unsure for key in touched(step.change)})
     _settle(work, [_outcome(work, step, found.get(step.change.key), seen, why) for step in steps], found)
-
-
-def _unmanaged(work: Work) -> frozenset[Scope]:
-    """Return the live sites that the file does not look at."""
-    return frozenset(work.live.sites) - (work.fresh.desired.managed or frozenset())
 
 
 def _delivered(work: Work, steps: Iterable[Step]) -> Mapping[str, Secret]:

@@ -16,6 +16,7 @@ from siteward import __version__
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.guard import judge
+from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.policy import manage
 from siteward.access.report import Report
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.diagnostic import Span
-    from siteward.access.model import Key
+    from siteward.access.model import Key, Resource
     from siteward.access.policy import Proposal
     from siteward.access.state import Desired, Live, Memory
     from siteward.access.traits import Traits
@@ -82,6 +83,15 @@ class Survey:
         """Return the errors that were found before anything was judged: about the whole instance, or these keys."""
         said = (*self.proposal.diagnostics, *self.desired.diagnostics)
         return tuple(each for each in said if each.blocks and (each.about is None or each.about in keys))
+
+    def unwanted(self, resources: Collection[Resource]) -> frozenset[Key]:
+        """Return the keys of those resources, were they live, that the file would have changed or taken away."""
+        names = {account_of(each.key) for each in resources}
+        wishes = (each for each in self.desired.access.values() if account_of(each.key) in names)
+        desired = replace(self.desired, access=Access(wishes))
+        live = replace(self.live, access=Access(resources), pending=frozenset(), findings=())
+        ours = {each.key for each in manage(live, desired, self.traits, self.proposal.policy, self.memory).changes}
+        return frozenset(each.key for each in resources if each.key in ours)
 
     def plan(self, allowance: Allowance, *, read_requests: int = 0) -> InstancePlan:
         """Return the plan that follows, with its expected cost."""
@@ -211,6 +221,7 @@ class Target:
             desired=seen.desired,
             plan=seen.plan(Allowance(passwords=self.passwords, accept={}, allow_delete=False)),
             judge=verdict,
+            unwanted=seen.unwanted,
         )
 
 

@@ -24,7 +24,7 @@ EXAMPLES = FACTS / "examples.jsonl"
 def description() -> Any:
     """Return the vendor's description as openapi-core reads it, or `None` where one of the two is not at hand."""
     try:
-        from openapi_core import OpenAPI  # noqa: PLC0415 — an extra of the tests
+        from openapi_core import OpenAPI
     except ImportError:
         return None
     return OpenAPI.from_file_path(str(BUNDLE)) if BUNDLE.exists() else None
@@ -70,7 +70,7 @@ def judge(request: httpx.Request, response: httpx.Response) -> None:
 
 
 def _request(request: httpx.Request) -> Any:
-    from openapi_core.testing import MockRequest  # noqa: PLC0415
+    from openapi_core.testing import MockRequest
 
     return MockRequest(
         "https://example.piwik.pro",
@@ -84,7 +84,7 @@ def _request(request: httpx.Request) -> Any:
 
 
 def _response(response: httpx.Response) -> Any:
-    from openapi_core.testing import MockResponse  # noqa: PLC0415
+    from openapi_core.testing import MockResponse
 
     return MockResponse(
         response.content, status_code=response.status_code, content_type=response.headers.get("Content-Type", "")

@@ -17,11 +17,12 @@ from siteward.transport.link import Link
 from siteward.transport.secrets import Secret, Secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     import httpx
 
     from siteward.access.change import Change
+    from siteward.access.model import Key, Resource
     from siteward.access.state import Live
     from siteward.access.traits import Traits
     from siteward.platforms.fakery import World
@@ -86,8 +87,15 @@ def opened(
     return Opened(fake, PLATFORM.connect(settings, secrets, link), clock, settings)
 
 
-def carry_out(place: Opened, live: Live, changes: Iterable[Change]) -> list[Receipt]:
-    """Write changes in their safe order, by bundles, as the spine does; return what was answered to each."""
+def carry_out(place: Opened, live: Live, changes: Iterable[Change], wish: Live | None = None) -> list[Receipt]:
+    """Write changes in their safe order, by bundles, as the spine does; return what was answered to each.
+
+    What a call brings along is unwanted where `wish` has it not so; without a wish nothing is.
+    """
+
+    def unwanted(resources: Collection[Resource]) -> frozenset[Key]:
+        return frozenset(each.key for each in resources if wish and wish.access.get(each.key) != each)
+
     receipts: list[Receipt] = []
     traits = place.traits()
     row = order(changes, traits)
@@ -96,7 +104,7 @@ def carry_out(place: Opened, live: Live, changes: Iterable[Change]) -> list[Rece
     ):
         together = tuple(wave)
         for bundle in PLATFORM.bundle(together, live):
-            answered = PLATFORM.write(place.doors.writer, bundle, live)
+            answered = PLATFORM.write(place.doors.writer, replace(bundle, unwanted=unwanted), live)
             ids = {key: at for each in answered for key, at in each.ids.items()}
             live = replace(live, ids={**live.ids, **ids}, access=patch(live.access, bundle.changes))
             receipts += answered

@@ -66,14 +66,14 @@ def test_reading_shows_the_world_and_nothing_else(world: World) -> None:
 def test_writing_leads_to_what_was_wanted(before: World, after: World, native: bool) -> None:  # noqa: FBT001 — hypothesis draws it
     """Whatever one world is and another is wished, writing the difference and reading again shows no difference.
 
-    Under every ownership a level sleeps. Somebody new has all modules until told otherwise, as every wish here does.
+    Under every ownership a level sleeps, and somebody new has all modules until told otherwise.
     """
     place, wish = opened(before, native=native, through=in_process), opened(after, through=in_process).live()
     shop = next(iter(place.fake.state.apps))
     place.fake.state.levels |= {("app", shop, "user", each.id): "manage" for each in place.fake.state.owners()}
     live = place.live()
 
-    receipts = carry_out(place, live, _ours(live, wish, native=native))
+    receipts = carry_out(place, live, _ours(live, wish, native=native), wish)
 
     assert {each.status for each in receipts} <= {"sent"}
     assert not _ours(place.live(), wish, native=native)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from platforms.piwikpro.opened import account, carry_out, grant, opened, site
 from siteward.access.change import Change
-from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Scope, Subject, account_key
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Scope, Subject, account_key
 from siteward.platforms.fakery import Fault
-from siteward.platforms.interface import Bundle
 from siteward.platforms.piwikpro.platform import PLATFORM
 
 if TYPE_CHECKING:
@@ -193,24 +193,27 @@ class TestDemotion:
             place.fake.state.levels[kind, place.entity(scope), "user", place.person("ben@example.org")] = level
         return place
 
-    def test_what_wakes_is_taken_in_the_same_run(self) -> None:
+    def test_what_wakes_and_is_not_wanted_is_taken_in_the_same_run(self) -> None:
         place = self._sleeping()
-        assert not [each for each in place.live().access.grants() if each.subject == account("ben@example.org")][1:]
+        live = place.live()
+        assert not [each for each in live.access.grants() if each.subject == account("ben@example.org")][1:]
+        wish = replace(live, access=Access([grant("ben@example.org", SHOP, "view")]))
 
-        _do(place, Change(self.OWNER, None), Change(None, grant("ben@example.org", SHOP, "view")))
+        carry_out(place, live, [Change(self.OWNER, None), Change(None, grant("ben@example.org", SHOP, "view"))], wish)
 
         held = {
             each.scope: each.role for each in place.live().access.grants() if each.subject.name == "ben@example.org"
         }
-        assert {scope: role for scope, role in held.items() if scope.kind != "module"} == {SHOP: "view"}
+        assert held == {SHOP: "view"}
 
-    def test_sites_that_are_not_looked_at_are_left_alone(self) -> None:
+    def test_what_wakes_and_is_wanted_is_left(self) -> None:
+        """Sites that nobody looks at, modules the file is silent on: the spine says what is unwanted."""
         place = self._sleeping()
-        live = place.live()
-        PLATFORM.write(place.doors.writer, Bundle(changes=(Change(self.OWNER, None),), leave=frozenset({DOCS})), live)
+        receipts = carry_out(place, place.live(), [Change(self.OWNER, None)])
 
-        assert place.level(DOCS, "ben@example.org") == "view"
-        assert place.level(SHOP, "ben@example.org") == "no-access"
+        assert [each.status for each in receipts] == ["sent"]
+        assert place.level(SHOP, "ben@example.org") == "manage"
+        assert place.fake.state.people[place.person("ben@example.org")].modules
 
 
 class TestGroups:
@@ -320,9 +323,11 @@ class TestModules:
         assert place.fake.state.people[place.person("mia@example.org")].modules == before - {"analytics"}
 
     def test_somebody_new_has_just_the_modules_that_are_wanted(self) -> None:
-        """New users have all licensed ones (API.md section 8), so the first call closes the others."""
+        """New users have all licensed ones (API.md section 8), so those that are not wanted are closed at once."""
         place = opened()
-        _do(place, Change(None, NEW), Change(None, self._on(NEW.name, "analytics")))
+        live = place.live()
+        wish = replace(live, access=Access([NEW, self._on(NEW.name, "analytics")]))
+        carry_out(place, live, [Change(None, NEW), Change(None, self._on(NEW.name, "analytics"))], wish)
 
         assert place.fake.state.people[place.person(NEW.name)].modules == {"analytics"}
 

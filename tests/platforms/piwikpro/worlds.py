@@ -17,6 +17,7 @@ PEOPLE = tuple(f"{each}@example.org" for each in ("ana", "Ben.O", "cai", "dörte
 SITES = tuple(f"{each}.example.org" for each in ("blog", "docs", "shop"))
 METAS = ("Europe", "All sites")
 GROUPS = ("Analysts", "tag editors")
+SETTINGS = {"self": SELF}
 
 
 def _levels(kind: str, names: tuple[str, ...]) -> SearchStrategy[dict[str, str]]:
@@ -46,12 +47,13 @@ def worlds(draw: st.DrawFn, release: str = "current", *, whole: bool = False) ->
         ),
         more={
             "self": SELF,
+            "throttles": False,
             "groups": [draw(_group(name, names)) for name in GROUPS],
             "metasites": [
                 {"name": name, "sites": SITES[:2], "grants": draw(_levels("meta-site", users)) if users else {}}
                 for name in METAS
             ],
-            "modules": {name: sorted(draw(st.sets(st.sampled_from(sorted(LICENSED)), min_size=1))) for name in users},
+            "modules": {name: sorted(draw(st.sets(st.sampled_from(sorted(LICENSED))))) for name in users},
             "languages": {name: draw(st.sampled_from(["en-US", "de-DE", "fi-FI"])) for name in names},
         },
     )

@@ -39,7 +39,6 @@ class PiwikPro(Fake):
     """The account behind one host."""
 
     state: State = field(default_factory=State)
-    throttles: bool = True
 
     def routes(self) -> Mapping[tuple[str, str], Handler]:
         """Return all that is answered: the vendor's descriptions, without three calls they call deprecated."""
@@ -77,7 +76,7 @@ class PiwikPro(Fake):
 
     def _over_limit(self, request: Request) -> int:
         """Count this request; return the seconds to wait if it is over the limit. Refused ones do not count."""
-        if not self.throttles:
+        if not self.state.throttles:
             return 0
         verb, most = ("reads", READS_A_MINUTE) if request.method == "GET" else ("writes", WRITES_A_MINUTE)
         now, asked = self.clock(), self.state.asked.setdefault(verb, deque())

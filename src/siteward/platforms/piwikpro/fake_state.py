@@ -127,6 +127,7 @@ class State:
     licensed: frozenset[str] = LICENSED
     licence_active: bool = True
     app_limit: int = 10_000
+    throttles: bool = True
     asked: dict[str, deque[datetime]] = field(default_factory=dict)
     ids: random.Random = field(default_factory=lambda: random.Random(20_26))  # noqa: S311 — ids, not secrets
 

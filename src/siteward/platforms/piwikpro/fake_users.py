@@ -7,46 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from siteward.platforms.piwikpro.fake_state import Person
 from siteward.platforms.piwikpro.fake_wire import Asked, Problem, Row, done, known_uuid, one, stamp
+from siteward.platforms.piwikpro.languages import LANGUAGES, REGIONS
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
-LANGUAGES = frozenset({"ca", "de", "en", "es", "fi", "fr", "nl", "sv"})
-REGIONS = frozenset(
-    [
-        "AD",
-        "AR",
-        "AT",
-        "AU",
-        "BE",
-        "BR",
-        "CA",
-        "CH",
-        "CL",
-        "CO",
-        "DE",
-        "DK",
-        "ES",
-        "FI",
-        "FR",
-        "GB",
-        "IE",
-        "IN",
-        "IT",
-        "LI",
-        "LU",
-        "MX",
-        "NL",
-        "NO",
-        "NZ",
-        "PE",
-        "PL",
-        "PT",
-        "SE",
-        "US",
-        "ZA",
-    ]
-)
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 PASSWORD = re.compile(r"(?=.*\d)(?=.*[A-Z])(?=.*[a-z]).{12,128}")
 

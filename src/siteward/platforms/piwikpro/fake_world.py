@@ -48,7 +48,11 @@ class MoreMetaSite(_More):
 
 
 class More(_More):
-    """What a Piwik PRO world may hold besides: `self` is whose key the credentials are (else the first owner's)."""
+    """What a Piwik PRO world may hold besides: `self` is whose key the credentials are (else the first owner's).
+
+    `elsewhere` are addresses that another Piwik PRO account has; without `throttles` there are no limits, for whoever
+    drives the sandbox by a clock that stands still.
+    """
 
     self: str | None = None
     groups: tuple[MoreGroup, ...] = ()
@@ -57,12 +61,14 @@ class More(_More):
     languages: Mapping[str, str] = {}
     licensed: tuple[str, ...] = tuple(sorted(LICENSED))
     elsewhere: tuple[str, ...] = ()
+    throttles: bool = True
 
 
 def build(world: World) -> State:
     """Return the state that a neutral world means here. An account's `login` is its e-mail, a site's name its domain."""
     more = More.model_validate(world.more)
     state = State(licensed=frozenset(more.licensed), elsewhere={each.casefold() for each in more.elsewhere})
+    state.throttles = more.throttles
     for at, account in enumerate(world.accounts):
         _add_person(state, account, more, at)
     app_ids = {each.domain: _add_app(state, each, at) for at, each in enumerate(world.sites)}

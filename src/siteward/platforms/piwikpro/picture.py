@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from siteward.access.model import EVERYWHERE, Grant, Subject, account_key
 from siteward.platforms.piwikpro.roles import OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from siteward.access.model import Access, Key
     from siteward.access.state import Live
 
@@ -21,13 +18,11 @@ class Picture:
     """What is known beside the access itself.
 
     `whole` tells that an owner's key read everything; without it only the apps in `Live.sites` were looked at.
-    `modules` are those open to each account that is no owner, `licensed` all that the account may have. `native`
-    tells whether groups are managed.
+    `native` tells whether groups are managed, `licensed` which modules there are.
     """
 
     whole: bool
     native: bool
-    modules: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     licensed: frozenset[str] = frozenset()
 
 

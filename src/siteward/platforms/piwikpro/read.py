@@ -178,7 +178,6 @@ def _whole(found: _Gathering) -> Live:
         native=Picture(
             whole=True,
             native=found.settings.native,
-            modules={names[at]: each for at, each in found.modules.items() if at != found.me.id},
             licensed=found.modules[found.me.id],
         ),
     )

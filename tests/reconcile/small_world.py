@@ -7,11 +7,10 @@ guards stand in for the declaration, so that a test can move the file, the world
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel
 
@@ -31,6 +30,7 @@ from siteward.transport.errors import OutcomeUnknown, Refused, Unreachable
 from siteward.transport.http import Doors, Reader, Writer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from siteward.access.report import Outcome, Report
@@ -243,7 +243,13 @@ SMALL = Platform(
     reach=lambda _reader, _settings, _traits: Reach(account="robot", role="admin"),
 )
 
-Guard = Callable[[Live, Sequence[Change], bool, Mapping[str, str]], Iterable[Diagnostic]]
+
+class Guard(Protocol):
+    """What must not happen, of some changes to what is live."""
+
+    def __call__(
+        self, live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
+    ) -> Iterable[Diagnostic]: ...
 
 
 @dataclass
@@ -281,7 +287,11 @@ class Instance:
 
         def judge(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
             some = [each for each in changes if each.key in keys]
-            return tuple(found for guard in self.file.guards for found in guard(live, some, allow_delete, accept))
+            return tuple(
+                found
+                for guard in self.file.guards
+                for found in guard(live, some, allow_delete=allow_delete, accept=accept)
+            )
 
         diagnostics = judge([each.key for each in changes], accept={}, allow_delete=False)
         steps = _steps(changes, live, diagnostics)
@@ -349,7 +359,7 @@ def _first(other: Change, change: Change) -> bool:
 
 
 def keep_an_admin(
-    live: Live, changes: Sequence[Change], _delete: bool, _accept: Mapping[str, str]
+    live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
 ) -> Iterable[Diagnostic]:
     """Block what takes the last admin."""
     after = patch(live.access, changes)
@@ -360,7 +370,7 @@ def keep_an_admin(
 
 
 def few_removals(
-    live: Live, changes: Sequence[Change], _delete: bool, accept: Mapping[str, str]
+    live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
 ) -> Iterable[Diagnostic]:
     """Block everything when more than two grants go, unless that is accepted."""
     gone = [each for each in changes if each.after is None and each.key[0] == "grant"]
@@ -369,11 +379,11 @@ def few_removals(
 
 
 def delete_only_if_allowed(
-    live: Live, changes: Sequence[Change], delete: bool, accept: Mapping[str, str]
+    live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
 ) -> Iterable[Diagnostic]:
     """Block deletions of accounts unless they are allowed."""
     for each in changes:
-        if each.key[0] == "account" and each.after is None and not delete:
+        if each.key[0] == "account" and each.after is None and not allow_delete:
             yield error("deletion", "needs --allow-delete", about=each.key)
 
 
@@ -420,17 +430,17 @@ class Desk:
         plan = Plan(tool="0.1.0", created=now, as_of=now, config_digest=self.config, instances=parts)
         return sealed(replace(plan, **more))  # type: ignore[arg-type]
 
-    def apply(self, plan: Plan | None = None, *, tell: Listener = quiet, **options: object) -> Report:
+    def apply(self, plan: Plan | None = None, *, tell: Listener = quiet, **options: Any) -> Report:
         """Apply a plan, or a new one."""
-        given = Options(**{"passwords": self.passwords, **options})  # type: ignore[arg-type]
+        given = Options(**{"passwords": self.passwords, **options})
         return apply(
             plan or self.plan(), self.targets, self.book, given,
             config_digest=self.config, clock=self.clock, on_progress=tell,
         )  # fmt: skip
 
-    def resume(self, **options: object) -> Report:
+    def resume(self, **options: Any) -> Report:
         """Resume what has no end."""
-        given = Options(**{"passwords": self.passwords, **options})  # type: ignore[arg-type]
+        given = Options(**{"passwords": self.passwords, **options})
         return resume(self.targets, self.book, given, config_digest=self.config, clock=self.clock)
 
 

@@ -30,6 +30,7 @@ from reconcile.small_world import (
     world,
 )
 from siteward.access.model import Account, Resource, account_key
+from siteward.access.report import exit_code
 from siteward.reconcile import journal
 from siteward.reconcile.private import write_all
 from siteward.reconcile.target import Acceptance, Progress
@@ -476,7 +477,7 @@ def test_10_a_success_between_failures_counts(tmp_path: Path) -> None:
 
 def test_10_instances_fail_apart(tmp_path: Path) -> None:
     """An instance that nobody answers for is an error of its own; the other one is done."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    desk, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
     other = Server()
     other.hold(world(ROBOT, ANN_VIEW))
     desk.instances = (Instance(other, File(world(ROBOT, ANN_EDIT)), name="dead"), *desk.instances)
@@ -573,6 +574,37 @@ def test_every_step_is_told_before_and_after(tmp_path: Path) -> None:
 
     desk.apply(tell=hear)
     assert heard == [("s1", "", 0, 2), ("s1", "done", 1, 2), ("s2", "", 1, 2), ("s2", "done", 2, 2)]
+
+
+# The exit code
+
+
+def test_the_exit_code_says_how_it_went(tmp_path: Path) -> None:
+    """All done: 0. Nothing done because of staleness: 4. Part done: 5. An error: 1. Blocked by a guard: 3."""
+    desk, server, file = setting(tmp_path, [ANN_VIEW, Account("bob")], [ANN_EDIT, grant("bob", "b.test", "view")])
+    plan = desk.plan()
+    server.set(ANN_MANAGE)
+    only_ann = desk.apply(plan, only=lambda _name, step: "ann" in step.change.key)
+    assert exit_code(only_ann) == 4
+    assert exit_code(desk.apply(plan)) == 5
+    assert exit_code(desk.apply()) == 0
+    server.unreadable = 1
+    assert exit_code(desk.apply(plan)) == 1
+    assert exit_code(desk.apply(plan, max_age=timedelta(0))) == 4
+    file.guards = (delete_only_if_allowed,)
+    file.wanted = world(ROBOT, ANN_EDIT)
+    server.hold(world(ROBOT, ANN_EDIT, Account("bob")))
+    plan = desk.plan()
+    assert exit_code(desk.apply(plan)) == 3
+    assert exit_code(desk.apply(plan, allow_delete=True)) == 0
+
+
+def test_a_lifted_step_that_fails_is_told_as_such(tmp_path: Path) -> None:
+    """What was blocked when it was reviewed, was lifted, and failed, is a failure: 5, not 3."""
+    desk, server, file = setting(tmp_path, [Account("ann"), Account("bob")], [])
+    file.guards = (delete_only_if_allowed,)
+    server.faults = {0: "failed"}
+    assert exit_code(desk.apply(allow_delete=True)) == 5
 
 
 def _kinds(path: Path) -> list[str]:

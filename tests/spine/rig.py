@@ -109,7 +109,10 @@ class Rig:
         declaration = self.project.declaration
         targets = {"it": Target(declaration=declaration, instance=self.instance, passwords=self.passwords)}
         chosen = Options(passwords=self.passwords, allow_delete=delete, **options)
-        given = (targets, self.book, chosen) if resume else (reviewed, targets, self.book, chosen)
-        carry_out = spine.resume if resume else spine.apply
-        digest = self.project.loaded.digest
-        return carry_out(*given, config_digest=digest, clock=lambda: NOW + timedelta(minutes=1))  # type: ignore[operator]  # the two differ by the plan alone
+        rest: dict[str, Any] = {
+            "config_digest": self.project.loaded.digest,
+            "clock": lambda: NOW + timedelta(minutes=1),
+        }
+        if resume:
+            return spine.resume(targets, self.book, chosen, **rest)
+        return spine.apply(reviewed, targets, self.book, chosen, **rest)

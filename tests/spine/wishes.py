@@ -67,7 +67,8 @@ def _grants(draw: st.DrawFn, users: list[str], traits: Traits, world: World, own
                 grants.append({"to": user, "role": draw(st.sampled_from(roles)), "sites": site.domain})
         if traits.top and draw(st.integers(0, 4)) == 0:
             grants.append({"to": user, "role": "admin", "on": "it"})
-    if users and draw(st.booleans()):
+    everywhere: bool = draw(st.booleans())
+    if users and everywhere:
         grants.append({"to": draw(st.sampled_from(users)), "role": "view", "sites": "*"})
     return grants
 

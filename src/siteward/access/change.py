@@ -250,7 +250,7 @@ class _Web:
     def _replacements(self, key: Key) -> Iterator[Key]:
         match key:
             case ("member", group, account):
-                yield from self._instead(account, self.scopes_of.get(group, ()))
+                yield from self._instead(account, sorted(self.scopes_of.get(group, ())))
             case ("grant", "account", account, kind, name):
                 scope = Scope(kind, name)
                 yield from self._instead(account, None if scope == EVERYWHERE else (scope,))

@@ -284,7 +284,8 @@ def _gains(case: Case) -> Iterator[tuple[Proposed, Gain]]:
                     yield each, Gain(after, traits.power(after), traits.platform, each.origin, holder)
             case Member(group=group):
                 for grant in shared.get(group, ()):
-                    yield each, Gain(grant, traits.power(grant), traits.platform, each.origin, each.holder)
+                    origin = case.proposal.desired.origins.get(grant.key, each.origin)
+                    yield each, Gain(grant, traits.power(grant), traits.platform, origin, each.holder)
             case _:
                 pass
 
@@ -295,7 +296,7 @@ def _shared(case: Case) -> Mapping[str, list[Grant]]:
         for each in case.proposal.projected.grants():
             if each.subject.kind == "group":
                 found.setdefault(each.subject.name, []).append(each)
-    return found
+    return {group: sorted(each, key=lambda grant: grant.scope) for group, each in found.items()}
 
 
 def _holders(case: Case, proposed: Proposed) -> tuple[Holder | None, ...]:

@@ -211,7 +211,7 @@ class _Ownership:
         return "unmanaged" if ours and self.traits.deletes else None
 
     def _member_cause(self, change: Change, member: Member) -> Cause | None:
-        if self._external(member.group):
+        if self._external(member.group) or self.census.stance(member.account) == "ignored":
             return None
         return "granted" if change.after is not None else self._taken(member.account, member.key)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -139,34 +140,37 @@ def _kind(step: Step) -> str:
 
 def _ride(work: Work, wave: Sequence[Step]) -> None:
     """Write one wave, bundle by bundle."""
-    wave = _unmoved(work, wave)
-    steps = {step.change: step for step in wave}
-    bundles = work.target.platform.bundle([step.change for step in wave], work.live) if wave else ()
+    steps = {step.change: step for step in _unmoved(work, wave)}
+    bundles = work.target.platform.bundle(tuple(steps), work.live) if steps else ()
+    if Counter(change for each in bundles for change in each.changes) != Counter(tuple(steps)):
+        raise RuntimeError(f"{work.target.platform.name} did not bundle exactly what it was given")
     for bundle in bundles:
-        carried = [steps.pop(change) for change in bundle.changes]
+        carried = [steps[change] for change in bundle.changes]
         if why := _halted(work):
             _settle(work, [_skipped(work, step, why) for step in carried])
         else:
             _send(work, bundle, carried)
-    if steps:
-        raise RuntimeError(f"{work.target.platform.name} bundled not all of what it was given")
-    done = [step.change for step in wave if work.outcomes[step.change.key].status in SETTLED]
+    done = [change for change in steps if work.outcomes[change.key].status in SETTLED]
     work.live = replace(work.live, access=patch(work.live.access, (_as_kept(each) for each in done)))
 
 
 def _unmoved(work: Work, wave: Sequence[Step]) -> list[Step]:
-    """Read once more the accounts that are about to be deleted, and refuse the deletion of any that changed."""
-    doomed = [step for step in wave if isinstance(step.change.before, Account) and step.change.after is None]
+    """Read once more the accounts that are about to be deleted, and let go those that are not as they were."""
+    doomed = {step.change.key: step for step in wave if _is_deletion(step.change)}
     if not doomed:
         return list(wave)
-    seen, why = _look(work, {step.change.key for step in doomed})
-    moved = [step for step in doomed if seen.get(step.change.key) != step.change.before]
-    message = "it changed while the plan was applied"
-    _settle(work, [
-        _failed(work, step, why) if why else refused(work.target.name, step, seen.get(step.change.key), message)
-        for step in moved
-    ])  # fmt: skip
-    return [step for step in wave if step not in moved]
+    seen, why = _look(work, set(doomed))
+    unread = [step for key, step in doomed.items() if key not in seen]
+    moved = [step for key, step in doomed.items() if key in seen and seen[key] != step.change.before]
+    words = why or "reading could not tell whether it is as it was"
+    _settle(work, [_failed(work, step, f"not deleted: {words}") for step in unread])
+    name, message = work.target.name, "it changed while the plan was applied"
+    _settle(work, [refused(name, step, seen[step.change.key], message) for step in moved])
+    return [step for step in wave if step not in unread and step not in moved]
+
+
+def _is_deletion(change: Change) -> bool:
+    return isinstance(change.before, Account) and change.after is None
 
 
 def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:

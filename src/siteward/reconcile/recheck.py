@@ -79,15 +79,13 @@ def sift(
         lifted = _lifted(reviewed, fresh, [steps[key] for key in needs], needs, allowance)
     while True:
         _drop_dependants(reviewed, steps, needs, outcomes)
-        open_ = [steps[key] for key in needs if key not in outcomes]
-        objections = _objections(fresh, open_, allowance) if open_ else {}
-        for step in open_:
-            if outcome := _judged(reviewed, step, objections, lifted):
-                outcomes[step.change.key] = outcome
-        if all(each.change.key not in outcomes for each in open_):
+        rest = [steps[key] for key in needs if key not in outcomes]
+        news = _objected(reviewed, fresh, rest, allowance) or _vanished(reviewed, rest, lifted)
+        if not news:
             break
+        outcomes.update(news)
     order = {key: at for at, key in enumerate(wishes)}
-    go = tuple(sorted(open_, key=lambda each: order[each.change.key]))
+    go = tuple(sorted(rest, key=lambda each: order[each.change.key]))
     return Sifted(go=go, needs=needs, outcomes=outcomes, lifted=lifted)
 
 
@@ -168,27 +166,30 @@ def _speaks_of(wanted: Account, now: Account) -> bool:
 
 def _compared(reviewed: InstancePlan, step: Step, fresh: Fresh, wish: Step | None, run: Run | None) -> Outcome | None:
     """Return what is settled about a step by reading alone, or `None` where it may still be done."""
-    change, live = step.change, fresh.live
-    now = live.access.get(change.key)
-    told = run.results.get(step.id) if run else None
-    if reached(change, live.access):
+    change = step.change
+    if reached(change, fresh.live.access):
         return _there(reviewed, step, run)
-    if told is not None and told.status == "done":
-        return refused(reviewed.instance, step, now, "this run had done it, and somebody has changed it since")
-    if replaced := _replaced(step, live):
-        return refused(reviewed.instance, step, now, f"{replaced} was deleted and made anew since the plan was made")
-    if now != change.before:
-        return refused(reviewed.instance, step, now, "it changed after the plan was made")
+    now = fresh.live.access.get(change.key)
+    if why := _moved(step, fresh.live, run):
+        return refused(reviewed.instance, step, now, why)
     if wish is None:
         held = any(each.change.key == change.key for each in fresh.plan.held_back)
-        why = (
-            "the instance's mode holds it back now" if held else "the file, as checked out here, does not ask for this"
-        )
+        why = "the instance's mode holds it back now" if held else "the file, as checked out here, does not ask for it"
         return refused(reviewed.instance, step, now, why)
     if wish.change.after != change.after:
         outcome = refused(reviewed.instance, step, now, "the file, as checked out here, asks for something else")
         return replace(outcome, wanted=wish.change.after)
     return None
+
+
+def _moved(step: Step, live: Live, run: Run | None) -> str:
+    """Return what somebody has done to the thing a step touches since it was reviewed, if anything."""
+    told = run.results.get(step.id) if run else None
+    if told is not None and told.status == "done":
+        return "this run had done it, and somebody has changed it since"
+    if replaced := _replaced(step, live):
+        return f"{replaced} was deleted and made anew since the plan was made"
+    return "it changed after the plan was made" if live.access.get(step.change.key) != step.change.before else ""
 
 
 def _there(reviewed: InstancePlan, step: Step, run: Run | None) -> Outcome:
@@ -300,21 +301,35 @@ def _objection(objections: Mapping[Key | None, Diagnostic], step: Step) -> Diagn
     return objections.get(None) or objections.get(step.change.key)
 
 
-def _judged(
-    reviewed: InstancePlan, step: Step, objections: Mapping[Key | None, Diagnostic], lifted: Collection[str]
-) -> Outcome | None:
-    """Return what the guards make of a step, or `None` where it goes ahead."""
-    was, now = _was_blocked(reviewed, step), _objection(objections, step)
-    outcome = Outcome(
-        instance=reviewed.instance, step=step, status="refused", hint=now.hint if now else "siteward plan"
-    )
-    if was and now is not None:
-        return replace(outcome, status="blocked", message=f"{now.code}: {now.message}")
-    if now is not None:
-        return replace(outcome, message=f"blocked since it was reviewed, {now.code}: {now.message}")
-    if was and step.id not in lifted:
-        return replace(outcome, message="it was blocked when it was reviewed and no longer is: review it again")
-    return None
+def _objected(
+    reviewed: InstancePlan, fresh: Fresh, steps: Collection[Step], allowance: Allowance
+) -> Mapping[Key, Outcome]:
+    """Return what becomes of the steps that the guards object to, were just these steps done."""
+    objections = _objections(fresh, steps, allowance) if steps else {}
+    found = {}
+    for step in steps:
+        if (why := _objection(objections, step)) is not None:
+            was = _was_blocked(reviewed, step)
+            found[step.change.key] = Outcome(
+                instance=reviewed.instance,
+                step=step,
+                status="blocked" if was else "refused",
+                message=f"{'' if was else 'blocked since it was reviewed, '}{why.code}: {why.message}",
+                hint=why.hint,
+            )
+    return found
+
+
+def _vanished(reviewed: InstancePlan, steps: Collection[Step], lifted: Collection[str]) -> Mapping[Key, Outcome]:
+    """Return the refusal of the steps whose block is gone, though nobody here has lifted it."""
+    message = "it was blocked when it was reviewed and no longer is: review it again"
+    return {
+        each.change.key: Outcome(
+            instance=reviewed.instance, step=each, status="refused", message=message, hint="siteward plan"
+        )
+        for each in steps
+        if _was_blocked(reviewed, each) and each.id not in lifted
+    }
 
 
 def _was_blocked(reviewed: InstancePlan, step: Step) -> bool:

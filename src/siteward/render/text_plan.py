@@ -33,11 +33,24 @@ def plan_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
         yield from _instance(instance, sheet, pen)
 
 
-def _instance(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:
+def context_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
+    """Yield what was read of each instance, what is said about it, and who is there that nobody declared."""
+    for at, instance in enumerate(sheet.report.plan.instances if sheet.report.plan else ()):
+        if at:
+            yield ""
+        yield from _known(instance, sheet, pen)
+        yield from _strangers(instance.strangers, pen)
+
+
+def _known(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:
     yield _header(instance, pen)
     if not pen.options.quiet:
         yield f"  {pen.paint(pen.join(tuple(_knowledge(instance, pen))), 'dim')}"
     yield from _objections(instance, sheet, pen)
+
+
+def _instance(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:
+    yield from _known(instance, sheet, pen)
     if instance.steps:
         yield f"  {pen.text(words.headline(sheet.parts[instance.instance]))}"
         yield from _steps(instance.steps, sheet, pen)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from siteward import __version__
 from siteward.access import codec
-from siteward.access.diagnostic import Diagnostic, error
+from siteward.access.diagnostic import Diagnostic, error, note
 from siteward.access.guard import judge
 from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.policy import manage
 from siteward.access.report import Report
 from siteward.declaration.resolve import resolve
+from siteward.platforms.interface import no_blame
 from siteward.reconcile.chain import JournalBroken
 from siteward.reconcile.deliver import undeliverable
 from siteward.reconcile.drift import drift as drifted
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Span
     from siteward.access.model import Key, Resource
     from siteward.access.policy import Proposal
+    from siteward.access.report import DriftItem
     from siteward.access.state import Desired, Live, Memory
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Onboarding
@@ -279,13 +281,44 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
     report, surveys = plan_and_survey(project, instances, book, run, command="drift")
     if report.plan is None:
         return report
-    items = (
-        item
-        for each in surveys
-        if (part := report.plan.instance(each.name)) is not None
-        for item in drifted(part, each.live, each.desired, each.memory)
-    )
-    return replace(report, drift=tuple(items))
+    items: list[DriftItem] = []
+    unnamed: list[Diagnostic] = []
+    for each in surveys:
+        part = report.plan.instance(each.name)
+        found = drifted(part, each.live, each.desired, each.memory) if part is not None else ()
+        if each.name not in run.snapshots:
+            instance = next(one for one in instances if one.name == each.name)
+            found, problem = _named(found, instance, each)
+            unnamed += [problem] if problem else []
+        items += found
+    return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed))
+
+
+def _named(
+    items: tuple[DriftItem, ...], instance: Instance, seen: Survey
+) -> tuple[tuple[DriftItem, ...], Diagnostic | None]:
+    """Say beside each item who caused it and when, where the platform keeps a record, or why nobody can be named."""
+    keys = tuple(key for each in items if each.kind != "unapplied" and (key := _key(each)) is not None)
+    if not keys or seen.platform.blame is no_blame:
+        return items, None
+    try:
+        with instance.reading() as reader:
+            told = seen.platform.blame(reader, keys, seen.live, seen.memory.last_at if seen.memory else None)
+    except PlatformError as problem:
+        why = note(problem.code, f"who caused the drift could not be read: {problem}", hint=problem.hint)
+        return items, replace(why, instance=seen.name)
+    return tuple(_noted(each, told) for each in items), None
+
+
+def _noted(item: DriftItem, told: Mapping[Key, str]) -> DriftItem:
+    key = _key(item)
+    said = told.get(key) if key is not None else None
+    return replace(item, note="; ".join(filter(None, (item.note, said)))) if said else item
+
+
+def _key(item: DriftItem) -> Key | None:
+    side = item.live or item.declared or item.journalled
+    return side.key if side is not None else None
 
 
 def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple[Survey | Diagnostic, int]:

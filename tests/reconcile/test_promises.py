@@ -189,6 +189,17 @@ def test_2_a_step_is_never_added(tmp_path: Path) -> None:
     assert server.told == []
 
 
+def test_2_what_a_step_has_come_to_need_counts_beside_what_it_needed(tmp_path: Path) -> None:
+    """An account that was given more since the review is not deleted: what it got was not reviewed for taking."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [])
+    plan = desk.plan()
+    server.set(grant("ann", "b.test", "edit"))
+    report = desk.apply(plan)
+    assert statuses(report) == ["done", "skipped"]
+    assert "b.test" in report.outcomes[1].message
+    assert account_key("ann") in server.state
+
+
 def test_2_an_account_made_anew_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
     """Ids are pinned: the same login with another id is refused."""
     desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
@@ -379,6 +390,48 @@ def test_8_what_wakes_when_an_admin_is_taken_down_is_not_overwritten(tmp_path: P
         ANN_VIEW.key: "refused",
     }
     assert server.state[ANN_VIEW.key] == ANN_MANAGE
+
+
+def test_8_what_appears_meanwhile_is_told(tmp_path: Path) -> None:
+    """What nobody planned and the end shows is a warning: plan again."""
+    desk, server, file = setting(tmp_path, [admin("ann")], [Account("ann")])
+    server.wakes = (ANN_MANAGE,)
+    file.wanted = world(ROBOT, Account("ann"))
+    report = desk.apply()
+    assert statuses(report) == ["done"]
+    assert [(each.code, each.instance, each.count) for each in report.diagnostics] == [("appeared", "stats", 1)]
+
+
+def test_8_an_end_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """Where the last reading fails, that is said, and what the run is known to have done is remembered."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    server.when_told = lambda _bundle: setattr(server, "unreadable", 1)
+    report = desk.apply()
+    assert (statuses(report), codes(report)) == (["done"], {"end-not-read"})
+    memory = journal.remember(desk.journal())
+    assert memory is not None
+    assert memory.last == world(ROBOT, ANN_EDIT)
+
+
+# The order of writes
+
+
+def test_what_closes_never_shares_a_call_with_what_opens(tmp_path: Path) -> None:
+    """Of two changes on one site, which the platform would carry in one call, the opening one goes first."""
+    bob = grant("bob", "a.test", "view")
+    desk, server, _ = setting(tmp_path, [ANN_VIEW, Account("bob")], [Account("ann"), bob])
+    desk.apply()
+    assert [[each.key for each in told] for told in server.told] == [[bob.key], [ANN_VIEW.key]]
+
+
+def test_a_later_call_knows_what_earlier_ones_did(tmp_path: Path) -> None:
+    """The picture that an adapter is given follows the run: the accounts that were made, and their ids, are in it."""
+    desk, server, _ = setting(tmp_path, [], [ANN_VIEW])
+    desk.apply()
+    before, after = server.lives
+    assert account_key("ann") not in before.access
+    assert account_key("ann") in after.access
+    assert after.ids.keys() == {account_key("ann"), account_key("robot")}
 
 
 # Promise 9: the journal before and after each write

@@ -57,7 +57,7 @@ def test_every_line_has_its_cause() -> None:
     assert "access.yaml:40 · IAM-1" in shown
     assert "teams/shop.yaml:31 · via group shop-leads · OPS-812" in shown
     assert "access.yaml:13 · expired · outsider" in shown
-    assert "no longer in the file" in shown
+    assert "not granted by the file" in shown
 
 
 @pytest.mark.parametrize("width", [None, 20, 60, 200])

@@ -57,13 +57,14 @@ def load(
     settings_of: Callable[[str], type[BaseModel] | None],
     widest_of: Callable[[str], Traits | None],
     platforms: Sequence[str] = (),
+    called: Path | None = None,
 ) -> Loaded:
-    """Read the root file and what it includes.
+    """Read the root file and what it includes; `called` is its name in places and messages, if it is not its path.
 
     `settings_of` and `widest_of` give what a platform's instance may say and what the platform can do at its
     best, `None` for a platform that does not exist; `platforms` are the names of those that do.
     """
-    files = Files(path)
+    files = Files(path, called or path)
     source = files.open_root()
     diagnostics: list[Diagnostic] = []
     declaration = None

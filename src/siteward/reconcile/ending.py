@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from siteward.access.state import Memory
+from siteward.reconcile.names import change_under, key_under, renames_in
 from siteward.reconcile.recheck import reached
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from siteward.access.model import Key
@@ -19,19 +20,23 @@ if TYPE_CHECKING:
     from siteward.reconcile.target import Fresh
 
 
-def gone(outcomes: Iterable[Outcome], live: Live) -> tuple[Outcome, ...]:
+def gone(outcomes: Collection[Outcome], live: Live) -> tuple[Outcome, ...]:
     """Return, as failed, the outcomes that reading had shown to be done and that are not so at the end."""
     message = "reading showed it after the write, and at the end it is gone"
+    done = [each for each in outcomes if each.status == "done"]
+    names = renames_in(each.step.change for each in done)
     return tuple(
-        replace(each, status="failed", message=message, now=live.access.get(each.step.change.key))
-        for each in outcomes
-        if each.status == "done" and not reached(each.step.change, live.access)
+        replace(each, status="failed", message=message)
+        for each in done
+        if not reached(change_under(each.step.change, names), live.access)
     )
 
 
 def appeared(fresh: InstancePlan, known: Collection[InstancePlan]) -> tuple[Step, ...]:
     """Return the steps that would follow now and of which no earlier plan of this run knew."""
-    keys = {each.change.key for plan in known for each in (*plan.steps, *plan.held_back)}
+    steps = [each for plan in known for each in (*plan.steps, *plan.held_back)]
+    names = renames_in(each.change for each in steps)
+    keys = {each.change.key for each in steps} | {key_under(each.change.key, names) for each in steps}
     return tuple(each for each in fresh.steps if each.change.key not in keys)
 
 

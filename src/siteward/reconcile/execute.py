@@ -84,11 +84,11 @@ class Work:
     steps: int
     brake: Brake
     tell: Listener
-    outcomes: dict[Key, Outcome]
+    outcomes: dict[str, Outcome]
     live: Live
     failures: int = 0
     sent: bool = False
-    again: Callable[[Mapping[Key, Outcome], frozenset[str]], tuple[Fresh, Sifted]]
+    again: Callable[[Mapping[str, Outcome], frozenset[str]], tuple[Fresh, Sifted]]
     sends: dict[Key, int] = field(default_factory=dict)
     in_flight: set[str] = field(default_factory=set)
 
@@ -120,12 +120,12 @@ def _without_hindered(work: Work, rest: Sequence[Step]) -> list[Step]:
     return free
 
 
-def _wave(rest: Sequence[Step], needs: Mapping[Key, frozenset[Key]]) -> list[Step]:
+def _wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Step]:
     """Return the first steps of `rest`, of one kind, of which none needs another that is still to be done."""
-    waiting = {step.change.key for step in rest}
+    waiting = {step.id for step in rest}
     wave: list[Step] = []
     for step in rest:
-        if wave and (_kind(step) != _kind(wave[0]) or needs[step.change.key] & waiting):
+        if wave and (_kind(step) != _kind(wave[0]) or needs[step.id] & waiting):
             break
         wave.append(step)
     return wave
@@ -150,8 +150,8 @@ def _ride(work: Work, wave: Sequence[Step]) -> None:
             _settle(work, [_skipped(work, step, why) for step in carried])
         else:
             _send(work, bundle, carried)
-    done = [change for change in steps if work.outcomes[change.key].status in SETTLED]
-    work.live = replace(work.live, access=patch(work.live.access, (_as_kept(each) for each in done)))
+    done = [change for change, step in steps.items() if work.outcomes[step.id].status in SETTLED]
+    work.live = replace(work.live, access=patch(work.live.access, done))
 
 
 def _unmoved(work: Work, wave: Sequence[Step]) -> list[Step]:
@@ -269,7 +269,7 @@ def _settle(work: Work, outcomes: Sequence[Outcome], receipts: Mapping[Key, Rece
     elif any(each.status in bad for each in outcomes):
         work.failures += 1
     for each in outcomes:
-        work.outcomes[each.step.change.key] = each
+        work.outcomes[each.step.id] = each
         work.tell(_progress(work, each.step, each))
 
 
@@ -294,12 +294,6 @@ def said(resource: Resource | None) -> str:
             return f"{resource.account} in {resource.group}"
 
 
-def _as_kept(change: Change) -> Change:
-    """Return a change as the world shows it afterwards: an account that was renamed has its new name."""
-    after = change.after
-    return change if not isinstance(after, Account) or after.renamed is None else Change(change.before, None)
-
-
 def _halted(work: Work) -> str:
     """Return why nothing more is begun, if so."""
     if work.brake.pulled:
@@ -310,7 +304,7 @@ def _halted(work: Work) -> str:
 def _wakes(work: Work, step: Step) -> bool:
     """Tell whether a step took a top role, under which a platform may have hidden or wiped other grants."""
     before = step.change.before
-    done = work.outcomes[step.change.key].status == "done"
+    done = work.outcomes[step.id].status == "done"
     return done and isinstance(before, Grant) and work.fresh.traits.is_top(before)
 
 
@@ -324,7 +318,7 @@ def _looked_again(work: Work, rest: Sequence[Step]) -> list[Step]:
         )
         return []
     work.live = work.fresh.live
-    _settle(work, [each for key, each in work.sifted.outcomes.items() if key not in work.outcomes])
+    _settle(work, [each for name, each in work.sifted.outcomes.items() if name not in work.outcomes])
     return list(work.sifted.go)
 
 

@@ -15,6 +15,7 @@ from siteward.reconcile.chain import JournalBroken
 from siteward.reconcile.ending import appeared, gone, left, sends_so_far
 from siteward.reconcile.execute import Brake, Work, braking, execute, result
 from siteward.reconcile.journal import Journal, JournalBusy, Run
+from siteward.reconcile.names import at_rest
 from siteward.reconcile.private import Unsafe
 from siteward.reconcile.recheck import Allowance, Sifted, allowed, sift
 from siteward.transport.errors import PlatformError
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
-    from siteward.access.model import Key
     from siteward.access.plan import InstancePlan, Plan
     from siteward.reconcile.target import Book, Clock, Fresh, Listener, Options, Target
     from siteward.transport.http import Doors
@@ -57,7 +57,7 @@ class Session:
     clock: Clock
     tell: Listener
     resuming: bool = False
-    outcomes: dict[str, dict[Key, Outcome]] = field(default_factory=dict)
+    outcomes: dict[str, dict[str, Outcome]] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     lifted: dict[str, frozenset[str]] = field(default_factory=dict)
     heads: dict[str, str] = field(default_factory=dict)
@@ -185,7 +185,7 @@ class Session:
         self.sent = self.sent or work.sent
 
     def _work(self, desk: Desk, brake: Brake) -> Work:
-        def again(settled: Mapping[Key, Outcome], lifted: frozenset[str]) -> tuple[Fresh, Sifted]:
+        def again(settled: Mapping[str, Outcome], lifted: frozenset[str]) -> tuple[Fresh, Sifted]:
             fresh = desk.target.plan(desk.doors.reader, as_of=self.moment, memory=desk.journal.memory)
             return fresh, sift(desk.reviewed, fresh, desk.allowance, chosen=desk.chosen, settled=settled, lifted=lifted)
 
@@ -206,7 +206,7 @@ class Session:
         memory = desk.journal.memory
         sends = sends_so_far(memory, work.sends, self.clock())
         counts = Counter(each.status for each in work.outcomes.values())
-        desk.journal.end(counts, replace(left(seen, live, memory), last=live.access, sends=sends))
+        desk.journal.end(counts, replace(left(seen, live, memory), last=at_rest(live.access), sends=sends))
 
     def _read_at_the_end(self, desk: Desk, work: Work) -> Fresh | None:
         """Return the instance as the run leaves it; say what is gone again, what appeared, or why nobody knows."""
@@ -215,9 +215,9 @@ class Session:
         except PlatformError as problem:
             self._say(desk, warning("end-not-read", f"what this run left could not be read: {problem}"))
             return None
-        if lost := gone(work.outcomes.values(), fresh.live):
+        if lost := gone(tuple(work.outcomes.values()), fresh.live):
             desk.journal.became([result(each) for each in lost])
-            work.outcomes.update({each.step.change.key: each for each in lost})
+            work.outcomes.update({each.step.id: each for each in lost})
         if news := appeared(fresh.plan, (desk.reviewed, desk.fresh.plan)):
             words = f"{len(news)} changes appeared while this was applied, the first on {' '.join(news[0].change.key)}"
             self._say(desk, replace(warning("appeared", words, hint="siteward plan"), count=len(news)))
@@ -233,7 +233,7 @@ class Session:
         message = f"nothing was sent to {reviewed.instance}" + (f": {why.message}" if why else "")
         chosen = self._chosen(reviewed, None)
         self.outcomes[reviewed.instance] = {
-            each.change.key: Outcome(instance=reviewed.instance, step=each, status="skipped", message=message)
+            each.id: Outcome(instance=reviewed.instance, step=each, status="skipped", message=message)
             for each in reviewed.steps
             if chosen is None or each.id in chosen
         }
@@ -248,7 +248,7 @@ class Session:
             replace(found, step=step)
             for each in parts
             for step in each.steps
-            if (found := self.outcomes.get(each.instance, {}).get(step.change.key))
+            if (found := self.outcomes.get(each.instance, {}).get(step.id))
         )
         statuses = {each.status for each in outcomes}
         names = list(self.heads)
@@ -279,9 +279,9 @@ def trouble(instance: str, problem: PlatformError | JournalBroken | JournalBusy 
 def _account_for(work: Work) -> None:
     """Give an outcome to what was left when an instance was given up in the middle."""
     for step in work.sifted.go:
-        if step.change.key not in work.outcomes:
+        if step.id not in work.outcomes:
             unknown = step.id in work.in_flight
-            work.outcomes[step.change.key] = Outcome(
+            work.outcomes[step.id] = Outcome(
                 instance=work.target.name, step=step, status="unknown" if unknown else "skipped",
                 message="it was in flight when the instance was given up" if unknown else "the instance was given up before",
             )  # fmt: skip

@@ -34,7 +34,7 @@ instances:
       wildcards: {at_most: edit}
       protect: [vip-*]
       rules: [{id: a, match: {kind: client}, require: [ticket]}, {id: c, match: {power: admin}, at_most: manage}]
-  us: {platform: matomo, url: "https://us.example.org", self: root, accept_blind: [nothing]}
+  us: {platform: matomo, url: "https://us.example.org", self: root, accept_blind: []}
 policy:
   timezone: Europe/Berlin
   admins: {min: 2, max: 3}
@@ -49,7 +49,7 @@ def test_an_instance_lays_its_policy_over_the_file_s(tmp_path: Path) -> None:
     declaration = declared(tmp_path, TWO)
     eu, us = (declaration.instances[name].policy for name in ("eu", "us"))
     assert (eu.mode, eu.unmanaged, eu.ignore) == ("add-only", "revoke", ("sso-*",))
-    assert (us.mode, us.unmanaged, us.accept_blind) == ("full", "report", frozenset({"nothing"}))
+    assert (us.mode, us.unmanaged, us.accept_blind) == ("full", "report", frozenset())
     assert not us.ignore
     assert ((eu.admins_min, eu.admins_max), (us.admins_min, us.admins_max)) == ((1, 3), (2, 3))
     assert _numbers(us.limits["removals"]) == (5, 30)

@@ -439,6 +439,12 @@ def test_a_new_handle_for_somebody_is_no_leaving(tmp_path: Path) -> None:
     assert {each.ending for each in desired.holders.values()} == {None}
 
 
+def test_ourselves_are_never_declared(tmp_path: Path) -> None:
+    """Also where only the platform knows who we are."""
+    text = HEAD.replace("self: siteward, ", "") + USERS + "grants: []\n"
+    assert codes(of(tmp_path, text, live_of(SHOP, access=(Account("Anna"),), me="Anna"))) == ["self-declared"]
+
+
 # -- when
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconcile.small_world import (
+    HERE,
     NOW,
     SMALL,
     TRAITS,
@@ -31,6 +32,7 @@ from reconcile.small_world import (
 )
 from siteward.access.model import Account, Resource, account_key
 from siteward.access.report import exit_code
+from siteward.access.state import Holder
 from siteward.reconcile import journal
 from siteward.reconcile.private import write_all
 from siteward.reconcile.target import Acceptance, Progress
@@ -75,6 +77,26 @@ def test_2_dependants_of_a_refused_step_are_skipped_and_name_it(tmp_path: Path) 
     assert statuses(report) == ["refused", "skipped"]
     assert "s1" in report.outcomes[1].message
     assert server.told == []
+
+
+def test_2_an_account_that_somebody_made_meanwhile_gets_nothing(tmp_path: Path) -> None:
+    """Whoever makes the account first, in time between review and apply, does not get what was meant for another."""
+    desk, server, _ = setting(tmp_path, [], [ANN_VIEW])
+    plan = desk.plan()
+    server.set(Account("ann"))
+    report = desk.apply(plan)
+    assert statuses(report) == ["refused", "skipped"]
+    assert server.told == []
+
+
+def test_2_an_account_that_an_earlier_run_made_is_known(tmp_path: Path) -> None:
+    """The same plan applied again finds the account of the first time, and goes on."""
+    desk, server, file = setting(tmp_path, [], [ANN_VIEW])
+    file.holders = {"ann": Holder(handle="ann", at=HERE)}
+    plan = desk.plan()
+    server.faults = {1: "failed"}
+    assert statuses(desk.apply(plan)) == ["done", "failed"]
+    assert statuses(desk.apply(plan)) == ["already", "done"]
 
 
 def test_2_the_rest_goes_on(tmp_path: Path) -> None:
@@ -414,6 +436,30 @@ def test_8_an_end_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 
 # The order of writes
+
+
+def test_what_the_review_put_first_goes_first(tmp_path: Path) -> None:
+    """Where the fresh order differs from the reviewed one, a step still waits for what it was reviewed to need."""
+    bob = grant("bob", "a.test", "view")
+    desk, server, _ = setting(tmp_path, [Account("ann"), Account("bob")], [ANN_VIEW, bob])
+    plan = desk.plan()
+    (part,) = plan.instances
+    first, second = part.steps
+    turned = (replace(first, depends_on=("s2",)), second)
+    assert statuses(desk.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))) == ["done", "done"]
+    assert [[each.key for each in told] for told in server.told] == [[bob.key], [ANN_VIEW.key]]
+
+
+def test_steps_that_wait_for_each_other_are_not_sent(tmp_path: Path) -> None:
+    """A plan in which two steps need each other is wrong; neither is done, and both say why."""
+    desk, server, _ = setting(tmp_path, [Account("ann"), Account("bob")], [ANN_VIEW, grant("bob", "a.test", "view")])
+    plan = desk.plan()
+    (part,) = plan.instances
+    first, second = part.steps
+    turned = (replace(first, depends_on=("s2",)), replace(second, depends_on=("s1",)))
+    report = desk.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))
+    assert statuses(report) == ["skipped", "skipped"]
+    assert server.told == []
 
 
 def test_what_closes_never_shares_a_call_with_what_opens(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Grant, Power, Resource, account_of, scope_of
-from siteward.access.plan import InstancePlan, Plan, Step
 from siteward.access.traits import is_site
+
+if TYPE_CHECKING:  # `validate` reports too, and plans nothing
+    from siteward.access.plan import InstancePlan, Plan, Step
 
 OutcomeStatus = Literal["done", "already", "refused", "failed", "unknown", "skipped", "blocked"]
 DriftKind = Literal["unapplied", "undeclared", "changed-since"]

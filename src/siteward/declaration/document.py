@@ -7,17 +7,21 @@ whether it fits the rest of the file, is not asked here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Strict, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 Kind = Literal["person", "service", "contractor", "client", "vendor"]
 StateWord = Literal["active", "suspended", "absent"]
 PowerWord = Literal["view", "edit", "manage", "admin"]
 MatchKey = Literal["kind", "power", "user", "account", "site", "scope", "role"]
 Requirement = Literal["until", "ticket", "reason", "email"]
-Whole = Annotated[int, Strict()]
-Flag = Annotated[bool, Strict()]
+Whole = Annotated[int, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
 
 
 def _listed(value: Any) -> Any:
@@ -48,17 +52,40 @@ def _roled(value: Any) -> Any:
     return {"role": value} if isinstance(value, str) else value
 
 
-def _external(value: Any) -> str:
-    return "·external" if isinstance(value, str) else "·list"
+def _external(value: Any) -> Any:
+    return None if value == "external" else _listed(value)
 
 
-Names = Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])]
-Word = Annotated[str, BeforeValidator(_worded, json_schema_input_type=str | int)]
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Says in the JSON Schema that a short form is possible too, which a validator before this one unfolds.
+
+    `types` are JSON's names of types, or the only texts where `words`; `like` is a property of the long form
+    that may stand alone.
+    """
+
+    types: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    like: str | None = None
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the alternatives, the short ones first."""
+        long = handler(schema)
+        short: list[dict[str, Any]] = [{"type": each} for each in self.types]
+        if self.words:
+            short.append({"type": "string", "enum": list(self.words)})
+        if self.like is not None:
+            alone = dict(handler.resolve_ref_schema(long)["properties"][self.like])
+            alone.pop("description", None)
+            short.append(alone)
+        return {"anyOf": [*short, long]}
+
+
+Names = Annotated[list[str], BeforeValidator(_listed), Or(("string",))]
+Word = Annotated[str, BeforeValidator(_worded), Or(("integer",))]
 """A text that people also write as a bare number: an id, a ticket, a login."""
-States = Annotated[
-    dict[str, StateWord], BeforeValidator(_for_all, json_schema_input_type=StateWord | dict[str, StateWord])
-]
-Publicity = Annotated[dict[str, Flag], BeforeValidator(_for_all, json_schema_input_type=bool | dict[str, bool])]
+States = Annotated[dict[str, StateWord], BeforeValidator(_for_all), Or(words=get_args(StateWord))]
+Publicity = Annotated[dict[str, Flag], BeforeValidator(_for_all), Or(("boolean",))]
 Date = Annotated[str, Field(json_schema_extra={"pattern": r"^\d{4}-\d{2}-\d{2}([T ].+)?$"})]
 CLOSED = ConfigDict(extra="forbid", defer_build=True)
 
@@ -136,7 +163,7 @@ class MemberRow:
     until: Annotated[Date | None, Field(description="The last day.")] = None
 
 
-Members = list[Annotated[MemberRow, BeforeValidator(_membered, json_schema_input_type=str | MemberRow)]]
+Members = list[Annotated[MemberRow, BeforeValidator(_membered), Or(("string",))]]
 
 
 @dataclass(slots=True)
@@ -146,8 +173,9 @@ class GroupRow:
     __pydantic_config__ = CLOSED
 
     members: Annotated[
-        Annotated[Literal["external"], Tag("·external")] | Annotated[Members, Tag("·list")],
-        Discriminator(_external),
+        Members | None,
+        BeforeValidator(_external),
+        Or(("string",)),
         Field(description="Users and groups; `!` takes one out; `external`: a directory owns them."),
     ]
     native: Annotated[str | None, Field(description="The group's name on the platform.")] = None
@@ -285,8 +313,8 @@ class InstanceRow(BaseModel):
 
 Sites = dict[str, SiteRow]
 Users = dict[str, UserRow]
-Groups = dict[str, Annotated[GroupRow, BeforeValidator(_grouped, json_schema_input_type=str | Members | GroupRow)]]
-Roles = dict[str, dict[str, Annotated[RoleRow, BeforeValidator(_roled, json_schema_input_type=str | RoleRow)]]]
+Groups = dict[str, Annotated[GroupRow, BeforeValidator(_grouped), Or(like="members")]]
+Roles = dict[str, dict[str, Annotated[RoleRow, BeforeValidator(_roled), Or(("string",))]]]
 
 
 class Included(Row):
@@ -306,7 +334,7 @@ class Document(Included):
     version: Annotated[Literal[1], Field(description="The version of this grammar.")]
     instances: Annotated[dict[str, InstanceRow], Field(description="The installations and accounts that are managed.")]
     include: Annotated[
-        list[Annotated[IncludeRow, BeforeValidator(_pathed, json_schema_input_type=str | IncludeRow)]],
+        list[Annotated[IncludeRow, BeforeValidator(_pathed), Or(("string",))]],
         Field(description="Files of other teams, and what they may grant."),
     ] = Field(default_factory=list)
     journal: Annotated[JournalRow, Field(description="Where runs are recorded.")] = Field(default_factory=JournalRow)

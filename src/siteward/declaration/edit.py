@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from siteward.access.model import Account, Grant, Group, Scope
 from siteward.access.traits import declarable, is_public
 from siteward.declaration.check_names import name_flaw
-from siteward.declaration.check_users import EMAIL
+from siteward.declaration.check_users import is_address
 from siteward.declaration.context import folded
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import fold_host
@@ -132,7 +132,7 @@ class _FirstFile:
         by_email = self.traits.login == "email"
         email = account.name if by_email else account.email if self.traits.keeps_email else None
         keys = {}
-        if email and EMAIL.fullmatch(email) and email.casefold() not in emails and name_flaw(email) is None:
+        if email and is_address(email) and email.casefold() not in emails and name_flaw(email) is None:
             emails.add(email.casefold())
             keys["email"] = quoted(email)
         elif email:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from siteward.access import codec
-from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, warning
 
 if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _AHEAD = timedelta(minutes=5)
 _SHORTEST = {"expect": 12, "accept": 8}
-CONFIG_CHANGED = note(
+CONFIG_CHANGED = warning(
     "config-changed", "the files are not those the plan was made from; what they no longer want is refused"
 )
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import error, note
+from siteward.access.diagnostic import error, warning
 from siteward.access.report import Report
 from siteward.reconcile import journal
 from siteward.reconcile.admit import objections_to
@@ -65,7 +65,7 @@ def resume(
     """
     found, diagnostics = _unfinished(targets, book)
     if not found:
-        diagnostics = (*diagnostics, note("nothing-to-resume", "every run in the journals has an end"))
+        diagnostics = (*diagnostics, warning("nothing-to-resume", "every run in the journals has an end"))
         return Report(command="apply", diagnostics=diagnostics)
     digest = max(found.values(), key=lambda each: each.began.at).began.plan
     try:
@@ -102,7 +102,7 @@ def _begun(book: Book, instance: str, digest: str) -> bool:
 
 def _other_runs(found: Mapping[str, Run], digest: str) -> tuple[Diagnostic, ...]:
     return tuple(
-        replace(note("another-run", f"run {run.began.run} of another plan has no end either"), instance=name)
+        replace(warning("another-run", f"run {run.began.run} of another plan has no end either"), instance=name)
         for name, run in found.items()
         if run.began.plan != digest
     )

@@ -96,10 +96,10 @@ class Work:
 def execute(work: Work) -> None:
     """Do the steps that are left, in order; every one of them ends in `work.outcomes`."""
     rest = list(work.sifted.go)
-    while rest:
-        rest = _without_hindered(work, rest)
+    while rest := _without_hindered(work, rest):
         wave = _wave(rest, work.sifted.needs)
-        rest = rest[len(wave) :]
+        taken = {step.id for step in wave}
+        rest = [step for step in rest if step.id not in taken]
         if why := _halted(work):
             _settle(work, [_skipped(work, step, why) for step in wave])
             continue
@@ -109,25 +109,27 @@ def execute(work: Work) -> None:
 
 
 def _without_hindered(work: Work, rest: Sequence[Step]) -> list[Step]:
-    """Settle the steps whose needs were not met, and return the others."""
-    free = []
-    for step in rest:
-        cause = unmet(step, work.sifted.needs, work.outcomes)
-        if cause is None:
-            free.append(step)
-        else:
-            _settle(work, [left_undone(work.target.name, step, cause)])
+    """Settle the steps whose needs were not met, and those that wait for each other, and return the others."""
+    causes = {step.id: unmet(step, work.sifted.needs, work.outcomes) for step in rest}
+    lost = [left_undone(work.target.name, step, cause) for step in rest if (cause := causes[step.id])]
+    free = [step for step in rest if causes[step.id] is None]
+    if free and not _wave(free, work.sifted.needs):
+        lost += [_skipped(work, step, "it waits for a step that waits for it") for step in free]
+        free = []
+    _settle(work, lost)
     return free
 
 
 def _wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Step]:
-    """Return the first steps of `rest`, of one kind, of which none needs another that is still to be done."""
+    """Return the next steps of one kind, in order, of which none needs another that is still to be done."""
     waiting = {step.id for step in rest}
     wave: list[Step] = []
     for step in rest:
-        if wave and (_kind(step) != _kind(wave[0]) or needs[step.id] & waiting):
+        fits = not needs[step.id] & waiting and (not wave or _kind(step) == _kind(wave[0]))
+        if fits:
+            wave.append(step)
+        elif wave:
             break
-        wave.append(step)
     return wave
 
 

@@ -7,6 +7,7 @@ reader ─ probe, read ───▶ live ───┘
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -104,7 +105,7 @@ class Survey:
             instance=self.name,
             origin=self.origin,
             requests=sum(each.requests for each in bundles),
-            seconds=sum(each.seconds for each in bundles),
+            seconds=math.fsum(each.seconds for each in bundles),
             read_requests=read_requests,
         )
 

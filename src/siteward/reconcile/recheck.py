@@ -8,7 +8,7 @@ block has gone away since, which nobody has reviewed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -57,22 +57,31 @@ class Sifted:
     lifted: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What is known from before this look.
+
+    `met` are the accounts that the journal knows; `run` is the unfinished run that is gone on with. `settled` are the
+    outcomes of an earlier look in this run, and `lifted` what that look, or the unfinished run, found to be allowed.
+    """
+
+    met: Collection[str] = ()
+    run: Run | None = None
+    settled: Mapping[str, Outcome] = field(default_factory=lambda: MappingProxyType({}))
+    lifted: frozenset[str] | None = None
+
+
 def sift(
     reviewed: InstancePlan,
     fresh: Fresh,
     allowance: Allowance,
+    past: Past,
     *,
     chosen: Collection[str] | None = None,
-    run: Run | None = None,
-    settled: Mapping[str, Outcome] = MappingProxyType({}),
-    lifted: frozenset[str] | None = None,
 ) -> Sifted:
-    """Compare each reviewed step with the fresh world and wishes.
-
-    `chosen` confines it to steps; `run` is the unfinished run this goes on with. `settled` are outcomes of an earlier
-    look in this run, `lifted` what it found to be allowed; the fresh outcomes come back beside those.
-    """
-    case = _Case(reviewed=_as_named_now(reviewed, fresh.live), fresh=fresh, allowance=allowance, run=run)
+    """Compare each reviewed step with the fresh world and wishes; `chosen` confines it to steps by id."""
+    case = _Case(reviewed=_as_named_now(reviewed, fresh.live), fresh=fresh, allowance=allowance, past=past)
+    settled, lifted = past.settled, past.lifted
     steps = {
         each.id: each
         for each in case.reviewed.steps
@@ -170,7 +179,7 @@ class _Case:
     reviewed: InstancePlan
     fresh: Fresh
     allowance: Allowance
-    run: Run | None
+    past: Past
 
     @property
     def instance(self) -> str:
@@ -203,7 +212,7 @@ class _Case:
 
     def told(self, step: Step) -> Result | None:
         """Return what the unfinished run says of a step, if there is such a run."""
-        return self.run.results.get(step.id) if self.run else None
+        return self.past.run.results.get(step.id) if self.past.run else None
 
 
 def _as_named_now(reviewed: InstancePlan, live: Live) -> InstancePlan:
@@ -244,10 +253,14 @@ def _there(case: _Case, step: Step) -> Outcome:
     """Return the outcome of a step that the world shows as wanted."""
     told = case.told(step)
     outcome = Outcome(instance=case.instance, step=step, status="done")
-    if case.run is not None and step.id in case.run.unsettled:
+    if case.past.run is not None and step.id in case.past.run.unsettled:
         return replace(outcome, message="its answer was lost; reading shows it")
     if told is not None and told.status == "done":
         return replace(outcome, message="done before the interruption")
+    made = step.change.after
+    if isinstance(made, Account) and step.change.before is None and made.name not in case.past.met:
+        now = case.fresh.live.access.get(made.key)
+        return refused(case.instance, step, now, "somebody has made it since; whose it is was not reviewed")
     return replace(outcome, status="already")
 
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, warning
 from siteward.access.report import Outcome, Report
 from siteward.reconcile import journal
 from siteward.reconcile.admit import CONFIG_CHANGED, mismatched, too_old
@@ -17,7 +17,7 @@ from siteward.reconcile.execute import Brake, Work, braking, execute, result
 from siteward.reconcile.journal import Journal, JournalBusy, Run
 from siteward.reconcile.names import at_rest
 from siteward.reconcile.private import Unsafe
-from siteward.reconcile.recheck import Allowance, Sifted, allowed, sift
+from siteward.reconcile.recheck import Allowance, Past, Sifted, allowed, sift
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -112,9 +112,9 @@ class Session:
         doors = stack.enter_context(target.open())
         fresh = target.plan(doors.reader, as_of=self.moment, memory=book.memory)
         allowance, chosen = self._allowance(run), self._chosen(reviewed, run)
-        sifted = sift(
-            reviewed, fresh, allowance, chosen=chosen, run=run, lifted=frozenset(run.began.lifted) if run else None
-        )
+        met = book.memory.accounts if book.memory else ()
+        past = Past(met=met, run=run, lifted=frozenset(run.began.lifted) if run else None)
+        sifted = sift(reviewed, fresh, allowance, past, chosen=chosen)
         return Desk(
             reviewed=reviewed, target=target, journal=book, doors=doors, fresh=fresh, sifted=sifted,
             allowance=allowance, chosen=chosen, run=run,
@@ -152,7 +152,7 @@ class Session:
     def _begin(self, desk: Desk) -> None:
         if desk.journal.unfinished is not None:
             words = f"run {desk.journal.unfinished.began.run} had no end and is given up for this plan"
-            self._say(desk, note("run-given-up", words))
+            self._say(desk, warning("run-given-up", words))
         journal.keep_plan(self.book.folder, self.plan)
         known = left(desk.fresh, desk.fresh.live, desk.journal.memory)
         desk.journal.begin(
@@ -187,7 +187,8 @@ class Session:
     def _work(self, desk: Desk, brake: Brake) -> Work:
         def again(settled: Mapping[str, Outcome], lifted: frozenset[str]) -> tuple[Fresh, Sifted]:
             fresh = desk.target.plan(desk.doors.reader, as_of=self.moment, memory=desk.journal.memory)
-            return fresh, sift(desk.reviewed, fresh, desk.allowance, chosen=desk.chosen, settled=settled, lifted=lifted)
+            past = Past(settled=settled, lifted=lifted)
+            return fresh, sift(desk.reviewed, fresh, desk.allowance, past, chosen=desk.chosen)
 
         return Work(
             target=desk.target, doors=desk.doors, journal=desk.journal, fresh=desk.fresh, sifted=desk.sifted,

@@ -135,11 +135,9 @@ def _section(steps: Sequence[Step], sheet: Sheet, pen: Pen) -> list[str]:
     """Return one line a step, whole and aligned; the cause stands beneath where it does not fit beside."""
     rows = [_row(each, pen) for each in steps]
     lines: list[str] = []
-    for step, row, line, short in zip(
-        steps, rows, pen.table(rows, 4), pen.table([each[:-1] for each in rows], 4), strict=True
-    ):
-        beside = pen.fits(row, rows, 4)
-        lines.append(line if beside else short)
+    whole, short = pen.table(rows, 4), pen.table([each[:-1] for each in rows], 4)
+    for step, row, beside, line, start in zip(steps, rows, pen.fits(rows, 4), whole, short, strict=True):
+        lines.append(line if beside else start)
         if not beside and row[-1].text:
             lines.append(f"{BELOW}{pen.paint(row[-1].text, row[-1].style)}")
         lines += (f"{BELOW}{each}" for each in _remarks(step, sheet, pen))

@@ -12,6 +12,7 @@ from siteward.access.change import order, patch
 from siteward.access.model import Grant, Scope, Subject
 from siteward.platforms.piwikpro.fake import FAKE, PiwikPro
 from siteward.platforms.piwikpro.platform import PLATFORM
+from siteward.platforms.piwikpro.roles import ENTITY
 from siteward.platforms.piwikpro.settings import Settings
 from siteward.transport.link import Link
 from siteward.transport.secrets import Secret, Secrets
@@ -55,8 +56,7 @@ class Opened:
         return next(each.id for each in known.values() if each.name == scope.name)
 
     def level(self, scope: Scope, email: str) -> str:
-        kind = "app" if scope.kind == "site" else "meta-site"
-        return self.fake.state.level(kind, self.entity(scope), "user", self.person(email))
+        return self.fake.state.level(ENTITY[scope.kind], self.entity(scope), "user", self.person(email))
 
     def refused(self) -> int:
         """Return how many requests were over the limit."""

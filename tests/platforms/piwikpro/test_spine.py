@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -264,14 +265,14 @@ def test_drift_names_who_did_it_and_when(tmp_path: Path) -> None:
     assert anna is not None
     shop = next(each.id for each in state.apps.values() if each.name == "shop.example.org")
     state.levels["app", shop, "user", mia.id] = "manage"
-    state.log(NOW, anna, "permission.user.changed.app", mia.id, {"id": shop})
+    state.log(NOW + timedelta(hours=1), anna, "permission.user.changed.app", mia.id, {"id": shop})
     run = Run(created=NOW, as_of=NOW, allowance=Allowance(accept={}, allow_delete=False, passwords=rig.passwords))
 
     items = drift(rig.project, [rig.instance], rig.book, run).drift
 
     (item,) = (each for each in items if each.kind == "changed-since")
     assert item.note is not None
-    assert item.note.startswith("anna@example.org on 2026-11-22T")
+    assert item.note.startswith("anna@example.org on 2026-11-22T13:00:00Z")
 
 
 def test_the_plan_tells_calls_minutes_and_what_is_cheaper(tmp_path: Path) -> None:

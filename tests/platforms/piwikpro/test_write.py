@@ -12,6 +12,7 @@ from siteward.access.change import Change
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Scope, Subject, account_key
 from siteward.platforms.fakery import Fault
 from siteward.platforms.piwikpro.platform import PLATFORM
+from siteward.platforms.piwikpro.roles import ENTITY
 
 if TYPE_CHECKING:
     from platforms.piwikpro.opened import Opened
@@ -189,8 +190,9 @@ class TestDemotion:
     def _sleeping(self) -> Opened:
         place = opened()
         for scope, level in ((SHOP, "manage"), (DOCS, "view"), (EUROPE, "edit")):
-            kind = "app" if scope.kind == "site" else "meta-site"
-            place.fake.state.levels[kind, place.entity(scope), "user", place.person("ben@example.org")] = level
+            place.fake.state.levels[
+                ENTITY[scope.kind], place.entity(scope), "user", place.person("ben@example.org")
+            ] = level
         return place
 
     def test_what_wakes_and_is_not_wanted_is_taken_in_the_same_run(self) -> None:

@@ -67,6 +67,23 @@ def test_everything_that_is_there_is_read() -> None:
     assert live.facts[account_key("anna@example.org")]["created"].startswith("2024-")
 
 
+@pytest.mark.parametrize(
+    ("native", "said"),
+    [
+        (False, [("analysts", "groups are not managed here"), ("tag-editors", "groups are not managed here")]),
+        (True, [("tag-editors", "come from idp-tag-editors")]),
+    ],
+)
+def test_what_groups_give_beside_the_file_is_told_each_time(native: bool, said: list[tuple[str, str]]) -> None:  # noqa: FBT001
+    """Access that no plan here would ever take is in every plan, never passed over as in sync."""
+    found = [each for each in opened(native=native).live().findings if each.code == "group-beside-the-file"]
+
+    assert len(found) == len(said)
+    for each, (name, why) in zip(found, said, strict=True):
+        assert f"through the group {name}" in each.message
+        assert why in each.message
+
+
 def test_reading_writes_nothing() -> None:
     """Not one request of probing and reading changed the account."""
     place = opened()

@@ -187,12 +187,17 @@ def test_the_key_of_a_mere_manager_may_not_do_everything() -> None:
     lowered = Change(grant("jonas@partner.test", STAGING, "manage"), grant("jonas@partner.test", STAGING, "view"))
 
     said = _said(
-        live, lowered, Change(None, Account("new@example.org")), Change(None, grant("ed@example.org", STAGING, "view"))
+        live,
+        lowered,
+        Change(None, Account("new@example.org")),
+        Change(None, grant("ed@example.org", STAGING, "view")),
+        Change(None, grant("nobody@example.org", STAGING, "view")),
     )
 
     assert [(each.code, each.about) for each in said if each.blocks] == [
         ("needs-owner-key", lowered.key),
         ("needs-owner-key", account_key("new@example.org")),
+        ("needs-owner-key", grant("nobody@example.org", STAGING, "view").key),
     ]
 
 
@@ -216,7 +221,7 @@ class TestCost:
         assert told.message == (
             "600 writes, about 10 min at 60 a minute; with native groups it would be 5 writes, about 5 s, which is cheaper"
         )
-        assert told.hint == "`native: true` on the instance"
+        assert (told.hint, told.severity) == ("`native: true` on the instance", Severity.WARNING)
 
     def test_a_group_that_opens_for_few_is_told_the_other_way(self, native: Live) -> None:
         told = self._cost(native, Change(None, Grant(Subject("group", "analysts"), STAGING, "view")))

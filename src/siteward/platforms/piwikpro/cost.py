@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from siteward.access.change import patch
-from siteward.access.diagnostic import note
+from siteward.access.diagnostic import note, warning
 from siteward.access.model import Grant, Member
 from siteward.platforms.piwikpro.bundle import calls
 from siteward.platforms.piwikpro.roles import ENTITY
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Access, Scope
+
+_WORTH_A_WORD = 60.0
+"""From this many seconds on that the other way would save, it is more than a note."""
 
 
 def cost(changes: Sequence[Change], live: Access, *, native: bool) -> Iterator[Diagnostic]:
@@ -32,7 +35,8 @@ def cost(changes: Sequence[Change], live: Access, *, native: bool) -> Iterator[D
         cheaper = "cheaper" if other < this else "dearer"
         said += f"; with {way} it would be {_spent(other)}, which is {cheaper}"
     hint = f"`native: {str(not native).lower()}` on the instance" if other < this else None
-    yield note("cost", said, hint=hint)
+    say = warning if (this - other) * SECONDS_A_WRITE >= _WORTH_A_WORD else note
+    yield say("cost", said, hint=hint)
 
 
 def _spent(writes: int) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import warning
+from siteward.access.diagnostic import note, warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Scope, Subject, account_key
 from siteward.access.state import Listing, Live, Site
 from siteward.platforms.piwikpro.picture import Picture
@@ -175,6 +175,7 @@ def _whole(found: _Gathering) -> Live:
         ids=_ids(names, group_names),
         facts={account_key(each.attributes.email): _facts(each) for each in found.users},
         listings=_listings(found),
+        findings=tuple(_beside_the_file(found, names)),
         native=Picture(
             whole=True,
             native=found.settings.native,
@@ -249,6 +250,25 @@ def _ids(names: dict[str, str], groups: dict[str, str]) -> dict[Key, str]:
 
 def _facts(user: Row[User]) -> dict[str, str]:
     return {"created": user.attributes.added} if user.attributes.added else {}
+
+
+def _beside_the_file(found: _Gathering, names: dict[str, str]) -> Iterator[Diagnostic]:
+    """Say which groups give people something that no plan here takes: all, or those a directory fills."""
+    owners = {each.id for each in found.users if each.attributes.role == "OWNER"}
+    crews = [(scope, row) for scope, rows in found.crews.items() for row in rows]
+    for group in found.groups:
+        name, external = group.attributes.name, group.attributes.external_id
+        people = {each.id for each in found.members[group.id]} & names.keys() - owners
+        sites = sum(each.attributes.access != NO_ACCESS for each in found.reaches[group.id])
+        sites += sum(row.id == group.id and row.attributes.permission != NO_ACCESS for _, row in crews)
+        if not people or not sites or (found.settings.native and not external):
+            continue
+        why = f"whose members come from {external}" if found.settings.native else "and groups are not managed here"
+        yield (note if found.settings.native else warning)(
+            "group-beside-the-file",
+            f"{len(people)} people have something on {sites} sites through the group {name}, {why}",
+            hint="`siteward who-can` tells who" + ("" if found.settings.native else "; `native: true` manages groups"),
+        )
 
 
 def _listings(found: _Gathering) -> tuple[Listing, ...]:

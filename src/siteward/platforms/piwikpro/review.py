@@ -83,6 +83,13 @@ def without_an_owners_key(case: _Case) -> Iterator[Diagnostic]:
                 about=each.key,
                 hint="make the API key with an owner's account",
             )
+        elif side.subject.kind == "account" and account_key(side.subject.name) not in case.live.ids:
+            yield error(
+                "needs-owner-key",
+                f"{side.subject.name} cannot be seen on {side.scope}, and only the key of an owner may look further",
+                about=each.key,
+                hint="make the API key with an owner's account",
+            )
         elif isinstance(each.before, Grant) and each.before.role == "manage":
             yield error(
                 "needs-owner-key",
@@ -160,8 +167,8 @@ def demotion(case: _Case) -> Iterator[Diagnostic]:
             continue
         told = warning(
             "sleeping-levels",
-            f"levels that {name} had before the ownership wake with this; they are read again and set to no access, "
-            "then what the file grants is granted",
+            f"what {name} held before the ownership wakes with this; it is read again, and what the file does not want "
+            "is taken in the same run",
             about=each.key,
         )
         keeps = any(grant.subject.name == name and grant.scope in case.live.sites for grant in case.after.grants())

@@ -30,7 +30,7 @@ THIRD_PARTY = {
 }
 ACCESS_ORDER = (
     "model", "traits", "diagnostic", "terms", "state", "change", "effective", "settle", "holding", "census", "policy", "budget", "rule",
-    "guard", "plan", "compare", "report", "shape", "codec", "review", "answer",
+    "admins", "guard", "plan", "compare", "report", "shape", "codec", "review", "answer",
 )  # fmt: skip
 MODULES = sorted(SRC.rglob("*.py"))
 

@@ -234,7 +234,7 @@ class _Resolution:
         spoken: set[str] = set()
         for user in self.declaration.users.values():
             identity = self.people.by_handle.get(user.handle) if self.instance in user.modules else None
-            if identity is None or not self._has_account(identity):
+            if identity is None:
                 continue
             if not roles:
                 message = f"{self.traits.platform} has no modules to switch"
@@ -242,7 +242,7 @@ class _Resolution:
                 continue
             if not self._is_top(identity):
                 spoken.add(identity.account)
-            if identity.ending is None:
+            if identity.ending is None and self._has_account(identity):
                 self._switch(user, identity, roles[-1])
         return frozenset(spoken)
 

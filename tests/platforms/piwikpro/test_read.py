@@ -74,7 +74,7 @@ def test_everything_that_is_there_is_read() -> None:
         (True, [("tag-editors", "come from idp-tag-editors")]),
     ],
 )
-def test_what_groups_give_beside_the_file_is_told_each_time(native: bool, said: list[tuple[str, str]]) -> None:  # noqa: FBT001
+def test_what_groups_give_beside_the_file_is_told_each_time(native: bool, said: list[tuple[str, str]]) -> None:  # noqa: FBT001 — a parameter of the test
     """Access that no plan here would ever take is in every plan, never passed over as in sync."""
     found = [each for each in opened(native=native).live().findings if each.code == "group-beside-the-file"]
 

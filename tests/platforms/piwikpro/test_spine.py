@@ -251,6 +251,19 @@ def test_an_address_of_another_account_does_not_stop_the_rest(tmp_path: Path) ->
     assert any("another Piwik PRO account" in each.message for each in outcomes)
 
 
+def test_the_person_behind_the_key_cannot_be_declared(tmp_path: Path) -> None:
+    """A key that a declared human made dies with that human: refused, though the file does not name `self`."""
+    rig = _rig(
+        tmp_path,
+        instances={"it": {"platform": "piwik-pro", "url": "http://127.0.0.1:1"}},
+        users={"me": {"email": SELF}, "mia": {"email": "mia@example.org"}},
+        grants=[{"to": ["me", "mia"], "role": "view", "sites": "shop.example.org"}],
+    )
+    report = rig.plan()
+
+    assert "self-declared" in {each.code for part in (_part(report),) for each in part.diagnostics if each.blocks}
+
+
 def test_drift_names_who_did_it_and_when(tmp_path: Path) -> None:
     """The audit log tells, since the last run."""
     rig = _rig(

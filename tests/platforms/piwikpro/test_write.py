@@ -141,7 +141,7 @@ def test_somebody_who_was_invited_meanwhile_is_not_invited_again() -> None:
 
     receipts = carry_out(place, live, [Change(None, NEW)])
 
-    assert [each.status for each in receipts] == ["sent"]
+    assert [(each.status, each.sends) for each in receipts] == [("sent", 0)]
     assert place.fake.state.mails == [NEW.name]
 
 
@@ -332,6 +332,19 @@ class TestModules:
         carry_out(place, live, [Change(None, NEW), Change(None, self._on(NEW.name, "analytics"))], wish)
 
         assert place.fake.state.people[place.person(NEW.name)].modules == {"analytics"}
+
+    @pytest.mark.parametrize("fault", ["500x2", "cut-after-writex2"])
+    def test_an_invitation_counts_though_its_modules_stay(self, fault: str) -> None:
+        """The account is there and its id is known; the modules are told, and the next plan has them."""
+        place = opened()
+        live = place.live()
+        place.fake.faults.append(Fault.parse(f"{fault}:PUT /api/modules"))
+        wish = replace(live, access=Access([NEW]))
+
+        (receipt,) = carry_out(place, live, [Change(None, NEW)], wish)
+
+        assert (receipt.status, receipt.message) == ("sent", "its modules could not be closed")
+        assert receipt.ids == {NEW.key: place.person(NEW.name)}
 
     def test_what_a_group_holds_open_is_not_called_closed(self) -> None:
         place = opened()

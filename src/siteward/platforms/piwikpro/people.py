@@ -33,8 +33,11 @@ def invite(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Rece
         return receipt
     modules = [switched_on(account.name, each) for each in sorted(picture_of(live).licensed)]
     unwanted = bundle.unwanted([account, *modules])
-    _switch(writer, at, {each.scope.name: False for each in modules if each.key in unwanted})
-    return receipt
+    try:
+        closed = _switch(writer, at, {each.scope.name: False for each in modules if each.key in unwanted})
+    except OutcomeUnknown:
+        closed = Receipt(key=account.key, status="unknown")
+    return receipt if closed.status == "sent" else replace(receipt, message="its modules could not be closed")
 
 
 def _invite(writer: Writer, account: Account) -> Receipt:
@@ -47,16 +50,14 @@ def _invite(writer: Writer, account: Account) -> Receipt:
     if answer.ok:
         made = parse(One[User], answer).data
         return Receipt(key=account.key, status="sent", ids={account.key: made.id}, sends=1)
-    there = (
-        _already(writer, account)
-        if has_code(answer, "users.error.user-already-exists") or answer.status >= 500
-        else None
-    )
-    return there or receipt_of(writer, account.key, answer)
+    if answer.status >= 500:
+        return _already(writer, account) or receipt_of(writer, account.key, answer)
+    there = _already(writer, account) if has_code(answer, "users.error.user-already-exists") else None
+    return replace(there, sends=0) if there else receipt_of(writer, account.key, answer)
 
 
 def _already(writer: Writer, account: Account) -> Receipt | None:
-    """Return a receipt if the address is among ours by now; an invitation has gone out to it in any case."""
+    """Return the receipt of an invitation that took place, if the address is among ours by now."""
     row = person(writer, account.email or account.name)
     return Receipt(key=account.key, status="sent", ids={account.key: row.id}, sends=1) if row else None
 

@@ -11,49 +11,27 @@ no owner only the apps that person manages are read, and the traits name what is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import note, warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Scope, Subject, account_key
-from siteward.access.state import Listing, Live, Site
+from siteward.access.state import Listing, Live
+from siteward.platforms.piwikpro.gather import MOST_BY_USERS, Gathering, managed_ids
 from siteward.platforms.piwikpro.picture import Picture
-from siteward.platforms.piwikpro.roles import ENTITY, NO_ACCESS, ON, OWNER, level_path, listed
-from siteward.platforms.piwikpro.rows import (
-    Entity,
-    GroupAccess,
-    GroupLevel,
-    MemberOf,
-    Named,
-    One,
-    OpenModules,
-    PersonLevel,
-    Row,
-    Rows,
-    User,
-    UserGroup,
-    WholeApp,
-    ask,
-    listing,
-    parse,
-    refusal,
-)
+from siteward.platforms.piwikpro.roles import NO_ACCESS, ON, OWNER, listed
 from siteward.platforms.piwikpro.session import own
-from siteward.platforms.piwikpro.sites import hosts_of, scopes
 from siteward.transport.errors import Incomplete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Key, Resource
     from siteward.access.traits import Traits
+    from siteward.platforms.piwikpro.rows import Row, User
     from siteward.platforms.piwikpro.settings import Settings
     from siteward.transport.http import Reader
-
-USERS, GROUPS, APPS, METAS = "/api/users/v2", "/api/user-groups/v1", "/api/apps/v2", "/api/meta-sites/v1"
-MODULES_BY_USERS, MOST_BY_USERS = "/api/modules/v1/by-users", 100
 
 
 def read(reader: Reader, settings: Settings, traits: Traits) -> Live:
@@ -61,90 +39,14 @@ def read(reader: Reader, settings: Settings, traits: Traits) -> Live:
 
     Raises `Incomplete` when a list did not add up, and whatever else the server says; half an answer is none.
     """
-    gathering = _Gathering(reader, settings, own(reader))
+    gathering = Gathering(reader, settings, own(reader))
     return _whole(gathering) if listed(traits) else _managed(gathering)
-
-
-@dataclass(slots=True)
-class _Gathering:
-    """The rows of all lists as they come in, from several threads, each of which fills a place of its own."""
-
-    reader: Reader
-    settings: Settings
-    me: Row[User]
-    users: Sequence[Row[User]] = ()
-    groups: Sequence[Row[UserGroup]] = ()
-    apps: Sequence[Row[Named]] = ()
-    metas: Sequence[Row[Named]] = ()
-    hosts: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    sites: dict[Scope, Site] = field(default_factory=dict)
-    members: dict[str, Sequence[Row[MemberOf]]] = field(default_factory=dict)
-    people: dict[Scope, Sequence[Row[PersonLevel]]] = field(default_factory=dict)
-    crews: dict[Scope, Sequence[Row[GroupLevel]]] = field(default_factory=dict)
-    reaches: dict[str, Sequence[Row[GroupAccess]]] = field(default_factory=dict)
-    modules: dict[str, frozenset[str]] = field(default_factory=dict)
-
-    def at_once(self, *tasks: Callable[[], None]) -> None:
-        """Run the tasks in the reader's threads."""
-        self.reader.map(_run, tasks)
-
-    def read_users(self) -> None:
-        self.users = listing(self.reader, USERS, User, {"sort": "email"})
-
-    def read_groups(self) -> None:
-        self.groups = listing(self.reader, GROUPS, UserGroup, {"sort": "name"})
-
-    def read_apps(self) -> None:
-        self.apps = listing(self.reader, APPS, Named, {"sort": "name"})
-
-    def read_metas(self) -> None:
-        self.metas = listing(self.reader, METAS, Named, {"sort": "name"})
-
-    def read_hosts(self, app: str) -> None:
-        self.hosts[app] = hosts_of(ask(self.reader, f"{APPS}/{app}", One[WholeApp]).data.attributes.urls)
-
-    def read_members(self, group: str) -> None:
-        self.members[group] = listing(self.reader, f"{GROUPS}/{group}/users", MemberOf, {"sort": "email"})
-
-    def read_reach(self, group: str) -> None:
-        path = f"{APPS}/user-group/{group}/permissions"
-        self.reaches[group] = listing(self.reader, path, GroupAccess, {"sort": "name"})
-
-    def read_people(self, scope: Scope) -> None:
-        self.people[scope] = listing(self.reader, level_path(scope, self.sites[scope].id, "user"), PersonLevel)
-
-    def read_crew(self, scope: Scope) -> None:
-        path = level_path(scope, self.sites[scope].id, "user-group")
-        self.crews[scope] = listing(self.reader, path, GroupLevel, {"sort": "name"})
-
-    def read_modules(self, ids: Sequence[str]) -> None:
-        """Ask for the open modules of at most a hundred people; a POST that only reads."""
-        body = {"data": [{"type": "ppms/user", "id": each} for each in ids]}
-        answer = self.reader.call(MODULES_BY_USERS, json=body)
-        if answer.status != 200:
-            raise refusal(self.reader, answer)
-        told = {each.id: frozenset(each.attributes.modules) for each in parse(Rows[OpenModules], answer).data}
-        if missing := set(ids) - told.keys():
-            raise Incomplete(f"{MODULES_BY_USERS} left out {len(missing)} of {len(ids)} people")
-        self.modules |= told
-
-    def settle_sites(self) -> None:
-        """Give every app and meta site its scope, with the hosts of its addresses where the file wants these."""
-        if self.settings.sites_by == "address":
-            self.at_once(*(partial(self.read_hosts, each.id) for each in self.apps))
-        apps = {each.id: each.attributes.name for each in self.apps}
-        self.sites = scopes("site", apps, self.hosts)
-        self.sites |= scopes("metasite", {each.id: each.attributes.name for each in self.metas}, {})
-
-
-def _run(task: Callable[[], None]) -> None:
-    task()
 
 
 # --- with an owner's key ---------------------------------------------------------------------------------------------
 
 
-def _whole(found: _Gathering) -> Live:
+def _whole(found: Gathering) -> Live:
     found.at_once(found.read_users, found.read_groups, found.read_apps, found.read_metas)
     found.settle_sites()
     people = [each.id for each in found.users if each.attributes.role == "USER"] + [found.me.id]
@@ -184,7 +86,7 @@ def _whole(found: _Gathering) -> Live:
     )
 
 
-def _accounts(found: _Gathering) -> Iterator[Resource]:
+def _accounts(found: Gathering) -> Iterator[Resource]:
     for each in found.users:
         user = each.attributes
         yield Account(user.email, user.email, user.language)
@@ -192,7 +94,7 @@ def _accounts(found: _Gathering) -> Iterator[Resource]:
             yield Grant(Subject("account", user.email), EVERYWHERE, OWNER)
 
 
-def _groups(found: _Gathering, names: dict[str, str]) -> Iterator[Resource]:
+def _groups(found: Gathering, names: dict[str, str]) -> Iterator[Resource]:
     for each in found.groups:
         group = each.attributes
         yield Group(group.name, group.external_id)
@@ -200,7 +102,7 @@ def _groups(found: _Gathering, names: dict[str, str]) -> Iterator[Resource]:
             yield Member(group.name, _known(names, member.id, member.attributes.email))
 
 
-def _levels(found: _Gathering, names: dict[str, str]) -> Iterator[Resource]:
+def _levels(found: Gathering, names: dict[str, str]) -> Iterator[Resource]:
     for scope, rows in found.people.items():
         for each in rows:
             level = each.attributes.permission
@@ -209,7 +111,7 @@ def _levels(found: _Gathering, names: dict[str, str]) -> Iterator[Resource]:
                 yield Grant(Subject("account", name), scope, level)
 
 
-def _reaches(found: _Gathering, groups: dict[str, str], scope_of: dict[str, Scope]) -> Iterator[Resource]:
+def _reaches(found: Gathering, groups: dict[str, str], scope_of: dict[str, Scope]) -> Iterator[Resource]:
     for group, rows in found.reaches.items():
         for each in rows:
             if each.attributes.access != NO_ACCESS:
@@ -218,14 +120,14 @@ def _reaches(found: _Gathering, groups: dict[str, str], scope_of: dict[str, Scop
                 yield Grant(Subject("group", groups[group]), scope_of[each.id], each.attributes.access)
 
 
-def _crews(found: _Gathering) -> Iterator[Resource]:
+def _crews(found: Gathering) -> Iterator[Resource]:
     for scope, rows in found.crews.items():
         for each in rows:
             if each.attributes.permission != NO_ACCESS:
                 yield Grant(Subject("group", each.attributes.name), scope, each.attributes.permission)
 
 
-def _modules(found: _Gathering, names: dict[str, str]) -> Iterator[Resource]:
+def _modules(found: Gathering, names: dict[str, str]) -> Iterator[Resource]:
     """Yield the open modules of those who are no owners; owners always have all of them (API.md section 8)."""
     owners = {each.id for each in found.users if each.attributes.role == "OWNER"}
     for person, modules in found.modules.items():
@@ -252,7 +154,7 @@ def _facts(user: Row[User]) -> dict[str, str]:
     return {"created": user.attributes.added} if user.attributes.added else {}
 
 
-def _beside_the_file(found: _Gathering, names: dict[str, str]) -> Iterator[Diagnostic]:
+def _beside_the_file(found: Gathering, names: dict[str, str]) -> Iterator[Diagnostic]:
     """Say which groups give people something that no plan here takes: all, or those a directory fills."""
     owners = {each.id for each in found.users if each.attributes.role == "OWNER"}
     crews = [(scope, row) for scope, rows in found.crews.items() for row in rows]
@@ -271,7 +173,7 @@ def _beside_the_file(found: _Gathering, names: dict[str, str]) -> Iterator[Diagn
         )
 
 
-def _listings(found: _Gathering) -> tuple[Listing, ...]:
+def _listings(found: Gathering) -> tuple[Listing, ...]:
     counted = {
         "accounts": len(found.users),
         "groups": len(found.groups),
@@ -292,16 +194,7 @@ def _listings(found: _Gathering) -> tuple[Listing, ...]:
 # --- with the key of somebody who is no owner ------------------------------------------------------------------------
 
 
-def managed_ids(reader: Reader) -> frozenset[str]:
-    """Return the ids of the apps and meta sites on which the caller may set levels; these lists do not page."""
-    return frozenset(
-        each.id
-        for entity in ENTITY.values()
-        for each in ask(reader, f"/api/access-control/v2/entry/ppms/{entity}/action/manage", Rows[Entity]).data
-    )
-
-
-def _managed(found: _Gathering) -> Live:
+def _managed(found: Gathering) -> Live:
     found.at_once(found.read_apps, found.read_metas)
     ids = managed_ids(found.reader)
     found.apps = [each for each in found.apps if each.id in ids]
@@ -332,7 +225,7 @@ def _managed(found: _Gathering) -> Live:
     )
 
 
-def _narrowed(found: _Gathering) -> tuple[Diagnostic, ...]:
+def _narrowed(found: Gathering) -> tuple[Diagnostic, ...]:
     what = (
         f"only the {len(found.sites)} sites it manages can be read and changed"
         if found.sites

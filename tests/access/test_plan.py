@@ -136,6 +136,17 @@ def test_losing_the_last_grant_is_losing_everything() -> None:
     assert not any("loses-everything" in each.risks for each in kept.steps)
 
 
+def test_whoever_loses_everything_through_a_group_is_counted() -> None:
+    """One step, and as many accounts as are left with nothing."""
+    world = live(
+        grant("group:g", "edit"), Member("g", "anna"), Member("g", "ben"), grant("ben", "view"), table=PIWIKPRO
+    )
+    plan = planned(
+        proposed(world, wish(Group("g"), Member("g", "anna"), Member("g", "ben"), grant("ben", "view")), table=PIWIKPRO)
+    )
+    assert (plan.emptied, only(plan).risks) == (("anna",), ("loses-access", "loses-everything", "wide-reach"))
+
+
 def test_consequences_make_risk() -> None:
     """What the platform announces for a step weighs with it."""
     found = proposed(live(Account("ed")), wish(declared=[holder("ed", ending="absent")]))

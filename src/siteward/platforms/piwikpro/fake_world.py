@@ -184,7 +184,10 @@ LIVED_IN = World(
                 "grants": {"mia@example.org": "view"},
             }
         ],
-        "modules": {"bi@example.org": ["analytics"]},
+        "modules": {
+            each: ["analytics"]
+            for each in ["bi@example.org", "ed@example.org", "it@agency.test", "mia@example.org", "vera@agency.test"]
+        },
         "languages": {"anna@example.org": "de-DE", "ben@example.org": "en-GB"},
     },
 )

@@ -168,9 +168,13 @@ def _beside_the_file(found: Gathering, names: dict[str, str]) -> Iterator[Diagno
         why = f"whose members come from {external}" if found.settings.native else "and groups are not managed here"
         yield (note if found.settings.native else warning)(
             "group-beside-the-file",
-            f"{len(people)} people have something on {sites} sites through the group {name}, {why}",
+            f"{_counted(len(people), 'account')} can reach {_counted(sites, 'site')} through the group {name}, {why}",
             hint="`siteward who-can` tells who" + ("" if found.settings.native else "; `native: true` manages groups"),
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _listings(found: Gathering) -> tuple[Listing, ...]:

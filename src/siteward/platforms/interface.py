@@ -43,27 +43,19 @@ class Bundle:
     """Changes that are written together, because one call (or one inseparable sequence) carries them.
 
     `requests` is how many requests writing is expected to cost, `seconds` how long beyond the pace limit.
-<<<<<<< HEAD
-    `passwords` are given by the spine just before writing, by account name, after each has been delivered. So is
-    `unwanted`, for a platform where a call brings along what no change speaks of (Piwik PRO's levels that wake with a
-    demotion, its modules that every new account has): of such resources it returns the keys of those that the file
-    does not want so, for the same call to take away again.
-=======
     `passwords` are given by the spine just before writing, by account name, after each has been delivered.
     `ahead` are the changes that this run still has before it, given by the spine as well: an invitation may need to
-    know where its account will be let in (Matomo).
->>>>>>> main
+    know where its account will be let in (Matomo). So is `unwanted`, for where a call brings along what no change
+    speaks of (Piwik PRO's levels that wake with a demotion, its modules that every new account has): of such resources
+    it returns the keys of those that the file does not want so, for the same call to take away again.
     """
 
     changes: tuple[Change, ...]
     requests: int = 1
     seconds: float = 0.0
     passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
-<<<<<<< HEAD
-    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = field(default=lambda _: frozenset(), repr=False)
-=======
     ahead: tuple[Change, ...] = ()
->>>>>>> main
+    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = field(default=lambda _: frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +105,9 @@ class Platform:
     beyond the common keys (it forbids unknown keys). `fields` are the credential fields, required ones first,
     with what each is. `probe` and `read` raise `siteward.transport.errors.PlatformError`; half an answer is an
     error. `look` re-reads just the given keys and returns for each what stands there now (`None`: surely
-<<<<<<< HEAD
-    absent; a key left out: could not be told). `review` judges changes, as said above. `blame` says, of the keys that
-    drifted since a moment, who changed them and when, where the platform keeps a record that can be read.
-=======
     absent; a key left out: could not be told). `review` judges changes, as said above. `resend`, where people are
-    invited, sends the open or expired invitation of an account again.
->>>>>>> main
+    invited, sends the open or expired invitation of an account again. `blame` says, of the keys that drifted since a
+    moment, who changed them and when, where the platform keeps a record that can be read.
     """
 
     name: str
@@ -136,11 +124,8 @@ class Platform:
     write: Callable[[Writer, Bundle, Live], Sequence[Receipt]]
     review: Callable[[Sequence[Change], Live, Memory | None], Iterable[Diagnostic]] = no_remarks
     reach: Callable[[Reader, Any, Traits], Reach]
-<<<<<<< HEAD
-    blame: Callable[[Reader, Collection[Key], Live, datetime | None], Mapping[Key, str]] = no_blame
-=======
     resend: Callable[[Writer, str, Live], Receipt] | None = None
->>>>>>> main
+    blame: Callable[[Reader, Collection[Key], Live, datetime | None], Mapping[Key, str]] = no_blame
     releases: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import error, warning
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, grant_key
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, account_key, grant_key
 from siteward.access.state import Desired, Origin
 from siteward.access.traits import SITE_KINDS
 from siteward.declaration.bearers import Bearer, Bearers, standing
@@ -93,9 +93,9 @@ class _Resolution:
                 self._line(line)
         self.bearers.keep_named_groups()
         self._ourselves()
-        subsumed = self._subsume()
-        modules = self._modules()
         self._accounts()
+        modules = self._modules()
+        subsumed = self._subsume()
         self._end()
         draft = self.draft
         return Desired(
@@ -240,10 +240,21 @@ class _Resolution:
                 message = f"{self.traits.platform} has no modules to switch"
                 self.draft.say(error("no-modules", message, at=user.spot.at("modules", self.instance)))
                 continue
-            spoken.add(identity.account)
-            if identity.ending is None:
+            if not self._is_top(identity):
+                spoken.add(identity.account)
+            if identity.ending is None and self._has_account(identity):
                 self._switch(user, identity, roles[-1])
         return frozenset(spoken)
+
+    def _has_account(self, identity: Identity) -> bool:
+        """Tell whether there is an account whose modules could be switched, or will be."""
+        live = self.live is None or account_key(identity.account) in self.live.access
+        return live or identity.user.handle in self.draft.wanted
+
+    def _is_top(self, identity: Identity) -> bool:
+        """Tell whether somebody is wished to be an admin, who has every module anyway."""
+        wish = self.draft.resources.get(grant_key(identity.subject, EVERYWHERE))
+        return isinstance(wish, Grant) and self.traits.admin_excludes_grants and self.traits.is_top(wish)
 
     def _switch(self, user: User, identity: Identity, on: Role) -> None:
         for name in user.modules[self.instance]:
@@ -263,13 +274,14 @@ class _Resolution:
     # -- the end
 
     def _subsume(self) -> Mapping[Key, Origin]:
-        """Take away the site grants of those who are admins where that excludes site grants, and return them."""
+        """Take away the site grants and modules of admins where being one excludes them, and return them."""
         if not self.traits.admin_excludes_grants:
             return {}
         resources, origins = self.draft.resources, self.draft.origins
         grants = [(key, each) for key, each in resources.items() if isinstance(each, Grant)]
         tops = {each.subject for _, each in grants if self.traits.is_top(each)}
-        gone = {key: origins.pop(key) for key, each in grants if each.subject in tops and each.scope.kind in SITE_KINDS}
+        kinds = {*SITE_KINDS, "module"}
+        gone = {key: origins.pop(key) for key, each in grants if each.subject in tops and each.scope.kind in kinds}
         for key in gone:
             del resources[key]
         return gone

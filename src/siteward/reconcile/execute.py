@@ -180,7 +180,8 @@ def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:
     for step in steps:
         work.tell(_progress(work, step, None))
     try:
-        bundle = replace(bundle, passwords=_delivered(work, steps), ahead=_ahead(work, steps))
+        passwords, ahead = _delivered(work, steps), _ahead(work, steps)
+        bundle = replace(bundle, passwords=passwords, ahead=ahead, unwanted=work.fresh.unwanted)
     except Undelivered as problem:
         _settle(work, [_failed(work, step, str(problem)) for step in steps])
         return

@@ -10,6 +10,7 @@ is an answer that says nothing was done (429).
 
 from __future__ import annotations
 
+import functools
 import json as jsons
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -76,6 +77,7 @@ class _Line:
     link: Link
     wire: Wire
     pace: Pace
+    posts: Pace | None
     scrub: Callable[[str], str]
     origin: str
 
@@ -156,7 +158,8 @@ class Reader:
         form: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask by POST, on platforms that answer questions so; otherwise like `query`."""
-        return self._ask(lambda: self._client.build_request("POST", path, params=params, json=json, data=form))
+        build = functools.partial(self._client.build_request, "POST", path, params=params, json=json, data=form)
+        return self._ask(build, self._line.posts)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Apply `function` to `items` in the fixed threads of this reader; results keep the order of the items.
@@ -173,9 +176,11 @@ class Reader:
             self._crew.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    def _ask(self, build: Callable[[], httpx.Request]) -> Answer:
+    def _ask(self, build: Callable[[], httpx.Request], extra: Pace | None = None) -> Answer:
         patience = _Patience(self._line)
         while True:
+            if extra:
+                extra.take()
             self._line.pace.take()
             try:
                 answer = self._answer(self._client.send(build()))
@@ -289,12 +294,14 @@ def open_doors(
     headers: Mapping[str, str] | None = None,
     rates: Sequence[Rate] = (),
     write_rates: Sequence[Rate] = (),
+    posts_are_writes: bool = False,
     scrub: Callable[[str], str] = str,
 ) -> Doors:
     """Return the doors of the instance that `link` leads to. Nothing is sent yet.
 
     `reads` are all calls that only read, those of the login included. `rates` bound everything that is sent,
-    `write_rates` commands on top. `scrub` takes secrets out of texts.
+    `write_rates` commands on top, and with `posts_are_writes` also questions asked by POST, for servers that look at
+    the verb alone. `scrub` takes secrets out of texts.
     """
     wire = Wire(link)
     gate = Gate(wire, httpx.URL(link.url).raw_path.decode("ascii").rstrip("/"), reads)
@@ -307,5 +314,6 @@ def open_doors(
     def pace(limits: Sequence[Rate]) -> Pace:
         return Pace(limits, clock=link.clock, sleep=link.sleep, waiting=link.waiting)
 
-    line = _Line(link, wire, pace(rates), scrub, origin_of(link.url))
-    return Doors(Reader(line, client(gate)), Writer(line, client(gate), client(wire), pace(write_rates)))
+    commands = pace(write_rates)
+    line = _Line(link, wire, pace(rates), commands if posts_are_writes else None, scrub, origin_of(link.url))
+    return Doors(Reader(line, client(gate)), Writer(line, client(gate), client(wire), commands))

@@ -203,9 +203,7 @@ def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:
 def _ahead(work: Work, steps: Iterable[Step]) -> tuple[Change, ...]:
     """Return the changes that are still to come after `steps`."""
     now = {step.id for step in steps}
-    return tuple(
-        step.change for step in work.sifted.go if step.id not in now and step.change.key not in work.outcomes
-    )
+    return tuple(step.change for step in work.sifted.go if step.id not in now and step.id not in work.outcomes)
 
 
 def _delivered(work: Work, steps: Iterable[Step]) -> Mapping[str, Secret]:

@@ -16,8 +16,8 @@ import pytest
 from platforms.piwikpro.held import EXAMPLES, description, judge, needs_examples
 from siteward.platforms.fakery import in_process
 from siteward.platforms.piwikpro.fake import PiwikPro
-from siteward.platforms.piwikpro.fake_apps import APP_SETTINGS
-from siteward.platforms.piwikpro.fake_state import ApiKey, App, MetaSite, Person, State, UserGroup
+from siteward.platforms.piwikpro.fake.apps import APP_SETTINGS
+from siteward.platforms.piwikpro.fake.state import ApiKey, App, MetaSite, Person, State, UserGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

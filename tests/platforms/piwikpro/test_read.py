@@ -12,7 +12,7 @@ from platforms.piwikpro.opened import account, grant, opened, site
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Scope, Subject, account_key
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite, in_process
 from siteward.platforms.piwikpro import rows
-from siteward.platforms.piwikpro.fake_state import Person
+from siteward.platforms.piwikpro.fake.state import Person
 from siteward.platforms.piwikpro.picture import picture_of
 from siteward.platforms.piwikpro.platform import PLATFORM
 from siteward.transport.errors import Incomplete, NotThePlatform

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
-from siteward.platforms.piwikpro.fake_state import LEVELS, LICENSED
+from siteward.platforms.piwikpro.fake.state import LEVELS, LICENSED
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

@@ -6,12 +6,12 @@ import ipaddress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from siteward.platforms.piwikpro.fake_wire import Asked, Problem, Row, zulu
+from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, zulu
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
-    from siteward.platforms.piwikpro.fake_state import AuditEntry
+    from siteward.platforms.piwikpro.fake.state import AuditEntry
 
 ADDRESS = "203.0.113.7"
 

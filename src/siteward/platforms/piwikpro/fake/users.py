@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
-from siteward.platforms.piwikpro.fake_state import Person
-from siteward.platforms.piwikpro.fake_wire import Asked, Problem, Row, done, known_uuid, one, stamp
+from siteward.platforms.piwikpro.fake.state import Person
+from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, done, known_uuid, one, stamp
 from siteward.platforms.piwikpro.languages import LANGUAGES, REGIONS
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.piwikpro.fake_state import MODULES, Person
-from siteward.platforms.piwikpro.fake_wire import JSON_API, Asked, Problem, Row, answer, done, one
+from siteward.platforms.piwikpro.fake.state import MODULES, Person
+from siteward.platforms.piwikpro.fake.wire import JSON_API, Asked, Problem, Row, answer, done, one
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response

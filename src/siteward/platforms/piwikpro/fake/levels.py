@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.piwikpro.fake_apps import ACTIONS, may
-from siteward.platforms.piwikpro.fake_state import LEVELS, EntityKind, HolderKind, Person
-from siteward.platforms.piwikpro.fake_wire import Asked, Problem, Row, answer, done, known_uuid, one
+from siteward.platforms.piwikpro.fake.apps import ACTIONS, may
+from siteward.platforms.piwikpro.fake.state import LEVELS, EntityKind, HolderKind, Person
+from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, answer, done, known_uuid, one
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
     from siteward.platforms.fakery import FaultKind
-    from siteward.platforms.piwikpro.fake_state import Person, State
+    from siteward.platforms.piwikpro.fake.state import Person, State
 
 Area = Literal["users", "groups", "apps", "grants", "metas", "modules", "audit"]
 Row: TypeAlias = Mapping[str, object]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.piwikpro.fake_state import UserGroup
-from siteward.platforms.piwikpro.fake_wire import Asked, Problem, Row, done, known_uuid, one, zulu
+from siteward.platforms.piwikpro.fake.state import UserGroup
+from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, done, known_uuid, one, zulu
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response

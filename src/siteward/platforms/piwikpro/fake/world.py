@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
-from siteward.platforms.piwikpro.fake_state import (
+from siteward.platforms.piwikpro.fake.state import (
     BEGINNING,
     LICENSED,
     ApiKey,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.piwikpro.fake_state import LEVELS, NO_ACCESS, App, EntityKind
-from siteward.platforms.piwikpro.fake_wire import Asked, Problem, Row, done, known_uuid, one, stamp
+from siteward.platforms.piwikpro.fake.state import LEVELS, NO_ACCESS, App, EntityKind
+from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, done, known_uuid, one, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,16 +18,10 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from siteward.platforms.fakery import Clock, Fake, World
-from siteward.platforms.piwikpro import fake_apps as apps
-from siteward.platforms.piwikpro import fake_audit as audit
-from siteward.platforms.piwikpro import fake_groups as groups
-from siteward.platforms.piwikpro import fake_levels as levels
-from siteward.platforms.piwikpro import fake_metas as metas
-from siteward.platforms.piwikpro import fake_modules as modules
-from siteward.platforms.piwikpro import fake_users as users
-from siteward.platforms.piwikpro.fake_state import EntityKind, Person, State
-from siteward.platforms.piwikpro.fake_wire import PLAIN, Area, Asked, Problem, answer, error
-from siteward.platforms.piwikpro.fake_world import CLIENT_ID, CLIENT_SECRET, FRESH, LIVED_IN, build
+from siteward.platforms.piwikpro.fake import apps, audit, groups, levels, metas, modules, users
+from siteward.platforms.piwikpro.fake.state import EntityKind, Person, State
+from siteward.platforms.piwikpro.fake.wire import PLAIN, Area, Asked, Problem, answer, error
+from siteward.platforms.piwikpro.fake.world import CLIENT_ID, CLIENT_SECRET, FRESH, LIVED_IN, build
 
 READS_A_MINUTE, WRITES_A_MINUTE = 600, 60
 MINUTE = timedelta(minutes=1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.piwikpro.fake_apps import APP_SETTINGS, attributes_of, may
-from siteward.platforms.piwikpro.fake_state import App, MetaSite
-from siteward.platforms.piwikpro.fake_wire import Asked, Problem, Row, done, known_uuid, one, zulu
+from siteward.platforms.piwikpro.fake.apps import APP_SETTINGS, attributes_of, may
+from siteward.platforms.piwikpro.fake.state import App, MetaSite
+from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, done, known_uuid, one, zulu
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import error, warning
+from siteward.access.diagnostic import error, note, warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, account_key, grant_key
 from siteward.access.state import Desired, Origin
 from siteward.access.traits import SITE_KINDS
@@ -181,9 +181,11 @@ class _Resolution:
             yield from _unmatched(line, kind, choice.missing, choice.idle, self.instance)
         for scope in choice.beyond:
             yield error("beyond-include", f"this file may not grant on {scope}", at=line.spot.at(key))
+        # A grant that names no instance means those that look at the site; one that does was meant for this one.
+        meant = warning if line.on is not None or len(self.declaration.instances) == 1 else note
         for scope in choice.unmanaged:
             message = f"{scope} is outside what `manages` looks at on {self.instance}"
-            yield warning("not-managed", message, at=line.spot.at(key), hint="nothing is granted or taken there")
+            yield meant("not-managed", message, at=line.spot.at(key), hint="nothing is granted or taken there")
 
     def _ambiguous(self, key: Key, choice: Choice, line: Line, scope: Scope) -> None:
         name, scopes = choice.ambiguous[scope], self.scopes[scope.kind]

@@ -6,10 +6,10 @@ value. Everything wanted remembers the line that wants it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import error, note, warning
+from siteward.access.diagnostic import Severity, error, warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, account_key, grant_key
 from siteward.access.state import Desired, Origin
 from siteward.access.traits import SITE_KINDS
@@ -182,10 +182,12 @@ class _Resolution:
         for scope in choice.beyond:
             yield error("beyond-include", f"this file may not grant on {scope}", at=line.spot.at(key))
         # A grant that names no instance means those that look at the site; one that does was meant for this one.
-        meant = warning if line.on is not None or len(self.declaration.instances) == 1 else note
+        meant = line.on is not None or len(self.declaration.instances) == 1
         for scope in choice.unmanaged:
             message = f"{scope} is outside what `manages` looks at on {self.instance}"
-            yield meant("not-managed", message, at=line.spot.at(key), hint="nothing is granted or taken there")
+            hint = "nothing is granted or taken there"
+            said = warning("not-managed", message, at=line.spot.at(key), hint=hint)
+            yield said if meant else replace(said, severity=Severity.NOTE)
 
     def _ambiguous(self, key: Key, choice: Choice, line: Line, scope: Scope) -> None:
         name, scopes = choice.ambiguous[scope], self.scopes[scope.kind]

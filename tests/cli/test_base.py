@@ -222,7 +222,6 @@ def test_a_base_that_cannot_be_read_stops_the_run(applied: Program) -> None:
 
 def test_a_base_without_the_file_is_told(checkout: Program) -> None:
     """Where the base has no such file nothing judges beside the checkout, and that is said."""
-    checkout.write("other: true\n", "other/access.yaml")
     commit(checkout)
     checkout.write((checkout.folder / "access.yaml").read_text(), "new.yaml")
     assert "base-without-file" in codes(

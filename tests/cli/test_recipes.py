@@ -408,11 +408,8 @@ def test_one_run_at_a_time_on_gitlab() -> None:
 
 def test_the_pre_commit_hook(forge: Forge) -> None:
     """The hook's command is refused with the place of the error, before anything is committed."""
-    for path, hook in (
-        (CI / ".pre-commit-config.yaml", lambda data: data["repos"][0]["hooks"][0]),
-        (ROOT / ".pre-commit-hooks.yaml", lambda data: data[0]),
-    ):
-        described = hook(yaml.safe_load(path.read_text()))
+    config, hooks = CI / ".pre-commit-config.yaml", ROOT / ".pre-commit-hooks.yaml"
+    for described in (yaml.safe_load(config.read_text())["repos"][0]["hooks"][0], yaml.safe_load(hooks.read_text())[0]):
         assert described["pass_filenames"] is False
         assert re.search(described["files"], "teams/shop.yaml")
         env = forge.environment(forge.work, {})

@@ -31,12 +31,12 @@ def gate_from(base: str | None, path: Path, command: str) -> Callable[[Declarati
 
     def build(head: Declaration) -> Gate | None:
         actors = actors_of(os.environ)
-        old, fork = _declarations(base, path, command)
-        if old is None and not actors:
+        ref, old, fork = _declarations(base, path, command)
+        if not ref and not actors:
             return None
         from siteward.reconcile.gate import Gate
 
-        return Gate(head=head, base=old, fork=fork, actors=actors)
+        return Gate(head=head, ref=ref, base=old, fork=fork, actors=actors)
 
     return build
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Diagnostic, error, note
 from siteward.access.report import Report
-from siteward.reconcile.chain import JournalBroken
-from siteward.reconcile.journal import JournalBusy, opened
-from siteward.reconcile.private import Unsafe
-from siteward.transport.errors import OutcomeUnknown, PlatformError
+from siteward.reconcile.journal import opened
+from siteward.reconcile.session import TROUBLE, trouble
+from siteward.transport.errors import OutcomeUnknown
 
 if TYPE_CHECKING:
     from siteward.platforms.instance import Instance
@@ -27,10 +26,8 @@ def resend(instance: Instance, login: str, book: Book, clock: Clock) -> Report:
     try:
         with opened(book.folder, instance.name, key=book.key, clock=clock) as journal:
             told = _sent(instance, login, journal)
-    except (PlatformError, JournalBroken, JournalBusy) as problem:
-        told = error(problem.code, str(problem), hint=problem.hint)
-    except Unsafe as problem:
-        told = error("journal-unsafe", str(problem))
+    except TROUBLE as problem:
+        told = trouble(instance.name, problem)
     return Report(command="apply", diagnostics=(replace(told, instance=instance.name),), applied=True)
 
 

@@ -12,6 +12,7 @@ from promises.small import (
     ADMINS,
     LAB,
     SHOP,
+    Small,
     Somebody,
     codes,
     deletion,
@@ -119,6 +120,15 @@ def test_2_it_vetoes_what_the_checkout_no_longer_wants_and_adds_nothing(tmp_path
     one.declare(document(grants=[ADMINS, view("carla"), view("dora")]))
     assert statuses(one.apply(plan)) == ["refused"]
     assert members(one.fake) == {"carla": "team-view-only", "dora": "team-member"}
+
+
+def test_2_what_the_checkout_wants_otherwise_now_is_refused(tmp_path: Path) -> None:
+    """A step of the reviewed plan is not done when the file has come to ask for another role."""
+    one = rig(tmp_path, grants=[ADMINS, edit("carla"), edit("dora")])
+    plan = made(one)
+    one.declare(document(grants=[ADMINS, {**edit("carla"), "role": "manage"}, edit("dora")]))
+    assert statuses(one.apply(plan)) == ["refused"]
+    assert members(one.fake)["carla"] == "team-view-only"
 
 
 def test_2_guards_run_again_and_believe_no_verdict(tmp_path: Path) -> None:
@@ -324,20 +334,21 @@ def test_5_an_override_dies_with_its_plan(tmp_path: Path) -> None:
     assert one.fake.writes == 0
 
 
-def test_5_the_defaults_hold_where_nothing_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("there", "gone", "over"), [(20, 4, False), (20, 6, True), (3, 2, False), (3, 3, True)],
+    ids=["within the count", "over the count", "never less than two", "over the percent"],
+)  # fmt: skip
+def test_5_the_defaults_hold_where_nothing_is_said(there: int, gone: int, *, over: bool, tmp_path: Path) -> None:
     """Allowed is the smaller of count and percent, but never less than two."""
-    logins = [f"u{at}" for at in range(20)]
-    base = deciding(*logins)
-    start = base.model_copy(
-        update={"grants": tuple(WorldGrant(account=each, site=SHOP, role="team-view-only") for each in logins)}
-    )
-    users: dict[str, Any] = {each: {} for each in logins}
-    for gone, over in ((4, False), (6, True)):
-        stays = logins[gone:]
-        one = rig(tmp_path / str(gone), fake(start), users=users, grants=[ADMINS, view(stays)])
-        one.declare({name: value for name, value in document(users=users, grants=[ADMINS, view(stays)]).items() if name != "policy"}
-                    | {"policy": {"admins": {"min": 1}}})  # fmt: skip
-        assert ("limit-removals" in codes(made(one).instances[0])) is over
+    logins = [f"u{at}" for at in range(there)]
+    readers = tuple(WorldGrant(account=each, site=SHOP, role="team-view-only") for each in logins)
+    start = deciding(*logins).model_copy(update={"grants": readers})
+    doc = document(users={each: {} for each in logins}, grants=[ADMINS, view(logins[gone:])])
+    if gone == there:
+        doc["grants"] = [ADMINS]
+    doc["policy"] = {"admins": {"min": 1}}
+    one = Small(tmp_path, fake(start), doc)
+    assert ("limit-removals" in codes(made(one).instances[0])) is over
 
 
 # 6. Protection outlives the stanza.

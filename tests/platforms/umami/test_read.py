@@ -219,7 +219,7 @@ def test_roles_that_do_not_exist_are_found() -> None:
     """2.20 stores what its patterns let through (API.md section 9); Umami gives such an account nothing."""
     start = World(accounts=(WorldAccount(login="weird", role="superuser"),))
     with umami(start, "2.20") as at:
-        assert "superuser" in found(at, "unknown-role")[0].message
+        assert "superuser" in found(at, "role-unknown")[0].message
         assert power("weird", "superuser") in set(at.live.access.grants())
 
 

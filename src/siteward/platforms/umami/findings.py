@@ -149,7 +149,7 @@ def _unknown_roles(picture: Picture) -> Iterator[Diagnostic]:
     ]
     for name, role, where in held:
         if role not in known:
-            yield warning("unknown-role", f"{name} has the role {role}{where}, which Umami does not know and ignores")
+            yield warning("role-unknown", f"{name} has the role {role}{where}, which Umami does not know and ignores")
 
 
 def _by_label(picture: Picture) -> list[str]:

@@ -1,0 +1,152 @@
+"""`docs/rules.md` names every rule id that the program can say, once, and none that it cannot."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from siteward.access.terms import LIMIT_NAMES
+from siteward.declaration.rules import RULES
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "src" / "siteward"
+PAGE = ROOT / "docs" / "rules.md"
+ENTRY = re.compile(r"^- \*\*`(?P<code>[a-z0-9-]+)`\*\* (?P<text>.+?) \*Next:\* (?P<step>.+)$")
+FORMS = {"limit-": LIMIT_NAMES}
+
+
+class Taker(NamedTuple):
+    """A function or class that is given a rule id: at which place, counted without `self`."""
+
+    name: str
+    place: int
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    files = (each for each in SOURCES.rglob("*.py") if "fake" not in each.parts)
+    return {each: ast.parse(each.read_text(encoding="utf-8")) for each in sorted(files)}
+
+
+def takers(tree: ast.Module) -> Iterator[Taker]:
+    """Yield what takes an argument called `code` that is text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            names = [each.arg for each in (*node.args.posonlyargs, *node.args.args) if each.arg not in {"self", "cls"}]
+            texts = {
+                each.arg
+                for each in node.args.args
+                if isinstance(each.annotation, ast.Name) and each.annotation.id == "str"
+            }
+            if "code" in names and "code" in texts:
+                yield Taker(node.name, names.index("code"))
+        if isinstance(node, ast.ClassDef):
+            fields = [
+                each.target.id
+                for each in node.body
+                if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+            ]
+            if "code" in fields:
+                yield Taker(node.name, fields.index("code"))
+
+
+def texts(node: ast.expr | None) -> Iterator[str]:
+    """Yield the texts that an expression may be, as far as they stand in it."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.IfExp(body=body, orelse=other):
+            yield from (*texts(body), *texts(other))
+        case ast.JoinedStr(values=[ast.Constant(value=str(start)), *_]):
+            yield from (f"{start}{each}" for each in FORMS.get(start, ()))
+        case _:
+            pass
+
+
+def said() -> dict[str, set[str]]:
+    """Return every rule id in the sources, with the files that say it."""
+    everywhere = {each for tree in trees().values() for each in takers(tree) if not each.name.startswith("_")}
+    found: dict[str, set[str]] = {code: {"declaration/rules.py"} for code in RULES}
+    for path, tree in trees().items():
+        known = {each.name: each.place for each in (*everywhere, *takers(tree))}
+        where = path.relative_to(SOURCES).as_posix()
+        for code in _in(tree, known):
+            found.setdefault(code, set()).add(where)
+    return found
+
+
+def _in(tree: ast.Module, known: dict[str, int]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args, keywords=keywords):
+                if name in known:
+                    if known[name] < len(args):
+                        yield from texts(args[known[name]])
+                    yield from (text for each in keywords if each.arg == "code" for text in texts(each.value))
+            case ast.ClassDef(body=body):
+                for each in body:
+                    if isinstance(each, ast.Assign) and [ast.unparse(one) for one in each.targets] == ["code"]:
+                        yield from texts(each.value)
+                    if isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == "code":
+                        yield from (text for text in texts(each.value) if text)
+            case _:
+                pass
+
+
+# Here ids stand in tables and tuples and are put together later; whatever looks like one is one, but for these.
+TABLES = (
+    "reconcile/deliver.py", "reconcile/base.py", "platforms/matomo/fold.py", "platforms/piwikpro/read.py",
+    "platforms/piwikpro/review.py", "render/findings.py",
+)  # fmt: skip
+NO_RULES = {"utf-8", "user-group", "meta-site", "no-access", "e-mail"}
+
+
+def tabled() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for name in TABLES:
+        for node in ast.walk(trees()[SOURCES / name]):
+            if isinstance(node, ast.Constant) and re.fullmatch(r"[a-z]+(-[a-z]+)+", str(node.value)):
+                found.setdefault(str(node.value), set()).add(name)
+    return {code: files for code, files in found.items() if code not in NO_RULES}
+
+
+def entries() -> dict[str, tuple[str, str]]:
+    """Return the page's entries: code → sentence and next step."""
+    lines = [each for each in PAGE.read_text(encoding="utf-8").splitlines() if each.startswith("- ")]
+    read = [ENTRY.match(each) for each in lines]
+    assert all(read), [line for line, found in zip(lines, read, strict=True) if not found]
+    pairs = [(each["code"], (each["text"], each["step"])) for each in read if each]
+    assert len(pairs) == len(dict(pairs)), "an id stands on the page twice"
+    return dict(pairs)
+
+
+def test_the_page_has_what_the_program_says_and_nothing_else() -> None:
+    """Whoever adds a rule adds its sentence; whoever takes one away takes the sentence, too."""
+    code = {each: where for each, where in (said() | tabled()).items() if "." not in each}
+    page = entries()
+    assert sorted(code.keys() - page.keys()) == [], "missing on the page"
+    assert sorted(page.keys() - code.keys()) == [], "no longer said by the program"
+
+
+def test_a_rule_of_the_file_reads_the_same_everywhere() -> None:
+    """The sentence of a rule about files is the one that SARIF and `validate` have."""
+    page = entries()
+    assert {code: page[code][0] for code in RULES} == dict(RULES)
+
+
+def test_the_scan_sees_ids_however_they_are_given() -> None:
+    """A scan that finds nothing would pass: these are known to be there, each said in another way."""
+    everything = said() | tabled()
+    for code in (
+        "first-meeting",
+        "limit-mails",
+        "unreachable",
+        "site-cannot-be-moved",
+        "no-password-destination",
+        "yaml",
+    ):
+        assert code in everything

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
+    from siteward.transport.rows import Rows
+
 __all__ = ["Answer", "Doors", "Exchange", "Link", "Rate", "Reader", "Reading", "Writer", "open_doors"]
 
 T = TypeVar("T")
@@ -37,6 +39,7 @@ R = TypeVar("R")
 _TOO_MANY = 429
 _GATEWAY = frozenset({502, 503, 504})
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
+_WINDOWS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class _Line:
     pace: Pace
     scrub: Callable[[str], str]
     origin: str
+    closed_for: Callable[[Answer], float | None] | None = None
+    rows: Rows | None = None
 
 
 class _Patience:
@@ -84,6 +89,7 @@ class _Patience:
     def __init__(self, line: _Line) -> None:
         self._line = line
         self._tried = 0
+        self._waited = 0
         self._deadline = line.link.clock() + line.link.budget
 
     def lasts(self, reason: str, asked: float | None = None) -> bool:
@@ -98,6 +104,20 @@ class _Patience:
         if self._tried >= self._line.link.tries or self._line.link.clock() + pause > self._deadline:
             return False
         self._line.pace.hold(pause, reason)
+        return True
+
+    def outlasts(self, answer: Answer) -> bool:
+        """Hold everything back until a server that says when it opens again does, however long that is.
+
+        Such a wait costs no try and no budget, because it is known to end; others may be quicker then, so it is made
+        a few times. Tells whether there is one.
+        """
+        seconds = self._line.closed_for(answer) if self._line.closed_for else None
+        if seconds is None or self._waited == _WINDOWS:
+            return False
+        self._waited += 1
+        self._line.pace.hold(seconds, f"the server answered {answer.status}")
+        self._deadline = self._line.link.clock() + seconds + self._line.link.budget
         return True
 
 
@@ -135,6 +155,11 @@ class Reader:
     def scrub(self, text: str) -> str:
         """Return `text` without any secret of this instance."""
         return self._line.scrub(text)
+
+    @property
+    def rows(self) -> Rows | None:
+        """The read-only door to the instance's database, where the adapter opened one."""
+        return self._line.rows
 
     def query(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
         """Ask by GET.
@@ -183,12 +208,14 @@ class Reader:
                 continue
             if answer.status != _TOO_MANY and answer.status not in _GATEWAY:
                 return answer
+            if answer.status == _TOO_MANY and patience.outlasts(answer):
+                continue
             if not patience.lasts(f"the server answered {answer.status}", retry_after(answer.headers)):
                 raise self._still_busy(answer)
 
-    def _answer(self, response: httpx.Response) -> Answer:
+    def _answer(self, response: httpx.Response, *, redirects: bool = False) -> Answer:
         path = response.request.url.path
-        if response.has_redirect_location:
+        if response.has_redirect_location and not redirects:
             raise self._redirected(response, path)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, response.content, path)
@@ -226,9 +253,11 @@ class Writer(Reader):
         params: Mapping[str, str | int] | None = None,
         json: object = None,
         form: Mapping[str, str] | None = None,
+        redirects: bool = False,
     ) -> Answer:
         """Send a command, exactly once, and return the answer whatever its status.
 
+        With `redirects`, for servers whose forms answer so, a redirect is an answer as well; it is never followed.
         Raises `Unreachable` when it surely was not sent, `OutcomeUnknown` when it may have been carried out (a lost
         answer, or a gateway's 502, 503 or 504), `Refused` when the server keeps answering 429.
         """
@@ -236,11 +265,14 @@ class Writer(Reader):
         while True:
             self._command_pace.take()
             self._line.pace.take()
-            answer = self._once(self._commands.build_request(method, path, params=params, json=json, data=form))
+            request = self._commands.build_request(method, path, params=params, json=json, data=form)
+            answer = self._once(request, redirects=redirects)
             if answer.status in _GATEWAY:
                 raise OutcomeUnknown(f"{method} {answer.path} was answered {answer.status}, which tells nothing")
             if answer.status != _TOO_MANY:
                 return answer
+            if patience.outlasts(answer):
+                continue
             if not patience.lasts("the server answered 429", retry_after(answer.headers)):
                 raise self._still_busy(answer)
 
@@ -249,14 +281,14 @@ class Writer(Reader):
         super().close()
         self._commands.close()
 
-    def _once(self, request: httpx.Request) -> Answer:
+    def _once(self, request: httpx.Request, *, redirects: bool) -> Answer:
         try:
             response = self._commands.send(request)
         except httpx.RequestError as error:
             if was_sent(error, request):
                 raise OutcomeUnknown(f"the answer to {request.method} {request.url.path} was lost") from error
             raise unreachable(error, self.origin, self._line.link) from error
-        return self._answer(response)
+        return self._answer(response, redirects=redirects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +309,7 @@ class Doors(AbstractContextManager["Doors"]):
         self.reader.close()
 
 
-def open_doors(
+def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     link: Link,
     *,
     reads: Sequence[Reading],
@@ -286,11 +318,15 @@ def open_doors(
     rates: Sequence[Rate] = (),
     write_rates: Sequence[Rate] = (),
     scrub: Callable[[str], str] = str,
+    closed_for: Callable[[Answer], float | None] | None = None,
+    rows: Rows | None = None,
 ) -> Doors:
     """Return the doors of the instance that `link` leads to. Nothing is sent yet.
 
     `reads` are all calls that only read, those of the login included. `rates` bound everything that is sent,
-    `write_rates` commands on top. `scrub` takes secrets out of texts.
+    `write_rates` commands on top. `scrub` takes secrets out of texts. `closed_for` reads out of an answer 429 how many
+    seconds the server lets nothing through, where it says so in its own way. `rows` is the door to the instance's
+    database, beside HTTP.
     """
     wire = Wire(link)
     gate = Gate(wire, httpx.URL(link.url).raw_path.decode("ascii").rstrip("/"), reads)
@@ -303,5 +339,5 @@ def open_doors(
     def pace(limits: Sequence[Rate]) -> Pace:
         return Pace(limits, clock=link.clock, sleep=link.sleep, waiting=link.waiting)
 
-    line = _Line(link, wire, pace(rates), scrub, origin_of(link.url))
+    line = _Line(link, wire, pace(rates), scrub, origin_of(link.url), closed_for, rows)
     return Doors(Reader(line, client(gate)), Writer(line, client(gate), client(wire), pace(write_rates)))

@@ -1,0 +1,344 @@
+"""Stand-ins for Plausible: Cloud and Enterprise, which have the Sites API, and Community Edition, which has not.
+
+What the Sites API answers is held to recorded examples, traps included: a put that answers 200 with the old role, a
+deletion that says `deleted` and does nothing, 404 for a role that is too low.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from werkzeug.wrappers import Response
+
+from siteward.platforms.fakery import Fake
+from siteward.platforms.plausible import fake_worlds
+from siteward.platforms.plausible.fake_state import GUEST, Refused, Shown, Site, State, Team
+from siteward.platforms.plausible.fake_worlds import KEY, OWNER, More
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from werkzeug.exceptions import HTTPException
+    from werkzeug.wrappers import Request
+
+    from siteward.platforms.fakery import World
+    from siteward.platforms.plausible.fake_state import Key
+
+RELEASES = ("cloud", "enterprise")
+VERSION = "v3.2.0"
+HOURLY, BURST = 600, 60
+_HOUR, _TEN = 3600, 10
+_MOST = 100
+_READERS = frozenset({"owner", "admin", "editor", "viewer"})
+_MANAGERS = frozenset({"owner", "admin"})
+_MISSING_KEY = "Missing API key. A key of Plausible is needed as Bearer token."
+_BAD_KEY = "Invalid API key. It is unknown, or may not do this."
+_NO_SITE_ID = "Missing site ID. Say which site with the parameter site_id."
+_NOT_FOUND = "Site could not be found"
+T = TypeVar("T")
+
+
+class Problem(Exception):  # noqa: N818 — it is the answer
+    """The request ends here with an error."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request: its parameters from path, query and body together, and whose key it carries."""
+
+    params: Mapping[str, str]
+    key: Key
+    team: Team | None = None
+
+
+@dataclass
+class PlausibleFake(Fake):
+    """A Plausible of one team, with the Sites API. `limits` false: no request is one too many."""
+
+    state: State = field(kw_only=True)
+    limits: bool = field(default=True, kw_only=True)
+    counted: Counter[tuple[object, int, int]] = field(default_factory=Counter, kw_only=True)
+
+    def accept(self, email: str) -> None:
+        """Let somebody accept every invitation that waits for them."""
+        self.state.accept(email)
+
+    def expire(self, email: str) -> None:
+        """Let the invitations of an address end, as the nightly job does after 48 hours."""
+        self.state.reject(email)
+
+    def routes(self) -> Mapping[tuple[str, str], Callable[..., Response]]:
+        """Return what is answered."""
+        base = "/api/v1/sites"
+        return {
+            ("GET", base): self._handler(self._sites, "read", site=False),
+            ("GET", f"{base}/teams"): self._handler(self._teams, "read", site=False),
+            ("GET", f"{base}/guests"): self._handler(self._guests, "read"),
+            ("PUT", f"{base}/guests"): self._handler(self._put_guest, "write"),
+            ("DELETE", f"{base}/guests/<path:email>"): self._handler(self._delete_guest, "write"),
+            ("GET", f"{base}/<path:site_id>"): self._handler(self._site, "read"),
+            ("GET", "/api/system"): self._system,
+        }
+
+    def answer(self, request: Request) -> Response:
+        """Answer one request after what happened by itself since the last; every answer tells the server's clock."""
+        self.state.run_jobs()
+        response = super().answer(request)
+        response.headers["Date"] = format_datetime(self.clock(), usegmt=True)
+        return response
+
+    def throttled(self, request: Request) -> Response:  # noqa: ARG002 — the same for all
+        """Answer a request over the limit; nothing says for how long."""
+        return _json(
+            {"error": f"Too many API requests in a short period, beyond {BURST} per {_TEN} seconds. Slow down."}, 429
+        )
+
+    def not_routed(self, request: Request, problem: HTTPException) -> Response:  # noqa: ARG002 — the same for all
+        """Answer a path that is none."""
+        return _json({"status": 404, "message": "Not Found"}, 404)
+
+    def _handler(self, run: Callable[[Ask], Any], kind: str, *, site: bool = True) -> Callable[..., Response]:
+        def handle(request: Request, **path: str) -> Response:
+            try:
+                return _json(run(self._admitted(request, path, kind, site=site)))
+            except Problem as problem:
+                return _json({"error": problem.text}, problem.status)
+            except (Refused, ValueError, binascii.Error):
+                return _json({"error": "internal server error"}, 500)
+
+        return handle
+
+    def _admitted(self, request: Request, path: Mapping[str, str], kind: str, *, site: bool) -> Ask:
+        """Check a request in the server's own order (API.md section 3)."""
+        if not request.accept_mimetypes.accept_json:
+            raise Problem(406, "Not Acceptable")
+        header = request.headers.get("Authorization", "")
+        if not header.startswith("Bearer "):
+            raise Problem(401, _MISSING_KEY)
+        params = {**request.args, **_body(request), **path}
+        if site and not params.get("site_id"):
+            raise Problem(400, _NO_SITE_ID)
+        key = self.state.keys.get(header.removeprefix("Bearer "))
+        if key is None:
+            raise Problem(401, _BAD_KEY)
+        self._count(key)
+        if kind == "write" and "sites" not in key.scopes:
+            raise Problem(401, _BAD_KEY)
+        feature = "sites" if kind == "write" else "stats"
+        if site:
+            self._allowed(key, self.state.site(params["site_id"]), feature)
+        return Ask(params, key, self._team(key, params, feature))
+
+    def _count(self, key: Key) -> None:
+        """Count in windows of the clock: first the hour's, then the burst's (API.md section 4)."""
+        if not self.limits:
+            return
+        now, bucket = int(self.clock().timestamp()), key.team if key.team is not None else ("user", key.user)
+        for most, seconds, text in (
+            (HOURLY, _HOUR, f"Too many API requests. The limit is {HOURLY} per hour. Ask for more."),
+            (
+                BURST,
+                _TEN,
+                f"Too many API requests in a short period, beyond {BURST} per {_TEN} seconds. Slow down.",
+            ),
+        ):
+            window = (bucket, seconds, now // seconds)
+            self.counted[window] += 1
+            if self.counted[window] > most:
+                raise Problem(429, text)
+
+    def _allowed(self, key: Key, site: Site | None, feature: str) -> None:
+        if site is None:
+            return
+        if site.consolidated:
+            raise Problem(400, "This operation is unavailable for a consolidated view.")
+        if key.team is not None and key.team != site.team:
+            raise Problem(401, _BAD_KEY)
+        self._paid(self.state.teams[site.team], feature)
+        if self.state.role(site.team, key.user) is None:
+            raise Problem(401, _BAD_KEY)
+
+    def _paid(self, team: Team, feature: str) -> None:
+        if team.locked:
+            raise Problem(402, "This Plausible site is locked because its subscription has ended.")
+        if feature not in team.features:
+            raise Problem(402, f"The owner's account does not have access to {feature.capitalize()} API. Upgrade it.")
+
+    def _team(self, key: Key, params: Mapping[str, str], feature: str) -> Team | None:
+        """Return the team a request is confined to; an old key's unknown `team_id` is ignored."""
+        wanted = next((each for each in self.state.teams.values() if each.identifier == params.get("team_id")), None)
+        team = self.state.teams[key.team] if key.team is not None else wanted
+        if team is None:
+            return None
+        self._paid(team, feature)
+        if self.state.role(team.id, key.user) in {None, GUEST}:
+            raise Problem(401, _BAD_KEY)
+        return team
+
+    def _at(self, ask: Ask, roles: frozenset[str]) -> Site:
+        """Return the site that is spoken of; a role that is too low looks like no site."""
+        site = self.state.site(ask.params["site_id"])
+        if site is None or self.state.role(site.team, ask.key.user) not in roles:
+            raise Problem(404, _NOT_FOUND)
+        return site
+
+    # -- the calls
+
+    def _teams(self, ask: Ask) -> object:
+        mine = [
+            each
+            for each in self.state.teams.values()
+            if self.state.role(each.id, ask.key.user) not in {None, GUEST} and ask.key.team in {None, each.id}
+        ]
+        rows = [
+            (-each.id, {"id": each.identifier, "name": each.name, "api_available": "stats" in each.features})
+            for each in mine
+        ]
+        return _page("teams", sorted(rows, key=lambda row: row[0]), ask.params)
+
+    def _sites(self, ask: Ask) -> object:
+        teams = (
+            {ask.team.id}
+            if ask.team
+            else {each.team for each in self.state.members.values() if each.user == ask.key.user}
+        )
+        seen = [each for each in self.state.sites.values() if each.team in teams and self._sees(each, ask.key)]
+        rows = [
+            (-each.id, {"domain": each.domain, "timezone": each.timezone}) for each in seen if not each.consolidated
+        ]
+        return _page("sites", sorted(rows, key=lambda row: row[0]), ask.params)
+
+    def _sees(self, site: Site, key: Key) -> bool:
+        if self.state.role(site.team, key.user) != GUEST:
+            return True
+        return self.state.guest(site, self.state.users[key.user].email) is not None
+
+    def _site(self, ask: Ask) -> object:
+        site = self._at(ask, _READERS | {GUEST})
+        switches = (
+            "track_404_pages hash_based_routing outbound_links file_downloads revenue_tracking tagged_events "
+            "form_submissions pageview_props"
+        )
+        return {
+            "domain": site.domain,
+            "timezone": site.timezone,
+            "custom_properties": [],
+            "tracker_script_configuration": {
+                "id": f"pa-{site.id:021d}",
+                "installation_type": None,
+                **dict.fromkeys(switches.split(), False),
+            },
+        }
+
+    def _guests(self, ask: Ask) -> object:
+        site = self._at(ask, _READERS)
+        return _page("guests", [(each.order, _shown(each)) for each in self.state.shown(site)], ask.params)
+
+    def _put_guest(self, ask: Ask) -> object:
+        site = self._at(ask, _MANAGERS)
+        if ask.params.get("role") not in {"viewer", "editor"}:
+            raise Problem(400, "Parameter `role` is required to be viewer or editor.")
+        if "email" not in ask.params:
+            raise Problem(400, "Parameter `email` is required to put a guest.")
+        email = ask.params["email"]
+        if self._entry(site, email) is None:
+            self.state.invite(site, email, ask.params["role"], ask.key.user)
+            self.touch()
+        found = self._entry(site, email)
+        return _shown(found) if found else {}
+
+    def _delete_guest(self, ask: Ask) -> object:
+        if self.state.remove(self._at(ask, _MANAGERS), ask.params["email"]):
+            self.touch()
+        return {"deleted": True}
+
+    def _entry(self, site: Site, email: str) -> Shown | None:
+        return next((each for each in self.state.shown(site) if each.email.lower() == email.lower()), None)
+
+    def _system(self, request: Request) -> Response:  # noqa: ARG002 — the same for all
+        build = {"version": VERSION, "commit": "0123abcd", "created": "2026-01-16T10:00:00Z", "tags": [VERSION]}
+        return _json({"geo_database": "(not configured)", "build": build})
+
+
+def _shown(each: Shown) -> dict[str, str]:
+    return {"email": each.email, "role": each.role, "status": each.status}
+
+
+def _body(request: Request) -> dict[str, str]:
+    """Return the parameters in a body: JSON, form or multipart."""
+    if request.is_json:
+        data = json.loads(request.get_data() or b"{}")
+        return {key: value for key, value in data.items() if isinstance(value, str)} if isinstance(data, dict) else {}
+    return dict(request.form)
+
+
+def _page(name: str, rows: Sequence[tuple[int, T]], params: Mapping[str, str]) -> object:
+    """Return one page of rows that are sorted by their number, with the cursors around it (API.md section 5)."""
+    asked = int(params.get("limit", _MOST))
+    limit = asked if 1 <= asked <= _MOST else _MOST
+    after, before = _cursor(params.get("after")), _cursor(params.get("before"))
+    left = [each for each in rows if (after is None or each[0] > after) and (before is None or each[0] < before)]
+    page = left[-limit:] if before is not None else left[:limit]
+    more = bool(page) and page[-1][0] != rows[-1][0]
+    earlier = bool(page) and page[0][0] != rows[0][0]
+    return {
+        name: [each for _, each in page],
+        "meta": {
+            "after": _written(page[-1][0]) if more else None,
+            "before": _written(page[0][0]) if earlier else None,
+            "limit": limit,
+        },
+    }
+
+
+def _written(order: int) -> str:
+    return base64.urlsafe_b64encode(f"sort:{order}".encode()).decode()
+
+
+def _cursor(text: str | None) -> int | None:
+    if text is None:
+        return None
+    return int(base64.b64decode(text, altchars=b"-_", validate=True).decode().removeprefix("sort:"))
+
+
+def _json(data: object, status: int = 200) -> Response:
+    return Response(json.dumps(data), status=status, content_type="application/json; charset=utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class _Factory:
+    """Makes Plausible servers; see `FakeFactory`."""
+
+    releases: tuple[str, ...] = RELEASES
+
+    def fresh(self, release: str, *, clock: Callable[[], datetime]) -> PlausibleFake:
+        """Return a server with one owner, whose the credentials are, and one site."""
+        return _made(release, clock, fake_worlds.fresh(clock), OWNER, limits=True)
+
+    def lived_in(self, release: str, *, clock: Callable[[], datetime]) -> PlausibleFake:
+        """Return the server that the demo shows."""
+        return self.of(fake_worlds.LIVED_IN, release, clock=clock)
+
+    def of(self, world: World, release: str, *, clock: Callable[[], datetime]) -> PlausibleFake:
+        """Return a server that holds a world, with the account `siteward@example.org` in its team (see `More`)."""
+        more = More.model_validate(dict(world.more))
+        return _made(release, clock, fake_worlds.of(world, more, clock), more.self, limits=more.limits)
+
+
+def _made(release: str, clock: Callable[[], datetime], state: State, own: str, *, limits: bool) -> PlausibleFake:
+    return PlausibleFake("plausible", release, {"api_key": KEY}, clock, state=state, limits=limits)
+
+
+FAKE = _Factory()

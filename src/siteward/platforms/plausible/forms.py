@@ -1,0 +1,209 @@
+"""The web forms of Community Edition: logging in, and a token against forgery on every form (API.md section 10).
+
+Pages are for people and change with every release, so nothing is read from them but that token; what a form did is
+told by the status and the place it redirects to, and then by the database.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+import struct
+import threading
+from email.utils import parsedate_to_datetime
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
+from siteward.transport.lean import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from siteward.transport.http import Reader
+    from siteward.transport.secrets import Secret, Secrets
+
+LOGIN, VERIFY, HOME = "/login", "/2fa/verify", "/sites"
+FORM_READS = (
+    ("GET", "/api/system"),
+    ("GET", "/api/v1/sites"),
+    ("GET", LOGIN),
+    ("POST", LOGIN),
+    ("GET", VERIFY),
+    ("POST", VERIFY),
+    ("GET", HOME),
+)
+_TOKEN = re.compile(r'name="(?:_csrf_token|csrf-token)"[^>]*?(?:value|content)="([^"]+)"')
+_STEP = 30
+
+
+class WebLogin(httpx.Auth):
+    """Puts the session and its token on every form; logs in before the first one, and again when the session is over.
+
+    What answers without a session (`/api/…`) goes without one. `team` is the team in use, once it is known.
+    """
+
+    requires_response_body = True
+
+    def __init__(self, base: str, secrets: Secrets) -> None:
+        self._base = base.rstrip("/")
+        self._prefix = urlsplit(self._base).path
+        self._email: Secret | None = secrets.optional("email")
+        self._password: Secret | None = secrets.optional("password")
+        self._totp: Secret | None = secrets.optional("totp_secret")
+        self._cookies: dict[str, str] = {}
+        self._token: str | None = None
+        self._lock = threading.Lock()
+        self.team: str | None = None
+
+    @property
+    def email(self) -> str | None:
+        """The address of the account in use."""
+        return self._email.reveal() if self._email else None
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send `request` as the account; raises `Unauthenticated` or `Forbidden` where that cannot be.
+
+        A form that was answered "forged" (403), or with the way to the login, did nothing and is sent once more.
+        """
+        if request.url.path.removeprefix(self._prefix).startswith("/api/"):
+            yield request
+            return
+        with self._lock:
+            if self._token is None:
+                yield from self._enter()
+            response = yield self._carrying(request)
+            self._keep(response)
+            if response.status_code == 403 or self._leads(response) == LOGIN:
+                yield from self._enter()
+                self._keep((yield self._carrying(request)))
+            elif (place := self._leads(response)) in {"/activate", "/2fa/setup/force-initiate", "/2fa/setup/initiate"}:
+                raise Forbidden(_closed(place or ""), hint="log in with this account in a browser once")
+
+    def _enter(self) -> Generator[httpx.Request, httpx.Response, None]:
+        """Log in, with the second factor where it is asked for, and fetch the token of the new session."""
+        if self._email is None or self._password is None:
+            raise Unauthenticated(
+                "writing to Community Edition goes through its web forms, and there is no account for them",
+                hint="set …_EMAIL and …_PASSWORD of an owner or admin of the team",
+            )
+        self._cookies.clear()
+        token = yield from self._token_of(LOGIN)
+        form = {"_csrf_token": token, "email": self._email.reveal(), "password": self._password.reveal()}
+        response = yield self._form(LOGIN, form)
+        self._keep(response)
+        place = self._leads(response)
+        if place == VERIFY:
+            place = yield from self._second_factor()
+        if place is None:
+            raise _turned_away(response)
+        if place not in {HOME, "/"}:
+            raise Forbidden(_closed(place), hint="log in with this account in a browser once")
+        self._token = yield from self._token_of(HOME)
+
+    def _second_factor(self) -> Generator[httpx.Request, httpx.Response, str | None]:
+        if self._totp is None:
+            raise Unauthenticated(
+                "Plausible asks for a second factor",
+                hint="set …_TOTP_SECRET to the secret that the app was set up with",
+            )
+        response = yield self._page(VERIFY)
+        self._keep(response)
+        code = totp(self._totp.reveal(), _clock(response))
+        answer = yield self._form(VERIFY, {"_csrf_token": _csrf(response), "code": code})
+        self._keep(answer)
+        place = self._leads(answer)
+        if place is None:
+            raise Unauthenticated(
+                "Plausible did not accept the second factor", hint="each code is good once: try again in a minute"
+            )
+        return place
+
+    def _token_of(self, path: str) -> Generator[httpx.Request, httpx.Response, str]:
+        response = yield self._page(path)
+        self._keep(response)
+        return _csrf(response)
+
+    def _page(self, path: str) -> httpx.Request:
+        return self._carrying(httpx.Request("GET", self._base + path))
+
+    def _form(self, path: str, form: dict[str, str]) -> httpx.Request:
+        return self._carrying(httpx.Request("POST", self._base + path, data=form))
+
+    def _carrying(self, request: httpx.Request) -> httpx.Request:
+        request.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        if self._token is not None:
+            request.headers["x-csrf-token"] = self._token
+        return request
+
+    def _keep(self, response: httpx.Response) -> None:
+        for line in response.headers.get_list("set-cookie"):
+            try:
+                found = SimpleCookie(line)
+            except CookieError:
+                continue
+            self._cookies |= {name: each.value for name, each in found.items()}
+
+    def _leads(self, response: httpx.Response) -> str | None:
+        """Return the path that a redirect leads to, below the base, or `None` for no redirect."""
+        if not response.has_redirect_location:
+            return None
+        return urlsplit(response.headers["location"]).path.removeprefix(self._prefix) or "/"
+
+
+def own_email(reader: Reader) -> str | None:
+    """Return the address of the account whose credentials are used, where there are any."""
+    return reader.auth.email if isinstance(reader.auth, WebLogin) else None
+
+
+def team_at(reader: Reader, find: Callable[[], str]) -> str:
+    """Return the team in use, found out once."""
+    if not isinstance(reader.auth, WebLogin):
+        return find()
+    if reader.auth.team is None:
+        reader.auth.team = find()
+    return reader.auth.team
+
+
+def totp(secret: str, seconds: float) -> str:
+    """Return the code of a moment (RFC 6238: SHA-1, six digits, thirty seconds); `secret` is base32."""
+    text = secret.replace(" ", "").upper()
+    try:
+        key = base64.b32decode(text + "=" * (-len(text) % 8))
+    except binascii.Error as error:
+        raise Unauthenticated("the secret of the second factor is no base32 text") from error
+    digest = hmac.digest(key, struct.pack(">Q", int(seconds) // _STEP), "sha1")
+    at = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[at : at + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
+
+
+def _clock(response: httpx.Response) -> float:
+    """Return the server's clock: codes are good by that one."""
+    try:
+        return parsedate_to_datetime(response.headers.get("date", "")).timestamp()
+    except ValueError:
+        raise NotThePlatform("the login page does not tell the time") from None
+
+
+def _csrf(response: httpx.Response) -> str:
+    found = _TOKEN.search(response.text)
+    if response.status_code != 200 or found is None:
+        raise NotThePlatform(
+            f"{response.request.url.path} is no page of Plausible", hint="does `url` lead to Plausible itself?"
+        )
+    return found[1]
+
+
+def _turned_away(response: httpx.Response) -> Unauthenticated | NotThePlatform:
+    if response.status_code == 200:
+        return Unauthenticated("Plausible did not accept the e-mail and password", hint="try them in its login page")
+    if response.status_code == 429:
+        return Unauthenticated("Plausible lets nobody log in for a minute: there were five attempts")
+    return NotThePlatform(f"the login was answered {response.status_code}, and not as Plausible does")
+
+
+def _closed(place: str) -> str:
+    return f"Plausible sends this account to {place} before it may do anything (unconfirmed address, or a forced second factor)"

@@ -102,7 +102,7 @@ class PlausibleFake(Fake):
     def throttled(self, request: Request) -> Response:  # noqa: ARG002 — the same for all
         """Answer a request over the limit; nothing says for how long."""
         return _json(
-            {"error": f"Too many API requests in a short period, beyond {BURST} per {_TEN} seconds. Slow down."}, 429
+            {"error": f"Too many API requests in a short period of time: beyond {BURST} per {_TEN} seconds. Slow down."}, 429
         )
 
     def not_routed(self, request: Request, problem: HTTPException) -> Response:  # noqa: ARG002 — the same for all
@@ -151,7 +151,7 @@ class PlausibleFake(Fake):
             (
                 BURST,
                 _TEN,
-                f"Too many API requests in a short period, beyond {BURST} per {_TEN} seconds. Slow down.",
+                f"Too many API requests in a short period of time: beyond {BURST} per {_TEN} seconds. Slow down.",
             ),
         ):
             window = (bucket, seconds, now // seconds)
@@ -234,7 +234,7 @@ class PlausibleFake(Fake):
         return {
             "domain": site.domain,
             "timezone": site.timezone,
-            "custom_properties": [],
+            "custom_properties": list(site.props),
             "tracker_script_configuration": {
                 "id": f"pa-{site.id:021d}",
                 "installation_type": None,
@@ -325,7 +325,7 @@ class _Factory:
 
     def fresh(self, release: str, *, clock: Callable[[], datetime]) -> PlausibleFake:
         """Return a server with one owner, whose the credentials are, and one site."""
-        return _made(release, clock, fake_worlds.fresh(clock), OWNER, limits=True)
+        return _made(release, clock, fake_worlds.fresh(clock), OWNER)
 
     def lived_in(self, release: str, *, clock: Callable[[], datetime]) -> PlausibleFake:
         """Return the server that the demo shows."""

@@ -123,6 +123,7 @@ class Site:
     public: bool = False
     consolidated: bool = False
     links: tuple[str, ...] = ()
+    props: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -1,0 +1,266 @@
+"""The stand-ins against the written-down exchanges, one by one: status, keys, values, and the leading words of texts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from siteward.platforms.fakery import World, in_process
+from siteward.platforms.plausible.fake import BURST, FAKE, HOURLY, PlausibleFake
+from siteward.platforms.plausible.fake_state import GUEST, Key, Transfer
+from siteward.platforms.plausible.fake_worlds import KEY, TEAM
+
+LINES = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "recordings" / "examples.jsonl").read_text(encoding="utf-8").splitlines()
+]
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PERSONAL, STRANGE = "1f6e2f0a-9c1b-4f0e-8f58-0b6f7f7e2c11", "2c2f8f4e-52a4-4c5a-9be7-4f3b7d1f0e22"
+OUT_OF_REACH = {
+    "site create": "Siteward neither creates nor deletes sites",
+    "site update": "Siteward neither creates nor deletes sites",
+    "site delete": "Siteward neither creates nor deletes sites",
+    "auth: write on a consolidated view": "only changing a site can meet one",
+    "shared link put": "links are no access of a person",
+    "goal": "goals are no access",
+    "custom prop": "properties are no access",
+    "web:": "the web forms are Community Edition's: test_forms",
+    "CE probe:": "Community Edition's: test_forms",
+}
+Setup = Callable[[PlausibleFake], None]
+
+
+def base() -> PlausibleFake:
+    """A team Corp Web with two sites; shop has two guests and one who is invited; more in other teams."""
+    fake = FAKE.of(World(more={"self": "robot@corp.example", "limits": False}), "cloud", clock=lambda: NOW)
+    state = fake.state
+    team = state.teams[state.keys[KEY].team or 0]
+    team.name = "Corp Web"
+    owner = next(iter(state.users.values()))
+    owner.email = "owner@corp.example"
+    for domain in ("corp.example", "shop.example", "corp.example/blog"):
+        state.new_site(domain, team).timezone = {"shop.example": "Europe/Madrid"}.get(domain, "Etc/UTC")
+    shop = state.site("shop.example")
+    assert shop is not None
+    state.new_guest(shop, state.new_user("abe@agency.example"), "editor")
+    state.new_guest(shop, state.new_user("bea@agency.example"), "viewer")
+    other = state.new_team("Strange", state.new_user("x@other.example"), STRANGE)
+    for domain in ("other-team.example", "foreign.example"):
+        state.new_site(domain, other)
+    state.new_team_invitation(team, "future-admin@corp.example", "admin", owner.id)
+    at = state.new_id()
+    state.transfers[at] = Transfer(at, "next-owner@other.example", shop.id, owner.id)
+    return fake
+
+
+def sites(*domains: str) -> Setup:
+    def change(fake: PlausibleFake) -> None:
+        team = fake.state.teams[fake.state.keys[KEY].team or 0]
+        kept = {each.domain: each for each in fake.state.sites.values() if each.team == team.id}
+        fake.state.sites = {at: each for at, each in fake.state.sites.items() if each.team != team.id}
+        for domain in domains:
+            found = kept.get(domain) or fake.state.new_site(domain, team)
+            fake.state.sites[found.id] = found
+
+    return change
+
+
+def invited(email: str, role: str = "viewer") -> Setup:
+    def change(fake: PlausibleFake) -> None:
+        shop = fake.state.site("shop.example")
+        assert shop is not None
+        fake.state.invite(shop, email, role, fake.state.keys[KEY].user)
+
+    return change
+
+
+def role(word: str) -> Setup:
+    def change(fake: PlausibleFake) -> None:
+        key = fake.state.keys[KEY]
+        found = fake.state.member(key.team or 0, key.user)
+        assert found is not None
+        found.role = word
+
+    return change
+
+
+def features(*words: str) -> Setup:
+    def change(fake: PlausibleFake) -> None:
+        for each in fake.state.teams.values():
+            each.features = set(words)
+
+    return change
+
+
+def locked(fake: PlausibleFake) -> None:
+    for each in fake.state.teams.values():
+        each.locked = True
+
+
+def stats_key(fake: PlausibleFake) -> None:
+    key = fake.state.keys[KEY]
+    fake.state.keys[KEY] = Key(key.user, key.team, frozenset({"stats"}))
+
+
+def old_key(fake: PlausibleFake) -> None:
+    fake.state.keys[KEY] = Key(fake.state.keys[KEY].user, None)
+
+
+def homeless(fake: PlausibleFake) -> None:
+    fake.state.keys[KEY] = Key(fake.state.new_user("nobody@corp.example").id, None)
+
+
+def two_teams(fake: PlausibleFake) -> None:
+    """The personal team is the older one."""
+    old_key(fake)
+    own = fake.state.users[fake.state.keys[KEY].user]
+    personal = fake.state.new_team("My personal sites", own, PERSONAL)
+    personal.features = set()
+    del fake.state.teams[personal.id]
+    fake.state.teams[0] = replace(personal, id=0)
+    found = fake.state.member(personal.id, own.id)
+    assert found is not None
+    found.team = 0
+
+
+def guest_elsewhere(fake: PlausibleFake) -> None:
+    sites("corp.example")(fake)
+    old_key(fake)
+    own = fake.state.users[fake.state.keys[KEY].user]
+    team = fake.state.new_team("Host", fake.state.new_user("host@other.example"))
+    guest_of = fake.state.new_site("guest-of.example", team)
+    guest_of.id = -1
+    fake.state.sites[-1] = guest_of
+    fake.state.sites = {at: each for at, each in fake.state.sites.items() if at == each.id}
+    fake.state.new_guest(guest_of, own, "viewer")
+
+
+def renamed(fake: PlausibleFake) -> None:
+    found = fake.state.site("corp.example")
+    assert found is not None
+    found.previous, found.renamed = "old-corp.example", NOW
+
+
+def full(fake: PlausibleFake) -> None:
+    for each in fake.state.teams.values():
+        each.seats = len(fake.state.seated(each))
+
+
+def used_up(hour: int, ten: int) -> Setup:
+    def change(fake: PlausibleFake) -> None:
+        fake.limits = True
+        team, now = fake.state.keys[KEY].team, int(NOW.timestamp())
+        fake.counted[(team, 3600, now // 3600)] = hour
+        fake.counted[(team, 10, now // 10)] = ten
+
+    return change
+
+
+def props(fake: PlausibleFake) -> None:
+    for each in fake.state.sites.values():
+        each.props = ("author",)
+
+
+SETUPS: dict[str, Any] = {
+    "auth: stats-type key": stats_key,
+    "auth: legacy key, key user is neither": old_key,
+    "auth: owning team locked": locked,
+    "auth: plan lacks Stats API": features(),
+    "auth: plan lacks Sites API": features("stats"),
+    "rate limit: hourly": used_up(HOURLY, 0),
+    "rate limit: burst": used_up(0, BURST),
+    "teams: legacy key, user belongs to no team": homeless,
+    "teams: legacy key, newest team first": two_teams,
+    "sites: none": sites(),
+    "sites: newest first": sites("corp.example", "shop.example"),
+    "sites: page": sites("a.example", "b.example", "c.example"),
+    "sites: limit above": sites("corp.example"),
+    "sites: legacy key with team_id of a team": guest_elsewhere,
+    "sites: legacy key, team_id unknown": guest_elsewhere,
+    "sites: legacy key, team_id of an existing": old_key,
+    "sites: team-scoped": sites("corp.example"),
+    "site get: ok": props,
+    "site get: asked by the previous": renamed,
+    "site get: key user has the billing": role("billing"),
+    "guests list: accepted ones": invited("new@agency.example"),
+    "guests list: page": invited("new@agency.example"),
+    "guests list: key user has the billing": role("billing"),
+    "guest put: repeat with another role on a pending": invited("cat@agency.example"),
+    "guest put: key user is team editor": role("editor"),
+    "guest put: seat limit": full,
+    "guest delete: pending": invited("cat@agency.example"),
+}
+KEYS = {"auth: no Authorization": None, "auth: unknown key": "bogus", "auth: site-context endpoint without": "bogus"}
+
+
+def listed(scenario: str, table: dict[str, Any]) -> Any:
+    return next((each for start, each in table.items() if scenario.startswith(start)), None)
+
+
+def sent(fake: PlausibleFake, line: dict[str, Any]) -> httpx.Response:
+    key = next((each for start, each in KEYS.items() if line["scenario"].startswith(start)), KEY)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    query = dict(line["query"])
+    with httpx.Client(transport=in_process(fake), base_url="http://plausible.test", headers=headers) as http:
+        if "after" in query and query["after"] != "not-a-cursor":
+            first = http.get(line["path"], params={name: value for name, value in query.items() if name != "after"})
+            query["after"] = first.json()["meta"]["after"]
+        return http.request(line["method"], line["path"], params=query, json=line["body"])
+
+
+def same(recorded: Any, answered: Any, where: str = "body") -> list[str]:
+    """Say where an answer is not the recorded one; cursors and generated ids only have to be there."""
+    if isinstance(recorded, dict) and isinstance(answered, dict):
+        wrong = [] if recorded.keys() == answered.keys() else [f"{where}: {sorted(recorded)} and {sorted(answered)}"]
+        return wrong + [each for key in recorded for each in same(recorded[key], answered.get(key), f"{where}.{key}")]
+    if isinstance(recorded, list) and isinstance(answered, list) and len(recorded) == len(answered):
+        return [
+            each
+            for at, pair in enumerate(zip(recorded, answered, strict=True))
+            for each in same(*pair, f"{where}[{at}]")
+        ]
+    if isinstance(recorded, str) and isinstance(answered, str):
+        pattern = ".+".join(map(re.escape, recorded.split("[...]")))
+        if re.fullmatch(pattern, answered) or recorded.startswith(("pa-", "g3Q")):
+            return []
+    return [] if recorded == answered else [f"{where}: {answered!r} instead of {recorded!r}"]
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: re.sub(r"\W+", "-", line["scenario"])[:60])
+def test_every_exchange_is_answered_as_it_is_written(line: dict[str, Any]) -> None:
+    """What is not about access, or is another edition's, is listed above with the reason."""
+    if listed(line["scenario"], OUT_OF_REACH):
+        return
+    fake = base()
+    if setup := listed(line["scenario"], SETUPS):
+        setup(fake)
+    answer = sent(fake, line)
+    assert answer.status_code == line["status"], answer.text
+    assert not same(line["response"], answer.json())
+
+
+def test_the_exchanges_are_all_there() -> None:
+    """Nothing is left out but what the table names, and every entry of the table is about something."""
+    reached = [each for each in LINES if not listed(each["scenario"], OUT_OF_REACH)]
+    assert (len(LINES), len(reached)) == (118, 63)
+    for start in (*OUT_OF_REACH, *SETUPS, *KEYS):
+        assert any(each["scenario"].startswith(start) for each in LINES), start
+
+
+def test_a_put_over_a_team_invitation_destroys_it() -> None:
+    """What the answer does not show: the invitation as admin is one as guest now."""
+    fake = base()
+    line = next(each for each in LINES if "pending TEAM invitation" in each["scenario"])
+    assert sent(fake, line).status_code == 200
+    team = next(each for each in fake.state.teams.values() if each.identifier == TEAM)
+    parent = fake.state.parent(team.id, "future-admin@corp.example")
+    assert parent is not None
+    assert parent.role == GUEST

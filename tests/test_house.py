@@ -26,11 +26,11 @@ THIRD_PARTY = {
     "render": {"jinja2", "markupsafe"},
     "platforms": {"httpx", "pydantic", "werkzeug", "waitress", "_typeshed", "psycopg"},
     "reconcile": {"pydantic", "httpx", "filelock", "pyrage", "deepdiff"},
-    "cli": {"click", "rich", "pydantic"},
+    "cli": {"click", "rich", "pydantic", "httpx", "yaml", "keyring"},
 }
 ACCESS_ORDER = (
-    "model", "traits", "diagnostic", "state", "change", "effective", "settle", "census", "policy", "rule", "budget",
-    "guard", "plan", "report", "shape", "codec",
+    "model", "traits", "diagnostic", "state", "change", "effective", "settle", "holding", "census", "policy", "budget", "rule",
+    "guard", "plan", "report", "shape", "codec", "review", "answer",
 )  # fmt: skip
 MODULES = sorted(SRC.rglob("*.py"))
 

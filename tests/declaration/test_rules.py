@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -16,6 +15,8 @@ from siteward.access.state import Ending
 from siteward.declaration.rules import RULES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import Golden
 
 CASES = Path(__file__).parent / "cases"

@@ -7,11 +7,10 @@ guards stand in for the declaration, so that a test can move the file, the world
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel
 
@@ -26,11 +25,13 @@ from siteward.platforms.interface import Bundle, Platform, Reach, Receipt
 from siteward.reconcile.apply import apply, resume
 from siteward.reconcile.deliver import Passwords
 from siteward.reconcile.journal import path_of
+from siteward.reconcile.names import at_rest, change_under, key_under, under
 from siteward.reconcile.target import Book, Fresh, Listener, Options, quiet
 from siteward.transport.errors import OutcomeUnknown, Refused, Unreachable
 from siteward.transport.http import Doors, Reader, Writer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from siteward.access.report import Outcome, Report
@@ -103,9 +104,10 @@ class Server:
     unreadable: int = 0
     unlooking: bool = False
     wakes: tuple[Resource, ...] = ()
-    generation: int = 0
-    generations: dict[Key, int] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
     told: list[tuple[Change, ...]] = field(default_factory=list)
+    lives: list[Live] = field(default_factory=list)
     passwords: dict[str, str] = field(default_factory=dict)
     when_told: Callable[[Bundle], None] = lambda _bundle: None
     reads: int = 0
@@ -124,9 +126,10 @@ class Server:
 
     def remake(self, name: str) -> None:
         """Delete an account and make it anew: the same name, another id."""
-        self.generations[account_key(name)] = self.generations.get(account_key(name), 0) + 1
+        self.ids[name] = f"{self.id(name)}+"
 
-    def write(self, bundle: Bundle) -> Sequence[Receipt]:
+    def write(self, bundle: Bundle, live: Live) -> Sequence[Receipt]:
+        self.lives.append(live)
         self.when_told(bundle)
         fault = self.faults.get(len(self.told), self.always)
         self.told.append(bundle.changes)
@@ -146,7 +149,7 @@ class Server:
         ]
 
     def _ids(self, change: Change) -> Mapping[Key, str]:
-        return {change.key: self.id(change.key)} if isinstance(change.after, Account) else {}
+        return {change.key: self.id(change.after.name)} if isinstance(change.after, Account) else {}
 
     def _do(self, changes: Iterable[Change], bundle: Bundle) -> None:
         for each in changes:
@@ -156,10 +159,15 @@ class Server:
                 self.passwords[each.after.name] = bundle.passwords[each.after.name].reveal()
             if isinstance(each.before, Grant) and each.before.scope == EVERYWHERE:
                 self.set(*self.wakes)
-            self.state = dict(patch(self.access, [_kept(each)]))
+            if isinstance(each.after, Account) and each.after.renamed:
+                self.aliases[each.after.name] = each.after.renamed
+                self.ids[each.after.renamed] = self.id(each.after.name)
+            # An adapter knows accounts by id, and so finds them under whatever login a plan names them by.
+            self.state = dict(at_rest(patch(self.access, [change_under(each, self.aliases)])))
 
-    def id(self, key: Key) -> str:
-        return f"{'-'.join(key)}#{self.generations.get(key, 0)}"
+    def id(self, name: str) -> str:
+        """Return the id of an account, which stays when it is renamed."""
+        return self.ids.setdefault(name, f"id of {name}")
 
     def live(self) -> Live:
         self.reads += 1
@@ -169,21 +177,19 @@ class Server:
         return Live(
             access=self.access,
             sites={Scope("site", each): Site(id=each, label=each, domains=(each,)) for each in SITES},
-            ids={key: self.id(key) for key in self.state if key[0] == "account"},
+            ids={key: self.id(key[1]) for key in self.state if key[0] == "account"},
             me="robot",
         )
 
     def look(self, keys: Collection[Key]) -> Mapping[Key, Resource | None]:
         if self.unlooking:
             raise Unreachable("nobody answers")
-        return {key: self.state.get(key) for key in keys}
-
-
-def _kept(change: Change) -> Change:
-    after = change.after
-    if isinstance(after, Account) and after.renamed:
-        return Change(None, Account(after.renamed, after.email))
-    return change
+        back = {new: old for old, new in self.aliases.items()}
+        found: dict[Key, Resource | None] = {}
+        for key in keys:
+            there = self.state.get(key if key[0] == "account" else key_under(key, self.aliases))
+            found[key] = there if there is None or there.key == key else under(there, back)
+        return found
 
 
 class Ask(Reader):
@@ -239,11 +245,17 @@ SMALL = Platform(
     read=lambda reader, _settings, _traits: _server(reader).live(),
     look=lambda reader, keys, _live: _server(reader).look(keys),
     bundle=_bundle,
-    write=lambda writer, bundle, _live: _server(writer).write(bundle),
+    write=lambda writer, bundle, live: _server(writer).write(bundle, live),
     reach=lambda _reader, _settings, _traits: Reach(account="robot", role="admin"),
 )
 
-Guard = Callable[[Live, Sequence[Change], bool, Mapping[str, str]], Iterable[Diagnostic]]
+
+class Guard(Protocol):
+    """What must not happen, of some changes to what is live."""
+
+    def __call__(
+        self, live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
+    ) -> Iterable[Diagnostic]: ...
 
 
 @dataclass
@@ -255,6 +267,18 @@ class File:
     guards: tuple[Guard, ...] = ()
     held: frozenset[Key] = frozenset()
     traits: Traits = TRAITS
+    previously: Mapping[str, str] = field(default_factory=dict)
+
+    def resolved(self, live: Access) -> Access:
+        """Return the wish under the logins that are live; who has an old one is to be renamed."""
+        old = {
+            new: old
+            for new, old in self.previously.items()
+            if account_key(new) not in live and account_key(old) in live and account_key(new) in self.wanted
+        }
+        wish = Access(under(each, old) for each in self.wanted.values())
+        accounts = (each for each in self.wanted.accounts() if each.name in old)
+        return patch(wish, [Change(None, replace(each, name=old[each.name], renamed=each.name)) for each in accounts])
 
 
 @dataclass
@@ -275,13 +299,17 @@ class Instance:
     def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
         self.memories.append(memory)
         live = _server(reader).live()
-        changes = _ordered(diff(live.access, self.file.wanted))
+        changes = _ordered(diff(live.access, self.file.resolved(live.access)))
         if self.turned:
             changes.reverse()
 
         def judge(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
             some = [each for each in changes if each.key in keys]
-            return tuple(found for guard in self.file.guards for found in guard(live, some, allow_delete, accept))
+            return tuple(
+                found
+                for guard in self.file.guards
+                for found in guard(live, some, allow_delete=allow_delete, accept=accept)
+            )
 
         diagnostics = judge([each.key for each in changes], accept={}, allow_delete=False)
         steps = _steps(changes, live, diagnostics)
@@ -349,7 +377,7 @@ def _first(other: Change, change: Change) -> bool:
 
 
 def keep_an_admin(
-    live: Live, changes: Sequence[Change], _delete: bool, _accept: Mapping[str, str]
+    live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
 ) -> Iterable[Diagnostic]:
     """Block what takes the last admin."""
     after = patch(live.access, changes)
@@ -360,7 +388,7 @@ def keep_an_admin(
 
 
 def few_removals(
-    live: Live, changes: Sequence[Change], _delete: bool, accept: Mapping[str, str]
+    live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
 ) -> Iterable[Diagnostic]:
     """Block everything when more than two grants go, unless that is accepted."""
     gone = [each for each in changes if each.after is None and each.key[0] == "grant"]
@@ -369,11 +397,11 @@ def few_removals(
 
 
 def delete_only_if_allowed(
-    live: Live, changes: Sequence[Change], delete: bool, accept: Mapping[str, str]
+    live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
 ) -> Iterable[Diagnostic]:
     """Block deletions of accounts unless they are allowed."""
     for each in changes:
-        if each.key[0] == "account" and each.after is None and not delete:
+        if each.key[0] == "account" and each.after is None and not allow_delete:
             yield error("deletion", "needs --allow-delete", about=each.key)
 
 
@@ -420,17 +448,17 @@ class Desk:
         plan = Plan(tool="0.1.0", created=now, as_of=now, config_digest=self.config, instances=parts)
         return sealed(replace(plan, **more))  # type: ignore[arg-type]
 
-    def apply(self, plan: Plan | None = None, *, tell: Listener = quiet, **options: object) -> Report:
+    def apply(self, plan: Plan | None = None, *, tell: Listener = quiet, **options: Any) -> Report:
         """Apply a plan, or a new one."""
-        given = Options(**{"passwords": self.passwords, **options})  # type: ignore[arg-type]
+        given = Options(**{"passwords": self.passwords, **options})
         return apply(
             plan or self.plan(), self.targets, self.book, given,
             config_digest=self.config, clock=self.clock, on_progress=tell,
         )  # fmt: skip
 
-    def resume(self, **options: object) -> Report:
+    def resume(self, **options: Any) -> Report:
         """Resume what has no end."""
-        given = Options(**{"passwords": self.passwords, **options})  # type: ignore[arg-type]
+        given = Options(**{"passwords": self.passwords, **options})
         return resume(self.targets, self.book, given, config_digest=self.config, clock=self.clock)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-import pyrage
+import pyrage  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,9 +18,6 @@ from siteward.access.state import Holder
 from siteward.access.traits import Traits
 from siteward.reconcile.deliver import Passwords, Undelivered, deliver, generate, sealed_path, undeliverable
 from siteward.transport.secrets import Secret
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PASSWORD = Secret("correct-horse-battery")
 NEW = (Change(None, Account("ann")),)
@@ -150,9 +147,7 @@ def test_passwords_are_long_mixed_and_never_the_same() -> None:
 @given(st.text(max_size=400))
 def test_a_hostile_login_stays_in_the_folder(login: str) -> None:
     """No login makes a path of its own, a hidden file or a name that is too long; two never share one."""
-    from pathlib import Path as Real
-
-    folder = Real("/somewhere")
+    folder = Path("/somewhere")
     path = sealed_path(folder, "stats", login)
     assert path.parent == folder
     assert path.name.startswith("stats-")

@@ -48,9 +48,7 @@ def told(declared: list[Resource], last: list[Resource] | None, live: list[Resou
         pytest.param([EDIT], None, [VIEW], "unapplied", id="never applied in full"),
     ],
 )
-def test_each_kind(
-    declared: list[Resource], last: list[Resource] | None, live: list[Resource], kind: str
-) -> None:
+def test_each_kind(declared: list[Resource], last: list[Resource] | None, live: list[Resource], kind: str) -> None:
     """The table of the module, line by line, with the three sides and the step that would put it right."""
     (item,) = told(declared, last, live)
     assert item.kind == kind

@@ -256,8 +256,9 @@ def test_a_new_run_gives_up_an_unfinished_one(tmp_path: Path) -> None:
 def test_the_lock_says_who_holds_it(tmp_path: Path) -> None:
     """One apply at a time, and the second one learns of the first; afterwards the way is free."""
     with opened(tmp_path, "stats", key=None, clock=CLOCK):
-        with pytest.raises(JournalBusy, match="process [0-9]+ on .* since 2027"), opened(
-            tmp_path, "stats", key=None, clock=CLOCK
+        with (
+            pytest.raises(JournalBusy, match=r"process [0-9]+ on .* since 2027"),
+            opened(tmp_path, "stats", key=None, clock=CLOCK),
         ):
             pass
         with opened(tmp_path, "other", key=None, clock=CLOCK):
@@ -328,4 +329,3 @@ def test_resume_finishes_what_several_instances_began(tmp_path: Path) -> None:
     assert {each.status for each in report.outcomes} == {"done"}
     assert [each.access for each in servers] == [wanted, wanted]
     assert {each.code for each in desk.resume().diagnostics} == {"nothing-to-resume"}
-

@@ -29,13 +29,14 @@ from reconcile.small_world import (
     world,
 )
 from reconcile.worlds import worlds
+from siteward.access.model import Access
 from siteward.reconcile import journal
+from siteward.reconcile.names import under
 from siteward.reconcile.private import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from siteward.access.model import Access
 
 RECOVERABLE: tuple[FaultKind, ...] = (
     "failed", "refused", "unreachable", "lost-done", "lost-not-done", "lies", "silent", "half",
@@ -131,6 +132,49 @@ def test_what_is_blocked_is_never_sent(live: Access, wanted: Access) -> None:
         assert not sent & {each.change for each in part.steps if whole or each.blocked}
         assert all(each.status == "blocked" for each in report.outcomes if whole or each.step.blocked)
         assert len(report.outcomes) == len(part.steps)
+
+
+# A renamed account, while its other steps speak of it by its old login
+
+OLD, NEW = "ann", "anna"
+
+
+def _newly_named(access: Access) -> Access:
+    return Access(under(each, {OLD: NEW}) for each in access.values())
+
+
+@given(worlds(), worlds())
+def test_renaming_and_all_else_in_one_plan(live: Access, wanted: Access) -> None:
+    """Law: a plan that renames and grants reaches its end, claims all of it, and leaves nothing to plan."""
+    wanted = _newly_named(wanted)
+    with desk(live, wanted) as (here, server, file):
+        file.previously = {NEW: OLD}
+        report = here.apply()
+        assert set(statuses(report)) <= {"done"}
+        assert report.diagnostics == ()
+        assert server.access == wanted
+        assert here.plan().instances[0].steps == ()
+        memory = journal.remember(here.journal())
+        assert memory is not None
+        assert memory.last == wanted
+
+
+@given(worlds(), worlds(), st.integers(0, 6), st.sampled_from(("crash-before", "crash-after", "half-crash")))
+def test_a_crash_around_a_renaming_is_survived(live: Access, wanted: Access, at: int, how: FaultKind) -> None:
+    """Law: also where the account has its new login already when the run goes on, and the plan speaks of the old."""
+    wanted = _newly_named(wanted)
+    with desk(live, wanted) as (here, server, file):
+        file.previously = {NEW: OLD}
+        server.faults = {at: how}
+        try:
+            here.apply()
+        except Crash:
+            server.faults = {}
+            remembered = journal.remember(here.journal())
+            assert remembered is not None
+            assert set(statuses(here.resume())) <= {"done", "already"}
+        assert server.access == wanted
+        assert here.plan().instances[0].steps == ()
 
 
 # A crash, at any line of the journal and at any write

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconcile.small_world import (
+    HERE,
     NOW,
     SMALL,
     TRAITS,
@@ -30,6 +31,8 @@ from reconcile.small_world import (
     world,
 )
 from siteward.access.model import Account, Resource, account_key
+from siteward.access.report import exit_code
+from siteward.access.state import Holder
 from siteward.reconcile import journal
 from siteward.reconcile.private import write_all
 from siteward.reconcile.target import Acceptance, Progress
@@ -74,6 +77,26 @@ def test_2_dependants_of_a_refused_step_are_skipped_and_name_it(tmp_path: Path) 
     assert statuses(report) == ["refused", "skipped"]
     assert "s1" in report.outcomes[1].message
     assert server.told == []
+
+
+def test_2_an_account_that_somebody_made_meanwhile_gets_nothing(tmp_path: Path) -> None:
+    """Whoever makes the account first, in time between review and apply, does not get what was meant for another."""
+    desk, server, _ = setting(tmp_path, [], [ANN_VIEW])
+    plan = desk.plan()
+    server.set(Account("ann"))
+    report = desk.apply(plan)
+    assert statuses(report) == ["refused", "skipped"]
+    assert server.told == []
+
+
+def test_2_an_account_that_an_earlier_run_made_is_known(tmp_path: Path) -> None:
+    """The same plan applied again finds the account of the first time, and goes on."""
+    desk, server, file = setting(tmp_path, [], [ANN_VIEW])
+    file.holders = {"ann": Holder(handle="ann", at=HERE)}
+    plan = desk.plan()
+    server.faults = {1: "failed"}
+    assert statuses(desk.apply(plan)) == ["done", "failed"]
+    assert statuses(desk.apply(plan)) == ["already", "done"]
 
 
 def test_2_the_rest_goes_on(tmp_path: Path) -> None:
@@ -186,6 +209,17 @@ def test_2_a_step_is_never_added(tmp_path: Path) -> None:
     assert statuses(report) == ["skipped"]
     assert "account ann" in report.outcomes[0].message
     assert server.told == []
+
+
+def test_2_what_a_step_has_come_to_need_counts_beside_what_it_needed(tmp_path: Path) -> None:
+    """An account that was given more since the review is not deleted: what it got was not reviewed for taking."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [])
+    plan = desk.plan()
+    server.set(grant("ann", "b.test", "edit"))
+    report = desk.apply(plan)
+    assert statuses(report) == ["done", "skipped"]
+    assert "b.test" in report.outcomes[1].message
+    assert account_key("ann") in server.state
 
 
 def test_2_an_account_made_anew_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
@@ -380,6 +414,72 @@ def test_8_what_wakes_when_an_admin_is_taken_down_is_not_overwritten(tmp_path: P
     assert server.state[ANN_VIEW.key] == ANN_MANAGE
 
 
+def test_8_what_appears_meanwhile_is_told(tmp_path: Path) -> None:
+    """What nobody planned and the end shows is a warning: plan again."""
+    desk, server, file = setting(tmp_path, [admin("ann")], [Account("ann")])
+    server.wakes = (ANN_MANAGE,)
+    file.wanted = world(ROBOT, Account("ann"))
+    report = desk.apply()
+    assert statuses(report) == ["done"]
+    assert [(each.code, each.instance, each.count) for each in report.diagnostics] == [("appeared", "stats", 1)]
+
+
+def test_8_an_end_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """Where the last reading fails, that is said, and what the run is known to have done is remembered."""
+    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    server.when_told = lambda _bundle: setattr(server, "unreadable", 1)
+    report = desk.apply()
+    assert (statuses(report), codes(report)) == (["done"], {"end-not-read"})
+    memory = journal.remember(desk.journal())
+    assert memory is not None
+    assert memory.last == world(ROBOT, ANN_EDIT)
+
+
+# The order of writes
+
+
+def test_what_the_review_put_first_goes_first(tmp_path: Path) -> None:
+    """Where the fresh order differs from the reviewed one, a step still waits for what it was reviewed to need."""
+    bob = grant("bob", "a.test", "view")
+    desk, server, _ = setting(tmp_path, [Account("ann"), Account("bob")], [ANN_VIEW, bob])
+    plan = desk.plan()
+    (part,) = plan.instances
+    first, second = part.steps
+    turned = (replace(first, depends_on=("s2",)), second)
+    assert statuses(desk.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))) == ["done", "done"]
+    assert [[each.key for each in told] for told in server.told] == [[bob.key], [ANN_VIEW.key]]
+
+
+def test_steps_that_wait_for_each_other_are_not_sent(tmp_path: Path) -> None:
+    """A plan in which two steps need each other is wrong; neither is done, and both say why."""
+    desk, server, _ = setting(tmp_path, [Account("ann"), Account("bob")], [ANN_VIEW, grant("bob", "a.test", "view")])
+    plan = desk.plan()
+    (part,) = plan.instances
+    first, second = part.steps
+    turned = (replace(first, depends_on=("s2",)), replace(second, depends_on=("s1",)))
+    report = desk.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))
+    assert statuses(report) == ["skipped", "skipped"]
+    assert server.told == []
+
+
+def test_what_closes_never_shares_a_call_with_what_opens(tmp_path: Path) -> None:
+    """Of two changes on one site, which the platform would carry in one call, the opening one goes first."""
+    bob = grant("bob", "a.test", "view")
+    desk, server, _ = setting(tmp_path, [ANN_VIEW, Account("bob")], [Account("ann"), bob])
+    desk.apply()
+    assert [[each.key for each in told] for told in server.told] == [[bob.key], [ANN_VIEW.key]]
+
+
+def test_a_later_call_knows_what_earlier_ones_did(tmp_path: Path) -> None:
+    """The picture that an adapter is given follows the run: the accounts that were made, and their ids, are in it."""
+    desk, server, _ = setting(tmp_path, [], [ANN_VIEW])
+    desk.apply()
+    before, after = server.lives
+    assert account_key("ann") not in before.access
+    assert account_key("ann") in after.access
+    assert after.ids.keys() == {account_key("ann"), account_key("robot")}
+
+
 # Promise 9: the journal before and after each write
 
 
@@ -476,7 +576,7 @@ def test_10_a_success_between_failures_counts(tmp_path: Path) -> None:
 
 def test_10_instances_fail_apart(tmp_path: Path) -> None:
     """An instance that nobody answers for is an error of its own; the other one is done."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    desk, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
     other = Server()
     other.hold(world(ROBOT, ANN_VIEW))
     desk.instances = (Instance(other, File(world(ROBOT, ANN_EDIT)), name="dead"), *desk.instances)
@@ -573,6 +673,37 @@ def test_every_step_is_told_before_and_after(tmp_path: Path) -> None:
 
     desk.apply(tell=hear)
     assert heard == [("s1", "", 0, 2), ("s1", "done", 1, 2), ("s2", "", 1, 2), ("s2", "done", 2, 2)]
+
+
+# The exit code
+
+
+def test_the_exit_code_says_how_it_went(tmp_path: Path) -> None:
+    """All done: 0. Nothing done because of staleness: 4. Part done: 5. An error: 1. Blocked by a guard: 3."""
+    desk, server, file = setting(tmp_path, [ANN_VIEW, Account("bob")], [ANN_EDIT, grant("bob", "b.test", "view")])
+    plan = desk.plan()
+    server.set(ANN_MANAGE)
+    only_ann = desk.apply(plan, only=lambda _name, step: "ann" in step.change.key)
+    assert exit_code(only_ann) == 4
+    assert exit_code(desk.apply(plan)) == 5
+    assert exit_code(desk.apply()) == 0
+    server.unreadable = 1
+    assert exit_code(desk.apply(plan)) == 1
+    assert exit_code(desk.apply(plan, max_age=timedelta(0))) == 4
+    file.guards = (delete_only_if_allowed,)
+    file.wanted = world(ROBOT, ANN_EDIT)
+    server.hold(world(ROBOT, ANN_EDIT, Account("bob")))
+    plan = desk.plan()
+    assert exit_code(desk.apply(plan)) == 3
+    assert exit_code(desk.apply(plan, allow_delete=True)) == 0
+
+
+def test_a_lifted_step_that_fails_is_told_as_such(tmp_path: Path) -> None:
+    """What was blocked when it was reviewed, was lifted, and failed, is a failure: 5, not 3."""
+    desk, server, file = setting(tmp_path, [Account("ann"), Account("bob")], [])
+    file.guards = (delete_only_if_allowed,)
+    server.faults = {0: "failed"}
+    assert exit_code(desk.apply(allow_delete=True)) == 5
 
 
 def _kinds(path: Path) -> list[str]:

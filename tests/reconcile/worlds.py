@@ -16,9 +16,8 @@ def worlds(draw: st.DrawFn) -> Access:
     resources: list[Resource] = [admin("robot")]
     for name in draw(st.sets(st.sampled_from(NAMES))):
         resources.append(Account(name, draw(st.sampled_from((f"{name}@a.test", f"{name}@b.test")))))
-        for site in SITES:
-            if role := draw(st.sampled_from((None, *ROLES))):
-                resources.append(grant(name, site, role))
+        roles = draw(st.dictionaries(st.sampled_from(SITES), st.sampled_from(ROLES)))
+        resources.extend(grant(name, site, role) for site, role in roles.items())
         if draw(st.integers(0, 4)) == 0:
             resources.append(admin(name))
     return world(*resources)

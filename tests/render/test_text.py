@@ -57,7 +57,7 @@ def test_every_line_has_its_cause() -> None:
     assert "access.yaml:40 · IAM-1" in shown
     assert "teams/shop.yaml:31 · via group shop-leads · OPS-812" in shown
     assert "access.yaml:13 · expired · outsider" in shown
-    assert "no longer in the file" in shown
+    assert "not granted by the file" in shown
 
 
 @pytest.mark.parametrize("width", [None, 20, 60, 200])
@@ -94,7 +94,7 @@ def test_one_long_name_does_not_push_the_others_away() -> None:
 
 def test_quiet_keeps_danger_and_numbers() -> None:
     shown = text(plan_everything(), quiet=True)
-    for each in ("Blocked", "Power raised", "Access taken or lowered", "Plan: ", "exit "):
+    for each in ("Blocked", "Power raised or high risk", "Access taken or lowered", "Plan: ", "exit "):
         assert each in shown
     for each in ("Routine", "New accounts", "old-agency", "sends an invitation"):
         assert each not in shown
@@ -192,3 +192,16 @@ def test_the_caret_stands_under_what_is_meant(line: str, span: Span, under: str)
 def test_a_place_outside_the_text_is_no_crash(span: Span) -> None:
     said = reports.said("rule", Severity.ERROR, "here", at=span)
     assert "error rule: here" in text(Report(command="validate", diagnostics=(said,), texts={"f": ("one line",)}))
+
+
+def test_a_shared_consequence_is_told_once() -> None:
+    moved = reports.said("moves-site", Severity.NOTE, "moves the site into a team", effect="moves")
+    steps = [
+        reports.step(
+            at, None, reports.grant(f"u{at}", reports.site("a.example.org"), "view"), risk="medium", said=(moved,)
+        )
+        for at in range(5)
+    ]
+    report = Report(command="plan", plan=reports.plan(reports.instance(*steps)))
+    for form in ("text", "markdown", "html"):
+        assert render(form, report).count("moves the site into a team") == 1

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from siteward import platforms
 from siteward.access.plan import Plan
 from siteward.access.report import Report
@@ -26,6 +28,39 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 URL = "http://127.0.0.1:1"
 
 
+class Killed(BaseException):
+    """The process is gone in this moment: nothing after it runs."""
+
+
+@dataclass
+class Axe(httpx.BaseTransport):
+    """A transport that kills the run at its request number `at`, before it is sent or `after` its answer; 0: never.
+
+    `wrote` are the numbers of the requests that changed something, to choose from.
+    """
+
+    fake: Fake
+    at: int = 0
+    after: bool = False
+    wrote: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._inner = in_process(self.fake)
+        self._count = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self._count += 1
+        if self._count == self.at and not self.after:
+            raise Killed
+        before = self.fake.writes
+        response = self._inner.handle_request(request)
+        if self.fake.writes > before:
+            self.wrote.append(self._count)
+        if self._count == self.at:
+            raise Killed
+        return response
+
+
 @dataclass
 class Rig:
     """One instance, `it`, of a platform, and a file that declares its access."""
@@ -36,10 +71,12 @@ class Rig:
     book: Book = field(init=False)
     project: Project = field(init=False)
     instance: Instance = field(init=False)
+    axe: Axe = field(init=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.book = Book(folder=self.folder / ".siteward")
+        self.axe = Axe(self.fake)
         self.declare(self.document)
 
     def declare(self, document: Mapping[str, Any]) -> None:
@@ -55,7 +92,7 @@ class Rig:
             name="it",
             platform=platforms.load(declared.platform),
             settings=declared.settings,
-            link=Link(url=declared.url, transport=in_process(self.fake), sleep=lambda _: None, tries=3),
+            link=Link(url=declared.url, transport=self.axe, sleep=lambda _: None, tries=3),
             env={f"SITEWARD_IT_{name.upper()}": value for name, value in self.fake.credentials.items()},
         )
 
@@ -72,7 +109,10 @@ class Rig:
         declaration = self.project.declaration
         targets = {"it": Target(declaration=declaration, instance=self.instance, passwords=self.passwords)}
         chosen = Options(passwords=self.passwords, allow_delete=delete, **options)
-        given = (targets, self.book, chosen) if resume else (reviewed, targets, self.book, chosen)
-        carry_out = spine.resume if resume else spine.apply
-        digest = self.project.loaded.digest
-        return carry_out(*given, config_digest=digest, clock=lambda: NOW + timedelta(minutes=1))  # type: ignore[operator]  # the two differ by the plan alone
+        rest: dict[str, Any] = {
+            "config_digest": self.project.loaded.digest,
+            "clock": lambda: NOW + timedelta(minutes=1),
+        }
+        if resume:
+            return spine.resume(targets, self.book, chosen, **rest)
+        return spine.apply(reviewed, targets, self.book, chosen, **rest)

@@ -118,7 +118,7 @@ def test_no_answer_is_told_in_words(error: Exception, words: str) -> None:
 
 def test_a_refused_connection_is_told(unused_port: int) -> None:
     """Nobody listens there."""
-    from siteward.transport.http import Link  # noqa: PLC0415
+    from siteward.transport.http import Link
 
     away = Link(url=f"http://127.0.0.1:{unused_port}", sleep=lambda _: None)
     with open_doors(away, reads=READS) as open_, pytest.raises(Unreachable, match="refuses connections"):
@@ -127,7 +127,7 @@ def test_a_refused_connection_is_told(unused_port: int) -> None:
 
 @pytest.fixture
 def unused_port() -> int:
-    import socket  # noqa: PLC0415
+    import socket
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -15,7 +15,6 @@ from math import ceil
 
 from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic, Severity
-from siteward.access.effective import groups_of
 from siteward.access.model import Access, Account, Grant, Key, Member, account_of
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit, Proposal, Proposed
 from siteward.access.traits import Traits
@@ -39,10 +38,9 @@ def allowed(limit: Limit, base: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What a proposal would do when all that is not stuck is done; `after` is the access then."""
+    """What a proposal would do when all that is not stuck is done."""
 
     proposal: Proposal
-    after: Access
     stuck: frozenset[Key]
     mails: int = 0
 
@@ -54,14 +52,14 @@ class Spending:
     def counts(self) -> Mapping[str, int]:
         """Return what each budget is charged with."""
         steps, traits = self.steps, self.proposal.traits
-        crews = _sizes(self.proposal.live.access, self.after)
+        crews = _sizes(self.proposal)
         taken = [each for each in steps if _takes(each.change, traits)]
-        powerful = _powerful_groups(self.after, traits) if crews else frozenset()
+        powerful = _powerful_groups(self.proposal.projected, traits) if crews else frozenset()
         return {
             "removals": len(self._emptied(taken)),
-            "revocations": sum(_reach(each.key, crews) for each in taken if each.cause != "expired"),
-            "escalations": sum(_reach(each.key, crews) for each in steps if _gains(each.change, traits, powerful)),
-            "expiries": sum(_reach(each.key, crews) for each in taken if each.cause == "expired"),
+            "revocations": sum(_weight(each.key, crews) for each in taken if each.cause != "expired"),
+            "escalations": sum(_weight(each.key, crews) for each in steps if _gains(each.change, traits, powerful)),
+            "expiries": sum(_weight(each.key, crews) for each in taken if each.cause == "expired"),
             "mails": self.mails,
         }
 
@@ -72,36 +70,14 @@ class Spending:
             if each.cause != "expired":
                 losing |= self._losers(each.key)
         deleted = {each.change.key[1] for each in self.steps if _deletes(each.change)}
-        before, after = (
-            reach(access, self.proposal.traits, losing) for access in (self.proposal.live.access, self.after)
-        )
-        return {each for each in losing if before[each] and not after[each]} | deleted
+        before, after = self.proposal.reach, self.proposal.reach_after(self.stuck)
+        return {each for each in losing if before.of(each) and not after.of(each)} | deleted
 
     def _losers(self, key: Key) -> set[str]:
         name = account_of(key)
         if name is not None:
             return {name}
         return {each.account for each in self.proposal.live.access.members() if each.group == key[2]}
-
-
-def reach(access: Access, traits: Traits, accounts: Iterable[str]) -> Mapping[str, int]:
-    """Return on how many scopes each of these accounts has access, by itself and through groups."""
-    wanted = set(accounts)
-    found: Counter[str] = Counter()
-    shared: Counter[str] = Counter()
-    if not wanted:
-        return found
-    lingering = {(kind, each.name) for kind, roles in traits.roles.items() for each in roles if each.lingers}
-    for each in access.grants():
-        if (each.scope.kind, each.role) in lingering:
-            continue
-        if each.subject.kind == "group":
-            shared[each.subject.name] += 1
-        elif each.subject.name in wanted:
-            found[each.subject.name] += 1
-    for account, groups in groups_of(access).items():
-        found[account] += sum(shared[group] for group in groups)
-    return found
 
 
 def _takes(change: Change, traits: Traits) -> bool:
@@ -127,15 +103,16 @@ def _powerful_groups(access: Access, traits: Traits) -> frozenset[str]:
     )
 
 
-def _sizes(*accesses: Access) -> Mapping[str, int]:
+def _sizes(proposal: Proposal) -> Mapping[str, int]:
+    """Return how many are in each group, now or afterwards, whichever is more."""
     sizes: dict[str, int] = {}
-    for access in accesses:
+    for access in (proposal.live.access, proposal.projected):
         for group, size in Counter(each.group for each in access.members()).items():
             sizes[group] = max(size, sizes.get(group, 0))
     return sizes
 
 
-def _reach(key: Key, crews: Mapping[str, int]) -> int:
+def _weight(key: Key, crews: Mapping[str, int]) -> int:
     return max(1, crews.get(key[2], 0)) if key[:2] == ("grant", "group") else 1
 
 

@@ -17,7 +17,6 @@ from typing import Literal
 
 from siteward.access.change import Change, direction
 from siteward.access.diagnostic import Diagnostic, error, note, warning
-from siteward.access.effective import groups_of
 from siteward.access.model import (
     Access,
     Account,
@@ -139,37 +138,39 @@ def tally(live: Live, desired: Desired, traits: Traits, census: Census, *, stran
 
     Accounts that are ignored are listed too, marked so. `strangers_too` tells that the policy manages the others.
     """
-    power, held = _holdings(live.access, traits)
     managed = {"declared", "left", "stranger"} if strangers_too else {"declared", "left"}
-    names = dict.fromkeys((*(each.name for each in live.access.accounts()), *held))
-    strangers = sorted(
-        (
-            _stranger(live, name, power[name], held[name], ignored=census.stance(name) == "ignored")
-            for name in names
-            if census.stance(name) in {"ignored", "stranger"}
-        ),
-        key=lambda each: (each.ignored, -each.power, each.name),
+    grants = live.access.grants()
+    names = dict.fromkeys([each.name for each in live.access.accounts()])
+    names |= dict.fromkeys([each.subject.name for each in grants if each.subject.kind == "account"])
+    foreign = {name for name in names if census.stance(name) in {"ignored", "stranger"}}
+    power, held = _holdings(live.access, traits, foreign)
+    strangers = [
+        _stranger(live, name, power[name], held[name], ignored=census.stance(name) == "ignored") for name in foreign
+    ]
+    ours = {name for name in names if census.stance(name) in managed}
+    return Tally(
+        strangers=tuple(sorted(strangers, key=lambda each: (each.ignored, -each.power, each.name))),
+        accounts=len(ours),
+        grants=_managed_grants(grants, desired, ours),
     )
-    ours = [name for name in names if census.stance(name) in managed]
-    return Tally(strangers=tuple(strangers), accounts=len(ours), grants=_managed_grants(live, desired, set(ours)))
 
 
-def _holdings(access: Access, traits: Traits) -> tuple[Mapping[str, Power], Mapping[str, int]]:
-    """Return the greatest power and the number of grants of each account, by itself and through its groups."""
-    power: dict[tuple[str, str], Power] = defaultdict(lambda: Power.NONE)
-    held: dict[tuple[str, str], int] = defaultdict(int)
-    for each in access.grants():
-        holder = (each.subject.kind, each.subject.name)
-        held[holder] += 1
-        power[holder] = max(power[holder], traits.power(each))
-    strongest = defaultdict(
-        lambda: Power.NONE, {name: most for (kind, name), most in power.items() if kind == "account"}
-    )
-    number = defaultdict(int, {name: count for (kind, name), count in held.items() if kind == "account"})
-    for account, groups in groups_of(access).items():
-        strongest[account] = max((strongest[account], *(power[("group", each)] for each in groups)))
-        number[account] += sum(held[("group", each)] for each in groups)
-    return strongest, number
+def _holdings(access: Access, traits: Traits, names: set[str]) -> tuple[Mapping[str, Power], Mapping[str, int]]:
+    """Return the greatest power and the number of grants of these accounts, by themselves and through groups."""
+    power: dict[str, Power] = defaultdict(lambda: Power.NONE)
+    held: dict[str, int] = defaultdict(int)
+    shared: dict[str, list[Power]] = defaultdict(list)
+    for each in access.grants() if names else ():
+        name = each.subject.name
+        if each.subject.kind == "group":
+            shared[name].append(traits.power(each))
+        elif name in names:
+            held[name] += 1
+            power[name] = max(power[name], traits.power(each))
+    for member in access.members() if shared else ():
+        held[member.account] += len(shared[member.group])
+        power[member.account] = max((power[member.account], *shared[member.group]))
+    return power, held
 
 
 def _stranger(live: Live, name: str, power: Power, grants: int, *, ignored: bool) -> Stranger:
@@ -180,14 +181,17 @@ def _stranger(live: Live, name: str, power: Power, grants: int, *, ignored: bool
     return Stranger(name=name, email=email, power=power, grants=grants, ignored=ignored, facts=facts)
 
 
-def _managed_grants(live: Live, desired: Desired, accounts: set[str]) -> int:
-    groups = {key[1] for key in desired.access if key[0] == "group"}
+def _managed_grants(grants: Iterable[Grant], desired: Desired, accounts: set[str]) -> int:
     managed = desired.managed
+    if managed is None:
+        return 0
+    groups = {key[1] for key in desired.access if key[0] == "group"}
     return sum(
-        (each.subject.name in (accounts if each.subject.kind == "account" else groups))
-        and managed is not None
-        and (each.scope in managed or not is_site(each.scope))
-        for each in live.access.grants()
+        [
+            each.subject.name in (accounts if each.subject.kind == "account" else groups)
+            and (each.scope in managed or not is_site(each.scope))
+            for each in grants
+        ]
     )
 
 

@@ -67,7 +67,7 @@ def diff(live: Access, desired: Access) -> tuple[Change, ...]:
 
 def patch(access: Access, changes: Iterable[Change]) -> Access:
     """Return `access` as it is once the changes are made."""
-    resources: dict[Key, Resource] = dict(access.by_key)
+    resources = access.to_dict()
     for each in changes:
         if each.after is None:
             resources.pop(each.key, None)
@@ -100,11 +100,13 @@ def direction(change: Change, traits: Traits) -> Direction:
 
 
 def _grant_direction(before: Grant, after: Grant, traits: Traits) -> Direction:
-    held, wished = rights(before, traits), rights(after, traits)
     step = traits.rank(after.scope.kind, after.role) - traits.rank(before.scope.kind, before.role)
     apart = before.role != after.role and (step == 0 or frozenset((before.role, after.role)) in traits.incomparable)
-    gives = apart or step > 0 or bool(wished - held)
-    takes = apart or step < 0 or bool(held - wished)
+    if before.extras or after.extras:
+        held, wished = rights(before, traits), rights(after, traits)
+        gives, takes = apart or step > 0 or bool(wished - held), apart or step < 0 or bool(held - wished)
+    else:
+        gives, takes = apart or step > 0, apart or step < 0
     return "turn" if gives == takes else "open" if gives else "close"
 
 
@@ -250,7 +252,7 @@ class _Web:
     def _replacements(self, key: Key) -> Iterator[Key]:
         match key:
             case ("member", group, account):
-                yield from self._instead(account, self.scopes_of.get(group, ()))
+                yield from self._instead(account, sorted(self.scopes_of.get(group, ())))
             case ("grant", "account", account, kind, name):
                 scope = Scope(kind, name)
                 yield from self._instead(account, None if scope == EVERYWHERE else (scope,))

@@ -7,10 +7,11 @@ kept as they are, in whatever Unicode form. A plan that was edited, or is of a n
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from siteward.access.model import Resource
@@ -205,30 +206,39 @@ def canonical(data: object) -> bytes:
 
 
 def _text(data: object) -> str:
+    if isinstance(data, str):
+        return encode_basestring(data)
+    if isinstance(data, dict):
+        names = tuple(data)
+        return f"{{{','.join([f'{name}:{_text(data[key])}' for key, name in _sorted(names)])}}}"
+    if isinstance(data, list | tuple):
+        return f"[{','.join([_text(each) for each in data])}]"
+    return _plain(data)
+
+
+def _plain(data: object) -> str:
     match data:
-        case None | bool() | str():
-            return _quoted(data)
-        case int():
-            if abs(data) > BIGGEST:
-                raise CodecError("", f"{data} is too big for a number in JSON")
+        case None:
+            return "null"
+        case bool():
+            return "true" if data else "false"
+        case int() if abs(data) <= BIGGEST:
             return str(data)
+        case int():
+            raise CodecError("", f"{data} is too big for a number in JSON")
         case float():
             return _number(data)
-        case list() | tuple():
-            return f"[{','.join([_text(each) for each in data])}]"
-        case dict():
-            return f"{{{','.join([f'{_quoted(name)}:{_text(data[name])}' for name in sorted(data, key=_utf16)])}}}"
         case _:
             raise CodecError("", f"{type(data).__name__} has no canonical form")
 
 
-_quoted = json.JSONEncoder(ensure_ascii=False).encode
-
-
-def _utf16(name: object) -> bytes:
-    if not isinstance(name, str):
+@lru_cache(maxsize=4096)
+def _sorted(names: tuple[object, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the names of an object as they are and as they are written, in the order of their UTF-16 units."""
+    texts = [each for each in names if isinstance(each, str)]
+    if len(texts) != len(names):
         raise CodecError("", "the names in an object are texts")
-    return name.encode("utf-16-be")
+    return tuple((each, encode_basestring(each)) for each in sorted(texts, key=lambda each: each.encode("utf-16-be")))
 
 
 def _number(value: float) -> str:

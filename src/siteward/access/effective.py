@@ -6,11 +6,12 @@ imply each other. Whoever holds the top account role has everything.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Power, Scope, Subject, account_key
+from siteward.access.change import Change
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Power, Scope, Subject, account_key
 from siteward.access.traits import Traits
 
 
@@ -85,3 +86,54 @@ def _ways(access: Access, traits: Traits, account: str, scope: Scope, groups: tu
 
 def _strongest_first(way: Way) -> tuple[int, bool, str, str]:
     return (-way.power, way.group is not None, way.group or "", way.grant.role)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """On how many scopes each account and group has access, and who is in which group.
+
+    What lingers (Umami's global `user`) opens nothing by itself and does not count.
+    """
+
+    scopes: Counter[tuple[str, str]]
+    groups: Mapping[str, frozenset[str]]
+
+    def of(self, account: str) -> int:
+        """Return on how many scopes an account has access, by itself and through its groups."""
+        return self.scopes["account", account] + sum(
+            self.scopes["group", each] for each in self.groups.get(account, ())
+        )
+
+
+def reach(access: Access, traits: Traits) -> Reach:
+    """Return how far the access of everybody reaches."""
+    lingering = _lingering(traits)
+    scopes: Counter[tuple[str, str]] = Counter(
+        [
+            (each.subject.kind, each.subject.name)
+            for each in access.grants()
+            if not lingering or (each.scope.kind, each.role) not in lingering
+        ]
+    )
+    return Reach(scopes, {account: frozenset(groups) for account, groups in groups_of(access).items()})
+
+
+def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Reach:
+    """Return how far everybody reaches once these changes are made, without looking at anything else."""
+    lingering, scopes, groups = _lingering(traits), before.scopes.copy(), dict(before.groups)
+    for change in changes:
+        for side, sign in ((change.before, -1), (change.after, 1)):
+            match side:
+                case Grant(subject=subject):
+                    counts = (side.scope.kind, side.role) not in lingering
+                    scopes[subject.kind, subject.name] += sign if counts else 0
+                case Member(group=group, account=account):
+                    mine = groups.get(account, frozenset())
+                    groups[account] = mine | {group} if sign > 0 else mine - {group}
+                case _:
+                    pass
+    return Reach(scopes, groups)
+
+
+def _lingering(traits: Traits) -> frozenset[tuple[str, str]]:
+    return frozenset((kind, each.name) for kind, roles in traits.roles.items() for each in roles if each.lingers)

@@ -15,22 +15,22 @@ from types import MappingProxyType
 
 from siteward.access.budget import Spending, budgets
 from siteward.access.census import Patterns
-from siteward.access.change import Change, demoted, direction, is_regrant, patch
+from siteward.access.change import Change, demoted, direction, is_regrant
 from siteward.access.diagnostic import Diagnostic, Severity, error, note, warning
 from siteward.access.model import (
     EVERYWHERE,
-    Access,
     Account,
     Grant,
     Key,
     Member,
+    Power,
     Subject,
     account_key,
     account_of,
     grant_key,
 )
-from siteward.access.policy import Proposal, Proposed
-from siteward.access.rule import Gain, broken
+from siteward.access.policy import Policy, Proposal, Proposed
+from siteward.access.rule import Gain, broken, concerning, least
 from siteward.access.state import Holder
 
 SOON = timedelta(days=14)
@@ -53,12 +53,6 @@ class Case:
     def stuck(self) -> frozenset[Key]:
         """What will not be done: what is blocked, and what depends on that."""
         return stuck(self.blocked, self.proposal)
-
-    @cached_property
-    def after(self) -> Access:
-        """The access as it is once all is done that is not stuck."""
-        changes = (each.change for each in self.proposal.proposed if each.key not in self.stuck)
-        return patch(self.proposal.live.access, changes)
 
     @cached_property
     def crews(self) -> Mapping[str, tuple[str, ...]]:
@@ -284,7 +278,8 @@ def _gains(case: Case) -> Iterator[tuple[Proposed, Gain]]:
                     yield each, Gain(after, traits.power(after), traits.platform, each.origin, holder)
             case Member(group=group):
                 for grant in shared.get(group, ()):
-                    yield each, Gain(grant, traits.power(grant), traits.platform, each.origin, each.holder)
+                    origin = case.proposal.desired.origins.get(grant.key, each.origin)
+                    yield each, Gain(grant, traits.power(grant), traits.platform, origin, each.holder)
             case _:
                 pass
 
@@ -295,7 +290,7 @@ def _shared(case: Case) -> Mapping[str, list[Grant]]:
         for each in case.proposal.projected.grants():
             if each.subject.kind == "group":
                 found.setdefault(each.subject.name, []).append(each)
-    return found
+    return {group: sorted(each, key=lambda grant: grant.scope) for group, each in found.items()}
 
 
 def _holders(case: Case, proposed: Proposed) -> tuple[Holder | None, ...]:
@@ -310,17 +305,25 @@ def _standing(case: Case) -> Iterator[Diagnostic]:
     desired, traits, policy = case.proposal.desired, case.proposal.traits, case.proposal.policy
     if not policy.rules:
         return
-    changed = {each.key for each in case.proposal.proposed} | {each.key for each in case.proposal.held_back}
+    changed = {each.key for each in (*case.proposal.proposed, *case.proposal.held_back)}
+    floors = {name: _floor(policy, traits.platform, holder) for name, holder in desired.holders.items()}
     told: set[tuple[str, str]] = set()
-    for key, wish in desired.access.items():
-        if not isinstance(wish, Grant) or key in changed:
+    for wish in desired.access.grants():
+        name, power, key = wish.subject.name, traits.power(wish), wish.key
+        origin = desired.origins.get(key)
+        patterned = origin is not None and origin.wildcard is not None
+        if (power < floors.get(name, Power.NONE) and not patterned) or key in changed:
             continue
-        holder = desired.holders.get(wish.subject.name)
-        gain = Gain(wish, traits.power(wish), traits.platform, desired.origins.get(key), holder)
+        gain = Gain(wish, power, traits.platform, origin, desired.holders.get(name))
         for objection in broken(policy, gain):
-            if (objection.code, wish.subject.name) not in told:
-                told.add((objection.code, wish.subject.name))
+            if (objection.code, name) not in told:
+                told.add((objection.code, name))
                 yield replace(objection, severity=Severity.WARNING)
+
+
+def _floor(policy: Policy, platform: str, holder: Holder) -> int:
+    """Return the least power at which any rule has something to say of this person."""
+    return min((least(each) for each in concerning(policy, platform, holder)), default=Power.ADMIN + 1)
 
 
 def keep_admins(case: Case) -> Iterator[Diagnostic]:
@@ -450,7 +453,7 @@ def keep_budgets(case: Case) -> Iterator[Diagnostic]:
     mails = case.mails + sum(
         each.count for each in case.remarks if each.effect == "mail" and each.about not in case.stuck
     )
-    spending = Spending(case.proposal, case.after, case.stuck, mails)
+    spending = Spending(case.proposal, case.stuck, mails)
     yield from budgets(spending, case.accept)
 
 

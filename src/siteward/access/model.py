@@ -160,7 +160,7 @@ def scope_of(key: Key) -> Scope | None:
 class Access(Mapping[Key, Resource]):
     """All access on one instance, by key. Two different values for one key are refused with `ValueError`."""
 
-    __slots__ = ("_by_key",)
+    __slots__ = ("_accounts", "_by_key", "_grants", "_members")
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         by_key: dict[Key, Resource] = {}
@@ -169,6 +169,9 @@ class Access(Mapping[Key, Resource]):
             if by_key.setdefault(key, resource) is not resource and by_key[key] != resource:
                 raise ValueError(f"two values for {key}: {by_key[key]} and {resource}")
         self._by_key = by_key
+        self._accounts: tuple[Account, ...] | None = None
+        self._members: tuple[Member, ...] | None = None
+        self._grants: tuple[Grant, ...] | None = None
 
     @classmethod
     def of(cls, by_key: dict[Key, Resource]) -> Access:
@@ -181,6 +184,10 @@ class Access(Mapping[Key, Resource]):
     def by_key(self) -> Mapping[Key, Resource]:
         """The resources by key, as a read-only view that looks up at the speed of a dictionary."""
         return MappingProxyType(self._by_key)
+
+    def to_dict(self) -> dict[Key, Resource]:
+        """Return a new dictionary of the resources by key."""
+        return self._by_key.copy()
 
     def __getitem__(self, key: Key) -> Resource:
         return self._by_key[key]
@@ -210,17 +217,23 @@ class Access(Mapping[Key, Resource]):
     def __repr__(self) -> str:
         return f"Access({len(self)} resources)"
 
-    def accounts(self) -> Iterator[Account]:
-        """Yield the accounts."""
-        return (each for each in self._by_key.values() if isinstance(each, Account))
+    def accounts(self) -> tuple[Account, ...]:
+        """Return the accounts."""
+        if self._accounts is None:
+            self._accounts = tuple([each for each in self._by_key.values() if isinstance(each, Account)])
+        return self._accounts
 
-    def grants(self) -> Iterator[Grant]:
-        """Yield the grants, of accounts and of groups."""
-        return (each for each in self._by_key.values() if isinstance(each, Grant))
+    def grants(self) -> tuple[Grant, ...]:
+        """Return the grants, of accounts and of groups."""
+        if self._grants is None:
+            self._grants = tuple([each for each in self._by_key.values() if isinstance(each, Grant)])
+        return self._grants
 
-    def members(self) -> Iterator[Member]:
-        """Yield the memberships in the platform's own groups."""
-        return (each for each in self._by_key.values() if isinstance(each, Member))
+    def members(self) -> tuple[Member, ...]:
+        """Return the memberships in the platform's own groups."""
+        if self._members is None:
+            self._members = tuple([each for each in self._by_key.values() if isinstance(each, Member)])
+        return self._members
 
     def grant(self, subject: Subject, scope: Scope) -> Grant | None:
         """Return the grant of `subject` on `scope`, if there is one."""

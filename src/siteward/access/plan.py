@@ -9,13 +9,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
-from siteward.access.budget import reach
 from siteward.access.census import Stranger
-from siteward.access.change import Change, direction, escalates, patch
+from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.guard import stuck
 from siteward.access.model import (
-    Access,
     Account,
     Grant,
     Key,
@@ -179,8 +177,8 @@ def compose(
         accounts=proposal.accounts,
         sites=proposal.sites,
         grants=proposal.grants,
-        admins_before=view.admins(live.access),
-        admins_after=view.admins(live.access if view.blocked else view.after),
+        admins_before=view.admins(),
+        admins_after=view.admins(() if view.blocked else view.done),
         read_requests=read_requests,
         requests=requests,
         seconds=seconds,
@@ -201,14 +199,11 @@ class _View:
                 self.hung[each.about].append(each)
         blocked = (each.about for each in self.said if each.blocks and each.about is not None)
         left_out = stuck(blocked, proposal)
-        self.after = patch(
-            proposal.live.access, (each.change for each in proposal.proposed if each.key not in left_out)
-        )
+        self.done = tuple(each.change for each in proposal.proposed if each.key not in left_out)
         self.home = _home_domains(proposal)
         self.powers = _greatest_powers(proposal)
-        touched = {name for each in proposal.proposed if (name := account_of(each.key))}
-        self.reach_before = reach(proposal.live.access, self.traits, touched)
-        self.reach_after = reach(self.after, self.traits, touched)
+        self.reach_before = proposal.reach
+        self.reach_after = proposal.reach_after(left_out)
 
     @property
     def blocked(self) -> bool:
@@ -229,10 +224,17 @@ class _View:
         keys = {each.change.key for row in rows for each in row}
         return tuple(each for each in self.said if each.about is None or each.about not in keys)
 
-    def admins(self, access: Access) -> int:
-        """Count those who hold the top account role, but for the account in use."""
+    def admins(self, changes: Iterable[Change] = ()) -> int:
+        """Count those who hold the top account role once these changes are made, but for the account in use."""
         me = (self.proposal.live.me or "").casefold()
-        return sum(self.traits.is_top(each) and each.subject.name.casefold() != me for each in access.grants())
+        held = {each.subject.name for each in self.proposal.live.access.grants() if self.traits.is_top(each)}
+        for change in changes:
+            name = account_of(change.key) or ""
+            if _is_top(change.after, self.traits):
+                held.add(name)
+            elif _is_top(change.before, self.traits) or (change.after is None and change.key[0] == "account"):
+                held.discard(name)
+        return sum(each.casefold() != me for each in held)
 
     def _step(self, proposed: Proposed, name: str, needed: tuple[Step, ...]) -> Step:
         change = proposed.change
@@ -281,16 +283,16 @@ class _View:
         if holder is not None and holder.kind in {"contractor", "client", "vendor"}:
             return True
         live = account.email if isinstance(account, Account) else None
-        domain = _domain((holder.email if holder is not None else None) or live)
+        domain = email_domain((holder.email if holder is not None else None) or live)
         return bool(domain and self.home and domain not in self.home)
 
     def _risks(self, proposed: Proposed, said: Sequence[Diagnostic], *, outsider: bool, raises: bool) -> Iterator[str]:
         change = proposed.change
         codes, effects = {each.code for each in said}, {each.effect for each in said}
         opens = direction(change, self.traits) != "close"
-        if isinstance(change.after, Grant) and self.traits.is_top(change.after):
+        if _is_top(change.after, self.traits):
             yield "becomes-admin"
-        elif isinstance(change.before, Grant) and self.traits.is_top(change.before):
+        elif _is_top(change.before, self.traits):
             yield "loses-admin"
         if raises:
             yield "gains-power"
@@ -311,7 +313,7 @@ class _View:
             yield "deletes-account" if change.after is None else "changes-account"
         elif change.before is not None and direction(change, self.traits) != "open":
             yield "loses-access" if change.after is None else "lowered"
-            if self.reach_before[name] and not self.reach_after[name]:
+            if self.reach_before.of(name) and not self.reach_after.of(name):
                 yield "loses-everything"
 
     def _ids(self, key: Key) -> Mapping[Key, str]:
@@ -353,6 +355,10 @@ EFFECT_RISKS: Mapping[str, str] = {
 }
 
 
+def _is_top(side: Resource | None, traits: Traits) -> bool:
+    return isinstance(side, Grant) and traits.is_top(side)
+
+
 def _waiting_for(key: Key, needed: Iterable[Step]) -> Iterator[Diagnostic]:
     blocked = [each.id for each in needed if each.blocked]
     if blocked:
@@ -360,20 +366,23 @@ def _waiting_for(key: Key, needed: Iterable[Step]) -> Iterator[Diagnostic]:
 
 
 def _home_domains(proposal: Proposal) -> frozenset[str]:
-    """Return the e-mail domains of the house.
+    return home_domains(each.email for each in proposal.desired.holders.values() if each.kind == "person")
 
-    They are the most frequent one among declared persons (kind `person`), and each that at least two of them
-    and at least a fifth of them have.
+
+def home_domains(emails: Iterable[str | None]) -> frozenset[str]:
+    """Return the e-mail domains of the house, from the addresses of its declared persons.
+
+    They are the most frequent one, and each that at least two of them and at least a fifth of them have.
     """
-    persons = (each for each in proposal.desired.holders.values() if each.kind == "person")
-    domains = Counter(domain for each in persons if (domain := _domain(each.email)))
+    domains = Counter(domain for each in emails if (domain := email_domain(each)))
     most = max(domains.values(), default=0)
     return frozenset(
         domain for domain, count in domains.items() if count == most or (count >= 2 and count * 5 >= domains.total())
     )
 
 
-def _domain(email: str | None) -> str | None:
+def email_domain(email: str | None) -> str | None:
+    """Return the domain of an address, case-folded; `None` where there is none."""
     return email.rpartition("@")[2].casefold() if email and "@" in email else None
 
 

@@ -6,7 +6,7 @@ says of each difference whether it is ours, and why: the proposal that the guard
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -14,6 +14,7 @@ from typing import Literal
 from siteward.access.census import GONE, Census, Stranger, findings, tally
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
 from siteward.access.diagnostic import Diagnostic, Span
+from siteward.access.effective import Reach, reach, reach_after
 from siteward.access.model import (
     EVERYWHERE,
     Access,
@@ -165,6 +166,15 @@ class Proposal:
         return len(left) < self.policy.admins_min
 
     @cached_property
+    def reach(self) -> Reach:
+        """How far the access of everybody reaches now."""
+        return reach(self.live.access, self.traits)
+
+    def reach_after(self, stuck: Collection[Key]) -> Reach:
+        """Return how far it reaches once everything proposed is done but for what is stuck."""
+        return reach_after(self.reach, (each for each in self.changes if each.key not in stuck), self.traits)
+
+    @cached_property
     def projected(self) -> Access:
         """The access as it is once everything proposed is done."""
         return patch(self.live.access, self.changes)
@@ -211,7 +221,7 @@ class _Ownership:
         return "unmanaged" if ours and self.traits.deletes else None
 
     def _member_cause(self, change: Change, member: Member) -> Cause | None:
-        if self._external(member.group):
+        if self._external(member.group) or self.census.stance(member.account) == "ignored":
             return None
         return "granted" if change.after is not None else self._taken(member.account, member.key)
 

@@ -31,8 +31,8 @@ class Gain:
 
 def broken(policy: Policy, gain: Gain) -> Iterator[Diagnostic]:
     """Yield an error for each rule that a gain breaks, at the place in the file that asks for it."""
-    for rule in policy.rules:
-        if _matches(rule, gain):
+    for rule in concerning(policy, gain.platform, gain.holder):
+        if gain.power >= least(rule):
             yield from _broken(rule, gain)
     wildcard = gain.origin.wildcard if gain.origin is not None else None
     if wildcard is not None and gain.power > policy.wildcards_at_most:
@@ -40,6 +40,20 @@ def broken(policy: Policy, gain: Gain) -> Iterator[Diagnostic]:
             f"the pattern {wildcard} gives {gain.power.word}; patterns may give {policy.wildcards_at_most.word} at most"
         )
         yield _at(error("wildcard-too-powerful", message, hint="name the sites one by one, or give less"), gain, None)
+
+
+def concerning(policy: Policy, platform: str, holder: Holder | None) -> tuple[Rule, ...]:
+    """Return the rules that are about somebody on a platform, whatever the power."""
+    return tuple(
+        rule
+        for rule in policy.rules
+        if all(_fits(name, wanted, platform, holder) for name, wanted in rule.match.items() if name != "power")
+    )
+
+
+def least(rule: Rule) -> Power:
+    """Return the least power that a rule is about."""
+    return Power[rule.match["power"].upper()] if "power" in rule.match else Power.NONE
 
 
 def _broken(rule: Rule, gain: Gain) -> Iterator[Diagnostic]:
@@ -57,18 +71,11 @@ def _at(diagnostic: Diagnostic, gain: Gain, rule: Rule | None) -> Diagnostic:
     return replace(diagnostic, at=at, related=(rule.at,) if rule is not None and rule.at is not None else ())
 
 
-def _matches(rule: Rule, gain: Gain) -> bool:
-    return all(_fits(name, wanted, gain) for name, wanted in rule.match.items())
-
-
-def _fits(name: str, wanted: str, gain: Gain) -> bool:
+def _fits(name: str, wanted: str, platform: str, holder: Holder | None) -> bool:
     """Tell whether one condition holds; what cannot be told of a grant alone (`instance`) the file's check judges."""
-    holder = gain.holder
     match name:
-        case "power":
-            return gain.power >= Power[wanted.upper()]
         case "platform":
-            return gain.platform == wanted
+            return platform == wanted
         case "kind":
             return holder is not None and holder.kind == wanted
         case "user":

@@ -41,6 +41,8 @@ def _settled_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
     if have is not None and not declarable(have, traits):
         return have
     extras = wish.extras
+    if have is not None and have.role == wish.role and (extras is None or have.extras == extras):
+        return have
     if extras is None:
         extras = (have.extras if have is not None else None) or frozenset()
     part = frozenset(each for each in extras if wish.role in traits.included.get(each, ())) if extras else extras
@@ -50,6 +52,8 @@ def _settled_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
 
 
 def _settled_account(wish: Account, have: Account | None, traits: Traits) -> Account:
+    if wish.email is None and wish.language is None and wish.renamed is None and have is not None:
+        return have
     renamed = wish.renamed if traits.renames and wish.renamed != wish.name else None
     if have is None:
         email = wish.email if traits.keeps_email else None

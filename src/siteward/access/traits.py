@@ -71,26 +71,33 @@ class Traits:
     public_account: str | None = None
     last_seen: bool = False
     blind_spots: tuple[str, ...] = ()
+    _ranked: Mapping[tuple[str, str], tuple[int, Role]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ranked = {(kind, each.name): (at, each) for kind, roles in self.roles.items() for at, each in enumerate(roles)}
+        object.__setattr__(self, "_ranked", ranked)
 
     def role(self, kind: str, name: str) -> Role | None:
         """Return the native role `name` on scopes of `kind`, if the platform has it."""
-        return next((each for each in self.roles.get(kind, ()) if each.name == name), None)
+        found = self._ranked.get((kind, name))
+        return found[1] if found is not None else None
 
     def rank(self, kind: str, name: str) -> int:
         """Return the place of a role among those of its kind, weakest first; -1 for none or an unknown one."""
-        return next((at for at, each in enumerate(self.roles.get(kind, ())) if each.name == name), -1)
+        found = self._ranked.get((kind, name))
+        return found[0] if found is not None else -1
 
     def power(self, grant: Grant | None) -> Power:
         """Return the power a grant carries, by its role and its extras; `NONE` for no grant."""
         if grant is None:
             return Power.NONE
-        role = self.role(grant.scope.kind, grant.role)
-        base = role.power if role else Power.NONE
-        return max((base, *(self.extras.get(each, Power.NONE) for each in grant.extras or ())))
+        found = self._ranked.get((grant.scope.kind, grant.role))
+        base = found[1].power if found is not None else Power.NONE
+        return max((base, *(self.extras.get(each, Power.NONE) for each in grant.extras))) if grant.extras else base
 
     def is_top(self, grant: Grant) -> bool:
         """Tell whether a grant is the platform's highest account role."""
-        return grant.scope == EVERYWHERE and self.top is not None and grant.role == self.top
+        return grant.role == self.top and grant.scope == EVERYWHERE
 
     def native(self, kind: str, portable: str) -> Role | None:
         """Return the native role that a portable name means on scopes of `kind`, if there is one."""

@@ -71,10 +71,10 @@ def open_checkout(
     unknown = [each for each in names if each not in known]
     if unknown:
         raise click.UsageError(f"no instance {unknown[0]!r}; there are {', '.join(known) or 'none'}")
-    environment = _environment(project.path.parent)
+    environment = environment_of(project.path.parent)
     around = Surroundings(
         env=environment,
-        keyring=_keyring(),
+        keyring=keyring_of(),
         observer=_request_log(session) if session.verbose > 1 else None,
         waiting=talker(session).waits,
         workers=workers,
@@ -101,13 +101,13 @@ def project_of(session: Session, command: str) -> Project:
     return opened
 
 
-def _environment(folder: Path) -> Mapping[str, str]:
+def environment_of(folder: Path) -> Mapping[str, str]:
     """Return the environment, with what a `.env` file beside the declaration adds to it."""
     path = folder / ".env"
     return {**dotenv(path, os.environ), **os.environ} if path.is_file() else dict(os.environ)
 
 
-def _keyring() -> Keyring | None:
+def keyring_of() -> Keyring | None:
     """Return the system keyring where its extra is installed and the user has asked for it."""
     if not os.environ.get("SITEWARD_KEYRING"):
         return None

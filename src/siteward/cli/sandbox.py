@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,7 +101,7 @@ def _serve(fake: Fake, host: str, port: int) -> None:
 
     told = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: told.set())
+        signal.signal(each, lambda _number, _frame: told.set())
     try:
         sandbox = serve(fake, host=host, port=port)
     except OSError as problem:
@@ -113,5 +114,5 @@ def _serve(fake: Fake, host: str, port: int) -> None:
             "credentials": fake.credentials,
         }
         click.echo(json.dumps(ready))
-        click.get_text_stream("stdout").flush()
+        sys.stdout.flush()
         told.wait()

@@ -87,6 +87,12 @@ class Bearers:
             found = self._known[names] = tuple(self._find(names))
         return found
 
+    def keep_named_groups(self) -> None:
+        """Want the groups that the file says are the platform's, granted something or not."""
+        for group in self.declaration.groups.values() if self.native else ():
+            if group.native is not None:
+                self._wanted_group(group)
+
     def _find(self, names: tuple[str, ...]) -> Iterator[Bearer]:
         users, ways = self.declaration.users, dict[str, tuple["Way", ...]]()
         for name in names:
@@ -95,7 +101,7 @@ class Bearers:
                 continue
             group = self.declaration.groups[name]
             if self.native:
-                yield self._native(group)
+                yield self._wanted_group(group)
             elif group.external:
                 self._unknown_members(group)
             else:
@@ -119,7 +125,7 @@ class Bearers:
         hint = "grant to users, or narrow the grant with `on`"
         self.draft.say(error("external-group", message, at=group.spot.key(), hint=hint))
 
-    def _native(self, group: GroupLine) -> Bearer:
+    def _wanted_group(self, group: GroupLine) -> Bearer:
         """Want a group of the platform and those who are in it now."""
         name = group.native or group.handle
         self.draft.want(Group(name, self._directory(name) if group.external else None), Origin(group.at))

@@ -75,7 +75,7 @@ class Builder:
     def groups(self, rows: Mapping[str, document.GroupRow]) -> Iterator[Group]:
         """Yield the groups."""
         for handle, row, at, spot in self._rows("groups", rows):
-            if isinstance(row.members, str):
+            if row.members is None:
                 yield Group(handle=handle, native=row.native, external=True, at=at, spot=spot)
                 continue
             deeper: Path = ("members",) if isinstance(self._section("groups")[handle], Table) else ()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Power
     from siteward.access.policy import Rule
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Bound, Grant, Instance, User
+    from siteward.declaration.declared import Bound, Grant, Group, Instance, User
     from siteward.declaration.people import Way
     from siteward.declaration.selector import Selector
 
@@ -39,7 +39,7 @@ def shapes(context: Context) -> Iterator[Diagnostic]:
 def empty_groups(context: Context) -> Iterator[Diagnostic]:
     """Point at groups that are granted something and hold nobody."""
     groups = context.declaration.groups
-    empty = {name for name, people in context.groups.items() if not people and not groups[name].external}
+    empty = {name for name, people in context.groups.items() if not people and not _elsewhere(groups[name])}
     if not empty:
         return
     for grant in context.declaration.grants or ():
@@ -49,6 +49,11 @@ def empty_groups(context: Context) -> Iterator[Diagnostic]:
             if name in empty:
                 at = grant.spot.at("to", number)
                 yield problem("grant-to-nobody", f"nobody is in `{name}`", at, severity=Severity.WARNING)
+
+
+def _elsewhere(group: Group) -> bool:
+    """Tell whether a group is a platform's own, which may be there without members of ours."""
+    return group.external or group.native is not None
 
 
 def _without_sites(grant: Grant) -> Diagnostic:

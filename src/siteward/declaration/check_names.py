@@ -214,7 +214,7 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
     used = {name for grant in declaration.grants or () for name in grant.to}
     used |= {member.name for group in declaration.groups.values() for member in group.members}
     for name, group in declaration.groups.items():
-        if name not in used:
+        if name not in used and group.native is None:
             yield problem(
                 "unused-group", f"nothing uses the group `{name}`", group.spot.key(), severity=Severity.WARNING
             )
@@ -244,13 +244,14 @@ def safe_names(context: Context) -> Iterator[Diagnostic]:
 def _safe(text: str, spot: Spot, *more: str | int, key: bool = False) -> Iterator[Diagnostic]:
     if _HARMLESS(text) is not None:
         return
-    flaw = _flaw(text, handle=key)
+    flaw = name_flaw(text, handle=key)
     if flaw is not None:
         code, message = flaw
         yield problem(code, message, spot.key(*more) if key else spot.at(*more))
 
 
-def _flaw(text: str, *, handle: bool) -> tuple[str, str] | None:
+def name_flaw(text: str, *, handle: bool = False) -> tuple[str, str] | None:
+    """Return the rule a name breaks, and how; `None` for a harmless one."""
     if not text.strip():
         return "empty-name", "a name must not be empty"
     if len(text) > MAX_NAME:

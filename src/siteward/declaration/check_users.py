@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Instance, User
 
-_EMAIL = re.compile(
-    r"[^\s@<>()\[\],;:\\\"]{1,64}@(?:[^\s@<>()\[\],;:\\\".-](?:[^\s@<>()\[\],;:\\\".]*[^\s@<>()\[\],;:\\\".-])?\.)+[^\s@<>()\[\],;:\\\".]{2,63}"
-)
+_ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@.]+(?:\.[^\s@.]+)+")
+_NO_ADDRESS = frozenset('<>()[],;:\\"')
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text looks like an e-mail address, with a dot in its domain."""
+    return _ADDRESS.fullmatch(text) is not None and _NO_ADDRESS.isdisjoint(text)
 
 
 def addresses(context: Context) -> Iterator[Diagnostic]:
@@ -28,7 +32,7 @@ def addresses(context: Context) -> Iterator[Diagnostic]:
     for user in context.declaration.users.values():
         if user.email is None:
             continue
-        if not _EMAIL.fullmatch(user.email):
+        if not is_address(user.email):
             yield problem("bad-email", f"`{user.email}` is no e-mail address", user.spot.at("email"))
             continue
         first = seen.setdefault(user.email.casefold(), user)
@@ -87,7 +91,7 @@ def instance_abilities(context: Context) -> Iterator[Diagnostic]:
         traits = context.traits.get(instance.name)
         if traits is None:
             continue
-        if not traits.knows_self and instance.self_account is None:
+        if not traits.knows_self and instance.self_account is None and instance.settings is not None:
             yield problem(
                 "self-missing",
                 f"{instance.platform} cannot tell whose credentials these are",
@@ -103,6 +107,17 @@ def instance_abilities(context: Context) -> Iterator[Diagnostic]:
                 instance.spot.at("onboarding"),
                 allowed=sorted(traits.onboarding),
             )
+
+
+def blind_spots(context: Context) -> Iterator[Diagnostic]:
+    """See that what is accepted as unseen is something the platform cannot show."""
+    for instance in context.declaration.instances.values():
+        traits = context.traits.get(instance.name)
+        known = traits.blind_spots if traits is not None else ()
+        for name in sorted(instance.policy.accept_blind.difference(known)) if traits is not None else ():
+            message = f"`{name}` is nothing that {instance.platform} cannot show"
+            at = instance.spot.at("accept_blind")
+            yield problem("unknown-blind-spot", message, at, allowed=known, word=name, instance=instance.name)
 
 
 def platform_features(context: Context) -> Iterator[Diagnostic]:
@@ -161,6 +176,7 @@ USER_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     addresses,
     accounts,
     instance_abilities,
+    blind_spots,
     platform_features,
     former_names,
     owners,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Span
     from siteward.declaration.source import Path, Source, Value
 
-_TAGS = frozenset({"·list", "·external", "[key]"})
+_KEY = "[key]"  # what pydantic puts behind the name of a key that is wrong itself
 _WANTED = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -40,6 +39,8 @@ _BOUNDS = {
 
 def near(word: str, known: Iterable[str]) -> str | None:
     """Return the one of the known words that was likely meant, if any comes close."""
+    import difflib  # noqa: PLC0415 — nobody needs it while all is well
+
     by_fold = {each.casefold(): each for each in known}
     found = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
     return by_fold[found[0]] if found else None
@@ -60,8 +61,6 @@ def problem(  # noqa: PLR0913 — one keyword for each thing a diagnostic can sa
 ) -> Diagnostic:
     """Return a diagnostic; where `word` is near to one of the `known` (or `allowed`) words, that is suggested."""
     meant = near(word, known or allowed) if word is not None else None
-    if meant is not None and meant != word:
-        hint = f"did you mean `{meant}`?" if hint is None else f"did you mean `{meant}`? Else {hint}"
     return Diagnostic(
         code=code,
         severity=severity,
@@ -122,17 +121,17 @@ def _unknown_value(given: object, expected: str, place: Span) -> Diagnostic:
 
 
 def _path(loc: Sequence[str | int], source: Source, prefix: Path) -> tuple[Path, bool]:
-    """Return the path in the file for pydantic's, which also names branches of the grammar."""
+    """Return the path in the file for pydantic's, and whether it is the key there that is wrong."""
     path: list[str | int] = list(prefix)
     node: Value | None = source.data
     for step in prefix:
         node = _child(node, step)
     for step in loc:
-        if step in _TAGS and not (isinstance(node, Table) and step in node):
+        if step == _KEY and not (isinstance(node, Table) and step in node):
             continue
         path.append(step)
         node = _child(node, step)
-    return tuple(path), bool(loc) and loc[-1] == "[key]"
+    return tuple(path), bool(loc) and loc[-1] == _KEY
 
 
 def _child(node: Value | None, step: str | int) -> Value | None:

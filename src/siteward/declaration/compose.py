@@ -26,7 +26,7 @@ from yaml.events import (
 
 from siteward.access.diagnostic import Diagnostic, Severity, Span
 from siteward.declaration.flaw import YamlFlaw, of_error, stray_character
-from siteward.declaration.source import COLUMN_BITS, Items, Source, Table
+from siteward.declaration.source import COLUMN_BITS, Items, Source, Table, split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +40,7 @@ MAX_ALIASED = 100_000
 _NOT_TEXT = frozenset("-0123456789tTfFnN~")  # what a plain scalar that is no text can begin with
 _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_ASKS = re.compile(r"(?:^|[\s{\[,])\?\s*$")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 # Events are told apart by their exact class, which is the fastest way; as objects, because the parser in C and the
 # one in Python share these classes and nothing that a type checker could see.
@@ -130,6 +131,7 @@ class _Composer:
         self.flaws: list[Diagnostic] = []
         self.holes: list[Path] = []
         self._next = _events(text)
+        self._asking = split_lines(text) if "?" in text else None
         self._shared: dict[str, str] = {}
         self._anchors: dict[str, tuple[Value, int]] = {}
         self._open: set[str] = set()
@@ -229,6 +231,8 @@ class _Composer:
         if type(event) is not _SCALAR:
             hint = "quote it, if it begins with [ or {"
             raise self._flaw("key-not-text", "a key must be plain text", event, hint=hint)
+        if self._asking is not None:
+            self._refuse_explicit(event, self._asking)
         if event.tag is event.anchor is None and event.value:
             return self._shared.setdefault(event.value, event.value)
         if event.anchor is not None:
@@ -236,6 +240,15 @@ class _Composer:
         elif not self._tagged(event):
             self._report("key-not-text", "a key must not be empty", event)
         return None
+
+    def _refuse_explicit(self, event: Event, lines: Sequence[str]) -> None:
+        """Refuse `? key`: of `{?x: 1}` one reader of YAML makes the key `x`, another `?x`."""
+        mark = event.start_mark
+        if _ASKS.search(lines[mark.line][: mark.column]):
+            hint = f'write it without `?`, or quote all of it: "?{event.value}"'
+            raise self._flaw(
+                "unquoted", f"`?` before `{event.value}` is YAML's long way to write a key", event, hint=hint
+            )
 
     def _value(self, event: Event) -> Value | None:
         """Return any value; `None`, and a diagnostic, for one that is refused."""

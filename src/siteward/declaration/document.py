@@ -7,17 +7,21 @@ whether it fits the rest of the file, is not asked here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Strict, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 Kind = Literal["person", "service", "contractor", "client", "vendor"]
 StateWord = Literal["active", "suspended", "absent"]
 PowerWord = Literal["view", "edit", "manage", "admin"]
 MatchKey = Literal["kind", "power", "user", "account", "site", "scope", "role"]
 Requirement = Literal["until", "ticket", "reason", "email"]
-Whole = Annotated[int, Strict()]
-Flag = Annotated[bool, Strict()]
+Whole = Annotated[int, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
 
 
 def _listed(value: Any) -> Any:
@@ -41,24 +45,47 @@ def _membered(value: Any) -> Any:
 
 
 def _grouped(value: Any) -> Any:
-    return {"members": value} if isinstance(value, str | list) else value
+    return {"members": _listed(value)} if isinstance(value, str | list) else value
 
 
 def _roled(value: Any) -> Any:
     return {"role": value} if isinstance(value, str) else value
 
 
-def _external(value: Any) -> str:
-    return "·external" if isinstance(value, str) else "·list"
+def _external(value: Any) -> Any:
+    return None if value == "external" else _listed(value)
 
 
-Names = Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])]
-Word = Annotated[str, BeforeValidator(_worded, json_schema_input_type=str | int)]
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Says in the JSON Schema that a short form is possible too, which a validator before this one unfolds.
+
+    `types` are JSON's names of types, or the only texts where `words`; `like` is a property of the long form
+    that may stand alone.
+    """
+
+    types: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    like: str | None = None
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the alternatives, the short ones first."""
+        long = handler(schema)
+        short: list[dict[str, Any]] = [{"type": each} for each in self.types]
+        if self.words:
+            short.append({"type": "string", "enum": list(self.words)})
+        if self.like is not None:
+            alone = dict(handler.resolve_ref_schema(long)["properties"][self.like])
+            alone.pop("description", None)
+            short.append(alone)
+        return {"anyOf": [*short, long]}
+
+
+Names = Annotated[list[str], BeforeValidator(_listed), Or(("string",))]
+Word = Annotated[str, BeforeValidator(_worded), Or(("integer",))]
 """A text that people also write as a bare number: an id, a ticket, a login."""
-States = Annotated[
-    dict[str, StateWord], BeforeValidator(_for_all, json_schema_input_type=StateWord | dict[str, StateWord])
-]
-Publicity = Annotated[dict[str, Flag], BeforeValidator(_for_all, json_schema_input_type=bool | dict[str, bool])]
+States = Annotated[dict[str, StateWord], BeforeValidator(_for_all), Or(words=get_args(StateWord))]
+Publicity = Annotated[dict[str, Flag], BeforeValidator(_for_all), Or(("boolean",))]
 Date = Annotated[str, Field(json_schema_extra={"pattern": r"^\d{4}-\d{2}-\d{2}([T ].+)?$"})]
 CLOSED = ConfigDict(extra="forbid", defer_build=True)
 
@@ -95,7 +122,9 @@ class UserRow:
 
     __pydantic_config__ = CLOSED
 
-    email: str | None = None
+    email: Annotated[str | None, Field(description="The address; the login where a platform knows people by it.")] = (
+        None
+    )
     name: Annotated[str | None, Field(description="A name for people.")] = None
     kind: Annotated[Kind, Field(description="What rules match; `service` is no person.")] = "person"
     logins: Annotated[dict[str, Word], Field(description="The login by instance, where it is not the handle.")] = field(
@@ -117,8 +146,8 @@ class UserRow:
     )
     language: Annotated[str | None, Field(description="Piwik PRO: the language of the account, such as de-DE.")] = None
     owner: Annotated[str | None, Field(description="Who answers for a service.")] = None
-    ticket: Word | None = None
-    reason: str | None = None
+    ticket: Annotated[Word | None, Field(description="Where this was decided.")] = None
+    reason: Annotated[str | None, Field(description="Why this is so.")] = None
     age: Annotated[str | None, Field(description="The age recipient that new passwords are encrypted to.")] = None
     forge: Annotated[dict[str, str], Field(description="Account names on code forges.")] = field(default_factory=dict)
 
@@ -129,12 +158,12 @@ class MemberRow:
 
     __pydantic_config__ = CLOSED
 
-    user: str
-    from_: Annotated[Date | None, Field(alias="from")] = None
-    until: Date | None = None
+    user: Annotated[str, Field(description="A user or a group.")]
+    from_: Annotated[Date | None, Field(alias="from", description="The first day.")] = None
+    until: Annotated[Date | None, Field(description="The last day.")] = None
 
 
-Members = list[Annotated[MemberRow, BeforeValidator(_membered, json_schema_input_type=str | MemberRow)]]
+Members = list[Annotated[MemberRow, BeforeValidator(_membered), Or(("string",))]]
 
 
 @dataclass(slots=True)
@@ -144,8 +173,9 @@ class GroupRow:
     __pydantic_config__ = CLOSED
 
     members: Annotated[
-        Annotated[Literal["external"], Tag("·external")] | Annotated[Members, Tag("·list")],
-        Discriminator(_external),
+        Members | None,
+        BeforeValidator(_external),
+        Or(("string",)),
         Field(description="Users and groups; `!` takes one out; `external`: a directory owns them."),
     ]
     native: Annotated[str | None, Field(description="The group's name on the platform.")] = None
@@ -157,8 +187,8 @@ class RoleRow:
 
     __pydantic_config__ = CLOSED
 
-    role: str
-    extras: list[str] | None = None
+    role: Annotated[str, Field(description="A portable name, or the platform's own.")]
+    extras: Annotated[list[str] | None, Field(description="Rights beside the role; [] for none.")] = None
 
 
 @dataclass(slots=True)
@@ -177,14 +207,14 @@ class GrantRow:
     )
     until: Annotated[Date | None, Field(description="The last day, or an instant with an offset.")] = None
     extras: Annotated[list[str] | None, Field(description="Rights beside the role; [] for none.")] = None
-    ticket: Word | None = None
-    reason: str | None = None
+    ticket: Annotated[Word | None, Field(description="Where this was decided.")] = None
+    reason: Annotated[str | None, Field(description="Why this is so.")] = None
 
 
 class IncludeRow(Row):
     """Another file, and what it may grant."""
 
-    path: str
+    path: Annotated[str, Field(description="Relative to this file, and under its folder.")]
     sites: Annotated[Names | None, Field(description="The sites it may grant on.")] = None
     at_most: Annotated[PowerWord | None, Field(description="The most power it may grant.")] = None
 
@@ -198,15 +228,17 @@ class JournalRow(Row):
 class AdminsRow(Row):
     """How many may hold the top account role."""
 
-    min: Annotated[Whole, Field(ge=1)] | None = None
-    max: Annotated[Whole, Field(ge=1)] | None = None
+    min: Annotated[Annotated[Whole, Field(ge=1)] | None, Field(description="Never fewer than these.")] = None
+    max: Annotated[Annotated[Whole, Field(ge=1)] | None, Field(description="Never more than these.")] = None
 
 
 class LimitRow(Row):
     """A budget: min(count, max(2, ceil(percent of what is live)))."""
 
-    count: Annotated[Whole, Field(ge=0)] | None = None
-    percent: Annotated[Whole, Field(ge=0, le=100)] | None = None
+    count: Annotated[Annotated[Whole, Field(ge=0)] | None, Field(description="How many.")] = None
+    percent: Annotated[
+        Annotated[Whole, Field(ge=0, le=100)] | None, Field(description="How many in a hundred of what is live.")
+    ] = None
 
 
 class LimitsRow(Row):
@@ -222,28 +254,30 @@ class LimitsRow(Row):
 class WildcardsRow(Row):
     """How much a grant on a pattern may give."""
 
-    at_most: PowerWord
+    at_most: Annotated[PowerWord, Field(description="The most power.")]
 
 
 class RuleRow(Row):
     """A rule on grants: what must be given, or how much power is allowed, where all of `match` holds."""
 
-    id: str
-    match: dict[MatchKey, str]
-    require: list[Requirement] = Field(default_factory=list)
-    at_most: PowerWord | None = None
+    id: Annotated[str, Field(description="What the rule is called where it is broken.")]
+    match: Annotated[dict[MatchKey, str], Field(description="What all must hold for the rule to speak.")]
+    require: Annotated[list[Requirement], Field(description="What must be given then.")] = Field(default_factory=list)
+    at_most: Annotated[PowerWord | None, Field(description="The most power allowed then.")] = None
 
 
 class InstancePolicyRow(Row):
     """What the owners allow on one instance."""
 
-    admins: AdminsRow | None = None
-    limits: LimitsRow | None = None
-    wildcards: WildcardsRow | None = None
+    admins: Annotated[AdminsRow | None, Field(description="How many may hold the top account role.")] = None
+    limits: Annotated[LimitsRow | None, Field(description="What one run may do to one instance at most.")] = None
+    wildcards: Annotated[WildcardsRow | None, Field(description="How much a grant on a pattern may give.")] = None
     protect: Annotated[Names, Field(description="Patterns on logins, e-mails and handles nobody touches.")] = Field(
         default_factory=list
     )
-    rules: list[RuleRow] = Field(default_factory=list)
+    rules: Annotated[list[RuleRow], Field(description="Rules on grants, by kind of user and by power.")] = Field(
+        default_factory=list
+    )
 
 
 class PolicyRow(InstancePolicyRow):
@@ -257,7 +291,7 @@ class InstanceRow(BaseModel):
 
     model_config = ConfigDict(extra="allow", defer_build=True)
 
-    platform: str
+    platform: Annotated[str, Field(description="What kind of analytics software this is.")]
     url: Annotated[str, Field(description="Where it answers. Credentials never stand here.")]
     self: Annotated[str | None, Field(description="The account whose credentials are used.")] = None
     mode: Annotated[Literal["full", "add-only", "observe"], Field(description="What may be done at all.")] = "full"
@@ -266,7 +300,9 @@ class InstanceRow(BaseModel):
         Literal["report", "revoke", "remove"], Field(description="What becomes of accounts nobody declared.")
     ] = "report"
     ignore: Annotated[Names, Field(description="Patterns on logins that get no step.")] = Field(default_factory=list)
-    policy: InstancePolicyRow | None = None
+    policy: Annotated[InstancePolicyRow | None, Field(description="What holds here beside the policy of the file.")] = (
+        None
+    )
     ca_file: Annotated[str | None, Field(description="Certificates to trust, relative to this file.")] = None
     accept_blind: Annotated[Names, Field(description="What this platform can never show, and you live with.")] = Field(
         default_factory=list
@@ -277,27 +313,32 @@ class InstanceRow(BaseModel):
 
 Sites = dict[str, SiteRow]
 Users = dict[str, UserRow]
-Groups = dict[str, Annotated[GroupRow, BeforeValidator(_grouped, json_schema_input_type=Members | GroupRow)]]
-Roles = dict[str, dict[str, Annotated[RoleRow, BeforeValidator(_roled, json_schema_input_type=str | RoleRow)]]]
+Groups = dict[str, Annotated[GroupRow, BeforeValidator(_grouped), Or(like="members")]]
+Roles = dict[str, dict[str, Annotated[RoleRow, BeforeValidator(_roled), Or(("string",))]]]
 
 
 class Included(Row):
     """A file that another one includes."""
 
-    sites: Sites = Field(default_factory=dict)
-    users: Users = Field(default_factory=dict)
-    groups: Groups = Field(default_factory=dict)
-    grants: list[GrantRow] | None = None
+    sites: Annotated[Sites, Field(description="Names and tags for sites.")] = Field(default_factory=dict)
+    users: Annotated[Users, Field(description="Everybody whose access is managed, by handle.")] = Field(
+        default_factory=dict
+    )
+    groups: Annotated[Groups, Field(description="Users and groups under one name.")] = Field(default_factory=dict)
+    grants: Annotated[list[GrantRow] | None, Field(description="Who may do what, where.")] = None
 
 
 class Document(Included):
     """The root file."""
 
     version: Annotated[Literal[1], Field(description="The version of this grammar.")]
-    instances: dict[str, InstanceRow]
-    include: list[Annotated[IncludeRow, BeforeValidator(_pathed, json_schema_input_type=str | IncludeRow)]] = Field(
-        default_factory=list
+    instances: Annotated[dict[str, InstanceRow], Field(description="The installations and accounts that are managed.")]
+    include: Annotated[
+        list[Annotated[IncludeRow, BeforeValidator(_pathed), Or(("string",))]],
+        Field(description="Files of other teams, and what they may grant."),
+    ] = Field(default_factory=list)
+    journal: Annotated[JournalRow, Field(description="Where runs are recorded.")] = Field(default_factory=JournalRow)
+    roles: Annotated[Roles, Field(description="Names for what each platform calls differently.")] = Field(
+        default_factory=dict
     )
-    journal: JournalRow = Field(default_factory=JournalRow)
-    roles: Roles = Field(default_factory=dict)
-    policy: PolicyRow = Field(default_factory=PolicyRow)
+    policy: Annotated[PolicyRow, Field(description="What the owners allow.")] = Field(default_factory=PolicyRow)

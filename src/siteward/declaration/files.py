@@ -50,9 +50,13 @@ class Texts(Mapping[str, tuple[str, ...]]):
 
 @dataclass(slots=True)
 class Files:
-    """Reads files, counts what they weigh, and collects what is wrong with them as files."""
+    """Reads files, counts what they weigh, and collects what is wrong with them as files.
+
+    `called` is the name of the root in places and messages; that of an include follows from it.
+    """
 
     root: Path
+    called: Path
     texts: Texts = field(default_factory=Texts)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     _weight: int = 0
@@ -61,9 +65,9 @@ class Files:
 
     def open_root(self) -> Source | None:
         """Read the root file."""
-        at = Span(str(self.root), 1, 1)
+        at = Span(str(self.called), 1, 1)
         try:
-            return self._read(self.root, str(self.root), at)
+            return self._read(self.root, str(self.called), at)
         except _Refused as refused:
             self.diagnostics.append(refused.diagnostic)
             return None
@@ -72,7 +76,7 @@ class Files:
         """Read a file that the root includes; it must be a YAML file under the root's folder, links resolved."""
         try:
             path = self._inside(written, asked_at)
-            return self._read(path, str(path), asked_at)
+            return self._read(path, str(self.called.parent / written), asked_at)
         except _Refused as refused:
             self.diagnostics.append(refused.diagnostic)
             return None

@@ -12,10 +12,8 @@ from siteward.access.diagnostic import Diagnostic, Severity, Span
 if TYPE_CHECKING:
     from yaml.error import Mark
 
-_STRAY = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]",
-)
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_STRAY = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+_UNPRINTABLE = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"  # the same among ASCII, which is what most files are
 _RESERVED = {"*": "an alias", "!": "a tag", "&": "an anchor", "@": "reserved", "`": "reserved", "%": "a directive"}
 
 
@@ -45,7 +43,7 @@ def stray_character(file: str, text: str) -> Diagnostic | None:
             Span(file, 1, 1),
             hint="save it as UTF-8 without BOM",
         )
-    found = (_UNPRINTABLE if text.isascii() else _STRAY).search(text)
+    found = re.search(_UNPRINTABLE if text.isascii() else _STRAY, text)
     if found is None:
         return None
     before = text[: found.start()]

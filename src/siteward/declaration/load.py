@@ -6,8 +6,8 @@ so that this room knows no platform.
 
 from __future__ import annotations
 
-import zoneinfo
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -24,6 +24,7 @@ from siteward.declaration.source import Items, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import tzinfo
     from pathlib import Path
 
     from siteward.access.traits import Traits
@@ -57,13 +58,14 @@ def load(
     settings_of: Callable[[str], type[BaseModel] | None],
     widest_of: Callable[[str], Traits | None],
     platforms: Sequence[str] = (),
+    called: Path | None = None,
 ) -> Loaded:
-    """Read the root file and what it includes.
+    """Read the root file and what it includes; `called` is its name in places and messages, if it is not its path.
 
     `settings_of` and `widest_of` give what a platform's instance may say and what the platform can do at its
     best, `None` for a platform that does not exist; `platforms` are the names of those that do.
     """
-    files = Files(path)
+    files = Files(path, called or path)
     source = files.open_root()
     diagnostics: list[Diagnostic] = []
     declaration = None
@@ -134,7 +136,7 @@ class _Reading:
         return declaration
 
     def _included(
-        self, root: Document, source: Source, zone: Any
+        self, root: Document, source: Source, zone: tzinfo
     ) -> Iterator[tuple[Builder, Included, list[tuple[int, GrantRow]] | None, Bound | None]]:
         for number, row in enumerate(root.include):
             spot = Spot(source, ("include", number))
@@ -163,21 +165,19 @@ class _Reading:
                     )
         return merged
 
-    def _zone(self, root: Document, source: Source) -> zoneinfo.ZoneInfo:
-        name = root.policy.timezone or "UTC"
+    def _zone(self, root: Document, source: Source) -> tzinfo:
+        name = root.policy.timezone
+        if name is None or name == "UTC":
+            return UTC
+        import zoneinfo  # noqa: PLC0415 — most files of a line or two have no use for it
+
         try:
             return zoneinfo.ZoneInfo(name)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            self.diagnostics.append(
-                problem(
-                    "unknown-timezone",
-                    f"there is no time zone `{name}`",
-                    source.at(("policy", "timezone")),
-                    word=name,
-                    known=zoneinfo.available_timezones(),
-                )
-            )
-            return zoneinfo.ZoneInfo("UTC")
+            at, known = source.at(("policy", "timezone")), zoneinfo.available_timezones()
+            message = f"there is no time zone `{name}`"
+            self.diagnostics.append(problem("unknown-timezone", message, at, word=name, known=known))
+            return UTC
 
     def _valid(self, source: Source, model: type[M]) -> _Valid[M]:
         """Hold a file against its grammar; rows that are wrong are told and left out, so that the rest is seen."""

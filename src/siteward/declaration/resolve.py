@@ -91,6 +91,8 @@ class _Resolution:
         for line in self.declaration.grants or ():
             if line.on is None or self.instance in line.on:
                 self._line(line)
+        self.bearers.keep_named_groups()
+        self._ourselves()
         subsumed = self._subsume()
         modules = self._modules()
         self._accounts()
@@ -200,6 +202,15 @@ class _Resolution:
             return None
         live = [each.managed for each in self.scopes.values() if isinstance(each, Scopes)]
         return frozenset[Scope]().union(*live)
+
+    def _ourselves(self) -> None:
+        """Refuse a user that turns out to be the account whose credentials are used."""
+        me = self.live.me.casefold() if self.live is not None and self.live.me is not None else None
+        for identity in self.people.by_handle.values() if me is not None else ():
+            if identity.account.casefold() == me:
+                message = f"`{identity.account}` is the account Siteward itself uses on {self.instance}"
+                hint = "`self` is always protected and never declared"
+                self.draft.say(error("self-declared", message, at=identity.user.at, hint=hint))
 
     # -- what else the file wants
 

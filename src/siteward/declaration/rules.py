@@ -57,6 +57,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "self-missing": "Where the platform cannot tell whose credentials are used, `self` says so.",
         "native-groups": "`native` is for platforms that have groups.",
         "onboarding": "Accounts begin in a way the platform has.",
+        "unknown-blind-spot": "`accept_blind` names what the platform cannot show.",
         "no-modules": "Module switches are for platforms that have modules.",
         "no-public-access": "`public` is for platforms where everybody may be let in.",
         "admins-range": "At most as many admins as at least.",

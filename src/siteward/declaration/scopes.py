@@ -284,14 +284,24 @@ class Unresolved:
         self._kind = kind
 
     def choose(self, written: tuple[str, ...], _bound: Bound | None) -> Choice:
-        """Return a scope for each plain name and for each pattern as it is written."""
+        """Return a scope for each plain name and for each pattern as it is written, with what is left out of it."""
+        selectors = tuple(map(parse, written))
+        out = [each for each in selectors if each.excludes]
+        without = "".join(f" {each}" for each in sorted({each.written for each in out}))
         reached: dict[Scope, Reached] = {}
-        for selector in map(parse, written):
-            if not selector.excludes:
-                for name in self._names(selector):
-                    scope = Scope(self._kind, name)
+        for selector in selectors:
+            if selector.excludes:
+                continue
+            for name in self._names(selector):
+                open_ended = selector.kind in {"pattern", "sitegroup"}
+                if open_ended or not self._left_out(name, out):
+                    scope = Scope(self._kind, name + without if open_ended else name)
                     reached.setdefault(scope, _reached(scope, selector))
         return Choice(tuple(reached.values()))
+
+    def _left_out(self, name: str, out: list[Selector]) -> bool:
+        host = name.partition("#")[0]
+        return any(matcher(each.text)(host) if each.kind == "pattern" else name in self._names(each) for each in out)
 
     def _names(self, selector: Selector) -> list[str]:
         if selector.kind == "tag":

@@ -119,7 +119,7 @@ def split_lines(text: str) -> tuple[str, ...]:
 def _end(line: str, column: int, value: Value | None) -> int:
     """Return the column after what begins at `column`: a scalar whole, a bracket to its partner or the line's end."""
     rest = line[column:]
-    if isinstance(value, str) and value and rest.startswith(value):
+    if isinstance(value, str) and value and rest[0] not in "\"'" and rest.startswith(value):
         return column + len(value)
     match = re.match(r""""(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s,\]}]+""", rest)
     if not isinstance(value, Table | Items):

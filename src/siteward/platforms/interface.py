@@ -18,22 +18,21 @@ state between calls and does not know the time. Everything it needs to remember 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from siteward.access.change import Change
-from siteward.access.diagnostic import Diagnostic
-from siteward.access.model import Key, Resource
-from siteward.access.state import Live, Memory
-from siteward.access.traits import Traits
-
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from pydantic import BaseModel
 
+    from siteward.access.change import Change
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.model import Key, Resource
+    from siteward.access.state import Live, Memory
+    from siteward.access.traits import Traits
     from siteward.platforms.fakery import Fake, World
     from siteward.transport.http import Doors, Link, Reader, Writer
     from siteward.transport.secrets import Secret, Secrets

@@ -70,14 +70,20 @@ def follow(path: Path, key: Secret | None) -> Chain:
     entries: list[Mapping[str, object]] = []
     head = ""
     for number, line in enumerate(lines, start=1):
-        entry, head, why = _check(line, head, key)
-        if why or entry is None:
-            raise JournalBroken(path, number, why)
+        try:
+            entry, head = _unsealed(line, head, key)
+        except _Wrong as problem:
+            raise JournalBroken(path, number, str(problem)) from None
         entries.append(entry)
-    last, sealed, why = _check(rest, head, key) if rest else (None, head, "")
-    if last is not None and not why:
-        return Chain(entries=(*entries, last), head=sealed, size=len(data), closed=False)
-    return Chain(entries=tuple(entries), head=head, size=len(data) - len(rest), torn=len(rest))
+    try:
+        entry, last = _unsealed(rest, head, key)
+    except _Wrong:
+        return Chain(entries=tuple(entries), head=head, size=len(data) - len(rest), torn=len(rest))
+    return Chain(entries=(*entries, entry), head=last, size=len(data), closed=False)
+
+
+class _Wrong(Exception):  # noqa: N818
+    """A line cannot stand where it stands; the text says why."""
 
 
 def _seal(chained: Mapping[str, object], key: Secret | None) -> str:
@@ -87,29 +93,34 @@ def _seal(chained: Mapping[str, object], key: Secret | None) -> str:
     return PLAIN + hashlib.sha256(data).hexdigest()
 
 
-def _check(line: bytes, head: str, key: Secret | None) -> tuple[Mapping[str, object] | None, str, str]:
-    """Return the entry of a line with its seal, or why it cannot follow the line that ended in `head`."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return None, head, "this is no JSON"
-    if not isinstance(entry, dict) or not isinstance(seal := entry.pop("seal", None), str):
-        return None, head, "this line has no seal"
+def _unsealed(line: bytes, head: str, key: Secret | None) -> tuple[Mapping[str, object], str]:
+    """Return the entry of a line that follows the line sealed `head`, and its own seal. Raises `_Wrong`."""
+    entry, seal = _parted(line)
     keyed = seal.startswith(KEYED)
     if keyed and key is None:
-        return None, head, "this line is sealed with SITEWARD_JOURNAL_KEY, which is not given here"
+        raise _Wrong("this line is sealed with SITEWARD_JOURNAL_KEY, which is not given here")
     if head.startswith(KEYED) and not keyed:
-        return None, head, "this line is sealed without the key that sealed the line before"
+        raise _Wrong("this line is sealed without the key that sealed the line before")
     if entry.get("prev") != head:
-        return None, head, "this line does not follow the line before: lines were removed, added or reordered"
+        raise _Wrong("this line does not follow the line before: lines were removed, added or reordered")
     try:
         fits = hmac.compare_digest(seal.encode(), _seal(entry, key if keyed else None).encode())
         same = canonical({**entry, "seal": seal}) == line
     except ValueError:
-        return None, head, "the line holds what no journal writes"
+        raise _Wrong("this line holds what no journal writes") from None
     if not fits:
-        return None, head, "the seal does not fit: the line was changed, or another key sealed it"
+        raise _Wrong("the seal does not fit: the line was changed, or another key sealed it")
     if not same:
-        return None, head, "the line was written over in another form"
-    del entry["prev"]
-    return entry, seal, ""
+        raise _Wrong("the line was written over in another form")
+    return {name: each for name, each in entry.items() if name != "prev"}, seal
+
+
+def _parted(line: bytes) -> tuple[dict[str, object], str]:
+    """Return a line's entry without its seal, and the seal."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        raise _Wrong("this is no JSON") from None
+    if not isinstance(entry, dict) or not isinstance(seal := entry.pop("seal", None), str):
+        raise _Wrong("this line has no seal")
+    return entry, seal

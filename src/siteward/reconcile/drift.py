@@ -3,9 +3,9 @@
 declared   last run left   live           told as
 edit       view            view           unapplied      the file asks for it, apply has not run
 edit       edit            view           changed-since  somebody else took it down
-–          view            view           unapplied      the file has dropped it, apply has not run
-–          –               view           changed-since  somebody else gave it
-–          no journal      view           undeclared     live, and nothing in the file says so
+none       view            view           unapplied      the file has dropped it, apply has not run
+none       none            view           changed-since  somebody else gave it
+none       no journal      view           undeclared     live, and nothing in the file says so
 view       edit            view           changed-since  somebody else made it what the file wants
 """
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -83,11 +84,11 @@ class Work:
     steps: int
     brake: Brake
     tell: Listener
-    outcomes: dict[Key, Outcome]
+    outcomes: dict[str, Outcome]
     live: Live
     failures: int = 0
     sent: bool = False
-    again: Callable[[Mapping[Key, Outcome], frozenset[str]], tuple[Fresh, Sifted]]
+    again: Callable[[Mapping[str, Outcome], frozenset[str]], tuple[Fresh, Sifted]]
     sends: dict[Key, int] = field(default_factory=dict)
     in_flight: set[str] = field(default_factory=set)
 
@@ -95,10 +96,10 @@ class Work:
 def execute(work: Work) -> None:
     """Do the steps that are left, in order; every one of them ends in `work.outcomes`."""
     rest = list(work.sifted.go)
-    while rest:
-        rest = _without_hindered(work, rest)
+    while rest := _without_hindered(work, rest):
         wave = _wave(rest, work.sifted.needs)
-        rest = rest[len(wave) :]
+        taken = {step.id for step in wave}
+        rest = [step for step in rest if step.id not in taken]
         if why := _halted(work):
             _settle(work, [_skipped(work, step, why) for step in wave])
             continue
@@ -108,25 +109,27 @@ def execute(work: Work) -> None:
 
 
 def _without_hindered(work: Work, rest: Sequence[Step]) -> list[Step]:
-    """Settle the steps whose needs were not met, and return the others."""
-    free = []
-    for step in rest:
-        cause = unmet(step, work.sifted.needs, work.outcomes)
-        if cause is None:
-            free.append(step)
-        else:
-            _settle(work, [left_undone(work.target.name, step, cause)])
+    """Settle the steps whose needs were not met, and those that wait for each other, and return the others."""
+    causes = {step.id: unmet(step, work.sifted.needs, work.outcomes) for step in rest}
+    lost = [left_undone(work.target.name, step, cause) for step in rest if (cause := causes[step.id])]
+    free = [step for step in rest if causes[step.id] is None]
+    if free and not _wave(free, work.sifted.needs):
+        lost += [_skipped(work, step, "it waits for a step that waits for it") for step in free]
+        free = []
+    _settle(work, lost)
     return free
 
 
-def _wave(rest: Sequence[Step], needs: Mapping[Key, frozenset[Key]]) -> list[Step]:
-    """Return the first steps of `rest`, of one kind, of which none needs another that is still to be done."""
-    waiting = {step.change.key for step in rest}
+def _wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Step]:
+    """Return the next steps of one kind, in order, of which none needs another that is still to be done."""
+    waiting = {step.id for step in rest}
     wave: list[Step] = []
     for step in rest:
-        if wave and (_kind(step) != _kind(wave[0]) or needs[step.change.key] & waiting):
+        fits = not needs[step.id] & waiting and (not wave or _kind(step) == _kind(wave[0]))
+        if fits:
+            wave.append(step)
+        elif wave:
             break
-        wave.append(step)
     return wave
 
 
@@ -139,34 +142,37 @@ def _kind(step: Step) -> str:
 
 def _ride(work: Work, wave: Sequence[Step]) -> None:
     """Write one wave, bundle by bundle."""
-    wave = _unmoved(work, wave)
-    steps = {step.change: step for step in wave}
-    bundles = work.target.platform.bundle([step.change for step in wave], work.live) if wave else ()
+    steps = {step.change: step for step in _unmoved(work, wave)}
+    bundles = work.target.platform.bundle(tuple(steps), work.live) if steps else ()
+    if Counter(change for each in bundles for change in each.changes) != Counter(tuple(steps)):
+        raise RuntimeError(f"{work.target.platform.name} did not bundle exactly what it was given")
     for bundle in bundles:
-        carried = [steps.pop(change) for change in bundle.changes]
+        carried = [steps[change] for change in bundle.changes]
         if why := _halted(work):
             _settle(work, [_skipped(work, step, why) for step in carried])
         else:
             _send(work, bundle, carried)
-    if steps:
-        raise RuntimeError(f"{work.target.platform.name} bundled not all of what it was given")
-    done = [step.change for step in wave if work.outcomes[step.change.key].status in SETTLED]
-    work.live = replace(work.live, access=patch(work.live.access, (_as_kept(each) for each in done)))
+    done = [change for change, step in steps.items() if work.outcomes[step.id].status in SETTLED]
+    work.live = replace(work.live, access=patch(work.live.access, done))
 
 
 def _unmoved(work: Work, wave: Sequence[Step]) -> list[Step]:
-    """Read once more the accounts that are about to be deleted, and refuse the deletion of any that changed."""
-    doomed = [step for step in wave if isinstance(step.change.before, Account) and step.change.after is None]
+    """Read once more the accounts that are about to be deleted, and let go those that are not as they were."""
+    doomed = {step.change.key: step for step in wave if _is_deletion(step.change)}
     if not doomed:
         return list(wave)
-    seen, why = _look(work, {step.change.key for step in doomed})
-    moved = [step for step in doomed if seen.get(step.change.key) != step.change.before]
-    message = "it changed while the plan was applied"
-    _settle(work, [
-        _failed(work, step, why) if why else refused(work.target.name, step, seen.get(step.change.key), message)
-        for step in moved
-    ])  # fmt: skip
-    return [step for step in wave if step not in moved]
+    seen, why = _look(work, set(doomed))
+    unread = [step for key, step in doomed.items() if key not in seen]
+    moved = [step for key, step in doomed.items() if key in seen and seen[key] != step.change.before]
+    words = why or "reading could not tell whether it is as it was"
+    _settle(work, [_failed(work, step, f"not deleted: {words}") for step in unread])
+    name, message = work.target.name, "it changed while the plan was applied"
+    _settle(work, [refused(name, step, seen[step.change.key], message) for step in moved])
+    return [step for step in wave if step not in unread and step not in moved]
+
+
+def _is_deletion(change: Change) -> bool:
+    return isinstance(change.before, Account) and change.after is None
 
 
 def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:
@@ -265,7 +271,7 @@ def _settle(work: Work, outcomes: Sequence[Outcome], receipts: Mapping[Key, Rece
     elif any(each.status in bad for each in outcomes):
         work.failures += 1
     for each in outcomes:
-        work.outcomes[each.step.change.key] = each
+        work.outcomes[each.step.id] = each
         work.tell(_progress(work, each.step, each))
 
 
@@ -290,12 +296,6 @@ def said(resource: Resource | None) -> str:
             return f"{resource.account} in {resource.group}"
 
 
-def _as_kept(change: Change) -> Change:
-    """Return a change as the world shows it afterwards: an account that was renamed has its new name."""
-    after = change.after
-    return change if not isinstance(after, Account) or after.renamed is None else Change(change.before, None)
-
-
 def _halted(work: Work) -> str:
     """Return why nothing more is begun, if so."""
     if work.brake.pulled:
@@ -306,7 +306,7 @@ def _halted(work: Work) -> str:
 def _wakes(work: Work, step: Step) -> bool:
     """Tell whether a step took a top role, under which a platform may have hidden or wiped other grants."""
     before = step.change.before
-    done = work.outcomes[step.change.key].status == "done"
+    done = work.outcomes[step.id].status == "done"
     return done and isinstance(before, Grant) and work.fresh.traits.is_top(before)
 
 
@@ -320,7 +320,7 @@ def _looked_again(work: Work, rest: Sequence[Step]) -> list[Step]:
         )
         return []
     work.live = work.fresh.live
-    _settle(work, [each for key, each in work.sifted.outcomes.items() if key not in work.outcomes])
+    _settle(work, [each for name, each in work.sifted.outcomes.items() if name not in work.outcomes])
     return list(work.sifted.go)
 
 

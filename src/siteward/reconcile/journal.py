@@ -45,6 +45,7 @@ from siteward.reconcile.entries import (
     Torn,
     Waived,
 )
+from siteward.reconcile.names import at_rest
 from siteward.reconcile.private import (
     append_only,
     make_private,
@@ -332,7 +333,7 @@ def _and(memory: Memory, run: Run) -> Memory:
         users={**memory.users, **run.began.users},
         sites=run.began.sites,
         grants=run.began.grants,
-        last=None if memory.last is None else patch(memory.last, done.values()),
+        last=None if memory.last is None else at_rest(patch(memory.last, done.values())),
         sends=sends,
     )
 

@@ -7,6 +7,7 @@ reader ─ probe, read ───▶ live ───┘
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -78,6 +79,11 @@ class Survey:
         )
         return (*remarks, *undelivered, *judged)
 
+    def standing(self, keys: Collection[Key]) -> tuple[Diagnostic, ...]:
+        """Return the errors that were found before anything was judged: about the whole instance, or these keys."""
+        said = (*self.proposal.diagnostics, *self.desired.diagnostics)
+        return tuple(each for each in said if each.blocks and (each.about is None or each.about in keys))
+
     def plan(self, allowance: Allowance, *, read_requests: int = 0) -> InstancePlan:
         """Return the plan that follows, with its expected cost."""
         bundles = self.platform.bundle(self.proposal.changes, self.live)
@@ -87,7 +93,7 @@ class Survey:
             instance=self.name,
             origin=self.origin,
             requests=sum(each.requests for each in bundles),
-            seconds=sum(each.seconds for each in bundles),
+            seconds=math.fsum(each.seconds for each in bundles),
             read_requests=read_requests,
         )
 
@@ -197,7 +203,8 @@ class Target:
         seen = survey(self.declaration, self.instance, reader, as_of=as_of, memory=memory)
 
         def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
-            return seen.verdict(Allowance(passwords=self.passwords, accept=accept, allow_delete=allow_delete), keys)
+            allowance = Allowance(passwords=self.passwords, accept=accept, allow_delete=allow_delete)
+            return (*seen.standing(keys), *seen.verdict(allowance, keys))
 
         return Fresh(
             traits=seen.traits,

@@ -54,9 +54,9 @@ def validate(path: Path) -> Report:
     return Report(command="validate", diagnostics=loaded.diagnostics, texts=loaded.texts, files=loaded.files)
 
 
-def read(path: Path) -> Loaded:
-    """Read and check the files, with what the installed platforms say about their instances."""
-    return load(path, settings_of=_settings_of, widest_of=_widest_of, platforms=platforms.names())
+def read(path: Path, called: Path | None = None) -> Loaded:
+    """Read and check the files, with what the installed platforms say about their instances; `called` as in `load`."""
+    return load(path, settings_of=_settings_of, widest_of=_widest_of, platforms=platforms.names(), called=called)
 
 
 def open_project(path: Path, command: str) -> Project | Report:

@@ -8,7 +8,8 @@ block has gone away since, which nobody has reviewed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,16 @@ from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_key, scope_of
 from siteward.access.report import Outcome, OutcomeStatus
 from siteward.reconcile.deliver import undeliverable
+from siteward.reconcile.names import renames_in, step_under
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from siteward.access.change import Change
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.state import Live
     from siteward.reconcile.deliver import Passwords
+    from siteward.reconcile.entries import Result
     from siteward.reconcile.journal import Run
     from siteward.reconcile.target import Fresh
 
@@ -41,53 +44,62 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sifted:
-    """What is left of an instance's plan: steps to do, in order, with the keys each depends on; the rest is settled."""
+    """What is left of an instance's plan.
+
+    `go` are the steps to do, in order, under the logins their accounts have now; `needs` says for each, by id, which
+    must be done first. `outcomes` are those of the steps that are settled already, by id; `lifted` are the steps that
+    were blocked when they were reviewed and may be done because whoever applies has allowed it.
+    """
 
     go: tuple[Step, ...]
-    needs: Mapping[Key, frozenset[Key]]
-    outcomes: Mapping[Key, Outcome]
+    needs: Mapping[str, frozenset[str]]
+    outcomes: Mapping[str, Outcome]
     lifted: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What is known from before this look.
+
+    `met` are the accounts that the journal knows; `run` is the unfinished run that is gone on with. `settled` are the
+    outcomes of an earlier look in this run, and `lifted` what that look, or the unfinished run, found to be allowed.
+    """
+
+    met: Collection[str] = ()
+    run: Run | None = None
+    settled: Mapping[str, Outcome] = field(default_factory=lambda: MappingProxyType({}))
+    lifted: frozenset[str] | None = None
 
 
 def sift(
     reviewed: InstancePlan,
     fresh: Fresh,
     allowance: Allowance,
+    past: Past,
     *,
     chosen: Collection[str] | None = None,
-    run: Run | None = None,
-    settled: Mapping[Key, Outcome] = MappingProxyType({}),
-    lifted: frozenset[str] | None = None,
 ) -> Sifted:
-    """Compare each reviewed step with the fresh world and wishes.
-
-    `chosen` confines it to steps; `run` is the unfinished run this goes on with. `settled` are outcomes of an earlier
-    look in this run, `lifted` what it found to be allowed; the fresh outcomes come back beside those.
-    """
+    """Compare each reviewed step with the fresh world and wishes; `chosen` confines it to steps by id."""
+    case = _Case(reviewed=_as_named_now(reviewed, fresh.live), fresh=fresh, allowance=allowance, past=past)
+    settled, lifted = past.settled, past.lifted
     steps = {
-        each.change.key: each
-        for each in reviewed.steps
-        if (chosen is None or each.id in chosen) and each.change.key not in settled
+        each.id: each
+        for each in case.reviewed.steps
+        if (chosen is None or each.id in chosen) and each.id not in settled
     }
-    wishes = {each.change.key: each for each in fresh.plan.steps}
-    outcomes: dict[Key, Outcome] = dict(settled)
-    for key, step in steps.items():
-        if outcome := _compared(reviewed, step, fresh, wishes.get(key), run):
-            outcomes[key] = outcome
-    needs = {key: _needs(reviewed, steps[key], fresh, wishes) for key in steps if key not in outcomes}
+    outcomes = dict(settled)
+    outcomes.update({name: found for name, each in steps.items() if (found := _compared(case, each))})
+    needs = {name: _needs(case, each) for name, each in steps.items() if name not in outcomes}
     if lifted is None:
-        lifted = _lifted(reviewed, fresh, [steps[key] for key in needs], needs, allowance)
+        lifted = _lifted(case, [steps[name] for name in needs], needs)
     while True:
-        _drop_dependants(reviewed, steps, needs, outcomes)
-        open_ = [steps[key] for key in needs if key not in outcomes]
-        objections = _objections(fresh, open_, allowance) if open_ else {}
-        for step in open_:
-            if outcome := _judged(reviewed, step, objections, lifted):
-                outcomes[step.change.key] = outcome
-        if all(each.change.key not in outcomes for each in open_):
+        _drop_dependants(case, steps, needs, outcomes)
+        rest = [steps[name] for name in needs if name not in outcomes]
+        news = _objected(case, rest) or _vanished(case, rest, lifted)
+        if not news:
             break
-    order = {key: at for at, key in enumerate(wishes)}
-    go = tuple(sorted(open_, key=lambda each: order[each.change.key]))
+        outcomes.update(news)
+    go = tuple(sorted(rest, key=lambda each: case.order[each.change.key]))
     return Sifted(go=go, needs=needs, outcomes=outcomes, lifted=lifted)
 
 
@@ -116,16 +128,10 @@ def touched(change: Change) -> frozenset[Key]:
     return frozenset({change.key} if new is None else {change.key, account_key(new)})
 
 
-def unmet(step: Step, needs: Mapping[Key, frozenset[Key]], outcomes: Mapping[Key, Outcome]) -> Outcome | None:
+def unmet(step: Step, needs: Mapping[str, frozenset[str]], outcomes: Mapping[str, Outcome]) -> Outcome | None:
     """Return the outcome of the first thing a step depends on that was not done, if there is one."""
-    return next(
-        (
-            outcomes[key]
-            for key in sorted(needs[step.change.key])
-            if key in outcomes and outcomes[key].status not in SETTLED
-        ),
-        None,
-    )
+    known = (outcomes[each] for each in sorted(needs[step.id]) if each in outcomes)
+    return next((each for each in known if each.status not in SETTLED), None)
 
 
 def allowed(reviewed: InstancePlan, lifted: Collection[str]) -> InstancePlan:
@@ -166,41 +172,96 @@ def _speaks_of(wanted: Account, now: Account) -> bool:
     return same_email and (language is None or now.language == language)
 
 
-def _compared(reviewed: InstancePlan, step: Step, fresh: Fresh, wish: Step | None, run: Run | None) -> Outcome | None:
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    """A reviewed plan before the fresh one."""
+
+    reviewed: InstancePlan
+    fresh: Fresh
+    allowance: Allowance
+    past: Past
+
+    @property
+    def instance(self) -> str:
+        return self.reviewed.instance
+
+    @cached_property
+    def ids(self) -> Mapping[Key, str]:
+        """The reviewed steps by what they change."""
+        return {each.change.key: each.id for each in self.reviewed.steps}
+
+    @cached_property
+    def wishes(self) -> Mapping[Key, Step]:
+        """The fresh steps by what they change."""
+        return {each.change.key: each for each in self.fresh.plan.steps}
+
+    @cached_property
+    def keys(self) -> Mapping[str, Key]:
+        """What each fresh step changes."""
+        return {each.id: each.change.key for each in self.fresh.plan.steps}
+
+    @cached_property
+    def order(self) -> Mapping[Key, int]:
+        """The place of each fresh step."""
+        return {key: at for at, key in enumerate(self.wishes)}
+
+    @cached_property
+    def held_back(self) -> frozenset[Key]:
+        """What the fresh plan holds back."""
+        return frozenset(each.change.key for each in self.fresh.plan.held_back)
+
+    def told(self, step: Step) -> Result | None:
+        """Return what the unfinished run says of a step, if there is such a run."""
+        return self.past.run.results.get(step.id) if self.past.run else None
+
+
+def _as_named_now(reviewed: InstancePlan, live: Live) -> InstancePlan:
+    """Return the plan with the steps of accounts that it has renamed already under their new logins."""
+    names = renames_in(each.change for each in reviewed.steps if reached(each.change, live.access))
+    return replace(reviewed, steps=tuple(step_under(each, names) for each in reviewed.steps)) if names else reviewed
+
+
+def _compared(case: _Case, step: Step) -> Outcome | None:
     """Return what is settled about a step by reading alone, or `None` where it may still be done."""
-    change, live = step.change, fresh.live
-    now = live.access.get(change.key)
-    told = run.results.get(step.id) if run else None
+    change, live = step.change, case.fresh.live
     if reached(change, live.access):
-        return _there(reviewed, step, run)
-    if told is not None and told.status == "done":
-        return refused(reviewed.instance, step, now, "this run had done it, and somebody has changed it since")
-    if replaced := _replaced(step, live):
-        return refused(reviewed.instance, step, now, f"{replaced} was deleted and made anew since the plan was made")
-    if now != change.before:
-        return refused(reviewed.instance, step, now, "it changed after the plan was made")
+        return _there(case, step)
+    now, wish = live.access.get(change.key), case.wishes.get(change.key)
+    if why := _moved(case, step):
+        return refused(case.instance, step, now, why)
     if wish is None:
-        held = any(each.change.key == change.key for each in fresh.plan.held_back)
-        why = (
-            "the instance's mode holds it back now" if held else "the file, as checked out here, does not ask for this"
-        )
-        return refused(reviewed.instance, step, now, why)
+        held = change.key in case.held_back
+        why = "the instance's mode holds it back now" if held else "the file, as checked out here, does not ask for it"
+        return refused(case.instance, step, now, why)
     if wish.change.after != change.after:
-        outcome = refused(reviewed.instance, step, now, "the file, as checked out here, asks for something else")
+        outcome = refused(case.instance, step, now, "the file, as checked out here, asks for something else")
         return replace(outcome, wanted=wish.change.after)
     return None
 
 
-def _there(reviewed: InstancePlan, step: Step, run: Run | None) -> Outcome:
-    """Return the outcome of a step that the world shows as wanted."""
-    told = run.results.get(step.id) if run else None
-    if run is not None and step.id in run.unsettled:
-        return Outcome(
-            instance=reviewed.instance, step=step, status="done", message="its answer was lost; reading shows it"
-        )
+def _moved(case: _Case, step: Step) -> str:
+    """Return what somebody has done to the thing a step touches since it was reviewed, if anything."""
+    told, live = case.told(step), case.fresh.live
     if told is not None and told.status == "done":
-        return Outcome(instance=reviewed.instance, step=step, status="done", message="done before the interruption")
-    return Outcome(instance=reviewed.instance, step=step, status="already")
+        return "this run had done it, and somebody has changed it since"
+    if replaced := _replaced(step, live):
+        return f"{replaced} was deleted and made anew since the plan was made"
+    return "it changed after the plan was made" if live.access.get(step.change.key) != step.change.before else ""
+
+
+def _there(case: _Case, step: Step) -> Outcome:
+    """Return the outcome of a step that the world shows as wanted."""
+    told = case.told(step)
+    outcome = Outcome(instance=case.instance, step=step, status="done")
+    if case.past.run is not None and step.id in case.past.run.unsettled:
+        return replace(outcome, message="its answer was lost; reading shows it")
+    if told is not None and told.status == "done":
+        return replace(outcome, message="done before the interruption")
+    made = step.change.after
+    if isinstance(made, Account) and step.change.before is None and made.name not in case.past.met:
+        now = case.fresh.live.access.get(made.key)
+        return refused(case.instance, step, now, "somebody has made it since; whose it is was not reviewed")
+    return replace(outcome, status="already")
 
 
 def _replaced(step: Step, live: Live) -> str | None:
@@ -220,74 +281,69 @@ def _id(key: Key, live: Live) -> str | None:
     return site.id if site else None
 
 
-def _needs(reviewed: InstancePlan, step: Step, fresh: Fresh, wishes: Mapping[Key, Step]) -> frozenset[Key]:
-    """Return the keys of what must be done first, by the reviewed plan and by the fresh one."""
-    before = _keys(reviewed.steps, step.depends_on)
-    return before | _keys(fresh.plan.steps, wishes[step.change.key].depends_on)
+def _needs(case: _Case, step: Step) -> frozenset[str]:
+    """Return what must be done first, by the reviewed plan and by the fresh one.
 
-
-def _keys(steps: Iterable[Step], ids: Collection[str]) -> frozenset[Key]:
-    return frozenset(each.change.key for each in steps if each.id in ids)
+    These are ids of reviewed steps; what only the fresh plan has stands there by its own name.
+    """
+    fresh = (case.keys[each] for each in case.wishes[step.change.key].depends_on)
+    return frozenset(step.depends_on) | {case.ids.get(key, " ".join(key)) for key in fresh}
 
 
 def _drop_dependants(
-    reviewed: InstancePlan, steps: Mapping[Key, Step], needs: Mapping[Key, frozenset[Key]], outcomes: dict[Key, Outcome]
+    case: _Case, steps: Mapping[str, Step], needs: Mapping[str, frozenset[str]], outcomes: dict[str, Outcome]
 ) -> None:
     """Settle, until nothing changes, the steps that depend on what is refused, was not reviewed or was not chosen."""
     dropped = True
     while dropped:
         dropped = False
-        for key in needs:
-            if key not in outcomes and (outcome := _hindered(reviewed, steps, steps[key], needs, outcomes)):
-                outcomes[key] = outcome
+        for name in needs:
+            if name not in outcomes and (outcome := _hindered(case, steps, steps[name], needs, outcomes)):
+                outcomes[name] = outcome
                 dropped = True
 
 
 def _hindered(
-    reviewed: InstancePlan,
-    steps: Mapping[Key, Step],
+    case: _Case,
+    steps: Mapping[str, Step],
     step: Step,
-    needs: Mapping[Key, frozenset[Key]],
-    outcomes: Mapping[Key, Outcome],
+    needs: Mapping[str, frozenset[str]],
+    outcomes: Mapping[str, Outcome],
 ) -> Outcome | None:
     if cause := unmet(step, needs, outcomes):
-        return left_undone(reviewed.instance, step, cause)
-    strange = sorted(key for key in needs[step.change.key] if key not in steps and key not in outcomes)
+        return left_undone(case.instance, step, cause)
+    strange = sorted(each for each in needs[step.id] if each not in steps and each not in outcomes)
     if not strange:
         return None
-    why = f"depends on {' '.join(strange[0])}, which is not part of what was reviewed and chosen"
-    return Outcome(instance=reviewed.instance, step=step, status="skipped", message=why)
+    why = f"depends on {strange[0]}, which is not part of what was reviewed and chosen"
+    return Outcome(instance=case.instance, step=step, status="skipped", message=why)
 
 
-def _lifted(
-    reviewed: InstancePlan,
-    fresh: Fresh,
-    steps: Collection[Step],
-    needs: Mapping[Key, frozenset[Key]],
-    allowance: Allowance,
-) -> frozenset[str]:
+def _lifted(case: _Case, steps: Collection[Step], needs: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """Return the steps, blocked when they were reviewed, that are blocked still but for what is allowed now."""
-    blocked = [each for each in steps if _was_blocked(reviewed, each)]
+    blocked = frozenset(each.id for each in steps if _was_blocked(case, each))
     if not blocked:
-        return frozenset()
-    nothing = replace(allowance, accept={}, allow_delete=False, passwords=replace(allowance.passwords, out=None))
-    without, with_ = (_stuck(fresh, steps, needs, each) for each in (nothing, allowance))
-    return frozenset(each.id for each in blocked if each.change.key in without - with_)
+        return blocked
+    no_file = replace(case.allowance.passwords, out=None)
+    nothing = replace(case.allowance, accept={}, allow_delete=False, passwords=no_file)
+    return blocked & (_stuck(case, steps, needs, nothing) - _stuck(case, steps, needs, case.allowance))
 
 
 def _stuck(
-    fresh: Fresh, steps: Collection[Step], needs: Mapping[Key, frozenset[Key]], allowance: Allowance
-) -> frozenset[Key]:
-    """Return the keys of the steps that an objection stands on, and of all that need one of those."""
-    objections = _objections(fresh, steps, allowance)
-    found = {each.change.key for each in steps if _objection(objections, each) is not None}
-    while more := {each.change.key for each in steps if needs[each.change.key] & found} - found:
+    case: _Case, steps: Collection[Step], needs: Mapping[str, frozenset[str]], allowance: Allowance
+) -> frozenset[str]:
+    """Return the steps that an objection stands on, and all that need one of those."""
+    objections = _objections(case.fresh, steps, allowance)
+    found = {each.id for each in steps if _objection(objections, each) is not None}
+    while more := {each.id for each in steps if needs[each.id] & found} - found:
         found |= more
     return frozenset(found)
 
 
 def _objections(fresh: Fresh, steps: Collection[Step], allowance: Allowance) -> Mapping[Key | None, Diagnostic]:
     """Return the errors that doing just these steps would raise, by key; under `None` one that is about all."""
+    if not steps:
+        return {}
     keys = frozenset(each.change.key for each in steps)
     verdict = fresh.judge(keys, accept=allowance.accept, allow_delete=allowance.allow_delete)
     undelivered = undeliverable(
@@ -300,22 +356,28 @@ def _objection(objections: Mapping[Key | None, Diagnostic], step: Step) -> Diagn
     return objections.get(None) or objections.get(step.change.key)
 
 
-def _judged(
-    reviewed: InstancePlan, step: Step, objections: Mapping[Key | None, Diagnostic], lifted: Collection[str]
-) -> Outcome | None:
-    """Return what the guards make of a step, or `None` where it goes ahead."""
-    was, now = _was_blocked(reviewed, step), _objection(objections, step)
-    outcome = Outcome(
-        instance=reviewed.instance, step=step, status="refused", hint=now.hint if now else "siteward plan"
-    )
-    if was and now is not None:
-        return replace(outcome, status="blocked", message=f"{now.code}: {now.message}")
-    if now is not None:
-        return replace(outcome, message=f"blocked since it was reviewed, {now.code}: {now.message}")
-    if was and step.id not in lifted:
-        return replace(outcome, message="it was blocked when it was reviewed and no longer is: review it again")
-    return None
+def _objected(case: _Case, steps: Collection[Step]) -> Mapping[str, Outcome]:
+    """Return what becomes of the steps that the guards object to, were just these steps done."""
+    objections = _objections(case.fresh, steps, case.allowance)
+    return {each.id: _vetoed(case, each, why) for each in steps if (why := _objection(objections, each)) is not None}
 
 
-def _was_blocked(reviewed: InstancePlan, step: Step) -> bool:
-    return step.blocked or reviewed.blocked
+def _vetoed(case: _Case, step: Step, why: Diagnostic) -> Outcome:
+    was = _was_blocked(case, step)
+    message = f"{'' if was else 'blocked since it was reviewed, '}{why.code}: {why.message}"
+    status: OutcomeStatus = "blocked" if was else "refused"
+    return Outcome(instance=case.instance, step=step, status=status, message=message, hint=why.hint)
+
+
+def _vanished(case: _Case, steps: Collection[Step], lifted: Collection[str]) -> Mapping[str, Outcome]:
+    """Return the refusal of the steps whose block is gone, though nobody here has lifted it."""
+    message = "it was blocked when it was reviewed and no longer is: review it again"
+    return {
+        each.id: Outcome(instance=case.instance, step=each, status="refused", message=message, hint="siteward plan")
+        for each in steps
+        if _was_blocked(case, each) and each.id not in lifted
+    }
+
+
+def _was_blocked(case: _Case, step: Step) -> bool:
+    return step.blocked or case.reviewed.blocked

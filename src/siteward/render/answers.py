@@ -83,7 +83,7 @@ def _origin_lines(origin: Origin | None, pen: Pen) -> Iterator[str]:
     for one in (origin, *origin.others):
         mark = "←" if one is origin else "also"
         via = f" via {', '.join(one.via)}" if one.via else ""
-        until = f", until {words.moment(one.until)}" if one.until else ""
+        until = f", until {words.end(one.until)}" if one.until else ""
         said = "".join(f", {part}" for part in (one.ticket, one.reason) if part)
         yield f"{mark} {pen.text(f'{one.at}{via}{until}{said}')}"
 

@@ -82,17 +82,38 @@ class Part:
 
 
 def render(sheet: Sheet) -> str:
-    """Return the page."""
-    style = resource("report.css")
-    page = _environment().get_template("report.html")
-    return page.render(
+    """Return the page of a report."""
+    return draw(
         title=_TITLES.get(sheet.report.command, "Access plan"),
         lead=tuple(_lead(sheet)),
         said=_remarks((replace(each, message=words.told(each)) for each in _spoken(sheet)), sheet),
         parts=tuple(_parts(sheet)),
         foot=tuple(_foot(sheet)),
-        style=Markup(style),  # noqa: S704 - the package's own file, and the very text that the hash is of
-        style_hash=b64encode(sha256(style.encode()).digest()).decode(),
+    )
+
+
+def draw(
+    *,
+    title: str,
+    lead: tuple[str, ...],
+    parts: tuple[Part, ...],
+    foot: tuple[str, ...],
+    said: tuple[Remark, ...] = (),
+) -> str:
+    """Return a page of these parts; every text is made harmless here."""
+    style = resource("report.css")
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=title,
+            lead=lead,
+            said=said,
+            parts=parts,
+            foot=foot,
+            style=Markup(style),  # noqa: S704 - the package's own file, and the very text that the hash is of
+            style_hash=b64encode(sha256(style.encode()).digest()).decode(),
+        )
     )
 
 

@@ -97,11 +97,11 @@ class Pen:
         ]
         return (" " * indent + "  ".join(parts)).rstrip()
 
-    def fits(self, row: Row, rows: Sequence[Row], indent: int) -> bool:
-        """Tell whether a row of a table stays within the layout's width, or the terminal's if that is narrower."""
+    def fits(self, rows: Sequence[Row], indent: int) -> list[bool]:
+        """Tell of each row of a table whether it stays within the layout's width, or a narrower terminal's."""
         limit = min(self.options.width or LAYOUT, LAYOUT)
-        before = sum(max(width, cells(each.text)) + 2 for each, width in zip(row[:-1], _widths(rows), strict=False))
-        return indent + before + cells(row[-1].text) <= limit
+        widths = _widths(rows)
+        return [indent + _length(row, widths) <= limit for row in rows]
 
 
 def _widths(rows: Sequence[Row]) -> list[int]:
@@ -109,6 +109,12 @@ def _widths(rows: Sequence[Row]) -> list[int]:
     columns = max((len(row) for row in rows), default=0)
     sizes = ([cells(row[at].text) for row in rows if at < len(row) - 1] for at in range(columns))
     return [max((size for size in sizes_ if size <= WIDEST), default=0) for sizes_ in sizes]
+
+
+def _length(row: Row, widths: Sequence[int]) -> int:
+    """Return how wide a row is in its table, the last column as it is."""
+    before = sum(max(width, cells(each.text)) + 2 for each, width in zip(row[:-1], widths, strict=False))
+    return before + cells(row[-1].text)
 
 
 def _filling(cell: Cell, width: int) -> str:

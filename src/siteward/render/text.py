@@ -13,7 +13,7 @@ from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.render import words
 from siteward.render.lines import Pen, Style
 from siteward.render.snippet import advice, excerpt
-from siteward.render.text_plan import plan_lines
+from siteward.render.text_plan import context_lines, plan_lines
 from siteward.render.text_run import drift_lines, outcome_lines
 
 if TYPE_CHECKING:
@@ -30,13 +30,20 @@ def render(sheet: Sheet) -> str:
     pen = Pen(sheet.options)
     parts = (
         _diagnostics(sheet, pen),
-        plan_lines(sheet, pen) if sheet.report.plan and not sheet.report.outcomes else (),
+        _before(sheet, pen),
         outcome_lines(sheet, pen),
         drift_lines(sheet, pen),
         _tail(sheet, pen),
     )
     blocks = ["\n".join(lines) for part in parts if (lines := list(part))]
     return _no_commands("\n\n".join(blocks)) + "\n"
+
+
+def _before(sheet: Sheet, pen: Pen) -> Iterable[str]:
+    """Return what is told of the instances: the plan, or for drift only what it was read from."""
+    if sheet.report.plan is None or sheet.report.outcomes:
+        return ()
+    return context_lines(sheet, pen) if sheet.report.command == "drift" else plan_lines(sheet, pen)
 
 
 def _no_commands(text: str) -> str:
@@ -87,7 +94,7 @@ def _digest(sheet: Sheet) -> str:
 
 def _tail(sheet: Sheet, pen: Pen) -> Iterator[str]:
     report, numbers = sheet.report, sheet.summary
-    if report.plan and not numbers.outcomes:
+    if report.plan and not numbers.outcomes and report.command != "drift":
         yield from _total(report.plan, sheet, pen)
     elif numbers.outcomes:
         yield f"{pen.paint('Result:', 'bold')} {pen.text(words.results(numbers))}."

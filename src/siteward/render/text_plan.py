@@ -33,11 +33,24 @@ def plan_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
         yield from _instance(instance, sheet, pen)
 
 
-def _instance(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:
+def context_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
+    """Yield what was read of each instance, what is said about it, and who is there that nobody declared."""
+    for at, instance in enumerate(sheet.report.plan.instances if sheet.report.plan else ()):
+        if at:
+            yield ""
+        yield from _known(instance, sheet, pen)
+        yield from _strangers(instance.strangers, pen)
+
+
+def _known(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:
     yield _header(instance, pen)
     if not pen.options.quiet:
         yield f"  {pen.paint(pen.join(tuple(_knowledge(instance, pen))), 'dim')}"
     yield from _objections(instance, sheet, pen)
+
+
+def _instance(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:
+    yield from _known(instance, sheet, pen)
     if instance.steps:
         yield f"  {pen.text(words.headline(sheet.parts[instance.instance]))}"
         yield from _steps(instance.steps, sheet, pen)
@@ -122,11 +135,9 @@ def _section(steps: Sequence[Step], sheet: Sheet, pen: Pen) -> list[str]:
     """Return one line a step, whole and aligned; the cause stands beneath where it does not fit beside."""
     rows = [_row(each, pen) for each in steps]
     lines: list[str] = []
-    for step, row, line, short in zip(
-        steps, rows, pen.table(rows, 4), pen.table([each[:-1] for each in rows], 4), strict=True
-    ):
-        beside = pen.fits(row, rows, 4)
-        lines.append(line if beside else short)
+    whole, short = pen.table(rows, 4), pen.table([each[:-1] for each in rows], 4)
+    for step, row, beside, line, start in zip(steps, rows, pen.fits(rows, 4), whole, short, strict=True):
+        lines.append(line if beside else start)
         if not beside and row[-1].text:
             lines.append(f"{BELOW}{pen.paint(row[-1].text, row[-1].style)}")
         lines += (f"{BELOW}{each}" for each in _remarks(step, sheet, pen))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from siteward.access.model import account_of
 from siteward.render import words
 
 if TYPE_CHECKING:
@@ -64,14 +65,23 @@ def _details(outcome: Outcome, pen: Pen) -> Iterator[str]:
 
 def _stale(sheet: Sheet) -> str:
     refused = sheet.summary.outcomes.get("refused", 0)
-    noun = words.plural(refused, "planned change fits", "planned changes fit")
-    return f"stale: {noun} the live state no longer; nothing was changed"
+    said = words.plural(refused, "planned change no longer fits", "planned changes no longer fit")
+    return f"stale: {said} the live state; nothing was changed"
 
 
 def drift_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
-    """Yield the drift, instance by instance, each kind under its own heading, real drift first."""
+    """Yield the drift, instance by instance, each kind under its own heading, real drift first.
+
+    What accounts hold that nobody declared is listed with those accounts, once each, and not again here.
+    """
     kinds = list(words.DRIFT)
-    ordered = sorted(sheet.report.drift, key=lambda each: (each.instance, kinds.index(each.kind)))
+    strangers = {
+        (part.instance, each.name)
+        for part in (sheet.report.plan.instances if sheet.report.plan else ())
+        for each in part.strangers
+    }
+    known = (each for each in sheet.report.drift if (each.instance, account_of(words.key_of(each))) not in strangers)
+    ordered = sorted(known, key=lambda each: (each.instance, kinds.index(each.kind)))
     for at, (name, items) in enumerate(groupby(ordered, key=lambda each: each.instance)):
         if at:
             yield ""

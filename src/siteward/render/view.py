@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from siteward.access.model import Account, Key, account_key
 from siteward.render import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from siteward.access.plan import Step
     from siteward.render.sheet import GroupBy
@@ -36,7 +36,7 @@ class Band(IntEnum):
 
 _HEADINGS = {
     Band.BLOCKED: "Blocked",
-    Band.RAISED: "Power raised",
+    Band.RAISED: "Power raised or high risk",
     Band.REMOVED: "Access taken or lowered",
     Band.OUTSIDER: "Outsiders",
     Band.CREATED: "New accounts",
@@ -81,7 +81,7 @@ class Section:
 def sections(steps: Iterable[Step], by: GroupBy = "person") -> tuple[Section, ...]:
     """Return the steps in the order in which they matter, person by person (or site by site) within each band.
 
-    What a new account is given stands with its creation.
+    What a new account is given stands with its creation. A consequence that several steps share is left at the first.
     """
     every = tuple(steps)
     new = {each.change.key for each in every if band(each) is Band.CREATED}
@@ -91,7 +91,8 @@ def sections(steps: Iterable[Step], by: GroupBy = "person") -> tuple[Section, ..
         if own is Band.ROUTINE and account_key(words.holder(each.change.key)) in new:
             own = Band.CREATED
         found.setdefault(own, []).append(each)
-    return tuple(Section(each, tuple(found[each])) for each in Band if each in found)
+    told: set[tuple[str, str]] = set()
+    return tuple(Section(each, tuple(_once(found[each], told))) for each in Band if each in found)
 
 
 def _by_person(step: Step) -> tuple[str, str, Key]:
@@ -100,6 +101,14 @@ def _by_person(step: Step) -> tuple[str, str, Key]:
 
 def _by_site(step: Step) -> tuple[str, str, Key]:
     return words.where(step.change.key), words.person(step), step.change.key
+
+
+def _once(steps: Iterable[Step], told: set[tuple[str, str]]) -> Iterator[Step]:
+    """Yield the steps, each consequence that several share (a team made for a site) at the first of them only."""
+    for step in steps:
+        said = tuple(each for each in step.diagnostics if each.severity or (each.code, each.message) not in told)
+        told.update((each.code, each.message) for each in said)
+        yield step if said == step.diagnostics else replace(step, diagnostics=said)
 
 
 @dataclass(frozen=True, slots=True)

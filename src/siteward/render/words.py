@@ -5,6 +5,7 @@ All text here is neutral and unescaped; each renderer sends it through its own e
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Key, Member, Resource, Scope, account_of, scope_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 CAUSES: dict[Cause, str] = {
     "granted": "",
-    "silence": "no longer in the file",
+    "silence": "not granted by the file",
     "unmanaged": "account not declared",
     "renamed": "renamed",
     "public": "as `public` says",
@@ -58,8 +59,16 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def moment(at: datetime) -> str:
-    """Return an instant to the second, with its offset (`Z` for UTC)."""
-    return at.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+    """Return an instant to the second, or to the minute where it is a whole one, with its offset (`Z` for UTC)."""
+    exact = "seconds" if at.second else "minutes"
+    return at.isoformat(sep=" ", timespec=exact).replace("+00:00", "Z")
+
+
+def end(until: datetime) -> str:
+    """Return the moment at which something is over; midnight belongs to the day that people wrote."""
+    if (until.hour, until.minute, until.second) != (0, 0, 0):
+        return moment(until)
+    return moment(until - timedelta(days=1)).replace(" 00:00", " 24:00")
 
 
 def place(scope: Scope) -> str:
@@ -171,7 +180,7 @@ def _reasons(origin: Origin | None) -> Iterator[str]:
     if origin.reason:
         yield origin.reason
     if origin.until:
-        yield f"until {moment(origin.until)}"
+        yield f"until {end(origin.until)}"
 
 
 def spot(step: Step) -> str:

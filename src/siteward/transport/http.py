@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 
     from siteward.transport.rows import Rows
 
-__all__ = ["Answer", "Doors", "Exchange", "Link", "Rate", "Reader", "Reading", "Writer", "open_doors"]
+__all__ = ["NOT_NOW", "Answer", "Doors", "Exchange", "Link", "Rate", "Reader", "Reading", "Writer", "open_doors"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _TOO_MANY = 429
 _GATEWAY = frozenset({502, 503, 504})
+NOT_NOW = _GATEWAY | {_TOO_MANY}
+"""The statuses that say nothing about a question but that it may be asked again."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 _WINDOWS = 5
 
@@ -206,7 +208,7 @@ class Reader:
                 if is_hopeless(error) or not patience.lasts("no answer came"):
                     raise unreachable(error, self.origin, self._line.link) from error
                 continue
-            if answer.status != _TOO_MANY and answer.status not in _GATEWAY:
+            if answer.status not in NOT_NOW:
                 return answer
             if answer.status == _TOO_MANY and patience.outlasts(answer):
                 continue
@@ -266,14 +268,16 @@ class Writer(Reader):
             self._command_pace.take()
             self._line.pace.take()
             request = self._commands.build_request(method, path, params=params, json=json, data=form)
-            answer = self._once(request, redirects=redirects)
-            if answer.status in _GATEWAY:
+            response = self._once(request)
+            answer = self._answer(response, redirects=redirects)
+            # What answers another request is the login's: then the command itself has not been taken.
+            if answer.status in _GATEWAY and response.request is request:
                 raise OutcomeUnknown(f"{method} {answer.path} was answered {answer.status}, which tells nothing")
-            if answer.status != _TOO_MANY:
+            if answer.status not in NOT_NOW:
                 return answer
-            if patience.outlasts(answer):
+            if answer.status == _TOO_MANY and patience.outlasts(answer):
                 continue
-            if not patience.lasts("the server answered 429", retry_after(answer.headers)):
+            if not patience.lasts(f"the server answered {answer.status}", retry_after(answer.headers)):
                 raise self._still_busy(answer)
 
     def close(self) -> None:
@@ -281,14 +285,13 @@ class Writer(Reader):
         super().close()
         self._commands.close()
 
-    def _once(self, request: httpx.Request, *, redirects: bool) -> Answer:
+    def _once(self, request: httpx.Request) -> httpx.Response:
         try:
-            response = self._commands.send(request)
+            return self._commands.send(request)
         except httpx.RequestError as error:
             if was_sent(error, request):
                 raise OutcomeUnknown(f"the answer to {request.method} {request.url.path} was lost") from error
             raise unreachable(error, self.origin, self._line.link) from error
-        return self._answer(response, redirects=redirects)
 
 
 @dataclass(frozen=True, slots=True)

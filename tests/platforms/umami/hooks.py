@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from platforms.replay import INSTANT, UUID, Exchange, Hooks, Replay
 from siteward.platforms.umami.fake import FAKE, UmamiFake
-from siteward.platforms.umami.fake_worlds import FIRST_PASSWORD
+from siteward.platforms.umami.fake.worlds import FIRST_PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -194,6 +194,26 @@ def test_an_error_while_probing_is_no_release() -> None:
         PLATFORM.probe(open_.reader, SETTINGS)
 
 
+@pytest.mark.parametrize("fault", ["html", "429", "cut"])
+def test_a_login_that_comes_at_a_bad_moment_is_made_again(fault: str) -> None:
+    """A busy server is waited for at the login as anywhere, and it is not taken for another product."""
+    fake = fake_of()
+    fake.faults.append(Fault.parse(f"{fault}:POST /api/auth/login"))
+    with doors(fakery.in_process(fake)) as open_:
+        assert PLATFORM.probe(open_.reader, SETTINGS).version == "3.2"
+
+
+@pytest.mark.parametrize("fault", ["html", "429"])
+def test_a_login_at_a_bad_moment_does_not_leave_a_command_open(fault: str) -> None:
+    """The command was refused for its dead token before, so it is known not to have happened, and is sent then."""
+    with umami() as at:
+        at.fault("expire-token")
+        at.fault(f"{fault}:POST /api/auth/login")
+        team = next(iter(at.fake.state.teams))
+        assert at.writer.command("POST", f"/api/teams/{team}", json={"name": "x"}).ok
+        assert at.writes() == [f"POST /api/teams/{team}"]
+
+
 def test_reach_tells_who_we_are() -> None:
     """What doctor shows: the account, its role, and what nobody may expect."""
     with umami() as at:

@@ -37,7 +37,8 @@ def worlds(draw: st.DrawFn, release: str = "3.2") -> World:
     ]
     teamed = [each.domain for each in sites if each.owner is None]
     more: dict[str, Any] = {}
-    if teamed and draw(st.booleans()):
+    haunted: bool = draw(st.booleans())
+    if teamed and haunted:
         more["rows"] = [{"site": draw(st.sampled_from(teamed)), "account": "ghost", "role": "team-view-only"}]
     if draw(st.booleans()):
         more["shares"] = [{"site": draw(st.sampled_from(domains)), "slug": "abcdefgh12345678"}]

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from siteward.platforms.umami.rows import shape
 from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
+from siteward.transport.http import NOT_NOW
 from siteward.transport.lean import httpx
 
 if TYPE_CHECKING:
@@ -58,8 +59,13 @@ class Login(httpx.Auth):
         self.own: Own | None = None
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send `request` with a token that lives; raises `Unauthenticated` or `Forbidden` where none helps."""
+        """Send `request` with a token that lives; raises `Unauthenticated` or `Forbidden` where none helps.
+
+        Where the login is answered "not now", that answer is the last: the transport waits and begins again.
+        """
         token = self._token or (yield from self._renew(None))
+        if token is None:
+            return
         response = yield _carrying(request, token)
         if response.status_code != 401:
             return
@@ -69,10 +75,12 @@ class Login(httpx.Auth):
                 f"Umami does not let this account {request.method} {request.url.path}",
                 hint="the account needs Umami's role admin",
             )
-        yield _carrying(request, (yield from self._renew(token)))
+        renewed = yield from self._renew(token)
+        if renewed is not None:
+            yield _carrying(request, renewed)
 
-    def _renew(self, dead: str | None) -> Generator[httpx.Request, httpx.Response, str]:
-        """Log in, unless another thread has done so since `dead` was in use."""
+    def _renew(self, dead: str | None) -> Generator[httpx.Request, httpx.Response, str | None]:
+        """Log in, unless another thread has done so since `dead` was in use; `None` where the server is too busy."""
         with self._lock:
             if self._token is None or self._token == dead:
                 reply = yield httpx.Request(
@@ -80,6 +88,8 @@ class Login(httpx.Auth):
                     self._base + LOGIN,
                     json={"username": self._username.reveal(), "password": self._password.reveal()},
                 )
+                if reply.status_code in NOT_NOW:
+                    return None
                 self._token, self.own = _admitted(reply)
             return self._token
 

@@ -92,6 +92,7 @@
 
   function line(r, left, right) {
     const row = rows[r], element = place(make("div", "row"), { top: HEAD + r * ROW, height: ROW, width: WHO + columns.length * COL });
+    element.style.backgroundPositionX = WHO + "px";
     element.setAttribute("role", "row");
     element.setAttribute("aria-rowindex", String(r + 2));
     const who = place(make("div", "who", row[NAME]), { width: WHO });

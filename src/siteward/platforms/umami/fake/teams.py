@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.umami.fake_ask import (
+from siteward.platforms.umami.fake.ask import (
     PAGING,
     SEARCH,
     Ask,
@@ -17,9 +17,9 @@ from siteward.platforms.umami.fake_ask import (
     page,
     sorting,
 )
-from siteward.platforms.umami.fake_rows import Crash, Json, Member, Team
-from siteward.platforms.umami.fake_shape import loose_uuid, one_of, optional, pattern, text, uuid
-from siteward.platforms.umami.fake_state import ident
+from siteward.platforms.umami.fake.rows import Crash, Json, Member, Team
+from siteward.platforms.umami.fake.shape import loose_uuid, one_of, optional, pattern, text, uuid
+from siteward.platforms.umami.fake.state import ident
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

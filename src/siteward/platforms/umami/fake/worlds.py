@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
-from siteward.platforms.umami.fake_rows import WEBSITE, Team, User
-from siteward.platforms.umami.fake_state import State, digest
+from siteward.platforms.umami.fake.rows import WEBSITE, Team, User
+from siteward.platforms.umami.fake.state import State, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

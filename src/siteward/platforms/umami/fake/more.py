@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.umami.fake_ask import PAGING, SEARCH, Ask, Listing, Refusal, Route, bad_request, page
-from siteward.platforms.umami.fake_rows import Crash, Json, Thing
-from siteward.platforms.umami.fake_shape import (
+from siteward.platforms.umami.fake.ask import PAGING, SEARCH, Ask, Listing, Refusal, Route, bad_request, page
+from siteward.platforms.umami.fake.rows import Crash, Json, Thing
+from siteward.platforms.umami.fake.shape import (
     Shape,
     Unfit,
     loose_uuid,
@@ -21,8 +21,8 @@ from siteward.platforms.umami.fake_shape import (
     text,
     whole,
 )
-from siteward.platforms.umami.fake_sites import may_see, may_touch
-from siteward.platforms.umami.fake_state import ident, token
+from siteward.platforms.umami.fake.sites import may_see, may_touch
+from siteward.platforms.umami.fake.state import ident, token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

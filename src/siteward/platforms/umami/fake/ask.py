@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from siteward.platforms.umami.fake_rows import Crash, Json, Member, User
-from siteward.platforms.umami.fake_shape import Shape, one_of, optional, positive, text
+from siteward.platforms.umami.fake.rows import Crash, Json, Member, User
+from siteward.platforms.umami.fake.shape import Shape, one_of, optional, positive, text
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
     from siteward.platforms.umami.fake import UmamiFake
-    from siteward.platforms.umami.fake_state import State
+    from siteward.platforms.umami.fake.state import State
 
 Row = TypeVar("Row")
 

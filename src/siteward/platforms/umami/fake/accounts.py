@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from siteward.platforms.umami.fake_ask import (
+from siteward.platforms.umami.fake.ask import (
     PAGING,
     SEARCH,
     Ask,
@@ -17,11 +17,11 @@ from siteward.platforms.umami.fake_ask import (
     page,
     sorting,
 )
-from siteward.platforms.umami.fake_rows import Crash, Json, Session, User
-from siteward.platforms.umami.fake_shape import loose_uuid, one_of, optional, pattern, text, uuid
-from siteward.platforms.umami.fake_sites import sites_of
-from siteward.platforms.umami.fake_state import digest, ident, token
-from siteward.platforms.umami.fake_teams import teams_of
+from siteward.platforms.umami.fake.rows import Crash, Json, Session, User
+from siteward.platforms.umami.fake.shape import loose_uuid, one_of, optional, pattern, text, uuid
+from siteward.platforms.umami.fake.sites import sites_of
+from siteward.platforms.umami.fake.state import digest, ident, token
+from siteward.platforms.umami.fake.teams import teams_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

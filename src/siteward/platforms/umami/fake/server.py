@@ -14,10 +14,10 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from siteward.platforms.fakery import Fake
-from siteward.platforms.umami import fake_accounts, fake_more, fake_shares, fake_sites, fake_teams, fake_worlds
-from siteward.platforms.umami.fake_ask import Ask, Refusal, Route
-from siteward.platforms.umami.fake_rows import Crash, Json, Session
-from siteward.platforms.umami.fake_shape import MISSING, read
+from siteward.platforms.umami.fake import accounts, more, shares, sites, teams, worlds
+from siteward.platforms.umami.fake.ask import Ask, Refusal, Route
+from siteward.platforms.umami.fake.rows import Crash, Json, Session
+from siteward.platforms.umami.fake.shape import MISSING, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
     from siteward.platforms.fakery import World
-    from siteward.platforms.umami.fake_state import State
+    from siteward.platforms.umami.fake.state import State
 
 RELEASES = ("3.2", "3.1", "2.20")
 HEADERS = {
@@ -55,7 +55,7 @@ _PAGE = (
     '<!DOCTYPE html><html lang="en"><head><meta charSet="utf-8"/><title>404: This page could not be found.</title>'
     "</head><body><h1>404</h1><h2>This page could not be found.</h2></body></html>"
 )
-_MODULES = (fake_accounts, fake_teams, fake_sites, fake_shares, fake_more)
+_MODULES = (accounts, teams, sites, shares, more)
 
 
 @dataclass
@@ -203,18 +203,18 @@ class _Factory:
 
     def fresh(self, release: str, *, clock: Callable[[], datetime]) -> UmamiFake:
         """Return a server as it is after installation: admin/umami, no teams, no sites."""
-        credentials = {"username": "admin", "password": fake_worlds.FIRST_PASSWORD}
-        return UmamiFake("umami", release, credentials, clock, state=fake_worlds.fresh(clock))
+        credentials = {"username": "admin", "password": worlds.FIRST_PASSWORD}
+        return UmamiFake("umami", release, credentials, clock, state=worlds.fresh(clock))
 
     def lived_in(self, release: str, *, clock: Callable[[], datetime]) -> UmamiFake:
         """Return the server that the demo shows."""
-        return self.of(fake_worlds.LIVED_IN, release, clock=clock)
+        return self.of(worlds.LIVED_IN, release, clock=clock)
 
     def of(self, world: World, release: str, *, clock: Callable[[], datetime]) -> UmamiFake:
-        """Return a server that holds a world, with the service admin `siteward` in it (see `fake_worlds`)."""
-        more = fake_worlds.More.model_validate(dict(world.more))
-        state = fake_worlds.of(world, more, clock)
-        return UmamiFake("umami", release, dict(fake_worlds.CREDENTIALS), clock, state=state, redis=more.redis)
+        """Return a server that holds a world, with the service admin `siteward` in it (see `worlds`)."""
+        beside = worlds.More.model_validate(dict(world.more))
+        state = worlds.of(world, beside, clock)
+        return UmamiFake("umami", release, dict(worlds.CREDENTIALS), clock, state=state, redis=beside.redis)
 
 
 FAKE = _Factory()

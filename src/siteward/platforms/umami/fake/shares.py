@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.umami.fake_ask import (
+from siteward.platforms.umami.fake.ask import (
     PAGING,
     SEARCH,
     Ask,
@@ -22,10 +22,10 @@ from siteward.platforms.umami.fake_ask import (
     page,
     sorting,
 )
-from siteward.platforms.umami.fake_rows import BOARD, LINK, PIXEL, WEBSITE, Crash, Json, Kind, Share, Thing
-from siteward.platforms.umami.fake_shape import Check, Shape, mapping, nullable, one_of, optional, text, uuid, whole
-from siteward.platforms.umami.fake_sites import may_see, may_touch
-from siteward.platforms.umami.fake_state import ident, token
+from siteward.platforms.umami.fake.rows import BOARD, LINK, PIXEL, WEBSITE, Crash, Json, Kind, Share, Thing
+from siteward.platforms.umami.fake.shape import Check, Shape, mapping, nullable, one_of, optional, text, uuid, whole
+from siteward.platforms.umami.fake.sites import may_see, may_touch
+from siteward.platforms.umami.fake.state import ident, token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

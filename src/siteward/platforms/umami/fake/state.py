@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from siteward.platforms.umami.fake_rows import Crash, Json, Member, Session, Share, Table, Team, Thing, User, Website
+from siteward.platforms.umami.fake.rows import Crash, Json, Member, Session, Share, Table, Team, Thing, User, Website
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from siteward.platforms.umami.fake_ask import (
+from siteward.platforms.umami.fake.ask import (
     PAGING,
     SEARCH,
     Ask,
@@ -20,8 +20,8 @@ from siteward.platforms.umami.fake_ask import (
     sorting,
     unauthorized,
 )
-from siteward.platforms.umami.fake_rows import WEBSITE, Crash, Json, Website
-from siteward.platforms.umami.fake_shape import (
+from siteward.platforms.umami.fake.rows import WEBSITE, Crash, Json, Website
+from siteward.platforms.umami.fake.shape import (
     Shape,
     boolean,
     loose_uuid,
@@ -32,9 +32,9 @@ from siteward.platforms.umami.fake_shape import (
     text,
     uuid,
 )
-from siteward.platforms.umami.fake_state import ident
-from siteward.platforms.umami.fake_teams import member_row
-from siteward.platforms.umami.fake_teams import row as team_row
+from siteward.platforms.umami.fake.state import ident
+from siteward.platforms.umami.fake.teams import member_row
+from siteward.platforms.umami.fake.teams import row as team_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,0 +1,176 @@
+"""The access review: every holding as an item to decide on, with what a reviewer should know, under one digest.
+
+The digest covers what was reviewed and not what was decided, so that decisions can be tied to exactly this picture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from siteward.access.holding import Agreement, Entry, Holding, Ledger
+from siteward.access.model import Grant, Power, Scope, Subject, grant_key
+from siteward.access.plan import email_domain, home_domains
+from siteward.access.state import Origin
+
+Flag = Literal[
+    "admin", "undeclared", "public", "outsider", "service", "expired", "expiring", "stale", "pending", "differs"
+]  # fmt: skip
+Decision = Literal["keep", "revoke", "change"]
+FLAGS: tuple[Flag, ...] = get_args(Flag)
+OUTSIDE = frozenset({"contractor", "client", "vendor"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Horizon:
+    """The moment of a review, how near an end is to be told, and after how long an account is unused."""
+
+    as_of: datetime
+    soon: timedelta = timedelta(days=30)
+    unused: timedelta = timedelta(days=180)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One holding under review. `id` stays the same from review to review; `commit` is what brought its line."""
+
+    id: str
+    instance: str
+    account: str
+    kind: str
+    scope: Scope
+    live: Grant | None
+    declared: Grant | None
+    power: Power
+    agreement: Agreement
+    handle: str | None = None
+    email: str | None = None
+    origin: Origin | None = None
+    commit: str | None = None
+    until: datetime | None = None
+    flags: tuple[Flag, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """All items of some instances, the riskiest first. `incomplete` names instances that were not read whole."""
+
+    as_of: datetime
+    items: tuple[Item, ...]
+    incomplete: tuple[str, ...] = ()
+    digest: str = ""
+
+    def counts(self) -> Mapping[Flag, int]:
+        """Return how many items carry each flag."""
+        return {flag: sum(flag in each.flags for each in self.items) for flag in FLAGS}
+
+
+def review(
+    ledgers: Iterable[Ledger], horizon: Horizon, commits: Mapping[tuple[str, int], str] = MappingProxyType({})
+) -> Review:
+    """Return the review of some instances; `commits` names, by file and line, the commit that brought it."""
+    every = tuple(ledgers)
+    home = home_domains(each.email for one in every for each in one.entries if each.kind == "person")
+    items = sorted((each for one in every for each in _items(one, horizon, home, commits)), key=_riskiest_first)
+    incomplete = tuple(each.instance for each in every if not each.complete)
+    made = Review(as_of=horizon.as_of, items=tuple(items), incomplete=incomplete)
+    return Review(as_of=made.as_of, items=made.items, incomplete=incomplete, digest=_digest(made))
+
+
+def _items(
+    ledger: Ledger, horizon: Horizon, home: frozenset[str], commits: Mapping[tuple[str, int], str]
+) -> Iterator[Item]:
+    for entry in ledger.entries:
+        for each in entry.holdings:
+            at = each.origin.at if each.origin else None
+            until = min((end for end in (each.origin.until if each.origin else None, entry.until) if end), default=None)
+            yield Item(
+                id=_id(ledger.instance, entry, each),
+                instance=ledger.instance,
+                account=entry.account,
+                kind=entry.kind,
+                scope=each.scope,
+                live=each.live,
+                declared=each.declared,
+                power=max(each.live_power, each.declared_power),
+                agreement=each.agreement,
+                handle=entry.handle,
+                email=entry.email,
+                origin=each.origin,
+                commit=commits.get((at.file, at.line)) if at else None,
+                until=until,
+                flags=tuple(_flags(entry, each, until, horizon, home)),
+                facts=entry.facts,
+            )
+
+
+def _id(instance: str, entry: Entry, holding: Holding) -> str:
+    return _hash([instance, *grant_key(Subject("account", entry.account), holding.scope)])[:16]
+
+
+def _hash(data: object) -> str:
+    """Return the SHA-256 of plain data; in ASCII, so that a name may be anything, even half a character."""
+    return sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _flags(
+    entry: Entry, holding: Holding, until: datetime | None, horizon: Horizon, home: frozenset[str]
+) -> Iterator[Flag]:
+    domain, as_of = email_domain(entry.email), horizon.as_of
+    told: tuple[tuple[bool, Flag], ...] = (
+        (max(holding.live_power, holding.declared_power) is Power.ADMIN, "admin"),
+        (entry.kind == "undeclared", "undeclared"),
+        (entry.kind == "public", "public"),
+        (entry.kind in OUTSIDE or bool(domain and home and domain not in home), "outsider"),
+        (entry.kind == "service", "service"),
+        (until is not None and until <= as_of, "expired"),
+        (until is not None and as_of < until <= as_of + horizon.soon, "expiring"),
+        (_unused(entry.facts.get("last_seen"), horizon), "stale"),
+        (holding.pending or entry.status == "pending", "pending"),
+        (holding.agreement != "same", "differs"),
+    )
+    return (flag for holds, flag in told if holds)
+
+
+def _unused(last_seen: str | None, horizon: Horizon) -> bool:
+    """Tell whether an account was last seen too long ago; where the platform does not say, it is not known to be."""
+    try:
+        return last_seen is not None and date.fromisoformat(last_seen[:10]) < (horizon.as_of - horizon.unused).date()
+    except ValueError:
+        return False
+
+
+def _riskiest_first(item: Item) -> tuple[int, int, str, str, str]:
+    first = min((FLAGS.index(each) for each in item.flags), default=len(FLAGS))
+    return first, -item.power, item.handle or item.account, item.instance, str(item.scope)
+
+
+def _digest(made: Review) -> str:
+    """Return a digest over what is reviewed: who holds what on both sides, and since which lines it is wanted."""
+    rows = [
+        [
+            each.id,
+            each.instance,
+            each.account,
+            str(each.scope),
+            *map(_side, (each.live, each.declared)),
+            _place(each.origin),
+        ]
+        for each in sorted(made.items, key=lambda each: each.id)
+    ]
+    picture = {"as_of": made.as_of.isoformat(), "incomplete": list(made.incomplete), "items": rows}
+    return f"sha256:{_hash(picture)}"
+
+
+def _side(grant: Grant | None) -> list[str] | None:
+    return None if grant is None else [grant.role, *sorted(grant.extras or ())]
+
+
+def _place(origin: Origin | None) -> str:
+    return str(origin.at) if origin else ""

@@ -1,0 +1,73 @@
+"""Renamed accounts: one person under two logins while a plan is carried out.
+
+A plan speaks of an account by the login it had when it was reviewed, also in the steps that come after it was
+renamed; the world shows the new one. Here is the way from one to the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from siteward.access.change import Change
+from siteward.access.model import Access, Account, Grant, Group, Key, Member, Resource, account_of
+
+if TYPE_CHECKING:
+    from siteward.access.plan import Step
+
+Renames = Mapping[str, str]
+
+
+def renames_in(changes: Iterable[Change]) -> Renames:
+    """Return the new login by the old one, for the changes that rename an account."""
+    sides = (each.after for each in changes)
+    return {each.name: each.renamed for each in sides if isinstance(each, Account) and each.renamed}
+
+
+def under(resource: Resource, names: Renames) -> Resource:
+    """Return a resource under the login its account has now."""
+    match resource:
+        case Grant(subject=subject) if subject.kind == "account" and subject.name in names:
+            return replace(resource, subject=replace(subject, name=names[subject.name]))
+        case Member(account=account) if account in names:
+            return replace(resource, account=names[account])
+        case Account(name=name) if name in names:
+            return replace(resource, name=names[name], renamed=None)
+        case Account() | Group() | Member() | Grant():
+            return resource
+
+
+def key_under(key: Key, names: Renames) -> Key:
+    """Return the key under which a resource stands now."""
+    match key:
+        case ("account", name) if name in names:
+            return ("account", names[name])
+        case ("member", group, name) if name in names:
+            return ("member", group, names[name])
+        case ("grant", "account", name, *scope) if name in names:
+            return ("grant", "account", names[name], *scope)
+        case _:
+            return key
+
+
+def change_under(change: Change, names: Renames) -> Change:
+    """Return a change to what stands under the new login; the renaming itself stays as it is."""
+    if isinstance(change.after, Account) and change.after.renamed is not None:
+        return change
+    before, after = (None if side is None else under(side, names) for side in (change.before, change.after))
+    return Change(before, after)
+
+
+def step_under(step: Step, names: Renames) -> Step:
+    """Return a step on what stands under the new login."""
+    if account_of(step.change.key) not in names:
+        return step
+    ids = {key_under(key, names): each for key, each in step.ids.items()}
+    return replace(step, change=change_under(step.change, names), ids=ids)
+
+
+def at_rest(access: Access) -> Access:
+    """Return an access in which every account stands under the login it was renamed to."""
+    names = {each.name: each.renamed for each in access.accounts() if each.renamed}
+    return Access(under(each, names) for each in access.values()) if names else access

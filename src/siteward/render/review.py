@@ -1,0 +1,140 @@
+"""An access review as a page, a table and data; the table has an empty column in which to decide."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from siteward.access.review import FLAGS, Item, Review
+from siteward.render import words
+from siteward.render.csv import cell
+from siteward.render.html import Part, Row, Table, draw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORMAT = "siteward.review/1"
+_COLUMNS = (
+    "decision", "id", "instance", "person", "account", "kind", "e-mail", "where", "live", "declared", "power", "flags",
+    "until", "via", "ticket", "reason", "file", "line", "commit", "last seen", "digest",
+)  # fmt: skip
+_TITLES = {
+    "admin": "Admins",
+    "undeclared": "Not declared",
+    "public": "Public access",
+    "outsider": "Outsiders",
+    "service": "Service accounts",
+    "expired": "Ended and still there",
+    "expiring": "Ending soon",
+    "stale": "Not used for long",
+    "pending": "Pending",
+    "differs": "Live differs from declared",
+}
+
+
+def data(review: Review) -> str:
+    """Return the review as JSON, each item with an empty `decision`: keep, revoke or change."""
+    document = {
+        "format": FORMAT,
+        "as_of": words.moment(review.as_of),
+        "digest": review.digest,
+        "incomplete": list(review.incomplete),
+        "counts": dict(review.counts()),
+        "items": [dict(zip(_COLUMNS[:-1], _values(each), strict=True)) for each in review.items],
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def table(review: Review) -> str:
+    """Return one row an item as CSV, formula-safe."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows([cell(value) for value in (*_values(each), review.digest)] for each in review.items)
+    return out.getvalue()
+
+
+def _values(item: Item) -> tuple[str, ...]:
+    origin = item.origin
+    return (
+        "",
+        item.id,
+        item.instance,
+        item.handle or "",
+        item.account,
+        item.kind,
+        item.email or "",
+        words.place(item.scope),
+        words.value(item.live),
+        words.value(item.declared),
+        item.power.word,
+        " ".join(item.flags),
+        words.moment(item.until) if item.until else "",
+        ", ".join(origin.via) if origin else "",
+        (origin.ticket or "") if origin else "",
+        (origin.reason or "") if origin else "",
+        origin.at.file if origin else "",
+        str(origin.at.line) if origin else "",
+        item.commit or "",
+        item.facts.get("last_seen", ""),
+    )
+
+
+def page(review: Review) -> str:
+    """Return the review as one page: what stands out first, each kind by itself, then everything."""
+    counts = review.counts()
+    told = (f"{counts[each]} {_TITLES[each].lower()}" for each in FLAGS if counts[each])
+    return draw(
+        title="Access review",
+        lead=(
+            f"{words.plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
+            " · ".join(told),
+            *(f"{each} was not read whole: more may be live than is told here" for each in review.incomplete),
+        ),
+        parts=(
+            Part(title="What stands out", tables=tuple(_sections(review))),
+            Part(title="Everything", tables=(_rows("All grants", review.items),)),
+        ),
+        foot=(f"review {review.digest}", "Decide in the CSV or JSON: keep, revoke or change."),
+    )
+
+
+def _sections(review: Review) -> Iterator[Table]:
+    for flag in FLAGS:
+        items = tuple(each for each in review.items if flag in each.flags)
+        if items:
+            yield _rows(_TITLES[flag], items)
+
+
+def _rows(title: str, items: tuple[Item, ...]) -> Table:
+    header = ("id", "who", "where", "live", "declared", "why")
+    return Table(title=title, header=header, rows=tuple(map(_row, items)))
+
+
+def _row(item: Item) -> Row:
+    origin = item.origin
+    place = f"{origin.at.file}:{origin.at.line}" if origin else ""
+    why = (
+        f"via {', '.join(origin.via)}" if origin and origin.via else "",
+        (origin.ticket or "") if origin else "",
+        (origin.reason or "") if origin else "",
+        f"commit {item.commit}" if item.commit else "",
+        f"ends {words.moment(item.until)}" if item.until else "",
+        f"last seen {item.facts['last_seen']}" if "last_seen" in item.facts else "",
+        ", ".join(item.flags),
+    )
+    who = item.handle or item.account
+    named = who if item.handle in {None, item.account} else f"{who} (login {item.account})"
+    return Row(
+        cells=(
+            item.id,
+            f"{named} on {item.instance}",
+            words.place(item.scope),
+            words.value(item.live),
+            words.value(item.declared),
+        ),
+        place=place,
+        why=" · ".join(filter(None, why)),
+    )

@@ -1,0 +1,194 @@
+"""Files to a declaration: what is laid over what, what is handed to whom, and what stays quiet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from declaration.tables import HEAD, TRAITS, Plausible, declared, read_text, told
+from siteward.access.model import Power
+from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy
+from siteward.declaration.load import load
+from siteward.declaration.rules import RULES
+from siteward.declaration.window import ALWAYS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TWO = """\
+version: 1
+journal: {dir: records}
+instances:
+  eu:
+    platform: matomo
+    url: https://eu.example.org
+    self: root
+    mode: add-only
+    unmanaged: revoke
+    ignore: [sso-*]
+    policy:
+      admins: {min: 1}
+      limits: {removals: {count: 1}, mails: {percent: 10}}
+      wildcards: {at_most: edit}
+      protect: [vip-*]
+      rules: [{id: a, match: {kind: client}, require: [ticket]}, {id: c, match: {power: admin}, at_most: manage}]
+  us: {platform: matomo, url: "https://us.example.org", self: root, accept_blind: []}
+policy:
+  timezone: Europe/Berlin
+  admins: {min: 2, max: 3}
+  limits: {removals: {percent: 30}}
+  protect: [root, vip-*]
+  rules: [{id: a, match: {kind: client}, at_most: view}, {id: b, match: {kind: vendor}, require: [until]}]
+"""
+
+
+def test_an_instance_lays_its_policy_over_the_file_s(tmp_path: Path) -> None:
+    """Numbers replace number by number; protection adds up; a rule of the same id stands in place of the file's."""
+    declaration = declared(tmp_path, TWO)
+    eu, us = (declaration.instances[name].policy for name in ("eu", "us"))
+    assert (eu.mode, eu.unmanaged, eu.ignore) == ("add-only", "revoke", ("sso-*",))
+    assert (us.mode, us.unmanaged, us.accept_blind) == ("full", "report", frozenset())
+    assert not us.ignore
+    assert ((eu.admins_min, eu.admins_max), (us.admins_min, us.admins_max)) == ((1, 3), (2, 3))
+    assert _numbers(us.limits["removals"]) == (5, 30)
+    assert _numbers(eu.limits["removals"]) == (1, 30)
+    assert _numbers(eu.limits["mails"]) == (50, 10)
+    assert eu.limits["expiries"] == DEFAULT_LIMITS["expiries"]
+    assert (eu.wildcards_at_most, us.wildcards_at_most) == (Power.EDIT, Power.VIEW)
+    assert (eu.protect, us.protect) == (("root", "vip-*"), ("root", "vip-*"))
+    assert [(each.id, each.require, each.at_most) for each in eu.rules] == [
+        ("a", ("ticket",), None), ("b", ("until",), None), ("c", (), Power.MANAGE),
+    ]  # fmt: skip
+    assert [each.id for each in us.rules] == ["a", "b"]
+    assert str(us.admins_at).endswith(":20:11")
+    assert str(eu.admins_at).endswith(":12:15")
+    assert (declaration.journal_dir, str(declaration.timezone)) == ("records", "Europe/Berlin")
+
+
+def _numbers(limit: Limit) -> tuple[int | None, int | None]:
+    return limit.count, limit.percent
+
+
+def test_silence_is_the_default(tmp_path: Path) -> None:
+    """A file that says nothing of policy has the one that the code documents."""
+    declaration = declared(tmp_path, HEAD)
+    assert declaration.instances["stats"].policy == Policy()
+    assert (declaration.journal_dir, str(declaration.timezone), declaration.grants) == (".siteward", "UTC", None)
+
+
+def test_settings_are_the_platform_s_and_share_common_keys_it_asks_for(tmp_path: Path) -> None:
+    """A model sees its own keys, and those common ones that it names too."""
+    text = """version: 1
+instances:
+  cloud: {platform: plausible, url: "https://plausible.io", self: r@x.org, team: t1, team_members: {o@x.org: owner}}
+"""
+    settings = declared(tmp_path, text).instances["cloud"].settings
+    assert settings == Plausible(url="https://plausible.io", team="t1", team_members={"o@x.org": "owner"})
+
+
+class Picky(BaseModel):
+    """Settings that judge for themselves."""
+
+    model_config = ConfigDict(extra="forbid")
+    layout: str
+
+    @field_validator("layout")
+    @classmethod
+    def _even(cls, value: str) -> str:
+        if len(value) % 2:
+            raise ValueError("must have an even number of letters")
+        return value
+
+
+def test_what_a_platform_says_of_its_settings_is_told_at_its_place(tmp_path: Path) -> None:
+    """A `wrong-value` in the platform's own words."""
+    path = tmp_path / "access.yaml"
+    path.write_text(HEAD.replace("per-site", "abc"))
+    loaded = load(path, settings_of=lambda _: Picky, widest_of=TRAITS.get)
+    assert [told(each) for each in loaded.diagnostics] == [
+        "access.yaml:3:86-89 error wrong-value: `layout`: must have an even number of letters"
+    ]
+
+
+def test_hostile_names_that_hide_nothing_are_names(tmp_path: Path) -> None:
+    """Brackets, quotes, markup, mentions and emoji are for renderers to worry about."""
+    names = [
+        "[/x]",
+        "<b>",
+        "@team",
+        "=1+1",
+        "a|b",
+        "`x`",
+        "🦄",
+        "Jürgen",
+        "a b",
+        "y" * 255,
+        "tag:x",
+        "·list",
+        "{{x}}",
+        "-",
+    ]
+    users = "".join(f'  "{name}": {{logins: {{stats: "login {name[:200]}"}}}}\n' for name in names)
+    declaration = declared(tmp_path, f"{HEAD}users:\n{users}")
+    assert list(declaration.users) == names
+
+
+def test_names_are_handed_out_once_and_places_are_kept(tmp_path: Path) -> None:
+    """Every declared thing knows where it stands, also in another file."""
+    text = (
+        HEAD
+        + "include: [team.yaml]\nusers:\n  anna: {}\ngrants:\n  - {to: anna, role: view, sites: [a.example.org, b.example.org]}\n"
+    )
+    declaration = declared(tmp_path, text, team="# first line\nusers: {ben: {email: b@x.org}}\n")
+    assert str(declaration.users["anna"].at).endswith("access.yaml:6:3")
+    assert str(declaration.users["ben"].spot.at("email")).endswith("team.yaml:2:22")
+    grants = declaration.grants
+    assert grants is not None
+    assert str(grants[0].at).endswith("access.yaml:8:5")
+    assert str(grants[0].spot.at("sites", 1)).endswith("access.yaml:8:51")
+    assert grants[0].window is ALWAYS
+
+
+def test_what_was_refused_once_is_not_called_unknown(tmp_path: Path) -> None:
+    """One mistake is told once: rows that are wrong, or a file that is not there, draw no further complaints."""
+    text = """version: 1
+include: [gone.yaml]
+instances:
+  stats: {platform: umami, url: "https://stats.example.org", self: siteward, layout: per-site, mood: good}
+users: {anna: {emial: x}}
+groups: {team: [anna, from-the-file-that-is-gone], more: {membres: []}}
+roles: {analyst: {umami: [view]}}
+grants:
+  - {to: [anna, team, more, nobody-here], role: analyst, sites: "*", on: stats}
+"""
+    loaded = read_text(tmp_path, text)
+    assert sorted(each.code for each in loaded.diagnostics) == [
+        "missing-key", "unknown-key", "unknown-key", "unknown-key", "unreadable", "wrong-type",
+    ]  # fmt: skip
+
+
+def test_a_file_with_warnings_alone_is_right(tmp_path: Path) -> None:
+    """What is only worth a look does not stop anybody."""
+    loaded = read_text(tmp_path, HEAD + "users: {anna: {}}\ngroups: {team: [anna]}\n")
+    assert [each.code for each in loaded.diagnostics] == ["unused-group"]
+    assert loaded.declaration is not None
+    assert loaded.texts[str(tmp_path / "access.yaml")][4] == "groups: {team: [anna]}"
+
+
+@pytest.mark.parametrize(
+    "name", ["users", "groups", "sites", "roles", "grants", "policy", "journal", "include", "instances"]
+)
+@pytest.mark.parametrize(
+    "value", ["7", "text", "[]", "[7]", "{}", "{a: 7}", "[{}]", "[[]]", "{a: []}", "{a: {b: c}}", "~", ""]
+)
+def test_no_shape_breaks_the_reader(tmp_path: Path, name: str, value: str) -> None:
+    """Whatever stands where a table or list should, there is an answer with a place."""
+    lines = [line for line in (HEAD + "users: {anna: {}}\n").splitlines() if not line.startswith(name)]
+    if name == "instances":
+        lines = [line for line in lines if not line.startswith("  ")]
+    loaded = read_text(tmp_path, "\n".join([*lines, f"{name}: {value}"]) + "\n")
+    assert loaded.declaration is not None or any(each.blocks for each in loaded.diagnostics)
+    assert all(each.at is not None for each in loaded.diagnostics)
+    assert all(each.code in RULES for each in loaded.diagnostics)

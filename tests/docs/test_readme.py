@@ -1,0 +1,104 @@
+"""The README is held to the program: its sample plan is what comes out, its table is what the platforms say.
+
+`pytest --update-golden` rewrites the parts between the marks.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cli.conftest import Program, program
+from siteward import platforms
+from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite, serve
+from siteward.platforms.interface import Platform
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+__all__ = ["program"]  # the fixture of the command line serves here too
+WORLD = World(
+    accounts=(
+        WorldAccount(login="siteward", role="admin"),
+        WorldAccount(login="admin", role="admin"),
+        WorldAccount(login="anna", role="user"),
+        WorldAccount(login="ben", role="user"),
+    ),
+    sites=(WorldSite(name="Shop", domain="shop.example.org"), WorldSite(name="Blog", domain="blog.example.org")),
+    grants=(
+        WorldGrant(account="ben", site="shop.example.org", role="team-member"),
+        WorldGrant(account="anna", site="shop.example.org", role="team-view-only"),
+    ),
+)
+CLOCK = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def section(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a marked part of the README with what it should be, or rewrite it when that was asked for."""
+    update = bool(request.config.getoption("--update-golden")) and not os.environ.get("CI")
+
+    def compare(name: str, wanted: str) -> None:
+        text = README.read_text(encoding="utf-8")
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        assert pattern.search(text), f"the README has no part {name}"
+        new = pattern.sub(lambda found: f"{found[1]}{wanted}{found[2]}", text)
+        if update:
+            README.write_text(new, encoding="utf-8")
+        assert text == new or update, f"the README's {name} is not what the program says; run pytest --update-golden"
+
+    return compare
+
+
+def test_the_sample_plan_is_what_comes_out(program: Program, section: Callable[[str, str], None]) -> None:
+    """The ten-line file, planned against a small server, gives the plan that stands below it."""
+    declaration = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)[0]
+    assert len(yaml.safe_load(declaration)) >= 4
+    fake = platforms.fake("umami").of(WORLD, "3.2", clock=lambda: CLOCK)
+    with serve(fake) as sandbox:
+        program.write(declaration.replace("https://stats.example.org", sandbox.url))
+        env = {f"SITEWARD_STATS_{name.upper()}": value for name, value in fake.credentials.items()}
+        result = program(
+            "plan", "--as-of", "2026-12-01", "--passwords-out", "passwords.txt", "--out", "plan.json", **env
+        )
+    assert result.code == 2, result.out
+    shown = result.out.replace(sandbox.url, "https://stats.example.org")
+    shown = re.sub(r"sha256:[0-9a-f]{64}", "sha256:9f2c…", shown).strip()
+    section("plan", f"```text\n{shown}\n```")
+
+
+def test_the_platform_table_is_what_the_platforms_say(section: Callable[[str, str], None]) -> None:
+    """Names, releases and roles come from the adapters' own tables."""
+    rows = [_row(platforms.load(name)) for name in platforms.names()]
+    head = (
+        "| platform | releases | site roles | account roles | accounts are made by |\n| --- | --- | --- | --- | --- |"
+    )
+    section("platforms", "\n".join((head, *rows)))
+
+
+def test_every_verb_is_in_the_readme() -> None:
+    """No verb is left out of the table of verbs."""
+    from siteward.cli.app import VERBS
+
+    table = README.read_text(encoding="utf-8")
+    assert not [each for each in VERBS if f"`{each}`" not in table]
+
+
+def _row(platform: Platform) -> str:
+    traits = platform.widest
+    sites = [each for kind in ("site", "metasite") for each in traits.roles.get(kind, ()) if each.declarable]
+    names = list(dict.fromkeys(f"{each.name}" + (f" ({each.portable})" if each.portable else "") for each in sites))
+    account = [each.name for each in reversed(traits.roles.get("instance", ())) if each.declarable]
+    cells = (
+        f"**{platform.title}** `{platform.name}`",
+        ", ".join(platform.releases),
+        ", ".join(names) or "none",
+        ", ".join(account) or "none",
+        " or ".join(sorted(traits.onboarding)),
+    )
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,238 @@
+"""The laws of differences and of their order, for random worlds of every kind of platform."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
+from siteward.access.effective import effective, groups_of, who_can
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Key, Member, Power, Scope, Subject
+from strategies import MATOMO, PIWIKPRO, UMAMI, access, scopes, some, traits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from siteward.access.traits import Traits
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[Traits, Access, Access]:
+    table = draw(traits())
+    return table, draw(access(table)), draw(access(table))
+
+
+@given(pairs())
+def test_a_diff_is_complete(worlds: tuple[Traits, Access, Access]) -> None:
+    """Making every change of a diff leads exactly to the wish, in any order of changes."""
+    table, live, desired = worlds
+    assert patch(live, diff(live, desired)) == desired
+    assert patch(live, order(diff(live, desired), table)) == desired
+
+
+@given(pairs())
+def test_a_diff_is_without_noise(worlds: tuple[Traits, Access, Access]) -> None:
+    """Nothing differs from itself, also when it was built anew."""
+    _, live, _ = worlds
+    assert diff(live, live) == ()
+    assert diff(live, Access(reversed(list(live.values())))) == ()
+
+
+@given(pairs())
+def test_undo_is_a_plan_like_any_other(worlds: tuple[Traits, Access, Access]) -> None:
+    """The way back is the inverse of the way there."""
+    _, one, two = worlds
+    back = {each.key: each for each in diff(two, one)}
+    assert back == {each.key: each.inverse for each in diff(one, two)}
+    assert patch(patch(one, diff(one, two)), [each.inverse for each in diff(one, two)]) == one
+
+
+@given(pairs())
+def test_order_is_a_permutation_that_does_not_depend_on_the_way_in(worlds: tuple[Traits, Access, Access]) -> None:
+    """Nothing is lost or invented, and the same changes always come in the same order."""
+    table, live, desired = worlds
+    changes = diff(live, desired)
+    assert sorted(map(repr, order(changes, table))) == sorted(map(repr, changes))
+    assert order(changes, table) == order(tuple(reversed(changes)), table)
+
+
+@given(pairs())
+def test_what_something_depends_on_comes_before_it(worlds: tuple[Traits, Access, Access]) -> None:
+    """Every dependency is a change of the same plan that stands earlier, so there are no cycles."""
+    table, live, desired = worlds
+    row = order(diff(live, desired), table)
+    place = {each.key: at for at, each in enumerate(row)}
+    for key, needs in dependencies(row, table, live).items():
+        assert all(place[each] < place[key] for each in needs)
+        assert len(set(needs)) == len(needs)
+
+
+@given(pairs())
+def test_nothing_names_somebody_who_is_not_there(worlds: tuple[Traits, Access, Access]) -> None:
+    """After each step every grant and membership has its account and its group."""
+    table, live, desired = worlds
+    assert all(_consistent(world) for world in _way(live, order(diff(live, desired), table)))
+
+
+@given(pairs())
+def test_openings_come_before_closings(worlds: tuple[Traits, Access, Access]) -> None:
+    """Nothing is given after something was taken, but for what can only be given after a demotion."""
+    table, live, desired = worlds
+    row = order(diff(live, desired), table)
+    demotions = demoted(row, table)
+    shared = [each for each in row if each.key[0] in {"grant", "member"} and not is_regrant(each, table, demotions)]
+    ways = [direction(each, table) for each in shared]
+    assert "open" not in ways[ways.index("close") :] if "close" in ways else True
+
+
+@given(pairs(), st.data())
+def test_nobody_who_keeps_a_role_is_without_it_on_the_way(
+    worlds: tuple[Traits, Access, Access], data: st.DataObject
+) -> None:
+    """At no moment has anybody less than the lesser of before and after, whatever fails on the way.
+
+    The exception is what an admin only gets back once demoted, which the plan marks as a gap.
+    """
+    table, live, desired = worlds
+    row = order(diff(live, desired), table)
+    failing = data.draw(some(row), label="failing")
+    done = _without(row, {each.key for each in failing}, dependencies(row, table, live))
+    least = _least(table, live, desired)
+    for world in _way(live, done):
+        groups = groups_of(world)
+        for (name, scope), power in least.items():
+            assert effective(world, table, name, scope, groups).power >= power, (name, scope)
+
+
+def _least(table: Traits, live: Access, desired: Access) -> dict[tuple[str, Scope], Power]:
+    before, after = groups_of(live), groups_of(desired)
+    gap = demoted(diff(live, desired), table) if table.admin_excludes_grants else {}
+    return {
+        (each.name, scope): min(
+            effective(live, table, each.name, scope, before).power,
+            effective(desired, table, each.name, scope, after).power,
+        )
+        for each in live.accounts()
+        if each.name not in gap
+        for scope in scopes(table)
+    }
+
+
+def _without(row: Sequence[Change], failing: set[Key], needs: object) -> list[Change]:
+    assert isinstance(needs, dict)
+    lost: set[Key] = set()
+    done = []
+    for each in row:
+        if each.key in failing or lost & set(needs.get(each.key, ())):
+            lost.add(each.key)
+        else:
+            done.append(each)
+    return done
+
+
+def _way(live: Access, row: Sequence[Change]) -> Iterator[Access]:
+    world = live
+    for each in row:
+        world = patch(world, (each,))
+        yield world
+
+
+def _consistent(world: Access) -> bool:
+    people = {each.name for each in world.accounts()}
+    groups = {each.name for each in world.values() if isinstance(each, Group)}
+    subjects = {"account": people, "group": groups}
+    return all(each.subject.name in subjects[each.subject.kind] for each in world.grants()) and all(
+        each.account in people and each.group in groups for each in world.members()
+    )
+
+
+SHOP = Scope("site", "shop.example.org")
+
+
+def test_a_raise_and_a_group_leave_meet() -> None:
+    """Leaving a group waits for the grant that replaces it."""
+    anna, group = Subject("account", "anna"), Subject("group", "editors")
+    always = (Account("anna"), Group("editors"), Grant(group, SHOP, "edit"))
+    live, desired = Access((*always, Member("editors", "anna"))), Access((*always, Grant(anna, SHOP, "edit")))
+    row = order(diff(live, desired), PIWIKPRO)
+    assert [each.action for each in row] == ["create", "delete"]
+    assert dependencies(row, PIWIKPRO, live) == {row[1].key: (row[0].key,)}
+
+
+def test_a_demotion_on_matomo_comes_before_the_grants_it_makes_room_for() -> None:
+    """What an admin is to have on sites afterwards depends on the demotion, not the other way round."""
+    anna = Subject("account", "anna")
+    live = Access((Account("anna"), Grant(anna, EVERYWHERE, "superuser")))
+    desired = Access((Account("anna"), Grant(anna, SHOP, "view")))
+    row = order(diff(live, desired), MATOMO)
+    assert [each.action for each in row] == ["delete", "create"]
+    assert dependencies(row, MATOMO, live) == {row[1].key: (row[0].key,)}
+
+
+def test_a_demotion_on_umami_waits_for_what_is_kept() -> None:
+    """Where an admin may hold site grants, they are given before the account role is taken."""
+    anna = Subject("account", "anna")
+    live = Access((Account("anna"), Grant(anna, EVERYWHERE, "admin")))
+    desired = Access((Account("anna"), Grant(anna, SHOP, "team-member")))
+    row = order(diff(live, desired), UMAMI)
+    assert [each.action for each in row] == ["create", "delete"]
+    assert dependencies(row, UMAMI, live) == {row[1].key: (row[0].key,)}
+
+
+def test_accounts_come_first_and_renames_and_deletions_last() -> None:
+    """Create, open, close, rename, delete."""
+    gone, anna = Subject("account", "gone"), Subject("account", "anna")
+    live = Access(
+        (Account("gone"), Grant(gone, SHOP, "team-member"), Account("anna"), Grant(anna, SHOP, "team-member"))
+    )
+    desired = Access(
+        (Account("new"), Grant(Subject("account", "new"), SHOP, "team-member"), Account("anna", renamed="ann"))
+    )
+    row = order(diff(live, desired), UMAMI)
+    assert [(each.action, each.key[0]) for each in row] == [
+        ("create", "account"),
+        ("create", "grant"),
+        ("delete", "grant"),
+        ("delete", "grant"),
+        ("update", "account"),
+        ("delete", "account"),
+    ]
+    assert dependencies(row, UMAMI, live)[("account", "gone")] == (("grant", "account", "gone", "site", SHOP.name),)
+
+
+def test_direction_knows_roles_and_extras() -> None:
+    """A right that the greater role holds anyway is not lost by a raise; trading one for another is a turn."""
+    anna = Subject("account", "anna")
+
+    def way(before: tuple[str, set[str]], after: tuple[str, set[str]]) -> str:
+        sides = (Grant(anna, SHOP, role, frozenset(extras)) for role, extras in (before, after))
+        return direction(Change(*sides), MATOMO)
+
+    assert way(("view", {"tagmanager_write"}), ("admin", set())) == "open"
+    assert way(("admin", set()), ("view", {"tagmanager_write"})) == "close"
+    assert way(("view", {"tagmanager_write"}), ("view", {"tagmanager_publish"})) == "turn"
+    assert way(("view", {"tagmanager_publish"}), ("write", set())) == "turn"
+    assert way(("view", set()), ("view", {"tagmanager_write"})) == "open"
+
+
+def test_effective_access_is_the_strongest_way_and_says_which() -> None:
+    """Own grants and those of groups combine by maximum; admins have everything; every way is told."""
+    anna, group = Subject("account", "anna"), Subject("group", "editors")
+    world = Access(
+        (
+            Account("anna"),
+            Account("root"),
+            Account("ben"),
+            Group("editors"),
+            Member("editors", "anna"),
+            Grant(anna, SHOP, "view"),
+            Grant(group, SHOP, "edit"),
+            Grant(Subject("account", "root"), EVERYWHERE, "owner"),
+        )
+    )
+    found = effective(world, PIWIKPRO, "anna", SHOP)
+    assert (found.power, found.role, [each.group for each in found.ways]) == (Power.EDIT, "edit", ["editors", None])
+    assert [each.account for each in who_can(world, PIWIKPRO, Power.EDIT, SHOP)] == ["root", "anna"]
+    assert effective(world, PIWIKPRO, "ben", SHOP).power is Power.NONE

@@ -1,0 +1,240 @@
+"""The laws of proposals, guards and plans: what may be proposed, what passes, and what a second plan holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from fnmatch import fnmatchcase
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siteward.access.change import Change, direction, patch
+from siteward.access.guard import judge, stuck
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Subject, account_key, account_of, grant_key
+from siteward.access.plan import InstancePlan, compose
+from siteward.access.policy import Proposal, manage
+from siteward.access.report import Report, exit_code, summarize
+from siteward.access.state import Desired, Live
+from siteward.access.traits import Traits, is_site
+from strategies import ME, NOW, instance_plans, lives, plans, policies, proposals, remarks, some, traits
+
+
+@st.composite
+def judged(draw: st.DrawFn, *, hostile: bool = False, limits: bool = True) -> tuple[Proposal, InstancePlan]:
+    proposal = draw(proposals(hostile=hostile, limits=limits))
+    said = draw(remarks(proposal))
+    objections = judge(proposal, as_of=NOW, allow_delete=draw(st.booleans()), remarks=said)
+    return proposal, compose(proposal, (*said, *objections), instance="stats", origin="https://stats.example.org")
+
+
+@given(traits().flatmap(lambda table: st.tuples(st.just(table), lives(table, whole=True), policies())))
+def test_an_unchanged_world_plans_nothing(world: tuple[Traits, Live, object]) -> None:
+    """Where the file wishes exactly what is there, there is nothing to do, in any mode."""
+    table, live, policy = world
+    wish = Desired(access=live.access, managed=frozenset(live.sites))
+    assert manage(live, wish, table, policy, None).proposed == ()  # type: ignore[arg-type]
+
+
+@given(judged(hostile=True))
+def test_no_plan_that_passes_touches_me_or_what_is_protected(case: tuple[Proposal, InstancePlan]) -> None:
+    """With a hostile declaration too: neither the account in use nor a protected login, e-mail or handle."""
+    proposal, plan = case
+    for step in plan.runnable:
+        name = account_of(step.change.key)
+        if name is not None:
+            assert name.casefold() != ME
+            assert not any(_protects(proposal, each) for each in _identities(proposal, name))
+
+
+def _identities(proposal: Proposal, name: str) -> tuple[str, ...]:
+    account, holder = proposal.live.access.get(account_key(name)), proposal.desired.holders.get(name)
+    email = account.email if isinstance(account, Account) else None
+    return tuple(each for each in (name, email, holder.handle if holder else None) if each)
+
+
+def _protects(proposal: Proposal, name: str) -> bool:
+    return any(fnmatchcase(name.casefold(), each.casefold()) for each in proposal.policy.protect)
+
+
+@given(judged(hostile=True))
+def test_no_plan_that_passes_locks_us_out(case: tuple[Proposal, InstancePlan]) -> None:
+    """After every step enough admins are left who count, or as many as there were if they were too few."""
+    proposal, plan = case
+    world = proposal.live.access
+    least = min(proposal.policy.admins_min, _admins(proposal, world))
+    for step in plan.runnable:
+        world = patch(world, (step.change,))
+        assert _admins(proposal, world) >= least
+        assert world.grant(Subject("account", ME), EVERYWHERE) == proposal.live.access.grant(
+            Subject("account", ME), EVERYWHERE
+        )
+
+
+def _admins(proposal: Proposal, world: Access) -> int:
+    """Count the admins as promise 4 does, written down a second time and the slow way."""
+    live, desired = proposal.live, proposal.desired
+    found = 0
+    for name, holder in desired.holders.items():
+        grant = world.grant(Subject("account", name), EVERYWHERE)
+        account = world.get(account_key(name))
+        if grant is None or not proposal.traits.is_top(grant) or not isinstance(account, Account):
+            continue
+        key = grant_key(Subject("account", name), EVERYWHERE)
+        ends = [holder.until, desired.origins[key].until if key in desired.origins else None]
+        new = account_key(name) not in live.access and "invite" in proposal.traits.onboarding
+        found += (
+            name.casefold() != ME
+            and holder.kind != "service"
+            and holder.ending is None
+            and not any(each is not None and each <= NOW + timedelta(days=14) for each in ends)
+            and account.status == "active"
+            and not {key, account_key(name)} & live.pending
+            and not any(fnmatchcase(name.casefold(), each) for each in proposal.policy.ignore)
+            and not new
+        )
+    return found
+
+
+@given(judged())
+def test_what_depends_on_what_is_blocked_is_blocked(case: tuple[Proposal, InstancePlan]) -> None:
+    """A step never goes ahead of one that it needs."""
+    _, plan = case
+    blocked = {each.id for each in plan.steps if each.blocked}
+    for step in plan.steps:
+        assert step.blocked or not blocked & set(step.depends_on)
+
+
+@given(judged(limits=False))
+def test_a_second_plan_holds_only_what_the_first_announced(case: tuple[Proposal, InstancePlan]) -> None:
+    """Once all that may be done is done, what is left was blocked or held back before."""
+    proposal, plan = case
+    renames = [each for each in plan.runnable if isinstance(each.change.after, Account) and each.change.after.renamed]
+    done = [each.change for each in plan.runnable if each not in renames]
+    live = replace(proposal.live, access=_wiped(patch(proposal.live.access, done), done, proposal.traits))
+    again = manage(live, proposal.desired, proposal.traits, proposal.policy, proposal.memory)
+    announced = {each.change.key for each in (*plan.steps, *plan.held_back)} - {each.key for each in done}
+    assert {each.key for each in (*again.proposed, *again.held_back)} <= announced
+
+
+def _wiped(world: Access, done: list[Change], table: Traits) -> Access:
+    """Take away the site grants of those who became admins, as the server does where the two exclude each other."""
+    made = {
+        each.key[2]
+        for each in done
+        if table.admin_excludes_grants and isinstance(each.after, Grant) and table.is_top(each.after)
+    }
+    return Access(
+        each
+        for each in world.values()
+        if not (isinstance(each, Grant) and is_site(each.scope) and each.subject.name in made)
+    )
+
+
+@given(proposals())
+def test_nobody_outside_the_declaration_is_touched_unless_policy_says_so(proposal: Proposal) -> None:
+    """Reported and ignored accounts, everybody's account and our own get no step."""
+    known = {*proposal.desired.holders, *(proposal.memory.users.values() if proposal.memory else ())}
+    wished = {account_of(key) for key in proposal.desired.access}
+    for each in (*proposal.proposed, *proposal.held_back):
+        name = account_of(each.key)
+        if name is None or name == proposal.traits.public_account:
+            continue
+        assert not any(fnmatchcase(name.casefold(), pattern) for pattern in proposal.policy.ignore)
+        assert name in known | wished or (proposal.policy.unmanaged != "report" and each.cause == "unmanaged")
+
+
+@given(proposals())
+def test_modes_do_what_they_say(proposal: Proposal) -> None:
+    """Observe plans nothing; add-only takes nothing that the file does not name as over."""
+    if proposal.policy.mode == "observe":
+        assert proposal.proposed == ()
+    if proposal.policy.mode == "add-only":
+        named = {"expired", "not-yet", "suspended", "absent", "left", "public"}
+        for each in proposal.proposed:
+            taking = each.change.after is None or (
+                isinstance(each.change.after, Grant) and direction(each.change, proposal.traits) != "open"
+            )
+            assert not taking or each.cause in named
+    if proposal.policy.mode == "full":
+        assert proposal.held_back == ()
+
+
+@given(proposals(whole=False, hostile=True))
+def test_nothing_is_taken_because_something_was_not_read(proposal: Proposal) -> None:
+    """While a listing lacks its proof, no removal that follows from an absence passes."""
+    blocked = {each.about for each in judge(proposal, as_of=NOW, allow_delete=True) if each.blocks}
+    for each in proposal.proposed:
+        if each.change.after is None and each.cause in {"silence", "unmanaged", "left"}:
+            assert each.key in blocked
+
+
+@given(proposals(hostile=True))
+def test_accounts_are_deleted_only_where_two_said_so(proposal: Proposal) -> None:
+    """No deletion passes without consent, nor one that follows from mere leaving."""
+    blocked = {each.about for each in judge(proposal, as_of=NOW) if each.blocks}
+    agreed = {each.about for each in judge(proposal, as_of=NOW, allow_delete=True) if each.code.startswith("deletion")}
+    for each in proposal.proposed:
+        if isinstance(each.change.before, Account) and each.change.after is None:
+            assert each.key in blocked
+            assert each.cause in {"absent", "unmanaged"}
+            assert each.key not in agreed
+
+
+@given(judged())
+def test_plans_are_the_same_for_the_same_world(case: tuple[Proposal, InstancePlan]) -> None:
+    """Neither the order of the reading nor that of the file shows in a plan."""
+    proposal, _ = case
+    live, desired = proposal.live, proposal.desired
+    turned = manage(
+        replace(live, access=Access(reversed(list(live.access.values())))),
+        replace(
+            desired,
+            access=Access(reversed(list(desired.access.values()))),
+            holders=dict(reversed(list(desired.holders.items()))),
+        ),
+        proposal.traits,
+        proposal.policy,
+        proposal.memory,
+    )
+    assert turned.proposed == proposal.proposed
+    assert turned.strangers == proposal.strangers
+    one, two = (compose(each, judge(each, as_of=NOW), instance="a", origin="b") for each in (proposal, turned))
+    assert one.steps == two.steps
+
+
+@given(proposals(), st.data())
+def test_stuck_is_closed_under_dependency(proposal: Proposal, data: st.DataObject) -> None:
+    """What depends on what cannot be done cannot be done either."""
+    keys: list[Key] = [each.key for each in proposal.proposed]
+    blocked = data.draw(some(keys))
+    found = stuck(blocked, proposal)
+    assert blocked <= found
+    assert all(key in found for key in keys if found & set(proposal.needs.get(key, ())))
+
+
+@given(plans())
+def test_numbers_and_exit_code_agree(plan: object) -> None:
+    """The numbers add up to the steps, and the code is the one that the numbers ask for."""
+    report = Report(command="plan", plan=plan)  # type: ignore[arg-type]
+    total = summarize(report)
+    steps = sum(len(each.steps) for each in report.plan.instances) if report.plan else 0
+    kinds = total.accounts_created + total.accounts_deleted + total.grants_added + total.grants_raised
+    assert kinds + total.grants_lowered + total.grants_revoked + total.other_changes + total.blocked == steps
+    assert total.creates + total.updates + total.deletes + total.blocked == steps
+    code = exit_code(report)
+    assert (code == 4) == bool(total.unreadable or total.blind)
+    if code == 0:
+        assert steps == 0
+        assert total.errors == 0
+    assert exit_code(Report(command="apply", plan=plan, applied=True)) in ({0, 3, 4} if code != 1 else {1})  # type: ignore[arg-type]
+
+
+@given(instance_plans(hostile=True))
+def test_ids_and_dependencies_lead_into_the_plan(plan: InstancePlan) -> None:
+    """Ids are unique and in order, and what a step depends on stands before it."""
+    seen: set[str] = set()
+    for at, step in enumerate(plan.steps, 1):
+        assert step.id == f"s{at}"
+        assert set(step.depends_on) <= seen
+        seen.add(step.id)

@@ -1,0 +1,239 @@
+"""Resume: a run without an end goes on with what it was allowed, and with nothing more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconcile.small_world import (
+    NOW,
+    TRAITS,
+    Clock,
+    Crash,
+    Desk,
+    FaultKind,
+    File,
+    Guard,
+    Instance,
+    Server,
+    admin,
+    by_key,
+    codes,
+    delete_only_if_allowed,
+    few_removals,
+    grant,
+    keep_an_admin,
+    sealed,
+    statuses,
+    world,
+)
+from siteward.access.diagnostic import error
+from siteward.access.model import Account, account_key
+from siteward.reconcile import journal
+from siteward.reconcile.target import Acceptance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from siteward.access.model import Resource
+
+ROBOT = admin("robot")
+THREE = [grant("ann", site, "view") for site in ("a.test", "b.test", "c.test")]
+TWO = [grant(name, "a.test", "view") for name in ("ann", "bob")]
+
+
+def crashed(
+    folder: Path,
+    live: Iterable[Resource],
+    wanted: Iterable[Resource],
+    *guards: Guard,
+    at: int = 0,
+    how: FaultKind = "crash-after",
+    **options: Any,
+) -> tuple[Desk, Server, File]:
+    """Return a desk at which an apply went down at write `at`."""
+    server, file = Server(), File(world(ROBOT, *wanted), guards=guards)
+    server.hold(world(ROBOT, *live))
+    desk = Desk(folder, (Instance(server, file),))
+    plan = desk.plan()
+    if accept := options.pop("accept", None):
+        options["accept"] = {accept: Acceptance(digest=plan.digest, reason="OPS-900")}
+    if as_of := options.get("as_of"):
+        plan = sealed(replace(plan, as_of=as_of, as_of_given=True))
+    server.faults = {at: how}
+    with pytest.raises(Crash):
+        desk.apply(plan, **options)
+    server.faults = {}
+    return desk, server, file
+
+
+def test_what_was_in_flight_is_settled_by_reading_and_not_sent_again(tmp_path: Path) -> None:
+    """The write whose outcome nobody wrote down is found to be done; the rest is sent once."""
+    desk, server, _ = crashed(tmp_path, [], TWO)
+    report = desk.resume()
+    assert set(statuses(report)) == {"done"}
+    assert "reading shows it" in report.outcomes[0].message
+    sent = [change for told in server.told for change in told]
+    assert len(sent) == len(set(sent))
+    assert journal.open_run(desk.journal()) is None
+
+
+def test_what_was_done_before_is_told_as_done(tmp_path: Path) -> None:
+    """The report of the resumed run is that of the whole run."""
+    desk, _, _ = crashed(tmp_path, [], TWO, at=1)
+    report = desk.resume()
+    assert statuses(report) == ["done"] * 4
+    assert "before the interruption" in report.outcomes[0].message
+
+
+def test_what_somebody_took_back_meanwhile_is_not_done_again(tmp_path: Path) -> None:
+    """What this run had done and somebody has undone since is refused: it is no longer as reviewed."""
+    desk, server, _ = crashed(tmp_path, [Account("ann"), Account("bob")], [Account("ann", "ann@a.test"), *TWO], at=1)
+    done = journal.open_run(desk.journal())
+    assert done is not None
+    assert next(iter(done.done.values())).key == account_key("ann")
+    server.set(Account("ann"))
+    told = len(server.told)
+    outcome = by_key(desk.resume())[account_key("ann")]
+    assert outcome.status == "refused"
+    assert "somebody has changed it since" in outcome.message
+    assert all(account_key("ann") != change.key for each in server.told[told:] for change in each)
+
+
+def test_what_was_accepted_is_accepted_still(tmp_path: Path) -> None:
+    """A budget lifted when the run began need not be lifted again, though by now it would not be exceeded either."""
+    live: list[Resource] = [Account("ann"), *THREE]
+    desk, server, _ = crashed(tmp_path, live, [Account("ann")], few_removals, accept="removals")
+    assert statuses(desk.resume()) == ["done"] * 3
+    assert server.access == world(ROBOT, Account("ann"))
+
+
+def test_what_was_accepted_holds_where_nothing_was_sent_yet(tmp_path: Path) -> None:
+    """Nor where the crash came before the first write took place."""
+    live: list[Resource] = [Account("ann"), *THREE]
+    desk, _, _ = crashed(tmp_path, live, [Account("ann")], few_removals, accept="removals", how="crash-before")
+    assert statuses(desk.resume()) == ["done"] * 3
+
+
+def test_deletion_once_allowed_is_allowed_still(tmp_path: Path) -> None:
+    """`allow_delete` goes with the run."""
+    live: list[Resource] = [Account("ann"), Account("bob")]
+    desk, server, _ = crashed(tmp_path, live, [], delete_only_if_allowed, allow_delete=True)
+    assert statuses(desk.resume()) == ["done", "done"]
+    assert server.access == world(ROBOT)
+
+
+def test_what_was_not_allowed_is_not_allowed_by_resuming(tmp_path: Path) -> None:
+    """A step that was blocked when the run began stays blocked, also when resume is given more."""
+    live: list[Resource] = [Account("ann"), Account("bob"), grant("bob", "a.test", "view")]
+    desk, server, _ = crashed(tmp_path, live, [Account("bob")], delete_only_if_allowed)
+    report = desk.resume()
+    assert by_key(report)[account_key("ann")].status == "blocked"
+    assert account_key("ann") in server.state
+
+
+def test_guards_run_again(tmp_path: Path) -> None:
+    """What the world has made dangerous since is refused."""
+    desk, server, _ = crashed(tmp_path, [admin("ann"), Account("bob")], [Account("ann"), Account("bob", "bob@a.test")])
+    server.state.pop(ROBOT.key)
+    desk.instances[0].file.guards = (keep_an_admin,)
+    report = desk.resume()
+    assert by_key(report)[admin("ann").key].status == "refused"
+    assert admin("ann").key in server.state
+
+
+def test_what_the_run_was_confined_to_confines_it_still(tmp_path: Path) -> None:
+    """Steps left out with `only` are left out by resume."""
+    desk, server, _ = crashed(tmp_path, [], TWO, only=lambda _name, step: "ann" in step.change.key)
+    assert {key[-1] if key[0] == "account" else key[2] for key in by_key(desk.resume())} == {"ann"}
+    assert account_key("bob") not in server.state
+
+
+def test_the_moment_goes_with_the_run(tmp_path: Path) -> None:
+    """An `as_of` that was repeated when the run began need not be repeated again."""
+    desk, _, _ = crashed(tmp_path, [], TWO, as_of=NOW + timedelta(days=90))
+    assert set(statuses(desk.resume())) == {"done"}
+
+
+def test_a_run_too_old_is_not_resumed(tmp_path: Path) -> None:
+    """A plan ages while its run lies there."""
+    desk, server, _ = crashed(tmp_path, [], TWO)
+    told = len(server.told)
+    desk.clock = Clock(NOW + timedelta(hours=30))
+    report = desk.resume()
+    assert codes(report) == {"plan-too-old"}
+    assert report.stale
+    assert len(server.told) == told
+
+
+def test_a_plan_that_was_edited_meanwhile_is_not_resumed(tmp_path: Path) -> None:
+    """The stored plan is held to the digest in the journal."""
+    desk, server, _ = crashed(tmp_path, [], TWO)
+    (stored,) = desk.book.folder.glob("*.plan.json")
+    text = stored.read_bytes()
+    stored.write_bytes(text.replace(b"b.test", b"c.test").replace(b"ann", b"bob"))
+    told = len(server.told)
+    assert codes(desk.resume()) <= {"plan-lost", "plan-unexpected", "plan-damaged"}
+    stored.unlink()
+    assert codes(desk.resume()) == {"plan-lost"}
+    assert len(server.told) == told
+
+
+def test_there_may_be_nothing_to_resume(tmp_path: Path) -> None:
+    """Where every run has its end, resume says so and does nothing."""
+    server = Server()
+    server.hold(world(ROBOT))
+    desk = Desk(tmp_path, (Instance(server, File(world(ROBOT))),))
+    assert codes(desk.resume()) == {"nothing-to-resume"}
+    desk.apply()
+    assert codes(desk.resume()) == {"nothing-to-resume"}
+
+
+def test_a_new_plan_gives_up_the_old_run(tmp_path: Path) -> None:
+    """Who applies another plan instead ends the wait, and is told."""
+    desk, server, file = crashed(tmp_path, [], TWO)
+    assert "run-given-up" in codes(desk.apply())
+    assert server.access == file.wanted
+    assert codes(desk.resume()) == {"nothing-to-resume"}
+
+
+def test_a_password_is_delivered_anew_where_the_account_was_not_made(tmp_path: Path) -> None:
+    """After a crash before the account was made, it is made with a password that its owner has."""
+    server, file = Server(), File(world(ROBOT, TWO[0]), traits=replace(TRAITS, onboarding=frozenset({"password"})))
+    server.hold(world(ROBOT))
+    desk = Desk(tmp_path, (Instance(server, file),))
+    where = replace(desk.passwords, out=tmp_path / "passwords.txt")
+    server.faults = {0: "crash-before"}
+    with pytest.raises(Crash):
+        desk.apply(passwords=where)
+    server.faults = {}
+    assert set(statuses(desk.resume(passwords=where))) == {"done"}
+    assert server.passwords["ann"] in (tmp_path / "passwords.txt").read_text().splitlines()[-1]
+
+
+# What whoever applies lifts
+
+
+def test_what_waits_for_a_lifted_block_is_lifted_with_it(tmp_path: Path) -> None:
+    """A plan shows the grants of an account without a password destination as blocked with it; both are lifted."""
+    traits = replace(TRAITS, onboarding=frozenset({"password"}))
+    server, file = Server(), File(world(ROBOT, TWO[0]), traits=traits)
+    server.hold(world(ROBOT))
+    desk = Desk(tmp_path, (Instance(server, file),))
+    plan = desk.plan()
+    (part,) = plan.instances
+    blocked = tuple(
+        replace(each, diagnostics=(error(code, "", about=each.change.key),))
+        for each, code in zip(part.steps, ("no-password-destination", "depends-on-blocked"), strict=True)
+    )
+    plan = sealed(replace(plan, instances=(replace(part, steps=blocked),)))
+    assert statuses(desk.apply(plan)) == ["blocked", "blocked"]
+    report = desk.apply(plan, passwords=replace(desk.passwords, out=tmp_path / "passwords.txt"))
+    assert statuses(report) == ["done", "done"]
+    assert report.plan is not None
+    assert not any(each.blocked for each in report.plan.instances[0].steps)
+    assert not any(each.step.blocked for each in report.outcomes)

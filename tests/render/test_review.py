@@ -1,0 +1,93 @@
+"""The access review: what stands out is flagged, one digest covers it, and no output is dangerous."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from render.ledgers import AS_OF, hostile, small
+from render.test_harmless import assert_harmless
+from siteward.access.review import FLAGS, Horizon, Review, review
+from siteward.render.review import data, page, table
+
+if TYPE_CHECKING:
+    from siteward.access.holding import Ledger
+
+HORIZON = Horizon(as_of=AS_OF)
+
+
+def made(ledger: Ledger | None = None, **more: object) -> Review:
+    return review((ledger or small(),), replace(HORIZON, **more))  # type: ignore[arg-type]  # tests name real fields
+
+
+def flags(found: Review) -> dict[tuple[str, str], set[str]]:
+    return {(each.handle or each.account, str(each.scope)): set(each.flags) for each in found.items}
+
+
+def test_what_stands_out_is_flagged() -> None:
+    found = flags(made())
+    assert found["anna", "instance"] == {"admin"}
+    assert found["anna", "shop.example.org"] == set()
+    assert found["ben", "shop.example.org"] == {"differs"}
+    assert found["jonas", "shop.example.org"] == {"outsider", "expiring"}
+    assert found["li", "blog.example.org"] == {"pending", "differs"}
+    assert found["old-agency", "instance"] == {"admin", "undeclared", "outsider", "stale", "differs"}
+    assert found["reports", "shop.example.org"] == {"service"}
+
+
+def test_an_end_that_has_passed_is_told_apart() -> None:
+    assert "expired" in flags(made(as_of=AS_OF + timedelta(days=60)))["jonas", "shop.example.org"]
+
+
+def test_the_riskiest_come_first() -> None:
+    order = [min((FLAGS.index(flag) for flag in each.flags), default=99) for each in made().items]
+    assert order == sorted(order)
+
+
+def test_the_digest_is_of_what_was_reviewed() -> None:
+    first = made()
+    assert first.digest == made().digest
+    ledger = small()
+    anna = replace(ledger.entries[0], holdings=ledger.entries[0].holdings[:1])
+    assert made(replace(ledger, entries=(anna, *ledger.entries[1:]))).digest != first.digest
+    assert made(replace(ledger, complete=False)).digest != first.digest
+
+
+def test_an_item_keeps_its_id_from_review_to_review() -> None:
+    later = made(as_of=AS_OF + timedelta(days=90))
+    assert {each.id for each in later.items} == {each.id for each in made().items}
+    assert len({each.id for each in later.items}) == len(later.items)
+
+
+def test_the_commit_of_the_line_is_told() -> None:
+    found = review((small(),), HORIZON, {("access.yaml", 9): "a1b2c3d"})
+    assert {each.commit for each in found.items if each.origin} == {"a1b2c3d"}
+    assert "commit a1b2c3d" in page(found)
+
+
+def test_every_output_has_every_item_and_the_digest() -> None:
+    found = made()
+    ids = {each.id for each in found.items}
+    document = json.loads(data(found))
+    rows = list(csv.DictReader(StringIO(table(found))))
+    assert {each["id"] for each in document["items"]} == {each["id"] for each in rows} == ids
+    assert {each["decision"] for each in rows} == {""}
+    assert document["digest"] == found.digest == rows[0]["digest"]
+    text = page(found)
+    assert found.digest in text
+    assert all(each in text for each in ids)
+    assert document["counts"] == found.counts()
+    assert re.search(rf"{found.counts()['admin']} admins", text)
+
+
+def test_hostile_names_are_harmless() -> None:
+    found = made(hostile())
+    assert_harmless("html", page(found))
+    assert_harmless("csv", table(found))
+    assert_harmless("json", data(found))
+    assert "was not read whole" in page(found)

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from siteward.platforms.fakery import World, in_process
-from siteward.platforms.plausible.fake import BURST, FAKE, HOURLY, PlausibleFake
-from siteward.platforms.plausible.fake_state import GUEST, Key, Transfer
-from siteward.platforms.plausible.fake_worlds import KEY, TEAM
+from siteward.platforms.plausible.fake.server import BURST, FAKE, HOURLY, PlausibleFake
+from siteward.platforms.plausible.fake.state import GUEST, Key, Transfer
+from siteward.platforms.plausible.fake.worlds import KEY, TEAM
 
 LINES = [
     json.loads(line)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
-from siteward.platforms.plausible.fake_state import Key, State, Transfer
+from siteward.platforms.plausible.fake.state import Key, State, Transfer
 from siteward.platforms.plausible.roles import TeamRole
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def of(world: World, more: More, clock: Callable[[], datetime]) -> State:
     state = State(clock, hashlib.sha256(world.model_dump_json().encode()).hexdigest())
     owner = state.new_user(OWNER, PASSWORD)
     team = state.new_team("Example", owner, TEAM)
-    team.seats, team.locked, team.features = more.seats, more.locked, set(more.features)
+    team.locked, team.features = more.locked, set(more.features)
     own = state.user(more.self) or state.new_user(more.self, PASSWORD)
     own.totp = more.totp
     if state.role(team.id, own.id) is None:
@@ -100,6 +100,7 @@ def of(world: World, more: More, clock: Callable[[], datetime]) -> State:
         other = state.new_team("Other", state.new_user("somebody@elsewhere.test", PASSWORD))
         for domain in more.foreign:
             state.new_site(domain, other)
+    team.seats = more.seats
     state.mails.clear()
     return state
 

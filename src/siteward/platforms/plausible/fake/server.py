@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from werkzeug.wrappers import Response
 
 from siteward.platforms.fakery import Fake
-from siteward.platforms.plausible import fake_worlds
-from siteward.platforms.plausible.fake_state import GUEST, Refused, Shown, Site, State, Team
-from siteward.platforms.plausible.fake_worlds import KEY, OWNER, More
+from siteward.platforms.plausible.fake import worlds
+from siteward.platforms.plausible.fake.state import GUEST, Refused, Shown, Site, State, Team
+from siteward.platforms.plausible.fake.worlds import KEY, OWNER, More
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
     from siteward.platforms.fakery import World
-    from siteward.platforms.plausible.fake_state import Key
+    from siteward.platforms.plausible.fake.state import Key
 
 RELEASES = ("cloud", "enterprise")
 VERSION = "v3.2.0"
@@ -102,7 +102,10 @@ class PlausibleFake(Fake):
     def throttled(self, request: Request) -> Response:  # noqa: ARG002 — the same for all
         """Answer a request over the limit; nothing says for how long."""
         return _json(
-            {"error": f"Too many API requests in a short period of time: beyond {BURST} per {_TEN} seconds. Slow down."}, 429
+            {
+                "error": f"Too many API requests in a short period of time: beyond {BURST} per {_TEN} seconds. Slow down."
+            },
+            429,
         )
 
     def not_routed(self, request: Request, problem: HTTPException) -> Response:  # noqa: ARG002 — the same for all
@@ -325,16 +328,16 @@ class _Factory:
 
     def fresh(self, release: str, *, clock: Callable[[], datetime]) -> PlausibleFake:
         """Return a server with one owner, whose the credentials are, and one site."""
-        return _made(release, clock, fake_worlds.fresh(clock), OWNER)
+        return _made(release, clock, worlds.fresh(clock), OWNER, limits=True)
 
     def lived_in(self, release: str, *, clock: Callable[[], datetime]) -> PlausibleFake:
         """Return the server that the demo shows."""
-        return self.of(fake_worlds.LIVED_IN, release, clock=clock)
+        return self.of(worlds.LIVED_IN, release, clock=clock)
 
     def of(self, world: World, release: str, *, clock: Callable[[], datetime]) -> PlausibleFake:
         """Return a server that holds a world, with the account `siteward@example.org` in its team (see `More`)."""
         more = More.model_validate(dict(world.more))
-        return _made(release, clock, fake_worlds.of(world, more, clock), more.self, limits=more.limits)
+        return _made(release, clock, worlds.of(world, more, clock), more.self, limits=more.limits)
 
 
 def _made(release: str, clock: Callable[[], datetime], state: State, own: str, *, limits: bool) -> PlausibleFake:

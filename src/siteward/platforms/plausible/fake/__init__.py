@@ -1,0 +1,5 @@
+"""The stand-ins for Plausible: `FAKE` makes one in its first state, in the demo's, or in any other."""
+
+from siteward.platforms.plausible.fake.server import FAKE, PlausibleFake
+
+__all__ = ["FAKE", "PlausibleFake"]

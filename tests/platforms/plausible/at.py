@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from siteward.access.change import Change
 from siteward.access.model import Grant, Key, Resource, Scope, Subject, grant_key
 from siteward.platforms import fakery
@@ -139,7 +141,20 @@ class At:
         return [f"{each.method} {each.path}" for each in self.fake.calls if each.wrote]
 
 
+def needs_postgres() -> None:
+    """Skip what needs a PostgreSQL that this machine has not."""
+    pytest.importorskip("psycopg")
+    from siteward.platforms.plausible.fake.cluster import NoPostgres, cluster
+
+    try:
+        cluster()
+    except NoPostgres as missing:
+        pytest.skip(str(missing))
+
+
 def fake_of(start: World | None = None, release: str = "cloud", clock: Clock | None = None) -> PlausibleFake:
+    if release == "ce-3":
+        needs_postgres()
     return FAKE.of(start or world(), release, clock=(clock or Clock()).now)
 
 

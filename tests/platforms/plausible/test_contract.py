@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from siteward.platforms.fakery import World, in_process
-from siteward.platforms.plausible.fake.server import BURST, FAKE, HOURLY, PlausibleFake
+from siteward.platforms.plausible.fake import FAKE, PlausibleFake
+from siteward.platforms.plausible.fake.server import BURST, HOURLY
 from siteward.platforms.plausible.fake.state import GUEST, Key, Transfer
 from siteward.platforms.plausible.fake.worlds import KEY, TEAM
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from platforms.plausible.at import needs_postgres
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ SETTINGS: Mapping[str, Any] = {
 @st.composite
 def worlds(draw: st.DrawFn, release: str = "cloud") -> World:
     """Draw sites, guests who have accepted or not, members of the team, and people on their way into it."""
+    if release == "ce-3":
+        needs_postgres()
     people = draw(st.lists(st.sampled_from(PEOPLE), unique=True))
     colleagues = draw(st.lists(st.sampled_from(COLLEAGUES), unique=True))
     domains = draw(st.lists(st.sampled_from(SITES), unique=True, min_size=1))

@@ -17,18 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from werkzeug.wrappers import Response
 
 from siteward.platforms.fakery import Fake
-from siteward.platforms.plausible.fake import worlds
 from siteward.platforms.plausible.fake.state import GUEST, Refused, Shown, Site, State, Team
-from siteward.platforms.plausible.fake.worlds import KEY, OWNER, More
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from werkzeug.exceptions import HTTPException
     from werkzeug.wrappers import Request
 
-    from siteward.platforms.fakery import World
     from siteward.platforms.plausible.fake.state import Key
 
 RELEASES = ("cloud", "enterprise")
@@ -101,7 +97,7 @@ class PlausibleFake(Fake):
 
     def throttled(self, request: Request) -> Response:  # noqa: ARG002 — the same for all
         """Answer a request over the limit; nothing says for how long."""
-        return _json(
+        return json_answer(
             {
                 "error": f"Too many API requests in a short period of time: beyond {BURST} per {_TEN} seconds. Slow down."
             },
@@ -110,16 +106,16 @@ class PlausibleFake(Fake):
 
     def not_routed(self, request: Request, problem: HTTPException) -> Response:  # noqa: ARG002 — the same for all
         """Answer a path that is none."""
-        return _json({"status": 404, "message": "Not Found"}, 404)
+        return json_answer({"status": 404, "message": "Not Found"}, 404)
 
     def _handler(self, run: Callable[[Ask], Any], kind: str, *, site: bool = True) -> Callable[..., Response]:
         def handle(request: Request, **path: str) -> Response:
             try:
-                return _json(run(self._admitted(request, path, kind, site=site)))
+                return json_answer(run(self._admitted(request, path, kind, site=site)))
             except Problem as problem:
-                return _json({"error": problem.text}, problem.status)
+                return json_answer({"error": problem.text}, problem.status)
             except (Refused, ValueError, binascii.Error):
-                return _json({"error": "internal server error"}, 500)
+                return json_answer({"error": "internal server error"}, 500)
 
         return handle
 
@@ -272,7 +268,7 @@ class PlausibleFake(Fake):
 
     def _system(self, request: Request) -> Response:  # noqa: ARG002 — the same for all
         build = {"version": VERSION, "commit": "0123abcd", "created": "2026-01-16T10:00:00Z", "tags": [VERSION]}
-        return _json({"geo_database": "(not configured)", "build": build})
+        return json_answer({"geo_database": "(not configured)", "build": build})
 
 
 def _shown(each: Shown) -> dict[str, str]:
@@ -316,32 +312,6 @@ def _cursor(text: str | None) -> int | None:
     return int(base64.b64decode(text, altchars=b"-_", validate=True).decode().removeprefix("sort:"))
 
 
-def _json(data: object, status: int = 200) -> Response:
+def json_answer(data: object, status: int = 200) -> Response:
+    """Return an answer in JSON."""
     return Response(json.dumps(data), status=status, content_type="application/json; charset=utf-8")
-
-
-@dataclass(frozen=True, slots=True)
-class _Factory:
-    """Makes Plausible servers; see `FakeFactory`."""
-
-    releases: tuple[str, ...] = RELEASES
-
-    def fresh(self, release: str, *, clock: Callable[[], datetime]) -> PlausibleFake:
-        """Return a server with one owner, whose the credentials are, and one site."""
-        return _made(release, clock, worlds.fresh(clock), OWNER, limits=True)
-
-    def lived_in(self, release: str, *, clock: Callable[[], datetime]) -> PlausibleFake:
-        """Return the server that the demo shows."""
-        return self.of(worlds.LIVED_IN, release, clock=clock)
-
-    def of(self, world: World, release: str, *, clock: Callable[[], datetime]) -> PlausibleFake:
-        """Return a server that holds a world, with the account `siteward@example.org` in its team (see `More`)."""
-        more = More.model_validate(dict(world.more))
-        return _made(release, clock, worlds.of(world, more, clock), more.self, limits=more.limits)
-
-
-def _made(release: str, clock: Callable[[], datetime], state: State, own: str, *, limits: bool) -> PlausibleFake:
-    return PlausibleFake("plausible", release, {"api_key": KEY}, clock, state=state, limits=limits)
-
-
-FAKE = _Factory()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from siteward.transport.errors import (
     Forbidden,
@@ -33,6 +33,8 @@ _READING = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 _PROVING = frozenset({"verify-full", "verify-ca", "require"})
 _OPTIONS = "-c default_transaction_read_only=on -c statement_timeout=60000"
 _SECONDS = 10
+_LONGEST_WORDS = 300
+_TURNED_AWAY = ("authentication failed", "no pg_hba.conf entry", "no password supplied")
 
 
 class Rows:
@@ -72,15 +74,22 @@ class Rows:
         return given | ({"sslmode": self._tls} if self._tls else {})
 
     def _trouble(self, error: Error) -> PlatformError:
+        """Return what the database said, in our words; it gives no code to those it did not let in."""
         state = error.sqlstate or ""
-        words = self._scrub(str(error.diag.message_primary or type(error).__name__))
-        if state.startswith("28"):
+        words = self._shown(error.diag.message_primary or str(error))
+        if state.startswith("28") or (not state and any(each in words for each in _TURNED_AWAY)):
             return Unauthenticated(f"the database did not accept the credentials: {words}")
         if state == "42501":
             return Forbidden(f"the database role may not read this: {words}", hint="grant it SELECT on what is named")
         if state.startswith("42") or state == "3F000":
             return NotThePlatform(f"the database is not as expected: {words}")
         return Unreachable(f"the database did not answer: {words}")
+
+    def _shown(self, words: str) -> str:
+        """Return the server's words on one line, bounded, without the password."""
+        password = unquote(urlsplit(self._url.reveal()).password or "")
+        text = " ".join(self._scrub(words).split())
+        return (text.replace(password, "•••") if password else text)[:_LONGEST_WORDS]
 
 
 def _rows(connection: Connection[Any], sql: str, params: Mapping[str, object] | None) -> list[tuple[Any, ...]]:

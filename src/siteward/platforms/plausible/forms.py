@@ -12,12 +12,14 @@ import hmac
 import re
 import struct
 import threading
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
+from siteward.transport.http import NOT_NOW
 from siteward.transport.lean import httpx
 
 if TYPE_CHECKING:
@@ -37,7 +39,12 @@ FORM_READS = (
     ("GET", HOME),
 )
 _TOKEN = re.compile(r'name="(?:_csrf_token|csrf-token)"[^>]*?(?:value|content)="([^"]+)"')
+_ELSEWHERE = ("/activate", "/2fa/setup", "/sso")
 _STEP = 30
+
+
+class _NotNow(Exception):  # noqa: N818 — it is the answer
+    """The login was answered with a status that says nothing but that it may be asked again."""
 
 
 class WebLogin(httpx.Auth):
@@ -67,21 +74,23 @@ class WebLogin(httpx.Auth):
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Send `request` as the account; raises `Unauthenticated` or `Forbidden` where that cannot be.
 
-        A form that was answered "forged" (403), or with the way to the login, did nothing and is sent once more.
+        A form that was answered "forged" (403), or with the way to the login, did nothing and is sent once more. Where
+        the login is answered "not now", that answer is the last: the transport waits and begins again.
         """
         if request.url.path.removeprefix(self._prefix).startswith("/api/"):
             yield request
             return
-        with self._lock:
+        with self._lock, suppress(_NotNow):
             if self._token is None:
                 yield from self._enter()
             response = yield self._carrying(request)
             self._keep(response)
-            if response.status_code == 403 or self._leads(response) == LOGIN:
+            place = self._leads(response)
+            if response.status_code == 403 or place == LOGIN:
                 yield from self._enter()
                 self._keep((yield self._carrying(request)))
-            elif (place := self._leads(response)) in {"/activate", "/2fa/setup/force-initiate", "/2fa/setup/initiate"}:
-                raise Forbidden(_closed(place or ""), hint="log in with this account in a browser once")
+            elif place is not None and place.startswith(_ELSEWHERE):
+                raise Forbidden(_closed(place), hint="log in with this account in a browser once")
 
     def _enter(self) -> Generator[httpx.Request, httpx.Response, None]:
         """Log in, with the second factor where it is asked for, and fetch the token of the new session."""
@@ -91,10 +100,10 @@ class WebLogin(httpx.Auth):
                 hint="set …_EMAIL and …_PASSWORD of an owner or admin of the team",
             )
         self._cookies.clear()
-        token = yield from self._token_of(LOGIN)
+        self._token = None
+        token = _csrf((yield from self._got(self._page(LOGIN))))
         form = {"_csrf_token": token, "email": self._email.reveal(), "password": self._password.reveal()}
-        response = yield self._form(LOGIN, form)
-        self._keep(response)
+        response = yield from self._got(self._form(LOGIN, form))
         place = self._leads(response)
         if place == VERIFY:
             place = yield from self._second_factor()
@@ -102,19 +111,17 @@ class WebLogin(httpx.Auth):
             raise _turned_away(response)
         if place not in {HOME, "/"}:
             raise Forbidden(_closed(place), hint="log in with this account in a browser once")
-        self._token = yield from self._token_of(HOME)
+        self._token = _csrf((yield from self._got(self._page(HOME))))
 
-    def _second_factor(self) -> Generator[httpx.Request, httpx.Response, str | None]:
+    def _second_factor(self) -> Generator[httpx.Request, httpx.Response, str]:
         if self._totp is None:
             raise Unauthenticated(
                 "Plausible asks for a second factor",
                 hint="set …_TOTP_SECRET to the secret that the app was set up with",
             )
-        response = yield self._page(VERIFY)
-        self._keep(response)
-        code = totp(self._totp.reveal(), _clock(response))
-        answer = yield self._form(VERIFY, {"_csrf_token": _csrf(response), "code": code})
-        self._keep(answer)
+        page = yield from self._got(self._page(VERIFY))
+        code = totp(self._totp.reveal(), _clock(page))
+        answer = yield from self._got(self._form(VERIFY, {"_csrf_token": _csrf(page), "code": code}))
         place = self._leads(answer)
         if place is None:
             raise Unauthenticated(
@@ -122,10 +129,13 @@ class WebLogin(httpx.Auth):
             )
         return place
 
-    def _token_of(self, path: str) -> Generator[httpx.Request, httpx.Response, str]:
-        response = yield self._page(path)
+    def _got(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, httpx.Response]:
+        """Send a request of the login, and keep the cookies of its answer."""
+        response = yield request
+        if response.status_code in NOT_NOW:
+            raise _NotNow
         self._keep(response)
-        return _csrf(response)
+        return response
 
     def _page(self, path: str) -> httpx.Request:
         return self._carrying(httpx.Request("GET", self._base + path))
@@ -200,8 +210,6 @@ def _csrf(response: httpx.Response) -> str:
 def _turned_away(response: httpx.Response) -> Unauthenticated | NotThePlatform:
     if response.status_code == 200:
         return Unauthenticated("Plausible did not accept the e-mail and password", hint="try them in its login page")
-    if response.status_code == 429:
-        return Unauthenticated("Plausible lets nobody log in for a minute: there were five attempts")
     return NotThePlatform(f"the login was answered {response.status_code}, and not as Plausible does")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CLOUD = "plausible.io"
 SYSTEM = "/api/system"
-HOUR, BURST = 3600.0, 10.0
+HOUR, MINUTE, BURST = 3600.0, 60.0, 10.0
 _BURST_CALLS = 60
 _SPARE = 0.5
 
@@ -76,6 +76,7 @@ def _community(settings: Settings, secrets: Secrets, link: Link) -> Doors:
         reads=[Reading(*each) for each in FORM_READS],
         auth=WebLogin(link.url, secrets),
         scrub=secrets.scrub,
+        closed_for=closed_to_logins,
         rows=Rows(url, scrub=secrets.scrub),
     )
 
@@ -92,8 +93,18 @@ def closed_for(answer: Answer) -> float | None:
     There is no `Retry-After`; the text says which of the two limits was met, and windows begin with the server's hour
     or ten seconds (API.md section 4).
     """
+    window = HOUR if " hour" in answer.text else BURST if " seconds" in answer.text else None
+    return None if window is None else _rest(window, answer)
+
+
+def closed_to_logins(answer: Answer) -> float | None:
+    """Return the seconds until the minute is over in which there were five logins (API.md section 10)."""
+    return _rest(MINUTE, answer)
+
+
+def _rest(window: float, answer: Answer) -> float | None:
+    """Return the seconds that are left of a window of the server's clock, and a little more."""
     from siteward.platforms.plausible.rows import told  # noqa: PLC0415 — see above
 
-    window = HOUR if " hour" in answer.text else BURST if " seconds" in answer.text else None
     now = told(answer)
-    return None if window is None or now is None else window - now.timestamp() % window + _SPARE
+    return None if now is None else window - now.timestamp() % window + _SPARE

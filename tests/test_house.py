@@ -29,8 +29,8 @@ THIRD_PARTY = {
     "cli": {"click", "rich", "pydantic", "httpx", "yaml", "keyring"},
 }
 ACCESS_ORDER = (
-    "model", "traits", "diagnostic", "state", "change", "effective", "settle", "holding", "census", "policy", "budget", "rule",
-    "guard", "plan", "report", "shape", "codec", "review", "answer",
+    "model", "traits", "diagnostic", "terms", "state", "change", "effective", "settle", "holding", "census", "policy", "budget", "rule",
+    "admins", "guard", "plan", "compare", "report", "shape", "codec", "review", "answer",
 )  # fmt: skip
 MODULES = sorted(SRC.rglob("*.py"))
 

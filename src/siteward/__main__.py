@@ -1,5 +1,17 @@
-"""``python -m siteward``."""
+"""``python -m siteward``, and where the command begins."""
 
-from siteward.cli.app import run
+from __future__ import annotations
 
-run()
+from siteward.cli.lean import travel_light
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    travel_light()
+    from siteward.cli.app import run  # noqa: PLC0415 — after what makes its imports cheap
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -86,7 +86,9 @@ def test_drift_tells_who_now_has_what(checkout: Program, admin: httpx.Client) ->
     assert "vera" in result.out
     assert "mia" in result.out
     data = checkout("drift", *AS_OF, "--format", "json").json()
-    assert {(each["kind"]) for each in data["drift"]} == {"changed-since"}
+    since = [each for each in data["drift"] if each["kind"] == "changed-since"]
+    assert {each["live"]["subject"]["name"] for each in since} == {"vera", "mia"}
+    assert {each["kind"] for each in data["drift"]} <= {"changed-since", "undeclared"}
 
 
 def test_what_changed_since_the_review_is_refused(checkout: Program, admin: httpx.Client) -> None:

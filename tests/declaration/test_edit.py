@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from declaration.tables import read_text, told
 from siteward.access.diagnostic import note
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Scope, Subject
 from siteward.access.policy import manage
 from siteward.access.state import Live, Site
 from siteward.declaration.compose import read
 from siteward.declaration.edit import first_file, quoted
 from siteward.declaration.resolve import resolve
-from strategies import ALL_TRAITS, MATOMO, ME, NOW, UMAMI, lives
+from strategies import ALL_TRAITS, MATOMO, ME, NOW, PIWIKPRO, PLAUSIBLE, UMAMI, lives
 
 if TYPE_CHECKING:
     from siteward.access.traits import Traits
@@ -121,6 +121,42 @@ def test_sites_that_share_a_name_are_pinned() -> None:
     assert '  shop: {domain: shop.example.org, on: {stats: "1"}}\n' in text
     assert '  shop.example.org: {domain: shop.example.org, on: {stats: "2"}}\n' in text
     assert '  lab: {domain: lab.example.org, on: {stats: "3"}}\n' in text
+
+
+def test_what_cannot_be_declared_is_told() -> None:
+    """Groups with names that hide something, e-mails that are none or shared, and sites of one name without end."""
+    sites = {
+        Scope("site", f"shop.example.org#{n}"): Site(
+            id=str(n), label=f"shop.example.org#{n}", domains=("shop.example.org",)
+        )
+        for n in range(4)
+    }
+    world = Access(
+        [
+            *(Account(each) for each in (ME, "a@x.org", "b@x.org")),
+            Group("Team"), Group("Te\u202eam"), Member("Te\u202eam", "a@x.org"), Member("Team", "b@x.org"),
+        ]
+    )  # fmt: skip
+    text = _check(Live(access=world, sites=sites, me=ME, unreadable=("audit log",)), PIWIKPRO)
+    assert "  a: " not in text
+    assert "  Team: {native: Team, members: [b]}\n" in text
+    assert "# - the group Te\\u202eam: the character U+202E hides" in text
+    assert "# - not read: audit log" in text
+    assert [line.split(":")[0] for line in text.splitlines() if "domain:" in line] == [
+        "  shop", "  shop.example.org", "  shop.example.org-1", "  shop.example.org-2",
+    ]  # fmt: skip
+    mails = Access([Account(ME), Account("a", "same@x.org"), Account("b", "SAME@x.org"), Account("c", "none")])
+    text = _check(Live(access=mails, me=ME), MATOMO)
+    assert "  a: {email: same@x.org}\n  b: {}\n  c: {}\n" in text
+    assert "# - the e-mail of c, none: it is none, or another account has it too\n" in text
+
+
+def test_who_holds_something_has_an_account_where_none_are_listed() -> None:
+    """Guests that only their grants show are people too."""
+    site = Scope("site", "shop.example.org")
+    world = Access([Grant(Subject("account", "guest@x.org"), site, "viewer")])
+    sites = {site: Site(id="1", label=site.name, domains=(site.name,))}
+    assert "  guest: {email: guest@x.org}\n" in _check(Live(access=world, sites=sites, me=ME), PLAUSIBLE)
 
 
 def test_a_world_of_thousands_is_written_in_lines_people_can_read() -> None:

@@ -169,6 +169,36 @@ grants:
     ]  # fmt: skip
 
 
+def test_an_include_may_be_bounded_in_power_alone(tmp_path: Path) -> None:
+    """Then it may grant everywhere, up to that."""
+    text = HEAD + "include: [{path: team.yaml, at_most: edit}]\nusers: {anna: {}}\n"
+    team = "grants: [{to: anna, role: %s, sites: shop.example.org}]\n"
+    assert not read_text(tmp_path, text, team=team % "edit").diagnostics
+    assert [each.code for each in read_text(tmp_path, text, team=team % "manage").diagnostics] == ["beyond-include"]
+
+
+def test_rules_look_at_people_roles_and_kinds_of_scope(tmp_path: Path) -> None:
+    """All conditions of a rule must hold; those on sites wait for the plan."""
+    text = (
+        HEAD
+        + """users:
+  anna: {email: anna@example.org, logins: {stats: a.berg}}
+  ben: {}
+grants:
+  - {to: [anna, ben], role: edit, sites: shop.example.org}
+  - {to: ben, role: admin, on: stats}
+policy:
+  rules: [{id: a-rule, match: %s, require: [email, reason]}]
+"""
+    )
+    for match, lines in (
+        ("{user: 'be*'}", [8, 8, 9, 9]), ("{account: 'a.*'}", [8]), ("{role: team-member, user: ben}", [8, 8]),
+        ("{scope: instance}", [9, 9]), ("{power: manage}", [9, 9]), ("{site: 'shop.*'}", []), ("{}", [8, 8, 8, 9, 9]),
+    ):  # fmt: skip
+        loaded = read_text(tmp_path, text % match)
+        assert [each.at and each.at.line for each in loaded.diagnostics if each.code == "a-rule"] == lines, match
+
+
 def test_a_file_with_warnings_alone_is_right(tmp_path: Path) -> None:
     """What is only worth a look does not stop anybody."""
     loaded = read_text(tmp_path, HEAD + "users: {anna: {}}\ngroups: {team: [anna]}\n")

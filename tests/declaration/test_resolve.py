@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from declaration.tables import HEAD, declared
+from declaration.tables import HEAD, declared, read_text
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope, Subject, grant_key
 from siteward.access.state import Live, Memory, Site
 from siteward.access.traits import Role
@@ -437,6 +437,36 @@ def test_a_new_handle_for_somebody_is_no_leaving(tmp_path: Path) -> None:
     live = live_of(SHOP, access=(Account("ann"), Account("b")))
     desired = of(tmp_path, text, live, memory=Memory(users={"ann": "ann", "benny": "b"}))
     assert {each.ending for each in desired.holders.values()} == {None}
+
+
+def test_what_only_the_server_at_hand_shows(tmp_path: Path) -> None:
+    """A login that is missing, modules that are not there, and somebody who has not begun."""
+    text = """version: 1
+instances:
+  pp: {platform: piwik-pro, url: "https://acme.piwik.pro"}
+  eu: {platform: matomo, url: "https://matomo.example.org", self: root}
+users:
+  anna: {modules: {pp: [analytics]}}
+  ben: {email: ben@example.org, modules: {pp: [analytics]}}
+  carla: {email: carla@example.org, from: 2027-01-01}
+  dora: {state: suspended}
+grants: [{to: [anna, ben, carla, dora], role: view, sites: shop.example.org}]
+"""
+    bare = replace(PIWIKPRO, roles={kind: each for kind, each in PIWIKPRO.roles.items() if kind != "module"})
+    desired = of(tmp_path, text, THREE, bare, "pp")
+    assert codes(desired) == ["email-needed", "no-modules"]
+    assert set(held(desired)) == {("ben@example.org", "shop.example.org")}
+    assert {ending for ending, _ in desired.ended.values()} == {"not-yet"}
+
+
+def test_grants_a_platform_has_no_place_for(tmp_path: Path) -> None:
+    """Meta sites where there are none, and roles of the account where there are none."""
+    text = f"{HEAD}{USERS}grants: [{{to: anna, role: view, metasites: Europe, on: stats}}]\n"
+    (found,) = read_text(tmp_path, text).diagnostics
+    assert (found.code, found.message) == ("role-not-on-platform", "umami grants nothing on a metasite")
+    head = 'version: 1\ninstances:\n  cloud: {platform: plausible, url: "https://plausible.io", self: r@example.org}\n'
+    (found,) = read_text(tmp_path, f"{head}{USERS}grants: [{{to: anna, role: admin, on: cloud}}]\n").diagnostics
+    assert (found.code, found.message) == ("role-not-on-platform", "plausible has no account roles")
 
 
 def test_ourselves_are_never_declared(tmp_path: Path) -> None:

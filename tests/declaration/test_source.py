@@ -173,6 +173,19 @@ def test_the_long_way_to_write_a_key_is_refused(text: str) -> None:
     assert [each.code for each in flaws] == ["unquoted"]
 
 
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("&a b: 1\n", ["unquoted"]), ("a: &x 1\n*x : 2\n", ["unquoted"]), ("!x b: 1\n", ["unquoted"]), ("'': 1\n", ["key-not-text"]),
+        ("{a: 1}: 2\n", ["key-not-text"]), ("a: *b\nc: [*d]\n", ["unquoted", "unquoted"]), ("a: !!str\nb: !x {}\n", ["tag", "tag"]),
+        ("%TAG ! x:\n--- \na: 1\n", []), ("a: 'x\n", ["yaml"]), ("a: [1\nb: 2\n", ["yaml"]), ("a: 1\n b: 2\n", ["yaml"]),
+    ],
+)  # fmt: skip
+def test_what_is_not_in_our_subset(text: str, codes: list[str]) -> None:
+    """Each is told; what can be read over is."""
+    assert [each.code for each in read("f.yaml", text)[1]] == codes
+
+
 def test_a_question_mark_in_a_text_is_nothing_special() -> None:
     """Only where a key begins it would be."""
     assert _composed("a: why?\nb: {c: really?, d: x?y}\n").data == {"a": "why?", "b": {"c": "really?", "d": "x?y"}}

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-import pyrage  # type: ignore[import-untyped]
+import pyrage
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,7 +9,7 @@ nothing else. Blocked steps do not count: they are not done.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -53,34 +53,35 @@ class Spending:
         """Return what each budget is charged with."""
         steps, traits = self.steps, self.proposal.traits
         crews = _sizes(self.proposal)
-        taken = [each for each in steps if _takes(each.change, traits)]
+        deleted = {each.key[1] for each in steps if _deletes(each.change)}
+        taken = [each for each in steps if takes(each.change, traits)]
+        lost = [each for each in taken if each.cause != "expired"]
         powerful = _powerful_groups(self.proposal.projected, traits) if crews else frozenset()
         return {
-            "removals": len(self._emptied(taken)),
-            "revocations": sum(_weight(each.key, crews) for each in taken if each.cause != "expired"),
+            "removals": len(emptied(self.proposal, self.stuck, lost) | deleted),
+            "revocations": sum(_weight(each.key, crews) for each in lost),
             "escalations": sum(_weight(each.key, crews) for each in steps if _gains(each.change, traits, powerful)),
             "expiries": sum(_weight(each.key, crews) for each in taken if each.cause == "expired"),
             "mails": self.mails,
         }
 
-    def _emptied(self, taken: Iterable[Proposed]) -> set[str]:
-        """Return the accounts that have access now and none afterwards, and those that are deleted."""
-        losing: set[str] = set()
-        for each in taken:
-            if each.cause != "expired":
-                losing |= self._losers(each.key)
-        deleted = {each.change.key[1] for each in self.steps if _deletes(each.change)}
-        before, after = self.proposal.reach, self.proposal.reach_after(self.stuck)
-        return {each for each in losing if before.of(each) and not after.of(each)} | deleted
 
-    def _losers(self, key: Key) -> set[str]:
-        name = account_of(key)
-        if name is not None:
-            return {name}
-        return {each.account for each in self.proposal.live.access.members() if each.group == key[2]}
+def emptied(proposal: Proposal, stuck: Collection[Key], taken: Iterable[Proposed]) -> frozenset[str]:
+    """Return the accounts from which these steps take something, and which have access now and none afterwards."""
+    losing: set[str] = set()
+    for each in taken:
+        name = account_of(each.key)
+        losing |= {name} if name is not None else _members(proposal, each.key)
+    before, after = proposal.reach, proposal.reach_after(stuck)
+    return frozenset(each for each in losing if before.of(each) and not after.of(each))
 
 
-def _takes(change: Change, traits: Traits) -> bool:
+def _members(proposal: Proposal, key: Key) -> set[str]:
+    return {each.account for each in proposal.live.access.members() if each.group == key[2]}
+
+
+def takes(change: Change, traits: Traits) -> bool:
+    """Tell whether a change takes a grant or a membership away, or lowers one."""
     side = change.before
     return isinstance(side, Grant | Member) and (change.after is None or direction(change, traits) != "open")
 

@@ -9,31 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 
+from siteward.access.admins import Board
 from siteward.access.budget import Spending, budgets
 from siteward.access.census import Patterns
 from siteward.access.change import Change, demoted, direction, is_regrant
 from siteward.access.diagnostic import Diagnostic, Severity, error, note, warning
 from siteward.access.model import (
-    EVERYWHERE,
     Account,
     Grant,
     Key,
     Member,
     Power,
-    Subject,
     account_key,
     account_of,
-    grant_key,
 )
 from siteward.access.policy import Policy, Proposal, Proposed
 from siteward.access.rule import Gain, broken, concerning, least
 from siteward.access.state import Holder
 
-SOON = timedelta(days=14)
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 
 
@@ -122,7 +119,7 @@ def _blocked(diagnostics: Iterable[Diagnostic]) -> frozenset[Key]:
 def keep_whole_reading(case: Case) -> Iterator[Diagnostic]:
     """Refuse a reading that cannot be true: ourselves not listed, or nothing where there was something."""
     live, memory, traits = case.proposal.live, case.proposal.memory, case.proposal.traits
-    if traits.accounts_listed and case.proposal.proposed:
+    if traits.accounts_listed:
         if live.me is None:
             yield error(
                 "self-unknown", "it is not known whose credentials these are, so that account cannot be protected"
@@ -330,7 +327,7 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
     """Refuse what would leave too few people who can mend things, or make too many, after any step."""
     if case.proposal.traits.top is None:
         return
-    board = _Board(case)
+    board = Board(case.proposal, case.as_of, case.stuck)
     policy = case.proposal.policy
     before = len(board.counted)
     low, high = board.objections()
@@ -360,92 +357,6 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
             f"there are {len(board.holding)} admins, and the policy allows {policy.admins_max}",
             at=policy.admins_at,
         )
-
-
-class _Board:
-    """The admins as they are, and the few steps that make or unmake one; the rest of the plan is not looked at."""
-
-    def __init__(self, case: Case) -> None:
-        self.case = case
-        proposal = case.proposal
-        tops = {
-            each.subject.name
-            for each in proposal.live.access.grants()
-            if proposal.traits.is_top(each) and each.subject.kind == "account"
-        }
-        me = (proposal.live.me or "").casefold()
-        self.holding = {each for each in tops if each.casefold() != me}
-        self.counted = {each for each in self.holding if self._counts(each)}
-        self.moves = [
-            (each.key, name, self._makes(each.change))
-            for each in proposal.proposed
-            if (name := self._moved(each.change))
-        ]
-
-    def _moved(self, change: Change) -> str | None:
-        name = account_of(change.key)
-        if _deletes(change):
-            return name if name in self.holding else None
-        was, is_ = self._top(change.before), self._top(change.after)
-        return name if was != is_ and change.key[:2] != ("grant", "group") else None
-
-    def _top(self, side: object) -> bool:
-        return isinstance(side, Grant) and self.case.proposal.traits.is_top(side)
-
-    def _makes(self, change: Change) -> bool:
-        return self._top(change.after)
-
-    def _counts(self, name: str) -> bool:
-        """Tell whether an admin counts towards the minimum, as promise 4 says."""
-        proposal = self.case.proposal
-        holder, account = proposal.desired.holders.get(name), proposal.live.access.get(account_key(name))
-        if holder is None or holder.kind == "service" or holder.ending is not None:
-            return False
-        top = grant_key(Subject("account", name), EVERYWHERE)
-        origin = proposal.desired.origins.get(top)
-        ends = [each for each in (holder.until, origin.until if origin else None) if each is not None]
-        if any(each <= self.case.as_of + SOON for each in ends):
-            return False
-        if account_key(name) in proposal.live.pending or top in proposal.live.pending:
-            return False
-        if isinstance(account, Account):
-            return account.status == "active" and not Patterns(proposal.policy.ignore).which(name)
-        return "invite" not in proposal.traits.onboarding
-
-    def objections(self) -> tuple[set[Key], set[Key]]:
-        """Return the steps that leave too few and those that make too many, when neither is done."""
-        low: set[Key] = set()
-        high: set[Key] = set()
-        while True:
-            gone = self.case.stuck | low | high
-            moves = [each for each in self.moves if each[0] not in gone]
-            too_many, too_few = self._too_many(moves), self._too_few(moves)
-            if too_many:
-                high |= too_many
-            elif too_few:
-                low |= too_few
-            else:
-                return low, high
-
-    def _too_few(self, moves: list[tuple[Key, str, bool]]) -> set[Key]:
-        counted, found = set(self.counted), set()
-        for key, name, makes in moves:
-            if makes:
-                counted |= {name} if self._counts(name) else set()
-            elif name in counted and len(counted) - 1 < self.case.proposal.policy.admins_min:
-                found.add(key)
-            else:
-                counted.discard(name)
-        return found
-
-    def _too_many(self, moves: list[tuple[Key, str, bool]]) -> set[Key]:
-        most = self.case.proposal.policy.admins_max
-        after = set(self.holding)
-        for _, name, makes in moves:
-            after = after | {name} if makes else after - {name}
-        made = [key for key, _, makes in moves if makes]
-        over = len(after) - most if most is not None else 0
-        return set(made[max(0, len(made) - over) :]) if over > 0 and made else set()
 
 
 def keep_budgets(case: Case) -> Iterator[Diagnostic]:

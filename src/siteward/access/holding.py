@@ -81,7 +81,7 @@ class Ledger:
 def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Traits) -> Ledger:
     """Return who holds what on an instance, in the order of names."""
     wish = settle(desired, live, traits)
-    sides = _by_account(live.access), _by_account(wish)
+    sides = by_account(live.access), by_account(wish)
     names = (
         {each.name for access in (live.access, wish) for each in access.accounts()} | sides[0].keys() | sides[1].keys()
     )
@@ -99,7 +99,7 @@ def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Tra
 Ways = Mapping[Scope, list[tuple[Grant, str | None]]]
 
 
-def _by_account(access: Access) -> Mapping[str, Ways]:
+def by_account(access: Access) -> Mapping[str, Ways]:
     """Return the grants of each account by scope, its own and those of its groups."""
     found: dict[str, dict[Scope, list[tuple[Grant, str | None]]]] = defaultdict(lambda: defaultdict(list))
     of_group: dict[str, list[Grant]] = defaultdict(list)

@@ -9,6 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
+from siteward.access.budget import emptied, takes
 from siteward.access.census import Stranger
 from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic, error
@@ -76,7 +77,8 @@ class InstancePlan:
     `origin` is scheme, host and port. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
     and `grants` count what was read and is managed. `requests` and `seconds` are what applying is expected to
     cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` tells that the file asks
-    for what does not exist here, so that its wish is not known and nothing may be done.
+    for what does not exist here, so that its wish is not known and nothing may be done. `emptied` are the
+    accounts that lose all access.
     """
 
     instance: str
@@ -104,6 +106,7 @@ class InstancePlan:
     requests: int = 0
     seconds: float = 0.0
     flawed: bool = False
+    emptied: tuple[str, ...] = ()
 
     @property
     def blocked(self) -> bool:
@@ -182,6 +185,7 @@ def compose(
         read_requests=read_requests,
         requests=requests,
         seconds=seconds,
+        emptied=() if view.blocked else tuple(sorted(view.emptied)),
         flawed=any(each.blocks and each.about is None for each in proposal.desired.diagnostics),
     )
 
@@ -200,10 +204,13 @@ class _View:
         blocked = (each.about for each in self.said if each.blocks and each.about is not None)
         left_out = stuck(blocked, proposal)
         self.done = tuple(each.change for each in proposal.proposed if each.key not in left_out)
+        self.crews: dict[str, set[str]] = defaultdict(set)
+        for member in proposal.live.access.members():
+            self.crews[member.group].add(member.account)
         self.home = _home_domains(proposal)
         self.powers = _greatest_powers(proposal)
-        self.reach_before = proposal.reach
-        self.reach_after = proposal.reach_after(left_out)
+        taken = (each for each in proposal.proposed if each.key not in left_out and takes(each.change, self.traits))
+        self.emptied = emptied(proposal, left_out, taken)
 
     @property
     def blocked(self) -> bool:
@@ -303,7 +310,13 @@ class _View:
         if opens and outsider and not isinstance(change.after, Account):
             yield "outsider"
         yield from (
-            risk for risk, code in (("first-meeting", "first-meeting"), ("wide-reach", "reach")) if code in codes
+            risk
+            for risk, code in (
+                ("first-meeting", "first-meeting"),
+                ("self-grant", "grants-oneself"),
+                ("wide-reach", "reach"),
+            )
+            if code in codes
         )
         yield from (risk for effect, risk in EFFECT_RISKS.items() if effect in effects)
 
@@ -313,7 +326,9 @@ class _View:
             yield "deletes-account" if change.after is None else "changes-account"
         elif change.before is not None and direction(change, self.traits) != "open":
             yield "loses-access" if change.after is None else "lowered"
-            if self.reach_before.of(name) and not self.reach_after.of(name):
+            if name in self.emptied or (
+                change.key[:2] == ("grant", "group") and self.crews[change.key[2]] & self.emptied
+            ):
                 yield "loses-everything"
 
     def _ids(self, key: Key) -> Mapping[Key, str]:
@@ -335,6 +350,7 @@ RISKS: Mapping[str, Risk] = {
     "deletes-account": "high",
     "opens-to-all": "high",
     "first-meeting": "high",
+    "self-grant": "high",
     "destroys-data": "high",
     "loses-admin": "medium",
     "loses-access": "medium",

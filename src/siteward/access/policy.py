@@ -1,4 +1,4 @@
-"""What the owners allow, as frozen values, and which differences are ours to act on at all.
+"""Which differences are ours to act on at all, on the terms of the owners.
 
 `settle` fills the wish with what the file does not speak of, `manage` compares it with the live access and
 says of each difference whether it is ours, and why: the proposal that the guards judge.
@@ -7,13 +7,12 @@ says of each difference whether it is ours, and why: the proposal that the guard
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from siteward.access.census import GONE, Census, Stranger, findings, tally
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
-from siteward.access.diagnostic import Diagnostic, Span
+from siteward.access.diagnostic import Diagnostic
 from siteward.access.effective import Reach, reach, reach_after
 from siteward.access.model import (
     EVERYWHERE,
@@ -23,13 +22,13 @@ from siteward.access.model import (
     Group,
     Key,
     Member,
-    Power,
     Scope,
     Subject,
     account_of,
 )
 from siteward.access.settle import settle
 from siteward.access.state import Cause, Desired, Ending, Holder, Live, Memory, Origin
+from siteward.access.terms import DEFAULT_LIMITS, LIMIT_NAMES, Limit, Mode, Policy, Rule, Unmanaged
 from siteward.access.traits import Traits, declarable, is_site
 
 __all__ = [
@@ -45,60 +44,6 @@ __all__ = [
     "manage",
     "settle",
 ]
-
-Mode = Literal["full", "add-only", "observe"]
-Unmanaged = Literal["report", "revoke", "remove"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """A budget: allowed is ``min(count, max(2, ceil(percent of live managed)))``; `None` leaves that side open."""
-
-    count: int | None = None
-    percent: int | None = None
-    at: Span | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One rule of the owners: on grants that match, fields that must be given and the most power allowed."""
-
-    id: str
-    match: Mapping[str, str]
-    require: tuple[str, ...] = ()
-    at_most: Power | None = None
-    at: Span | None = None
-
-
-LIMIT_NAMES = ("removals", "revocations", "escalations", "expiries", "mails")
-DEFAULT_LIMITS: Mapping[str, Limit] = {
-    "removals": Limit(count=5, percent=20),
-    "revocations": Limit(count=50, percent=20),
-    "escalations": Limit(count=5),
-    "expiries": Limit(percent=50),
-    "mails": Limit(count=50),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """The policy that holds for one instance: the file's, with what the instance says on top.
-
-    `protect` are patterns on live login, e-mail and handle, compared case-folded; `ignore` are patterns on
-    logins that get no step. `accept_blind` names blind spots that the owners live with.
-    """
-
-    mode: Mode = "full"
-    unmanaged: Unmanaged = "report"
-    admins_min: int = 1
-    admins_max: int | None = None
-    admins_at: Span | None = None
-    limits: Mapping[str, Limit] = field(default_factory=lambda: dict(DEFAULT_LIMITS))
-    wildcards_at_most: Power = Power.VIEW
-    protect: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    rules: tuple[Rule, ...] = ()
-    accept_blind: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

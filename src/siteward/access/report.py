@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Grant, Power, Resource, account_of, scope_of
-from siteward.access.plan import InstancePlan, Plan, Step
 from siteward.access.traits import is_site
+
+if TYPE_CHECKING:  # `validate` reports too, and plans nothing
+    from siteward.access.plan import InstancePlan, Plan, Step
 
 OutcomeStatus = Literal["done", "already", "refused", "failed", "unknown", "skipped", "blocked"]
 DriftKind = Literal["unapplied", "undeclared", "changed-since"]
@@ -127,6 +129,7 @@ def summarize(report: Report) -> Summary:
         sites=len(
             {(instance, scope) for instance, step in steps if (scope := scope_of(step.change.key)) and is_site(scope)}
         ),
+        losing_everything=sum(len(each.emptied) for each in instances),
         mails=sum(each.count for _, step in steps for each in step.effects("mail")),
         blocked=sum(len(each.steps) - len(each.runnable) for each in instances),
         held_back=sum(len(each.held_back) for each in instances),
@@ -203,7 +206,7 @@ def _by_weight(steps: Iterable[tuple[str, Step]]) -> dict[str, int]:
         raised += step.raises
         for each in step.risks:
             risks.setdefault(each, set()).add((instance, account_of(step.change.key)))
-    names = {"losing_everything": "loses-everything", "admins_gained": "becomes-admin", "admins_lost": "loses-admin"}
+    names = {"admins_gained": "becomes-admin", "admins_lost": "loses-admin"}
     return {"powers_raised": raised, **{name: len(risks.get(risk, ())) for name, risk in names.items()}}
 
 

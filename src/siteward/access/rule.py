@@ -12,8 +12,8 @@ from typing import Final
 
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.model import Grant, Power
-from siteward.access.policy import Policy, Rule
 from siteward.access.state import Holder, Origin
+from siteward.access.terms import Policy, Rule
 
 FIELDS: Final = ("ticket", "reason", "until", "email")
 

@@ -312,7 +312,7 @@ def _record(kind: type, tag: str | None = None) -> Shape:
 
 def _stands_at_default(part: Field[Any], value: Any) -> bool:
     if part.default is not MISSING:
-        return bool(value == part.default) and type(value) is type(part.default)
+        return bool(value == part.default) and isinstance(value, bool) == isinstance(part.default, bool)
     return part.default_factory is not MISSING and not value
 
 

@@ -5,7 +5,6 @@ A verb's module is imported only when it is called, so that `--help` costs what 
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -22,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "apply": ("apply", "Carry out a plan, exactly as reviewed."),
     "drift": ("drift", "Show live access that the declaration does not explain."),
     "show": ("show", "Show a saved plan or report in any format."),
+    "diff": ("diff", "Tell who gains and loses what between two revisions; contacts nothing."),
     "explain": ("explain", "Say why a user has, or has not, access to a site."),
     "who-can": ("who_can", "List who holds a role or more on a site."),
     "import": ("import_", "Write a first file from the live state of an instance."),
@@ -90,7 +90,6 @@ def main(ctx: click.Context, /, **common: object) -> None:
 
 def run() -> None:
     """Run the command line and leave with the code that the report gives."""
-    gc.disable()  # a short-lived command: collecting costs a fifth of a plan and frees nothing it needs
     try:
         code = main(prog_name="siteward", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):

@@ -115,7 +115,8 @@ def keyring_of() -> Keyring | None:
         import keyring
     except ImportError as missing:
         raise click.ClickException("SITEWARD_KEYRING needs the extra: pip install 'siteward[keyring]'") from missing
-    return keyring.get_password
+    look: Keyring = keyring.get_password
+    return look
 
 
 def _request_log(session: Session) -> Callable[[Exchange], None]:

@@ -20,13 +20,17 @@ import httpx
 
 from siteward import platforms
 from siteward.cli.session import sandbox_extra
+from siteward.transport.secrets import variable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from siteward.platforms.fakery import Sandbox
 
 # The example's dates are told from here, so that the demo shows the same people whenever it is run.
 AS_OF = "2026-12-01"
 ROOT = Path(__file__).parents[3]
+EXAMPLE = "access.example.yaml"
 
 
 @click.command("demo")
@@ -36,10 +40,9 @@ def command(keep: Path | None) -> int:
     with sandbox_extra(), ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="siteward-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
-        sandbox = _sandbox(stack)
-        _copy_example(folder, {"stats": sandbox.url})
-        story = _Story(folder, _credentials("stats", sandbox))
-        return _tell(story, sandbox)
+        sandboxes = {name: _sandbox(stack, platform) for name, platform in _instances().items()}
+        _copy_example(folder, {name: each.url for name, each in sandboxes.items()})
+        return _tell(_Story(folder, _environment(sandboxes)), sandboxes)
 
 
 class _Story:
@@ -66,10 +69,10 @@ class _Story:
             raise click.ClickException(f"the demo expected that to leave with {expect}, not {done.returncode}")
 
 
-def _tell(story: _Story, sandbox: Sandbox) -> int:
-    story.say(
-        f"A stand-in Umami {sandbox.fake.release} answers at {sandbox.url}: 30 users, 12 sites, and some history."
-    )
+def _tell(story: _Story, sandboxes: Mapping[str, Sandbox]) -> int:
+    story.say("Stand-in servers answer, with users, sites and some history:")
+    for name, each in sandboxes.items():
+        click.echo(f"#    {name}: {each.fake.platform} {each.fake.release} at {each.url}")
     story.say("1. Check the files. Nothing is contacted.")
     story.run("validate", expect=0)
     story.say("2. What would change? Nothing is changed; the plan is saved for review.")
@@ -91,7 +94,7 @@ def _tell(story: _Story, sandbox: Sandbox) -> int:
     story.say("4. Once more: nothing is left to do.")
     story.run("plan", "--as-of", AS_OF, expect=0)
     story.say("5. Somebody works around the file: an admin makes Vera an admin and lets Mia back in.")
-    _interfere(sandbox)
+    _interfere(sandboxes["stats"])
     story.say("6. Drift: who now has what, that the file does not explain.")
     story.run("drift", "--as-of", AS_OF, expect=2)
     return _end()
@@ -108,18 +111,32 @@ def _end() -> int:
     return 0
 
 
-def _sandbox(stack: ExitStack) -> Sandbox:
+def _instances() -> dict[str, str]:
+    """Return the instances of the example, with their platforms."""
+    from siteward.reconcile.project import read
+
+    declaration = read(_source() / EXAMPLE).declaration
+    if declaration is None:
+        raise click.ClickException(f"{EXAMPLE} is not valid: siteward validate -c {EXAMPLE}")
+    return {name: each.platform for name, each in declaration.instances.items()}
+
+
+def _source() -> Path:
+    """Return where the example is: at the root of a checkout, or beside this module in an installed program."""
+    return ROOT if (ROOT / EXAMPLE).exists() else Path(__file__).parent / "example"
+
+
+def _sandbox(stack: ExitStack, platform: str) -> Sandbox:
     from siteward.platforms.fakery import serve
 
-    factory = platforms.fake("umami")
-    fake = factory.lived_in(factory.releases[0], clock=lambda: datetime.now(UTC))
-    return stack.enter_context(serve(fake))
+    factory = platforms.fake(platform)
+    return stack.enter_context(serve(factory.lived_in(factory.releases[0], clock=lambda: datetime.now(UTC))))
 
 
-def _copy_example(folder: Path, urls: dict[str, str]) -> None:
+def _copy_example(folder: Path, urls: Mapping[str, str]) -> None:
     """Copy the example and its includes, pointing each instance at its sandbox and changing nothing else."""
-    source = ROOT if (ROOT / "access.example.yaml").exists() else Path(__file__).parent / "example"
-    text = (source / "access.example.yaml").read_text(encoding="utf-8")
+    source = _source()
+    text = (source / EXAMPLE).read_text(encoding="utf-8")
     for name, url in urls.items():
         text = re.sub(rf"(?m)(^  {name}:\n(?:    .*\n)*?    url: )\S+", rf"\g<1>{url}", text, count=1)
     (folder / "access.yaml").write_text(text, encoding="utf-8")
@@ -129,10 +146,14 @@ def _copy_example(folder: Path, urls: dict[str, str]) -> None:
         target.write_text(each.read_text(encoding="utf-8"), encoding="utf-8")
 
 
-def _credentials(instance: str, sandbox: Sandbox) -> dict[str, str]:
-    prefix = f"SITEWARD_{instance.upper().replace('-', '_')}_"
+def _environment(sandboxes: Mapping[str, Sandbox]) -> dict[str, str]:
+    """Return the environment of the verbs: ours, but for credentials, and those of the sandboxes."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SITEWARD_")}
-    return inherited | {f"{prefix}{field.upper()}": value for field, value in sandbox.fake.credentials.items()}
+    return inherited | {
+        variable(name, field): value
+        for name, each in sandboxes.items()
+        for field, value in each.fake.credentials.items()
+    }
 
 
 def _interfere(sandbox: Sandbox) -> None:

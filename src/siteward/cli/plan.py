@@ -12,7 +12,10 @@ from siteward.access.diagnostic import error
 from siteward.cli.session import PLAN_FORMATS, Session, Stopped, with_session
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from siteward.access.report import Report
+    from siteward.reconcile.plan import Survey
 
 
 @click.command("plan")
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--reason", default="", help="Why what --accept lifts is right.")
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
 @click.option("--passwords-out", type=click.Path(path_type=Path), help="Where apply will write new passwords.")
+@click.option("--save-snapshot", type=click.Path(path_type=Path), metavar="DIR", help="Save the sites, for `diff`.")
 @click.option("--concurrency", "workers", type=click.IntRange(1, 16), default=8, show_default=True)
 @with_session(*PLAN_FORMATS)
 def command(
@@ -35,13 +39,14 @@ def command(
     accept: tuple[str, ...],
     reason: str,
     passwords_out: Path | None,
+    save_snapshot: Path | None,
     workers: int,
     *,
     allow_delete: bool,
 ) -> int:
     """Read every instance and show what apply would change. Changes nothing: its transport cannot write."""
     from siteward.cli.checkout import open_checkout
-    from siteward.reconcile.plan import plan
+    from siteward.reconcile.plan import plan_and_survey
 
     if accept and not reason and set(accept) != {"empty"}:
         raise click.UsageError("--accept needs --reason TEXT")
@@ -49,8 +54,20 @@ def command(
         session, "plan", names=instances, as_of=as_of, passwords_out=passwords_out, workers=workers
     )
     run = checkout.run(accept=dict.fromkeys(accept, reason or "asked for"), allow_delete=allow_delete)
-    report = plan(checkout.project, checkout.instances, checkout.book, run)
+    report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)
+    if save_snapshot is not None:
+        _snapshot(report, save_snapshot, surveys)
     return session.leave(_saved(report, out))
+
+
+def _snapshot(report: Report, folder: Path, surveys: Sequence[Survey]) -> None:
+    from siteward.reconcile.snapshot import save
+
+    try:
+        save(folder, surveys)
+    except OSError as problem:
+        told = error("cannot-write", f"cannot save the sites to {folder}: {problem.strerror}")
+        raise Stopped(replace(report, plan=None, diagnostics=(told,))) from problem
 
 
 def _saved(report: Report, out: Path | None) -> Report:

@@ -33,9 +33,12 @@ class Builder:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     _moments: dict[tuple[str, str], datetime | BadDate] = field(default_factory=dict)
 
-    def sites(self, rows: Mapping[str, document.SiteRow]) -> Iterator[Site]:
-        """Yield the sites."""
+    def sites(self, rows: Mapping[str, document.SiteRow], bound: Bound | None = None) -> Iterator[Site]:
+        """Yield the sites; a file whose grants are bounded cannot open one to everybody."""
         for handle, row, at, spot in self._rows("sites", rows):
+            if bound is not None and any(row.public.values()):
+                message = "this file may grant within bounds, and not open sites to everybody"
+                self.diagnostics.append(problem("beyond-include", message, spot.at("public"), related=(bound.at,)))
             yield Site(
                 handle=handle,
                 domain=row.domain,

@@ -29,7 +29,7 @@ def shapes(context: Context) -> Iterator[Diagnostic]:
         if not grant.to:
             yield problem("grant-to-nobody", "a grant to nobody", spot.at("to"), hint="name a user or a group")
         for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
-            if written and all(each.startswith("!") for each in written):
+            if written and written[0].startswith("!") and all(each.startswith("!") for each in written):
                 hint = 'name what they are left out of, such as "*"'
                 yield problem("only-exclusions", "every site is left out and none is named", spot.at(key), hint=hint)
         if grant.for_account and grant.on is None:

@@ -175,18 +175,26 @@ class _Composer:
         return built
 
     def _table(self, start: Event) -> Table:
+        # This loop and the next one are most of what a plan costs offline, so the usual text is told in place.
         table, places = Table(), [_place(start)]
-        following, shared, path = self._next, self._shared, self._path
+        following, shared, path, plain_keys = self._next, self._shared, self._path, self._asking is None
         while type(event := following()) is not _TABLE_END:
-            key = self._key(event)
+            if type(event) is _SCALAR and plain_keys and event.tag is event.anchor is None and event.value:
+                key: str | None = shared.setdefault(event.value, event.value)
+            else:
+                key = self._key(event)
             value_event = following()
             if key is None or key in table:
                 self._discard(value_event)
                 if key is not None:
                     self._twice(table, places, key, event)
                 continue
-            text = _text(value_event)
-            if text is not None:
+            if (
+                type(value_event) is _SCALAR
+                and value_event.tag is value_event.anchor is None
+                and (text := value_event.value)
+                and (value_event.style or text[0] not in _NOT_TEXT)
+            ):
                 value: Value | None = shared.setdefault(text, text)
             else:
                 path.append(key)
@@ -207,8 +215,12 @@ class _Composer:
         items, places = Items(), [_place(start)]
         following, shared, path = self._next, self._shared, self._path
         while type(event := following()) is not _ITEMS_END:
-            text = _text(event)
-            if text is not None:
+            if (
+                type(event) is _SCALAR
+                and event.tag is event.anchor is None
+                and (text := event.value)
+                and (event.style or text[0] not in _NOT_TEXT)
+            ):
                 value: Value | None = shared.setdefault(text, text)
             else:
                 path.append(len(items))
@@ -352,12 +364,3 @@ class _Composer:
         if end.line != start.line:
             return Span(self.file, start.line + 1, start.column + 1)
         return Span(self.file, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
-
-
-def _text(event: Event) -> str | None:
-    """Return the text of a scalar that surely is text; `None` for everything that needs a closer look."""
-    if type(event) is _SCALAR and event.tag is event.anchor is None:
-        text = event.value
-        if text and (event.style or text[0] not in _NOT_TEXT):
-            return text
-    return None

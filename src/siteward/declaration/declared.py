@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Span
     from siteward.access.model import Power
-    from siteward.access.policy import Policy
     from siteward.access.state import Kind
+    from siteward.access.terms import Policy
     from siteward.declaration.selector import Selector
     from siteward.declaration.source import Path, Source
 

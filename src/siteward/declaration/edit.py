@@ -91,7 +91,8 @@ class _FirstFile:
         yield ""
         yield "instances:"
         yield f"  {quoted(self.instance)}:"
-        yield from (f"    {key}: {quoted(value)}" for key, value in self.block.items())
+        own = {"native", "unmanaged"}
+        yield from (f"    {key}: {quoted(value)}" for key, value in self.block.items() if key not in own)
         if native:
             yield "    native: true"
         yield "    unmanaged: report    # accounts that are not declared below; `revoke` is where this leads"

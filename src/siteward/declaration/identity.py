@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Account
     from siteward.access.state import Ending, Live, Memory
     from siteward.access.traits import Traits
@@ -33,7 +33,6 @@ class Identity:
     subject: Subject
     renamed: str | None = None
     ending: Ending | None = None
-    ended_at: Span | None = None
 
 
 @dataclass(slots=True)
@@ -62,8 +61,8 @@ def identities(
         if login is None:
             continue
         account, renamed = directory.find(login, user, found.diagnostics)
-        ending, at = _ending(user, instance, as_of)
-        identity = Identity(user, account, Subject("account", account), renamed, ending, at)
+        ending = _ending(user, instance, as_of)
+        identity = Identity(user, account, Subject("account", account), renamed, ending)
         found.by_handle[user.handle] = identity
         found.holders[account] = _holder(user, ending)
     if memory is not None:
@@ -87,16 +86,15 @@ def _holder(user: User, ending: Ending | None) -> Holder:
     )
 
 
-def _ending(user: User, instance: str, as_of: datetime) -> tuple[Ending | None, Span | None]:
+def _ending(user: User, instance: str, as_of: datetime) -> Ending | None:
+    """Return why everything a user has on an instance is over or not yet due, if it is."""
     state = user.state(instance)
     if state != "active":
-        return state, user.at
+        return state
     start, end = user.window.start, user.window.end
     if end is not None and end <= as_of:
-        return "expired", user.at
-    if start is not None and as_of < start:
-        return "not-yet", user.at
-    return None, None
+        return "expired"
+    return "not-yet" if start is not None and as_of < start else None
 
 
 def _add_leavers(found: Identities, memory: Memory, declaration: Declaration, directory: _Directory) -> None:

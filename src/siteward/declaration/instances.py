@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from siteward.access.policy import Policy
+from siteward.access.terms import Policy
 from siteward.declaration.complain import complaint, problem
 from siteward.declaration.declared import Instance, Spot
 from siteward.declaration.document import InstanceRow

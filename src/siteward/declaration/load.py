@@ -121,7 +121,7 @@ class _Reading:
             grants += builder.grants(rows or (), bound)
         declaration = Declaration(
             instances=built,
-            sites=self._merged("sites", (b.sites(m.sites) for b, m, _, _ in parts)),
+            sites=self._merged("sites", (b.sites(m.sites, bound) for b, m, _, bound in parts)),
             users=self._merged("users", (b.users(m.users) for b, m, _, _ in parts)),
             groups=self._merged("groups", (b.groups(m.groups) for b, m, _, _ in parts)),
             roles={each.handle: each for each in parts[0][0].roles(root.roles)},

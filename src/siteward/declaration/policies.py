@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, get_args
 
-from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Rule
+from siteward.access.terms import LIMIT_NAMES, Limit, Policy, Rule
 from siteward.declaration.build import POWERS
 from siteward.declaration.complain import problem
 from siteward.declaration.declared import Spot

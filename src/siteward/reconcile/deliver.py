@@ -154,7 +154,7 @@ def _encrypted(folder: Path, instance: str, login: str, data: bytes, key: str) -
 def _recipient(key: str) -> Callable[[bytes], bytes]:
     """Return what encrypts to a key; raises `_NoAge`, and `ValueError` for what is no key."""
     try:
-        import pyrage  # type: ignore[import-untyped]  # noqa: PLC0415 — an extra, needed by who makes accounts
+        import pyrage  # noqa: PLC0415 — an extra, needed by who makes accounts
     except ImportError:
         raise _NoAge("pyrage is not installed") from None
     kind = pyrage.ssh.Recipient if key.startswith("ssh-") else pyrage.x25519.Recipient

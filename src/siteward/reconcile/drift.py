@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from siteward.access.model import Account, Grant, Key, account_of, scope_of
+from siteward.access.model import Key, account_of, scope_of
 from siteward.access.report import DriftItem, DriftKind
 from siteward.access.state import Ending
 from siteward.access.traits import is_site
@@ -33,16 +33,15 @@ _ENDINGS: tuple[str, ...] = get_args(Ending)
 def drift(plan: InstancePlan, live: Live, desired: Desired, memory: Memory | None) -> tuple[DriftItem, ...]:
     """Return the drift of one instance.
 
-    `plan` is the plan that would follow, whose steps are the differences; what its mode holds back, and what
-    accounts hold that nobody declared stands behind, is told beside it without a step. `memory` is the journal's;
-    without one nothing can be called changed since.
+    `plan` is the plan that would follow, whose steps are the differences; what its mode holds back is told without a
+    step. Accounts that are only reported stay where they are, in the plan, until something of theirs changes.
+    `memory` is the journal's; without one nothing can be called changed since.
     """
     changed = frozenset(_changed(plan, live, desired, memory))
     items = [_item(plan, step, changed, memory) for step in plan.steps]
     items += [_item(plan, step, changed, memory, note=HELD_BACK) for step in plan.held_back]
     told = {each.change.key for each in (*plan.steps, *plan.held_back)}
     items += [_since(plan, key, live, desired, memory) for key in sorted(changed - told)]
-    items += _strange(plan, live, told | changed)
     return tuple(items)
 
 
@@ -99,11 +98,3 @@ def _since(plan: InstancePlan, key: Key, live: Live, desired: Desired, memory: M
         journalled=memory.last.get(key) if memory and memory.last is not None else None,
         note=CONTENT if ours else UNMANAGED,
     )
-
-
-def _strange(plan: InstancePlan, live: Live, told: frozenset[Key] | set[Key]) -> Iterator[DriftItem]:
-    """Yield what accounts hold that no declared user resolves to: the account, and each of its grants."""
-    names = {each.name for each in plan.strangers if not each.ignored}
-    for resource in live.access.values():
-        if isinstance(resource, Account | Grant) and account_of(resource.key) in names and resource.key not in told:
-            yield DriftItem(instance=plan.instance, kind="undeclared", live=resource, note=UNMANAGED)

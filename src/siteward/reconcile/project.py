@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from siteward import platforms
 from siteward.access.report import Report
 from siteward.declaration.load import Loaded, load
-from siteward.platforms.instance import Instance
-from siteward.transport.link import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.declaration import declared
     from siteward.declaration.load import Declaration
+    from siteward.platforms.instance import Instance
     from siteward.transport.link import Exchange
     from siteward.transport.secrets import Keyring
 
@@ -94,6 +92,9 @@ def instances(project: Project, names: Iterable[str], around: Surroundings) -> t
 
 
 def _instance(project: Project, given: declared.Instance, around: Surroundings) -> Instance:
+    from siteward.platforms.instance import Instance  # noqa: PLC0415 — `validate` loads this module, and opens nothing
+    from siteward.transport.link import Link  # noqa: PLC0415
+
     ca_file = project.path.parent / given.ca_file if given.ca_file else None
     link = Link(
         url=given.url,
@@ -118,7 +119,7 @@ def _instance(project: Project, given: declared.Instance, around: Surroundings) 
 
 def settings_models() -> Mapping[str, type[BaseModel]]:
     """Return what an instance of each platform may say in the file, by platform."""
-    return {name: platforms.load(name).settings for name in platforms.names()}
+    return {name: platforms.settings_of(name) for name in platforms.names()}
 
 
 def commit_of(folder: Path) -> Commit | None:
@@ -130,6 +131,8 @@ def commit_of(folder: Path) -> Commit | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
+    import subprocess  # noqa: PLC0415 — see above
+
     try:
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=20)
     except (FileNotFoundError, subprocess.TimeoutExpired):
@@ -138,8 +141,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def _settings_of(platform: str) -> type[BaseModel] | None:
-    return platforms.load(platform).settings if platform in platforms.names() else None
+    return platforms.settings_of(platform) if platform in platforms.names() else None
 
 
 def _widest_of(platform: str) -> Traits | None:
-    return platforms.load(platform).widest if platform in platforms.names() else None
+    return platforms.widest_of(platform) if platform in platforms.names() else None

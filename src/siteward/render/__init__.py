@@ -6,8 +6,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from siteward.render.privacy import Privacy
-from siteward.render.sheet import GroupBy, Options, Sheet, prepare
+from siteward.render.sheet import GroupBy, Options, Privacy, Sheet, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -23,16 +23,21 @@ if TYPE_CHECKING:
     from siteward.render.sheet import Sheet
 
 LIMIT = 60_000
-_TITLES = {"validate": "Access files", "drift": "Access drift", "apply": "Access applied"}
+_TITLES = {"validate": "Access files", "diff": "Access diff", "drift": "Access drift", "apply": "Access applied"}
 _CUT = "\n\n**This comment is cut here: the rest is in the full report.**"
 
 
 def render(sheet: Sheet) -> str:
     """Return one comment of at most `LIMIT` characters."""
-    foot = f"\n\n{_foot(sheet)}\n"
-    room = LIMIT - len(foot)
-    text = fit(tuple(_blocks(sheet)), room)
-    return (text if len(text) <= room else _cut(text, room)) + foot
+    return fitted(_blocks(sheet), _foot(sheet))
+
+
+def fitted(blocks: Iterable[Block], foot: str) -> str:
+    """Return blocks above a last line, as one comment of at most `LIMIT` characters."""
+    end = f"\n\n{foot}\n"
+    room = LIMIT - len(end)
+    text = fit(tuple(blocks), room)
+    return (text if len(text) <= room else _cut(text, room)) + end
 
 
 def _cut(text: str, room: int) -> str:
@@ -66,7 +71,7 @@ def _head(sheet: Sheet) -> str:
         "validate": words.findings(of) + (f" in {words.plural(report.files, 'file')}" if report.files else ""),
         "drift": words.drifted(of),
         "apply": words.results(of) if of.outcomes else words.headline(of),
-    }.get(report.command, words.headline(of))
+    }.get(report.command, words.headline(of) if report.plan else words.findings(of))
     after = " · ".join((*words.consequences(of), *words.leftovers(of))) if report.plan and not of.outcomes else ""
     return "\n\n".join(filter(None, (f"{mark}\n### {_TITLES.get(report.command, 'Access plan')}: {numbers}", after)))
 

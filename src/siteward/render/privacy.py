@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from siteward.access.change import Change
 from siteward.access.model import Account, Grant, Group, Key, Member, Power, Resource, Subject, account_of
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan, Step, Stranger
     from siteward.access.report import DriftItem, Outcome, Report
     from siteward.access.state import Origin
+    from siteward.render.sheet import Privacy
 
-Privacy = Literal["full", "handles", "counts"]
 _T = TypeVar("_T")
 
 HIDDEN_MAIL = "(e-mail hidden)"
@@ -56,7 +56,7 @@ class _Veil:
             plan=self._plan(full.plan) if full.plan else None,
             outcomes=tuple(map(self._outcome, full.outcomes)),
             drift=tuple(map(self._drift, full.drift)),
-            next=_maybe(_hide_mails, full.next),
+            next=_maybe(hide_mails, full.next),
             texts={},
         )
 
@@ -166,7 +166,8 @@ def _hide_mail(_: str) -> str:
     return HIDDEN_MAIL
 
 
-def _hide_mails(text: str) -> str:
+def hide_mails(text: str) -> str:
+    """Return text with every e-mail address hidden."""
     return _MAIL.sub(HIDDEN_MAIL, text)
 
 

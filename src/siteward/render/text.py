@@ -13,8 +13,6 @@ from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.render import words
 from siteward.render.lines import Pen, Style
 from siteward.render.snippet import advice, excerpt
-from siteward.render.text_plan import context_lines, plan_lines
-from siteward.render.text_run import drift_lines, outcome_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,13 +26,7 @@ STYLES: dict[Severity, Style] = {Severity.ERROR: "alarm", Severity.WARNING: "yel
 def render(sheet: Sheet) -> str:
     """Return the report as text that ends with a line break."""
     pen = Pen(sheet.options)
-    parts = (
-        _diagnostics(sheet, pen),
-        _before(sheet, pen),
-        outcome_lines(sheet, pen),
-        drift_lines(sheet, pen),
-        _tail(sheet, pen),
-    )
+    parts = (_diagnostics(sheet, pen), _before(sheet, pen), *_after(sheet, pen), _tail(sheet, pen))
     blocks = ["\n".join(lines) for part in parts if (lines := list(part))]
     return _no_commands("\n\n".join(blocks)) + "\n"
 
@@ -43,7 +35,18 @@ def _before(sheet: Sheet, pen: Pen) -> Iterable[str]:
     """Return what is told of the instances: the plan, or for drift only what it was read from."""
     if sheet.report.plan is None or sheet.report.outcomes:
         return ()
+    from siteward.render.text_plan import context_lines, plan_lines  # noqa: PLC0415 — `validate` has no plan to show
+
     return context_lines(sheet, pen) if sheet.report.command == "drift" else plan_lines(sheet, pen)
+
+
+def _after(sheet: Sheet, pen: Pen) -> tuple[Iterable[str], ...]:
+    """Return what became of the steps, what no longer fits, and the drift."""
+    if not (sheet.report.outcomes or sheet.report.drift or sheet.report.stale):
+        return ()
+    from siteward.render.text_run import drift_lines, outcome_lines  # noqa: PLC0415 — see above
+
+    return outcome_lines(sheet, pen), drift_lines(sheet, pen)
 
 
 def _no_commands(text: str) -> str:

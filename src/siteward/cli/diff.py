@@ -1,0 +1,96 @@
+"""`siteward diff`: what a change of the files means for people, without a server and without credentials."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from siteward.access.diagnostic import error
+from siteward.access.report import Report
+from siteward.cli.session import Session, Stopped, find_config, parse_instant, with_session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from siteward.access.state import Live
+    from siteward.declaration.load import Declaration, Loaded
+
+CHECKOUT = "checkout"
+
+
+@click.command("diff")
+@click.argument("base")
+@click.argument("head", required=False)
+@click.option("--as-of", metavar="DATE", help="Compare as if it were this date or instant.")
+@click.option(
+    "--snapshot",
+    "snapshots",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="The known sites of an instance, or a folder of such files; see `plan --save-snapshot`.",
+)
+@with_session("text", "markdown", "json")
+def command(session: Session, base: str, head: str | None, as_of: str | None, snapshots: tuple[Path, ...]) -> int:
+    """Tell who gains and loses what between the revisions BASE and HEAD, by effective access.
+
+    HEAD is what lies in the checkout, if it is not given. Nothing is contacted: where no snapshot tells which sites
+    there are, selectors stand for themselves.
+    """
+    from siteward.reconcile.compare import Question, compared
+    from siteward.render.diff import render
+
+    path = find_config(session)
+    old, new = _declaration(path, base, must=False), _declaration(path, head, must=True)
+    if new is None:
+        raise Stopped(_problem("no-declaration", f"{path} does not exist at {head}"))
+    question = Question(
+        base=base,
+        head=head or CHECKOUT,
+        as_of=parse_instant(as_of, str(new.timezone)) or datetime.now(UTC),
+        sites=_sites(snapshots),
+    )
+    found = compared(old, new, question)
+    session.answer(lambda form, options: render(found, form, options), Report(command="diff"))
+    return 0 if session.exit_zero else found.exit_code
+
+
+def _declaration(path: Path, ref: str | None, *, must: bool) -> Declaration | None:
+    """Return the declaration at a revision, or in the checkout; `None` where the file was not there yet."""
+    from siteward.reconcile.project import read
+    from siteward.reconcile.revision import NoSuchRevision, commit_at, read_at
+
+    try:
+        loaded = read(path) if ref is None else read_at(path, commit_at(path.parent, ref))
+    except NoSuchRevision as problem:
+        raise Stopped(_problem("no-revision", str(problem), problem.hint)) from problem
+    if loaded is None:
+        return None
+    return loaded.declaration or _invalid(loaded, ref, must=must)
+
+
+def _invalid(loaded: Loaded, ref: str | None, *, must: bool) -> Declaration:
+    told = [each for each in loaded.diagnostics if each.blocks]
+    where = f" at {ref}" if ref is not None else ""
+    head = error("not-valid", f"the declaration{where} is not valid, so nothing can be compared with it")
+    shown = (*told, head) if must or ref is None else (head, *told)
+    raise Stopped(Report(command="diff", diagnostics=shown, texts=loaded.texts, files=loaded.files))
+
+
+def _sites(paths: tuple[Path, ...]) -> Mapping[str, Live]:
+    from siteward.reconcile.snapshot import BadSnapshot, read
+
+    files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else (path,))]
+    try:
+        return dict(map(read, files))
+    except OSError as problem:
+        raise click.ClickException(f"cannot read {problem.filename}: {problem.strerror}") from problem
+    except BadSnapshot as problem:
+        raise click.ClickException(str(problem)) from problem
+
+
+def _problem(code: str, message: str, hint: str | None = None) -> Report:
+    return Report(command="diff", diagnostics=(error(code, message, hint=hint),))

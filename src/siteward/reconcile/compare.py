@@ -1,0 +1,84 @@
+"""Two revisions of the declaration, held against each other by effective access; nothing is contacted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from siteward import platforms
+from siteward.access.compare import Comparison, Revision, compare, merged
+from siteward.access.diagnostic import note
+from siteward.declaration.resolve import resolve
+from siteward.reconcile.base import changed_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.state import Live
+    from siteward.declaration.load import Declaration
+
+MOST_MOMENTS = 50
+"""How many days on which something begins are looked at, the nearest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which revisions are compared, by the names people gave them, at what moment, and against which known sites."""
+
+    base: str
+    head: str
+    as_of: datetime
+    sites: Mapping[str, Live] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def compared(base: Declaration | None, head: Declaration, question: Question) -> Comparison:
+    """Return what the head gives and takes against the base; without a base, everything is given."""
+    moments = (question.as_of, *_beginnings(base, head, question.as_of))
+    names = tuple(dict.fromkeys((*(base.instances if base else ()), *head.instances)))
+    kept = moments[:MOST_MOMENTS]
+    parts = [
+        compare(name, _revision(base, name, kept, question), _revision(head, name, kept, question)) for name in names
+    ]
+    return Comparison(
+        base=question.base,
+        head=question.head,
+        as_of=question.as_of,
+        movements=merged(parts),
+        notices=(*(changed_rules(base, head) if base else ()), *_unseen(len(moments) - len(kept))),
+        unresolved=tuple(each for each in names if each not in question.sites),
+        instances=names,
+    )
+
+
+def _revision(
+    declaration: Declaration | None, name: str, moments: tuple[datetime, ...], question: Question
+) -> Revision | None:
+    given = declaration.instances.get(name) if declaration else None
+    if declaration is None or given is None:
+        return None
+    traits = platforms.load(given.platform).widest
+    live = question.sites.get(name)
+    return Revision(
+        traits=traits,
+        wished={each: resolve(declaration, name, traits, live, as_of=each) for each in moments},
+    )
+
+
+def _beginnings(base: Declaration | None, head: Declaration, as_of: datetime) -> tuple[datetime, ...]:
+    """Return the moments after `as_of` at which something begins at either revision."""
+    starts = (each for side in (base, head) if side is not None for each in _starts(side))
+    return tuple(sorted({each for each in starts if each is not None and each > as_of}))
+
+
+def _starts(declaration: Declaration) -> Iterator[datetime | None]:
+    yield from (each.window.start for each in declaration.users.values())
+    yield from (each.window.start for group in declaration.groups.values() for each in group.members)
+    yield from (each.window.start for each in declaration.grants or ())
+
+
+def _unseen(count: int) -> Iterator[Diagnostic]:
+    if count > 0:
+        yield note("later-not-told", f"what begins on {count} further days is not looked at")

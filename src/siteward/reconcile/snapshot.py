@@ -1,0 +1,53 @@
+"""The sites of an instance in a file, so that selectors can be resolved where no server may be asked.
+
+No person is in it, nor who owns a site: such files may lie beside the declaration.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from siteward.access.codec import CodecError, canonical, decode_live, encode_live
+from siteward.access.model import Access
+from siteward.access.state import Live
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from siteward.reconcile.plan import Survey
+
+FORMAT = "siteward.sites/1"
+
+
+class BadSnapshot(Exception):  # noqa: N818 — the name says what is wrong
+    """A file is no snapshot that can be read."""
+
+
+def save(folder: Path, surveys: Iterable[Survey]) -> tuple[Path, ...]:
+    """Write the sites of each instance to `INSTANCE.json` in a folder. Raises `OSError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for each in surveys:
+        sites = {scope: replace(site, owner=None) for scope, site in each.live.sites.items()}
+        data = encode_live(Live(access=Access(), sites=sites))
+        path = folder / f"{each.name}.json"
+        path.write_bytes(canonical({"format": FORMAT, "instance": each.name, "live": data}) + b"\n")
+        written.append(path)
+    return tuple(written)
+
+
+def read(path: Path) -> tuple[str, Live]:
+    """Return the instance that a snapshot is of, and its sites. Raises `OSError` and `BadSnapshot`."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise BadSnapshot(f"{path} is no JSON") from problem
+    if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("instance"), str):
+        raise BadSnapshot(f"{path} is no {FORMAT}; make one with `siteward plan --save-snapshot DIR`")
+    try:
+        return data["instance"], decode_live(data.get("live"))
+    except CodecError as problem:
+        raise BadSnapshot(f"{path}: {problem}") from problem

@@ -1,0 +1,329 @@
+"""Two revisions by what they mean: as text, as a comment, and as data; the dangerous first, each line with its way."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from siteward.access.codec import encode_resource
+from siteward.render import words
+from siteward.render.blocks import Block
+from siteward.render.json import diagnostic
+from siteward.render.lines import Cell, Glyph, Pen, Style
+from siteward.render.markdown import fitted
+from siteward.render.marks import code, comment, details, prose, table
+from siteward.render.privacy import hide_mails
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from siteward.access.compare import Band, Comparison, Kind, Movement, Side
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.render.sheet import Options
+
+FORMAT = "siteward.diff/1"
+HEADINGS: Mapping[Band, str] = {
+    "escalation": "Power raised",
+    "outsider": "Outsiders",
+    "loss": "Access taken or lowered",
+    "gain": "Access given",
+    "dates": "Dates moved",
+}
+_ENDINGS = {"silence": "no longer granted", "left": "left the file", "not-yet": "begins later"}
+_COUNTED: Mapping[str, str] = {
+    "gained": "gained", "raised": "raised", "wider": "wider", "changed": "changed", "moved": "moved to another account",
+    "longer": "longer", "shorter": "shorter", "narrower": "narrower", "lowered": "lowered", "lost": "lost",
+}  # fmt: skip
+_SIGNS: Mapping[Kind, Glyph] = {
+    "gained": "+", "raised": "~", "wider": "+", "changed": "~", "moved": "~", "longer": "~", "shorter": "~", "narrower": "-", "lowered": "-", "lost": "-",
+}  # fmt: skip
+_MARKS: Mapping[str, str] = {"+": "\u2795", "~": "\u270e", "-": "\u2796"}  # heavy plus, pencil, heavy minus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """A comparison as it may be shown, with the numbers of the whole."""
+
+    shown: Comparison
+    counts: Mapping[str, int]
+    code: int
+    options: Options
+
+
+def render(comparison: Comparison, form: str, options: Options) -> str:
+    """Return a comparison as `text`, `markdown` or `json`."""
+    page = _Page(
+        shown=_veiled(comparison, options), counts=comparison.counts(), code=comparison.exit_code, options=options
+    )
+    match form:
+        case "json":
+            return json.dumps(_document(page), indent=2) + "\n"
+        case "markdown":
+            return fitted(_blocks(page), _foot(page))
+        case _:
+            return "\n".join(_lines(page, Pen(options))) + "\n"
+
+
+def _veiled(comparison: Comparison, options: Options) -> Comparison:
+    """Return the comparison with what the privacy asked for does not allow taken out."""
+    if options.privacy == "full":
+        return comparison
+    if options.privacy == "counts":
+        return replace(comparison, movements=(), notices=())
+    notices = tuple(replace(each, message=hide_mails(each.message)) for each in comparison.notices)
+    return replace(comparison, movements=tuple(map(_handled, comparison.movements)), notices=notices)
+
+
+def _handled(movement: Movement) -> Movement:
+    """Return a movement without logins: whoever it is about goes by the handle."""
+    sides = {
+        name: replace(
+            side,
+            account=movement.person,
+            grant=replace(side.grant, subject=replace(side.grant.subject, name=movement.person)),
+        )
+        for name, side in (("before", movement.before), ("after", movement.after))
+        if side is not None
+    }
+    return replace(movement, **sides)  # type: ignore[arg-type]  # the two names are those of sides
+
+
+# -- words
+
+
+def _headline(page: _Page) -> str:
+    of = page.counts
+    parts = [f"{of[kind]} {word}" for kind, word in _COUNTED.items() if of[kind]]
+    return ", ".join(parts) or "nobody gains or loses anything"
+
+
+def _beside(page: _Page) -> tuple[str, ...]:
+    of = page.counts
+    parts = (
+        (of["people"], f"{words.plural(of['people'], 'person', 'people')} affected"),
+        (of["escalations"], words.plural(of["escalations"], "escalation")),
+        (of["outsiders"], words.plural(of["outsiders"], "outsider")),
+        (of["notices"], words.plural(of["notices"], "rule or setting changed", "rules or settings changed")),
+    )
+    return tuple(text for count, text in parts if count)
+
+
+def _role(side: Side | None) -> str:
+    return words.value(side.grant if side else None)
+
+
+def _move(movement: Movement, arrow: str = words.ARROW) -> str:
+    before, after = movement.before, movement.after
+    if movement.kind in {"longer", "shorter"}:
+        return f"{_role(after)} until {_end(before)}{arrow}{_end(after)}"
+    if movement.kind == "moved" and before and after:
+        return f"{_role(after)}, login {before.account}{arrow}{after.account}"
+    sides = [f"{_role(each)}{_except(each)}" for each in (before, after)]
+    return sides[1] if before is None else arrow.join(sides)
+
+
+def _except(side: Side | None) -> str:
+    """Return what is left out of a pattern."""
+    out = side.grant.scope.name.split(" !")[1:] if side else []
+    return f" except {', '.join(out)}" if out else ""
+
+
+def _end(side: Side | None) -> str:
+    return words.moment(side.until) if side and side.until else "no end"
+
+
+def _spot(movement: Movement, page: _Page) -> str:
+    """Return the line that says so; of what is lost the line that did, at the base."""
+    side = movement.after or movement.before
+    if side is None or side.origin is None:
+        return ""
+    at = f"{side.origin.at.file}:{side.origin.at.line}"
+    return at if movement.after else f"{at} at {page.shown.base}"
+
+
+def _why(movement: Movement) -> Iterator[str]:
+    side = movement.after or movement.before
+    if movement.ending:
+        yield _ENDINGS.get(movement.ending, movement.ending)
+    if side and side.origin:
+        came = "via" if movement.after else "was via"
+        yield f"{came} {', '.join(side.origin.via)}" if side.origin.via else ""
+        yield side.origin.ticket or ""
+        yield side.origin.reason or ""
+        yield f"until {words.moment(side.origin.until)}" if side.origin.until and movement.after else ""
+    if movement.begins:
+        yield f"from {words.moment(movement.begins)}"
+    if movement.outsider:
+        yield "outsider"
+
+
+def _where(movement: Movement, page: _Page) -> str:
+    place = words.place(movement.scope)
+    return place if len(page.shown.instances) == 1 else f"{place} on {movement.instance}"
+
+
+def _title(page: _Page) -> str:
+    return f"{page.shown.base}{words.ARROW}{page.shown.head}"
+
+
+# -- text
+
+
+def _lines(page: _Page, pen: Pen) -> Iterator[str]:
+    yield f"{pen.paint('Access', 'bold')} {pen.text(_title(page))}"
+    for each in words.by_weight(page.shown.notices):
+        style: Style = "yellow" if each.severity else "dim"
+        at = f" ({each.at})" if each.at else ""
+        yield f"  {pen.paint(each.severity.word, style)} {pen.text(f'{each.code}: {each.message}{at}')}"
+    for band, movements in page.shown.by_band().items():
+        if page.options.quiet and band in {"gain", "dates"}:
+            continue
+        style = "alarm" if band == "escalation" else "bold"
+        yield from ("", f"  {pen.paint(HEADINGS[band], style)}")
+        rows = [_row(each, page, pen) for each in movements]
+        for row, line in zip(rows, pen.table([each[:-1] for each in rows], 4), strict=True):
+            yield line
+            if row[-1].text:
+                yield f"          {pen.paint(row[-1].text, 'dim')}"
+    yield ""
+    yield f"{pen.paint('Diff:', 'bold')} {pen.text(_headline(page))}."
+    if beside := _beside(page):
+        yield f"      {pen.join(beside)}"
+    if told := _unresolved(page):
+        yield pen.paint(pen.text(told), "dim")
+    yield pen.paint(f"exit {page.code} ({words.verdict(page.code)})", "dim")
+
+
+def _row(movement: Movement, page: _Page, pen: Pen) -> tuple[Cell, ...]:
+    shape = pen.glyph(_SIGNS[movement.kind])
+    flag = pen.glyph("high") if movement.raises else Cell(" ")
+    return (
+        Cell(f"{flag.text} {shape.text}", flag.style or shape.style),
+        pen.cell(movement.person, "bold"),
+        pen.cell(_where(movement, page)),
+        pen.cell(_move(movement, pen.arrow), "bold" if movement.raises else ""),
+        Cell(pen.join((_spot(movement, page), *_why(movement))), "dim"),
+    )
+
+
+def _unresolved(page: _Page) -> str:
+    names = ", ".join(page.shown.unresolved)
+    return f"sites of {names} are not known here: selectors stand for themselves" if names else ""
+
+
+# -- markdown
+
+
+def _blocks(page: _Page) -> Iterator[Block]:
+    head = f"{comment(('siteward:diff', page.shown.base))}\n### Access diff: {_headline(page)}"
+    after = " · ".join((*map(prose, _beside(page)), prose(_unresolved(page))))
+    yield Block((f"{head}\n\n{after}".rstrip(" ·"),))
+    if notices := words.by_weight(page.shown.notices):
+        title = "**❗ Rules and settings that judge access**\n\n"
+        yield Block((title + "\n".join(map(_notice, notices)), title + _codes(notices)), 3)
+    for band, movements in page.shown.by_band().items():
+        yield _section(band, movements, page)
+
+
+def _notice(said: Diagnostic) -> str:
+    at = f" ({code(f'{said.at.file}:{said.at.line}')})" if said.at else ""
+    return f"- {said.severity.word} {code(said.code)} {prose(said.message)}{at}"
+
+
+def _codes(said: Iterable[Diagnostic]) -> str:
+    found: dict[str, int] = defaultdict(int)
+    for each in said:
+        found[each.code] += 1
+    return "\n".join(f"- {code(name)} {words.plural(count, 'time')}" for name, count in found.items())
+
+
+def _section(band: Band, movements: Sequence[Movement], page: _Page) -> Block:
+    rows = table(("", "who", "where", "change", "why"), (_cells(each, page) for each in movements))
+    brief = _compact(movements, page)
+    if band in {"gain", "dates"}:
+        count = f"{words.plural(len(movements), 'line')} in the full report"
+        return Block(tuple(details(HEADINGS[band], each) for each in (rows, brief, count)), 0 if band == "gain" else 1)
+    mark = "❗ " if band in {"escalation", "outsider"} else ""
+    return Block(tuple(f"**{mark}{HEADINGS[band]}**\n\n{each}" for each in (rows, brief)), 4)
+
+
+def _cells(movement: Movement, page: _Page) -> tuple[str, ...]:
+    shape = _MARKS[_SIGNS[movement.kind]]
+    why = (code(_spot(movement, page)), *map(prose, filter(None, _why(movement))))
+    return (
+        f"❗ {shape}" if movement.raises else shape,
+        code(movement.person),
+        code(_where(movement, page)),
+        code(_move(movement)),
+        " · ".join(filter(None, why)),
+    )
+
+
+def _compact(movements: Iterable[Movement], page: _Page) -> str:
+    """Return every movement without its way, those of one kind and place together."""
+    people: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for each in movements:
+        people[_move(each), _where(each, page)].append(each.person)
+    return "\n".join(
+        f"- {code(move)} {code(place)}: {', '.join(map(code, who))}" for (move, place), who in people.items()
+    )
+
+
+def _foot(page: _Page) -> str:
+    return f"{code(page.shown.base)} to {code(page.shown.head)} as of {words.moment(page.shown.as_of)}"
+
+
+# -- data
+
+
+def _document(page: _Page) -> Mapping[str, object]:
+    shown = page.shown
+    return {
+        "format": FORMAT,
+        "command": "diff",
+        "exit_code": page.code,
+        "privacy": page.options.privacy,
+        "base": shown.base,
+        "head": shown.head,
+        "as_of": words.moment(shown.as_of),
+        "summary": dict(page.counts),
+        "unresolved": list(shown.unresolved),
+        "notices": [diagnostic(each) for each in shown.notices],
+        "movements": [_movement(each) for each in shown.movements],
+    }
+
+
+def _movement(movement: Movement) -> Mapping[str, object]:
+    return {
+        "instance": movement.instance,
+        "person": movement.person,
+        "scope": [movement.scope.kind, movement.scope.name],
+        "kind": movement.kind,
+        "band": movement.band,
+        "escalation": movement.raises,
+        "outsider": movement.outsider,
+        "begins": words.moment(movement.begins) if movement.begins else None,
+        "ending": movement.ending,
+        "before": _side(movement.before),
+        "after": _side(movement.after),
+    }
+
+
+def _side(side: Side | None) -> Mapping[str, object] | None:
+    if side is None:
+        return None
+    origin = side.origin
+    return {
+        "account": side.account,
+        "grant": encode_resource(side.grant),
+        "power": side.power.word,
+        "group": side.group,
+        "file": origin.at.file if origin else None,
+        "line": origin.at.line if origin else None,
+        "via": list(origin.via) if origin else [],
+        "ticket": origin.ticket if origin else None,
+        "reason": origin.reason if origin else None,
+        "until": words.moment(side.until) if side.until else None,
+    }

@@ -1,0 +1,604 @@
+"""What must not happen, guard by guard: promises 3 to 7, the rules, and what is told besides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from access.worlds import (
+    AT,
+    BLOG,
+    OPEN,
+    SHOP,
+    admin,
+    codes,
+    grant,
+    holder,
+    judged,
+    key,
+    keys,
+    live,
+    planned,
+    proposed,
+    subject,
+    wish,
+)
+from siteward.access.budget import allowed
+from siteward.access.diagnostic import Diagnostic, Severity, Span, error
+from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Power
+from siteward.access.plan import InstancePlan
+from siteward.access.policy import Limit, Policy, Rule
+from siteward.access.state import Ending, Listing, Memory, Origin
+from strategies import MATOMO, ME, NOW, PIWIKPRO, PLAUSIBLE, UMAMI
+
+EXPIRED: tuple[Ending, Span] = ("expired", AT)
+PEOPLE = tuple(f"user{each}" for each in range(10))
+
+
+def warned(found: tuple[Diagnostic, ...]) -> set[str]:
+    return {each.code for each in found if each.severity is Severity.WARNING}
+
+
+# -- promise 3: absence must be proven
+
+UNPROVEN = (Listing(name="sites", rows=100, complete=False, proof="the last page is full"),)
+
+
+@pytest.mark.parametrize("gap", ["listings", "unreadable"])
+def test_a_removal_needs_a_whole_reading(gap: str) -> None:
+    """What follows from silence or from leaving is blocked; what the file names as over is not, nor is a gift."""
+    world = live(grant("anna", "team-member"), grant("mia", "team-member"), grant("ed", "team-member"))
+    world = replace(world, listings=UNPROVEN) if gap == "listings" else replace(world, unreadable=("sites",))
+    desired = wish(grant("li", "team-member"), declared=[holder("anna"), holder("mia", ending="suspended")])
+    found = proposed(world, desired, memory=Memory(users={"ed": "ed"}))
+    assert len(found.changes) == 5
+    assert codes(found) == {("incomplete-reading", key("anna")), ("incomplete-reading", key("ed"))}
+
+
+def test_a_deletion_needs_a_whole_reading_in_any_case() -> None:
+    """Who knows what an account owns that was not read."""
+    world = replace(live(Account("ed")), listings=UNPROVEN)
+    found = proposed(world, wish(declared=[holder("ed", ending="absent")]))
+    assert codes(found, allow_delete=True) == {("incomplete-reading", ("account", "ed"))}
+
+
+def test_a_list_of_accounts_without_ourselves_is_refused() -> None:
+    """Where accounts are listed; in any case of letters."""
+    desired = wish(grant("li", "team-member"))
+    assert codes(proposed(replace(live(), me="somebody"), desired)) == {("self-not-listed", None)}
+    assert codes(proposed(replace(live(), me=ME.title()), desired)) == set()
+    assert codes(proposed(replace(live(), me=None), desired)) == {("self-unknown", None)}
+    assert (
+        codes(proposed(replace(live(table=PLAUSIBLE), me=None), wish(grant("li@x.org", "viewer")), table=PLAUSIBLE))
+        == set()
+    )
+
+
+def test_nothing_where_there_was_something_is_refused() -> None:
+    """Zero sites, or zero grants, when the last run saw some."""
+    empty = replace(live(), sites={})
+    assert codes(proposed(empty, wish(), memory=Memory(sites=12))) == {("implausible-reading", None)}
+    bare = replace(live(table=PLAUSIBLE), sites={})
+    assert codes(proposed(bare, wish(), memory=Memory(grants=3), table=PLAUSIBLE)) == {("implausible-reading", None)}
+    assert codes(proposed(empty, wish(), memory=Memory())) == set()
+    assert codes(proposed(live(), wish(), memory=Memory(sites=12, grants=9))) == set()
+
+
+def test_grants_that_are_an_empty_list_need_consent() -> None:
+    """`grants: []` means none, and is blocked without `--accept empty`."""
+    desired = replace(wish(declared=[holder("anna")]), empty=True)
+    found = proposed(live(grant("anna", "team-member")), desired)
+    assert codes(found) == {("empty-grants", None)}
+    assert codes(found, accept={"empty": "closing down"}) == set()
+    assert warned(judged(found, accept={"empty": "closing down"})) >= {"empty-grants"}
+    assert codes(proposed(live(), desired)) == set()
+
+
+# -- promise 4: no lock-out
+
+
+def test_we_are_never_changed() -> None:
+    """Whoever wishes it, in whatever spelling, and by whatever new login."""
+    for name in (ME, ME.upper()):
+        assert codes(proposed(live(), wish(grant(name, "team-member")))) >= {("self-protected", key(name))}
+    renamed = wish(Account("anna", renamed=ME), grant("anna", "team-member"))
+    assert codes(proposed(live(grant("anna", "team-member")), renamed)) == {("self-protected", ("account", "anna"))}
+
+
+def test_we_lose_nothing_through_a_group() -> None:
+    """Taking from a group that we are in takes from us."""
+    world = live(Member("analysts", ME), grant("group:analysts", "edit"), table=PIWIKPRO)
+    desired = wish(grant("group:analysts", "view"), Member("analysts", ME))
+    assert ("self-protected", key("group:analysts")) in codes(proposed(world, desired, table=PIWIKPRO))
+
+
+THREE = (admin("anna"), admin("ben"), admin("cem"))
+
+
+def test_too_few_admins_are_never_left() -> None:
+    """The step that would leave too few is blocked, and only that."""
+    found = proposed(
+        live(*THREE), wish(admin("cem"), declared=[holder("anna"), holder("ben")]), replace(OPEN, admins_min=2)
+    )
+    assert codes(found) == {("too-few-admins", key("ben", EVERYWHERE))}
+    assert len(planned(found).runnable) == 1
+
+
+def test_new_admins_are_made_before_old_ones_are_unmade() -> None:
+    """So a whole change of guard passes, and each demotion waits for the promotions it needs."""
+    found = proposed(
+        live(*THREE), wish(admin("dora"), admin("eva"), declared=[holder(each) for each in ("anna", "ben", "cem")])
+    )
+    assert codes(found) == set()
+    plan = planned(found)
+    assert [each.change.action for each in plan.steps] == [
+        "create",
+        "create",
+        "create",
+        "create",
+        "delete",
+        "delete",
+        "delete",
+    ]
+    assert all({"s3", "s4"} <= set(each.depends_on) for each in plan.steps[4:])
+
+
+def test_who_is_not_made_admin_after_all_does_not_count() -> None:
+    """A promotion that a rule, or the platform, blocks saves nobody; one that is not needed is not waited for."""
+    rule = Rule(id="admin-needs-ticket", match={"power": "admin"}, require=("ticket",))
+    desired = wish(admin("dora"), declared=[holder("anna")])
+    world = live(admin("anna"), Account("dora"))
+    assert planned(proposed(world, desired, replace(OPEN, rules=(rule,)))).runnable == ()
+    refused = error("cannot", "the platform says no", about=key("dora", EVERYWHERE))
+    assert codes(proposed(world, desired)) == set()
+    assert planned(proposed(world, desired), refused).runnable == ()
+    enough = wish(admin("dora"), admin("eva"), declared=[holder("anna")])
+    plan = planned(proposed(live(admin("anna"), admin("eva"), Account("dora")), enough), refused)
+    assert [each.change.key for each in plan.runnable] == [key("anna", EVERYWHERE)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"kind": "service"}, {"until": NOW + timedelta(days=14)}, {"ending": "suspended"}],
+)
+def test_who_does_not_count_as_an_admin_by_the_file(said: dict[str, object]) -> None:
+    """Services, whoever ends within 14 days, and whoever is suspended."""
+    desired = wish(admin("anna"), declared=[holder("ben")])
+    desired = replace(desired, holders={**desired.holders, "anna": holder("anna", **said)})
+    assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(proposed(live(admin("anna"), admin("ben")), desired))
+
+
+def test_who_ends_later_counts() -> None:
+    """Fourteen days and a moment are enough."""
+    desired = wish(admin("anna"), declared=[holder("ben")])
+    later = NOW + timedelta(days=14, seconds=1)
+    desired = replace(desired, holders={**desired.holders, "anna": holder("anna", until=later)})
+    assert codes(proposed(live(admin("anna"), admin("ben")), desired)) == set()
+
+
+def test_an_admin_grant_that_ends_soon_does_not_count() -> None:
+    """The window of the grant counts as that of the person does."""
+    desired = wish(admin("anna"), declared=[holder("ben")])
+    desired = replace(desired, origins={key("anna", EVERYWHERE): Origin(AT, until=NOW + timedelta(days=3))})
+    assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(proposed(live(admin("anna"), admin("ben")), desired))
+
+
+@pytest.mark.parametrize("status", ["pending", "expired", "suspended"])
+def test_who_is_not_active_does_not_count(status: str) -> None:
+    """Promise 4: pending, expired and suspended admins save nobody."""
+    world = live(Account("anna", status=status), admin("anna"), admin("ben"))  # type: ignore[arg-type]
+    assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(
+        proposed(world, wish(admin("anna"), declared=[holder("ben")]))
+    )
+
+
+def test_who_waits_is_ignored_or_undeclared_does_not_count() -> None:
+    """Nor does the account in use."""
+    desired = wish(admin("anna"), declared=[holder("ben")])
+    world = live(admin("anna"), admin("ben"))
+    waiting = replace(world, pending=frozenset({key("anna", EVERYWHERE)}))
+    assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(proposed(waiting, desired))
+    ignoring = replace(OPEN, ignore=("ann*",))
+    assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(proposed(world, desired, ignoring))
+    assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(proposed(world, wish(declared=[holder("ben")])))
+
+
+def test_who_is_invited_does_not_count_until_they_accept() -> None:
+    """A new admin counts at once only where accounts are made with a password."""
+    desired = wish(admin("dora", "superuser"), declared=[holder("anna")])
+    world = live(admin("anna", "superuser"), table=MATOMO)
+    assert ("too-few-admins", key("anna", EVERYWHERE)) in codes(proposed(world, desired, table=MATOMO))
+    by_password = replace(MATOMO, onboarding=frozenset({"password"}))
+    assert codes(proposed(world, desired, table=by_password)) == set()
+
+
+def test_a_deleted_admin_is_one_less() -> None:
+    """Deleting the account is one way to unmake an admin, should a plan ever hold that alone."""
+    found = proposed(live(admin("anna")), wish(declared=[holder("anna", ending="absent")]))
+    last = tuple(each for each in found.proposed if each.key == ("account", "anna"))
+    forged = replace(found, proposed=last, desired=wish(admin("anna")))
+    assert codes(forged, allow_delete=True) == {("too-few-admins", ("account", "anna"))}
+
+
+@pytest.mark.parametrize("ending", ["suspended", "absent", "left"])
+def test_the_last_admin_does_not_go_by_a_word_in_the_file(ending: str) -> None:
+    """Whom this very file calls gone counted until now; who was never declared never did."""
+    world = live(admin("anna"), admin("old"))
+    found = proposed(world, wish(declared=[holder("anna", ending=ending)]), replace(OPEN, unmanaged="revoke"))
+    assert {each.change.key for each in planned(found, allow_delete=True).runnable} == {key("old", EVERYWHERE)}
+    assert ("too-few-admins", key("anna", EVERYWHERE)) in codes(found, allow_delete=True)
+    left = proposed(world, wish(), memory=Memory(users={"anna": "anna"}))
+    assert codes(left) == {("too-few-admins", key("anna", EVERYWHERE))}
+    enough = wish(admin("ben"), declared=[holder("anna", ending="suspended")])
+    assert codes(proposed(live(admin("anna"), admin("ben")), enough)) == set()
+
+
+def test_live_below_the_minimum_is_a_warning() -> None:
+    """And only what lowers it further is blocked."""
+    policy = replace(OPEN, admins_min=3)
+    found = proposed(live(*THREE[:2]), wish(*THREE[:2], grant("li", "team-member")), policy)
+    assert codes(found) == set()
+    assert warned(judged(found)) >= {"below-min-admins"}
+    lower = proposed(live(*THREE[:2]), wish(THREE[0], grant("li", "team-member"), declared=[holder("ben")]), policy)
+    assert codes(lower) == {("too-few-admins", key("ben", EVERYWHERE))}
+
+
+def test_for_the_maximum_everybody_counts_but_ourselves() -> None:
+    """Strangers too; a swap passes though there is one more on the way."""
+    policy = replace(OPEN, admins_max=2)
+    more = proposed(live(admin("old"), admin("anna")), wish(admin("anna"), admin("ben")), policy)
+    assert codes(more) == {("too-many-admins", key("ben", EVERYWHERE))}
+    swap = proposed(live(*THREE[:2]), wish(THREE[0], THREE[2], declared=[holder("ben")]), policy)
+    assert codes(swap) == set()
+    above = proposed(live(*THREE), wish(*THREE), policy)
+    assert (codes(above), warned(judged(above))) == (set(), {"above-max-admins"})
+
+
+# -- promise 5: budgets
+
+
+@pytest.mark.parametrize(
+    ("limit", "base", "most"),
+    [
+        (Limit(count=5, percent=20), 100, 5),
+        (Limit(count=5, percent=20), 18, 4),
+        (Limit(count=5, percent=20), 16, 4),
+        (Limit(count=5, percent=20), 3, 2),
+        (Limit(count=1, percent=20), 3, 1),
+        (Limit(percent=50), 10, 5),
+        (Limit(percent=50), 0, 2),
+        (Limit(count=0), 10, 0),
+        (Limit(), 10, None),
+    ],
+)
+def test_what_a_limit_allows(limit: Limit, base: int, most: int | None) -> None:
+    """min(count, max(2, ceil(percent of live managed))); an open side does not count."""
+    assert allowed(limit, base) == most
+
+
+def crowd(role: str = "team-member") -> tuple[Grant, ...]:
+    return tuple(grant(each, role) for each in PEOPLE)
+
+
+def budget(**limits: Limit) -> Policy:
+    return replace(OPEN, limits={**OPEN.limits, **limits})
+
+
+def over(plan: InstancePlan) -> list[tuple[str, int]]:
+    return [(each.code, each.count) for each in plan.diagnostics if each.code.startswith("limit-") and each.blocks]
+
+
+def test_removals_are_accounts_that_lose_everything() -> None:
+    """Three of ten lose their only grant; who keeps another does not count, nor what lingers."""
+    at = Span("access.yaml", 22, 3)
+    policy = budget(removals=Limit(count=5, percent=20, at=at))
+    lingering = Grant(subject("user0"), EVERYWHERE, "user")
+    world = live(*crowd(), grant("user3", "team-member", BLOG), lingering)
+    kept = [grant("user3", "team-member", BLOG), *crowd()[4:]]
+    found = proposed(world, wish(*kept, declared=[holder(each) for each in PEOPLE[:3]]), policy)
+    assert len(found.changes) == 4
+    assert over(planned(found)) == [("limit-removals", 3)]
+    objection = next(each for each in judged(found) if each.code == "limit-removals")
+    assert objection.message == (
+        "3 accounts would lose all access, and 2 are allowed (count 5; 20 % of 10 live and managed, but never less than 2)"
+    )
+    assert objection.at == at
+    assert "--accept removals=DIGEST" in (objection.hint or "")
+    assert "access.yaml:22:3" in (objection.hint or "")
+    assert planned(found).blocked
+    assert planned(found).runnable == ()
+
+
+def test_an_accepted_budget_is_a_warning_with_its_reason() -> None:
+    """The acceptance is for this plan: the caller has compared the digest."""
+    found = proposed(live(*crowd()), wish(declared=[holder(each) for each in PEOPLE]), budget(removals=Limit(count=0)))
+    assert over(planned(found)) == [("limit-removals", 10)]
+    accepted = judged(found, accept={"removals": "media sold, OPS-900"})
+    assert [each.severity for each in accepted if each.code == "limit-removals"] == [Severity.WARNING]
+    assert "media sold, OPS-900" in next(each.message for each in accepted if each.code == "limit-removals")
+    assert over(planned(found, accept={"revocations": "no"})) == [("limit-removals", 10)]
+
+
+def test_deleted_accounts_are_removals_too() -> None:
+    """Also those that had nothing left."""
+    found = proposed(
+        live(*(Account(each) for each in PEOPLE)),
+        wish(declared=[holder(each, ending="absent") for each in PEOPLE]),
+        budget(removals=Limit(count=3)),
+    )
+    assert over(planned(found, allow_delete=True)) == [("limit-removals", 10)]
+    assert over(planned(found)) == []
+
+
+def test_revocations_count_grants_taken_and_lowered() -> None:
+    """A mass demotion is no way around the budget."""
+    lowered = proposed(live(*crowd()), wish(*crowd("team-view-only")), budget(revocations=Limit(count=9)))
+    assert over(planned(lowered)) == [("limit-revocations", 10)]
+    taken = proposed(
+        live(*crowd()), wish(declared=[holder(each) for each in PEOPLE]), budget(revocations=Limit(count=9))
+    )
+    assert over(planned(taken)) == [("limit-revocations", 10)]
+    raised = proposed(live(*crowd()), wish(*crowd("team-manager")), budget(revocations=Limit(count=0)))
+    assert over(planned(raised)) == []
+
+
+def test_escalations_count_what_the_platform_lists_as_powerful() -> None:
+    """At creation too; raising to what is not powerful is none."""
+    policy = budget(escalations=Limit(count=5))
+    assert over(planned(proposed(live(), wish(*crowd("team-manager")), policy))) == [("limit-escalations", 10)]
+    assert over(planned(proposed(live(*crowd()), wish(*crowd("team-manager")), policy))) == [("limit-escalations", 10)]
+    assert over(planned(proposed(live(), wish(*crowd("team-member")), policy))) == []
+    extras = wish(*(grant(each, "view", SHOP, "tagmanager_publish") for each in PEOPLE))
+    world = live(*crowd("view"), table=MATOMO)
+    assert over(planned(proposed(world, extras, policy, table=MATOMO))) == [("limit-escalations", 10)]
+
+
+def test_expiries_count_by_themselves() -> None:
+    """A New Year's night does not empty the instance; nor does it use up the other budgets."""
+    ended = dict.fromkeys(map(key, PEOPLE[:6]), EXPIRED)
+    desired = replace(wish(*crowd()[6:], declared=[holder(each) for each in PEOPLE[:6]]), ended=ended)
+    policy = budget(expiries=Limit(percent=50), removals=Limit(count=0), revocations=Limit(count=0))
+    assert over(planned(proposed(live(*crowd()), desired, policy))) == [("limit-expiries", 6)]
+    fewer = replace(desired, ended=dict.fromkeys(map(key, PEOPLE[:5]), EXPIRED))
+    assert over(
+        planned(proposed(live(*crowd()), fewer, replace(policy, limits={**policy.limits, "removals": Limit()})))
+    ) == [("limit-revocations", 1)]
+
+
+def test_mails_are_those_that_are_announced() -> None:
+    """By the platform's review, for steps that will be done, and by the caller."""
+    found = proposed(live(), wish(*crowd()), budget(mails=Limit(count=4)))
+    remark = Diagnostic(
+        code="mail", severity=Severity.NOTE, message="a mail", about=("account", "user1"), effect="mail", count=3
+    )
+    refused = error("cannot", "no", about=("account", "user1"))
+    assert [each.code for each in judged(found, mails=2, remarks=[remark]) if each.blocks] == ["limit-mails"]
+    assert [each.code for each in judged(found, mails=1, remarks=[remark]) if each.blocks] == []
+    assert [each.code for each in judged(found, mails=2, remarks=[remark, refused]) if each.blocks] == []
+
+
+def test_blocked_steps_use_up_no_budget() -> None:
+    """What is protected is not removed, so it does not count."""
+    policy = replace(budget(removals=Limit(count=2)), protect=("user0", "user1"))
+    found = proposed(live(*crowd()[:4]), wish(declared=[holder(each) for each in PEOPLE[:4]]), policy)
+    assert over(planned(found)) == []
+
+
+def test_what_goes_through_a_group_counts_for_each_of_its_members() -> None:
+    """A group of ten that loses its only grant is ten accounts that lose everything."""
+    members = [Member("analysts", each) for each in PEOPLE]
+    world = live(grant("group:analysts", "edit"), *members, table=PIWIKPRO)
+    policy = budget(removals=Limit(count=9), revocations=Limit(count=9))
+    found = proposed(world, wish(Group("analysts"), *members), policy, table=PIWIKPRO)
+    assert over(planned(found)) == [("limit-removals", 10), ("limit-revocations", 10)]
+    raised = proposed(
+        world, wish(grant("group:analysts", "manage"), *members), budget(escalations=Limit(count=9)), table=PIWIKPRO
+    )
+    assert over(planned(raised)) == [("limit-escalations", 10)]
+    joined = proposed(
+        live(grant("group:analysts", "manage"), table=PIWIKPRO),
+        wish(grant("group:analysts", "manage"), *members),
+        budget(escalations=Limit(count=9)),
+        table=PIWIKPRO,
+    )
+    assert over(planned(joined)) == [("limit-escalations", 10)]
+
+
+def test_limits_that_are_not_said_are_the_defaults() -> None:
+    """Five removals, or a fifth."""
+    found = proposed(live(*crowd()), wish(declared=[holder(each) for each in PEOPLE]), Policy(limits={}))
+    assert ("limit-removals", 10) in over(planned(found))
+
+
+# -- promise 6: protection outlives the stanza
+
+
+@pytest.mark.parametrize("pattern", ["ROOT", "ro*", "root@*"])
+def test_what_is_protected_is_never_changed(pattern: str) -> None:
+    """By login or e-mail, case-folded, declared or not, gains too; and nothing else is blocked."""
+    policy = replace(OPEN, protect=(pattern,), unmanaged="revoke")
+    world = live(Account("root", "root@example.org"), grant("root", "view"), grant("anna", "view"), table=MATOMO)
+    for desired in (wish(declared=[holder("anna")]), wish(grant("root", "admin"), declared=[holder("anna")])):
+        found = proposed(world, desired, policy, table=MATOMO)
+        assert codes(found) == {("protected", key("root"))}
+        assert [each.change.key for each in planned(found).runnable] == [key("anna")]
+
+
+def test_a_handle_is_protected_too() -> None:
+    """Whatever login it resolves to here, and a new account no less."""
+    policy = replace(OPEN, protect=("breakglass-*",))
+    desired = replace(wish(grant("bg", "team-member")), holders={"bg": holder("BreakGlass-1")})
+    assert codes(proposed(live(), desired, policy)) == {("protected", ("account", "bg")), ("protected", key("bg"))}
+    renamed = wish(Account("anna", renamed="breakglass-2"), grant("anna", "team-member"))
+    assert codes(proposed(live(grant("anna", "team-member")), renamed, policy)) == {("protected", ("account", "anna"))}
+
+
+def test_names_that_look_like_patterns_protect_themselves() -> None:
+    """A login may be `[/x]`; and two Unicode forms of one name are one."""
+    for pattern, name in (("[/x]", "[/x]"), ("a\u0301da", "áda")):
+        found = proposed(live(), wish(grant(name, "team-member")), replace(OPEN, protect=(pattern,)))
+        assert ("protected", key(name)) in codes(found)
+
+
+def test_a_group_with_somebody_protected_in_it_is_not_changed() -> None:
+    """Its grants are theirs."""
+    world = live(grant("group:analysts", "view"), Member("analysts", "root"), table=PIWIKPRO)
+    desired = wish(grant("group:analysts", "edit"), Member("analysts", "root"))
+    assert ("protected", key("group:analysts")) in codes(
+        proposed(world, desired, replace(OPEN, protect=("root",)), table=PIWIKPRO)
+    )
+
+
+# -- promise 7: leaving is not deleting
+
+
+def test_a_deletion_needs_the_file_and_the_run() -> None:
+    """`state: absent` or `unmanaged: remove`, and `--allow-delete`."""
+    found = proposed(live(Account("ed")), wish(declared=[holder("ed", ending="absent")]))
+    assert codes(found) == {("deletion-needs-consent", ("account", "ed"))}
+    assert codes(found, allow_delete=True) == set()
+    gone = proposed(live(Account("old")), wish(), replace(OPEN, unmanaged="remove"))
+    assert codes(gone) == {("deletion-needs-consent", ("account", "old"))}
+    forged = replace(found, proposed=tuple(replace(each, cause="silence") for each in found.proposed))
+    assert codes(forged, allow_delete=True) == {("deletion-not-asked", ("account", "ed"))}
+
+
+# -- rules
+
+
+RULES = (
+    Rule(id="contractors-expire", match={"kind": "contractor"}, require=("until",), at=Span("access.yaml", 40, 5)),
+    Rule(id="clients-only-view", match={"kind": "client"}, at_most=Power.VIEW),
+    Rule(id="admin-needs-ticket", match={"power": "admin"}, require=("ticket", "reason")),
+    Rule(id="ann-is-careful", match={"user": "ANN*", "platform": "umami"}, at_most=Power.EDIT),
+)
+RULED = replace(OPEN, rules=RULES)
+
+
+def ruled(*grants: Grant, **who: object) -> set[str]:
+    """Return the rules that a wish of grants to jonas breaks."""
+    desired = replace(wish(*grants), holders={"jonas": holder("jonas", **who)})
+    return {code for code, about in codes(proposed(live(), desired, RULED)) if about and about[0] == "grant"}
+
+
+def test_rules_judge_power_kind_and_what_is_given() -> None:
+    """Never the name of a role."""
+    edit = grant("jonas", "team-member")
+    assert ruled(edit) == set()
+    assert ruled(edit, kind="contractor") == {"contractors-expire"}
+    assert ruled(edit, kind="contractor", until=NOW + timedelta(days=90)) == set()
+    assert ruled(edit, kind="client") == {"clients-only-view"}
+    assert ruled(grant("jonas", "team-view-only"), kind="client") == set()
+    assert ruled(admin("jonas")) == {"admin-needs-ticket"}
+    assert ruled(admin("jonas"), ticket="IAM-1") == {"admin-needs-ticket"}
+    assert ruled(admin("jonas"), ticket="IAM-1", reason="owner") == set()
+
+
+def test_a_rule_on_a_power_is_about_every_greater_one() -> None:
+    """What must be given for edit must be given for more."""
+    policy = replace(OPEN, rules=(Rule(id="edit-needs-ticket", match={"power": "edit"}, require=("ticket",)),))
+    roles = {
+        role: codes(proposed(live(), wish(grant("anna", role)), policy))
+        for role in ("team-view-only", "team-member", "team-manager")
+    }
+    assert {role: bool(found) for role, found in roles.items()} == {
+        "team-view-only": False,
+        "team-member": True,
+        "team-manager": True,
+    }
+
+
+def test_a_rule_may_name_people_and_platforms() -> None:
+    """By patterns on handles; what only the file can tell is judged there."""
+    manage = wish(grant("anna", "team-manager"))
+    assert {code for code, _ in codes(proposed(live(), manage, RULED))} == {"ann-is-careful"}
+    assert codes(proposed(live(), wish(grant("ben", "team-manager")), RULED)) == set()
+    elsewhere = replace(UMAMI, platform="other")
+    assert codes(proposed(live(), manage, RULED, table=elsewhere)) == set()
+    other = replace(OPEN, rules=(Rule(id="x", match={"instance": "else"}, at_most=Power.NONE),))
+    assert codes(proposed(live(), manage, other)) == set()
+
+
+def test_a_rule_is_shown_at_the_line_that_asks() -> None:
+    """With the rule's own line beside it."""
+    desired = replace(wish(grant("jonas", "team-member")), holders={"jonas": holder("jonas", kind="contractor")})
+    desired = replace(desired, origins={key("jonas"): Origin(Span("access.yaml", 33, 5))})
+    objection = next(each for each in judged(proposed(live(), desired, RULED)) if each.code == "contractors-expire")
+    assert (objection.at, objection.related) == (Span("access.yaml", 33, 5), (Span("access.yaml", 40, 5),))
+    assert objection.message == "the rule contractors-expire asks for until:"
+
+
+def test_what_stands_and_breaks_a_rule_is_a_warning() -> None:
+    """There is no step to block; nor is a lowering blocked because it does not lower enough."""
+    desired = replace(wish(grant("jonas", "team-member")), holders={"jonas": holder("jonas", kind="client")})
+    stands = proposed(live(grant("jonas", "team-member")), desired, RULED)
+    assert (codes(stands), warned(judged(stands)) >= {"clients-only-view"}) == (set(), True)
+    lowers = proposed(live(grant("jonas", "team-manager")), desired, RULED)
+    assert (codes(lowers), warned(judged(lowers)) >= {"clients-only-view"}) == (set(), True)
+
+
+def test_a_pattern_gives_little() -> None:
+    """Wildcards carry at most what `policy.wildcards` allows; a name is a name."""
+    desired = replace(wish(grant("anna", "team-member")), origins={key("anna"): Origin(AT, wildcard="*.example.org")})
+    assert codes(proposed(live(), desired)) == {("wildcard-too-powerful", key("anna"))}
+    assert codes(proposed(live(), desired, replace(OPEN, wildcards_at_most=Power.EDIT))) == set()
+    named = replace(desired, origins={key("anna"): Origin(AT)})
+    assert codes(proposed(live(), named)) == set()
+
+
+def test_rules_see_through_groups() -> None:
+    """Whoever joins a group gets what the group has, and a group's grant goes to everybody in it."""
+    client = replace(
+        wish(grant("group:analysts", "edit"), Member("analysts", "jonas")),
+        holders={"jonas": holder("jonas", kind="client")},
+    )
+    found = proposed(
+        live(grant("group:analysts", "edit"), Account("jonas"), table=PIWIKPRO), client, RULED, table=PIWIKPRO
+    )
+    assert codes(found) == {("clients-only-view", ("member", "analysts", "jonas"))}
+    found = proposed(live(Member("analysts", "jonas"), table=PIWIKPRO), client, RULED, table=PIWIKPRO)
+    assert ("clients-only-view", key("group:analysts")) in codes(found)
+
+
+# -- what the server does not have, and what is told besides
+
+
+def test_roles_and_rights_that_are_not_here_are_refused() -> None:
+    """Whatever resolving let through: facts cannot be given, unknown words neither."""
+    for role in ("owner", "emperor"):
+        assert codes(proposed(live(), wish(grant("anna", role)))) == {("role-not-available", key("anna"))}
+    objection = next(each for each in judged(proposed(live(), wish(grant("anna", "owner")))) if each.blocks)
+    assert objection.allowed == ("team-view-only", "team-member", "team-manager")
+    found = proposed(live(table=MATOMO), wish(grant("anna", "view", SHOP, "fly")), table=MATOMO)
+    assert codes(found) == {("extra-not-available", key("anna"))}
+
+
+def test_a_demotion_with_grants_afterwards_is_marked_as_a_gap() -> None:
+    """Promise and law: without a role on the way only where the plan says so."""
+    found = proposed(
+        live(admin("anna", "superuser"), *[admin("ben", "superuser")], table=MATOMO),
+        wish(grant("anna", "view"), admin("ben", "superuser")),
+        table=MATOMO,
+    )
+    plan = planned(found)
+    assert [(each.change.key, bool(each.effects("gap"))) for each in plan.steps] == [
+        (key("anna", EVERYWHERE), False),
+        (key("anna"), True),
+    ]
+
+
+def test_the_reach_of_a_group_is_told() -> None:
+    """One step, and how many people it is about."""
+    members = [Member("analysts", each) for each in PEOPLE]
+    found = proposed(live(*members, table=PIWIKPRO), wish(grant("group:analysts", "view"), *members), table=PIWIKPRO)
+    assert [(each.code, each.count) for each in judged(found) if each.about == key("group:analysts")] == [("reach", 10)]
+
+
+def test_a_guard_knows_what_those_before_it_blocked() -> None:
+    """An account that cannot be made takes its grants with it, so they use up nothing."""
+    policy = replace(budget(escalations=Limit(count=0)), protect=("anna",))
+    found = proposed(live(), wish(grant("anna", "team-manager")), policy)
+    assert over(planned(found)) == []
+    assert keys(found)[1][1] == key("anna")

@@ -1,0 +1,499 @@
+"""Which differences are ours, and why: DESIGN section 2, rule by rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from access.worlds import (
+    AT,
+    BLOG,
+    OPEN,
+    SHOP,
+    admin,
+    codes,
+    grant,
+    holder,
+    key,
+    keys,
+    live,
+    planned,
+    proposed,
+    subject,
+    whole,
+    wish,
+)
+from siteward.access.diagnostic import Severity, Span
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope
+from siteward.access.policy import manage, settle
+from siteward.access.state import Memory
+from strategies import MATOMO, ME, PIWIKPRO, PLAUSIBLE, UMAMI
+
+FULL, ADD_ONLY, OBSERVE = OPEN, replace(OPEN, mode="add-only"), replace(OPEN, mode="observe")
+REVOKE, REMOVE = replace(OPEN, unmanaged="revoke"), replace(OPEN, unmanaged="remove")
+USER = Grant(subject("anna"), EVERYWHERE, "user")
+
+
+def said(proposal: object, code: str) -> list[str]:
+    return [each.message for each in proposal.diagnostics if each.code == code]  # type: ignore[attr-defined]
+
+
+# -- a declared user's account is managed whole
+
+
+def test_what_the_file_does_not_grant_is_revoked() -> None:
+    """In mode full silence takes, and the place that is shown is the user's."""
+    found = proposed(
+        live(grant("anna", "team-member"), grant("anna", "team-view-only", BLOG)), wish(grant("anna", "team-member"))
+    )
+    assert keys(found) == [("delete", key("anna", BLOG), "silence")]
+    assert found.proposed[0].origin is not None
+    assert found.proposed[0].origin.at == AT
+    assert found.proposed[0].person == "anna"
+
+
+def test_what_manages_leaves_out_is_not_looked_at() -> None:
+    """A site outside `manages` is neither taken from nor given."""
+    desired = replace(wish(grant("anna", "team-member", BLOG)), managed=frozenset({BLOG}))
+    found = proposed(live(grant("anna", "team-member"), grant("anna", "team-view-only", BLOG)), desired)
+    assert keys(found) == [("update", key("anna", BLOG), "granted")]
+    assert found.sites == 1
+    assert found.grants == 1
+
+
+def test_without_a_grants_key_nothing_is_taken() -> None:
+    """No `grants` key means that nothing is managed: silence takes nothing, from whomever."""
+    desired = replace(wish(declared=[holder("anna")]), managed=None)
+    world = live(grant("anna", "team-member"), grant("old", "team-member"))
+    assert keys(proposed(world, desired)) == []
+    assert keys(proposed(world, desired, REMOVE)) == []
+
+
+def test_who_is_suspended_loses_access_also_without_a_grants_key() -> None:
+    """What the file says in so many words it says with or without grants."""
+    desired = replace(wish(declared=[holder("anna", ending="suspended")]), managed=None)
+    assert keys(proposed(live(grant("anna", "team-member")), desired)) == [("delete", key("anna"), "suspended")]
+
+
+def test_an_account_is_made_and_its_grant_given() -> None:
+    """Both with the cause that the file grants them."""
+    found = proposed(live(), wish(grant("li", "team-member")))
+    assert keys(found) == [("create", ("account", "li"), "granted"), ("create", key("li"), "granted")]
+
+
+def test_a_rename_says_so() -> None:
+    """Where the platform can, the login is changed; where not, it is kept and said."""
+    desired = wish(Account("anna", renamed="ann"), grant("anna", "team-member"))
+    world = live(grant("anna", "team-member"))
+    assert keys(proposed(world, desired)) == [("update", ("account", "anna"), "renamed")]
+    table = replace(UMAMI, renames=False)
+    kept = proposed(world, desired, table=table)
+    assert keys(kept) == []
+    assert said(kept, "cannot-rename") == ["anna keeps its login: accounts cannot be renamed to ann here"]
+
+
+# -- the wish in full
+
+
+def test_extras_that_are_not_spoken_of_are_kept_and_sent_again() -> None:
+    """Raising somebody on Matomo carries the live capabilities along; `[]` takes them."""
+    world = live(grant("anna", "view", SHOP, "tagmanager_write"), table=MATOMO)
+    unspoken = wish(Grant(subject("anna"), SHOP, "write", None))
+    found = proposed(world, unspoken, table=MATOMO)
+    assert found.changes[0].after == grant("anna", "write", SHOP, "tagmanager_write")
+    none = proposed(world, wish(grant("anna", "write")), table=MATOMO)
+    assert none.changes[0].after == grant("anna", "write")
+    same = proposed(world, wish(Grant(subject("anna"), SHOP, "view", None)), table=MATOMO)
+    assert same.changes == ()
+
+
+def test_extras_that_are_part_of_the_role_are_no_difference() -> None:
+    """A Matomo admin has the capabilities anyway, and the server does not list them."""
+    wished = Grant(subject("anna"), SHOP, "admin", frozenset({"tagmanager_write"}))
+    assert proposed(live(grant("anna", "admin"), table=MATOMO), wish(wished), table=MATOMO).changes == ()
+
+
+def test_an_e_mail_that_differs_in_case_is_the_same() -> None:
+    """And one that is not spoken of stays; a real difference is a change."""
+    world = live(Account("anna", "Anna@Example.org"), table=MATOMO)
+    for email in ("anna@example.ORG", None):
+        assert proposed(world, wish(Account("anna", email)), table=MATOMO).changes == ()
+    known = Memory(accounts=frozenset({"anna"}))
+    changed = proposed(world, wish(Account("anna", "a@example.org")), table=MATOMO, memory=known)
+    assert changed.changes[0].after == Account("anna", "a@example.org")
+
+
+def test_where_no_e_mail_is_kept_none_is_compared() -> None:
+    """Umami has no e-mail: that the file has one is no difference, at creation neither."""
+    desired = wish(Account("anna", "anna@example.org"), Account("li", "li@example.org"))
+    assert settle(desired, live(Account("anna")), UMAMI)["account", "anna"] == Account("anna")
+    assert settle(desired, live(Account("anna")), UMAMI)["account", "li"] == Account("li")
+
+
+def test_an_owner_satisfies_any_weaker_wish() -> None:
+    """Promise 14: `owner` is a fact: no step, and it is reported."""
+    found = proposed(live(grant("anna", "owner")), wish(grant("anna", "team-view-only")))
+    assert found.changes == ()
+    assert said(found, "undeclarable-role") == [
+        "anna is owner of shop.example.org, which includes the declared role team-view-only; there is nothing to do"
+    ]
+
+
+def test_an_owner_without_a_wish_yields_no_step_either() -> None:
+    """Promise 14: not declared, not taken, but told; loudly where the person is suspended."""
+    found = proposed(live(grant("anna", "owner")), wish(declared=[holder("anna")]))
+    assert found.changes == ()
+    assert said(found, "undeclarable-role")
+    gone = proposed(live(grant("anna", "owner")), wish(declared=[holder("anna", ending="suspended")]))
+    assert gone.changes == ()
+    assert [each.severity for each in gone.diagnostics if each.code == "undeclarable-role"] == [Severity.WARNING]
+
+
+def test_what_an_admin_has_anyway_is_no_step() -> None:
+    """Where the top role excludes site grants, promoting takes none of them one by one."""
+    world = live(grant("anna", "view"), grant("anna", "write", BLOG), table=MATOMO)
+    found = proposed(world, wish(admin("anna", "superuser")), table=MATOMO)
+    assert keys(found) == [("create", key("anna", EVERYWHERE), "granted")]
+
+
+# -- what lingers
+
+
+def test_an_existing_user_role_is_left_alone() -> None:
+    """Promise 14: silence does not take Umami's global `user`, and an expired window neither."""
+    for ending in (None, "expired"):
+        assert keys(proposed(live(USER), wish(declared=[holder("anna", ending=ending)]))) == []
+
+
+@pytest.mark.parametrize("ending", ["suspended", "absent", "left"])
+def test_an_existing_user_role_goes_with_its_person(ending: str) -> None:
+    """Promise 14: who is suspended, absent or left is made view-only."""
+    found = keys(proposed(live(USER), wish(declared=[holder("anna", ending=ending)])))
+    assert ("delete", key("anna", EVERYWHERE), ending) in found
+
+
+def test_a_stranger_keeps_what_lingers() -> None:
+    """`unmanaged: revoke` takes grants, not the global `user` of an account."""
+    found = proposed(live(grant("old", "team-member"), Grant(subject("old"), EVERYWHERE, "user")), wish(), REVOKE)
+    assert keys(found) == [("delete", key("old"), "unmanaged")]
+
+
+TEAM = Scope("team", "t1")
+
+
+@pytest.mark.parametrize(
+    ("ending", "closed"), [(None, False), ("expired", False), ("suspended", True), ("absent", True), ("left", True)]
+)
+def test_teams_are_closed_only_for_who_is_gone(ending: str | None, closed: int) -> None:
+    """A team without sites is nothing the file speaks of, but a way in all the same."""
+    found = keys(proposed(live(grant("anna", "team-member", TEAM)), wish(declared=[holder("anna", ending=ending)])))
+    assert (("delete", key("anna", TEAM), ending) in found) == closed
+
+
+def test_modules_are_left_alone_unless_spoken_of_or_suspended() -> None:
+    """Piwik PRO's switches are a second axis."""
+    analytics = Scope("module", "analytics")
+    world = live(grant("anna", "on", analytics), table=PIWIKPRO)
+    silent = wish(declared=[holder("anna")])
+    assert keys(proposed(world, silent, table=PIWIKPRO)) == []
+    assert keys(proposed(world, replace(silent, modules=frozenset({"anna"})), table=PIWIKPRO)) == [
+        ("delete", key("anna", analytics), "silence")
+    ]
+    gone = wish(declared=[holder("anna", ending="suspended")])
+    assert keys(proposed(world, gone, table=PIWIKPRO)) == [("delete", key("anna", analytics), "suspended")]
+
+
+# -- unmanaged, ignored, ourselves, everybody
+
+
+def test_strangers_are_reported_with_what_they_hold() -> None:
+    """The default: no step, but named with their power, the powerful ones first."""
+    found = proposed(live(grant("old", "team-member"), admin("agency"), grant("agency", "team-view-only")), wish())
+    assert found.changes == ()
+    assert [(each.name, each.power, each.grants) for each in found.strangers] == [
+        ("agency", Power.ADMIN, 2),
+        ("old", Power.EDIT, 1),
+    ]
+
+
+def test_a_strangers_power_through_a_group_counts() -> None:
+    """Who holds nothing but is in a group that does."""
+    world = live(grant("group:editors", "edit"), Member("editors", "old"), table=PIWIKPRO)
+    found = proposed(world, wish(), table=PIWIKPRO)
+    assert [(each.name, each.power, each.grants) for each in found.strangers] == [("old", Power.EDIT, 1)]
+
+
+def test_revoke_takes_and_remove_deletes() -> None:
+    """`unmanaged: revoke` takes every grant; `remove` deletes the account after that."""
+    world = live(grant("old", "team-member"), admin("old"))
+    taken = [("delete", key("old"), "unmanaged"), ("delete", key("old", EVERYWHERE), "unmanaged")]
+    assert keys(proposed(world, wish(), REVOKE)) == taken
+    assert keys(proposed(world, wish(), REMOVE)) == [*taken, ("delete", ("account", "old"), "unmanaged")]
+
+
+def test_ignored_accounts_get_no_step_and_are_named() -> None:
+    """Whatever the policy on strangers is; in any case of letters."""
+    policy = replace(REMOVE, ignore=("SSO-*",))
+    found = proposed(live(grant("sso-paul", "team-manager")), wish(), policy)
+    assert found.changes == ()
+    assert [(each.name, each.ignored, each.power) for each in found.strangers] == [("sso-paul", True, Power.MANAGE)]
+
+
+def test_who_is_declared_and_ignored_gets_no_step_but_a_word() -> None:
+    """Two wishes that contradict each other: the careful one holds, and it is said."""
+    found = proposed(live(), wish(grant("sso-paul", "team-member")), replace(OPEN, ignore=("sso-*",)))
+    assert found.changes == ()
+    assert said(found, "declared-but-ignored")
+
+
+def test_we_are_never_unmanaged() -> None:
+    """The account in use is no stranger, in whatever spelling."""
+    world = replace(live(), me=ME.upper())
+    found = proposed(world, wish(), REMOVE)
+    assert found.changes == ()
+    assert found.strangers == ()
+
+
+def test_everybodys_account_cannot_be_ignored() -> None:
+    """Public access is in the report though a pattern fits it, and is no stranger."""
+    world = live(grant("anonymous", "view"), table=MATOMO)
+    found = proposed(world, wish(), replace(REMOVE, ignore=("anon*",)), table=MATOMO)
+    assert found.changes == ()
+    assert found.strangers == ()
+    assert said(found, "public-access")
+
+
+def test_public_access_is_declared_by_site() -> None:
+    """`public: false` closes, `public: true` opens, and both end the warning."""
+    closed = replace(wish(), public={SHOP: False})
+    world = live(grant("anonymous", "view"), table=MATOMO)
+    found = proposed(world, closed, table=MATOMO)
+    assert keys(found) == [("delete", key("anonymous"), "public")]
+    assert said(found, "public-access") == []
+    opened = proposed(live(table=MATOMO), replace(wish(), public={SHOP: True}), table=MATOMO)
+    assert keys(opened) == [("create", key("anonymous"), "public")]
+    assert planned(opened).steps[0].risks == ("opens-to-all",)
+
+
+# -- state
+
+
+def test_suspended_is_no_access_anywhere_and_the_account_stays() -> None:
+    """All grants go, with the file's word as cause."""
+    world = live(grant("mia", "team-member"), admin("mia"))
+    found = proposed(world, wish(declared=[holder("mia", ending="suspended")]))
+    assert keys(found) == [("delete", key("mia"), "suspended"), ("delete", key("mia", EVERYWHERE), "suspended")]
+
+
+def test_absent_is_suspended_and_then_deleted() -> None:
+    """The deletion comes last and waits for the revocations."""
+    found = proposed(live(grant("ed", "team-member")), wish(declared=[holder("ed", ending="absent")]))
+    assert keys(found) == [("delete", key("ed"), "absent"), ("delete", ("account", "ed"), "absent")]
+    assert planned(found, allow_delete=True).steps[1].depends_on == ("s1",)
+
+
+def test_where_accounts_cannot_be_deleted_absent_is_suspended() -> None:
+    """And it is said."""
+    table = replace(UMAMI, deletes=False)
+    found = proposed(live(grant("ed", "team-member")), wish(declared=[holder("ed", ending="absent")]), table=table)
+    assert keys(found) == [("delete", key("ed"), "absent")]
+    assert said(found, "cannot-delete")
+
+
+def test_who_left_is_treated_as_suspended_whatever_unmanaged_says() -> None:
+    """Known from the journal, or from an earlier revision of the file."""
+    world = live(grant("ed", "team-member"), grant("old", "team-member"))
+    taken = [("delete", key("ed"), "left")]
+    assert keys(proposed(world, wish(), memory=Memory(users={"edward": "ed"}))) == taken
+    base = manage(world, wish(), UMAMI, OPEN, None, base={"edward": "ed"})
+    assert keys(base) == taken
+    assert base.proposed[0].person == "edward"
+    assert [each.name for each in base.strangers] == ["old"]
+    assert said(base, "leavers-unknown") == []
+
+
+def test_who_is_still_declared_has_not_left() -> None:
+    """A handle that changed its login did not leave, nor did a login that another handle took over."""
+    world = live(grant("ed", "team-member"))
+    renamed = proposed(world, wish(grant("ed", "team-member")), memory=Memory(users={"edward": "ed"}))
+    assert keys(renamed) == []
+
+
+def test_without_memory_leavers_cannot_be_told() -> None:
+    """And the plan says so, where there is anybody who could be one."""
+    assert said(proposed(live(grant("old", "team-member")), wish(), memory=None), "leavers-unknown")
+    assert not said(proposed(live(), wish(), memory=None), "leavers-unknown")
+    assert not said(proposed(live(grant("old", "team-member")), wish(), memory=Memory()), "leavers-unknown")
+
+
+def test_who_is_gone_but_keeps_access_out_of_sight_is_told() -> None:
+    """`manages` confines what is done, not what is said."""
+    desired = replace(wish(declared=[holder("mia", ending="suspended")]), managed=frozenset({BLOG}))
+    found = proposed(live(grant("mia", "team-member")), desired)
+    assert found.changes == ()
+    assert "shop.example.org" in said(found, "outside-manages")[0]
+
+
+# -- first meetings
+
+
+def test_a_first_meeting_is_told_and_is_no_step_by_itself() -> None:
+    """Quietly where nothing is gained, with the step and in the danger section where something is."""
+    world = live(grant("anna", "team-member"), grant("ben", "team-view-only"))
+    desired = wish(grant("anna", "team-member"), grant("ben", "team-manager"))
+    found = proposed(world, desired)
+    assert keys(found) == [("update", key("ben"), "granted")]
+    assert [(each.about, each.severity) for each in found.diagnostics if each.code == "first-meeting"] == [
+        (key("ben"), Severity.WARNING),
+        (None, Severity.NOTE),
+    ]
+    step = planned(found).steps[0]
+    assert (step.risk, "first-meeting" in step.risks) == ("high", True)
+
+
+def test_whom_a_journal_knows_is_not_met_again() -> None:
+    """One word, once."""
+    found = proposed(
+        live(grant("ben", "team-view-only")),
+        wish(grant("ben", "team-manager")),
+        memory=Memory(accounts=frozenset({"ben"})),
+    )
+    assert said(found, "first-meeting") == []
+
+
+def test_another_live_e_mail_is_another_person() -> None:
+    """Nothing is done to an account that may be somebody else's, until the journal knows it."""
+    world = live(Account("anna", "anna@other.test"), grant("anna", "view"), table=MATOMO)
+    desired = replace(wish(grant("anna", "admin")), holders={"anna": holder("anna", email="anna@example.org")})
+    found = proposed(world, desired, table=MATOMO)
+    assert [(each.code, each.about) for each in found.diagnostics if each.blocks] == [
+        ("identity-mismatch", key("anna"))
+    ]
+    assert planned(found).runnable == ()
+    known = proposed(world, desired, table=MATOMO, memory=Memory(accounts=frozenset({"anna"})))
+    assert not [each for each in known.diagnostics if each.blocks]
+    same = replace(desired, holders={"anna": holder("anna", email="ANNA@other.test")})
+    assert not [each for each in proposed(world, same, table=MATOMO).diagnostics if each.blocks]
+
+
+def test_a_mismatch_is_told_where_nothing_would_change_too() -> None:
+    """The error is about the account then."""
+    world = live(Account("anna", "anna@other.test"), grant("anna", "view"), table=MATOMO)
+    desired = replace(wish(grant("anna", "view")), holders={"anna": holder("anna", email="anna@example.org")})
+    found = proposed(world, desired, table=MATOMO)
+    assert [each.about for each in found.diagnostics if each.code == "identity-mismatch"] == [("account", "anna")]
+
+
+# -- modes
+
+
+def test_add_only_gives_and_holds_back_what_follows_from_silence() -> None:
+    """Raises and additions go, revocations and lowerings stay, and are listed."""
+    world = live(grant("anna", "team-view-only"), grant("ben", "team-manager"), grant("cem", "team-member"))
+    desired = wish(
+        grant("anna", "team-member"),
+        grant("ben", "team-view-only"),
+        grant("li", "team-member"),
+        declared=[holder("cem")],
+    )
+    found = proposed(world, desired, ADD_ONLY)
+    assert [each[1] for each in keys(found)] == [("account", "li"), key("anna"), key("li")]
+    assert [each.key for each in found.held_back] == [key("ben"), key("cem")]
+    assert [each.id for each in planned(found).held_back] == ["h1", "h2"]
+
+
+def test_add_only_takes_what_the_file_names_as_ended() -> None:
+    """Dates passed, suspended, absent, left; also where something lesser remains."""
+    world = live(
+        grant("anna", "team-member"),
+        grant("ben", "team-manager"),
+        grant("mia", "team-member"),
+        grant("ed", "team-member"),
+    )
+    desired = replace(
+        wish(grant("ben", "team-view-only"), declared=[holder("anna"), holder("mia", ending="suspended")]),
+        ended={key("anna"): ("expired", Span("a.yaml", 1, 1)), key("ben"): ("expired", AT)},
+    )
+    found = proposed(world, desired, ADD_ONLY, memory=Memory(users={"ed": "ed"}))
+    assert keys(found) == [
+        ("delete", key("anna"), "expired"),
+        ("update", key("ben"), "expired"),
+        ("delete", key("ed"), "left"),
+        ("delete", key("mia"), "suspended"),
+    ]
+    assert found.proposed[0].origin is not None
+    assert found.proposed[0].origin.at == Span("a.yaml", 1, 1)
+
+
+def test_add_only_does_not_touch_strangers() -> None:
+    """That an account is nobody's follows from silence."""
+    found = proposed(live(grant("old", "team-member")), wish(), replace(ADD_ONLY, unmanaged="remove"))
+    assert found.changes == ()
+    assert [each.key for each in found.held_back] == [key("old"), ("account", "old")]
+
+
+def test_add_only_does_not_regrant_under_an_admin_it_keeps() -> None:
+    """What can only be given after a demotion is held back with it."""
+    found = proposed(
+        live(admin("anna", "superuser"), table=MATOMO), wish(grant("anna", "view")), ADD_ONLY, table=MATOMO
+    )
+    assert found.changes == ()
+    assert [each.key for each in found.held_back] == [key("anna", EVERYWHERE), key("anna")]
+
+
+def test_observe_never_plans_a_step() -> None:
+    """Not even an addition."""
+    found = proposed(live(), wish(grant("li", "team-member")), OBSERVE)
+    assert found.changes == ()
+    assert len(found.held_back) == 2
+
+
+# -- the rest
+
+
+def test_what_waits_for_somebody_is_no_difference() -> None:
+    """An invitation that is out is counted and nothing is sent again; a greater wish is a change."""
+    world = replace(live(grant("li@x.org", "viewer"), table=PLAUSIBLE), pending=frozenset({key("li@x.org")}))
+    found = proposed(world, wish(grant("li@x.org", "viewer")), table=PLAUSIBLE)
+    assert (found.changes, found.waiting) == ((), (key("li@x.org"),))
+    raised = proposed(world, wish(grant("li@x.org", "editor")), table=PLAUSIBLE)
+    assert (len(raised.changes), raised.waiting) == (1, ())
+
+
+def test_kinds_that_the_platform_does_not_manage_are_left_out() -> None:
+    """Plausible has no accounts to make: granting somebody is one step."""
+    found = proposed(live(table=PLAUSIBLE), wish(grant("li@x.org", "viewer")), table=PLAUSIBLE)
+    assert keys(found) == [("create", key("li@x.org"), "granted")]
+
+
+def test_groups_of_the_file_are_managed_and_others_left() -> None:
+    """Grants and members of a declared group; a directory's members never."""
+    world = live(
+        grant("group:analysts", "edit"),
+        grant("group:others", "edit"),
+        Member("analysts", "anna"),
+        Member("others", "ben"),
+        table=PIWIKPRO,
+    )
+    desired = replace(wish(Group("analysts"), declared=[holder("anna")]), managed=frozenset({SHOP, BLOG}))
+    assert keys(proposed(world, desired, table=PIWIKPRO)) == [
+        ("delete", key("group:analysts"), "silence"),
+        ("delete", ("member", "analysts", "anna"), "silence"),
+    ]
+    external = replace(desired, access=Access((Group("analysts", external="idp"), grant("group:analysts", "edit"))))
+    found = proposed(replace(world, access=whole((*world.access.values(),))), external, table=PIWIKPRO)
+    assert all(each[1][0] != "member" for each in keys(found))
+
+
+def test_a_declared_user_leaves_a_group_that_nobody_declared() -> None:
+    """The account is managed whole, so a way in that the file does not know is closed."""
+    world = live(grant("group:others", "edit"), Member("others", "anna"), table=PIWIKPRO)
+    found = proposed(world, wish(declared=[holder("anna")]), table=PIWIKPRO)
+    assert keys(found) == [("delete", ("member", "others", "anna"), "silence")]
+
+
+def test_a_hostile_wish_for_ourselves_is_proposed_and_blocked() -> None:
+    """It is seen, and it is refused."""
+    found = proposed(live(), wish(grant(ME, "team-member")))
+    assert codes(found) >= {("self-protected", key(ME))}

@@ -1,0 +1,117 @@
+"""Small worlds for examples: one instance, said in a line each, with the defaults that examples do not speak of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from siteward.access.diagnostic import Diagnostic, Span
+from siteward.access.guard import judge
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Resource, Scope, Subject, grant_key
+from siteward.access.plan import compose
+from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Proposal, manage
+from siteward.access.state import Desired, Holder, Listing, Live, Memory, Site
+from strategies import ME, NOW, UMAMI
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from siteward.access.model import Key
+    from siteward.access.plan import InstancePlan
+    from siteward.access.traits import Traits
+
+SHOP, BLOG = Scope("site", "shop.example.org"), Scope("site", "blog.example.org")
+AT = Span("access.yaml", 7, 3)
+OPEN = Policy(limits={name: Limit() for name in LIMIT_NAMES}, admins_min=1)
+
+
+def subject(name: str) -> Subject:
+    """Return an account as the holder of grants; `group:x` is a group."""
+    return Subject("group", name.removeprefix("group:")) if name.startswith("group:") else Subject("account", name)
+
+
+def grant(name: str, role: str, scope: Scope = SHOP, *extras: str) -> Grant:
+    """Return a grant."""
+    return Grant(subject(name), scope, role, frozenset(extras))
+
+
+def admin(name: str, role: str = "admin") -> Grant:
+    """Return the top account role of somebody."""
+    return Grant(subject(name), EVERYWHERE, role)
+
+
+def key(name: str, scope: Scope = SHOP) -> Key:
+    """Return the key of somebody's grant."""
+    return grant_key(subject(name), scope)
+
+
+def whole(resources: Iterable[Resource]) -> Access:
+    """Return an access in which everybody who holds something is there."""
+    found = list(resources)
+    there = {each.name for each in found if isinstance(each, Account)}
+    names = {each.subject.name for each in found if isinstance(each, Grant) and each.subject.kind == "account"}
+    names |= {each.account for each in found if isinstance(each, Member)}
+    groups = {each.subject.name for each in found if isinstance(each, Grant) and each.subject.kind == "group"}
+    known = {each.name for each in found if isinstance(each, Group)}
+    made: list[Resource] = [Account(each) for each in sorted(names - there)]
+    made += [Group(each) for each in sorted(groups - known)]
+    return Access((*made, *found))
+
+
+def live(*resources: Resource, table: Traits = UMAMI) -> Live:
+    """Return what the API shows: these, and ourselves."""
+    mine: list[Resource] = [Account(ME)]
+    if table.top:
+        mine.append(admin(ME, table.top))
+    places = (SHOP, BLOG)
+    return Live(
+        access=Access((*mine, *whole(resources).values())),
+        sites={each: Site(id=each.name.partition(".")[0], label=each.name) for each in places},
+        me=ME,
+        listings=(Listing(name="users", rows=9, complete=True, proof="count"),),
+    )
+
+
+def wish(*resources: Resource, declared: Iterable[Holder] = ()) -> Desired:
+    """Return what the file means: these; everybody in them is declared, and whoever is named besides."""
+    access = whole(resources)
+    holders = {each.name: Holder(each.name, AT) for each in access.accounts()}
+    return Desired(
+        access=access, holders=holders | {each.handle: each for each in declared}, managed=frozenset((SHOP, BLOG))
+    )
+
+
+def holder(name: str, **said: object) -> Holder:
+    """Return a declared user."""
+    return replace(Holder(name, AT), **said)  # type: ignore[arg-type]
+
+
+NOBODY_YET = Memory()
+
+
+def proposed(
+    world: Live, desired: Desired, policy: Policy = OPEN, *, table: Traits = UMAMI, memory: Memory | None = NOBODY_YET
+) -> Proposal:
+    """Return what follows from a world and a wish."""
+    return manage(world, desired, table, policy, memory)
+
+
+def keys(proposal: Proposal) -> list[tuple[str, Key, str]]:
+    """Return the proposed changes as verb, key and cause."""
+    return [(each.change.action, each.key, each.cause) for each in proposal.proposed]
+
+
+def codes(proposal: Proposal, **said: object) -> set[tuple[str, Key | None]]:
+    """Return the errors of the guards, as code and what they are about."""
+    return {(each.code, each.about) for each in judged(proposal, **said) if each.blocks}
+
+
+def judged(proposal: Proposal, **said: object) -> tuple[Diagnostic, ...]:
+    """Return what the guards say at the moment that the examples play."""
+    return judge(proposal, as_of=NOW, **said)  # type: ignore[arg-type]
+
+
+def planned(proposal: Proposal, *remarks: Diagnostic, **said: object) -> InstancePlan:
+    """Return the composed plan of a proposal, after the platform's remarks and the guards."""
+    found = (*remarks, *judged(proposal, remarks=remarks, **said))
+    return compose(proposal, found, instance="stats", origin="https://stats.example.org")

@@ -98,8 +98,8 @@ def _rows(connection: Connection[Any], sql: str, params: Mapping[str, object] | 
     connection.read_only = True
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
     # A prepared statement is one statement: the server refuses a second one behind a semicolon.
-    found = connection.execute(cast("Any", sql), params, prepare=True)
-    return found.fetchall()
+    rows: list[tuple[Any, ...]] = connection.execute(cast("Any", sql), params, prepare=True).fetchall()
+    return rows
 
 
 def _tls(url: str) -> str | None:

@@ -29,7 +29,7 @@ from platforms.plausible.at import (
     turn,
     world,
 )
-from siteward.access.model import Grant, account_key
+from siteward.access.model import Account, Grant, account_key
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.plausible.fake.forms import CommunityFake
 from siteward.platforms.plausible.platform import PLATFORM
@@ -71,7 +71,8 @@ def test_guests_invitations_and_members_are_all_there() -> None:
         assert roles[ANNA, SHOP] == roles[BEN, SHOP] == "viewer"
         assert {roles[who, BLOG] for who in (OLGA, OWNER)} == {"team-owner"}
         assert roles[SELF, SHOP] == "team-admin"
-        assert at.live.pending == {key(BEN, SHOP), account_key(BEN)}
+        assert at.live.pending == {key(BEN, SHOP)}
+        assert at.live.access[account_key(BEN)] == Account(BEN, status="pending")
         assert at.live.complete
         assert PLATFORM.read(at.reader, at.settings, at.traits).me == SELF
 

@@ -58,7 +58,8 @@ def test_guests_are_grants_and_invitations_wait(release: str) -> None:
     with plausible(release=release) as at:
         grants = {(each.subject.name, each.scope.name, each.role) for each in at.live.access.grants()}
         assert grants == {(ANNA, SHOP, "viewer"), (BEN, SHOP, "viewer")}
-        assert at.live.pending == {key(BEN, SHOP), account_key(BEN)}
+        assert at.live.pending == {key(BEN, SHOP)}
+        assert at.live.access[account_key(BEN)] == Account(BEN, status="pending")
         assert at.live.complete
         assert {each.name for each in at.live.sites} == {SHOP, BLOG}
         assert at.fake.writes == 0

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003 — pydantic reads it at run time
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -65,7 +64,6 @@ _SNAPSHOT = """
          invited AS (SELECT id, email::text AS email, role FROM team_invitations
                      WHERE team_id IN (SELECT id FROM team))
     SELECT json_build_object(
-        'now', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
         'sites', (SELECT coalesce(json_agg(json_build_object('id', id, 'domain', domain,
                   'previous', domain_changed_from, 'public', public) ORDER BY id), '[]') FROM place),
         'links', (SELECT coalesce(json_agg(json_build_object('site', site_id, 'name', name) ORDER BY name), '[]')
@@ -144,7 +142,6 @@ class _Transfer:
 class _Snapshot:
     """One moment of one team."""
 
-    now: datetime
     sites: tuple[_Site, ...]
     links: tuple[_Link, ...]
     people: tuple[_Person, ...]
@@ -197,7 +194,7 @@ def team_in(rows: Rows, settings: Settings) -> str:
 
 def snapshot(reader: Reader, settings: Settings, traits: Traits) -> Picture:
     """Return one moment of the team, whole; raises `PlatformError`."""
-    from siteward.platforms.plausible.forms import own_email, team_at  # noqa: PLC0415 — `validate` needs no HTTP
+    from siteward.platforms.plausible.forms import own_clock, own_email, team_at  # noqa: PLC0415 — `validate` needs no HTTP
 
     rows = reader.rows
     if rows is None:
@@ -217,7 +214,7 @@ def snapshot(reader: Reader, settings: Settings, traits: Traits) -> Picture:
         colleagues=tuple(_colleagues(seen)),
         transfers=frozenset((_domains(seen)[each.site], folded(each.email)) for each in seen.transfers),
         me=own_email(reader),
-        now=seen.now,
+        now=own_clock(reader),
         seen=MappingProxyType({folded(each.email): each.seen for each in seen.people if each.seen}),
         listings=_listings(seen),
     )

@@ -25,7 +25,7 @@ def fold(picture: Picture) -> Live:
         access=Access((*accounts, *(grant for grant, _ in guests), *_members(picture, names))),
         sites={each.scope: _site(each) for each in picture.places.values()},
         me=picture.me,
-        pending=pending | frozenset(account_key(each) for each in waiting),
+        pending=pending,
         facts=dict(_facts(picture, names)),
         listings=picture.listings,
         findings=tuple(findings(picture)),

@@ -24,6 +24,7 @@ from siteward.transport.lean import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from datetime import datetime
 
     from siteward.transport.http import Reader
     from siteward.transport.secrets import Secret, Secrets
@@ -50,7 +51,8 @@ class _NotNow(Exception):  # noqa: N818 — it is the answer
 class WebLogin(httpx.Auth):
     """Puts the session and its token on every form; logs in before the first one, and again when the session is over.
 
-    What answers without a session (`/api/…`) goes without one. `team` is the team in use, once it is known.
+    What answers without a session (`/api/…`) goes without one. `team` is the team in use, once it is known; `now` the
+    server's clock, as it last told it there.
     """
 
     requires_response_body = True
@@ -65,6 +67,7 @@ class WebLogin(httpx.Auth):
         self._token: str | None = None
         self._lock = threading.Lock()
         self.team: str | None = None
+        self.now: datetime | None = None
 
     @property
     def email(self) -> str | None:
@@ -78,7 +81,8 @@ class WebLogin(httpx.Auth):
         the login is answered "not now", that answer is the last: the transport waits and begins again.
         """
         if request.url.path.removeprefix(self._prefix).startswith("/api/"):
-            yield request
+            response = yield request
+            self.now = _told(response) or self.now
             return
         with self._lock, suppress(_NotNow):
             if self._token is None:
@@ -169,6 +173,11 @@ def own_email(reader: Reader) -> str | None:
     return reader.auth.email if isinstance(reader.auth, WebLogin) else None
 
 
+def own_clock(reader: Reader) -> datetime | None:
+    """Return the server's clock, as it last told it."""
+    return reader.auth.now if isinstance(reader.auth, WebLogin) else None
+
+
 def team_at(reader: Reader, find: Callable[[], str]) -> str:
     """Return the team in use, found out once."""
     if not isinstance(reader.auth, WebLogin):
@@ -192,10 +201,17 @@ def totp(secret: str, seconds: float) -> str:
 
 def _clock(response: httpx.Response) -> float:
     """Return the server's clock: codes are good by that one."""
+    now = _told(response)
+    if now is None:
+        raise NotThePlatform("the login page does not tell the time")
+    return now.timestamp()
+
+
+def _told(response: httpx.Response) -> datetime | None:
     try:
-        return parsedate_to_datetime(response.headers.get("date", "")).timestamp()
+        return parsedate_to_datetime(response.headers.get("date", ""))
     except ValueError:
-        raise NotThePlatform("the login page does not tell the time") from None
+        return None
 
 
 def _csrf(response: httpx.Response) -> str:

@@ -29,7 +29,7 @@ THIRD_PARTY = {
     "cli": {"click", "rich", "pydantic", "httpx", "yaml", "keyring"},
 }
 ACCESS_ORDER = (
-    "model", "traits", "diagnostic", "terms", "state", "change", "effective", "settle", "holding", "census", "policy", "budget", "rule",
+    "model", "traits", "diagnostic", "terms", "state", "change", "effective", "settle", "holding", "census", "policy", "strict", "budget", "rule",
     "admins", "guard", "plan", "compare", "report", "shape", "codec", "review", "answer",
 )  # fmt: skip
 MODULES = sorted(SRC.rglob("*.py"))

@@ -254,6 +254,8 @@ def test_for_the_maximum_everybody_counts_but_ourselves() -> None:
     assert codes(swap) == set()
     above = proposed(live(*THREE), wish(*THREE), policy)
     assert (codes(above), warned(judged(above))) == (set(), {"above-max-admins"})
+    mended = proposed(live(*THREE), wish(*THREE[:2], declared=[holder("cem")]), policy)
+    assert (codes(mended), warned(judged(mended))) == (set(), set())
 
 
 # -- promise 5: budgets

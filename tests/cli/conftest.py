@@ -64,8 +64,8 @@ class Program:
 
 def base_environment() -> dict[str, str]:
     """The environment without anything that would change what the program does."""
-    dropped = {"CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS"}
-    kept = {name: each for name, each in os.environ.items() if not name.startswith("SITEWARD_") and name not in dropped}
+    dropped = ("CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_", "GITLAB_", "SITEWARD_")
+    kept = {name: each for name, each in os.environ.items() if not name.startswith(dropped)}
     return kept | {"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "120", "TERM": "dumb"}
 
 

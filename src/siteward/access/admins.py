@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
 
 from siteward.access.census import GONE, Patterns
 from siteward.access.model import EVERYWHERE, Account, Grant, Key, Resource, Subject, account_key, account_of, grant_key
@@ -54,12 +55,21 @@ class Board:
             high |= too_many
             low |= frozenset() if too_many else too_few
 
+    def after(self, undone: frozenset[Key]) -> frozenset[str]:
+        """Return who holds the top account role in the end, when `undone` is left undone as well."""
+        return self._after([each for each in self._moves if each.key not in self._stuck | undone])
+
+    @staticmethod
+    def _changed(held: frozenset[str], move: _Move) -> frozenset[str]:
+        return held | {move.name} if move.makes else held - {move.name}
+
+    def _after(self, moves: list[_Move]) -> frozenset[str]:
+        return reduce(self._changed, moves, self.holding)
+
     def _move(self, proposed: Proposed) -> _Move | None:
         change, name = proposed.change, account_of(proposed.key)
-        if name is None:
-            return None
         deletes = change.after is None and isinstance(change.before, Account) and name in self.holding
-        if not deletes and self._top(change.before) == self._top(change.after):
+        if name is None or (not deletes and self._top(change.before) == self._top(change.after)):
             return None
         counted = name in self.counted or (proposed.cause in GONE and self._counts(name, gone=True))
         return _Move(change.key, name, self._top(change.after), counted)
@@ -103,9 +113,6 @@ class Board:
         return frozenset(found)
 
     def _too_many(self, moves: list[_Move]) -> frozenset[Key]:
-        most, after = self._proposal.policy.admins_max, set(self.holding)
-        for each in moves:
-            after = after | {each.name} if each.makes else after - {each.name}
-        made = [each.key for each in moves if each.makes]
-        over = len(after) - most if most is not None else 0
+        most, made = self._proposal.policy.admins_max, [each.key for each in moves if each.makes]
+        over = len(self._after(moves)) - most if most is not None else 0
         return frozenset(made[max(0, len(made) - over) :]) if over > 0 else frozenset()

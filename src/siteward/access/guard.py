@@ -351,10 +351,11 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
             f"there are {before} admins who count, and the policy asks for {policy.admins_min}",
             at=policy.admins_at,
         )
-    if policy.admins_max is not None and len(board.holding) > policy.admins_max and not high:
+    left = board.after(low | high)
+    if policy.admins_max is not None and len(left) > policy.admins_max and not high:
         yield warning(
             "above-max-admins",
-            f"there are {len(board.holding)} admins, and the policy allows {policy.admins_max}",
+            f"there are {len(left)} admins in the end, and the policy allows {policy.admins_max}",
             at=policy.admins_at,
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from siteward.access.report import Report, summarize
+from siteward.cli.base import option
 from siteward.cli.session import PLAN_FORMATS, Session, Stopped, with_session
 
 if TYPE_CHECKING:
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
 @click.option("--only", multiple=True, metavar="WHAT", help="expiries, user:HANDLE or site:DOMAIN; repeatable.")
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
 @click.option("--passwords-out", type=click.Path(path_type=Path), help="Append new passwords to this file, mode 0600.")
+@option
 @with_session(*PLAN_FORMATS)
 def command(
     session: Session,
+    base: str | None,
     plan_file: Path | None,
     instances: tuple[str, ...],
     expect: str | None,
@@ -59,7 +62,9 @@ def command(
     from siteward.reconcile import apply as spine
     from siteward.reconcile.target import Options
 
-    checkout = open_checkout(session, "apply", names=instances, as_of=as_of, passwords_out=passwords_out)
+    checkout = open_checkout(
+        session, "apply", names=instances, as_of=as_of, passwords_out=passwords_out, gated=True, base=base
+    )
     options = Options(
         passwords=checkout.passwords,
         accept=_acceptances(accept, reason),

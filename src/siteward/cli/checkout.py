@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from siteward.access.report import Report
+from siteward.cli.base import gate_from
 from siteward.cli.progress import talker
 from siteward.cli.session import Session, Stopped, find_config, parse_instant
 from siteward.reconcile.deliver import Passwords
@@ -51,7 +52,7 @@ class Checkout:
         """Return the instances as apply needs them."""
         declaration = self.project.declaration
         return {
-            each.name: Target(declaration=declaration, instance=each, passwords=self.passwords)
+            each.name: Target(declaration=declaration, instance=each, passwords=self.passwords, gate=self.project.gate)
             for each in self.instances
         }
 
@@ -64,9 +65,16 @@ def open_checkout(
     as_of: str | None = None,
     passwords_out: Path | None = None,
     workers: int = 8,
+    gated: bool = False,
+    base: str | None = None,
 ) -> Checkout:
-    """Return the checkout, or stop with what is wrong with its files or with the names given."""
+    """Return the checkout, or stop with what is wrong with its files or with the names given.
+
+    Where it is `gated`, what `base` or the forge names judges beside it.
+    """
     project = project_of(session, command)
+    if gated:
+        project = replace(project, gate=gate_from(base, project.path, command)(project.declaration))
     known = project.declaration.instances
     unknown = [each for each in names if each not in known]
     if unknown:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import click
 
+from siteward.cli.base import option
 from siteward.cli.session import DRIFT_FORMATS, Session, with_session
 
 
 @click.command("drift")
 @click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only this instance; repeatable.")
 @click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
+@option
 @with_session(*DRIFT_FORMATS)
-def command(session: Session, instances: tuple[str, ...], as_of: str | None) -> int:
+def command(session: Session, instances: tuple[str, ...], as_of: str | None, base: str | None) -> int:
     """Tell what is live against what is declared: not applied yet, not declared, changed since the last apply."""
     from siteward.cli.checkout import open_checkout
     from siteward.reconcile.plan import drift
 
-    checkout = open_checkout(session, "drift", names=instances, as_of=as_of)
+    checkout = open_checkout(session, "drift", names=instances, as_of=as_of, gated=True, base=base)
     return session.leave(drift(checkout.project, checkout.instances, checkout.book, checkout.run()))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from siteward.access.diagnostic import error
+from siteward.cli.base import option
 from siteward.cli.session import PLAN_FORMATS, Session, Stopped, with_session
 
 if TYPE_CHECKING:
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 @click.option("--passwords-out", type=click.Path(path_type=Path), help="Where apply will write new passwords.")
 @click.option("--save-snapshot", type=click.Path(path_type=Path), metavar="DIR", help="Save the sites, for `diff`.")
 @click.option("--concurrency", "workers", type=click.IntRange(1, 16), default=8, show_default=True)
+@option
 @with_session(*PLAN_FORMATS)
 def command(
     session: Session,
+    base: str | None,
     instances: tuple[str, ...],
     out: Path | None,
     as_of: str | None,
@@ -51,7 +54,14 @@ def command(
     if accept and not reason and set(accept) != {"empty"}:
         raise click.UsageError("--accept needs --reason TEXT")
     checkout = open_checkout(
-        session, "plan", names=instances, as_of=as_of, passwords_out=passwords_out, workers=workers
+        session,
+        "plan",
+        names=instances,
+        as_of=as_of,
+        passwords_out=passwords_out,
+        workers=workers,
+        gated=True,
+        base=base,
     )
     run = checkout.run(accept=dict.fromkeys(accept, reason or "asked for"), allow_delete=allow_delete)
     report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)

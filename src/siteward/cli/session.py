@@ -17,6 +17,7 @@ import click
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report, exit_code
+from siteward.cli.forge import is_public
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -152,7 +153,11 @@ def _options(formats: tuple[str, ...]) -> list[Callable[[Any], Any]]:
         return options
     return [
         *options,
-        click.option("--privacy", type=click.Choice(["full", "handles", "counts"]), help="What may be published."),
+        click.option(
+            "--privacy",
+            type=click.Choice(["full", "handles", "counts"]),
+            help="What may be published; default full, and handles where the forge calls the repository public.",
+        ),
         click.option("--group-by", type=click.Choice(["person", "site"]), help="How text is grouped; default person."),
         click.option("--plain", is_flag=True, help="Words instead of symbols."),
         click.option("--exit-zero", is_flag=True, help="Leave with 0 where only differences or blocks were found."),
@@ -166,6 +171,8 @@ def _session(before: dict[str, Any], given: dict[str, Any], formats: tuple[str, 
     names = [each.name for each in fields(Session)]
     own = {name: given.pop(name) for name in names if name in given}
     chosen = {**before, **{name: value for name, value in own.items() if value not in (None, False, 0, ())}}
+    if formats:
+        chosen.setdefault("privacy", "handles" if is_public(os.environ) else "full")
     if "outputs" in chosen:
         chosen["outputs"] = tuple(_output(each, formats) for each in chosen["outputs"])
     for name in ("directory", "config"):

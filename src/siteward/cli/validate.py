@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import click
 
+from siteward.cli.base import gate_from, option
 from siteward.cli.session import Session, find_config, with_session
 
 
 @click.command("validate")
+@option
 @with_session("text", "json", "sarif", "github", "gitlab", "junit", "markdown")
-def command(session: Session) -> int:
+def command(session: Session, base: str | None) -> int:
     """Check the files against the grammar, the platforms' abilities and the policy. Contacts nothing."""
     from siteward.reconcile.project import validate
 
-    return session.leave(validate(find_config(session)))
+    path = find_config(session)
+    return session.leave(validate(path, gate_from(base, path, "validate")))

@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from siteward import __version__
 from siteward.access import codec
-from siteward.access.diagnostic import Diagnostic, error
+from siteward.access.diagnostic import Diagnostic, error, warning
 from siteward.access.guard import judge
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.policy import manage
 from siteward.access.report import Report
-from siteward.declaration.resolve import resolve
+from siteward.declaration.resolve import nowhere, resolve
 from siteward.reconcile.chain import JournalBroken
 from siteward.reconcile.deliver import undeliverable
 from siteward.reconcile.drift import drift as drifted
-from siteward.reconcile.journal import path_of, remember
+from siteward.reconcile.journal import Run as Open
+from siteward.reconcile.journal import open_run, path_of, remember
 from siteward.reconcile.recheck import Allowance
 from siteward.reconcile.target import Fresh
 from siteward.transport.errors import PlatformError
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from siteward.platforms.instance import Instance
     from siteward.platforms.interface import Platform
     from siteward.reconcile.deliver import Passwords
+    from siteward.reconcile.gate import Gate
     from siteward.reconcile.project import Project
     from siteward.reconcile.target import Book
     from siteward.transport.http import Doors, Reader
@@ -64,20 +66,30 @@ class Survey:
     proposal: Proposal
     memory: Memory | None
     as_of: datetime
+    gate: Gate | None = None
 
     def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
         """Return what guards, rules, the platform and the delivery of passwords say, of all changes or of some."""
         proposal = self.proposal if keys is None else _narrowed(self.proposal, keys)
-        remarks = tuple(self.platform.review(proposal.changes, self.live, self.memory))
-        undelivered = undeliverable(self.name, proposal.changes, self.desired.holders, self.traits, allowance.passwords)
-        judged = judge(
-            proposal,
-            as_of=self.as_of,
-            accept=allowance.accept,
-            allow_delete=allowance.allow_delete,
-            remarks=(*remarks, *undelivered),
+        remarks = (
+            *self.platform.review(proposal.changes, self.live, self.memory),
+            *undeliverable(self.name, proposal.changes, self.desired.holders, self.traits, allowance.passwords),
+            *(self.gate.objections(self.name, proposal) if self.gate else ()),
         )
-        return (*remarks, *undelivered, *judged)
+        before = self.gate.as_before(proposal) if self.gate else None
+        judged = (
+            each
+            for side in (proposal, before)
+            if side is not None
+            for each in judge(
+                side,
+                as_of=self.as_of,
+                accept=allowance.accept,
+                allow_delete=allowance.allow_delete,
+                remarks=remarks,
+            )
+        )
+        return tuple(dict.fromkeys((*remarks, *judged)))
 
     def standing(self, keys: Collection[Key]) -> tuple[Diagnostic, ...]:
         """Return the errors that were found before anything was judged: about the whole instance, or these keys."""
@@ -99,13 +111,19 @@ class Survey:
 
 
 def survey(
-    declaration: Declaration, instance: Instance, reader: Reader, *, as_of: datetime, memory: Memory | None
+    declaration: Declaration,
+    instance: Instance,
+    reader: Reader,
+    *,
+    as_of: datetime,
+    memory: Memory | None,
+    gate: Gate | None = None,
 ) -> Survey:
     """Read one instance and work out what should change there. Raises `PlatformError`."""
     platform = instance.platform
     traits = _onboarding(platform.probe(reader, instance.settings), declaration.instances[instance.name].onboarding)
     live = platform.read(reader, instance.settings, traits)
-    return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory)
+    return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory, gate=gate)
 
 
 def surveyed(
@@ -116,12 +134,16 @@ def surveyed(
     *,
     as_of: datetime,
     memory: Memory | None,
+    gate: Gate | None = None,
 ) -> Survey:
     """Work out what should change on an instance that has been read; pure but for the platform's own word."""
     declared = declaration.instances[instance.name]
     live, objections = _own_account(live, traits, declared.self_account, declared.at)
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
-    proposal = manage(live, desired, traits, declared.policy, memory)
+    policy = gate.policy(instance.name) if gate else declared.policy
+    earlier = gate.earlier(instance.name, traits, live, as_of) if gate else None
+    longer = gate.extended(instance.name, desired, live, traits, as_of) if gate else ()
+    proposal = manage(live, desired, traits, policy, memory, base=earlier)
     return Survey(
         name=instance.name,
         origin=instance.origin,
@@ -129,9 +151,10 @@ def surveyed(
         traits=traits,
         live=live,
         desired=desired,
-        proposal=replace(proposal, diagnostics=(*objections, *proposal.diagnostics)),
+        proposal=replace(proposal, diagnostics=(*objections, *longer, *proposal.diagnostics)),
         memory=memory,
         as_of=as_of,
+        gate=gate,
     )
 
 
@@ -178,6 +201,7 @@ class Target:
     declaration: Declaration
     instance: Instance
     passwords: Passwords
+    gate: Gate | None = None
 
     @property
     def name(self) -> str:
@@ -200,7 +224,7 @@ class Target:
 
     def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
         """Read and plan it again, without any acceptance. Raises `PlatformError`."""
-        seen = survey(self.declaration, self.instance, reader, as_of=as_of, memory=memory)
+        seen = survey(self.declaration, self.instance, reader, as_of=as_of, memory=memory, gate=self.gate)
 
         def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
             allowance = Allowance(passwords=self.passwords, accept=accept, allow_delete=allow_delete)
@@ -256,7 +280,11 @@ def plan_and_survey(
         dirty=bool(project.commit and project.commit.dirty),
         files=loaded.files,
         instances=parts,
-        diagnostics=(*loaded.diagnostics, *problems),
+        diagnostics=(
+            *project.said,
+            *nowhere(project.declaration, {each.name: each.live for each in surveys}),
+            *problems,
+        ),
     )
     if not parts:
         return Report(command=command, diagnostics=made.diagnostics, texts=loaded.texts, files=loaded.files), ()
@@ -281,17 +309,32 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
 def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple[Survey | Diagnostic, int]:
     """Return what was seen of one instance and the requests it cost, or the problem that kept us from seeing it."""
     try:
-        memory = remember(path_of(book.folder, instance.name), book.key)
+        path = path_of(book.folder, instance.name)
+        memory = remember(path, book.key)
         snapshot = run.snapshots.get(instance.name)
         if snapshot is not None:
             traits, live = snapshot
-            return surveyed(project.declaration, instance, traits, live, as_of=run.as_of, memory=memory), 0
+            seen = surveyed(
+                project.declaration, instance, traits, live, as_of=run.as_of, memory=memory, gate=project.gate
+            )
+            return seen, 0
         with instance.reading() as reader:
-            seen = survey(project.declaration, instance, reader, as_of=run.as_of, memory=memory)
-            return seen, reader.requests
+            seen = survey(project.declaration, instance, reader, as_of=run.as_of, memory=memory, gate=project.gate)
+            return _unfinished(seen, open_run(path, book.key)), reader.requests
     except (PlatformError, JournalBroken) as problem:
         told = error(problem.code, str(problem), hint=problem.hint, at=project.declaration.instances[instance.name].at)
         return replace(told, instance=instance.name), 0
+
+
+def _unfinished(seen: Survey, run: Open | None) -> Survey:
+    """Say that an earlier apply was interrupted, which a new plan would otherwise pass over in silence."""
+    if run is None:
+        return seen
+    told = warning(
+        "unfinished-run", "an apply was interrupted here and not finished", hint="siteward apply --resume finishes it"
+    )
+    proposal = replace(seen.proposal, diagnostics=(*seen.proposal.diagnostics, told))
+    return replace(seen, proposal=proposal)
 
 
 def _each(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:

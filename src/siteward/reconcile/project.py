@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from siteward import platforms
 from siteward.access.report import Report
+from siteward.declaration.check import Context, findings
 from siteward.declaration.load import Loaded, load
 
 if TYPE_CHECKING:
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from siteward.access.diagnostic import Diagnostic
     from siteward.access.traits import Traits
     from siteward.declaration import declared
     from siteward.declaration.load import Declaration
     from siteward.platforms.instance import Instance
+    from siteward.reconcile.gate import Gate
     from siteward.transport.link import Exchange
     from siteward.transport.secrets import Keyring
 
@@ -33,12 +36,18 @@ class Commit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A valid declaration, with the texts it was read from."""
+    """A valid declaration, with the texts it was read from, and what a change of it must pass, if that is known."""
 
     path: Path
     loaded: Loaded
     declaration: Declaration
     commit: Commit | None
+    gate: Gate | None = None
+
+    @property
+    def said(self) -> tuple[Diagnostic, ...]:
+        """What is to be said of the files: by themselves, and against the base."""
+        return (*self.loaded.diagnostics, *(self.gate.remarks if self.gate else ()))
 
     @property
     def journal_folder(self) -> Path:
@@ -46,10 +55,19 @@ class Project:
         return self.path.parent / self.declaration.journal_dir
 
 
-def validate(path: Path) -> Report:
-    """Return all that can be said of the files without contacting anything."""
+def validate(path: Path, gate_of: Callable[[Declaration], Gate | None] = lambda _: None) -> Report:
+    """Return all that can be said of the files without contacting anything, and by `gate_of` what they must pass."""
     loaded = read(path)
-    return Report(command="validate", diagnostics=loaded.diagnostics, texts=loaded.texts, files=loaded.files)
+    gate = gate_of(loaded.declaration) if loaded.declaration is not None else None
+    more = (*gate.remarks, *judged(gate, loaded.diagnostics)) if gate is not None else ()
+    return Report(command="validate", diagnostics=(*loaded.diagnostics, *more), texts=loaded.texts, files=loaded.files)
+
+
+def judged(gate: Gate, known: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Return what the files' own check says by the strictest policy of both revisions, beside what is `known`."""
+    context = Context(gate.as_judged(), frozenset(), _widest_of, platforms.names())
+    seen = set(known)
+    return tuple(each for each in findings(context) if each not in seen)
 
 
 def read(path: Path, called: Path | None = None) -> Loaded:

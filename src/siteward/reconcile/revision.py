@@ -31,9 +31,14 @@ class NoSuchRevision(Exception):  # noqa: N818 — it is an answer about a name,
         self.hint = hint
 
 
+def in_repository(folder: Path) -> bool:
+    """Tell whether a folder lies in a git repository."""
+    return _git(folder, "rev-parse", "--git-dir") is not None
+
+
 def commit_at(folder: Path, ref: str) -> str:
     """Return the commit that a name means in the repository of `folder`. Raises `NoSuchRevision`."""
-    if _git(folder, "rev-parse", "--git-dir") is None:
+    if not in_repository(folder):
         raise NoSuchRevision(f"{folder} is in no git repository")
     found = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if found is None:

@@ -1,0 +1,159 @@
+"""What a change of the files must pass: the policy of the revision it would be merged into, beside its own.
+
+The base's policy, its kinds of users and what it looks at judge together with those of the checkout, and the
+strictest wins. Who asks is known from the forge, never from git, where everybody writes any name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from siteward.access.change import direction
+from siteward.access.compare import Revision, compare
+from siteward.access.diagnostic import error, warning
+from siteward.access.model import scope_of
+from siteward.access.strict import strictest
+from siteward.access.traits import SITE_KINDS, is_site
+from siteward.declaration.identity import identities
+from siteward.declaration.instances import variable
+from siteward.declaration.resolve import resolve
+from siteward.declaration.scopes import Scopes
+from siteward.reconcile.base import changed_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.model import Scope
+    from siteward.access.policy import Policy, Proposal
+    from siteward.access.state import Desired, Holder, Kind, Live
+    from siteward.access.traits import Traits
+    from siteward.declaration.declared import Instance
+    from siteward.declaration.load import Declaration
+
+Actor = tuple[str, str]
+"""A forge and the login there; the forge is empty where any will do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """The checkout's declaration, that of the base, that from which the checkout went its own way, and who asks."""
+
+    head: Declaration
+    base: Declaration | None = None
+    fork: Declaration | None = None
+    actors: frozenset[Actor] = frozenset()
+
+    @cached_property
+    def remarks(self) -> tuple[Diagnostic, ...]:
+        """What changed that judges access."""
+        return changed_rules(self.base, self.head) if self.base is not None else ()
+
+    @cached_property
+    def persons(self) -> frozenset[str]:
+        """The handles of those who ask, as either revision knows them."""
+        sides = (self.head, *((self.base,) if self.base is not None else ()))
+        wanted = {(forge.casefold(), login.casefold()) for forge, login in self.actors}
+        users = (user for side in sides for user in side.users.values())
+        return frozenset(
+            user.handle
+            for user in users
+            for forge, login in user.forge.items()
+            if not wanted.isdisjoint({(forge.casefold(), login.casefold()), ("", login.casefold())})
+        )
+
+    @cached_property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The kinds that users had at the base and have no longer, by handle."""
+        if self.base is None:
+            return {}
+        both = self.base.users.keys() & self.head.users.keys()
+        pairs = ((each, self.base.users[each].kind) for each in both)
+        return {handle: kind for handle, kind in pairs if kind != self.head.users[handle].kind}
+
+    def as_judged(self) -> Declaration:
+        """Return the checkout's declaration with the strictest policies, and users of the kinds they were."""
+        instances = {name: replace(each, policy=self.policy(name)) for name, each in self.head.instances.items()}
+        former = {name: replace(self.head.users[name], kind=kind) for name, kind in self.kinds.items()}
+        return replace(self.head, instances=instances, users={**self.head.users, **former})
+
+    def policy(self, instance: str) -> Policy:
+        """Return the policy that holds on an instance of the checkout."""
+        own, before = self.head.instances[instance].policy, self._before(instance)
+        return own if before is None else strictest(own, before.policy)
+
+    def earlier(self, instance: str, traits: Traits, live: Live, as_of: datetime) -> Mapping[str, str] | None:
+        """Return the logins of those who were declared before; `None` without a base."""
+        before = self._before(instance)
+        side = self.fork or self.base
+        if before is None or side is None or before.name not in side.instances:
+            return None
+        found = identities(side, before.name, traits, live, as_of=as_of, memory=None)
+        former = {name.casefold() for user in self.head.users.values() for name in user.previously}
+        return {handle: each.account for handle, each in found.by_handle.items() if handle.casefold() not in former}
+
+    def as_before(self, proposal: Proposal) -> Proposal | None:
+        """Return the proposal with users of the kinds they were; `None` where all are what they were."""
+        holders = proposal.desired.holders
+        if not any(each.handle in self.kinds for each in holders.values()):
+            return None
+        desired = replace(proposal.desired, holders={name: self._former(each) for name, each in holders.items()})
+        proposed = tuple(
+            replace(each, holder=self._former(each.holder) if each.holder else None) for each in proposal.proposed
+        )
+        return replace(proposal, desired=desired, proposed=proposed)
+
+    def _former(self, holder: Holder) -> Holder:
+        kind = self.kinds.get(holder.handle)
+        return holder if kind is None else replace(holder, kind=kind)
+
+    def objections(self, instance: str, proposal: Proposal) -> Iterator[Diagnostic]:
+        """Yield what is said of single steps: they reach what the base does not look at, or serve who asks for them."""
+        managed = self._managed(instance, proposal.live)
+        for each in proposal.proposed:
+            scope = scope_of(each.key)
+            if managed is not None and scope is not None and is_site(scope) and scope not in managed:
+                message = "before this change, `manages` did not look at this site"
+                hint = "merge the wider `manages` first, and the rest after it"
+                yield error("not-managed-before", message, about=each.key, hint=hint)
+            gives = each.change.after is not None and direction(each.change, proposal.traits) != "close"
+            if gives and each.person in self.persons:
+                message = f"{each.person}, who asks for this change, gains from it"
+                yield warning("grants-oneself", message, about=each.key, hint="somebody else should approve it")
+
+    def extended(
+        self, instance: str, desired: Desired, live: Live, traits: Traits, as_of: datetime
+    ) -> Iterator[Diagnostic]:
+        """Yield where those who ask only gain time, which is no step."""
+        before = self._before(instance)
+        if not self.persons or before is None or self.base is None:
+            return
+        was = resolve(self.base, before.name, traits, live, as_of=as_of)
+        sides = (Revision(traits=traits, wished={as_of: each}) for each in (was, desired))
+        for each in compare(instance, *sides):
+            if each.kind == "longer" and each.person in self.persons and each.after and each.after.origin:
+                message = f"{each.person}, who asks for this change, has access to {each.scope} for longer by it"
+                yield warning(
+                    "extends-own-end", message, at=each.after.origin.at, hint="somebody else should approve it"
+                )
+
+    def _managed(self, instance: str, live: Live) -> frozenset[Scope] | None:
+        """Return the sites the base looks at; `None` where the base does not narrow them."""
+        before = self._before(instance)
+        if before is None or self.base is None or before.manages is None:
+            return None
+        found: frozenset[Scope] = frozenset()
+        for kind in SITE_KINDS:
+            scopes = Scopes(self.base.sites, before.name, live, kind)
+            scopes.manage(before.manages)
+            found |= scopes.managed
+        return found
+
+    def _before(self, instance: str) -> Instance | None:
+        """Return the instance at the base that goes by the same credentials."""
+        known = self.base.instances if self.base is not None else {}
+        same = (each for name, each in known.items() if variable(name) == variable(instance))
+        return known.get(instance) or next(same, None)

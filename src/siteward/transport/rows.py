@@ -58,8 +58,13 @@ class Rows:
         """
         if not _READING.match(sql):
             raise ReadOnly("only SELECT goes through this door; it was not sent")
-        import psycopg  # noqa: PLC0415 — an extra, and slow to import
-
+        try:
+            import psycopg  # noqa: PLC0415 — an extra, and slow to import
+        except ImportError as missing:
+            raise Unreachable(
+                "reading a PostgreSQL database needs psycopg, which is not installed",
+                hint="pip install 'siteward[postgres]'",
+            ) from missing
         try:
             with psycopg.connect(
                 self._url.reveal(), connect_timeout=_SECONDS, application_name="siteward", **self._given()

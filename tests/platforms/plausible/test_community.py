@@ -137,7 +137,7 @@ def test_what_else_there_is_is_found() -> None:
         codes = {each.code for each in at.read().findings}
         assert codes == {"team-invitation", "site-transfer", "public-dashboard", "shared-link", "site-renamed"}
         facts = at.live.facts[account_key("dora@example.org")]
-        assert facts["team"] == "invited into the team as admin"
+        assert facts["team"] == "invited as admin"
 
 
 def test_one_owner_is_too_few() -> None:

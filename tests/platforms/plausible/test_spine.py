@@ -18,11 +18,12 @@ from platforms.plausible.at import ANNA, BEN, CARLA, SHOP, needs_postgres, world
 from platforms.plausible.worlds import SETTINGS, worlds
 from siteward import platforms
 from siteward.access.report import Report, exit_code
-from siteward.platforms.fakery import World
+from siteward.platforms.fakery import CannotStandIn, World
 from siteward.platforms.plausible.fake import FAKE, PlausibleFake
 from siteward.platforms.plausible.platform import PLATFORM
 from siteward.reconcile.plan import Run, plan
 from siteward.reconcile.recheck import Allowance
+from siteward.render import render
 from spine.rig import NOW, Rig
 from spine.wishes import wishes
 
@@ -280,3 +281,24 @@ def test_the_laws_hold_while_people_accept_and_invitations_end(release: str, dat
 def test_the_table_names_its_releases() -> None:
     """What the README lists is what has a stand-in."""
     assert PLATFORM.releases == FAKE.releases
+
+
+@pytest.mark.parametrize("accepted", [[], ["team-members"]])
+def test_every_plan_says_that_it_knows_the_guest_layer_only(accepted: list[str]) -> None:
+    """Also where the owners live with it: "in sync" is never more than it says."""
+    with scene(view("anna", "ben"), accept_blind=accepted) as at:
+        report = at.plan()
+        for form in ("text", "markdown", "html", "json"):
+            assert "guest layer only" in render(form, report)
+
+
+def test_without_a_postgresql_the_sandbox_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """And a machine that has none skips the tests that need it."""
+    pytest.importorskip("psycopg")
+    from siteward.platforms.plausible.fake import cluster
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(cluster, "DEBIAN", tmp_path)
+    monkeypatch.setattr(cluster, "cluster", cluster.cluster.__wrapped__)
+    with pytest.raises(CannotStandIn, match="apt-get install postgresql"):
+        cluster.cluster()

@@ -81,7 +81,6 @@ def _facts(picture: Picture, names: Mapping[str, str]) -> Iterator[tuple[Key, Ma
     for email, name in names.items():
         facts = {"last_seen": picture.seen[email]} if email in picture.seen else {}
         if email in roles:
-            words = "invited into the team as" if roles[email].invited else "team"
-            facts["team"] = f"{words} {roles[email].role}"
+            facts["team"] = f"invited as {roles[email].role}" if roles[email].invited else roles[email].role
         if facts:
             yield account_key(name), facts

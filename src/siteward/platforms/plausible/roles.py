@@ -36,6 +36,8 @@ _SITE_ROLES = (
     Role(name="team-owner", power=Power.MANAGE, declarable=False),
 )
 
+GUESTS_ONLY = "guest layer only"
+
 WIDEST = Traits(
     platform=NAME,
     roles={"site": _SITE_ROLES},
@@ -56,5 +58,7 @@ def traits_of(edition: Edition, version: str = "") -> Traits:
     """Return what that edition can express and show."""
     if edition == "ce":
         return replace(WIDEST, edition=edition, version=version, knows_self=True, blind_spots=())
+    # Every plan's head has this, so that nobody takes "in sync" for more than it says (MAPPING.md section 1).
+    seen = f"{edition}, {GUESTS_ONLY}"
     guests = {"site": tuple(each for each in _SITE_ROLES if each.declarable)}
-    return replace(WIDEST, edition=edition, roles=guests, role_change="reinvite", last_seen=False)
+    return replace(WIDEST, edition=seen, roles=guests, role_change="reinvite", last_seen=False)

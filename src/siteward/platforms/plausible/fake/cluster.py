@@ -21,7 +21,10 @@ from typing import TypedDict
 import psycopg
 from psycopg import sql
 
+from siteward.platforms.fakery import CannotStandIn
+
 DATABASE = "plausible"
+DEBIAN = Path("/usr/lib/postgresql")
 _ADMIN = "postgres"
 _LENDERS = ("postgres", "nobody")
 _START_SECONDS = 30.0
@@ -40,7 +43,7 @@ class Lent(TypedDict, total=False):
     extra_groups: list[int]
 
 
-class NoPostgres(RuntimeError):  # noqa: N818 — it says what is missing
+class NoPostgres(CannotStandIn):
     """There is no PostgreSQL on this machine that could be started."""
 
 
@@ -99,9 +102,7 @@ def cluster() -> Cluster:
 def _programs() -> Path:
     found = shutil.which("initdb")
     places = [Path(found).resolve().parent] if found else []
-    places += sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: _number(each.parent.name), reverse=True
-    )
+    places += sorted(DEBIAN.glob("*/bin"), key=lambda each: _number(each.parent.name), reverse=True)
     for each in places:
         if (each / "initdb").exists() and (each / "postgres").exists():
             return each

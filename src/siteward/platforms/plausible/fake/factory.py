@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from siteward.platforms.fakery import CannotStandIn
 from siteward.platforms.plausible.fake import worlds
 from siteward.platforms.plausible.fake.server import PlausibleFake
 from siteward.platforms.plausible.fake.worlds import KEY, OWNER, PASSWORD, More
@@ -43,8 +44,10 @@ class Factory:
 def _made(release: str, clock: Callable[[], datetime], state: State, more: More) -> PlausibleFake:
     if release != COMMUNITY:
         return PlausibleFake("plausible", release, {"api_key": KEY}, clock, state=state, limits=more.limits)
-    # The extra `postgres`, and a server on this machine, are for who asks for this edition.
-    from siteward.platforms.plausible.fake import tables  # noqa: PLC0415
+    try:  # the extra `postgres`, and a server on this machine, are for who asks for this edition
+        from siteward.platforms.plausible.fake import tables  # noqa: PLC0415
+    except ImportError as missing:
+        raise CannotStandIn(f"this stand-in needs {missing.name}: pip install 'siteward[postgres]'") from missing
     from siteward.platforms.plausible.fake.forms import CommunityFake  # noqa: PLC0415
 
     made = tables.made()

@@ -132,7 +132,7 @@ def test_what_else_there_is_is_found() -> None:
         assert isinstance(fake, CommunityFake)
         site = fake.state.site(SHOP)
         assert site is not None
-        site.links, site.previous = ("Board",), "old-shop.example.org"
+        site.slugs["Board"], site.previous = "slug", "old-shop.example.org"
         fake.tables.write(fake.state)
         codes = {each.code for each in at.read().findings}
         assert codes == {"team-invitation", "site-transfer", "public-dashboard", "shared-link", "site-renamed"}

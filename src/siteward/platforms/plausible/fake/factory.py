@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from siteward.platforms.fakery import CannotStandIn
 from siteward.platforms.plausible.fake import worlds
-from siteward.platforms.plausible.fake.server import PlausibleFake
+from siteward.platforms.plausible.fake.more import FurnishedFake
 from siteward.platforms.plausible.fake.worlds import KEY, OWNER, PASSWORD, More
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.platforms.fakery import World
+    from siteward.platforms.plausible.fake.server import PlausibleFake
     from siteward.platforms.plausible.fake.state import State
 
 COMMUNITY = "ce-3"
@@ -43,7 +44,7 @@ class Factory:
 
 def _made(release: str, clock: Callable[[], datetime], state: State, more: More) -> PlausibleFake:
     if release != COMMUNITY:
-        return PlausibleFake("plausible", release, {"api_key": KEY}, clock, state=state, limits=more.limits)
+        return FurnishedFake("plausible", release, {"api_key": KEY}, clock, state=state, limits=more.limits)
     try:  # the extra `postgres`, and a server on this machine, are for who asks for this edition
         from siteward.platforms.plausible.fake import tables  # noqa: PLC0415
     except ImportError as missing:

@@ -32,12 +32,12 @@ VERSION = "v3.2.0"
 HOURLY, BURST = 600, 60
 _HOUR, _TEN = 3600, 10
 _MOST = 100
-_READERS = frozenset({"owner", "admin", "editor", "viewer"})
-_MANAGERS = frozenset({"owner", "admin"})
+READERS = frozenset({"owner", "admin", "editor", "viewer"})
+MANAGERS = frozenset({"owner", "admin"})
 _MISSING_KEY = "Missing API key. A key of Plausible is needed as Bearer token."
 _BAD_KEY = "Invalid API key. It is unknown, or may not do this."
 _NO_SITE_ID = "Missing site ID. Say which site with the parameter site_id."
-_NOT_FOUND = "Site could not be found"
+NOT_FOUND = "Site could not be found"
 T = TypeVar("T")
 
 
@@ -52,9 +52,10 @@ class Problem(Exception):  # noqa: N818 — it is the answer
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request: its parameters from path, query and body together, and whose key it carries."""
+    """One request: its texts from path, query and body together, the body, and whose key it carries."""
 
     params: Mapping[str, str]
+    body: Mapping[str, object]
     key: Key
     team: Team | None = None
 
@@ -79,12 +80,11 @@ class PlausibleFake(Fake):
         """Return what is answered."""
         base = "/api/v1/sites"
         return {
-            ("GET", base): self._handler(self._sites, "read", site=False),
-            ("GET", f"{base}/teams"): self._handler(self._teams, "read", site=False),
-            ("GET", f"{base}/guests"): self._handler(self._guests, "read"),
-            ("PUT", f"{base}/guests"): self._handler(self._put_guest, "write"),
-            ("DELETE", f"{base}/guests/<path:email>"): self._handler(self._delete_guest, "write"),
-            ("GET", f"{base}/<path:site_id>"): self._handler(self._site, "read"),
+            ("GET", base): self.handler(self._sites, "read", site=False),
+            ("GET", f"{base}/teams"): self.handler(self._teams, "read", site=False),
+            ("GET", f"{base}/guests"): self.handler(self._guests, "read"),
+            ("PUT", f"{base}/guests"): self.handler(self._put_guest, "write"),
+            ("DELETE", f"{base}/guests/<path:email>"): self.handler(self._delete_guest, "write"),
             ("GET", "/api/system"): self._system,
         }
 
@@ -108,7 +108,9 @@ class PlausibleFake(Fake):
         """Answer a path that is none."""
         return json_answer({"status": 404, "message": "Not Found"}, 404)
 
-    def _handler(self, run: Callable[[Ask], Any], kind: str, *, site: bool = True) -> Callable[..., Response]:
+    def handler(self, run: Callable[[Ask], Any], kind: str, *, site: bool = True) -> Callable[..., Response]:
+        """Return what answers a route: it lets in who may `read` or `write`, and tells `run` what is asked."""
+
         def handle(request: Request, **path: str) -> Response:
             try:
                 return json_answer(run(self._admitted(request, path, kind, site=site)))
@@ -126,7 +128,9 @@ class PlausibleFake(Fake):
         header = request.headers.get("Authorization", "")
         if not header.startswith("Bearer "):
             raise Problem(401, _MISSING_KEY)
-        params = {**request.args, **_body(request), **path}
+        body = _body(request)
+        texts = {name: each for name, each in body.items() if isinstance(each, str)}
+        params = {**request.args, **texts, **path}
         if site and not params.get("site_id"):
             raise Problem(400, _NO_SITE_ID)
         key = self.state.keys.get(header.removeprefix("Bearer "))
@@ -138,7 +142,7 @@ class PlausibleFake(Fake):
         feature = "sites" if kind == "write" else "stats"
         if site:
             self._allowed(key, self.state.site(params["site_id"]), feature)
-        return Ask(params, key, self._team(key, params, feature))
+        return Ask(params, body, key, self._team(key, params, feature))
 
     def _count(self, key: Key) -> None:
         """Count in windows of the clock: first the hour's, then the burst's (API.md section 4)."""
@@ -186,11 +190,11 @@ class PlausibleFake(Fake):
             raise Problem(401, _BAD_KEY)
         return team
 
-    def _at(self, ask: Ask, roles: frozenset[str]) -> Site:
+    def at(self, ask: Ask, roles: frozenset[str]) -> Site:
         """Return the site that is spoken of; a role that is too low looks like no site."""
         site = self.state.site(ask.params["site_id"])
         if site is None or self.state.role(site.team, ask.key.user) not in roles:
-            raise Problem(404, _NOT_FOUND)
+            raise Problem(404, NOT_FOUND)
         return site
 
     # -- the calls
@@ -205,7 +209,7 @@ class PlausibleFake(Fake):
             (-each.id, {"id": each.identifier, "name": each.name, "api_available": "stats" in each.features})
             for each in mine
         ]
-        return _page("teams", sorted(rows, key=lambda row: row[0]), ask.params)
+        return page("teams", sorted(rows, key=lambda row: row[0]), ask.params)
 
     def _sites(self, ask: Ask) -> object:
         teams = (
@@ -217,36 +221,19 @@ class PlausibleFake(Fake):
         rows = [
             (-each.id, {"domain": each.domain, "timezone": each.timezone}) for each in seen if not each.consolidated
         ]
-        return _page("sites", sorted(rows, key=lambda row: row[0]), ask.params)
+        return page("sites", sorted(rows, key=lambda row: row[0]), ask.params)
 
     def _sees(self, site: Site, key: Key) -> bool:
         if self.state.role(site.team, key.user) != GUEST:
             return True
         return self.state.guest(site, self.state.users[key.user].email) is not None
 
-    def _site(self, ask: Ask) -> object:
-        site = self._at(ask, _READERS | {GUEST})
-        switches = (
-            "track_404_pages hash_based_routing outbound_links file_downloads revenue_tracking tagged_events "
-            "form_submissions pageview_props"
-        )
-        return {
-            "domain": site.domain,
-            "timezone": site.timezone,
-            "custom_properties": list(site.props),
-            "tracker_script_configuration": {
-                "id": f"pa-{site.id:021d}",
-                "installation_type": None,
-                **dict.fromkeys(switches.split(), False),
-            },
-        }
-
     def _guests(self, ask: Ask) -> object:
-        site = self._at(ask, _READERS)
-        return _page("guests", [(each.order, _shown(each)) for each in self.state.shown(site)], ask.params)
+        site = self.at(ask, READERS)
+        return page("guests", [(each.order, _shown(each)) for each in self.state.shown(site)], ask.params)
 
     def _put_guest(self, ask: Ask) -> object:
-        site = self._at(ask, _MANAGERS)
+        site = self.at(ask, MANAGERS)
         if ask.params.get("role") not in {"viewer", "editor"}:
             raise Problem(400, "Parameter `role` is required to be viewer or editor.")
         if "email" not in ask.params:
@@ -259,7 +246,7 @@ class PlausibleFake(Fake):
         return _shown(found) if found else {}
 
     def _delete_guest(self, ask: Ask) -> object:
-        if self.state.remove(self._at(ask, _MANAGERS), ask.params["email"]):
+        if self.state.remove(self.at(ask, MANAGERS), ask.params["email"]):
             self.touch()
         return {"deleted": True}
 
@@ -275,15 +262,15 @@ def _shown(each: Shown) -> dict[str, str]:
     return {"email": each.email, "role": each.role, "status": each.status}
 
 
-def _body(request: Request) -> dict[str, str]:
+def _body(request: Request) -> dict[str, object]:
     """Return the parameters in a body: JSON, form or multipart."""
     if request.is_json:
         data = json.loads(request.get_data() or b"{}")
-        return {key: value for key, value in data.items() if isinstance(value, str)} if isinstance(data, dict) else {}
+        return data if isinstance(data, dict) else {}
     return dict(request.form)
 
 
-def _page(name: str, rows: Sequence[tuple[int, T]], params: Mapping[str, str]) -> object:
+def page(name: str, rows: Sequence[tuple[int, T]], params: Mapping[str, str]) -> object:
     """Return one page of rows that are sorted by their number, with the cursors around it (API.md section 5)."""
     asked = int(params.get("limit", _MOST))
     limit = asked if 1 <= asked <= _MOST else _MOST

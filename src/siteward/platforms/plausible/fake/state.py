@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 Why = Literal["already a member", "no seat left", "transfer pending", "empty address"]
 GUEST = "guest"
@@ -51,9 +51,10 @@ class Team:
     id: int
     identifier: str
     name: str
-    features: set[str] = field(default_factory=lambda: {"stats", "sites"})
+    features: set[str] = field(default_factory=lambda: {"stats", "sites", "links", "props"})
     locked: bool = False
     seats: int | None = None
+    most_sites: int | None = None
 
 
 @dataclass(slots=True)
@@ -110,9 +111,26 @@ class Transfer:
     initiator: int
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Something that visitors of a site do."""
+
+    display_name: str
+    kind: str
+    event_name: str | None
+    page_path: str | None
+    custom_props: Mapping[str, str]
+
+    def same(self, other: Goal) -> bool:
+        """Tell whether another goal counts the same."""
+        return (self.event_name, self.page_path, self.custom_props) == (
+            other.event_name, other.page_path, other.custom_props,
+        )  # fmt: skip
+
+
 @dataclass(slots=True)
 class Site:
-    """A site of a team."""
+    """A site of a team; `slugs` are its shared links by name."""
 
     id: int
     domain: str
@@ -122,8 +140,10 @@ class Site:
     renamed: datetime | None = None
     public: bool = False
     consolidated: bool = False
-    links: tuple[str, ...] = ()
+    slugs: dict[str, str] = field(default_factory=dict)
     props: tuple[str, ...] = ()
+    tracker: Mapping[str, object] = field(default_factory=dict)
+    goals: dict[int, Goal] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -332,6 +352,15 @@ class State:
         if waiting is not None:
             self.withdraw(waiting)
         return waiting is not None
+
+    def delete_site(self, site: Site) -> None:
+        """Delete a site, and everybody's access to it."""
+        for guest in [each for each in self.guests.values() if each.site == site.id]:
+            self.drop_guest(guest)
+        for invitation in [each for each in self.guest_invitations.values() if each.site == site.id]:
+            self.withdraw(invitation)
+        self.transfers = {at: each for at, each in self.transfers.items() if each.site != site.id}
+        del self.sites[site.id]
 
     def drop_guest(self, guest: Guest) -> None:
         """Take an entry away, and the guest's row in the team with the last of them."""

@@ -129,7 +129,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 def _rows(state: State) -> Mapping[str, Sequence[Row]]:
-    links = [(site.id, name) for site in state.sites.values() for name in site.links]
+    links = [(site.id, name) for site in state.sites.values() for name in site.slugs]
     return {
         "users": [(x.id, x.email, _plain(x.last_seen), _plain(x.since)) for x in state.users.values()],
         "teams": [(x.id, x.identifier, x.name) for x in state.teams.values()],

@@ -79,7 +79,7 @@ def of(world: World, more: More, clock: Callable[[], datetime]) -> State:
     state = State(clock, hashlib.sha256(world.model_dump_json().encode()).hexdigest())
     owner = state.new_user(OWNER, PASSWORD)
     team = state.new_team("Example", owner, TEAM)
-    team.locked, team.features = more.locked, set(more.features)
+    team.locked, team.features = more.locked, {"links", "props", *more.features}
     own = state.user(more.self) or state.new_user(more.self, PASSWORD)
     own.totp = more.totp
     if state.role(team.id, own.id) is None:

@@ -235,6 +235,20 @@ def test_the_last_admin_does_not_go_by_a_word_in_the_file(ending: str) -> None:
     assert codes(proposed(live(admin("anna"), admin("ben")), enough)) == set()
 
 
+def test_what_leaves_an_admin_an_admin_is_no_lock_out() -> None:
+    """A new e-mail, a site grant taken: the last admin may change like others."""
+    world = live(Account("anna", "a@example.org"), admin("anna", "superuser"), table=MATOMO)
+    renamed = wish(Account("anna", "b@example.org"), admin("anna", "superuser"))
+    assert codes(proposed(world, renamed, table=MATOMO, memory=Memory(accounts=frozenset({"anna"})))) == set()
+    assert codes(proposed(live(admin("anna"), grant("anna", "team-member")), wish(admin("anna")))) == set()
+
+
+def test_who_never_counted_may_go_by_a_word() -> None:
+    """An invitation that nobody accepted is no admin, also when the file now calls its person absent."""
+    world = live(Account("anna", status="pending"), admin("anna"))
+    assert codes(proposed(world, wish(declared=[holder("anna", ending="suspended")]))) == set()
+
+
 def test_live_below_the_minimum_is_a_warning() -> None:
     """And only what lowers it further is blocked."""
     policy = replace(OPEN, admins_min=3)
@@ -248,7 +262,10 @@ def test_live_below_the_minimum_is_a_warning() -> None:
 def test_for_the_maximum_everybody_counts_but_ourselves() -> None:
     """Strangers too; a swap passes though there is one more on the way."""
     policy = replace(OPEN, admins_max=2)
-    more = proposed(live(admin("old"), admin("anna")), wish(admin("anna"), admin("ben")), policy)
+    others = (grant("dora", "team-member"), Grant(subject("group:board"), EVERYWHERE, "admin"))
+    more = proposed(live(admin("old"), admin("anna"), *others), wish(admin("anna"), admin("ben"), *others), policy)
+    fits = proposed(live(admin("anna"), *others), wish(admin("anna"), admin("ben"), *others), policy)
+    assert codes(fits) == set()
     assert codes(more) == {("too-many-admins", key("ben", EVERYWHERE))}
     swap = proposed(live(*THREE[:2]), wish(THREE[0], THREE[2], declared=[holder("ben")]), policy)
     assert codes(swap) == set()
@@ -521,6 +538,20 @@ def test_a_rule_may_name_people_and_platforms() -> None:
     assert codes(proposed(live(), manage, RULED, table=elsewhere)) == set()
     other = replace(OPEN, rules=(Rule(id="x", match={"instance": "else"}, at_most=Power.NONE),))
     assert codes(proposed(live(), manage, other)) == set()
+
+
+def test_a_rule_asks_for_what_can_be_told_of_a_grant() -> None:
+    """An e-mail is the person's; what only the file knows (`owner`, `from`) is judged there."""
+    policy = replace(OPEN, rules=(Rule(id="mail", match={}, require=("email", "owner", "from")),))
+    desired = wish(grant("anna", "team-member"))
+    assert codes(proposed(live(), desired, policy)) == {("mail", key("anna"))}
+    assert next(each.at for each in judged(proposed(live(), desired, policy)) if each.code == "mail") == AT
+    mailed = replace(desired, holders={"anna": holder("anna", email="anna@example.org")})
+    assert codes(proposed(live(), mailed, policy)) == set()
+    nobodys = replace(desired, holders={})
+    assert [(each.code, each.at) for each in judged(proposed(live(), nobodys, policy)) if each.blocks] == [
+        ("mail", None)
+    ]
 
 
 def test_a_rule_is_shown_at_the_line_that_asks() -> None:

@@ -174,6 +174,8 @@ def test_the_numbers_of_a_plan() -> None:
     assert (total.people, total.sites, total.mails) == (5, 2, 2)
     assert (total.blocked, total.errors) == (1, 1)
     assert (total.unmanaged, total.unmanaged_admins, total.ignored) == (1, 1, 1)
+    everybody = Diagnostic(code="mail", severity=Severity.NOTE, message="", effect="mail", count=3)
+    assert summarize(reported(planned(found, mail, everybody))).mails == 5
     blocked = summarize(reported(planned(found, mail, error("budget", "no"))))
     assert (blocked.blocked, blocked.creates, blocked.people, blocked.mails) == (9, 0, 0, 0)
 

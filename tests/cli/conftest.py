@@ -88,8 +88,8 @@ def umami() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def checkout(program: Program, umami: Sandbox) -> Program:
-    """The example, its `url` pointed at a sandbox of its own, with that sandbox's credentials at hand."""
-    text = (ROOT / "access.example.yaml").read_text(encoding="utf-8")
+    """A lived-in declaration, its `url` pointed at a sandbox of its own, with that sandbox's credentials at hand."""
+    text = (Path(__file__).parent / "access.yaml").read_text(encoding="utf-8")
     program.write(text.replace("https://stats.example.org", umami.url))
     for each in (ROOT / "examples").rglob("*.yaml"):
         program.write(each.read_text(encoding="utf-8"), str(each.relative_to(ROOT)))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def repo(program: Program) -> Program:
     """The example in a repository of its own; no server, no credentials."""
-    program.write((ROOT / "access.example.yaml").read_text(encoding="utf-8"))
+    program.write((ROOT / "tests/cli/access.yaml").read_text(encoding="utf-8"))
     for each in (ROOT / "examples").rglob("*.yaml"):
         program.write(each.read_text(encoding="utf-8"), str(each.relative_to(ROOT)))
     commit(program, "Begin")
@@ -127,7 +127,7 @@ def test_who_leaves_the_file_loses_everything(repo: Program) -> None:
     edit(repo, ("  lena: {email: lena@example.org}\n", ""), ("[marco, lena]", "marco"))
     lost = only(diff(repo), "lena")
     assert (lost["kind"], lost["ending"]) == ("lost", "left")
-    assert "access.yaml:76 at main" in repo("diff", "main", *AS_OF).out
+    assert "access.yaml:73 at main" in repo("diff", "main", *AS_OF).out
 
 
 def test_rules_settings_and_kinds_are_told(repo: Program) -> None:
@@ -219,7 +219,7 @@ def test_the_first_pull_request_gives_everything(program: Program) -> None:
     """Where the base has no such file, all is gained."""
     program.write("nothing yet\n", "README")
     commit(program)
-    program.write((ROOT / "access.example.yaml").read_text(encoding="utf-8").replace("include:\n", "").replace(
+    program.write((ROOT / "tests/cli/access.yaml").read_text(encoding="utf-8").replace("include:\n", "").replace(
         '  - {path: examples/teams/shop.yaml, sites: [shop.example.org, "*.shop.example.org"], at_most: edit}\n', ""))  # fmt: skip
     data = diff(program)
     assert {each["kind"] for each in data["movements"]} == {"gained"}

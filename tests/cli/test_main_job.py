@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from cli.conftest import ROOT
+
 if TYPE_CHECKING:
     import httpx
 
@@ -20,11 +22,18 @@ def applied(checkout: Program) -> Result:
     return checkout("apply", "plan.json", *ALLOWED, "--yes")
 
 
-def test_the_example_is_valid(checkout: Program) -> None:
+def test_the_example_is_valid(program: Program) -> None:
     """The file that shows every feature has nothing wrong with it."""
-    result = checkout("validate")
+    result = program("validate", "-c", str(ROOT / "access.example.yaml"))
     assert result.code == 0, result.out
     assert "0 errors, 0 warnings" in result.out
+
+
+def test_the_demo_tells_the_main_job_on_every_instance_of_the_example(program: Program) -> None:
+    """Every verb in it leaves as the story needs, or the demo itself fails."""
+    result = program("demo", "--keep", "demo")
+    assert result.code == 0, result.out[-2000:] + result.err
+    assert "What to try next" in result.out
 
 
 def test_planning_changes_nothing(checkout: Program, umami: Sandbox) -> None:

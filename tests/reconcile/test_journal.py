@@ -280,7 +280,7 @@ def test_a_journal_that_others_could_have_made_is_not_written_to(tmp_path: Path,
         path.chmod(0o644)
     else:
         path.mkdir()
-    with pytest.raises((Unsafe, OSError)), opened(tmp_path, "stats", key=None, clock=CLOCK):
+    with pytest.raises((Unsafe, JournalBroken)), opened(tmp_path, "stats", key=None, clock=CLOCK):
         pass
 
 

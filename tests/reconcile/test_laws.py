@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -224,6 +224,26 @@ def test_a_crash_at_any_write_is_survived(live: Access, wanted: Access, at: int,
         memory = journal.remember(here.journal())
         assert memory is not None
         assert memory.last == wanted
+        journal.verify(here.journal())
+
+
+@given(
+    worlds(),
+    worlds(),
+    st.lists(st.sampled_from(("crash-before", "crash-after", "half-crash", "failed", "lost-done", "half")), max_size=8),
+)
+def test_crashes_while_resuming_are_survived(live: Access, wanted: Access, faults: list[FaultKind]) -> None:
+    """Law: however often it goes down on the way, and whatever fails in between, resume gets there in the end."""
+    with desk(live, wanted) as (here, server, _):
+        server.faults = dict(enumerate(faults))
+        try:
+            here.apply()
+        except Crash:
+            for _ in faults:
+                with suppress(Crash):
+                    here.resume()
+        here.apply()
+        assert server.access == wanted
         journal.verify(here.journal())
 
 

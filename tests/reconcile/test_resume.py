@@ -33,6 +33,7 @@ from reconcile.small_world import (
 from siteward.access.diagnostic import error
 from siteward.access.model import Account, account_key
 from siteward.reconcile import journal
+from siteward.reconcile.entries import Result
 from siteward.reconcile.target import Acceptance
 
 if TYPE_CHECKING:
@@ -80,6 +81,22 @@ def test_what_was_in_flight_is_settled_by_reading_and_not_sent_again(tmp_path: P
     sent = [change for told in server.told for change in told]
     assert len(sent) == len(set(sent))
     assert journal.open_run(desk.journal()) is None
+
+
+def test_the_last_attempt_is_the_one_that_counts(tmp_path: Path) -> None:
+    """What failed first, was tried again by resume and then lost, is settled by reading and not by its first word."""
+    desk, server, _ = crashed(tmp_path, [], [Account("ann"), Account("bob")], at=1)
+    run = journal.open_run(desk.journal())
+    assert run is not None
+    server.state.pop(account_key("ann"))
+    with journal.opened(desk.book.folder, "stats", key=None, clock=desk.clock) as book:
+        book.go_on(run)
+        book.became([Result(step="s1", status="failed")])
+    server.faults = {2: "crash-after"}
+    with pytest.raises(Crash):
+        desk.resume()
+    server.faults = {}
+    assert statuses(desk.resume()) == ["done", "done"]
 
 
 def test_what_was_done_before_is_told_as_done(tmp_path: Path) -> None:

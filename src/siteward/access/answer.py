@@ -17,8 +17,9 @@ from siteward.access.state import Ending, Origin
 class Explanation:
     """Why an account has, or has not, access to a scope: the file's side and the live side, and what will be done.
 
-    `wished` is what the declaration asks for, `origin` where. `ended` tells that the file names it as over.
-    `why_not` is the reason there is neither wish nor access, in words.
+    `wished` is what the declaration asks for, `origin` where; `also` are weaker wishes that lead to the same place.
+    `ended` tells that the file names it as over. `why_not` is the reason there is neither wish nor access, `why_kept`
+    the reason that more is live than declared and stays; both in words.
     """
 
     instance: str
@@ -32,6 +33,8 @@ class Explanation:
     pending: bool = False
     step: Step | None = None
     why_not: str | None = None
+    also: tuple[tuple[Grant, Origin | None], ...] = ()
+    why_kept: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,7 @@ def summarize(report: Report) -> Summary:
             {(instance, scope) for instance, step in steps if (scope := scope_of(step.change.key)) and is_site(scope)}
         ),
         losing_everything=sum(len(each.emptied) for each in instances),
-        mails=sum(each.count for _, step in steps for each in step.effects("mail")),
+        mails=sum(_mails(each) for each in instances),
         blocked=sum(len(each.steps) - len(each.runnable) for each in instances),
         held_back=sum(len(each.held_back) for each in instances),
         waiting=sum(len(each.waiting) for each in instances),
@@ -146,6 +146,13 @@ def summarize(report: Report) -> Summary:
         drift=MappingProxyType(dict(Counter(each.kind for each in report.drift))),
         outcomes=MappingProxyType(dict(Counter(each.status for each in report.outcomes))),
     )
+
+
+def _mails(plan: InstancePlan) -> int:
+    """Count the mails that steps send, and those that the platform announces for no step in particular."""
+    said = () if plan.blocked else plan.diagnostics
+    steps = (each for step in plan.runnable for each in step.effects("mail"))
+    return sum(each.count for each in (*steps, *said) if each.effect == "mail")
 
 
 def _all_said(report: Report) -> Iterator[Diagnostic]:

@@ -5,6 +5,7 @@ A verb's module is imported only when it is called, so that `--help` costs what 
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -31,6 +32,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Show the main job on a sandbox, from start to end."),
     "completion": ("completion", "Print the shell completion script."),
 }
+
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 class Verbs(click.Group):
@@ -101,6 +105,8 @@ def run() -> None:
         code = _say("usage", problem.format_message(), hint=f"{context.command_path if context else 'siteward'} --help")
     except BrokenPipeError:
         code = _pipe_closed()
+    except OSError as problem:
+        code = _output_lost(problem)
     sys.exit(_flush(code if isinstance(code, int) else 0))
 
 
@@ -131,8 +137,21 @@ def _json_wanted(arguments: list[str]) -> bool:
 
 def _pipe_closed() -> int:
     """Leave quietly when the reader of our output has gone, as other filters do."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop_stdout()
     return 128 + signal.SIGPIPE
+
+
+def _output_lost(problem: OSError) -> int:
+    """Say that what was to be told could not be written; any other trouble with files is a fault of ours."""
+    if problem.errno not in _NO_ROOM:
+        raise problem
+    _drop_stdout()
+    click.echo(f"error: cannot write the output: {problem.strerror}", err=True)
+    return 1
+
+
+def _drop_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _flush(code: int) -> int:
@@ -140,4 +159,6 @@ def _flush(code: int) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _pipe_closed()
+    except OSError as problem:
+        return _output_lost(problem)
     return code

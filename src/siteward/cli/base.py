@@ -30,31 +30,34 @@ def gate_from(base: str | None, path: Path, command: str) -> Callable[[Declarati
     """Return what builds the gate for a declaration at `path`; it stops the verb where the base cannot be read."""
 
     def build(head: Declaration) -> Gate | None:
-        from siteward.reconcile.gate import Gate
-        from siteward.reconcile.revision import NoSuchRevision
-
         actors = actors_of(os.environ)
-        try:
-            old, fork = _declarations(base, path, command)
-        except NoSuchRevision as problem:
-            told = error("base-unreadable", str(problem), hint=problem.hint)
-            raise Stopped(Report(command=command, diagnostics=(told,))) from problem
-        return Gate(head=head, base=old, fork=fork, actors=actors) if old is not None or actors else None
+        old, fork = _declarations(base, path, command)
+        if old is None and not actors:
+            return None
+        from siteward.reconcile.gate import Gate
+
+        return Gate(head=head, base=old, fork=fork, actors=actors)
 
     return build
 
 
 def _declarations(base: str | None, path: Path, command: str) -> tuple[Declaration | None, Declaration | None]:
     """Return the declaration of the base, and that of where the checkout left it."""
-    from siteward.reconcile.revision import commit_at, fork_point, in_repository
-
     ref = base or base_of(os.environ)
-    if ref is None or ref == NONE or (base is None and not in_repository(path.parent)):
+    if ref is None or ref == NONE:
         return None, None
-    commit = commit_at(path.parent, ref)
-    fork = fork_point(path.parent, commit)
-    old = _declaration(path, commit, ref, command)
-    return old, old if fork == commit else _declaration(path, fork, ref, command)
+    from siteward.reconcile.revision import NoSuchRevision, commit_at, fork_point, in_repository
+
+    if base is None and not in_repository(path.parent):
+        return None, None
+    try:
+        commit = commit_at(path.parent, ref)
+        fork = fork_point(path.parent, commit)
+        old = _declaration(path, commit, ref, command)
+        return old, old if fork == commit else _declaration(path, fork, ref, command)
+    except NoSuchRevision as problem:
+        told = error("base-unreadable", str(problem), hint=problem.hint)
+        raise Stopped(Report(command=command, diagnostics=(told,))) from problem
 
 
 def _declaration(path: Path, commit: str, ref: str, command: str) -> Declaration | None:

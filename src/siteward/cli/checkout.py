@@ -18,6 +18,7 @@ from siteward.reconcile.plan import Run, Target
 from siteward.reconcile.project import Project, Surroundings, instances, open_project
 from siteward.reconcile.recheck import Allowance
 from siteward.reconcile.target import Book
+from siteward.transport.errors import SecretMissing
 from siteward.transport.secrets import Secret, dotenv
 
 if TYPE_CHECKING:
@@ -121,9 +122,19 @@ def keyring_of() -> Keyring | None:
         return None
     try:
         import keyring
+        import keyring.errors
     except ImportError as missing:
         raise click.ClickException("SITEWARD_KEYRING needs the extra: pip install 'siteward[keyring]'") from missing
-    look: Keyring = keyring.get_password
+
+    def look(service: str, name: str) -> str | None:
+        try:
+            found: str | None = keyring.get_password(service, name)
+        except keyring.errors.KeyringError as problem:
+            raise SecretMissing(
+                f"the system keyring cannot be asked: {problem}", hint="unset SITEWARD_KEYRING"
+            ) from None
+        return found
+
     return look
 
 

@@ -11,6 +11,7 @@ from siteward.cli.session import Session, with_session
 
 if TYPE_CHECKING:
     from siteward.access.answer import Checkup
+    from siteward.access.diagnostic import Diagnostic
     from siteward.cli.checkout import Checkout
     from siteward.platforms.instance import Instance
 
@@ -55,8 +56,10 @@ def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: fl
         traits = instance.platform.probe(reader, instance.settings)
         reach = instance.platform.reach(reader, instance.settings, traits)
         requests = reader.requests
+    journal, broken = _journal(checkout, instance.name)
     return replace(
         base,
+        problem=broken,
         version=f"{traits.version} {traits.edition}".strip(),
         account=reach.account,
         role=reach.role,
@@ -65,13 +68,15 @@ def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: fl
         may_not=reach.may_not,
         notes=reach.notes,
         blind_spots=traits.blind_spots,
-        journal=_journal(checkout, instance.name),
+        journal=journal,
         requests=requests,
         seconds=time.perf_counter() - started,
     )
 
 
-def _journal(checkout: Checkout, name: str) -> str:
+def _journal(checkout: Checkout, name: str) -> tuple[str, Diagnostic | None]:
+    """Return what there is to say of the journal, and what is wrong with it."""
+    from siteward.access.diagnostic import error
     from siteward.reconcile.chain import JournalBroken
     from siteward.reconcile.journal import path_of, verify
 
@@ -79,8 +84,8 @@ def _journal(checkout: Checkout, name: str) -> str:
     try:
         chain = verify(path, checkout.book.key)
     except JournalBroken as broken:
-        return f"BROKEN at line {broken.line}: {broken.why}"
+        return "broken", error(broken.code, str(broken), hint=broken.hint)
     if not chain.entries:
-        return f"none yet at {path}"
+        return f"none yet at {path}", None
     seal = "sealed with SITEWARD_JOURNAL_KEY" if checkout.book.key else "not sealed: SITEWARD_JOURNAL_KEY is not set"
-    return f"{len(chain.entries)} entries, head {chain.head}, {seal}"
+    return f"{len(chain.entries)} entries, head {chain.head}, {seal}", None

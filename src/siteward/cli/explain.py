@@ -17,7 +17,7 @@ def command(session: Session, user: str, site: str, instances: tuple[str, ...], 
     """Say why USER (a handle, login or e-mail) has, or has not, access to SITE (a handle or domain)."""
     from siteward.cli.checkout import open_checkout
     from siteward.cli.questions import ask, no_answer
-    from siteward.reconcile.ask import explain
+    from siteward.reconcile.ask import explain, scopes_of
 
     checkout = open_checkout(session, "explain", names=instances, as_of=as_of)
     report, surveys = ask(checkout, "explain")
@@ -28,7 +28,10 @@ def command(session: Session, user: str, site: str, instances: tuple[str, ...], 
         for each in explain(checkout.project.declaration, survey, part, user, site)
     )
     if not found:
-        raise no_answer(report, f"nothing is known of {user!r} on {site!r}", "siteward who-can view SITE")
+        known = [each for each in surveys if scopes_of(checkout.project.declaration, each, site)]
+        missing = f"no account or declared user {user!r}" if known else f"no site {site!r}"
+        where = ", ".join(each.name for each in known or surveys)
+        raise no_answer(report, f"there is {missing} on {where}", "siteward who-can view SITE")
     from siteward.render.answers import explanations
 
     return session.answer(lambda form, options: explanations(found, form, options), report)

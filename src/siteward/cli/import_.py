@@ -33,16 +33,15 @@ def command(
     """
     from siteward.cli.importing import Wanted, first_text
 
-    target = (session.directory or Path()) / out
-    if target.exists():
-        raise click.ClickException(f"{target} exists and is not overwritten; name another file with --out")
+    if out.exists():
+        raise click.ClickException(f"{out} exists and is not overwritten; name another file with --out")
     wanted = Wanted(name=name, platform=platform, url=url, self_account=self_account, settings=settings)
     text = first_text(session, wanted)
     try:
-        with target.open("x", encoding="utf-8") as file:
+        with out.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as problem:
-        raise click.ClickException(f"cannot write {target}: {problem.strerror}") from problem
-    session.say(f"wrote {target}")
-    session.say(f"next: siteward plan -c {target}    (it should find nothing to do)")
+        raise click.ClickException(f"cannot write {out}: {problem.strerror}") from problem
+    session.say(f"wrote {out}")
+    session.say(f"next: siteward plan -c {out}    (it should find nothing to do)")
     return 0

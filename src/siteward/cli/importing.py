@@ -47,7 +47,7 @@ def first_text(session: Session, wanted: Wanted) -> str:
         platform=platforms.load(block["platform"]),
         settings=settings,
         link=Link(url=block["url"]),
-        env=environment_of(session.directory or Path()),
+        env=environment_of(Path()),
         keyring=keyring_of(),
     )
     with instance.reading() as reader:
@@ -64,7 +64,7 @@ def _block(session: Session, wanted: Wanted) -> tuple[dict[str, str], BaseModel]
     if declared is not None:
         return declared
     platform = wanted.platform or _need_platform()
-    environment = environment_of(session.directory or Path())
+    environment = environment_of(Path())
     url = wanted.url or environment.get(variable(wanted.name, "url"))
     if not url:
         raise click.UsageError(f"where is it? say --url URL, or set {variable(wanted.name, 'url')}")

@@ -36,7 +36,6 @@ SUFFIXES = {
 class Session:
     """One call of the program: where the declaration is, and how its report shall look."""
 
-    directory: Path | None = None
     config: Path | None = None
     color: str = "auto"
     quiet: bool = False
@@ -168,17 +167,27 @@ def _options(formats: tuple[str, ...]) -> list[Callable[[Any], Any]]:
 
 def _session(before: dict[str, Any], given: dict[str, Any], formats: tuple[str, ...]) -> Session:
     """Take the session's options out of `given`; those before the verb give way to those after it."""
-    names = [each.name for each in fields(Session)]
+    names = ["directory", *(each.name for each in fields(Session))]
     own = {name: given.pop(name) for name in names if name in given}
     chosen = {**before, **{name: value for name, value in own.items() if value not in (None, False, 0, ())}}
+    _go_to(chosen.pop("directory", None))
     if formats:
         chosen.setdefault("privacy", "handles" if is_public(os.environ) else "full")
     if "outputs" in chosen:
         chosen["outputs"] = tuple(_output(each, formats) for each in chosen["outputs"])
-    for name in ("directory", "config"):
-        if name in chosen:
-            chosen[name] = Path(chosen[name])
+    if "config" in chosen:
+        chosen["config"] = Path(chosen["config"])
     return Session(**chosen)
+
+
+def _go_to(directory: str | None) -> None:
+    """Work from another directory: what is read there, and every file named on the command line."""
+    if directory is None:
+        return
+    try:
+        os.chdir(directory)
+    except OSError as problem:
+        raise click.ClickException(f"cannot work in {directory}: {problem.strerror}") from problem
 
 
 def _output(text: str, formats: tuple[str, ...]) -> tuple[str, Path]:
@@ -200,10 +209,10 @@ def _write(path: Path, text: str) -> None:
 
 def find_config(session: Session) -> Path:
     """Return the declaration to use: --config, $SITEWARD_CONFIG, then access.yaml upwards to the repository's root."""
-    start = session.directory or Path()
+    start = Path()
     named = session.config or (Path(given) if (given := os.environ.get("SITEWARD_CONFIG")) else None)
     if named:
-        return start / named
+        return named
     for folder in (start, *start.resolve().parents):
         if (folder / "access.yaml").exists():
             return folder / "access.yaml"

@@ -44,12 +44,15 @@ class Bundle:
 
     `requests` is how many requests writing is expected to cost, `seconds` how long beyond the pace limit.
     `passwords` are given by the spine just before writing, by account name, after each has been delivered.
+    `ahead` are the changes that this run still has before it, given by the spine as well: an invitation may need to
+    know where its account will be let in (Matomo).
     """
 
     changes: tuple[Change, ...]
     requests: int = 1
     seconds: float = 0.0
     passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
+    ahead: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,8 @@ class Platform:
     beyond the common keys (it forbids unknown keys). `fields` are the credential fields, required ones first,
     with what each is. `probe` and `read` raise `siteward.transport.errors.PlatformError`; half an answer is an
     error. `look` re-reads just the given keys and returns for each what stands there now (`None`: surely
-    absent; a key left out: could not be told). `review` judges changes, as said above.
+    absent; a key left out: could not be told). `review` judges changes, as said above. `resend`, where people are
+    invited, sends the open or expired invitation of an account again.
     """
 
     name: str
@@ -111,6 +115,7 @@ class Platform:
     write: Callable[[Writer, Bundle, Live], Sequence[Receipt]]
     review: Callable[[Sequence[Change], Live, Memory | None], Iterable[Diagnostic]] = no_remarks
     reach: Callable[[Reader, Any, Traits], Reach]
+    resend: Callable[[Writer, str, Live], Receipt] | None = None
     releases: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
 

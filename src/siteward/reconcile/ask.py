@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.access.answer import Explanation, Holding
-from siteward.access.effective import effective, who_can
+from siteward.access.effective import Effect, effective, who_can
 from siteward.access.model import Access, Grant, Power, Scope, Subject, grant_key
+from siteward.access.traits import is_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,25 +22,30 @@ def explain(
 ) -> tuple[Explanation, ...]:
     """Return why `user` (a handle, login or e-mail) has or lacks access to `site` (a handle, domain or label)."""
     steps = {each.change.key: each for each in plan.steps}
+    wishes = Access(survey.desired.access.values())
     found = []
     for account in accounts_of(survey, user):
         for scope in scopes_of(declaration, survey, site):
             key = grant_key(Subject("account", account), scope)
             live = effective(survey.live.access, survey.traits, account, scope)
-            wish = survey.desired.access.get(key)
+            wanted = [each.grant for each in effective(wishes, survey.traits, account, scope).ways]
+            wish, step = wanted[0] if wanted else None, steps.get(key)
+            origins = survey.desired.origins
             found.append(
                 Explanation(
                     instance=survey.name,
                     account=account,
                     scope=scope,
                     person=_person(survey, account),
-                    wished=wish if isinstance(wish, Grant) else None,
-                    origin=survey.desired.origins.get(key) or survey.desired.subsumed.get(key),
+                    wished=wish,
+                    origin=(origins.get(wish.key) if wish else None) or survey.desired.subsumed.get(key),
+                    also=tuple((each, origins.get(each.key)) for each in wanted[1:]),
                     ended=survey.desired.ended.get(key),
                     live=live if live.ways else None,
                     pending=key in survey.live.pending,
-                    step=steps.get(key),
+                    step=step,
                     why_not=None if wish is not None or live.ways else _why_not(survey, account, scope),
+                    why_kept=_why_kept(survey, plan, live, wish) if step is None else None,
                 )
             )
     return tuple(found)
@@ -126,3 +132,30 @@ def _why_not(survey: Survey, account: str, scope: Scope) -> str:
     if survey.desired.managed is not None and scope not in survey.desired.managed:
         return "the instance's `manages` leaves this site out"
     return "no grant in force reaches this site for this user"
+
+
+def _why_kept(survey: Survey, plan: InstancePlan, live: Effect, wish: Grant | None) -> str | None:
+    """Return why nothing is planned although more is live than declared, if that is so."""
+    if not live.ways or (wish is not None and survey.traits.power(wish) >= live.power):
+        return None
+    if survey.live.me is not None and live.account.casefold() == survey.live.me.casefold():
+        return "this is the account in use here, which is never changed"
+    stranger = next((each for each in plan.strangers if each.name == live.account), None)
+    if stranger is not None:
+        leave = "`ignore` names it" if stranger.ignored else "no declared user has this account"
+        return f"{leave}, and such accounts are reported, not changed"
+    return _why_left(survey, plan, live.ways[0].grant)
+
+
+def _why_left(survey: Survey, plan: InstancePlan, held: Grant) -> str | None:
+    """Return why a grant of a declared user stays although the file does not grant it."""
+    role, managed = survey.traits.role(held.scope.kind, held.role), survey.desired.managed
+    if role is not None and not role.declarable:
+        return f"{held.role} is a fact of the platform, which no plan takes away"
+    if any(each.change.key == held.key for each in plan.held_back):
+        return "the instance's mode holds back what would take it"
+    if managed is None:
+        return "the file has no `grants`, so nothing is managed"
+    return (
+        "the instance's `manages` leaves this site out" if is_site(held.scope) and held.scope not in managed else None
+    )

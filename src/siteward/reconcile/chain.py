@@ -66,6 +66,8 @@ def follow(path: Path, key: Secret | None) -> Chain:
         data = path.read_bytes()
     except FileNotFoundError:
         return Chain()
+    except OSError as problem:
+        raise JournalBroken(path, 0, f"it cannot be read: {problem.strerror}") from None
     *lines, rest = data.split(b"\n")
     entries: list[Mapping[str, object]] = []
     head = ""

@@ -180,7 +180,7 @@ def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:
     for step in steps:
         work.tell(_progress(work, step, None))
     try:
-        bundle = replace(bundle, passwords=_delivered(work, steps))
+        bundle = replace(bundle, passwords=_delivered(work, steps), ahead=_ahead(work, steps))
     except Undelivered as problem:
         _settle(work, [_failed(work, step, str(problem)) for step in steps])
         return
@@ -197,6 +197,14 @@ def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:
     }
     seen, why = _look(work, {key for step in steps if step.change.key in unsure for key in touched(step.change)})
     _settle(work, [_outcome(work, step, found.get(step.change.key), seen, why) for step in steps], found)
+
+
+def _ahead(work: Work, steps: Iterable[Step]) -> tuple[Change, ...]:
+    """Return the changes that are still to come after `steps`."""
+    now = {step.id for step in steps}
+    return tuple(
+        step.change for step in work.sifted.go if step.id not in now and step.change.key not in work.outcomes
+    )
 
 
 def _delivered(work: Work, steps: Iterable[Step]) -> Mapping[str, Secret]:

@@ -20,7 +20,7 @@ import os
 import socket
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -56,15 +56,13 @@ from siteward.reconcile.private import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from siteward.access.plan import Plan
     from siteward.access.report import OutcomeStatus
+    from siteward.reconcile.target import Clock
     from siteward.transport.secrets import Secret
-
-Clock: TypeAlias = "Callable[[], datetime]"
 
 
 class JournalBusy(Exception):  # noqa: N818 — another apply is at work, nothing is wrong
@@ -299,7 +297,8 @@ def _runs(entries: Iterable[Entry]) -> tuple[Run, ...]:
 
 def _run(entries: Sequence[Entry]) -> Run:
     """Return one run, told by its entries; the first says that it began."""
-    began, waivers, intents, results, ended = None, {}, {}, {}, False
+    began, waivers, intents, ended = None, {}, {}, False
+    results: dict[str, Result] = {}
     for each in entries:
         match each:
             case Began():
@@ -308,6 +307,8 @@ def _run(entries: Sequence[Entry]) -> Run:
                 waivers[each.name] = each
             case Intended():
                 intents.update({intent.step: intent for intent in each.steps})
+                for intent in each.steps:  # what was said of an earlier attempt says nothing of this one
+                    results.pop(intent.step, None)
             case Became():
                 results.update({result.step: result for result in each.results})
             case Ended() | Abandoned():
@@ -377,6 +378,8 @@ def _bytes(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as problem:
+        raise JournalBroken(path, 0, f"it cannot be read: {problem.strerror}") from None
 
 
 def _words(holder: Path) -> str:

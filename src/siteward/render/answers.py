@@ -57,6 +57,9 @@ def _told(each: Explanation, pen: Pen) -> Iterator[str]:
     yield f"{pen.paint(pen.text(who), 'bold')} on {pen.text(each.instance)} {pen.text(each.scope.name)}"
     yield f"  declared: {pen.text(role)}"
     yield from (f"    {line}" for line in _origin_lines(each.origin, pen))
+    for wish, origin in each.also:
+        yield f"    and {pen.text(wish.role)}"
+        yield from (f"    {line}" for line in _origin_lines(origin, pen))
     if each.ended:
         yield f"    {each.ended[0]} by {pen.text(str(each.ended[1]))}"
     live = each.live
@@ -71,7 +74,7 @@ def _told(each: Explanation, pen: Pen) -> Iterator[str]:
 
 def _next_of(each: Explanation, pen: Pen) -> str:
     if each.step is None:
-        return "nothing is planned"
+        return f"nothing is planned: {pen.text(each.why_kept)}" if each.why_kept else "nothing is planned"
     blocked = next((one for one in each.step.diagnostics if one.blocks), None)
     planned = f"planned as {each.step.id}: {pen.text(words.movement(each.step.change))}"
     return f"{planned}, blocked: {pen.text(blocked.code)}: {pen.text(blocked.message)}" if blocked else planned
@@ -112,6 +115,7 @@ def _checked(each: Checkup, pen: Pen) -> Iterator[str]:
         yield pen.paint(f"  error {each.problem.code}: {pen.text(each.problem.message)}", "alarm")
         if each.problem.hint:
             yield f"    {pen.text(each.problem.hint)}"
+    if not each.version:
         return
     yield f"  account: {pen.text(each.account or 'unknown')} ({pen.text(each.role or 'role unknown')})"
     yield from (f"  may: {pen.text(one)}" for one in each.may)
@@ -130,6 +134,7 @@ def _explanation(each: Explanation) -> JSON:
         "site": each.scope.name,
         "declared": encode_resource(each.wished) if each.wished else None,
         "origin": _origin(each.origin),
+        "also": [{"declared": encode_resource(wish), "origin": _origin(origin)} for wish, origin in each.also],
         "ended": {"how": each.ended[0], "at": str(each.ended[1])} if each.ended else None,
         "live": each.live.role if each.live else None,
         "ways": [
@@ -140,6 +145,7 @@ def _explanation(each: Explanation) -> JSON:
         "step": each.step.id if each.step else None,
         "blocked": each.step.blocked if each.step else False,
         "why_not": each.why_not,
+        "why_kept": each.why_kept,
     }
 
 

@@ -72,7 +72,8 @@ def _stale(sheet: Sheet) -> str:
 def drift_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
     """Yield the drift, instance by instance, each kind under its own heading, real drift first.
 
-    What accounts hold that nobody declared is listed with those accounts, once each, and not again here.
+    What accounts hold that nobody declared is listed with those accounts, once each, and not again here, unless
+    it changed since the last apply: then it is what people look at drift for.
     """
     kinds = list(words.DRIFT)
     strangers = {
@@ -80,7 +81,11 @@ def drift_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
         for part in (sheet.report.plan.instances if sheet.report.plan else ())
         for each in part.strangers
     }
-    known = (each for each in sheet.report.drift if (each.instance, account_of(words.key_of(each))) not in strangers)
+    known = (
+        each
+        for each in sheet.report.drift
+        if each.kind == "changed-since" or (each.instance, account_of(words.key_of(each))) not in strangers
+    )
     ordered = sorted(known, key=lambda each: (each.instance, kinds.index(each.kind)))
     for at, (name, items) in enumerate(groupby(ordered, key=lambda each: each.instance)):
         if at:

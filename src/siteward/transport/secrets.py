@@ -163,7 +163,11 @@ def dotenv(path: Path, env: Mapping[str, str]) -> Mapping[str, str]:
     if stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
         raise Insecure(f"{path} can be read by others than its owner", hint=f"chmod 600 {shlex.quote(str(path))}")
     values: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SecretMissing(f"{path} cannot be read ({type(error).__name__})") from None
+    for number, line in enumerate(text.splitlines(), 1):
         try:
             words = shlex.split(line, comments=True)
         except ValueError as error:

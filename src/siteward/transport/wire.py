@@ -26,12 +26,14 @@ class Reading:
     """A call that changes nothing, named by an adapter.
 
     `path` is a regular expression for the whole path below the instance's base, percent-encoded as it is sent.
-    `body` decides where one path serves both reading and writing (Matomo); it is given the body as bytes.
+    Where one path serves both reading and writing (Matomo), `query` is a regular expression for the whole query as
+    it is sent, and `body` decides by the body, which it is given as bytes.
     """
 
     method: str
     path: str
     body: Callable[[bytes], bool] | None = None
+    query: str | None = None
 
 
 class Wire(httpx.BaseTransport):
@@ -84,6 +86,23 @@ class Wire(httpx.BaseTransport):
             )
 
 
+class _Named:
+    """A reading call, ready to be compared with requests."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._method, self._body = reading.method, reading.body
+        self._path = re.compile(reading.path)
+        self._query = None if reading.query is None else re.compile(reading.query)
+
+    def covers(self, request: httpx.Request, path: str) -> bool:
+        """Tell whether a request, to `path` below the base, is this call."""
+        if request.method != self._method or not self._path.fullmatch(path):
+            return False
+        if self._query is not None and not self._query.fullmatch(request.url.query.decode("ascii")):
+            return False
+        return self._body is None or self._body(request.read())
+
+
 class Gate(httpx.BaseTransport):
     """Lets through only what an adapter has named as reading.
 
@@ -94,7 +113,7 @@ class Gate(httpx.BaseTransport):
     def __init__(self, wire: Wire, base: str, reads: Sequence[Reading]) -> None:
         self._wire = wire
         self._base = base
-        self._reads = [(each.method, re.compile(each.path), each.body) for each in reads]
+        self._reads = [_Named(each) for each in reads]
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Pass a reading call on; raises `ReadOnly` for any other."""
@@ -104,10 +123,7 @@ class Gate(httpx.BaseTransport):
         return self._wire.handle_request(request)
 
     def _reads_only(self, request: httpx.Request, path: str) -> bool:
-        return any(
-            request.method == method and pattern.fullmatch(path) and (body is None or body(request.read()))
-            for method, pattern, body in self._reads
-        )
+        return any(each.covers(request, path) for each in self._reads)
 
 
 def sent_path(request: httpx.Request) -> str:

@@ -99,8 +99,12 @@ def test_a_server_in_cloud_mode_is_refused() -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         user = {"id": "1", "username": "siteward", "role": "admin"}
-        login = request.url.path == "/api/auth/login"
-        return httpx.Response(200, json={"token": "t", "user": user} if login else {"cloudMode": True})
+        known = {
+            "/api/auth/login": {"token": "t", "user": user},
+            "/api/admin/websites": {"data": [], "count": 0},
+            "/api/config": {"cloudMode": True},
+        }
+        return httpx.Response(200, json=known[request.url.path])
 
     with doors(httpx.MockTransport(answer)) as open_, pytest.raises(Forbidden, match="Cloud"):
         PLATFORM.probe(open_.reader, SETTINGS)
@@ -189,7 +193,7 @@ def test_a_passing_fault_while_probing_is_outlived(fault: str) -> None:
 def test_an_error_while_probing_is_no_release() -> None:
     """A 500 says nothing about the version, so nothing is concluded from it."""
     fake = fake_of()
-    fake.faults.append(Fault.parse("500:GET /api/config"))
+    fake.faults.append(Fault.parse("500x0:GET /api/(config|admin/websites)"))
     with doors(fakery.in_process(fake)) as open_, pytest.raises(Refused, match="/api/config was answered 500"):
         PLATFORM.probe(open_.reader, SETTINGS)
 

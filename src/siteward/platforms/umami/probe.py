@@ -9,8 +9,8 @@ from pydantic import Field
 
 from siteward.platforms.interface import Reach
 from siteward.platforms.umami.roles import traits_of
-from siteward.platforms.umami.rows import parse, refusal
-from siteward.platforms.umami.session import own
+from siteward.platforms.umami.rows import ONE_PAGE, Page, SiteRow, parse, refusal
+from siteward.platforms.umami.session import keep_sites, own, path
 from siteward.transport.errors import Forbidden
 
 if TYPE_CHECKING:
@@ -28,17 +28,19 @@ class _Config:
 
 
 def probe(reader: Reader, _settings: Settings) -> Traits:
-    """Return what the server can express, found out with one or two requests after the login.
+    """Return what the server can express.
+
+    Where there is a site this costs no request of its own: the listing that tells the release is the one that `read`
+    needs anyway. Only an empty 3.x is asked once or twice more.
 
     Raises `Forbidden` for Umami Cloud and for an account that is no admin, and whatever the login raises.
     """
-    release = _release(reader)
-    account = own(reader)
-    if account.role != "admin":
-        raise Forbidden(
-            f"{account.username} has the role {account.role} in Umami; reading users and teams needs the role admin",
-            hint="give Siteward an admin account of its own",
-        )
+    try:
+        release = _release(reader)
+    except Forbidden:
+        _need_admin(reader)
+        raise
+    _need_admin(reader)
     return traits_of(release)
 
 
@@ -62,8 +64,35 @@ def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
     )
 
 
+def _need_admin(reader: Reader) -> None:
+    account = own(reader)
+    if account.role != "admin":
+        raise Forbidden(
+            f"{account.username} has the role {account.role} in Umami; reading users and teams needs the role admin",
+            hint="give Siteward an admin account of its own",
+        )
+
+
 def _release(reader: Reader) -> Release:
-    """Tell the release by what it answers (API.md section 0)."""
+    """Tell the release by what it answers.
+
+    2.20 lists sites only for a named account, and refuses without (recordings/v2.20.2); a site of 3.2 has a recorder
+    where one of 3.1 has a replay (API.md section 6).
+    """
+    answer = reader.query(path("admin", "websites"), ONE_PAGE)
+    if answer.status == 400:
+        return "2.20"
+    if answer.status != 200:
+        return _release_of_an_empty(reader)
+    keep_sites(reader, answer)
+    sites = parse(Page[SiteRow], answer).data
+    if any(each.recorder is not None for each in sites):
+        return "3.2"
+    return "3.1" if any(each.replay is not None for each in sites) else _release_of_an_empty(reader)
+
+
+def _release_of_an_empty(reader: Reader) -> Release:
+    """Tell the release where no site tells it (API.md section 0)."""
     answer = reader.query("/api/config")
     if answer.status == 404:
         return "2.20"

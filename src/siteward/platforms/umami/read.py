@@ -1,6 +1,6 @@
 """Reading one Umami whole, with the proof that nothing is missing.
 
-3.x answers with three listings of one page each, for any size; 2.20 has no team list, so its teams and sites are
+3.x answers with three listings of one page each, for any size, one of which has told the release already; 2.20 has no team list, so its teams and sites are
 gathered account by account (API.md sections 8 and 9). The listings are not one snapshot. Whatever they say about each
 other is compared, and where they disagree all is read again, a bounded number of times.
 """
@@ -14,7 +14,7 @@ from siteward.access.state import Listing
 from siteward.platforms.umami.fold import fold
 from siteward.platforms.umami.picture import Rows
 from siteward.platforms.umami.rows import ONE_PAGE, Page, SiteRow, TeamRow, UserRow, ask, parse, refusal
-from siteward.platforms.umami.session import own, path
+from siteward.platforms.umami.session import kept_sites, own, path
 from siteward.transport.errors import Incomplete
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ def _by_listing(reader: Reader, doubts: list[str]) -> Rows:
             raise refusal(reader, answer)
         return answer
 
-    users, teams, sites = reader.map(listing, ("users", "teams", "websites"))
+    kept = kept_sites(reader)
+    users, teams, *more = reader.map(listing, ("users", "teams", *(() if kept else ("websites",))))
+    sites = kept or more[0]
     return Rows(
         _merged("users", [parse(Page[UserRow], users)], doubts),
         _merged("teams", [parse(Page[TeamRow], teams)], doubts),

@@ -81,6 +81,9 @@ class SiteRow:
     user_id: Annotated[str | None, Field(validation_alias="userId")] = None
     team_id: Annotated[str | None, Field(validation_alias="teamId")] = None
     share: Annotated[str | None, Field(validation_alias="shareId")] = None
+    # The column that tells 3.2 (`recorderEnabled`) from 3.1 (`replayEnabled`): API.md section 6.
+    recorder: Annotated[bool | None, Field(validation_alias="recorderEnabled")] = None
+    replay: Annotated[bool | None, Field(validation_alias="replayEnabled")] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from urllib.parse import quote, urlsplit
 from siteward.transport.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
-    from siteward.platforms.umami.login import Own
+    from siteward.platforms.umami.login import Login, Own
     from siteward.platforms.umami.settings import Settings
-    from siteward.transport.http import Doors, Link, Reader
+    from siteward.transport.http import Answer, Doors, Link, Reader
     from siteward.transport.secrets import Secrets
 
 Release = Literal["3.2", "3.1", "3.0", "2.20"]
@@ -49,11 +49,30 @@ def connect(_settings: Settings, secrets: Secrets, link: Link) -> Doors:
 
 def own(reader: Reader) -> Own:
     """Return the account that is logged in, as the login answered; something must have been asked before."""
+    found = _login(reader).own
+    if found is None:
+        raise Unauthenticated("nobody is logged in to Umami yet")
+    return found
+
+
+def _login(reader: Reader) -> Login:
     from siteward.platforms.umami.login import Login  # noqa: PLC0415 — see above
 
-    if not isinstance(reader.auth, Login) or reader.auth.own is None:
+    if not isinstance(reader.auth, Login):
         raise Unauthenticated("nobody is logged in to Umami yet")
-    return reader.auth.own
+    return reader.auth
+
+
+def keep_sites(reader: Reader, answer: Answer) -> None:
+    """Keep the listing of sites that told the release, so that reading need not ask for it a second time."""
+    _login(reader).sites = answer
+
+
+def kept_sites(reader: Reader) -> Answer | None:
+    """Return the listing that was kept, once: whoever reads again wants to see what is there by then."""
+    login = _login(reader)
+    answer, login.sites = login.sites, None
+    return answer
 
 
 def path(*parts: str) -> str:

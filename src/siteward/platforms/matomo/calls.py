@@ -1,0 +1,283 @@
+"""From changes to Matomo's own calls, and which of them share a request.
+
+A call carries one role with its capabilities for any number of sites, and always the whole of it: a plain role would
+drop the capabilities there (API.md section 2.6). A bulk carries up to fifty calls, in order. So a change of a role is
+one call and never a removal followed by a grant, which would cost the person's scheduled reports.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from siteward.access.model import EVERYWHERE, Account, Grant
+from siteward.platforms.interface import Bundle
+from siteward.platforms.matomo.mails import addressees
+from siteward.platforms.matomo.picture import fold, is_anonymous, picture_of
+from siteward.platforms.matomo.roles import SUPERUSER, VIEW
+from siteward.platforms.matomo.rpc import MOST, Call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from siteward.access.change import Change
+    from siteward.access.model import Resource
+    from siteward.access.state import Live, Site
+    from siteward.platforms.matomo.picture import Picture
+    from siteward.transport.secrets import Secret
+
+Wishes: TypeAlias = "Mapping[str, Sequence[Grant]]"
+
+NOACCESS = "noaccess"
+# Accounts made and deleted cost a slow hash and mails within the request; few share one, so that no proxy gives up.
+MOST_SLOW = 20
+_SECONDS_A_MAIL, _SECONDS_A_ROW = 0.07, 0.0005
+_DAMAGED = frozenset("&<>\"'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """Calls that belong together, the changes they make, and what they cost beside their share of a request.
+
+    The first call makes the changes, others follow it in the same request. There are none where nothing may be sent,
+    and `why` says why. `confirmed` tells that the password of the token's owner is needed, `slow` that an account is
+    made or deleted, `mails` how many mails are sent, `alone` that the call must not stand in a bulk.
+    """
+
+    calls: tuple[Call, ...]
+    changes: tuple[Change, ...]
+    confirmed: bool = False
+    slow: bool = False
+    mails: int = 0
+    rows: int = 0
+    alone: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What it takes to turn changes into calls.
+
+    `passwords` are for new accounts, by name; `wishes` are the grants that each person is going to have, by folded
+    login. While only the grouping counts, both are left empty.
+    """
+
+    live: Live
+    picture: Picture
+    passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
+    wishes: Wishes = field(default_factory=lambda: MappingProxyType({}))
+
+
+def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
+    """Return the changes grouped by request: up to fifty calls each, fewer of the slow ones, order kept."""
+    planned = plan(changes, Desk(live, picture_of(live)))
+    found: list[Bundle] = []
+    for slow, run in groupby(planned, key=lambda each: each.slow):
+        for group in _chunks(run, MOST_SLOW if slow else MOST):
+            changed = tuple(change for each in group for change in each.changes)
+            found.append(Bundle(changes=changed, seconds=sum(map(_seconds, group))))
+    return found
+
+
+def _seconds(planned: Planned) -> float:
+    """Return about how long calls take on a small server (MAPPING section 7)."""
+    return (planned.slow + planned.mails) * _SECONDS_A_MAIL + planned.rows * _SECONDS_A_ROW
+
+
+def _chunks(planned: Iterable[Planned], most: int) -> Iterator[list[Planned]]:
+    chunk: list[Planned] = []
+    for each in planned:
+        calls = len(each.calls) + sum(len(one.calls) for one in chunk)
+        if chunk and (each.alone or chunk[-1].alone or calls > MOST or len(chunk) == most):
+            yield chunk
+            chunk = []
+        chunk.append(each)
+    if chunk:
+        yield chunk
+
+
+def wishes(changes: Iterable[Change]) -> Wishes:
+    """Return the grants that changes give, by folded login."""
+    found: defaultdict[str, list[Grant]] = defaultdict(list)
+    for each in changes:
+        if isinstance(each.after, Grant):
+            found[fold(each.after.subject.name)].append(each.after)
+    return found
+
+
+def plan(changes: Iterable[Change], desk: Desk) -> list[Planned]:
+    """Return the calls that make these changes, those of one person and one access united, in order."""
+    groups: dict[tuple[object, ...], list[Change]] = {}
+    for change in changes:
+        groups.setdefault(_together(change, desk.picture), []).append(change)
+    return [each for group in groups.values() for each in _calls(group, desk)]
+
+
+def _together(change: Change, picture: Picture) -> tuple[object, ...]:
+    """Return what changes have in common that one call can make."""
+    match change.before, change.after:
+        case (Grant() as side, None) | (_, Grant() as side) if side.scope != EVERYWHERE:
+            return (side.subject.name, _access(change.after, picture))
+        case _:
+            return change.key
+
+
+def _calls(group: Sequence[Change], desk: Desk) -> Iterator[Planned]:
+    change = group[0]
+    side = change.after if change.after is not None else change.before
+    match side:
+        case Grant(scope=scope) if scope != EVERYWHERE:
+            yield from _site_grants(group, side, desk)
+        case Grant():
+            yield _superuser(change, side, desk)
+        case Account():
+            yield _account(change, desk)
+        case _:
+            yield _never(change, "Matomo has no such thing")
+
+
+def _never(change: Change, why: str) -> Planned:
+    return Planned(calls=(), changes=(change,), why=why)
+
+
+def _planned(call: Call, *changes: Change, desk: Desk) -> Planned:
+    """Return a planned call with its mails; opening several sites in one call sends as many as opening one."""
+    mails = len(addressees(changes[0], desk.picture))
+    return Planned(calls=(call,), changes=changes, mails=mails, alone=not _safe(call, desk.picture))
+
+
+def _safe(call: Call, picture: Picture) -> bool:
+    """Tell whether a call arrives whole inside a bulk."""
+    values = [value for _, value in call.fields()]
+    return not picture.version.splits_early or not any(_DAMAGED & set(each) for each in values)
+
+
+# grants
+
+
+def _site_grants(group: Sequence[Change], side: Grant, desk: Desk) -> Iterator[Planned]:
+    """Yield one call for all sites on which one person gets the same, and what may not be sent."""
+    login, access = desk.picture.spelling(side.subject.name), _access(group[0].after, desk.picture)
+    good: dict[Change, Site] = {}
+    for change in group:
+        site = _site(change, desk.live)
+        if site is None:
+            yield _never(change, "the site does not exist, and Matomo would keep the grant for a future one of its id")
+        elif why := _forbidden(login, access):
+            yield _never(change, why)
+        else:
+            good[change] = site
+    if good:
+        call = _access_call(login, access, good.values())
+        yield replace(_planned(call, *good, desk=desk), rows=len(access) * len(good))
+
+
+def _site(change: Change, live: Live) -> Site | None:
+    side = change.after if change.after is not None else change.before
+    return live.sites.get(side.scope) if isinstance(side, Grant) else None
+
+
+def _access_call(login: str, access: tuple[str, ...], sites: Iterable[Site]) -> Call:
+    written = access[0] if len(access) == 1 else access
+    ids = ",".join(each.id for each in sites)
+    return Call("UsersManager.setUserAccess", {"userLogin": login, "access": written, "idSites": ids})
+
+
+def _access(after: Resource | None, picture: Picture) -> tuple[str, ...]:
+    """Return the one role and the capabilities that are not part of it, or no access."""
+    if not isinstance(after, Grant):
+        return (NOACCESS,)
+    included = picture.traits.included
+    extras = sorted(each for each in after.extras or () if after.role not in included.get(each, ()))
+    return (after.role, *extras)
+
+
+def _forbidden(login: str, access: tuple[str, ...]) -> str:
+    """Return why a grant must not be sent; empty when it may. The server guards one spelling only (rec 07#17)."""
+    if is_anonymous(login) and (login != fold(login) or access not in {(VIEW,), (NOACCESS,)}):
+        return "everybody may be given nothing but view"
+    return ""
+
+
+def _superuser(change: Change, side: Grant, desk: Desk) -> Planned:
+    login = desk.picture.spelling(side.subject.name)
+    if is_anonymous(login) or fold(login) == desk.picture.me or side.role != SUPERUSER:
+        return _never(change, "whether this account is a superuser is never changed")
+    flag = "0" if change.after is None else "1"  # any other text, "false" too, would mean yes (rec 04#24)
+    call = Call("UsersManager.setSuperUserAccess", {"userLogin": login, "hasSuperUserAccess": flag})
+    return replace(_planned(call, change, desk=desk), confirmed=desk.picture.version.confirms_superuser)
+
+
+# accounts
+
+
+def _account(change: Change, desk: Desk) -> Planned:
+    match change.before, change.after:
+        case None, Account() as new:
+            return _create(change, new, desk)
+        case Account() as old, None:
+            return _delete(change, old, desk)
+        case Account(), Account() as new:
+            return _update(change, new, desk)
+        case _:
+            return _never(change, "this is no change of an account")
+
+
+def _create(change: Change, new: Account, desk: Desk) -> Planned:
+    if is_anonymous(new.name):
+        return _never(change, "this login stands for everybody")
+    who = {"userLogin": new.name, "email": new.email or ""}
+    if desk.picture.onboarding == "invite":
+        return _invite(change, who, desk)
+    password = desk.passwords.get(new.name)
+    call = Call("UsersManager.addUser", {**who, "password": password.reveal() if password else ""})
+    return replace(_planned(call, change, desk=desk), slow=True)
+
+
+def _invite(change: Change, who: Mapping[str, str], desk: Desk) -> Planned:
+    """Invite to a first site, and put right in the same request what Matomo gives there, which is always `view`.
+
+    A run that breaks off right after finds the grant as it is wanted, or none where none is.
+    """
+    login = who["userLogin"]
+    wish = first_wish(login, desk.wishes, desk.live)
+    site = _first_site(wish, desk.live)
+    call = Call("UsersManager.inviteUser", {**who, "initialIdSite": site.id if site else ""})
+    planned = replace(_planned(call, change, desk=desk), slow=True)
+    if wish is None or site is None:
+        return planned
+    access = _access(wish if wish.scope != EVERYWHERE else None, desk.picture)
+    return replace(planned, calls=(call, _access_call(login, access, [site])))
+
+
+def first_wish(login: str, given: Wishes, live: Live) -> Grant | None:
+    """Return the grant that an invited person begins with: on a site of theirs, or that of a superuser."""
+    mine = given.get(fold(login), ())
+    on_sites = [each for each in mine if each.scope in live.sites]
+    if on_sites:
+        return min(on_sites, key=lambda each: int(live.sites[each.scope].id))
+    return next((each for each in mine if each.scope == EVERYWHERE and live.sites), None)
+
+
+def _first_site(wish: Grant | None, live: Live) -> Site | None:
+    """Return the site to invite to: a future superuser, who keeps no grant, begins with any."""
+    if wish is None:
+        return None
+    return live.sites.get(wish.scope) or min(live.sites.values(), key=lambda each: int(each.id))
+
+
+def _delete(change: Change, old: Account, desk: Desk) -> Planned:
+    login = desk.picture.spelling(old.name)
+    if is_anonymous(login) or fold(login) == desk.picture.me:
+        return _never(change, "this account is never deleted")
+    return replace(_planned(Call("UsersManager.deleteUser", {"userLogin": login}), change, desk=desk), slow=True)
+
+
+def _update(change: Change, new: Account, desk: Desk) -> Planned:
+    """Change the e-mail. The password stays: one set on a pending account would be lost with it (rec 15)."""
+    login = desk.picture.spelling(new.name)
+    call = Call("UsersManager.updateUser", {"userLogin": login, "email": new.email or ""})
+    return replace(_planned(call, change, desk=desk), confirmed=desk.picture.version.confirms_email)

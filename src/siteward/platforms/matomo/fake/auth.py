@@ -1,0 +1,70 @@
+"""Who a request comes from: its token, where it stands, and the lock-out after too many failures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from siteward.platforms.matomo.fake.call import LOCKED_OUT, Actor, Always, NoAccess
+from siteward.platforms.matomo.fake.state import ANONYMOUS, State, User
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request shows: the token, whether it stood in the POST body, the address, and a session's cookie."""
+
+    token: str
+    in_body: bool
+    address: str
+    wants_session: bool = False
+    cookie: str = ""
+
+
+def authenticate(state: State, shown: Credentials) -> Actor:
+    """Return who asks; raises for a bad token from 5.0 on, and for any token while the address is locked out.
+
+    Older releases take a bad token for nobody's (API.md section 1.2).
+    """
+    if shown.token in {"", ANONYMOUS}:
+        return Actor()
+    if state.locked_out(shown.address):
+        raise Always(LOCKED_OUT, 500)
+    user = _owner(state, shown)
+    if user is None:
+        state.fail(shown.address, None)
+        if state.release.before(5):
+            return Actor()
+        raise NoAccess(_refusal(shown))
+    _check_address(state, shown.address)
+    return Actor(user.login, user.superuser, session=shown.wants_session)
+
+
+def _owner(state: State, shown: Credentials) -> User | None:
+    if state.release.before(4):
+        return next(
+            (each for each in state.users.values() if each.token == shown.token and each.login != ANONYMOUS), None
+        )
+    session = state.sessions.get(shown.token)
+    if session is not None:
+        return state.user(session.login) if shown.wants_session and session.cookie == shown.cookie else None
+    token = state.tokens.get(shown.token)
+    if token is None or (token.expires is not None and token.expires <= state.now()):
+        return None
+    secure = token.secure_only or state.settings.get("only_allow_secure_auth_tokens") == "1"
+    if secure and not shown.in_body and state.release.since(5):
+        return None
+    return state.user(token.login)
+
+
+def _refusal(shown: Credentials) -> str:
+    if shown.in_body:
+        return "Unable to authenticate with the provided token. It is either invalid or expired."
+    return (
+        "Unable to authenticate with the provided token. It is either invalid, expired or is required to be sent "
+        "as a POST parameter."
+    )
+
+
+def _check_address(state: State, address: str) -> None:
+    allowed = state.settings.get("login_allowlist_ip")
+    if allowed and allowed != address and state.release.since(4):
+        raise NoAccess(f"You cannot use this Matomo as your IP {address} is not allowed.")

@@ -1,0 +1,218 @@
+"""From Matomo's rows to the neutral picture of access."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from siteward.access.diagnostic import warning
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key
+from siteward.access.state import Live, Site
+from siteward.platforms.matomo.picture import fold, is_anonymous, is_pending
+from siteward.platforms.matomo.roles import SUPERUSER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.model import Key, Resource
+    from siteward.access.state import Listing
+    from siteward.access.traits import Traits
+    from siteward.platforms.matomo.picture import Picture
+    from siteward.platforms.matomo.rows import SiteRow, UserRow
+
+Status = Literal["active", "pending", "expired"]
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All that was read: users, sites, and for each role and capability who holds it where."""
+
+    users: tuple[UserRow, ...]
+    sites: tuple[SiteRow, ...]
+    holders: Mapping[str, Mapping[str, tuple[int, ...]]]
+
+
+def live_of(rows: Rows, picture: Picture, listings: tuple[Listing, ...]) -> Live:
+    """Return the neutral picture."""
+    sites = _sites(rows.sites)
+    held, lost = _held(rows, picture, {int(each.id): scope for scope, each in sites.items()})
+    resources: dict[Key, Resource] = {}
+    for user in rows.users:
+        resources[account_key(user.login)] = Account(user.login, user.email or None, status=_status(user))
+        if user.superuser:
+            _put(resources, Grant(Subject("account", user.login), EVERYWHERE, SUPERUSER))
+    for (login, scope), access in held.items():
+        grant = _grant(login, scope, access, picture.traits)
+        if grant is not None:
+            _put(resources, grant)
+    me = picture.users.get(picture.me)
+    return Live(
+        access=Access.of(resources),
+        sites=sites,
+        me=me.login if me and me.superuser else None,
+        ids={account_key(each.login): each.login for each in rows.users},
+        pending=frozenset(_pending(resources.values(), rows.users)),
+        facts={account_key(each.login): _facts(each) for each in rows.users},
+        listings=listings,
+        findings=(*_strays(lost), *_invitations(rows.users)),
+        native=replace(picture, ghosts=frozenset(map(fold, lost.get("gone", ())))),
+    )
+
+
+def _put(resources: dict[Key, Resource], grant: Grant) -> None:
+    resources[grant.key] = grant
+
+
+# sites
+
+
+def _sites(rows: Iterable[SiteRow]) -> dict[Scope, Site]:
+    """Return the sites by scope: a domain that is unique names its site, others need their id."""
+    hosts = {each.id: host_of(each.main_url) for each in rows}
+    times = Counter(hosts.values())
+    found: dict[Scope, Site] = {}
+    for each in rows:
+        host = hosts[each.id]
+        label = host if host and times[host] == 1 else f"{host}#{each.id}"
+        domains = (host,) if host else ()
+        found[Scope("site", label)] = Site(
+            id=str(each.id), label=label, name=each.name, domains=domains, group=each.group.strip()
+        )
+    return found
+
+
+def host_of(url: str) -> str:
+    """Return the host of a site's main URL in lower-case IDNA, nothing where there is none; the server checks little."""
+    try:
+        host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
+        return host.encode("idna").decode("ascii").lower()
+    except ValueError:
+        return ""
+
+
+# grants
+
+
+def _held(
+    rows: Rows, picture: Picture, scopes: Mapping[int, Scope]
+) -> tuple[dict[tuple[str, Scope], set[str]], Mapping[str, set[str]]]:
+    """Return what each user holds on each site, and by kind the rows that hang in the air.
+
+    A row under another letter case counts for the user all the same: the database compares without case, and the
+    next grant through the right spelling heals it (rec 03#51-54).
+    """
+    held: defaultdict[tuple[str, Scope], set[str]] = defaultdict(set)
+    lost: defaultdict[str, set[str]] = defaultdict(set)
+    for access, logins in rows.holders.items():
+        for login, sites in logins.items():
+            user = picture.user(login)
+            if user is None:
+                lost["gone"].add(login)
+                continue
+            if user.login != login:
+                lost["case"].add(login)
+            if user.superuser:
+                lost["superuser"].add(login)
+                continue
+            for site in sites:
+                if site in scopes:
+                    held[user.login, scopes[site]].add(access)
+                else:
+                    lost["orphan"].add(f"{user.login} on site {site}")
+    return held, lost
+
+
+_STRAY = {
+    "orphan": (
+        "orphan-grant",
+        "{n} grants are on sites that do not exist, and a new site of that id would inherit them: {who}",
+        "take them away with UsersManager.setUserAccess, access=noaccess, for these ids",
+    ),
+    "gone": (
+        "orphan-grant",
+        "grants are kept for {n} logins that do not exist: {who}",
+        "only the database can be rid of them; no account of such a login is made here",
+    ),
+    "case": (
+        "stray-spelling",
+        "grants of {n} users were written with another letter case: {who}",
+        "they hold all the same, and the next change of the person's access puts them right",
+    ),
+    "superuser": (
+        "stray-grants",
+        "{n} superusers have grants on sites beside, which hold when they stop being one: {who}",
+        "they go when the superuser is taken away",
+    ),
+}
+
+
+def _strays(lost: Mapping[str, set[str]]) -> Iterator[Diagnostic]:
+    for kind, (code, message, hint) in _STRAY.items():
+        names = sorted(lost.get(kind, ()))
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            yield warning(code, message.format(n=len(names), who=", ".join(names[:_SHOWN]) + more), hint=hint)
+
+
+def _grant(login: str, scope: Scope, access: set[str], traits: Traits) -> Grant | None:
+    """Return what the rows of one user on one site amount to; capabilities without a role open nothing."""
+    roles = [each.name for each in traits.roles["site"] if each.name in access]
+    if not roles:
+        return None
+    role = roles[-1]
+    extras = frozenset(each for each in access & traits.extras.keys() if role not in traits.included[each])
+    return Grant(Subject("account", login), scope, role, extras)
+
+
+# people
+
+
+def _status(user: UserRow) -> Status:
+    if user.invite_status == "active":
+        return "active"
+    return "expired" if user.invite_status == "expired" else "pending"
+
+
+def _pending(resources: Iterable[Resource], users: Iterable[UserRow]) -> Iterator[Key]:
+    waiting = {each.login for each in users if is_pending(each)}
+    for each in resources:
+        match each:
+            case Account(name=name) | Grant(subject=Subject(name=name)) if name in waiting:
+                yield each.key
+            case _:
+                pass
+
+
+def _facts(user: UserRow) -> dict[str, str]:
+    told = {
+        "created": user.created,
+        "last_seen": user.last_seen,
+        "invited_by": user.invited_by,
+        "invitation_ends": user.invite_ends if is_pending(user) else None,
+        "two_factor": None if user.two_factor is None else "yes" if user.two_factor else "no",
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _invitations(users: Iterable[UserRow]) -> Iterator[Diagnostic]:
+    for user in users:
+        if is_anonymous(user.login):
+            continue
+        if user.invite_status == "expired":
+            yield warning(
+                "invitation-expired",
+                f"the invitation of {user.login} ended at {user.invite_ends}; Matomo deletes the account 3 days later",
+                about=account_key(user.login),
+                hint=f"send it again: siteward apply --resend {user.login}@INSTANCE",
+            )
+        if user.superuser and is_pending(user):
+            yield warning(
+                "pending-superuser",
+                f"{user.login} is a superuser who has not accepted the invitation, and does not count as an admin; "
+                "Matomo itself counts such a one, and deletes it when the invitation has run out",
+                about=account_key(user.login),
+            )

@@ -1,0 +1,45 @@
+"""Matomo as the rest of the house sees it: one table."""
+
+from __future__ import annotations
+
+from siteward.platforms.interface import Platform
+from siteward.platforms.matomo.calls import bundle
+from siteward.platforms.matomo.probe import probe, reach
+from siteward.platforms.matomo.read import look, read
+from siteward.platforms.matomo.review import review
+from siteward.platforms.matomo.roles import WIDEST
+from siteward.platforms.matomo.session import connect
+from siteward.platforms.matomo.settings import Settings
+from siteward.platforms.matomo.write import resend, write
+
+PLATFORM = Platform(
+    name="matomo",
+    title="Matomo / Piwik",
+    widest=WIDEST,
+    settings=Settings,
+    fields={"token": "a token_auth of a superuser account that is Siteward's own"},
+    optional_fields={
+        "password": "the password of that account; making superusers (3.10 and later) and changing e-mails (3.8 and "
+        "later) need it",
+    },
+    connect=connect,
+    probe=probe,
+    read=read,
+    look=look,
+    bundle=bundle,
+    write=write,
+    review=review,
+    reach=reach,
+    resend=resend,
+    releases=("5.3", "4.16", "3.14", "2.18"),
+    limits=(
+        "the role `write` and capabilities came with 3.6, invitations with 4.11",
+        "a superuser has no grants on sites: becoming one deletes them",
+        "whose token it is cannot be asked; `self` names the account and is compared with the superusers",
+        "tokens can be neither seen nor revoked through the API",
+        "a login cannot be changed, and an account cannot be disabled: `suspended` is no access anywhere",
+        "taking all access to a site deletes the person's scheduled e-mail reports on it",
+        "last_seen counts pages of the interface only, never API calls; before 3.0 it is not kept",
+        "5.4 and later were read about, not driven live",
+    ),
+)

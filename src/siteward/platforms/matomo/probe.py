@@ -1,0 +1,80 @@
+"""Which Matomo this is, and what the token may do there: one bulk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from siteward.platforms.interface import Reach
+from siteward.platforms.matomo import versions
+from siteward.platforms.matomo.roles import SUPERUSER, traits_of
+from siteward.platforms.matomo.rows import Capabilities, Flag, Text, parse
+from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
+from siteward.transport.errors import Forbidden
+
+if TYPE_CHECKING:
+    from siteward.access.traits import Traits
+    from siteward.platforms.matomo.rows import CapabilityRow
+    from siteward.platforms.matomo.settings import Settings
+    from siteward.transport.http import Reader
+
+# `getPiwikVersion` works on every release seen and is deprecated; a release that drops it has the other (section 7).
+PREFLIGHT = (
+    Call("UsersManager.hasSuperUserAccess"),
+    Call("API.getPiwikVersion"),
+    Call("API.getMatomoVersion"),
+    Call("UsersManager.getAvailableCapabilities"),
+)
+
+
+def probe(reader: Reader, settings: Settings) -> Traits:
+    """Return what the server can express, found out with one request.
+
+    Raises `Unauthenticated` for a bad token where the server can tell (5.x), `Forbidden` for a token that is not a
+    superuser's; up to 4.x a bad token looks the same as that (API.md section 1.2).
+    """
+    superuser, old, new, capabilities = ask(reader, PREFLIGHT)
+    if isinstance(superuser, Failed) or not parse(Flag, superuser, "hasSuperUserAccess"):
+        raise Forbidden(
+            "this token is not a superuser's, or it is not valid: Matomo up to 4.x does not tell which",
+            hint="make a token for an account of its own that is a superuser, and name that account in `self`",
+        )
+    return traits_of(_version(reader, old, new), _capabilities(capabilities), settings)
+
+
+def _version(reader: Reader, old: object, new: object) -> versions.Version:
+    answer = new if isinstance(old, Failed) else old
+    if isinstance(answer, Failed):
+        raise refusal(reader, answer.words, 200)
+    return versions.parse(parse(Text, answer, "getPiwikVersion"))
+
+
+def _capabilities(answer: object) -> tuple[CapabilityRow, ...]:
+    """Return the capabilities; a release before 3.6 has no such method."""
+    found: tuple[CapabilityRow, ...] = (
+        () if isinstance(answer, Failed) else parse(Capabilities, answer, "getAvailableCapabilities")
+    )
+    return found
+
+
+def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
+    """Return who the credentials are and what they may do, for `doctor`."""
+    version = versions.parse(traits.version)
+    may, may_not = ["read every account, site and grant", "create and delete accounts", "give and take site access"], []
+    confirmed = "make and unmake superusers, change e-mail addresses"
+    if token_of(reader).has_password or not version.confirms_superuser:
+        may.append(confirmed)
+    else:
+        may_not.append(f"{confirmed}: these need the password of {settings.self_login}, the credential PASSWORD")
+    may.append("invite people" if version.invites else "make accounts with a password; invitations came with 4.11")
+    return Reach(
+        account=settings.self_login,
+        role=SUPERUSER,
+        may=tuple(may),
+        may_not=(*may_not, "see or revoke tokens: no call of the API does"),
+        notes=(
+            "whose token this is cannot be asked; `self` is compared with the list of superusers",
+            "every account made or deleted mails the token's owner, so give it an address of its own",
+        )
+        if version.mails_creator
+        else ("whose token this is cannot be asked; `self` is compared with the list of superusers",),
+    )

@@ -1,0 +1,114 @@
+"""Reading one Matomo whole: one bulk for any number of users and sites (API.md section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from siteward.access.state import Listing
+from siteward.platforms.matomo import versions
+from siteward.platforms.matomo.fold import Rows, live_of
+from siteward.platforms.matomo.picture import Picture, fold, picture_of
+from siteward.platforms.matomo.roles import onboarding
+from siteward.platforms.matomo.rows import Holders, Sites, Users, parse
+from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
+from siteward.transport.errors import Incomplete
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from siteward.access.model import Key, Resource
+    from siteward.access.state import Live
+    from siteward.access.traits import Traits
+    from siteward.platforms.matomo.rows import UserRow
+    from siteward.platforms.matomo.settings import Settings
+    from siteward.transport.http import Reader
+
+# What Matomo cuts every list to when `filter_limit` does not reach it (API.md section 1.4).
+SUSPECT = 100
+_BEYOND = {"filter_offset": str(SUSPECT), "filter_limit": "1000000"}
+# 2.x would send md5 passwords and clear tokens along; they never leave the server.
+USERS = Call("UsersManager.getUsers", {"hideColumns": "password,token_auth"})
+SITES = Call("SitesManager.getSitesWithAtLeastViewAccess", {"showColumns": "idsite,name,main_url,group"})
+
+
+def read(reader: Reader, settings: Settings, traits: Traits) -> Live:
+    """Return all access on the instance, with one request, and a second one where a list has exactly 100 rows.
+
+    Raises `Incomplete` when something stands behind the hundredth row of such a list. `Live.me` stays open where
+    `self` is no superuser: the token, which is one's, then belongs to another.
+    """
+    rows, listings = _rows(reader, traits)
+    version = versions.parse(traits.version)
+    picture = Picture(
+        version=version,
+        traits=traits,
+        users=_by_login(rows),
+        me=fold(settings.self_login),
+        has_password=token_of(reader).has_password,
+        onboarding=onboarding(version, settings.onboarding),
+    )
+    return live_of(rows, picture, listings)
+
+
+def look(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, Resource | None]:
+    """Return what stands under `keys` now. All is read again: one bulk costs little more than a part of it would."""
+    before = picture_of(live)
+    rows, listings = _rows(reader, before.traits)
+    access = live_of(rows, replace(before, users=_by_login(rows)), listings).access
+    return {key: access.get(key) for key in keys}
+
+
+def _by_login(rows: Rows) -> dict[str, UserRow]:
+    return {fold(each.login): each for each in rows.users}
+
+
+def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
+    kinds = (*(each.name for each in traits.roles["site"]), *traits.extras)
+    calls = [USERS, SITES, *(Call("UsersManager.getUsersSitesFromAccess", {"access": each}) for each in kinds)]
+    users, sites, *holders = _answers(reader, calls)
+    rows = Rows(
+        users=parse(Users, users, "getUsers"),
+        sites=parse(Sites, sites, "getSitesWithAtLeastViewAccess"),
+        holders={
+            kind: parse(Holders, each, "getUsersSitesFromAccess") for kind, each in zip(kinds, holders, strict=True)
+        },
+    )
+    return rows, _proven(reader, rows, calls)
+
+
+def _answers(reader: Reader, calls: Sequence[Call]) -> list[object]:
+    found = ask(reader, calls)
+    for each in found:
+        if isinstance(each, Failed):
+            raise refusal(reader, each.words, 200)
+    return found
+
+
+def _proven(reader: Reader, rows: Rows, calls: Sequence[Call]) -> tuple[Listing, ...]:
+    """Return the listings with the proof of their ends; where one has 100 rows, ask for what is behind them."""
+    counts = [len(rows.users), len(rows.sites), *(_cuttable(each) for each in rows.holders.values())]
+    suspects = [call for call, count in zip(calls, counts, strict=True) if count == SUSPECT]
+    if suspects:
+        behind = _answers(reader, [Call(each.method, {**each.arguments, **_BEYOND}) for each in suspects])
+        cut = [call.method for call, more in zip(suspects, behind, strict=True) if more]
+        if cut:
+            raise Incomplete(
+                f"{cut[0]} gave exactly {SUSPECT} rows and has more behind them: something cuts Matomo's lists",
+                hint="a proxy or plugin may drop `filter_limit` from the URL",
+            )
+    proofs = {True: "100 rows, and none behind them", False: "asked without a limit"}
+    return (
+        Listing(name="accounts", rows=counts[0], complete=True, proof=proofs[counts[0] == SUSPECT]),
+        Listing(name="sites", rows=counts[1], complete=True, proof=proofs[counts[1] == SUSPECT]),
+        Listing(name="grants", rows=_count(rows), complete=True, proof="one map for each role and capability"),
+    )
+
+
+def _cuttable(holders: Mapping[str, tuple[int, ...]]) -> int:
+    """Return the length of a map by login where its first login is a number: no other map is ever cut."""
+    return len(holders) if next(iter(holders), "").isdigit() else 0
+
+
+def _count(rows: Rows) -> int:
+    return sum(len(sites) for logins in rows.holders.values() for sites in logins.values())

@@ -1,0 +1,156 @@
+"""Calling Matomo's API: one bulk carries many calls, and every answer is looked at (API.md sections 1.1 to 1.7)."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode
+
+from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from siteward.platforms.matomo.token import Token
+    from siteward.transport.errors import PlatformError
+    from siteward.transport.http import Answer, Reader
+
+PATH = "/index.php"
+BULK = "API.getBulkRequest"
+# 5.8 is said to bound a bulk; up to 50 is safe by every account (API.md section 1.6).
+MOST = 50
+WRONG_PASSWORD = "The current password you entered is not correct"  # noqa: S105 — the server's words
+_BAD_TOKEN = "Unable to authenticate with the provided token"  # noqa: S105 — the same
+_LOCKED_OUT = "Too many failed logins"
+_NO_SUPERUSER = "requires a 'superuser' access"
+_LONGEST_WORDS = 300
+
+READING = frozenset({
+    "API.getPiwikVersion",
+    "API.getMatomoVersion",
+    "UsersManager.hasSuperUserAccess",
+    "UsersManager.getAvailableCapabilities",
+    "UsersManager.getUsers",
+    "UsersManager.getUsersSitesFromAccess",
+    "SitesManager.getSitesWithAtLeastViewAccess",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a method with its arguments, which may hold a password and are never shown; a list is `name[]`."""
+
+    method: str
+    arguments: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, repr=False)
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Return the arguments as form fields."""
+        found: list[tuple[str, str]] = []
+        for name, value in self.arguments.items():
+            found += [(name, value)] if isinstance(value, str) else [(f"{name}[]", each) for each in value]
+        return found
+
+    def numbered(self) -> Iterator[tuple[str, str]]:
+        """Yield the arguments as form fields whose names differ, as a form of our transport wants them."""
+        for name, value in self.arguments.items():
+            if isinstance(value, str):
+                yield name, value
+            else:
+                yield from ((f"{name}[{at}]", each) for at, each in enumerate(value))
+
+    def entry(self) -> str:
+        """Return the call as an entry of a bulk."""
+        return urlencode([("method", self.method), *self.fields()])
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What the server said instead of a result."""
+
+    words: str
+
+
+def query(method: str) -> dict[str, str]:
+    """Return the query of a call.
+
+    Without `filter_limit=-1` every list is silently cut to 100; the language is pinned because messages follow it;
+    with the method in the query, errors of authentication come back as JSON (API.md section 0).
+    """
+    return {"module": "API", "method": method, "format": "JSON", "filter_limit": "-1", "language": "en"}
+
+
+def bulk_form(calls: Iterable[Call]) -> dict[str, str]:
+    """Return the entries of a bulk as form fields."""
+    return {f"urls[{at}]": each.entry() for at, each in enumerate(calls)}
+
+
+def reads_only(body: bytes) -> bool:
+    """Tell whether the form body of a bulk holds nothing but reading calls; every field is looked at."""
+    fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+    entries = [value for name, value in fields if name != "token_auth"]
+    named = all(name == "token_auth" or name.startswith("urls[") for name, _ in fields)
+    return named and bool(entries) and all(_reads(each) for each in entries)
+
+
+def _reads(entry: str) -> bool:
+    fields = parse_qsl(entry, keep_blank_values=True)
+    return [value in READING for name, value in fields if name == "method"] == [True]
+
+
+def ask(reader: Reader, calls: Sequence[Call]) -> list[object]:
+    """Return what each reading call answers, `Failed` for those that the server refuses.
+
+    Raises `Unauthenticated` and closes the door for a token that is not accepted; `NotThePlatform` for a page, or for
+    another number of results than of calls.
+    """
+    answer = reader.call(PATH, params=query(BULK), form=token_of(reader).form(bulk_form(calls)))
+    return results(reader, answer, len(calls))
+
+
+def results(reader: Reader, answer: Answer, wanted: int) -> list[object]:
+    """Return the results in the answer to a bulk of `wanted` calls; raises as `ask` does."""
+    body = answer.json()
+    if isinstance(body, dict):
+        raise refusal(reader, words_of(reader, body, inner=False), answer.status)
+    if not isinstance(body, list) or len(body) != wanted:
+        raise NotThePlatform(f"a bulk of {wanted} calls was answered with something else than {wanted} results")
+    return [_result(reader, each) for each in body]
+
+
+def _result(reader: Reader, body: object) -> object:
+    if not (isinstance(body, dict) and body.get("result") == "error"):
+        return body
+    words = words_of(reader, body, inner=True)
+    if _LOCKED_OUT in words:
+        raise refusal(reader, words, 200)
+    return Failed(words)
+
+
+def words_of(reader: Reader, body: Mapping[str, object], *, inner: bool) -> str:
+    """Return the server's message; at the top level it is HTML-escaped once, inside a bulk not (API.md 1.1)."""
+    message = str(body.get("message", "it gave no reason"))
+    return reader.scrub(message if inner else html.unescape(message))[:_LONGEST_WORDS]
+
+
+def refusal(reader: Reader, words: str, status: int) -> PlatformError:
+    """Return the error for a refused call, and close the door where the credentials were what was refused."""
+    door = token_of(reader)
+    if _BAD_TOKEN in words:
+        return door.close("Matomo does not accept the token: it is wrong, has expired or was deleted")
+    if _LOCKED_OUT in words:
+        return door.close(
+            "Matomo has locked this address out after too many failed log-ins; it ends by itself within an hour"
+        )
+    if _NO_SUPERUSER in words:
+        return Forbidden(f"Matomo refuses: {words}", hint="the token must be one of a superuser")
+    return Refused(f"Matomo refuses: {words}", status=status, words=words)
+
+
+def token_of(reader: Reader) -> Token:
+    """Return the token that a reader of this adapter goes with."""
+    from siteward.platforms.matomo.token import Token  # noqa: PLC0415 — `validate` loads this module, and needs no HTTP
+
+    if not isinstance(reader.auth, Token):
+        raise Unauthenticated("this door was not opened by the Matomo adapter")
+    return reader.auth

@@ -1,0 +1,139 @@
+"""Writing to Matomo: one bulk a bundle, every result looked at."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from siteward.access.model import account_key
+from siteward.platforms.interface import Receipt
+from siteward.platforms.matomo.calls import Desk, plan, wishes
+from siteward.platforms.matomo.picture import is_pending, picture_of
+from siteward.platforms.matomo.rpc import (
+    BULK,
+    PATH,
+    WRONG_PASSWORD,
+    Call,
+    Failed,
+    bulk_form,
+    query,
+    refusal,
+    results,
+    token_of,
+    words_of,
+)
+from siteward.transport.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from siteward.access.state import Live
+    from siteward.platforms.interface import Bundle
+    from siteward.platforms.matomo.calls import Planned
+    from siteward.transport.http import Writer
+
+_LOCKED = "Could not get the lock"
+_PASSWORD_HINT = "correct the credential PASSWORD: it must be the password of the account whose token is used"  # noqa: S105
+_LOCK_HINT = "somebody else is changing this person right now; try again"
+
+
+def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
+    """Send one bundle and return a receipt for each of its changes.
+
+    Raises `Unauthenticated` when the token is refused or the address is locked out, and `OutcomeUnknown` for a lost
+    answer; nothing that carries the password is sent any more once it was refused.
+    """
+    planned = plan(bundle.changes, Desk(live, picture_of(live), bundle.passwords, wishes(bundle.ahead)))
+    doubts = [_why_not(writer, each) for each in planned]
+    going = [each for each, why in zip(planned, doubts, strict=True) if why is None]
+    answers = iter(_sent(writer, going))
+    return [
+        receipt
+        for each, why in zip(planned, doubts, strict=True)
+        for receipt in _receipts(writer, each, next(answers) if why is None else Failed(why))
+    ]
+
+
+def resend(writer: Writer, login: str, live: Live) -> Receipt:
+    """Send the invitation of a pending account again: a mail goes out, the former link is dead."""
+    picture = picture_of(live)
+    key = account_key(picture.spelling(login))
+    user = picture.user(login)
+    if user is None or not is_pending(user):
+        return Receipt(key=key, status="failed", message=f"{login} has no invitation that is open or has run out")
+    result = _direct(writer, Call("UsersManager.resendInvite", {"userLogin": user.login}), confirmed=False)
+    if isinstance(result, Failed):
+        return Receipt(key=key, status="failed", message=result.words)
+    return Receipt(key=key, status="sent", sends=1)
+
+
+def _why_not(writer: Writer, planned: Planned) -> str | None:
+    """Return why nothing is sent, if so."""
+    if not planned.calls:
+        return planned.why
+    if planned.confirmed and not token_of(writer).has_password:
+        return "this needs the password of the account whose token is used"
+    if planned.confirmed and token_of(writer).password_refused:
+        return "the password was refused before, and was not sent again"
+    arguments = planned.calls[0].arguments
+    if arguments.get("initialIdSite") == "":
+        return "an invitation needs a first site, and nothing is granted to this person"
+    if arguments.get("password") == "":
+        return "no password was made for this account"
+    return None
+
+
+def _sent(writer: Writer, planned: Sequence[Planned]) -> list[object]:
+    """Send calls and return, for each planned, what its first call was answered."""
+    if not planned:
+        return []
+    confirmed = any(each.confirmed for each in planned)
+    calls = [call for each in planned for call in each.calls]
+    if planned[0].alone:
+        return _firsts(planned, [_direct(writer, call, confirmed=confirmed) for call in calls])
+    form = token_of(writer).form(bulk_form(calls), confirmed=confirmed)
+    answer = writer.command("POST", PATH, params=query(BULK), form=form)
+    return _firsts(planned, results(writer, answer, len(calls)))
+
+
+def _firsts(planned: Sequence[Planned], answers: Iterable[object]) -> list[object]:
+    """Return the answer to the first call of each; what follows it is looked at when all is read back."""
+    rest, found = iter(answers), []
+    for each in planned:
+        first, *_ = islice(rest, len(each.calls))
+        found.append(first)
+    return found
+
+
+def _direct(writer: Writer, call: Call, *, confirmed: bool) -> object:
+    form = token_of(writer).form(dict(call.numbered()), confirmed=confirmed)
+    answer = writer.command("POST", PATH, params=query(call.method), form=form)
+    body = answer.json()
+    if not (isinstance(body, dict) and body.get("result") == "error"):
+        return body
+    words = words_of(writer, body, inner=False)
+    problem = refusal(writer, words, answer.status)
+    if isinstance(problem, Unauthenticated):
+        raise problem
+    return Failed(words)
+
+
+def _receipts(writer: Writer, planned: Planned, result: object) -> list[Receipt]:
+    failed = isinstance(result, Failed)
+    words = result.words if isinstance(result, Failed) else ""
+    hint = _LOCK_HINT if _LOCKED in words else None
+    if WRONG_PASSWORD in words:
+        token_of(writer).password_refused = True
+        hint = _PASSWORD_HINT
+    sends = 0 if failed else planned.mails
+    return [
+        Receipt(
+            key=each.key,
+            status="failed" if failed else "sent",
+            message=words,
+            hint=hint,
+            ids={} if failed or each.key[0] != "account" or each.after is None else {each.key: each.key[1]},
+            sends=sends if at == 0 else 0,
+        )
+        for at, each in enumerate(planned.changes)
+    ]

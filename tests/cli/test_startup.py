@@ -1,0 +1,81 @@
+"""What starting up does without: whoever asks for help or checks a file waits for nothing else to load."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCES = Path(__file__).parents[2] / "src"
+FILE = """\
+version: 1
+instances:
+  stats: {platform: umami, url: https://stats.example.org, self: siteward, layout: per-site}
+users:
+  anna: {email: anna@example.org}
+grants:
+  - {to: anna, role: view, sites: shop.example.org}
+"""
+HEAVY = ("asyncio", "deepdiff", "filelock", "httpx", "jinja2", "rich", "ruamel", "ssl", "waitress", "werkzeug")
+CODE = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from siteward.__main__ import main; main()"
+
+
+def loaded(folder: Path, *arguments: str) -> set[str]:
+    """Return the modules that a whole process has imported when it leaves."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "GITHUB", "GITLAB"))}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *arguments],
+        cwd=folder,
+        env={**env, "PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "access.yaml").write_text(FILE, encoding="utf-8")
+    return tmp_path
+
+
+def test_help_imports_click_and_nothing_else_of_weight(folder: Path) -> None:
+    """DESIGN section 10: `--help` imports nothing it does not need."""
+    modules = loaded(folder, "--help")
+    assert "click" in modules
+    assert modules.isdisjoint((*HEAVY, "pydantic", "yaml", "siteward.access.model", "siteward.reconcile.project"))
+
+
+def test_checking_a_file_imports_no_client_no_server_and_no_page(folder: Path) -> None:
+    """DESIGN section 10: neither does `validate`."""
+    modules = loaded(folder, "validate")
+    assert {"pydantic", "yaml"} <= modules
+    assert modules.isdisjoint(HEAVY)
+
+
+def test_checking_a_file_imports_nothing_that_plans_reads_or_writes(folder: Path) -> None:
+    """It needs the grammar, the platforms' settings and what they can do at their best, and the text of findings."""
+    modules = loaded(folder, "validate")
+    ours = {each for each in modules if each.startswith("siteward.")}
+    rooms = {
+        "access": {"model", "diagnostic", "traits", "terms", "report"},
+        "platforms": {"umami"},
+        "platforms.umami": {"settings", "roles"},
+        "reconcile": {"project"},
+        "transport": {"errors"},
+    }
+    for room, needed in rooms.items():
+        inside = {
+            each.removeprefix(f"siteward.{room}.").partition(".")[0] for each in ours if f"siteward.{room}." in each
+        }
+        assert inside <= needed, f"{room}: {sorted(inside - needed)}"
+    assert ours.isdisjoint({"siteward.render.text_plan", "siteward.render.text_run", "siteward.render.privacy"})
+
+
+def test_nothing_is_asked_of_the_installed_distributions(folder: Path) -> None:
+    """pydantic would look for plugins in all of them, and run what it finds where credentials are."""
+    assert "importlib.metadata" not in loaded(folder, "validate")

@@ -1,0 +1,239 @@
+"""Writing: the fewest calls, each whole, each answer looked at; done is what reading shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from platforms.matomo.desk import BLOG, NEW_PASSWORD, RELEASES, SHOP, STAGING, Desk, given, grant, taken, top, world
+from siteward.access.change import Change
+from siteward.access.model import Account, account_key
+from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
+from siteward.platforms.matomo.fake.php import md5
+from siteward.platforms.matomo.platform import PLATFORM
+from siteward.transport.errors import OutcomeUnknown, PlatformError, Unauthenticated
+
+BEN = WorldAccount(login="ben", email="ben@example.org")
+ZOE = given(Account("zoe", "zoe@example.org"))
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_grants_of_one_person_and_role_are_one_call(release: str) -> None:
+    desk = Desk.of(release, world([BEN]))
+    live = desk.read()
+    changes = [given(grant("ben", each, "view")) for each in (SHOP, BLOG, STAGING)]
+    (bundle,) = PLATFORM.bundle(changes, live)
+    assert bundle.changes == tuple(changes)
+    assert [each.status for each in desk.write(*changes, live=live)] == ["sent"] * 3
+    assert desk.fake.writes == 1
+    assert desk.rows("ben") == {("ben", 1, "view"), ("ben", 2, "view"), ("ben", 3, "view")}
+
+
+def test_a_role_is_written_with_all_its_capabilities_in_one_call() -> None:
+    desk = Desk.of(
+        "5.3", world([BEN], [WorldGrant(account="ben", site=SHOP, role="view", extras=("tagmanager_write",))])
+    )
+    before = grant("ben", SHOP, "view", "tagmanager_write")
+    after = grant("ben", SHOP, "write", "tagmanager_write", "tagmanager_publish_live_container")
+    desk.write(Change(before, after))
+    assert desk.rows("ben") == {("ben", 1, "write"), ("ben", 1, "tagmanager_publish_live_container")}
+    seen = desk.look(after.key)[after.key]
+    assert seen == grant("ben", SHOP, "write", "tagmanager_publish_live_container")
+
+
+@pytest.mark.parametrize("release", ["5.3", "4.16"])
+def test_an_invited_person_begins_with_a_site_of_their_own_and_the_right_role(release: str) -> None:
+    desk = Desk.of(release)
+    plan = (
+        ZOE,
+        given(grant("zoe", STAGING, "admin")),
+        given(grant("zoe", BLOG, "write", "tagmanager_publish_live_container")),
+    )
+    live = desk.read()
+    first, *rest = desk.bundles(plan, live)
+    (receipt,) = PLATFORM.write(desk.doors.writer, first, live)
+    assert (receipt.status, receipt.sends) == ("sent", 2)
+    assert desk.rows("zoe") == {("zoe", 2, "write"), ("zoe", 2, "tagmanager_publish_live_container")}
+    assert [each.to for each in desk.fake.state.mails] == ["root@example.test", "zoe@example.org"]
+    for bundle in rest:
+        PLATFORM.write(desk.doors.writer, bundle, live)
+    account = desk.read().access[account_key("zoe")]
+    assert isinstance(account, Account)
+    assert account.status == "pending"
+
+
+def test_a_future_superuser_is_invited_and_keeps_nothing_of_the_first_site() -> None:
+    desk = Desk.of("5.3")
+    live = desk.read()
+    first, second = desk.bundles((ZOE, given(top("zoe"))), live)
+    PLATFORM.write(desk.doors.writer, first, live)
+    assert desk.rows("zoe") == set()
+    PLATFORM.write(desk.doors.writer, second, live)
+    assert top("zoe") in set(desk.read().access.grants())
+
+
+def test_an_invitation_without_a_site_is_not_sent() -> None:
+    desk = Desk.of("5.3")
+    (receipt,) = desk.write(ZOE)
+    assert receipt.status == "failed"
+    assert "first site" in receipt.message
+    assert desk.fake.writes == 0
+
+
+@pytest.mark.parametrize("release", ["3.14", "2.18"])
+def test_without_invitations_an_account_gets_the_password_that_was_delivered(release: str) -> None:
+    desk = Desk.of(release)
+    (receipt,) = desk.write(ZOE)
+    assert (receipt.status, receipt.ids) == ("sent", {account_key("zoe"): "zoe"})
+    user = desk.fake.state.user("zoe")
+    assert user is not None
+    assert user.password == md5(NEW_PASSWORD)
+
+
+def test_without_a_password_no_account_is_made() -> None:
+    desk = Desk.of("3.14")
+    live = desk.read()
+    (bundle,) = PLATFORM.bundle([ZOE], live)
+    (receipt,) = PLATFORM.write(desk.doors.writer, bundle, live)
+    assert receipt.status == "failed"
+    assert desk.fake.state.user("zoe") is None
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_superusers_are_made_and_unmade(release: str) -> None:
+    desk = Desk.of(release, world([BEN]))
+    assert [each.status for each in desk.write(given(top("ben")))] == ["sent"]
+    assert top("ben") in set(desk.read().access.grants())
+    desk.write(taken(top("ben")), given(grant("ben", SHOP, "view")))
+    assert {each for each in desk.read().access.grants() if each.subject.name == "ben"} == {grant("ben", SHOP, "view")}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("email", ["b+en@example.org", "o'brien&co@example.org"])
+def test_addresses_arrive_whole_also_where_bulks_damage_them(release: str, email: str) -> None:
+    desk = Desk.of(release, world([BEN]))
+    (receipt,) = desk.write(Change(Account("ben", "ben@example.org"), Account("ben", email)))
+    assert receipt.status == "sent", receipt.message
+    user = desk.fake.state.user("ben")
+    assert user is not None
+    assert user.email == email
+
+
+def test_what_cannot_share_a_bulk_stands_alone() -> None:
+    desk = Desk.of("4.16", world([BEN, WorldAccount(login="mia")]))
+    email = Change(Account("ben", "ben@example.org"), Account("ben", "a&b@example.org"))
+    changes = [given(grant("mia", SHOP, "view")), email, given(grant("mia", BLOG, "admin"))]
+    assert [len(each.changes) for each in PLATFORM.bundle(changes, desk.read())] == [1, 1, 1]
+
+
+def test_a_failure_is_of_its_own_changes_alone() -> None:
+    desk = Desk.of("5.3", world([BEN, WorldAccount(login="mia")]))
+    live = desk.read()
+    desk.fake.state.locks.add("mia")
+    changes = (given(grant("mia", SHOP, "view")), given(grant("mia", BLOG, "view")), given(grant("ben", SHOP, "view")))
+    receipts = {each.key: each for each in desk.write(*changes, live=live)}
+    assert [receipts[each.key].status for each in changes] == ["failed", "failed", "sent"]
+    assert "try again" in (receipts[changes[0].key].hint or "")
+
+
+def test_the_servers_words_are_passed_on() -> None:
+    desk = Desk.of("5.3", world([BEN]))
+    live = desk.read()
+    desk.fake.state.settings["enable_users_admin"] = "0"
+    (receipt,) = desk.write(given(grant("ben", SHOP, "view")), live=live)
+    assert receipt.message == "Creating, updating, and deleting users has been disabled."
+
+
+def test_a_wrong_password_is_sent_once() -> None:
+    desk = Desk.of("5.3", world([WorldAccount(login=f"u{at}") for at in range(70)]), password="wrong-password")
+    live = desk.read()
+    receipts = desk.write(*(given(top(f"u{at}")) for at in range(70)), live=live)
+    assert {each.status for each in receipts} == {"failed"}
+    assert "credential PASSWORD" in (receipts[0].hint or "")
+    assert len(desk.fake.state.failures) == 1
+    assert desk.requests == 3
+
+
+def test_a_token_that_is_revoked_on_the_way_ends_the_run() -> None:
+    desk = Desk.of("5.3", world([BEN]))
+    live = desk.read()
+    desk.fake.state.tokens.clear()
+    for _ in range(30):
+        with pytest.raises(Unauthenticated):
+            desk.write(given(grant("ben", SHOP, "view")), live=live)
+    assert len(desk.fake.state.failures) == 1
+
+
+@pytest.mark.parametrize("fault", ["cut-after-write", "cut"])
+def test_a_lost_answer_is_unknown_and_reading_settles_it(fault: str) -> None:
+    desk = Desk.of("5.3", world([BEN]))
+    live = desk.read()
+    wish = grant("ben", SHOP, "view")
+    desk.fake.faults.append(Fault(fault))  # type: ignore[arg-type]
+    with pytest.raises(OutcomeUnknown):
+        desk.write(given(wish), live=live)
+    assert desk.look(wish.key, live=live)[wish.key] == (wish if fault == "cut-after-write" else None)
+
+
+def test_a_500_after_the_write_is_no_proof_of_anything() -> None:
+    desk = Desk.of("5.3", world([BEN]))
+    live = desk.read()
+    wish = grant("ben", SHOP, "view")
+    desk.fake.faults.append(Fault("500-after-write"))
+    with pytest.raises(PlatformError):
+        desk.write(given(wish), live=live)
+    assert desk.look(wish.key, live=live)[wish.key] == wish
+
+
+def test_an_invitation_is_sent_again_only_where_one_is_open() -> None:
+    desk = Desk.of("5.3", world([BEN, WorldAccount(login="ivy", status="expired")]))
+    live = desk.read()
+    assert PLATFORM.resend is not None
+    assert PLATFORM.resend(desk.doors.writer, "IVY", live).sends == 1
+    assert PLATFORM.resend(desk.doors.writer, "ben", live).status == "failed"
+    account = desk.read().access[account_key("ivy")]
+    assert isinstance(account, Account)
+    assert account.status == "pending"
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_deleted_account_is_gone(release: str) -> None:
+    desk = Desk.of(release, world([BEN]))
+    live = desk.read()
+    desk.write(taken(live.access[account_key("ben")]), live=live)
+    assert desk.look(account_key("ben"), live=live) == {account_key("ben"): None}
+
+
+def _many() -> tuple[Desk, list[Change]]:
+    """Return 300 people on 200 sites and the 14,700 rows of API.md's measurement as changes: 40, 5, 3 and 1 a role."""
+    sites = tuple(WorldSite(name=f"S{at}", domain=f"s{at}.example.org") for at in range(200))
+    people = tuple(WorldAccount(login=f"u{at:03}") for at in range(300))
+    desk = Desk.of("5.3", World(accounts=people, sites=sites))
+    kinds = [("view",)] * 40 + [("write",)] * 5 + [("admin",)] * 3 + [("view", "tagmanager_write")]
+    changes = [
+        given(grant(person.login, f"s{(number + at) % 200}.example.org", kind[0], *kind[1:]))
+        for number, person in enumerate(people)
+        for at, kind in enumerate(kinds)
+    ]
+    return desk, changes
+
+
+def test_300_people_on_200_sites_are_read_in_3_requests_and_rebuilt_in_30() -> None:
+    desk, changes = _many()
+    assert len(changes) == 14_700
+    live = desk.read()
+    assert desk.requests <= 3
+    bundles = PLATFORM.bundle(changes, live)
+    assert len(bundles) <= 30
+    for bundle in bundles:
+        assert {each.status for each in PLATFORM.write(desk.doors.writer, bundle, live)} == {"sent"}
+    assert desk.fake.writes == len(bundles)
+    before = desk.requests
+    again = desk.read()
+    assert desk.requests - before <= 3
+    assert {each.after for each in changes} == {each for each in again.access.grants() if each != top("root")}
+
+
+def test_many_new_people_are_invited_few_at_a_time() -> None:
+    desk = Desk.of("5.3")
+    changes = [given(Account(f"u{at:03}", f"u{at}@example.org")) for at in range(45)]
+    assert [len(each.changes) for each in PLATFORM.bundle(changes, desk.read())] == [20, 20, 5]

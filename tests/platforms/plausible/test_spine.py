@@ -24,7 +24,7 @@ from siteward.platforms.plausible.platform import PLATFORM
 from siteward.reconcile.plan import Run, plan
 from siteward.reconcile.recheck import Allowance
 from siteward.render import render
-from spine.rig import NOW, Rig
+from spine.rig import NOW, Killed, Rig
 from spine.wishes import wishes
 
 RELEASES = ("cloud", "ce-3")
@@ -302,3 +302,25 @@ def test_without_a_postgresql_the_sandbox_says_what_to_install(monkeypatch: pyte
     monkeypatch.setattr(cluster, "cluster", cluster.cluster.__wrapped__)
     with pytest.raises(CannotStandIn, match="apt-get install postgresql"):
         cluster.cluster()
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at_write", [0, 1])
+def test_a_role_that_was_cut_off_halfway_is_finished(release: str, at_write: int, *, after: bool) -> None:
+    """Withdrawn, and the process killed before the new invitation went out: resume sends it."""
+    grants = [{"to": "ben", "role": "edit", "sites": SHOP}, *view("anna")]
+    with scene(grants, release) as whole:
+        assert exit_code(whole.apply()) == 0
+        writes = list(whole.rig.axe.wrote)
+    with scene(grants, release) as at:
+        reviewed = at.plan().plan
+        assert reviewed is not None
+        at.rig.axe.at, at.rig.axe.after = writes[at_write], after
+        with pytest.raises(Killed):
+            at.rig.apply(reviewed)
+        at.rig.axe.at = 0
+        report = at.rig.apply(reviewed, resume=True)
+        assert [each.status for each in report.outcomes] == ["done"]
+        assert f"{BEN} editor invited" in at.shown()
+        assert at.steps() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,9 @@ def _made(release: str, clock: Callable[[], datetime], state: State, more: More)
     made = tables.made()
     credentials = {"email": more.self, "password": PASSWORD, "database_url": made.url}
     credentials |= {"totp_secret": more.totp} if more.totp else {}
-    return CommunityFake("plausible", release, credentials, clock, state=state, limits=False, tables=made)
+    fake = CommunityFake("plausible", release, credentials, clock, state=state, limits=False, tables=made)
+    weakref.finalize(fake, made.give_back)
+    return fake
 
 
 FAKE = Factory()

@@ -10,7 +10,7 @@ demo: $(READY)
 	$(BIN)/siteward demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadfile -q $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -q $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

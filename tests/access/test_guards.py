@@ -83,7 +83,11 @@ def test_nothing_where_there_was_something_is_refused() -> None:
     bare = replace(live(table=PLAUSIBLE), sites={})
     assert codes(proposed(bare, wish(), memory=Memory(grants=3), table=PLAUSIBLE)) == {("implausible-reading", None)}
     assert codes(proposed(empty, wish(), memory=Memory())) == set()
-    assert codes(proposed(live(), wish(), memory=Memory(sites=12, grants=9))) == set()
+    assert codes(proposed(empty, wish(), memory=None)) == set()
+    ours_alone = proposed(live(), wish(), memory=Memory(sites=12, grants=9))
+    assert codes(ours_alone) == {("implausible-reading", None)}
+    held = grant("anna", "team-member")
+    assert codes(proposed(live(held), wish(held), memory=Memory(sites=12, grants=9))) == set()
 
 
 def test_grants_that_are_an_empty_list_need_consent() -> None:
@@ -235,6 +239,11 @@ def test_the_last_admin_does_not_go_by_a_word_in_the_file(ending: str) -> None:
     assert codes(proposed(live(admin("anna"), admin("ben")), enough)) == set()
 
 
+def test_where_there_are_no_admins_none_are_missed() -> None:
+    """Plausible's guests have no account role to count."""
+    assert judged(proposed(live(table=PLAUSIBLE), wish(grant("li@x.org", "viewer")), table=PLAUSIBLE)) == ()
+
+
 def test_what_leaves_an_admin_an_admin_is_no_lock_out() -> None:
     """A new e-mail, a site grant taken: the last admin may change like others."""
     world = live(Account("anna", "a@example.org"), admin("anna", "superuser"), table=MATOMO)
@@ -255,6 +264,7 @@ def test_live_below_the_minimum_is_a_warning() -> None:
     found = proposed(live(*THREE[:2]), wish(*THREE[:2], grant("li", "team-member")), policy)
     assert codes(found) == set()
     assert warned(judged(found)) >= {"below-min-admins"}
+    assert warned(judged(proposed(live(*THREE), wish(*THREE), policy))) == set()
     lower = proposed(live(*THREE[:2]), wish(THREE[0], grant("li", "team-member"), declared=[holder("ben")]), policy)
     assert codes(lower) == {("too-few-admins", key("ben", EVERYWHERE))}
 
@@ -425,6 +435,22 @@ def test_what_goes_through_a_group_counts_for_each_of_its_members() -> None:
     assert over(planned(joined)) == [("limit-escalations", 10)]
 
 
+def test_what_uses_up_no_budget() -> None:
+    """A harmless group joined, what only lingered, a new login; and a limit without percent says none."""
+    everything = budget(**{name: Limit(count=0) for name in ("removals", "escalations")})
+    joined = wish(grant("group:readers", "view"), grant("boss", "manage"), Member("readers", "anna"))
+    world = live(grant("group:readers", "view"), grant("boss", "manage"), Account("anna"), table=PIWIKPRO)
+    assert over(planned(proposed(world, joined, everything, table=PIWIKPRO))) == []
+    lingering = live(Grant(subject("mia"), EVERYWHERE, "user"))
+    gone = proposed(lingering, wish(declared=[holder("mia", ending="suspended")]), everything)
+    assert len(gone.changes) == 1
+    assert over(planned(gone)) == []
+    renamed = wish(Account("anna", renamed="ann"), grant("anna", "team-member"))
+    assert over(planned(proposed(live(grant("anna", "team-member")), renamed, everything))) == []
+    taken = proposed(live(*crowd()), wish(declared=[holder(each) for each in PEOPLE]), everything)
+    assert next(each.message for each in judged(taken) if each.code == "limit-removals").endswith("(count 0)")
+
+
 def test_limits_that_are_not_said_are_the_defaults() -> None:
     """Five removals, or a fifth."""
     found = proposed(live(*crowd()), wish(declared=[holder(each) for each in PEOPLE]), Policy(limits={}))
@@ -568,6 +594,8 @@ def test_what_stands_and_breaks_a_rule_is_a_warning() -> None:
     desired = replace(wish(grant("jonas", "team-member")), holders={"jonas": holder("jonas", kind="client")})
     stands = proposed(live(grant("jonas", "team-member")), desired, RULED)
     assert (codes(stands), warned(judged(stands)) >= {"clients-only-view"}) == (set(), True)
+    once = [each for each in judged(proposed(live(), desired, RULED)) if each.code == "clients-only-view"]
+    assert [each.severity for each in once] == [Severity.ERROR]
     lowers = proposed(live(grant("jonas", "team-manager")), desired, RULED)
     assert (codes(lowers), warned(judged(lowers)) >= {"clients-only-view"}) == (set(), True)
 
@@ -635,3 +663,7 @@ def test_a_guard_knows_what_those_before_it_blocked() -> None:
     found = proposed(live(), wish(grant("anna", "team-manager")), policy)
     assert over(planned(found)) == []
     assert keys(found)[1][1] == key("anna")
+    free = replace(policy, protect=())
+    assert over(planned(proposed(live(), wish(grant("anna", "team-manager")), free))) == [("limit-escalations", 1)]
+    refused = error("cannot", "no account", about=("account", "anna"))
+    assert over(planned(proposed(live(), wish(grant("anna", "team-manager")), free), refused)) == []

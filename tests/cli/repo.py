@@ -27,7 +27,8 @@ def commit(program: Program, message: str = "Change access") -> str:
     """Commit everything that lies in the folder; begin a repository where there is none."""
     if not (program.folder / ".git").exists():
         git(program, "init", "-q", "-b", "main")
-        program.write(".siteward/\n", ".gitignore")
+        if not (program.folder / ".gitignore").exists():
+            program.write(".siteward/\n", ".gitignore")
     git(program, "add", "-A")
     git(program, "commit", "-q", "--allow-empty", "-m", message)
     return git(program, "rev-parse", "HEAD")

@@ -218,3 +218,12 @@ def test_a_base_that_cannot_be_read_stops_the_run(applied: Program) -> None:
     result = applied("plan", "--base", "main", "--format", "json")
     assert result.code == 1
     assert result.json()["diagnostics"][0]["code"] == "base-not-valid"
+
+
+def test_a_base_without_the_file_is_told(checkout: Program) -> None:
+    """Where the base has no such file nothing judges beside the checkout, and that is said."""
+    commit(checkout)
+    checkout.write((checkout.folder / "access.yaml").read_text(), "new.yaml")
+    assert "base-without-file" in codes(
+        checkout("validate", "--config", "new.yaml", "--base", "main", "--format", "json")
+    )

@@ -578,7 +578,7 @@ grants:
 def test_module_switches_are_grants_on_modules(tmp_path: Path) -> None:
     """Spoken of for some, left alone for others, off for those whose time is over."""
     text = f"""{PP_HEAD}users:
-  anna: {{email: a@x.org, modules: {{pp: [analytics, tags]}}}}
+  anna: {{email: a@x.org, accounts: pp, modules: {{pp: [analytics, tags]}}}}
   ben: {{email: b@x.org, modules: {{pp: []}}}}
   carla: {{email: c@x.org}}
   dora: {{email: d@x.org, modules: {{pp: [analytics]}}, state: suspended}}

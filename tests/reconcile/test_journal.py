@@ -75,6 +75,16 @@ def test_any_edited_byte_is_found(tmp_path: Path, key: Secret | None) -> None:
     verify(path, key)
 
 
+def test_an_edit_that_says_the_same_is_found(tmp_path: Path) -> None:
+    """A space more, or a key twice, changes nothing of what is said, and is an edit all the same."""
+    path = written(tmp_path)
+    data = path.read_bytes()
+    for old, new in ((b'"kind":"waiver"', b'"kind": "waiver"'), (b'"sends":2', b'"sends":2,"sends":2')):
+        path.write_bytes(data.replace(old, new, 1))
+        with pytest.raises(JournalBroken, match="another form"):
+            verify(path)
+
+
 def test_every_byte_of_a_short_chain_counts(tmp_path: Path) -> None:
     """No byte is left out: each one of them, flipped, breaks the chain (or, at its very end, tears the last line)."""
     path = tmp_path / "stats.jsonl"
@@ -329,3 +339,21 @@ def test_resume_finishes_what_several_instances_began(tmp_path: Path) -> None:
     assert {each.status for each in report.outcomes} == {"done"}
     assert [each.access for each in servers] == [wanted, wanted]
     assert {each.code for each in desk.resume().diagnostics} == {"nothing-to-resume"}
+
+
+def test_resume_leaves_alone_what_has_its_end(tmp_path: Path) -> None:
+    """Of two instances the first was done when the second went down: its journal gets no further line."""
+    servers = [Server(), Server()]
+    for each in servers:
+        each.hold(world(ROBOT))
+    wanted = world(ROBOT, VIEW)
+    desk = Desk(tmp_path, tuple(Instance(each, File(wanted), name=f"i{at}") for at, each in enumerate(servers)))
+    servers[1].faults = {0: "crash-before"}
+    with pytest.raises(Crash):
+        desk.apply()
+    servers[1].faults = {}
+    before = desk.journal("i0").read_bytes()
+    report = desk.resume()
+    assert {each.instance for each in report.outcomes} == {"i1"}
+    assert desk.journal("i0").read_bytes() == before
+    assert [each.access for each in servers] == [wanted, wanted]

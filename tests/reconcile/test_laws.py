@@ -242,6 +242,7 @@ def test_crashes_while_resuming_are_survived(live: Access, wanted: Access, fault
             for _ in faults:
                 with suppress(Crash):
                     here.resume()
+        server.faults = {}
         here.apply()
         assert server.access == wanted
         journal.verify(here.journal())

@@ -30,7 +30,7 @@ from reconcile.small_world import (
     statuses,
     world,
 )
-from siteward.access.model import Account, Resource, account_key
+from siteward.access.model import Account, Key, Resource, account_key
 from siteward.access.report import exit_code
 from siteward.access.state import Holder
 from siteward.reconcile import journal
@@ -436,6 +436,15 @@ def test_8_an_end_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 
 # The order of writes
+
+
+def test_a_call_knows_what_is_still_to_come(tmp_path: Path) -> None:
+    """With each bundle goes what the run will do after it: neither what it did before, nor what it carries now."""
+    desk, server, _ = setting(tmp_path, [], [ANN_VIEW])
+    ahead: list[list[Key]] = []
+    server.when_told = lambda bundle: ahead.append([each.key for each in bundle.ahead])
+    desk.apply()
+    assert ahead == [[ANN_VIEW.key], []]
 
 
 def test_what_the_review_put_first_goes_first(tmp_path: Path) -> None:

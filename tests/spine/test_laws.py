@@ -61,6 +61,7 @@ def steps(report: Report) -> dict[Any, Any]:
 
 @pytest.mark.parametrize(("platform", "release"), RELEASES)
 @given(data=st.data())
+@settings(max_examples=settings().max_examples // 2)
 def test_the_laws_hold(platform: str, release: str, data: st.DataObject) -> None:
     """Plan changes nothing; after apply nothing is left but what was announced; nobody else is touched."""
     world, document = data.draw(cases(platform, release))
@@ -92,7 +93,7 @@ def test_the_laws_hold(platform: str, release: str, data: st.DataObject) -> None
 
 @pytest.mark.parametrize(("platform", "release"), RELEASES)
 @given(data=st.data())
-@settings(max_examples=settings().max_examples // 2)
+@settings(max_examples=settings().max_examples // 5)
 def test_a_run_killed_at_any_write_resumes_to_the_same_end(platform: str, release: str, data: st.DataObject) -> None:
     """Killed before a write was sent, or after it took place and before it was journalled: the end is the same."""
     world, document = data.draw(cases(platform, release))
@@ -117,7 +118,7 @@ def test_a_run_killed_at_any_write_resumes_to_the_same_end(platform: str, releas
 
 @pytest.mark.parametrize(("platform", "release"), RELEASES)
 @given(data=st.data())
-@settings(max_examples=settings().max_examples // 2)
+@settings(max_examples=settings().max_examples // 5)
 def test_a_lost_answer_is_settled_by_reading(platform: str, release: str, data: st.DataObject) -> None:
     """An answer that is lost, or a 500 after the write took place, changes nothing about the end."""
     world, document = data.draw(cases(platform, release))

@@ -150,7 +150,7 @@ def is_regrant(change: Change, traits: Traits, demotions: Mapping[str, Key]) -> 
         and isinstance(after, Grant)
         and after.subject.kind == "account"
         and after.subject.name in demotions
-        and is_site(after.scope)
+        and (is_site(after.scope) or after.scope.kind == "module")
     )
 
 

@@ -126,10 +126,12 @@ def keep_whole_reading(case: Case) -> Iterator[Diagnostic]:
             )
         elif not any(each.name.casefold() == live.me.casefold() for each in live.access.accounts()):
             yield error("self-not-listed", f"the list of accounts does not hold our own, {live.me}; it cannot be whole")
+    hint = "if somebody took all of it away by hand, move the journal of this instance aside; else find out why"
     if memory is not None and memory.sites and not live.sites:
-        yield error("implausible-reading", f"no site was listed where the last run saw {memory.sites}")
-    if memory is not None and memory.grants and not any(True for _ in live.access.grants()):
-        yield error("implausible-reading", f"no grant was listed where the last run saw {memory.grants}")
+        yield error("implausible-reading", f"no site was listed where the last run saw {memory.sites}", hint=hint)
+    if memory is not None and memory.grants and not live.grants_of_others:
+        words = f"nobody but the account in use has a grant where the last run saw {memory.grants}"
+        yield error("implausible-reading", words, hint=hint)
 
 
 def keep_proven(case: Case) -> Iterator[Diagnostic]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
@@ -17,7 +17,7 @@ from siteward.access.effective import groups_of
 from siteward.access.model import Access, Account, Grant, Power, Scope, Status, account_key
 from siteward.access.settle import settle
 from siteward.access.state import Desired, Holder, Live, Origin
-from siteward.access.traits import Traits, is_public, is_site
+from siteward.access.traits import Traits, declarable, is_public, is_site
 
 Agreement = Literal["same", "missing", "extra", "differs"]
 
@@ -27,7 +27,8 @@ class Holding:
     """What one account has on one scope: the strongest grant on each side, and why it is declared.
 
     `group` is the platform's own group that the live grant comes through. `pending` tells that somebody has yet to
-    accept.
+    accept. `stands` tells that what is live is no difference though nobody declares it: a fact such as ownership, a
+    role that silence does not take, or what the account in use has.
     """
 
     scope: Scope
@@ -38,10 +39,13 @@ class Holding:
     group: str | None = None
     origin: Origin | None = None
     pending: bool = False
+    stands: bool = False
 
     @property
     def agreement(self) -> Agreement:
         """Tell how live and declared stand to each other; `missing` is declared only, `extra` is live only."""
+        if self.stands:
+            return "same"
         if self.live is None or self.declared is None:
             return "missing" if self.live is None else "extra"
         same = (self.live.role, self.live.extras) == (self.declared.role, self.declared.extras)
@@ -134,7 +138,10 @@ def _entry(
         status="pending" if key in live.pending else account.status,
         until=holder.until if holder else None,
         facts=live.facts.get(key, MappingProxyType({})),
-        holdings=tuple(_holdings(sides[0].get(name, {}), sides[1].get(name, {}), desired, live, traits)),
+        holdings=tuple(
+            replace(each, stands=each.declared is None and _stands(each.live, name, holder, live, traits))
+            for each in _holdings(sides[0].get(name, {}), sides[1].get(name, {}), desired, live, traits)
+        ),
     )
 
 
@@ -144,6 +151,16 @@ def _kind(name: str, holder: Holder | None, live: Live, traits: Traits) -> str:
     if live.me is not None and name.casefold() == live.me.casefold():
         return "self"
     return "public" if is_public(traits, name) else "undeclared"
+
+
+def _stands(grant: Grant | None, name: str, holder: Holder | None, live: Live, traits: Traits) -> bool:
+    """Tell whether a live grant that nobody declares is left alone all the same."""
+    if grant is None:
+        return False
+    if _kind(name, holder, live, traits) == "self" or not declarable(grant, traits):
+        return True
+    role = traits.role(grant.scope.kind, grant.role)
+    return bool(role and role.lingers and holder is not None and holder.ending is None)
 
 
 def _holdings(have: Ways, wish: Ways, desired: Desired, live: Live, traits: Traits) -> Iterator[Holding]:

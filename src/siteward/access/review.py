@@ -152,7 +152,10 @@ def _riskiest_first(item: Item) -> tuple[int, int, str, str, str]:
 
 
 def _digest(made: Review) -> str:
-    """Return a digest over what is reviewed: who holds what on both sides, and since which lines it is wanted."""
+    """Return a digest over what is reviewed: who holds what on both sides, and by which lines it is wanted.
+
+    The moment is not in it, so that a picture that has not changed is known again when the decisions come back.
+    """
     rows = [
         [
             each.id,
@@ -164,7 +167,7 @@ def _digest(made: Review) -> str:
         ]
         for each in sorted(made.items, key=lambda each: each.id)
     ]
-    picture = {"as_of": made.as_of.isoformat(), "incomplete": list(made.incomplete), "items": rows}
+    picture = {"incomplete": list(made.incomplete), "items": rows}
     return f"sha256:{_hash(picture)}"
 
 

@@ -131,13 +131,19 @@ class Live:
         """Tell whether every listing proved its end and nothing readable was left out."""
         return not self.unreadable and all(each.complete for each in self.listings)
 
+    @property
+    def grants_of_others(self) -> int:
+        """How many grants there are beside our own, which a reading that lost all others would still show."""
+        me = (self.me or "").casefold()
+        return sum(1 for each in self.access.grants() if each.subject.name.casefold() != me)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """What the journal remembers of one instance.
 
     `accounts` are the logins met in an earlier run; `users` maps the handles declared in the last one to their
-    login; `sites` and `grants` are the counts it saw. `last` is the access it left, by key, and `sends` maps
+    login; `sites` and `grants` (but for our own) are the counts it saw. `last` is the access it left, by key, and `sends` maps
     the key of an invited grant to how often and when it was last sent. `None` instead of a `Memory` means that
     there is no journal.
     """

@@ -25,6 +25,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "diff": ("diff", "Tell who gains and loses what between two revisions; contacts nothing."),
     "explain": ("explain", "Say why a user has, or has not, access to a site."),
     "who-can": ("who_can", "List who holds a role or more on a site."),
+    "matrix": ("matrix", "Show who holds what: people by sites, live and declared."),
+    "review": ("review", "List every right to decide on, and turn decisions into an edit."),
     "import": ("import_", "Write a first file from the live state of an instance."),
     "doctor": ("doctor", "Check credentials, reach and versions; never prints a secret."),
     "schema": ("schema", "Print the JSON Schema of the file or of a plan."),

@@ -31,30 +31,30 @@ def gate_from(base: str | None, path: Path, command: str) -> Callable[[Declarati
 
     def build(head: Declaration) -> Gate | None:
         actors = actors_of(os.environ)
-        old, fork = _declarations(base, path, command)
-        if old is None and not actors:
+        ref, old, fork = _declarations(base, path, command)
+        if not ref and not actors:
             return None
         from siteward.reconcile.gate import Gate
 
-        return Gate(head=head, base=old, fork=fork, actors=actors)
+        return Gate(head=head, ref=ref, base=old, fork=fork, actors=actors)
 
     return build
 
 
-def _declarations(base: str | None, path: Path, command: str) -> tuple[Declaration | None, Declaration | None]:
-    """Return the declaration of the base, and that of where the checkout left it."""
+def _declarations(base: str | None, path: Path, command: str) -> tuple[str, Declaration | None, Declaration | None]:
+    """Return the base by name, its declaration, and that of where the checkout left it."""
     ref = base or base_of(os.environ)
     if ref is None or ref == NONE:
-        return None, None
+        return "", None, None
     from siteward.reconcile.revision import NoSuchRevision, commit_at, fork_point, in_repository
 
     if base is None and not in_repository(path.parent):
-        return None, None
+        return "", None, None
     try:
         commit = commit_at(path.parent, ref)
         fork = fork_point(path.parent, commit)
         old = _declaration(path, commit, ref, command)
-        return old, old if fork == commit else _declaration(path, fork, ref, command)
+        return ref, old, old if fork == commit else _declaration(path, fork, ref, command)
     except NoSuchRevision as problem:
         told = error("base-unreadable", str(problem), hint=problem.hint)
         raise Stopped(Report(command=command, diagnostics=(told,))) from problem

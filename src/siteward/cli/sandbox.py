@@ -26,10 +26,18 @@ if TYPE_CHECKING:
 @click.argument("platform", type=click.Choice(platforms.names()))
 @click.option("--release", metavar="R", help="Which release to stand in for; default the newest.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=int, default=0, show_default=True, help="Port to listen on; 0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port to listen on; 0 takes a free one."
+)
 @click.option("--fresh", is_flag=True, help="Start in the product's own first state.")
 @click.option("--world", type=click.Path(path_type=Path), help="Start with the world of this YAML or JSON file.")
-@click.option("--latency", type=int, default=0, metavar="MS", help="Answer no sooner than after MS milliseconds.")
+@click.option(
+    "--latency",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="MS",
+    help="Answer no sooner than after MS milliseconds.",
+)
 @click.option(
     "--fault", "faults", multiple=True, metavar="SPEC", help="What goes wrong: KIND[@AFTER][xTIMES][:METHOD PATH]."
 )
@@ -74,10 +82,22 @@ def _start(
     if fresh:
         return factory.fresh(release, clock=clock)
     if world:
-        from siteward.cli.session import read_world
-
-        return factory.of(read_world(world), release, clock=clock)
+        return _peopled(factory, release, world, clock)
     return factory.lived_in(release, clock=clock)
+
+
+def _peopled(factory: FakeFactory, release: str, path: Path, clock: Callable[[], datetime]) -> Fake:
+    from pydantic import ValidationError
+
+    from siteward.cli.session import read_world, wrong_world
+
+    world = read_world(path)
+    try:
+        return factory.of(world, release, clock=clock)
+    except ValidationError as problem:
+        raise wrong_world(path, problem) from problem
+    except ValueError as problem:
+        raise click.ClickException(f"{path}: {problem}") from problem
 
 
 def _faults(specs: tuple[str, ...]) -> list[Fault]:

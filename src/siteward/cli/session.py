@@ -21,6 +21,8 @@ from siteward.cli.forge import is_public
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from siteward.platforms.fakery import World
     from siteward.render import GroupBy, Options, Privacy
 
@@ -265,8 +267,13 @@ def read_world(path: Path) -> World:
     except yaml.YAMLError as problem:
         raise click.ClickException(f"{path} is not YAML: {str(problem).splitlines()[0]}") from problem
     except ValidationError as problem:
-        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problem.errors())
-        raise click.ClickException(f"{path}: {told}") from problem
+        raise wrong_world(path, problem) from problem
+
+
+def wrong_world(path: Path, problem: ValidationError) -> click.ClickException:
+    """Return what is wrong with a world file, place by place."""
+    told = (f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in problem.errors())
+    return click.ClickException(f"{path}: {'; '.join(told)}")
 
 
 def problem_as_json(code: str, message: str, *, hint: str | None, leave: int) -> str:

@@ -6,11 +6,11 @@ value. Everything wanted remembers the line that wants it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import error, warning
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, grant_key
+from siteward.access.diagnostic import Severity, error, warning
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, account_key, grant_key
 from siteward.access.state import Desired, Origin
 from siteward.access.traits import SITE_KINDS
 from siteward.declaration.bearers import Bearer, Bearers, standing
@@ -93,9 +93,9 @@ class _Resolution:
                 self._line(line)
         self.bearers.keep_named_groups()
         self._ourselves()
-        subsumed = self._subsume()
-        modules = self._modules()
         self._accounts()
+        modules = self._modules()
+        subsumed = self._subsume()
         self._end()
         draft = self.draft
         return Desired(
@@ -181,9 +181,13 @@ class _Resolution:
             yield from _unmatched(line, kind, choice.missing, choice.idle, self.instance)
         for scope in choice.beyond:
             yield error("beyond-include", f"this file may not grant on {scope}", at=line.spot.at(key))
+        # A grant that names no instance means those that look at the site; one that does was meant for this one.
+        meant = line.on is not None or len(self.declaration.instances) == 1
         for scope in choice.unmanaged:
             message = f"{scope} is outside what `manages` looks at on {self.instance}"
-            yield warning("not-managed", message, at=line.spot.at(key), hint="nothing is granted or taken there")
+            hint = "nothing is granted or taken there"
+            said = warning("not-managed", message, at=line.spot.at(key), hint=hint)
+            yield said if meant else replace(said, severity=Severity.NOTE)
 
     def _ambiguous(self, key: Key, choice: Choice, line: Line, scope: Scope) -> None:
         name, scopes = choice.ambiguous[scope], self.scopes[scope.kind]
@@ -240,10 +244,21 @@ class _Resolution:
                 message = f"{self.traits.platform} has no modules to switch"
                 self.draft.say(error("no-modules", message, at=user.spot.at("modules", self.instance)))
                 continue
-            spoken.add(identity.account)
-            if identity.ending is None:
+            if not self._is_top(identity):
+                spoken.add(identity.account)
+            if identity.ending is None and self._has_account(identity):
                 self._switch(user, identity, roles[-1])
         return frozenset(spoken)
+
+    def _has_account(self, identity: Identity) -> bool:
+        """Tell whether there is an account whose modules could be switched, or will be."""
+        live = self.live is None or account_key(identity.account) in self.live.access
+        return live or identity.user.handle in self.draft.wanted
+
+    def _is_top(self, identity: Identity) -> bool:
+        """Tell whether somebody is wished to be an admin, who has every module anyway."""
+        wish = self.draft.resources.get(grant_key(identity.subject, EVERYWHERE))
+        return isinstance(wish, Grant) and self.traits.admin_excludes_grants and self.traits.is_top(wish)
 
     def _switch(self, user: User, identity: Identity, on: Role) -> None:
         for name in user.modules[self.instance]:
@@ -263,13 +278,14 @@ class _Resolution:
     # -- the end
 
     def _subsume(self) -> Mapping[Key, Origin]:
-        """Take away the site grants of those who are admins where that excludes site grants, and return them."""
+        """Take away the site grants and modules of admins where being one excludes them, and return them."""
         if not self.traits.admin_excludes_grants:
             return {}
         resources, origins = self.draft.resources, self.draft.origins
         grants = [(key, each) for key, each in resources.items() if isinstance(each, Grant)]
         tops = {each.subject for _, each in grants if self.traits.is_top(each)}
-        gone = {key: origins.pop(key) for key, each in grants if each.subject in tops and each.scope.kind in SITE_KINDS}
+        kinds = {*SITE_KINDS, "module"}
+        gone = {key: origins.pop(key) for key, each in grants if each.subject in tops and each.scope.kind in kinds}
         for key in gone:
             del resources[key]
         return gone

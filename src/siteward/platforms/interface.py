@@ -45,7 +45,9 @@ class Bundle:
     `requests` is how many requests writing is expected to cost, `seconds` how long beyond the pace limit.
     `passwords` are given by the spine just before writing, by account name, after each has been delivered.
     `ahead` are the changes that this run still has before it, given by the spine as well: an invitation may need to
-    know where its account will be let in (Matomo).
+    know where its account will be let in (Matomo). So is `unwanted`, for where a call brings along what no change
+    speaks of (Piwik PRO's levels that wake with a demotion, its modules that every new account has): of such resources
+    it returns the keys of those that the file does not want so, for the same call to take away again.
     """
 
     changes: tuple[Change, ...]
@@ -53,6 +55,7 @@ class Bundle:
     seconds: float = 0.0
     passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
     ahead: tuple[Change, ...] = ()
+    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = field(default=lambda _: frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,11 @@ def no_remarks(_changes: Sequence[Change], _live: Live, _memory: Memory | None) 
     return ()
 
 
+def no_blame(_reader: Reader, _keys: Collection[Key], _live: Live, _since: datetime | None) -> Mapping[Key, str]:
+    """Know nobody: for a platform that keeps no record of who changed what."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """One kind of analytics software.
@@ -98,7 +106,8 @@ class Platform:
     with what each is. `probe` and `read` raise `siteward.transport.errors.PlatformError`; half an answer is an
     error. `look` re-reads just the given keys and returns for each what stands there now (`None`: surely
     absent; a key left out: could not be told). `review` judges changes, as said above. `resend`, where people are
-    invited, sends the open or expired invitation of an account again.
+    invited, sends the open or expired invitation of an account again. `blame` says, of the keys that drifted since a
+    moment, who changed them and when, where the platform keeps a record that can be read.
     """
 
     name: str
@@ -116,6 +125,7 @@ class Platform:
     review: Callable[[Sequence[Change], Live, Memory | None], Iterable[Diagnostic]] = no_remarks
     reach: Callable[[Reader, Any, Traits], Reach]
     resend: Callable[[Writer, str, Live], Receipt] | None = None
+    blame: Callable[[Reader, Collection[Key], Live, datetime | None], Mapping[Key, str]] = no_blame
     releases: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
 

@@ -65,8 +65,8 @@ def resume(
     """
     found, diagnostics = _unfinished(targets, book)
     if not found:
-        diagnostics = (*diagnostics, warning("nothing-to-resume", "every run in the journals has an end"))
-        return Report(command="apply", diagnostics=diagnostics)
+        nothing = warning("nothing-to-resume", "every run in the journals has an end")
+        return Report(command="apply", diagnostics=diagnostics or (nothing,))
     digest = max(found.values(), key=lambda each: each.began.at).began.plan
     try:
         plan = journal.kept_plan(book.folder, digest)

@@ -53,7 +53,7 @@ def left(fresh: Fresh, live: Live, memory: Memory | None) -> Memory:
         accounts=frozenset(there & (holders.keys() | (memory.accounts if memory else frozenset()))),
         users={each.handle: name for name, each in holders.items() if each.ending != "left" or name in holding},
         sites=len(live.sites),
-        grants=sum(1 for _ in live.access.grants()),
+        grants=live.grants_of_others,
         last_at=None,
     )
 

@@ -180,7 +180,8 @@ def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:
     for step in steps:
         work.tell(_progress(work, step, None))
     try:
-        bundle = replace(bundle, passwords=_delivered(work, steps), ahead=_ahead(work, steps))
+        passwords, ahead = _delivered(work, steps), _ahead(work, steps)
+        bundle = replace(bundle, passwords=passwords, ahead=ahead, unwanted=work.fresh.unwanted)
     except Undelivered as problem:
         _settle(work, [_failed(work, step, str(problem)) for step in steps])
         return
@@ -202,9 +203,7 @@ def _send(work: Work, bundle: Bundle, steps: Sequence[Step]) -> None:
 def _ahead(work: Work, steps: Iterable[Step]) -> tuple[Change, ...]:
     """Return the changes that are still to come after `steps`."""
     now = {step.id for step in steps}
-    return tuple(
-        step.change for step in work.sifted.go if step.id not in now and step.change.key not in work.outcomes
-    )
+    return tuple(step.change for step in work.sifted.go if step.id not in now and step.id not in work.outcomes)
 
 
 def _delivered(work: Work, steps: Iterable[Step]) -> Mapping[str, Secret]:

@@ -40,9 +40,13 @@ Actor = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """The checkout's declaration, that of the base, that from which the checkout went its own way, and who asks."""
+    """The checkout's declaration, that of the base, that from which the checkout went its own way, and who asks.
+
+    `ref` is what people call the base; where it is given without a declaration, the base had none yet.
+    """
 
     head: Declaration
+    ref: str = ""
     base: Declaration | None = None
     fork: Declaration | None = None
     actors: frozenset[Actor] = frozenset()
@@ -50,7 +54,10 @@ class Gate:
     @cached_property
     def remarks(self) -> tuple[Diagnostic, ...]:
         """What changed that judges access."""
-        return changed_rules(self.base, self.head) if self.base is not None else ()
+        if self.base is not None:
+            return changed_rules(self.base, self.head)
+        message = f"there is no such file at {self.ref}: no rule but this checkout's own judges"
+        return (warning("base-without-file", message, at=self.head.root),) if self.ref else ()
 
     @cached_property
     def persons(self) -> frozenset[str]:

@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from siteward.access.change import Change, patch
 from siteward.access.codec import canonical, decode, decode_memory, encode, encode_memory
-from siteward.access.model import Account
+from siteward.access.model import Account, Grant
 from siteward.access.state import Memory
 from siteward.reconcile.chain import Chain, JournalBroken, follow, link
 from siteward.reconcile.entries import (
@@ -328,12 +328,14 @@ def _and(memory: Memory, run: Run) -> Memory:
     for step, change in done.items():
         if count := run.results[step].sends:
             sends[change.key] = (sends.get(change.key, (0, None))[0] + count, run.began.at)
+    intended = [intent.change for intent in run.intents.values()]
+    taken = sum(isinstance(each.before, Grant) and each.after is None for each in intended)
     return replace(
         memory,
         accounts=memory.accounts | set(run.began.accounts) | made,
         users={**memory.users, **run.began.users},
         sites=run.began.sites,
-        grants=run.began.grants,
+        grants=max(0, run.began.grants - taken),
         last=None if memory.last is None else at_rest(patch(memory.last, done.values())),
         sends=sends,
     )

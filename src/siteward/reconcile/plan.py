@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from siteward import __version__
 from siteward.access import codec
-from siteward.access.diagnostic import Diagnostic, error, warning
+from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.guard import judge
+from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.policy import manage
 from siteward.access.report import Report
 from siteward.declaration.resolve import nowhere, resolve
+from siteward.platforms.interface import no_blame
 from siteward.reconcile.chain import JournalBroken
 from siteward.reconcile.deliver import undeliverable
 from siteward.reconcile.drift import drift as drifted
@@ -35,8 +37,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.diagnostic import Span
-    from siteward.access.model import Key
+    from siteward.access.model import Key, Resource
     from siteward.access.policy import Proposal
+    from siteward.access.report import DriftItem
     from siteward.access.state import Desired, Live, Memory
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Onboarding
@@ -95,6 +98,15 @@ class Survey:
         """Return the errors that were found before anything was judged: about the whole instance, or these keys."""
         said = (*self.proposal.diagnostics, *self.desired.diagnostics)
         return tuple(each for each in said if each.blocks and (each.about is None or each.about in keys))
+
+    def unwanted(self, resources: Collection[Resource]) -> frozenset[Key]:
+        """Return the keys of those resources, were they live, that the file would have changed or taken away."""
+        names = {account_of(each.key) for each in resources}
+        wishes = (each for each in self.desired.access.values() if account_of(each.key) in names)
+        desired = replace(self.desired, access=Access(wishes))
+        live = replace(self.live, access=Access(resources), pending=frozenset(), findings=())
+        ours = {each.key for each in manage(live, desired, self.traits, self.proposal.policy, self.memory).changes}
+        return frozenset(each.key for each in resources if each.key in ours)
 
     def plan(self, allowance: Allowance, *, read_requests: int = 0) -> InstancePlan:
         """Return the plan that follows, with its expected cost."""
@@ -236,6 +248,7 @@ class Target:
             desired=seen.desired,
             plan=seen.plan(Allowance(passwords=self.passwords, accept={}, allow_delete=False)),
             judge=verdict,
+            unwanted=seen.unwanted,
         )
 
 
@@ -297,13 +310,44 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
     report, surveys = plan_and_survey(project, instances, book, run, command="drift")
     if report.plan is None:
         return report
-    items = (
-        item
-        for each in surveys
-        if (part := report.plan.instance(each.name)) is not None
-        for item in drifted(part, each.live, each.desired, each.memory)
-    )
-    return replace(report, drift=tuple(items))
+    items: list[DriftItem] = []
+    unnamed: list[Diagnostic] = []
+    for each in surveys:
+        part = report.plan.instance(each.name)
+        found = drifted(part, each.live, each.desired, each.memory) if part is not None else ()
+        if each.name not in run.snapshots:
+            instance = next(one for one in instances if one.name == each.name)
+            found, problem = _named(found, instance, each)
+            unnamed += [problem] if problem else []
+        items += found
+    return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed))
+
+
+def _named(
+    items: tuple[DriftItem, ...], instance: Instance, seen: Survey
+) -> tuple[tuple[DriftItem, ...], Diagnostic | None]:
+    """Say beside each item who caused it and when, where the platform keeps a record, or why nobody can be named."""
+    keys = tuple(key for each in items if each.kind != "unapplied" and (key := _key(each)) is not None)
+    if not keys or seen.platform.blame is no_blame:
+        return items, None
+    try:
+        with instance.reading() as reader:
+            told = seen.platform.blame(reader, keys, seen.live, seen.memory.last_at if seen.memory else None)
+    except PlatformError as problem:
+        why = note(problem.code, f"who caused the drift could not be read: {problem}", hint=problem.hint)
+        return items, replace(why, instance=seen.name)
+    return tuple(_noted(each, told) for each in items), None
+
+
+def _noted(item: DriftItem, told: Mapping[Key, str]) -> DriftItem:
+    key = _key(item)
+    said = told.get(key) if key is not None else None
+    return replace(item, note="; ".join(filter(None, (item.note, said)))) if said else item
+
+
+def _key(item: DriftItem) -> Key | None:
+    side = item.live or item.declared or item.journalled
+    return side.key if side is not None else None
 
 
 def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple[Survey | Diagnostic, int]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.model import Key
+    from siteward.access.model import Key, Resource
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.report import Outcome
     from siteward.access.state import Desired, Live, Memory
@@ -46,6 +46,7 @@ class Fresh:
     desired: Desired
     plan: InstancePlan
     judge: Judge
+    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = field(default=lambda _: frozenset())
 
 
 class Target(Protocol):

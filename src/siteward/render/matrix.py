@@ -9,26 +9,32 @@ from __future__ import annotations
 import csv
 import json
 from base64 import b64encode
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from siteward.access.holding import Agreement
 from siteward.render import words
 from siteward.render.csv import cell
 from siteward.render.html import resource
+from siteward.render.lines import Cell, Pen
+from siteward.render.privacy import hide_mails
 from siteward.render.safe import show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.holding import Entry, Holding, Ledger
     from siteward.access.model import Grant
+    from siteward.render.sheet import Options
 
+FORMAT = "siteward.matrix/1"
 SOON = timedelta(days=30)
 _HEADER = (
     "instance", "person", "account", "kind", "e-mail", "status", "where", "live", "declared", "agreement", "until",
@@ -187,6 +193,92 @@ def _rows(entry: Entry, ledger: Ledger) -> Iterator[Sequence[str]]:
         )
 
 
+def render(matrix: Matrix, form: str, options: Options) -> str:
+    """Return a matrix as `text`, `html`, `csv` or `json`, with what the privacy asked for leaves of it."""
+    ledgers = matrix.ledgers if options.privacy == "full" else veiled(matrix.ledgers)
+    if options.privacy == "counts":
+        ledgers = tuple(replace(each, entries=(), sites=()) for each in ledgers)
+    shown = replace(matrix, ledgers=ledgers)
+    match form:
+        case "html":
+            return page(shown)
+        case "csv":
+            return table(ledgers)
+        case "json":
+            return json.dumps(_document(shown, matrix), indent=1) + "\n"
+        case _:
+            return "\n".join(_lines(shown, matrix, Pen(options))) + "\n"
+
+
+def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
+    return {
+        "format": FORMAT,
+        "as_of": words.moment(shown.as_of),
+        "commit": shown.commit,
+        "incomplete": [each.instance for each in shown.ledgers if not each.complete],
+        "summary": counts(whole.ledgers),
+        "holdings": [
+            dict(zip(_HEADER, row, strict=True)) for each in shown.ledgers for entry in each.entries
+            for row in _rows(entry, each)
+        ],
+    }  # fmt: skip
+
+
+def counts(ledgers: Iterable[Ledger]) -> Mapping[str, int]:
+    """Return the numbers every output shows: accounts, sites, grants, and how live and declared agree."""
+    every = tuple(ledgers)
+    entries = [each for one in every for each in one.entries]
+    agreement = Counter(each.agreement for entry in entries for each in entry.holdings)
+    return {
+        "instances": len(every),
+        "accounts": len(entries),
+        "sites": sum(len(each.sites) for each in every),
+        "grants": agreement.total(),
+        **{name: agreement[name] for name in get_args(Agreement)},
+        "undeclared": sum(each.kind == "undeclared" for each in entries),
+    }
+
+
+_AGREEMENTS: Mapping[Agreement, str] = {
+    "same": "", "missing": "not live", "extra": "not declared", "differs": "declared otherwise",
+}  # fmt: skip
+
+
+def _lines(shown: Matrix, whole: Matrix, pen: Pen) -> Iterator[str]:
+    for ledger in shown.ledgers:
+        yield f"{pen.paint(pen.text(ledger.instance), 'bold')}  {pen.text(ledger.origin)}"
+        if not ledger.complete:
+            yield "  not read whole: more may be live than is told here"
+        yield from pen.table([row for entry in ledger.entries for row in _entry_rows(entry, pen)], 2)
+        yield ""
+    of = counts(whole.ledgers)
+    parts = [f"{of[name]} {word}" for name, word in _AGREEMENTS.items() if word and of[name]]
+    heads = words.plural(of["accounts"], "account"), words.plural(of["sites"], "site")
+    yield f"{pen.paint('Matrix:', 'bold')} {', '.join(heads)}, {words.plural(of['grants'], 'grant')}."
+    if parts or of["undeclared"]:
+        accounts = words.plural(of["undeclared"], "account") + " not declared" if of["undeclared"] else ""
+        yield f"      {pen.join((*parts, accounts))}"
+
+
+def _entry_rows(entry: Entry, pen: Pen) -> Iterator[tuple[Cell, ...]]:
+    name = entry.handle or entry.account
+    who = name if name == entry.account else f"{name} (login {entry.account})"
+    kind = "" if entry.kind == "person" else entry.kind
+    if not entry.holdings:
+        yield pen.cell(who, "bold"), Cell(kind), Cell("-"), Cell(""), Cell("")
+    for number, each in enumerate(entry.holdings):
+        side = each.live or each.declared
+        wish = f"{words.value(each.declared)} declared" if each.agreement == "differs" else _AGREEMENTS[each.agreement]
+        marks = ("pending" if each.pending else "", f"ends {words.moment(end)}" if (end := _until(each, entry)) else "")
+        yield (
+            pen.cell("" if number else who, "bold"),
+            Cell("" if number else kind, "dim"),
+            pen.cell(words.place(each.scope)),
+            pen.cell(words.value(side)),
+            Cell(pen.join((wish, *marks)), "yellow" if wish else "dim"),
+        )
+
+
 def veiled(ledgers: Iterable[Ledger]) -> tuple[Ledger, ...]:
     """Return the ledgers without addresses, and with numbers for the accounts that nobody declared."""
     return tuple(replace(each, entries=tuple(_veiled(each.entries))) for each in ledgers)
@@ -194,4 +286,12 @@ def veiled(ledgers: Iterable[Ledger]) -> tuple[Ledger, ...]:
 
 def _veiled(entries: Iterable[Entry]) -> Iterator[Entry]:
     for number, entry in enumerate(entries, 1):
-        yield replace(entry, account=entry.handle or f"account-{number}", email=None, facts={})
+        holdings = tuple(_plain(each) for each in entry.holdings)
+        yield replace(entry, account=entry.handle or f"account-{number}", email=None, facts={}, holdings=holdings)
+
+
+def _plain(holding: Holding) -> Holding:
+    origin = holding.origin
+    if origin is None or not origin.reason:
+        return holding
+    return replace(holding, origin=replace(origin, reason=hide_mails(origin.reason)))

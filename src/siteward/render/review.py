@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from siteward.access.review import FLAGS, Item, Review
+from siteward.access.review import FLAGS, Flag, Item, Review
 from siteward.render import words
 from siteward.render.csv import cell
 from siteward.render.html import Part, Row, Table, draw
+from siteward.render.lines import Cell, Pen
+from siteward.render.privacy import hide_mails
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from siteward.render.sheet import Options
 
 FORMAT = "siteward.review/1"
 _COLUMNS = (
     "decision", "id", "instance", "person", "account", "kind", "e-mail", "where", "live", "declared", "power", "flags",
-    "until", "via", "ticket", "reason", "file", "line", "commit", "last seen", "digest",
+    "until", "via", "ticket", "reason", "file", "line", "commit", "created", "last seen", "owner", "digest",
 )  # fmt: skip
 _TITLES = {
     "admin": "Admins",
@@ -78,7 +83,71 @@ def _values(item: Item) -> tuple[str, ...]:
         origin.at.file if origin else "",
         str(origin.at.line) if origin else "",
         item.commit or "",
+        item.facts.get("created", ""),
         item.facts.get("last_seen", ""),
+        item.facts.get("owner", ""),
+    )
+
+
+def render(review: Review, form: str, options: Options) -> str:
+    """Return a review as `text`, `html`, `csv` or `json`, with what the privacy asked for leaves of it."""
+    shown = _veiled(review, options)
+    match form:
+        case "html":
+            return page(shown)
+        case "csv":
+            return table(shown)
+        case "json":
+            return data(shown)
+        case _:
+            return "\n".join(_lines(shown, review.counts(), len(review.items), Pen(options))) + "\n"
+
+
+def _veiled(review: Review, options: Options) -> Review:
+    if options.privacy == "full":
+        return review
+    if options.privacy == "counts":
+        return replace(review, items=())
+    names: dict[tuple[str, str], str] = {}
+    return replace(review, items=tuple(_hidden(each, names) for each in review.items))
+
+
+def _hidden(item: Item, names: dict[tuple[str, str], str]) -> Item:
+    """Return an item without addresses and logins; accounts that nobody declared get a number."""
+    name = item.handle or names.setdefault((item.instance, item.account), f"account-{len(names) + 1}")
+    origin = item.origin
+    if origin is not None and origin.reason:
+        origin = replace(origin, reason=hide_mails(origin.reason))
+    facts = {name: each for name, each in item.facts.items() if name == "owner"}
+    return replace(item, account=name, email=None, origin=origin, facts=facts)
+
+
+def _lines(review: Review, counts: Mapping[Flag, int], number: int, pen: Pen) -> Iterator[str]:
+    yield f"{pen.paint('Access review', 'bold')} as of {words.moment(review.as_of)}"
+    for each in review.incomplete:
+        yield pen.text(f"  {each} was not read whole: more may be live than is told here")
+    told = {flag: [each for each in review.items if flag in each.flags] for flag in FLAGS}
+    everything = {"All grants": list(review.items)} if pen.options.verbose else {}
+    for title, items in {**{_TITLES[flag]: each for flag, each in told.items()}, **everything}.items():
+        if items:
+            yield from ("", f"  {pen.paint(title, 'bold')}")
+            yield from pen.table([_cells(each, pen) for each in items], 4)
+    yield ""
+    numbers = (f"{counts[flag]} {_TITLES[flag].lower()}" for flag in FLAGS if counts[flag])
+    yield f"{pen.paint('Review:', 'bold')} {words.plural(number, 'grant')}."
+    yield f"      {pen.join(tuple(numbers))}"
+    yield review.digest
+
+
+def _cells(item: Item, pen: Pen) -> tuple[Cell, ...]:
+    row = _row(item)
+    side = f"{words.value(item.live)} live" if item.agreement != "same" else words.value(item.live)
+    declared = f", {words.value(item.declared)} declared" if item.agreement != "same" else ""
+    return (
+        pen.cell(str(row.cells[1]), "bold"),
+        pen.cell(words.place(item.scope)),
+        pen.cell(side + declared),
+        Cell(pen.join((row.place, row.why)), "dim"),
     )
 
 
@@ -123,6 +192,7 @@ def _row(item: Item) -> Row:
         f"commit {item.commit}" if item.commit else "",
         f"ends {words.moment(item.until)}" if item.until else "",
         f"last seen {item.facts['last_seen']}" if "last_seen" in item.facts else "",
+        f"owner {item.facts['owner']}" if "owner" in item.facts else "",
         ", ".join(item.flags),
     )
     who = item.handle or item.account

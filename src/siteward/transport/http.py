@@ -10,6 +10,7 @@ is an answer that says nothing was done (429).
 
 from __future__ import annotations
 
+import functools
 import json as jsons
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -79,6 +80,7 @@ class _Line:
     link: Link
     wire: Wire
     pace: Pace
+    posts: Pace | None
     scrub: Callable[[str], str]
     origin: str
     closed_for: Callable[[Answer], float | None] | None = None
@@ -181,7 +183,8 @@ class Reader:
         form: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask by POST, on platforms that answer questions so; otherwise like `query`."""
-        return self._ask(lambda: self._client.build_request("POST", path, params=params, json=json, data=form))
+        build = functools.partial(self._client.build_request, "POST", path, params=params, json=json, data=form)
+        return self._ask(build, self._line.posts)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Apply `function` to `items` in the fixed threads of this reader; results keep the order of the items.
@@ -198,9 +201,11 @@ class Reader:
             self._crew.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    def _ask(self, build: Callable[[], httpx.Request]) -> Answer:
+    def _ask(self, build: Callable[[], httpx.Request], extra: Pace | None = None) -> Answer:
         patience = _Patience(self._line)
         while True:
+            if extra:
+                extra.take()
             self._line.pace.take()
             try:
                 answer = self._answer(self._client.send(build()))
@@ -320,6 +325,7 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     headers: Mapping[str, str] | None = None,
     rates: Sequence[Rate] = (),
     write_rates: Sequence[Rate] = (),
+    posts_are_writes: bool = False,
     scrub: Callable[[str], str] = str,
     closed_for: Callable[[Answer], float | None] | None = None,
     rows: Rows | None = None,
@@ -327,9 +333,10 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     """Return the doors of the instance that `link` leads to. Nothing is sent yet.
 
     `reads` are all calls that only read, those of the login included. `rates` bound everything that is sent,
-    `write_rates` commands on top. `scrub` takes secrets out of texts. `closed_for` reads out of an answer 429 how many
-    seconds the server lets nothing through, where it says so in its own way. `rows` is the door to the instance's
-    database, beside HTTP.
+    `write_rates` commands on top, and with `posts_are_writes` also questions asked by POST, for servers that look at
+    the verb alone. `scrub` takes secrets out of texts. `closed_for` reads out of an answer 429 how many seconds the
+    server lets nothing through, where it says so in its own way. `rows` is the door to the instance's database, beside
+    HTTP.
     """
     wire = Wire(link)
     gate = Gate(wire, httpx.URL(link.url).raw_path.decode("ascii").rstrip("/"), reads)
@@ -342,5 +349,7 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     def pace(limits: Sequence[Rate]) -> Pace:
         return Pace(limits, clock=link.clock, sleep=link.sleep, waiting=link.waiting)
 
-    line = _Line(link, wire, pace(rates), scrub, origin_of(link.url), closed_for, rows)
-    return Doors(Reader(line, client(gate)), Writer(line, client(gate), client(wire), pace(write_rates)))
+    commands = pace(write_rates)
+    posts = commands if posts_are_writes else None
+    line = _Line(link, wire, pace(rates), posts, scrub, origin_of(link.url), closed_for, rows)
+    return Doors(Reader(line, client(gate)), Writer(line, client(gate), client(wire), commands))

@@ -74,11 +74,13 @@ def _owned(picture: Picture) -> Iterator[Diagnostic]:
 
 def _teams(picture: Picture) -> Iterator[Diagnostic]:
     for team in sorted(picture.rows.teams.values(), key=lambda each: (each.name, each.id)):
-        yield from _memberships(picture, team)
-        if not owners(team):
+        if len({each.user_id for each in team.members if each.user is not None}) < len(team.members):
+            yield from _memberships(picture, team)
+        owned_by = owners(team)
+        if not owned_by:
             yield warning("team-without-owner", f"team {team.name} has no owner; only admins can manage it")
         if picture.layout == "per-site" and team.id in picture.sites_of:
-            yield from _strange_to_layout(picture, team)
+            yield from _strange_to_layout(picture, team, owned_by)
 
 
 def _memberships(picture: Picture, team: TeamRow) -> Iterator[Diagnostic]:
@@ -99,7 +101,7 @@ def _memberships(picture: Picture, team: TeamRow) -> Iterator[Diagnostic]:
             )
 
 
-def _strange_to_layout(picture: Picture, team: TeamRow) -> Iterator[Diagnostic]:
+def _strange_to_layout(picture: Picture, team: TeamRow, owned_by: tuple[str, ...]) -> Iterator[Diagnostic]:
     sites = [picture.labels[each] for each in picture.sites_of[team.id]]
     if len(sites) > 1:
         yield warning(
@@ -107,7 +109,7 @@ def _strange_to_layout(picture: Picture, team: TeamRow) -> Iterator[Diagnostic]:
             f"team {team.name} has {_several('site', sites)}; a grant on one of them is a grant on all",
             hint="layout per-site wants a team for each; give these sites the same grants, or part them in Umami",
         )
-    others = sorted(picture.rows.users[each].username for each in owners(team) if each != picture.me)
+    others = sorted(picture.rows.users[each].username for each in owned_by if each != picture.me)
     if others:
         yield note(
             "managed-team-not-ours",

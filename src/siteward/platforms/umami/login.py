@@ -16,7 +16,7 @@ from siteward.transport.lean import httpx
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from siteward.transport.http import Answer
+    from siteward.platforms.umami.rows import Page, SiteRow
     from siteward.transport.secrets import Secret, Secrets
 
 LOGIN = "/api/auth/login"
@@ -59,7 +59,7 @@ class Login(httpx.Auth):
         self._token: str | None = None
         self._lock = threading.Lock()
         self.own: Own | None = None
-        self.sites: Answer | None = None
+        self.sites: Page[SiteRow] | None = None
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Send `request` with a token that lives; raises `Unauthenticated` or `Forbidden` where none helps.

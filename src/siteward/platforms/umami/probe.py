@@ -84,11 +84,11 @@ def _release(reader: Reader) -> Release:
         return "2.20"
     if answer.status != 200:
         return _release_of_an_empty(reader)
-    keep_sites(reader, answer)
-    sites = parse(Page[SiteRow], answer).data
-    if any(each.recorder is not None for each in sites):
+    page = parse(Page[SiteRow], answer)
+    keep_sites(reader, page)
+    if any(each.recorder is not None for each in page.data):
         return "3.2"
-    return "3.1" if any(each.replay is not None for each in sites) else _release_of_an_empty(reader)
+    return "3.1" if any(each.replay is not None for each in page.data) else _release_of_an_empty(reader)
 
 
 def _release_of_an_empty(reader: Reader) -> Release:

@@ -78,11 +78,11 @@ def _by_listing(reader: Reader, doubts: list[str]) -> Rows:
 
     kept = kept_sites(reader)
     users, teams, *more = reader.map(listing, ("users", "teams", *(() if kept else ("websites",))))
-    sites = kept or more[0]
+    sites = kept or parse(Page[SiteRow], more[0])
     return Rows(
         _merged("users", [parse(Page[UserRow], users)], doubts),
         _merged("teams", [parse(Page[TeamRow], teams)], doubts),
-        _merged("sites", [parse(Page[SiteRow], sites)], doubts),
+        _merged("sites", [sites], doubts),
     )
 
 
@@ -112,7 +112,9 @@ def _merged(name: str, pages: Iterable[Page[T]], doubts: list[str]) -> dict[str,
         if not page.count == len(page.data) == len(distinct):
             doubts.append(f"{page.count} {name} announced, {len(distinct)} received")
         doubts.extend(
-            f"{name} {each.id} told in two ways" for each in page.data if rows.setdefault(each.id, each) != each
+            f"{name} {each.id} told in two ways"
+            for each in page.data
+            if (first := rows.setdefault(each.id, each)) is not each and first != each
         )
     return rows
 

@@ -31,6 +31,10 @@ _ACCOUNT_ROLES = (
     Role(name="admin", power=Power.ADMIN, portable="admin"),
 )
 
+# 2.20 lists sites and teams only by account (API.md section 8), so what no account leads to is never seen.
+_UNSEEN_IN_2 = ("teams-without-members", "orphan-sites")
+
+# Every release taken together, which is what a file is checked against before any server was asked.
 WIDEST = Traits(
     platform="umami",
     edition="self-hosted",
@@ -39,9 +43,8 @@ WIDEST = Traits(
     keeps_email=False,
     renames=True,
     powerful=frozenset({"admin", "team-manager"}),
+    blind_spots=_UNSEEN_IN_2,
 )
-# 2.20 lists sites and teams only by account (API.md section 8), so what no account leads to is never seen.
-_UNSEEN_IN_2 = ("teams-without-members", "orphan-sites")
 
 
 def traits_of(release: Release) -> Traits:

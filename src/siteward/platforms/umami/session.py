@@ -9,8 +9,9 @@ from siteward.transport.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
     from siteward.platforms.umami.login import Login, Own
+    from siteward.platforms.umami.rows import Page, SiteRow
     from siteward.platforms.umami.settings import Settings
-    from siteward.transport.http import Answer, Doors, Link, Reader
+    from siteward.transport.http import Doors, Link, Reader
     from siteward.transport.secrets import Secrets
 
 Release = Literal["3.2", "3.1", "3.0", "2.20"]
@@ -63,16 +64,16 @@ def _login(reader: Reader) -> Login:
     return reader.auth
 
 
-def keep_sites(reader: Reader, answer: Answer) -> None:
+def keep_sites(reader: Reader, page: Page[SiteRow]) -> None:
     """Keep the listing of sites that told the release, so that reading need not ask for it a second time."""
-    _login(reader).sites = answer
+    _login(reader).sites = page
 
 
-def kept_sites(reader: Reader) -> Answer | None:
+def kept_sites(reader: Reader) -> Page[SiteRow] | None:
     """Return the listing that was kept, once: whoever reads again wants to see what is there by then."""
     login = _login(reader)
-    answer, login.sites = login.sites, None
-    return answer
+    page, login.sites = login.sites, None
+    return page
 
 
 def path(*parts: str) -> str:

@@ -1,0 +1,121 @@
+"""N access grants, the same for everybody, in Siteward's own file and in Umami's own answers.
+
+What is granted comes from the yardsticks' `gen.py` (`dataset`, `mutate`), which lies beside this project and not in
+it. As for the other tools there, a group's grants count as those of one more account, so that each tool gets N.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+YARDSTICKS = Path(__file__).resolve().parents[2] / "shared" / "bench"
+ROLES = {"view": "view", "write": "edit", "admin": "manage"}
+TEAM_ROLES = {"view": "team-view-only", "write": "team-member", "admin": "team-manager"}
+HEAD = """\
+version: 1
+
+instances:
+  stats:
+    platform: umami
+    url: https://stats.example.org
+    self: siteward
+    layout: per-site
+
+policy:
+  admins: {min: 1}
+  limits: {removals: {count: 100000}, revocations: {count: 100000}, escalations: {count: 100000}}
+"""
+ADMIN = "olga"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A folder with one data set: `access.yaml` wants what `users.json`, `teams.json` and `websites.json` differ from."""
+
+    folder: Path
+    grants: int
+
+
+def gen() -> Any:
+    """Return the yardsticks' generator; raises `FileNotFoundError` where it is not there."""
+    if not (YARDSTICKS / "gen.py").is_file():
+        raise FileNotFoundError(f"the yardsticks are not at {YARDSTICKS}")
+    if str(YARDSTICKS) not in sys.path:
+        sys.path.insert(0, str(YARDSTICKS))
+    return import_module("gen")
+
+
+def write(folder: Path, grants: int) -> Sample:
+    """Write a data set of that many grants, 1 % of which differ between the file and what is live."""
+    made = gen()
+    live = made.dataset(grants)
+    desired = made.mutate(live)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "access.yaml").write_text(declaration(desired, made.user_grants_n(desired)), encoding="utf-8")
+    for name, rows in answers(live, made.user_grants_n(live)).items():
+        (folder / f"{name}.json").write_text(json.dumps({"data": rows, "count": len(rows)}), encoding="utf-8")
+    return Sample(folder, grants)
+
+
+def declaration(data: dict[str, Any], grants: dict[tuple[str, str], str]) -> str:
+    """Return the file that grants this."""
+    lines = [HEAD, "sites:"]
+    lines += [f'  {each["key"]}: {{domain: {each["domain"]}, name: "{each["name"]}"}}' for each in data["sites"]]
+    lines.append("\nusers:")
+    for each in data["users"]:
+        lines += [f"  {each['login']}:", f"    email: {each['email']}"]
+        lines += [f"    until: {each['expires']}"] if "expires" in each else []
+    lines += [f"  {each['key']}: {{kind: service, email: {each['key']}@example.org}}" for each in data["groups"]]
+    lines += [f"  {ADMIN}: {{email: {ADMIN}@example.org}}", "\ngrants:", f"  - {{to: {ADMIN}, role: admin, on: stats}}"]
+    for (login, role), sites in _together(grants).items():
+        lines += [f"  - to: {login}", f"    role: {role}", f"    sites: [{', '.join(sites)}]"]
+    return "\n".join(lines) + "\n"
+
+
+def answers(data: dict[str, Any], grants: dict[tuple[str, str], str]) -> dict[str, list[dict[str, object]]]:
+    """Return what Umami 3.2 lists of this: users, teams with their members, and websites, one managed team a site."""
+    logins = ["siteward", ADMIN, *(each["login"] for each in data["users"]), *(each["key"] for each in data["groups"])]
+    ids = {login: _id("a", at) for at, login in enumerate(logins)}
+    users = [
+        {"id": at, "username": login, "role": "admin" if login in {"siteward", ADMIN} else "user", "createdAt": _MADE}
+        for login, at in ids.items()
+    ]
+    members: dict[str, list[tuple[str, str]]] = {
+        each["key"]: [(ids["siteward"], "team-owner")] for each in data["sites"]
+    }
+    for (login, site), role in grants.items():
+        members[site].append((ids[login], TEAM_ROLES[role]))
+    teams, websites = [], []
+    for at, site in enumerate(data["sites"]):
+        rows = [
+            {"id": _id("c", at * 100_000 + place), "userId": user, "role": role, "user": {"id": user}}
+            for place, (user, role) in enumerate(members[site["key"]])
+        ]
+        name = f"acl:{site['domain']}"
+        teams.append({"id": _id("b", at), "name": name, "members": rows, "_count": {"members": len(rows)}})
+        websites.append({"id": _id("d", at), "name": site["name"], "domain": site["domain"], "teamId": _id("b", at)})
+    return {"users": users, "teams": teams, "websites": websites}
+
+
+_MADE = "2026-01-01T00:00:00.000Z"
+
+
+def _id(kind: str, at: int) -> str:
+    return f"{kind}0000000-0000-4000-8000-{at:012x}"
+
+
+def _together(grants: dict[tuple[str, str], str]) -> dict[tuple[str, str], list[str]]:
+    """Return the sites by login and role: one entry of the file each."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for (login, site), role in grants.items():
+        found.setdefault((login, ROLES[role]), []).append(site)
+    return found
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), int(sys.argv[2]))

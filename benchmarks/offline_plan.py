@@ -1,0 +1,88 @@
+"""One whole process: read the file and the recorded answers of an instance, and print the plan as text.
+
+    python benchmarks/offline_plan.py FOLDER [--phases]
+
+These are the product's own functions in the product's own order; only the transport is left out.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from siteward.cli.lean import travel_light
+
+BEGIN = time.process_time()
+travel_light()
+
+from datetime import UTC, datetime  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
+
+from siteward.access.state import Listing  # noqa: E402
+from siteward.platforms.umami.fold import fold  # noqa: E402
+from siteward.platforms.umami.picture import Rows  # noqa: E402
+from siteward.platforms.umami.roles import traits_of  # noqa: E402
+from siteward.platforms.umami.rows import Page, SiteRow, TeamRow, UserRow, shape  # noqa: E402
+from siteward.reconcile.deliver import Passwords  # noqa: E402
+from siteward.reconcile.plan import Run, plan  # noqa: E402
+from siteward.reconcile.project import Project, Surroundings, instances, open_project  # noqa: E402
+from siteward.reconcile.recheck import Allowance  # noqa: E402
+from siteward.reconcile.target import Book  # noqa: E402
+from siteward.render import Options, render  # noqa: E402
+
+if TYPE_CHECKING:
+    from siteward.access.state import Live
+    from siteward.access.traits import Traits
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def recorded(folder: Path, traits: Traits) -> Live:
+    """Return the live state that recorded listings show."""
+    users = shape(Page[UserRow]).validate_json((folder / "users.json").read_bytes())
+    teams = shape(Page[TeamRow]).validate_json((folder / "teams.json").read_bytes())
+    sites = shape(Page[SiteRow]).validate_json((folder / "websites.json").read_bytes())
+    rows = Rows(
+        {each.id: each for each in users.data},
+        {each.id: each for each in teams.data},
+        {each.id: each for each in sites.data},
+    )
+    me = next(each.id for each in users.data if each.username == "siteward")
+    listings = tuple(
+        Listing(name=name, rows=each.count, complete=True, proof="recorded whole")
+        for name, each in (("accounts", users), ("teams", teams), ("sites", sites))
+    )
+    return fold(rows, "per-site", traits, me=me, listings=listings)
+
+
+def main(folder: Path, *, phases: bool) -> None:
+    """Print the plan for the data set in `folder`."""
+    marks = [("imports", time.process_time())]
+    project = open_project(folder / "access.yaml", "plan")
+    if not isinstance(project, Project):
+        sys.exit(render("text", project, Options()))
+    marks.append(("file", time.process_time()))
+    traits = traits_of("3.2")
+    live = recorded(folder, traits)
+    marks.append(("live", time.process_time()))
+    allowance = Allowance(accept={}, allow_delete=False, passwords=Passwords(folder=folder, out=folder / "passwords"))
+    run = Run(created=NOW, as_of=NOW, allowance=allowance, snapshots={"stats": (traits, live)})
+    book = Book(folder=folder / "journal", key=None)
+    report = plan(project, instances(project, (), Surroundings(env={})), book, run)
+    marks.append(("plan", time.process_time()))
+    print(render("text", report, Options()))
+    marks.append(("text", time.process_time()))
+    if phases:
+        _tell(marks)
+
+
+def _tell(marks: list[tuple[str, float]]) -> None:
+    before = BEGIN
+    for name, at in marks:
+        print(f"{name:8} {1000 * (at - before):8.1f} ms", file=sys.stderr)
+        before = at
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), phases="--phases" in sys.argv)

@@ -1,0 +1,30 @@
+"""`siteward matrix`: who holds what, people by sites, live and declared side by side."""
+
+from __future__ import annotations
+
+import click
+
+from siteward.cli.session import Session, with_session
+
+
+@click.command("matrix")
+@click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only this instance; repeatable.")
+@click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
+@with_session("text", "html", "csv", "json")
+def command(session: Session, instances: tuple[str, ...], as_of: str | None) -> int:
+    """Show who holds what on which site. `-o matrix.html` writes one page to search and filter."""
+    from siteward.cli.checkout import open_checkout
+    from siteward.cli.questions import ask
+    from siteward.reconcile.reviewing import ledgers
+    from siteward.render.matrix import Matrix, render
+
+    checkout = open_checkout(session, "matrix", names=instances, as_of=as_of)
+    report, surveys = ask(checkout, "matrix")
+    commit = checkout.project.commit
+    matrix = Matrix(
+        ledgers=ledgers(checkout.project.declaration, surveys),
+        as_of=checkout.as_of,
+        commit=commit.id if commit else None,
+    )
+    code = session.answer(lambda form, options: render(matrix, form, options), report)
+    return code or (0 if session.exit_zero or all(each.complete for each in matrix.ledgers) else 4)

@@ -1,0 +1,1 @@
+"""Piwik PRO: owners, users, groups, apps, meta sites and modules, over the vendor's JSON:API."""

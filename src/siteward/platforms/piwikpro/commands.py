@@ -1,0 +1,100 @@
+"""What all commands to Piwik PRO share: repeating, finding ids, and what an answer means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from siteward.access.model import Group, account_key
+from siteward.platforms.interface import Receipt
+from siteward.platforms.piwikpro.look import group_named, person
+from siteward.platforms.piwikpro.rows import Fault, faults_of, words_of
+from siteward.transport.errors import OutcomeUnknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from siteward.access.model import Key
+    from siteward.access.state import Live
+    from siteward.transport.http import Answer, Writer
+
+USERS, GROUPS = "/api/users/v2", "/api/user-groups/v1"
+Method = Literal["POST", "PUT", "PATCH", "DELETE"]
+
+# What the server's codes mean for the people who read a report (API.md section 2).
+_MEANINGS: Mapping[str, tuple[str, str | None]] = {
+    "users.error.user-already-exists": (
+        "the address belongs to another Piwik PRO account; one address can be in one account only",
+        "let its person leave that account, or use another address",
+    ),
+    "users.error.cannot-delete-last-owner": ("the last owner cannot be deleted", "make another owner first"),
+    "users.error.cannot-delete-own-account": ("the account whose API key this is cannot delete itself", None),
+    "users.error.cannot-change-own-role": ("the account whose API key this is cannot change its own role", None),
+    "users.error.unsupported-language": ("Piwik PRO does not offer this language", None),
+    "users.error.unsupported-language-tag": ("the language is no tag such as de-DE", None),
+    "users.error.invalid-email": ("Piwik PRO takes this for no e-mail address", None),
+    "modules.error.unlicensed-module": ("the account has no licence for this module", None),
+}
+
+
+class Nowhere(Exception):  # noqa: N818 — says what is missing; `write` makes a receipt of it
+    """Something that a change is about is not there."""
+
+
+def person_id(writer: Writer, name: str, live: Live) -> str:
+    """Return the id of an account: known, or made in this run by a call whose answer was lost."""
+    known = live.ids.get(account_key(name))
+    if known is not None:
+        return known
+    row = person(writer, name)
+    if row is None:
+        raise Nowhere(f"there is no account {name}")
+    return row.id
+
+
+def group_id(writer: Writer, name: str, live: Live) -> str:
+    """Return the id of a group: known, or made in this run by a call whose answer was lost."""
+    known = live.ids.get(Group(name).key)
+    if known is not None:
+        return known
+    row = group_named(writer, name)
+    if row is None:
+        raise Nowhere(f"there is no group {name}")
+    return row.id
+
+
+def repeatable(writer: Writer, method: Method, path: str, body: object = None) -> Answer:
+    """Send a command that may be repeated, and repeat it once if its answer was lost."""
+    try:
+        answer = writer.command(method, path, json=body)
+        if answer.status < 500:
+            return answer
+    except OutcomeUnknown:
+        pass
+    return writer.command(method, path, json=body)
+
+
+def has_code(answer: Answer, code: str) -> bool:
+    """Tell whether an error answer has that code."""
+    return any(each.code == code for each in faults_of(answer))
+
+
+def receipt_of(writer: Writer, key: Key, answer: Answer) -> Receipt:
+    """Return the receipt for an answer, whatever its status."""
+    if answer.ok:
+        return Receipt(key=key, status="sent")
+    if answer.status >= 500:
+        return Receipt(key=key, status="unknown", message=f"the server answered {answer.status}")
+    fault = next(iter(faults_of(answer)), Fault())
+    words = words_of(writer, answer)
+    told, hint = _MEANINGS.get(fault.code, (words or _bare(answer.status), None))
+    return Receipt(key=key, status="failed", message=told, hint=hint)
+
+
+def _bare(status: int) -> str:
+    match status:
+        case 403:
+            return "the key's account may not do this (403); it needs the role Owner"
+        case 404:
+            return "it is not there (404)"
+        case _:
+            return f"it was refused ({status}), and the server said no more"

@@ -1,0 +1,135 @@
+"""Fetching the lists of an account, each in as few requests as there are, several at once (API.md section 10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from siteward.platforms.piwikpro.roles import ENTITY, level_path
+from siteward.platforms.piwikpro.rows import (
+    Entity,
+    GroupAccess,
+    GroupLevel,
+    MemberOf,
+    Named,
+    One,
+    OpenModules,
+    PersonLevel,
+    Row,
+    Rows,
+    User,
+    UserGroup,
+    WholeApp,
+    ask,
+    listing,
+    parse,
+    refusal,
+)
+from siteward.platforms.piwikpro.sites import hosts_of, scopes
+from siteward.transport.errors import Incomplete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from siteward.access.model import Scope
+    from siteward.access.state import Site
+    from siteward.platforms.piwikpro.settings import Settings
+    from siteward.transport.http import Reader
+
+USERS, GROUPS, APPS, METAS = "/api/users/v2", "/api/user-groups/v1", "/api/apps/v2", "/api/meta-sites/v1"
+MODULES_BY_USERS, MOST_BY_USERS = "/api/modules/v1/by-users", 100
+
+
+@dataclass(slots=True)
+class Gathering:
+    """The rows of all lists as they come in, from several threads, each of which fills a place of its own."""
+
+    reader: Reader
+    settings: Settings
+    me: Row[User]
+    users: Sequence[Row[User]] = ()
+    groups: Sequence[Row[UserGroup]] = ()
+    apps: Sequence[Row[Named]] = ()
+    metas: Sequence[Row[Named]] = ()
+    hosts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sites: dict[Scope, Site] = field(default_factory=dict)
+    members: dict[str, Sequence[Row[MemberOf]]] = field(default_factory=dict)
+    people: dict[Scope, Sequence[Row[PersonLevel]]] = field(default_factory=dict)
+    crews: dict[Scope, Sequence[Row[GroupLevel]]] = field(default_factory=dict)
+    reaches: dict[str, Sequence[Row[GroupAccess]]] = field(default_factory=dict)
+    modules: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def at_once(self, *tasks: Callable[[], None]) -> None:
+        """Run the tasks in the reader's threads."""
+        self.reader.map(_run, tasks)
+
+    def read_users(self) -> None:
+        """Fetch everybody."""
+        self.users = listing(self.reader, USERS, User, {"sort": "email"})
+
+    def read_groups(self) -> None:
+        """Fetch the groups."""
+        self.groups = listing(self.reader, GROUPS, UserGroup, {"sort": "name"})
+
+    def read_apps(self) -> None:
+        """Fetch the apps that the caller may see."""
+        self.apps = listing(self.reader, APPS, Named, {"sort": "name"})
+
+    def read_metas(self) -> None:
+        """Fetch the meta sites that the caller may see."""
+        self.metas = listing(self.reader, METAS, Named, {"sort": "name"})
+
+    def read_hosts(self, app: str) -> None:
+        """Fetch the hosts of one app."""
+        self.hosts[app] = hosts_of(ask(self.reader, f"{APPS}/{app}", One[WholeApp]).data.attributes.urls)
+
+    def read_members(self, group: str) -> None:
+        """Fetch the people of one group."""
+        self.members[group] = listing(self.reader, f"{GROUPS}/{group}/users", MemberOf, {"sort": "email"})
+
+    def read_reach(self, group: str) -> None:
+        """Fetch the levels of one group on all apps."""
+        path = f"{APPS}/user-group/{group}/permissions"
+        self.reaches[group] = listing(self.reader, path, GroupAccess, {"sort": "name"})
+
+    def read_people(self, scope: Scope) -> None:
+        """Fetch the levels of everybody but owners on one site."""
+        self.people[scope] = listing(self.reader, level_path(scope, self.sites[scope].id, "user"), PersonLevel)
+
+    def read_crew(self, scope: Scope) -> None:
+        """Fetch the levels of all groups on one site."""
+        path = level_path(scope, self.sites[scope].id, "user-group")
+        self.crews[scope] = listing(self.reader, path, GroupLevel, {"sort": "name"})
+
+    def read_modules(self, ids: Sequence[str]) -> None:
+        """Ask for the open modules of at most a hundred people; a POST that only reads."""
+        body = {"data": [{"type": "ppms/user", "id": each} for each in ids]}
+        answer = self.reader.call(MODULES_BY_USERS, json=body)
+        if answer.status != 200:
+            raise refusal(self.reader, answer)
+        told = {each.id: frozenset(each.attributes.modules) for each in parse(Rows[OpenModules], answer).data}
+        if missing := set(ids) - told.keys():
+            raise Incomplete(f"{MODULES_BY_USERS} left out {len(missing)} of {len(ids)} people")
+        self.modules |= told
+
+    def settle_sites(self) -> None:
+        """Give every app and meta site its scope, with the hosts of its addresses where the file wants these."""
+        if self.settings.sites_by == "address":
+            self.at_once(*(partial(self.read_hosts, each.id) for each in self.apps))
+        apps = {each.id: each.attributes.name for each in self.apps}
+        self.sites = scopes("site", apps, self.hosts)
+        self.sites |= scopes("metasite", {each.id: each.attributes.name for each in self.metas}, {})
+
+
+def _run(task: Callable[[], None]) -> None:
+    task()
+
+
+def managed_ids(reader: Reader) -> frozenset[str]:
+    """Return the ids of the apps and meta sites on which the caller may set levels; these lists do not page."""
+    return frozenset(
+        each.id
+        for entity in ENTITY.values()
+        for each in ask(reader, f"/api/access-control/v2/entry/ppms/{entity}/action/manage", Rows[Entity]).data
+    )

@@ -1,0 +1,70 @@
+"""Commands about user groups: making, tying and their members (API.md section 4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from siteward.platforms.interface import Receipt
+from siteward.platforms.piwikpro.commands import GROUPS, group_id, person_id, receipt_of, repeatable
+from siteward.platforms.piwikpro.look import group_named, members_of
+from siteward.platforms.piwikpro.rows import One, UserGroup, parse
+from siteward.transport.errors import OutcomeUnknown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from siteward.access.change import Change
+    from siteward.access.model import Group
+    from siteward.access.state import Live
+    from siteward.transport.http import Answer, Writer
+
+
+def make_group(writer: Writer, group: Group) -> Receipt:
+    """Make a group and tie it to its directory, if it has one; a lost answer is looked for by name."""
+    body = {"data": {"type": "ppms/user-group", "attributes": {"name": group.name}}}
+    try:
+        answer = writer.command("POST", GROUPS, json=body)
+        made = parse(One[UserGroup], answer).data if answer.ok else None
+    except OutcomeUnknown:
+        answer, made = None, group_named(writer, group.name)
+    if made is None:
+        unknown = Receipt(key=group.key, status="unknown", message="the answer was lost")
+        return receipt_of(writer, group.key, answer) if answer else unknown
+    receipt = tie_group(writer, group, made.id) if group.external else Receipt(key=group.key, status="sent")
+    return Receipt(
+        key=group.key, status=receipt.status, message=receipt.message, hint=receipt.hint, ids={group.key: made.id}
+    )
+
+
+def tie_group(writer: Writer, group: Group, at: str) -> Receipt:
+    """Set which group of an identity provider a group is tied to."""
+    attributes = {"name": group.name, "external_id": group.external}
+    body = {"data": {"id": at, "type": "ppms/user-group", "attributes": attributes}}
+    return receipt_of(writer, group.key, repeatable(writer, "PATCH", f"{GROUPS}/{at}", body))
+
+
+def change_members(writer: Writer, group: str, changes: Sequence[Change], live: Live) -> list[Receipt]:
+    """Add or take out many at once.
+
+    Whether adding somebody who is in already fails is not known (MAPPING.md section 8), so a list that was refused
+    is sent again without those for whom there is nothing to do.
+    """
+    at, adds = group_id(writer, group, live), changes[0].after is not None
+    ids = {person_id(writer, each.key[2], live): each.key for each in changes}
+    answer = _sendchange_members(writer, at, ids, adds=adds)
+    if answer.status == 400:
+        present = {each.id for each in members_of(writer, at)}
+        rest = ids.keys() - present if adds else ids.keys() & present
+        if rest == ids.keys():
+            return [receipt_of(writer, key, answer) for key in ids.values()]
+        if rest:
+            answer = _sendchange_members(writer, at, rest, adds=adds)
+        else:
+            return [Receipt(key=key, status="sent", message="it was so already") for key in ids.values()]
+    return [receipt_of(writer, key, answer) for key in ids.values()]
+
+
+def _sendchange_members(writer: Writer, group: str, people: Collection[str], *, adds: bool) -> Answer:
+    body = {"data": [{"type": "ppms/user", "id": each} for each in sorted(people)]}
+    path = f"{GROUPS}/{group}/relationships/users"
+    return writer.command("POST" if adds else "DELETE", path, json=body)

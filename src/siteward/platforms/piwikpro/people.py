@@ -1,0 +1,152 @@
+"""Commands about people: inviting, languages, ownership, deletion and module switches (API.md sections 3 and 8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from siteward.access.model import Account, Grant, Scope, Subject
+from siteward.platforms.interface import Receipt
+from siteward.platforms.piwikpro.commands import USERS, has_code, person_id, receipt_of, repeatable
+from siteward.platforms.piwikpro.levels import set_level
+from siteward.platforms.piwikpro.look import level_of, person, switches_of
+from siteward.platforms.piwikpro.picture import picture_of
+from siteward.platforms.piwikpro.roles import ENTITY, NO_ACCESS, ON
+from siteward.platforms.piwikpro.rows import One, User, parse
+from siteward.transport.errors import OutcomeUnknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from siteward.access.change import Change
+    from siteward.access.model import Key
+    from siteward.access.state import Live
+    from siteward.platforms.interface import Bundle
+    from siteward.transport.http import Writer
+
+
+def invite(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Receipt:
+    """Invite somebody, then close the modules that the file does not want; somebody new has all there are."""
+    receipt = _invite(writer, account)
+    at = receipt.ids.get(account.key)
+    if at is None:
+        return receipt
+    modules = [switched_on(account.name, each) for each in sorted(picture_of(live).licensed)]
+    unwanted = bundle.unwanted([account, *modules])
+    try:
+        closed = _switch(writer, at, {each.scope.name: False for each in modules if each.key in unwanted})
+    except OutcomeUnknown:
+        closed = Receipt(key=account.key, status="unknown")
+    return receipt if closed.status == "sent" else replace(receipt, message="its modules could not be closed")
+
+
+def _invite(writer: Writer, account: Account) -> Receipt:
+    attributes = {"email": account.email or account.name} | ({"language": account.language} if account.language else {})
+    body = {"data": {"type": "ppms/user", "attributes": attributes}}
+    try:
+        answer = writer.command("POST", f"{USERS}/invite", json=body)
+    except OutcomeUnknown:
+        return _already(writer, account) or Receipt(key=account.key, status="unknown", message="the answer was lost")
+    if answer.ok:
+        made = parse(One[User], answer).data
+        return Receipt(key=account.key, status="sent", ids={account.key: made.id}, sends=1)
+    if answer.status >= 500:
+        return _already(writer, account) or receipt_of(writer, account.key, answer)
+    there = _already(writer, account) if has_code(answer, "users.error.user-already-exists") else None
+    return replace(there, sends=0) if there else receipt_of(writer, account.key, answer)
+
+
+def _already(writer: Writer, account: Account) -> Receipt | None:
+    """Return the receipt of an invitation that took place, if the address is among ours by now."""
+    row = person(writer, account.email or account.name)
+    return Receipt(key=account.key, status="sent", ids={account.key: row.id}, sends=1) if row else None
+
+
+def set_language(writer: Writer, account: Account, live: Live) -> Receipt:
+    """Set the language of an account."""
+    at = person_id(writer, account.name, live)
+    body = {"data": {"id": at, "type": "ppms/user", "attributes": {"language": account.language}}}
+    return receipt_of(writer, account.key, repeatable(writer, "PATCH", f"{USERS}/{at}", body))
+
+
+def delete_account(writer: Writer, key: Key, live: Live) -> Receipt:
+    """Delete an account for good; one that is gone already is as wanted."""
+    answer = repeatable(writer, "DELETE", f"{USERS}/{person_id(writer, key[1], live)}")
+    if answer.status == 404:
+        return Receipt(key=key, status="sent", message="it was gone already")
+    return receipt_of(writer, key, answer)
+
+
+def set_role(writer: Writer, grant: Grant, role: Literal["OWNER", "USER"], live: Live) -> Receipt:
+    """Make somebody an owner, or a user again."""
+    at = person_id(writer, grant.subject.name, live)
+    body = {"data": {"id": at, "type": "ppms/user", "attributes": {"role": role}}}
+    return receipt_of(writer, grant.key, repeatable(writer, "PATCH", f"{USERS}/{at}/change-role", body))
+
+
+def demote(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
+    """Take the ownership, then what of the levels and modules that slept under it the file does not want.
+
+    Both wake with the demotion (MAPPING.md section 2).
+    """
+    receipt = set_role(writer, grant, "USER", live)
+    if receipt.status != "sent":
+        return receipt
+    name = grant.subject.name
+    scopes = [each for each in live.sites if each.kind in ENTITY]
+    rows = writer.map(lambda each: level_of(writer, each, live.sites[each].id, name), scopes)
+    levels = {scope: row.attributes.permission for scope, row in zip(scopes, rows, strict=True) if row}
+    woken = [Grant(grant.subject, scope, level) for scope, level in levels.items() if level != NO_ACCESS]
+    at = person_id(writer, name, live)
+    switches = switches_of(writer, at) or {}
+    modules = [switched_on(name, each) for each, switch in switches.items() if switch.access]
+    unwanted = bundle.unwanted([Account(name, name), *woken, *modules])
+    answers = [set_level(writer, each, NO_ACCESS, live) for each in woken if each.key in unwanted]
+    answers.append(_switch(writer, at, {each.scope.name: False for each in modules if each.key in unwanted}))
+    if any(each.status != "sent" for each in answers):
+        message = f"not everything that woke could be taken from {name}"
+        return Receipt(key=grant.key, status="unknown", message=message, hint="siteward plan")
+    return receipt
+
+
+# --- modules ---------------------------------------------------------------------------------------------------------
+
+
+def switched_on(name: str, module: str) -> Grant:
+    """Return the open module of a person as a grant."""
+    return Grant(Subject("account", name), Scope("module", module), ON)
+
+
+def change_modules(writer: Writer, name: str, changes: Sequence[Change], live: Live) -> list[Receipt]:
+    """Set the switches of one person in one call; what a group holds open cannot be closed so, and is not sent."""
+    at = person_id(writer, name, live)
+    wanted = {each.key: each.after is not None for each in changes}
+    held = _held_open(writer, at, wanted)
+    receipt = _switch(writer, at, {key[4]: on for key, on in wanted.items() if key not in held})
+    vain = [_closed_in_vain(key, groups) for key, groups in held.items()]
+    return vain + [replace(receipt, key=key) for key in wanted if key not in held]
+
+
+def _switch(writer: Writer, at: str, switches: Mapping[str, bool]) -> Receipt:
+    """Set several switches in one call; none at all is done already. The receipt has no key yet."""
+    if not switches:
+        return Receipt(key=(), status="sent")
+    data = [{"type": "module/access", "id": each, "attributes": {"access": on}} for each, on in switches.items()]
+    return receipt_of(writer, (), repeatable(writer, "PUT", f"/api/modules/v1/access/user/{at}", {"data": data}))
+
+
+def _closed_in_vain(key: Key, groups: Sequence[str]) -> Receipt:
+    return Receipt(
+        key=key,
+        status="failed",
+        message=f"the group {', '.join(groups) or 'of that person'} holds the module open",
+        hint="only Piwik PRO's own administration can take a module from a group",
+    )
+
+
+def _held_open(writer: Writer, at: str, wanted: Mapping[Key, bool]) -> Mapping[Key, tuple[str, ...]]:
+    """Return the groups that hold open what is to be closed, by key."""
+    closing = [key for key, on in wanted.items() if not on]
+    switches = (switches_of(writer, at) or {}) if closing else {}
+    through = {key: switches[key[4]].group_access for key in closing if key[4] in switches}
+    return {key: each.group_names for key, each in through.items() if each.access}

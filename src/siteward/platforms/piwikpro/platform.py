@@ -1,0 +1,41 @@
+"""Piwik PRO: the table that the rest of the house sees."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from siteward.platforms.interface import Platform
+from siteward.platforms.piwikpro.audit import blame
+from siteward.platforms.piwikpro.bundle import bundle
+from siteward.platforms.piwikpro.look import look
+from siteward.platforms.piwikpro.probe import probe, reach
+from siteward.platforms.piwikpro.read import read
+from siteward.platforms.piwikpro.review import review
+from siteward.platforms.piwikpro.roles import NAME, WIDEST
+from siteward.platforms.piwikpro.session import connect
+from siteward.platforms.piwikpro.settings import Settings
+from siteward.platforms.piwikpro.write import write
+
+PLATFORM = Platform(
+    name=NAME,
+    title="Piwik PRO",
+    widest=WIDEST,
+    settings=Settings,
+    fields=MappingProxyType(
+        {
+            "client_id": "the id of an API key, made by an owner in Profile, API keys",
+            "client_secret": "its secret, which is shown once",
+        }
+    ),
+    connect=connect,
+    probe=probe,
+    read=read,
+    look=look,
+    bundle=bundle,
+    write=write,
+    review=review,
+    reach=reach,
+    blame=blame,
+    releases=("current",),
+    limits=("600 reads and 60 other calls a minute", "1,000 rows a page, 100 in the audit log"),
+)

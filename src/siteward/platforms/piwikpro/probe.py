@@ -1,0 +1,57 @@
+"""What the key at hand may do: everything, if it is an owner's; else what the apps it manages allow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from siteward.platforms.interface import Reach
+from siteward.platforms.piwikpro.gather import managed_ids
+from siteward.platforms.piwikpro.roles import listed, manager_traits, owner_traits
+from siteward.platforms.piwikpro.session import own
+
+if TYPE_CHECKING:
+    from siteward.access.traits import Traits
+    from siteward.platforms.piwikpro.settings import Settings
+    from siteward.transport.http import Reader
+
+
+def probe(reader: Reader, settings: Settings) -> Traits:
+    """Return what the credentials allow, found out with one request after the token (two for who is no owner).
+
+    Raises what fetching the token raises.
+    """
+    if own(reader).attributes.role == "OWNER":
+        return owner_traits(native=settings.native)
+    return manager_traits(manages=bool(managed_ids(reader)))
+
+
+def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:  # noqa: ARG001 — the same for all settings
+    """Return whose key the credentials are and what it may do, for `doctor`."""
+    person = own(reader).attributes
+    notes = (
+        f"the key acts as {person.email} and dies with that account: let it be an account of Siteward's own",
+        "60 changes a minute are allowed; a thousand grants take about 17 minutes",
+    )
+    if listed(traits):
+        return Reach(
+            account=person.email,
+            role="owner",
+            may=(
+                "read every account, group, site, meta site, level and open module",
+                "invite, promote, demote and delete accounts, and set their modules",
+                "set levels on every site and meta site, for people and for groups",
+            ),
+            may_not=("change an e-mail address", "see who has signed in last, or who has not accepted an invitation"),
+            notes=notes,
+        )
+    return Reach(
+        account=person.email,
+        role="user",
+        may=("read and set levels on the sites it manages",) if traits.manages else (),
+        may_not=(
+            "list accounts, owners, groups, their members and modules",
+            "lower somebody who manages the same site",
+            *(() if traits.manages else ("change anything",)),
+        ),
+        notes=notes,
+    )

@@ -1,0 +1,305 @@
+"""Piwik PRO's answers, as far as access needs them, and listings that prove their end.
+
+Every list is asked for by the thousand (the default is ten rows, API.md section 2) and in a fixed order. It counts
+as complete only when the rows add up to `meta.total`, none came twice, and the total did not move between pages;
+otherwise it is read again.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+
+from siteward.transport.errors import Forbidden, Incomplete, NotThePlatform, Refused, Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from siteward.transport.errors import PlatformError
+    from siteward.transport.http import Answer, Reader
+
+T = TypeVar("T")
+
+PAGE = 1000
+AUDIT_PAGE = 100
+_TRIES = 3
+_LONGEST_WORDS = 200
+
+AppLevel = Literal["no-access", "view", "edit", "edit-publish", "manage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Generic[T]):
+    """A resource: its id and its attributes."""
+
+    id: str
+    attributes: T
+
+
+@dataclass(frozen=True, slots=True)
+class One(Generic[T]):
+    """An answer with one resource."""
+
+    data: Row[T]
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What comes beside a list: how many rows there are in all."""
+
+    total: int
+
+
+def _as_list(data: object) -> object:
+    return [data] if isinstance(data, dict) else data
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list. Where the description speaks of one object and the paging of many, both are taken."""
+
+    meta: Meta
+    data: Annotated[tuple[Row[T], ...], BeforeValidator(_as_list)]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[T]):
+    """A whole list without paging."""
+
+    data: tuple[Row[T], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person. There is no name, no state and no last login (API.md section 3)."""
+
+    email: str
+    role: Literal["OWNER", "USER"]
+    language: str | None = None
+    added: Annotated[str | None, Field(validation_alias="addedAt")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOf:
+    """A person in the list of a group."""
+
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserGroup:
+    """A group; `external_id` ties it to one of an identity provider."""
+
+    name: str
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An app or a meta site in its list."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WholeApp:
+    """An app by itself, which tells its addresses too."""
+
+    name: str
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughGroups:
+    """The highest level that groups give, and the names of those that give it."""
+
+    group_names: tuple[str, ...] = ()
+    permission: AppLevel = "no-access"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonLevel:
+    """A person's own level on an app or meta site, and what groups give."""
+
+    email: str
+    permission: AppLevel
+    group_permissions: ThroughGroups = ThroughGroups()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLevel:
+    """A group's level on an app or meta site."""
+
+    name: str
+    permission: AppLevel
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAccess:
+    """The level of the group that was asked about, in the list of all apps."""
+
+    access: AppLevel
+
+
+@dataclass(frozen=True, slots=True)
+class OpenModules:
+    """The modules that are open to a person, own switches and groups together."""
+
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ByGroup:
+    """Whether groups open a module, and which."""
+
+    access: bool = False
+    group_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One module's own switch of a person."""
+
+    access: bool
+    group_access: ByGroup = ByGroup()
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """Something the caller may act on."""
+
+    kind: Annotated[str, Field(validation_alias="entityType")] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the audit log. The names of its types are not published (API.md section 11)."""
+
+    created: Annotated[str, Field(validation_alias="created_at")]
+    type: str
+    author: Annotated[str | None, Field(validation_alias="author_email")] = None
+    subject: Annotated[str | None, Field(validation_alias="subject_id")] = None
+    payload: object = None
+
+
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def shape(kind: type[T]) -> TypeAdapter[T]:
+    """Return what parses answers of that kind; made when first needed, because making one takes milliseconds."""
+    wanted: object = kind
+    adapter: TypeAdapter[T] = _adapter(wanted)
+    return adapter
+
+
+def parse(kind: type[T], answer: Answer) -> T:
+    """Return the answer's body as `kind`; raises `NotThePlatform` for any other shape, without quoting the body."""
+    try:
+        return shape(kind).validate_json(answer.content)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        at = ".".join(str(each) for each in first["loc"])
+        raise NotThePlatform(
+            f"{answer.path} did not answer as Piwik PRO does ({at or 'body'}: {first['type']})",
+            hint="does `url` lead to the account's own host, https://ACCOUNT.piwik.pro?",
+        ) from None
+
+
+def ask(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:
+    """Ask by GET and return the parsed answer; raises `PlatformError` for any status but 200."""
+    answer = reader.query(path, params)
+    if answer.status != 200:
+        raise refusal(reader, answer)
+    return parse(kind, answer)
+
+
+def listing(
+    reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None
+) -> tuple[Row[T], ...]:
+    """Return all rows of a list, proven complete; raises `Incomplete` when three readings did not add up."""
+    said = ""
+    for _ in range(_TRIES):
+        rows, total, steady = _pages(reader, path, kind, params or {})
+        distinct = tuple({each.id: each for each in rows}.values())
+        if steady and len(rows) == len(distinct) == total:
+            return distinct
+        said = f"{len(distinct)} different rows in {len(rows)}, while {total} are counted"
+    raise Incomplete(f"{path} did not add up in {_TRIES} readings: {said}", hint="try again when less is going on")
+
+
+def _pages(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int]) -> tuple[list[Row[T]], int, bool]:
+    """Return the rows of all pages, the total of the last one, and whether it stayed the same."""
+    rows: list[Row[T]] = []
+    first: int | None = None
+    while True:
+        page = ask(reader, path, Page[kind], {**params, "limit": PAGE, "offset": len(rows)})  # type: ignore[valid-type]  # a class made at run time
+        rows += page.data
+        first = page.meta.total if first is None else first
+        if page.meta.total != first or not page.data or len(rows) >= first:
+            return rows, page.meta.total, page.meta.total == first
+
+
+def found(reader: Reader, path: str, kind: type[T], text: str) -> tuple[Row[T], ...]:
+    """Return the rows of a list that contain `text`."""
+    return listing(reader, path, kind, {"search": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error of the main shape; every field but the code may be missing."""
+
+    code: str = ""
+    title: str = ""
+    detail: str = ""
+
+    @property
+    def words(self) -> str:
+        """What it says, for people."""
+        return self.detail or self.title or self.code
+
+
+@dataclass(frozen=True, slots=True)
+class _Faults:
+    """The five shapes of an error body in one: any of these fields may be there, or none (API.md section 2)."""
+
+    errors: tuple[Fault, ...] = ()
+    message: str = ""
+    error: str = ""
+    description: Annotated[str, Field(validation_alias="error_description")] = ""
+
+
+def faults_of(answer: Answer) -> tuple[Fault, ...]:
+    """Return what an error answer says, in whichever of the five shapes; empty where it says nothing."""
+    try:
+        told = shape(_Faults).validate_json(answer.content)
+    except ValidationError:
+        return ()
+    if told.errors:
+        return told.errors
+    words = told.description or told.message or told.error
+    return (Fault(code=told.error, detail=words),) if words else ()
+
+
+def words_of(reader: Reader, answer: Answer) -> str:
+    """Return the server's own words about an error, scrubbed and bounded; empty where it gave none."""
+    return reader.scrub("; ".join(each.words for each in faults_of(answer)))[:_LONGEST_WORDS]
+
+
+def refusal(reader: Reader, answer: Answer) -> PlatformError:
+    """Return the error for an answer that is none of the good ones."""
+    words = words_of(reader, answer)
+    said = f"{answer.path} was answered {answer.status}" + (f": {words}" if words else "")
+    match answer.status:
+        case 401:
+            return Unauthenticated(said, hint="the API key may have been deleted; make a new one in Profile, API keys")
+        case 403:
+            return Forbidden(said, hint="the key's account needs the role Owner")
+        case 404 if not answer.path.startswith("/api/"):
+            return NotThePlatform(f"{said}, and not as Piwik PRO does", hint="look at `url`")
+        case _:
+            return Refused(said, status=answer.status, words=words)

@@ -1,0 +1,102 @@
+"""Who holds what, people by sites, live and declared; and what of it may be published."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cli.conftest import AS_OF
+
+if TYPE_CHECKING:
+    from cli.conftest import Program
+
+MATRIX = ("matrix", *AS_OF)
+
+
+def data(program: Program, *arguments: str, **env: str) -> Any:
+    return program(*MATRIX, "--format", "json", *arguments, **env).json()
+
+
+def test_live_and_declared_side_by_side(checkout: Program) -> None:
+    """What is declared and not live, live and not declared, and what differs, each in its cell with its line."""
+    found = {(each["account"], each["where"]): each for each in data(checkout)["holdings"]}
+    assert found["samir", "shop.example.org"]["agreement"] == "missing"
+    assert found["vera", "events.example.org"]["agreement"] == "extra"
+    jonas = found["jonas", "staging.example.org"]
+    assert (jonas["live"], jonas["declared"], jonas["agreement"]) == ("team-manager", "team-member", "differs")
+    assert jonas["file"] == "access.yaml"
+    assert jonas["until"].startswith("2027-02-28")
+    assert found["kofi", "docs.example.org"]["person"] == "kofi-mensah"
+
+
+def test_facts_that_no_file_declares_are_no_difference(checkout: Program) -> None:
+    """Owning, the lingering role of an account, and what the account in use has are told and do not differ."""
+    found = {(each["account"], each["where"]): each["agreement"] for each in data(checkout)["holdings"]}
+    assert found["siteward", "shop.example.org"] == "same"
+    assert found["siteward", "whole instance"] == "same"
+    assert found["omar", "whole instance"] == "same"
+    assert found["sven", "whole instance"] == "extra"
+
+
+def test_every_form_has_the_same_holdings(checkout: Program) -> None:
+    """Text, table, page and data say the same numbers."""
+    numbers = data(checkout)["summary"]
+    rows = list(csv.DictReader(StringIO(checkout(*MATRIX, "--format", "csv").out)))
+    assert sum(bool(each["where"]) for each in rows) == numbers["grants"]
+    assert len({each["account"] for each in rows}) == numbers["accounts"]
+    text = checkout(*MATRIX).out
+    assert f"Matrix: {numbers['accounts']} accounts, {numbers['sites']} sites, {numbers['grants']} grants." in text
+    assert f"{numbers['missing']} not live" in text
+
+
+def test_one_page_without_a_network(checkout: Program) -> None:
+    """The page is chosen by the file's suffix, and allows itself nothing from elsewhere."""
+    result = checkout(*MATRIX, "-o", "matrix.html", "--quiet")
+    assert result.code == 0
+    page = (checkout.folder / "matrix.html").read_text()
+    assert "default-src 'none'" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_an_instance_that_cannot_be_reached(checkout: Program) -> None:
+    """What was not read is no empty matrix."""
+    result = checkout(*MATRIX, SITEWARD_STATS_PASSWORD="wrong")
+    assert result.code == 1
+    assert "Matrix:" not in result.out
+
+
+@pytest.mark.parametrize("verb", ["matrix", "review", "plan", "drift"])
+def test_privacy(checkout: Program, verb: str) -> None:
+    """Handles hide addresses and the logins of those nobody declared; counts hide everybody, and count the same."""
+    forms = ("text", "json", "csv", "html")
+    files = [f"--output={form}:x.{form}" for form in forms]
+    shown = {}
+    for privacy in ("full", "handles", "counts"):
+        checkout(verb, *AS_OF, *files, "--privacy", privacy)
+        shown[privacy] = [(checkout.folder / f"x.{form}").read_text() for form in forms]
+    assert any("petra" in each for each in shown["full"])
+    for each in shown["handles"]:
+        assert "petra" not in each
+        assert "@" not in each.replace("@media", "").replace("@page", "")
+        assert "jonas" in each
+    for each in shown["counts"]:
+        _nobody(each)
+
+
+def _nobody(counts: str) -> None:
+    for name in ("anna", "kofi", "petra", "jonas"):
+        assert name not in counts
+
+
+def test_a_public_repository_hides_names_by_itself(checkout: Program) -> None:
+    """GitHub and GitLab say so; whoever wants all of it says it."""
+    for env in ({"GITHUB_REPOSITORY_VISIBILITY": "public"}, {"CI_PROJECT_VISIBILITY": "public"}):
+        assert "petra" not in checkout(*MATRIX, **env).out
+        assert "petra" not in checkout("plan", *AS_OF, **env).out
+        assert "petra" in checkout(*MATRIX, "--privacy", "full", **env).out
+    assert "petra" in checkout(*MATRIX, CI_PROJECT_VISIBILITY="internal").out
+    event = checkout.write('{"repository": {"private": false}}', "event.json")
+    assert "petra" not in checkout(*MATRIX, GITHUB_ACTIONS="true", GITHUB_EVENT_PATH=str(event)).out

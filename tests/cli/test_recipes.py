@@ -1,0 +1,435 @@
+"""The recipes for GitHub and GitLab: their shell runs as it stands against a sandbox; only `gh` and `glab` are stubs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import stat
+import subprocess
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from cli.conftest import ROOT
+from cli.forge import CI, Forge, Ran
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+    from siteward.platforms.fakery import Sandbox
+
+NEEDED = ("bash", "git", "jq", "openssl")
+pytestmark = pytest.mark.skipif(
+    not all(map(shutil.which, NEEDED)), reason=f"the recipes' shell needs {', '.join(NEEDED)}"
+)
+WORKFLOWS = sorted((CI / ".github" / "workflows").glob("*.yml"))
+YESTERDAY = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
+DECLARATION = """version: 1
+instances:
+  stats: {platform: umami, url: URL, self: siteward, layout: per-site}
+users:
+  anna: {email: anna@example.org, forge: {github: anna-berg}}
+  ben: {email: ben@example.org}
+  rosa: {email: rosa@example.org}
+  omar: {email: omar@example.org}
+grants:
+  - {to: [anna, ben], role: admin, on: stats}
+  - {to: rosa, role: edit, sites: www.example.org}
+  - {to: omar, role: view, sites: docs.example.org}
+  - {to: omar, role: edit, sites: staging.example.org}
+policy: {limits: {revocations: {percent: 100}}, admins: {min: 2}}
+"""
+
+
+@pytest.fixture
+def forge(tmp_path: Path, umami: Sandbox) -> Forge:
+    """A repository with the recipes in it, whose main branch declares a little."""
+    secrets = {f"SITEWARD_STATS_{name.upper()}": value for name, value in umami.fake.credentials.items()}
+    secrets |= {"SITEWARD_JOURNAL_KEY": "a journal key", "SITEWARD_PLAN_KEY": "a plan key"}
+    made = Forge(tmp_path, secrets)
+    (made.work / "access.yaml").write_text(DECLARATION.replace("URL", umami.url))
+    (made.work / ".gitignore").write_text(".siteward/\n")
+    return made
+
+
+def edit(forge: Forge, old: str, new: str) -> None:
+    path = forge.work / "access.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+# -- GitHub
+
+KNOWN = {
+    "github.repository": "example/access", "github.run_id": "77", "github.run_attempt": "1", "github.token": "token",
+    "github.event.repository.visibility": "private", "github.base_ref": "main", "inputs.instance": "stats",
+    "matrix.instance": "stats",
+}  # fmt: skip
+
+
+def merged(forge: Forge, message: str = "Change access") -> tuple[Ran, Ran | None]:
+    """What GitHub does after a push to main: plan, and where something differs, apply."""
+    before, _ = forge.push(message)
+    event = forge.folder / "push.json"
+    event.write_text(json.dumps({"before": before, "repository": {"private": True}}))
+    env = {"GITHUB_EVENT_NAME": "push", "GITHUB_EVENT_PATH": str(event), "GITHUB_ACTOR": "somebody"}
+    plan = forge.github("siteward-apply", "plan", KNOWN, env)
+    if not plan.ok or plan.outputs["code"] == "0":
+        return plan, None
+    return plan, forge.github("siteward-apply", "apply", KNOWN, env, needs={"plan": plan})
+
+
+def proposed(forge: Forge, number: int = 5, actor: str = "somebody") -> tuple[Ran, Ran]:
+    """What GitHub does for a pull request from a branch: check it without secrets, plan it over the base."""
+    head = forge.propose(number, "Propose", f"refs/pull/{number}/merge")
+    known = KNOWN | {"github.event.pull_request.head.sha": head, "github.event.pull_request.number": str(number)}
+    env = {"GITHUB_BASE_REF": "main", "GITHUB_ACTOR": actor}
+    kept, forge.secrets = forge.secrets, {}
+    try:
+        check = forge.github(
+            "siteward-check",
+            "check",
+            known,
+            env | {"GITHUB_EVENT_NAME": "pull_request"},
+            ref=f"pull/{number}/merge",
+        )
+    finally:
+        forge.secrets = kept
+    return check, forge.github("siteward-plan", "plan", known, env | {"GITHUB_EVENT_NAME": "pull_request_target"})
+
+
+def test_a_pull_request_is_checked_planned_and_applied(forge: Forge, umami: Sandbox) -> None:
+    """From a proposal to live access: a diff without secrets, one comment, an approval's plan, the journal on its branch."""
+    plan, apply = merged(forge, "Begin")
+    assert plan.ok, plan.log
+    assert apply is not None
+    assert apply.ok, apply.log
+    assert "siteward:apply" in apply.summary
+    edit(forge, "role: edit, sites: www.example.org", "role: manage, sites: www.example.org")
+    writes = umami.fake.writes
+    check, proposal = proposed(forge)
+    assert check.ok, check.log
+    assert "team-member → team-manager" in check.summary
+    assert proposal.ok, proposal.log
+    (comment,) = forge.told()["comments"]
+    assert comment["body"].startswith("<!-- siteward:plan stats")
+    assert "team-manager" in comment["body"]
+    assert "no journal" not in comment["body"]
+    edit(forge, "role: edit, sites: www.example.org", "role: manage, sites: www.example.org")
+    wanted = (forge.work / "access.yaml").read_text()
+    proposed(forge)
+    assert len(forge.told()["comments"]) == 1
+    assert umami.fake.writes == writes
+    (forge.work / "access.yaml").write_text(wanted)
+    plan, apply = merged(forge)
+    assert apply is not None
+    assert apply.ok, apply.log
+    (forge.work / "README").write_text("Nothing about access.\n")
+    plan, apply = merged(forge)
+    assert plan.ok
+    assert apply is None
+    assert journal(forge) == ["run 77, attempt 1", "run 77, attempt 1", "Begin the journal"]
+
+
+def journal(forge: Forge) -> list[str]:
+    """The runs that the journal's branch tells of, the last one first."""
+    forge.git("fetch", "-q", "origin")
+    return forge.git("log", "--format=%s", "origin/siteward-journal").splitlines()
+
+
+def test_a_proposal_cannot_weaken_the_rule_it_must_pass(forge: Forge) -> None:
+    """The base's policy judges in the pull request and after the merge; the comment names the change of the rule."""
+    edit(
+        forge,
+        "admins: {min: 2}}",
+        "admins: {min: 2}, rules: [{id: no-more-admins, match: {power: admin}, require: [ticket]}]}",
+    )
+    edit(forge, "role: admin, on: stats}", "role: admin, on: stats, ticket: T-1}")
+    assert merged(forge, "Begin")[1] is not None
+    edit(forge, "require: [ticket]}", "require: [email]}")
+    edit(forge, "[anna, ben], role: admin, on: stats, ticket: T-1}", "[anna, ben, rosa], role: admin, on: stats}")
+    text = (forge.work / "access.yaml").read_text()
+    check, proposal = proposed(forge)
+    assert not check.ok
+    assert not proposal.ok
+    body = forge.told()["comments"][0]["body"]
+    assert "no-more-admins" in body
+    assert "policy-changed" in body
+    (forge.work / "access.yaml").write_text(text)
+    plan, apply = merged(forge)
+    assert plan.outputs["code"] == "3", plan.log
+    assert apply is not None
+    assert not apply.ok
+
+
+def test_who_proposes_for_themselves_is_named(forge: Forge) -> None:
+    """The actor of the forge is found in the file, and the comment says so."""
+    edit(forge, "  - {to: [anna, ben], role: admin, on: stats}\n", "  - {to: ben, role: admin, on: stats}\n")
+    edit(forge, "admins: {min: 2}", "admins: {min: 1}")
+    forge.push("Begin")
+    edit(
+        forge,
+        "  - {to: ben, role: admin",
+        "  - {to: anna, role: manage, sites: shop.example.org}\n  - {to: ben, role: admin",
+    )
+    proposed(forge, actor="anna-berg")
+    assert "grants-oneself" in forge.told()["comments"][0]["body"]
+
+
+def test_a_proposal_is_data(forge: Forge, umami: Sandbox) -> None:
+    """Scripts, links and other files of a proposal are not used where secrets are at hand."""
+    merged(forge, "Begin")
+    (forge.work / "ci" / "journal.sh").write_text("#!/bin/sh\ntouch ../pwned\n")
+    (forge.work / ".env").write_text("SITEWARD_STATS_URL=https://evil.test\n")
+    (forge.work / "evil.yaml").symlink_to("/proc/self/environ")
+    edit(forge, "version: 1\n", "version: 1\ninclude: [evil.yaml]\n")
+    _, proposal = proposed(forge)
+    assert not proposal.ok
+    assert not (forge.folder / "pwned").exists()
+    assert not (proposal.folder / ".env").exists()
+    everything = proposal.log + json.dumps(forge.told())
+    assert forge.secrets["SITEWARD_STATS_PASSWORD"] not in everything
+    assert not (proposal.folder / "evil.yaml").is_symlink()
+
+
+def test_ends_come_without_a_merge(forge: Forge, umami: Sandbox) -> None:
+    """The nightly job takes what has ended and nothing else, and keeps its journal."""
+    merged(forge, "Begin")
+    edit(
+        forge,
+        "omar, role: view, sites: docs.example.org}",
+        f"omar, role: view, sites: docs.example.org, until: {YESTERDAY}}}",
+    )
+    edit(forge, "role: edit, sites: www.example.org", "role: manage, sites: www.example.org")
+    forge.push("Not applied yet")
+    ran = forge.github("siteward-expiries", "expiries", KNOWN, {"GITHUB_EVENT_NAME": "schedule"})
+    assert ran.ok, ran.log
+    left = steps(forge)
+    assert {each["person"] for each in left} == {"rosa"}
+    again = forge.github("siteward-expiries", "expiries", KNOWN, {"GITHUB_EVENT_NAME": "schedule"})
+    assert again.ok, again.log
+    assert "expiries, run 77" in journal(forge)
+
+
+def steps(forge: Forge) -> list[Any]:
+    done = subprocess.run(
+        ["siteward", "plan", "--format", "json"], cwd=forge.work, capture_output=True, text=True, check=False,
+        env=forge.environment(forge.work, forge.secrets), executable=str(forge.bin / "siteward"),
+    )  # fmt: skip
+    return [step for each in json.loads(done.stdout)["plan"]["instances"] for step in each["steps"]]
+
+
+def test_the_journal_is_kept_after_a_failure(forge: Forge, umami: Sandbox) -> None:
+    """A run that fails in the middle leaves its journal on the branch all the same."""
+    forge.push("Begin")
+    env = {"GITHUB_EVENT_NAME": "schedule"}
+    plan = forge.github("siteward-apply", "plan", KNOWN, env)
+    forge.secrets["SITEWARD_STATS_PASSWORD"], right = "wrong", forge.secrets["SITEWARD_STATS_PASSWORD"]
+    apply = forge.github("siteward-apply", "apply", KNOWN, env, needs={"plan": plan})
+    forge.secrets["SITEWARD_STATS_PASSWORD"] = right
+    assert not apply.ok
+    assert "== Push the journal (0)" in apply.log
+    other = forge.github(
+        "siteward-apply",
+        "apply",
+        KNOWN,
+        env,
+        needs={"plan": Ran(True, plan.outputs | {"digest": "sha256:" + "0" * 64}, "", "", plan.folder)},
+    )
+    assert not other.ok
+    assert "another plan" in other.log or "digest" in other.log
+
+
+def test_drift_is_one_issue(forge: Forge, umami: Sandbox, admin: httpx.Client) -> None:
+    """Drift opens an issue, later drift updates it, agreement closes it."""
+    merged(forge, "Begin")
+
+    def look() -> list[Any]:
+        ran = forge.github("siteward-drift", "drift", KNOWN, {"GITHUB_EVENT_NAME": "schedule"})
+        assert ran.ok, ran.log
+        return list(forge.told()["issues"])
+
+    assert not look()
+    interfere(admin, "rosa", "team-manager")
+    (first,) = look()
+    assert "team-manager" in first["body"]
+    interfere(admin, "rosa", "team-view-only")
+    (second,) = look()
+    assert second["state"] == "open"
+    assert "team-view-only" in second["body"]
+    interfere(admin, "rosa", "team-member")
+    (third,) = look()
+    assert third["state"] == "closed"
+
+
+def interfere(admin: httpx.Client, who: str, role: str) -> None:
+    users = {each["username"]: each["id"] for each in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
+    sites = {each["domain"]: each for each in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
+    team = sites["www.example.org"]["teamId"]
+    assert admin.post(f"/api/teams/{team}/users/{users[who]}", json={"role": role}).status_code == 200
+
+
+def test_a_public_repository_shows_no_names_of_others(forge: Forge) -> None:
+    """Where everybody reads, comments and summaries keep to handles, and the plan between jobs is sealed."""
+    forge.push("Begin")
+    known = KNOWN | {"github.event.repository.visibility": "public"}
+    plan = forge.github("siteward-apply", "plan", known, {"GITHUB_EVENT_NAME": "schedule"})
+    assert plan.ok, plan.log
+    for text in (plan.summary, plan.log):
+        assert "petra" not in text
+        assert "@example.org" not in text
+    assert b"petra" not in forge.artifacts["plan-stats"]
+
+
+# -- GitLab
+
+LAB = {
+    "CI_DEFAULT_BRANCH": "main", "CI_PROJECT_ID": "3", "CI_PROJECT_PATH": "group/access", "CI_SERVER_HOST": "gitlab.test",
+    "CI_PIPELINE_ID": "99", "NOTE_TOKEN": "note", "NOTE_AUTHOR": "siteward-bot", "JOURNAL_TOKEN": "journal",
+    "CI_PROJECT_VISIBILITY": "private",
+}  # fmt: skip
+
+
+@pytest.fixture
+def lab(forge: Forge) -> Forge:
+    """The same repository on GitLab, whose address leads to the bare repository."""
+    forge.git(
+        "config", "--file", str(forge.folder / "gitconfig"),
+        f"url.{forge.origin}.insteadOf", "https://journal@gitlab.test/group/access.git",
+    )  # fmt: skip
+    return forge
+
+
+def pushed(lab: Forge, message: str) -> tuple[Ran, Ran]:
+    before, after = lab.push(message)
+    env = LAB | {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BEFORE_SHA": before, "CI_COMMIT_SHA": after}
+    plan = lab.gitlab("plan", env)
+    assert plan.ok, plan.log
+    sealed = {"plan.sealed": (plan.folder / "plan.sealed").read_bytes()}
+    return plan, lab.gitlab("apply", env | plan.outputs, files=sealed)
+
+
+def test_a_merge_request_on_gitlab(lab: Forge, umami: Sandbox) -> None:
+    """Checked without secrets, planned on the main branch over the base, told in one note, applied after the merge."""
+    _, apply = pushed(lab, "Begin")
+    assert apply.ok, apply.log
+    edit(lab, "role: edit, sites: www.example.org", "role: manage, sites: www.example.org")
+    text = (lab.work / "access.yaml").read_text()
+    base = lab.git("rev-parse", "HEAD")
+    head = lab.propose(8, "Propose", "refs/merge-requests/8/merge")
+    secrets, lab.secrets = lab.secrets, {}
+    check = lab.gitlab(
+        "check", LAB | {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}, ref=head
+    )
+    lab.secrets = secrets
+    assert check.ok, check.log
+    assert "team-manager" in (check.folder / "diff.md").read_text()
+    assert json.loads((check.folder / "quality.json").read_text()) == []
+    asked = LAB | {
+        "CI_PIPELINE_SOURCE": "pipeline",
+        "PLAN_MERGE_REQUEST": "8",
+        "PLAN_HEAD": head,
+        "CI_COMMIT_SHA": base,
+    }
+    for _ in range(2):
+        ran = lab.gitlab("plan-merge-request", asked)
+        assert ran.ok, ran.log
+    (note,) = lab.told()["comments"]
+    assert "team-manager" in note["body"]
+    assert json.loads((ran.folder / "widget.json").read_text())["update"] == 1
+    (lab.work / "access.yaml").write_text(text)
+    _, apply = pushed(lab, "Merge")
+    assert apply.ok, apply.log
+    assert not steps(lab)
+    assert journal(lab) == [
+        "pipeline 99",
+        "pipeline 99",
+        "Begin the journal",
+    ]
+
+
+def test_schedules_on_gitlab(lab: Forge, umami: Sandbox, admin: httpx.Client) -> None:
+    """Ends come without a merge, and drift is one issue that closes."""
+    pushed(lab, "Begin")
+    interfere(admin, "rosa", "team-manager")
+    env = LAB | {"CI_PIPELINE_SOURCE": "schedule"}
+    assert lab.gitlab("drift", env).ok
+    (issue,) = lab.told()["issues"]
+    assert "team-manager" in issue["body"]
+    interfere(admin, "rosa", "team-member")
+    assert lab.gitlab("drift", env).ok
+    assert [each["state"] for each in lab.told()["issues"]] == ["closed"]
+    edit(
+        lab,
+        "omar, role: view, sites: docs.example.org}",
+        f"omar, role: view, sites: docs.example.org, until: {YESTERDAY}}}",
+    )
+    lab.push("An end")
+    ran = lab.gitlab("expiries", env)
+    assert ran.ok, ran.log
+    assert not steps(lab)
+
+
+# -- what the recipes promise as texts
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_no_workflow_checks_out_a_head_with_secrets(path: Path) -> None:
+    """A checkout names no other revision; secrets are in no workflow that forks start; expressions stay out of shells."""
+    text = path.read_text()
+    described = yaml.safe_load(text)
+    started = described[True]  # YAML 1.1 reads `on` as a truth
+    assert "ref:" not in text
+    if "pull_request" in started:
+        assert "secrets" not in text
+        assert "persist-credentials: false" in text
+    for job in described["jobs"].values():
+        for step in job.get("steps", ()):
+            assert "${{" not in step.get("run", "")
+        if any("ci/journal.sh push" in step.get("run", "") for step in job.get("steps", ())):
+            assert job["concurrency"].startswith("siteward-${{")
+            (push,) = (step for step in job["steps"] if "journal.sh push" in step.get("run", ""))
+            assert "always()" in push["if"]
+    assert described["permissions"]
+
+
+def test_one_run_at_a_time_on_gitlab() -> None:
+    """What writes is one at a time per instance, and protected variables are all that opens anything."""
+    jobs = yaml.safe_load((CI / ".gitlab-ci.yml").read_text())
+    for name in ("plan", "apply", "expiries"):
+        assert jobs[name]["resource_group"] == "siteward-stats"
+    assert jobs["apply"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "push"', "when": "manual"}]
+
+
+def test_the_pre_commit_hook(forge: Forge) -> None:
+    """The hook's command is refused with the place of the error, before anything is committed."""
+    config, hooks = CI / ".pre-commit-config.yaml", ROOT / ".pre-commit-hooks.yaml"
+    for described in (yaml.safe_load(config.read_text())["repos"][0]["hooks"][0], yaml.safe_load(hooks.read_text())[0]):
+        assert described["pass_filenames"] is False
+        assert re.search(described["files"], "teams/shop.yaml")
+        env = forge.environment(forge.work, {})
+        assert (
+            subprocess.run(
+                ["sh", "-c", described["entry"]], cwd=forge.work, env=env, capture_output=True, check=False
+            ).returncode
+            == 0
+        )
+    edit(forge, "role: edit, sites: www", "role: eddit, sites: www")
+    done = subprocess.run(
+        ["sh", "-c", "siteward validate"], cwd=forge.work, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "access.yaml:11" in done.stdout
+
+
+def test_scripts_are_small_and_plain() -> None:
+    """Both scripts pass a shell's own check, and stop at the first error."""
+    for path in sorted((CI / "ci").glob("*.sh")):
+        assert subprocess.run(["sh", "-n", str(path)], check=False).returncode == 0
+        assert "set -eu" in path.read_text()
+        assert not path.stat().st_mode & stat.S_IWOTH

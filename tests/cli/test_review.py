@@ -1,0 +1,199 @@
+"""The access review: what is held and why, and decisions that come back as an edit of the files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cli.conftest import AS_OF
+from cli.repo import commit, edit, git
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+
+    from cli.conftest import Program, Result
+
+ALLOWED = (*AS_OF, "--allow-delete", "--passwords-out", "passwords.txt")
+
+
+@pytest.fixture
+def applied(checkout: Program) -> Program:
+    """The example in a repository, carried out."""
+    checkout.write(".siteward/\npasswords.txt\nreview.*\n", ".gitignore")
+    commit(checkout)
+    assert checkout("apply", *ALLOWED, "--yes").code == 0
+    return checkout
+
+
+def review(program: Program) -> Any:
+    return program("review", *AS_OF, "--format", "json").json()
+
+
+def item(data: Any, who: str, where: str) -> Any:
+    (found,) = (each for each in data["items"] if who in {each["person"], each["account"]} and each["where"] == where)
+    return found
+
+
+def decide(program: Program, words: Mapping[tuple[str, str], str], *arguments: str, form: str = "json") -> Result:
+    """Give back a review in which some items are decided."""
+    data = review(program)
+    for (who, where), word in words.items():
+        item(data, who, where)["decision"] = word
+    path = program.folder / f"review.{form}"
+    if form == "json":
+        path.write_text(json.dumps(data))
+    else:
+        rows = list(csv.DictReader(StringIO(program("review", *AS_OF, "--format", "csv").out)))
+        for row in rows:
+            row["decision"] = next(each["decision"] for each in data["items"] if each["id"] == row["id"])
+        with path.open("w", newline="", encoding="utf-8-sig") as file:
+            writer = csv.DictWriter(file, list(rows[0]), delimiter=";")
+            writer.writeheader()
+            writer.writerows(rows)
+    return program("review", *AS_OF, "--decisions", str(path), *arguments)
+
+
+def steps(program: Program) -> set[tuple[str, str, str]]:
+    data = program("plan", *ALLOWED, "--format", "json").json()
+    found = [step for each in data["plan"]["instances"] for step in each["steps"]]
+    sides = ((step, step["change"].get("after") or step["change"]["before"]) for step in found)
+    return {(step["action"], step["person"], side["scope"].get("name", "")) for step, side in sides}
+
+
+def test_every_right_says_why_and_since_when(applied: Program) -> None:
+    """Reason, ticket, place, commit, end, owner of a service: all in one item."""
+    head = git(applied, "rev-parse", "HEAD")
+    data = review(applied)
+    rosa = item(data, "rosa", "events.example.org")
+    assert (rosa["reason"], rosa["file"]) == ("runs the events", "access.yaml")
+    assert rosa["commit"].startswith(head[:12])
+    jonas = item(data, "jonas", "staging.example.org")
+    assert jonas["until"].startswith("2027-02-28")
+    assert {"outsider"} <= set(jonas["flags"].split())
+    assert item(data, "reports", "docs.example.org")["owner"] == "anna"
+    assert "undeclared" in item(data, "petra", "www.example.org")["flags"]
+    assert "admin" in item(data, "breakglass-1", "whole instance")["flags"]
+
+
+def test_what_is_not_committed_is_told(applied: Program) -> None:
+    """A line that no commit brought says so."""
+    edit(applied, ("[marco, lena], role: edit", "[marco, lena], role: view"))
+    assert item(review(applied), "lena", "docs.example.org")["commit"] == "not committed"
+
+
+def test_the_numbers_are_the_same_everywhere(applied: Program) -> None:
+    """Text, table, page and data count the same items, under one digest."""
+    data = review(applied)
+    rows = list(csv.DictReader(StringIO(applied("review", *AS_OF, "--format", "csv").out)))
+    assert len(rows) == len(data["items"])
+    assert {each["digest"] for each in rows} == {data["digest"]}
+    text, page = applied("review", *AS_OF).out, applied("review", *AS_OF, "--format", "html").out
+    assert f"{len(rows)} grants" in text
+    assert f"{len(rows)} grants" in page
+    assert data["digest"] in text
+    assert data["digest"] in page
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_decisions_come_back_as_an_edit(applied: Program, form: str) -> None:
+    """A right is taken from one of several, comments stay, and the next plan takes exactly that."""
+    before = (applied.folder / "access.yaml").read_text()
+    words = {("rosa", "events.example.org"): "revoke", ("anna", "whole instance"): "keep"}
+    shown = decide(applied, words, form=form)
+    assert shown.code == 0, shown.out + shown.err
+    assert "-  - {to: rosa, role: manage, sites: events.example.org" in shown.out
+    assert (applied.folder / "access.yaml").read_text() == before
+    assert decide(applied, words, "--write", form=form).code == 0
+    after = (applied.folder / "access.yaml").read_text()
+    assert set(before.splitlines()) - set(after.splitlines()) == {
+        "  - {to: rosa, role: manage, sites: events.example.org, reason: runs the events}"
+    }
+    assert steps(applied) == {("delete", "rosa", "events.example.org")}
+
+
+def test_one_of_a_group_on_one_site(applied: Program) -> None:
+    """Who is in a group by which others come too gets a line of their own; everybody else keeps the line."""
+    result = decide(applied, {("carla", "shop.example.org"): "revoke"}, "--write")
+    assert result.code == 0, result.out + result.err
+    assert steps(applied) == {("delete", "carla", "shop.example.org")}
+    text = (applied.folder / "access.yaml").read_text()
+    assert 'analysts-without-carla: [analysts, "!carla"]' in text.replace("'", '"')
+
+
+def test_all_that_a_group_gives(applied: Program) -> None:
+    """Who loses everything that a group gives leaves the group, and no second group is made."""
+    words = {("ivan", where): "revoke" for where in ("blog.example.org", "docs.example.org")}
+    result = decide(applied, words, "--write")
+    assert result.code == 0, result.out + result.err
+    assert steps(applied) == {("delete", "ivan", "blog.example.org"), ("delete", "ivan", "docs.example.org")}
+    assert "without" not in (applied.folder / "access.yaml").read_text()
+
+
+def test_a_right_is_changed(applied: Program) -> None:
+    """Another role, or an end, takes the place of what was."""
+    words = {
+        ("elif", "staging.example.org"): "change view until 2027-03-31",
+        ("nadia", "internal.example.org"): "change until 2027-01-31",
+    }
+    result = decide(applied, words, "--write")
+    assert result.code == 0, result.out + result.err
+    assert steps(applied) == {("update", "elif", "staging.example.org")}
+    data = review(applied)
+    assert item(data, "elif", "staging.example.org")["until"].startswith("2027-03-31")
+    assert item(data, "nadia", "internal.example.org")["until"].startswith("2027-01-31")
+
+
+def test_an_account_that_nobody_declared(applied: Program) -> None:
+    """Revoked as a whole it is declared suspended; in part it is left to people."""
+    words = {("sven", where): "revoke" for where in ("whole instance", "careers.example.org")}
+    result = decide(applied, words, "--write")
+    assert result.code == 0, result.out + result.err
+    assert ("delete", "sven", "careers.example.org") in steps(applied)
+    part = decide(applied, {("tess", "careers.example.org"): "revoke", ("tess", "whole instance"): "keep"})
+    assert part.code == 3
+    assert "left to you: tess" in part.err
+
+
+def test_a_file_of_another_team_is_edited_where_it_says_so(applied: Program) -> None:
+    result = decide(applied, {("tessa", "shop.example.org"): "revoke"}, "--write")
+    assert result.code == 0, result.out + result.err
+    assert "b/examples/teams/shop.yaml" in result.out
+    assert git(applied, "diff", "--name-only") == "examples/teams/shop.yaml"
+
+
+def test_decisions_of_another_picture_are_refused(applied: Program, admin: httpx.Client) -> None:
+    """When anything moved since, the edit is refused, and what moved is named."""
+    data = review(applied)
+    told = item(data, "rosa", "events.example.org")
+    told["decision"] = "revoke"
+    (applied.folder / "review.json").write_text(json.dumps(data))
+    users = {each["username"]: each["id"] for each in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
+    sites = {each["domain"]: each for each in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
+    admin.post(
+        f"/api/teams/{sites['events.example.org']['teamId']}/users/{users['rosa']}", json={"role": "team-view-only"}
+    )
+    result = applied("review", *AS_OF, "--decisions", "review.json", "--write", "--format", "json")
+    assert result.code == 4
+    assert result.json()["diagnostics"][0]["code"] == "review-changed"
+    assert told["id"] in result.json()["diagnostics"][0]["hint"]
+    assert not git(applied, "status", "--porcelain")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{}", "no review"), ("nothing", "no review"), ("decision,id,digest\nrevoke,1,sha256:1\nrevoke,2,sha256:2\n", "one digest"),
+        ("decision,id,digest\nperhaps,1,sha256:1\n", "no decision"), ("decision,id,digest\nchange,1,sha256:1\n", "no decision"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_decision(checkout: Program, text: str, said: str) -> None:
+    checkout.write(text, "review.txt")
+    result = checkout("review", *AS_OF, "--decisions", "review.txt")
+    assert result.code == 1
+    assert said in result.out

@@ -1,0 +1,111 @@
+"""What must hold in every world: reading shows what is there, and writing leads to what was wanted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from platforms.piwikpro.opened import carry_out, opened
+from platforms.piwikpro.worlds import SELF, worlds
+from siteward.access.change import Change, diff
+from siteward.access.model import Grant, Group
+from siteward.platforms.fakery import World, in_process
+from siteward.platforms.piwikpro.picture import is_owner
+from siteward.platforms.piwikpro.platform import PLATFORM
+
+if TYPE_CHECKING:
+    from siteward.access.state import Live
+
+
+def _in_words(live: Live) -> set[tuple[str, ...]]:
+    return {
+        (each.subject.kind, each.subject.name, each.scope.kind, each.scope.name, each.role)
+        for each in live.access.grants()
+    }
+
+
+def _told(world: World) -> set[tuple[str, ...]]:
+    """Return the grants that a world speaks of."""
+    groups, metas, modules = (world.more[each] for each in ("groups", "metasites", "modules"))
+    assert isinstance(groups, list)
+    assert isinstance(metas, list)
+    assert isinstance(modules, dict)
+    return {
+        *(("account", each.login, "instance", "", "owner") for each in world.accounts if each.role),
+        *(("account", each.account, "site", each.site, each.role) for each in world.grants),
+        *(("account", who, "metasite", each["name"], role) for each in metas for who, role in each["grants"].items()),
+        *(("group", each["name"], "site", on, role) for each in groups for on, role in each["sites"].items()),
+        *(("group", each["name"], "metasite", on, role) for each in groups for on, role in each["metasites"].items()),
+        *(("account", who, "module", each, "on") for who, names in modules.items() for each in names),
+    }
+
+
+def _ours(live: Live, wish: Live, *, native: bool) -> list[Change]:
+    """Return the differences that the core would make steps of: none for owners' levels, none that end a group."""
+    changes = []
+    for each in diff(live.access, wish.access):
+        side = each.after or each.before
+        grant = side if isinstance(side, Grant) else None
+        of_group = each.key[0] in {"group", "member"} or (grant is not None and grant.subject.kind == "group")
+        hidden = grant is not None and grant.scope.kind != "instance" and is_owner(wish.access, grant.subject.name)
+        if SELF in each.key or hidden or (of_group and not native) or (isinstance(side, Group) and each.after is None):
+            continue
+        changes.append(each)
+    return changes
+
+
+@given(worlds())
+def test_reading_shows_the_world_and_nothing_else(world: World) -> None:
+    """Every level, ownership and switch, and no other."""
+    assert _in_words(opened(world, through=in_process).live()) == _told(world)
+
+
+@given(worlds(), worlds(), st.booleans())
+def test_writing_leads_to_what_was_wanted(before: World, after: World, native: bool) -> None:  # noqa: FBT001 — hypothesis draws it
+    """Whatever one world is and another is wished, writing the difference and reading again shows no difference.
+
+    Under every ownership a level sleeps, and somebody new has all modules until told otherwise.
+    """
+    place, wish = opened(before, native=native, through=in_process), opened(after, through=in_process).live()
+    shop = next(iter(place.fake.state.apps))
+    place.fake.state.levels |= {("app", shop, "user", each.id): "manage" for each in place.fake.state.owners()}
+    live = place.live()
+
+    receipts = carry_out(place, live, _ours(live, wish, native=native), wish)
+
+    assert {each.status for each in receipts} <= {"sent"}
+    assert not _ours(place.live(), wish, native=native)
+
+
+@given(worlds(), worlds(), st.booleans())
+def test_looking_agrees_with_reading(before: World, after: World, native: bool) -> None:  # noqa: FBT001 — hypothesis draws it
+    """What `look` says of a key is what a whole reading says, of what is there and of what is not."""
+    place = opened(before, native=native, through=in_process)
+    live, wish = place.live(), opened(after, through=in_process).live()
+    keys = [key for key in {*live.access, *wish.access} if key[0] != "group" or key in live.access]
+
+    seen = PLATFORM.look(place.doors.reader, keys, live)
+
+    owners = {each.subject.name for each in live.access.grants() if each.role == "owner"}
+    for key in keys:
+        if key[0] == "grant" and key[3] == "module" and key[2] in owners:
+            continue  # an owner has every module, which is no grant
+        assert seen[key] == live.access.get(key), key
+
+
+@given(worlds())
+def test_nobody_beside_the_change_is_touched(world: World) -> None:
+    """Revoking all of one person's levels leaves every other row as it was."""
+    place = opened(world, through=in_process)
+    live = place.live()
+    name = world.accounts[-1].login
+    mine = [
+        each for each in live.access.grants() if each.subject.name == name and each.scope.kind in {"site", "metasite"}
+    ]
+    before = {key: level for key, level in place.fake.state.levels.items() if key[3] != place.person(name)}
+
+    carry_out(place, live, [Change(each, None) for each in mine])
+
+    assert before == {key: level for key, level in place.fake.state.levels.items() if key[3] != place.person(name)}

@@ -1,0 +1,346 @@
+"""The whole way of a file: native groups, modules, demotions, drift with names, on one instance of Piwik PRO."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from platforms.piwikpro.held import held
+from platforms.piwikpro.worlds import SELF, worlds
+from siteward.access.diagnostic import Severity
+from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
+from siteward.platforms.piwikpro.fake import FAKE, PiwikPro
+from siteward.reconcile.plan import Run, drift
+from siteward.reconcile.recheck import Allowance
+from spine.rig import NOW, Rig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from siteward.access.plan import InstancePlan
+    from siteward.access.report import Report
+
+WORLD = World(
+    accounts=(
+        WorldAccount(login=SELF, role="owner"),
+        WorldAccount(login="anna@example.org", role="owner"),
+        WorldAccount(login="ben@example.org", role="owner"),
+        WorldAccount(login="mia@example.org"),
+    ),
+    sites=tuple(WorldSite(name=each, domain=each) for each in ("shop.example.org", "blog.example.org")),
+    grants=(WorldGrant(account="ben@example.org", site="blog.example.org", role="manage"),),
+    more={
+        "self": SELF,
+        "throttles": False,
+        "groups": [
+            {
+                "name": "idp",
+                "external_id": "idp-group",
+                "members": ["mia@example.org"],
+                "sites": {"blog.example.org": "edit"},
+            }
+        ],
+        "metasites": [{"name": "Europe", "sites": ["shop.example.org", "blog.example.org"]}],
+    },
+)
+
+
+class Held(Rig):
+    """A rig whose every exchange is held to the vendor's description."""
+
+    def declare(self, document: Any) -> None:
+        super().declare(document)
+        from dataclasses import replace
+
+        self.instance = replace(self.instance, link=replace(self.instance.link, transport=held(self.fake)))
+
+
+def _rig(folder: Path, *, native: bool = False, world: World = WORLD, **document: Any) -> Held:
+    fake = FAKE.of(world, "current", clock=lambda: NOW)
+    wide = {"count": 1000, "percent": 100}
+    given = {
+        "version": 1,
+        "instances": {"it": {"platform": "piwik-pro", "url": "http://127.0.0.1:1", "self": SELF, "native": native}},
+        "policy": {
+            "admins": {"min": 1},
+            "limits": dict.fromkeys(("removals", "revocations", "escalations", "expiries", "mails"), wide),
+        },
+        **document,
+    }
+    return Held(folder, fake, given)
+
+
+def _part(report: Report) -> InstancePlan:
+    assert report.plan is not None, [(each.code, each.message) for each in report.diagnostics]
+    (part,) = report.plan.instances
+    return part
+
+
+def _done(rig: Held) -> Report:
+    plan = rig.plan().plan
+    assert plan is not None
+    report = rig.apply(plan)
+    assert {each.status for each in report.outcomes} <= {"done"}, [
+        (each.status, each.message) for each in report.outcomes
+    ]
+    return report
+
+
+def _state(rig: Held) -> PiwikPro:
+    assert isinstance(rig.fake, PiwikPro)
+    return rig.fake
+
+
+def test_native_groups_are_made_filled_and_granted(tmp_path: Path) -> None:
+    """One group, one list of members, one level a site: and then nothing is left to do."""
+    rig = _rig(
+        tmp_path,
+        native=True,
+        users={"mia": {"email": "mia@example.org"}, "new": {"email": "new@example.org", "language": "de-DE"}},
+        groups={"readers": ["mia", "new"]},
+        grants=[
+            {"to": "readers", "role": "view", "sites": "shop.example.org"},
+            {"to": "readers", "role": "edit", "metasites": "Europe"},
+        ],
+    )
+    _done(rig)
+
+    state = _state(rig).state
+    readers = next(each for each in state.groups.values() if each.name == "readers")
+    assert {state.people[each].email for each in readers.members} == {"mia@example.org", "new@example.org"}
+    assert state.mails == ["new@example.org"]
+    assert not _part(rig.plan()).steps
+
+
+def test_without_native_groups_their_members_get_it_one_by_one(tmp_path: Path) -> None:
+    """The same file, personal grants; groups that are there are looked at and left."""
+    rig = _rig(
+        tmp_path,
+        users={"mia": {"email": "mia@example.org"}},
+        groups={"readers": ["mia"]},
+        grants=[{"to": "readers", "role": "view", "sites": "*"}],
+    )
+    part = _part(rig.plan())
+    codes = {each.code for step in part.steps for each in step.diagnostics}
+    _done(rig)
+
+    assert "group-gives-more" in codes
+    assert [each.name for each in _state(rig).state.groups.values()] == ["idp"]
+    assert not _part(rig.plan()).steps
+
+
+def test_members_of_a_directory_are_kept(tmp_path: Path) -> None:
+    """`members: external`: the group gets its levels, and nobody is taken out of it."""
+    rig = _rig(
+        tmp_path,
+        native=True,
+        users={"mia": {"email": "mia@example.org"}},
+        groups={"readers": {"native": "idp", "members": "external"}},
+        grants=[{"to": "readers", "role": "view", "sites": "shop.example.org"}],
+    )
+    _done(rig)
+
+    (group,) = _state(rig).state.groups.values()
+    assert {_state(rig).state.people[each].email for each in group.members} == {"mia@example.org"}
+    assert not _part(rig.plan()).steps
+
+
+def test_modules_of_an_owner_are_nobodys_steps(tmp_path: Path) -> None:
+    """Owners have all of them (API.md section 8): what the file says of theirs is kept for later."""
+    rig = _rig(
+        tmp_path,
+        users={
+            "mia": {"email": "mia@example.org", "modules": {"it": ["analytics"]}},
+            "gone": {"email": "gone@example.org", "modules": {"it": ["analytics"]}},
+        },
+        grants=[{"to": "mia", "role": "admin", "on": "it"}],
+    )
+    _done(rig)
+
+    assert not _part(rig.plan()).steps
+    assert _state(rig).state.named("gone@example.org") is None
+
+
+@pytest.mark.parametrize("spoken", [None, ["analytics"], []])
+def test_modules_of_somebody_new(tmp_path: Path, spoken: list[str] | None) -> None:
+    """Left alone where the file is silent, exactly as it says where it speaks, in one run."""
+    user = {"email": "new@example.org", **({} if spoken is None else {"modules": {"it": spoken}})}
+    rig = _rig(tmp_path, users={"new": user}, grants=[{"to": "new", "role": "view", "sites": "shop.example.org"}])
+    _done(rig)
+
+    person = _state(rig).state.named("new@example.org")
+    assert person is not None
+    assert person.modules == (set(_state(rig).state.licensed) if spoken is None else set(spoken))
+    assert not _part(rig.plan()).steps
+
+
+def test_a_suspended_person_has_no_modules_left(tmp_path: Path) -> None:
+    """No access anywhere, the account kept, modules off (DESIGN section 2)."""
+    rig = _rig(tmp_path, users={"ben": {"email": "ben@example.org", "state": "suspended"}, "anna": {"email": "anna@example.org"}},
+               grants=[{"to": "anna", "role": "admin", "on": "it"}])  # fmt: skip
+    _done(rig)
+
+    person = _state(rig).state.named("ben@example.org")
+    assert person is not None
+    assert (person.role, person.modules) == ("USER", set())
+    assert not [
+        level for key, level in _state(rig).state.levels.items() if key[3] == person.id and level != "no-access"
+    ]
+    assert not _part(rig.plan()).steps
+
+
+def test_after_a_demotion_the_rows_are_reconciled_in_the_same_run(tmp_path: Path) -> None:
+    """What slept on the blog is taken, what is granted on the shop is there, and modules are as they were."""
+    rig = _rig(
+        tmp_path,
+        users={"ben": {"email": "ben@example.org"}, "anna": {"email": "anna@example.org"}},
+        grants=[
+            {"to": "ben", "role": "view", "sites": "shop.example.org"},
+            {"to": "anna", "role": "admin", "on": "it"},
+        ],
+    )
+    _done(rig)
+
+    state = _state(rig).state
+    ben = state.named("ben@example.org")
+    assert ben is not None
+    held_now = {state.apps[key[1]].name: level for key, level in state.levels.items() if key[3] == ben.id}
+    assert held_now == {"shop.example.org": "view", "blog.example.org": "no-access"}
+    assert ben.modules == set(state.licensed)
+    assert not _part(rig.plan()).steps
+
+
+def test_what_wakes_on_sites_nobody_looks_at_is_left(tmp_path: Path) -> None:
+    """`manages` bounds this too."""
+    rig = _rig(
+        tmp_path,
+        users={"ben": {"email": "ben@example.org"}, "anna": {"email": "anna@example.org"}},
+        grants=[
+            {"to": "ben", "role": "view", "sites": "shop.example.org"},
+            {"to": "anna", "role": "admin", "on": "it"},
+        ],
+    )
+    document = {
+        **rig.document,
+        "instances": {"it": {**rig.document["instances"]["it"], "manages": ["shop.example.org"]}},
+    }
+    rig.declare(document)
+    _done(rig)
+
+    assert "manage" in _state(rig).state.levels.values()
+
+
+def test_an_address_of_another_account_does_not_stop_the_rest(tmp_path: Path) -> None:
+    """A conflict, told with what to do; what depends on it is skipped."""
+    rig = _rig(
+        tmp_path,
+        users={"new": {"email": "new@example.org"}, "mia": {"email": "mia@example.org"}},
+        grants=[{"to": ["new", "mia"], "role": "view", "sites": "shop.example.org"}],
+    )
+    _state(rig).state.elsewhere.add("new@example.org")
+    plan = rig.plan().plan
+    assert plan is not None
+
+    outcomes = rig.apply(plan).outcomes
+
+    assert sorted(each.status for each in outcomes) == ["done", "failed", "skipped"]
+    assert any("another Piwik PRO account" in each.message for each in outcomes)
+
+
+def test_the_person_behind_the_key_cannot_be_declared(tmp_path: Path) -> None:
+    """A key that a declared human made dies with that human: refused, though the file does not name `self`."""
+    rig = _rig(
+        tmp_path,
+        instances={"it": {"platform": "piwik-pro", "url": "http://127.0.0.1:1"}},
+        users={"me": {"email": SELF}, "mia": {"email": "mia@example.org"}},
+        grants=[{"to": ["me", "mia"], "role": "view", "sites": "shop.example.org"}],
+    )
+    report = rig.plan()
+
+    assert "self-declared" in {each.code for part in (_part(report),) for each in part.diagnostics if each.blocks}
+
+
+def test_drift_names_who_did_it_and_when(tmp_path: Path) -> None:
+    """The audit log tells, since the last run."""
+    rig = _rig(
+        tmp_path,
+        users={"mia": {"email": "mia@example.org"}},
+        grants=[{"to": "mia", "role": "view", "sites": "shop.example.org"}],
+    )
+    _done(rig)
+    state = _state(rig).state
+    mia, anna = state.named("mia@example.org"), state.named("anna@example.org")
+    assert mia is not None
+    assert anna is not None
+    shop = next(each.id for each in state.apps.values() if each.name == "shop.example.org")
+    state.levels["app", shop, "user", mia.id] = "manage"
+    state.log(NOW + timedelta(hours=1), anna, "permission.user.changed.app", mia.id, {"id": shop})
+    run = Run(created=NOW, as_of=NOW, allowance=Allowance(accept={}, allow_delete=False, passwords=rig.passwords))
+
+    items = drift(rig.project, [rig.instance], rig.book, run).drift
+
+    (item,) = (each for each in items if each.kind == "changed-since")
+    assert item.note is not None
+    assert item.note.startswith("anna@example.org on 2026-11-22T13:00:00Z")
+
+
+def test_the_plan_tells_calls_minutes_and_what_is_cheaper(tmp_path: Path) -> None:
+    """On the instance's part of the plan."""
+    rig = _rig(tmp_path, users={"mia": {"email": "mia@example.org"}},
+               grants=[{"to": "mia", "role": "view", "sites": "shop.example.org"}])  # fmt: skip
+    part = _part(rig.plan())
+
+    (cost,) = (each for each in part.diagnostics if each.code == "cost")
+    assert (part.requests, cost.severity) == (1, Severity.NOTE)
+    assert cost.message == "1 write, about 1 s at 60 a minute"
+
+
+@given(world=worlds(), chosen=st.data())
+@settings(max_examples=25)
+def test_the_laws_hold_with_native_groups(
+    tmp_path_factory: pytest.TempPathFactory, world: World, chosen: st.DataObject
+) -> None:
+    """After a completed apply nothing is left but what was announced, whatever groups, modules and levels are wished."""
+    people = [each.login for each in world.accounts if each.login != SELF]
+    declared = chosen.draw(st.lists(st.sampled_from([*people, "gina@example.org"]), unique=True, min_size=1))
+    handles = {f"u{at}": email for at, email in enumerate(declared)}
+    modules = st.lists(st.sampled_from(["analytics", "tag_manager"]), unique=True)
+    some = st.lists(st.sampled_from(sorted(handles)), unique=True)
+    grants = [
+        {"to": name, "role": role, "sites": site}
+        for name in ("Analysts", "crew")
+        for site, role in chosen.draw(
+            st.dictionaries(
+                st.sampled_from([each.domain for each in world.sites]),
+                st.sampled_from(["view", "edit", "publish", "manage"]),
+            )
+        ).items()
+    ]
+    rig = _rig(
+        tmp_path_factory.mktemp("it"),
+        native=True,
+        world=world,
+        users={
+            handle: {
+                "email": email,
+                **({"modules": {"it": chosen.draw(modules)}} if chosen.draw(st.booleans()) else {}),
+                **({"state": "suspended"} if chosen.draw(st.integers(0, 5)) == 0 else {}),
+            }
+            for handle, email in handles.items()
+        },
+        groups={"Analysts": chosen.draw(some), "crew": chosen.draw(some)},
+        grants=grants or [{"to": "Analysts", "role": "view", "sites": world.sites[0].domain}],
+    )
+    plan = rig.plan().plan
+    assert plan is not None
+    assert rig.fake.writes == 0
+
+    outcomes = rig.apply(plan).outcomes
+
+    assert {each.status for each in outcomes} <= {"done", "already", "blocked", "skipped"}
+    announced = {each.step.change.key for each in outcomes if each.status in {"blocked", "skipped"}}
+    assert {each.change.key for each in _part(rig.plan()).steps} <= announced

@@ -1,0 +1,388 @@
+"""Each change becomes the right calls, survives a lost answer, and is told truly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from platforms.piwikpro.opened import account, carry_out, grant, opened, site
+from siteward.access.change import Change
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Scope, Subject, account_key
+from siteward.platforms.fakery import Fault
+from siteward.platforms.piwikpro.platform import PLATFORM
+from siteward.platforms.piwikpro.roles import ENTITY
+
+if TYPE_CHECKING:
+    from platforms.piwikpro.opened import Opened
+    from siteward.access.model import Key, Resource
+    from siteward.platforms.interface import Receipt
+
+SHOP, BLOG, DOCS = (site(f"{each}.example.org") for each in ("shop", "blog", "docs"))
+EUROPE = Scope("metasite", "Europe")
+NEW = Account("new@example.org", "new@example.org", "de-DE")
+
+
+def _writes(place: Opened) -> list[tuple[str, str]]:
+    """Return the calls that were no reading, ids left out."""
+    known = {**place.fake.state.people, **place.fake.state.groups, **place.fake.state.apps, **place.fake.state.metas}
+    return [
+        (each.method, "/".join(part for part in each.path.split("/") if part not in known)[1:])
+        for each in place.fake.calls
+        if each.method != "GET" and not each.path.endswith(("/auth/token", "/by-users"))
+    ]
+
+
+def _do(place: Opened, *changes: Change) -> list[Receipt]:
+    return carry_out(place, place.live(), changes)
+
+
+def _now(place: Opened, *keys: Key) -> list[Resource | None]:
+    seen = PLATFORM.look(place.doors.reader, keys, place.live())
+    return [seen[key] for key in keys]
+
+
+LEVELS = [
+    (Change(None, grant("mia@example.org", DOCS, "view")), "view"),
+    (
+        Change(grant("carla@example.org", SHOP, "view"), grant("carla@example.org", SHOP, "edit-publish")),
+        "edit-publish",
+    ),
+    (Change(grant("ed@example.org", SHOP, "manage"), grant("ed@example.org", SHOP, "edit")), "edit"),
+    (Change(grant("ed@example.org", SHOP, "manage"), None), "no-access"),
+    (Change(None, grant("ed@example.org", EUROPE, "manage")), "manage"),
+    (Change(grant("mia@example.org", EUROPE, "view"), None), "no-access"),
+]
+
+
+@pytest.mark.parametrize(("change", "level"), LEVELS, ids=lambda each: each if isinstance(each, str) else each.action)
+def test_a_level_is_one_post(change: Change, level: str) -> None:
+    """Granting, raising, lowering and revoking are the same call; there is no DELETE (API.md section 6)."""
+    place = opened()
+    side = change.after or change.before
+    assert isinstance(side, Grant)
+
+    receipts = _do(place, change)
+
+    kind = "app" if side.scope.kind == "site" else "meta-site"
+    assert [each.status for each in receipts] == ["sent"]
+    assert _writes(place) == [("POST", f"api/access-control/v2/{kind}/permission/user")]
+    assert place.level(side.scope, side.subject.name) == level
+    assert _now(place, change.key) == [change.after]
+
+
+def test_an_owner_takes_an_invitation_and_a_promotion() -> None:
+    """The role cannot be given with the invitation (API.md section 3); the mail goes out once."""
+    place = opened()
+
+    receipts = _do(place, Change(None, NEW), Change(None, grant(NEW.name, EVERYWHERE, "owner")))
+
+    assert _writes(place) == [("POST", "api/users/v2/invite"), ("PATCH", "api/users/v2/change-role")]
+    assert sum(each.sends for each in receipts) == 1
+    assert place.fake.state.mails == [NEW.name]
+    assert _now(place, NEW.key, grant(NEW.name, EVERYWHERE, "owner").key) == [NEW, grant(NEW.name, EVERYWHERE, "owner")]
+
+
+def test_a_new_account_gets_its_levels_in_the_same_run() -> None:
+    """The id of the invitation's answer serves the grants that follow; nothing is searched for."""
+    place = opened()
+
+    _do(place, Change(None, NEW), Change(None, grant(NEW.name, DOCS, "edit")))
+
+    assert place.level(DOCS, NEW.name) == "edit"
+    assert not [each for each in place.fake.calls if each.method == "GET" and each.path.endswith("/users/v2")][1:]
+
+
+@pytest.mark.parametrize("fault", ["500-after-write", "cut-after-write"])
+def test_an_invitation_whose_answer_was_lost_is_not_sent_twice(fault: str) -> None:
+    """It is looked for by e-mail first, and what follows finds the account."""
+    place = opened()
+    live = place.live()
+    place.fake.faults.append(Fault.parse(f"{fault}:POST /api/users/v2/invite"))
+
+    receipts = carry_out(place, live, [Change(None, NEW), Change(None, grant(NEW.name, DOCS, "edit"))])
+
+    assert [each.status for each in receipts] == ["sent", "sent"]
+    assert place.fake.state.mails == [NEW.name]
+    assert place.level(DOCS, NEW.name) == "edit"
+
+
+@pytest.mark.parametrize("fault", ["500", "500-after-write", "cut-after-write"])
+def test_a_level_whose_answer_was_lost_is_set_again(fault: str) -> None:
+    """Setting is repeatable (MAPPING.md section 5)."""
+    place = opened()
+    live = place.live()
+    place.fake.faults.append(Fault.parse(f"{fault}:POST /api/access-control"))
+
+    receipts = carry_out(place, live, [Change(None, grant("mia@example.org", DOCS, "view"))])
+
+    assert [each.status for each in receipts] == ["sent"]
+    assert place.level(DOCS, "mia@example.org") == "view"
+
+
+def test_an_address_of_another_account_is_a_conflict() -> None:
+    """The server says that it exists though no list has it; the rest goes on."""
+    place = opened()
+    place.fake.state.elsewhere.add(NEW.name)
+
+    receipts = _do(place, Change(None, NEW), Change(None, grant("mia@example.org", DOCS, "view")))
+
+    assert [(each.status, each.key[0]) for each in receipts] == [("failed", "account"), ("sent", "grant")]
+    assert "another Piwik PRO account" in receipts[0].message
+    assert "another address" in (receipts[0].hint or "")
+
+
+def test_somebody_who_was_invited_meanwhile_is_not_invited_again() -> None:
+    """The address is among ours by now, so the account is as wanted."""
+    place = opened()
+    live = place.live()
+    carry_out(place, live, [Change(None, NEW)])
+
+    receipts = carry_out(place, live, [Change(None, NEW)])
+
+    assert [(each.status, each.sends) for each in receipts] == [("sent", 0)]
+    assert place.fake.state.mails == [NEW.name]
+
+
+def test_language_is_a_patch() -> None:
+    """With the id in the body, equal to the path's."""
+    place = opened()
+    before = Account("mia@example.org", "mia@example.org", "en-US")
+    after = Account("mia@example.org", "mia@example.org", "fi-FI")
+
+    _do(place, Change(before, after))
+
+    assert _writes(place) == [("PATCH", "api/users/v2")]
+    assert _now(place, after.key) == [after]
+
+
+def test_deleting_an_account_that_is_gone_is_done() -> None:
+    """Somebody else was quicker."""
+    place = opened()
+    live = place.live()
+    gone = live.access[account_key("ed@example.org")]
+    place.fake.state.forget(place.fake.state.people[place.person("ed@example.org")])
+
+    receipts = carry_out(place, live, [Change(gone, None)])
+
+    assert [each.status for each in receipts] == ["sent"]
+    assert PLATFORM.look(place.doors.reader, [gone.key], live) == {gone.key: None}
+
+
+def test_the_servers_own_protection_is_told_in_words() -> None:
+    """Whatever a guard has let through, the last owner and the own account stay."""
+    place = opened()
+    live = place.live()
+    me = live.access[account_key("siteward@example.org")]
+
+    receipts = carry_out(place, live, [Change(me, None)])
+
+    assert receipts[0].status == "failed"
+    assert "API key" in receipts[0].message
+
+
+class TestDemotion:
+    """Levels sleep under ownership and wake with its end (MAPPING.md section 2)."""
+
+    OWNER = grant("ben@example.org", EVERYWHERE, "owner")
+
+    def _sleeping(self) -> Opened:
+        place = opened()
+        for scope, level in ((SHOP, "manage"), (DOCS, "view"), (EUROPE, "edit")):
+            place.fake.state.levels[
+                ENTITY[scope.kind], place.entity(scope), "user", place.person("ben@example.org")
+            ] = level
+        return place
+
+    def test_what_wakes_and_is_not_wanted_is_taken_in_the_same_run(self) -> None:
+        place = self._sleeping()
+        live = place.live()
+        assert not [each for each in live.access.grants() if each.subject == account("ben@example.org")][1:]
+        wish = replace(live, access=Access([grant("ben@example.org", SHOP, "view")]))
+
+        carry_out(place, live, [Change(self.OWNER, None), Change(None, grant("ben@example.org", SHOP, "view"))], wish)
+
+        held = {
+            each.scope: each.role for each in place.live().access.grants() if each.subject.name == "ben@example.org"
+        }
+        assert held == {SHOP: "view"}
+
+    def test_what_wakes_and_is_wanted_is_left(self) -> None:
+        """Sites that nobody looks at, modules the file is silent on: the spine says what is unwanted."""
+        place = self._sleeping()
+        receipts = carry_out(place, place.live(), [Change(self.OWNER, None)])
+
+        assert [each.status for each in receipts] == ["sent"]
+        assert place.level(SHOP, "ben@example.org") == "manage"
+        assert place.fake.state.people[place.person("ben@example.org")].modules
+
+
+class TestGroups:
+    """Groups of the platform: made, filled by the list, tied to an identity provider."""
+
+    CREW = Group("newsroom")
+
+    def test_a_group_is_made_filled_and_granted(self) -> None:
+        place = opened(native=True)
+        people = ("julia@example.org", "ivan@example.org", "mia@example.org")
+        level = Grant(Subject("group", "newsroom"), BLOG, "edit")
+
+        _do(
+            place,
+            Change(None, self.CREW),
+            *(Change(None, Member("newsroom", each)) for each in people),
+            Change(None, level),
+        )
+
+        assert _writes(place) == [
+            ("POST", "api/user-groups/v1"),
+            ("POST", "api/access-control/v2/app/permission/user-group"),
+            ("POST", "api/user-groups/v1/relationships/users"),
+        ]
+        keys = [self.CREW.key, level.key, *(Member("newsroom", each).key for each in people)]
+        assert _now(place, *keys) == [self.CREW, level, *(Member("newsroom", each) for each in people)]
+
+    def test_members_go_by_one_delete_with_a_body(self) -> None:
+        place = opened(native=True)
+        leaving = [Member("analysts", each) for each in ("carla@example.org", "bi@example.org")]
+
+        _do(place, *(Change(each, None) for each in leaving))
+
+        assert _writes(place) == [("DELETE", "api/user-groups/v1/relationships/users")]
+        assert _now(place, *(each.key for each in leaving)) == [None, None]
+
+    def test_somebody_who_is_in_already_does_not_keep_the_others_out(self) -> None:
+        """Whether that fails is not known; here it does."""
+        place = opened(native=True)
+        live = place.live()
+        wanted = [Member("analysts", each) for each in ("carla@example.org", "lena@example.org")]
+
+        receipts = carry_out(place, live, [Change(None, each) for each in wanted])
+
+        assert {each.status for each in receipts} == {"sent"}
+        assert _now(place, *(each.key for each in wanted)) == wanted
+
+    def test_a_list_with_nothing_left_to_do_is_done(self) -> None:
+        place = opened(native=True)
+        receipts = carry_out(place, place.live(), [Change(None, Member("analysts", "carla@example.org"))])
+
+        assert [(each.status, each.message) for each in receipts] == [("sent", "it was so already")]
+
+    def test_a_group_whose_answer_was_lost_is_not_made_twice(self) -> None:
+        place = opened(native=True)
+        live = place.live()
+        place.fake.faults.append(Fault.parse("cut-after-write:POST /api/user-groups/v1$"))
+
+        receipts = carry_out(
+            place, live, [Change(None, self.CREW), Change(None, Member("newsroom", "mia@example.org"))]
+        )
+
+        assert {each.status for each in receipts} == {"sent"}
+        assert [each.name for each in place.fake.state.groups.values()].count("newsroom") == 1
+
+    def test_a_group_is_tied_to_an_identity_provider(self) -> None:
+        place = opened(native=True)
+        _do(place, Change(None, Group("newsroom", "idp-news")), Change(Group("analysts"), Group("analysts", "idp-a")))
+
+        assert _now(place, ("group", "newsroom"), ("group", "analysts")) == [
+            Group("newsroom", "idp-news"),
+            Group("analysts", "idp-a"),
+        ]
+
+    def test_a_refusal_without_words_is_told_by_its_number(self) -> None:
+        """The groups API gives no body to any error (API.md section 2)."""
+        place = opened(native=True)
+        receipts = _do(place, Change(None, Group("analysts")))
+
+        assert receipts[0].status == "failed"
+        assert "400" in receipts[0].message
+
+
+class TestModules:
+    """Switches of a person: one call for all of them."""
+
+    @staticmethod
+    def _on(name: str, module: str) -> Grant:
+        return grant(name, Scope("module", module), "on")
+
+    def test_several_switches_are_one_put(self) -> None:
+        place = opened()
+        opens, closes = self._on("bi@example.org", "tag_manager"), self._on("bi@example.org", "analytics")
+
+        (bundle,) = PLATFORM.bundle([Change(None, opens), Change(closes, None)], place.live())
+        receipts = PLATFORM.write(place.doors.writer, bundle, place.live())
+
+        assert {each.status for each in receipts} == {"sent"}
+        assert _writes(place) == [("PUT", "api/modules/v1/access/user")]
+        assert _now(place, opens.key, closes.key) == [opens, None]
+
+    def test_modules_the_file_is_silent_on_are_left_alone(self) -> None:
+        place = opened()
+        before = set(place.fake.state.people[place.person("mia@example.org")].modules)
+        _do(place, Change(self._on("mia@example.org", "analytics"), None))
+
+        assert place.fake.state.people[place.person("mia@example.org")].modules == before - {"analytics"}
+
+    def test_somebody_new_has_just_the_modules_that_are_wanted(self) -> None:
+        """New users have all licensed ones (API.md section 8), so those that are not wanted are closed at once."""
+        place = opened()
+        live = place.live()
+        wish = replace(live, access=Access([NEW, self._on(NEW.name, "analytics")]))
+        carry_out(place, live, [Change(None, NEW), Change(None, self._on(NEW.name, "analytics"))], wish)
+
+        assert place.fake.state.people[place.person(NEW.name)].modules == {"analytics"}
+
+    @pytest.mark.parametrize("fault", ["500x2", "cut-after-writex2"])
+    def test_an_invitation_counts_though_its_modules_stay(self, fault: str) -> None:
+        """The account is there and its id is known; the modules are told, and the next plan has them."""
+        place = opened()
+        live = place.live()
+        place.fake.faults.append(Fault.parse(f"{fault}:PUT /api/modules"))
+        wish = replace(live, access=Access([NEW]))
+
+        (receipt,) = carry_out(place, live, [Change(None, NEW)], wish)
+
+        assert (receipt.status, receipt.message) == ("sent", "its modules could not be closed")
+        assert receipt.ids == {NEW.key: place.person(NEW.name)}
+
+    def test_what_a_group_holds_open_is_not_called_closed(self) -> None:
+        place = opened()
+        analysts = next(each for each in place.fake.state.groups.values() if each.name == "analysts")
+        analysts.modules = {"analytics"}
+
+        receipts = _do(place, Change(self._on("bi@example.org", "analytics"), None))
+
+        assert receipts[0].status == "failed"
+        assert "the group analysts holds the module open" in receipts[0].message
+        assert not _writes(place)
+
+
+def test_looking_at_many_takes_one_list() -> None:
+    """One person is searched for; several are one request too."""
+    place = opened()
+    live = place.live()
+    before = len(place.fake.calls)
+    names = ("carla@example.org", "ed@example.org", "lena@example.org")
+
+    seen = PLATFORM.look(place.doors.reader, [grant(each, SHOP, "view").key for each in names], live)
+
+    assert len(place.fake.calls) == before + 1
+    assert [each.role if isinstance(each, Grant) else None for each in seen.values()] == ["view", "manage", None]
+
+
+def test_nothing_is_told_of_a_site_that_is_not_known() -> None:
+    """A key that could not be looked at is left out, and never called absent."""
+    place = opened()
+    key = grant("mia@example.org", site("nowhere.example.org"), "view").key
+
+    assert PLATFORM.look(place.doors.reader, [key], place.live()) == {}
+
+
+def test_a_change_on_a_site_that_is_gone_fails_in_words() -> None:
+    """No call is made up for it."""
+    place = opened()
+    receipts = _do(place, Change(None, grant("mia@example.org", site("nowhere.example.org"), "view")))
+
+    assert [(each.status, each.message) for each in receipts] == [("failed", "there is no nowhere.example.org")]
+    assert not _writes(place)

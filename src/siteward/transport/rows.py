@@ -1,7 +1,8 @@
 """A read-only door to a PostgreSQL database, for platforms that show no access through HTTP.
 
 Nothing can be written through it: only a single SELECT is taken, in a transaction that the server itself keeps
-read-only and that sees one moment. A role that may only read is asked for all the same (`docs`, the adapter's notes).
+read-only and that sees one moment. A role that may only read is asked for all the same; the adapter says which grants
+it needs.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only this instance; repeatable.")
 @click.option("--yes", is_flag=True, help="Do not ask. Blocked steps stay blocked.")
 @click.option("--resume", is_flag=True, help="Finish the run that was interrupted.")
+@click.option("--resend", metavar="LOGIN@INSTANCE", help="Send one invitation again, and do nothing else.")
 @click.option("--expect", metavar="DIGEST", help="Refuse any other plan than the reviewed one.")
 @click.option("--max-age", metavar="HOURS", type=click.FloatRange(min=0), default=24.0, show_default=True)
 @click.option("--as-of", metavar="DATE", help="Repeat the moment that the plan was made for.")
@@ -41,6 +42,7 @@ def command(
     base: str | None,
     plan_file: Path | None,
     instances: tuple[str, ...],
+    resend: str | None,
     expect: str | None,
     max_age: float,
     as_of: str | None,
@@ -58,6 +60,8 @@ def command(
     Every touched thing is read again first; what changed since the review is refused. Every write is journalled
     before and after, and counts as done only when reading shows it.
     """
+    if resend:
+        return session.leave(_resent(session, resend))
     from siteward.cli.checkout import open_checkout
     from siteward.reconcile import apply as spine
     from siteward.reconcile.target import Options
@@ -81,6 +85,18 @@ def command(
     plan = _read(plan_file) if plan_file else _made(session, checkout, options)
     _confirm(session, plan, yes=yes, shown=plan_file is None)
     return session.leave(_run(session, checkout, plan, options, spine.apply))
+
+
+def _resent(session: Session, whom: str) -> Report:
+    """Send one invitation again."""
+    from siteward.cli.checkout import open_checkout
+    from siteward.reconcile.resend import resend
+
+    login, _, name = whom.rpartition("@")
+    if not login:
+        raise click.UsageError(f"--resend {whom}: write LOGIN@INSTANCE")
+    checkout = open_checkout(session, "apply", names=(name,))
+    return resend(checkout.instances[0], login, checkout.book, lambda: datetime.now(UTC))
 
 
 def _run(

@@ -128,6 +128,15 @@ class Torn(_Line):
     bytes: int
 
 
+class Resent(_Line):
+    """An invitation is about to be sent again (`intent`), or what became of that; it belongs to no run."""
+
+    kind: Literal["resend"] = "resend"
+    login: str
+    status: Literal["intent", "sent", "failed", "unknown"]
+    message: str = ""
+
+
 class Ended(_Line):
     """A run ends; `snapshot` is the digest of what it left in `<instance>.last.json`."""
 
@@ -136,7 +145,7 @@ class Ended(_Line):
     snapshot: str
 
 
-Entry: TypeAlias = Began | Waived | Intended | Became | Resumed | Abandoned | Torn | Ended
+Entry: TypeAlias = Began | Waived | Intended | Became | Resumed | Abandoned | Torn | Resent | Ended
 ENTRY: TypeAdapter[Entry] = TypeAdapter(Annotated[Entry, Field(discriminator="kind")])
 
 

@@ -20,7 +20,7 @@ import os
 import socket
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -40,6 +40,7 @@ from siteward.reconcile.entries import (
     Intended,
     Intent,
     Last,
+    Resent,
     Result,
     Resumed,
     Torn,
@@ -198,6 +199,10 @@ class Journal:
         """Write what became of steps."""
         self._add(Became(at=self._clock(), run=self._run, results=tuple(results)))
 
+    def resent(self, login: str, status: Literal["intent", "sent", "failed", "unknown"], message: str = "") -> None:
+        """Write that an invitation is about to be sent again, or what became of that."""
+        self._add(Resent(at=self._clock(), run="", login=login, status=status, message=message))
+
     def end(self, outcomes: Mapping[OutcomeStatus, int], left: Memory) -> None:
         """Write that the run ends, and what it left."""
         at = self._clock()
@@ -313,7 +318,7 @@ def _run(entries: Sequence[Entry]) -> Run:
                 results.update({result.step: result for result in each.results})
             case Ended() | Abandoned():
                 ended = True
-            case Resumed() | Torn():
+            case Resumed() | Torn() | Resent():
                 pass
     if began is None:
         raise ValueError("a run begins with its beginning")

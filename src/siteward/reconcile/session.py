@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.target import Book, Clock, Fresh, Listener, Options, Target
     from siteward.transport.http import Doors
 
-_TROUBLE = (PlatformError, JournalBroken, JournalBusy, Unsafe, OSError)
+TROUBLE = (PlatformError, JournalBroken, JournalBusy, Unsafe, OSError)
 
 
 @dataclass(kw_only=True)
@@ -95,7 +95,7 @@ class Session:
             with ExitStack() as inner:
                 desk = self._desk(inner, reviewed, target)
                 stack.push(inner.pop_all())
-        except _TROUBLE as problem:
+        except TROUBLE as problem:
             self._gave_up(reviewed, trouble(reviewed.instance, problem))
             return None
         self.outcomes[reviewed.instance] = dict(desk.sifted.outcomes)
@@ -143,7 +143,7 @@ class Session:
                 self._begin(desk)
             if desk.sifted.outcomes:
                 book.became([result(each) for each in desk.sifted.outcomes.values()])
-        except _TROUBLE as problem:
+        except TROUBLE as problem:
             self._gave_up(desk.reviewed, trouble(name, problem))
             return False
         self.heads[name] = book.head
@@ -177,7 +177,7 @@ class Session:
         try:
             execute(work)
             self._ended(desk, work)
-        except _TROUBLE as problem:
+        except TROUBLE as problem:
             self.open_ends = True
             self.diagnostics.append(trouble(name, problem))
             _account_for(work)

@@ -1,0 +1,56 @@
+"""An invitation is sent again when somebody asks for it, once, and the journal knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cli.conftest import Program, start
+from siteward.platforms.fakery import Fault, Sandbox, serve
+
+
+@pytest.fixture
+def matomo(program: Program) -> Iterator[Sandbox]:
+    with serve(start("matomo")) as sandbox:
+        program.write(
+            f"version: 1\ninstances:\n  eu: {{platform: matomo, url: '{sandbox.url}', self: root, mode: add-only}}\n"
+            "users: {anna: {email: anna@example.org}}\n"
+        )
+        program.env |= {f"SITEWARD_EU_{name.upper()}": value for name, value in sandbox.fake.credentials.items()}
+        yield sandbox
+
+
+def test_an_invitation_is_sent_again(program: Program, matomo: Sandbox) -> None:
+    """One write, told in words, and two lines in the journal."""
+    before = matomo.fake.writes
+    result = program("apply", "--resend", "tess@eu")
+    assert result.code == 0, result.out
+    assert matomo.fake.writes == before + 1
+    assert (program.folder / ".siteward/eu.jsonl").read_text().count('"resend"') == 2
+    assert program("plan").code == 0
+
+
+def test_nobody_without_an_invitation_gets_a_mail(program: Program, matomo: Sandbox) -> None:
+    """Somebody who is in has no invitation."""
+    before = matomo.fake.writes
+    result = program("apply", "--resend", "carla@eu")
+    assert result.code == 1
+    assert "nothing-to-resend" in result.out
+    assert matomo.fake.writes == before
+
+
+def test_a_lost_answer_is_not_a_second_mail(program: Program, matomo: Sandbox) -> None:
+    """The mail may be out already, so nothing is sent again."""
+    before = matomo.fake.writes
+    matomo.fake.faults.append(Fault.parse("cut-after-write"))
+    result = program("apply", "--resend", "tess@eu")
+    assert result.code == 1
+    assert "outcome-unknown" in result.out
+    assert matomo.fake.writes == before + 1
+
+
+@pytest.mark.parametrize("whom", ["tess", "tess@nope", "@eu"])
+def test_whom_is_asked_for_in_one_form(whom: str, program: Program, matomo: Sandbox) -> None:
+    """Anything else is an error in use."""
+    assert program("apply", "--resend", whom).code == 1

@@ -63,7 +63,11 @@ def command(
         raise click.UsageError("--fresh and --world exclude each other")
     with sandbox_extra():
         factory = platforms.fake(platform)
-    fake = _start(factory, release or factory.releases[0], fresh=fresh, world=world, clock=_clock(clock))
+        from siteward.platforms.fakery import CannotStandIn
+    try:
+        fake = _start(factory, release or factory.releases[0], fresh=fresh, world=world, clock=_clock(clock))
+    except CannotStandIn as missing:
+        raise click.ClickException(str(missing)) from missing
     fake.latency = latency / 1000
     fake.faults.extend(_faults(faults))
     _serve(fake, host, port)

@@ -131,6 +131,10 @@ class Cut(Exception):  # noqa: N818 — it is what happens to the connection, no
     """The connection goes down here."""
 
 
+class CannotStandIn(RuntimeError):  # noqa: N818 — it says what this machine lacks
+    """A stand-in needs something besides this library that is not on this machine; the message says what."""
+
+
 Handler: TypeAlias = Callable[..., Response]
 
 

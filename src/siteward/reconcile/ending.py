@@ -58,8 +58,16 @@ def left(fresh: Fresh, live: Live, memory: Memory | None) -> Memory:
     )
 
 
-def sends_so_far(memory: Memory | None, sends: Mapping[Key, int], now: datetime) -> Mapping[Key, tuple[int, datetime]]:
-    """Return how many mails went out for each key, and when last: what is remembered, and those of this run."""
+def sends_so_far(
+    memory: Memory | None, sends: Mapping[Key, int], now: datetime, *, live: Live, taken: Collection[Key]
+) -> Mapping[Key, tuple[int, datetime]]:
+    """Return how many mails went out for each key, and when last: what is remembered, and those of this run.
+
+    Only what still waits to be accepted, or was not, is remembered: what stands in `live` without waiting has been
+    accepted, and what this run has `taken` away begins anew when it is given again.
+    """
     before = memory.sends if memory else {}
+    settled = {key for key in before if key in live.access and key not in live.pending} | set(taken)
+    kept = {key: each for key, each in before.items() if key not in settled}
     counts = {key: (before[key][0] if key in before else 0) + count for key, count in sends.items()}
-    return {**before, **{key: (count, now) for key, count in counts.items()}}
+    return {**kept, **{key: (count, now) for key, count in counts.items()}}

@@ -13,6 +13,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_key, scope_of
 from siteward.access.report import Outcome, OutcomeStatus
@@ -22,7 +23,6 @@ from siteward.reconcile.names import renames_in, step_under
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from siteward.access.change import Change
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.state import Live
     from siteward.reconcile.deliver import Passwords
@@ -80,7 +80,8 @@ def sift(
     chosen: Collection[str] | None = None,
 ) -> Sifted:
     """Compare each reviewed step with the fresh world and wishes; `chosen` confines it to steps by id."""
-    case = _Case(reviewed=_as_named_now(reviewed, fresh.live), fresh=fresh, allowance=allowance, past=past)
+    known = _from_halfway(_as_named_now(reviewed, fresh.live), fresh.live, past.run)
+    case = _Case(reviewed=known, fresh=fresh, allowance=allowance, past=past)
     settled, lifted = past.settled, past.lifted
     steps = {
         each.id: each
@@ -219,6 +220,28 @@ def _as_named_now(reviewed: InstancePlan, live: Live) -> InstancePlan:
     """Return the plan with the steps of accounts that it has renamed already under their new logins."""
     names = renames_in(each.change for each in reviewed.steps if reached(each.change, live.access))
     return replace(reviewed, steps=tuple(step_under(each, names) for each in reviewed.steps)) if names else reviewed
+
+
+def _from_halfway(reviewed: InstancePlan, live: Live, run: Run | None) -> InstancePlan:
+    """Return the plan with the steps that an unfinished run was in the middle of as they stand now.
+
+    Where a platform turns one thing into another by taking it and giving it anew, which it has announced (a gap, or an
+    invitation by mail), a run that was cut off in between has left nothing there: what is left to do is to give.
+    """
+    if run is None:
+        return reviewed
+    halfway = {
+        each.id
+        for each in reviewed.steps
+        if each.id in run.unsettled
+        and each.change.action == "update"
+        and each.change.key not in live.access
+        and (each.effects("gap") or each.effects("mail"))
+    }
+    steps = (
+        replace(each, change=Change(None, each.change.after)) if each.id in halfway else each for each in reviewed.steps
+    )
+    return replace(reviewed, steps=tuple(steps)) if halfway else reviewed
 
 
 def _compared(case: _Case, step: Step) -> Outcome | None:

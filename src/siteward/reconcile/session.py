@@ -205,7 +205,9 @@ class Session:
         fresh = self._read_at_the_end(desk, work) if work.sent else None
         seen, live = (fresh, fresh.live) if fresh else (work.fresh, work.live)
         memory = desk.journal.memory
-        sends = sends_so_far(memory, work.sends, self.clock())
+        done = [each.step.change for each in work.outcomes.values() if each.status == "done"]
+        taken = [each.key for each in done if each.after is None]
+        sends = sends_so_far(memory, work.sends, self.clock(), live=live, taken=taken)
         counts = Counter(each.status for each in work.outcomes.values())
         desk.journal.end(counts, replace(left(seen, live, memory), last=at_rest(live.access), sends=sends))
 

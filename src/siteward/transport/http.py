@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
+    from siteward.transport.rows import Rows
+
 __all__ = ["NOT_NOW", "Answer", "Doors", "Exchange", "Link", "Rate", "Reader", "Reading", "Writer", "open_doors"]
 
 T = TypeVar("T")
@@ -40,6 +42,7 @@ _GATEWAY = frozenset({502, 503, 504})
 NOT_NOW = _GATEWAY | {_TOO_MANY}
 """The statuses that say nothing about a question but that it may be asked again."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
+_WINDOWS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class _Line:
     posts: Pace | None
     scrub: Callable[[str], str]
     origin: str
+    closed_for: Callable[[Answer], float | None] | None = None
+    rows: Rows | None = None
 
 
 class _Patience:
@@ -88,6 +93,7 @@ class _Patience:
     def __init__(self, line: _Line) -> None:
         self._line = line
         self._tried = 0
+        self._waited = 0
         self._deadline = line.link.clock() + line.link.budget
 
     def lasts(self, reason: str, asked: float | None = None) -> bool:
@@ -102,6 +108,20 @@ class _Patience:
         if self._tried >= self._line.link.tries or self._line.link.clock() + pause > self._deadline:
             return False
         self._line.pace.hold(pause, reason)
+        return True
+
+    def outlasts(self, answer: Answer) -> bool:
+        """Hold everything back until a server that says when it opens again does, however long that is.
+
+        Such a wait costs no try and no budget, because it is known to end; others may be quicker then, so it is made
+        a few times. Tells whether there is one.
+        """
+        seconds = self._line.closed_for(answer) if self._line.closed_for else None
+        if seconds is None or self._waited == _WINDOWS:
+            return False
+        self._waited += 1
+        self._line.pace.hold(seconds, f"the server answered {answer.status}")
+        self._deadline = self._line.link.clock() + seconds + self._line.link.budget
         return True
 
 
@@ -139,6 +159,11 @@ class Reader:
     def scrub(self, text: str) -> str:
         """Return `text` without any secret of this instance."""
         return self._line.scrub(text)
+
+    @property
+    def rows(self) -> Rows | None:
+        """The read-only door to the instance's database, where the adapter opened one."""
+        return self._line.rows
 
     def query(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
         """Ask by GET.
@@ -190,12 +215,14 @@ class Reader:
                 continue
             if answer.status not in NOT_NOW:
                 return answer
+            if answer.status == _TOO_MANY and patience.outlasts(answer):
+                continue
             if not patience.lasts(f"the server answered {answer.status}", retry_after(answer.headers)):
                 raise self._still_busy(answer)
 
-    def _answer(self, response: httpx.Response) -> Answer:
+    def _answer(self, response: httpx.Response, *, redirects: bool = False) -> Answer:
         path = response.request.url.path
-        if response.has_redirect_location:
+        if response.has_redirect_location and not redirects:
             raise self._redirected(response, path)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, response.content, path)
@@ -233,9 +260,11 @@ class Writer(Reader):
         params: Mapping[str, str | int] | None = None,
         json: object = None,
         form: Mapping[str, str] | None = None,
+        redirects: bool = False,
     ) -> Answer:
         """Send a command, exactly once, and return the answer whatever its status.
 
+        With `redirects`, for servers whose forms answer so, a redirect is an answer as well; it is never followed.
         Raises `Unreachable` when it surely was not sent, `OutcomeUnknown` when it may have been carried out (a lost
         answer, or a gateway's 502, 503 or 504), `Refused` when the server keeps answering 429.
         """
@@ -245,12 +274,14 @@ class Writer(Reader):
             self._line.pace.take()
             request = self._commands.build_request(method, path, params=params, json=json, data=form)
             response = self._once(request)
-            answer = self._answer(response)
+            answer = self._answer(response, redirects=redirects)
             # What answers another request is the login's: then the command itself has not been taken.
             if answer.status in _GATEWAY and response.request is request:
                 raise OutcomeUnknown(f"{method} {answer.path} was answered {answer.status}, which tells nothing")
             if answer.status not in NOT_NOW:
                 return answer
+            if answer.status == _TOO_MANY and patience.outlasts(answer):
+                continue
             if not patience.lasts(f"the server answered {answer.status}", retry_after(answer.headers)):
                 raise self._still_busy(answer)
 
@@ -286,7 +317,7 @@ class Doors(AbstractContextManager["Doors"]):
         self.reader.close()
 
 
-def open_doors(
+def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     link: Link,
     *,
     reads: Sequence[Reading],
@@ -296,12 +327,16 @@ def open_doors(
     write_rates: Sequence[Rate] = (),
     posts_are_writes: bool = False,
     scrub: Callable[[str], str] = str,
+    closed_for: Callable[[Answer], float | None] | None = None,
+    rows: Rows | None = None,
 ) -> Doors:
     """Return the doors of the instance that `link` leads to. Nothing is sent yet.
 
     `reads` are all calls that only read, those of the login included. `rates` bound everything that is sent,
     `write_rates` commands on top, and with `posts_are_writes` also questions asked by POST, for servers that look at
-    the verb alone. `scrub` takes secrets out of texts.
+    the verb alone. `scrub` takes secrets out of texts. `closed_for` reads out of an answer 429 how many seconds the
+    server lets nothing through, where it says so in its own way. `rows` is the door to the instance's database, beside
+    HTTP.
     """
     wire = Wire(link)
     gate = Gate(wire, httpx.URL(link.url).raw_path.decode("ascii").rstrip("/"), reads)
@@ -315,5 +350,6 @@ def open_doors(
         return Pace(limits, clock=link.clock, sleep=link.sleep, waiting=link.waiting)
 
     commands = pace(write_rates)
-    line = _Line(link, wire, pace(rates), commands if posts_are_writes else None, scrub, origin_of(link.url))
+    posts = commands if posts_are_writes else None
+    line = _Line(link, wire, pace(rates), posts, scrub, origin_of(link.url), closed_for, rows)
     return Doors(Reader(line, client(gate)), Writer(line, client(gate), client(wire), commands))

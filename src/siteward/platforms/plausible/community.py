@@ -1,0 +1,255 @@
+"""Community Edition's database: everything about access to one team, in one query (API.md section 11).
+
+The role needs no more than to see these columns; `SITEWARD_<INSTANCE>_DATABASE_URL` names it:
+
+    CREATE ROLE siteward LOGIN PASSWORD '…' NOSUPERUSER NOCREATEDB NOCREATEROLE;
+    GRANT SELECT (id, email, last_seen, inserted_at) ON users TO siteward;
+    GRANT SELECT (id, identifier, name) ON teams TO siteward;
+    GRANT SELECT ON team_memberships, guest_memberships, schema_migrations TO siteward;
+    GRANT SELECT ON team_invitations, guest_invitations, team_site_transfers TO siteward;
+    GRANT SELECT (id, domain, domain_changed_from, team_id, public) ON sites TO siteward;
+    GRANT SELECT (site_id, name) ON shared_links TO siteward;
+
+The tables `site_memberships` and `invitations` of before 3.0 may still be there, frozen, and are never read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from siteward.access.state import Listing
+from siteward.platforms.plausible.picture import Colleague, Entry, Picture, Place, folded
+from siteward.platforms.plausible.rows import shape
+from siteward.transport.errors import Forbidden, NotThePlatform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from siteward.access.traits import Traits
+    from siteward.platforms.plausible.settings import Settings
+    from siteward.transport.http import Reader
+    from siteward.transport.rows import Rows
+
+COLUMNS: Mapping[str, frozenset[str]] = {
+    "users": frozenset({"id", "email", "last_seen", "inserted_at"}),
+    "teams": frozenset({"id", "identifier", "name"}),
+    "team_memberships": frozenset({"id", "user_id", "team_id", "role"}),
+    "guest_memberships": frozenset({"team_membership_id", "site_id", "role"}),
+    "team_invitations": frozenset({"id", "email", "role", "team_id"}),
+    "guest_invitations": frozenset({"invitation_id", "team_invitation_id", "site_id", "role"}),
+    "team_site_transfers": frozenset({"email", "site_id"}),
+    "sites": frozenset({"id", "domain", "domain_changed_from", "team_id", "public"}),
+    "shared_links": frozenset({"site_id", "name"}),
+    "schema_migrations": frozenset({"version"}),
+}
+_SHAPE = """
+    SELECT table_name::text, array_agg(column_name::text)
+    FROM information_schema.columns
+    WHERE table_schema = current_schema() AND table_name = ANY (%(tables)s)
+    GROUP BY table_name
+"""
+# Guests came with teams, in a migration of early 2025 (API.md section 15); before that there are other tables.
+_FIRST_MIGRATION = 20250101000000
+_TEAMS = "SELECT identifier::text, name FROM teams ORDER BY id"
+_SNAPSHOT = """
+    WITH team AS (SELECT id FROM teams WHERE identifier::text = %(team)s),
+         place AS (SELECT * FROM (SELECT id, domain, domain_changed_from, public, team_id FROM sites) AS s
+                   WHERE team_id IN (SELECT id FROM team)),
+         member AS (SELECT id, user_id, role FROM team_memberships WHERE team_id IN (SELECT id FROM team)),
+         invited AS (SELECT id, email::text AS email, role FROM team_invitations
+                     WHERE team_id IN (SELECT id FROM team))
+    SELECT json_build_object(
+        'sites', (SELECT coalesce(json_agg(json_build_object('id', id, 'domain', domain,
+                  'previous', domain_changed_from, 'public', public) ORDER BY id), '[]') FROM place),
+        'links', (SELECT coalesce(json_agg(json_build_object('site', site_id, 'name', name) ORDER BY name), '[]')
+                  FROM shared_links WHERE site_id IN (SELECT id FROM place)),
+        'people', (SELECT coalesce(json_agg(json_build_object('id', u.id, 'email', u.email::text, 'role', m.role,
+                   'seen', CASE WHEN u.last_seen - u.inserted_at >= interval '1 minute'
+                           THEN to_char(u.last_seen, 'YYYY-MM-DD"T"HH24:MI"Z"') END) ORDER BY u.id), '[]')
+                   FROM member m JOIN users u ON u.id = m.user_id),
+        'guests', (SELECT coalesce(json_agg(json_build_object('user', m.user_id, 'site', g.site_id, 'role', g.role)
+                   ORDER BY m.user_id, g.site_id), '[]')
+                   FROM guest_memberships g JOIN member m ON m.id = g.team_membership_id
+                   WHERE m.role = 'guest' AND g.site_id IN (SELECT id FROM place)),
+        'joining', (SELECT coalesce(json_agg(json_build_object('email', email, 'role', role) ORDER BY email), '[]')
+                    FROM invited WHERE role <> 'guest'),
+        'invited', (SELECT coalesce(json_agg(json_build_object('email', t.email, 'site', g.site_id, 'role', g.role,
+                    'id', g.invitation_id) ORDER BY t.email, g.site_id), '[]')
+                    FROM guest_invitations g JOIN invited t ON t.id = g.team_invitation_id
+                    WHERE g.site_id IN (SELECT id FROM place)),
+        'transfers', (SELECT coalesce(json_agg(json_build_object('email', email::text, 'site', site_id)
+                      ORDER BY email, site_id), '[]')
+                      FROM team_site_transfers WHERE site_id IN (SELECT id FROM place))
+    )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    id: int
+    domain: str
+    previous: str | None
+    public: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    site: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    id: int
+    email: str
+    role: str
+    seen: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Guest:
+    user: int
+    site: int
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Joining:
+    email: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Invited:
+    email: str
+    site: int
+    role: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Transfer:
+    email: str
+    site: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """One moment of one team."""
+
+    sites: tuple[_Site, ...]
+    links: tuple[_Link, ...]
+    people: tuple[_Person, ...]
+    guests: tuple[_Guest, ...]
+    joining: tuple[_Joining, ...]
+    invited: tuple[_Invited, ...]
+    transfers: tuple[_Transfer, ...]
+
+
+def check(rows: Rows) -> None:
+    """Make sure that the tables are there and have the columns that are read, before any of them is.
+
+    Raises `NotThePlatform` for a database of before 3.0 or of another product, `Forbidden` for a role that may not see
+    what is needed.
+    """
+    found = {name: frozenset(columns) for name, columns in rows.ask(_SHAPE, {"tables": list(COLUMNS)})}
+    if not {"guest_memberships", "team_memberships"} & found.keys():
+        raise NotThePlatform(
+            "the database has no guests of teams, or its role may not see them",
+            hint="Plausible Community Edition before 3.0 is not supported; for a newer one grant the role SELECT",
+        )
+    missing = [
+        f"{name} ({', '.join(sorted(lacks))})"
+        for name, columns in COLUMNS.items()
+        if (lacks := columns - found.get(name, frozenset()))
+    ]
+    if missing:
+        raise Forbidden(
+            f"the database shows no {'; '.join(missing)}",
+            hint="grant the role SELECT on that, or is this a release that is not known yet?",
+        )
+    newest = rows.ask("SELECT max(version) FROM schema_migrations")[0][0]
+    if newest is None or newest < _FIRST_MIGRATION:
+        raise NotThePlatform("the database is of before Plausible 3.0", hint="update Plausible to 3.0 or later")
+
+
+def team_in(rows: Rows, settings: Settings) -> str:
+    """Return the id of the team whose sites these are; raises `Forbidden` where that cannot be told."""
+    teams: list[tuple[str, str]] = [(row[0], row[1]) for row in rows.ask(_TEAMS)]
+    if settings.team is None and len(teams) == 1:
+        return teams[0][0]
+    if settings.team is not None and settings.team.lower() in {name for name, _ in teams}:
+        return settings.team.lower()
+    seen = ", ".join(f"{at} ({name})" for at, name in teams) or "none"
+    raise Forbidden(
+        f"there is no team {settings.team}" if settings.team else "there is not just one team, and the file names none",
+        hint=f"write `team` with one of these ids: {seen}",
+    )
+
+
+def snapshot(reader: Reader, settings: Settings, traits: Traits) -> Picture:
+    """Return one moment of the team, whole; raises `PlatformError`."""
+    from siteward.platforms.plausible.forms import own_clock, own_email, team_at  # noqa: PLC0415 — `validate` needs no HTTP
+
+    rows = reader.rows
+    if rows is None:
+        raise TypeError("this reader has no door to a database")
+    found = rows.ask(_SNAPSHOT, {"team": team_at(reader, lambda: team_in(rows, settings))})
+    try:
+        seen = shape(_Snapshot).validate_python(found[0][0])
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        at = ".".join(map(str, first["loc"]))
+        raise NotThePlatform(f"the database is not as Plausible keeps it ({at}: {first['type']})") from None
+    return Picture(
+        settings=settings,
+        traits=traits,
+        door="web",
+        places={each.domain: each for each in _places(seen)},
+        colleagues=tuple(_colleagues(seen)),
+        transfers=frozenset((_domains(seen)[each.site], folded(each.email)) for each in seen.transfers),
+        me=own_email(reader),
+        now=own_clock(reader),
+        seen=MappingProxyType({folded(each.email): each.seen for each in seen.people if each.seen}),
+        listings=_listings(seen),
+    )
+
+
+def _domains(seen: _Snapshot) -> Mapping[int, str]:
+    return {each.id: each.domain for each in seen.sites}
+
+
+def _places(seen: _Snapshot) -> Iterable[Place]:
+    people = {each.id: each.email for each in seen.people}
+    entries: defaultdict[int, list[Entry]] = defaultdict(list)
+    links: defaultdict[int, list[str]] = defaultdict(list)
+    for guest in seen.guests:
+        entries[guest.site].append(Entry(people[guest.user], guest.role, "accepted", str(guest.user)))
+    for each in seen.invited:
+        entries[each.site].append(Entry(each.email, each.role, "invited", each.id))
+    for link in seen.links:
+        links[link.site].append(link.name)
+    for site in seen.sites:
+        yield Place(site.domain, tuple(entries[site.id]), site.previous, site.public, tuple(links[site.id]))
+
+
+def _colleagues(seen: _Snapshot) -> Iterable[Colleague]:
+    yield from (Colleague(each.email, each.role) for each in seen.people if each.role != "guest")
+    yield from (Colleague(each.email, each.role, invited=True) for each in seen.joining)
+
+
+def _listings(seen: _Snapshot) -> tuple[Listing, ...]:
+    counted: Sequence[tuple[str, int]] = (
+        ("sites", len(seen.sites)),
+        ("guests", len(seen.guests) + len(seen.invited)),
+        ("team members", sum(each.role != "guest" for each in seen.people)),
+    )
+    return tuple(
+        Listing(name=name, rows=rows, complete=True, proof="one query, one moment of the database")
+        for name, rows in counted
+    )

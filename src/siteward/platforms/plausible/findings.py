@@ -1,0 +1,62 @@
+"""What reading Plausible brings to light besides the grants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from siteward.access.diagnostic import Diagnostic, note, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from siteward.platforms.plausible.picture import Picture
+
+
+def findings(picture: Picture) -> Iterator[Diagnostic]:
+    """Yield everything a reviewer of this instance should know, in a fixed order."""
+    if picture.door == "api":
+        yield note(
+            "guest-layer-only",
+            "only guests of single sites can be seen and managed here; members of the team, who reach every site of it, "
+            "cannot be seen through the Sites API",
+        )
+        return
+    yield from _owners(picture)
+    yield from _team(picture)
+    yield from _sites(picture)
+
+
+def _owners(picture: Picture) -> Iterator[Diagnostic]:
+    owners = sorted(each.email for each in picture.colleagues if each.role == "owner" and not each.invited)
+    if len(owners) == 1:
+        yield warning(
+            "single-owner",
+            f"{owners[0]} is the team's only owner; without one the team cannot be managed",
+            hint="make a second person owner in Plausible",
+        )
+
+
+def _team(picture: Picture) -> Iterator[Diagnostic]:
+    for each in picture.colleagues:
+        if each.invited:
+            yield note(
+                "team-invitation", f"{each.email} is invited into the team as {each.role}; nothing here changes it"
+            )
+    for domain, email in sorted(picture.transfers):
+        yield warning("site-transfer", f"{domain} is being handed over to {email}; its guests go with it")
+
+
+def _sites(picture: Picture) -> Iterator[Diagnostic]:
+    for each in sorted(picture.places.values(), key=lambda place: place.domain):
+        if each.previous:
+            yield warning(
+                "site-renamed",
+                f"{each.domain} was {each.previous}; the old name answers for 72 hours and is free for others then",
+                hint="write the new name into the file",
+            )
+        if each.public:
+            yield warning("public-dashboard", f"{each.domain} is public: everybody can see its statistics")
+        for link in each.links:
+            yield warning(
+                "shared-link", f"{each.domain} has the shared link {link}: whoever knows it sees the statistics"
+            )

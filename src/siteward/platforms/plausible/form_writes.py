@@ -1,0 +1,87 @@
+"""Guests through the web forms of Community Edition, which answer good and bad alike (API.md section 10).
+
+A redirect back to the page of the site's people means "done" or "refused", a page instead means "refused"; which of
+them it was is read in the database, and only that counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
+
+from siteward.platforms.plausible.community import snapshot
+from siteward.platforms.plausible.picture import Entry, Picture, Place, find
+from siteward.platforms.plausible.settle import DONE, INVITED, Verdict, failed, unknown
+from siteward.transport.errors import OutcomeUnknown, PlatformError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from siteward.transport.http import Writer
+
+_REFUSED = "is somebody a member of the team already, or is the site being handed over?"
+
+
+@dataclass(frozen=True, slots=True)
+class FormGuests:
+    """The guest list of one site."""
+
+    writer: Writer
+    place: Place
+    picture: Picture
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return who is there now; raises `PlatformError`."""
+        now = snapshot(self.writer, self.picture.settings, self.picture.traits)
+        found = now.places.get(self.place.domain)
+        return found.entries if found else ()
+
+    def invite(self, email: str, role: str) -> Verdict:
+        """Send an invitation to somebody who is not there."""
+        form = {"email": email, "role": role}
+        return self._do("POST", "memberships/invite", form, INVITED, lambda now: self._stands(now, email, role))
+
+    def remove(self, entry: Entry) -> Verdict:
+        """Remove somebody, or withdraw their invitation."""
+        kind = "memberships/u" if entry.status == "accepted" else "invitations"
+        gone = f"{kind}/{quote(entry.handle, safe='')}"
+        return self._do("DELETE", gone, {}, DONE, lambda now: find(now, entry.email) is None)
+
+    def change(self, entry: Entry, role: str) -> Verdict:
+        """Give somebody who has accepted another role, in place: no mail, no new acceptance."""
+        path = f"memberships/u/{quote(entry.handle, safe='')}/role/{quote(role, safe='')}"
+        return self._do("PUT", path, {}, DONE, lambda now: self._stands(now, entry.email, role))
+
+    def _stands(self, now: tuple[Entry, ...], email: str, role: str) -> bool:
+        found = find(now, email)
+        return found is not None and found.role == role
+
+    def _do(
+        self,
+        method: Literal["POST", "PUT", "DELETE"],
+        what: str,
+        form: dict[str, str],
+        done: Verdict,
+        is_done: Callable[[tuple[Entry, ...]], bool],
+    ) -> Verdict:
+        """Send a form once, and read what became of it."""
+        path = f"/sites/{quote(self.place.domain, safe='')}/{what}"
+        try:
+            answer = self.writer.command(method, path, form=form, redirects=True)
+        except OutcomeUnknown as lost:
+            return self._read(is_done, done, unknown(str(lost)))
+        except PlatformError as problem:
+            return failed(str(problem), problem.hint)
+        if answer.status == 404:
+            return failed(
+                f"Plausible knows no site {self.place.domain} that this account may manage",
+                "the account must be owner or admin of the team",
+            )
+        return self._read(is_done, done, failed(f"Plausible answered {answer.status} and did nothing", _REFUSED))
+
+    def _read(self, is_done: Callable[[tuple[Entry, ...]], bool], done: Verdict, otherwise: Verdict) -> Verdict:
+        try:
+            return done if is_done(self.entries()) else otherwise
+        except PlatformError as problem:
+            return unknown(f"{otherwise.message}; and it could not be read back: {problem}")

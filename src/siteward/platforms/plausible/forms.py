@@ -1,0 +1,233 @@
+"""The web forms of Community Edition: logging in, and a token against forgery on every form (API.md section 10).
+
+Pages are for people and change with every release, so nothing is read from them but that token; what a form did is
+told by the status and the place it redirects to, and then by the database.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+import struct
+import threading
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
+from siteward.transport.http import NOT_NOW
+from siteward.transport.lean import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from datetime import datetime
+
+    from siteward.transport.http import Reader
+    from siteward.transport.secrets import Secret, Secrets
+
+LOGIN, VERIFY, HOME = "/login", "/2fa/verify", "/sites"
+FORM_READS = (
+    ("GET", "/api/system"),
+    ("GET", "/api/v1/sites"),
+    ("GET", LOGIN),
+    ("POST", LOGIN),
+    ("GET", VERIFY),
+    ("POST", VERIFY),
+    ("GET", HOME),
+)
+_TOKEN = re.compile(r'name="(?:_csrf_token|csrf-token)"[^>]*?(?:value|content)="([^"]+)"')
+_ELSEWHERE = ("/activate", "/2fa/setup", "/sso")
+_STEP = 30
+
+
+class _NotNow(Exception):  # noqa: N818 — it is the answer
+    """The login was answered with a status that says nothing but that it may be asked again."""
+
+
+class WebLogin(httpx.Auth):
+    """Puts the session and its token on every form; logs in before the first one, and again when the session is over.
+
+    What answers without a session (`/api/…`) goes without one. `team` is the team in use, once it is known; `now` the
+    server's clock, as it last told it there.
+    """
+
+    requires_response_body = True
+
+    def __init__(self, base: str, secrets: Secrets) -> None:
+        self._base = base.rstrip("/")
+        self._prefix = urlsplit(self._base).path
+        self._email: Secret | None = secrets.optional("email")
+        self._password: Secret | None = secrets.optional("password")
+        self._totp: Secret | None = secrets.optional("totp_secret")
+        self._cookies: dict[str, str] = {}
+        self._token: str | None = None
+        self._lock = threading.Lock()
+        self.team: str | None = None
+        self.now: datetime | None = None
+
+    @property
+    def email(self) -> str | None:
+        """The address of the account in use."""
+        return self._email.reveal() if self._email else None
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send `request` as the account; raises `Unauthenticated` or `Forbidden` where that cannot be.
+
+        A form that was answered "forged" (403), or with the way to the login, did nothing and is sent once more. Where
+        the login is answered "not now", that answer is the last: the transport waits and begins again.
+        """
+        if request.url.path.removeprefix(self._prefix).startswith("/api/"):
+            response = yield request
+            self.now = _told(response) or self.now
+            return
+        with self._lock, suppress(_NotNow):
+            if self._token is None:
+                yield from self._enter()
+            response = yield self._carrying(request)
+            self._keep(response)
+            place = self._leads(response)
+            if response.status_code == 403 or place == LOGIN:
+                yield from self._enter()
+                self._keep((yield self._carrying(request)))
+            elif place is not None and place.startswith(_ELSEWHERE):
+                raise Forbidden(_closed(place), hint="log in with this account in a browser once")
+
+    def _enter(self) -> Generator[httpx.Request, httpx.Response, None]:
+        """Log in, with the second factor where it is asked for, and fetch the token of the new session."""
+        if self._email is None or self._password is None:
+            raise Unauthenticated(
+                "writing to Community Edition goes through its web forms, and there is no account for them",
+                hint="set …_EMAIL and …_PASSWORD of an owner or admin of the team",
+            )
+        self._cookies.clear()
+        self._token = None
+        token = _csrf((yield from self._got(self._page(LOGIN))))
+        form = {"_csrf_token": token, "email": self._email.reveal(), "password": self._password.reveal()}
+        response = yield from self._got(self._form(LOGIN, form))
+        place = self._leads(response)
+        if place == VERIFY:
+            place = yield from self._second_factor()
+        if place is None:
+            raise _turned_away(response)
+        if place not in {HOME, "/"}:
+            raise Forbidden(_closed(place), hint="log in with this account in a browser once")
+        self._token = _csrf((yield from self._got(self._page(HOME))))
+
+    def _second_factor(self) -> Generator[httpx.Request, httpx.Response, str]:
+        if self._totp is None:
+            raise Unauthenticated(
+                "Plausible asks for a second factor",
+                hint="set …_TOTP_SECRET to the secret that the app was set up with",
+            )
+        page = yield from self._got(self._page(VERIFY))
+        code = totp(self._totp.reveal(), _clock(page))
+        answer = yield from self._got(self._form(VERIFY, {"_csrf_token": _csrf(page), "code": code}))
+        place = self._leads(answer)
+        if place is None:
+            raise Unauthenticated(
+                "Plausible did not accept the second factor", hint="each code is good once: try again in a minute"
+            )
+        return place
+
+    def _got(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, httpx.Response]:
+        """Send a request of the login, and keep the cookies of its answer."""
+        response = yield request
+        if response.status_code in NOT_NOW:
+            raise _NotNow
+        self._keep(response)
+        return response
+
+    def _page(self, path: str) -> httpx.Request:
+        return self._carrying(httpx.Request("GET", self._base + path))
+
+    def _form(self, path: str, form: dict[str, str]) -> httpx.Request:
+        return self._carrying(httpx.Request("POST", self._base + path, data=form))
+
+    def _carrying(self, request: httpx.Request) -> httpx.Request:
+        request.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        if self._token is not None:
+            request.headers["x-csrf-token"] = self._token
+        return request
+
+    def _keep(self, response: httpx.Response) -> None:
+        for line in response.headers.get_list("set-cookie"):
+            try:
+                found = SimpleCookie(line)
+            except CookieError:
+                continue
+            self._cookies |= {name: each.value for name, each in found.items()}
+
+    def _leads(self, response: httpx.Response) -> str | None:
+        """Return the path that a redirect leads to, below the base, or `None` for no redirect."""
+        if not response.has_redirect_location:
+            return None
+        return urlsplit(response.headers["location"]).path.removeprefix(self._prefix) or "/"
+
+
+def own_email(reader: Reader) -> str | None:
+    """Return the address of the account whose credentials are used, where there are any."""
+    return reader.auth.email if isinstance(reader.auth, WebLogin) else None
+
+
+def own_clock(reader: Reader) -> datetime | None:
+    """Return the server's clock, as it last told it."""
+    return reader.auth.now if isinstance(reader.auth, WebLogin) else None
+
+
+def team_at(reader: Reader, find: Callable[[], str]) -> str:
+    """Return the team in use, found out once."""
+    if not isinstance(reader.auth, WebLogin):
+        return find()
+    if reader.auth.team is None:
+        reader.auth.team = find()
+    return reader.auth.team
+
+
+def totp(secret: str, seconds: float) -> str:
+    """Return the code of a moment (RFC 6238: SHA-1, six digits, thirty seconds); `secret` is base32."""
+    text = secret.replace(" ", "").upper()
+    try:
+        key = base64.b32decode(text + "=" * (-len(text) % 8))
+    except binascii.Error as error:
+        raise Unauthenticated("the secret of the second factor is no base32 text") from error
+    digest = hmac.digest(key, struct.pack(">Q", int(seconds) // _STEP), "sha1")
+    at = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[at : at + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
+
+
+def _clock(response: httpx.Response) -> float:
+    """Return the server's clock: codes are good by that one."""
+    now = _told(response)
+    if now is None:
+        raise NotThePlatform("the login page does not tell the time")
+    return now.timestamp()
+
+
+def _told(response: httpx.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers.get("date", ""))
+    except ValueError:
+        return None
+
+
+def _csrf(response: httpx.Response) -> str:
+    found = _TOKEN.search(response.text)
+    if response.status_code != 200 or found is None:
+        raise NotThePlatform(
+            f"{response.request.url.path} is no page of Plausible", hint="does `url` lead to Plausible itself?"
+        )
+    return found[1]
+
+
+def _turned_away(response: httpx.Response) -> Unauthenticated | NotThePlatform:
+    if response.status_code == 200:
+        return Unauthenticated("Plausible did not accept the e-mail and password", hint="try them in its login page")
+    return NotThePlatform(f"the login was answered {response.status_code}, and not as Plausible does")
+
+
+def _closed(place: str) -> str:
+    return f"Plausible sends this account to {place} before it may do anything (unconfirmed address, or a forced second factor)"

@@ -1,0 +1,114 @@
+"""The adapter's own picture of one Plausible team: who is on which site, through which door it was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from siteward.access.model import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from siteward.access.state import Listing, Live
+    from siteward.access.traits import Traits
+    from siteward.platforms.plausible.settings import Settings
+
+Standing = Literal["accepted", "invited"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a site's guest list. `handle` is what the web forms call it: a user's id, or an invitation's."""
+
+    email: str
+    role: str
+    status: Standing
+    handle: str = ""
+
+    @property
+    def words(self) -> str:
+        """What stands there, for people."""
+        return f"{self.role} ({self.status})"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A site: its domain as Plausible has it, and as long as the old name still answers, that one."""
+
+    domain: str
+    entries: tuple[Entry, ...]
+    previous: str | None = None
+    public: bool = False
+    links: tuple[str, ...] = ()
+
+    @property
+    def scope(self) -> Scope:
+        """The scope of this site: its domain, lower-cased and in IDNA; a domain may have a path."""
+        host, slash, path = self.domain.partition("/")
+        return Scope("site", f"{_idna(host)}{slash}{path}")
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """A member of the team, or somebody invited into it."""
+
+    email: str
+    role: str
+    invited: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What reading leaves for reviewing and writing.
+
+    `colleagues` are those the database shows. `transfers` holds (domain, address, both folded) of sites that are being
+    handed over. `now` is the server's own clock; `cost` the requests that reading took. `seen` tells when people were
+    last there, by address.
+    """
+
+    settings: Settings
+    traits: Traits
+    door: Literal["api", "web"]
+    places: Mapping[str, Place]
+    colleagues: tuple[Colleague, ...] = ()
+    transfers: frozenset[tuple[str, str]] = frozenset()
+    me: str | None = None
+    now: datetime | None = None
+    cost: int = 0
+    seen: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    listings: tuple[Listing, ...] = ()
+
+    @property
+    def members(self) -> Mapping[str, str]:
+        """The team role of each address, folded, that the file names or the database shows."""
+        declared = {folded(name): role for name, role in (self.settings.team_members or {}).items()}
+        return declared | {folded(each.email): each.role for each in self.colleagues}
+
+
+def picture_of(live: Live) -> Picture:
+    """Return the picture that `read` left in `live`."""
+    if not isinstance(live.native, Picture):
+        raise TypeError("this live state was not read by the Plausible adapter")
+    return live.native
+
+
+def folded(email: str) -> str:
+    """Return an address as Plausible compares it (API.md section 6: citext)."""
+    return email.strip().lower()
+
+
+def find(entries: Iterable[Entry], email: str) -> Entry | None:
+    """Return the entry of an address; letter case does not count."""
+    return next((each for each in entries if folded(each.email) == folded(email)), None)
+
+
+def _idna(host: str) -> str:
+    """Return a host lower-cased and in ASCII; what IDNA does not take stays as it is."""
+    lower = host.lower()
+    try:
+        return lower if lower.isascii() else ".".join(each.encode("idna").decode("ascii") for each in lower.split("."))
+    except UnicodeError:
+        return lower

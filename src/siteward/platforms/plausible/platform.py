@@ -1,0 +1,51 @@
+"""Plausible as the rest of the house sees it: one table."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from siteward.platforms.interface import Platform
+from siteward.platforms.plausible.bundle import bundle
+from siteward.platforms.plausible.look import look
+from siteward.platforms.plausible.probe import probe, reach
+from siteward.platforms.plausible.read import read
+from siteward.platforms.plausible.review import review
+from siteward.platforms.plausible.roles import NAME, WIDEST
+from siteward.platforms.plausible.session import connect
+from siteward.platforms.plausible.settings import Settings
+from siteward.platforms.plausible.write import write
+
+PLATFORM = Platform(
+    name=NAME,
+    title="Plausible",
+    widest=WIDEST,
+    settings=Settings,
+    fields=MappingProxyType({}),
+    optional_fields=MappingProxyType(
+        {
+            "api_key": "Cloud and Enterprise: a Sites key of an owner or admin of the team, made in Settings, API Keys",
+            "email": "Community Edition: the address of an owner or admin of the team, Siteward's own",
+            "password": "Community Edition: its password",
+            "totp_secret": "Community Edition: the secret of its second factor, if it has one",
+            "database_url": "Community Edition: postgresql://… with a role that may only read",
+        }
+    ),
+    connect=connect,
+    probe=probe,
+    read=read,
+    look=look,
+    bundle=bundle,
+    write=write,
+    review=review,
+    reach=reach,
+    releases=("cloud", "enterprise", "ce-3"),
+    limits=(
+        "guests of single sites only; members of the team reach every site of it and are never changed",
+        "Cloud and Enterprise: members of the team cannot be seen (blind spot `team-members`)",
+        "everybody is invited, and has access once they have accepted; an invitation lives 48 to 72 hours",
+        "Cloud and Enterprise: the role of a guest who has accepted is changed by hand, or by `role_change: reinvite`",
+        "600 requests an hour and 60 in 10 seconds, shared by all keys of the team; one request for each site",
+        "whose API key is used cannot be found out: `self` names it",
+        "Community Edition 3.x: read in its PostgreSQL database (extra `postgres`), written through its web forms",
+    ),
+)

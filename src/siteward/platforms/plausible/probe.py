@@ -1,0 +1,108 @@
+"""Which edition of Plausible this is, and what the credentials may do there (API.md sections 1 and 3)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from siteward.platforms.interface import Reach
+from siteward.platforms.plausible.community import check, snapshot
+from siteward.platforms.plausible.picture import folded
+from siteward.platforms.plausible.roles import Edition, traits_of
+from siteward.platforms.plausible.rows import ask
+from siteward.platforms.plausible.session import SYSTEM, is_cloud
+from siteward.platforms.plausible.sites_api import BASE, team_of
+from siteward.transport.errors import Forbidden, NotThePlatform
+
+if TYPE_CHECKING:
+    from siteward.access.traits import Traits
+    from siteward.platforms.plausible.settings import Settings
+    from siteward.transport.http import Reader
+    from siteward.transport.rows import Rows
+
+_VERSION = re.compile(r"v?(\d+)\.(\d+)")
+_SURE_OF_ROLE = "only a write shows whether the key's user is owner or admin: a lower role is answered 404"
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _System:
+    build: _Build = field(default_factory=_Build)
+
+
+def probe(reader: Reader, settings: Settings) -> Traits:
+    """Return what this server can do.
+
+    With a key the list of teams tells: JSON where there is a Sites API, a page that is none in Community Edition. The
+    edition `cloud` is Plausible's own host. Raises `Forbidden` for a team the credentials do not see, `NotThePlatform`
+    for another edition than the credentials are for.
+    """
+    if reader.rows is not None:
+        return _community(reader, reader.rows)
+    try:
+        team_of(reader, settings)
+    except NotThePlatform as problem:
+        if reader.query(SYSTEM).status == 200:
+            raise NotThePlatform(
+                "this is Plausible Community Edition, which has no Sites API",
+                hint="write `edition: ce`, and give …_DATABASE_URL, …_EMAIL and …_PASSWORD",
+            ) from problem
+        raise
+    edition: Edition = "cloud" if settings.edition == "cloud" or is_cloud(reader) else "enterprise"
+    return traits_of(edition)
+
+
+def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
+    """Return who the credentials are and what they may do, for `doctor`."""
+    if reader.rows is None:
+        team = team_of(reader, settings)
+        available = () if team.api_available else ("the team's plan has no Stats API: everything will be answered 402",)
+        return Reach(
+            account=None,
+            role=None,
+            may=(f"see the sites of team {team.name} ({team.id}) and their guests",),
+            may_not=(
+                "see members of the team, or whose key this is",
+                "change the role of a guest who has accepted",
+            ),
+            notes=(*available, _SURE_OF_ROLE, "writing needs a Sites key and the plan feature Sites API"),
+        )
+    picture = snapshot(reader, settings, traits)
+    role = picture.members.get(folded(picture.me or ""))
+    writes = role in {"owner", "admin"}
+    writing = ("invite, change and remove guests",) if writes else ()
+    return Reach(
+        account=picture.me,
+        role=f"team {role}" if role else None,
+        may=("read everything about access in the database", *writing),
+        may_not=(
+            "change members of the team",
+            *(() if writes else ("write: that needs an owner or admin of the team",)),
+        ),
+        notes=("the database role should be one that may only read: see `siteward.platforms.plausible.community`",),
+    )
+
+
+def _community(reader: Reader, rows: Rows) -> Traits:
+    """Tell Community Edition by the path it lacks, its version by what it says, its tables by looking."""
+    answer = reader.query(BASE)
+    if answer.status == 401:
+        raise Forbidden(
+            "this Plausible has the Sites API, so it is no Community Edition",
+            hint="write `edition: enterprise` (or `cloud`) and give …_API_KEY",
+        )
+    if answer.status not in {404, 406}:
+        raise NotThePlatform(f"{BASE} was answered {answer.status}, and not as Plausible does")
+    version = ask(reader, SYSTEM, _System).build.version or ""
+    found = _VERSION.match(version)
+    if found and int(found[1]) < 3:
+        raise NotThePlatform(
+            f"this is Plausible {version}, and before 3.0 there are no guests", hint="update Plausible"
+        )
+    check(rows)
+    return traits_of("ce", f"{found[1]}.{found[2]}" if found else "")

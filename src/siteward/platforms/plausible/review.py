@@ -1,0 +1,324 @@
+"""What Plausible cannot do, and everything it will do besides: MAPPING.md sections 3, 5 and 6.
+
+Each function looks at all changes for one kind of thing and yields what it has to say; none of them asks the server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from siteward.access.diagnostic import error, note, warning
+from siteward.access.model import Grant, Key, Scope, account_of
+from siteward.platforms.plausible.picture import Entry, Picture, Place, find, folded, picture_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from siteward.access.change import Change
+    from siteward.access.diagnostic import Diagnostic, Effect
+    from siteward.access.state import Live, Memory
+
+_ADDRESS = re.compile(r"[^@\s\x00-\x1f,;<>\"]+@[^@\s\x00-\x1f,;<>\"]+\.[^@\s\x00-\x1f,;<>\".]+")
+
+
+def review(changes: Sequence[Change], live: Live, memory: Memory | None) -> Iterable[Diagnostic]:
+    """Return what stands against each change (errors), and what comes with it (notes)."""
+    case = _Case(changes, live, memory)
+    return [found for hazard in HAZARDS for found in hazard(case)]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """The changes, what is there, and what the journal remembers."""
+
+    changes: Sequence[Change]
+    live: Live
+    memory: Memory | None
+
+    @cached_property
+    def picture(self) -> Picture:
+        """What reading left."""
+        return picture_of(self.live)
+
+    @cached_property
+    def places(self) -> Mapping[Scope, Place]:
+        """The live sites by scope."""
+        return {each.scope: each for each in self.picture.places.values()}
+
+    def entry(self, change: Change) -> Entry | None:
+        """Return what stands there, as it was read."""
+        place = self.places.get(Scope(change.key[3], change.key[4]))
+        return find(place.entries, _name(change)) if place else None
+
+    @cached_property
+    def invites(self) -> tuple[Change, ...]:
+        """The changes that send an invitation to somebody who is not there."""
+        return tuple(each for each in self.changes if each.before is None)
+
+    @cached_property
+    def turns(self) -> tuple[tuple[Change, Entry], ...]:
+        """The changes of a role, with what stands there."""
+        both = (each for each in self.changes if each.before is not None and each.after is not None)
+        return tuple((each, entry) for each in both if (entry := self.entry(each)))
+
+
+def own_account(case: _Case) -> Iterator[Diagnostic]:
+    """Refuse to write without knowing whose credentials these are: the Sites API cannot tell (API.md section 14)."""
+    me = case.live.me
+    if case.changes and me is None:
+        yield error(
+            "self-unknown",
+            "whose key this is cannot be found out, so that account could not be protected",
+            hint="write `self:` with the e-mail address of the key's user",
+        )
+    for each in case.changes:
+        if me is not None and folded(_name(each)) == folded(me):
+            yield error(
+                "own-account",
+                f"{me} is the account that Siteward works with, and is never changed",
+                about=each.key,
+            )
+
+
+def weak_account(case: _Case) -> Iterator[Diagnostic]:
+    """Refuse to write with an account whose role is too low, where that can be seen."""
+    picture = case.picture
+    if picture.door == "api" or not case.changes:
+        return
+    role = picture.members.get(folded(picture.me or ""))
+    if role not in {"owner", "admin"}:
+        yield error(
+            "role-too-low",
+            f"{picture.me or 'nobody'} is {f'only {role}' if role else 'no member'} of the team; managing guests needs "
+            "an owner or admin",
+            hint="give …_EMAIL and …_PASSWORD of an owner or admin",
+        )
+
+
+def address(case: _Case) -> Iterator[Diagnostic]:
+    """Refuse what is no address: Plausible would take it, and mail a stranger or nobody."""
+    for each in case.invites:
+        if not _ADDRESS.fullmatch(_name(each)):
+            yield error("no-address", f"{_name(each)} is no e-mail address that can be invited", about=each.key)
+
+
+def redundant(case: _Case) -> Iterator[Diagnostic]:
+    """Refuse to make a guest of a team member, or of somebody invited into the team, whose role would be lost."""
+    for each in case.invites:
+        role = case.picture.members.get(folded(_name(each)))
+        if role is not None:
+            yield error(
+                "redundant-grant",
+                f"{_name(each)} is {role} of the team (or invited to be) and reaches every site of it; an invitation as "
+                "guest would be refused, or would overwrite the pending one",
+                about=each.key,
+                hint="take the grant out of the file",
+            )
+
+
+def unstated_team(case: _Case) -> Iterator[Diagnostic]:
+    """Warn that a pending invitation into the team, which cannot be seen, would be overwritten."""
+    if case.invites and case.picture.door == "api" and case.picture.settings.team_members is None:
+        yield warning(
+            "team-members-unstated",
+            "members of the team and people invited into it cannot be seen: inviting one of the latter as a guest "
+            "destroys the invitation into the team, inviting one of the former is answered 500",
+            hint="list them under `team_members`, each with the role; `{}` if there is none but you",
+        )
+
+
+def transfer(case: _Case) -> Iterator[Diagnostic]:
+    """Refuse to invite whom the site is being handed over to."""
+    for each in case.invites:
+        place = case.places.get(Scope(each.key[3], each.key[4]))
+        if place and (place.domain, folded(_name(each))) in case.picture.transfers:
+            yield error(
+                "site-transfer",
+                f"{place.domain} is being handed over to {_name(each)}, who cannot be its guest",
+                about=each.key,
+            )
+
+
+def repeated(case: _Case) -> Iterator[Diagnostic]:
+    """Hold an invitation back that was sent often enough, or a short while ago: the live state cannot tell."""
+    wish = case.picture.settings.invitations
+    for each in case.invites:
+        count, last = case.memory.sends.get(_key(each, case.memory), (0, None)) if case.memory else (0, None)
+        if count >= wish.max_sends:
+            yield error(
+                "did-not-accept",
+                f"{_name(each)} was invited {count} times to {each.key[4]}, the last time on {_day(last)}, and has not "
+                "accepted; no more invitations are sent",
+                about=each.key,
+                hint="ask them, then take the grant out, or raise `invitations: {max_sends}` for this instance",
+            )
+        elif last is not None and (case.picture.now is None or case.picture.now < last + wish.pause):
+            yield error(
+                "invited-recently",
+                f"{_name(each)} was invited to {each.key[4]} on {_day(last)}, and the next invitation is due "
+                f"{wish.resend_after} after that",
+                about=each.key,
+            )
+
+
+def role_change(case: _Case) -> Iterator[Diagnostic]:
+    """Say what changing a role takes: nothing in place, a new invitation, or a person."""
+    for each, entry in case.turns:
+        if entry.status == "invited":
+            yield note("invites-anew", f"withdraws the invitation as {entry.role} and sends another", about=each.key)
+            yield _effect("invitation", f"sends an invitation to {entry.email}", each, "mail", entry.email)
+        elif case.picture.door == "web":
+            yield note("role-in-place", "takes effect at once, without a mail", about=each.key)
+        elif case.picture.settings.role_change == "manual":
+            yield replace(
+                error(
+                    "role-change-manual",
+                    f"{entry.email} has accepted as {entry.role}, and the Sites API cannot change that",
+                    about=each.key,
+                    hint="change it in Plausible, under the site's settings, People; or write `role_change: reinvite`",
+                ),
+                effect="manual",
+            )
+        else:
+            yield from _reinvited(each, entry)
+
+
+def _reinvited(change: Change, entry: Entry) -> Iterator[Diagnostic]:
+    yield _effect(
+        "reinvites",
+        f"removes {entry.email} and invites again: without access until the new invitation is accepted",
+        change,
+        "gap",
+    )
+    told = _effect("mails", f"mails {entry.email} twice: removed, and invited", change, "mail", entry.email)
+    yield replace(told, count=2)
+    yield _segments(change, entry)
+
+
+def mails(case: _Case) -> Iterator[Diagnostic]:
+    """Say who gets a mail, and what cannot be had back."""
+    for each in case.invites:
+        yield _effect(
+            "invitation",
+            f"sends an invitation to {_name(each)}; access begins when it is accepted",
+            each,
+            "mail",
+            _name(each),
+        )
+    for each in case.changes:
+        entry = case.entry(each) if each.after is None else None
+        if entry is not None and entry.status == "accepted":
+            yield _effect("removal", f"mails {entry.email} that access has ended", each, "mail", entry.email)
+            yield _segments(each, entry)
+            yield _effect(
+                "irreversible",
+                "taking this back sends an invitation; access returns when that is accepted",
+                each,
+                "irreversible",
+            )
+        elif entry is not None:
+            yield note("withdraws", f"withdraws the invitation of {entry.email}, without a mail", about=each.key)
+
+
+def shared_age(case: _Case) -> Iterator[Diagnostic]:
+    """Say where a new invitation will not live long: all of one address have the age of the first."""
+    waiting = {_account(key) for key in case.live.pending if key[0] == "grant"}
+    for each in case.invites:
+        if folded(_name(each)) in waiting:
+            yield note(
+                "inherits-age",
+                f"{_name(each)} has another invitation pending in this team; this one ends together with it",
+                about=each.key,
+            )
+
+
+def moved_address(case: _Case) -> Iterator[Diagnostic]:
+    """Warn of one person under two addresses: who changes the address looks like a leaver and a newcomer."""
+    gone, come = _sets(case, taken=True), _sets(case, taken=False)
+    for name, had in gone.items():
+        same = [other for other, gets in come.items() if gets == had]
+        if len(same) == 1 and sum(each == had for each in gone.values()) == 1:
+            for each in case.changes:
+                if folded(_name(each)) in {name, same[0]}:
+                    yield warning(
+                        "possible-address-change",
+                        f"{name} loses exactly what {same[0]} gets: is this one person with a new address?",
+                        about=each.key,
+                        hint="if so, correct the e-mail in the file first: removing and inviting takes access away",
+                    )
+
+
+def _sets(case: _Case, *, taken: bool) -> Mapping[str, frozenset[tuple[str, str]]]:
+    """Return, for addresses that lose all they have (or get their first), the sites and roles it is about."""
+    changed: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for each in case.changes:
+        side = each.before if taken else each.after
+        if isinstance(side, Grant) and (each.after if taken else each.before) is None:
+            changed[folded(_name(each))].add((side.scope.name, side.role))
+    held: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for grant in case.live.access.grants():
+        held[folded(grant.subject.name)].add((grant.scope.name, grant.role))
+    return {
+        name: frozenset(each) for name, each in changed.items() if (each == held[name] if taken else not held[name])
+    }
+
+
+def gone_sites(case: _Case) -> Iterator[Diagnostic]:
+    """Warn of sites that were there in the last run: renamed, handed over or deleted, which the API does not tell."""
+    last = case.memory.last if case.memory else None
+    before = {each.scope for each in last.grants() if each.scope.kind == "site"} if last is not None else set()
+    renamed = {each.previous for each in case.picture.places.values()}
+    for scope in sorted(before - case.places.keys()):
+        if scope.name not in renamed:
+            yield warning(
+                "site-gone",
+                f"{scope} was there in the last run and is not now: renamed, handed over or deleted",
+                hint="a renamed site answers to its old name for 72 hours, and then anybody may take that name",
+            )
+
+
+HAZARDS: tuple[Callable[[_Case], Iterator[Diagnostic]], ...] = (
+    own_account,
+    weak_account,
+    address,
+    redundant,
+    unstated_team,
+    transfer,
+    repeated,
+    role_change,
+    mails,
+    shared_age,
+    moved_address,
+    gone_sites,
+)
+
+
+def _name(change: Change) -> str:
+    return account_of(change.key) or ""
+
+
+def _account(key: Key) -> str:
+    return folded(account_of(key) or "")
+
+
+def _key(change: Change, memory: Memory) -> Key:
+    """Return the key under which the journal knows a change, whose address may have had other letter case then."""
+    wanted = tuple(map(str.lower, change.key))
+    return next((key for key in memory.sends if tuple(map(str.lower, key)) == wanted), change.key)
+
+
+def _day(moment: datetime | None) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else "an unknown day"
+
+
+def _segments(change: Change, entry: Entry) -> Diagnostic:
+    return _effect("segments", f"deletes the personal segments of {entry.email} on {change.key[4]}", change, "destroys")
+
+
+def _effect(code: str, message: str, change: Change, effect: Effect, who: str | None = None) -> Diagnostic:
+    return replace(note(code, message, about=change.key), effect=effect, who=who)

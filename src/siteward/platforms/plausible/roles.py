@@ -1,0 +1,64 @@
+"""What Plausible can express, by edition.
+
+Two layers grant access (MAPPING.md section 1): guests of single sites, which is what Siteward manages, and members of
+the team, who reach all its sites. Members show as roles on every site that cannot be declared, where they show at
+all: Community Edition's database has them, the Sites API does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from siteward.access.model import Power
+from siteward.access.traits import Role, Traits
+
+NAME = "plausible"
+Edition = Literal["cloud", "enterprise", "ce"]
+GuestRole = Literal["viewer", "editor"]
+TeamRole = Literal["owner", "admin", "editor", "billing", "viewer"]
+
+# Billing is not meant to see dashboards and does (API.md section 7).
+TEAM_ROLES: dict[str, str] = {
+    "billing": "team-billing",
+    "viewer": "team-viewer",
+    "editor": "team-editor",
+    "admin": "team-admin",
+    "owner": "team-owner",
+}
+_SITE_ROLES = (
+    Role(name="viewer", power=Power.VIEW, portable="view"),
+    Role(name="team-billing", power=Power.VIEW, declarable=False),
+    Role(name="team-viewer", power=Power.VIEW, declarable=False),
+    Role(name="editor", power=Power.EDIT, portable="edit"),
+    Role(name="team-editor", power=Power.EDIT, declarable=False),
+    Role(name="team-admin", power=Power.MANAGE, declarable=False),
+    Role(name="team-owner", power=Power.MANAGE, declarable=False),
+)
+
+GUESTS_ONLY = "guest layer only"
+
+WIDEST = Traits(
+    platform=NAME,
+    roles={"site": _SITE_ROLES},
+    manages=frozenset({"grant"}),
+    accounts_listed=False,
+    knows_self=False,
+    keeps_email=False,
+    login="email",
+    deletes=False,
+    role_change="in-place",
+    onboarding=frozenset({"invite"}),
+    last_seen=True,
+    blind_spots=("team-members",),
+)
+
+
+def traits_of(edition: Edition, version: str = "") -> Traits:
+    """Return what that edition can express and show."""
+    if edition == "ce":
+        return replace(WIDEST, edition=edition, version=version, knows_self=True, blind_spots=())
+    # Every plan's head has this, so that nobody takes "in sync" for more than it says (MAPPING.md section 1).
+    seen = f"{edition}, {GUESTS_ONLY}"
+    guests = {"site": tuple(each for each in _SITE_ROLES if each.declarable)}
+    return replace(WIDEST, edition=seen, roles=guests, role_change="reinvite", last_seen=False)

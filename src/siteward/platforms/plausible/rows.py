@@ -1,0 +1,170 @@
+"""The Sites API's answers, as far as access needs them, and what its refusals mean.
+
+401, 402 and 404 mean different things and none of them ever means "empty" (API.md section 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from siteward.platforms.plausible.picture import Standing  # noqa: TC001 — pydantic reads it at run time
+from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from siteward.transport.errors import PlatformError
+    from siteward.transport.http import Answer, Reader
+
+T = TypeVar("T")
+
+_LONGEST_WORDS = 200
+_SHAPES: dict[object, TypeAdapter[Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """Where a page stands: `after` is the cursor of the next one, `None` at the end."""
+
+    after: str | None
+    before: str | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class TeamRow:
+    """A team that the key sees; a team never set up has the fixed name "My personal sites"."""
+
+    id: str
+    name: str
+    api_available: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TeamPage:
+    """One page of teams."""
+
+    teams: tuple[TeamRow, ...]
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A site; the domain is all there is to tell it by."""
+
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class SitePage:
+    """One page of sites."""
+
+    sites: tuple[SiteRow, ...]
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRow:
+    """A guest of a site, or somebody invited to be one."""
+
+    email: str
+    role: str
+    status: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class GuestPage:
+    """One page of guests."""
+
+    guests: tuple[GuestRow, ...]
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What every deletion answers, whether it did anything or not."""
+
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    error: str
+
+
+def shape(kind: type[T]) -> TypeAdapter[T]:
+    """Return what parses answers of that kind; made when first needed, because making one takes milliseconds."""
+    if kind not in _SHAPES:
+        _SHAPES[kind] = TypeAdapter(kind)
+    return _SHAPES[kind]
+
+
+def parse(kind: type[T], answer: Answer) -> T:
+    """Return the answer's body as `kind`; raises `NotThePlatform` for any other shape, without quoting the body."""
+    try:
+        return shape(kind).validate_json(answer.content)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        at = ".".join(str(each) for each in first["loc"])
+        raise NotThePlatform(
+            f"{answer.path} did not answer as Plausible does ({at or 'body'}: {first['type']})",
+            hint="does `url` lead to Plausible itself, and not to a page before it?",
+        ) from None
+
+
+def ask(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:
+    """Ask by GET and return the parsed answer; raises `PlatformError` for any status but 200."""
+    answer = reader.query(path, params)
+    if answer.status != 200:
+        raise refusal(reader, answer)
+    return parse(kind, answer)
+
+
+def refusal(reader: Reader, answer: Answer, site: str | None = None, *, writing: bool = False) -> PlatformError:  # noqa: PLR0911 — one for each status
+    """Return the error for an answer that is none of the good ones; `site` is what it was about, if one."""
+    words = words_of(reader, answer)
+    about = f" about {site}" if site else ""
+    said = f"{answer.path} was answered {answer.status}{about}" + (f": {words}" if words else "")
+    match answer.status:
+        case 401 if site and not writing:
+            return Forbidden(
+                f"{said}; {site} belongs to another team now",
+                hint="was it handed over? Until that is clear nothing on it is managed",
+            )
+        case 401 if writing:
+            return Forbidden(said, hint="a Stats key may only read: make a Sites key; or the site left the team")
+        case 401:
+            return Unauthenticated(said, hint="is the key still there, and its user still in the team?")
+        case 402:
+            return Forbidden(said, hint="the subscription has lapsed, or the plan has no Sites API")
+        case 404 if words:
+            return Forbidden(
+                f"{said}; there is no such site, or the role of the key's user is too low",
+                hint="the key's user must be owner or admin of the team" if writing else None,
+            )
+        case 404 | 406:
+            return NotThePlatform(said, hint="Community Edition has no Sites API: write `edition: ce`")
+        case _:
+            return Refused(said, status=answer.status, words=words)
+
+
+def words_of(reader: Reader, answer: Answer) -> str:
+    """Return the server's own words about an error, scrubbed and bounded; empty where it gave none."""
+    try:
+        fault = shape(_Fault).validate_json(answer.content)
+    except ValidationError:
+        return ""
+    return reader.scrub(fault.error)[:_LONGEST_WORDS]
+
+
+def told(answer: Answer) -> datetime | None:
+    """Return the server's clock, as the answer's `Date` has it."""
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError:
+        return None

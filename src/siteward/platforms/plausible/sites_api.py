@@ -1,0 +1,147 @@
+"""The Sites API: listing, inviting and removing guests (API.md sections 5 and 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from siteward.access.state import Listing
+from siteward.platforms.plausible.key import Bearer
+from siteward.platforms.plausible.picture import Entry, Picture, Place, folded
+from siteward.platforms.plausible.rows import GuestPage, GuestRow, SitePage, TeamPage, TeamRow, parse, refusal, told
+from siteward.transport.errors import Forbidden, Incomplete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from siteward.access.traits import Traits
+    from siteward.platforms.plausible.rows import Meta
+    from siteward.platforms.plausible.settings import Settings
+    from siteward.transport.http import Answer, Reader
+
+BASE = "/api/v1/sites"
+GUESTS = f"{BASE}/guests"
+TEAMS = f"{BASE}/teams"
+READS = (("GET", BASE), ("GET", TEAMS), ("GET", GUESTS), ("GET", "/api/system"))
+_MOST = 100
+_ROUNDS = 3
+
+
+def guest_path(email: str) -> str:
+    """Return the path of one guest, encoded so that no address leads anywhere else."""
+    return f"{GUESTS}/{quote(email, safe='')}"
+
+
+def team_of(reader: Reader, settings: Settings) -> TeamRow:
+    """Return the team whose sites these are.
+
+    Raises `Forbidden` where the file names another one, or none where the key sees several. An old key without a team
+    would answer to an unknown id with the sites of all teams (API.md section 6), so the id is compared before use. Asked once for each key.
+    """
+    key = reader.auth
+    if not isinstance(key, Bearer):
+        raise TypeError("this reader was not opened with a key of the Sites API")
+    if key.team is None:
+        key.team = _chosen(_teams(reader), settings)
+    return key.team
+
+
+def _chosen(teams: list[TeamRow], settings: Settings) -> TeamRow:
+    if settings.team is None and len(teams) == 1:
+        return teams[0]
+    seen = ", ".join(f"{each.id} ({each.name})" for each in teams) or "none"
+    found = next((each for each in teams if each.id == (settings.team or "").lower()), None)
+    if found is None:
+        raise Forbidden(
+            f"the key does not see the team {settings.team}"
+            if settings.team
+            else "the key does not belong to one team",
+            hint=f"it sees: {seen}; write `team` with the id that is meant, or use a key of that team",
+        )
+    return found
+
+
+def _teams(reader: Reader) -> list[TeamRow]:
+    teams: list[TeamRow] = []
+
+    def rows(answer: Answer) -> Meta:
+        page = parse(TeamPage, answer)
+        teams.extend(page.teams)
+        return page.meta
+
+    _pages(reader, TEAMS, {}, rows)
+    return teams
+
+
+def read_guests(reader: Reader, settings: Settings, traits: Traits) -> Picture:
+    """Return every site of the team with its guests; raises `PlatformError`, because half a list would be a lie."""
+    team = team_of(reader, settings)
+    domains, now = _sites(reader, team.id)
+    lists = reader.map(lambda domain: guests_of(reader, domain), domains)
+    places = {domain: Place(domain, entries) for domain, entries in zip(domains, lists, strict=True)}
+    return Picture(
+        settings=settings,
+        traits=traits,
+        door="api",
+        places=places,
+        now=now,
+        cost=reader.requests,
+        listings=(
+            Listing(name="sites", rows=len(domains), complete=True, proof="the cursor came to its end"),
+            Listing(
+                name="guests", rows=sum(map(len, lists)), complete=True, proof="every site's cursor came to its end"
+            ),
+        ),
+    )
+
+
+def guests_of(reader: Reader, domain: str) -> tuple[Entry, ...]:
+    """Return the guests of a site, accepted and invited, each once.
+
+    Before 2026-03-05 the order was not certain (API.md section 5), so what a second page repeats is read again.
+    """
+    for _ in range(_ROUNDS):
+        rows: list[GuestRow] = []
+
+        def page(answer: Answer, rows: list[GuestRow] = rows) -> Meta:
+            found = parse(GuestPage, answer)
+            rows.extend(found.guests)
+            return found.meta
+
+        _pages(reader, GUESTS, {"site_id": domain}, page, site=domain)
+        if len({folded(each.email) for each in rows}) == len(rows):
+            return tuple(Entry(each.email, each.role, each.status) for each in rows)
+    raise Incomplete(f"the guests of {domain} come out twice on different pages, {_ROUNDS} times over")
+
+
+def _sites(reader: Reader, team: str) -> tuple[list[str], datetime | None]:
+    domains: list[str] = []
+    clocks: list[datetime | None] = []
+
+    def rows(answer: Answer) -> Meta:
+        page = parse(SitePage, answer)
+        domains.extend(each.domain for each in page.sites)
+        clocks.append(told(answer))
+        return page.meta
+
+    _pages(reader, BASE, {"team_id": team}, rows)
+    return list(dict.fromkeys(domains)), clocks[-1]
+
+
+def _pages(
+    reader: Reader, path: str, params: dict[str, str], rows: Callable[[Answer], Meta], *, site: str | None = None
+) -> None:
+    """Give every page of a listing to `rows`, up to the one whose cursor is null."""
+    cursors: set[str] = set()
+    after: str | None = None
+    while True:
+        answer = reader.query(path, {"limit": _MOST, **params, **({"after": after} if after else {})})
+        if answer.status != 200:
+            raise refusal(reader, answer, site)
+        after = rows(answer).after
+        if after is None:
+            return
+        if after in cursors:
+            raise Incomplete(f"{path} leads in a circle: one cursor came twice")
+        cursors.add(after)

@@ -1,0 +1,200 @@
+"""Writing through the Sites API: what it says is compared with what was asked, and with what stands there then."""
+
+from __future__ import annotations
+
+import pytest
+
+from platforms.plausible.at import ANNA, BEN, BLOG, CARLA, SHOP, give, grant, key, plausible, take, turn, world
+from siteward.platforms.plausible.api_writes import ApiGuests
+from siteward.platforms.plausible.fake.state import State
+from siteward.platforms.plausible.platform import PLATFORM
+
+
+def test_an_invitation_is_sent_and_counted() -> None:
+    """The mail is in the receipt, so that the journal remembers it."""
+    with plausible() as at:
+        receipt = at.one(give(CARLA, BLOG, "editor"))
+        assert (receipt.status, receipt.sends) == ("sent", 1)
+        assert at.shown(BLOG) == [f"{CARLA} editor invited"]
+        assert at.look(key(CARLA, BLOG)) == {key(CARLA, BLOG): grant(CARLA, BLOG, "editor")}
+        assert at.fake.state.mails == [CARLA]
+
+
+def test_an_accepted_guest_is_removed_and_an_invitation_withdrawn() -> None:
+    """The same call for both; only the first mails somebody."""
+    with plausible() as at:
+        receipts = at.write(take(ANNA, SHOP, "viewer"), take(BEN, SHOP, "viewer"))
+        assert [each.status for each in receipts] == ["sent", "sent"]
+        assert at.shown() == []
+        assert at.fake.state.mails == [ANNA]
+
+
+def test_a_pending_role_is_withdrawn_and_sent_anew() -> None:
+    """A put alone would be answered 200 with the old role, and change nothing."""
+    with plausible() as at:
+        receipt = at.one(turn(BEN, SHOP, "viewer", "editor"))
+        assert (receipt.status, receipt.sends) == ("sent", 1)
+        assert f"{BEN} editor invited" in at.shown()
+        assert at.writes() == [f"DELETE /api/v1/sites/guests/{BEN}", "PUT /api/v1/sites/guests"]
+
+
+def test_the_role_of_an_accepted_guest_is_left_alone_by_default() -> None:
+    """No call changes it, so none is sent."""
+    with plausible() as at:
+        assert at.one(turn(ANNA, SHOP, "viewer", "editor")).status == "failed"
+        assert at.writes() == []
+
+
+def test_reinviting_removes_and_invites() -> None:
+    """By choice: access is lost until the person accepts."""
+    with plausible(role_change="reinvite") as at:
+        receipt = at.one(turn(ANNA, SHOP, "viewer", "editor"))
+        assert (receipt.status, receipt.sends) == ("sent", 1)
+        assert f"{ANNA} editor invited" in at.shown()
+        at.fake.accept(ANNA)
+        assert f"{ANNA} editor accepted" in at.shown()
+
+
+def test_a_put_that_keeps_the_old_role_is_never_done() -> None:
+    """Who is there already, with another role: 200, and nothing changes (API.md section 6)."""
+    with plausible() as at:
+        for name, status in ((ANNA, "accepted"), (BEN, "invited")):
+            verdict = ApiGuests(at.writer, SHOP).invite(name, "editor")
+            assert verdict.status == "failed"
+            assert f"kept viewer ({status})" in verdict.message
+        assert at.writes() == []
+
+
+def test_a_deletion_that_does_nothing_is_never_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`deleted: true` is what Plausible always says."""
+    with plausible() as at:
+        monkeypatch.setattr(State, "remove", lambda *_: False)
+        receipt = at.one(take(ANNA, SHOP, "viewer"))
+        assert receipt.status == "failed"
+        assert "still stands there" in receipt.message
+
+
+def test_a_500_is_settled_by_reading_and_told_with_its_causes() -> None:
+    """API.md section 6: a member of the team is answered 500, and nothing is written."""
+    with plausible() as at:
+        receipt = at.one(give("olga@example.org", SHOP, "viewer"))
+        assert receipt.status == "failed"
+        for cause in ("member of the team", "no seat", "handed over", "no address"):
+            assert cause in receipt.message
+
+
+def test_a_seat_that_is_missing_is_among_the_causes() -> None:
+    """The same 500."""
+    with plausible(world({"seats": 0})) as at:
+        assert "no seat left" in at.one(give(CARLA, SHOP, "viewer")).message
+
+
+@pytest.mark.parametrize("fault", ["500-after-write", "cut-after-write"])
+def test_a_lost_answer_is_settled_by_reading(fault: str) -> None:
+    """It took place, and reading shows it; it is not sent a second time."""
+    with plausible() as at:
+        at.fault(f"{fault}:PUT /guests")
+        receipt = at.one(give(CARLA, BLOG, "viewer"))
+        assert (receipt.status, receipt.sends) == ("sent", 1)
+        at.fault(f"{fault}:DELETE /guests")
+        assert at.one(take(ANNA, SHOP, "viewer")).status == "sent"
+        assert len(at.writes()) == 2
+
+
+def test_what_cannot_be_settled_stays_unknown() -> None:
+    """The answer is lost, and then nothing can be read."""
+    with plausible() as at:
+        at.fault("cut-after-write:PUT /guests")
+        at.fault("500@1x0:GET /guests")
+        assert at.one(give(CARLA, BLOG, "viewer")).status == "unknown"
+
+
+def test_a_cut_before_anything_happened_is_told_as_open() -> None:
+    """The line went down; reading shows nothing, but the server may still be at it."""
+    with plausible() as at:
+        at.fault("cut:PUT /guests")
+        assert at.one(give(CARLA, BLOG, "viewer")).status == "unknown"
+        assert at.writes() == []
+
+
+def test_ground_that_moved_is_not_built_on() -> None:
+    """Read again just before: what the plan saw is no longer there."""
+    with plausible() as at:
+        site = at.fake.state.site(SHOP)
+        assert site is not None
+        at.fake.state.remove(site, ANNA)
+        at.fake.state.invite(site, ANNA, "editor", 1)
+        receipt = at.one(take(ANNA, SHOP, "viewer"))
+        assert receipt.status == "failed"
+        assert "editor (invited) stands there now" in receipt.message
+        assert at.writes() == []
+
+
+def test_an_acceptance_meanwhile_makes_a_pending_change_manual() -> None:
+    """They clicked between plan and apply."""
+    with plausible() as at:
+        at.fake.accept(BEN)
+        assert "accepted meanwhile" in at.one(turn(BEN, SHOP, "viewer", "editor")).message
+
+
+@pytest.mark.parametrize(
+    ("scopes", "role", "words"),
+    [
+        (("stats",), "admin", "a Stats key may only read"),
+        (("stats", "sites"), "editor", "must be owner or admin"),
+    ],
+)
+def test_a_key_that_may_not_write_is_told_why(scopes: tuple[str, ...], role: str, words: str) -> None:
+    """MAPPING.md section 5: a robot that lost its role is answered 404, and no site is missing."""
+    with plausible(world({"scopes": scopes, "self_role": role})) as at:
+        receipt = at.one(give(CARLA, SHOP, "viewer"))
+        assert receipt.status == "failed"
+        assert words in f"{receipt.message} {receipt.hint}"
+        assert len(at.live.sites) == 2
+
+
+def test_a_plan_without_the_sites_api_is_told() -> None:
+    """402: reading works, writing does not, and nothing is concluded."""
+    with plausible(world({"features": ("stats",)})) as at:
+        receipt = at.one(give(CARLA, SHOP, "viewer"))
+        assert "Sites API" in f"{receipt.message} {receipt.hint}"
+
+
+def test_an_address_leads_nowhere_else() -> None:
+    """It is one part of the path, whatever is in it."""
+    odd = "a/../b?c#d@example.org"
+    with plausible(world(extra=[])) as at:
+        at.one(give(odd, BLOG, "viewer"))
+        assert at.shown(BLOG) == [f"{odd} viewer invited"]
+        assert at.one(take(odd, BLOG, "viewer")).status == "sent"
+        assert at.shown(BLOG) == []
+
+
+def test_a_site_that_is_not_there_takes_nothing() -> None:
+    """A plan of yesterday, a site renamed since."""
+    with plausible() as at:
+        assert at.one(give(CARLA, "gone.example.org", "viewer")).status == "failed"
+        assert at.look(key(CARLA, "gone.example.org")) == {}
+
+
+def test_changes_on_one_site_share_the_reading() -> None:
+    """And the plan's count of requests is what writing takes at most."""
+    with plausible() as at:
+        changes = (give(CARLA, SHOP, "viewer"), take(ANNA, SHOP, "viewer"), give(CARLA, BLOG, "viewer"))
+        bundles = PLATFORM.bundle(changes, at.live)
+        assert [len(each.changes) for each in bundles] == [2, 1]
+        before = at.reader.requests
+        at.write(*changes)
+        looks = len(bundles)
+        assert at.reader.requests - before + looks == sum(each.requests for each in bundles)
+
+
+def test_the_plan_knows_how_long_the_pace_makes_it() -> None:
+    """Two requests a site and more: what does not fit into ten seconds, or into the hour, takes longer."""
+    with plausible() as at:
+        few = PLATFORM.bundle([give(f"g{n}@example.org", SHOP, "viewer") for n in range(5)], at.live)
+        many = PLATFORM.bundle([give(f"g{n}@example.org", SHOP, "viewer") for n in range(100)], at.live)
+        huge = PLATFORM.bundle([give(f"g{n}@example.org", SHOP, "viewer") for n in range(700)], at.live)
+    assert sum(each.seconds for each in few) == 0
+    assert 10 <= sum(each.seconds for each in many) < 30
+    assert 3600 <= sum(each.seconds for each in huge) < 3700

@@ -1,0 +1,55 @@
+"""Random worlds within what a Plausible team can hold, and what a declaration about them says of the instance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from platforms.plausible.at import needs_postgres
+from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SELF = "siteward@example.org"
+PEOPLE = tuple(f"{each}@example.org" for each in ("ana", "Ben", "cleo", "dan", "eva"))
+COLLEAGUES = ("finn@example.org", "gus@example.org")
+SITES = ("a.example.org", "b.example.org", "c.test", "d.test/blog")
+SETTINGS: Mapping[str, Any] = {
+    "self": SELF,
+    "role_change": "reinvite",
+    "team_members": {"finn@example.org": "viewer", "gus@example.org": "admin"},
+}
+
+
+@st.composite
+def worlds(draw: st.DrawFn, release: str = "cloud") -> World:
+    """Draw sites, guests who have accepted or not, members of the team, and people on their way into it."""
+    if release == "ce-3":
+        needs_postgres()
+    people = draw(st.lists(st.sampled_from(PEOPLE), unique=True))
+    colleagues = draw(st.lists(st.sampled_from(COLLEAGUES), unique=True))
+    domains = draw(st.lists(st.sampled_from(SITES), unique=True, min_size=1))
+    roles = st.sampled_from(("viewer", "editor"))
+    grants = [
+        WorldGrant(
+            account=who, site=site, role=draw(roles), status="invited" if draw(st.integers(0, 2)) == 0 else "accepted"
+        )
+        for site in domains
+        for who in people
+        if draw(st.booleans())
+    ]
+    joining = [each for each in COLLEAGUES if each not in colleagues and draw(st.booleans())]
+    return World(
+        accounts=(
+            *(WorldAccount(login=each) for each in people),
+            *(WorldAccount(login=each, role=SETTINGS["team_members"][each]) for each in colleagues),
+        ),
+        sites=tuple(WorldSite(name=each, domain=each) for each in domains),
+        grants=tuple(grants),
+        more={
+            "limits": False,
+            "joining": [{"email": each, "role": SETTINGS["team_members"][each]} for each in joining],
+        },
+    )

@@ -1,0 +1,122 @@
+"""Two revisions by what they mean: nothing against itself, and what one way gives the other takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siteward.access.compare import Movement, Revision, compare
+from siteward.access.diagnostic import Span
+from siteward.access.model import EVERYWHERE, Access, Grant, Power, Scope, Subject
+from siteward.access.state import Desired, Holder, Origin
+from siteward.access.traits import Role, Traits
+
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+LATER = NOW + timedelta(days=30)
+AT = Span("access.yaml", 1, 1)
+TRAITS = Traits(
+    platform="small",
+    roles={
+        "site": (
+            Role(name="view", power=Power.VIEW),
+            Role(name="edit", power=Power.EDIT),
+            Role(name="manage", power=Power.MANAGE),
+        ),
+        "instance": (Role(name="user", power=Power.NONE), Role(name="admin", power=Power.ADMIN)),
+    },
+    top="admin",
+    powerful=frozenset({"manage", "admin"}),
+)
+PEOPLE, SITES = ("anna", "ben", "cleo"), ("shop", "blog", "*.org !docs.org", "*.org")
+OPPOSITE = {
+    "gained": "lost", "raised": "lowered", "wider": "narrower", "longer": "shorter", "changed": "changed", "moved": "moved",
+}  # fmt: skip
+OPPOSITE |= {other: kind for kind, other in OPPOSITE.items()}
+
+
+def grant(who: str, where: str, role: str) -> Grant:
+    return Grant(Subject("account", who), EVERYWHERE if where == "" else Scope("site", where), role)
+
+
+def desired(*held: Grant, until: datetime | None = None, kinds: dict[str, str] | None = None) -> Desired:
+    holders = {name: Holder(handle=name, at=AT, kind=(kinds or {}).get(name, "person")) for name in PEOPLE}
+    return Desired(access=Access(held), origins={each.key: Origin(AT, until=until) for each in held}, holders=holders)
+
+
+def revision(*moments: tuple[datetime, Desired]) -> Revision:
+    return Revision(traits=TRAITS, wished=dict(moments))
+
+
+def moved(before: Desired, after: Desired) -> tuple[Movement, ...]:
+    return compare("stats", revision((NOW, before)), revision((NOW, after)))
+
+
+held = st.dictionaries(
+    st.tuples(st.sampled_from(PEOPLE), st.sampled_from(SITES)), st.sampled_from(("view", "edit", "manage")), max_size=8
+).map(lambda found: desired(*(grant(who, where, role) for (who, where), role in found.items())))
+
+
+@given(held)
+def test_nothing_differs_from_itself(one: Desired) -> None:
+    assert moved(one, one) == ()
+
+
+@given(held, held)
+def test_what_one_way_gives_the_other_takes(one: Desired, other: Desired) -> None:
+    """Every movement has its opposite in the other direction, on the same person and place."""
+    there = {(each.person, each.scope, each.kind) for each in moved(one, other)}
+    back = {(each.person, each.scope, OPPOSITE[each.kind]) for each in moved(other, one)}
+    mixed = {"wider", "narrower"}  # two patterns may each leave out what the other does not
+    assert {each for each in there if each[2] not in mixed} == {each for each in back if each[2] not in mixed}
+
+
+@given(held, held)
+def test_everything_that_differs_is_told_once(one: Desired, other: Desired) -> None:
+    """Whoever has not the same on both sides is in the comparison, and nobody else is."""
+    told = {each.person for each in moved(one, other)}
+    for name in PEOPLE:
+        sides = [{each for each in side.access.grants() if each.subject.name == name} for side in (one, other)]
+        assert (name in told) == (sides[0] != sides[1])
+
+
+def test_a_top_role_covers_what_it_covers() -> None:
+    """Who becomes admin does not lose sites by it, and is told as an escalation alone."""
+    found = moved(desired(grant("anna", "shop", "edit")), desired(grant("anna", "", "admin")))
+    assert [(each.kind, each.scope, each.band) for each in found] == [("gained", EVERYWHERE, "escalation")]
+
+
+def test_what_begins_later_is_told_with_its_moment() -> None:
+    later = desired(grant("ben", "shop", "manage"))
+    (found,) = compare(
+        "stats", revision((NOW, desired()), (LATER, desired())), revision((NOW, desired()), (LATER, later))
+    )
+    assert (found.kind, found.begins, found.raises) == ("gained", LATER, True)
+
+
+def test_an_end_is_told_once() -> None:
+    """A nearer end is a date that moves, and not a loss besides on the day it comes."""
+    now = desired(grant("ben", "shop", "view"))
+    before = revision((NOW, now), (LATER, now))
+    after = revision((NOW, desired(grant("ben", "shop", "view"), until=NOW + timedelta(days=3))), (LATER, desired()))
+    assert [(each.kind, each.begins) for each in compare("stats", before, after)] == [("shorter", None)]
+
+
+def test_outsiders_and_other_accounts() -> None:
+    """What an outsider gains stands apart, and another login of the same person is a move."""
+    (gained,) = moved(desired(), desired(grant("cleo", "shop", "view"), kinds={"cleo": "client"}))
+    assert gained.band == "outsider"
+    other = desired(grant("ben", "shop", "manage"))
+    holders = {**other.holders, "ben": replace(other.holders["ben"], handle="anna")}
+    holders["anna"] = replace(holders["anna"], handle="nobody")
+    (away,) = moved(desired(grant("anna", "shop", "manage")), replace(other, holders=holders))
+    assert (away.kind, away.raises) == ("moved", True)
+
+
+def test_an_instance_that_comes_or_goes() -> None:
+    one = revision((NOW, desired(grant("anna", "shop", "view"))))
+    assert [each.kind for each in compare("stats", None, one)] == ["gained"]
+    assert [each.kind for each in compare("stats", one, None)] == ["lost"]
+    assert compare("stats", None, None) == ()

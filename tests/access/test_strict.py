@@ -1,0 +1,64 @@
+"""Of two policies the strictest: it forbids what either forbids, whichever comes first."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siteward.access.budget import allowed
+from siteward.access.model import Power
+from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Rule
+from siteward.access.strict import MODES, UNMANAGED, strictest
+
+limits = st.builds(Limit, count=st.none() | st.integers(0, 50), percent=st.none() | st.integers(0, 100))
+rules = st.builds(Rule, id=st.sampled_from("abc"), match=st.just({"kind": "client"}), at_most=st.sampled_from(Power))
+policies = st.builds(
+    Policy,
+    mode=st.sampled_from(MODES),
+    unmanaged=st.sampled_from(UNMANAGED),
+    admins_min=st.integers(1, 4),
+    admins_max=st.none() | st.integers(1, 9),
+    limits=st.fixed_dictionaries({}, optional=dict.fromkeys(LIMIT_NAMES, limits)),
+    wildcards_at_most=st.sampled_from(Power),
+    protect=st.lists(st.sampled_from("xyz"), unique=True).map(tuple),
+    ignore=st.lists(st.sampled_from("xyz"), unique=True).map(tuple),
+    rules=st.lists(rules, max_size=3, unique_by=lambda each: each.id).map(tuple),
+    accept_blind=st.frozensets(st.sampled_from("pq")),
+)
+
+
+def plain(policy: Policy) -> tuple[object, ...]:
+    """A policy without the order and the places of its parts."""
+    return (
+        policy.mode, policy.unmanaged, policy.admins_min, policy.admins_max, policy.wildcards_at_most,
+        {name: (each.count, each.percent) for name, each in policy.limits.items()},
+        frozenset(policy.protect), frozenset(policy.ignore), policy.accept_blind,
+        frozenset(map(repr, policy.rules)),
+    )  # fmt: skip
+
+
+@given(policies, policies)
+def test_order_is_nothing(one: Policy, other: Policy) -> None:
+    assert plain(strictest(one, other)) == plain(strictest(other, one))
+
+
+@given(policies)
+def test_twice_the_same_is_the_same(one: Policy) -> None:
+    assert plain(strictest(strictest(one, one), one)) == plain(strictest(one, one))
+
+
+@given(policies, policies, st.integers(0, 500))
+def test_it_allows_no_more_than_either(one: Policy, other: Policy, base: int) -> None:
+    """Budgets, admins, wildcards, protection and rules of the result hold those of both."""
+    both = strictest(one, other)
+    for side in (strictest(one, one), strictest(other, other)):
+        for name in LIMIT_NAMES:
+            mine, theirs = allowed(both.limits[name], base), allowed(side.limits[name], base)
+            assert theirs is None or (mine is not None and mine <= theirs)
+        assert both.admins_min >= side.admins_min
+        assert side.admins_max is None or (both.admins_max is not None and both.admins_max <= side.admins_max)
+        assert both.wildcards_at_most <= side.wildcards_at_most
+        assert set(both.protect) >= set(side.protect)
+        assert set(map(repr, both.rules)) >= set(map(repr, side.rules))
+        assert both.accept_blind <= side.accept_blind
+        assert MODES.index(both.mode) <= MODES.index(side.mode)

@@ -334,7 +334,7 @@ def test_removals_are_accounts_that_lose_everything() -> None:
         "3 accounts would lose all access, and 2 are allowed (count 5; 20 % of 10 live and managed, but never less than 2)"
     )
     assert objection.at == at
-    assert "--accept removals=DIGEST" in (objection.hint or "")
+    assert "--accept removals=<digest>" in (objection.hint or "")
     assert "access.yaml:22:3" in (objection.hint or "")
     assert planned(found).blocked
     assert planned(found).runnable == ()

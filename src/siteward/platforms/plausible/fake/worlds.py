@@ -145,7 +145,7 @@ LIVED_IN = World(
     accounts=(
         WorldAccount(login="breakglass-1@example.org", role="owner"),
         WorldAccount(login="petra@example.org", role="viewer"),
-        WorldAccount(login="marco@example.org", role="billing"),
+        WorldAccount(login="dora@example.org", role="admin"),
     ),
     sites=tuple(WorldSite(name=each.capitalize(), domain=f"{each}.example.org") for each in _SITES.split()),
     grants=(

@@ -294,6 +294,16 @@ def test_4_never_more_than_the_maximum(tmp_path: Path) -> None:
     assert "too-many-admins" in codes(step(made(one), "carla", "instance"))
 
 
+def test_4_not_even_where_the_file_names_us(tmp_path: Path) -> None:
+    """Where `self` is left to the platform, declaring the account in use gives no step on it either."""
+    doc = document(users={"siteward": {"state": "suspended"}})
+    del doc["instances"]["it"]["self"]
+    one = Small(tmp_path, fake(), doc)
+    report = one.plan()
+    assert not [each for each in part(report).steps if "siteward" in each.change.key and not each.blocked]
+    assert any(each.blocks for each in part(report).diagnostics)
+
+
 # 5. Budgets.
 
 OVER: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {

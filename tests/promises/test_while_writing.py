@@ -53,13 +53,15 @@ BOTH = [ADMINS, edit("carla"), view("dora")]
 
 @dataclass
 class Deaf(httpx.BaseTransport):
-    """A server that answers 200 to every change of a membership, and changes nothing."""
+    """A server that answers 200 and the wished role to every change of a membership, and changes nothing."""
 
     inner: httpx.BaseTransport
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if request.method == "POST" and "/users/" in request.url.path and "/teams/" in request.url.path:
-            return httpx.Response(200, json={"ok": True}, request=request)
+            team, user = request.url.path.split("/")[-3::2]
+            row = {"id": user, "teamId": team, "userId": user, "role": json.loads(request.content)["role"]}
+            return httpx.Response(200, json=row, request=request)
         return self.inner.handle_request(request)
 
 

@@ -98,8 +98,8 @@ def run() -> None:
     """Run the command line and leave with the code that the report gives."""
     try:
         code = main(prog_name="siteward", standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        code = _say("interrupted", "interrupted; nothing more is done", leave=130)
+    except (click.exceptions.Abort, KeyboardInterrupt) as stop:
+        code = _say("interrupted", str(stop) or "interrupted; nothing more is done", leave=130)
     except click.exceptions.NoArgsIsHelpError as help_wanted:
         code = _help(help_wanted)
     except click.ClickException as problem:

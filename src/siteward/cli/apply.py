@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from siteward.access.report import Report, summarize
+from siteward.access.model import account_of
+from siteward.access.report import Report
 from siteward.cli.base import option
 from siteward.cli.session import PLAN_FORMATS, Session, Stopped, with_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from siteward.access.plan import Plan, Step
+    from siteward.access.plan import InstancePlan, Plan, Step
     from siteward.cli.checkout import Checkout
     from siteward.reconcile.target import Acceptance, Options
 
@@ -83,7 +84,7 @@ def command(
             raise click.UsageError("--resume finishes the interrupted run; it takes no plan")
         return session.leave(_run(session, checkout, None, options, spine.resume))
     plan = _read(plan_file) if plan_file else _made(session, checkout, options)
-    _confirm(session, plan, yes=yes, shown=plan_file is None)
+    _confirm(session, plan, options, yes=yes, shown=plan_file is None and session.formats == ("text",))
     return session.leave(_run(session, checkout, plan, options, spine.apply))
 
 
@@ -141,24 +142,36 @@ def _made(session: Session, checkout: Checkout, options: Options) -> Plan:
     return report.plan
 
 
-def _confirm(session: Session, plan: Plan, *, yes: bool, shown: bool) -> None:
+def _confirm(session: Session, plan: Plan, options: Options, *, yes: bool, shown: bool) -> None:
     """Ask, as loudly as the risk is high; refuse at once where nobody can answer."""
-    going = [each for each in plan.instances if each.runnable]
+    going = {each.instance: steps for each in plan.instances if (steps := _possible(each, options))}
     if yes or not going:
         return
     if not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask at; review the plan and say --yes")
-    if not shown and session.formats == ("text",):
-        session.show(Report(command="show", plan=plan))
-    numbers = summarize(Report(command="plan", plan=plan))
-    click.echo(f"This will change {numbers.people} people on {', '.join(each.instance for each in going)}.", err=True)
-    risky = [each.instance for each in going if any(step.risk == "high" for step in each.runnable)]
+    if not shown:
+        _show(session, Report(command="show", plan=plan))
+    people = {each.person or account_of(each.change.key) for steps in going.values() for each in steps}
+    click.echo(f"This will change {len(people)} people on {', '.join(going)}.", err=True)
+    risky = " ".join(name for name, steps in going.items() if any(each.risk == "high" for each in steps))
     if not risky:
-        click.confirm("apply?", abort=True, err=True)
-        return
-    wanted = " ".join(risky)
-    if click.prompt(f"There are changes of high risk. Type {wanted!r} to apply", err=True, default="") != wanted:
-        raise click.Abort
+        agreed = click.confirm("apply?", err=True)
+    else:
+        question = f"There are changes of high risk. Type {risky!r} to apply"
+        agreed = click.prompt(question, err=True, default="", show_default=False) == risky
+    if not agreed:
+        raise click.Abort("not confirmed; nothing was changed")
+
+
+def _possible(plan: InstancePlan, options: Options) -> tuple[Step, ...]:
+    """Return the steps that this run may carry out, with those whose block it may lift."""
+    lifts = options.accept or options.allow_delete or options.passwords.out is not None
+    return plan.steps if lifts else plan.runnable
+
+
+def _show(session: Session, report: Report) -> None:
+    """Show what is asked about; on stderr where stdout is for programs."""
+    session.show(report, err=session.formats != ("text",))
 
 
 def _acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:

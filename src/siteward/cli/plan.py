@@ -82,7 +82,7 @@ def _snapshot(report: Report, folder: Path, surveys: Sequence[Survey]) -> None:
 
 def _saved(report: Report, out: Path | None) -> Report:
     """Save the plan where asked; return the report with the command that leads on."""
-    if report.plan is None or not any(each.steps for each in report.plan.instances):
+    if report.plan is None or not any(each.runnable for each in report.plan.instances):
         return report if out is None else _written(report, out)
     if out is None:
         return replace(report, next="siteward plan --out plan.json, then siteward apply plan.json")

@@ -70,9 +70,10 @@ class Session:
             click.echo(f"error {each.code}: {each.message}", err=True)
         return 1 if errors else 0
 
-    def show(self, report: Report) -> None:
-        """Print the report as text on stdout, in the middle of a verb that goes on."""
-        click.echo(self._rendered("text", report, color=self._colored(sys.stdout)), color=True, nl=False)
+    def show(self, report: Report, *, err: bool = False) -> None:
+        """Print the report as text, in the middle of a verb that goes on."""
+        colored = self._colored(sys.stderr if err else sys.stdout)
+        click.echo(self._rendered("text", report, color=colored), color=True, nl=False, err=err)
 
     def say(self, line: str) -> None:
         """Say one line of conversation on stderr."""

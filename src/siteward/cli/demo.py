@@ -92,21 +92,24 @@ def _tell(story: _Story, sandboxes: Mapping[str, Sandbox]) -> int:
         "apply", "plan.json", "--as-of", AS_OF, "--yes", "--allow-delete", "--passwords-out", "passwords.txt", expect=0
     )
     story.say("4. Once more: nothing is left to do.")
-    story.run("plan", "--as-of", AS_OF, expect=0)
+    story.run("plan", "--as-of", AS_OF, "-q", expect=0)
     story.say("5. Somebody works around the file: an admin makes Vera an admin and lets Mia back in.")
     _interfere(sandboxes["stats"])
     story.say("6. Drift: who now has what, that the file does not explain.")
-    story.run("drift", "--as-of", AS_OF, expect=2)
+    story.run("drift", "--as-of", AS_OF, "-q", expect=2)
     return _end()
 
 
 def _end() -> int:
     click.echo(
-        "\n# What to try next\n"
-        "  siteward explain anna shop.example.org      why somebody has access, line by line\n"
+        "\n# What to try next (in a clone the program is .venv/bin/siteward)\n"
+        "  siteward sandbox umami --port 8001          a server of your own to break, with the same people\n"
+        "  export SITEWARD_STATS_USERNAME=siteward SITEWARD_STATS_PASSWORD=sandbox-siteward\n"
+        "  siteward import --instance stats --platform umami --url http://127.0.0.1:8001 --set layout=per-site\n"
+        "  siteward plan                               the file it wrote declares what is there: nothing to do\n"
+        "  siteward explain jonas staging.example.org  why somebody has access, line by line\n"
         "  siteward who-can edit shop.example.org      who could change a site\n"
-        "  siteward sandbox umami                      a server of your own to break\n"
-        "  siteward import --instance stats            a first file from what you run today\n"
+        "  siteward matrix -o matrix.html             who has what, on one page\n"
     )
     return 0
 

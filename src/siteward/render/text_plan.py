@@ -39,7 +39,8 @@ def context_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
         if at:
             yield ""
         yield from _known(instance, sheet, pen)
-        yield from _strangers(instance.strangers, pen)
+        if not pen.options.quiet:
+            yield from _strangers(instance.strangers, pen)
 
 
 def _known(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:

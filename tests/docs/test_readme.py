@@ -81,6 +81,39 @@ def test_the_platform_table_is_what_the_platforms_say(section: Callable[[str, st
     section("platforms", "\n".join((head, *rows)))
 
 
+def test_the_page_of_platforms_is_what_the_platforms_say(request: pytest.FixtureRequest) -> None:
+    """Credential fields and limits, in the adapters' own words."""
+    parts = [
+        "# Platforms",
+        "",
+        "What each adapter says of itself: the credentials it asks for, and what is not possible.",
+    ]
+    for name in platforms.names():
+        platform = platforms.load(name)
+        fields = {
+            **platform.fields,
+            **{f"{each} (optional)": about for each, about in platform.optional_fields.items()},
+        }
+        parts += [
+            "",
+            f"## {platform.title} (`{name}`)",
+            "",
+            f"Releases: {', '.join(platform.releases)}.",
+            "",
+            "Credentials:",
+            "",
+        ]
+        parts += [
+            f"- `{field.split()[0].upper()}`{field.partition(' ')[1]}{field.partition(' ')[2]}: {about}"
+            for field, about in fields.items()
+        ]
+        parts += ["", "What it cannot do, and what to know:", "", *(f"- {each}" for each in platform.limits)]
+    wanted, page = "\n".join(parts) + "\n", ROOT / "docs" / "platforms.md"
+    if request.config.getoption("--update-golden") and not os.environ.get("CI"):
+        page.write_text(wanted, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == wanted, "docs/platforms.md is out of date; run pytest --update-golden"
+
+
 def test_every_verb_is_in_the_readme() -> None:
     """No verb is left out of the table of verbs."""
     from siteward.cli.app import VERBS

@@ -10,9 +10,9 @@ import pytest
 from render import reports
 from render.reports import REPORTS, five_thousand, plan_everything
 from siteward.access.diagnostic import Severity, Span
-from siteward.access.model import Power
+from siteward.access.model import EVERYWHERE, Grant, Power, Subject
 from siteward.access.plan import Stranger
-from siteward.access.report import Report
+from siteward.access.report import DriftItem, Report
 from siteward.access.state import Listing
 from siteward.render import Options, render
 from siteward.render.safe import cells
@@ -205,3 +205,17 @@ def test_a_shared_consequence_is_told_once() -> None:
     report = Report(command="plan", plan=reports.plan(reports.instance(*steps)))
     for form in ("text", "markdown", "html"):
         assert render(form, report).count("moves the site into a team") == 1
+
+
+def test_what_a_stranger_came_to_hold_is_told_as_drift() -> None:
+    """An admin whom nobody declared and who was not there at the last apply is listed among what changed."""
+    base = reports.drift()
+    came = Grant(Subject("account", "intruder"), EVERYWHERE, "admin")
+    item = DriftItem(instance="stats", kind="changed-since", live=came, note="no declared user has this account")
+    known = Stranger(name="intruder", power=Power.ADMIN, grants=1)
+    plan = plan_everything().plan
+    assert plan is not None
+    seen = replace(plan, instances=(replace(plan.instances[0], instance="stats", strangers=(known,)),))
+    told = text(replace(base, plan=seen, drift=(item,)))
+    since = told.partition("changed since the last apply")[2]
+    assert "intruder" in since.partition("Drift:")[0]

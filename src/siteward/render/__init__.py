@@ -6,7 +6,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from siteward.render.sheet import GroupBy, Options, Privacy, Sheet, prepare
+from siteward.render.options import GroupBy, Options, Privacy
+from siteward.render.sheet import Sheet, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

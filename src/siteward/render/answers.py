@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from siteward.access.answer import Checkup, Explanation, Holding
     from siteward.access.state import Origin
-    from siteward.render.sheet import Options
+    from siteward.render.options import Options
 
 JSON: TypeAlias = "Mapping[str, object]"
 

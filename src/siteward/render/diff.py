@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from siteward.access.compare import Band, Comparison, Kind, Movement, Side
     from siteward.access.diagnostic import Diagnostic
-    from siteward.render.sheet import Options
+    from siteward.render.options import Options
 
 FORMAT = "siteward.diff/1"
 HEADINGS: Mapping[Band, str] = {

@@ -10,7 +10,7 @@ from siteward.render.safe import cells, show
 from siteward.render.words import ARROW
 
 if TYPE_CHECKING:
-    from siteward.render.sheet import Options
+    from siteward.render.options import Options
 
 Style = Literal["", "bold", "dim", "red", "green", "yellow", "alarm"]
 _CODES: dict[Style, str] = {

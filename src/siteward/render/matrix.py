@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from siteward.access.holding import Entry, Holding, Ledger
     from siteward.access.model import Grant
-    from siteward.render.sheet import Options
+    from siteward.render.options import Options
 
 FORMAT = "siteward.matrix/1"
 SOON = timedelta(days=30)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan, Step, Stranger
     from siteward.access.report import DriftItem, Outcome, Report
     from siteward.access.state import Origin
-    from siteward.render.sheet import Privacy
+    from siteward.render.options import Privacy
 
 _T = TypeVar("_T")
 

@@ -18,7 +18,7 @@ from siteward.render.privacy import hide_mails
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from siteward.render.sheet import Options
+    from siteward.render.options import Options
 
 FORMAT = "siteward.review/1"
 _COLUMNS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from siteward.access.report import Report, Summary, exit_code, summarize
 
@@ -11,28 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from siteward.access.plan import InstancePlan
-
-GroupBy = Literal["person", "site"]
-Privacy = Literal["full", "handles", "counts"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How to show a report.
-
-    `width` is the terminal's, in columns, or `None` where lines may be as long as they need to be. `links` is the
-    address of a line of the declaration with `{file}` and `{line}` in it (`https://forge/x/blob/a1b2/{file}#L{line}`).
-    `plain` uses words and ASCII instead of symbols.
-    """
-
-    color: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    plain: bool = False
-    group_by: GroupBy = "person"
-    width: int | None = None
-    privacy: Privacy = "full"
-    links: str | None = None
+    from siteward.render.options import Options, Privacy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

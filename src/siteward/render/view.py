@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from siteward.access.plan import Step
-    from siteward.render.sheet import GroupBy
+    from siteward.render.options import GroupBy
 
 FOLD_FROM = 4
 

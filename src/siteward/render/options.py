@@ -1,0 +1,28 @@
+"""How a reader wants a report: colour, length, grouping, and what may be published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+GroupBy = Literal["person", "site"]
+Privacy = Literal["full", "handles", "counts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to show a report.
+
+    `width` is the terminal's, in columns, or `None` where lines may be as long as they need to be. `links` is the
+    address of a line of the declaration with `{file}` and `{line}` in it (`https://forge/x/blob/a1b2/{file}#L{line}`).
+    `plain` uses words and ASCII instead of symbols.
+    """
+
+    color: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    plain: bool = False
+    group_by: GroupBy = "person"
+    width: int | None = None
+    privacy: Privacy = "full"
+    links: str | None = None

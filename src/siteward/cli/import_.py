@@ -6,11 +6,19 @@ from pathlib import Path
 
 import click
 
+from siteward.cli.names import instances as declared_instances
 from siteward.cli.session import Session, with_session
 
 
 @click.command("import")
-@click.option("--instance", "name", required=True, metavar="NAME", help="What the file calls the instance.")
+@click.option(
+    "--instance",
+    "name",
+    required=True,
+    shell_complete=declared_instances,
+    metavar="NAME",
+    help="What the file calls the instance.",
+)
 @click.option("--platform", metavar="PLATFORM", help="Its platform; not needed where a declaration names it.")
 @click.option("--url", metavar="URL", help="Its address; not needed where a declaration names it.")
 @click.option("--self", "self_account", metavar="LOGIN", help="The account behind the credentials.")

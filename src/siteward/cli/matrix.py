@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import click
 
+from siteward.cli.names import instances as declared_instances
 from siteward.cli.session import Session, with_session
 
 
 @click.command("matrix")
-@click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only this instance; repeatable.")
+@click.option(
+    "--instance",
+    "instances",
+    multiple=True,
+    shell_complete=declared_instances,
+    metavar="NAME",
+    help="Only this instance; repeatable.",
+)
 @click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
 @with_session("text", "html", "csv", "json")
 def command(session: Session, instances: tuple[str, ...], as_of: str | None) -> int:

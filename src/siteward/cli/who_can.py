@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import click
 
+from siteward.cli.names import instances as declared_instances
+from siteward.cli.names import sites
 from siteward.cli.session import Session, with_session
 
 
 @click.command("who-can")
 @click.argument("role")
-@click.argument("site")
-@click.option("--instance", "instances", multiple=True, metavar="NAME", help="Only on this instance; repeatable.")
+@click.argument("site", shell_complete=sites)
+@click.option(
+    "--instance",
+    "instances",
+    multiple=True,
+    shell_complete=declared_instances,
+    metavar="NAME",
+    help="Only on this instance; repeatable.",
+)
 @click.option("--as-of", metavar="DATE", help="Ask as if it were this date or instant.")
 @with_session("text", "json", "csv")
 def command(session: Session, role: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:

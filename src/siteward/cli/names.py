@@ -1,0 +1,48 @@
+"""Names that a shell may complete: those that the declaration has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from siteward.declaration.load import Declaration
+
+
+def instances(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    """Return the declared instances that begin so."""
+    return _matching(ctx, param, begun, lambda declaration: declaration.instances)
+
+
+def users(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    """Return the declared users that begin so."""
+    return _matching(ctx, param, begun, lambda declaration: declaration.users)
+
+
+def sites(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    """Return the declared sites, by handle and domain, that begin so."""
+    return _matching(
+        ctx,
+        param,
+        begun,
+        lambda declaration: {*declaration.sites, *(each.domain for each in declaration.sites.values())},
+    )
+
+
+def _matching(
+    ctx: click.Context, _param: click.Parameter, begun: str, names: Callable[[Declaration], Iterable[str]]
+) -> list[str]:
+    from siteward.cli.session import Session, find_config
+    from siteward.reconcile.project import Project, open_project
+
+    given = next((each.params["config"] for each in (ctx, ctx.parent) if each and each.params.get("config")), None)
+    try:
+        opened = open_project(find_config(Session(config=Path(given) if given else None)), "completion")
+    except click.ClickException:
+        return []
+    found = names(opened.declaration) if isinstance(opened, Project) else ()
+    return sorted(each for each in found if each.startswith(begun))

@@ -195,7 +195,7 @@ def test_a_plan_that_was_edited(checkout: Program, plan_file: Path, umami: Sandb
     assert umami.fake.writes == 0
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "no json", '{"format": "siteward.plan/9"}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", "[" * 5000, "no json", '{"format": "siteward.plan/9"}'])
 def test_a_file_that_is_no_plan(content: str, checkout: Program) -> None:
     """What is no plan, or one of a newer version, is refused in words."""
     checkout.write(content, "plan.json")
@@ -230,7 +230,8 @@ def test_no_terminal_and_no_yes(checkout: Program, plan_file: Path, umami: Sandb
 
 @pytest.mark.parametrize(
     "arguments",
-    [("plna",), ("plan", "--instance", "nope"), ("plan", "--as-of", "tomorrow"), ("plan", "--format", "yaml"), ("apply", "--only", "x")],
+    [("plna",), ("plan", "--instance", "nope"), ("plan", "--as-of", "tomorrow"), ("plan", "--format", "yaml"), ("apply", "--only", "x"),
+     ("apply", "--max-age", "nan"), ("apply", "--max-age", "1e300")],
 )  # fmt: skip
 def test_a_typing_error_in_the_command(arguments: tuple[str, ...], checkout: Program) -> None:
     """An error in use leaves with 1, not with 2, which means differences."""

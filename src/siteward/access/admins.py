@@ -98,7 +98,7 @@ class Board:
     def _ends_soon(self, name: str, holder: Holder) -> bool:
         origin = self._proposal.desired.origins.get(grant_key(Subject("account", name), EVERYWHERE))
         ends = (holder.until, origin.until if origin is not None else None)
-        return any(each is not None and each <= self._as_of + SOON for each in ends)
+        return any(each is not None and each - self._as_of <= SOON for each in ends)
 
     def _too_few(self, moves: list[_Move]) -> frozenset[Key]:
         least, counted = self._proposal.policy.admins_min, set(self.counted)

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from siteward.reconcile.target import Acceptance, Options
 
 
+def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timedelta:
+    try:
+        return timedelta(hours=value)
+    except (ValueError, OverflowError) as problem:
+        raise click.BadParameter("that is no number of hours") from problem
+
+
 @click.command("apply")
 @click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
 @click.option(
@@ -37,7 +44,9 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Finish the run that was interrupted.")
 @click.option("--resend", metavar="LOGIN@INSTANCE", help="Send one invitation again, and do nothing else.")
 @click.option("--expect", metavar="DIGEST", help="Refuse any other plan than the reviewed one.")
-@click.option("--max-age", metavar="HOURS", type=click.FloatRange(min=0), default=24.0, show_default=True)
+@click.option(
+    "--max-age", metavar="HOURS", type=click.FloatRange(min=0), default=24.0, show_default=True, callback=_hours
+)
 @click.option("--as-of", metavar="DATE", help="Repeat the moment that the plan was made for.")
 @click.option("--accept", multiple=True, metavar="NAME=DIGEST", help="Lift one budget or block, for this plan only.")
 @click.option("--reason", default="", help="Why what --accept lifts is right; written to the journal.")
@@ -53,7 +62,7 @@ def command(
     instances: tuple[str, ...],
     resend: str | None,
     expect: str | None,
-    max_age: float,
+    max_age: timedelta,
     as_of: str | None,
     accept: tuple[str, ...],
     reason: str,
@@ -83,7 +92,7 @@ def command(
         accept=_acceptances(accept, reason),
         allow_delete=allow_delete,
         expect=expect,
-        max_age=timedelta(hours=max_age),
+        max_age=max_age,
         as_of=checkout.as_of if checkout.as_of_given else None,
         only=_chosen(only),
     )

@@ -26,6 +26,6 @@ def read_plan(path: Path, command: str) -> Plan:
         told = error("cannot-read", f"cannot read {path}: {problem.strerror}", hint="siteward plan --out plan.json")
     except codec.CodecError as problem:
         told = error("plan-unreadable", f"{path}: {problem}", hint="make a new one: siteward plan --out plan.json")
-    except ValueError:
+    except (ValueError, RecursionError):
         told = error("plan-unreadable", f"{path} is no JSON", hint="make a new one: siteward plan --out plan.json")
     raise Stopped(Report(command=command, diagnostics=(told,)))

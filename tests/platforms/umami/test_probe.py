@@ -101,7 +101,7 @@ def test_a_server_in_cloud_mode_is_refused() -> None:
         user = {"id": "1", "username": "siteward", "role": "admin"}
         known = {
             "/api/auth/login": {"token": "t", "user": user},
-            "/api/admin/websites": {"data": [], "count": 0},
+            **{f"/api/admin/{each}": {"data": [], "count": 0} for each in ("users", "teams", "websites")},
             "/api/config": {"cloudMode": True},
         }
         return httpx.Response(200, json=known[request.url.path])

@@ -16,7 +16,7 @@ from siteward.transport.lean import httpx
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from siteward.platforms.umami.rows import Page, SiteRow
+    from siteward.platforms.umami.rows import Listings
     from siteward.transport.secrets import Secret, Secrets
 
 LOGIN = "/api/auth/login"
@@ -50,7 +50,7 @@ class Login(httpx.Auth):
     """
 
     requires_response_body = True
-    # `own` is who is logged in; `sites` a listing that finding out the release has brought and reading may use once.
+    # `own` is who is logged in; `listings` what finding out the release has brought, for reading to use once.
 
     def __init__(self, base: str, secrets: Secrets) -> None:
         self._base = base.rstrip("/")
@@ -59,7 +59,7 @@ class Login(httpx.Auth):
         self._token: str | None = None
         self._lock = threading.Lock()
         self.own: Own | None = None
-        self.sites: Page[SiteRow] | None = None
+        self.listings: Listings | None = None
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Send `request` with a token that lives; raises `Unauthenticated` or `Forbidden` where none helps.

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from siteward.platforms.interface import Reach
 from siteward.platforms.umami.roles import traits_of
-from siteward.platforms.umami.rows import ONE_PAGE, Page, SiteRow, parse, refusal
-from siteward.platforms.umami.session import keep_sites, own, path
+from siteward.platforms.umami.rows import Listings, Page, SiteRow, parse, refusal
+from siteward.platforms.umami.session import ask_listings, keep, own
 from siteward.transport.errors import Forbidden
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class _Config:
 def probe(reader: Reader, _settings: Settings) -> Traits:
     """Return what the server can express.
 
-    Where there is a site this costs no request of its own: the listing that tells the release is the one that `read`
-    needs anyway. Only an empty 3.x is asked once or twice more.
+    Where there is a site this costs no request of its own: the listings, one of which tells the release, are those that
+    `read` needs anyway. Only an empty 3.x is asked once or twice more; 2.20 is asked for two lists it does not have.
 
     Raises `Forbidden` for Umami Cloud and for an account that is no admin, and whatever the login raises.
     """
@@ -79,13 +79,13 @@ def _release(reader: Reader) -> Release:
     2.20 lists sites only for a named account, and refuses without (recordings/v2.20.2); a site of 3.2 has a recorder
     where one of 3.1 has a replay (API.md section 6).
     """
-    answer = reader.query(path("admin", "websites"), ONE_PAGE)
-    if answer.status == 400:
+    users, teams, sites = ask_listings(reader)
+    if sites.status == 400:
         return "2.20"
-    if answer.status != 200:
+    if sites.status != 200:
         return _release_of_an_empty(reader)
-    page = parse(Page[SiteRow], answer)
-    keep_sites(reader, page)
+    page = parse(Page[SiteRow], sites)
+    keep(reader, Listings(users, teams, page))
     if any(each.recorder is not None for each in page.data):
         return "3.2"
     return "3.1" if any(each.replay is not None for each in page.data) else _release_of_an_empty(reader)

@@ -14,7 +14,7 @@ from siteward.access.state import Listing
 from siteward.platforms.umami.fold import fold
 from siteward.platforms.umami.picture import Rows
 from siteward.platforms.umami.rows import ONE_PAGE, Page, SiteRow, TeamRow, UserRow, ask, parse, refusal
-from siteward.platforms.umami.session import kept_sites, own, path
+from siteward.platforms.umami.session import ask_listings, kept, own, path
 from siteward.transport.errors import Incomplete
 
 if TYPE_CHECKING:
@@ -70,19 +70,17 @@ def _round(reader: Reader, traits: Traits) -> _Round:
 
 
 def _by_listing(reader: Reader, doubts: list[str]) -> Rows:
-    def listing(name: str) -> Answer:
-        answer = reader.query(path("admin", name), ONE_PAGE)
+    def whole(kind: type[Page[T]], answer: Answer) -> Page[T]:
         if answer.status != 200:
             raise refusal(reader, answer)
-        return answer
+        return parse(kind, answer)
 
-    kept = kept_sites(reader)
-    users, teams, *more = reader.map(listing, ("users", "teams", *(() if kept else ("websites",))))
-    sites = kept or parse(Page[SiteRow], more[0])
+    told = kept(reader)
+    users, teams, sites = (told.users, told.teams, told.sites) if told else ask_listings(reader)
     return Rows(
-        _merged("users", [parse(Page[UserRow], users)], doubts),
-        _merged("teams", [parse(Page[TeamRow], teams)], doubts),
-        _merged("sites", [sites], doubts),
+        _merged("users", [whole(Page[UserRow], users)], doubts),
+        _merged("teams", [whole(Page[TeamRow], teams)], doubts),
+        _merged("sites", [sites if isinstance(sites, Page) else whole(Page[SiteRow], sites)], doubts),
     )
 
 

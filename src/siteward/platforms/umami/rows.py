@@ -95,6 +95,15 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Listings:
+    """The three listings of 3.x, asked for at once; the one of sites, which tells the release, is parsed already."""
+
+    users: Answer
+    teams: Answer
+    sites: Page[SiteRow]
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """What an error body says, in the form of 3.x (an object) or of 2.20 (a text or a list of texts)."""
 

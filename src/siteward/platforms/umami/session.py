@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlsplit
 
+from siteward.platforms.umami.rows import ONE_PAGE
 from siteward.transport.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
     from siteward.platforms.umami.login import Login, Own
-    from siteward.platforms.umami.rows import Page, SiteRow
+    from siteward.platforms.umami.rows import Listings
     from siteward.platforms.umami.settings import Settings
-    from siteward.transport.http import Doors, Link, Reader
+    from siteward.transport.http import Answer, Doors, Link, Reader
     from siteward.transport.secrets import Secrets
 
 Release = Literal["3.2", "3.1", "3.0", "2.20"]
@@ -64,16 +65,24 @@ def _login(reader: Reader) -> Login:
     return reader.auth
 
 
-def keep_sites(reader: Reader, page: Page[SiteRow]) -> None:
-    """Keep the listing of sites that told the release, so that reading need not ask for it a second time."""
-    _login(reader).sites = page
+def keep(reader: Reader, listings: Listings) -> None:
+    """Keep what told the release, so that reading need not ask for it a second time."""
+    _login(reader).listings = listings
 
 
-def kept_sites(reader: Reader) -> Page[SiteRow] | None:
-    """Return the listing that was kept, once: whoever reads again wants to see what is there by then."""
+def kept(reader: Reader) -> Listings | None:
+    """Return what was kept, once: whoever reads again wants to see what is there by then."""
     login = _login(reader)
-    page, login.sites = login.sites, None
-    return page
+    listings, login.listings = login.listings, None
+    return listings
+
+
+def ask_listings(reader: Reader) -> tuple[Answer, Answer, Answer]:
+    """Ask for users, teams and sites, each whole and all at once; whatever was answered comes back."""
+    users, teams, sites = reader.map(
+        lambda name: reader.query(path("admin", name), ONE_PAGE), ("users", "teams", "websites")
+    )
+    return users, teams, sites
 
 
 def path(*parts: str) -> str:

@@ -142,6 +142,23 @@ def matomo(_cache: Path, _rounds: int) -> Iterator[Row]:
         yield Row(what=f"{named}, time / the server's", told=told, ratio=leg.seconds / leg.server)
 
 
+def matrix(cache: Path, _rounds: int) -> Iterator[Row]:
+    """Yield what a browser has to do for the matrix of 2,000 people on 500 sites."""
+    import pages  # noqa: PLC0415 — a small parent, or its memory would count as its children's
+
+    seen = pages.measure(cache)
+    named = f"matrix page, {pages.PEOPLE:,} people on {pages.SITES} sites"
+    yield Row(
+        what=f"{named}: rows in it, at most",
+        told=f"{seen.rows} rows; {seen.size / 1e6:.1f} MB",
+        ratio=seen.rows / 300,
+        goal=1.0,
+    )
+    for what, tasks in (("opening", seen.opening), ("scrolling", seen.scrolling)):
+        told = f"{len(tasks)} long tasks, {sum(tasks):.0f} ms together, the longest {max(tasks, default=0):.0f} ms"
+        yield Row(what=f"{named}: {what}", told=told)
+
+
 def laws(_cache: Path, _rounds: int) -> Iterator[Row]:
     """Yield how long the laws take on 1,000 random worlds each."""
     begin = time.monotonic()
@@ -164,6 +181,7 @@ PARTS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "others": others,
     "socket": socket,
     "matomo": matomo,
+    "matrix": matrix,
     "laws": laws,
 }
 

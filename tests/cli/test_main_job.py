@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from cli.conftest import ROOT
@@ -122,3 +123,16 @@ def test_a_saved_plan_is_shown_with_the_same_numbers(checkout: Program) -> None:
     assert shown["plan"]["digest"] == made["plan"]["digest"]
     text = checkout("show", "plan.json")
     assert made["plan"]["digest"] in text.out
+
+
+def test_taking_everything_from_everybody_wants_a_word(checkout: Program, umami: Sandbox) -> None:
+    """`grants: []` is blocked, and `--accept empty` lifts that for the plan at hand."""
+    text = (checkout.folder / "access.yaml").read_text()
+    text = re.sub(r"(?ms)^grants:\n.*?\n\n", "grants: []\n\n", text)
+    text = re.sub(r"(removals|revocations): \{[^}]*\}", r"\1: {count: 500, percent: 100}", text)
+    checkout.write(re.sub(r"(?m)^include:\n.*\n", "", text))
+    assert "empty-grants" in checkout("plan", *AS_OF).out
+    assert checkout("apply", *AS_OF, "--yes", "--only", "user:nadia").code == 3
+    assert umami.fake.writes == 0
+    result = checkout("apply", *AS_OF, "--yes", "--accept", "empty", "--only", "user:nadia")
+    assert umami.fake.writes > 0, result.out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan, Step
     from siteward.cli.checkout import Checkout
     from siteward.reconcile.target import Acceptance, Options
+
+EMPTY = "empty"
 
 
 def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timedelta:
@@ -101,6 +104,7 @@ def command(
             raise click.UsageError("--resume finishes the interrupted run; it takes no plan")
         return session.leave(_run(session, checkout, None, options, spine.resume))
     plan = _read(plan_file) if plan_file else _made(session, checkout, options)
+    options = _named(options, plan)
     _confirm(session, plan, options, yes=yes, shown=plan_file is None and session.formats == ("text",))
     return session.leave(_run(session, checkout, plan, options, spine.apply))
 
@@ -196,11 +200,17 @@ def _acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:
 
     pairs = [each.partition("=") for each in given]
     for name, _, digest in pairs:
-        if not digest:
+        if not digest and name != EMPTY:
             raise click.UsageError(f"--accept {name}: write {name}=DIGEST, with the digest of the plan it is for")
-    if pairs and not reason:
+    if {name for name, *_ in pairs} - {EMPTY} and not reason:
         raise click.UsageError("--accept needs --reason TEXT; it is written to the journal")
-    return {name: Acceptance(digest=digest, reason=reason) for name, _, digest in pairs}
+    return {name: Acceptance(digest=digest, reason=reason or "asked for") for name, _, digest in pairs}
+
+
+def _named(options: Options, plan: Plan) -> Options:
+    """Let `--accept empty`, which speaks of the file and not of a number, stand for the plan at hand."""
+    accept = {name: replace(each, digest=each.digest or plan.digest) for name, each in options.accept.items()}
+    return replace(options, accept=accept)
 
 
 def _chosen(only: tuple[str, ...]) -> Callable[[str, Step], bool] | None:

@@ -137,7 +137,7 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
     if not env.get(name):
         raise OriginMismatch(
             f"the credentials of {instance} are bound to no address, so nothing is sent to {wanted}",
-            hint=f"set {name}={wanted} beside them",
+            hint=f"if that is the right address, set {name}={wanted} beside them",
         )
     allowed = _origin(env[name], name)
     if allowed != wanted:

@@ -100,3 +100,10 @@ def test_a_public_repository_hides_names_by_itself(checkout: Program) -> None:
     assert "petra" in checkout(*MATRIX, CI_PROJECT_VISIBILITY="internal").out
     event = checkout.write('{"repository": {"private": false}}', "event.json")
     assert "petra" not in checkout(*MATRIX, GITHUB_ACTIONS="true", GITHUB_EVENT_PATH=str(event)).out
+
+
+def test_html_is_a_word_of_its_own(checkout: Program) -> None:
+    """`--html` puts the page on stdout."""
+    result = checkout("matrix", "--html", *AS_OF)
+    assert result.out.startswith("<!")
+    assert result.out == checkout("matrix", "--format", "html", *AS_OF).out

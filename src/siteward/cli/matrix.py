@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from siteward.cli.names import instances as declared_instances
@@ -18,14 +20,17 @@ from siteward.cli.session import Session, with_session
     help="Only this instance; repeatable.",
 )
 @click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
+@click.option("--html", is_flag=True, help="The page on stdout; the same as --format html.")
 @with_session("text", "html", "csv", "json")
-def command(session: Session, instances: tuple[str, ...], as_of: str | None) -> int:
+def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, html: bool) -> int:
     """Show who holds what on which site. `-o matrix.html` writes one page to search and filter."""
     from siteward.cli.checkout import open_checkout
     from siteward.cli.questions import ask
     from siteward.reconcile.reviewing import ledgers
     from siteward.render.matrix import Matrix, render
 
+    if html:
+        session = replace(session, formats=("html",))
     checkout = open_checkout(session, "matrix", names=instances, as_of=as_of)
     report, surveys = ask(checkout, "matrix")
     commit = checkout.project.commit

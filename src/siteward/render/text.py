@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import Plan
     from siteward.render.sheet import Sheet
 
+BLIND = "name under `accept_blind` of the instance what its platform can never show, then siteward plan"
 STYLES: dict[Severity, Style] = {Severity.ERROR: "alarm", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
 
@@ -137,7 +138,7 @@ def _fallback(sheet: Sheet) -> str:
         1: f"mend what is named above, then siteward {command}",
         2: "siteward apply" if command == "plan" else "siteward plan",
         3: "mend what is blocked, or accept it by name; then siteward plan",
-        4: "siteward plan",
+        4: BLIND if sheet.summary.blind and not sheet.report.stale else "siteward plan",
         5: "siteward apply --resume",
         130: "siteward apply --resume" if sheet.report.applied else f"siteward {command}",
     }.get(sheet.code, "")

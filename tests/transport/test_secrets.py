@@ -135,7 +135,7 @@ def test_without_a_bond_nothing_is_sent() -> None:
     """Not saying whom credentials are for is no permission."""
     with pytest.raises(OriginMismatch) as caught:
         bound("stats-eu", URL, {})
-    assert caught.value.hint == f"set SITEWARD_STATS_EU_URL={URL} beside them"
+    assert caught.value.hint == f"if that is the right address, set SITEWARD_STATS_EU_URL={URL} beside them"
 
 
 @pytest.mark.parametrize(

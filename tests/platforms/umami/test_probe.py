@@ -224,3 +224,11 @@ def test_reach_tells_who_we_are() -> None:
         reach = PLATFORM.reach(at.reader, at.settings, at.traits)
     assert (reach.account, reach.role) == ("siteward", "admin")
     assert any("deleting it would delete them all" in each for each in reach.notes)
+
+
+def test_a_wrong_password_is_tried_once() -> None:
+    """Three lists are asked for at once; the server hears the wrong password from one of them."""
+    fake = fake_of()
+    with doors(fakery.in_process(fake), secrets(password="s3cret-wrong")) as open_, pytest.raises(Unauthenticated):
+        PLATFORM.probe(open_.reader, SETTINGS)
+    assert [each.path for each in fake.calls] == ["/api/auth/login"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, ValidationError
 
 from siteward.platforms.umami.rows import shape
-from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
+from siteward.transport.errors import Forbidden, NotThePlatform, PlatformError, Unauthenticated
 from siteward.transport.http import NOT_NOW
 from siteward.transport.lean import httpx
 
@@ -58,6 +58,7 @@ class Login(httpx.Auth):
         self._password: Secret = secrets.get("password")
         self._token: str | None = None
         self._lock = threading.Lock()
+        self._refusal: PlatformError | None = None
         self.own: Own | None = None
         self.listings: Listings | None = None
 
@@ -85,6 +86,8 @@ class Login(httpx.Auth):
     def _renew(self, dead: str | None) -> Generator[httpx.Request, httpx.Response, str | None]:
         """Log in, unless another thread has done so since `dead` was in use; `None` where the server is too busy."""
         with self._lock:
+            if self._refusal is not None:  # what other threads would hear as well; nobody knocks a second time
+                raise self._refusal
             if self._token is None or self._token == dead:
                 reply = yield httpx.Request(
                     "POST",
@@ -93,7 +96,11 @@ class Login(httpx.Auth):
                 )
                 if reply.status_code in NOT_NOW:
                     return None
-                self._token, self.own = _admitted(reply)
+                try:
+                    self._token, self.own = _admitted(reply)
+                except PlatformError as refusal:
+                    self._refusal = refusal
+                    raise
             return self._token
 
 

@@ -15,10 +15,6 @@ from typing import Literal
 from siteward.access.model import EVERYWHERE, Grant, Power, Scope
 
 
-def _frozen() -> Mapping[str, str]:
-    return MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
     """One native role on one kind of scope, with the power it carries.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from siteward.platforms.piwikpro.rows import shape
+from siteward.platforms.answers import shape
 from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated, Unreachable
 from siteward.transport.lean import httpx
 

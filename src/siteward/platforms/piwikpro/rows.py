@@ -7,12 +7,12 @@ otherwise it is read again.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
+from siteward.platforms.answers import parsed, shape
 from siteward.transport.errors import Forbidden, Incomplete, NotThePlatform, Refused, Unauthenticated
 
 if TYPE_CHECKING:
@@ -185,29 +185,9 @@ class Entry:
     payload: object = None
 
 
-@functools.cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-def shape(kind: type[T]) -> TypeAdapter[T]:
-    """Return what parses answers of that kind; made when first needed, because making one takes milliseconds."""
-    wanted: object = kind
-    adapter: TypeAdapter[T] = _adapter(wanted)
-    return adapter
-
-
 def parse(kind: type[T], answer: Answer) -> T:
     """Return the answer's body as `kind`; raises `NotThePlatform` for any other shape, without quoting the body."""
-    try:
-        return shape(kind).validate_json(answer.content)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        at = ".".join(str(each) for each in first["loc"])
-        raise NotThePlatform(
-            f"{answer.path} did not answer as Piwik PRO does ({at or 'body'}: {first['type']})",
-            hint="does `url` lead to the account's own host, https://ACCOUNT.piwik.pro?",
-        ) from None
+    return parsed(kind, answer, "Piwik PRO", "does `url` lead to the account's own host, https://ACCOUNT.piwik.pro?")
 
 
 def ask(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:

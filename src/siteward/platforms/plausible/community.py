@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from siteward.access.state import Listing
+from siteward.platforms.answers import shape
 from siteward.platforms.plausible.picture import Colleague, Entry, Picture, Place, folded
-from siteward.platforms.plausible.rows import shape
 from siteward.transport.errors import Forbidden, NotThePlatform
 
 if TYPE_CHECKING:

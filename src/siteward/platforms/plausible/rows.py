@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from siteward.platforms.answers import parsed, shape
 from siteward.platforms.plausible.picture import Standing  # noqa: TC001 — pydantic reads it at run time
 from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LONGEST_WORDS = 200
-_SHAPES: dict[object, TypeAdapter[Any]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +97,9 @@ class _Fault:
     error: str
 
 
-def shape(kind: type[T]) -> TypeAdapter[T]:
-    """Return what parses answers of that kind; made when first needed, because making one takes milliseconds."""
-    if kind not in _SHAPES:
-        _SHAPES[kind] = TypeAdapter(kind)
-    return _SHAPES[kind]
-
-
 def parse(kind: type[T], answer: Answer) -> T:
     """Return the answer's body as `kind`; raises `NotThePlatform` for any other shape, without quoting the body."""
-    try:
-        return shape(kind).validate_json(answer.content)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        at = ".".join(str(each) for each in first["loc"])
-        raise NotThePlatform(
-            f"{answer.path} did not answer as Plausible does ({at or 'body'}: {first['type']})",
-            hint="does `url` lead to Plausible itself, and not to a page before it?",
-        ) from None
+    return parsed(kind, answer, "Plausible", "does `url` lead to Plausible itself, and not to a page before it?")
 
 
 def ask(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:

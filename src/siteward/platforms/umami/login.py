@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, ValidationError
 
-from siteward.platforms.umami.rows import shape
+from siteward.platforms.answers import shape
 from siteward.transport.errors import Forbidden, NotThePlatform, PlatformError, Unauthenticated
 from siteward.transport.http import NOT_NOW
 from siteward.transport.lean import httpx

@@ -7,10 +7,11 @@ into its user list (API.md section 9). The names of counts and members differ be
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 
-from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
+from siteward.platforms.answers import parsed, shape
 from siteward.transport.errors import Forbidden, NotThePlatform, Refused
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ T = TypeVar("T")
 # There is no upper bound on pageSize below 2^53 (API.md section 2), and pages of equal `createdAt` lose rows.
 ONE_PAGE: Mapping[str, str | int] = {"page": 1, "pageSize": 1_000_000}
 _LONGEST_WORDS = 200
-_SHAPES: dict[type[object], TypeAdapter[Any]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,24 +136,9 @@ class FaultBody:
         return "; ".join((self.message, *fields))
 
 
-def shape(kind: type[T]) -> TypeAdapter[T]:
-    """Return what parses answers of that kind; made when first needed, because making one takes milliseconds."""
-    if kind not in _SHAPES:
-        _SHAPES[kind] = TypeAdapter(kind)
-    return _SHAPES[kind]
-
-
 def parse(kind: type[T], answer: Answer) -> T:
     """Return the answer's body as `kind`; raises `NotThePlatform` for any other shape, without quoting the body."""
-    try:
-        return shape(kind).validate_json(answer.content)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        at = ".".join(str(each) for each in first["loc"])
-        raise NotThePlatform(
-            f"{answer.path} did not answer as Umami does ({at or 'body'}: {first['type']})",
-            hint="does `url` lead to Umami itself, and not to a page before it?",
-        ) from None
+    return parsed(kind, answer, "Umami", "does `url` lead to Umami itself, and not to a page before it?")
 
 
 def ask(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:

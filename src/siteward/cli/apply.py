@@ -13,7 +13,7 @@ import click
 from siteward.access.model import account_of
 from siteward.access.report import Report
 from siteward.cli.base import option
-from siteward.cli.names import instances as declared_instances
+from siteward.cli.names import instance_option
 from siteward.cli.session import PLAN_FORMATS, Session, Stopped, with_session
 
 if TYPE_CHECKING:
@@ -35,14 +35,7 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
 
 @click.command("apply")
 @click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--instance",
-    "instances",
-    multiple=True,
-    shell_complete=declared_instances,
-    metavar="NAME",
-    help="Only this instance; repeatable.",
-)
+@instance_option
 @click.option("--yes", is_flag=True, help="Do not ask. Blocked steps stay blocked.")
 @click.option("--resume", is_flag=True, help="Finish the run that was interrupted.")
 @click.option("--resend", metavar="LOGIN@INSTANCE", help="Send one invitation again, and do nothing else.")

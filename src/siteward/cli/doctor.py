@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from siteward.cli.names import instances as declared_instances
+from siteward.cli.names import instance_option
 from siteward.cli.session import Session, with_session
 
 if TYPE_CHECKING:
@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("doctor")
-@click.option(
-    "--instance",
-    "instances",
-    multiple=True,
-    shell_complete=declared_instances,
-    metavar="NAME",
-    help="Only this instance; repeatable.",
-)
+@instance_option
 @with_session("text", "json")
 def command(session: Session, instances: tuple[str, ...]) -> int:
     """Check every instance: credentials and their origin, version, reach, journal. Prints no secret, changes nothing."""

@@ -5,19 +5,12 @@ from __future__ import annotations
 import click
 
 from siteward.cli.base import option
-from siteward.cli.names import instances as declared_instances
+from siteward.cli.names import instance_option
 from siteward.cli.session import DRIFT_FORMATS, Session, with_session
 
 
 @click.command("drift")
-@click.option(
-    "--instance",
-    "instances",
-    multiple=True,
-    shell_complete=declared_instances,
-    metavar="NAME",
-    help="Only this instance; repeatable.",
-)
+@instance_option
 @click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
 @option
 @with_session(*DRIFT_FORMATS)

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import click
 
-from siteward.cli.names import instances as declared_instances
-from siteward.cli.names import sites, users
+from siteward.cli.names import instance_option, sites, users
 from siteward.cli.session import Session, with_session
 
 
 @click.command("explain")
 @click.argument("user", shell_complete=users)
 @click.argument("site", shell_complete=sites)
-@click.option(
-    "--instance",
-    "instances",
-    multiple=True,
-    shell_complete=declared_instances,
-    metavar="NAME",
-    help="Only on this instance; repeatable.",
-)
+@instance_option
 @click.option("--as-of", metavar="DATE", help="Explain as if it were this date or instant.")
 @with_session("text", "json")
 def command(session: Session, user: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:

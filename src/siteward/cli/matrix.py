@@ -6,19 +6,12 @@ from dataclasses import replace
 
 import click
 
-from siteward.cli.names import instances as declared_instances
+from siteward.cli.names import instance_option
 from siteward.cli.session import Session, with_session
 
 
 @click.command("matrix")
-@click.option(
-    "--instance",
-    "instances",
-    multiple=True,
-    shell_complete=declared_instances,
-    metavar="NAME",
-    help="Only this instance; repeatable.",
-)
+@instance_option
 @click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
 @click.option("--html", is_flag=True, help="The page on stdout; the same as --format html.")
 @with_session("text", "html", "csv", "json")

@@ -46,3 +46,13 @@ def _matching(
         return []
     found = names(opened.declaration) if isinstance(opened, Project) else ()
     return sorted(each for each in found if each.startswith(begun))
+
+
+instance_option = click.option(
+    "--instance",
+    "instances",
+    multiple=True,
+    shell_complete=instances,
+    metavar="NAME",
+    help="Only this instance; repeatable.",
+)

@@ -10,7 +10,7 @@ import click
 
 from siteward.access.diagnostic import error
 from siteward.cli.base import option
-from siteward.cli.names import instances as declared_instances
+from siteward.cli.names import instance_option
 from siteward.cli.session import PLAN_FORMATS, Session, Stopped, with_session
 
 if TYPE_CHECKING:
@@ -21,14 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
-@click.option(
-    "--instance",
-    "instances",
-    multiple=True,
-    shell_complete=declared_instances,
-    metavar="NAME",
-    help="Only this instance; repeatable.",
-)
+@instance_option
 @click.option("--out", type=click.Path(path_type=Path), help="Save the plan, to be reviewed and applied.")
 @click.option("--as-of", metavar="DATE", help="Plan as if it were this date or instant.")
 @click.option(

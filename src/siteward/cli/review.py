@@ -13,7 +13,7 @@ import click
 
 from siteward.access.diagnostic import error, warning
 from siteward.access.report import Report
-from siteward.cli.names import instances as declared_instances
+from siteward.cli.names import instance_option
 from siteward.cli.session import Session, Stopped, with_session
 
 if TYPE_CHECKING:
@@ -26,14 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command("review")
-@click.option(
-    "--instance",
-    "instances",
-    multiple=True,
-    shell_complete=declared_instances,
-    metavar="NAME",
-    help="Only this instance; repeatable.",
-)
+@instance_option
 @click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
 @click.option("--soon", type=click.IntRange(min=0), default=30, show_default=True, help="Days in which an end is near.")
 @click.option(

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import click
 
-from siteward.cli.names import instances as declared_instances
-from siteward.cli.names import sites
+from siteward.cli.names import instance_option, sites
 from siteward.cli.session import Session, with_session
 
 
 @click.command("who-can")
 @click.argument("role")
 @click.argument("site", shell_complete=sites)
-@click.option(
-    "--instance",
-    "instances",
-    multiple=True,
-    shell_complete=declared_instances,
-    metavar="NAME",
-    help="Only on this instance; repeatable.",
-)
+@instance_option
 @click.option("--as-of", metavar="DATE", help="Ask as if it were this date or instant.")
 @with_session("text", "json", "csv")
 def command(session: Session, role: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:

@@ -10,8 +10,8 @@ import pytest
 from platforms.piwikpro.held import held
 from platforms.piwikpro.opened import account, grant, opened, site
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Scope, Subject, account_key
-from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite, in_process
 from siteward.platforms.answers import shape
+from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite, in_process
 from siteward.platforms.piwikpro import rows
 from siteward.platforms.piwikpro.fake.state import Person
 from siteward.platforms.piwikpro.picture import picture_of

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from siteward.access.codec import seal
 from siteward.access.diagnostic import Diagnostic, Effect, Severity, Span

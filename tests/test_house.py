@@ -20,13 +20,13 @@ FLOORS = {
     "cli": {"access", "declaration", "platforms", "reconcile", "render", "transport"},
 }
 THIRD_PARTY = {
-    "access": set(),
-    "transport": {"httpx", "psycopg", "keyring"},
-    "declaration": {"yaml", "pydantic", "pydantic_core", "ruamel"},
-    "render": {"jinja2", "markupsafe"},
-    "platforms": {"httpx", "pydantic", "werkzeug", "waitress", "_typeshed", "psycopg"},
-    "reconcile": {"pydantic", "httpx", "filelock", "pyrage", "deepdiff"},
-    "cli": {"click", "rich", "pydantic", "httpx", "yaml", "keyring"},
+    "access": {"msgspec"},
+    "transport": {"msgspec", "httpx", "psycopg", "keyring"},
+    "declaration": {"msgspec", "yaml", "pydantic", "pydantic_core", "ruamel"},
+    "render": {"msgspec", "jinja2", "markupsafe"},
+    "platforms": {"msgspec", "httpx", "pydantic", "werkzeug", "waitress", "_typeshed", "psycopg"},
+    "reconcile": {"msgspec", "pydantic", "httpx", "filelock", "pyrage", "deepdiff"},
+    "cli": {"click", "msgspec", "rich", "pydantic", "httpx", "yaml", "keyring"},
 }
 ACCESS_ORDER = (
     "model", "traits", "diagnostic", "terms", "state", "change", "effective", "settle", "holding", "census", "policy", "strict", "budget", "rule",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from access.worlds import BLOG, OPEN, SHOP, admin, grant, holder, key, live, planned, proposed, wish
 from siteward.access.diagnostic import Diagnostic, Severity, error, warning
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def reported(*parts: InstancePlan, command: str = "plan", **said: object) -> Report:
     plan = Plan(tool="0", created=NOW, as_of=NOW, instances=parts)
-    return replace(Report(command=command, plan=plan), **said)  # type: ignore[arg-type]
+    return replace(Report(command=command, plan=plan), **said)
 
 
 SAME = planned(proposed(live(admin("ben")), wish(admin("ben"))))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.guard import judge
@@ -83,7 +84,7 @@ def wish(*resources: Resource, declared: Iterable[Holder] = ()) -> Desired:
 
 def holder(name: str, **said: object) -> Holder:
     """Return a declared user."""
-    return replace(Holder(name, AT), **said)  # type: ignore[arg-type]
+    return replace(Holder(name, AT), **said)
 
 
 NOBODY_YET = Memory()

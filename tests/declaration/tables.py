@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
+from msgspec import Struct
 
 from siteward.declaration.load import Declaration, Loaded, load
 from strategies import ALL_TRAITS
@@ -22,29 +22,25 @@ instances:
 TRAITS = {each.platform: each for each in ALL_TRAITS}
 
 
-class Umami(BaseModel):
+class Umami(Struct, forbid_unknown_fields=True, kw_only=True):
     """Settings with a key that must be given."""
 
-    model_config = ConfigDict(extra="forbid")
     layout: Literal["per-site", "existing"]
 
 
-class Plain(BaseModel):
+class Plain(Struct, forbid_unknown_fields=True, kw_only=True):
     """Settings with nothing of their own."""
 
-    model_config = ConfigDict(extra="forbid")
 
-
-class Plausible(BaseModel):
+class Plausible(Struct, forbid_unknown_fields=True, kw_only=True):
     """Settings with a nested table, and with a common key that the platform wants to see too."""
 
-    model_config = ConfigDict(extra="forbid")
     team: str | None = None
     url: str
     team_members: dict[str, str] = {}
 
 
-SETTINGS: dict[str, type[BaseModel]] = {
+SETTINGS: dict[str, type[Struct]] = {
     "umami": Umami, "matomo": Plain, "piwik-pro": Plain, "plausible": Plausible,
 }  # fmt: skip
 

@@ -88,6 +88,7 @@ MAKERS = {
     "_report",
     "flawed",
     "_Refused",
+    "_told",
     "BadDate",
     "Lack",
     "Diagnostic",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from siteward.access.change import Change, direction, patch
 from siteward.access.guard import judge, stuck

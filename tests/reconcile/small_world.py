@@ -7,12 +7,13 @@ guards stand in for the declaration, so that a test can move the file, the world
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import BaseModel
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access import codec
 from siteward.access.change import Change, diff, patch
@@ -212,7 +213,7 @@ class Tell(Writer):
         pass
 
 
-class _Settings(BaseModel):
+class _Settings(Struct):
     pass
 
 
@@ -446,7 +447,7 @@ class Desk:
         now = self.clock()
         parts = tuple(each.plan(Ask(each.server), as_of=now, memory=None).plan for each in self.instances)
         plan = Plan(tool="0.1.0", created=now, as_of=now, config_digest=self.config, instances=parts)
-        return sealed(replace(plan, **more))  # type: ignore[arg-type]
+        return sealed(replace(plan, **more))
 
     def apply(self, plan: Plan | None = None, *, tell: Listener = quiet, **options: Any) -> Report:
         """Apply a plan, or a new one."""

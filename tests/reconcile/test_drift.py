@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from reconcile.small_world import HERE, NOW, SITES, Ask, File, Instance, Server, admin, grant, world
 from siteward.access.model import Access, Account, Resource, Scope

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity, Span

@@ -6,7 +6,6 @@ import csv
 import json
 import re
 from base64 import b64encode
-from dataclasses import replace
 from hashlib import sha256
 from importlib import import_module
 from io import StringIO
@@ -19,6 +18,7 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 

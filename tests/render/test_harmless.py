@@ -6,7 +6,6 @@ import csv
 import json
 import re
 import unicodedata
-from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from xml.etree import ElementTree as ET
@@ -14,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from render import reports
 from siteward.access.diagnostic import Severity, Span

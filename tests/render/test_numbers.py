@@ -83,7 +83,7 @@ def test_outputs_for_people_tell_the_numbers_of_the_summary(name: str, form: str
 @pytest.mark.parametrize("report", [build() for build in REPORTS.values()], ids=REPORTS)
 def test_outputs_for_machines_carry_the_summary_itself(report: Report, privacy: str) -> None:
     options = Options(privacy=privacy)  # type: ignore[arg-type]  # the parameters are the literal's
-    summary = {name: getattr(summarize(report), name) for name in Summary.__dataclass_fields__}
+    summary = {name: getattr(summarize(report), name) for name in Summary.__struct_fields__}
     numbers = json.loads(
         json.dumps({**summary, "drift": dict(summary["drift"]), "outcomes": dict(summary["outcomes"])})
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import re
-from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from render.ledgers import AS_OF, hostile, small
 from render.test_harmless import assert_harmless
@@ -22,7 +23,7 @@ HORIZON = Horizon(as_of=AS_OF)
 
 
 def made(ledger: Ledger | None = None, **more: object) -> Review:
-    return review((ledger or small(),), replace(HORIZON, **more))  # type: ignore[arg-type]  # tests name real fields
+    return review((ledger or small(),), replace(HORIZON, **more))
 
 
 def flags(found: Review) -> dict[tuple[str, str], set[str]]:

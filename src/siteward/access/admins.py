@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
+
+from msgspec import Struct
 
 from siteward.access.census import GONE, Patterns
 from siteward.access.model import EVERYWHERE, Account, Grant, Key, Resource, Subject, account_key, account_of, grant_key
@@ -14,8 +15,7 @@ from siteward.access.state import Holder
 SOON = timedelta(days=14)
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
+class _Move(Struct, frozen=True):
     """One step that makes or unmakes an admin; `counted` tells that unmaking this one takes somebody who counts."""
 
     key: Key

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.effective import Effect
@@ -13,8 +14,7 @@ from siteward.access.plan import Step
 from siteward.access.state import Ending, Origin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class Explanation(Struct, frozen=True, kw_only=True):
     """Why an account has, or has not, access to a scope: the file's side and the live side, and what will be done.
 
     `wished` is what the declaration asks for, `origin` where; `also` are weaker wishes that lead to the same place.
@@ -37,8 +37,7 @@ class Explanation:
     why_kept: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
+class Holding(Struct, frozen=True, kw_only=True):
     """One account that holds a role on a scope: live, by the declaration, or both."""
 
     instance: str
@@ -53,8 +52,7 @@ class Holding:
     origin: Origin | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkup:
+class Checkup(Struct, frozen=True, kw_only=True):
     """What `doctor` found of one instance. `credentials` maps a field to where it was found, never to its value."""
 
     instance: str

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from math import ceil
+
+from msgspec import Struct
 
 from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic, Severity
@@ -36,8 +37,7 @@ def allowed(limit: Limit, base: int) -> int | None:
     return min(sides) if sides else None
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
+class Spending(Struct, frozen=True):
     """What a proposal would do when all that is not stuck is done."""
 
     proposal: Proposal

@@ -10,10 +10,11 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import translate
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec import Struct, field
 
 from siteward.access.change import Change, direction
 from siteward.access.diagnostic import Diagnostic, error, note, warning
@@ -56,8 +57,7 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stranger:
+class Stranger(Struct, frozen=True, kw_only=True):
     """A live account that no declared user resolves to, with what it holds; reported, or revoked by policy."""
 
     name: str
@@ -124,8 +124,7 @@ class Census:
         return holder.handle if holder is not None else self.left.get(name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(Struct, frozen=True, kw_only=True):
     """The accounts that are nobody's, and how much of what is live is managed."""
 
     strangers: tuple[Stranger, ...]

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
+
+from msgspec import Struct, field
 
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Key, Member, Resource, Scope, account_of
 from siteward.access.traits import Traits, is_site
@@ -26,8 +27,7 @@ Action = Literal["create", "update", "delete"]
 Direction = Literal["open", "close", "turn"]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A resource before and after; at least one side is there, and both have the same key."""
 
     before: Resource | None
@@ -189,8 +189,7 @@ def _holder_phase(change: Change) -> _Phase:
     return _Phase.RENAME if isinstance(change.after, Account) and change.after.renamed else _Phase.TURN
 
 
-@dataclass(slots=True)
-class _Web:
+class _Web(Struct):
     """What hangs on what: the giving changes by whom and where, memberships, and the taking ones by whom."""
 
     traits: Traits

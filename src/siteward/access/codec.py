@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from siteward.access.model import Resource
 from siteward.access.plan import InstancePlan, Plan, Step
@@ -80,7 +81,7 @@ def _derived(step: Step) -> dict[str, Any]:
 
 def encode_summary(summary: Summary) -> dict[str, Any]:
     """Return the numbers of a run as plain data, zeros included."""
-    data: dict[str, Any] = {each: getattr(summary, each) for each in Summary.__dataclass_fields__}
+    data: dict[str, Any] = {each: getattr(summary, each) for each in Summary.__struct_fields__}
     return data | {"drift": dict(summary.drift), "outcomes": dict(summary.outcomes)}
 
 
@@ -283,7 +284,7 @@ def plan_schema() -> dict[str, Any]:
     _extend(defs["Step"], derived)
     _extend(defs["InstancePlan"], {"blocked": {"type": "boolean"}})
     defs["InstancePlan"]["required"] += ["steps", "held_back"]
-    numbers = {name: {"type": "integer"} for name in Summary.__dataclass_fields__}
+    numbers = {name: {"type": "integer"} for name in Summary.__struct_fields__}
     counts = {"type": "object", "additionalProperties": {"type": "integer"}}
     summary = {"type": "object", "additionalProperties": False}
     defs["Summary"] = summary | {"properties": numbers | {"drift": counts, "outcomes": counts}, "required": [*numbers]}

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic
@@ -28,8 +30,7 @@ GAINS: frozenset[Kind] = frozenset({"gained", "raised", "wider", "changed", "mov
 OUTSIDE = frozenset({"contractor", "client", "vendor"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class Side(Struct, frozen=True, kw_only=True):
     """What somebody has on one scope at one revision, with the account that holds it and why."""
 
     account: str
@@ -44,8 +45,7 @@ class Side:
         return self.origin.until if self.origin else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Movement:
+class Movement(Struct, frozen=True, kw_only=True):
     """What changes for one person on one scope. `begins` is when, where that is not now; `ending` why it is lost."""
 
     instance: str
@@ -76,16 +76,14 @@ class Movement:
         return "dates" if self.kind in {"longer", "shorter"} else "gain"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revision:
+class Revision(Struct, frozen=True, kw_only=True):
     """One instance at one revision: what is wanted at each moment looked at, the first being now."""
 
     traits: Traits
     wished: Mapping[datetime, Desired]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """All that differs between two revisions. `notices` tell what else changed that a reviewer must see.
 
     `unresolved` names the instances whose sites are not known, so that selectors stand for themselves.

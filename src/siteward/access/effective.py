@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from siteward.access.change import Change
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Power, Scope, Subject, account_key
 from siteward.access.traits import Traits
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """One way on which somebody has access: a grant, and the group of the platform it came through, if one."""
 
     grant: Grant
@@ -24,8 +24,7 @@ class Way:
     power: Power = Power.NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """What an account can do on a scope in effect; `ways` lead there, the one that counts first."""
 
     account: str
@@ -88,8 +87,7 @@ def _strongest_first(way: Way) -> tuple[int, bool, str, str]:
     return (-way.power, way.group is not None, way.group or "", way.grant.role)
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """On how many scopes each account and group has access, and who is in which group.
 
     What lingers (Umami's global `user`) opens nothing by itself and does not count.

@@ -8,10 +8,12 @@ blocked: who is not promoted after all does not count as an admin. To add one, w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from siteward.access.admins import Board
 from siteward.access.budget import Spending, budgets
@@ -34,8 +36,7 @@ from siteward.access.state import Holder
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True, dict=True):
     """A proposal before its judges, with what this run allows and what is blocked so far."""
 
     proposal: Proposal

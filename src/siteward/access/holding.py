@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from siteward.access.effective import groups_of
 from siteward.access.model import Access, Account, Grant, Power, Scope, Status, account_key
@@ -22,8 +24,7 @@ from siteward.access.traits import Traits, declarable, is_public, is_site
 Agreement = Literal["same", "missing", "extra", "differs"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
+class Holding(Struct, frozen=True, kw_only=True):
     """What one account has on one scope: the strongest grant on each side, and why it is declared.
 
     `group` is the platform's own group that the live grant comes through. `pending` tells that somebody has yet to
@@ -52,8 +53,7 @@ class Holding:
         return "same" if same else "differs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One account of an instance with all it holds.
 
     `kind` is the declared user's, else `undeclared`, `self` or `public`. `facts` are the platform's words about the
@@ -70,8 +70,7 @@ class Entry:
     holdings: tuple[Holding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class Ledger(Struct, frozen=True, kw_only=True):
     """All entries of one instance. Where it is not `complete`, more may be live than is told."""
 
     instance: str

@@ -8,10 +8,11 @@ and raising somebody is an update that shows both roles.
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
-from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 Key: TypeAlias = tuple[str, ...]
 SubjectKind = Literal["account", "group"]
@@ -33,16 +34,14 @@ class Power(IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Subject:
+class Subject(Struct, frozen=True, order=True):
     """Who holds a grant: an account or a group of the instance, by its canonical name there."""
 
     kind: SubjectKind
     name: str
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Scope:
+class Scope(Struct, frozen=True, order=True):
     """Where a grant holds: `site`, `metasite`, `module`, `team`, or the whole `instance`.
 
     `name` is the label people know: a site's domain where that is unique on the instance, else
@@ -59,8 +58,7 @@ class Scope:
 EVERYWHERE = Scope("instance")
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True, eq=False):
     """An account on an instance.
 
     `name` is the login in the spelling and case the platform keeps. `email` and `language` are `None`
@@ -72,7 +70,20 @@ class Account:
     email: str | None = None
     language: str | None = None
     renamed: str | None = None
-    status: Status = field(default="active", compare=False)
+    status: Status = "active"
+
+    def __eq__(self, other: object) -> bool:
+        return self._compared == other._compared if isinstance(other, Account) else NotImplemented
+
+    def __ne__(self, other: object) -> bool:  # a struct brings its own, which would not ask __eq__
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._compared)
+
+    @property
+    def _compared(self) -> tuple[str | None, ...]:
+        return self.name, self.email, self.language, self.renamed
 
     @property
     def key(self) -> Key:
@@ -80,8 +91,7 @@ class Account:
         return ("account", self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A group that lives on the platform itself; `external` names the directory that owns its members."""
 
     name: str
@@ -93,8 +103,7 @@ class Group:
         return ("group", self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """An account in a platform's own group."""
 
     group: str
@@ -106,8 +115,7 @@ class Member:
         return ("member", self.group, self.account)
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """A role of a subject on a scope, in the platform's native words.
 
     `extras` are rights that travel with the role (Matomo capabilities). `None`, on the desired side

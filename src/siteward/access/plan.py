@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec import Struct, field
 
 from siteward.access.budget import emptied, takes
 from siteward.access.census import Stranger
@@ -35,8 +36,7 @@ __all__ = ["Cause", "InstancePlan", "Plan", "Risk", "Step", "Stranger", "compose
 Risk = Literal["low", "medium", "high"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """One change in a plan.
 
     `id` is unique in its instance's plan (`s1`, `s2`, … in order of execution). `person` is the declared
@@ -70,8 +70,7 @@ class Step:
         return tuple(each for each in self.diagnostics if each.effect == effect)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstancePlan:
+class InstancePlan(Struct, frozen=True, kw_only=True):
     """What would be done on one instance, and on what knowledge.
 
     `origin` is scheme, host and port. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
@@ -119,8 +118,7 @@ class InstancePlan:
         return () if self.blocked else tuple(each for each in self.steps if not each.blocked)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """What one run would do on all its instances. `digest` covers everything else (see codec)."""
 
     tool: str

@@ -7,8 +7,9 @@ says of each difference whether it is ours, and why: the proposal that the guard
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from siteward.access.census import GONE, Census, Stranger, findings, tally
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
@@ -46,8 +47,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposed:
+class Proposed(Struct, frozen=True, kw_only=True):
     """One difference that is ours, with why: the cause, the place in the file, and the person behind it."""
 
     change: Change
@@ -62,8 +62,7 @@ class Proposed:
         return self.change.key
 
 
-@dataclass(frozen=True, kw_only=True)
-class Proposal:
+class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     """What would be changed on one instance, in order, and all that a guard needs to judge it.
 
     `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them.
@@ -125,8 +124,7 @@ class Proposal:
         return patch(self.live.access, self.changes)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Ownership:
+class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
     """Says of each difference whether it is ours to act on, and why."""
 
     live: Live

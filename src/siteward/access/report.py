@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Grant, Power, Resource, account_of, scope_of
@@ -19,8 +20,7 @@ OutcomeStatus = Literal["done", "already", "refused", "failed", "unknown", "skip
 DriftKind = Literal["unapplied", "undeclared", "changed-since"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What became of one step.
 
     `already`: the world was as wanted. `refused`: the touched thing changed since the plan was made
@@ -39,8 +39,7 @@ class Outcome:
     wanted: Resource | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftItem:
+class DriftItem(Struct, frozen=True, kw_only=True):
     """One piece of drift: live and declared side by side, and since the last journal entry."""
 
     instance: str
@@ -52,8 +51,7 @@ class DriftItem:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """The numbers of a run; every renderer prints these and none counts for itself."""
 
     creates: int = 0
@@ -87,8 +85,7 @@ class Summary:
     outcomes: Mapping[OutcomeStatus, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """What a verb hands to a renderer.
 
     `texts` maps a file, as spans name it, to its lines, so that a renderer can show the excerpt.

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Literal, get_args
+
+from msgspec import Struct, field
 
 from siteward.access.holding import Agreement, Entry, Holding, Ledger
 from siteward.access.model import Grant, Power, Scope, Subject, grant_key
@@ -26,8 +27,7 @@ FLAGS: tuple[Flag, ...] = get_args(Flag)
 OUTSIDE = frozenset({"contractor", "client", "vendor"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Horizon:
+class Horizon(Struct, frozen=True, kw_only=True):
     """The moment of a review, how near an end is to be told, and after how long an account is unused."""
 
     as_of: datetime
@@ -35,8 +35,7 @@ class Horizon:
     unused: timedelta = timedelta(days=180)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(Struct, frozen=True, kw_only=True):
     """One holding under review. `id` stays the same from review to review; `commit` is what brought its line."""
 
     id: str
@@ -57,8 +56,7 @@ class Item:
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
+class Review(Struct, frozen=True, kw_only=True):
     """All items of some instances, the riskiest first. `incomplete` names instances that were not read whole."""
 
     as_of: datetime

@@ -6,9 +6,11 @@ A rule that matches on a power is about that power and every greater one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.model import Grant, Power
@@ -18,8 +20,7 @@ from siteward.access.terms import Policy, Rule
 FIELDS: Final = ("ticket", "reason", "until", "email")
 
 
-@dataclass(frozen=True, slots=True)
-class Gain:
+class Gain(Struct, frozen=True):
     """What somebody would have: a grant with its power, why, and the declared user it goes to."""
 
     grant: Grant

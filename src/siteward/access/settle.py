@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from siteward.access.model import Access, Account, Grant, Group, Key, Resource, Subject, grant_key
 from siteward.access.state import Desired, Live

@@ -1,4 +1,4 @@
-"""Frozen dataclasses as plain data and back, and the JSON Schema of that data, all read off their annotations.
+"""Frozen values as plain data and back, and the JSON Schema of that data, all read off their annotations.
 
 Fields that stand at their default are left out. Powers and severities are words, times are UTC with `Z`, sets
 are sorted lists, mappings with text keys are objects and others lists of pairs. A resource says its `type`.
@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from functools import cache, cached_property
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import FieldInfo, fields
 
 from siteward.access.model import Access, Account, Grant, Group, Member
 
@@ -67,7 +69,7 @@ def _shape(kind: Any) -> Shape:  # noqa: PLR0911 — one for each kind of type
         return _object(_shape(arguments[1])) if _is_text(arguments[0]) else _pairs(*map(_shape, arguments))
     if isinstance(kind, type) and issubclass(kind, IntEnum):
         return _ranks(kind)
-    if isinstance(kind, type) and is_dataclass(kind):
+    if isinstance(kind, type) and issubclass(kind, Struct):
         return _record(kind)
     raise TypeError(f"no shape for {kind}")
 
@@ -246,14 +248,14 @@ def _access() -> Shape:
 
 
 class _Record:
-    """The shape of a dataclass; `tag` is what its data says as `type`. Its parts are looked at when first needed."""
+    """The shape of a struct; `tag` is what its data says as `type`. Its parts are looked at when first needed."""
 
     def __init__(self, kind: type, tag: str | None = None) -> None:
         self.kind = kind
         self.tag = tag
 
     @cached_property
-    def parts(self) -> Mapping[str, tuple[Field[Any], Shape]]:
+    def parts(self) -> Mapping[str, tuple[FieldInfo, Shape]]:
         hints = get_type_hints(self.kind)
         return {
             each.name: (each, _shape(hints[each.name])) for each in fields(self.kind) if hints[each.name] is not object
@@ -261,11 +263,7 @@ class _Record:
 
     @cached_property
     def needed(self) -> tuple[str, ...]:
-        return tuple(
-            name
-            for name, (part, _) in self.parts.items()
-            if part.default is MISSING and part.default_factory is MISSING
-        )
+        return tuple(name for name, (part, _) in self.parts.items() if part.required)
 
     def encode(self, value: Any) -> Data:
         data: dict[str, Data] = {} if self.tag is None else {"type": self.tag}
@@ -310,10 +308,10 @@ def _record(kind: type, tag: str | None = None) -> Shape:
     return Shape(record.encode, record.decode, record.schema)
 
 
-def _stands_at_default(part: Field[Any], value: Any) -> bool:
-    if part.default is not MISSING:
+def _stands_at_default(part: FieldInfo, value: Any) -> bool:
+    if part.default is not NODEFAULT:
         return bool(value == part.default) and isinstance(value, bool) == isinstance(part.default, bool)
-    return part.default_factory is not MISSING and not value
+    return part.default_factory is not NODEFAULT and not value
 
 
 _SCALARS: Mapping[Any, Shape] = {

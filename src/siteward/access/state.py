@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec import Struct, field
 
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.model import Access, Key, Scope
@@ -16,8 +17,7 @@ Cause = Literal["granted", "silence", "unmanaged", "renamed", "public"] | Ending
 Kind = Literal["person", "service", "contractor", "client", "vendor"]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Why something is wanted: the place in the file, and the way from there.
 
     `via` names the links in order, in words (`group analysts`, `role analyst`, `tag acme`).
@@ -34,8 +34,7 @@ class Origin:
     wildcard: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """The declared user behind an account of one instance: what guards and rules need to know of them."""
 
     handle: str
@@ -51,8 +50,7 @@ class Holder:
     forge: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desired:
+class Desired(Struct, frozen=True, kw_only=True):
     """What the declaration means for one instance at one moment.
 
     `access` is the wish, `origins` its reasons by key. `holders` maps each account name that a declared
@@ -76,8 +74,7 @@ class Desired:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class Site(Struct, frozen=True, kw_only=True):
     """A live site (or meta site) as selectors see it.
 
     `label` is the scope's name. `domains` are all hosts it answers for, lower-cased in IDNA; `group` is
@@ -94,8 +91,7 @@ class Site:
     owner: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class Listing(Struct, frozen=True, kw_only=True):
     """How completely one listing was read. Only a `complete` one can prove an absence."""
 
     name: str
@@ -105,8 +101,7 @@ class Listing:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Live:
+class Live(Struct, frozen=True, kw_only=True):
     """What the API showed of one instance at one moment.
 
     `ids` maps the key of an account, group or other object to the platform's own id; `sites` has those of
@@ -138,8 +133,7 @@ class Live:
         return sum(1 for each in self.access.grants() if each.subject.name.casefold() != me)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class Memory(Struct, frozen=True, kw_only=True):
     """What the journal remembers of one instance.
 
     `accounts` are the logins met in an earlier run; `users` maps the handles declared in the last one to their

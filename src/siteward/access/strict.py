@@ -7,8 +7,9 @@ list of what is protected, and the rules of both.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit, Mode, Policy, Rule, Unmanaged
 

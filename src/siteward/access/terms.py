@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from siteward.access.diagnostic import Span
 from siteward.access.model import Power
@@ -13,8 +14,7 @@ Mode = Literal["full", "add-only", "observe"]
 Unmanaged = Literal["report", "revoke", "remove"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(Struct, frozen=True, kw_only=True):
     """A budget: allowed is ``min(count, max(2, ceil(percent of live managed)))``; `None` leaves that side open."""
 
     count: int | None = None
@@ -22,8 +22,7 @@ class Limit:
     at: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """One rule of the owners: on grants that match, fields that must be given and the most power allowed."""
 
     id: str
@@ -43,8 +42,7 @@ DEFAULT_LIMITS: Mapping[str, Limit] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """The policy that holds for one instance: the file's, with what the instance says on top.
 
     `protect` are patterns on live login, e-mail and handle, compared case-folded; `ignore` are patterns on

@@ -8,15 +8,16 @@ no platform by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from siteward.access.model import EVERYWHERE, Grant, Power, Scope
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Role:
+class Role(Struct, frozen=True, kw_only=True):
     """One native role on one kind of scope, with the power it carries.
 
     `portable` is the name that means this role on every platform that has it (`view`, `edit`, …).
@@ -33,8 +34,7 @@ class Role:
     lingers: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traits:
+class Traits(Struct, frozen=True, kw_only=True):
     """What one server (or, before any was asked, a platform at its best) can express.
 
     `roles` maps a scope kind to its roles, weakest first; of two roles in one tuple the later satisfies
@@ -67,11 +67,11 @@ class Traits:
     public_account: str | None = None
     last_seen: bool = False
     blind_spots: tuple[str, ...] = ()
-    _ranked: Mapping[tuple[str, str], tuple[int, Role]] = field(init=False, repr=False, compare=False)
+    _ranked: Mapping[tuple[str, str], tuple[int, Role]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ranked = {(kind, each.name): (at, each) for kind, roles in self.roles.items() for at, each in enumerate(roles)}
-        object.__setattr__(self, "_ranked", ranked)
+        force_setattr(self, "_ranked", ranked)
 
     def role(self, kind: str, name: str) -> Role | None:
         """Return the native role `name` on scopes of `kind`, if the platform has it."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.report import Report
 from siteward.cli.base import gate_from
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 MOST_WORKERS = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkout:
+class Checkout(Struct, frozen=True, kw_only=True):
     """A valid declaration and the instances this run is about."""
 
     project: Project

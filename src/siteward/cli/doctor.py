@@ -44,13 +44,13 @@ def _check(checkout: Checkout, instance: Instance) -> Checkup:
     try:
         return _examined(checkout, instance, base, started)
     except PlatformError as problem:
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         return replace(base, problem=error(problem.code, str(problem), hint=problem.hint))
 
 
 def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: float) -> Checkup:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     credentials = dict(instance.secrets().origins())
     with instance.reading() as reader:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from pydantic import ValidationError
+from msgspec import Struct, ValidationError, convert, to_builtins
+from msgspec.inspect import Metadata, StructType, type_info
 
 from siteward import platforms
 from siteward.cli.checkout import environment_of, keyring_of
@@ -22,14 +22,11 @@ from siteward.transport.secrets import variable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic import BaseModel
-
     from siteward.access.traits import Traits
     from siteward.cli.session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """Which instance is imported, as far as the command line says it."""
 
     name: str
@@ -58,7 +55,7 @@ def first_text(session: Session, wanted: Wanted) -> str:
     return first_file(wanted.name, {**first, **block, "self": named}, live, traits)
 
 
-def _block(session: Session, wanted: Wanted) -> tuple[dict[str, str], BaseModel]:
+def _block(session: Session, wanted: Wanted) -> tuple[dict[str, str], Struct]:
     """Return the instance's keys for the file, and the platform's settings, from options or a declaration."""
     declared = None if wanted.platform else _declared(session, wanted.name)
     if declared is not None:
@@ -70,10 +67,10 @@ def _block(session: Session, wanted: Wanted) -> tuple[dict[str, str], BaseModel]
         raise click.UsageError(f"where is it? say --url URL, or set {variable(wanted.name, 'url')}")
     given = dict(_pair(each) for each in wanted.settings)
     own = {"self": wanted.self_account} if wanted.self_account else {}
-    return {"platform": platform, "url": url, **own, **given}, _settings(platform, given)
+    return {"platform": platform, "url": url, **own, **given}, _settings(platform, given, own)
 
 
-def _declared(session: Session, name: str) -> tuple[dict[str, str], BaseModel] | None:
+def _declared(session: Session, name: str) -> tuple[dict[str, str], Struct] | None:
     """Return the block of an instance that a declaration already names."""
     try:
         project = open_project(find_config(session), "import")
@@ -85,11 +82,11 @@ def _declared(session: Session, name: str) -> tuple[dict[str, str], BaseModel] |
     if instance.settings is None:
         return None
     own = {"self": instance.self_account} if instance.self_account else {}
-    given = {key: str(value) for key, value in instance.settings.model_dump(mode="json", exclude_unset=True).items()}
+    given = {key: str(value) for key, value in to_builtins(instance.settings).items()}
     return {"platform": instance.platform, "url": instance.url, **own, **given}, instance.settings
 
 
-def _settings(platform: str, given: Mapping[str, str]) -> BaseModel:
+def _settings(platform: str, given: Mapping[str, str], own: Mapping[str, str]) -> Struct:
     if platform not in platforms.names():
         near = difflib.get_close_matches(platform, platforms.names(), n=1)
         raise click.UsageError(
@@ -97,13 +94,26 @@ def _settings(platform: str, given: Mapping[str, str]) -> BaseModel:
             + (f"; did you mean {near[0]!r}?" if near else "")
         )
     model = platforms.load(platform).settings
+    about = _described(model)
+    for name in given.keys() - about.keys():
+        raise click.UsageError(f"--set {name}=…: no such setting; there are {', '.join(about)}")
+    shared = {name: each for name, each in own.items() if name in about}
     try:
-        return model.model_validate(given)
+        return convert({**shared, **given}, model, strict=False)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "?"
-        about = model.model_fields[name].description if name in model.model_fields else "no such setting"
-        raise click.UsageError(f"say --set {name}=…: {first['msg']}. {about}") from problem
+        told = "; ".join(f"{name}: {each}" for name, each in about.items())
+        raise click.UsageError(f"say --set KEY=VALUE: {problem}. {told}") from problem
+
+
+def _described(model: type[Struct]) -> dict[str, str]:
+    """Return what each setting of a platform is."""
+    kind = type_info(model)
+    fields = kind.fields if isinstance(kind, StructType) else ()
+    return {
+        each.encode_name: (each.type.extra_json_schema or {}).get("description", "")
+        for each in fields
+        if isinstance(each.type, Metadata)
+    }
 
 
 def _pair(text: str) -> tuple[str, str]:

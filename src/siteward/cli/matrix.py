@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
+from msgspec.structs import replace
 
 from siteward.cli.names import instance_option
 from siteward.cli.session import Session, with_session

@@ -8,12 +8,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from msgspec import Struct
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report, exit_code
@@ -34,8 +34,7 @@ SUFFIXES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class Session(Struct, frozen=True, kw_only=True):
     """One call of the program: where the declaration is, and how its report shall look."""
 
     config: Path | None = None
@@ -170,7 +169,7 @@ def _options(formats: tuple[str, ...]) -> list[Callable[[Any], Any]]:
 
 def _session(before: dict[str, Any], given: dict[str, Any], formats: tuple[str, ...]) -> Session:
     """Take the session's options out of `given`; those before the verb give way to those after it."""
-    names = ["directory", *(each.name for each in fields(Session))]
+    names = ["directory", *Session.__struct_fields__]
     own = {name: given.pop(name) for name in names if name in given}
     chosen = {**before, **{name: value for name, value in own.items() if value not in (None, False, 0, ())}}
     _go_to(chosen.pop("directory", None))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from siteward.access.diagnostic import error
 from siteward.access.model import Group, Member, Subject
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from siteward.declaration.window import Window
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """Whether something holds now: the way it comes by and until when, or why it does not (`over`)."""
 
     way: Way | None = None
@@ -37,8 +37,7 @@ class Standing:
 PLAIN = Standing(DIRECT[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(Struct, frozen=True):
     """Somebody a grant is for: the subject, the ways that lead to them, and the user behind, if one.
 
     `usual` is how they stand to a grant that has no dates of its own.
@@ -66,8 +65,7 @@ def standing(window: Window, ways: tuple[Way, ...], identity: Identity | None, a
     return Standing(over=("expired" if past or not meant else "not-yet", at))
 
 
-@dataclass(slots=True)
-class Bearers:
+class Bearers(Struct):
     """Finds whom the `to` of a grant means on one instance, and wants the platform's own groups it needs."""
 
     declaration: Declaration

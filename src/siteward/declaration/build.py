@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
+from msgspec import Struct, field
+
 from siteward.access.model import Power
+from siteward.declaration import document
 from siteward.declaration.complain import problem
-from siteward.declaration.declared import Bound, Grant, Group, Member, Role, RoleOn, Site, Spot, User
+from siteward.declaration.declared import EVERY, Bound, Grant, Group, Member, Role, RoleOn, Site, Spot, User
 from siteward.declaration.selector import parse
-from siteward.declaration.source import Items, Table
 from siteward.declaration.window import ALWAYS, BadDate, Window, moment
 
 if TYPE_CHECKING:
@@ -17,15 +18,32 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
     from siteward.access.diagnostic import Diagnostic, Span
-    from siteward.declaration import document
-    from siteward.declaration.source import Path, Source
+    from siteward.declaration.source import Items, Path, Source, Table
 
 R = TypeVar("R")
+V = TypeVar("V")
 POWERS: Mapping[str, Power] = {each.word: each for each in Power if each is not Power.NONE}
 
 
-@dataclass(slots=True)
-class Builder:
+def listed(names: document.Names) -> list[str]:
+    """Return the names, where one may stand alone."""
+    return [names] if isinstance(names, str) else names
+
+
+def _by_instance(value: V | dict[str, V]) -> dict[str, V]:
+    """Return the values by instance, where one may stand for all."""
+    return value if isinstance(value, dict) else {EVERY: value}
+
+
+def _texts(words: Mapping[str, document.Word]) -> dict[str, str]:
+    return {name: str(each) for name, each in words.items()}
+
+
+def _text(word: document.Word | None) -> str | None:
+    return None if word is None else str(word)
+
+
+class Builder(Struct):
     """Turns the rows of one file into declared values and collects what is wrong with their dates."""
 
     source: Source
@@ -36,7 +54,8 @@ class Builder:
     def sites(self, rows: Mapping[str, document.SiteRow], bound: Bound | None = None) -> Iterator[Site]:
         """Yield the sites; a file whose grants are bounded cannot open one to everybody."""
         for handle, row, at, spot in self._rows("sites", rows):
-            if bound is not None and any(row.public.values()):
+            public = _by_instance(row.public)
+            if bound is not None and any(public.values()):
                 message = "this file may grant within bounds, and not open sites to everybody"
                 self.diagnostics.append(problem("beyond-include", message, spot.at("public"), related=(bound.at,)))
             yield Site(
@@ -44,9 +63,9 @@ class Builder:
                 domain=row.domain,
                 name=row.name,
                 tags=frozenset(row.tags),
-                pins=row.on,
-                only=None if row.only is None else frozenset(row.only),
-                public=row.public,
+                pins=_texts(row.on),
+                only=None if row.only is None else frozenset(listed(row.only)),
+                public=public,
                 at=at,
                 spot=spot,
             )
@@ -59,15 +78,15 @@ class Builder:
                 email=row.email,
                 name=row.name,
                 kind=row.kind,
-                logins=row.logins,
-                states=row.state,
+                logins=_texts(row.logins),
+                states=_by_instance(row.state),
                 window=self._window(row.from_, row.until, spot),
-                accounts=tuple(row.accounts),
-                previously=tuple(row.previously),
-                modules={name: tuple(each) for name, each in row.modules.items()},
+                accounts=tuple(listed(row.accounts)),
+                previously=tuple(listed(row.previously)),
+                modules={name: tuple(listed(each)) for name, each in row.modules.items()},
                 language=row.language,
                 owner=row.owner,
-                ticket=row.ticket,
+                ticket=_text(row.ticket),
                 reason=row.reason,
                 age=row.age,
                 forge=row.forge,
@@ -75,28 +94,36 @@ class Builder:
                 spot=spot,
             )
 
-    def groups(self, rows: Mapping[str, document.GroupRow]) -> Iterator[Group]:
+    def groups(self, rows: document.Groups) -> Iterator[Group]:
         """Yield the groups."""
         for handle, row, at, spot in self._rows("groups", rows):
-            if row.members is None:
+            if not isinstance(row, document.GroupRow):
+                yield Group(handle=handle, members=self._members(row, spot), at=at, spot=spot)
+            elif row.members == "external":
                 yield Group(handle=handle, native=row.native, external=True, at=at, spot=spot)
-                continue
-            deeper: Path = ("members",) if isinstance(self._section("groups")[handle], Table) else ()
-            members = tuple(
-                Member(
-                    each.user.removeprefix("!"),
-                    self._window(each.from_, each.until, spot, *deeper, number),
-                    each.user.startswith("!"),
-                )
-                for number, each in enumerate(row.members)
-            )
-            yield Group(handle=handle, members=members, native=row.native, at=at, spot=spot)
+            else:
+                members = self._members(row.members, spot, "members")
+                yield Group(handle=handle, members=members, native=row.native, at=at, spot=spot)
 
-    def roles(self, rows: Mapping[str, Mapping[str, document.RoleRow]]) -> Iterator[Role]:
+    def _members(self, rows: document.Members, spot: Spot, *deeper: str) -> tuple[Member, ...]:
+        return tuple(
+            Member(each.removeprefix("!"), ALWAYS, each.startswith("!"))
+            if isinstance(each, str)
+            else Member(
+                each.user.removeprefix("!"),
+                self._window(each.from_, each.until, spot, *deeper, number),
+                each.user.startswith("!"),
+            )
+            for number, each in enumerate([rows] if isinstance(rows, str) else rows)
+        )
+
+    def roles(self, rows: document.Roles) -> Iterator[Role]:
         """Yield the roles."""
         for handle, row, at, spot in self._rows("roles", rows):
             on = {
-                name: RoleOn(each.role, None if each.extras is None else frozenset(each.extras))
+                name: RoleOn(each)
+                if isinstance(each, str)
+                else RoleOn(each.role, None if each.extras is None else frozenset(each.extras))
                 for name, each in row.items()
             }
             yield Role(handle=handle, on=on, at=at, spot=spot)
@@ -110,14 +137,14 @@ class Builder:
             spot = Spot(source, ("grants", number))
             window = ALWAYS if row.from_ is None and row.until is None else self._window(row.from_, row.until, spot)
             yield Grant(
-                to=tuple(row.to),
+                to=tuple(listed(row.to)),
                 role=row.role,
-                sites=tuple(row.sites) if row.sites is not None else (),
-                metasites=tuple(row.metasites) if row.metasites is not None else (),
-                on=None if row.on is None else tuple(row.on),
+                sites=tuple(listed(row.sites)) if row.sites is not None else (),
+                metasites=tuple(listed(row.metasites)) if row.metasites is not None else (),
+                on=None if row.on is None else tuple(listed(row.on)),
                 window=window,
                 extras=None if row.extras is None else frozenset(row.extras),
-                ticket=row.ticket,
+                ticket=_text(row.ticket),
                 reason=row.reason,
                 bound=bound,
                 at=mark(holder, number),
@@ -128,7 +155,7 @@ class Builder:
         """Return what an included file may grant; `None` where nothing is said."""
         if row.sites is None and row.at_most is None:
             return None
-        sites = None if row.sites is None else tuple(map(parse, row.sites))
+        sites = None if row.sites is None else tuple(map(parse, listed(row.sites)))
         return Bound(sites=sites, at_most=POWERS[row.at_most] if row.at_most else None, at=at)
 
     def _rows(self, section: str, rows: Mapping[str, R]) -> Iterator[tuple[str, R, Span, Spot]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from siteward.declaration.people import DIRECT, People, Way, cycle, expand
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Declaration, Grant, Instance, User
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(Struct, frozen=True, dict=True):
     """A declaration as far as it could be read, and what is known of platforms.
 
     `dropped` names rows, as (section, name), that were refused already, so that what speaks of them is not

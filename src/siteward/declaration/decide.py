@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
 from datetime import timedelta
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec import Struct, field
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
@@ -36,8 +36,7 @@ _LAYOUTS = ((2, 4, 2), (2, 2, 0), (4, 4, 2), (4, 6, 4), (4, 4, 0))
 """Indents of tables and lists, and the offset of the dash, as people write them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """One decision on one right. `live_role` is what is held, as the file would name it, where nobody declared it.
 
     `role` and `until` are what `change` asks for. `selector` is how a grant names the scope, `names` are all the words
@@ -58,8 +57,7 @@ class Decision:
     until: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
+class Edit(Struct, frozen=True, kw_only=True):
     """The files that change, as they should be, and in words what no edit can bring about, or needs none."""
 
     texts: Mapping[str, str]
@@ -84,8 +82,7 @@ def decide(
     return work.edit(decisions)
 
 
-@dataclass(slots=True)
-class _Work:
+class _Work(Struct):
     """The files as they are edited, and what was decided of each line."""
 
     declaration: Declaration

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeVar
+
+from msgspec import Struct, field
 
 from siteward.declaration.window import ALWAYS, Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
-
-    from pydantic import BaseModel
 
     from siteward.access.diagnostic import Span
     from siteward.access.model import Power
@@ -34,8 +33,7 @@ def nothing() -> Mapping[str, V]:
     return MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Spot:
+class Spot(Struct, frozen=True, eq=False):
     """A way to places in a file that costs nothing until it is gone."""
 
     source: Source
@@ -50,8 +48,7 @@ class Spot:
         return self.source.key_at((*self.path, *more))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instance:
+class Instance(Struct, frozen=True, kw_only=True):
     """One installation. `settings` is the platform's own model, validated; `policy` is what holds here.
 
     `self_account` is the account behind the credentials. `manages` are the selectors of the sites that are
@@ -63,18 +60,17 @@ class Instance:
     platform: str
     url: str
     self_account: str | None
-    settings: BaseModel | None
+    settings: Struct | None
     policy: Policy
     manages: tuple[Selector, ...] | None = None
     ca_file: str | None = None
     onboarding: Onboarding | None = None
     native: bool = False
     at: Span
-    spot: Spot = field(compare=False, repr=False)
+    spot: Spot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class Site(Struct, frozen=True, kw_only=True):
     """A declared site: `pins` are its ids by instance, `only` the instances it is on, `public` the wish by instance."""
 
     handle: str
@@ -85,11 +81,10 @@ class Site:
     only: frozenset[str] | None = None
     public: Mapping[str, bool] = field(default_factory=nothing)
     at: Span
-    spot: Spot = field(compare=False, repr=False)
+    spot: Spot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class User(Struct, frozen=True, kw_only=True):
     """A declared person or service. `states` and `modules` are by instance; `EVERY` stands for the others."""
 
     handle: str
@@ -109,15 +104,14 @@ class User:
     age: str | None = None
     forge: Mapping[str, str] = field(default_factory=nothing)
     at: Span
-    spot: Spot = field(compare=False, repr=False)
+    spot: Spot
 
     def state(self, instance: str) -> State:
         """Return the state on one instance."""
         return self.states.get(instance) or self.states.get(EVERY, "active")
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A user or group in a group, for a time; or, where `excludes`, one that is taken out of it."""
 
     name: str
@@ -125,8 +119,7 @@ class Member:
     excludes: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(Struct, frozen=True, kw_only=True):
     """A declared group. `external` groups have their members from a directory beside the platform."""
 
     handle: str
@@ -134,29 +127,26 @@ class Group:
     native: str | None = None
     external: bool = False
     at: Span
-    spot: Spot = field(compare=False, repr=False)
+    spot: Spot
 
 
-@dataclass(frozen=True, slots=True)
-class RoleOn:
+class RoleOn(Struct, frozen=True):
     """What a declared role means on one platform: a portable or native name, and extras (`None`: not spoken of)."""
 
     role: str
     extras: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Role:
+class Role(Struct, frozen=True, kw_only=True):
     """A declared role: its meaning by platform."""
 
     handle: str
     on: Mapping[str, RoleOn]
     at: Span
-    spot: Spot = field(compare=False, repr=False)
+    spot: Spot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
+class Bound(Struct, frozen=True, kw_only=True):
     """What an included file may grant: on which sites (`None`: all), and how much power (`None`: any)."""
 
     sites: tuple[Selector, ...] | None
@@ -164,8 +154,7 @@ class Bound:
     at: Span
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(Struct, frozen=True, kw_only=True):
     """One line of `grants`. Without `sites` and `metasites` it is about the account itself."""
 
     to: tuple[str, ...]
@@ -179,7 +168,7 @@ class Grant:
     reason: str | None = None
     bound: Bound | None = None
     at: Span
-    spot: Spot = field(compare=False, repr=False)
+    spot: Spot
 
     @property
     def for_account(self) -> bool:
@@ -191,8 +180,7 @@ class Grant:
         return self.on is None or instance in self.on
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declaration:
+class Declaration(Struct, frozen=True, kw_only=True):
     """All files together. `grants` is `None` where no file has the key: then nothing is managed.
 
     `journal_dir` is relative to the root file's folder. `timezone` is where days begin and end.

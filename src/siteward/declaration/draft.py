@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Grant
@@ -18,8 +20,7 @@ Over: TypeAlias = "tuple[Ending, Span]"
 """Why something that the file names does not hold, and the place that says so."""
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """The wanted resources with their origins, what is over, whose account is wanted, and what was said."""
 
     traits: Traits

@@ -10,8 +10,9 @@ import json
 import re
 import unicodedata
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from siteward.access.model import Account, Grant, Group, Scope
 from siteward.access.traits import declarable, is_public
@@ -46,15 +47,13 @@ def first_file(instance: str, block: Mapping[str, str], live: Live, traits: Trai
     return _FirstFile(instance, block, live, traits, timezone).text()
 
 
-@dataclass(slots=True)
-class _Person:
+class _Person(Struct):
     handle: str
     account: Account
     keys: dict[str, str]
 
 
-@dataclass(slots=True)
-class _FirstFile:
+class _FirstFile(Struct):
     """One import: names that are taken, and what was left for comments."""
 
     instance: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from siteward.access.diagnostic import Span
 from siteward.declaration.complain import problem
@@ -48,8 +49,7 @@ class Texts(Mapping[str, tuple[str, ...]]):
         return len(self._texts)
 
 
-@dataclass(slots=True)
-class Files:
+class Files(Struct):
     """Reads files, counts what they weigh, and collects what is wrong with them as files.
 
     `called` is the name of the root in places and messages; that of an include follows from it.

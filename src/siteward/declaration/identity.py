@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from siteward.access.diagnostic import warning
 from siteward.access.model import Subject
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Declaration, User
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """A declared user on one instance. `account` is the live spelling, or the login as it will be created.
 
     `renamed` is the wanted login where only a former one is live. `ending` tells why everything is over.
@@ -35,8 +35,7 @@ class Identity:
     ending: Ending | None = None
 
 
-@dataclass(slots=True)
-class Identities:
+class Identities(Struct):
     """All declared users on one instance, by handle, and what was found on the way."""
 
     by_handle: dict[str, Identity] = field(default_factory=dict)

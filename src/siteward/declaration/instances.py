@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from siteward.access.terms import Policy
-from siteward.declaration.complain import complaint, problem
+from siteward.declaration.build import listed
+from siteward.declaration.complain import problem
 from siteward.declaration.declared import Instance, Spot
 from siteward.declaration.document import InstanceRow
+from siteward.declaration.grammar import fitted, keys_of
 from siteward.declaration.policies import Policies
 from siteward.declaration.selector import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pydantic import BaseModel
-
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.declaration.document import PolicyRow
-    from siteward.declaration.source import Source
+    from siteward.declaration.source import Source, Table
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
-COMMON = tuple(InstanceRow.model_fields)
+COMMON = keys_of(InstanceRow)
 
 
-@dataclass(slots=True)
-class Instances:
+class Instances(Struct):
     """Builds the instances of the root file."""
 
     source: Source
-    settings_of: Callable[[str], type[BaseModel] | None]
+    settings_of: Callable[[str], type[Struct] | None]
     platforms: Sequence[str]
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -54,9 +53,9 @@ class Instances:
                 platform=row.platform,
                 url=row.url,
                 self_account=row.self,
-                settings=self._settings(row, spot),
+                settings=self._settings(name, row, spot),
                 policy=_with_modes(policy, row),
-                manages=None if row.manages is None else tuple(map(parse, row.manages)),
+                manages=None if row.manages is None else tuple(map(parse, listed(row.manages))),
                 ca_file=row.ca_file,
                 onboarding=row.onboarding,
                 native=row.native,
@@ -74,26 +73,24 @@ class Instances:
         if flaw is not None:
             code, message, hint = flaw
             self._say(code, message, spot.at("url"), hint=hint)
-        if row.manages is not None and all(each.startswith("!") for each in row.manages):
+        if row.manages is not None and all(each.startswith("!") for each in listed(row.manages)):
             message = "`manages` leaves sites out and takes none in"
             self._say("only-exclusions", message, spot.at("manages"), hint='begin it with "*"')
 
-    def _settings(self, row: InstanceRow, spot: Spot) -> BaseModel | None:
+    def _settings(self, name: str, row: InstanceRow, spot: Spot) -> Struct | None:
         model = self.settings_of(row.platform)
         if model is None:
             message = f"there is no platform `{row.platform}`"
             at = spot.at("platform")
             self.diagnostics.append(problem("unknown-platform", message, at, allowed=self.platforms, word=row.platform))
             return None
-        own = {each.alias or key for key, each in model.model_fields.items()}
-        shared = {key: getattr(row, key) for key in COMMON if key in own and key in row.model_fields_set}
-        try:
-            return model.model_validate({**(row.model_extra or {}), **shared})
-        except ValidationError as wrong:
-            for each in wrong.errors(include_url=False):
-                found = complaint(each, self.source, model, spot.path, also=COMMON)
-                if found is not None:
-                    self.diagnostics.append(found)
+        own = keys_of(model)
+        written = cast("dict[str, Table]", self.source.data["instances"])[name]
+        given = {key: each for key, each in written.items() if key in own or key not in COMMON}
+        settings = fitted(given, model, self.source, spot.path, also=COMMON)
+        if not isinstance(settings, tuple):
+            return settings
+        self.diagnostics += [each.diagnostic for each in settings if each.diagnostic is not None]
         return None
 
     def _collisions(self, built: Mapping[str, Instance]) -> None:
@@ -114,8 +111,8 @@ def _with_modes(policy: Policy, row: InstanceRow) -> Policy:
         policy,
         mode=row.mode,
         unmanaged=row.unmanaged,
-        ignore=tuple(row.ignore),
-        accept_blind=frozenset(row.accept_blind),
+        ignore=tuple(listed(row.ignore)),
+        accept_blind=frozenset(listed(row.accept_blind)),
     )
 
 

@@ -6,19 +6,19 @@ so that this room knows no platform.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from msgspec import Struct, convert, field
 
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.declaration.build import Builder
 from siteward.declaration.check import Context, findings
-from siteward.declaration.complain import complaint, problem
+from siteward.declaration.complain import problem
 from siteward.declaration.declared import Declaration, Grant, Spot
-from siteward.declaration.document import Document, GrantRow, Included
+from siteward.declaration.document import Document, GrantRow, Included, IncludeRow
 from siteward.declaration.files import Files
+from siteward.declaration.grammar import fitted
 from siteward.declaration.instances import Instances
 from siteward.declaration.source import Items, Table
 
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Bound
+    from siteward.declaration.grammar import Misfit
     from siteward.declaration.source import Path as Steps
-    from siteward.declaration.source import Source
+    from siteward.declaration.source import Source, Value
 
 __all__ = ["Declaration", "Loaded", "load"]
 
@@ -38,8 +39,7 @@ M = TypeVar("M", bound=Included)
 _NAMED = ("sites", "users", "groups", "roles", "instances")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class Loaded(Struct, frozen=True, kw_only=True):
     """What came of reading: the declaration, where nothing is wrong, and all that was said on the way.
 
     `texts` are the lines of each file, for excerpts; `digest` covers the bytes of all files.
@@ -55,7 +55,7 @@ class Loaded:
 def load(
     path: Path,
     *,
-    settings_of: Callable[[str], type[BaseModel] | None],
+    settings_of: Callable[[str], type[Struct] | None],
     widest_of: Callable[[str], Traits | None],
     platforms: Sequence[str] = (),
     called: Path | None = None,
@@ -89,20 +89,18 @@ def _place(found: Diagnostic) -> tuple[Span, str, str]:
     return found.at or Span("", 0, 0), found.code, found.message
 
 
-@dataclass(slots=True)
-class _Valid(Generic[M]):
+class _Valid(Struct, Generic[M]):
     """A file's rows that are right, and the numbers of its grants in the file."""
 
     model: M
     grants: list[tuple[int, GrantRow]] | None
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     """One load: rows of all files come together here."""
 
     files: Files
-    settings_of: Callable[[str], type[BaseModel] | None]
+    settings_of: Callable[[str], type[Struct] | None]
     platforms: Sequence[str]
     diagnostics: list[Diagnostic] = field(default_factory=list)
     dropped: set[tuple[str, str]] = field(default_factory=set)
@@ -138,7 +136,8 @@ class _Reading:
     def _included(
         self, root: Document, source: Source, zone: tzinfo
     ) -> Iterator[tuple[Builder, Included, list[tuple[int, GrantRow]] | None, Bound | None]]:
-        for number, row in enumerate(root.include):
+        for number, each in enumerate(root.include):
+            row = IncludeRow(each) if isinstance(each, str) else each
             spot = Spot(source, ("include", number))
             included = self.files.open_include(row.path, spot.at("path"))
             if included is None:
@@ -182,27 +181,19 @@ class _Reading:
     def _valid(self, source: Source, model: type[M]) -> _Valid[M]:
         """Hold a file against its grammar; rows that are wrong are told and left out, so that the rest is seen."""
         self.dropped |= {(str(hole[0]), str(hole[1])) for hole in source.holes if len(hole) == 2}
-        data: dict[str, Any] = dict(source.data)
-        try:
-            parsed = model.model_validate(data)
-        except ValidationError as wrong:
-            data = self._without(source, model, wrong)
-            parsed = model.model_validate(
-                {**data, "grants": [row for _, row in data["grants"]]} if data.get("grants") is not None else data
-            )
-            numbers = [number for number, _ in data.get("grants") or ()]
-        else:
-            numbers = list(range(len(parsed.grants or ())))
-        return _Valid(parsed, None if parsed.grants is None else list(zip(numbers, parsed.grants, strict=True)))
+        parsed = fitted(source.data, model, source)
+        if not isinstance(parsed, tuple):
+            return _Valid(parsed, None if parsed.grants is None else list(enumerate(parsed.grants)))
+        data = self._without(source, model, parsed)
+        grants: list[tuple[int, Value]] | None = data.pop("grants", None)
+        kept = convert(data if grants is None else {**data, "grants": [row for _, row in grants]}, model)
+        numbers = [number for number, _ in grants or ()]
+        return _Valid(kept, None if kept.grants is None else list(zip(numbers, kept.grants, strict=True)))
 
-    def _without(self, source: Source, model: type[M], wrong: ValidationError) -> dict[str, Any]:
+    def _without(self, source: Source, model: type[M], misfits: Sequence[Misfit]) -> dict[str, Any]:
         """Tell what is wrong and return the data without it; grants are then paired with their numbers."""
-        bad: set[Steps] = set()
-        for each in wrong.errors(include_url=False):
-            found = complaint(each, source, model)
-            if found is not None:
-                self.diagnostics.append(found)
-            bad.add(tuple(each["loc"][:2]))
+        self.diagnostics += [each.diagnostic for each in misfits if each.diagnostic is not None]
+        bad = {each.path[:2] for each in misfits}
         data: dict[str, Any] = {"version": 1, "instances": {}} if issubclass(model, Document) else {}
         for key, value in source.data.items():
             if (key,) not in bad:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from siteward.declaration.window import ALWAYS, Window
 
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Group
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """How somebody comes to be meant: through which groups, and when."""
 
     window: Window = ALWAYS

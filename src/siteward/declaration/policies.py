@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, get_args
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from siteward.access.terms import LIMIT_NAMES, Limit, Policy, Rule
-from siteward.declaration.build import POWERS
+from siteward.declaration.build import POWERS, listed
 from siteward.declaration.complain import problem
 from siteward.declaration.declared import Spot
 from siteward.declaration.document import Kind
@@ -27,8 +29,7 @@ _MATCHES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(slots=True)
-class Policies:
+class Policies(Struct):
     """Lays policies over one another and collects what is wrong with them."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -40,7 +41,7 @@ class Policies:
             base,
             limits=self._limits(base.limits, row, spot),
             wildcards_at_most=POWERS[row.wildcards.at_most] if row.wildcards else base.wildcards_at_most,
-            protect=tuple(dict.fromkeys((*base.protect, *row.protect))),
+            protect=tuple(dict.fromkeys((*base.protect, *listed(row.protect)))),
             rules=self._rules(base.rules, row, spot),
         )
         if admins is None:

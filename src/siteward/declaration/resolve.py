@@ -6,8 +6,10 @@ value. Everything wanted remembers the line that wants it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Severity, error, warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, account_key, grant_key
@@ -71,8 +73,7 @@ def _scopes(declaration: Declaration, instance: str, live: Live | None, kind: st
     return scopes
 
 
-@dataclass(slots=True)
-class _Resolution:
+class _Resolution(Struct):
     """One call of `resolve`."""
 
     declaration: Declaration

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from siteward.access.model import Power
 from siteward.access.traits import SITE_KINDS
@@ -26,8 +27,7 @@ PORTABLE: Mapping[str, Power] = {
 ACCOUNT_ROLES = ("admin", "member")
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(Struct, frozen=True):
     """A role as the platform names it. `extras` are `None` where there are some and the file does not speak of them."""
 
     role: NativeRole
@@ -36,8 +36,7 @@ class Meaning:
     via: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Lack:
+class Lack(Struct, frozen=True):
     """Why a role means nothing on a platform, and what comes nearest."""
 
     message: str
@@ -45,8 +44,7 @@ class Lack:
     code: str = "role-not-on-platform"
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Elsewhere(Struct, frozen=True):
     """The role is another platform's own, so that the grant does not reach this one."""
 
     platform: str

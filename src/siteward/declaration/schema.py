@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pydantic.json_schema import GenerateJsonSchema
+from msgspec.json import schema_components
 
 from siteward.declaration.document import Document, InstanceRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic import BaseModel
-    from pydantic_core import core_schema
+    from msgspec import Struct
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -20,15 +19,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 IDENTITY = "access.schema.json"
 
 
-class _Generator(GenerateJsonSchema):
-    """Pydantic's generator, without what the file never has: null."""
-
-    def nullable_schema(self, schema: core_schema.NullableSchema) -> Schema:
-        """Return what the value is when it is there."""
-        return self.generate_inner(schema["schema"])
-
-
-def access_schema(settings: Mapping[str, type[BaseModel]]) -> Schema:
+def access_schema(settings: Mapping[str, type[Struct]]) -> Schema:
     """Return the JSON Schema (2020-12) of the root file; `settings` is what each platform's instances may say."""
     schema = _made(Document)
     definitions: Schema = schema.pop("$defs")
@@ -49,7 +40,7 @@ def access_schema(settings: Mapping[str, type[BaseModel]]) -> Schema:
     }
 
 
-def _instance(platform: str, model: type[BaseModel]) -> tuple[Schema, Schema]:
+def _instance(platform: str, model: type[Struct]) -> tuple[Schema, Schema]:
     """Return the schema of an instance of one platform: the common keys and its own, and nothing else."""
     common, own = _made(InstanceRow), _made(model)
     required = [*common.get("required", ()), *(each for each in own.get("required", ()) if each != "url")]
@@ -66,8 +57,11 @@ def _instance(platform: str, model: type[BaseModel]) -> tuple[Schema, Schema]:
     return variant, {**common.get("$defs", {}), **own.get("$defs", {})}
 
 
-def _made(model: type[BaseModel]) -> Schema:
-    return model.model_json_schema(by_alias=True, schema_generator=_Generator)
+def _made(model: type[Struct]) -> Schema:
+    """Return the schema of a row, with those of the rows in it as its `$defs`."""
+    (found,), definitions = schema_components([model], ref_template="#/$defs/{name}")
+    own = definitions.pop(found["$ref"].rpartition("/")[2])
+    return {**own, "$defs": definitions}
 
 
 def _title(platform: str) -> str:
@@ -75,16 +69,25 @@ def _title(platform: str) -> str:
 
 
 def _tidy(node: Any, *, named: bool = False) -> Any:
-    """Return a schema without generated titles and empty defaults; `named` marks a table of names to schemas."""
+    """Return a schema without generated titles, empty parts and null; `named` marks a table of names to schemas."""
     if isinstance(node, list):
         return [_tidy(each) for each in node]
     if not isinstance(node, dict):
         return node
     if named:
         return {name: _tidy(each) for name, each in node.items()}
-    kept = {key: each for key, each in node.items() if not _is_noise(key, each)}
+    kept = {key: each for key, each in _sayable(node).items() if not _is_noise(key, each)}
     return {key: _tidy(each, named=key in {"properties", "$defs"}) for key, each in kept.items()}
 
 
+def _sayable(node: Schema) -> Schema:
+    """Return a schema without the alternative null, which the file never has."""
+    if "anyOf" not in node:
+        return node
+    options = [each for each in node["anyOf"] if each != {"type": "null"}]
+    rest = {key: each for key, each in node.items() if key != "anyOf"}
+    return {**options[0], **rest} if len(options) == 1 else {"anyOf": options, **rest}
+
+
 def _is_noise(key: str, value: Any) -> bool:
-    return key == "title" or (key == "default" and value in (None, [], {}))
+    return key == "title" or (key in {"default", "required"} and value in (None, [], {}))

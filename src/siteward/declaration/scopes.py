@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from siteward.access.model import Scope
 from siteward.declaration.selector import fold_host, matcher, parse, within
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from siteward.declaration.selector import Selector
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(Struct, frozen=True):
     """A scope that a list of selectors means, and how it came to: `via` in words, `wildcard` where a pattern did."""
 
     scope: Scope
@@ -27,8 +27,7 @@ class Reached:
     wildcard: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """What a list of selectors means on one instance.
 
     `ambiguous` maps each scope that an unclear name may mean to that name. `missing` and `idle` are the
@@ -44,8 +43,7 @@ class Choice:
     unmanaged: tuple[Scope, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Hit:
+class _Hit(Struct, frozen=True):
     scopes: tuple[Scope, ...]
     ambiguous: bool = False
     elsewhere: bool = False
@@ -54,8 +52,7 @@ class _Hit:
 _NOT_PLAIN = Reached(Scope(""))
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(Struct):
     """What the selectors of one list mean, while they are counted one by one."""
 
     managed: frozenset[Scope]

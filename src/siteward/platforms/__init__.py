@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from pydantic import BaseModel
+    from msgspec import Struct
 
     from siteward.access.traits import Traits
     from siteward.platforms.interface import FakeFactory, Platform
@@ -34,9 +34,9 @@ def load(name: str) -> Platform:
     return platform
 
 
-def settings_of(name: str) -> type[BaseModel]:
+def settings_of(name: str) -> type[Struct]:
     """Return what an instance of that platform may say in the file, without importing the rest of the platform."""
-    model: type[BaseModel] = _module(name, "settings").Settings
+    model: type[Struct] = _module(name, "settings").Settings
     return model
 
 

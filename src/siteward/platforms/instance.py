@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from siteward.transport.link import Link, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pydantic import BaseModel
-
     from siteward.platforms.interface import Platform
     from siteward.transport.http import Doors, Reader, Writer
     from siteward.transport.secrets import Keyring, Secrets
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instance:
+class Instance(Struct, frozen=True, kw_only=True):
     """An instance as the file names it, ready to be opened; making one contacts nothing.
 
     `settings` is the platform's own model, filled from the file. `env` is where credentials are looked up, at the
@@ -29,10 +27,13 @@ class Instance:
 
     name: str
     platform: Platform
-    settings: BaseModel
+    settings: Struct
     link: Link
-    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    keyring: Keyring | None = field(default=None, repr=False)
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    keyring: Keyring | None = None
+
+    def __repr__(self) -> str:
+        return f"Instance({self.name!r})"  # the environment holds secrets
 
     @property
     def origin(self) -> str:

@@ -18,15 +18,14 @@ state between calls and does not know the time. Everything it needs to remember 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
-
-    from pydantic import BaseModel
 
     from siteward.access.change import Change
     from siteward.access.diagnostic import Diagnostic
@@ -38,8 +37,7 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Secret, Secrets
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
+class Bundle(Struct, frozen=True, kw_only=True):
     """Changes that are written together, because one call (or one inseparable sequence) carries them.
 
     `requests` is how many requests writing is expected to cost, `seconds` how long beyond the pace limit.
@@ -55,11 +53,10 @@ class Bundle:
     seconds: float = 0.0
     passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
     ahead: tuple[Change, ...] = ()
-    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = field(default=lambda _: frozenset(), repr=False)
+    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = field(default=lambda _: frozenset())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(Struct, frozen=True, kw_only=True):
     """What the platform answered for one change.
 
     `sent`: the platform accepted it; it is done only when `look` has seen it. `failed`: it surely did not
@@ -75,8 +72,7 @@ class Receipt:
     sends: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class Reach(Struct, frozen=True, kw_only=True):
     """What `doctor` tells of one instance: who the credentials are and what they may do."""
 
     account: str | None
@@ -96,8 +92,7 @@ def no_blame(_reader: Reader, _keys: Collection[Key], _live: Live, _since: datet
     return {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Platform:
+class Platform(Struct, frozen=True, kw_only=True):
     """One kind of analytics software.
 
     `widest` is the union of what all supported releases and editions can; `validate` uses it, and nothing
@@ -113,7 +108,7 @@ class Platform:
     name: str
     title: str
     widest: Traits
-    settings: type[BaseModel]
+    settings: type[Struct]
     fields: Mapping[str, str]
     optional_fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     connect: Callable[[Any, Secrets, Link], Doors]

@@ -10,8 +10,9 @@ steps, and the others go on.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
 from siteward.access.report import Report
@@ -45,7 +46,7 @@ def apply(
     `targets` are the instances of the checkout, `config_digest` that of its files, `clock` gives the time in UTC.
     Whoever calls has asked already; nothing here asks. Raises nothing for what one instance does.
     """
-    session = Session(plan, targets, book, options, clock, on_progress)
+    session = Session(plan, targets, book, options, clock, on_progress, options.as_of or clock())
     return session.run(objections_to(plan, options, clock()), config_digest)
 
 
@@ -77,7 +78,9 @@ def resume(
     objections = (*objections_to(plan, options, clock()), *diagnostics, *_other_runs(found, digest))
     begun = frozenset(name for name in targets if _begun(book, name, digest)) - found.keys()
     plan = replace(plan, instances=tuple(each for each in plan.instances if each.instance not in begun))
-    return Session(plan, targets, book, options, clock, on_progress, resuming=True).run(objections, config_digest)
+    moment = options.as_of or clock()
+    session = Session(plan, targets, book, options, clock, on_progress, moment, resuming=True)
+    return session.run(objections, config_digest)
 
 
 def _unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[str, Run], tuple[Diagnostic, ...]]:

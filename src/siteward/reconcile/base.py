@@ -7,8 +7,9 @@ and each of it can open the way to some.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
+
+from msgspec import to_builtins
 
 from siteward.access.diagnostic import warning
 from siteward.access.model import Power
@@ -69,16 +70,16 @@ def _on_instance(base: Instance | None, head: Instance | None) -> Iterator[Told]
 
 def _settings(instance: Instance) -> Mapping[str, Any]:
     """Return what an instance says beside the keys that all platforms share."""
-    given = instance.settings.model_dump(mode="json") if instance.settings is not None else {}
+    given = to_builtins(instance.settings) if instance.settings is not None else {}
     return {name: value for name, value in given.items() if name not in COMMON}
 
 
 def _policy(base: Policy, head: Policy, at: Span) -> Iterator[Told]:
-    for each in fields(Policy):
-        old, new = getattr(base, each.name), getattr(head, each.name)
-        if each.name not in _APART and old != new:
-            place = head.admins_at if each.name.startswith("admins") and head.admins_at else at
-            yield "policy-changed", _moved(_WORDS.get(each.name, each.name), _word(old), _word(new)), place
+    for name in Policy.__struct_fields__:
+        old, new = getattr(base, name), getattr(head, name)
+        if name not in _APART and old != new:
+            place = head.admins_at if name.startswith("admins") and head.admins_at else at
+            yield "policy-changed", _moved(_WORDS.get(name, name), _word(old), _word(new)), place
     for name in LIMIT_NAMES:
         old, new = (_limit(side.limits.get(name, DEFAULT_LIMITS[name])) for side in (base, head))
         if old != new:

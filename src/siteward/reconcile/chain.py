@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from siteward.access.codec import canonical
 
@@ -39,8 +40,7 @@ class JournalBroken(Exception):  # noqa: N818 — it is a state of the file, fou
         self.why = why
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
+class Chain(Struct, frozen=True, kw_only=True):
     """A verified chain: its entries without their seals, the last seal, and the bytes that are good.
 
     `torn` are the bytes after the last whole line; `closed` is false when just the last line feed is missing.

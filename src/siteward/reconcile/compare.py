@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from siteward import platforms
 from siteward.access.compare import Comparison, Revision, compare, merged
@@ -24,8 +25,7 @@ MOST_MOMENTS = 50
 """How many days on which something begins are looked at, the nearest first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """Which revisions are compared, by the names people gave them, at what moment, and against which known sites."""
 
     base: str

@@ -11,9 +11,11 @@ import hashlib
 import json
 import os
 import secrets
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.model import Account, account_key
@@ -39,8 +41,7 @@ class Undelivered(Exception):  # noqa: N818 — the account is not made, nothing
     """A password could not be put where it belongs; the account it was for must not be made."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passwords:
+class Passwords(Struct, frozen=True, kw_only=True):
     """Where new passwords go: into `folder`, encrypted, or all in clear into the file `out`."""
 
     folder: Path

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from siteward.access.state import Memory
 from siteward.reconcile.names import change_under, key_under, renames_in

@@ -14,8 +14,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from siteward.access.change import Change, patch
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource
@@ -70,8 +72,7 @@ def braking() -> Iterator[Brake]:
         signal.signal(signal.SIGINT, before)
 
 
-@dataclass(kw_only=True)
-class Work:
+class Work(Struct, kw_only=True):
     """One instance while it is written to; `outcomes` fills up, `live` follows what is done."""
 
     target: Target

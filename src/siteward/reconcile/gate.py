@@ -6,9 +6,11 @@ strictest wins. Who asks is known from the forge, never from git, where everybod
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.change import direction
 from siteward.access.compare import Revision, compare
@@ -38,8 +40,7 @@ Actor = tuple[str, str]
 """A forge and the login there; the forge is empty where any will do."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gate:
+class Gate(Struct, frozen=True, kw_only=True, dict=True):
     """The checkout's declaration, that of the base, that from which the checkout went its own way, and who asks.
 
     `ref` is what people call the base; where it is given without a declaration, the base had none yet.

@@ -18,11 +18,12 @@ import hashlib
 import json
 import os
 import socket
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
+from msgspec import Struct, field
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from siteward.access.change import Change, patch
@@ -78,8 +79,7 @@ class JournalBusy(Exception):  # noqa: N818 — another apply is at work, nothin
         self.holder = holder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     """A run as the journal tells it. `intents` and `results` are by step; the result is the last word on it."""
 
     began: Began
@@ -254,8 +254,7 @@ def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> 
 # What the entries mean
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Book:
+class _Book(Struct, frozen=True, kw_only=True):
     chain: Chain
     entries: tuple[Entry, ...]
     memory: Memory | None

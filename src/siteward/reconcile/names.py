@@ -7,8 +7,9 @@ renamed; the world shows the new one. Here is the way from one to the other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.model import Access, Account, Grant, Group, Key, Member, Resource, account_of

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from siteward import __version__
 from siteward.access import codec
@@ -56,8 +58,7 @@ T = TypeVar("T")
 Snapshot: TypeAlias = "tuple[Traits, Live]"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Survey:
+class Survey(Struct, frozen=True, kw_only=True):
     """One instance seen whole: what is there, what is wished, and what would follow."""
 
     name: str
@@ -206,8 +207,7 @@ def _narrowed(proposal: Proposal, keys: Collection[Key]) -> Proposal:
     return replace(proposal, proposed=tuple(each for each in proposal.proposed if each.key in keys))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True):
     """One instance of a checkout, as apply needs it (see `siteward.reconcile.target.Target`)."""
 
     declaration: Declaration
@@ -252,8 +252,7 @@ class Target:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     """One planning run: which instances, at what moment, and what it allows.
 
     `as_of_given` tells that a person chose the moment; apply then asks for it again. `snapshots` are instances

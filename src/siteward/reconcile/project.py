@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from siteward import platforms
 from siteward.access.report import Report
@@ -13,8 +14,6 @@ from siteward.declaration.load import Loaded, load
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
-
-    from pydantic import BaseModel
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.traits import Traits
@@ -26,16 +25,14 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Keyring
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class Commit(Struct, frozen=True, kw_only=True):
     """Where a checkout stands in git: the commit, and whether files differ from it."""
 
     id: str
     dirty: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Project(Struct, frozen=True, kw_only=True):
     """A valid declaration, with the texts it was read from, and what a change of it must pass, if that is known."""
 
     path: Path
@@ -89,8 +86,7 @@ def open_project(path: Path, command: str) -> Project | Report:
     return Project(path=path, loaded=loaded, declaration=loaded.declaration, commit=commit_of(path.parent))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True, kw_only=True):
     """What the machine gives: the environment for credentials, the keyring, and who hears of requests and waits."""
 
     env: Mapping[str, str]
@@ -135,7 +131,7 @@ def _instance(project: Project, given: declared.Instance, around: Surroundings) 
     )
 
 
-def settings_models() -> Mapping[str, type[BaseModel]]:
+def settings_models() -> Mapping[str, type[Struct]]:
     """Return what an instance of each platform may say in the file, by platform."""
     return {name: platforms.settings_of(name) for name in platforms.names()}
 
@@ -158,7 +154,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _settings_of(platform: str) -> type[BaseModel] | None:
+def _settings_of(platform: str) -> type[Struct] | None:
     return platforms.settings_of(platform) if platform in platforms.names() else None
 
 

@@ -8,10 +8,12 @@ block has gone away since, which nobody has reviewed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity
@@ -33,8 +35,7 @@ if TYPE_CHECKING:
 SETTLED: frozenset[OutcomeStatus] = frozenset({"done", "already"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class Allowance(Struct, frozen=True, kw_only=True):
     """What whoever applies allows beyond the plan: blocks lifted by name, deletion, a place for passwords."""
 
     accept: Mapping[str, str]
@@ -42,8 +43,7 @@ class Allowance:
     passwords: Passwords
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sifted:
+class Sifted(Struct, frozen=True, kw_only=True):
     """What is left of an instance's plan.
 
     `go` are the steps to do, in order, under the logins their accounts have now; `needs` says for each, by id, which
@@ -57,8 +57,7 @@ class Sifted:
     lifted: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class Past(Struct, frozen=True, kw_only=True):
     """What is known from before this look.
 
     `met` are the accounts that the journal knows; `run` is the unfinished run that is gone on with. `settled` are the
@@ -173,8 +172,7 @@ def _speaks_of(wanted: Account, now: Account) -> bool:
     return same_email and (language is None or now.language == language)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Case:
+class _Case(Struct, frozen=True, kw_only=True, dict=True):
     """A reviewed plan before the fresh one."""
 
     reviewed: InstancePlan

@@ -11,12 +11,14 @@ import json
 import re
 import subprocess
 from collections import defaultdict
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.holding import by_account, ledger
 from siteward.access.model import EVERYWHERE
@@ -51,8 +53,7 @@ class BadDecisions(Exception):  # noqa: N818 — the name says what is wrong
     """A file of decisions cannot be carried out; the message says why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """One decision as it came back: `role` and `until` are what `change` asks for."""
 
     word: Word
@@ -60,8 +61,7 @@ class Answer:
     until: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decisions:
+class Decisions(Struct, frozen=True, kw_only=True):
     """What reviewers decided, by item, of the review with that digest; `rows` are the items as they saw them."""
 
     digest: str

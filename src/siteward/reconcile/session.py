@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error, warning
 from siteward.access.report import Outcome, Report
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
 TROUBLE = (PlatformError, JournalBroken, JournalBusy, Unsafe, OSError)
 
 
-@dataclass(kw_only=True)
-class Desk:
+class Desk(Struct, kw_only=True):
     """One instance that is open, read and sifted."""
 
     reviewed: InstancePlan
@@ -46,9 +47,11 @@ class Desk:
     run: Run | None
 
 
-@dataclass
-class Session:
-    """One run of apply over all instances of a plan; what it has to say gathers here."""
+class Session(Struct):
+    """One run of apply over all instances of a plan; what it has to say gathers here.
+
+    `moment` is the instant at which dates are judged.
+    """
 
     plan: Plan
     targets: Mapping[str, Target]
@@ -56,6 +59,7 @@ class Session:
     options: Options
     clock: Clock
     tell: Listener
+    moment: datetime
     resuming: bool = False
     outcomes: dict[str, dict[str, Outcome]] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -64,12 +68,10 @@ class Session:
     sent: bool = False
     interrupted: bool = False
     open_ends: bool = False
-    moment: datetime = field(init=False)
 
     def run(self, objections: Iterable[Diagnostic], config_digest: str) -> Report:
         """Prepare all instances, write to each, and report; where the plan cannot be taken, only report why."""
         self.diagnostics.extend(objections)
-        self.moment = self.options.as_of or self.clock()
         old = self.clock() - self.plan.created > self.options.max_age
         if old or any(each.blocks and each.instance is None for each in self.diagnostics):
             self.diagnostics.extend([too_old(self.plan)] if old else [])

@@ -6,8 +6,9 @@ No person is in it, nor who owns a site: such files may lie beside the declarati
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from siteward.access.codec import CodecError, canonical, decode_live, encode_live
 from siteward.access.model import Access

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +35,7 @@ class Judge(Protocol):
         """Return the verdict on the proposed changes of these keys; `accept` maps a block's name to the reason."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fresh:
+class Fresh(Struct, frozen=True, kw_only=True):
     """One instance, read and planned again: what is there, and what the checkout makes of it now.
 
     `plan` is composed as for `plan`, without any acceptance; apply takes its order and its wishes, no more.
@@ -71,16 +71,14 @@ class Target(Protocol):
         """Read and plan it again, by reading alone; raises `PlatformError`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acceptance:
+class Acceptance(Struct, frozen=True, kw_only=True):
     """A block that whoever applies lifts: for the plan of that digest alone, and for a reason."""
 
     digest: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """How one run of apply goes.
 
     `expect` is the reviewed plan's digest, or at least its first twelve hex digits. `as_of` repeats the one that the
@@ -98,16 +96,14 @@ class Options:
     failures_in_a_row: int = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
+class Book(Struct, frozen=True, kw_only=True):
     """Where the journals are, and the key they are sealed with, if there is one."""
 
     folder: Path
     key: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True):
     """How far an instance is: a step is about to be sent (`outcome` is `None`), or is settled; `at` of `of` are."""
 
     instance: str

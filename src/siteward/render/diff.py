@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.codec import encode_resource
 from siteward.render import words
@@ -42,8 +44,7 @@ _SIGNS: Mapping[Kind, Glyph] = {
 _MARKS: Mapping[str, str] = {"+": "\u2795", "~": "\u270e", "-": "\u2796"}  # heavy plus, pencil, heavy minus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Page:
+class _Page(Struct, frozen=True, kw_only=True):
     """A comparison as it may be shown, with the numbers of the whole."""
 
     shown: Comparison
@@ -87,7 +88,7 @@ def _handled(movement: Movement) -> Movement:
         for name, side in (("before", movement.before), ("after", movement.after))
         if side is not None
     }
-    return replace(movement, **sides)  # type: ignore[arg-type]  # the two names are those of sides
+    return replace(movement, **sides)
 
 
 # -- words

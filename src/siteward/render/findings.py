@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Severity, Span
 from siteward.render import words
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from siteward.render.sheet import Sheet
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One finding on one line.
 
     `subject` names what it is about, without the line, so that it stays the same finding when lines move;

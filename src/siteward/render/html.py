@@ -7,7 +7,6 @@ text goes through the template's escapes.
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.render import words
 from siteward.render.safe import show
@@ -33,8 +34,7 @@ _STEPS = ("", "who", "where", "change", "why")
 _TITLES = {"validate": "Access files", "drift": "Access drift", "apply": "Access applied"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remark:
+class Remark(Struct, frozen=True, kw_only=True):
     """A diagnostic as the page shows it."""
 
     kind: str
@@ -45,8 +45,7 @@ class Remark:
     excerpt: Markup
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """A row: its cells, and in the last column a place, a reason and what was said."""
 
     cells: tuple[str, ...]
@@ -56,8 +55,7 @@ class Row:
     remarks: tuple[Remark, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Struct, frozen=True, kw_only=True):
     """Rows under a heading."""
 
     title: str
@@ -71,8 +69,7 @@ class Table:
         return self.header == _STEPS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Struct, frozen=True, kw_only=True):
     """What is said of one instance."""
 
     title: str

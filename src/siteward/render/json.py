@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict
 
 from siteward.access.codec import encode, encode_resource, encode_summary
 from siteward.render import words
@@ -73,7 +74,7 @@ def diagnostic(said: Diagnostic) -> JSON:
 
 
 def _span(at: Span | None) -> JSON | None:
-    return None if at is None else {each.name: getattr(at, each.name) for each in fields(at)}
+    return None if at is None else asdict(at)
 
 
 def _side(resource: Resource | None) -> object:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from siteward.render.safe import cells, show
 from siteward.render.words import ARROW
@@ -43,8 +44,7 @@ LAYOUT = 120
 WIDEST = 44
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """A piece of a line: its text, safe to show, and its style."""
 
     text: str
@@ -54,8 +54,7 @@ class Cell:
 Row = Sequence[Cell]
 
 
-@dataclass(frozen=True, slots=True)
-class Pen:
+class Pen(Struct, frozen=True):
     """Writes text as one reader wants it: with colour or not, in symbols or words."""
 
     options: Options

@@ -10,7 +10,6 @@ import csv
 import json
 from base64 import b64encode
 from collections import Counter
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from io import StringIO
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, get_args
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.holding import Agreement
 from siteward.render import words
@@ -42,8 +43,7 @@ _HEADER = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matrix:
+class Matrix(Struct, frozen=True, kw_only=True):
     """What a matrix is made of, and when; `links` is as in `Options`."""
 
     ledgers: tuple[Ledger, ...]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 GroupBy = Literal["person", "site"]
 Privacy = Literal["full", "handles", "counts"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """How to show a report.
 
     `width` is the terminal's, in columns, or `None` where lines may be as long as they need to be. `links` is the

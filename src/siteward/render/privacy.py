@@ -7,8 +7,9 @@ other login; `counts` keeps nothing but the numbers. Excerpts of files go in bot
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.model import Account, Grant, Group, Key, Member, Power, Resource, Subject, account_of

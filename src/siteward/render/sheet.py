@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from siteward.access.report import Report, Summary, exit_code, summarize
 
@@ -14,8 +16,7 @@ if TYPE_CHECKING:
     from siteward.render.options import Options, Privacy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class Sheet(Struct, frozen=True, kw_only=True):
     """A report made ready: names hidden as asked, numbers and exit code of the whole.
 
     `report` is empty of persons and places where only counts may be shown; `summary` and `code` always speak of the

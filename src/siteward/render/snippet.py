@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from siteward.render.safe import cells, show
 
@@ -16,8 +17,7 @@ TAB = 4
 CONTEXT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Excerpt:
+class Excerpt(Struct, frozen=True):
     """A piece of a file: numbered lines, and the columns (counted in terminal cells, from 0) to underline."""
 
     lines: tuple[tuple[int, str], ...]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.model import Account, Key, account_key
 from siteward.render import words
@@ -70,8 +72,7 @@ def sign(step: Step) -> str:
     return {"create": "+", "update": "~", "delete": "-"}[step.change.action]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """The steps of one band, each person's (or site's) side by side."""
 
     band: Band
@@ -111,8 +112,7 @@ def _once(steps: Iterable[Step], told: set[tuple[str, str]]) -> Iterator[Step]:
         yield step if said == step.diagnostics else replace(step, diagnostics=said)
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(Struct, frozen=True):
     """Routine steps that say the same of several people or places, to be told in one line."""
 
     steps: tuple[Step, ...]

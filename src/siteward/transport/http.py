@@ -14,9 +14,9 @@ import functools
 import json as jsons
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
+
+from msgspec import Struct
 
 from siteward import __version__
 from siteward.transport.causes import is_hopeless, unreachable, was_sent
@@ -45,8 +45,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 _WINDOWS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What came back: the status, the headers with lower-cased names, and the body; `path` is what was asked."""
 
     status: int
@@ -73,8 +72,7 @@ class Answer:
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True):
     """What the reader and the writer of one instance share."""
 
     link: Link
@@ -299,12 +297,14 @@ class Writer(Reader):
             raise unreachable(error, self.origin, self._line.link) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Doors(AbstractContextManager["Doors"]):
+class Doors(Struct, frozen=True):
     """The reader and the writer of one instance; closing it closes both."""
 
     reader: Reader
     writer: Writer
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +19,7 @@ MOST_WORKERS = 16
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(Struct, frozen=True, kw_only=True):
     """One request as it went over the wire, for the log of `-vv`: never a query, a header or a body.
 
     `status` is 0 where no answer came; `size` counts the bytes of the answer's body.
@@ -32,8 +32,7 @@ class Exchange:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Link(Struct, frozen=True, kw_only=True):
     """Where an instance is and how patiently to talk to it.
 
     `url` is the base that the file names, with a path if the product lives below one. `ca_file` replaces the

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import ssl
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
+
+from msgspec import Struct
 
 from siteward.transport.errors import NotThePlatform, ReadOnly
 from siteward.transport.lean import httpx
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 _KEEP_ALIVE = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A call that changes nothing, named by an adapter.
 
     `path` is a regular expression for the whole path below the instance's base, percent-encoded as it is sent.

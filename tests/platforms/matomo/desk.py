@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from msgspec import convert
+from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.model import EVERYWHERE, Account, Grant, Key, Resource, Scope, Subject
@@ -69,7 +72,7 @@ class Desk:
     waits: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.settings = Settings.model_validate({"self": self.own_login, "onboarding": self.onboarding})
+        self.settings = convert({"self": self.own_login, "onboarding": self.onboarding}, Settings)
         values = {"token": self.token or self.fake.credentials["token"]}
         if self.password is not None:
             values["password"] = self.password

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
+
+from msgspec import convert
+from msgspec.structs import replace
 
 from platforms.piwikpro.clocks import FastClock
 from platforms.piwikpro.held import held
@@ -74,7 +77,7 @@ def opened(
     """Return a stand-in that holds `world` (or the demo's), opened by the adapter `through` a transport to it."""
     clock = FastClock()
     fake = FAKE.lived_in("current", clock=clock) if world is None else FAKE.of(world, "current", clock=clock)
-    settings = Settings.model_validate({"native": native, "sites_by": sites_by})
+    settings = convert({"native": native, "sites_by": sites_by}, Settings)
     link = Link(
         url="https://acme.piwik.pro",
         transport=through(fake),

@@ -54,7 +54,7 @@ class Held(Rig):
 
     def declare(self, document: Any) -> None:
         super().declare(document)
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         self.instance = replace(self.instance, link=replace(self.instance.link, transport=held(self.fake)))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from platforms.piwikpro.opened import account, carry_out, grant, opened, site
 from siteward.access.change import Change

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import convert
+from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.model import Grant, Key, Resource, Scope, Subject, grant_key
@@ -189,7 +191,7 @@ def plausible(
     """Give a Plausible that has been probed and read, with `self` filled in as the spine does."""
     clock = clock or Clock()
     fake = fake or fake_of(start, release, clock)
-    chosen = Settings.model_validate({"team_members": {"olga@example.org": "owner"}, **settings})
+    chosen = convert({"team_members": {"olga@example.org": "owner"}, **settings}, Settings)
     with PLATFORM.connect(chosen, secrets_of(fake), link_of(fake, clock)) as doors:
         traits = PLATFORM.probe(doors.reader, chosen)
         live = replace(PLATFORM.read(doors.reader, chosen, traits), me=SELF)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from platforms.plausible.at import (
     ANNA,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from msgspec import convert
 
 from platforms.plausible.at import (
     ANNA,
@@ -243,7 +244,7 @@ def test_an_old_key_of_several_teams_needs_to_be_told_which() -> None:
 def test_the_edition_is_found_out(url: str, setting: str, edition: str) -> None:
     """Both have the same API."""
     fake = fake_of()
-    settings = Settings.model_validate({"edition": setting})
+    settings = convert({"edition": setting}, Settings)
     link = Link(url=url, transport=link_of(fake).transport, sleep=lambda _: None)
     with PLATFORM.connect(settings, secrets_of(fake), link) as doors:
         assert PLATFORM.probe(doors.reader, settings).edition == f"{edition}, guest layer only"

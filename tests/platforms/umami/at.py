@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
 
 from siteward.access.model import EVERYWHERE, Account, Grant, Key, Resource, Scope, Subject
 from siteward.platforms import fakery

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from platforms.umami.at import BLOG, PASSWORD, RELEASES, SHOP, grant, power, umami, world
 from siteward.access.change import Change

@@ -8,10 +8,12 @@ one call and never a removal followed by a grant, which would cost the person's 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
 from itertools import groupby
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from siteward.access.model import EVERYWHERE, Account, Grant
 from siteward.platforms.interface import Bundle
@@ -38,8 +40,7 @@ _SECONDS_A_MAIL, _SECONDS_A_ROW = 0.07, 0.0005
 _DAMAGED = frozenset("&<>\"'")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class Planned(Struct, frozen=True, kw_only=True):
     """Calls that belong together, the changes they make, and what they cost beside their share of a request.
 
     The first call makes the changes, others follow it in the same request. There are none where nothing may be sent,
@@ -57,8 +58,7 @@ class Planned:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """What it takes to turn changes into calls.
 
     `passwords` are for new accounts, by name; `wishes` are the grants that each person is going to have, by folded

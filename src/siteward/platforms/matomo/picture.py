@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from siteward.platforms.matomo.roles import ANONYMOUS
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from siteward.platforms.matomo.versions import Version
 
 
-@dataclass(frozen=True, kw_only=True)
-class Picture:
+class Picture(Struct, frozen=True, kw_only=True, dict=True):
     """What reading leaves behind.
 
     `traits` are those of the server; `users` are all users by folded login, `me` the folded login of the token's owner. `has_password` tells that

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Effect, Severity, error
 from siteward.access.model import EVERYWHERE, Account, Grant
@@ -29,8 +30,7 @@ _SHORTEST, _LONGEST = 2, 100
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
+class _Case(Struct, frozen=True):
     """A plan's changes, the world they are for, the grants each person is going to have, and how many each has."""
 
     changes: Sequence[Change]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
+
+from msgspec import Struct, field
 
 from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
 
@@ -37,12 +38,14 @@ READING = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call of a method with its arguments, which may hold a password and are never shown; a list is `name[]`."""
 
     method: str
-    arguments: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, repr=False)
+    arguments: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Call({self.method!r})"  # a password may be among the arguments
 
     def fields(self) -> list[tuple[str, str]]:
         """Return the arguments as form fields."""
@@ -64,8 +67,7 @@ class Call:
         return urlencode([("method", self.method), *self.fields()])
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """What the server said instead of a result."""
 
     words: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from siteward.transport.errors import NotThePlatform
 
 _OLDEST = (2, 2)  # `hasSuperUserAccess` came with it; before 2.1 there was one superuser, in the config file
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Version:
+class Version(Struct, frozen=True, order=True):
     """The release of one server: `text` as it calls itself, `number` for comparing."""
 
     number: tuple[int, int]

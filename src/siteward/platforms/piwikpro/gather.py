@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from siteward.platforms.piwikpro.roles import ENTITY, level_path
 from siteward.platforms.piwikpro.rows import (
@@ -41,8 +42,7 @@ USERS, GROUPS, APPS, METAS = "/api/users/v2", "/api/user-groups/v1", "/api/apps/
 MODULES_BY_USERS, MOST_BY_USERS = "/api/modules/v1/by-users", 100
 
 
-@dataclass(slots=True)
-class Gathering:
+class Gathering(Struct):
     """The rows of all lists as they come in, from several threads, each of which fills a place of its own."""
 
     reader: Reader

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from siteward.access.model import EVERYWHERE, Grant, Subject, account_key
 from siteward.platforms.piwikpro.roles import OWNER
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Live
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(Struct, frozen=True, kw_only=True):
     """What is known beside the access itself.
 
     `whole` tells that an owner's key read everything; without it only the apps in `Live.sites` were looked at.

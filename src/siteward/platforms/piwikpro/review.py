@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.change import patch
 from siteward.access.diagnostic import error, note, warning
@@ -31,8 +33,7 @@ def review(changes: Sequence[Change], live: Live, memory: Memory | None) -> Iter
     return [found for hazard in HAZARDS for found in hazard(case)]
 
 
-@dataclass(frozen=True)
-class _Case:
+class _Case(Struct, frozen=True, dict=True):
     """The changes, the world before, and the world after them."""
 
     changes: Sequence[Change]

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta, Struct
 
 SitesBy = Literal["name", "address"]
 
 
-class Settings(BaseModel):
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The part of `instances.<name>` that is Piwik PRO's own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    native: bool = Field(
-        default=False,
-        description="Whether groups of the file are user groups there; otherwise their members get personal grants.",
-    )
-    sites_by: SitesBy = Field(
-        default="name",
-        description="What selectors compare: the `name` of an app, which the list tells, or the hosts of its "
-        "`address`es, which take one request more for each app.",
-    )
+    native: Annotated[
+        bool,
+        Meta(
+            description="Whether groups of the file are user groups there; otherwise their members get personal grants."
+        ),
+    ] = False
+    sites_by: Annotated[
+        SitesBy,
+        Meta(
+            description="What selectors compare: the `name` of an app, which the list tells, or the hosts of its "
+            "`address`es, which take one request more for each app."
+        ),
+    ] = "name"

@@ -6,8 +6,9 @@ the guest is looked for; a 500 to a put is settled by reading, and told as one o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from siteward.platforms.plausible.picture import Entry, find
 from siteward.platforms.plausible.rows import Deleted, GuestRow, parse, refusal
@@ -24,8 +25,7 @@ CAUSES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ApiGuests:
+class ApiGuests(Struct, frozen=True):
     """The guest list of one site."""
 
     writer: Writer

@@ -6,9 +6,10 @@ them it was is read in the database, and only that counts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from siteward.platforms.plausible.community import snapshot
 from siteward.platforms.plausible.picture import Entry, Picture, Place, find
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _REFUSED = "is somebody a member of the team already, or is the site being handed over?"
 
 
-@dataclass(frozen=True, slots=True)
-class FormGuests:
+class FormGuests(Struct, frozen=True):
     """The guest list of one site."""
 
     writer: Writer

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 from siteward.access.model import Scope
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 Standing = Literal["accepted", "invited"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One line of a site's guest list. `handle` is what the web forms call it: a user's id, or an invitation's."""
 
     email: str
@@ -34,8 +34,7 @@ class Entry:
         return f"{self.role} ({self.status})"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A site: its domain as Plausible has it, and as long as the old name still answers, that one."""
 
     domain: str
@@ -51,8 +50,7 @@ class Place:
         return Scope("site", f"{_idna(host)}{slash}{path}")
 
 
-@dataclass(frozen=True, slots=True)
-class Colleague:
+class Colleague(Struct, frozen=True):
     """A member of the team, or somebody invited into it."""
 
     email: str
@@ -60,8 +58,7 @@ class Colleague:
     invited: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(Struct, frozen=True, kw_only=True):
     """What reading leaves for reviewing and writing.
 
     `colleagues` are those the database shows. `transfers` holds (domain, address, both folded) of sites that are being

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, note, warning
 from siteward.access.model import Grant, Key, Scope, account_of
@@ -32,8 +34,7 @@ def review(changes: Sequence[Change], live: Live, memory: Memory | None) -> Iter
     return [found for hazard in HAZARDS for found in hazard(case)]
 
 
-@dataclass(frozen=True)
-class _Case:
+class _Case(Struct, frozen=True, dict=True):
     """The changes, what is there, and what the journal remembers."""
 
     changes: Sequence[Change]

@@ -7,8 +7,9 @@ all: Community Edition's database has them, the Sites API does not.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
+
+from msgspec.structs import replace
 
 from siteward.access.model import Power
 from siteward.access.traits import Role, Traits

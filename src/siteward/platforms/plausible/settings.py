@@ -6,25 +6,25 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta, Struct
 
-from siteward.platforms.plausible.roles import TeamRole
+from siteward.platforms.plausible.roles import TeamRole  # noqa: TC001 — msgspec reads it at run time
 
 _SPAN = re.compile(r"(\d+)([hd])")
 
 
-class Invitations(BaseModel):
+class Invitations(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How often somebody who does not accept is asked again."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    max_sends: int = Field(default=2, ge=1, description="How many invitations one address gets for one site.")
-    resend_after: str = Field(
-        default="72h",
-        pattern=r"^\d{1,4}[hd]$",
-        description="How long to wait after an invitation before another is sent: hours (72h) or days (3d). "
-        "Plausible forgets an invitation after 48 to 72 hours.",
-    )
+    max_sends: Annotated[int, Meta(ge=1, description="How many invitations one address gets for one site.")] = 2
+    resend_after: Annotated[
+        str,
+        Meta(
+            pattern=r"^\d{1,4}[hd]$",
+            description="How long to wait after an invitation before another is sent: hours (72h) or days (3d). "
+            "Plausible forgets an invitation after 48 to 72 hours.",
+        ),
+    ] = "72h"
 
     @property
     def pause(self) -> timedelta:
@@ -34,32 +34,41 @@ class Invitations(BaseModel):
         return timedelta(hours=int(number)) if unit == "h" else timedelta(days=int(number))
 
 
-class Settings(BaseModel):
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The part of `instances.<name>` that is Plausible's own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    team: str | None = Field(
-        default=None,
-        description="The id of the team whose sites these are, as Plausible's API lists it; may be left out where the "
-        "credentials see one team only.",
-    )
-    edition: Literal["auto", "cloud", "enterprise", "ce"] = Field(
-        default="auto",
-        description="`cloud` and `enterprise` have the Sites API, `ce` (Community Edition) has a database and web "
-        "forms; `auto` finds out.",
-    )
-    role_change: Literal["manual", "reinvite"] = Field(
-        default="manual",
-        description="The Sites API cannot change the role of a guest who has accepted: `manual` leaves that to people, "
-        "`reinvite` removes and invites again, and access is lost until the new invitation is accepted.",
-    )
-    team_members: dict[str, TeamRole] | None = Field(
-        default=None,
-        description="Members of the team and people invited into it, by e-mail: the Sites API does not show them. They "
-        "are never written, and never made guests.",
-    )
-    invitations: Invitations = Field(default=Invitations(), description="How often somebody is invited again.")
-    requests_per_hour: Annotated[int, Field(ge=60)] = Field(
-        default=600, description="What the plan allows the whole team; other programs with a key of the team count too."
-    )
+    team: Annotated[
+        str | None,
+        Meta(
+            description="The id of the team whose sites these are, as Plausible's API lists it; may be left out where "
+            "the credentials see one team only."
+        ),
+    ] = None
+    edition: Annotated[
+        Literal["auto", "cloud", "enterprise", "ce"],
+        Meta(
+            description="`cloud` and `enterprise` have the Sites API, `ce` (Community Edition) has a database and web "
+            "forms; `auto` finds out."
+        ),
+    ] = "auto"
+    role_change: Annotated[
+        Literal["manual", "reinvite"],
+        Meta(
+            description="The Sites API cannot change the role of a guest who has accepted: `manual` leaves that to "
+            "people, `reinvite` removes and invites again, and access is lost until the new invitation is accepted."
+        ),
+    ] = "manual"
+    team_members: Annotated[
+        dict[str, TeamRole] | None,
+        Meta(
+            description="Members of the team and people invited into it, by e-mail: the Sites API does not show them. "
+            "They are never written, and never made guests."
+        ),
+    ] = None
+    invitations: Annotated[Invitations, Meta(description="How often somebody is invited again.")] = Invitations()
+    requests_per_hour: Annotated[
+        int,
+        Meta(
+            ge=60, description="What the plan allows the whole team; other programs with a key of the team count too."
+        ),
+    ] = 600

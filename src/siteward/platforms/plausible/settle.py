@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from siteward.platforms.interface import Receipt
 
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """What became of a command; `sends` counts the mails with an invitation that went out."""
 
     status: Literal["sent", "failed", "unknown"]

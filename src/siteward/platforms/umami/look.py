@@ -5,8 +5,9 @@ A few objects are asked for one by one; of more than a few, 3.x lists all in one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from siteward.access.model import EVERYWHERE, Account, Grant, Scope, Subject, account_key, account_of
 from siteward.platforms.umami.fold import strongest
@@ -26,8 +27,7 @@ _FEW = 4
 T = TypeVar("T", UserRow, TeamRow, SiteRow)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sight:
+class _Sight(Struct, frozen=True):
     """What stands there now: users by the name they are known by here, sites by scope, members by team id."""
 
     users: Mapping[str, UserRow | None]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from siteward.platforms.umami.roles import TEAM_OWNER
 
@@ -20,8 +21,7 @@ MANAGED = "acl:"
 _LONGEST_TEAM_NAME = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """All users, teams and sites, by id."""
 
     users: Mapping[str, UserRow]
@@ -39,8 +39,7 @@ class Rows:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(Struct, frozen=True, kw_only=True):
     """What reading leaves for reviewing and writing.
 
     `me` is the id of our own account. `labels` has the label of each site, `idle` the id of each team without sites by

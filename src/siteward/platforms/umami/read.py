@@ -7,8 +7,9 @@ other is compared, and where they disagree all is read again, a bounded number o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from siteward.access.state import Listing
 from siteward.platforms.umami.fold import fold
@@ -30,8 +31,7 @@ _SHOWN = 3
 T = TypeVar("T", UserRow, TeamRow, SiteRow)
 
 
-@dataclass(frozen=True, slots=True)
-class _Round:
+class _Round(Struct, frozen=True):
     """What one round of reading brought; `doubts` say where it contradicts itself."""
 
     rows: Rows

@@ -5,8 +5,9 @@ Each function looks at one change for one kind of thing and yields what it has t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Effect, Severity, error, note
 from siteward.access.model import EVERYWHERE, Account, Grant, Scope, account_key, account_of
@@ -29,8 +30,7 @@ _BY_HAND = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Room:
+class _Room(Struct, frozen=True):
     """What the reviewing functions share; `roles` maps account and site to the role a change leads to, if one does."""
 
     live: Live

@@ -7,8 +7,9 @@ nothing and, unlike its name, caps nothing (API.md section 7).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from siteward.access.model import Power
 from siteward.access.traits import Role, Traits

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta, Struct
 
 Layout = Literal["per-site", "existing"]
 
 
-class Settings(BaseModel):
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The part of `instances.<name>` that is Umami's own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    layout: Layout = Field(
-        description="How grants on sites are kept, since Umami has none of its own: `per-site` keeps one managed team "
-        "for each site; `existing` uses the teams as they are and refuses what a shared team cannot express."
-    )
+    layout: Annotated[
+        Layout,
+        Meta(
+            description="How grants on sites are kept, since Umami has none of its own: `per-site` keeps one managed "
+            "team for each site; `existing` uses the teams as they are and refuses what a shared team cannot express."
+        ),
+    ]

@@ -6,8 +6,9 @@ Umami answers 500 with an empty body, or 400, to a write that stands already and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from siteward.platforms.interface import Receipt
 from siteward.platforms.umami.rows import words_of
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from siteward.transport.http import Answer, Writer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """What became of a command; `answer` is there where the server said yes."""
 
     status: Literal["sent", "failed", "unknown"]

@@ -1,0 +1,189 @@
+"""Whether data fits the grammar; and where it does not, all that is wrong with it, in our words and at its place.
+
+msgspec alone decides, from the types of the rows, and stops at the first thing that is wrong. Where it refuses, the
+same types are walked here to tell everything at once. Should the walk find nothing, msgspec's own words are told: what
+was refused is never taken.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct, ValidationError, convert, inspect
+
+from siteward.declaration.complain import problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.declaration.source import Path, Source
+
+R = TypeVar("R", bound=Struct)
+
+# what YAML can say of each kind of type, and its name for people
+_KINDS: Mapping[type[inspect.Type], tuple[type, str]] = {
+    inspect.StrType: (str, "text"),
+    inspect.IntType: (int, "a whole number"),
+    inspect.BoolType: (bool, "true or false"),
+    inspect.ListType: (list, "a list"),
+    inspect.DictType: (dict, "keys and values"),
+    inspect.StructType: (dict, "keys and values"),
+}
+
+
+class Misfit(Struct, frozen=True):
+    """Something wrong at a path of the file; without a diagnostic where something better was said already."""
+
+    path: Path
+    diagnostic: Diagnostic | None = None
+
+
+def fitted(
+    data: object, kind: type[R], source: Source, prefix: Path = (), also: Sequence[str] = ()
+) -> R | tuple[Misfit, ...]:
+    """Return `data` as a row of `kind`, or all that is wrong with it.
+
+    `prefix` is where the data stands in the file. `also` are keys that may stand beside the row's own, and that
+    somebody else judges.
+    """
+    try:
+        return convert(data, kind)
+    except ValidationError as refused:
+        misfits = tuple(_Walk(source, prefix, also).misfits(data, inspect.type_info(kind), prefix))
+        return misfits or (Misfit(prefix, problem("wrong-value", str(refused), source.at(prefix))),)
+
+
+def keys_of(kind: type[Struct]) -> tuple[str, ...]:
+    """Return the keys of a row, as files write them, in the order of the grammar."""
+    return kind.__struct_encode_fields__
+
+
+class _Walk(Struct):
+    """A walk along data and types that tells where they part."""
+
+    source: Source
+    start: Path
+    also: Sequence[str]
+
+    def misfits(self, value: Any, kind: inspect.Type, path: Path) -> Iterator[Misfit]:
+        """Yield what is wrong with a value and with all that is in it."""
+        meant = _meant(value, kind)
+        match meant:
+            case None:
+                yield self._of_another_kind(value, kind, path)
+            case inspect.StructType():
+                yield from self._in_row(value, meant, path)
+            case inspect.DictType():
+                yield from self._in_table(value, meant, path)
+            case inspect.ListType():
+                for number, each in enumerate(value):
+                    yield from self.misfits(each, meant.item_type, (*path, number))
+            case inspect.LiteralType() if not _among(value, meant.values):
+                yield self._not_possible(value, meant.values, path, self.source.at(path))
+            case inspect.IntType() if wanted := _bounds(value, meant):
+                yield self._told("out-of-range", path, f"must be {wanted}, found {value}")
+            case inspect.StrType(min_length=least) if least and len(value) < least:
+                yield self._told("wrong-value", path, "must not be empty")
+            case inspect.StrType(pattern=pattern) if pattern and not re.search(pattern, value):
+                yield self._told("wrong-value", path, f"must look like `{pattern}`, found `{value}`")
+
+    def _in_row(self, row: Mapping[str, Any], kind: inspect.StructType, path: Path) -> Iterator[Misfit]:
+        fields = {each.encode_name: each for each in kind.fields}
+        for name, field in fields.items():
+            at = (*path, name)
+            if name in row:
+                yield from self.misfits(row[name], field.type, at)
+            elif field.required:
+                yield Misfit(at, None if at in self.source.holes else self._missing(at))
+        if kind.forbid_unknown_fields:
+            yield from (self._unknown(name, tuple(fields), path) for name in row if name not in fields)
+
+    def _in_table(self, table: Mapping[str, Any], kind: inspect.DictType, path: Path) -> Iterator[Misfit]:
+        for name, each in table.items():
+            at = (*path, name)
+            if isinstance(kind.key_type, inspect.LiteralType) and name not in kind.key_type.values:
+                yield self._not_possible(name, kind.key_type.values, at, self.source.key_at(at))
+            yield from self.misfits(each, kind.value_type, at)
+
+    def _missing(self, path: Path) -> Diagnostic:
+        return problem("missing-key", f"`{path[-1]}` is missing", self.source.key_at(path[:-1]))
+
+    def _unknown(self, name: str, keys: Sequence[str], path: Path) -> Misfit:
+        at, also = (*path, name), self.also if path == self.start else ()
+        allowed = tuple(dict.fromkeys((*also, *keys)))
+        told = problem("unknown-key", f"unknown key `{name}`", self.source.key_at(at), allowed=allowed, word=name)
+        return Misfit(at, told)
+
+    def _not_possible(self, value: object, allowed: Sequence[object], path: Path, at: Span) -> Misfit:
+        said = f"`{value}`" if isinstance(value, str | int) else _found(value)
+        word = value if isinstance(value, str) else None
+        words = tuple(map(str, allowed))
+        return Misfit(path, problem("unknown-value", f"{said} is not possible here", at, allowed=words, word=word))
+
+    def _of_another_kind(self, value: object, kind: inspect.Type, path: Path) -> Misfit:
+        wanted = list(dict.fromkeys(_KINDS[type(each)][1] for each in _alternatives(kind) if type(each) in _KINDS))
+        hint = "quote it" if "text" in wanted and isinstance(value, int) else None
+        return self._told("wrong-type", path, f"must be {' or '.join(wanted)}, found {_found(value)}", hint)
+
+    def _told(self, code: str, path: Path, message: str, hint: str | None = None) -> Misfit:
+        return Misfit(path, problem(code, f"{_about(path)} {message}", self.source.at(path), hint=hint))
+
+
+def _alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
+    """Return the types that a value may be of; null, which no file can say, is none of them."""
+    match kind:
+        case inspect.Metadata(type=inner):
+            return _alternatives(inner)
+        case inspect.UnionType(types=types):
+            return tuple(each for option in types for each in _alternatives(option))
+        case inspect.NoneType():
+            return ()
+        case _:
+            return (kind,)
+
+
+def _meant(value: object, kind: inspect.Type) -> inspect.Type | None:
+    """Return the alternative that a value must have been meant for, if any is of its kind."""
+    options = _alternatives(kind)
+    for each in options:
+        if isinstance(each, inspect.LiteralType):
+            if len(options) == 1 or isinstance(value, str):
+                return each
+        elif isinstance(value, wanted := _KINDS[type(each)][0]) and isinstance(value, bool) == (wanted is bool):
+            return each
+    return None
+
+
+def _among(value: object, allowed: Sequence[object]) -> bool:
+    """Tell whether a word or number is one of those allowed; `true` is not 1."""
+    return any(value == each and type(value) is type(each) for each in allowed)
+
+
+def _bounds(value: int, kind: inspect.IntType) -> str:
+    """Return the bound that a number breaks, in words; nothing where it lies within."""
+    if kind.ge is not None and value < kind.ge:
+        return f"at least {kind.ge}"
+    if kind.le is not None and value > kind.le:
+        return f"at most {kind.le}"
+    return ""
+
+
+def _about(path: Path) -> str:
+    named = next((each for each in reversed(path) if isinstance(each, str)), "the file")
+    return f"an item of `{named}`" if path and isinstance(path[-1], int) else f"`{named}`"
+
+
+def _found(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return f"the number {value}"
+        case str():
+            return f"the text `{value}`"
+        case list():
+            return "a list"
+        case _:
+            return "keys and values"

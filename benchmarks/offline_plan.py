@@ -20,10 +20,11 @@ from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
 from siteward.access.state import Listing  # noqa: E402
+from siteward.platforms.answers import decoded  # noqa: E402
 from siteward.platforms.umami.fold import fold  # noqa: E402
 from siteward.platforms.umami.picture import Rows  # noqa: E402
 from siteward.platforms.umami.roles import traits_of  # noqa: E402
-from siteward.platforms.umami.rows import Page, SiteRow, TeamRow, UserRow, shape  # noqa: E402
+from siteward.platforms.umami.rows import Page, SiteRow, TeamRow, UserRow  # noqa: E402
 from siteward.reconcile.deliver import Passwords  # noqa: E402
 from siteward.reconcile.plan import Run, plan  # noqa: E402
 from siteward.reconcile.project import Project, Surroundings, instances, open_project  # noqa: E402
@@ -40,9 +41,9 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 def recorded(folder: Path, traits: Traits) -> Live:
     """Return the live state that recorded listings show."""
-    users = shape(Page[UserRow]).validate_json((folder / "users.json").read_bytes())
-    teams = shape(Page[TeamRow]).validate_json((folder / "teams.json").read_bytes())
-    sites = shape(Page[SiteRow]).validate_json((folder / "websites.json").read_bytes())
+    users = decoded(Page[UserRow], (folder / "users.json").read_bytes())
+    teams = decoded(Page[TeamRow], (folder / "teams.json").read_bytes())
+    sites = decoded(Page[SiteRow], (folder / "websites.json").read_bytes())
     rows = Rows(
         {each.id: each for each in users.data},
         {each.id: each for each in teams.data},

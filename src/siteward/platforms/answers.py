@@ -1,10 +1,11 @@
-"""What the adapters share to turn an answer into rows: parsers made once, and an error that never quotes a body."""
+"""What the adapters share to turn an answer into rows: decoders made once, and errors that never quote a body."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from msgspec import MsgspecError, ValidationError, convert
+from msgspec.json import Decoder
 
 from siteward.transport.errors import NotThePlatform
 
@@ -12,23 +13,44 @@ if TYPE_CHECKING:
     from siteward.transport.http import Answer
 
 T = TypeVar("T")
-_SHAPES: dict[object, TypeAdapter[Any]] = {}
+_DECODERS: dict[object, Decoder[Any]] = {}
 
 
-def shape(kind: type[T]) -> TypeAdapter[T]:
-    """Return what parses answers of that kind; made when first needed, because making one takes milliseconds."""
-    if kind not in _SHAPES:
-        _SHAPES[kind] = TypeAdapter(kind)
-    return _SHAPES[kind]
+class Misshapen(ValueError):  # noqa: N818 — what the answer is
+    """An answer has another shape than its kind; the message says where and why, and quotes nothing of it."""
+
+
+def decoded(kind: type[T], content: bytes) -> T:
+    """Return a JSON body as `kind`; keys that it does not name are dropped. Raises `Misshapen`."""
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = Decoder(kind)
+    try:
+        made: T = decoder.decode(content)
+    except (MsgspecError, UnicodeDecodeError) as error:
+        raise Misshapen(_said(error)) from None
+    return made
+
+
+def converted(kind: type[T], data: object, *, lax: bool = False) -> T:
+    """Return parsed data as `kind`; `lax` takes numbers and truth as texts too. Raises `Misshapen`."""
+    try:
+        return convert(data, kind, strict=not lax)
+    except ValidationError as error:
+        raise Misshapen(_said(error)) from None
 
 
 def parsed(kind: type[T], answer: Answer, product: str, hint: str) -> T:
     """Return the answer's body as `kind`; raises `NotThePlatform`, with `hint`, where `product` would not answer so."""
     try:
-        return shape(kind).validate_json(answer.content)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        at = ".".join(str(each) for each in first["loc"])
-        raise NotThePlatform(
-            f"{answer.path} did not answer as {product} does ({at or 'body'}: {first['type']})", hint=hint
-        ) from None
+        return decoded(kind, answer.content)
+    except Misshapen as error:
+        raise NotThePlatform(f"{answer.path} did not answer as {product} does ({error})", hint=hint) from None
+
+
+def _said(error: Exception) -> str:
+    """Return what is wrong with an answer; of what may quote a value, only the place is told."""
+    if not isinstance(error, ValidationError):
+        return "no JSON"
+    text = str(error)
+    return text if text.startswith(("Expected", "Object missing")) else f"wrong value{text[text.rfind(' - at ') :]}"

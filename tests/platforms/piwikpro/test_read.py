@@ -10,7 +10,7 @@ import pytest
 from platforms.piwikpro.held import held
 from platforms.piwikpro.opened import account, grant, opened, site
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Scope, Subject, account_key
-from siteward.platforms.answers import shape
+from siteward.platforms.answers import decoded
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite, in_process
 from siteward.platforms.piwikpro import rows
 from siteward.platforms.piwikpro.fake.state import Person
@@ -214,7 +214,7 @@ def test_a_group_list_that_is_one_object_is_a_list_too() -> None:
     """The description types the levels of a group as one object, its paging as many (API.md section 5)."""
     one = b'{"meta":{"total":1},"data":{"type":"x","id":"a","attributes":{"access":"view"}}}'
 
-    assert shape(rows.Page[rows.GroupAccess]).validate_json(one).data[0].attributes.access == "view"
+    assert decoded(rows.Page[rows.GroupAccess], one).rows[0].attributes.access == "view"
 
 
 def test_an_unknown_level_is_not_taken_for_none() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from siteward.platforms.interface import Reach
 from siteward.platforms.matomo import versions
 from siteward.platforms.matomo.roles import SUPERUSER, traits_of
-from siteward.platforms.matomo.rows import Capabilities, Flag, Text, parse
+from siteward.platforms.matomo.rows import CAPABILITY_LIST, FLAG, TEXT, parse
 from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
 from siteward.transport.errors import Forbidden
 
@@ -33,7 +33,7 @@ def probe(reader: Reader, settings: Settings) -> Traits:
     superuser's; up to 4.x a bad token looks the same as that (API.md section 1.2).
     """
     superuser, old, new, capabilities = ask(reader, PREFLIGHT)
-    if isinstance(superuser, Failed) or not parse(Flag, superuser, "hasSuperUserAccess"):
+    if isinstance(superuser, Failed) or not parse(FLAG, superuser, "hasSuperUserAccess"):
         raise Forbidden(
             "this token is not a superuser's, or it is not valid: Matomo up to 4.x does not tell which",
             hint="make a token for an account of its own that is a superuser, and name that account in `self`",
@@ -45,15 +45,12 @@ def _version(reader: Reader, old: object, new: object) -> versions.Version:
     answer = new if isinstance(old, Failed) else old
     if isinstance(answer, Failed):
         raise refusal(reader, answer.words, 200)
-    return versions.parse(parse(Text, answer, "getPiwikVersion"))
+    return versions.parse(parse(TEXT, answer, "getPiwikVersion"))
 
 
 def _capabilities(answer: object) -> tuple[CapabilityRow, ...]:
     """Return the capabilities; a release before 3.6 has no such method."""
-    found: tuple[CapabilityRow, ...] = (
-        () if isinstance(answer, Failed) else parse(Capabilities, answer, "getAvailableCapabilities")
-    )
-    return found
+    return () if isinstance(answer, Failed) else parse(CAPABILITY_LIST, answer, "getAvailableCapabilities")
 
 
 def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:

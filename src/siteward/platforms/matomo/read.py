@@ -11,7 +11,7 @@ from siteward.platforms.matomo import versions
 from siteward.platforms.matomo.fold import Rows, live_of
 from siteward.platforms.matomo.picture import Picture, fold, picture_of
 from siteward.platforms.matomo.roles import onboarding
-from siteward.platforms.matomo.rows import Holders, Sites, Users, parse
+from siteward.platforms.matomo.rows import HOLDER_MAP, SITE_LIST, USER_LIST, parse
 from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
 from siteward.transport.errors import Incomplete
 
@@ -69,10 +69,10 @@ def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
     calls = [USERS, SITES, *(Call("UsersManager.getUsersSitesFromAccess", {"access": each}) for each in kinds)]
     users, sites, *holders = _answers(reader, calls)
     rows = Rows(
-        users=parse(Users, users, "getUsers"),
-        sites=parse(Sites, sites, "getSitesWithAtLeastViewAccess"),
+        users=parse(USER_LIST, users, "getUsers"),
+        sites=parse(SITE_LIST, sites, "getSitesWithAtLeastViewAccess"),
         holders={
-            kind: parse(Holders, each, "getUsersSitesFromAccess") for kind, each in zip(kinds, holders, strict=True)
+            kind: parse(HOLDER_MAP, each, "getUsersSitesFromAccess") for kind, each in zip(kinds, holders, strict=True)
         },
     )
     return rows, _proven(reader, rows, calls)

@@ -6,11 +6,15 @@ not even asked for (`read`).
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from msgspec import Struct, field
 
+from siteward.platforms.answers import Misshapen, converted
 from siteward.transport.errors import NotThePlatform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
 
@@ -36,57 +40,54 @@ def _listed(value: object) -> object:
     return list(value.values()) if isinstance(value, dict) and "result" not in value else value
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class UserRow(_Row):
+class UserRow(Struct, frozen=True):
     """A user; flags and numbers come as numbers, texts or booleans."""
 
     login: str
     email: str = ""
-    superuser: Annotated[bool, Field(validation_alias="superuser_access")] = False
-    created: Annotated[str | None, Field(validation_alias="date_registered")] = None
+    superuser: bool = field(default=False, name="superuser_access")
+    created: str | None = field(default=None, name="date_registered")
     last_seen: str | None = None
     invite_status: str | int = "active"
     invited_by: str | None = None
-    invite_ends: Annotated[str | None, Field(validation_alias="invite_expired_at")] = None
-    two_factor: Annotated[bool | None, Field(validation_alias="uses_2fa")] = None
+    invite_ends: str | None = field(default=None, name="invite_expired_at")
+    two_factor: bool | None = field(default=None, name="uses_2fa")
 
 
-class SiteRow(_Row):
+class SiteRow(Struct, frozen=True):
     """A website."""
 
-    id: Annotated[int, Field(validation_alias="idsite")]
+    id: int = field(name="idsite")
     name: str = ""
     main_url: str = ""
     group: str = ""
 
 
-class CapabilityRow(_Row):
+class CapabilityRow(Struct, frozen=True):
     """A capability, and the roles it is part of."""
 
     id: str
-    included: Annotated[tuple[str, ...], Field(validation_alias="includedInRoles")] = ()
+    included: tuple[str, ...] = field(default=(), name="includedInRoles")
 
 
-Users = Annotated[tuple[UserRow, ...], BeforeValidator(_listed)]
-Sites = Annotated[tuple[SiteRow, ...], BeforeValidator(_listed)]
-Capabilities = Annotated[tuple[CapabilityRow, ...], BeforeValidator(_listed)]
-Holders = Annotated[dict[str, tuple[int, ...]], BeforeValidator(_mapped)]
-Flag = Annotated[bool, BeforeValidator(_unwrapped)]
-Text = Annotated[str, BeforeValidator(_unwrapped)]
+class Shape(Struct, Generic[T], frozen=True):
+    """What an answer holds, and what all releases' ways to write it are brought to first."""
 
-_ADAPTERS: dict[object, TypeAdapter[Any]] = {}
+    kind: type[T]
+    brought: Callable[[object], object]
 
 
-def parse(shape: Any, answer: object, what: str) -> Any:
+USER_LIST = Shape(tuple[UserRow, ...], _listed)
+SITE_LIST = Shape(tuple[SiteRow, ...], _listed)
+CAPABILITY_LIST = Shape(tuple[CapabilityRow, ...], _listed)
+HOLDER_MAP: Shape[Mapping[str, tuple[int, ...]]] = Shape(dict[str, tuple[int, ...]], _mapped)
+FLAG = Shape(bool, _unwrapped)
+TEXT = Shape(str, _unwrapped)
+
+
+def parse(shape: Shape[T], answer: object, what: str) -> T:
     """Return an answer in its shape; raises `NotThePlatform` naming `what`, and never what was in it."""
-    adapter = _ADAPTERS.get(shape)
-    if adapter is None:
-        adapter = _ADAPTERS[shape] = TypeAdapter(shape)
     try:
-        return adapter.validate_python(answer)
-    except ValidationError as wrong:
-        where = "/".join(str(each) for each in wrong.errors(include_url=False, include_input=False)[0]["loc"])
-        raise NotThePlatform(f"the answer to {what} is not what Matomo gives (at {where or 'its top'})") from None
+        return converted(shape.kind, shape.brought(answer), lax=True)
+    except Misshapen as error:
+        raise NotThePlatform(f"the answer to {what} is not what Matomo gives ({error})") from None

@@ -77,6 +77,6 @@ def _entries(reader: Reader, subjects: list[str], since: datetime | None) -> Ite
         params["filter[date_from]"] = since.isoformat()
     for number in range(_MOST_PAGES):
         page = ask(reader, ENTRIES, Page[Entry], {**params, "offset": number * AUDIT_PAGE})
-        yield from (each.attributes for each in page.data)
-        if len(page.data) < AUDIT_PAGE:
+        yield from (each.attributes for each in page.rows)
+        if len(page.rows) < AUDIT_PAGE:
             return

@@ -6,13 +6,11 @@ The token acts as the person who made the API key, with that person's role and g
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from pydantic import ValidationError
 
-from siteward.platforms.answers import shape
+from siteward.platforms.answers import Misshapen, decoded
 from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated, Unreachable
 from siteward.transport.lean import httpx
 
@@ -27,8 +25,7 @@ _EARLY = 60.0
 _BUSY = 429
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
+class _Reply(Struct, frozen=True):
     access_token: str
     expires_in: float
 
@@ -106,8 +103,8 @@ class ClientCredentials(httpx.Auth):
             case status if status >= 500:
                 raise Unreachable(f"Piwik PRO answered {status} when asked for a token; nothing was sent")
         try:
-            told = shape(_Reply).validate_json(reply.content)
-        except ValidationError:
+            told = decoded(_Reply, reply.content)
+        except Misshapen:
             raise NotThePlatform(
                 f"{TOKEN} was answered {reply.status_code}, and not as Piwik PRO does",
                 hint="does `url` lead to the account's own host, https://ACCOUNT.piwik.pro?",

@@ -7,12 +7,11 @@ otherwise it is read again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError
+from msgspec import Struct, field
 
-from siteward.platforms.answers import parsed, shape
+from siteward.platforms.answers import Misshapen, decoded, parsed
 from siteward.transport.errors import Forbidden, Incomplete, NotThePlatform, Refused, Unauthenticated
 
 if TYPE_CHECKING:
@@ -31,97 +30,86 @@ _LONGEST_WORDS = 200
 AppLevel = Literal["no-access", "view", "edit", "edit-publish", "manage"]
 
 
-@dataclass(frozen=True, slots=True)
-class Row(Generic[T]):
+class Row(Struct, Generic[T], frozen=True):
     """A resource: its id and its attributes."""
 
     id: str
     attributes: T
 
 
-@dataclass(frozen=True, slots=True)
-class One(Generic[T]):
+class One(Struct, Generic[T], frozen=True):
     """An answer with one resource."""
 
     data: Row[T]
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(Struct, frozen=True):
     """What comes beside a list: how many rows there are in all."""
 
     total: int
 
 
-def _as_list(data: object) -> object:
-    return [data] if isinstance(data, dict) else data
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(Struct, Generic[T], frozen=True):
     """One page of a list. Where the description speaks of one object and the paging of many, both are taken."""
 
     meta: Meta
-    data: Annotated[tuple[Row[T], ...], BeforeValidator(_as_list)]
+    data: tuple[Row[T], ...] | Row[T]
+
+    @property
+    def rows(self) -> tuple[Row[T], ...]:
+        """The resources of the page."""
+        return self.data if isinstance(self.data, tuple) else (self.data,)
 
 
-@dataclass(frozen=True, slots=True)
-class Rows(Generic[T]):
+class Rows(Struct, Generic[T], frozen=True):
     """A whole list without paging."""
 
     data: tuple[Row[T], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """A person. There is no name, no state and no last login (API.md section 3)."""
 
     email: str
     role: Literal["OWNER", "USER"]
     language: str | None = None
-    added: Annotated[str | None, Field(validation_alias="addedAt")] = None
+    added: str | None = field(default=None, name="addedAt")
 
 
-@dataclass(frozen=True, slots=True)
-class MemberOf:
+class MemberOf(Struct, frozen=True):
     """A person in the list of a group."""
 
     email: str
 
 
-@dataclass(frozen=True, slots=True)
-class UserGroup:
+class UserGroup(Struct, frozen=True):
     """A group; `external_id` ties it to one of an identity provider."""
 
     name: str
     external_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """An app or a meta site in its list."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class WholeApp:
+class WholeApp(Struct, frozen=True):
     """An app by itself, which tells its addresses too."""
 
     name: str
     urls: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ThroughGroups:
+class ThroughGroups(Struct, frozen=True):
     """The highest level that groups give, and the names of those that give it."""
 
     group_names: tuple[str, ...] = ()
     permission: AppLevel = "no-access"
 
 
-@dataclass(frozen=True, slots=True)
-class PersonLevel:
+class PersonLevel(Struct, frozen=True):
     """A person's own level on an app or meta site, and what groups give."""
 
     email: str
@@ -129,59 +117,52 @@ class PersonLevel:
     group_permissions: ThroughGroups = ThroughGroups()
 
 
-@dataclass(frozen=True, slots=True)
-class GroupLevel:
+class GroupLevel(Struct, frozen=True):
     """A group's level on an app or meta site."""
 
     name: str
     permission: AppLevel
 
 
-@dataclass(frozen=True, slots=True)
-class GroupAccess:
+class GroupAccess(Struct, frozen=True):
     """The level of the group that was asked about, in the list of all apps."""
 
     access: AppLevel
 
 
-@dataclass(frozen=True, slots=True)
-class OpenModules:
+class OpenModules(Struct, frozen=True):
     """The modules that are open to a person, own switches and groups together."""
 
     modules: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ByGroup:
+class ByGroup(Struct, frozen=True):
     """Whether groups open a module, and which."""
 
     access: bool = False
     group_names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(Struct, frozen=True):
     """One module's own switch of a person."""
 
     access: bool
     group_access: ByGroup = ByGroup()
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(Struct, frozen=True):
     """Something the caller may act on."""
 
-    kind: Annotated[str, Field(validation_alias="entityType")] = ""
+    kind: str = field(default="", name="entityType")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A line of the audit log. The names of its types are not published (API.md section 11)."""
 
-    created: Annotated[str, Field(validation_alias="created_at")]
+    created: str = field(name="created_at")
     type: str
-    author: Annotated[str | None, Field(validation_alias="author_email")] = None
-    subject: Annotated[str | None, Field(validation_alias="subject_id")] = None
+    author: str | None = field(default=None, name="author_email")
+    subject: str | None = field(default=None, name="subject_id")
     payload: object = None
 
 
@@ -218,9 +199,9 @@ def _pages(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | 
     first: int | None = None
     while True:
         page = ask(reader, path, Page[kind], {**params, "limit": PAGE, "offset": len(rows)})  # type: ignore[valid-type]  # a class made at run time
-        rows += page.data
+        rows += page.rows
         first = page.meta.total if first is None else first
-        if page.meta.total != first or not page.data or len(rows) >= first:
+        if page.meta.total != first or not page.rows or len(rows) >= first:
             return rows, page.meta.total, page.meta.total == first
 
 
@@ -229,8 +210,7 @@ def found(reader: Reader, path: str, kind: type[T], text: str) -> tuple[Row[T], 
     return listing(reader, path, kind, {"search": text})
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One error of the main shape; every field but the code may be missing."""
 
     code: str = ""
@@ -243,21 +223,20 @@ class Fault:
         return self.detail or self.title or self.code
 
 
-@dataclass(frozen=True, slots=True)
-class _Faults:
+class _Faults(Struct, frozen=True):
     """The five shapes of an error body in one: any of these fields may be there, or none (API.md section 2)."""
 
     errors: tuple[Fault, ...] = ()
     message: str = ""
     error: str = ""
-    description: Annotated[str, Field(validation_alias="error_description")] = ""
+    description: str = field(default="", name="error_description")
 
 
 def faults_of(answer: Answer) -> tuple[Fault, ...]:
     """Return what an error answer says, in whichever of the five shapes; empty where it says nothing."""
     try:
-        told = shape(_Faults).validate_json(answer.content)
-    except ValidationError:
+        told = decoded(_Faults, answer.content)
+    except Misshapen:
         return ()
     if told.errors:
         return told.errors

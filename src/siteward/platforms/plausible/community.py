@@ -16,14 +16,13 @@ The tables `site_memberships` and `invitations` of before 3.0 may still be there
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+from msgspec import Struct
 
 from siteward.access.state import Listing
-from siteward.platforms.answers import shape
+from siteward.platforms.answers import Misshapen, converted
 from siteward.platforms.plausible.picture import Colleague, Entry, Picture, Place, folded
 from siteward.transport.errors import Forbidden, NotThePlatform
 
@@ -89,57 +88,49 @@ _SNAPSHOT = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Site:
+class _Site(Struct, frozen=True):
     id: int
     domain: str
     previous: str | None
     public: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Link:
+class _Link(Struct, frozen=True):
     site: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Person:
+class _Person(Struct, frozen=True):
     id: int
     email: str
     role: str
     seen: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Guest:
+class _Guest(Struct, frozen=True):
     user: int
     site: int
     role: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Joining:
+class _Joining(Struct, frozen=True):
     email: str
     role: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Invited:
+class _Invited(Struct, frozen=True):
     email: str
     site: int
     role: str
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Transfer:
+class _Transfer(Struct, frozen=True):
     email: str
     site: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
+class _Snapshot(Struct, frozen=True):
     """One moment of one team."""
 
     sites: tuple[_Site, ...]
@@ -201,11 +192,9 @@ def snapshot(reader: Reader, settings: Settings, traits: Traits) -> Picture:
         raise TypeError("this reader has no door to a database")
     found = rows.ask(_SNAPSHOT, {"team": team_at(reader, lambda: team_in(rows, settings))})
     try:
-        seen = shape(_Snapshot).validate_python(found[0][0])
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        at = ".".join(map(str, first["loc"]))
-        raise NotThePlatform(f"the database is not as Plausible keeps it ({at}: {first['type']})") from None
+        seen = converted(_Snapshot, found[0][0])
+    except Misshapen as error:
+        raise NotThePlatform(f"the database is not as Plausible keeps it ({error})") from None
     return Picture(
         settings=settings,
         traits=traits,

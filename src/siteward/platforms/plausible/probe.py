@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from siteward.platforms.interface import Reach
 from siteward.platforms.plausible.community import check, snapshot
@@ -25,13 +26,11 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _SURE_OF_ROLE = "only a write shows whether the key's user is owner or admin: a lower role is answered 404"
 
 
-@dataclass(frozen=True, slots=True)
-class _Build:
+class _Build(Struct, frozen=True):
     version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _System:
+class _System(Struct, frozen=True):
     build: _Build = field(default_factory=_Build)
 
 

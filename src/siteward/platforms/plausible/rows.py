@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import ValidationError
+from msgspec import Struct
 
-from siteward.platforms.answers import parsed, shape
-from siteward.platforms.plausible.picture import Standing  # noqa: TC001 — pydantic reads it at run time
+from siteward.platforms.answers import Misshapen, decoded, parsed
+from siteward.platforms.plausible.picture import Standing  # noqa: TC001 — msgspec reads it at run time
 from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
 
 if TYPE_CHECKING:
@@ -27,8 +26,7 @@ T = TypeVar("T")
 _LONGEST_WORDS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(Struct, frozen=True):
     """Where a page stands: `after` is the cursor of the next one, `None` at the end."""
 
     after: str | None
@@ -36,8 +34,7 @@ class Meta:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class TeamRow:
+class TeamRow(Struct, frozen=True):
     """A team that the key sees; a team never set up has the fixed name "My personal sites"."""
 
     id: str
@@ -45,31 +42,27 @@ class TeamRow:
     api_available: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class TeamPage:
+class TeamPage(Struct, frozen=True):
     """One page of teams."""
 
     teams: tuple[TeamRow, ...]
     meta: Meta
 
 
-@dataclass(frozen=True, slots=True)
-class SiteRow:
+class SiteRow(Struct, frozen=True):
     """A site; the domain is all there is to tell it by."""
 
     domain: str
 
 
-@dataclass(frozen=True, slots=True)
-class SitePage:
+class SitePage(Struct, frozen=True):
     """One page of sites."""
 
     sites: tuple[SiteRow, ...]
     meta: Meta
 
 
-@dataclass(frozen=True, slots=True)
-class GuestRow:
+class GuestRow(Struct, frozen=True):
     """A guest of a site, or somebody invited to be one."""
 
     email: str
@@ -77,23 +70,20 @@ class GuestRow:
     status: Standing
 
 
-@dataclass(frozen=True, slots=True)
-class GuestPage:
+class GuestPage(Struct, frozen=True):
     """One page of guests."""
 
     guests: tuple[GuestRow, ...]
     meta: Meta
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
+class Deleted(Struct, frozen=True):
     """What every deletion answers, whether it did anything or not."""
 
     deleted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
+class _Fault(Struct, frozen=True):
     error: str
 
 
@@ -141,8 +131,8 @@ def refusal(reader: Reader, answer: Answer, site: str | None = None, *, writing:
 def words_of(reader: Reader, answer: Answer) -> str:
     """Return the server's own words about an error, scrubbed and bounded; empty where it gave none."""
     try:
-        fault = shape(_Fault).validate_json(answer.content)
-    except ValidationError:
+        fault = decoded(_Fault, answer.content)
+    except Misshapen:
         return ""
     return reader.scrub(fault.error)[:_LONGEST_WORDS]
 

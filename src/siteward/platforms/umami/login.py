@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field, ValidationError
+from msgspec import Struct, field
 
-from siteward.platforms.answers import shape
+from siteward.platforms.answers import Misshapen, decoded
 from siteward.transport.errors import Forbidden, NotThePlatform, PlatformError, Unauthenticated
 from siteward.transport.http import NOT_NOW
 from siteward.transport.lean import httpx
@@ -23,8 +22,7 @@ LOGIN = "/api/auth/login"
 VERIFY = "/api/auth/verify"
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(Struct, frozen=True):
     """The account that is logged in.
 
     3.2 echoes the name as it was typed (API.md section 3), so only `id` tells which account it is.
@@ -35,11 +33,10 @@ class Own:
     role: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
+class _Reply(Struct, frozen=True):
     token: str | None = None
     user: Own | None = None
-    two_factor: Annotated[bool, Field(validation_alias="requiresTwoFactor")] = False
+    two_factor: bool = field(default=False, name="requiresTwoFactor")
 
 
 class Login(httpx.Auth):
@@ -113,8 +110,8 @@ def _admitted(reply: httpx.Response) -> tuple[str, Own]:
     if reply.status_code == 401:
         raise Unauthenticated("Umami did not accept the name and password", hint="try them in Umami's own login page")
     try:
-        content = shape(_Reply).validate_json(reply.content) if reply.status_code == 200 else _Reply()
-    except ValidationError:
+        content = decoded(_Reply, reply.content) if reply.status_code == 200 else _Reply()
+    except Misshapen:
         content = _Reply()
     if content.two_factor:
         raise Unauthenticated(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from siteward.access.model import Scope
 from siteward.platforms.umami.look import idle_team, members_of
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from siteward.transport.http import Writer
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
+class _Made(Struct, frozen=True):
     id: str
 
 

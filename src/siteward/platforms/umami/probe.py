@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
+from msgspec import Struct, field
 
 from siteward.platforms.interface import Reach
 from siteward.platforms.umami.roles import traits_of
@@ -20,11 +19,10 @@ if TYPE_CHECKING:
     from siteward.transport.http import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class _Config:
-    cloud: Annotated[bool, Field(validation_alias="cloudMode")] = False
+class _Config(Struct, frozen=True):
+    cloud: bool = field(default=False, name="cloudMode")
     # A boolean that only 3.1 has (API.md section 0); no endpoint returns the version itself.
-    current: Annotated[bool | None, Field(validation_alias="currentVersion")] = None
+    current: bool | None = field(default=None, name="currentVersion")
 
 
 def probe(reader: Reader, _settings: Settings) -> Traits:

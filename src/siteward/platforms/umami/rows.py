@@ -6,12 +6,11 @@ into its user list (API.md section 9). The names of counts and members differ be
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError
+from msgspec import Struct, field
 
-from siteward.platforms.answers import parsed, shape
+from siteward.platforms.answers import Misshapen, decoded, parsed
 from siteward.transport.errors import Forbidden, NotThePlatform, Refused
 
 if TYPE_CHECKING:
@@ -27,75 +26,83 @@ ONE_PAGE: Mapping[str, str | int] = {"page": 1, "pageSize": 1_000_000}
 _LONGEST_WORDS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """The account inside another row; `None` in its place marks a row whose account is gone (a ghost)."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class UserRow:
+class UserRow(Struct, frozen=True):
     """An account."""
 
     id: str
     username: str
     role: str
-    created: Annotated[str | None, Field(validation_alias="createdAt")] = None
+    created: str | None = field(default=None, name="createdAt")
 
 
-@dataclass(frozen=True, slots=True)
-class MemberRow:
+class MemberRow(Struct, frozen=True):
     """A membership; there may be several of one account in one team (API.md section 5)."""
 
     id: str
-    user_id: Annotated[str, Field(validation_alias="userId")]
+    user_id: str = field(name="userId")
     role: str
     user: Person | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TeamCounts:
-    """What the server says a team has; ghosts are not among `members`."""
+class TeamCounts(Struct, frozen=True):
+    """What the server says a team has; ghosts are not among them. 2.20 calls the number `teamUser`."""
 
-    members: Annotated[int, Field(validation_alias=AliasChoices("members", "teamUser"))]
+    now: int | None = field(default=None, name="members")
+    before: int | None = field(default=None, name="teamUser")
+
+    @property
+    def members(self) -> int | None:
+        """How many members the server counts."""
+        return self.before if self.now is None else self.now
 
 
-@dataclass(frozen=True, slots=True)
-class TeamRow:
-    """A team with all its members."""
+class TeamRow(Struct, frozen=True):
+    """A team with all its members. 2.20 calls them `teamUser`."""
 
     id: str
     name: str
-    members: Annotated[tuple[MemberRow, ...], Field(validation_alias=AliasChoices("members", "teamUser"))]
-    counts: Annotated[TeamCounts | None, Field(validation_alias="_count")] = None
+    now: tuple[MemberRow, ...] | None = field(default=None, name="members")
+    before: tuple[MemberRow, ...] | None = field(default=None, name="teamUser")
+    counts: TeamCounts | None = field(default=None, name="_count")
+
+    def __post_init__(self) -> None:
+        if self.now is None and self.before is None:
+            raise ValueError("a team without a list of its members")
+
+    @property
+    def members(self) -> tuple[MemberRow, ...]:
+        """The memberships."""
+        return self.now or self.before or ()
 
 
-@dataclass(frozen=True, slots=True)
-class SiteRow:
+class SiteRow(Struct, frozen=True):
     """A website: of one account or of one team, or an orphan (both `None`)."""
 
     id: str
     name: str
     domain: str | None = None
-    user_id: Annotated[str | None, Field(validation_alias="userId")] = None
-    team_id: Annotated[str | None, Field(validation_alias="teamId")] = None
-    share: Annotated[str | None, Field(validation_alias="shareId")] = None
+    user_id: str | None = field(default=None, name="userId")
+    team_id: str | None = field(default=None, name="teamId")
+    share: str | None = field(default=None, name="shareId")
     # The column that tells 3.2 (`recorderEnabled`) from 3.1 (`replayEnabled`): API.md section 6.
-    recorder: Annotated[bool | None, Field(validation_alias="recorderEnabled")] = None
-    replay: Annotated[bool | None, Field(validation_alias="replayEnabled")] = None
+    recorder: bool | None = field(default=None, name="recorderEnabled")
+    replay: bool | None = field(default=None, name="replayEnabled")
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(Struct, Generic[T], frozen=True):
     """One page of a listing, with the number of all rows."""
 
     data: tuple[T, ...]
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Listings:
+class Listings(Struct, frozen=True):
     """The three listings of 3.x, asked for at once; the one of sites, which tells the release, is parsed already."""
 
     users: Answer
@@ -103,8 +110,7 @@ class Listings:
     sites: Page[SiteRow]
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """What an error body says, in the form of 3.x (an object) or of 2.20 (a text or a list of texts)."""
 
     error: str | tuple[str, ...] | FaultBody
@@ -121,8 +127,7 @@ class Fault:
                 return "; ".join(self.error)
 
 
-@dataclass(frozen=True, slots=True)
-class FaultBody:
+class FaultBody(Struct, frozen=True):
     """The error object of 3.x; a validation error names its fields in `properties`."""
 
     message: str = ""
@@ -183,7 +188,7 @@ def refusal(reader: Reader, answer: Answer) -> PlatformError:
 def words_of(reader: Reader, answer: Answer) -> str:
     """Return the server's own words about an error, scrubbed and bounded; empty where it gave none."""
     try:
-        fault = shape(Fault).validate_json(answer.content)
-    except ValidationError:
+        fault = decoded(Fault, answer.content)
+    except Misshapen:
         return ""
     return reader.scrub(fault.words)[:_LONGEST_WORDS]

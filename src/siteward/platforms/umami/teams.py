@@ -10,10 +10,9 @@ a closing; and before it too, so that a run which is cut off in between leaves n
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
+from msgspec import Struct, field
 
 from siteward.access.model import Grant, account_key, account_of
 from siteward.platforms.umami.fold import strongest
@@ -38,9 +37,8 @@ if TYPE_CHECKING:
 _CODE_TRIES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Coded:
-    code: Annotated[str, Field(validation_alias="accessCode")]
+class _Coded(Struct, frozen=True):
+    code: str = field(name="accessCode")
 
 
 def write_memberships(writer: Writer, changes: Sequence[Change], live: Live) -> list[Receipt]:

@@ -127,6 +127,12 @@ def remember(path: Path, key: Secret | None = None) -> Memory | None:
     return _read(path, key).memory
 
 
+def recall(path: Path, key: Secret | None = None) -> tuple[Memory | None, Run | None]:
+    """Return both at once: what `remember` and what `open_run` would say; raises `JournalBroken`."""
+    book = _read(path, key)
+    return book.memory, book.unfinished
+
+
 def open_run(path: Path, key: Secret | None = None) -> Run | None:
     """Return the last run if it has no end, which is what a crash leaves; raises `JournalBroken`."""
     return _read(path, key).unfinished

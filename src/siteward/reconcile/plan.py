@@ -28,8 +28,6 @@ from siteward.platforms.interface import no_blame
 from siteward.reconcile.chain import JournalBroken
 from siteward.reconcile.deliver import undeliverable
 from siteward.reconcile.drift import drift as drifted
-from siteward.reconcile.journal import Run as Open
-from siteward.reconcile.journal import open_run, path_of, remember
 from siteward.reconcile.recheck import Allowance
 from siteward.reconcile.target import Fresh
 from siteward.transport.errors import PlatformError
@@ -50,6 +48,7 @@ if TYPE_CHECKING:
     from siteward.platforms.interface import Platform
     from siteward.reconcile.deliver import Passwords
     from siteward.reconcile.gate import Gate
+    from siteward.reconcile.journal import Run as Open
     from siteward.reconcile.project import Project
     from siteward.reconcile.target import Book
     from siteward.transport.http import Doors, Reader
@@ -352,8 +351,7 @@ def _key(item: DriftItem) -> Key | None:
 def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple[Survey | Diagnostic, int]:
     """Return what was seen of one instance and the requests it cost, or the problem that kept us from seeing it."""
     try:
-        path = path_of(book.folder, instance.name)
-        memory = remember(path, book.key)
+        memory, unfinished = _recalled(book, instance.name)
         snapshot = run.snapshots.get(instance.name)
         if snapshot is not None:
             traits, live = snapshot
@@ -363,13 +361,26 @@ def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple
             return seen, 0
         with instance.reading() as reader:
             seen = survey(project.declaration, instance, reader, as_of=run.as_of, memory=memory, gate=project.gate)
-            return _unfinished(seen, open_run(path, book.key)), reader.requests
+            return _told(seen, unfinished), reader.requests
     except (PlatformError, JournalBroken) as problem:
         told = error(problem.code, str(problem), hint=problem.hint, at=project.declaration.instances[instance.name].at)
         return replace(told, instance=instance.name), 0
 
 
-def _unfinished(seen: Survey, run: Open | None) -> Survey:
+def _recalled(book: Book, instance: str) -> tuple[Memory | None, Open | None]:
+    """Return what the journal remembers, and the run that it shows without an end; raises `JournalBroken`."""
+    try:
+        book.folder.stat()
+    except FileNotFoundError:  # nothing was ever applied from here, and what reads journals takes long to load
+        return None, None
+    except OSError:  # whoever opens the journal says what is wrong
+        pass
+    from siteward.reconcile.journal import path_of, recall  # noqa: PLC0415 — as said above
+
+    return recall(path_of(book.folder, instance), book.key)
+
+
+def _told(seen: Survey, run: Open | None) -> Survey:
     """Say that an earlier apply was interrupted, which a new plan would otherwise pass over in silence."""
     if run is None:
         return seen

@@ -56,13 +56,10 @@ class Change(Struct, frozen=True):
 
 def diff(live: Access, desired: Access) -> tuple[Change, ...]:
     """Return every difference that leads from `live` to `desired`, in key order of neither."""
-    before, after = live.by_key, desired.by_key
-    wanted = [
-        Change(before.get(key), wish)
-        for key, wish in after.items()
-        if (held := before.get(key)) is not wish and held != wish
-    ]
-    return (*wanted, *(Change(held, None) for key, held in before.items() if key not in after))
+    find = live.find
+    wanted = [Change(held, wish) for key, wish in desired.items() if (held := find(key)) is not wish and held != wish]
+    wished = desired.find
+    return (*wanted, *[Change(held, None) for key, held in live.items() if wished(key) is None])
 
 
 def patch(access: Access, changes: Iterable[Change]) -> Access:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from msgspec.structs import replace
 
 from siteward.access.model import Access, Account, Grant, Group, Key, Resource, Subject, grant_key
@@ -18,10 +16,10 @@ def settle(desired: Desired, live: Live, traits: Traits) -> Access:
     only is the same one. A live role that cannot be declared stands, whatever is wished. Extras that are part
     of the role anyway are left out, as they are on the live side.
     """
-    held = live.access.by_key
+    find = live.access.find
     settled: dict[Key, Resource] = {}
     for key, wish in desired.access.items():
-        have = held.get(key)
+        have = find(key)
         if wish is have:
             settled[key] = wish
             continue
@@ -34,15 +32,15 @@ def settle(desired: Desired, live: Live, traits: Traits) -> Access:
                 settled[key] = have
             case _:
                 settled[key] = wish
-    settled |= _settled_public(desired, held, traits)
+    settled |= _settled_public(desired, live.access, traits)
     return Access.of(settled)
 
 
 def _settled_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
-    if have is not None and not declarable(have, traits):
-        return have
     extras = wish.extras
     if have is not None and have.role == wish.role and (extras is None or have.extras == extras):
+        return have
+    if have is not None and not declarable(have, traits):
         return have
     if extras is None:
         extras = (have.extras if have is not None else None) or frozenset()
@@ -66,7 +64,7 @@ def _settled_account(wish: Account, have: Account | None, traits: Traits) -> Acc
     return have if settled == have else settled
 
 
-def _settled_public(desired: Desired, held: Mapping[Key, Resource], traits: Traits) -> dict[Key, Resource]:
+def _settled_public(desired: Desired, live: Access, traits: Traits) -> dict[Key, Resource]:
     if traits.public_account is None:
         return {}
     everybody = Subject("account", traits.public_account)
@@ -78,5 +76,5 @@ def _settled_public(desired: Desired, held: Mapping[Key, Resource], traits: Trai
         role = weakest.get(scope.kind)
         if wish and role is not None:
             key = grant_key(everybody, scope)
-            opened[key] = held.get(key) or Grant(everybody, scope, role)
+            opened[key] = live.get(key) or Grant(everybody, scope, role)
     return opened

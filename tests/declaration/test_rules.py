@@ -88,7 +88,7 @@ MAKERS = {
     "_report",
     "flawed",
     "_Refused",
-    "_told",
+    "_said",
     "BadDate",
     "Lack",
     "Diagnostic",

@@ -51,8 +51,15 @@ def fitted(
     try:
         return convert(data, kind)
     except ValidationError as refused:
-        misfits = tuple(_Walk(source, prefix, also).misfits(data, inspect.type_info(kind), prefix))
-        return misfits or (Misfit(prefix, problem("wrong-value", str(refused), source.at(prefix))),)
+        found = tuple(misfits(data, kind, source, prefix, also))
+        return found or (Misfit(prefix, problem("wrong-value", str(refused), source.at(prefix))),)
+
+
+def misfits(
+    data: object, kind: type[Struct], source: Source, prefix: Path = (), also: Sequence[str] = ()
+) -> Iterator[Misfit]:
+    """Yield all that is wrong with data as a row of `kind`; the rest is as for `fitted`."""
+    yield from _Walk(source, prefix, also).told(data, inspect.type_info(kind), prefix)
 
 
 def keys_of(kind: type[Struct]) -> tuple[str, ...]:
@@ -67,7 +74,7 @@ class _Walk(Struct):
     start: Path
     also: Sequence[str]
 
-    def misfits(self, value: Any, kind: inspect.Type, path: Path) -> Iterator[Misfit]:
+    def told(self, value: Any, kind: inspect.Type, path: Path) -> Iterator[Misfit]:
         """Yield what is wrong with a value and with all that is in it."""
         meant = _meant(value, kind)
         match meant:
@@ -79,22 +86,22 @@ class _Walk(Struct):
                 yield from self._in_table(value, meant, path)
             case inspect.ListType():
                 for number, each in enumerate(value):
-                    yield from self.misfits(each, meant.item_type, (*path, number))
+                    yield from self.told(each, meant.item_type, (*path, number))
             case inspect.LiteralType() if not _among(value, meant.values):
                 yield self._not_possible(value, meant.values, path, self.source.at(path))
             case inspect.IntType() if wanted := _bounds(value, meant):
-                yield self._told("out-of-range", path, f"must be {wanted}, found {value}")
+                yield self._said("out-of-range", path, f"must be {wanted}, found {value}")
             case inspect.StrType(min_length=least) if least and len(value) < least:
-                yield self._told("wrong-value", path, "must not be empty")
+                yield self._said("wrong-value", path, "must not be empty")
             case inspect.StrType(pattern=pattern) if pattern and not re.search(pattern, value):
-                yield self._told("wrong-value", path, f"must look like `{pattern}`, found `{value}`")
+                yield self._said("wrong-value", path, f"must look like `{pattern}`, found `{value}`")
 
     def _in_row(self, row: Mapping[str, Any], kind: inspect.StructType, path: Path) -> Iterator[Misfit]:
         fields = {each.encode_name: each for each in kind.fields}
         for name, field in fields.items():
             at = (*path, name)
             if name in row:
-                yield from self.misfits(row[name], field.type, at)
+                yield from self.told(row[name], field.type, at)
             elif field.required:
                 yield Misfit(at, None if at in self.source.holes else self._missing(at))
         if kind.forbid_unknown_fields:
@@ -105,7 +112,7 @@ class _Walk(Struct):
             at = (*path, name)
             if isinstance(kind.key_type, inspect.LiteralType) and name not in kind.key_type.values:
                 yield self._not_possible(name, kind.key_type.values, at, self.source.key_at(at))
-            yield from self.misfits(each, kind.value_type, at)
+            yield from self.told(each, kind.value_type, at)
 
     def _missing(self, path: Path) -> Diagnostic:
         return problem("missing-key", f"`{path[-1]}` is missing", self.source.key_at(path[:-1]))
@@ -117,7 +124,7 @@ class _Walk(Struct):
         return Misfit(at, told)
 
     def _not_possible(self, value: object, allowed: Sequence[object], path: Path, at: Span) -> Misfit:
-        said = f"`{value}`" if isinstance(value, str | int) else _found(value)
+        said = f"`{value}`" if isinstance(value, str) else _found(value)
         word = value if isinstance(value, str) else None
         words = tuple(map(str, allowed))
         return Misfit(path, problem("unknown-value", f"{said} is not possible here", at, allowed=words, word=word))
@@ -125,9 +132,9 @@ class _Walk(Struct):
     def _of_another_kind(self, value: object, kind: inspect.Type, path: Path) -> Misfit:
         wanted = list(dict.fromkeys(_KINDS[type(each)][1] for each in _alternatives(kind) if type(each) in _KINDS))
         hint = "quote it" if "text" in wanted and isinstance(value, int) else None
-        return self._told("wrong-type", path, f"must be {' or '.join(wanted)}, found {_found(value)}", hint)
+        return self._said("wrong-type", path, f"must be {' or '.join(wanted)}, found {_found(value)}", hint)
 
-    def _told(self, code: str, path: Path, message: str, hint: str | None = None) -> Misfit:
+    def _said(self, code: str, path: Path, message: str, hint: str | None = None) -> Misfit:
         return Misfit(path, problem(code, f"{_about(path)} {message}", self.source.at(path), hint=hint))
 
 

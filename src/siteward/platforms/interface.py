@@ -96,7 +96,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     """One kind of analytics software.
 
     `widest` is the union of what all supported releases and editions can; `validate` uses it, and nothing
-    is contacted. `settings` is the pydantic model of what an instance of this platform may say in the file
+    is contacted. `settings` is the struct of what an instance of this platform may say in the file
     beyond the common keys (it forbids unknown keys). `fields` are the credential fields, required ones first,
     with what each is. `probe` and `read` raise `siteward.transport.errors.PlatformError`; half an answer is an
     error. `look` re-reads just the given keys and returns for each what stands there now (`None`: surely

@@ -1,0 +1,112 @@
+"""The two readers of the grammar agree: what one refuses, the other explains, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct, ValidationError, convert
+
+from declaration.tables import read_text
+from siteward.declaration.compose import read as compose
+from siteward.declaration.document import Document
+from siteward.declaration.grammar import fitted, misfits
+from siteward.declaration.source import Source, Table
+from siteward.reconcile.project import settings_models
+
+WHOLE = Path(__file__).parent / "whole.yaml"
+SCALARS = st.sampled_from(["", "view", "acme", "2027-01-01", "*", "external", -1, 0, 1, 60, 101, True, False])
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["view", "user", "path", "kind", "*", "x"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+KEYS = st.sampled_from(["user", "from", "sites", "at_most", "tags", "rules", "colour", "stats", "version", "members"])
+
+
+def _source(data: object) -> Source:
+    source, flaws = compose("access.yaml", json.dumps(data))
+    assert source is not None, flaws
+    return source
+
+
+WRITTEN: Any = json.loads(json.dumps(_source(convert(compose("whole.yaml", WHOLE.read_text())[0].data, dict)).data))  # type: ignore[union-attr]
+SETTINGS = settings_models()
+
+
+@st.composite
+def files(draw: st.DrawFn) -> Any:
+    """Draw a file that was right until somebody changed, added or took away something, a few times."""
+    data = deepcopy(WRITTEN)
+    for _ in range(draw(st.integers(0, 3))):
+        _spoil(draw, data)
+    return data
+
+
+def _spoil(draw: st.DrawFn, data: Any) -> None:
+    holder, keys = data, list(data)
+    while True:
+        key = draw(st.sampled_from(keys)) if keys else None
+        inside = holder[key] if key is not None else None
+        if not isinstance(inside, dict | list) or not inside or draw(st.integers(0, 3)) == 0:
+            break
+        holder, keys = inside, list(inside) if isinstance(inside, dict) else list(range(len(inside)))
+    how = draw(st.sampled_from(["change", "add", "remove"]))
+    if how == "remove" and key is not None:
+        del holder[key]
+    elif how == "add" and isinstance(holder, dict):
+        holder[draw(KEYS)] = draw(VALUES)
+    elif key is not None:
+        holder[key] = draw(VALUES)
+
+
+def _refused(data: object, kind: type[Struct]) -> bool:
+    try:
+        convert(data, kind)
+    except ValidationError:
+        return True
+    return False
+
+
+@given(files())
+def test_what_is_refused_is_explained_and_nothing_else(data: Any) -> None:
+    """msgspec decides; the walk that explains finds something exactly where it says no, each at its place."""
+    source = _source(data)
+    found = tuple(misfits(source.data, Document, source))
+    assert bool(found) == _refused(source.data, Document)
+    assert isinstance(fitted(source.data, Document, source), tuple) == bool(found)
+    for each in found:
+        assert each.diagnostic is not None
+        assert each.diagnostic.at is not None
+
+
+@given(st.sampled_from(sorted(SETTINGS)), st.dictionaries(KEYS | st.sampled_from(["layout", "team", "self"]), VALUES))
+def test_so_are_the_settings_of_a_platform(platform: str, given_settings: Any) -> None:
+    """The same for what platforms ask beside the common keys."""
+    source = _source({"version": 1, "instances": {"it": given_settings}})
+    data = source.data["instances"]
+    assert isinstance(data, Table)
+    found = tuple(misfits(data["it"], SETTINGS[platform], source, ("instances", "it")))
+    assert bool(found) == _refused(data["it"], SETTINGS[platform])
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("version: yes", "`yes` is not possible here"),
+        ("version: true", "true is not possible here"),
+        ("version: '1'", "`1` is not possible here"),
+    ],
+)
+def test_true_is_no_number_and_a_text_is_none_either(tmp_path: Path, written: str, said: str) -> None:
+    """What looks alike is not alike."""
+    loaded = read_text(tmp_path, f"{written}\ninstances: {{}}\n")
+    assert [(each.code, each.message) for each in loaded.diagnostics] == [("unknown-value", said)]

@@ -21,7 +21,9 @@ AS_OF = ("--as-of", "2026-12-01")
         ("vera", "events.example.org", ("declared: nothing", "expired by access.yaml:", "planned as")),
         ("mia", "shop", ("suspended by access.yaml:", "planned as")),
         ("tessa", "shop", ("blocked:",)),
-        ("jonas", "internal.example.org", ("why not: no grant in force reaches this site",)),
+        ("jonas", "internal.example.org", ("why not: the grant leaves out `!internal.example.org` (access.yaml:68:",)),
+        ("jonas", "careers.example.org", ("declared: team-view-only",)),
+        ("lena", "internal.example.org", ("why not: no grant in force reaches this site",)),
         ("sven", "careers.example.org", ("nothing is planned: no declared user has this account",)),
         ("petra", "lab.example.org", ("live: owner", "nothing is planned: no declared user has this account")),
         ("siteward", "shop", ("nothing is planned: this is the account in use here",)),
@@ -47,6 +49,14 @@ def test_explain_says_which_name_is_unknown(user: str, site: str, said: str, che
     result = checkout("explain", user, site)
     assert result.code == 1
     assert said in result.out
+
+
+def test_an_exclusion_from_a_group_is_named(checkout: Program) -> None:
+    """Who is taken out of a group with `!` is told by which."""
+    path = checkout.folder / "access.yaml"
+    path.write_text(path.read_text().replace('reports, "!jonas"]', 'reports, "!fatou"]'))
+    result = checkout("explain", "fatou", "docs", *AS_OF)
+    assert "why not: the group everyone leaves out `!fatou` (access.yaml:60" in result.out
 
 
 def test_what_manages_leaves_out_is_said(checkout: Program) -> None:

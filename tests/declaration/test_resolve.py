@@ -424,7 +424,6 @@ grants: [{{to: [mia, ed, zoe], role: view, sites: shop.example.org}}]
     assert {name: each.ending for name, each in desired.holders.items()} == {
         "mia": "suspended", "ed": "absent", "zoe": None, "gone": "left",
     }  # fmt: skip
-    assert [each.allow_delete for each in desired.holders.values()] == [False, True, False, False]
     assert {key[2]: ending for key, (ending, _) in desired.ended.items() if key[3] == "site"} == {
         "mia": "suspended", "ed": "absent",
     }  # fmt: skip

@@ -18,8 +18,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """Why an account has, or has not, access to a scope: the file's side and the live side, and what will be done.
 
     `wished` is what the declaration asks for, `origin` where; `also` are weaker wishes that lead to the same place.
-    `ended` tells that the file names it as over. `why_not` is the reason there is neither wish nor access, `why_kept`
-    the reason that more is live than declared and stays; both in words.
+    `ended` tells that the file names it as over. `why_not` is the reason why there is no wish
+    where one might expect it, `why_kept` the reason why more is live than declared and stays; both in words.
     """
 
     instance: str

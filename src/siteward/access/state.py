@@ -45,7 +45,6 @@ class Holder(Struct, frozen=True):
     email: str | None = None
     ticket: str | None = None
     reason: str | None = None
-    allow_delete: bool = False
     age: str | None = None
     forge: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 

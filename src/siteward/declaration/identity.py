@@ -79,7 +79,6 @@ def _holder(user: User, ending: Ending | None) -> Holder:
         email=user.email,
         ticket=user.ticket,
         reason=user.reason,
-        allow_delete=ending == "absent",
         age=user.age,
         forge=user.forge,
     )

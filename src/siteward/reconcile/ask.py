@@ -8,6 +8,8 @@ from siteward.access.answer import Explanation, Holding
 from siteward.access.effective import Effect, effective, who_can
 from siteward.access.model import Access, Grant, Power, Scope, Subject, grant_key
 from siteward.access.traits import is_site
+from siteward.declaration.exclusions import deciding
+from siteward.declaration.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +46,7 @@ def explain(
                     live=live if live.ways else None,
                     pending=key in survey.live.pending,
                     step=step,
-                    why_not=None if wish is not None or live.ways else _why_not(survey, account, scope),
+                    why_not=_why_not(declaration, survey, live) if wish is None else None,
                     why_kept=_why_kept(survey, plan, live, wish) if step is None else None,
                 )
             )
@@ -123,15 +125,30 @@ def _names(*names: str | None) -> set[str]:
     return {each.casefold() for each in names if each}
 
 
-def _why_not(survey: Survey, account: str, scope: Scope) -> str:
-    holder = survey.desired.holders.get(account)
+def _why_not(declaration: Declaration, survey: Survey, live: Effect) -> str | None:
+    """Return why the file grants nothing; of what is live only an exclusion is told, the rest shows already."""
+    holder = survey.desired.holders.get(live.account)
+    if holder is not None and holder.ending is None:
+        out = deciding(declaration, lambda without: _is_granted(without, survey, live.account, live.scope))
+        if out is not None:
+            return f"{out.words} ({out.at})"
+    if live.ways:
+        return None
     if holder is None:
         return "no declared user has this account, and it holds nothing there"
     if holder.ending is not None:
         return f"{holder.handle} is {holder.ending}"
-    if survey.desired.managed is not None and scope not in survey.desired.managed:
+    if survey.desired.managed is not None and live.scope not in survey.desired.managed:
         return "the instance's `manages` leaves this site out"
     return "no grant in force reaches this site for this user"
+
+
+def _is_granted(declaration: Declaration, survey: Survey, account: str, scope: Scope) -> bool:
+    """Tell whether another declaration would give somebody access to a scope."""
+    wishes = resolve(
+        declaration, survey.name, survey.traits, survey.live, as_of=survey.as_of, memory=survey.memory
+    ).access
+    return bool(effective(wishes, survey.traits, account, scope).ways)
 
 
 def _why_kept(survey: Survey, plan: InstancePlan, live: Effect, wish: Grant | None) -> str | None:

@@ -101,7 +101,9 @@ class Platform(Struct, frozen=True, kw_only=True):
     with what each is. `probe` and `read` raise `siteward.transport.errors.PlatformError`; half an answer is an
     error. `look` re-reads just the given keys and returns for each what stands there now (`None`: surely
     absent; a key left out: could not be told). `review` judges changes, as said above. `resend`, where people are
-    invited, sends the open or expired invitation of an account again. `blame` says, of the keys that drifted since a
+    invited, sends the open or expired invitation of an account again. `finish` does again what `write` does after a
+    change has taken place (taking back what it brought along), where the answer was lost or the process died in
+    between; whoever calls has seen by reading that the change stands. `blame` says, of the keys that drifted since a
     moment, who changed them and when, where the platform keeps a record that can be read.
     """
 
@@ -120,6 +122,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     review: Callable[[Sequence[Change], Live, Memory | None], Iterable[Diagnostic]] = no_remarks
     reach: Callable[[Reader, Any, Traits], Reach]
     resend: Callable[[Writer, str, Live], Receipt] | None = None
+    finish: Callable[[Writer, Bundle, Live], Receipt] | None = None
     blame: Callable[[Reader, Collection[Key], Live, datetime | None], Mapping[Key, str]] = no_blame
     releases: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()

@@ -22,10 +22,10 @@ from msgspec.structs import replace
 from siteward.access.change import Change, patch
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource
 from siteward.access.report import Outcome
-from siteward.platforms.interface import Receipt
+from siteward.platforms.interface import Bundle, Receipt
 from siteward.reconcile.deliver import Undelivered, deliver, generate, made_with_password
 from siteward.reconcile.entries import Result
-from siteward.reconcile.recheck import SETTLED, left_undone, reached, refused, touched, unmet
+from siteward.reconcile.recheck import LOST, SETTLED, left_undone, reached, refused, touched, unmet
 from siteward.reconcile.target import Progress
 from siteward.transport.errors import PlatformError
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
     from siteward.access.plan import Step
     from siteward.access.state import Live
-    from siteward.platforms.interface import Bundle
+    from siteward.platforms.interface import Platform
     from siteward.reconcile.deliver import Passwords
     from siteward.reconcile.journal import Journal
     from siteward.reconcile.recheck import Sifted
     from siteward.reconcile.target import Fresh, Listener, Target
-    from siteward.transport.http import Doors
+    from siteward.transport.http import Doors, Writer
     from siteward.transport.secrets import Secret
 
 Seen = Mapping[Key, Resource | None]
@@ -254,15 +254,31 @@ def _outcome(work: Work, step: Step, receipt: Receipt | None, seen: Seen, why: s
     now = seen[change.key]
     if reached(change, seen):
         lost = receipt is None or receipt.status == "unknown"
-        return Outcome(
-            instance=instance, step=step, status="done", message="its answer was lost; reading shows it" if lost else ""
-        )
+        done = Outcome(instance=instance, step=step, status="done", message=LOST if lost else "")
+        return finished(done, work.target.platform, work.doors.writer, work.fresh, work.live) if lost else done
     accepted = receipt is not None and receipt.status == "sent"
     shows = (
         f"it was accepted, but reading shows {said(now)}" if accepted else f"it did not take place, {said(now)} stands"
     )
     outcome = _failed(work, step, "; ".join(filter(None, (words, shows))), hint)
     return replace(outcome, reviewed=change.before, now=now, wanted=change.after)
+
+
+def finished(outcome: Outcome, platform: Platform, writer: Writer, fresh: Fresh, live: Live) -> Outcome:
+    """Do what belongs to the call of a change that stands, and that nobody knows to be done; return the outcome then.
+
+    What cannot be finished stays open, so that the run has no end and can be resumed.
+    """
+    if platform.finish is None:
+        return outcome
+    change = outcome.step.change
+    try:
+        receipt = platform.finish(writer, Bundle(changes=(change,), unwanted=fresh.unwanted), live)
+    except PlatformError as problem:
+        receipt = Receipt(key=change.key, status="unknown", message=str(problem))
+    if receipt.status == "sent":
+        return outcome
+    return replace(outcome, status="unknown", message=receipt.message, hint="siteward apply --resume")
 
 
 def _settle(work: Work, outcomes: Sequence[Outcome], receipts: Mapping[Key, Receipt] | None = None) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.target import Fresh
 
 SETTLED: frozenset[OutcomeStatus] = frozenset({"done", "already"})
+LOST = "its answer was lost; reading shows it"
 
 
 class Allowance(Struct, frozen=True, kw_only=True):
@@ -275,7 +276,7 @@ def _there(case: _Case, step: Step) -> Outcome:
     told = case.told(step)
     outcome = Outcome(instance=case.instance, step=step, status="done")
     if case.past.run is not None and step.id in case.past.run.unsettled:
-        return replace(outcome, message="its answer was lost; reading shows it")
+        return replace(outcome, message=LOST)
     if told is not None and told.status == "done":
         return replace(outcome, message="done before the interruption")
     made = step.change.after

@@ -15,7 +15,7 @@ from siteward.reconcile import journal
 from siteward.reconcile.admit import CONFIG_CHANGED, mismatched, too_old
 from siteward.reconcile.chain import JournalBroken
 from siteward.reconcile.ending import appeared, gone, left, sends_so_far
-from siteward.reconcile.execute import Brake, Work, braking, execute, result
+from siteward.reconcile.execute import Brake, Work, braking, execute, finished, result
 from siteward.reconcile.journal import Journal, JournalBusy, Run
 from siteward.reconcile.names import at_rest
 from siteward.reconcile.private import Unsafe
@@ -45,6 +45,7 @@ class Desk(Struct, kw_only=True):
     allowance: Allowance
     chosen: Collection[str] | None
     run: Run | None
+    past: Past
 
 
 class Session(Struct):
@@ -119,7 +120,7 @@ class Session(Struct):
         sifted = sift(reviewed, fresh, allowance, past, chosen=chosen)
         return Desk(
             reviewed=reviewed, target=target, journal=book, doors=doors, fresh=fresh, sifted=sifted,
-            allowance=allowance, chosen=chosen, run=run,
+            allowance=allowance, chosen=chosen, run=run, past=past,
         )  # fmt: skip
 
     def _allowance(self, run: Run | None) -> Allowance:
@@ -141,6 +142,7 @@ class Session(Struct):
         try:
             if desk.run is not None:
                 book.go_on(desk.run)
+                self._finish(desk, desk.run)
             else:
                 self._begin(desk)
             if desk.sifted.outcomes:
@@ -150,6 +152,20 @@ class Session(Struct):
             return False
         self.heads[name] = book.head
         return True
+
+    def _finish(self, desk: Desk, run: Run) -> None:
+        """Finish the calls that were cut off after their change had taken place, then look at everything once more."""
+        platform, sifted = desk.target.platform, desk.sifted
+        cut = [each for name, each in sifted.outcomes.items() if name in run.unsettled and each.status == "done"]
+        if platform.finish is None or not cut:
+            return
+        live, writer = desk.fresh.live, desk.doors.writer
+        ends = {each.step.id: finished(each, platform, writer, desk.fresh, live) for each in cut}
+        desk.fresh = desk.target.plan(desk.doors.reader, as_of=self.moment, memory=desk.journal.memory)
+        again = sift(desk.reviewed, desk.fresh, desk.allowance, desk.past, chosen=desk.chosen)
+        desk.sifted = replace(again, outcomes={**again.outcomes, **ends})
+        self.outcomes[desk.reviewed.instance] = dict(desk.sifted.outcomes)
+        self.lifted[desk.reviewed.instance] = again.lifted
 
     def _begin(self, desk: Desk) -> None:
         if desk.journal.unfinished is not None:

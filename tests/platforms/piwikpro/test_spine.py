@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from platforms.piwikpro.held import held
 from platforms.piwikpro.worlds import SELF, worlds
 from siteward.access.diagnostic import Severity
-from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
+from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.piwikpro.fake import FAKE, PiwikPro
 from siteward.reconcile.plan import Run, drift
 from siteward.reconcile.recheck import Allowance
-from spine.rig import NOW, Rig
+from spine.rig import NOW, Killed, Rig
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from siteward.access.model import Access
     from siteward.access.plan import InstancePlan
     from siteward.access.report import Report
 
@@ -93,6 +94,12 @@ def _done(rig: Held) -> Report:
 def _state(rig: Held) -> PiwikPro:
     assert isinstance(rig.fake, PiwikPro)
     return rig.fake
+
+
+def _access(rig: Held) -> Access:
+    with rig.instance.reading() as reader:
+        platform = rig.instance.platform
+        return platform.read(reader, rig.instance.settings, platform.probe(reader, rig.instance.settings)).access
 
 
 def test_native_groups_are_made_filled_and_granted(tmp_path: Path) -> None:
@@ -344,3 +351,61 @@ def test_the_laws_hold_with_native_groups(
     assert {each.status for each in outcomes} <= {"done", "already", "blocked", "skipped"}
     announced = {each.step.change.key for each in outcomes if each.status in {"blocked", "skipped"}}
     assert {each.change.key for each in _part(rig.plan()).steps} <= announced
+
+
+SLEEPING: dict[str, Any] = {
+    "users": {
+        "ben": {"email": "ben@example.org", "state": "suspended"},
+        "anna": {"email": "anna@example.org"},
+        "new": {"email": "new@example.org", "modules": {"it": "analytics"}},
+    },
+    "grants": [
+        {"to": "anna", "role": "admin", "on": "it"},
+        {"to": "new", "role": "view", "sites": "shop.example.org"},
+    ],
+}
+
+
+def _under_the_axe(folder: Path) -> Held:
+    rig = _rig(folder, **SLEEPING)
+    Rig.declare(rig, rig.document)
+    return rig
+
+
+def test_what_a_call_brings_along_is_taken_back_after_a_crash_too(tmp_path: Path) -> None:
+    """Killed before or after any request of an apply, a demotion's sleeping levels and an invitation's modules close."""
+    whole = _under_the_axe(tmp_path / "whole")
+    _done(whole)
+    wrote = whole.axe.wrote
+    assert len(wrote) > 4
+    for number in range(wrote[0], wrote[-1] + 1):
+        for after in (False, True):
+            rig = _under_the_axe(tmp_path / f"{number}{after}")
+            plan = rig.plan().plan
+            assert plan is not None
+            rig.axe.at, rig.axe.after = number, after
+            with pytest.raises(Killed):
+                rig.apply(plan)
+            rig.axe.at = 0
+            rig.apply(plan, resume=True)
+            assert _access(rig) == _access(whole), (number, after)
+            assert not _part(rig.plan()).steps
+
+
+@pytest.mark.parametrize(("times", "statuses"), [(2, {"done"}), (1000, {"done", "unknown", "skipped"})])
+def test_what_a_call_brings_along_stays_open_until_it_is_closed(times: int, statuses: set[str], tmp_path: Path) -> None:
+    """A server that refuses to close modules for a while: it is tried once more, and then `--resume` finishes."""
+    whole = _under_the_axe(tmp_path / "whole")
+    _done(whole)
+    rig = _under_the_axe(tmp_path / "refused")
+    plan = rig.plan().plan
+    assert plan is not None
+    rig.fake.faults.append(Fault.parse(f"500x{times}:PUT /api/modules"))
+    report = rig.apply(plan)
+    assert {each.status for each in report.outcomes} <= statuses
+    open_ones = [each for each in report.outcomes if each.status == "unknown"]
+    assert bool(open_ones) == ("unknown" in statuses)
+    assert all(each.hint == "siteward apply --resume" for each in open_ones)
+    rig.fake.faults.clear()
+    rig.apply(plan, resume=True)
+    assert _access(rig) == _access(whole)

@@ -335,7 +335,7 @@ class TestModules:
 
     @pytest.mark.parametrize("fault", ["500x2", "cut-after-writex2"])
     def test_an_invitation_counts_though_its_modules_stay(self, fault: str) -> None:
-        """The account is there and its id is known; the modules are told, and the next plan has them."""
+        """The account is there and its id is known; that its modules are open still is told, and left to be finished."""
         place = opened()
         live = place.live()
         place.fake.faults.append(Fault.parse(f"{fault}:PUT /api/modules"))
@@ -343,7 +343,7 @@ class TestModules:
 
         (receipt,) = carry_out(place, live, [Change(None, NEW)], wish)
 
-        assert (receipt.status, receipt.message) == ("sent", "its modules could not be closed")
+        assert (receipt.status, receipt.message) == ("unknown", "its modules could not be closed")
         assert receipt.ids == {NEW.key: place.person(NEW.name)}
 
     def test_what_a_group_holds_open_is_not_called_closed(self) -> None:

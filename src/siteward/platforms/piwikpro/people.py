@@ -29,16 +29,24 @@ if TYPE_CHECKING:
 def invite(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Receipt:
     """Invite somebody, then close the modules that the file does not want; somebody new has all there are."""
     receipt = _invite(writer, account)
-    at = receipt.ids.get(account.key)
-    if at is None:
+    if account.key not in receipt.ids:
         return receipt
+    known = replace(live, ids={**live.ids, **receipt.ids})
+    try:
+        closed = close_modules(writer, account, known, bundle)
+    except OutcomeUnknown:
+        closed = Receipt(key=account.key, status="unknown", message="its modules could not be closed")
+    return receipt if closed.status == "sent" else replace(receipt, status="unknown", message=closed.message)
+
+
+def close_modules(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Receipt:
+    """Close the modules of somebody new that the file does not want."""
+    at = person_id(writer, account.name, live)
     modules = [switched_on(account.name, each) for each in sorted(picture_of(live).licensed)]
     unwanted = bundle.unwanted([account, *modules])
-    try:
-        closed = _switch(writer, at, {each.scope.name: False for each in modules if each.key in unwanted})
-    except OutcomeUnknown:
-        closed = Receipt(key=account.key, status="unknown")
-    return receipt if closed.status == "sent" else replace(receipt, message="its modules could not be closed")
+    closed = _switch(writer, at, {each.scope.name: False for each in modules if each.key in unwanted})
+    message = "" if closed.status == "sent" else "its modules could not be closed"
+    return Receipt(key=account.key, status="unknown" if message else "sent", message=message)
 
 
 def _invite(writer: Writer, account: Account) -> Receipt:
@@ -91,8 +99,11 @@ def demote(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
     Both wake with the demotion (MAPPING.md section 2).
     """
     receipt = set_role(writer, grant, "USER", live)
-    if receipt.status != "sent":
-        return receipt
+    return put_back_to_sleep(writer, grant, live, bundle) if receipt.status == "sent" else receipt
+
+
+def put_back_to_sleep(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
+    """Take what of the levels and modules that woke with a demotion the file does not want."""
     name = grant.subject.name
     scopes = [each for each in live.sites if each.kind in ENTITY]
     rows = writer.map(lambda each: level_of(writer, each, live.sites[each].id, name), scopes)
@@ -105,9 +116,8 @@ def demote(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
     answers = [set_level(writer, each, NO_ACCESS, live) for each in woken if each.key in unwanted]
     answers.append(_switch(writer, at, {each.scope.name: False for each in modules if each.key in unwanted}))
     if any(each.status != "sent" for each in answers):
-        message = f"not everything that woke could be taken from {name}"
-        return Receipt(key=grant.key, status="unknown", message=message, hint="siteward plan")
-    return receipt
+        return Receipt(key=grant.key, status="unknown", message=f"not everything that woke could be taken from {name}")
+    return Receipt(key=grant.key, status="sent")
 
 
 # --- modules ---------------------------------------------------------------------------------------------------------

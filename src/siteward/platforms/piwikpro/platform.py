@@ -14,7 +14,7 @@ from siteward.platforms.piwikpro.review import review
 from siteward.platforms.piwikpro.roles import NAME, WIDEST
 from siteward.platforms.piwikpro.session import connect
 from siteward.platforms.piwikpro.settings import Settings
-from siteward.platforms.piwikpro.write import write
+from siteward.platforms.piwikpro.write import finish, write
 
 PLATFORM = Platform(
     name=NAME,
@@ -33,6 +33,7 @@ PLATFORM = Platform(
     look=look,
     bundle=bundle,
     write=write,
+    finish=finish,
     review=review,
     reach=reach,
     blame=blame,

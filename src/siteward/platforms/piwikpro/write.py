@@ -13,7 +13,16 @@ from siteward.platforms.interface import Receipt
 from siteward.platforms.piwikpro.commands import GROUPS, Nowhere, group_id, receipt_of, repeatable
 from siteward.platforms.piwikpro.groups import change_members, make_group, tie_group
 from siteward.platforms.piwikpro.levels import set_level
-from siteward.platforms.piwikpro.people import change_modules, delete_account, demote, invite, set_language, set_role
+from siteward.platforms.piwikpro.people import (
+    change_modules,
+    close_modules,
+    delete_account,
+    demote,
+    invite,
+    put_back_to_sleep,
+    set_language,
+    set_role,
+)
 from siteward.platforms.piwikpro.roles import NO_ACCESS
 
 if TYPE_CHECKING:
@@ -40,6 +49,21 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
                 return [_one(writer, each, live, bundle) for each in bundle.changes]
     except Nowhere as missing:
         return [Receipt(key=each.key, status="failed", message=str(missing)) for each in bundle.changes]
+
+
+def finish(writer: Writer, bundle: Bundle, live: Live) -> Receipt:
+    """Take back what a change that stands has brought along; most bring nothing. Raises `PlatformError`."""
+    (change,) = bundle.changes
+    try:
+        match change.before, change.after:
+            case None, Account() as account:
+                return close_modules(writer, account, live, bundle)
+            case Grant(scope=scope) as grant, None if scope == EVERYWHERE:
+                return put_back_to_sleep(writer, grant, live, bundle)
+            case _:
+                return Receipt(key=change.key, status="sent")
+    except Nowhere as missing:
+        return Receipt(key=change.key, status="unknown", message=str(missing))
 
 
 def _one(writer: Writer, change: Change, live: Live, bundle: Bundle) -> Receipt:

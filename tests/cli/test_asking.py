@@ -51,6 +51,8 @@ def test_high_risk_asks_for_the_name(answer: str, checkout: Program, umami: Sand
     """Anything but the instance's name is a no, and a no is said to be one."""
     code, out, err = typed(checkout, answer, "apply", *ALLOWED)
     assert "Plan:" in out
+    assert "\nexit " not in out, "the verb is not over where it asks"
+    assert "\nnext: " not in out
     assert "Type 'stats'" in err
     assert (code, umami.fake.writes) == (130, 0)
     assert "nothing was changed" in err

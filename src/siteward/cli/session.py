@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report, exit_code
@@ -72,17 +73,18 @@ class Session(Struct, frozen=True, kw_only=True):
     def show(self, report: Report, *, err: bool = False) -> None:
         """Print the report as text, in the middle of a verb that goes on."""
         colored = self._colored(sys.stderr if err else sys.stdout)
-        click.echo(self._rendered("text", report, color=colored), color=True, nl=False, err=err)
+        text = self._rendered("text", report, color=colored, goes_on=True)
+        click.echo(text, color=True, nl=False, err=err)
 
     def say(self, line: str) -> None:
         """Say one line of conversation on stderr."""
         if not self.quiet:
             click.echo(line, err=True)
 
-    def _rendered(self, name: str, report: Report, *, color: bool) -> str:
+    def _rendered(self, name: str, report: Report, *, color: bool, goes_on: bool = False) -> str:
         from siteward import render
 
-        text = render.render(name, report, self._options(color=color))
+        text = render.render(name, report, replace(self._options(color=color), goes_on=goes_on))
         return text if text.endswith("\n") else text + "\n"
 
     def _options(self, *, color: bool) -> Options:

@@ -15,7 +15,8 @@ class Options(Struct, frozen=True, kw_only=True):
 
     `width` is the terminal's, in columns, or `None` where lines may be as long as they need to be. `links` is the
     address of a line of the declaration with `{file}` and `{line}` in it (`https://forge/x/blob/a1b2/{file}#L{line}`).
-    `plain` uses words and ASCII instead of symbols.
+    `plain` uses words and ASCII instead of symbols. `goes_on` tells that the verb goes on after this, so that there is
+    neither an exit nor a way onward to tell of.
     """
 
     color: bool = False
@@ -26,3 +27,4 @@ class Options(Struct, frozen=True, kw_only=True):
     width: int | None = None
     privacy: Privacy = "full"
     links: str | None = None
+    goes_on: bool = False

@@ -109,6 +109,8 @@ def _tail(sheet: Sheet, pen: Pen) -> Iterator[str]:
     if report.journal:
         head = f"  head {report.journal_head}" if report.journal_head else ""
         yield pen.text(f"journal {report.journal}{head}")
+    if pen.options.goes_on:
+        return
     if (onward := report.next or _fallback(sheet)) and (sheet.code or report.next):
         yield f"{pen.paint('next:', 'bold')} {pen.text(onward)}"
     if sheet.code or report.command != "show":

@@ -81,7 +81,7 @@ def startup(cache: Path, rounds: int) -> Iterator[Row]:
             "help": Command(arguments=[*siteward, "--help"]),
             "validate": Command(arguments=[*siteward, "validate", "-c", file]),
             "least": Command(
-                arguments=[sys.executable, "-c", "import click, yaml, pydantic; pydantic.create_model('M', a=(int, 0))"]
+                arguments=[sys.executable, "-c", "import click, yaml, msgspec; msgspec.defstruct('M', [('a', int, 0)])"]
             ),
         },
         rounds * 3,
@@ -89,7 +89,7 @@ def startup(cache: Path, rounds: int) -> Iterator[Row]:
     base = costs["click"]
     yield _beside("siteward --help / import click", costs["help"], base, 1.6)
     yield _beside("siteward validate, 20 lines / import click", costs["validate"], base, 3.5)
-    yield _beside("  for scale: click, yaml and one pydantic model / same", costs["least"], base, None)
+    yield _beside("  for scale: click, yaml and one struct / same", costs["least"], base, None)
 
 
 def offline(cache: Path, rounds: int) -> Iterator[Row]:

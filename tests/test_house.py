@@ -22,7 +22,7 @@ FLOORS = {
 THIRD_PARTY = {
     "access": {"msgspec"},
     "transport": {"msgspec", "httpx", "psycopg", "keyring"},
-    "declaration": {"msgspec", "yaml", "pydantic", "pydantic_core", "ruamel"},
+    "declaration": {"msgspec", "yaml", "ruamel"},
     "render": {"msgspec", "jinja2", "markupsafe"},
     "platforms": {"msgspec", "httpx", "pydantic", "werkzeug", "waitress", "_typeshed", "psycopg"},
     "reconcile": {"msgspec", "pydantic", "httpx", "filelock", "pyrage", "deepdiff"},

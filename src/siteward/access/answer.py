@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.effective import Effect
@@ -61,7 +61,7 @@ class Checkup(Struct, frozen=True, kw_only=True):
     version: str = ""
     account: str | None = None
     role: str | None = None
-    credentials: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    credentials: Mapping[str, str] = MappingProxyType({})
     may: tuple[str, ...] = ()
     may_not: tuple[str, ...] = ()
     blind_spots: tuple[str, ...] = ()

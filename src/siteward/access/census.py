@@ -14,7 +14,7 @@ from fnmatch import translate
 from types import MappingProxyType
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.access.change import Change, direction
 from siteward.access.diagnostic import Diagnostic, error, note, warning
@@ -65,7 +65,7 @@ class Stranger(Struct, frozen=True, kw_only=True):
     power: Power = Power.NONE
     grants: int = 0
     ignored: bool = False
-    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Mapping[str, str] = MappingProxyType({})
 
 
 Stance = Literal["self", "public", "ignored", "declared", "left", "stranger"]

@@ -191,8 +191,8 @@ class _Web(Struct):
 
     traits: Traits
     demotions: Mapping[str, Key]
-    phases: dict[Key, _Phase] = field(default_factory=dict)
-    created: set[Key] = field(default_factory=set)
+    phases: dict[Key, _Phase] = {}
+    created: set[Key] = set()
     own: dict[str, dict[Scope, Key]] = field(default_factory=lambda: defaultdict(dict))
     shared: dict[str, dict[Scope, Key]] = field(default_factory=lambda: defaultdict(dict))
     joins: dict[str, list[Key]] = field(default_factory=lambda: defaultdict(list))

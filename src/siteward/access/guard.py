@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.admins import Board
@@ -41,7 +41,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
     proposal: Proposal
     as_of: datetime
-    accept: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    accept: Mapping[str, str] = MappingProxyType({})
     allow_delete: bool = False
     mails: int = 0
     remarks: tuple[Diagnostic, ...] = ()

@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.effective import groups_of
@@ -66,7 +66,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     email: str | None = None
     status: Status = "active"
     until: datetime | None = None
-    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Mapping[str, str] = MappingProxyType({})
     holdings: tuple[Holding, ...] = ()
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.access.budget import emptied, takes
 from siteward.access.census import Stranger
@@ -56,7 +56,7 @@ class Step(Struct, frozen=True, kw_only=True):
     outsider: bool = False
     risk: Risk = "low"
     risks: tuple[str, ...] = ()
-    ids: Mapping[Key, str] = field(default_factory=lambda: MappingProxyType({}))
+    ids: Mapping[Key, str] = MappingProxyType({})
     depends_on: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
 

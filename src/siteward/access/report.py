@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Grant, Power, Resource, account_of, scope_of
@@ -81,8 +81,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     warnings: int = 0
     unreadable: int = 0
     blind: int = 0
-    drift: Mapping[DriftKind, int] = field(default_factory=lambda: MappingProxyType({}))
-    outcomes: Mapping[OutcomeStatus, int] = field(default_factory=lambda: MappingProxyType({}))
+    drift: Mapping[DriftKind, int] = MappingProxyType({})
+    outcomes: Mapping[OutcomeStatus, int] = MappingProxyType({})
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ class Report(Struct, frozen=True, kw_only=True):
     journal: str | None = None
     journal_head: str | None = None
     next: str | None = None
-    texts: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    texts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 def summarize(report: Report) -> Summary:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.access.holding import Agreement, Entry, Holding, Ledger
 from siteward.access.model import Grant, Power, Scope, Subject, grant_key
@@ -53,7 +53,7 @@ class Item(Struct, frozen=True, kw_only=True):
     commit: str | None = None
     until: datetime | None = None
     flags: tuple[Flag, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Mapping[str, str] = MappingProxyType({})
 
 
 class Review(Struct, frozen=True, kw_only=True):

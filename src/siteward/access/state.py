@@ -7,7 +7,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.model import Access, Key, Scope
@@ -46,7 +46,7 @@ class Holder(Struct, frozen=True):
     ticket: str | None = None
     reason: str | None = None
     age: str | None = None
-    forge: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    forge: Mapping[str, str] = MappingProxyType({})
 
 
 class Desired(Struct, frozen=True, kw_only=True):
@@ -62,12 +62,12 @@ class Desired(Struct, frozen=True, kw_only=True):
     """
 
     access: Access
-    origins: Mapping[Key, Origin] = field(default_factory=lambda: MappingProxyType({}))
-    holders: Mapping[str, Holder] = field(default_factory=lambda: MappingProxyType({}))
-    ended: Mapping[Key, tuple[Ending, Span]] = field(default_factory=lambda: MappingProxyType({}))
+    origins: Mapping[Key, Origin] = MappingProxyType({})
+    holders: Mapping[str, Holder] = MappingProxyType({})
+    ended: Mapping[Key, tuple[Ending, Span]] = MappingProxyType({})
     managed: frozenset[Scope] | None = frozenset()
-    public: Mapping[Scope, bool] = field(default_factory=lambda: MappingProxyType({}))
-    subsumed: Mapping[Key, Origin] = field(default_factory=lambda: MappingProxyType({}))
+    public: Mapping[Scope, bool] = MappingProxyType({})
+    subsumed: Mapping[Key, Origin] = MappingProxyType({})
     modules: frozenset[str] = frozenset()
     empty: bool = False
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -110,11 +110,11 @@ class Live(Struct, frozen=True, kw_only=True):
     """
 
     access: Access
-    sites: Mapping[Scope, Site] = field(default_factory=lambda: MappingProxyType({}))
+    sites: Mapping[Scope, Site] = MappingProxyType({})
     me: str | None = None
-    ids: Mapping[Key, str] = field(default_factory=lambda: MappingProxyType({}))
+    ids: Mapping[Key, str] = MappingProxyType({})
     pending: frozenset[Key] = frozenset()
-    facts: Mapping[Key, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Mapping[Key, Mapping[str, str]] = MappingProxyType({})
     listings: tuple[Listing, ...] = ()
     unreadable: tuple[str, ...] = ()
     findings: tuple[Diagnostic, ...] = ()
@@ -142,9 +142,9 @@ class Memory(Struct, frozen=True, kw_only=True):
     """
 
     accounts: frozenset[str] = frozenset()
-    users: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    users: Mapping[str, str] = MappingProxyType({})
     sites: int = 0
     grants: int = 0
     last: Access | None = None
     last_at: datetime | None = None
-    sends: Mapping[Key, tuple[int, datetime]] = field(default_factory=lambda: MappingProxyType({}))
+    sends: Mapping[Key, tuple[int, datetime]] = MappingProxyType({})

@@ -8,11 +8,11 @@ no platform by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
-from msgspec import Struct, field
-from msgspec.structs import force_setattr
+from msgspec import Struct
 
 from siteward.access.model import EVERYWHERE, Grant, Power, Scope
 
@@ -34,7 +34,7 @@ class Role(Struct, frozen=True, kw_only=True):
     lingers: bool = False
 
 
-class Traits(Struct, frozen=True, kw_only=True):
+class Traits(Struct, frozen=True, kw_only=True, dict=True):
     """What one server (or, before any was asked, a platform at its best) can express.
 
     `roles` maps a scope kind to its roles, weakest first; of two roles in one tuple the later satisfies
@@ -49,8 +49,8 @@ class Traits(Struct, frozen=True, kw_only=True):
     roles: Mapping[str, tuple[Role, ...]]
     manages: frozenset[Literal["account", "group", "member", "grant"]] = frozenset({"account", "grant"})
     top: str | None = None
-    extras: Mapping[str, Power] = field(default_factory=lambda: MappingProxyType({}))
-    included: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    extras: Mapping[str, Power] = MappingProxyType({})
+    included: Mapping[str, frozenset[str]] = MappingProxyType({})
     incomparable: frozenset[frozenset[str]] = frozenset()
     admin_excludes_grants: bool = False
     accounts_listed: bool = True
@@ -67,11 +67,10 @@ class Traits(Struct, frozen=True, kw_only=True):
     public_account: str | None = None
     last_seen: bool = False
     blind_spots: tuple[str, ...] = ()
-    _ranked: Mapping[tuple[str, str], tuple[int, Role]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        ranked = {(kind, each.name): (at, each) for kind, roles in self.roles.items() for at, each in enumerate(roles)}
-        force_setattr(self, "_ranked", ranked)
+    @cached_property
+    def _ranked(self) -> Mapping[tuple[str, str], tuple[int, Role]]:
+        return {(kind, each.name): (at, each) for kind, roles in self.roles.items() for at, each in enumerate(roles)}
 
     def role(self, kind: str, name: str) -> Role | None:
         """Return the native role `name` on scopes of `kind`, if the platform has it."""

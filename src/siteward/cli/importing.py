@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 from msgspec import Struct, ValidationError, convert, to_builtins
@@ -14,6 +14,7 @@ from siteward import platforms
 from siteward.cli.checkout import environment_of, keyring_of
 from siteward.cli.session import find_config
 from siteward.declaration.edit import first_file
+from siteward.declaration.grammar import keys_of
 from siteward.platforms.instance import Instance
 from siteward.reconcile.project import Project, open_project
 from siteward.transport.link import Link
@@ -36,42 +37,55 @@ class Wanted(Struct, frozen=True, kw_only=True):
     settings: tuple[str, ...] = ()
 
 
+class _Place(Struct, frozen=True, kw_only=True):
+    """Where an instance is: its common keys, and what is said of it beside them, as the file has it and as read."""
+
+    platform: str
+    url: str
+    self_account: str | None
+    written: Mapping[str, object]
+    settings: Struct
+
+
 def first_text(session: Session, wanted: Wanted) -> str:
     """Read the instance and return the file that declares what it has. Raises `PlatformError`."""
-    block, settings = _block(session, wanted)
+    place = (None if wanted.platform else _declared(session, wanted.name)) or _asked_for(wanted)
     instance = Instance(
         name=wanted.name,
-        platform=platforms.load(block["platform"]),
-        settings=settings,
-        link=Link(url=block["url"]),
+        platform=platforms.load(place.platform),
+        settings=place.settings,
+        link=Link(url=place.url),
         env=environment_of(Path()),
         keyring=keyring_of(),
     )
     with instance.reading() as reader:
-        traits = instance.platform.probe(reader, settings)
-        live = instance.platform.read(reader, settings, traits)
-    named = block.get("self") or live.me or _need_self(traits)
-    first = {"platform": block["platform"], "url": block["url"], "self": named}
-    return first_file(wanted.name, {**first, **block, "self": named}, live, traits)
+        traits = instance.platform.probe(reader, place.settings)
+        live = instance.platform.read(reader, place.settings, traits)
+    named = place.self_account or live.me or _need_self(traits)
+    block = {"platform": place.platform, "url": place.url, "self": named, **place.written}
+    return first_file(wanted.name, block, live, traits)
 
 
-def _block(session: Session, wanted: Wanted) -> tuple[dict[str, str], Struct]:
-    """Return the instance's keys for the file, and the platform's settings, from options or a declaration."""
-    declared = None if wanted.platform else _declared(session, wanted.name)
-    if declared is not None:
-        return declared
+def _asked_for(wanted: Wanted) -> _Place:
+    """Return the place that the command line and the environment tell."""
     platform = wanted.platform or _need_platform()
-    environment = environment_of(Path())
-    url = wanted.url or environment.get(variable(wanted.name, "url"))
+    url = wanted.url or environment_of(Path()).get(variable(wanted.name, "url"))
     if not url:
         raise click.UsageError(f"where is it? say --url URL, or set {variable(wanted.name, 'url')}")
     given = dict(_pair(each) for each in wanted.settings)
-    own = {"self": wanted.self_account} if wanted.self_account else {}
-    return {"platform": platform, "url": url, **own, **given}, _settings(platform, given, own)
+    settings = _settings(platform, given, wanted.self_account or given.get("self"))
+    told: Mapping[str, object] = to_builtins(settings)
+    return _Place(
+        platform=platform,
+        url=url,
+        self_account=wanted.self_account or given.get("self"),
+        written={name: told[name] for name in given if name != "self"},
+        settings=settings,
+    )
 
 
-def _declared(session: Session, name: str) -> tuple[dict[str, str], Struct] | None:
-    """Return the block of an instance that a declaration already names."""
+def _declared(session: Session, name: str) -> _Place | None:
+    """Return the place that a declaration already names."""
     try:
         project = open_project(find_config(session), "import")
     except click.ClickException:
@@ -81,12 +95,18 @@ def _declared(session: Session, name: str) -> tuple[dict[str, str], Struct] | No
     instance = project.declaration.instances[name]
     if instance.settings is None:
         return None
-    own = {"self": instance.self_account} if instance.self_account else {}
-    given = {key: str(value) for key, value in to_builtins(instance.settings).items()}
-    return {"platform": instance.platform, "url": instance.url, **own, **given}, instance.settings
+    written = cast("Mapping[str, Mapping[str, object]]", instance.spot.source.data["instances"])[name]
+    own = keys_of(type(instance.settings))
+    return _Place(
+        platform=instance.platform,
+        url=instance.url,
+        self_account=instance.self_account,
+        written={key: each for key, each in written.items() if key in own and key not in {"platform", "url", "self"}},
+        settings=instance.settings,
+    )
 
 
-def _settings(platform: str, given: Mapping[str, str], own: Mapping[str, str]) -> Struct:
+def _settings(platform: str, given: Mapping[str, str], self_account: str | None) -> Struct:
     if platform not in platforms.names():
         near = difflib.get_close_matches(platform, platforms.names(), n=1)
         raise click.UsageError(
@@ -95,14 +115,16 @@ def _settings(platform: str, given: Mapping[str, str], own: Mapping[str, str]) -
         )
     model = platforms.load(platform).settings
     about = _described(model)
-    for name in given.keys() - about.keys():
+    for name in given.keys() - about.keys() - {"self"}:
         raise click.UsageError(f"--set {name}=…: no such setting; there are {', '.join(about)}")
-    shared = {name: each for name, each in own.items() if name in about}
+    told = {**given, "self": self_account} if self_account and "self" in about else given
     try:
-        return convert({**shared, **given}, model, strict=False)
+        return convert({name: each for name, each in told.items() if name in about}, model, strict=False)
     except ValidationError as problem:
-        told = "; ".join(f"{name}: {each}" for name, each in about.items())
-        raise click.UsageError(f"say --set KEY=VALUE: {problem}. {told}") from problem
+        name = next(
+            (each for each in about if f"$.{each}`" in str(problem) or f"field `{each}`" in str(problem)), "KEY"
+        )
+        raise click.UsageError(f"say --set {name}=…: {problem}. {about.get(name, '')}".rstrip()) from problem
 
 
 def _described(model: type[Struct]) -> dict[str, str]:

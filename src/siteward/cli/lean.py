@@ -10,9 +10,9 @@ from types import ModuleType
 def travel_light() -> None:
     """Spare this process what it has no use for; to be called before anything large is imported.
 
-    Collecting garbage costs a fifth of a plan and frees nothing it needs. pydantic looks into every installed
-    distribution for plugins of its own, which is a tenth of `validate`, and a plugin would run where credentials are;
-    it finds none where its loader has none to give.
+    Collecting garbage costs a fifth of a plan and frees nothing it needs. pydantic, which reads journals, looks into
+    every installed distribution for plugins of its own, which takes as long as starting Python, and a plugin would run
+    where credentials are; it finds none where its loader has none to give.
     """
     gc.disable()
     loader = ModuleType("pydantic.plugin._loader")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.access.diagnostic import error
 from siteward.access.model import Group, Member, Subject
@@ -76,7 +76,7 @@ class Bearers(Struct):
     live: Live | None
     as_of: datetime
     draft: Draft
-    _known: dict[tuple[str, ...], tuple[Bearer, ...]] = field(default_factory=dict)
+    _known: dict[tuple[str, ...], tuple[Bearer, ...]] = {}
 
     def of(self, names: tuple[str, ...]) -> tuple[Bearer, ...]:
         """Return the bearers of a grant to these users and groups."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.access.model import Power
 from siteward.declaration import document
@@ -48,8 +48,8 @@ class Builder(Struct):
 
     source: Source
     zone: tzinfo
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-    _moments: dict[tuple[str, str], datetime | BadDate] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = []
+    _moments: dict[tuple[str, str], datetime | BadDate] = {}
 
     def sites(self, rows: Mapping[str, document.SiteRow], bound: Bound | None = None) -> Iterator[Site]:
         """Yield the sites; a file whose grants are bounded cannot open one to everybody."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.declaration.people import DIRECT, People, Way, cycle, expand
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
@@ -28,10 +28,8 @@ class Context(Struct, frozen=True, dict=True):
     dropped: frozenset[tuple[str, str]]
     widest_of: Callable[[str], Traits | None]
     platforms: Sequence[str] = ()
-    _meanings: dict[tuple[str, frozenset[str] | None, str, str], Meaning | Lack | Elsewhere] = field(
-        default_factory=dict
-    )
-    _people: dict[tuple[str, ...], People] = field(default_factory=dict)
+    _meanings: dict[tuple[str, frozenset[str] | None, str, str], Meaning | Lack | Elsewhere] = {}
+    _people: dict[tuple[str, ...], People] = {}
 
     @cached_property
     def traits(self) -> Mapping[str, Traits]:

@@ -88,11 +88,11 @@ class _Work(Struct):
     declaration: Declaration
     given: Mapping[tuple[Span, str], frozenset[Given]]
     why: str
-    files: dict[str, _File] = field(default_factory=dict)
-    cuts: dict[tuple[Span, str], dict[str, list[Decision]]] = field(default_factory=dict)
+    files: dict[str, _File] = {}
+    cuts: dict[tuple[Span, str], dict[str, list[Decision]]] = {}
     added: dict[Span, list[CommentedMap]] = field(default_factory=lambda: defaultdict(list))
-    undone: list[str] = field(default_factory=list)
-    needless: list[str] = field(default_factory=list)
+    undone: list[str] = []
+    needless: list[str] = []
 
     # -- what was decided
 

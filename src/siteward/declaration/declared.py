@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.declaration.window import ALWAYS, Window
 
@@ -25,13 +25,6 @@ Onboarding = Literal["invite", "password"]
 EVERY = "*"
 """The instance name under which a setting for all instances stands."""
 
-V = TypeVar("V")
-
-
-def nothing() -> Mapping[str, V]:
-    """Return an empty mapping that stays empty."""
-    return MappingProxyType({})
-
 
 class Spot(Struct, frozen=True, eq=False):
     """A way to places in a file that costs nothing until it is gone."""
@@ -49,7 +42,7 @@ class Spot(Struct, frozen=True, eq=False):
 
 
 class Instance(Struct, frozen=True, kw_only=True):
-    """One installation. `settings` is the platform's own model, validated; `policy` is what holds here.
+    """One installation. `settings` is the platform's own struct, validated; `policy` is what holds here.
 
     `self_account` is the account behind the credentials. `manages` are the selectors of the sites that are
     looked at, `None` for all. `onboarding` is `None` for the platform's own way. `native` lets groups of the
@@ -77,9 +70,9 @@ class Site(Struct, frozen=True, kw_only=True):
     domain: str
     name: str | None = None
     tags: frozenset[str] = frozenset()
-    pins: Mapping[str, str] = field(default_factory=nothing)
+    pins: Mapping[str, str] = MappingProxyType({})
     only: frozenset[str] | None = None
-    public: Mapping[str, bool] = field(default_factory=nothing)
+    public: Mapping[str, bool] = MappingProxyType({})
     at: Span
     spot: Spot
 
@@ -91,18 +84,18 @@ class User(Struct, frozen=True, kw_only=True):
     email: str | None = None
     name: str | None = None
     kind: Kind = "person"
-    logins: Mapping[str, str] = field(default_factory=nothing)
-    states: Mapping[str, State] = field(default_factory=nothing)
+    logins: Mapping[str, str] = MappingProxyType({})
+    states: Mapping[str, State] = MappingProxyType({})
     window: Window = ALWAYS
     accounts: tuple[str, ...] = ()
     previously: tuple[str, ...] = ()
-    modules: Mapping[str, tuple[str, ...]] = field(default_factory=nothing)
+    modules: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     language: str | None = None
     owner: str | None = None
     ticket: str | None = None
     reason: str | None = None
     age: str | None = None
-    forge: Mapping[str, str] = field(default_factory=nothing)
+    forge: Mapping[str, str] = MappingProxyType({})
     at: Span
     spot: Spot
 
@@ -187,10 +180,10 @@ class Declaration(Struct, frozen=True, kw_only=True):
     """
 
     instances: Mapping[str, Instance]
-    sites: Mapping[str, Site] = field(default_factory=nothing)
-    users: Mapping[str, User] = field(default_factory=nothing)
-    groups: Mapping[str, Group] = field(default_factory=nothing)
-    roles: Mapping[str, Role] = field(default_factory=nothing)
+    sites: Mapping[str, Site] = MappingProxyType({})
+    users: Mapping[str, User] = MappingProxyType({})
+    groups: Mapping[str, Group] = MappingProxyType({})
+    roles: Mapping[str, Role] = MappingProxyType({})
     grants: tuple[Grant, ...] | None = None
     grants_at: Span | None = None
     journal_dir: str = ".siteward"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias, get_args
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 Kind = Literal["person", "service", "contractor", "client", "vendor"]
 StateWord = Literal["active", "suspended", "absent"]
@@ -20,14 +20,18 @@ Word: TypeAlias = str | int
 """A text that people also write as a bare number: an id, a ticket, a login."""
 States: TypeAlias = StateWord | dict[str, StateWord]
 Publicity: TypeAlias = bool | dict[str, bool]
+AtLeastOne: TypeAlias = Annotated[int, Meta(ge=1)]
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+Percent: TypeAlias = Annotated[int, Meta(ge=0, le=100)]
 Date: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": r"^\d{4}-\d{2}-\d{2}([T ].+)?$"})]
+"""A day or an instant; the pattern is for editors alone, `window.moment` refuses in better words."""
 
 
-class Row(Struct, forbid_unknown_fields=True):
+class Row(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """What all closed tables of the file have in common."""
 
 
-class SiteRow(Row):
+class SiteRow(Row, frozen=True):
     """A site of the file."""
 
     domain: Annotated[str, Meta(description="The domain as the platforms know it.")]
@@ -38,7 +42,7 @@ class SiteRow(Row):
     public: Annotated[Publicity, Meta(description="Whether everybody may look, by instance.")] = {}
 
 
-class UserRow(Row):
+class UserRow(Row, frozen=True):
     """A person or service of the file."""
 
     email: Annotated[str | None, Meta(description="The address; the login where a platform knows people by it.")] = None
@@ -46,9 +50,7 @@ class UserRow(Row):
     kind: Annotated[Kind, Meta(description="What rules match; `service` is no person.")] = "person"
     logins: Annotated[dict[str, Word], Meta(description="The login by instance, where it is not the handle.")] = {}
     state: Annotated[States, Meta(description="suspended: no access, account kept. absent: a tombstone.")] = {}
-    from_: Annotated[Date | None, Meta(description="The first day, or an instant with an offset.")] = field(
-        default=None, name="from"
-    )
+    from_: Annotated[Date | None, Meta(description="The first day, or an instant with an offset.")] = None
     until: Annotated[Date | None, Meta(description="The last day, or an instant with an offset.")] = None
     accounts: Annotated[Names, Meta(description="Instances on which an account is wanted even without a grant.")] = []
     previously: Annotated[Names, Meta(description="Former handles, logins or e-mails.")] = []
@@ -61,18 +63,18 @@ class UserRow(Row):
     forge: Annotated[dict[str, str], Meta(description="Account names on code forges.")] = {}
 
 
-class MemberRow(Row):
+class MemberRow(Row, frozen=True):
     """A user or group in a group, for a time."""
 
     user: Annotated[str, Meta(description="A user or a group.")]
-    from_: Annotated[Date | None, Meta(description="The first day.")] = field(default=None, name="from")
+    from_: Annotated[Date | None, Meta(description="The first day.")] = None
     until: Annotated[Date | None, Meta(description="The last day.")] = None
 
 
 Members: TypeAlias = str | list[str | MemberRow]
 
 
-class GroupRow(Row):
+class GroupRow(Row, frozen=True):
     """A group: its members, and what it is on a platform that has groups."""
 
     members: Annotated[
@@ -81,14 +83,14 @@ class GroupRow(Row):
     native: Annotated[str | None, Meta(description="The group's name on the platform.")] = None
 
 
-class RoleRow(Row):
+class RoleRow(Row, frozen=True):
     """What a role means on one platform."""
 
     role: Annotated[str, Meta(description="A portable name, or the platform's own.")]
     extras: Annotated[list[str] | None, Meta(description="Rights beside the role; [] for none.")] = None
 
 
-class GrantRow(Row):
+class GrantRow(Row, frozen=True):
     """One line of grants."""
 
     to: Annotated[Names, Meta(description="Users and groups.")]
@@ -96,16 +98,14 @@ class GrantRow(Row):
     sites: Annotated[Names | None, Meta(description="Selectors; without them the role is the account's.")] = None
     metasites: Annotated[Names | None, Meta(description="Piwik PRO: meta sites by name.")] = None
     on: Annotated[Names | None, Meta(description="The instances; an account role needs them.")] = None
-    from_: Annotated[Date | None, Meta(description="The first day, or an instant with an offset.")] = field(
-        default=None, name="from"
-    )
+    from_: Annotated[Date | None, Meta(description="The first day, or an instant with an offset.")] = None
     until: Annotated[Date | None, Meta(description="The last day, or an instant with an offset.")] = None
     extras: Annotated[list[str] | None, Meta(description="Rights beside the role; [] for none.")] = None
     ticket: Annotated[Word | None, Meta(description="Where this was decided.")] = None
     reason: Annotated[str | None, Meta(description="Why this is so.")] = None
 
 
-class IncludeRow(Row):
+class IncludeRow(Row, frozen=True):
     """Another file, and what it may grant."""
 
     path: Annotated[str, Meta(description="Relative to this file, and under its folder.")]
@@ -113,29 +113,27 @@ class IncludeRow(Row):
     at_most: Annotated[PowerWord | None, Meta(description="The most power it may grant.")] = None
 
 
-class JournalRow(Row):
+class JournalRow(Row, frozen=True):
     """Where runs are recorded."""
 
     dir: Annotated[str, Meta(description="A folder, relative to this file.")] = ".siteward"
 
 
-class AdminsRow(Row):
+class AdminsRow(Row, frozen=True):
     """How many may hold the top account role."""
 
-    min: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(description="Never fewer than these.")] = None
-    max: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(description="Never more than these.")] = None
+    min: Annotated[AtLeastOne | None, Meta(description="Never fewer than these.")] = None
+    max: Annotated[AtLeastOne | None, Meta(description="Never more than these.")] = None
 
 
-class LimitRow(Row):
+class LimitRow(Row, frozen=True):
     """A budget: min(count, max(2, ceil(percent of what is live)))."""
 
-    count: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="How many.")] = None
-    percent: Annotated[
-        Annotated[int, Meta(ge=0, le=100)] | None, Meta(description="How many in a hundred of what is live.")
-    ] = None
+    count: Annotated[Count | None, Meta(description="How many.")] = None
+    percent: Annotated[Percent | None, Meta(description="How many in a hundred of what is live.")] = None
 
 
-class LimitsRow(Row):
+class LimitsRow(Row, frozen=True):
     """What one run may do to one instance at most."""
 
     removals: Annotated[LimitRow | None, Meta(description="Accounts that lose all access.")] = None
@@ -145,13 +143,13 @@ class LimitsRow(Row):
     mails: Annotated[LimitRow | None, Meta(description="Mails sent.")] = None
 
 
-class WildcardsRow(Row):
+class WildcardsRow(Row, frozen=True):
     """How much a grant on a pattern may give."""
 
     at_most: Annotated[PowerWord, Meta(description="The most power.")]
 
 
-class RuleRow(Row):
+class RuleRow(Row, frozen=True):
     """A rule on grants: what must be given, or how much power is allowed, where all of `match` holds."""
 
     id: Annotated[str, Meta(description="What the rule is called where it is broken.")]
@@ -159,14 +157,14 @@ class RuleRow(Row):
         dict[MatchKey, str],
         Meta(
             description="What all must hold for the rule to speak.",
-            extra_json_schema={"propertyNames": {"enum": list(get_args(MatchKey))}},
+            extra_json_schema={"propertyNames": {"enum": list(get_args(MatchKey))}},  # msgspec's own leaves them out
         ),
     ]
     require: Annotated[list[Requirement], Meta(description="What must be given then.")] = []
     at_most: Annotated[PowerWord | None, Meta(description="The most power allowed then.")] = None
 
 
-class InstancePolicyRow(Row):
+class InstancePolicyRow(Row, frozen=True):
     """What the owners allow on one instance."""
 
     admins: Annotated[AdminsRow | None, Meta(description="How many may hold the top account role.")] = None
@@ -176,13 +174,13 @@ class InstancePolicyRow(Row):
     rules: Annotated[list[RuleRow], Meta(description="Rules on grants, by kind of user and by power.")] = []
 
 
-class PolicyRow(InstancePolicyRow):
+class PolicyRow(InstancePolicyRow, frozen=True):
     """What the owners allow."""
 
     timezone: Annotated[str | None, Meta(description="Where days begin and end; UTC without it.")] = None
 
 
-class InstanceRow(Struct):
+class InstanceRow(Struct, frozen=True):
     """One installation: the keys all platforms share. What else stands there is the platform's to judge."""
 
     platform: Annotated[str, Meta(description="What kind of analytics software this is.")]
@@ -209,7 +207,7 @@ Groups: TypeAlias = dict[str, str | list[str | MemberRow] | GroupRow]
 Roles: TypeAlias = dict[str, dict[str, str | RoleRow]]
 
 
-class Included(Row):
+class Included(Row, frozen=True):
     """A file that another one includes."""
 
     sites: Annotated[Sites, Meta(description="Names and tags for sites.")] = {}
@@ -218,7 +216,7 @@ class Included(Row):
     grants: Annotated[list[GrantRow] | None, Meta(description="Who may do what, where.")] = None
 
 
-class Document(Included, kw_only=True):
+class Document(Included, frozen=True, kw_only=True):
     """The root file."""
 
     version: Annotated[Literal[1], Meta(description="The version of this grammar.")]
@@ -227,6 +225,6 @@ class Document(Included, kw_only=True):
         list[str | IncludeRow],
         Meta(description="Files of other teams, and what they may grant."),
     ] = []
-    journal: Annotated[JournalRow, Meta(description="Where runs are recorded.")] = field(default_factory=JournalRow)
+    journal: Annotated[JournalRow, Meta(description="Where runs are recorded.")] = JournalRow()
     roles: Annotated[Roles, Meta(description="Names for what each platform calls differently.")] = {}
-    policy: Annotated[PolicyRow, Meta(description="What the owners allow.")] = field(default_factory=PolicyRow)
+    policy: Annotated[PolicyRow, Meta(description="What the owners allow.")] = PolicyRow()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Severity
@@ -24,11 +24,11 @@ class Draft(Struct):
     """The wanted resources with their origins, what is over, whose account is wanted, and what was said."""
 
     traits: Traits
-    resources: dict[Key, Resource] = field(default_factory=dict)
-    origins: dict[Key, Origin] = field(default_factory=dict)
-    ended: dict[Key, Over] = field(default_factory=dict)
-    wanted: dict[str, Origin] = field(default_factory=dict)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    resources: dict[Key, Resource] = {}
+    origins: dict[Key, Origin] = {}
+    ended: dict[Key, Over] = {}
+    wanted: dict[str, Origin] = {}
+    diagnostics: list[Diagnostic] = []
 
     def want(self, resource: Resource, origin: Origin) -> None:
         """Want a resource; the first reason stays."""

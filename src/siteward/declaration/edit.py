@@ -12,7 +12,7 @@ import unicodedata
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.access.model import Account, Grant, Group, Scope
 from siteward.access.traits import declarable, is_public
@@ -37,7 +37,7 @@ Right = tuple[str, tuple[str, ...]]
 """A role as the file names it, and the extras beside it."""
 
 
-def first_file(instance: str, block: Mapping[str, str], live: Live, traits: Traits, *, timezone: str = "UTC") -> str:
+def first_file(instance: str, block: Mapping[str, object], live: Live, traits: Traits, *, timezone: str = "UTC") -> str:
     """Return the text of a first `access.yaml` for one instance.
 
     `block` are the keys of the instance (`platform`, `url`, `self`, the platform's own) in the order in which
@@ -57,12 +57,12 @@ class _FirstFile(Struct):
     """One import: names that are taken, and what was left for comments."""
 
     instance: str
-    block: Mapping[str, str]
+    block: Mapping[str, object]
     live: Live
     traits: Traits
     timezone: str
-    taken: set[str] = field(default_factory=set)
-    asides: list[str] = field(default_factory=list)
+    taken: set[str] = set()
+    asides: list[str] = []
 
     def text(self) -> str:
         """Return the whole file."""
@@ -91,7 +91,7 @@ class _FirstFile(Struct):
         yield "instances:"
         yield f"  {quoted(self.instance)}:"
         own = {"native", "unmanaged"}
-        yield from (f"    {key}: {quoted(value)}" for key, value in self.block.items() if key not in own)
+        yield from (f"    {key}: {written(value)}" for key, value in self.block.items() if key not in own)
         if native:
             yield "    native: true"
         yield "    unmanaged: report    # accounts that are not declared below; `revoke` is where this leads"
@@ -105,7 +105,7 @@ class _FirstFile(Struct):
         found: dict[str, _Person] = {}
         logins: set[str] = set()
         emails: set[str] = set()
-        ours = {each.casefold() for each in (self.live.me, self.block.get("self")) if each}
+        ours = {each.casefold() for each in (self.live.me, self.block.get("self")) if isinstance(each, str)}
         for account in sorted(self._accounts(), key=lambda each: each.name.casefold()):
             if account.name.casefold() in ours or is_public(self.traits, account.name):
                 continue
@@ -350,6 +350,11 @@ def quoted(text: str) -> str:
     if _PLAIN.fullmatch(text) and not _SPECIAL.fullmatch(text):
         return text
     return "".join(_escaped(each) for each in json.dumps(text, ensure_ascii=False))
+
+
+def written(value: object) -> str:
+    """Return any value of a file as YAML on one line."""
+    return quoted(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def harmless(text: str) -> str:

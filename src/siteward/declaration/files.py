@@ -58,10 +58,10 @@ class Files(Struct):
     root: Path
     called: Path
     texts: Texts = field(default_factory=Texts)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = []
     _weight: int = 0
-    _seen: set[Path] = field(default_factory=set)
-    _digests: dict[str, str] = field(default_factory=dict)
+    _seen: set[Path] = set()
+    _digests: dict[str, str] = {}
 
     def open_root(self) -> Source | None:
         """Read the root file."""

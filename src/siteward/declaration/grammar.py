@@ -59,7 +59,7 @@ def misfits(
     data: object, kind: type[Struct], source: Source, prefix: Path = (), also: Sequence[str] = ()
 ) -> Iterator[Misfit]:
     """Yield all that is wrong with data as a row of `kind`; the rest is as for `fitted`."""
-    yield from _Walk(source, prefix, also).told(data, inspect.type_info(kind), prefix)
+    yield from _Walk(source, prefix, also).walk(data, inspect.type_info(kind), prefix)
 
 
 def keys_of(kind: type[Struct]) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ class _Walk(Struct):
     start: Path
     also: Sequence[str]
 
-    def told(self, value: Any, kind: inspect.Type, path: Path) -> Iterator[Misfit]:
+    def walk(self, value: Any, kind: inspect.Type, path: Path) -> Iterator[Misfit]:
         """Yield what is wrong with a value and with all that is in it."""
         meant = _meant(value, kind)
         match meant:
@@ -86,7 +86,7 @@ class _Walk(Struct):
                 yield from self._in_table(value, meant, path)
             case inspect.ListType():
                 for number, each in enumerate(value):
-                    yield from self.told(each, meant.item_type, (*path, number))
+                    yield from self.walk(each, meant.item_type, (*path, number))
             case inspect.LiteralType() if not _among(value, meant.values):
                 yield self._not_possible(value, meant.values, path, self.source.at(path))
             case inspect.IntType() if wanted := _bounds(value, meant):
@@ -101,7 +101,7 @@ class _Walk(Struct):
         for name, field in fields.items():
             at = (*path, name)
             if name in row:
-                yield from self.told(row[name], field.type, at)
+                yield from self.walk(row[name], field.type, at)
             elif field.required:
                 yield Misfit(at, None if at in self.source.holes else self._missing(at))
         if kind.forbid_unknown_fields:
@@ -112,7 +112,7 @@ class _Walk(Struct):
             at = (*path, name)
             if isinstance(kind.key_type, inspect.LiteralType) and name not in kind.key_type.values:
                 yield self._not_possible(name, kind.key_type.values, at, self.source.key_at(at))
-            yield from self.told(each, kind.value_type, at)
+            yield from self.walk(each, kind.value_type, at)
 
     def _missing(self, path: Path) -> Diagnostic:
         return problem("missing-key", f"`{path[-1]}` is missing", self.source.key_at(path[:-1]))
@@ -130,7 +130,7 @@ class _Walk(Struct):
         return Misfit(path, problem("unknown-value", f"{said} is not possible here", at, allowed=words, word=word))
 
     def _of_another_kind(self, value: object, kind: inspect.Type, path: Path) -> Misfit:
-        wanted = list(dict.fromkeys(_KINDS[type(each)][1] for each in _alternatives(kind) if type(each) in _KINDS))
+        wanted = list(dict.fromkeys(map(_named, _alternatives(kind))))
         hint = "quote it" if "text" in wanted and isinstance(value, int) else None
         return self._said("wrong-type", path, f"must be {' or '.join(wanted)}, found {_found(value)}", hint)
 
@@ -158,9 +158,17 @@ def _meant(value: object, kind: inspect.Type) -> inspect.Type | None:
         if isinstance(each, inspect.LiteralType):
             if len(options) == 1 or isinstance(value, str):
                 return each
+        elif type(each) not in _KINDS:
+            return each  # nothing is known of it here: msgspec's own words are told
         elif isinstance(value, wanted := _KINDS[type(each)][0]) and isinstance(value, bool) == (wanted is bool):
             return each
     return None
+
+
+def _named(kind: inspect.Type) -> str:
+    if isinstance(kind, inspect.LiteralType):
+        return f"one of {', '.join(map(str, kind.values))}"
+    return _KINDS[type(kind)][1]
 
 
 def _among(value: object, allowed: Sequence[object]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.access.diagnostic import warning
 from siteward.access.model import Subject
@@ -38,9 +38,9 @@ class Identity(Struct, frozen=True):
 class Identities(Struct):
     """All declared users on one instance, by handle, and what was found on the way."""
 
-    by_handle: dict[str, Identity] = field(default_factory=dict)
-    holders: dict[str, Holder] = field(default_factory=dict)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    by_handle: dict[str, Identity] = {}
+    holders: dict[str, Holder] = {}
+    diagnostics: list[Diagnostic] = []
 
 
 def identities(

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.terms import Policy
@@ -35,7 +35,7 @@ class Instances(Struct):
     source: Source
     settings_of: Callable[[str], type[Struct] | None]
     platforms: Sequence[str]
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = []
 
     def build(self, rows: Mapping[str, InstanceRow], file_policy: PolicyRow) -> dict[str, Instance]:
         """Return the instances by name."""

@@ -7,9 +7,10 @@ so that this room knows no platform.
 from __future__ import annotations
 
 from datetime import UTC
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from msgspec import Struct, convert, field
+from msgspec import Struct, convert
 
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.declaration.build import Builder
@@ -47,7 +48,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
 
     declaration: Declaration | None
     diagnostics: tuple[Diagnostic, ...] = ()
-    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    texts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     files: int = 0
     digest: str = ""
 
@@ -102,8 +103,8 @@ class _Reading(Struct):
     files: Files
     settings_of: Callable[[str], type[Struct] | None]
     platforms: Sequence[str]
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-    dropped: set[tuple[str, str]] = field(default_factory=set)
+    diagnostics: list[Diagnostic] = []
+    dropped: set[tuple[str, str]] = set()
 
     def declaration(self, source: Source) -> Declaration:
         """Return what all files declare together, without the rows that are wrong."""
@@ -195,10 +196,8 @@ class _Reading(Struct):
         self.diagnostics += [each.diagnostic for each in misfits if each.diagnostic is not None]
         bad = {each.path[:2] for each in misfits}
         data: dict[str, Any] = {"version": 1, "instances": {}} if issubclass(model, Document) else {}
-        for key, value in source.data.items():
-            if (key,) not in bad:
-                data[key] = self._kept(key, value, bad)
-        return data
+        rest = {} if () in bad else source.data
+        return data | {key: self._kept(key, value, bad) for key, value in rest.items() if (key,) not in bad}
 
     def _kept(self, key: str, value: Any, bad: set[Steps]) -> Any:
         if key in _NAMED and isinstance(value, Table):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, get_args
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.terms import LIMIT_NAMES, Limit, Policy, Rule
@@ -32,7 +32,7 @@ _MATCHES: Mapping[str, tuple[str, ...]] = {
 class Policies(Struct):
     """Lays policies over one another and collects what is wrong with them."""
 
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = []
 
     def laid(self, base: Policy, row: InstancePolicyRow, spot: Spot) -> Policy:
         """Return `base` with what `row` says on top: numbers replace, protection and rules add up."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Severity, error, warning
@@ -85,7 +85,7 @@ class _Resolution(Struct):
     draft: Draft
     bearers: Bearers
     scopes: Mapping[str, Scopes | Unresolved]
-    _meanings: dict[tuple[str, frozenset[str] | None, str], Meaning | Lack | Elsewhere] = field(default_factory=dict)
+    _meanings: dict[tuple[str, frozenset[str] | None, str], Meaning | Lack | Elsewhere] = {}
 
     def desired(self) -> Desired:
         """Return everything the file wants here."""

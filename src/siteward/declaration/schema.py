@@ -45,7 +45,6 @@ def _instance(platform: str, model: type[Struct]) -> tuple[Schema, Schema]:
     common, own = _made(InstanceRow), _made(model)
     required = [*common.get("required", ()), *(each for each in own.get("required", ()) if each != "url")]
     properties = {**common["properties"], **own.get("properties", {})}
-    properties |= {name: each for name, each in common["properties"].items() if name in properties}
     properties["platform"] = {"const": platform, "description": "What kind of analytics software this is."}
     variant = {
         "type": "object",
@@ -90,4 +89,6 @@ def _sayable(node: Schema) -> Schema:
 
 
 def _is_noise(key: str, value: Any) -> bool:
-    return key == "title" or (key in {"default", "required"} and value in (None, [], {}))
+    return key == "title" or (
+        key in {"default", "required"} and (not value or isinstance(value, dict)) and value is not False
+    )

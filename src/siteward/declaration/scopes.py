@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.access.model import Scope
 from siteward.declaration.selector import fold_host, matcher, parse, within
@@ -36,7 +37,7 @@ class Choice(Struct, frozen=True):
     """
 
     reached: tuple[Reached, ...] = ()
-    ambiguous: Mapping[Scope, str] = field(default_factory=dict)
+    ambiguous: Mapping[Scope, str] = MappingProxyType({})
     missing: tuple[int, ...] = ()
     idle: tuple[int, ...] = ()
     beyond: tuple[Scope, ...] = ()
@@ -57,12 +58,12 @@ class _Tally(Struct):
 
     managed: frozenset[Scope]
     out: frozenset[Scope]
-    reached: dict[Scope, Reached] = field(default_factory=dict)
-    ambiguous: dict[Scope, str] = field(default_factory=dict)
-    missing: list[int] = field(default_factory=list)
-    idle: list[int] = field(default_factory=list)
-    beyond: list[Scope] = field(default_factory=list)
-    stray: dict[Scope, None] = field(default_factory=dict)
+    reached: dict[Scope, Reached] = {}
+    ambiguous: dict[Scope, str] = {}
+    missing: list[int] = []
+    idle: list[int] = []
+    beyond: list[Scope] = []
+    stray: dict[Scope, None] = {}
 
     def count(self, number: int, selector: Selector, hit: _Hit) -> None:
         """Add what one selector means; a site that is named stands before one that is matched."""

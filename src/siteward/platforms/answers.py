@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import MsgspecError, ValidationError, convert
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _DECODERS: dict[object, Decoder[Any]] = {}
+_PLACE = re.compile(r" - at (?:`key` in )?`\$[][.\w]*`$")
 
 
 class Misshapen(ValueError):  # noqa: N818 — what the answer is
@@ -27,13 +29,13 @@ def decoded(kind: type[T], content: bytes) -> T:
         decoder = _DECODERS[kind] = Decoder(kind)
     try:
         made: T = decoder.decode(content)
-    except (MsgspecError, UnicodeDecodeError) as error:
+    except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Misshapen(_said(error)) from None
     return made
 
 
 def converted(kind: type[T], data: object, *, lax: bool = False) -> T:
-    """Return parsed data as `kind`; `lax` takes numbers and truth as texts too. Raises `Misshapen`."""
+    """Return parsed data as `kind`; `lax` takes numbers and truth as texts too, and 0 and 1 for truth. Raises `Misshapen`."""
     try:
         return convert(data, kind, strict=not lax)
     except ValidationError as error:
@@ -53,4 +55,7 @@ def _said(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return "no JSON"
     text = str(error)
-    return text if text.startswith(("Expected", "Object missing")) else f"wrong value{text[text.rfind(' - at ') :]}"
+    if text.startswith(("Expected", "Object missing")):
+        return text
+    place = _PLACE.search(text)
+    return "wrong value" + (place[0] if place else "")

@@ -6,22 +6,23 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
-
 from siteward.transport.link import Link, origin_of
+from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from msgspec import Struct
 
     from siteward.platforms.interface import Platform
     from siteward.transport.http import Doors, Reader, Writer
     from siteward.transport.secrets import Keyring, Secrets
 
 
-class Instance(Struct, frozen=True, kw_only=True):
+class Instance(Veiled, frozen=True, kw_only=True):
     """An instance as the file names it, ready to be opened; making one contacts nothing.
 
-    `settings` is the platform's own model, filled from the file. `env` is where credentials are looked up, at the
+    `settings` is the platform's own struct, filled from the file. `env` is where credentials are looked up, at the
     moment of opening; `keyring` is the system's, where its extra is installed.
     """
 
@@ -29,11 +30,8 @@ class Instance(Struct, frozen=True, kw_only=True):
     platform: Platform
     settings: Struct
     link: Link
-    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    env: Mapping[str, str] = MappingProxyType({})
     keyring: Keyring | None = None
-
-    def __repr__(self) -> str:
-        return f"Instance({self.name!r})"  # the environment holds secrets
 
     @property
     def origin(self) -> str:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from siteward.platforms.fakery import Fake, World
     from siteward.transport.http import Doors, Link, Reader, Writer
     from siteward.transport.secrets import Secret, Secrets
+
+
+def nothing_unwanted(_resources: Collection[Resource]) -> frozenset[Key]:
+    """Return that all may stay."""
+    return frozenset()
 
 
 class Bundle(Struct, frozen=True, kw_only=True):
@@ -51,9 +56,9 @@ class Bundle(Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...]
     requests: int = 1
     seconds: float = 0.0
-    passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
+    passwords: Mapping[str, Secret] = MappingProxyType({})
     ahead: tuple[Change, ...] = ()
-    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = field(default=lambda _: frozenset())
+    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = nothing_unwanted
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
@@ -68,7 +73,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     status: Literal["sent", "failed", "unknown"]
     message: str = ""
     hint: str | None = None
-    ids: Mapping[Key, str] = field(default_factory=lambda: MappingProxyType({}))
+    ids: Mapping[Key, str] = MappingProxyType({})
     sends: int = 0
 
 
@@ -112,7 +117,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     widest: Traits
     settings: type[Struct]
     fields: Mapping[str, str]
-    optional_fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    optional_fields: Mapping[str, str] = MappingProxyType({})
     connect: Callable[[Any, Secrets, Link], Doors]
     probe: Callable[[Reader, Any], Traits]
     read: Callable[[Reader, Any, Traits], Live]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward import platforms
 from siteward.access.compare import Comparison, Revision, compare, merged
@@ -31,7 +31,7 @@ class Question(Struct, frozen=True, kw_only=True):
     base: str
     head: str
     as_of: datetime
-    sites: Mapping[str, Live] = field(default_factory=lambda: MappingProxyType({}))
+    sites: Mapping[str, Live] = MappingProxyType({})
 
 
 def compared(base: Declaration | None, head: Declaration, question: Question) -> Comparison:

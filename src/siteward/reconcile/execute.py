@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.change import Change, patch
@@ -90,8 +90,8 @@ class Work(Struct, kw_only=True):
     failures: int = 0
     sent: bool = False
     again: Callable[[Mapping[str, Outcome], frozenset[str]], tuple[Fresh, Sifted]]
-    sends: dict[Key, int] = field(default_factory=dict)
-    in_flight: set[str] = field(default_factory=set)
+    sends: dict[Key, int] = {}
+    in_flight: set[str] = set()
 
 
 def execute(work: Work) -> None:

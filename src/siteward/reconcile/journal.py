@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 from pydantic import ValidationError
 
@@ -83,9 +83,9 @@ class Run(Struct, frozen=True, kw_only=True):
     """A run as the journal tells it. `intents` and `results` are by step; the result is the last word on it."""
 
     began: Began
-    waivers: Mapping[str, Waived] = field(default_factory=lambda: MappingProxyType({}))
-    intents: Mapping[str, Intent] = field(default_factory=lambda: MappingProxyType({}))
-    results: Mapping[str, Result] = field(default_factory=lambda: MappingProxyType({}))
+    waivers: Mapping[str, Waived] = MappingProxyType({})
+    intents: Mapping[str, Intent] = MappingProxyType({})
+    results: Mapping[str, Result] = MappingProxyType({})
     ended: bool = False
 
     @property

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward import __version__
@@ -262,7 +262,7 @@ class Run(Struct, frozen=True, kw_only=True):
     as_of: datetime
     as_of_given: bool = False
     allowance: Allowance
-    snapshots: Mapping[str, Snapshot] = field(default_factory=lambda: MappingProxyType({}))
+    snapshots: Mapping[str, Snapshot] = MappingProxyType({})
 
 
 def plan(project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan") -> Report:
@@ -371,11 +371,11 @@ def _recalled(book: Book, instance: str) -> tuple[Memory | None, Open | None]:
     """Return what the journal remembers, and the run that it shows without an end; raises `JournalBroken`."""
     try:
         book.folder.stat()
-    except FileNotFoundError:  # nothing was ever applied from here, and what reads journals takes long to load
+    except FileNotFoundError:  # nothing was ever applied from here
         return None, None
     except OSError:  # whoever opens the journal says what is wrong
         pass
-    from siteward.reconcile.journal import path_of, recall  # noqa: PLC0415 — as said above
+    from siteward.reconcile.journal import path_of, recall  # noqa: PLC0415 — it loads pydantic
 
     return recall(path_of(book.folder, instance), book.key)
 

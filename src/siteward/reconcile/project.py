@@ -10,6 +10,7 @@ from siteward import platforms
 from siteward.access.report import Report
 from siteward.declaration.check import Context, findings
 from siteward.declaration.load import Loaded, load
+from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -86,7 +87,7 @@ def open_project(path: Path, command: str) -> Project | Report:
     return Project(path=path, loaded=loaded, declaration=loaded.declaration, commit=commit_of(path.parent))
 
 
-class Surroundings(Struct, frozen=True, kw_only=True):
+class Surroundings(Veiled, frozen=True, kw_only=True):
     """What the machine gives: the environment for credentials, the keyring, and who hears of requests and waits."""
 
     env: Mapping[str, str]

@@ -12,7 +12,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.change import Change
@@ -67,7 +67,7 @@ class Past(Struct, frozen=True, kw_only=True):
 
     met: Collection[str] = ()
     run: Run | None = None
-    settled: Mapping[str, Outcome] = field(default_factory=lambda: MappingProxyType({}))
+    settled: Mapping[str, Outcome] = MappingProxyType({})
     lifted: frozenset[str] | None = None
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error, warning
@@ -62,10 +62,10 @@ class Session(Struct):
     tell: Listener
     moment: datetime
     resuming: bool = False
-    outcomes: dict[str, dict[str, Outcome]] = field(default_factory=dict)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-    lifted: dict[str, frozenset[str]] = field(default_factory=dict)
-    heads: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, dict[str, Outcome]] = {}
+    diagnostics: list[Diagnostic] = []
+    lifted: dict[str, frozenset[str]] = {}
+    heads: dict[str, str] = {}
     sent: bool = False
     interrupted: bool = False
     open_ends: bool = False

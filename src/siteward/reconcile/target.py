@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from msgspec import Struct, field
+from msgspec import Struct
+
+from siteward.platforms.interface import nothing_unwanted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +48,7 @@ class Fresh(Struct, frozen=True, kw_only=True):
     desired: Desired
     plan: InstancePlan
     judge: Judge
-    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = field(default=lambda _: frozenset())
+    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = nothing_unwanted
 
 
 class Target(Protocol):
@@ -87,7 +89,7 @@ class Options(Struct, frozen=True, kw_only=True):
     """
 
     passwords: Passwords
-    accept: Mapping[str, Acceptance] = field(default_factory=lambda: MappingProxyType({}))
+    accept: Mapping[str, Acceptance] = MappingProxyType({})
     allow_delete: bool = False
     expect: str | None = None
     max_age: timedelta = timedelta(hours=24)

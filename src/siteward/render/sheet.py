@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.report import Report, Summary, exit_code, summarize
@@ -26,7 +27,7 @@ class Sheet(Struct, frozen=True, kw_only=True):
     report: Report
     summary: Summary
     code: int
-    parts: Mapping[str, Summary] = field(default_factory=dict)
+    parts: Mapping[str, Summary] = MappingProxyType({})
     options: Options
 
 

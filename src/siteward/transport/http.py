@@ -24,6 +24,7 @@ from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Refused, U
 from siteward.transport.lean import httpx
 from siteward.transport.link import Exchange, Link, origin_of
 from siteward.transport.pace import Pace, Rate, retry_after
+from siteward.transport.veil import Veiled
 from siteward.transport.wire import Gate, Reading, Wire
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 _WINDOWS = 5
 
 
-class Answer(Struct, frozen=True):
+class Answer(Veiled, frozen=True):
     """What came back: the status, the headers with lower-cased names, and the body; `path` is what was asked."""
 
     status: int
@@ -67,7 +68,7 @@ class Answer(Struct, frozen=True):
         """Return the body as plain data; raises `NotThePlatform` where it is no JSON."""
         try:
             data: object = jsons.loads(self.content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise NotThePlatform(f"{self.path} answered {self.status} with something that is no JSON") from error
         return data
 

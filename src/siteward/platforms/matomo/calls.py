@@ -12,7 +12,7 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.model import EVERYWHERE, Account, Grant
@@ -67,8 +67,8 @@ class Desk(Struct, frozen=True):
 
     live: Live
     picture: Picture
-    passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
-    wishes: Wishes = field(default_factory=lambda: MappingProxyType({}))
+    passwords: Mapping[str, Secret] = MappingProxyType({})
+    wishes: Wishes = MappingProxyType({})
 
 
 def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:

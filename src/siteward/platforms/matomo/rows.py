@@ -70,24 +70,24 @@ class CapabilityRow(Struct, frozen=True):
     included: tuple[str, ...] = field(default=(), name="includedInRoles")
 
 
-class Shape(Struct, Generic[T], frozen=True):
-    """What an answer holds, and what all releases' ways to write it are brought to first."""
+class Form(Struct, Generic[T], frozen=True):
+    """What an answer holds, and what brings all releases' ways to write it to one."""
 
     kind: type[T]
-    brought: Callable[[object], object]
+    unify: Callable[[object], object]
 
 
-USER_LIST = Shape(tuple[UserRow, ...], _listed)
-SITE_LIST = Shape(tuple[SiteRow, ...], _listed)
-CAPABILITY_LIST = Shape(tuple[CapabilityRow, ...], _listed)
-HOLDER_MAP: Shape[Mapping[str, tuple[int, ...]]] = Shape(dict[str, tuple[int, ...]], _mapped)
-FLAG = Shape(bool, _unwrapped)
-TEXT = Shape(str, _unwrapped)
+USER_LIST = Form(tuple[UserRow, ...], _listed)
+SITE_LIST = Form(tuple[SiteRow, ...], _listed)
+CAPABILITY_LIST = Form(tuple[CapabilityRow, ...], _listed)
+HOLDER_MAP: Form[Mapping[str, tuple[int, ...]]] = Form(dict[str, tuple[int, ...]], _mapped)
+FLAG = Form(bool, _unwrapped)
+TEXT = Form(str, _unwrapped)
 
 
-def parse(shape: Shape[T], answer: object, what: str) -> T:
-    """Return an answer in its shape; raises `NotThePlatform` naming `what`, and never what was in it."""
+def parse(form: Form[T], answer: object, what: str) -> T:
+    """Return an answer in its form; raises `NotThePlatform` naming `what`, and never what was in it."""
     try:
-        return converted(shape.kind, shape.brought(answer), lax=True)
+        return converted(form.kind, form.unify(answer), lax=True)
     except Misshapen as error:
         raise NotThePlatform(f"the answer to {what} is not what Matomo gives ({error})") from None

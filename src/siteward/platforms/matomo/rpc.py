@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
+from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,14 +40,11 @@ READING = frozenset({
 })  # fmt: skip
 
 
-class Call(Struct, frozen=True):
+class Call(Veiled, frozen=True):
     """One call of a method with its arguments, which may hold a password and are never shown; a list is `name[]`."""
 
     method: str
-    arguments: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"Call({self.method!r})"  # a password may be among the arguments
+    arguments: Mapping[str, str | tuple[str, ...]] = MappingProxyType({})
 
     def fields(self) -> list[tuple[str, str]]:
         """Return the arguments as form fields."""

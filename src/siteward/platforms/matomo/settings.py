@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, field
 Onboarding = Literal["invite", "password"]
 
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """The part of `instances.<name>` that Matomo needs."""
 
     self_login: Annotated[

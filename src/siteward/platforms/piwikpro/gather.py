@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.platforms.piwikpro.roles import ENTITY, level_path
 from siteward.platforms.piwikpro.rows import (
@@ -52,13 +52,13 @@ class Gathering(Struct):
     groups: Sequence[Row[UserGroup]] = ()
     apps: Sequence[Row[Named]] = ()
     metas: Sequence[Row[Named]] = ()
-    hosts: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    sites: dict[Scope, Site] = field(default_factory=dict)
-    members: dict[str, Sequence[Row[MemberOf]]] = field(default_factory=dict)
-    people: dict[Scope, Sequence[Row[PersonLevel]]] = field(default_factory=dict)
-    crews: dict[Scope, Sequence[Row[GroupLevel]]] = field(default_factory=dict)
-    reaches: dict[str, Sequence[Row[GroupAccess]]] = field(default_factory=dict)
-    modules: dict[str, frozenset[str]] = field(default_factory=dict)
+    hosts: dict[str, tuple[str, ...]] = {}
+    sites: dict[Scope, Site] = {}
+    members: dict[str, Sequence[Row[MemberOf]]] = {}
+    people: dict[Scope, Sequence[Row[PersonLevel]]] = {}
+    crews: dict[Scope, Sequence[Row[GroupLevel]]] = {}
+    reaches: dict[str, Sequence[Row[GroupAccess]]] = {}
+    modules: dict[str, frozenset[str]] = {}
 
     def at_once(self, *tasks: Callable[[], None]) -> None:
         """Run the tasks in the reader's threads."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from siteward.platforms.answers import Misshapen, decoded
 from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated, Unreachable
 from siteward.transport.lean import httpx
+from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -25,12 +24,12 @@ _EARLY = 60.0
 _BUSY = 429
 
 
-class _Reply(Struct, frozen=True):
+class _Reply(Veiled, frozen=True):
     access_token: str
     expires_in: float
 
 
-class _Pass(Struct, frozen=True):
+class _Pass(Veiled, frozen=True):
     token: str
     until: float
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 SitesBy = Literal["name", "address"]
 
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """The part of `instances.<name>` that is Piwik PRO's own."""
 
     native: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.access.model import Scope
 
@@ -75,7 +75,7 @@ class Picture(Struct, frozen=True, kw_only=True):
     me: str | None = None
     now: datetime | None = None
     cost: int = 0
-    seen: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    seen: Mapping[str, str] = MappingProxyType({})
     listings: tuple[Listing, ...] = ()
 
     @property

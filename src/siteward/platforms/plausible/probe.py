@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from siteward.platforms.interface import Reach
 from siteward.platforms.plausible.community import check, snapshot
@@ -31,7 +31,7 @@ class _Build(Struct, frozen=True):
 
 
 class _System(Struct, frozen=True):
-    build: _Build = field(default_factory=_Build)
+    build: _Build = _Build()
 
 
 def probe(reader: Reader, settings: Settings) -> Traits:

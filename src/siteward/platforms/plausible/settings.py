@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -10,10 +9,8 @@ from msgspec import Meta, Struct
 
 from siteward.platforms.plausible.roles import TeamRole  # noqa: TC001 — msgspec reads it at run time
 
-_SPAN = re.compile(r"(\d+)([hd])")
 
-
-class Invitations(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Invitations(Struct, frozen=True, forbid_unknown_fields=True):
     """How often somebody who does not accept is asked again."""
 
     max_sends: Annotated[int, Meta(ge=1, description="How many invitations one address gets for one site.")] = 2
@@ -29,12 +26,12 @@ class Invitations(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     @property
     def pause(self) -> timedelta:
         """The time between two invitations."""
-        found = _SPAN.fullmatch(self.resend_after)
-        number, unit = (found[1], found[2]) if found else ("72", "h")
-        return timedelta(hours=int(number)) if unit == "h" else timedelta(days=int(number))
+        text = self.resend_after.strip()
+        number = int(text[:-1])
+        return timedelta(hours=number) if text[-1] == "h" else timedelta(days=number)
 
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """The part of `instances.<name>` that is Plausible's own."""
 
     team: Annotated[

@@ -11,6 +11,7 @@ from siteward.platforms.answers import Misshapen, decoded
 from siteward.transport.errors import Forbidden, NotThePlatform, PlatformError, Unauthenticated
 from siteward.transport.http import NOT_NOW
 from siteward.transport.lean import httpx
+from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,7 +34,7 @@ class Own(Struct, frozen=True):
     role: str
 
 
-class _Reply(Struct, frozen=True):
+class _Reply(Veiled, frozen=True):
     token: str | None = None
     user: Own | None = None
     two_factor: bool = field(default=False, name="requiresTwoFactor")

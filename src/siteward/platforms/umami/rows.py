@@ -53,13 +53,17 @@ class MemberRow(Struct, frozen=True):
 class TeamCounts(Struct, frozen=True):
     """What the server says a team has; ghosts are not among them. 2.20 calls the number `teamUser`."""
 
-    now: int | None = field(default=None, name="members")
-    before: int | None = field(default=None, name="teamUser")
+    members_3: int | None = field(default=None, name="members")
+    members_2: int | None = field(default=None, name="teamUser")
+
+    def __post_init__(self) -> None:
+        if self.members_3 is None and self.members_2 is None:
+            raise ValueError("a count without its number")
 
     @property
     def members(self) -> int | None:
         """How many members the server counts."""
-        return self.before if self.now is None else self.now
+        return self.members_2 if self.members_3 is None else self.members_3
 
 
 class TeamRow(Struct, frozen=True):
@@ -67,18 +71,18 @@ class TeamRow(Struct, frozen=True):
 
     id: str
     name: str
-    now: tuple[MemberRow, ...] | None = field(default=None, name="members")
-    before: tuple[MemberRow, ...] | None = field(default=None, name="teamUser")
+    members_3: tuple[MemberRow, ...] | None = field(default=None, name="members")
+    members_2: tuple[MemberRow, ...] | None = field(default=None, name="teamUser")
     counts: TeamCounts | None = field(default=None, name="_count")
 
     def __post_init__(self) -> None:
-        if self.now is None and self.before is None:
+        if self.members_3 is None and self.members_2 is None:
             raise ValueError("a team without a list of its members")
 
     @property
     def members(self) -> tuple[MemberRow, ...]:
         """The memberships."""
-        return self.now or self.before or ()
+        return (self.members_2 or ()) if self.members_3 is None else self.members_3
 
 
 class SiteRow(Struct, frozen=True):
@@ -132,7 +136,7 @@ class FaultBody(Struct, frozen=True):
 
     message: str = ""
     code: str = ""
-    properties: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    properties: dict[str, dict[str, tuple[str, ...]]] = {}
 
     @property
     def words(self) -> str:

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 Layout = Literal["per-site", "existing"]
 
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """The part of `instances.<name>` that is Umami's own."""
 
     layout: Annotated[

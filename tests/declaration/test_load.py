@@ -163,7 +163,7 @@ def test_what_was_refused_once_is_not_called_unknown(tmp_path: Path) -> None:
 include: [gone.yaml]
 instances:
   stats: {platform: umami, url: "https://stats.example.org", self: siteward, layout: per-site, mood: good}
-users: {anna: {emial: x}}
+users: {anna: {emial: anna@example.org}}
 groups: {team: [anna, from-the-file-that-is-gone], more: {membres: []}}
 roles: {analyst: {umami: [view]}}
 grants:

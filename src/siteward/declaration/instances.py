@@ -14,16 +14,17 @@ from siteward.declaration.build import listed
 from siteward.declaration.complain import problem
 from siteward.declaration.declared import Instance, Spot
 from siteward.declaration.document import InstanceRow
-from siteward.declaration.grammar import fitted, keys_of
+from siteward.declaration.grammar import fitted, keys_of, misfits
 from siteward.declaration.policies import Policies
 from siteward.declaration.selector import parse
+from siteward.declaration.source import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.declaration.document import PolicyRow
-    from siteward.declaration.source import Source, Table
+    from siteward.declaration.source import Path, Source
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 COMMON = keys_of(InstanceRow)
@@ -78,11 +79,13 @@ class Instances(Struct):
             self._say("only-exclusions", message, spot.at("manages"), hint='begin it with "*"')
 
     def _settings(self, name: str, row: InstanceRow, spot: Spot) -> Struct | None:
+        written = cast("dict[str, Table]", self.source.data["instances"])[name]
         model = self.settings_of(row.platform)
         if model is None:
             message = f"there is no platform `{row.platform}`"
             at = spot.at("platform")
             self.diagnostics.append(problem("unknown-platform", message, at, allowed=self.platforms, word=row.platform))
+            self._unknown_keys(written, spot.path)
             return None
         own = keys_of(model)
         written = cast("dict[str, Table]", self.source.data["instances"])[name]
@@ -92,6 +95,31 @@ class Instances(Struct):
             return settings
         self.diagnostics += [each.diagnostic for each in settings if each.diagnostic is not None]
         return None
+
+    def judge_the_rest(self, built: Mapping[str, Instance]) -> None:
+        """Tell what else is wrong with the instances that could not be built, key by key."""
+        tables = self.source.data.get("instances")
+        for name, table in tables.items() if isinstance(tables, Table) else ():
+            if not isinstance(table, Table) or name in built:
+                continue
+            path, platform = ("instances", name), table.get("platform")
+            model = self.settings_of(platform) if isinstance(platform, str) else None
+            if model is None:
+                self._unknown_keys(table, path)
+            else:
+                found = misfits(_own(table, model), model, self.source, path, also=COMMON)
+                self.diagnostics += [each.diagnostic for each in found if each.diagnostic is not None]
+
+    def _unknown_keys(self, table: Table, path: Path) -> None:
+        """Tell the keys of an instance that no platform knows, where it does not say which platform it is."""
+        models = [model for each in self.platforms if (model := self.settings_of(each)) is not None]
+        known = {*COMMON, *(key for model in models for key in keys_of(model))}
+        for name in table:
+            if name not in known:
+                at = self.source.key_at((*path, name))
+                self.diagnostics.append(
+                    problem("unknown-key", f"unknown key `{name}`", at, allowed=COMMON, word=name, known=known)
+                )
 
     def _collisions(self, built: Mapping[str, Instance]) -> None:
         seen: dict[str, Instance] = {}
@@ -104,6 +132,12 @@ class Instances(Struct):
 
     def _say(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
         self.diagnostics.append(problem(code, message, at, hint=hint))
+
+
+def _own(table: Table, model: type[Struct]) -> dict[str, object]:
+    """Return what an instance says to its platform: the platform's own keys, and those that nobody knows."""
+    own = keys_of(model)
+    return {key: each for key, each in table.items() if key in own or key not in COMMON}
 
 
 def _with_modes(policy: Policy, row: InstanceRow) -> Policy:

@@ -21,7 +21,7 @@ from siteward.declaration.document import Document, GrantRow, Included, IncludeR
 from siteward.declaration.files import Files
 from siteward.declaration.grammar import fitted
 from siteward.declaration.instances import Instances
-from siteward.declaration.source import Items, Table
+from siteward.declaration.salvage import salvaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,14 +30,11 @@ if TYPE_CHECKING:
 
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Bound
-    from siteward.declaration.grammar import Misfit
-    from siteward.declaration.source import Path as Steps
-    from siteward.declaration.source import Source, Value
+    from siteward.declaration.source import Source
 
 __all__ = ["Declaration", "Loaded", "load"]
 
 M = TypeVar("M", bound=Included)
-_NAMED = ("sites", "users", "groups", "roles", "instances")
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -91,10 +88,11 @@ def _place(found: Diagnostic) -> tuple[Span, str, str]:
 
 
 class _Valid(Struct, Generic[M]):
-    """A file's rows that are right, and the numbers of its grants in the file."""
+    """A file's rows that are right; grants and includes come with their numbers in the file."""
 
     model: M
-    grants: list[tuple[int, GrantRow]] | None
+    grants: list[tuple[int, GrantRow]]
+    includes: list[tuple[int, IncludeRow]]
 
 
 class _Reading(Struct):
@@ -113,18 +111,22 @@ class _Reading(Struct):
         zone = self._zone(root, source)
         instances = Instances(source, self.settings_of, self.platforms)
         built = instances.build(root.instances, root.policy)
+        instances.judge_the_rest(built)
         self.diagnostics += instances.diagnostics
-        parts = [(Builder(source, zone), valid.model, valid.grants, None), *self._included(root, source, zone)]
+        parts: list[tuple[Builder, _Valid[Any], Bound | None]] = [
+            (Builder(source, zone), valid, None),
+            *self._included(valid.includes, source, zone),
+        ]
         grants: list[Grant] = []
-        for builder, _, rows, bound in parts:
-            grants += builder.grants(rows or (), bound)
+        for builder, file, bound in parts:
+            grants += builder.grants(file.grants, bound)
         declaration = Declaration(
             instances=built,
-            sites=self._merged("sites", (b.sites(m.sites, bound) for b, m, _, bound in parts)),
-            users=self._merged("users", (b.users(m.users) for b, m, _, _ in parts)),
-            groups=self._merged("groups", (b.groups(m.groups) for b, m, _, _ in parts)),
+            sites=self._merged("sites", (each.sites(file.model.sites, bound) for each, file, bound in parts)),
+            users=self._merged("users", (each.users(file.model.users) for each, file, _ in parts)),
+            groups=self._merged("groups", (each.groups(file.model.groups) for each, file, _ in parts)),
             roles={each.handle: each for each in parts[0][0].roles(root.roles)},
-            grants=None if all(rows is None for _, _, rows, _ in parts) else tuple(grants),
+            grants=None if all(file.model.grants is None for _, file, _ in parts) else tuple(grants),
             grants_at=source.key_at(("grants",)) if "grants" in source.data else None,
             journal_dir=root.journal.dir,
             timezone=zone,
@@ -135,18 +137,16 @@ class _Reading(Struct):
         return declaration
 
     def _included(
-        self, root: Document, source: Source, zone: tzinfo
-    ) -> Iterator[tuple[Builder, Included, list[tuple[int, GrantRow]] | None, Bound | None]]:
-        for number, each in enumerate(root.include):
-            row = IncludeRow(each) if isinstance(each, str) else each
+        self, rows: list[tuple[int, IncludeRow]], source: Source, zone: tzinfo
+    ) -> Iterator[tuple[Builder, _Valid[Any], Bound | None]]:
+        for number, row in rows:
             spot = Spot(source, ("include", number))
             included = self.files.open_include(row.path, spot.at("path"))
             if included is None:
                 self.dropped.add(("include", row.path))
                 continue
-            valid = self._valid(included, Included)
             builder = Builder(included, zone)
-            yield builder, valid.model, valid.grants, builder.bound(row, spot.at())
+            yield builder, self._valid(included, Included), builder.bound(row, spot.at())
 
     def _merged(self, section: str, parts: Iterable[Iterator[Any]]) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -180,32 +180,24 @@ class _Reading(Struct):
             return UTC
 
     def _valid(self, source: Source, model: type[M]) -> _Valid[M]:
-        """Hold a file against its grammar; rows that are wrong are told and left out, so that the rest is seen."""
-        self.dropped |= {(str(hole[0]), str(hole[1])) for hole in source.holes if len(hole) == 2}
-        parsed = fitted(source.data, model, source)
-        if not isinstance(parsed, tuple):
-            return _Valid(parsed, None if parsed.grants is None else list(enumerate(parsed.grants)))
-        data = self._without(source, model, parsed)
-        grants: list[tuple[int, Value]] | None = data.pop("grants", None)
-        kept = convert(data if grants is None else {**data, "grants": [row for _, row in grants]}, model)
-        numbers = [number for number, _ in grants or ()]
-        return _Valid(kept, None if kept.grants is None else list(zip(numbers, kept.grants, strict=True)))
-
-    def _without(self, source: Source, model: type[M], misfits: Sequence[Misfit]) -> dict[str, Any]:
-        """Tell what is wrong and return the data without it; grants are then paired with their numbers."""
+        """Hold a file against its grammar; what is wrong is told and left out, so that the rest is seen."""
+        found = fitted(source.data, model, source)
+        if not isinstance(found, tuple) and not source.holes:
+            return _Valid(found, list(enumerate(found.grants or ())), list(enumerate(_includes(found))))
+        misfits = found if isinstance(found, tuple) else ()
         self.diagnostics += [each.diagnostic for each in misfits if each.diagnostic is not None]
-        bad = {each.path[:2] for each in misfits}
-        data: dict[str, Any] = {"version": 1, "instances": {}} if issubclass(model, Document) else {}
-        rest = {} if () in bad else source.data
-        return data | {key: self._kept(key, value, bad) for key, value in rest.items() if (key,) not in bad}
+        bones: dict[str, Any] = {"version": 1, "instances": {}} if issubclass(model, Document) else {}
+        for guess in (True, False):
+            left = salvaged(source, misfits, guess=guess)
+            kept = fitted({**bones, **left.data}, model, source)
+            if not isinstance(kept, tuple):
+                self.dropped |= left.dropped
+                grants = zip(left.numbers["grants"], kept.grants or (), strict=kept.grants is not None)
+                includes = zip(left.numbers["include"], _includes(kept), strict=True)
+                return _Valid(kept, list(grants), list(includes))
+        return _Valid(convert(bones, model), [], [])
 
-    def _kept(self, key: str, value: Any, bad: set[Steps]) -> Any:
-        if key in _NAMED and isinstance(value, Table):
-            gone = {name for name in value if (key, name) in bad}
-            self.dropped |= {(key, name) for name in gone}
-            return {name: each for name, each in value.items() if name not in gone}
-        if key == "grants" and isinstance(value, Items):
-            return [(number, each) for number, each in enumerate(value) if (key, number) not in bad]
-        if key == "include" and isinstance(value, Items):
-            return [each for number, each in enumerate(value) if (key, number) not in bad]
-        return {} if any(each[0] == key for each in bad) and isinstance(value, Table) else value
+
+def _includes(model: Included) -> list[IncludeRow]:
+    rows = model.include if isinstance(model, Document) else []
+    return [IncludeRow(each) if isinstance(each, str) else each for each in rows]

@@ -106,7 +106,7 @@ class Picky(Struct, forbid_unknown_fields=True):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (Even, "3:86-89 error wrong-value: `layout` must look like `^(..)+$`, found `abc`"),
+        (Even, "3:86-89 error wrong-value: `layout` must look like `^(..)+$`, found the text `abc`"),
         (Picky, "3:10-90 error wrong-value: no layout is good enough"),
     ],
 )

@@ -25,7 +25,7 @@ SOURCES = sorted(Path(declaration.__file__).parent.glob("*.py"))
 
 # These need bytes that no checked-in text should hold, a server, or a moment; each has a test of that name.
 ELSEWHERE = {
-    "too-large", "not-utf-8", "byte-order-mark", "bad-character", "wrong-value",
+    "too-large", "not-utf-8", "byte-order-mark", "bad-character",
     "unknown-site", "ambiguous-site", "matches-nothing", "not-managed", "incomparable-roles", "external-group",
     "former-login-remains",
 }  # fmt: skip

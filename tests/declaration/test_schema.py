@@ -62,7 +62,9 @@ BROKEN = sorted(each for each in (HERE / "cases").glob("*.yaml") if each.stem.pa
 
 
 @pytest.mark.parametrize(
-    "case", [each for each in BROKEN if each.stem != "unknown-value--rule"], ids=lambda each: each.stem
+    "case",
+    [each for each in BROKEN if each.stem not in {"unknown-value--rule", "unknown-value--power"}],
+    ids=lambda each: each.stem,
 )
 def test_what_the_grammar_refuses_editors_mark(case: Path) -> None:
     """A file that breaks the grammar breaks the schema too."""

@@ -40,7 +40,8 @@ def _texts(words: Mapping[str, document.Word]) -> dict[str, str]:
 
 
 def _text(word: document.Word | None) -> str | None:
-    return None if word is None else str(word)
+    """Return what is said; blanks say nothing, and satisfy no rule."""
+    return None if word is None else str(word).strip() or None
 
 
 class Builder(Struct):
@@ -87,7 +88,7 @@ class Builder(Struct):
                 language=row.language,
                 owner=row.owner,
                 ticket=_text(row.ticket),
-                reason=row.reason,
+                reason=_text(row.reason),
                 age=row.age,
                 forge=row.forge,
                 at=at,
@@ -145,7 +146,7 @@ class Builder(Struct):
                 window=window,
                 extras=None if row.extras is None else frozenset(row.extras),
                 ticket=_text(row.ticket),
-                reason=row.reason,
+                reason=_text(row.reason),
                 bound=bound,
                 at=mark(holder, number),
                 spot=spot,
@@ -156,6 +157,9 @@ class Builder(Struct):
         if row.sites is None and row.at_most is None:
             return None
         sites = None if row.sites is None else tuple(map(parse, listed(row.sites)))
+        if sites is not None and all(each.excludes for each in sites):
+            message = "the bounds of this include leave sites out and take none in"
+            self.diagnostics.append(problem("only-exclusions", message, at, hint='begin them with "*"'))
         return Bound(sites=sites, at_most=POWERS[row.at_most] if row.at_most else None, at=at)
 
     def _rows(self, section: str, rows: Mapping[str, R]) -> Iterator[tuple[str, R, Span, Spot]]:

@@ -32,6 +32,9 @@ def shapes(context: Context) -> Iterator[Diagnostic]:
             if written and written[0].startswith("!") and all(each.startswith("!") for each in written):
                 hint = 'name what they are left out of, such as "*"'
                 yield problem("only-exclusions", "every site is left out and none is named", spot.at(key), hint=hint)
+        if grant.on == ():
+            hint = "name instances, or leave it out for wherever the sites are"
+            yield problem("names-nothing", "`on` names no instance", spot.at("on"), hint=hint)
         if grant.for_account and grant.on is None:
             yield _without_sites(grant)
 

@@ -11,12 +11,13 @@ from siteward.declaration.complain import problem
 from siteward.declaration.declared import EVERY
 from siteward.declaration.people import MAX_NESTING
 from siteward.declaration.roles import PORTABLE
-from siteward.declaration.selector import parse
+from siteward.declaration.selector import matches_any, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.terms import Rule
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Spot
 
@@ -29,6 +30,9 @@ def known_instances(context: Context) -> Iterator[Diagnostic]:
     for site in context.declaration.sites.values():
         yield from _instances(context, site.spot, "on", site.pins)
         yield from _instances(context, site.spot, "only", site.only or ())
+        if site.only is not None and not site.only:
+            hint = "leave it out for wherever the site is"
+            yield problem("names-nothing", "`only` names no instance", site.spot.at("only"), hint=hint)
         yield from _instances(context, site.spot, "public", site.public)
     for user in context.declaration.users.values():
         for key, names in (
@@ -102,6 +106,9 @@ def _nobody(context: Context, name: str, at: Span) -> Diagnostic:
             at,
             hint="make a group that leaves them out, and grant to it",
         )
+    if name == "external":
+        hint = "write {members: external} for a group whose members a directory knows"
+        return problem("unknown-user", "there is no user or group `external`", at, hint=hint)
     refused = (each for section, each in context.dropped if section in {"users", "groups"})
     declared = (*context.declaration.users, *context.declaration.groups, *sorted(refused))
     return problem(
@@ -269,6 +276,24 @@ def name_flaw(text: str, *, handle: bool = False) -> tuple[str, str] | None:
     return None
 
 
+def rules_about_somebody(context: Context) -> Iterator[Diagnostic]:
+    """Point at rules on a user or a role that is nowhere: a typo would turn the rule off in silence."""
+    declaration = context.declaration
+    roles = {each.name for traits in context.traits.values() for kinds in traits.roles.values() for each in kinds}
+    rules = {id(rule): rule for instance in declaration.instances.values() for rule in instance.policy.rules}
+    for rule in rules.values():
+        user, role = rule.match.get("user"), rule.match.get("role")
+        if user is not None and not any(matches_any([user], handle) for handle in declaration.users):
+            yield _about_nobody(rule, f"no user is `{user}`", user, declaration.users)
+        if role is not None and role not in roles:
+            yield _about_nobody(rule, f"no role of these platforms is `{role}`", role, roles)
+
+
+def _about_nobody(rule: Rule, why: str, word: str, known: Iterable[str]) -> Diagnostic:
+    message = f"the rule {rule.id} speaks of nobody: {why}"
+    return problem("rule-of-nobody", message, rule.at, word=word, known=known, severity=Severity.WARNING)
+
+
 NAME_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     known_instances,
     known_people,
@@ -277,4 +302,5 @@ NAME_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     known_tags,
     unused_groups,
     safe_names,
+    rules_about_somebody,
 )

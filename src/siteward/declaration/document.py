@@ -15,15 +15,19 @@ StateWord = Literal["active", "suspended", "absent"]
 PowerWord = Literal["view", "edit", "manage", "admin"]
 MatchKey = Literal["kind", "power", "user", "account", "site", "scope", "role"]
 Requirement = Literal["until", "ticket", "reason", "email"]
-Names: TypeAlias = str | list[str]
-Word: TypeAlias = str | int
+Text: TypeAlias = Annotated[str, Meta(min_length=1)]
+Names: TypeAlias = Text | list[Text]
+Word: TypeAlias = Text | int
 """A text that people also write as a bare number: an id, a ticket, a login."""
 States: TypeAlias = StateWord | dict[str, StateWord]
 Publicity: TypeAlias = bool | dict[str, bool]
 AtLeastOne: TypeAlias = Annotated[int, Meta(ge=1)]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Percent: TypeAlias = Annotated[int, Meta(ge=0, le=100)]
-Date: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": r"^\d{4}-\d{2}-\d{2}([T ].+)?$"})]
+Date: TypeAlias = Annotated[
+    str,
+    Meta(extra_json_schema={"pattern": r"^\d{4}-\d{2}-\d{2}([T ].+)?$"}, extra={"hint": "write it as 2027-03-31"}),
+]
 """A day or an instant; the pattern is for editors alone, `window.moment` refuses in better words."""
 
 
@@ -108,7 +112,7 @@ class GrantRow(Row, frozen=True):
 class IncludeRow(Row, frozen=True):
     """Another file, and what it may grant."""
 
-    path: Annotated[str, Meta(description="Relative to this file, and under its folder.")]
+    path: Annotated[Text, Meta(description="Relative to this file, and under its folder.")]
     sites: Annotated[Names | None, Meta(description="The sites it may grant on.")] = None
     at_most: Annotated[PowerWord | None, Meta(description="The most power it may grant.")] = None
 
@@ -116,7 +120,7 @@ class IncludeRow(Row, frozen=True):
 class JournalRow(Row, frozen=True):
     """Where runs are recorded."""
 
-    dir: Annotated[str, Meta(description="A folder, relative to this file.")] = ".siteward"
+    dir: Annotated[Text, Meta(description="A folder, relative to this file.")] = ".siteward"
 
 
 class AdminsRow(Row, frozen=True):
@@ -154,7 +158,7 @@ class RuleRow(Row, frozen=True):
 
     id: Annotated[str, Meta(description="What the rule is called where it is broken.")]
     match: Annotated[
-        dict[MatchKey, str],
+        dict[MatchKey, Text],
         Meta(
             description="What all must hold for the rule to speak.",
             extra_json_schema={"propertyNames": {"enum": list(get_args(MatchKey))}},  # msgspec's own leaves them out
@@ -185,7 +189,7 @@ class InstanceRow(Struct, frozen=True):
 
     platform: Annotated[str, Meta(description="What kind of analytics software this is.")]
     url: Annotated[str, Meta(description="Where it answers. Credentials never stand here.")]
-    self: Annotated[str | None, Meta(description="The account whose credentials are used.")] = None
+    self: Annotated[Text | None, Meta(description="The account whose credentials are used.")] = None
     mode: Annotated[Literal["full", "add-only", "observe"], Meta(description="What may be done at all.")] = "full"
     manages: Annotated[Names | None, Meta(description="The sites looked at; without it: all.")] = None
     unmanaged: Annotated[
@@ -195,7 +199,7 @@ class InstanceRow(Struct, frozen=True):
     policy: Annotated[InstancePolicyRow | None, Meta(description="What holds here beside the policy of the file.")] = (
         None
     )
-    ca_file: Annotated[str | None, Meta(description="Certificates to trust, relative to this file.")] = None
+    ca_file: Annotated[Text | None, Meta(description="Certificates to trust, relative to this file.")] = None
     accept_blind: Annotated[Names, Meta(description="What this platform can never show, and you live with.")] = []
     onboarding: Annotated[Literal["invite", "password"] | None, Meta(description="How new accounts begin.")] = None
     native: Annotated[bool, Meta(description="Piwik PRO: groups of this file are groups there.")] = False

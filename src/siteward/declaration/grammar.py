@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct, ValidationError, convert, inspect
+from msgspec.structs import replace
 
 from siteward.declaration.complain import problem
 
@@ -94,7 +95,8 @@ class _Walk(Struct):
             case inspect.StrType(min_length=least) if least and len(value) < least:
                 yield self._said("wrong-value", path, "must not be empty")
             case inspect.StrType(pattern=pattern) if pattern and not re.search(pattern, value):
-                yield self._said("wrong-value", path, f"must look like `{pattern}`, found `{value}`")
+                said, hint = f"must look like `{pattern}`, found {_found(value)}", _hint(kind)
+                yield self._said("wrong-value", path, f"cannot be {_found(value)}" if hint else said, hint)
 
     def _in_row(self, row: Mapping[str, Any], kind: inspect.StructType, path: Path) -> Iterator[Misfit]:
         fields = {each.encode_name: each for each in kind.fields}
@@ -121,17 +123,20 @@ class _Walk(Struct):
         at, also = (*path, name), self.also if path == self.start else ()
         allowed = tuple(dict.fromkeys((*also, *keys)))
         told = problem("unknown-key", f"unknown key `{name}`", self.source.key_at(at), allowed=allowed, word=name)
-        return Misfit(at, told)
+        merge = "YAML's merge keys are not read; write the keys out"
+        return Misfit(at, replace(told, hint=merge) if name == "<<" else told)
 
     def _not_possible(self, value: object, allowed: Sequence[object], path: Path, at: Span) -> Misfit:
         said = f"`{value}`" if isinstance(value, str) else _found(value)
         word = value if isinstance(value, str) else None
         words = tuple(map(str, allowed))
-        return Misfit(path, problem("unknown-value", f"{said} is not possible here", at, allowed=words, word=word))
+        hint = "write it without quotes" if word in words and word not in allowed else None
+        told = problem("unknown-value", f"{said} is not possible here", at, hint=hint, allowed=words, word=word)
+        return Misfit(path, told)
 
     def _of_another_kind(self, value: object, kind: inspect.Type, path: Path) -> Misfit:
         wanted = list(dict.fromkeys(map(_named, _alternatives(kind))))
-        hint = "quote it" if "text" in wanted and isinstance(value, int) else None
+        hint = _hint(kind) or ("quote it" if "text" in wanted and isinstance(value, int) else None)
         return self._said("wrong-type", path, f"must be {' or '.join(wanted)}, found {_found(value)}", hint)
 
     def _said(self, code: str, path: Path, message: str, hint: str | None = None) -> Misfit:
@@ -149,6 +154,17 @@ def _alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
             return ()
         case _:
             return (kind,)
+
+
+def _hint(kind: inspect.Type) -> str | None:
+    """Return what the grammar says of how to write a value, where it says something (`Meta(extra={"hint": …})`)."""
+    match kind:
+        case inspect.Metadata(type=inner, extra=extra):
+            return (extra or {}).get("hint") or _hint(inner)
+        case inspect.UnionType(types=types):
+            return next(filter(None, map(_hint, types)), None)
+        case _:
+            return None
 
 
 def _meant(value: object, kind: inspect.Type) -> inspect.Type | None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from siteward.declaration.source import Path, Source
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+_ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f\\]+")
+_HOST = re.compile(r"[0-9a-f:.%]*:[0-9a-f:.%]*|[^\W_]([\w-]*[^\W_])?(\.[^\W_]([\w-]*[^\W_])?)*\.?")
 COMMON = keys_of(InstanceRow)
 
 
@@ -157,12 +159,12 @@ def _address_flaw(text: str, instance: str) -> tuple[str, str, str] | None:
         good = url.scheme in {"http", "https"} and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
         return "bad-url", "this is no address", "write it as https://stats.example.org"
-    if url.username or url.password:
+    if "@" in url.netloc:
         hint = f"give them as {variable(instance)}_…; a file is no place for secrets"
         return "secret-in-file", "credentials in the address", hint
-    if not good:
+    if not good or not _ADDRESS.fullmatch(text) or not _HOST.fullmatch(url.hostname or ""):
         return "bad-url", "this is no http or https address", "write it as https://stats.example.org"
-    if url.query or url.fragment:
+    if "?" in text or "#" in text:
         return "bad-url", "an address ends with its path", "take away `?…` and `#…`"
     return None
 

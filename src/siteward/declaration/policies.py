@@ -90,18 +90,17 @@ class Policies(Struct):
                 hint = "give it `require` or `at_most`"
                 self._say("rule-without-effect", f"the rule `{each.id}` demands nothing", place.at(), hint=hint)
             own.add(each.id)
-            self._match(each.match, place)
-            rules[each.id] = _rule(each, place)
+            if self._matches(each.match, place):
+                rules[each.id] = _rule(each, place)
         return tuple(rules.values())
 
-    def _match(self, match: Mapping[MatchKey, str], place: Spot) -> None:
-        for key, value in match.items():
-            allowed = _MATCHES.get(key)
-            if allowed is not None and value not in allowed:
-                at = place.at("match", key)
-                self.diagnostics.append(
-                    problem("unknown-value", f"`{value}` is no {key}", at, allowed=allowed, word=value)
-                )
+    def _matches(self, match: Mapping[MatchKey, str], place: Spot) -> bool:
+        """Tell whether what a rule compares with can be; what cannot is said."""
+        wrong = [key for key, value in match.items() if value not in _MATCHES.get(key, (value,))]
+        for key in wrong:
+            at, message = place.at("match", key), f"`{match[key]}` is no {key}"
+            self.diagnostics.append(problem("unknown-value", message, at, allowed=_MATCHES[key], word=match[key]))
+        return not wrong
 
     def _say(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
         self.diagnostics.append(problem(code, message, at, hint=hint))

@@ -64,6 +64,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "rule-id": "A rule has an id in lower-case words that none of Siteward's own rules has.",
         "rule-twice": "No two rules in one place have the same id.",
         "rule-without-effect": "A rule demands something.",
+        "rule-of-nobody": "A rule on a user or a role speaks of one there is.",
         # names
         "declared-twice": "A name is declared in one file.",
         "unknown-instance": "An instance that is named is declared.",
@@ -92,6 +93,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "grant-without-sites": "A grant of a site role names sites.",
         "account-role-without-on": "A grant of an account role names its instances.",
         "only-exclusions": "What is left out is left out of something.",
+        "names-nothing": "A list that narrows names something.",
         "role-not-on-platform": "A role exists on every platform its grant reaches.",
         "role-of-another-platform": "A platform's own role is granted on that platform.",
         "unknown-extra": "An extra is one the platform has.",

@@ -89,5 +89,6 @@ def moment(text: str, zone: tzinfo, edge: Literal["from", "until"]) -> datetime:
     except (ValueError, OverflowError) as problem:
         if isinstance(problem, BadDate):
             raise
-        raise BadDate("bad-date", f"`{text}` is no day of the calendar", "write it as 2027-03-31") from problem
+        hint = "leave it out for no end" if text.startswith("9999") else "write it as 2027-03-31"
+        raise BadDate("bad-date", f"`{text}` is no day of the calendar", hint) from problem
     raise BadDate("bad-date", f"`{text}` is no date", "write 2027-03-31, or 2027-03-31T12:00:00+01:00")

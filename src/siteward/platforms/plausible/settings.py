@@ -17,7 +17,8 @@ class Invitations(Struct, frozen=True, forbid_unknown_fields=True):
     resend_after: Annotated[
         str,
         Meta(
-            pattern=r"^\d{1,4}[hd]$",
+            pattern=r"^[1-9]\d{0,3}[hd]$",
+            extra={"hint": "write hours or days, such as 72h or 3d"},
             description="How long to wait after an invitation before another is sent: hours (72h) or days (3d). "
             "Plausible forgets an invitation after 48 to 72 hours.",
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -13,15 +12,18 @@ from msgspec.inspect import Metadata, StructType, type_info
 from siteward import platforms
 from siteward.cli.checkout import environment_of, keyring_of
 from siteward.cli.session import find_config
+from siteward.declaration.complain import near
 from siteward.declaration.edit import first_file
 from siteward.declaration.grammar import keys_of
+from siteward.declaration.instances import NAME_HINT, can_name
 from siteward.platforms.instance import Instance
+from siteward.reconcile.plan import own_account
 from siteward.reconcile.project import Project, open_project
 from siteward.transport.link import Link
 from siteward.transport.secrets import variable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from siteward.access.traits import Traits
     from siteward.cli.session import Session
@@ -49,6 +51,8 @@ class _Place(Struct, frozen=True, kw_only=True):
 
 def first_text(session: Session, wanted: Wanted) -> str:
     """Read the instance and return the file that declares what it has. Raises `PlatformError`."""
+    if not can_name(wanted.name):
+        raise click.UsageError(f"{wanted.name!r} cannot name an instance: {NAME_HINT}")
     place = (None if wanted.platform else _declared(session, wanted.name)) or _asked_for(wanted)
     instance = Instance(
         name=wanted.name,
@@ -61,6 +65,9 @@ def first_text(session: Session, wanted: Wanted) -> str:
     with instance.reading() as reader:
         traits = instance.platform.probe(reader, place.settings)
         live = instance.platform.read(reader, place.settings, traits)
+    _, objections = own_account(live, traits, place.self_account, None)
+    for each in objections:
+        raise click.UsageError(f"{each.message}: say --self {live.me or 'LOGIN'}")
     named = place.self_account or live.me or _need_self(traits)
     block = {"platform": place.platform, "url": place.url, "self": named, **place.written}
     return first_file(wanted.name, block, live, traits)
@@ -108,15 +115,13 @@ def _declared(session: Session, name: str) -> _Place | None:
 
 def _settings(platform: str, given: Mapping[str, str], self_account: str | None) -> Struct:
     if platform not in platforms.names():
-        near = difflib.get_close_matches(platform, platforms.names(), n=1)
         raise click.UsageError(
-            f"no platform {platform!r}; there are {', '.join(platforms.names())}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
+            f"no platform {platform!r}; there are {', '.join(platforms.names())}" + _meant(platform, platforms.names())
         )
     model = platforms.load(platform).settings
     about = _described(model)
     for name in given.keys() - about.keys() - {"self"}:
-        raise click.UsageError(f"--set {name}=…: no such setting; there are {', '.join(about)}")
+        raise click.UsageError(f"--set {name}=…: no such setting; there are {', '.join(about)}{_meant(name, about)}")
     told = {**given, "self": self_account} if self_account and "self" in about else given
     try:
         return convert({name: each for name, each in told.items() if name in about}, model, strict=False)
@@ -136,6 +141,11 @@ def _described(model: type[Struct]) -> dict[str, str]:
         for each in fields
         if isinstance(each.type, Metadata)
     }
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    found = near(word, known)
+    return f"; did you mean {found!r}?" if found else ""
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from siteward.declaration.source import Path, Source
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+NAME_HINT = "begin with a letter, then letters, digits, - and _: it names environment variables too"
 _ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f\\]+")
 _HOST = re.compile(r"[0-9a-f:.%]*:[0-9a-f:.%]*|[^\W_]([\w-]*[^\W_])?(\.[^\W_]([\w-]*[^\W_])?)*\.?")
 COMMON = keys_of(InstanceRow)
@@ -69,9 +70,8 @@ class Instances(Struct):
         return built
 
     def _judge(self, name: str, row: InstanceRow, spot: Spot) -> None:
-        if not _NAME.fullmatch(name):
-            hint = "begin with a letter, then letters, digits, - and _: it names environment variables too"
-            self._say("instance-name", f"`{name}` cannot name an instance", spot.key(), hint=hint)
+        if not can_name(name):
+            self._say("instance-name", f"`{name}` cannot name an instance", spot.key(), hint=NAME_HINT)
         flaw = _address_flaw(row.url, name)
         if flaw is not None:
             code, message, hint = flaw
@@ -167,6 +167,11 @@ def _address_flaw(text: str, instance: str) -> tuple[str, str, str] | None:
     if "?" in text or "#" in text:
         return "bad-url", "an address ends with its path", "take away `?…` and `#…`"
     return None
+
+
+def can_name(name: str) -> bool:
+    """Tell whether an instance may be called so."""
+    return _NAME.fullmatch(name) is not None
 
 
 def variable(name: str) -> str:

@@ -150,7 +150,7 @@ def surveyed(
 ) -> Survey:
     """Work out what should change on an instance that has been read; pure but for the platform's own word."""
     declared = declaration.instances[instance.name]
-    live, objections = _own_account(live, traits, declared.self_account, declared.at)
+    live, objections = own_account(live, traits, declared.self_account, declared.at)
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
     policy = gate.policy(instance.name) if gate else declared.policy
     earlier = gate.earlier(instance.name, traits, live, as_of) if gate else None
@@ -175,7 +175,7 @@ def _onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
     return replace(traits, onboarding=frozenset({wish})) if wish in traits.onboarding and wish is not None else traits
 
 
-def _own_account(live: Live, traits: Traits, named: str | None, at: Span) -> tuple[Live, tuple[Diagnostic, ...]]:
+def own_account(live: Live, traits: Traits, named: str | None, at: Span | None) -> tuple[Live, tuple[Diagnostic, ...]]:
     """Compare the account in use with the file's `self`, or take it from there where the platform does not tell."""
     if named is None:
         return live, ()

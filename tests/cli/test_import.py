@@ -1,0 +1,85 @@
+"""`import`: a first file from a live instance, which validates and leaves nothing to plan; and what it refuses."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.conftest import start
+from siteward.platforms.fakery import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cli.conftest import Program
+
+SETTINGS = {
+    "umami": ("--set", "layout=per-site"),
+    "matomo": ("--self", "root"),
+    "piwik-pro": ("--set", "native=true"),
+    "plausible": ("--self", "siteward@example.org", "--set", "requests_per_hour=700", "--set", "edition=cloud"),
+}
+
+
+@pytest.fixture(params=["umami", "matomo", "piwik-pro", "plausible"])
+def place(request: pytest.FixtureRequest, program: Program) -> Iterator[tuple[Program, str, str]]:
+    """A lived-in server of each platform: the program with its credentials, the platform, and the address."""
+    fake = start(request.param)
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(serve(fake))
+        program.env |= {f"SITEWARD_IT_{name.upper()}": value for name, value in fake.credentials.items()}
+        yield program, request.param, sandbox.url
+
+
+def _import(place: tuple[Program, str, str], *more: str) -> tuple[int, str]:
+    program, platform, url = place
+    result = program("import", "--instance", "it", "--platform", platform, "--url", url, *more)
+    assert "Traceback" not in result.err
+    return result.code, result.err
+
+
+def test_the_file_is_right_and_its_plan_is_empty(place: tuple[Program, str, str]) -> None:
+    """The round: live, file, plan without a step; a second import never overwrites."""
+    program, platform, _ = place
+    code, told = _import(place, *SETTINGS[platform])
+    assert code == 0, told
+    assert program("validate").code == 0, program("validate").out
+    planned = program("plan", "--format", "json").json()
+    assert [each["steps"] for each in planned["plan"]["instances"]] == [[]]
+    code, told = _import(place, *SETTINGS[platform])
+    assert code == 1
+    assert "not overwritten" in told
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--self", "nobody"), "nobody"),
+        (("--set", "layuot=per-site"), "no such setting"),
+        (("--instance", "u m"), "cannot name an instance"),
+        (("--platform", "umammi"), "no platform 'umammi'"),
+    ],
+)
+def test_what_it_refuses_it_refuses_before_writing(
+    more: tuple[str, ...], said: str, place: tuple[Program, str, str]
+) -> None:
+    """A wrong name, setting, platform or account is told, and no file is left."""
+    if place[1] == "plausible" and said == "nobody":
+        pytest.skip("no call of Plausible's API tells whose key it is")
+    code, told = _import(place, *SETTINGS[place[1]], *more)
+    assert code == 1
+    assert said in told
+    assert not (place[0].folder / "access.yaml").exists()
+
+
+def test_a_wrong_value_names_its_key_and_what_it_is(place: tuple[Program, str, str]) -> None:
+    """One key and one description, not those of all settings."""
+    program, _, _ = place
+    result = program(
+        "import", "--instance", "it", "--platform", "plausible", "--url", "https://p.test", "--set", "edition=Cloud"
+    )
+    assert result.code == 1
+    assert "say --set edition=…" in result.err
+    assert "requests" not in result.err

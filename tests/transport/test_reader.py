@@ -9,7 +9,7 @@ from email.utils import formatdate
 import httpx
 import pytest
 
-from siteward.transport.errors import NotThePlatform, Refused, Unreachable
+from siteward.transport.errors import NotThePlatform, Redirected, Refused, Unreachable
 from siteward.transport.http import Exchange, Rate, open_doors
 from transport.servers import READS, Clock, Server, doors, link
 
@@ -144,6 +144,26 @@ def test_no_redirect_is_followed(place: str) -> None:
         open_.reader.query("/api/x")
     assert len(server.seen) == 1
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("http://127.0.0.1:18431/x", "http://127.0.0.1:18431/x"),
+        ("http://[::1]:8443/x?token=s3cret#s3cret", "http://[::1]:8443/x"),
+        ("https://anna:s3cret@other.test:443/", "https://other.test/"),
+        ("//other.test:8080", "https://other.test:8080/"),
+        ("elsewhere", "https://umami.example.test/base/api/elsewhere"),
+        ("/%1b%5b31m", "https://umami.example.test/%1b%5b31m"),
+    ],
+)
+def test_a_redirect_is_told_with_its_port_and_nothing_secret(place: str, told: str) -> None:
+    """What is told is what the hint says to write into the file."""
+    with doors(Server(httpx.Response(301, headers={"Location": place}))) as open_, pytest.raises(Redirected) as caught:
+        open_.reader.query("/api/x")
+    assert str(caught.value).endswith(f" to {told}; nothing was sent there")
+    assert "write the address that answers by itself" in (caught.value.hint or "")
+    assert "anna" not in str(caught.value)
 
 
 def test_an_answer_has_a_longest_length() -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Refused, Unreachable
-from transport.servers import Clock, Server, doors
+from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Redirected, Refused, Unreachable
+from siteward.transport.http import open_doors
+from transport.servers import READS, Clock, Server, doors, link
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -73,7 +74,7 @@ def test_an_answer_is_an_answer(status: int) -> None:
 def test_a_redirected_command_is_not_followed() -> None:
     """A command never ends up elsewhere."""
     server = Server(httpx.Response(307, headers={"Location": "https://evil.test/"}))
-    with doors(server) as open_, pytest.raises(NotThePlatform):
+    with doors(server) as open_, pytest.raises(Redirected):
         open_.writer.command("POST", "/api/users")
     assert len(server.seen) == 1
 
@@ -90,6 +91,21 @@ def test_a_login_that_breaks_off_is_no_lost_command() -> None:
     """The command had not gone out yet, so nothing is unknown."""
     with doors(Server(httpx.ReadError("cut")), auth=LoginFirst()) as open_, pytest.raises(Unreachable):
         open_.writer.command("POST", "/api/users")
+
+
+def test_a_command_whose_answer_is_too_long_may_have_been_carried_out() -> None:
+    """It was sent, so nobody may say that it was not; of the login before it that is not said."""
+    with open_doors(link(_endless, size=1000), reads=READS) as open_, pytest.raises(OutcomeUnknown, match="too long"):
+        open_.writer.command("POST", "/api/users")
+    with (
+        open_doors(link(_endless, size=1000), reads=READS, auth=LoginFirst()) as open_,
+        pytest.raises(NotThePlatform, match="longer"),
+    ):
+        open_.writer.command("POST", "/api/users")
+
+
+def _endless(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, content=iter([b"x" * 2000]))
 
 
 def test_no_body_reaches_an_error() -> None:

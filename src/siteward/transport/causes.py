@@ -6,11 +6,11 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from siteward.transport.errors import Unreachable
+from siteward.transport.errors import NotThePlatform, Unreachable
 from siteward.transport.lean import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from siteward.transport.link import Link
 
@@ -36,6 +36,27 @@ def unreachable(error: httpx.RequestError, origin: str, link: Link) -> Unreachab
         if words := _words(each, origin, link):
             return Unreachable(words[0], hint=words[1])
     return Unreachable(f"{origin} cannot be reached ({type(error).__name__})")
+
+
+def redirected(
+    response: httpx.Response, scrub: Callable[[str], str], kind: type[NotThePlatform] = NotThePlatform
+) -> NotThePlatform:
+    """Return the error for a redirect: where it leads is told, without a user, a password or a query in it."""
+    asked = response.request.url
+    try:
+        place = asked.join(response.headers["location"])
+        where = _shown(place) + place.raw_path.partition(b"?")[0].decode("ascii")
+    except httpx.InvalidURL:
+        where = "a place that is no address"
+    return kind(
+        scrub(f"{_shown(asked)} redirects {asked.path} to {where}; nothing was sent there"),
+        hint="write the address that answers by itself into `url`",
+    )
+
+
+def _shown(url: httpx.URL) -> str:
+    """Return scheme, host and port, the port only where it is not the scheme's own."""
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def _words(error: BaseException, origin: str, link: Link) -> tuple[str, str | None] | None:

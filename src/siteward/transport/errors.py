@@ -2,7 +2,9 @@
 
     PlatformError
     ├── Unreachable       no usable answer at all: DNS, refused, TLS, time-out before the request was sent
-    ├── NotThePlatform    an answer, but not this platform's (HTML, a redirect elsewhere, another product)
+    ├── NotThePlatform    an answer, but not this platform's (HTML, another product)
+    │   ├── Redirected    a redirect, which is never followed; only reading tells whether a command was taken before
+    │   └── TooLong       an answer longer than is taken; what it answers was carried out all the same
     ├── Unauthenticated   the credentials do not open the door
     ├── Forbidden         the door is open, but this account may not
     ├── Refused           the platform said no, in its own words
@@ -41,6 +43,18 @@ class NotThePlatform(PlatformError):
     """Something answered, but it is not the platform the file names."""
 
     code = "not-the-platform"
+
+
+class Redirected(NotThePlatform):
+    """The answer to the request itself is a redirect, which is not followed."""
+
+
+class TooLong(NotThePlatform):
+    """The answer is longer than is taken; `request` is what it answers."""
+
+    def __init__(self, message: str, request: object) -> None:
+        super().__init__(message)
+        self.request = request
 
 
 class Unauthenticated(PlatformError):

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 from msgspec import Struct
 
 from siteward import __version__
-from siteward.transport.causes import is_hopeless, unreachable, was_sent
-from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Refused, Unreachable
+from siteward.transport.causes import is_hopeless, redirected, unreachable, was_sent
+from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Redirected, Refused, TooLong, Unreachable
 from siteward.transport.lean import httpx
 from siteward.transport.link import Exchange, Link, origin_of
 from siteward.transport.pace import Pace, Rate, retry_after
@@ -69,7 +69,10 @@ class Answer(Veiled, frozen=True):
         try:
             data: object = jsons.loads(self.content)
         except (ValueError, RecursionError) as error:
-            raise NotThePlatform(f"{self.path} answered {self.status} with something that is no JSON") from error
+            raise NotThePlatform(
+                f"{self.path} answered {self.status} with something that is no JSON",
+                hint="does `url` lead to the product itself, and not to a page before it? Its log may tell more",
+            ) from error
         return data
 
 
@@ -168,7 +171,7 @@ class Reader:
         """Ask by GET.
 
         Returns any answer but those that say "not now"; these are waited for and asked again. Raises `Unreachable`
-        when no usable answer came in time, `Refused` when the server keeps answering 429, `NotThePlatform` for a
+        when no usable answer came in time, `Refused` when the server keeps answering 429, `Redirected` for a
         redirect, `ReadOnly` for a path not named as reading.
         """
         return self._ask(lambda: self._client.build_request("GET", path, params=params))
@@ -222,20 +225,9 @@ class Reader:
     def _answer(self, response: httpx.Response, *, redirects: bool = False) -> Answer:
         path = response.request.url.path
         if response.has_redirect_location and not redirects:
-            raise self._redirected(response, path)
+            raise redirected(response, self.scrub, Redirected)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, response.content, path)
-
-    def _redirected(self, response: httpx.Response, path: str) -> NotThePlatform:
-        try:
-            place = httpx.URL(self._line.link.url).join(response.headers["location"])
-            where = f"{place.scheme}://{place.host}{place.path}"
-        except httpx.InvalidURL:
-            where = "a place that is no address"
-        return NotThePlatform(
-            self.scrub(f"{self.origin} redirects {path} to {where}; nothing was sent there"),
-            hint="write the address that answers by itself into `url`",
-        )
 
     def _still_busy(self, answer: Answer) -> Unreachable | Refused:
         if answer.status == _TOO_MANY:
@@ -265,7 +257,8 @@ class Writer(Reader):
 
         With `redirects`, for servers whose forms answer so, a redirect is an answer as well; it is never followed.
         Raises `Unreachable` when it surely was not sent, `OutcomeUnknown` when it may have been carried out (a lost
-        answer, or a gateway's 502, 503 or 504), `Refused` when the server keeps answering 429.
+        answer, one that is too long, or a gateway's 502, 503 or 504), `Redirected` for a redirect, which servers of an
+        API do not give and proxies may give at any time, `Refused` when the server keeps answering 429.
         """
         patience = _Patience(self._line)
         while True:
@@ -292,6 +285,10 @@ class Writer(Reader):
     def _once(self, request: httpx.Request) -> httpx.Response:
         try:
             return self._commands.send(request)
+        except TooLong as excess:
+            if excess.request is request:
+                raise OutcomeUnknown(f"the answer to {request.method} {request.url.path} was too long") from excess
+            raise
         except httpx.RequestError as error:
             if was_sent(error, request):
                 raise OutcomeUnknown(f"the answer to {request.method} {request.url.path} was lost") from error

@@ -10,7 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from msgspec import Struct
 
-from siteward.transport.errors import NotThePlatform, ReadOnly
+from siteward.transport.errors import ReadOnly, TooLong
 from siteward.transport.lean import httpx
 from siteward.transport.link import Exchange, Link, is_loopback
 
@@ -46,7 +46,7 @@ class Wire(httpx.BaseTransport):
         self.requests = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request. Raises `httpx.TransportError` for what the network did, `NotThePlatform` for excess."""
+        """Send one request. Raises `httpx.TransportError` for what the network did, `TooLong` for excess."""
         with self._lock:
             self.requests += 1
         begun = self._link.clock()
@@ -71,7 +71,7 @@ class Wire(httpx.BaseTransport):
                 parts.append(part)
                 size += len(part)
                 if size > self._link.size:
-                    raise NotThePlatform(f"the answer of {request.url.host} is longer than {self._link.size} bytes")
+                    raise TooLong(f"the answer of {request.url.host} is longer than {self._link.size} bytes", request)
                 if self._link.clock() - begun > self._link.budget:
                     raise httpx.ReadTimeout("the answer takes too long", request=request)
         finally:

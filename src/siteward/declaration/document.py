@@ -15,6 +15,12 @@ StateWord = Literal["active", "suspended", "absent"]
 PowerWord = Literal["view", "edit", "manage", "admin"]
 MatchKey = Literal["kind", "power", "user", "account", "site", "scope", "role"]
 Requirement = Literal["until", "ticket", "reason", "email"]
+MATCHES: dict[str, tuple[str, ...]] = {
+    "kind": get_args(Kind),
+    "power": get_args(PowerWord),
+    "scope": ("site", "metasite", "instance"),
+}
+"""The words that a rule may compare with, for the keys that know theirs."""
 Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 Names: TypeAlias = Text | list[Text]
 Word: TypeAlias = Text | int
@@ -161,7 +167,10 @@ class RuleRow(Row, frozen=True):
         dict[MatchKey, Text],
         Meta(
             description="What all must hold for the rule to speak.",
-            extra_json_schema={"propertyNames": {"enum": list(get_args(MatchKey))}},  # msgspec's own leaves them out
+            extra_json_schema={  # which msgspec's own leaves out
+                "propertyNames": {"enum": list(get_args(MatchKey))},
+                "properties": {key: {"enum": list(words)} for key, words in MATCHES.items()},
+            },
         ),
     ]
     require: Annotated[list[Requirement], Meta(description="What must be given then.")] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,7 +12,7 @@ from siteward.access.terms import LIMIT_NAMES, Limit, Policy, Rule
 from siteward.declaration.build import POWERS, listed
 from siteward.declaration.complain import problem
 from siteward.declaration.declared import Spot
-from siteward.declaration.document import Kind
+from siteward.declaration.document import MATCHES
 from siteward.declaration.rules import RULES
 
 if TYPE_CHECKING:
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from siteward.declaration.document import InstancePolicyRow, LimitRow, MatchKey, RuleRow
 
 _ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_MATCHES: Mapping[str, tuple[str, ...]] = {
-    "kind": get_args(Kind),
-    "power": tuple(POWERS),
-    "scope": ("site", "metasite", "instance"),
-}
 
 
 class Policies(Struct):
@@ -96,10 +91,10 @@ class Policies(Struct):
 
     def _matches(self, match: Mapping[MatchKey, str], place: Spot) -> bool:
         """Tell whether what a rule compares with can be; what cannot is said."""
-        wrong = [key for key, value in match.items() if value not in _MATCHES.get(key, (value,))]
+        wrong = [key for key, value in match.items() if value not in MATCHES.get(key, (value,))]
         for key in wrong:
             at, message = place.at("match", key), f"`{match[key]}` is no {key}"
-            self.diagnostics.append(problem("unknown-value", message, at, allowed=_MATCHES[key], word=match[key]))
+            self.diagnostics.append(problem("unknown-value", message, at, allowed=MATCHES[key], word=match[key]))
         return not wrong
 
     def _say(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:

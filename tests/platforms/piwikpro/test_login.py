@@ -77,6 +77,28 @@ def test_a_page_before_it_is_not_piwik_pro() -> None:
         place.traits()
 
 
+@pytest.mark.parametrize("token", ["", "two\r\nlines", "ümlaut"])
+def test_a_token_that_no_header_can_carry_is_not_piwik_pros(token: str) -> None:
+    """It was reached, so the network is not what is wrong."""
+    reply = httpx.Response(200, json={"access_token": token, "expires_in": 1800})
+    place = opened(through=lambda _: httpx.MockTransport(lambda _: reply))
+
+    with pytest.raises(NotThePlatform, match="/auth/token"):
+        place.traits()
+
+
+def test_a_redirected_token_request_is_told_with_where_it_leads() -> None:
+    """The hint names what to correct."""
+    away = httpx.Response(301, headers={"Location": "https://other.piwik.pro:8443/auth/token?x=s3cret"})
+    place = opened(through=lambda _: httpx.MockTransport(lambda _: away))
+
+    with pytest.raises(NotThePlatform, match="/auth/token to https://other") as told:
+        place.traits()
+
+    assert "to https://other.piwik.pro:8443/auth/token; nothing was sent there" in str(told.value)
+    assert "into `url`" in (told.value.hint or "")
+
+
 def test_a_server_that_is_not_ready_is_unreachable() -> None:
     """A gateway's 502 is waited for, and in the end told."""
     place = opened()

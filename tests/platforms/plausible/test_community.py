@@ -448,6 +448,19 @@ def test_a_page_that_is_none_of_plausibles_is_told() -> None:
         doors.writer.command("POST", "/sites/a/memberships/invite", form={}, redirects=True)
 
 
+def test_a_login_page_elsewhere_is_told_with_where_it_leads() -> None:
+    """The usual mistake, http instead of https: the hint names what to correct."""
+    fake = community()
+    away = httpx.Response(301, headers={"Location": "https://plausible.test:8443/login?x=s3cret"})
+    link = Link(url="http://plausible.test", transport=httpx.MockTransport(lambda _: away), sleep=lambda _: None)
+    with (
+        PLATFORM.connect(Settings(), secrets_of(fake), link) as doors,
+        pytest.raises(NotThePlatform, match="redirects /login to") as told,
+    ):
+        doors.writer.command("POST", "/sites/a/memberships/invite", form={}, redirects=True)
+    assert "to https://plausible.test:8443/login; nothing was sent there" in str(told.value)
+
+
 def test_the_doctor_says_whose_account_it_is() -> None:
     """And what it may do there."""
     with plausible(release=CE) as at:

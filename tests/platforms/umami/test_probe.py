@@ -138,6 +138,53 @@ def test_something_else_that_answers_is_not_umami(transport: httpx.BaseTransport
     assert caught.value.hint
 
 
+def test_a_redirected_login_is_told_with_where_it_leads() -> None:
+    """The usual mistake, http instead of https: the hint names what to correct."""
+    transport = answering(301, headers={"Location": "https://anna:s3cret@umami.test:8443/api/auth/login?next=s3cret"})
+    with doors(transport) as open_, pytest.raises(NotThePlatform, match="redirects /api/auth/login") as caught:
+        PLATFORM.probe(open_.reader, SETTINGS)
+    assert "to https://umami.test:8443/api/auth/login; nothing was sent there" in str(caught.value)
+    assert "into `url`" in (caught.value.hint or "")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["", "two\r\nlines", "sp ace", "ümlaut", "end\n", 7, ["t"]])
+def test_a_token_that_no_header_can_carry_is_not_umamis(token: object) -> None:
+    """It was reached; a client that cannot send such a thing must not look as if the network were down."""
+    body = {"token": token, "user": {"id": "1", "username": "siteward", "role": "admin"}}
+    with doors(answering(200, json=body)) as open_, pytest.raises(NotThePlatform, match="not as Umami does"):
+        PLATFORM.probe(open_.reader, SETTINGS)
+
+
+def test_a_token_that_is_refused_as_soon_as_it_was_given_ends_it_for_all() -> None:
+    """Several servers with different secrets, or a proxy that drops the header: two logins, and the reason."""
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.path)
+        user = {"id": "1", "username": "siteward", "role": "admin"}
+        if request.url.path == "/api/auth/login":
+            return httpx.Response(200, json={"token": f"t{len(seen)}", "user": user})
+        return httpx.Response(401, json={"error": {"message": "Unauthorized", "code": "unauthorized", "status": 401}})
+
+    with doors(httpx.MockTransport(answer)) as open_:
+        with pytest.raises(Unauthenticated, match="gives a token at the login and then does not accept it") as caught:
+            PLATFORM.probe(open_.reader, SETTINGS)
+        with pytest.raises(Unauthenticated):
+            PLATFORM.probe(open_.reader, SETTINGS)
+    assert "APP_SECRET" in (caught.value.hint or "")
+    assert seen.count("/api/auth/login") == 2
+    assert len(seen) <= 14
+
+
+def test_a_server_that_cannot_tell_whether_a_token_lives_is_asked_again() -> None:
+    """A gateway's page in the place of the answer is none."""
+    with umami() as at:
+        at.fault("expire-token")
+        at.fault("html:POST /api/auth/verify")
+        assert at.reader.query("/api/admin/users").ok
+
+
 def test_a_dead_token_is_renewed_once() -> None:
     """With Redis tokens end after an hour (API.md section 3); a long run goes on."""
     with umami() as at:

@@ -9,8 +9,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from siteward.platforms.answers import Misshapen, decoded
+from siteward.transport.causes import redirected
 from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated, Unreachable
 from siteward.transport.lean import httpx
+from siteward.transport.texts import Token  # noqa: TC001 — msgspec reads it at run time
 from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ _BUSY = 429
 
 
 class _Reply(Veiled, frozen=True):
-    access_token: str
+    access_token: Token
     expires_in: float
 
 
@@ -47,6 +49,7 @@ class ClientCredentials(httpx.Auth):
         self._url = base.rstrip("/") + TOKEN
         self._id: Secret = secrets.get("client_id")
         self._secret: Secret = secrets.get("client_secret")
+        self._scrub = secrets.scrub
         self._clock = clock
         self._lock = threading.Lock()
         self._pass: _Pass | None = None
@@ -101,6 +104,8 @@ class ClientCredentials(httpx.Auth):
                 raise Forbidden("Piwik PRO says that this organisation has no active licence")
             case status if status >= 500:
                 raise Unreachable(f"Piwik PRO answered {status} when asked for a token; nothing was sent")
+        if reply.has_redirect_location:
+            raise redirected(reply, self._scrub)
         try:
             told = decoded(_Reply, reply.content)
         except Misshapen:

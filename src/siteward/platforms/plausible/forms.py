@@ -18,6 +18,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from siteward.transport.causes import redirected
 from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
 from siteward.transport.http import NOT_NOW
 from siteward.transport.lean import httpx
@@ -39,7 +40,8 @@ FORM_READS = (
     ("POST", VERIFY),
     ("GET", HOME),
 )
-_TOKEN = re.compile(r'name="(?:_csrf_token|csrf-token)"[^>]*?(?:value|content)="([^"]+)"')
+# It goes into a header, so that only what a header can carry is one.
+_TOKEN = re.compile(r'name="(?:_csrf_token|csrf-token)"[^>]*?(?:value|content)="([!#-~]+)"')
 _ELSEWHERE = ("/activate", "/2fa/setup", "/sso")
 _STEP = 30
 
@@ -215,6 +217,8 @@ def _told(response: httpx.Response) -> datetime | None:
 
 
 def _csrf(response: httpx.Response) -> str:
+    if response.has_redirect_location:
+        raise redirected(response, str)
     found = _TOKEN.search(response.text)
     if response.status_code != 200 or found is None:
         raise NotThePlatform(

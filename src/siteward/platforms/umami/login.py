@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from siteward.platforms.answers import Misshapen, decoded
+from siteward.transport.causes import redirected
 from siteward.transport.errors import Forbidden, NotThePlatform, PlatformError, Unauthenticated
 from siteward.transport.http import NOT_NOW
 from siteward.transport.lean import httpx
+from siteward.transport.texts import Some, Token  # noqa: TC001 — msgspec reads them at run time
 from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from siteward.platforms.umami.rows import Listings
     from siteward.transport.secrets import Secret, Secrets
@@ -29,13 +31,13 @@ class Own(Struct, frozen=True):
     3.2 echoes the name as it was typed (API.md section 3), so only `id` tells which account it is.
     """
 
-    id: str
+    id: Some
     username: str
     role: str
 
 
 class _Reply(Veiled, frozen=True):
-    token: str | None = None
+    token: Token | None = None
     user: Own | None = None
     two_factor: bool = field(default=False, name="requiresTwoFactor")
 
@@ -45,6 +47,7 @@ class Login(httpx.Auth):
 
     Umami says 401 for a dead token and for "not allowed" alike; `POST /api/auth/verify` tells them apart (API.md
     section 1). Tokens die when the password or the server's secret changes, and with Redis after an hour (section 3).
+    A token that is refused as soon as it was given will not be better the next time, so that ends it for all threads.
     """
 
     requires_response_body = True
@@ -54,6 +57,7 @@ class Login(httpx.Auth):
         self._base = base.rstrip("/")
         self._username: Secret = secrets.get("username")
         self._password: Secret = secrets.get("password")
+        self._scrub = secrets.scrub
         self._token: str | None = None
         self._lock = threading.Lock()
         self._refusal: PlatformError | None = None
@@ -66,20 +70,32 @@ class Login(httpx.Auth):
         Where the login is answered "not now", that answer is the last: the transport waits and begins again.
         """
         token = self._token or (yield from self._renew(None))
-        if token is None:
+        if token is None or not (yield from self._refused(request, token)):
             return
+        renewed = yield from self._renew(token)
+        if renewed is None or not (yield from self._refused(request, renewed)):
+            return
+        self._refusal = Unauthenticated(
+            "Umami gives a token at the login and then does not accept it",
+            hint="do several servers with different APP_SECRETs answer at `url`, or does a proxy drop the header "
+            "Authorization?",
+        )
+        raise self._refusal
+
+    def _refused(self, request: httpx.Request, token: str) -> Generator[httpx.Request, httpx.Response, bool]:
+        """Send `request` with `token` and tell whether that is dead; raises `Forbidden` where it lives and may not."""
+        if self._refusal is not None:
+            raise self._refusal
         response = yield _carrying(request, token)
         if response.status_code != 401:
-            return
+            return False
         alive = yield _carrying(httpx.Request("POST", self._base + VERIFY), token)
         if alive.status_code == 200:
             raise Forbidden(
                 f"Umami does not let this account {request.method} {request.url.path}",
                 hint="the account needs Umami's role admin",
             )
-        renewed = yield from self._renew(token)
-        if renewed is not None:
-            yield _carrying(request, renewed)
+        return alive.status_code not in NOT_NOW
 
     def _renew(self, dead: str | None) -> Generator[httpx.Request, httpx.Response, str | None]:
         """Log in, unless another thread has done so since `dead` was in use; `None` where the server is too busy."""
@@ -95,7 +111,7 @@ class Login(httpx.Auth):
                 if reply.status_code in NOT_NOW:
                     return None
                 try:
-                    self._token, self.own = _admitted(reply)
+                    self._token, self.own = _admitted(reply, self._scrub)
                 except PlatformError as refusal:
                     self._refusal = refusal
                     raise
@@ -107,9 +123,11 @@ def _carrying(request: httpx.Request, token: str) -> httpx.Request:
     return request
 
 
-def _admitted(reply: httpx.Response) -> tuple[str, Own]:
+def _admitted(reply: httpx.Response, scrub: Callable[[str], str]) -> tuple[str, Own]:
     if reply.status_code == 401:
         raise Unauthenticated("Umami did not accept the name and password", hint="try them in Umami's own login page")
+    if reply.has_redirect_location:
+        raise redirected(reply, scrub)
     try:
         content = decoded(_Reply, reply.content) if reply.status_code == 200 else _Reply()
     except Misshapen:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
+from platforms.proxy import Page, Proxy
 from siteward.access.model import EVERYWHERE, Account, Grant, Key, Resource, Scope, Subject
 from siteward.platforms import fakery
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
+from siteward.platforms.interface import Bundle
 from siteward.platforms.umami.fake import FAKE, UmamiFake
 from siteward.platforms.umami.platform import PLATFORM
 from siteward.platforms.umami.settings import Settings
@@ -67,6 +69,7 @@ class At:
     settings: Settings
     traits: Traits
     live: Live
+    proxy: Proxy
 
     def read(self) -> Live:
         """Read all again, for what comes next too."""
@@ -101,6 +104,15 @@ class At:
     def fault(self, text: str) -> None:
         self.fake.faults.append(Fault.parse(text))
 
+    def page(self, on: str, **more: Any) -> None:
+        """Let a proxy answer a request in the server's place."""
+        self.proxy.pages.append(Page(on, **more))
+
+    def finish(self, change: Change) -> Receipt:
+        """Do what the spine does where a change stands whose answer was lost."""
+        assert PLATFORM.finish is not None
+        return PLATFORM.finish(self.writer, Bundle(changes=(change,)), self.live)
+
     def code(self, team: str = f"acl:{SHOP}") -> str:
         """The access code of a team, which only the stand-in tells."""
         return next(each.code for each in self.fake.state.teams.values() if each.name == team)
@@ -130,8 +142,9 @@ def umami(
     fake = fake or fake_of(start, release)
     secrets = Secrets({name: Secret(value) for name, value in fake.credentials.items()}, instance="stats")
     settings = Settings(layout=layout)
-    link = Link(url="http://umami.test", transport=fakery.in_process(fake), sleep=lambda _: None)
+    proxy = Proxy(fakery.in_process(fake))
+    link = Link(url="http://umami.test", transport=proxy, sleep=lambda _: None)
     with PLATFORM.connect(settings, secrets, link) as doors:
         traits = PLATFORM.probe(doors.reader, settings)
         live = PLATFORM.read(doors.reader, settings, traits)
-        yield At(fake, doors.reader, doors.writer, settings, traits, live)
+        yield At(fake, doors.reader, doors.writer, settings, traits, live, proxy)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from platforms.proxy import Proxy
 from platforms.umami.at import BLOG, RELEASES, SHOP, At, fake_of, grant, power, umami, world
 from siteward.access.model import Grant, Scope, Subject, account_key
 from siteward.platforms import fakery
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldSite
 from siteward.platforms.umami.platform import PLATFORM
 from siteward.platforms.umami.settings import Settings
-from siteward.transport.errors import Incomplete, NotThePlatform
+from siteward.transport.errors import Incomplete, NotThePlatform, Refused
 from siteward.transport.http import Link
 from siteward.transport.secrets import Secret, Secrets
 
@@ -275,11 +276,12 @@ def served(fake: UmamiFake, change: Callable[[str, dict[str, object]], None]) ->
 
     settings = Settings(layout="per-site")
     secrets = Secrets({name: Secret(value) for name, value in fake.credentials.items()})
-    link = Link(url="http://umami.test", transport=httpx.MockTransport(answer), sleep=lambda _: None)
+    proxy = Proxy(httpx.MockTransport(answer))
+    link = Link(url="http://umami.test", transport=proxy, sleep=lambda _: None)
     with PLATFORM.connect(settings, secrets, link) as doors:
         traits = PLATFORM.probe(doors.reader, settings)
         live = PLATFORM.read(doors.reader, settings, traits)
-        return At(fake, doors.reader, doors.writer, settings, traits, live)
+        return At(fake, doors.reader, doors.writer, settings, traits, live, proxy)
 
 
 def test_a_row_told_twice_is_a_contradiction() -> None:
@@ -341,6 +343,41 @@ def test_a_strange_shape_is_not_umami(spoilt: dict[str, object]) -> None:
 
     with pytest.raises(NotThePlatform, match="/api/admin/websites did not answer as Umami does"):
         served(fake_of(), spoil)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        ("users", "id"), ("teams", "id"), ("websites", "id"), ("websites", "userId"), ("teams", "members", 0, "id"),
+        ("teams", "members", 0, "userId"), ("teams", "members", 0, "user", "id"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_id_that_is_empty_is_not_umamis(where: tuple[str | int, ...]) -> None:
+    """Nothing could be told apart by it."""
+    listing, *way, last = where
+
+    def spoil(path: str, body: dict[str, object]) -> None:
+        rows: Any = body["data"]
+        if path.endswith(f"/{listing}"):
+            row = next(each for each in rows if each.get("userId", True))
+            for step in way:
+                row = row[step]
+            row[last] = ""
+
+    with pytest.raises(NotThePlatform, match=f"/api/admin/{listing} did not answer as Umami does"):
+        served(fake_of(), spoil)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("status", [204, 500])
+def test_an_answer_that_says_nothing_comes_with_what_to_do(status: int, release: str) -> None:
+    """The reason stands in a log, here or in a proxy."""
+    with umami(release=release) as at:
+        at.page("GET ^/api/admin/users", times=0, status=status, content=b"")
+        with pytest.raises(Refused, match=f"/api/admin/users was answered {status}") as caught:
+            at.read()
+        assert "log" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("fault", ["cut", "html", "429", "cutx3:GET /api/admin/teams", "htmlx2:GET /api/admin"])

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from siteward.platforms.answers import Misshapen, decoded, parsed
 from siteward.transport.errors import Forbidden, NotThePlatform, Refused
+from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,13 +30,13 @@ _LONGEST_WORDS = 200
 class Person(Struct, frozen=True):
     """The account inside another row; `None` in its place marks a row whose account is gone (a ghost)."""
 
-    id: str
+    id: Some
 
 
 class UserRow(Struct, frozen=True):
     """An account."""
 
-    id: str
+    id: Some
     username: str
     role: str
     created: str | None = field(default=None, name="createdAt")
@@ -44,8 +45,8 @@ class UserRow(Struct, frozen=True):
 class MemberRow(Struct, frozen=True):
     """A membership; there may be several of one account in one team (API.md section 5)."""
 
-    id: str
-    user_id: str = field(name="userId")
+    id: Some
+    user_id: Some = field(name="userId")
     role: str
     user: Person | None = None
 
@@ -69,7 +70,7 @@ class TeamCounts(Struct, frozen=True):
 class TeamRow(Struct, frozen=True):
     """A team with all its members. 2.20 calls them `teamUser`."""
 
-    id: str
+    id: Some
     name: str
     members_3: tuple[MemberRow, ...] | None = field(default=None, name="members")
     members_2: tuple[MemberRow, ...] | None = field(default=None, name="teamUser")
@@ -88,11 +89,11 @@ class TeamRow(Struct, frozen=True):
 class SiteRow(Struct, frozen=True):
     """A website: of one account or of one team, or an orphan (both `None`)."""
 
-    id: str
+    id: Some
     name: str
     domain: str | None = None
-    user_id: str | None = field(default=None, name="userId")
-    team_id: str | None = field(default=None, name="teamId")
+    user_id: Some | None = field(default=None, name="userId")
+    team_id: Some | None = field(default=None, name="teamId")
     share: str | None = field(default=None, name="shareId")
     # The column that tells 3.2 (`recorderEnabled`) from 3.1 (`replayEnabled`): API.md section 6.
     recorder: bool | None = field(default=None, name="recorderEnabled")
@@ -104,6 +105,12 @@ class Page(Struct, Generic[T], frozen=True):
 
     data: tuple[T, ...]
     count: int
+
+
+class Deleted(Struct, frozen=True):
+    """What every deletion answers."""
+
+    ok: bool
 
 
 class Listings(Struct, frozen=True):
@@ -186,7 +193,9 @@ def refusal(reader: Reader, answer: Answer) -> PlatformError:
         return Forbidden(said, hint="the account needs Umami's role admin")
     if answer.status == 404 and not words:
         return NotThePlatform(f"{said}, and not as Umami does", hint="look at `url`, and at its path")
-    return Refused(said, status=answer.status, words=words)
+    told = words and answer.status < 500
+    hint = None if told else "look at the log of the server, and of a proxy before it; then try again"
+    return Refused(said, status=answer.status, words=words, hint=hint)
 
 
 def words_of(reader: Reader, answer: Answer) -> str:

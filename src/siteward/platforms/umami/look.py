@@ -65,6 +65,15 @@ def find_user(reader: Reader, name: str) -> UserRow | None:
     return next((each for each in page.data if each.username == name), None)
 
 
+def account_id(reader: Reader, name: str, live: Live) -> str | None:
+    """Return the id of an account: known, or of one made in this run by a call whose answer was lost."""
+    known = live.ids.get(account_key(name))
+    if known is not None:
+        return known
+    row = find_user(reader, name)
+    return row.id if row else None
+
+
 def idle_team(key: Key, picture: Picture) -> str | None:
     """Return the id of the team without sites that a grant's key speaks of."""
     return picture.idle.get(key[4]) if key[0] == "grant" and key[3] == "team" else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.model import Scope
 from siteward.platforms.umami.look import idle_team, members_of
@@ -13,6 +14,7 @@ from siteward.platforms.umami.roles import TEAM_OWNER
 from siteward.platforms.umami.rows import ONE_PAGE, Page, SiteRow, TeamRow, ask, ask_one, parse
 from siteward.platforms.umami.session import path
 from siteward.platforms.umami.settle import DONE, Verdict, command, failed
+from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +25,14 @@ if TYPE_CHECKING:
     from siteward.transport.http import Writer
 
 
-class _Made(Struct, frozen=True):
-    id: str
+class _Team(Struct, frozen=True):
+    id: Some
+
+
+class _Made(Struct, frozen=True, array_like=True):
+    """The answer is a pair: the team, and our membership as its owner (API.md section 5)."""
+
+    team: _Team
 
 
 class Stopped(Exception):  # noqa: N818 — carries the verdict on all that has not been sent
@@ -55,7 +63,7 @@ def team_for(writer: Writer, key: Key, live: Live, *, make: bool) -> str:
     if now.team_id is not None and was.user_id == picture.me and _is_managed(writer, now.team_id, picture):
         return now.team_id
     if now.team_id is None and now.user_id == picture.me and make and picture.layout == "per-site":
-        return _moved(writer, now, _new_team(writer, key[4], picture))
+        return _moved(writer, now, key[4], _new_team(writer, key[4], picture))
     if now.team_id is None and was.team_id is None and make:
         raise Stopped(failed("the site is in no team, and no team is made for it", "plan again to see the ways"))
     raise Stopped(failed("the site is not where it was when the plan was made", "plan again"))
@@ -68,18 +76,19 @@ def _is_managed(writer: Writer, team: str, picture: Picture) -> bool:
     )
 
 
-def _moved(writer: Writer, site: SiteRow, team: str) -> str:
+def _moved(writer: Writer, site: SiteRow, label: str, team: str) -> str:
     """Move a site into a team; we own both, which is the one move that 3.1 and 3.2 let an admin make."""
 
     def is_there() -> bool:
         now = ask_one(writer, path("websites", site.id), SiteRow)
         return now is not None and now.team_id == team
 
-    verdict = command(writer, "POST", path("websites", site.id, "transfer"), {"teamId": team}, is_there)
+    verdict = command(writer, "POST", path("websites", site.id, "transfer"), {"teamId": team}, SiteRow, is_there)
     if verdict.answer and parse(SiteRow, verdict.answer).team_id != team:
         verdict = failed("Umami said yes and did not move the site")
     if verdict.status != "sent":
-        raise Stopped(verdict)
+        words = f"team {team_name(label)} is there, but the site could not be moved into it: {verdict.message}"
+        raise Stopped(replace(verdict, message=words))
     return team
 
 
@@ -95,11 +104,10 @@ def _new_team(writer: Writer, label: str, picture: Picture) -> str:
         found.append(_unused(writer, name, picture, new) or "")
         return bool(found[-1])
 
-    verdict = command(writer, "POST", path("teams"), {"name": name}, is_made)
+    verdict = command(writer, "POST", path("teams"), {"name": name}, _Made, is_made)
     if verdict.status != "sent":
         raise Stopped(verdict)
-    # The answer is a pair: the team, and our membership as its owner (API.md section 5).
-    return parse(list[_Made], verdict.answer)[0].id if verdict.answer else found[-1]
+    return parse(_Made, verdict.answer).team.id if verdict.answer else found[-1]
 
 
 def _named(writer: Writer, name: str, picture: Picture) -> tuple[TeamRow, ...]:

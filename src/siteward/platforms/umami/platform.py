@@ -11,7 +11,7 @@ from siteward.platforms.umami.review import review
 from siteward.platforms.umami.roles import WIDEST
 from siteward.platforms.umami.session import connect
 from siteward.platforms.umami.settings import Settings
-from siteward.platforms.umami.write import write
+from siteward.platforms.umami.write import finish, write
 
 PLATFORM = Platform(
     name="umami",
@@ -30,6 +30,7 @@ PLATFORM = Platform(
     write=write,
     review=review,
     reach=reach,
+    finish=finish,
     releases=("3.2", "3.1", "2.20"),
     limits=(
         "no grants on single sites: a site is in one team, and whoever is in it sees the site (`layout`)",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from siteward.access.model import EVERYWHERE, Account, Grant, account_key
-from siteward.platforms.umami.look import find_user
+from siteward.access.model import EVERYWHERE, Account, Grant, account_key, scope_of
+from siteward.platforms.umami.look import account_id, find_user
 from siteward.platforms.umami.picture import picture_of
+from siteward.platforms.umami.review import is_closing
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER
-from siteward.platforms.umami.rows import ONE_PAGE, Page, SiteRow, TeamRow, UserRow, ask, ask_one, parse
+from siteward.platforms.umami.rows import ONE_PAGE, Deleted, Page, SiteRow, TeamRow, UserRow, ask, ask_one, parse
 from siteward.platforms.umami.session import path
-from siteward.platforms.umami.settle import Verdict, command, failed
-from siteward.platforms.umami.teams import write_memberships
+from siteward.platforms.umami.settle import DONE, Verdict, command, failed
+from siteward.platforms.umami.teams import finish_closing, write_memberships
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from siteward.platforms.interface import Bundle, Receipt
     from siteward.platforms.umami.picture import Picture
     from siteward.transport.http import Writer
+    from siteward.transport.secrets import Secret
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 72
 """In bytes: 3.1 and later take no shorter one, and bcrypt looks at no more (API.md section 4)."""
@@ -47,6 +49,15 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     return [_change(writer, each, live) for each in bundle.changes]
 
 
+def finish(writer: Writer, bundle: Bundle, live: Live) -> Receipt:
+    """Set a team's access code anew after a closing that stands; nothing else has anything in its train."""
+    (change,) = bundle.changes
+    scope = scope_of(change.key)
+    closing = scope is not None and scope != EVERYWHERE and is_closing(change, picture_of(live))
+    verdict = finish_closing(writer, scope, live) if scope is not None and closing else DONE
+    return verdict.receipt(change.key)
+
+
 def _create(writer: Writer, bundle: Bundle, made: Change, picture: Picture) -> list[Receipt]:
     """Make an account with its role. The id is ours, so that reading can tell our account from another's."""
     name, at = made.key[1], str(uuid.uuid4())
@@ -57,21 +68,24 @@ def _create(writer: Writer, bundle: Bundle, made: Change, picture: Picture) -> l
     elif not SHORTEST_PASSWORD <= len(password.reveal().encode()) <= LONGEST_PASSWORD:
         verdict = failed(f"its password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} bytes")
     else:
-        wanted = UserRow(at, name, role)
-        body = {"id": at, "username": name, "password": password.reveal(), "role": role}
-        verdict = command(
-            writer, "POST", path("users"), body, lambda: _ours(writer, wanted, picture) is not None, no=_TAKEN
-        )
-        verdict, at = _as_made(writer, verdict, wanted, picture)
+        verdict, at = _make(writer, UserRow(at, name, role), password, picture)
     ids = {account_key(name): at} if verdict.status == "sent" else {}
     return [verdict.receipt(each.key, ids) for each in bundle.changes]
 
 
-def _as_made(writer: Writer, verdict: Verdict, wanted: UserRow, picture: Picture) -> tuple[Verdict, str]:
-    """Compare what was made with what was asked for, and return its id."""
+def _make(writer: Writer, wanted: UserRow, password: Secret, picture: Picture) -> tuple[Verdict, str]:
+    """Make an account, compare it with what was asked for, and return its id."""
+    found: list[UserRow | None] = []
+
+    def is_made() -> bool:
+        found.append(_ours(writer, wanted, picture))
+        return found[-1] is not None
+
+    body = {"id": wanted.id, "username": wanted.username, "password": password.reveal(), "role": wanted.role}
+    verdict = command(writer, "POST", path("users"), body, UserRow, is_made, no=_TAKEN)
     if verdict.status != "sent":
         return verdict, wanted.id
-    row = parse(UserRow, verdict.answer) if verdict.answer else _ours(writer, wanted, picture)
+    row = parse(UserRow, verdict.answer) if verdict.answer else found[-1]
     if row is None or (row.username, row.role) != (wanted.username, wanted.role):
         return failed(f"Umami made {wanted.username} otherwise than it was told"), wanted.id
     return verdict, row.id
@@ -85,12 +99,12 @@ def _ours(writer: Writer, wanted: UserRow, picture: Picture) -> UserRow | None:
 def _change(writer: Writer, change: Change, live: Live) -> Receipt:
     """Make one change to an account that exists."""
     picture, name = picture_of(live), change.key[2] if change.key[0] == "grant" else change.key[1]
-    at = live.ids.get(account_key(name))
-    if at is None:
-        return failed(f"the account {name} is not known on the instance").receipt(change.key)
-    if at == picture.me:
-        return failed("Siteward never changes the account it works with").receipt(change.key)
     try:
+        at = account_id(writer, name, live)
+        if at is None:
+            return failed(f"the account {name} is not known on the instance", "plan again").receipt(change.key)
+        if at == picture.me:
+            return failed("Siteward never changes the account it works with").receipt(change.key)
         if isinstance(change.after, Account):
             new = change.after.renamed or name
             return _update(writer, at, picture, username=new).receipt(change.key, {account_key(new): at})
@@ -112,7 +126,7 @@ def _update(writer: Writer, at: str, picture: Picture, **wanted: str) -> Verdict
     if picture.old:  # which wants the login with every change (API.md section 9)
         before = row()
         body = {"username": before.username, **wanted} if before else wanted
-    verdict = command(writer, "POST", path("users", at), body, lambda: _has(row(), wanted))
+    verdict = command(writer, "POST", path("users", at), body, UserRow, lambda: _has(row(), wanted))
     if verdict.answer and not _has(parse(UserRow, verdict.answer), wanted):
         return failed("Umami said yes and changed nothing", "does Siteward's account still have the role admin?")
     return verdict
@@ -130,7 +144,7 @@ def _delete(writer: Writer, at: str, name: str) -> Verdict:
     lost += [f"site {each.domain or each.name}" for each in sites.data if each.user_id == at]
     if lost or teams.count != len(teams.data) or sites.count != len(sites.data):
         return failed(f"not deleted: {', '.join(lost) or 'what it owns cannot be told'} would go with it")
-    verdict = command(writer, "DELETE", path("users", at), None, lambda: find_user(writer, name) is None)
+    verdict = command(writer, "DELETE", path("users", at), None, Deleted, lambda: find_user(writer, name) is None)
     if verdict.status == "failed":
         return failed(f"{verdict.message}; does it own sites with segments, revenue or replays?", verdict.hint)
     return verdict

@@ -1,0 +1,174 @@
+"""The whole way of a file, with Umami at its end: a code that was known while somebody was closed out never lives on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from platforms.proxy import Page, Proxy
+from platforms.umami.at import SHOP, fake_of
+from siteward.access.report import exit_code
+from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
+from spine.rig import Killed, Rig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from siteward.access.model import Access
+    from siteward.access.report import Report
+    from siteward.platforms.umami.fake import UmamiFake
+
+DOCS = "docs.example.org"
+CODE = "POST ^/api/teams/[^/]+$"
+RANK = ("team-view-only", "team-member", "team-manager", "team-owner")
+PEOPLE = ("anna", "ben", "carla")
+WORLD = World(
+    accounts=tuple(WorldAccount(login=each) for each in PEOPLE),
+    sites=tuple(WorldSite(name=each, domain=each) for each in (SHOP, DOCS)),
+    grants=(
+        WorldGrant(account="anna", site=SHOP, role="team-view-only"),
+        WorldGrant(account="ben", site=SHOP, role="team-manager"),
+        WorldGrant(account="carla", site=DOCS, role="team-member"),
+    ),
+)
+WIDE = {"count": 99, "percent": 100}
+# Anna loses her only grant, Ben is lowered, Carla moves from one site to the other, and Dora is new.
+DOCUMENT: dict[str, Any] = {
+    "version": 1,
+    "instances": {"it": {"platform": "umami", "url": "http://127.0.0.1:1", "self": "siteward", "layout": "per-site"}},
+    "users": {each: {"email": f"{each}@example.org"} for each in (*PEOPLE, "dora")},
+    "policy": {
+        "admins": {"min": 1},
+        "limits": dict.fromkeys(("removals", "revocations", "escalations", "expiries", "mails"), WIDE),
+    },
+    "grants": [
+        {"to": "ben", "role": "view", "sites": SHOP},
+        {"to": ["carla", "dora"], "role": "view", "sites": SHOP},
+    ],
+}
+
+
+@dataclass
+class Witness(httpx.BaseTransport):
+    """Notes for each team the code that stood when somebody was closed out last."""
+
+    behind: httpx.BaseTransport
+    fake: UmamiFake
+    known: dict[str, str] = field(default_factory=dict)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        before = self._held()
+        try:
+            return self.behind.handle_request(request)
+        finally:
+            after = self._held()
+            for (team, user), rank in before.items():
+                if after.get((team, user), -1) < rank:
+                    self.known[team] = self.fake.state.teams[team].code
+
+    def _held(self) -> dict[tuple[str, str], int]:
+        return {
+            (team, each.user): RANK.index(each.role) for team, rows in self.fake.state.members.items() for each in rows
+        }
+
+    def living(self) -> list[str]:
+        """Return the teams whose code still is one that somebody may know who was closed out."""
+        return [team for team, code in self.known.items() if self.fake.state.teams[team].code == code]
+
+
+@dataclass
+class Watched(Rig):
+    """A rig with a proxy and a witness before the server."""
+
+    witness: Witness = field(init=False)
+    proxy: Proxy = field(init=False)
+
+    def declare(self, document: Any) -> None:
+        super().declare(document)
+        self.witness = Witness(self.axe, self.fake)  # type: ignore[arg-type]  # an Umami, as `_rig` makes it
+        self.proxy = Proxy(self.witness)
+        self.instance = replace(self.instance, link=replace(self.instance.link, transport=self.proxy))
+
+    def done(self, *, resume: bool = False) -> Report:
+        plan = self.plan().plan
+        assert plan is not None
+        return self.apply(plan, resume=resume)
+
+
+def _rig(folder: Path) -> Watched:
+    return Watched(folder, fake_of(WORLD), DOCUMENT)
+
+
+def _access(rig: Watched) -> Access:
+    with rig.instance.reading() as reader:
+        platform = rig.instance.platform
+        return platform.read(reader, rig.instance.settings, platform.probe(reader, rig.instance.settings)).access
+
+
+def _statuses(report: Report) -> set[str]:
+    return {each.status for each in report.outcomes}
+
+
+def test_no_code_outlives_a_closing_that_a_crash_cut_off(tmp_path: Path) -> None:
+    """Killed before or after any request of an apply: `--resume` ends it, the codes included."""
+    whole = _rig(tmp_path / "whole")
+    assert _statuses(whole.done()) == {"done"}
+    assert whole.witness.known
+    assert not whole.witness.living()
+    wrote = whole.axe.wrote
+    for number in range(wrote[0], wrote[-1] + 1):
+        for after in (False, True):
+            rig = _rig(tmp_path / f"{number}{after}")
+            plan = rig.plan().plan
+            assert plan is not None
+            rig.axe.at, rig.axe.after = number, after
+            with pytest.raises(Killed):
+                rig.apply(plan)
+            rig.axe.at = 0
+            report = rig.apply(plan, resume=True)
+            assert _statuses(report) <= {"done", "already"}, (number, after)
+            assert not rig.witness.living(), (number, after)
+            assert _access(rig) == _access(whole)
+            assert rig.plan().plan is not None
+
+
+def test_a_closing_without_a_new_code_is_never_done_and_is_finished_later(tmp_path: Path) -> None:
+    """A page for every code but the first: the exit is not 0, and `--resume` sets them as soon as it can."""
+    rig = _rig(tmp_path)
+    plan = rig.plan().plan
+    assert plan is not None
+    rig.proxy.pages.append(Page(CODE, after=1, times=0))
+    report = rig.apply(plan)
+    closings = [each for each in report.outcomes if each.status == "unknown"]
+    assert {each.step.change.key[2] for each in closings} == {"anna", "ben", "carla"}
+    assert all("the team's access code could not be set anew" in each.message for each in closings)
+    assert exit_code(report) != 0
+    assert len(rig.witness.living()) == 2
+
+    rig.proxy.pages.clear()
+    assert _statuses(rig.apply(plan, resume=True)) <= {"done", "already"}
+    assert not rig.witness.living()
+
+
+@pytest.mark.parametrize("fault", ["cut-after-writex0", "500-after-writex0"])
+def test_a_lost_answer_to_a_closing_gets_its_new_code(fault: str, tmp_path: Path) -> None:
+    """The answer is lost and cannot be read back at once; that the membership is closed the spine sees itself."""
+    rig = _rig(tmp_path)
+    plan = rig.plan().plan
+    assert plan is not None
+    rig.fake.faults.append(Fault.parse(f"{fault}:DELETE /api/teams"))
+    rig.proxy.pages.append(Page(CODE, after=1, times=2))
+    assert _statuses(rig.apply(plan)) == {"done"}
+    assert not rig.witness.living()
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"", b'{"id": 7}'])
+def test_an_account_whose_answer_says_nothing_gets_its_grants(content: bytes, tmp_path: Path) -> None:
+    """Its id is looked for, at once or by name."""
+    rig = _rig(tmp_path)
+    rig.proxy.pages += [Page("POST ^/api/users$", passed=True, content=content), Page("GET ^/api/users/")]
+    assert _statuses(rig.done()) == {"done"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 
 from platforms.piwikpro.held import held
 from platforms.piwikpro.opened import account, grant, opened, site
+from platforms.proxy import Page, Proxy
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Scope, Subject, account_key
 from siteward.platforms.answers import decoded
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite, in_process
@@ -16,7 +18,7 @@ from siteward.platforms.piwikpro import rows
 from siteward.platforms.piwikpro.fake.state import Person
 from siteward.platforms.piwikpro.picture import picture_of
 from siteward.platforms.piwikpro.platform import PLATFORM
-from siteward.transport.errors import Incomplete, NotThePlatform
+from siteward.transport.errors import Incomplete, NotThePlatform, Refused
 
 if TYPE_CHECKING:
     from platforms.piwikpro.opened import Opened
@@ -294,3 +296,30 @@ def test_doctor_names_the_owner_behind_the_key() -> None:
 
     assert (reach.account, reach.role) == ("siteward@example.org", "owner")
     assert any("dies with that account" in each for each in reach.notes)
+
+
+@pytest.mark.parametrize(
+    ("at", "attributes"),
+    [("", {"email": "mia@example.org", "role": "USER"}), ("1", {"email": "", "role": "USER"})],
+    ids=["id", "email"],
+)
+def test_an_id_or_address_that_is_empty_is_not_piwik_pros(at: str, attributes: dict[str, str]) -> None:
+    """Nothing could be told apart by it."""
+    row = {"type": "ppms/user", "id": at, "attributes": attributes}
+    page = Page("GET /api/users/v2$", times=0, content=json.dumps({"meta": {"total": 1}, "data": [row]}).encode())
+    place = opened(through=lambda fake: Proxy(in_process(fake), [page]))
+
+    with pytest.raises(NotThePlatform, match="did not answer as Piwik PRO does"):
+        place.live()
+
+
+@pytest.mark.parametrize("status", [204, 500])
+def test_an_answer_that_says_nothing_comes_with_what_to_do(status: int) -> None:
+    """The reason is not in it."""
+    page = Page("GET /api/users/v2$", times=0, status=status, content=b"")
+    place = opened(through=lambda fake: Proxy(in_process(fake), [page]))
+
+    with pytest.raises(Refused, match=f"was answered {status}") as told:
+        place.live()
+
+    assert "try again" in (told.value.hint or "")

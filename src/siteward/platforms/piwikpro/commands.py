@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from siteward.transport.http import Answer, Writer
 
 USERS, GROUPS = "/api/users/v2", "/api/user-groups/v1"
+_DONE = 204
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 
 # What the server's codes mean for the people who read a report (API.md section 2).
@@ -79,9 +80,15 @@ def has_code(answer: Answer, code: str) -> bool:
 
 
 def receipt_of(writer: Writer, key: Key, answer: Answer) -> Receipt:
-    """Return the receipt for an answer, whatever its status."""
-    if answer.ok:
+    """Return the receipt for an answer, whatever its status.
+
+    All that is answered with no resource is answered 204 (API.md section 2), so another yes is somebody else's.
+    """
+    if answer.status == _DONE:
         return Receipt(key=key, status="sent")
+    if answer.ok:
+        message = f"{answer.path} was answered {answer.status}, and not as Piwik PRO does"
+        return Receipt(key=key, status="unknown", message=message)
     if answer.status >= 500:
         return Receipt(key=key, status="unknown", message=f"the server answered {answer.status}")
     fault = next(iter(faults_of(answer)), Fault())

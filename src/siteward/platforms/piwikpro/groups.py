@@ -8,7 +8,7 @@ from siteward.platforms.interface import Receipt
 from siteward.platforms.piwikpro.commands import GROUPS, group_id, person_id, receipt_of, repeatable
 from siteward.platforms.piwikpro.look import group_named, members_of
 from siteward.platforms.piwikpro.rows import One, UserGroup, parse
-from siteward.transport.errors import OutcomeUnknown
+from siteward.transport.errors import NotThePlatform, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,7 +25,7 @@ def make_group(writer: Writer, group: Group) -> Receipt:
     try:
         answer = writer.command("POST", GROUPS, json=body)
         made = parse(One[UserGroup], answer).data if answer.ok else None
-    except OutcomeUnknown:
+    except (OutcomeUnknown, NotThePlatform):
         answer, made = None, group_named(writer, group.name)
     if made is None:
         unknown = Receipt(key=group.key, status="unknown", message="the answer was lost")

@@ -14,7 +14,7 @@ from siteward.platforms.piwikpro.look import level_of, person, switches_of
 from siteward.platforms.piwikpro.picture import picture_of
 from siteward.platforms.piwikpro.roles import ENTITY, NO_ACCESS, ON
 from siteward.platforms.piwikpro.rows import One, User, parse
-from siteward.transport.errors import OutcomeUnknown
+from siteward.transport.errors import NotThePlatform, OutcomeUnknown, PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,8 +34,8 @@ def invite(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Rece
     known = replace(live, ids={**live.ids, **receipt.ids})
     try:
         closed = close_modules(writer, account, known, bundle)
-    except OutcomeUnknown:
-        closed = Receipt(key=account.key, status="unknown", message="its modules could not be closed")
+    except PlatformError as problem:
+        closed = Receipt(key=account.key, status="unknown", message=f"its modules could not be closed: {problem}")
     return receipt if closed.status == "sent" else replace(receipt, status="unknown", message=closed.message)
 
 
@@ -45,8 +45,9 @@ def close_modules(writer: Writer, account: Account, live: Live, bundle: Bundle) 
     modules = [switched_on(account.name, each) for each in sorted(picture_of(live).licensed)]
     unwanted = bundle.unwanted([account, *modules])
     closed = _switch(writer, at, {each.scope.name: False for each in modules if each.key in unwanted})
-    message = "" if closed.status == "sent" else "its modules could not be closed"
-    return Receipt(key=account.key, status="unknown" if message else "sent", message=message)
+    if closed.status == "sent" or not any(each.key in unwanted for each in _open(writer, at, account.name)):
+        return Receipt(key=account.key, status="sent")
+    return Receipt(key=account.key, status="unknown", message="its modules could not be closed")
 
 
 def _invite(writer: Writer, account: Account) -> Receipt:
@@ -54,10 +55,11 @@ def _invite(writer: Writer, account: Account) -> Receipt:
     body = {"data": {"type": "ppms/user", "attributes": attributes}}
     try:
         answer = writer.command("POST", f"{USERS}/invite", json=body)
-    except OutcomeUnknown:
-        return _already(writer, account) or Receipt(key=account.key, status="unknown", message="the answer was lost")
-    if answer.ok:
-        made = parse(One[User], answer).data
+        made = parse(One[User], answer).data if answer.ok else None
+    except (OutcomeUnknown, NotThePlatform) as lost:
+        unknown = Receipt(key=account.key, status="unknown", message=f"the answer was lost: {lost}", hint=lost.hint)
+        return _already(writer, account) or unknown
+    if made is not None:
         return Receipt(key=account.key, status="sent", ids={account.key: made.id}, sends=1)
     if answer.status >= 500:
         return _already(writer, account) or receipt_of(writer, account.key, answer)
@@ -99,25 +101,45 @@ def demote(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
     Both wake with the demotion (MAPPING.md section 2).
     """
     receipt = set_role(writer, grant, "USER", live)
-    return put_back_to_sleep(writer, grant, live, bundle) if receipt.status == "sent" else receipt
+    if receipt.status != "sent":
+        return receipt
+    try:
+        return put_back_to_sleep(writer, grant, live, bundle)
+    except PlatformError as problem:
+        return Receipt(key=grant.key, status="unknown", message=f"{_awake_still(grant)}: {problem}")
 
 
 def put_back_to_sleep(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
     """Take what of the levels and modules that woke with a demotion the file does not want."""
     name = grant.subject.name
-    scopes = [each for each in live.sites if each.kind in ENTITY]
-    rows = writer.map(lambda each: level_of(writer, each, live.sites[each].id, name), scopes)
-    levels = {scope: row.attributes.permission for scope, row in zip(scopes, rows, strict=True) if row}
-    woken = [Grant(grant.subject, scope, level) for scope, level in levels.items() if level != NO_ACCESS]
     at = person_id(writer, name, live)
-    switches = switches_of(writer, at) or {}
-    modules = [switched_on(name, each) for each, switch in switches.items() if switch.access]
+    woken, modules = _levels(writer, name, live), _open(writer, at, name)
     unwanted = bundle.unwanted([Account(name, name), *woken, *modules])
     answers = [set_level(writer, each, NO_ACCESS, live) for each in woken if each.key in unwanted]
     answers.append(_switch(writer, at, {each.scope.name: False for each in modules if each.key in unwanted}))
     if any(each.status != "sent" for each in answers):
-        return Receipt(key=grant.key, status="unknown", message=f"not everything that woke could be taken from {name}")
+        left = (*_levels(writer, name, live), *_open(writer, at, name))
+        if any(each.key in unwanted for each in left):
+            return Receipt(key=grant.key, status="unknown", message=_awake_still(grant))
     return Receipt(key=grant.key, status="sent")
+
+
+def _awake_still(grant: Grant) -> str:
+    return f"not everything that woke could be taken from {grant.subject.name}"
+
+
+def _levels(writer: Writer, name: str, live: Live) -> list[Grant]:
+    """Return what a person's own levels give now."""
+    scopes = [each for each in live.sites if each.kind in ENTITY]
+    rows = writer.map(lambda each: level_of(writer, each, live.sites[each].id, name), scopes)
+    levels = {scope: row.attributes.permission for scope, row in zip(scopes, rows, strict=True) if row}
+    return [Grant(Subject("account", name), scope, level) for scope, level in levels.items() if level != NO_ACCESS]
+
+
+def _open(writer: Writer, at: str, name: str) -> list[Grant]:
+    """Return the modules that a person's own switches open now."""
+    switches = switches_of(writer, at) or {}
+    return [switched_on(name, each) for each, switch in switches.items() if switch.access]
 
 
 # --- modules ---------------------------------------------------------------------------------------------------------

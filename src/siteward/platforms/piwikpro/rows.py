@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from siteward.platforms.answers import Misshapen, decoded, parsed
 from siteward.transport.errors import Forbidden, Incomplete, NotThePlatform, Refused, Unauthenticated
+from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ AppLevel = Literal["no-access", "view", "edit", "edit-publish", "manage"]
 class Row(Struct, Generic[T], frozen=True):
     """A resource: its id and its attributes."""
 
-    id: str
+    id: Some
     attributes: T
 
 
@@ -70,7 +71,7 @@ class Rows(Struct, Generic[T], frozen=True):
 class User(Struct, frozen=True):
     """A person. There is no name, no state and no last login (API.md section 3)."""
 
-    email: str
+    email: Some
     role: Literal["OWNER", "USER"]
     language: str | None = None
     added: str | None = field(default=None, name="addedAt")
@@ -79,7 +80,7 @@ class User(Struct, frozen=True):
 class MemberOf(Struct, frozen=True):
     """A person in the list of a group."""
 
-    email: str
+    email: Some
 
 
 class UserGroup(Struct, frozen=True):
@@ -112,7 +113,7 @@ class ThroughGroups(Struct, frozen=True):
 class PersonLevel(Struct, frozen=True):
     """A person's own level on an app or meta site, and what groups give."""
 
-    email: str
+    email: Some
     permission: AppLevel
     group_permissions: ThroughGroups = ThroughGroups()
 
@@ -261,4 +262,6 @@ def refusal(reader: Reader, answer: Answer) -> PlatformError:
         case 404 if not answer.path.startswith("/api/"):
             return NotThePlatform(f"{said}, and not as Piwik PRO does", hint="look at `url`")
         case _:
-            return Refused(said, status=answer.status, words=words)
+            told = words and answer.status < 500
+            hint = None if told else "something before Piwik PRO may have answered, or it is out of order; try again"
+            return Refused(said, status=answer.status, words=words, hint=hint)

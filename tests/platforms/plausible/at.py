@@ -11,6 +11,7 @@ import pytest
 from msgspec import convert
 from msgspec.structs import replace
 
+from platforms.proxy import Page, Proxy
 from siteward.access.change import Change
 from siteward.access.model import Grant, Key, Resource, Scope, Subject, grant_key
 from siteward.platforms import fakery
@@ -100,6 +101,7 @@ class At:
     traits: Traits
     live: Live
     clock: Clock
+    proxy: Proxy
 
     def read(self) -> Live:
         """Read all again, for what comes next too."""
@@ -129,6 +131,10 @@ class At:
 
     def fault(self, text: str) -> None:
         self.fake.faults.append(Fault.parse(text))
+
+    def page(self, on: str, **more: Any) -> None:
+        """Let a proxy answer a request in the server's place."""
+        self.proxy.pages.append(Page(on, **more))
 
     def shown(self, site: str = SHOP) -> list[str]:
         """The guest list of a site as the server has it."""
@@ -192,7 +198,9 @@ def plausible(
     clock = clock or Clock()
     fake = fake or fake_of(start, release, clock)
     chosen = convert({"team_members": {"olga@example.org": "owner"}, **settings}, Settings)
-    with PLATFORM.connect(chosen, secrets_of(fake), link_of(fake, clock)) as doors:
+    proxy = Proxy(fakery.in_process(fake))
+    link = replace(link_of(fake, clock), transport=proxy)
+    with PLATFORM.connect(chosen, secrets_of(fake), link) as doors:
         traits = PLATFORM.probe(doors.reader, chosen)
         live = replace(PLATFORM.read(doors.reader, chosen, traits), me=SELF)
-        yield At(fake, doors.reader, doors.writer, chosen, traits, live, clock)
+        yield At(fake, doors.reader, doors.writer, chosen, traits, live, clock, proxy)

@@ -285,3 +285,32 @@ def test_the_servers_clock_is_told_by_its_answers() -> None:
     """Ages of invitations are measured by it; the adapter has no clock of its own."""
     with plausible() as at:
         assert picture_of(at.live).now == datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+META = '"meta": {"after": null, "before": null, "limit": 100}'
+
+
+@pytest.mark.parametrize(
+    ("on", "content"),
+    [
+        ("GET /sites$", '{"sites": [{"domain": ""}], %s}'),
+        ("GET /guests$", '{"guests": [{"email": "", "role": "viewer", "status": "invited"}], %s}'),
+    ],
+    ids=["domain", "email"],
+)
+def test_a_domain_or_address_that_is_empty_is_not_plausibles(on: str, content: str) -> None:
+    """Nothing could be told apart by it."""
+    with plausible() as at:
+        at.page(on, times=0, content=(content % META).encode())
+        with pytest.raises(NotThePlatform, match="did not answer as Plausible does"):
+            at.read()
+
+
+@pytest.mark.parametrize("status", [204, 500])
+def test_an_answer_that_says_nothing_comes_with_what_to_do(status: int) -> None:
+    """The reason stands in a log, here or in a proxy."""
+    with plausible() as at:
+        at.page("GET /sites$", times=0, status=status, content=b"")
+        with pytest.raises(Refused, match=f"was answered {status}") as caught:
+            at.read()
+        assert "try again" in (caught.value.hint or "")

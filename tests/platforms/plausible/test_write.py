@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from platforms.plausible.at import ANNA, BEN, BLOG, CARLA, SHOP, give, grant, key, plausible, take, turn, world
@@ -99,6 +101,37 @@ def test_a_lost_answer_is_settled_by_reading(fault: str) -> None:
         at.fault(f"{fault}:DELETE /guests")
         assert at.one(take(ANNA, SHOP, "viewer")).status == "sent"
         assert len(at.writes()) == 2
+
+
+AWAY = {"status": 302, "headers": {"Location": "https://sso.test/"}}
+
+
+@pytest.mark.parametrize("passed", [True, False])
+@pytest.mark.parametrize("page", [{}, {"content": b""}, {"content": b'{"email": ""}'}, {"status": 204}, AWAY], ids=str)
+def test_a_yes_that_is_not_plausibles_is_settled_by_reading(page: dict[str, Any], *, passed: bool) -> None:
+    """A proxy's page tells nothing; the mail is counted, and what else is in the bundle goes on."""
+    with plausible() as at:
+        at.page("PUT /guests$", passed=passed, **page)
+        at.page("DELETE /guests/", passed=passed, **page)
+        removed, invited, other = at.write(
+            take(ANNA, SHOP, "viewer"), give(CARLA, SHOP, "viewer"), give("dora@example.org", SHOP, "viewer")
+        )
+        assert removed.status == invited.status == ("sent" if passed else "unknown")
+        assert (other.status, other.sends) == ("sent", 1)
+        assert invited.sends == int(passed)
+        assert (f"{CARLA} viewer invited" in at.shown()) is passed
+        assert (f"{ANNA} viewer accepted" in at.shown()) is not passed
+
+
+@pytest.mark.parametrize("page", [{}, {"status": 500, "content": b""}], ids=["page", "500"])
+def test_who_was_taken_away_and_not_invited_again_is_not_called_as_before(page: dict[str, Any]) -> None:
+    """Half of a change took place: it is read, and said."""
+    with plausible() as at:
+        at.page("PUT /guests$", **page)
+        receipt = at.one(turn(BEN, SHOP, "viewer", "editor"))
+        assert receipt.status == "unknown"
+        assert receipt.message.startswith("viewer (invited) was taken away, and then: ")
+        assert at.look(key(BEN, SHOP)) == {key(BEN, SHOP): None}
 
 
 def test_what_cannot_be_settled_stays_unknown() -> None:

@@ -1,7 +1,8 @@
 """Guests through the Sites API, which says 200 to much that it does not do (API.md section 6).
 
 A put answers with what is stored, so its role is compared with what was asked; a deletion always says `deleted`, so
-the guest is looked for; a 500 to a put is settled by reading, and told as one of its causes.
+the guest is looked for; a 500 to a put is settled by reading, and told as one of its causes. So is a yes of another
+shape, because it is somebody else's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from siteward.platforms.plausible.picture import Entry, find
 from siteward.platforms.plausible.rows import Deleted, GuestRow, parse, refusal
 from siteward.platforms.plausible.settle import DONE, INVITED, Verdict, failed, unknown
 from siteward.platforms.plausible.sites_api import GUESTS, guest_path, guests_of
-from siteward.transport.errors import OutcomeUnknown, PlatformError
+from siteward.transport.errors import NotThePlatform, OutcomeUnknown, PlatformError, Redirected
 
 if TYPE_CHECKING:
     from siteward.transport.http import Answer, Writer
@@ -38,10 +39,10 @@ class ApiGuests(Struct, frozen=True):
     def invite(self, email: str, role: str) -> Verdict:
         """Send an invitation to somebody who is not there."""
         body = {"site_id": self.domain, "email": email, "role": role}
-        answer = self._sent("PUT", GUESTS, body)
+        answer = self._sent("PUT", GUESTS, body, GuestRow)
         if isinstance(answer, Verdict):
             return answer if answer.status == "failed" else self._settled(email, role, answer)
-        if answer.status == 200:
+        if answer.ok:
             return self._compared(parse(GuestRow, answer), role)
         if answer.status >= 500:
             said = failed(f"Plausible answered {answer.status} and does not say why: {CAUSES}")
@@ -50,11 +51,10 @@ class ApiGuests(Struct, frozen=True):
 
     def remove(self, entry: Entry) -> Verdict:
         """Remove somebody, or withdraw their invitation, and look whether they are gone."""
-        answer = self._sent("DELETE", guest_path(entry.email), {"site_id": self.domain})
+        answer = self._sent("DELETE", guest_path(entry.email), {"site_id": self.domain}, Deleted)
         if isinstance(answer, Verdict):
             return answer if answer.status == "failed" else self._gone(entry, answer)
-        if answer.status == 200:
-            parse(Deleted, answer)
+        if answer.ok:
             return self._gone(entry, failed(f"Plausible said it is deleted, and {entry.words} still stands there"))
         if answer.status >= 500:
             return self._gone(entry, failed(f"Plausible answered {answer.status}"))
@@ -64,16 +64,28 @@ class ApiGuests(Struct, frozen=True):
         """Say that no call of this API does it."""
         return failed(f"the Sites API cannot change the role of {entry.email}, who has accepted")
 
-    def _sent(self, method: Literal["PUT", "DELETE"], path: str, body: dict[str, str]) -> Answer | Verdict:
-        """Send a command once; a verdict instead of an answer where none came."""
+    def _sent(
+        self, method: Literal["PUT", "DELETE"], path: str, body: dict[str, str], kind: type[object]
+    ) -> Answer | Verdict:
+        """Send a command once; a verdict instead of an answer where none came, or a yes that is not of its kind."""
         try:
             if method == "PUT":
-                return self.writer.command("PUT", path, json=body)
-            return self.writer.command("DELETE", path, params=body)
-        except OutcomeUnknown as lost:
+                answer = self.writer.command("PUT", path, json=body)
+            else:
+                answer = self.writer.command("DELETE", path, params=body)
+        except (OutcomeUnknown, Redirected) as lost:
             return unknown(str(lost))
         except PlatformError as problem:
             return failed(str(problem), problem.hint)
+        return self._known(answer, kind)
+
+    def _known(self, answer: Answer, kind: type[object]) -> Answer | Verdict:
+        try:
+            if answer.ok:
+                parse(kind, answer)
+        except NotThePlatform as stranger:
+            return unknown(str(stranger))
+        return answer
 
     def _compared(self, row: GuestRow, role: str) -> Verdict:
         if row.role == role and row.status == "invited":

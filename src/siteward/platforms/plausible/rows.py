@@ -13,6 +13,7 @@ from msgspec import Struct
 from siteward.platforms.answers import Misshapen, decoded, parsed
 from siteward.platforms.plausible.picture import Standing  # noqa: TC001 — msgspec reads it at run time
 from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
+from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ class Meta(Struct, frozen=True):
 class TeamRow(Struct, frozen=True):
     """A team that the key sees; a team never set up has the fixed name "My personal sites"."""
 
-    id: str
+    id: Some
     name: str
     api_available: bool = True
 
@@ -52,7 +53,7 @@ class TeamPage(Struct, frozen=True):
 class SiteRow(Struct, frozen=True):
     """A site; the domain is all there is to tell it by."""
 
-    domain: str
+    domain: Some
 
 
 class SitePage(Struct, frozen=True):
@@ -65,7 +66,7 @@ class SitePage(Struct, frozen=True):
 class GuestRow(Struct, frozen=True):
     """A guest of a site, or somebody invited to be one."""
 
-    email: str
+    email: Some
     role: str
     status: Standing
 
@@ -125,7 +126,9 @@ def refusal(reader: Reader, answer: Answer, site: str | None = None, *, writing:
         case 404 | 406:
             return NotThePlatform(said, hint="Community Edition has no Sites API: write `edition: ce`")
         case _:
-            return Refused(said, status=answer.status, words=words)
+            told = words and answer.status < 500
+            hint = None if told else "look at its log, and at a proxy before it; then try again"
+            return Refused(said, status=answer.status, words=words, hint=hint)
 
 
 def words_of(reader: Reader, answer: Answer) -> str:

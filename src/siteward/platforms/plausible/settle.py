@@ -34,6 +34,6 @@ def failed(message: str, hint: str | None = None) -> Verdict:
     return Verdict(status="failed", message=message, hint=hint)
 
 
-def unknown(message: str) -> Verdict:
+def unknown(message: str, hint: str | None = None) -> Verdict:
     """Return the verdict that something may have happened."""
-    return Verdict(status="unknown", message=message)
+    return Verdict(status="unknown", message=message, hint=hint)

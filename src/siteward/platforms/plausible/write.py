@@ -16,7 +16,7 @@ from siteward.access.model import Grant, account_of, scope_of
 from siteward.platforms.plausible.api_writes import ApiGuests
 from siteward.platforms.plausible.form_writes import FormGuests
 from siteward.platforms.plausible.picture import Entry, Place, find, picture_of
-from siteward.platforms.plausible.settle import DONE, Verdict, failed
+from siteward.platforms.plausible.settle import DONE, Verdict, failed, unknown
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -85,5 +85,15 @@ def _one(  # noqa: PLR0911 — one for each arrow of the machine
         return guests.change(entry, after)
     if entry.status == "accepted" and picture.settings.role_change == "manual":
         return failed("they have accepted meanwhile, and then the Sites API changes no role", "role_change: reinvite")
+    return _replaced(guests, entry, after)
+
+
+def _replaced(guests: Guests, entry: Entry, role: str) -> Verdict:
+    """Remove and invite again; what went wrong in between is not "nothing happened"."""
     gone = guests.remove(entry)
-    return gone if gone.status != "sent" else guests.invite(entry.email, after)
+    if gone.status != "sent":
+        return gone
+    made = guests.invite(entry.email, role)
+    if made.status == "sent":
+        return made
+    return unknown(f"{entry.words} was taken away, and then: {made.message}", made.hint)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import convert
 from msgspec.structs import replace
 
+from platforms.proxy import Proxy
 from siteward.access.change import Change
 from siteward.access.model import EVERYWHERE, Account, Grant, Key, Resource, Scope, Subject
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite, in_process
@@ -70,6 +71,7 @@ class Desk:
     doors: Doors = field(init=False)
     settings: Settings = field(init=False)
     waits: list[float] = field(default_factory=list)
+    proxy: Proxy = field(init=False)
 
     def __post_init__(self) -> None:
         self.settings = convert({"self": self.own_login, "onboarding": self.onboarding}, Settings)
@@ -77,7 +79,8 @@ class Desk:
         if self.password is not None:
             values["password"] = self.password
         secrets = Secrets({name: Secret(value) for name, value in values.items()}, instance="matomo")
-        link = Link(url="http://matomo.invalid", transport=in_process(self.fake), sleep=self.waits.append, tries=2)
+        self.proxy = Proxy(in_process(self.fake))
+        link = Link(url="http://matomo.invalid", transport=self.proxy, sleep=self.waits.append, tries=2)
         self.doors = PLATFORM.connect(self.settings, secrets, link)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from platforms.matomo.desk import BLOG, NOW, RELEASES, SHOP, Desk, grant, top, world
+from platforms.proxy import Page
 from siteward.access.model import Account, Scope, account_key
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.matomo.fake.php import collate
@@ -229,3 +230,24 @@ def test_looking_again_tells_presence_absence_and_change(release: str) -> None:
         grant("ben", BLOG, "admin").key: None,
         account_key("nobody"): None,
     }
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_login_that_is_empty_is_not_matomos(release: str) -> None:
+    """Nobody could be told apart by it."""
+    desk = Desk.of(release, world(PEOPLE, GRANTS))
+    user = desk.fake.state.user("ben")
+    assert user is not None
+    user.login = ""
+    with pytest.raises(NotThePlatform, match="the answer to getUsers is not what Matomo gives"):
+        desk.read()
+
+
+@pytest.mark.parametrize("status", [204, 500])
+def test_an_answer_that_says_nothing_comes_with_what_to_do(status: int) -> None:
+    """The reason stands in a log."""
+    desk = Desk.of("5.3", world(PEOPLE, GRANTS))
+    desk.proxy.pages.append(Page("POST /index.php", times=0, status=status, content=b""))
+    with pytest.raises(NotThePlatform, match=f"answered {status} with something that is no JSON") as caught:
+        desk.read()
+    assert "log" in (caught.value.hint or "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from platforms.matomo.desk import BLOG, NEW_PASSWORD, RELEASES, SHOP, STAGING, Desk, given, grant, taken, top, world
+from platforms.proxy import Page
 from siteward.access.change import Change
 from siteward.access.model import Account, account_key
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
@@ -193,6 +194,20 @@ def test_an_invitation_is_sent_again_only_where_one_is_open() -> None:
     account = desk.read().access[account_key("ivy")]
     assert isinstance(account, Account)
     assert account.status == "pending"
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"", b"{}", b"[]", b"1"])
+@pytest.mark.parametrize("status", [200, 302])
+def test_a_mail_whose_answer_is_a_page_is_not_called_sent(content: bytes, status: int) -> None:
+    """It cannot be read whether it went out, so it is open, and nobody sends it a second time."""
+    desk = Desk.of("5.3", world([WorldAccount(login="ivy", status="expired")]))
+    live = desk.read()
+    headers = {"Location": "https://sso.test/"} if status == 302 else {}
+    desk.proxy.pages.append(Page("POST /index.php", passed=True, status=status, content=content, headers=headers))
+    assert PLATFORM.resend is not None
+    with pytest.raises(OutcomeUnknown):
+        PLATFORM.resend(desk.doors.writer, "ivy", live)
+    assert len(desk.fake.state.mails) == 1
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from siteward.platforms.answers import Misshapen, converted
 from siteward.transport.errors import NotThePlatform
+from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,7 +44,7 @@ def _listed(value: object) -> object:
 class UserRow(Struct, frozen=True):
     """A user; flags and numbers come as numbers, texts or booleans."""
 
-    login: str
+    login: Some
     email: str = ""
     superuser: bool = field(default=False, name="superuser_access")
     created: str | None = field(default=None, name="date_registered")
@@ -66,7 +67,7 @@ class SiteRow(Struct, frozen=True):
 class CapabilityRow(Struct, frozen=True):
     """A capability, and the roles it is part of."""
 
-    id: str
+    id: Some
     included: tuple[str, ...] = field(default=(), name="includedInRoles")
 
 

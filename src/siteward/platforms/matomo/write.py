@@ -22,7 +22,7 @@ from siteward.platforms.matomo.rpc import (
     token_of,
     words_of,
 )
-from siteward.transport.errors import Unauthenticated
+from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,15 +55,23 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
 
 
 def resend(writer: Writer, login: str, live: Live) -> Receipt:
-    """Send the invitation of a pending account again: a mail goes out, the former link is dead."""
+    """Send the invitation of a pending account again: a mail goes out, the former link is dead.
+
+    No reading shows that, so an answer that is not Matomo's leaves it open. Raises `OutcomeUnknown` then.
+    """
     picture = picture_of(live)
     key = account_key(picture.spelling(login))
     user = picture.user(login)
     if user is None or not is_pending(user):
         return Receipt(key=key, status="failed", message=f"{login} has no invitation that is open or has run out")
-    result = _direct(writer, Call("UsersManager.resendInvite", {"userLogin": user.login}), confirmed=False)
+    try:
+        result = _direct(writer, Call("UsersManager.resendInvite", {"userLogin": user.login}), confirmed=False)
+    except NotThePlatform as stranger:
+        raise OutcomeUnknown(str(stranger), hint=stranger.hint) from stranger
     if isinstance(result, Failed):
         return Receipt(key=key, status="failed", message=result.words)
+    if not (isinstance(result, dict) and result.get("result") == "success"):
+        raise OutcomeUnknown("the invitation was answered otherwise than Matomo does")
     return Receipt(key=key, status="sent", sends=1)
 
 

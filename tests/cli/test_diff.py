@@ -245,3 +245,26 @@ def test_a_hostile_revision_stays_in_its_folder(repo: Program) -> None:
         assert result.code == 1
         assert "stolen" not in result.out
     assert not (repo.folder.parent / "pwned").exists()
+
+
+def test_a_user_who_is_renamed_loses_and_gains_nothing(repo: Program) -> None:
+    """`previously` names the former handle: it is told that they are one, and where the platform renames, no more."""
+    edit(repo, ("  lena: {email: lena@example.org}", "  lena-m: {email: lena@example.org, previously: [lena]}"),
+         ("{to: [marco, lena], role: edit", "{to: [marco, lena-m], role: edit"))  # fmt: skip
+    data = diff(repo)
+    assert told(data) == set()
+    assert [each["code"] for each in data["notices"]] == ["renamed"]
+    assert "lena is called lena-m now" in repo("diff", "main", *AS_OF).out
+
+
+def test_an_instance_that_leaves_the_file_takes_nothing_from_anybody(repo: Program) -> None:
+    """What was managed is left as it is; the warning says so, and there is no list of losses."""
+    text = (repo.folder / "access.yaml").read_text()
+    other = "  other: {platform: matomo, url: https://m.example.org, self: root}\n"
+    repo.write(text.replace("instances:\n", f"instances:\n{other}", 1).replace(
+        "grants:\n", "grants:\n  - {to: carla, role: view, sites: shop.example.org, on: other}\n", 1))  # fmt: skip
+    commit(repo, "Have another instance")
+    repo.write(text)
+    data = diff(repo)
+    assert told(data) == set()
+    assert "instance-changed" in {each["code"] for each in data["notices"]}

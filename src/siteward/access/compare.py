@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -77,10 +78,14 @@ class Movement(Struct, frozen=True, kw_only=True):
 
 
 class Revision(Struct, frozen=True, kw_only=True):
-    """One instance at one revision: what is wanted at each moment looked at, the first being now."""
+    """One instance at one revision: what is wanted at each moment looked at, the first being now.
+
+    `renamed` maps handles of this revision to those that the same people have at the other.
+    """
 
     traits: Traits
     wished: Mapping[datetime, Desired]
+    renamed: Mapping[str, str] = MappingProxyType({})
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -123,21 +128,32 @@ Sides = Mapping[tuple[str, Scope], Side]
 
 
 def compare(instance: str, before: Revision | None, after: Revision | None) -> tuple[Movement, ...]:
-    """Return what changes on one instance, person by person; an instance that is not there has nobody on it."""
-    known = after or before
-    if known is None:
+    """Return what changes on one instance, person by person.
+
+    An instance that is new had nobody on it. One that the file does not name any more is left as it is, which takes
+    nothing from anybody.
+    """
+    if after is None:
         return ()
-    moments = sorted({*(before.wished if before else ()), *(after.wished if after else ())})
+    moments = sorted({*(before.wished if before else ()), *after.wished})
     held: dict[tuple[str, Scope], set[tuple[bool, str]]] = {}
     found: list[Movement] = []
     for number, moment in enumerate(moments):
         old, new = _sides(before, moment), _sides(after, moment)
-        here = _differences(instance, old, new, after.wished.get(moment) if after else None, known.traits)
+        old = {key: _as_called_now(side, key, new, before, after) for key, side in old.items()}
+        here = _differences(instance, old, new, after.wished.get(moment), after.traits)
         found += here if not number else (replace(each, begins=moment) for each in here if _begins(each, held))
         for now, sides in ((False, old), (True, new)):
             for key, side in sides.items():
                 held.setdefault(key, set()).add((now, _role(side)))
     return tuple(sorted(found, key=_weight))
+
+
+def _as_called_now(side: Side, key: tuple[str, Scope], new: Sides, before: Revision | None, after: Revision) -> Side:
+    """Return what somebody had under the account they have now, where the platform renames accounts in place."""
+    now = new.get(key)
+    renamed = before is not None and key[0] in before.renamed.values()
+    return replace(side, account=now.account) if now is not None and renamed and after.traits.renames else side
 
 
 def _begins(movement: Movement, held: Mapping[tuple[str, Scope], set[tuple[bool, str]]]) -> bool:
@@ -192,7 +208,8 @@ def _sides(revision: Revision | None, moment: datetime) -> Sides:
                 (_side(account, grant, group, desired, revision.traits) for grant, group in ways),
                 key=lambda each: (each.power, each.group is None),
             )
-            key = _person(desired, account), scope
+            person = _person(desired, account)
+            key = revision.renamed.get(person, person), scope
             if key not in found or found[key].power < side.power:
                 found[key] = side
     return _by_pattern({**found, **_external(desired, revision.traits)})

@@ -39,22 +39,32 @@ def compared(base: Declaration | None, head: Declaration, question: Question) ->
     moments = (question.as_of, *_beginnings(base, head, question.as_of))
     names = tuple(dict.fromkeys((*(base.instances if base else ()), *head.instances)))
     kept = moments[:MOST_MOMENTS]
+    renamed = _renamed(base, head) if base else {}
     parts = [
-        compare(name, _revision(base, name, kept, question), _revision(head, name, kept, question)) for name in names
+        compare(name, _revision(base, name, kept, question, renamed), _revision(head, name, kept, question))
+        for name in names
     ]
     return Comparison(
         base=question.base,
         head=question.head,
         as_of=question.as_of,
         movements=merged(parts),
-        notices=(*(changed_rules(base, head) if base else ()), *_unseen(len(moments) - len(kept))),
+        notices=(
+            *(changed_rules(base, head) if base else ()),
+            *(note("renamed", f"{was} is called {now} now", at=head.users[now].at) for was, now in renamed.items()),
+            *_unseen(len(moments) - len(kept)),
+        ),
         unresolved=tuple(each for each in names if each not in question.sites),
         instances=names,
     )
 
 
 def _revision(
-    declaration: Declaration | None, name: str, moments: tuple[datetime, ...], question: Question
+    declaration: Declaration | None,
+    name: str,
+    moments: tuple[datetime, ...],
+    question: Question,
+    renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Revision | None:
     given = declaration.instances.get(name) if declaration else None
     if declaration is None or given is None:
@@ -64,7 +74,18 @@ def _revision(
     return Revision(
         traits=traits,
         wished={each: resolve(declaration, name, traits, live, as_of=each) for each in moments},
+        renamed=renamed,
     )
+
+
+def _renamed(base: Declaration, head: Declaration) -> dict[str, str]:
+    """Return the handles of the base that the head names as the former ones of others."""
+    return {
+        former: user.handle
+        for user in head.users.values()
+        for former in user.previously
+        if former in base.users and former not in head.users and user.handle not in base.users
+    }
 
 
 def _beginnings(base: Declaration | None, head: Declaration, as_of: datetime) -> tuple[datetime, ...]:

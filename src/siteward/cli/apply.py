@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from siteward.access.model import account_of
 from siteward.access.report import Report
 from siteward.cli.base import option
-from siteward.cli.names import instance_option
+from siteward.cli.names import instance_option, known_blocks
 from siteward.cli.session import PLAN_FORMATS, Session, Stopped, with_session
 
 if TYPE_CHECKING:
@@ -192,6 +192,7 @@ def _acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:
     from siteward.reconcile.target import Acceptance
 
     pairs = [each.partition("=") for each in given]
+    known_blocks(name for name, *_ in pairs)
     for name, _, digest in pairs:
         if not digest and name != EMPTY:
             raise click.UsageError(f"--accept {name}: write {name}=DIGEST, with the digest of the plan it is for")

@@ -56,3 +56,16 @@ instance_option = click.option(
     metavar="NAME",
     help="Only this instance; repeatable.",
 )
+
+
+def known_blocks(names: Iterable[str]) -> None:
+    """See that what `--accept` names can be lifted; raises `UsageError` with what was likely meant."""
+    from siteward.access.terms import LIMIT_NAMES
+    from siteward.declaration.complain import near
+
+    known = (*LIMIT_NAMES, "empty")
+    for each in names:
+        if each not in known:
+            meant = near(each, known)
+            hint = f"; did you mean {meant!r}?" if meant else ""
+            raise click.UsageError(f"--accept {each}: there is no such block; there are {', '.join(known)}{hint}")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
 from siteward.cli.base import option
-from siteward.cli.names import instance_option
+from siteward.cli.names import instance_option, known_blocks
 from siteward.cli.session import PLAN_FORMATS, Session, Stopped, with_session
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ def command(
     from siteward.cli.checkout import open_checkout
     from siteward.reconcile.plan import plan_and_survey
 
+    known_blocks(accept)
     if accept and not reason and set(accept) != {"empty"}:
         raise click.UsageError("--accept needs --reason TEXT")
     checkout = open_checkout(
@@ -68,7 +71,16 @@ def command(
     report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)
     if save_snapshot is not None:
         _snapshot(report, save_snapshot, surveys)
-    return session.leave(_saved(report, out))
+    flags = _Flags(
+        instances=instances,
+        as_of=as_of,
+        accept=accept,
+        reason=reason,
+        passwords_out=passwords_out,
+        base=base,
+        allow_delete=allow_delete,
+    )
+    return session.leave(_saved(report, out, flags))
 
 
 def _snapshot(report: Report, folder: Path, surveys: Sequence[Survey]) -> None:
@@ -81,13 +93,39 @@ def _snapshot(report: Report, folder: Path, surveys: Sequence[Survey]) -> None:
         raise Stopped(replace(report, plan=None, diagnostics=(told,))) from problem
 
 
-def _saved(report: Report, out: Path | None) -> Report:
+class _Flags(Struct, frozen=True, kw_only=True):
+    """What this plan was asked with that apply must be told again."""
+
+    instances: tuple[str, ...]
+    as_of: str | None
+    accept: tuple[str, ...]
+    reason: str
+    passwords_out: Path | None
+    base: str | None
+    allow_delete: bool
+
+    def again(self, digest: str) -> str:
+        """Return the options, as a shell takes them; what is accepted is accepted for the plan of that digest."""
+        words = [word for name in self.instances for word in ("--instance", name)]
+        words += ["--as-of", self.as_of] if self.as_of else []
+        words += ["--base", self.base] if self.base else []
+        words += ["--allow-delete"] if self.allow_delete else []
+        words += ["--passwords-out", str(self.passwords_out)] if self.passwords_out else []
+        for name in self.accept:
+            words += ["--accept", name if name == "empty" else f"{name}={digest}"]
+        words += ["--reason", self.reason] if self.accept and self.reason else []
+        return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+def _saved(report: Report, out: Path | None, flags: _Flags) -> Report:
     """Save the plan where asked; return the report with the command that leads on."""
     if report.plan is None or not any(each.runnable for each in report.plan.instances):
         return report if out is None else _written(report, out)
     if out is None:
         return replace(report, next="siteward plan --out plan.json, then siteward apply plan.json")
-    return replace(_written(report, out), next=f"siteward apply {out}")
+    made = _written(report, out)
+    digest = made.plan.digest if made.plan else ""
+    return replace(made, next=f"siteward apply {shlex.quote(str(out))}{flags.again(digest)}")
 
 
 def _written(report: Report, out: Path) -> Report:

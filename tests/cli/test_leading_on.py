@@ -1,0 +1,56 @@
+"""What a verb says to do next works as it is written, and a job that is stopped ends as tidily as one interrupted."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.conftest import AS_OF, base_environment
+
+if TYPE_CHECKING:
+    from cli.conftest import Program
+    from siteward.platforms.fakery import Sandbox
+
+
+def test_what_plan_says_to_do_next_does_it(checkout: Program) -> None:
+    """Everything that the plan was asked with is in the command: as it stands it applies, and nothing is refused."""
+    asked = (*AS_OF, "--allow-delete", "--passwords-out", "new passwords.txt", "--instance", "stats")
+    planned = checkout("plan", *asked, "--out", "plan.json", "--format", "json").json()
+    program, *words = shlex.split(planned["next"])
+    assert program == "siteward"
+    done = checkout(*words, "--yes", "--format", "json")
+    assert done.code == 0, done.out
+    assert {each["status"] for each in done.json()["outcomes"]} <= {"done", "already"}
+
+
+@pytest.mark.parametrize("verb", [("plan",), ("apply",)])
+def test_what_cannot_be_accepted_is_not_passed_over(verb: tuple[str, ...], checkout: Program) -> None:
+    """A misspelt block would stay a block, and nobody would know why."""
+    told = checkout(*verb, "--accept", "revocation=sha256:1", "--reason", "r")
+    if verb == ("plan",):
+        told = checkout(*verb, "--accept", "revocation", "--reason", "r")
+    assert told.code == 1
+    assert "did you mean 'revocations'?" in told.err
+
+
+def test_a_job_that_is_stopped_says_what_it_did(checkout: Program, umami: Sandbox) -> None:
+    """SIGTERM, as a forge sends it to a job that is cancelled: no step is begun any more, and the report comes."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "siteward", "apply", *AS_OF, "--yes", "--format", "json"],
+        cwd=checkout.folder, env=base_environment() | checkout.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        while umami.fake.writes < 2:
+            time.sleep(0.002)
+        running.send_signal(signal.SIGTERM)
+        out, err = running.communicate(timeout=120)
+    report = json.loads(out)
+    assert running.returncode == 130, err
+    assert {each["status"] for each in report["outcomes"]} >= {"done", "skipped"}
+    assert report["next"] == "siteward apply --resume"

@@ -54,3 +54,14 @@ def test_a_job_that_is_stopped_says_what_it_did(checkout: Program, umami: Sandbo
     assert running.returncode == 130, err
     assert {each["status"] for each in report["outcomes"]} >= {"done", "skipped"}
     assert report["next"] == "siteward apply --resume"
+
+
+def test_an_expiry_run_with_nothing_due_says_so(checkout: Program) -> None:
+    """Most nights nothing ends: one line, no plan, and success."""
+    first = checkout("apply", *AS_OF, "--yes", "--only", "expiries")
+    assert first.code == 0, first.out
+    again = checkout("apply", *AS_OF, "--yes", "--only", "expiries")
+    assert again.code == 0
+    assert "Result:" not in again.out
+    told = checkout("apply", *AS_OF, "--yes", "--only", "expiries", "--format", "json").json()
+    assert [each["code"] for each in told["diagnostics"]] == ["nothing-chosen"]

@@ -89,7 +89,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """What a verb hands to a renderer.
 
     `texts` maps a file, as spans name it, to its lines, so that a renderer can show the excerpt.
-    `next` is one command, or one sentence, that leads on. `applied` tells that writes were allowed.
+    `next` is one command, or one sentence, that leads on. `applied` tells that writes were allowed, `confined` that
+    only some steps of the plan were asked for: what is blocked beside them is no part of the answer.
     """
 
     command: str
@@ -98,6 +99,7 @@ class Report(Struct, frozen=True, kw_only=True):
     outcomes: tuple[Outcome, ...] = ()
     drift: tuple[DriftItem, ...] = ()
     applied: bool = False
+    confined: bool = False
     interrupted: bool = False
     stale: bool = False
     files: int = 0
@@ -256,6 +258,8 @@ def _stale_or_unread(report: Report) -> bool:
 
 
 def _blocked(report: Report) -> bool:
+    if report.confined:
+        return any(each.status == "blocked" for each in report.outcomes)
     instances = report.plan.instances if report.plan is not None else ()
     objections = (one for each in instances for one in each.diagnostics)
     return (

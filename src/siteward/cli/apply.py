@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
+from siteward.access.diagnostic import note
 from siteward.access.model import account_of
 from siteward.access.report import Report
 from siteward.cli.base import option
@@ -98,6 +99,7 @@ def command(
         return session.leave(_run(session, checkout, None, options, spine.resume))
     plan = _read(plan_file) if plan_file else _made(session, checkout, options)
     options = _named(options, plan)
+    _something_chosen(plan, options)
     _confirm(session, plan, options, yes=yes, shown=plan_file is None and session.formats == ("text",))
     return session.leave(_run(session, checkout, plan, options, spine.apply))
 
@@ -125,7 +127,7 @@ def _run(
 
     total = sum(len(each.runnable) for each in plan.instances) if plan else 0
     with progress(session, total) as listener:
-        return carry_out(
+        report = carry_out(
             *(() if plan is None else (plan,)),
             checkout.targets(),
             checkout.book,
@@ -134,6 +136,7 @@ def _run(
             clock=lambda: datetime.now(UTC),
             on_progress=listener,
         )
+    return replace(report, confined=options.only is not None)
 
 
 def _read(path: Path) -> Plan:
@@ -154,6 +157,15 @@ def _made(session: Session, checkout: Checkout, options: Options) -> Plan:
     if session.formats == ("text",):
         session.show(report)
     return report.plan
+
+
+def _something_chosen(plan: Plan, options: Options) -> None:
+    """Stop, with success, where `--only` leaves nothing to do."""
+    only = options.only
+    if only is None or any(only(each.instance, step) for each in plan.instances for step in each.steps):
+        return
+    told = note("nothing-chosen", "no step of this plan is among what --only names, so nothing was done")
+    raise Stopped(Report(command="apply", diagnostics=(told,)))
 
 
 def _confirm(session: Session, plan: Plan, options: Options, *, yes: bool, shown: bool) -> None:

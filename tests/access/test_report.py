@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from access.worlds import BLOG, OPEN, SHOP, admin, grant, holder, key, live, planned, proposed, wish
 from siteward.access.diagnostic import Diagnostic, Severity, error, warning
-from siteward.access.model import Account, Grant, Power
+from siteward.access.model import Account, Grant, Power, account_of
 from siteward.access.plan import InstancePlan, Plan
-from siteward.access.report import DriftItem, Outcome, OutcomeStatus, Report, exit_code, summarize
+from siteward.access.report import DriftItem, Missing, Outcome, OutcomeStatus, Report, exit_code, missing, summarize
 from siteward.access.state import Listing
 from strategies import NOW, PLAUSIBLE
 
@@ -207,3 +207,26 @@ def test_what_was_said_is_counted_wherever_it_hangs() -> None:
         each.severity is Severity.ERROR for step in BLOCKED.steps for each in step.diagnostics
     )
     assert summarize(reported(SAME, outcomes=outcomes("done", "done", "failed"))).outcomes == {"done": 2, "failed": 1}
+
+
+def test_who_loses_everything_is_a_person_once() -> None:
+    """Two accounts of one person are one; an account behind which nobody is known counts for itself."""
+    known = replace(STEP, person="li")
+    name = account_of(STEP.change.key) or ""
+    one = replace(DIFFERS, steps=(known,), emptied=(name,))
+    two = replace(one, instance="other", emptied=(name, "stranger"))
+    assert summarize(reported(one, two)).losing_everything == 2
+
+
+def test_an_instance_that_was_not_read_is_counted_and_named() -> None:
+    """What is said of one that was read is no reason to call it missing."""
+    report = reported(SAME)
+    assert report.plan is not None
+    said = (
+        replace(error("unreachable", "no answer"), instance="other"),
+        replace(error("x", "no"), instance=SAME.instance),
+        error("y", "no"),
+    )
+    gone = replace(report, plan=replace(report.plan, diagnostics=said))
+    assert missing(gone) == (Missing(instance="other", why="no answer"),)
+    assert summarize(gone).unread == 1

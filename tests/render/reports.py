@@ -232,6 +232,25 @@ def plan_unread() -> Report:
     return Report(command="plan", plan=plan(instance(unreadable=("teams: 500",))), files=3)
 
 
+def plan_unreachable() -> Report:
+    """Two instances, of which one could not be read at all: that nothing differs is not known."""
+    gone = said(
+        "unreachable", Severity.ERROR, "matomo.example.org does not answer", at=Span("access.yaml", 4, 3),
+        instance="matomo-eu",
+    )  # fmt: skip
+    return Report(command="plan", plan=plan(instance(), diagnostics=(gone,), dirty=True), files=3)
+
+
+def plan_observed() -> Report:
+    """Everything differs and the mode holds all of it back."""
+    held = tuple(
+        step(at, grant(f"u{at}", site("shop.example.org"), "team-member"), None, cause="silence", person=f"u{at}",
+             powers=(Power.EDIT, Power.NONE))
+        for at in range(3)
+    )  # fmt: skip
+    return Report(command="plan", plan=plan(instance(mode="observe", held_back=held)), files=3)
+
+
 def plan_over_budget() -> Report:
     """A whole instance blocked by a budget, with the way to accept it."""
     over = said(
@@ -278,6 +297,20 @@ def apply_stale() -> Report:
         reviewed=steps["s4"].change.before, now=now, wanted=steps["s4"].change.after,
     )  # fmt: skip
     return Report(command="apply", plan=plan(instance(steps["s4"])), outcomes=(outcome,), stale=True)
+
+
+def apply_vetoed() -> Report:
+    """Steps that a guard refused after they were looked at: what is there is what was reviewed."""
+    gone = step(1, Account("old-ed"), None, cause="unmanaged", risk="high")
+    made = step(2, None, Account("li", "li@example.org"), at=origin(12), person="li")
+    given = step(3, None, grant("li", site("shop.example.org"), "team-member"), at=origin(14), person="li",
+                 depends_on=("s2",))  # fmt: skip
+    why = "blocked since it was reviewed, delete-account: accounts are deleted only with --allow-delete"
+    outcomes = (
+        *(Outcome(instance="stats", step=each, status="refused", message=why) for each in (gone, made)),
+        Outcome(instance="stats", step=given, status="skipped", message="depends on s2, which is refused"),
+    )
+    return Report(command="apply", plan=plan(instance(gone, made, given)), outcomes=outcomes, stale=True)
 
 
 def drift() -> Report:
@@ -357,8 +390,11 @@ REPORTS = {
     "plan-everything": plan_everything,
     "plan-empty": plan_empty,
     "plan-unread": plan_unread,
+    "plan-unreachable": plan_unreachable,
+    "plan-observed": plan_observed,
     "plan-over-budget": plan_over_budget,
     "apply-partial": apply_partial,
     "apply-stale": apply_stale,
+    "apply-vetoed": apply_vetoed,
     "drift": drift,
 }

@@ -28,13 +28,14 @@ TOLD = {
     "powers_raised": r"(\d+) powers? raised",
     "admins_gained": r"(\d+) admins? gained",
     "admins_lost": r"(\d+) admins? lost",
-    "losing_everything": r"(\d+) losing all access",
+    "losing_everything": r"(\d+) (?:person|people) losing all access",
     "mails": r"(\d+) mails? to be sent",
     "held_back": r"(\d+) held back",
     "waiting": r"(\d+) waiting for",
     "unmanaged": r"(\d+) accounts? not declared",
     "unmanaged_admins": r"(\d+) admins? among them",
     "ignored": r"(\d+) accounts? ignored",
+    "unread": r"(\d+) instances? not read",
     "unreadable": r"(\d+) listings? not read",
     "blind": r"(\d+) blind spots?",
 }
@@ -46,8 +47,9 @@ HEADLINE = (
     "grants_revoked",
     "other_changes",
     "blocked",
+    "unread",
 )
-PLANS = ["plan-everything", "plan-empty", "plan-unread", "plan-over-budget"]
+PLANS = ["plan-everything", "plan-empty", "plan-unread", "plan-unreachable", "plan-observed", "plan-over-budget"]
 
 
 def told(text: str, names: tuple[str, ...] = tuple(TOLD)) -> dict[str, int]:

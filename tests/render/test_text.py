@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from render import reports
 from render.reports import REPORTS, five_thousand, plan_everything
 from siteward.access.diagnostic import Severity, Span
-from siteward.access.model import EVERYWHERE, Grant, Power, Subject
+from siteward.access.model import EVERYWHERE, Account, Grant, Power, Subject
 from siteward.access.plan import Stranger
 from siteward.access.report import DriftItem, Report
 from siteward.access.state import Listing
@@ -219,3 +219,62 @@ def test_what_a_stranger_came_to_hold_is_told_as_drift() -> None:
     told = text(replace(base, plan=seen, drift=(item,)))
     since = told.partition("changed since the last apply")[2]
     assert "intruder" in since.partition("Drift:")[0]
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html", "github", "junit"])
+def test_nothing_to_do_is_said_only_where_it_is_known(form: str) -> None:
+    for name, said in (
+        ("plan-unreachable", "1 instance not read"),
+        ("plan-unread", "nothing to do in what was read, 1 listing not read"),
+        ("plan-observed", "nothing to do in this mode, 3 held back"),
+    ):
+        assert said in render(form, REPORTS[name]())
+        assert "Access plan: nothing to do\n" not in render(form, REPORTS[name]())
+
+
+def test_drift_of_what_was_not_read_is_not_known() -> None:
+    report = replace(REPORTS["plan-unreachable"](), command="drift")
+    assert "Drift: 1 instance not read." in text(report)
+
+
+def test_live_is_not_said_to_equal_what_it_does_not() -> None:
+    held = text(REPORTS["plan-observed"]())
+    assert "no changes in mode observe: 3 held back" in held
+    assert "equals the declaration" not in held
+    wrong = reports.said("x", Severity.ERROR, "no", about=("account", "li"))
+    blocked = reports.plan(reports.instance(diagnostics=(wrong,)))
+    assert "equals the declaration" not in text(Report(command="plan", plan=blocked))
+    strange = reports.plan(reports.instance(strangers=(Stranger(name="x"), Stranger(name="y", ignored=True))))
+    assert "equals the declaration, but for 1 account not declared" in text(Report(command="plan", plan=strange))
+
+
+def test_quiet_keeps_warnings_and_drops_notes() -> None:
+    shown = text(plan_everything(), quiet=True)
+    assert "warning no-end: a contractor without an end date" in shown
+    assert "warning first-meeting" in shown
+    assert "note " not in text(plan_everything(), quiet=True, verbose=True)
+
+
+def test_a_refused_step_is_told_as_it_was_looked_at() -> None:
+    shown = text(REPORTS["apply-vetoed"]())
+    assert "reviewed exists   now exists   wanted none" in shown
+    assert "reviewed none   now none   wanted li@example.org" in shown
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html", "github"])
+def test_no_text_names_a_step_by_an_id_that_it_never_shows(form: str) -> None:
+    needs = reports.said("depends-on-blocked", Severity.ERROR, "this needs s1, which cannot be done")
+    first = reports.step(1, None, Account("li"), said=(reports.said("x", Severity.ERROR, "no"),))
+    second = reports.step(
+        2, None, reports.grant("li", reports.site("a.test"), "view"), depends_on=("s1",), said=(needs,)
+    )
+    shown = render(form, Report(command="plan", plan=reports.plan(reports.instance(first, second))))
+    for each in (shown, render(form, REPORTS["apply-vetoed"]())):
+        assert not re.search(r"\bs\d+\b", re.sub("sha256:\\w+", "", each))
+        assert "new account" in each
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_files_that_are_not_committed_are_said_to_be(form: str) -> None:
+    assert "with changes not committed" in render(form, REPORTS["plan-unreachable"]())
+    assert "not committed" not in render(form, REPORTS["plan-empty"]())

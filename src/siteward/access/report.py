@@ -51,8 +51,20 @@ class DriftItem(Struct, frozen=True, kw_only=True):
     note: str | None = None
 
 
+class Missing(Struct, frozen=True, kw_only=True):
+    """An instance of which an answer shows nothing, or (`partly`) not everything, and why."""
+
+    instance: str
+    why: str = ""
+    partly: bool = False
+
+
 class Summary(Struct, frozen=True, kw_only=True):
-    """The numbers of a run; every renderer prints these and none counts for itself."""
+    """The numbers of a run; every renderer prints these and none counts for itself.
+
+    `losing_everything` counts, as `people` does, a person once, and an account where nobody is known behind it.
+    `unread` are the instances that could not be read at all.
+    """
 
     creates: int = 0
     updates: int = 0
@@ -79,6 +91,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     ignored: int = 0
     errors: int = 0
     warnings: int = 0
+    unread: int = 0
     unreadable: int = 0
     blind: int = 0
     drift: Mapping[DriftKind, int] = MappingProxyType({})
@@ -128,7 +141,7 @@ def summarize(report: Report) -> Summary:
         sites=len(
             {(instance, scope) for instance, step in steps if (scope := scope_of(step.change.key)) and is_site(scope)}
         ),
-        losing_everything=sum(len(each.emptied) for each in instances),
+        losing_everything=len({who for each in instances for who in _emptied(each)}),
         mails=sum(_mails(each) for each in instances),
         blocked=sum(len(each.steps) - len(each.runnable) for each in instances),
         held_back=sum(len(each.held_back) for each in instances),
@@ -140,11 +153,29 @@ def summarize(report: Report) -> Summary:
         ignored=sum(one.ignored for each in instances for one in each.strangers),
         errors=sum(each.severity is Severity.ERROR for each in said),
         warnings=sum(each.severity is Severity.WARNING for each in said),
+        unread=len(missing(report)),
         unreadable=sum(_unread(each) for each in instances),
         blind=sum(len(_blind(each)) for each in instances),
         drift=MappingProxyType(dict(Counter(each.kind for each in report.drift))),
         outcomes=MappingProxyType(dict(Counter(each.status for each in report.outcomes))),
     )
+
+
+def missing(report: Report) -> tuple[Missing, ...]:
+    """Return the instances that were asked and of which nothing could be read."""
+    plan = report.plan
+    said = {each.instance: each for each in plan.diagnostics if each.blocks and each.instance} if plan else {}
+    return tuple(
+        Missing(instance=name, why=each.message)
+        for name, each in said.items()
+        if name and plan and plan.instance(name) is None
+    )
+
+
+def _emptied(plan: InstancePlan) -> Iterator[str]:
+    """Yield who loses all access to an instance: the person where one is known, else the account."""
+    people = {account_of(each.change.key): each.person for each in plan.steps}
+    return (people.get(name) or f"{plan.instance} {name}" for name in plan.emptied)
 
 
 def _mails(plan: InstancePlan) -> int:

@@ -7,13 +7,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from siteward.render.options import GroupBy, Options, Privacy
-from siteward.render.sheet import Sheet, prepare
+from siteward.render.sheet import Sheet, in_words, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from siteward.access.report import Report
 
+# These show the ids of steps; the others call a step by what it does.
+_WITH_IDS = ("json", "csv")
 _ANY = ("validate", "plan", "show", "apply", "drift")
 
 # Each format by name: the module, with the function where it is not `render`. Loaded only when asked for.
@@ -41,7 +43,8 @@ def render(name: str, report: Report, options: Options | None = None) -> str:
     """Return `report` in the format of that name. An unknown name raises `KeyError`."""
     module, _, function = FORMATS[name].partition(":")
     draw: Callable[[Sheet], str] = getattr(import_module(module), function or "render")
-    return draw(prepare(report, options or Options()))
+    told = report if name in _WITH_IDS else in_words(report)
+    return draw(prepare(told, options or Options()))
 
 
 __all__ = ["FORMATS", "SERVES", "GroupBy", "Options", "Privacy", "Sheet", "prepare", "render"]

@@ -149,7 +149,8 @@ def _lead(sheet: Sheet) -> Iterator[str]:
 def _foot(sheet: Sheet) -> Iterator[str]:
     report, plan = sheet.report, sheet.report.plan
     if plan:
-        yield f"plan {plan.digest}{f' for commit {plan.commit}' if plan.commit else ''} as of {words.moment(plan.as_of)}"
+        commit = f" for commit {words.commit(plan)}" if plan.commit else ""
+        yield f"plan {plan.digest}{commit} as of {words.moment(plan.as_of)}"
     if report.journal_head:
         yield f"journal head {report.journal_head}"
     if report.next:
@@ -254,8 +255,7 @@ def _link(step: Step, sheet: Sheet) -> str:
 
 def _outcome(outcome: Outcome) -> Row:
     change = outcome.step.change
-    sides = (("reviewed", outcome.reviewed), ("now", outcome.now), ("wanted", outcome.wanted))
-    three = [f"{name} {words.value(side)}" for name, side in sides] if outcome.status == "refused" else []
+    three = [f"{name} {side}" for name, side in words.three(outcome)]
     return Row(
         cells=(
             words.OUTCOMES[outcome.status],

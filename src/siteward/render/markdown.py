@@ -80,7 +80,8 @@ def _foot(sheet: Sheet) -> str:
     report, plan = sheet.report, sheet.report.plan
     parts = [f"exit {sheet.code} ({words.verdict(sheet.code)})"]
     if plan:
-        commit = f" for {code(plan.commit)}" if plan.commit else ""
+        changed = " with changes not committed" if plan.dirty else ""
+        commit = f" for {code(plan.commit)}{changed}" if plan.commit else ""
         parts += [f"plan {code(plan.digest)}{commit} as of {words.moment(plan.as_of)}"]
     if report.journal_head:
         parts += [f"journal head {code(report.journal_head)}"]
@@ -114,8 +115,7 @@ def _results(outcomes: Iterable[Outcome]) -> str:
 
 def _result(outcome: Outcome) -> tuple[str, ...]:
     step = outcome.step
-    sides = (("reviewed", outcome.reviewed), ("now", outcome.now), ("wanted", outcome.wanted))
-    three = [f"{name} {code(words.value(side))}" for name, side in sides] if outcome.status == "refused" else []
+    three = [f"{name} {code(side)}" for name, side in words.three(outcome)]
     return (
         f"**{words.OUTCOMES[outcome.status]}**",
         code(outcome.instance),

@@ -86,11 +86,16 @@ def _minutes(seconds: float) -> str:
 
 def _unchanged(instance: InstancePlan, sheet: Sheet) -> str:
     part = sheet.parts[instance.instance]
+    if instance.flawed or any(each.blocks for each in instance.diagnostics):
+        return "no changes are planned while an error stands on this instance"
+    if instance.held_back:
+        return f"no changes in mode {instance.mode}: {len(instance.held_back)} held back"
     if part.unreadable:
         return "no changes in what could be read; not everything was"
     if part.blind:
         return "no changes in what this platform shows"
-    return "no changes: live access equals the declaration"
+    apart = f", but for {words.plural(part.unmanaged, 'account')} not declared" if part.unmanaged else ""
+    return f"no changes: live access equals the declaration{apart}"
 
 
 def _objections(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:
@@ -99,7 +104,7 @@ def _objections(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]
     for name in words.unread(instance):
         yield f"  {_mark('blocked', pen)} {pen.text(f'not read: {name}')}"
     for each in words.by_weight(instance.diagnostics):
-        if not (each.severity or pen.options.verbose) or (pen.options.quiet and not each.blocks):
+        if not (each.severity or (pen.options.verbose and not pen.options.quiet)):
             continue
         mark = _mark("blocked", pen) if each.blocks else _said(each, pen)
         yield f"  {mark} {pen.text(f'{each.code}: {each.message}')}{_at(each, pen)}"
@@ -122,7 +127,7 @@ def _at(said: Diagnostic, pen: Pen) -> str:
 
 def _steps(steps: Sequence[Step], sheet: Sheet, pen: Pen) -> Iterator[str]:
     if pen.options.quiet:
-        steps = [each for each in steps if band(each) in DANGER]
+        steps = [each for each in steps if band(each) in DANGER or any(one.severity for one in each.diagnostics)]
     folds, single = ((), tuple(steps)) if pen.options.verbose else fold(steps)
     lines = {each.band: _section(each.steps, sheet, pen) for each in sections(single, pen.options.group_by)}
     if folds:

@@ -56,9 +56,8 @@ def _outcome(outcome: Outcome, pen: Pen) -> tuple[Cell, ...]:
 def _details(outcome: Outcome, pen: Pen) -> Iterator[str]:
     if outcome.message:
         yield pen.text(outcome.message)
-    if outcome.status == "refused":
-        three = (("reviewed", outcome.reviewed), ("now", outcome.now), ("wanted", outcome.wanted))
-        yield "   ".join(f"{pen.paint(name, 'dim')} {pen.text(words.value(side))}" for name, side in three)
+    if three := words.three(outcome):
+        yield "   ".join(f"{pen.paint(name, 'dim')} {pen.text(side)}" for name, side in three)
     if outcome.hint:
         yield f"{pen.paint('hint:', 'bold')} {pen.text(outcome.hint)}"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from siteward.access.change import Change
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.plan import Cause, InstancePlan, Risk, Step
+    from siteward.access.plan import Cause, InstancePlan, Plan, Risk, Step
     from siteward.access.report import DriftItem, DriftKind, Outcome, OutcomeStatus, Summary
     from siteward.access.state import Origin
 
@@ -199,8 +199,20 @@ def headline(of: Summary) -> str:
         (of.grants_revoked, f"{of.grants_revoked} to revoke"),
         (of.other_changes, plural(of.other_changes, "other change")),
         (of.blocked, f"{of.blocked} blocked"),
+        (of.unread, f"{plural(of.unread, 'instance')} not read"),
     )
-    return ", ".join(text for count, text in parts if count) or "nothing to do"
+    return ", ".join(text for count, text in parts if count) or _idle(of)
+
+
+def _idle(of: Summary) -> str:
+    """Return why there is nothing to do; that all is as declared is said only where it is known."""
+    if of.held_back:
+        return f"nothing to do in this mode, {of.held_back} held back"
+    if of.unreadable:
+        return f"nothing to do in what was read, {plural(of.unreadable, 'listing')} not read"
+    if of.errors:
+        return f"nothing can be done, {plural(of.errors, 'error')}"
+    return "nothing to do in what the platform shows" if of.blind else "nothing to do"
 
 
 def consequences(of: Summary) -> tuple[str, ...]:
@@ -210,7 +222,7 @@ def consequences(of: Summary) -> tuple[str, ...]:
         (of.powers_raised, f"{plural(of.powers_raised, 'power')} raised"),
         (of.admins_gained, f"{plural(of.admins_gained, 'admin')} gained"),
         (of.admins_lost, f"{plural(of.admins_lost, 'admin')} lost"),
-        (of.losing_everything, f"{of.losing_everything} losing all access"),
+        (of.losing_everything, f"{plural(of.losing_everything, 'person', 'people')} losing all access to an instance"),
         (of.mails, f"{plural(of.mails, 'mail')} to be sent"),
     )
     return tuple(text for count, text in parts if count)
@@ -238,10 +250,15 @@ def labels(of: Summary) -> tuple[str, ...]:
         (of.powers_raised, "escalation"),
         (of.deletes or of.grants_lowered, "removal"),
         (of.accounts_created, "new-account"),
-        (of.unreadable, "incomplete"),
+        (of.unread or of.unreadable, "incomplete"),
     )
     found = tuple(f"access:{name}" for count, name in parts if count)
     return found or (("access:routine",) if of.creates or of.updates else ("access:unchanged",))
+
+
+def commit(plan: Plan) -> str:
+    """Return the commit a plan was made of, and whether the files differ from it; empty where none is known."""
+    return f"{plan.commit}{' with changes not committed' if plan.dirty else ''}" if plan.commit else ""
 
 
 def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -265,10 +282,26 @@ def results(of: Summary) -> str:
     return ", ".join(parts) or "nothing was done"
 
 
+def three(outcome: Outcome) -> tuple[tuple[str, str], ...]:
+    """Return what was reviewed, what is there now and what is wanted, of a step that was refused; else nothing.
+
+    Where a guard refused it, the outcome has no sides: it was looked at first, and what is there is as reviewed.
+    """
+    if outcome.status != "refused":
+        return ()
+    sides = (outcome.reviewed, outcome.now, outcome.wanted)
+    if sides == (None, None, None):
+        change = outcome.step.change
+        sides = (change.before, change.before, change.after)
+    return tuple(zip(("reviewed", "now", "wanted"), map(value, sides), strict=True))
+
+
 def drifted(of: Summary) -> str:
     """Return how much drift of each kind there is."""
     parts = [f"{of.drift[kind]} {words}" for kind, words in DRIFT.items() if of.drift.get(kind)]
-    return ", ".join(parts) or "no drift"
+    if of.unread:
+        parts.append(f"{plural(of.unread, 'instance')} not read")
+    return ", ".join(parts) or ("no drift in what was read" if of.unreadable else "no drift")
 
 
 def verdict(code: int) -> str:

@@ -221,6 +221,20 @@ def test_github_shows_ten_of_a_kind_and_says_how_many_more() -> None:
     assert "siteward: 15 more of kind warning: see the whole report" in lines
 
 
+@pytest.mark.parametrize("form", ["github", "gitlab", "junit", "sarif"])
+def test_what_is_said_of_many_steps_is_annotated_once(form: str) -> None:
+    site, at = reports.site("a.test"), Span("access.yaml", 3, 5)
+    said = reports.said("identity-mismatch", Severity.ERROR, "li is somebody else", at=at)
+    steps = (
+        reports.step(
+            each, None, reports.grant("li", site, f"role{each}"), said=(replace(said, about=("x", str(each))),)
+        )
+        for each in range(4)
+    )
+    shown = render(form, Report(command="plan", plan=reports.plan(reports.instance(*steps))))
+    assert shown.count("li is somebody else") == (3 if form == "junit" else 1)
+
+
 def test_github_escapes_values_and_properties() -> None:
     odd = reports.said("a,b:c", Severity.ERROR, "50% off\n::error::x", at=Span("a,b:c%.yaml", 3, 1), hint="two\nlines")
     line = render("github", Report(command="validate", diagnostics=(odd,))).splitlines()[0]

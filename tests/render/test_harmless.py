@@ -22,7 +22,7 @@ from siteward.access.plan import Stranger
 from siteward.access.report import DriftItem, Report
 from siteward.access.state import Origin
 from siteward.render import FORMATS, Options, render
-from siteward.render.safe import show
+from siteward.render.safe import no_commands, show
 
 STEERING = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 NAMES = st.one_of(
@@ -182,3 +182,13 @@ def test_a_hidden_mark_cannot_be_closed_by_a_name() -> None:
     first = render("markdown", Report(command="plan", plan=plan)).splitlines()[0]
     assert re.fullmatch(r"<!-- siteward:plan [\w.-]+ 7f3a91c20000 -->", first)
     assert "--" not in first[4:-3]
+
+
+@pytest.mark.parametrize("text", ["##[add-path]x", "a ##vso[task.setvariable]x", "##VSO[x]"])
+def test_no_command_of_a_runner_comes_through(text: str) -> None:
+    assert "##" not in show(text)
+
+
+@pytest.mark.parametrize("before", ["", "  ", "\x1b[1m", " \x1b[1;31m  ", "first\n\n  "])
+def test_no_line_of_a_text_is_a_command(before: str) -> None:
+    assert no_commands(f"{before}::stop-commands::x") == f"{before}\\x3a:stop-commands::x"

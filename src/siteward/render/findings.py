@@ -67,8 +67,14 @@ _OUTCOMES: dict[OutcomeStatus, Severity] = {
 
 
 def collect(sheet: Sheet) -> tuple[Finding, ...]:
-    """Return all findings of a report, most urgent first: errors, then risky steps, then the rest."""
-    return tuple(sorted(_all(sheet), key=lambda each: (-each.severity, each.urgency, str(each.at or ""))))
+    """Return all findings of a report, most urgent first: errors, then risky steps, then the rest.
+
+    What is said of several steps in the same words, of the same line, is one finding.
+    """
+    told: dict[tuple[object, ...], Finding] = {}
+    for each in _all(sheet):
+        told.setdefault((each.rule, each.severity, each.message, each.at, each.help), each)
+    return tuple(sorted(told.values(), key=lambda each: (-each.severity, each.urgency, str(each.at or ""))))
 
 
 def anchor(sheet: Sheet) -> Span:

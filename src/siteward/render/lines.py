@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from siteward.render.safe import cells, show
+from siteward.render.safe import cells, no_commands, show
 from siteward.render.words import ARROW
 
 if TYPE_CHECKING:
@@ -89,6 +89,10 @@ class Pen(Struct, frozen=True):
         """Return rows as lines with their columns aligned; the last column of a row is left as it is."""
         widths = _widths(rows)
         return [self._line(row, widths, indent) for row in rows]
+
+    def page(self, lines: Iterable[str]) -> str:
+        """Return finished lines as the whole of a text: what a log would take for a command is none any more."""
+        return no_commands("\n".join(lines)) + "\n"
 
     def _line(self, row: Row, widths: Sequence[int], indent: int) -> str:
         parts = [

@@ -17,8 +17,10 @@ _INVISIBLE = (
     "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff"  # surrogates and private use: no agreed picture
 )
 # A backslash is doubled where it would read as one of our own escapes, so that two names never look alike; the
-# runner of GitHub Actions takes "##[" for a command wherever it stands in a line.
-_UNSAFE = re.compile(rf"\\(?=[xuU\\{_INVISIBLE}])|[{_INVISIBLE}]|##(?=\[)")
+# runners of GitHub Actions and Azure take "##[" and "##vso[" for a command wherever it stands in a line.
+_UNSAFE = re.compile(rf"\\(?=[xuU\\{_INVISIBLE}])|[{_INVISIBLE}]|##(?=\[|[vV][sS][oO]\[)")
+# GitHub's runner looks for "::" behind any blanks; colour goes through it unseen.
+_COMMAND = re.compile(r"^((?:\s|\x1b\[[0-9;]*m)*)::", re.MULTILINE)
 
 
 def show(text: str) -> str:
@@ -27,6 +29,11 @@ def show(text: str) -> str:
     The result is one line, valid in UTF-8, and different for different texts.
     """
     return _UNSAFE.sub(lambda found: "".join(map(_visible, found.group())), text)
+
+
+def no_commands(text: str) -> str:
+    """Return finished text in which no line can be taken for a command by the log of GitHub Actions."""
+    return _COMMAND.sub(r"\1\\x3a:", text)
 
 
 def _visible(char: str) -> str:

@@ -6,7 +6,6 @@ the digest and where to go next. Lines are never cut; a long one is left to the 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Diagnostic, Severity
@@ -29,7 +28,7 @@ def render(sheet: Sheet) -> str:
     pen = Pen(sheet.options)
     parts = (_diagnostics(sheet, pen), _before(sheet, pen), *_after(sheet, pen), _tail(sheet, pen))
     blocks = ["\n".join(lines) for part in parts if (lines := list(part))]
-    return _no_commands("\n\n".join(blocks)) + "\n"
+    return pen.page(("\n\n".join(blocks),))
 
 
 def _before(sheet: Sheet, pen: Pen) -> Iterable[str]:
@@ -48,11 +47,6 @@ def _after(sheet: Sheet, pen: Pen) -> tuple[Iterable[str], ...]:
     from siteward.render.text_run import drift_lines, outcome_lines  # noqa: PLC0415 — see above
 
     return outcome_lines(sheet, pen), drift_lines(sheet, pen)
-
-
-def _no_commands(text: str) -> str:
-    """Return text in which no line can be taken for a command by the log of GitHub Actions."""
-    return re.sub(r"(?m)^(\s*)::", r"\1\\x3a:", text)
 
 
 def _diagnostics(sheet: Sheet, pen: Pen) -> Iterator[str]:
@@ -129,7 +123,7 @@ def _total(plan: Plan, sheet: Sheet, pen: Pen) -> Iterable[str]:
     for parts in (words.consequences(sheet.summary), words.leftovers(sheet.summary)):
         if parts:
             yield f"      {pen.join(parts)}"
-    commit = f"commit {plan.commit}{' with changes not committed' if plan.dirty else ''}" if plan.commit else ""
+    commit = f"commit {words.commit(plan)}" if plan.commit else ""
     yield pen.join((plan.digest, f"as of {words.moment(plan.as_of)}", commit))
 
 

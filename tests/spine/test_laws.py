@@ -83,7 +83,8 @@ def test_the_laws_hold(platform: str, release: str, data: st.DataObject) -> None
         again = rig.plan().plan
         assert again is not None
         assert exit_code(rig.apply(again)) in {0, 1, 3, 4}
-        assert rig.fake.writes == writes
+        # What was blocked may be free by what the first run did: a new admin counts once they are there.
+        assert rig.fake.writes == writes or any(each.runnable for each in again.instances)
         touched = {account_of(key) for key in planned}
         after = access_of(rig)
         for key in before.keys() | after.keys():

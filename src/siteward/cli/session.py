@@ -54,7 +54,7 @@ class Session(Struct, frozen=True, kw_only=True):
         for name, path in self.outputs:
             _write(path, self._rendered(name, report, color=False))
         for name in self.formats:
-            click.echo(self._rendered(name, report, color=self._colored(sys.stdout)), color=True, nl=False)
+            _print(self._rendered(name, report, color=self._colored(sys.stdout)))
         code = exit_code(report)
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
@@ -63,23 +63,31 @@ class Session(Struct, frozen=True, kw_only=True):
         for name, path in self.outputs:
             _write(path, rendered(name, self._options(color=False)))
         for name in self.formats:
-            click.echo(rendered(name, self._options(color=self._colored(sys.stdout))), color=True, nl=False)
+            _print(rendered(name, self._options(color=self._colored(sys.stdout))))
         problems = (*report.diagnostics, *(report.plan.diagnostics if report.plan else ()))
         errors = [each for each in problems if each.blocks]
+        from siteward.render.safe import show
+
         for each in errors:
-            click.echo(f"error {each.code}: {each.message}", err=True)
+            where = f"{each.instance}: " if each.instance else ""
+            click.echo(show(f"error {each.code}: {where}{each.message}"), err=True)
         return 1 if errors else 0
 
     def show(self, report: Report, *, err: bool = False) -> None:
         """Print the report as text, in the middle of a verb that goes on."""
         colored = self._colored(sys.stderr if err else sys.stdout)
         text = self._rendered("text", report, color=colored, goes_on=True)
-        click.echo(text, color=True, nl=False, err=err)
+        if err:
+            click.echo(text, color=True, nl=False, err=True)
+        else:
+            _print(text)
 
     def say(self, line: str) -> None:
         """Say one line of conversation on stderr."""
         if not self.quiet:
-            click.echo(line, err=True)
+            from siteward.render.safe import no_commands
+
+            click.echo(no_commands(line), err=True)
 
     def _rendered(self, name: str, report: Report, *, color: bool, goes_on: bool = False) -> str:
         from siteward import render
@@ -107,7 +115,9 @@ class Session(Struct, frozen=True, kw_only=True):
             return False
         if os.environ.get("FORCE_COLOR") or os.environ.get("CLICOLOR_FORCE", "0") != "0":
             return True
-        return bool(stream.isatty()) and os.environ.get("TERM") != "dumb" and os.environ.get("CLICOLOR") != "0"
+        return (
+            bool(stream and stream.isatty()) and os.environ.get("TERM") != "dumb" and os.environ.get("CLICOLOR") != "0"
+        )
 
 
 class Stopped(Exception):  # noqa: N818 — a verb that ends early with something to report, not a failure of its own
@@ -202,6 +212,14 @@ def _output(text: str, formats: tuple[str, ...]) -> tuple[str, Path]:
     if found not in formats:
         raise click.UsageError(f"-o {text}: write FORMAT:FILE with one of {', '.join(formats)}")
     return found, Path(text)
+
+
+def _print(text: str) -> None:
+    """Print what stdout is to get; where it was closed, that is an error, as a full disk is."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 — who leaves the process flushes it
+        raise click.ClickException("cannot write the output: stdout is closed")
+    click.echo(text, color=True, nl=False)
 
 
 def _write(path: Path, text: str) -> None:

@@ -17,4 +17,6 @@ def command(session: Session, plan_file: Path) -> int:
     """Show a saved PLAN. Contacts nothing and needs no declaration."""
     from siteward.cli.saved import read_plan
 
+    if any(path.resolve() == plan_file.resolve() for _, path in session.outputs):
+        raise click.UsageError(f"-o {plan_file} would write over the plan that is shown; name another file")
     return session.leave(Report(command="show", plan=read_plan(plan_file, "show")))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cli.closed import unreachable
 from cli.conftest import AS_OF
 
 if TYPE_CHECKING:
@@ -66,6 +67,24 @@ def test_an_instance_that_cannot_be_reached(checkout: Program) -> None:
     result = checkout(*MATRIX, SITEWARD_STATS_PASSWORD="wrong")
     assert result.code == 1
     assert "Matrix:" not in result.out
+
+
+def test_an_instance_that_is_missing_is_named_in_every_form(checkout: Program) -> None:
+    """The file goes to people who do not see what stderr said."""
+    env = unreachable(checkout)
+    result = checkout(*MATRIX, "-o", "m.html", "-o", "m.csv", "-o", "m.json", **env)
+    assert result.code == 1
+    assert result.out.startswith("! eu was not read: ")
+    assert ", 1 instance not read." in result.out
+    assert "error unreachable: eu: " in result.err
+    page = (checkout.folder / "m.html").read_text()
+    assert '<p class="bad" role="alert"><strong>eu was not read: ' in page
+    rows = list(csv.DictReader(StringIO((checkout.folder / "m.csv").read_text())))
+    assert (rows[0]["instance"], rows[0]["kind"], rows[0]["reason"][:10]) == ("eu", "not read", "not read: ")
+    assert {each["instance"] for each in rows[1:]} == {"stats"}
+    found = data(checkout, **env)
+    assert [each["instance"] for each in found["incomplete"]] == ["eu"]
+    assert (found["summary"]["instances"], found["summary"]["not_read"]) == (1, 1)
 
 
 @pytest.mark.parametrize("verb", ["matrix", "review", "plan", "drift"])

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import subprocess
+import sys
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.closed import unreachable
+from cli.conftest import ROOT, base_environment
+
 if TYPE_CHECKING:
+    import httpx
+
     from cli.conftest import Program
 
 AS_OF = ("--as-of", "2026-12-01")
@@ -15,11 +24,11 @@ AS_OF = ("--as-of", "2026-12-01")
 @pytest.mark.parametrize(
     ("user", "site", "said"),
     [
-        ("jonas", "staging.example.org", ("declared: team-member", "access.yaml:", "live: team-manager", "planned as")),
+        ("jonas", "staging.example.org", ("declared: team-member", "access.yaml:", "live: team-manager", "planned: ")),
         ("anna", "shop", ("declared: admin", "and team-view-only", "via group analysts, role analyst, tag acme")),
         ("ben", "blog", ("declared: admin", "live: admin", "nothing is planned")),
-        ("vera", "events.example.org", ("declared: nothing", "expired by access.yaml:", "planned as")),
-        ("mia", "shop", ("suspended by access.yaml:", "planned as")),
+        ("vera", "events.example.org", ("declared: nothing", "expired by access.yaml:", "planned: ")),
+        ("mia", "shop", ("suspended by access.yaml:", "planned: ")),
         ("tessa", "shop", ("blocked:",)),
         ("jonas", "internal.example.org", ("why not: the grant leaves out `!internal.example.org` (access.yaml:68:",)),
         ("jonas", "careers.example.org", ("declared: team-view-only",)),
@@ -78,3 +87,69 @@ def test_who_can_lists_both_sides(checkout: Program) -> None:
     assert "reports" not in rows
     assert checkout("who-can", "veiw", "docs").code == 1
     assert "no site 'nosite'" in checkout("who-can", "view", "nosite").out
+
+
+def test_an_instance_that_was_not_asked_is_named_in_every_answer(checkout: Program) -> None:
+    """In the file itself, for whoever gets it without what stderr said."""
+    assert checkout("who-can", "view", "docs", *AS_OF, "--format", "json").json()["incomplete"] == []
+    env = unreachable(checkout)
+    for verb in (("who-can", "view", "docs"), ("explain", "anna", "docs")):
+        result = checkout(*verb, *AS_OF, **env)
+        assert result.code == 1
+        assert result.out.startswith("! eu was not read: ")
+        assert "error unreachable: eu: " in result.err
+        (gap,) = checkout(*verb, *AS_OF, "--format", "json", **env).json()["incomplete"]
+        assert gap["instance"] == "eu"
+        assert gap["why"].startswith("not read: ")
+    rows = list(csv.DictReader(StringIO(checkout("who-can", "view", "docs", *AS_OF, "--format", "csv", **env).out)))
+    assert (rows[0]["instance"], rows[0]["site"][:9], rows[0]["account"]) == ("eu", "not read:", "")
+
+
+def test_an_account_that_is_called_like_a_command_commands_no_log(checkout: Program, admin: httpx.Client) -> None:
+    """A login may be anything; at the beginning of a line it would be read by the runner."""
+    made = {"username": "::error::boo", "password": "x" * 12, "role": "admin"}
+    assert admin.post("/api/users", json=made).status_code == 200
+    for verb in (("who-can", "view", "docs"), ("matrix",), ("review",), ("explain", "::error::boo", "docs")):
+        result = checkout(*verb, *AS_OF)
+        assert "error::boo" in result.out
+        assert not [line for line in result.out.splitlines() if line.lstrip().startswith("::")]
+
+
+def test_explain_tells_what_is_planned_for_the_role_behind_the_access(checkout: Program, admin: httpx.Client) -> None:
+    """Somebody who is live an admin and declared a viewer loses by a step on the account's role."""
+    admin.post("/api/users", json={"username": "carl", "password": "x" * 12, "role": "admin"})
+    path = checkout.folder / "access.yaml"
+    text = path.read_text().replace("  carla: {email", "  carl: {email: carl@example.org}\n  carla: {email")
+    path.write_text(text.replace("\ngrants:\n", "\ngrants:\n  - {to: carl, role: view, sites: docs.example.org}\n"))
+    result = checkout("explain", "carl", "docs", *AS_OF)
+    assert "live: admin" in result.out
+    assert "planned: whole instance admin" in result.out
+    assert "nothing is planned" not in result.out
+    (told,) = checkout("explain", "carl", "docs", *AS_OF, "--format", "json").json()["items"]
+    assert told["beside"]
+
+
+def test_explain_names_no_step_by_an_id(checkout: Program) -> None:
+    result = checkout("explain", "jonas", "staging.example.org", *AS_OF)
+    assert "planned: team-manager → team-member" in result.out
+
+
+def test_show_writes_over_no_plan(checkout: Program) -> None:
+    checkout("plan", *AS_OF, "--out", "plan.json")
+    before = (checkout.folder / "plan.json").read_text()
+    result = checkout("show", "plan.json", "-o", "./plan.json")
+    assert result.code == 1
+    assert "would write over the plan" in result.err
+    assert (checkout.folder / "plan.json").read_text() == before
+
+
+def test_a_closed_stdout_is_an_error_and_no_crash(checkout: Program) -> None:
+    checkout("plan", *AS_OF, "--out", "plan.json")
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {sys.executable} -m siteward show plan.json >&-"],
+        cwd=checkout.folder, env=base_environment() | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "cannot write the output: stdout is closed" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cli.closed import unreachable
 from cli.conftest import AS_OF
 from cli.repo import commit, edit, git
 
@@ -197,3 +198,77 @@ def test_a_file_that_is_no_decision(checkout: Program, text: str, said: str) -> 
     result = checkout("review", *AS_OF, "--decisions", "review.txt")
     assert result.code == 1
     assert said in result.out
+
+
+def table(program: Program, *arguments: str, **env: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(StringIO(program("review", *AS_OF, "--format", "csv", *arguments, **env).out)))
+
+
+def given_back(program: Program, rows: list[dict[str, str]], **env: str) -> Result:
+    with (program.folder / "review.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return program("review", *AS_OF, "--decisions", "review.csv", **env)
+
+
+@pytest.mark.parametrize("column", ["account", "person", "where", "live", "instance"])
+def test_a_table_sorted_by_some_columns_only_is_refused(checkout: Program, column: str) -> None:
+    """The id alone would revoke what somebody else holds; row and column are named."""
+    rows = table(checkout)
+    at = next(at for at, each in enumerate(rows) if each["person"] == "rosa")
+    rows[at]["decision"] = "revoke"
+    rows[at][column] = "sven"
+    result = given_back(checkout, rows)
+    assert result.code == 1
+    assert "bad-decisions" in result.out
+    assert f"row {at + 2}, column {column}: 'sven'" in result.out
+
+
+def test_a_review_with_fewer_names_comes_back_too(checkout: Program) -> None:
+    """What privacy hid is no difference."""
+    rows = table(checkout, "--privacy", "handles")
+    hana = next(each for each in rows if each["person"] == "yasmin")
+    hana["decision"] = "keep"
+    assert hana["account"] == "yasmin"
+    assert given_back(checkout, rows).code == 0
+
+
+def test_an_id_given_twice_or_not_at_all_is_refused(checkout: Program) -> None:
+    rows = table(checkout)
+    rows[0]["decision"] = "keep"
+    assert "stands in row 2 already" in given_back(checkout, [*rows, rows[0]]).out
+    assert "the id is missing" in given_back(checkout, [{**rows[0], "id": ""}, *rows[1:]]).out
+
+
+def test_an_instance_that_is_missing_is_named_and_stays_as_it_is(checkout: Program) -> None:
+    """In every form; and what somebody has there by the same line, which nobody reviewed, is not taken away."""
+    env = unreachable(checkout)
+    result = checkout("review", *AS_OF, "-o", "review.html", "-o", "review.json", **env)
+    assert result.code == 1
+    assert result.out.startswith("! eu was not read: ")
+    assert ", 1 instance not read." in result.out
+    assert "eu was not read: " in (checkout.folder / "review.html").read_text()
+    (gap,) = json.loads((checkout.folder / "review.json").read_text())["incomplete"]
+    assert gap["instance"] == "eu"
+    rows = table(checkout, **env)
+    assert (rows[0]["instance"], rows[0]["kind"], rows[0]["id"]) == ("eu", "not read", "")
+    for each in rows:
+        each["decision"] = "revoke" if (each["person"], each["where"]) == ("rosa", "events.example.org") else ""
+    edit = given_back(checkout, rows, **env)
+    assert edit.code == 0, edit.out + edit.err
+    assert "+  - {to: rosa, role: manage, sites: events.example.org, reason: runs the events, on: eu}" in edit.out
+
+
+def test_nobody_leaves_a_group_for_what_only_some_instances_showed(checkout: Program) -> None:
+    """What the group gives on an instance that was not looked at is not known to be nothing."""
+    env = unreachable(checkout)
+    rows = table(checkout, **env)
+    for each in rows:
+        if each["person"] == "ivan" and each["where"] in {"blog.example.org", "docs.example.org"}:
+            each["decision"] = "revoke"
+    edit = given_back(checkout, rows, **env)
+    assert edit.code == 0, edit.out + edit.err
+    assert "without-ivan" in edit.out
+    assert "{to: ivan" in edit.out
+    assert "on: eu" in edit.out

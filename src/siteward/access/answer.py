@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.effective import Effect
-from siteward.access.model import Grant, Power, Scope
-from siteward.access.plan import Step
+from siteward.access.model import EVERYWHERE, Grant, Member, Power, Scope, Subject, account_key, grant_key
+from siteward.access.plan import InstancePlan, Step
 from siteward.access.state import Ending, Origin
 
 
@@ -19,7 +20,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
 
     `wished` is what the declaration asks for, `origin` where; `also` are weaker wishes that lead to the same place.
     `ended` tells that the file names it as over. `why_not` is the reason why there is no wish
-    where one might expect it, `why_kept` the reason why more is live than declared and stays; both in words.
+    where one might expect it, `why_kept` the reason why more is live than declared and stays; both in words. `beside`
+    are steps on other things of the account that change what it may do here.
     """
 
     instance: str
@@ -35,6 +37,24 @@ class Explanation(Struct, frozen=True, kw_only=True):
     why_not: str | None = None
     also: tuple[tuple[Grant, Origin | None], ...] = ()
     why_kept: str | None = None
+    beside: tuple[Step, ...] = ()
+
+
+def with_beside(each: Explanation, plan: InstancePlan) -> Explanation:
+    """Return an explanation with the steps that change what the account may do there, though they are not on it.
+
+    These are the steps on its role on the whole instance, on what it holds the access through, and on itself.
+    """
+    ways = each.live.ways if each.live else ()
+    keys = {way.grant.key for way in ways} | {grant_key(Subject("account", each.account), EVERYWHERE)}
+    keys |= {Member(way.group, each.account).key for way in ways if way.group}
+    own = account_key(each.account)
+    steps = (
+        step
+        for step in plan.steps
+        if step.change.key in keys or (step.change.key == own and None in {step.change.before, step.change.after})
+    )
+    return replace(each, beside=tuple(step for step in steps if step != each.step))
 
 
 class Holding(Struct, frozen=True, kw_only=True):

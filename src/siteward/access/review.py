@@ -13,10 +13,12 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.holding import Agreement, Entry, Holding, Ledger
 from siteward.access.model import Grant, Power, Scope, Subject, grant_key
 from siteward.access.plan import email_domain, home_domains
+from siteward.access.report import Missing
 from siteward.access.state import Origin
 
 Flag = Literal[
@@ -57,12 +59,21 @@ class Item(Struct, frozen=True, kw_only=True):
 
 
 class Review(Struct, frozen=True, kw_only=True):
-    """All items of some instances, the riskiest first. `incomplete` names instances that were not read whole."""
+    """All items of some instances, the riskiest first.
+
+    `incomplete` names instances that were not read whole, `missing` tells of those that were not read at all.
+    """
 
     as_of: datetime
     items: tuple[Item, ...]
     incomplete: tuple[str, ...] = ()
     digest: str = ""
+    missing: tuple[Missing, ...] = ()
+
+    @property
+    def gaps(self) -> tuple[Missing, ...]:
+        """What was not read, and what was not read whole."""
+        return (*self.missing, *(Missing(instance=each, partly=True) for each in self.incomplete))
 
     def counts(self) -> Mapping[Flag, int]:
         """Return how many items carry each flag."""
@@ -70,15 +81,21 @@ class Review(Struct, frozen=True, kw_only=True):
 
 
 def review(
-    ledgers: Iterable[Ledger], horizon: Horizon, commits: Mapping[tuple[str, int], str] = MappingProxyType({})
+    ledgers: Iterable[Ledger],
+    horizon: Horizon,
+    commits: Mapping[tuple[str, int], str] = MappingProxyType({}),
+    missing: tuple[Missing, ...] = (),
 ) -> Review:
-    """Return the review of some instances; `commits` names, by file and line, the commit that brought it."""
+    """Return the review of some instances; `commits` names, by file and line, the commit that brought it.
+
+    `missing` are instances that were to be in it and could not be read.
+    """
     every = tuple(ledgers)
     home = home_domains(each.email for one in every for each in one.entries if each.kind == "person")
     items = sorted((each for one in every for each in _items(one, horizon, home, commits)), key=_riskiest_first)
     incomplete = tuple(each.instance for each in every if not each.complete)
-    made = Review(as_of=horizon.as_of, items=tuple(items), incomplete=incomplete)
-    return Review(as_of=made.as_of, items=made.items, incomplete=incomplete, digest=_digest(made))
+    made = Review(as_of=horizon.as_of, items=tuple(items), incomplete=incomplete, missing=missing)
+    return replace(made, digest=_digest(made))
 
 
 def _items(
@@ -165,7 +182,7 @@ def _digest(made: Review) -> str:
         ]
         for each in sorted(made.items, key=lambda each: each.id)
     ]
-    picture = {"incomplete": list(made.incomplete), "items": rows}
+    picture = {"incomplete": [*made.incomplete, *(each.instance for each in made.missing)], "items": rows}
     return f"sha256:{_hash(picture)}"
 
 

@@ -16,16 +16,19 @@ from siteward.cli.session import Session, with_session
 @with_session("text", "json")
 def command(session: Session, user: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
     """Say why USER (a handle, login or e-mail) has, or has not, access to SITE (a handle or domain)."""
+    from siteward.access.answer import with_beside
     from siteward.cli.checkout import open_checkout
-    from siteward.cli.questions import ask, no_answer
+    from siteward.cli.questions import ask, gaps_of, no_answer
     from siteward.reconcile.ask import explain, scopes_of
+    from siteward.render import in_words
 
     checkout = open_checkout(session, "explain", names=instances, as_of=as_of)
     report, surveys = ask(checkout, "explain")
+    plan = in_words(report).plan
     found = tuple(
-        each
+        with_beside(each, part)
         for survey in surveys
-        if (part := report.plan.instance(survey.name) if report.plan else None) is not None
+        if (part := plan.instance(survey.name) if plan else None) is not None
         for each in explain(checkout.project.declaration, survey, part, user, site)
     )
     if not found:
@@ -35,4 +38,5 @@ def command(session: Session, user: str, site: str, instances: tuple[str, ...], 
         raise no_answer(report, f"there is {missing} on {where}", "siteward who-can view SITE")
     from siteward.render.answers import explanations
 
-    return session.answer(lambda form, options: explanations(found, form, options), report)
+    gaps = gaps_of(report, surveys)
+    return session.answer(lambda form, options: explanations(found, form, options, gaps), report)

@@ -16,6 +16,7 @@ from siteward.cli.session import Session, with_session
 @with_session("text", "html", "csv", "json")
 def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, html: bool) -> int:
     """Show who holds what on which site. `-o matrix.html` writes one page to search and filter."""
+    from siteward.access.report import missing
     from siteward.cli.checkout import open_checkout
     from siteward.cli.questions import ask
     from siteward.reconcile.reviewing import ledgers
@@ -30,6 +31,7 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, 
         ledgers=ledgers(checkout.project.declaration, surveys),
         as_of=checkout.as_of,
         commit=commit.id if commit else None,
+        missing=missing(report),
     )
     code = session.answer(lambda form, options: render(matrix, form, options), report)
     return code or (0 if session.exit_zero or all(each.complete for each in matrix.ledgers) else 4)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
+from siteward.access.report import Missing, missing
 from siteward.cli.session import Stopped
 from siteward.reconcile.plan import plan_and_survey
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from siteward.access.report import Report
     from siteward.cli.checkout import Checkout
     from siteward.reconcile.plan import Survey
@@ -24,6 +27,12 @@ def ask(checkout: Checkout, command: str) -> tuple[Report, tuple[Survey, ...]]:
     if not surveys:
         raise Stopped(report)
     return report, surveys
+
+
+def gaps_of(report: Report, surveys: Iterable[Survey]) -> tuple[Missing, ...]:
+    """Return the instances that an answer does not show, and those that were not read whole."""
+    halves = (Missing(instance=each.name, partly=True) for each in surveys if not each.live.complete)
+    return (*missing(report), *halves)
 
 
 def no_answer(report: Report, message: str, hint: str) -> Stopped:

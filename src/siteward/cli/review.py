@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from difflib import unified_diff
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
-from siteward.access.report import Report
+from siteward.access.report import Report, missing
 from siteward.cli.names import instance_option
 from siteward.cli.session import Session, Stopped, with_session
 
@@ -64,7 +63,7 @@ def command(
     report, surveys = ask(checkout, "review")
     every = ledgers(checkout.project.declaration, surveys)
     horizon = Horizon(as_of=checkout.as_of, soon=timedelta(days=soon), unused=timedelta(days=unused))
-    found = review(every, horizon, commits(every, checkout.project.path.parent))
+    found = review(every, horizon, commits(every, checkout.project.path.parent), missing(report))
     if decisions is not None:
         return _decided(session, checkout, surveys, found, decisions, write=write)
     code = session.answer(lambda form, options: render(found, form, options), report)
@@ -75,14 +74,14 @@ def _decided(
     session: Session, checkout: Checkout, surveys: tuple[Survey, ...], found: Review, path: Path, *, write: bool
 ) -> int:
     """Show or write the edit that follows from decisions; 4 where they are of another picture, 3 where some are left."""
-    from siteward.reconcile.reviewing import BadDecisions, changed_since, edited, read_decisions
-    from siteward.render.review import data
+    from siteward.reconcile.reviewing import BadDecisions, changed_since, check_names, edited, read_decisions
+    from siteward.render.review import items
 
     try:
         decisions = read_decisions(path)
         if decisions.digest != found.digest:
-            changed = changed_since(decisions, json.loads(data(found))["items"])
-            raise _stale(decisions.digest, found.digest, changed)
+            raise _stale(decisions.digest, found.digest, changed_since(decisions, items(found)))
+        check_names(decisions, items(found), items(found, "handles"))
         edit = edited(checkout.project, surveys, found, decisions)
     except OSError as problem:
         raise click.ClickException(f"cannot read {path}: {problem.strerror}") from problem

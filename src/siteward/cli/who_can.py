@@ -17,7 +17,7 @@ from siteward.cli.session import Session, with_session
 def command(session: Session, role: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
     """List who holds ROLE (view, edit, manage, admin, or a native name) or more on SITE, live and declared."""
     from siteward.cli.checkout import open_checkout
-    from siteward.cli.questions import ask, no_answer
+    from siteward.cli.questions import ask, gaps_of, no_answer
     from siteward.reconcile.ask import holdings, power_of, scopes_of
 
     checkout = open_checkout(session, "who-can", names=instances, as_of=as_of)
@@ -36,4 +36,5 @@ def command(session: Session, role: str, site: str, instances: tuple[str, ...], 
     )
     from siteward.render.answers import holdings as rendered
 
-    return session.answer(lambda form, options: rendered(found, form, options), report)
+    gaps = gaps_of(report, surveys)
+    return session.answer(lambda form, options: rendered(found, form, options, gaps), report)

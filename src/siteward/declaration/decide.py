@@ -70,13 +70,16 @@ def decide(
     decisions: Sequence[Decision],
     given: Mapping[tuple[Span, str], frozenset[Given]],
     why: str,
+    *,
+    seen: frozenset[str],
 ) -> Edit:
     """Return the edit that carries decisions out.
 
-    `given` tells, by the place of a grant and a handle, what that line gives them where it was looked at. `why` is
-    the reason written beside what is added.
+    `given` tells, by the place of a grant and a handle, what that line gives them where it was looked at; `seen` are
+    the instances that were looked at whole, and what a line gives on others stays. `why` is the reason written
+    beside what is added.
     """
-    work = _Work(declaration, given, why)
+    work = _Work(declaration, given, why, seen)
     for each in decisions:
         work.take(each)
     return work.edit(decisions)
@@ -88,6 +91,7 @@ class _Work(Struct):
     declaration: Declaration
     given: Mapping[tuple[Span, str], frozenset[Given]]
     why: str
+    seen: frozenset[str]
     files: dict[str, _File] = {}
     cuts: dict[tuple[Span, str], dict[str, list[Decision]]] = {}
     added: dict[Span, list[CommentedMap]] = field(default_factory=lambda: defaultdict(list))
@@ -182,18 +186,21 @@ class _Work(Struct):
         self, line: Grant, row: CommentedMap, handle: str, cut: Mapping[str, Sequence[Decision]]
     ) -> Iterator[CommentedMap]:
         """Yield the lines of one person's own that keep what was not taken from them."""
-        reached = line.on if line.on is not None else tuple(self.declaration.instances)
+        reached = self._reached(line)
         given = self.given.get((line.at, handle), frozenset())
         rest = [each for each in reached if each not in cut]
         for name, decisions in cut.items():
             taken = {(name, str_of(each.scope)) for each in decisions}
-            if line.for_account or {each for each in given if each[0] == name} <= taken:
+            if line.for_account or (name in self.seen and {each for each in given if each[0] == name} <= taken):
                 continue
             copy = self._copy(line, handle, (name,) if len(self.declaration.instances) > 1 else None, row)
             if all(_without(copy, each) for each in decisions):
                 yield copy
-        if rest and any(name in rest for name, _ in given):
+        if not self.seen.issuperset(rest) or any(name in rest for name, _ in given):
             yield self._copy(line, handle, tuple(rest), row)
+
+    def _reached(self, line: Grant) -> Sequence[str]:
+        return line.on if line.on is not None else tuple(self.declaration.instances)
 
     def _copy(self, line: Grant, handle: str, on: tuple[str, ...] | None, row: CommentedMap) -> CommentedMap:
         """Return a line for one person alone, which ends when what they had by the line would have ended."""
@@ -249,7 +256,7 @@ class _Work(Struct):
         cut = self.cuts.get((line.at, handle), {})
         taken = {(name, str_of(each.scope)) for name, decisions in cut.items() for each in decisions}
         given = self.given.get((line.at, handle), frozenset())
-        return given <= taken and bool(taken)
+        return given <= taken and bool(taken) and self.seen.issuperset(self._reached(line))
 
     def _suspend(self, decisions: Iterable[Decision]) -> None:
         """Declare accounts that nobody declared as suspended, where all they hold was revoked."""

@@ -62,11 +62,15 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Decisions(Struct, frozen=True, kw_only=True):
-    """What reviewers decided, by item, of the review with that digest; `rows` are the items as they saw them."""
+    """What reviewers decided, by item, of the review with that digest.
+
+    `rows` are the items as they saw them, `places` where each stands in their file.
+    """
 
     digest: str
     answers: Mapping[str, Answer]
     rows: Mapping[str, Mapping[str, str]]
+    places: Mapping[str, str]
 
 
 def ledgers(declaration: Declaration, surveys: Iterable[Survey]) -> tuple[Ledger, ...]:
@@ -130,13 +134,22 @@ def _blamed(folder: Path, file: str) -> Iterator[tuple[int, str]]:
 def read_decisions(path: Path) -> Decisions:
     """Return the decisions in a CSV or JSON file that a review wrote. Raises `BadDecisions` and `OSError`."""
     text = path.read_text(encoding="utf-8-sig")
-    rows, digest = _from_json(text, path) if text.lstrip().startswith("{") else _from_csv(text, path)
+    from_json = text.lstrip().startswith("{")
+    rows, digest = _from_json(text, path) if from_json else _from_csv(text, path)
     answers: dict[str, Answer] = {}
-    for row in rows:
-        said = row.get("decision", "").strip().strip("'")
+    places: dict[str, str] = {}
+    # A table begins below its header, and a spreadsheet counts that as its first row.
+    for place, row in ((f"item {at}" if from_json else f"row {at + 1}", row) for at, row in enumerate(rows, 1)):
+        name, said = row["id"], row.get("decision", "").strip().strip("'")
+        if not name and said:
+            raise BadDecisions(f"{place}: {said!r} is decided of no item; the id is missing")
+        if name and name in places:
+            raise BadDecisions(f"{place}: item {name} stands in {places[name]} already")
+        if name:
+            places[name] = place
         if said:
-            answers[row["id"]] = _answer(said, row["id"])
-    return Decisions(digest=digest, answers=answers, rows={row["id"]: row for row in rows})
+            answers[name] = _answer(said, name)
+    return Decisions(digest=digest, answers=answers, rows={row["id"]: row for row in rows if row["id"]}, places=places)
 
 
 def _from_json(text: str, path: Path) -> tuple[list[Mapping[str, str]], str]:
@@ -155,7 +168,7 @@ def _from_csv(text: str, path: Path) -> tuple[list[Mapping[str, str]], str]:
     head = text.partition("\n")[0]
     rows = list(csv.DictReader(StringIO(text), delimiter=";" if head.count(";") > head.count(",") else ","))
     kept = [{str(key): value or "" for key, value in each.items()} for each in rows]
-    digests = {each.get("digest", "") for each in kept}
+    digests = {each.get("digest", "") for each in kept if any(each.values())}
     if len(digests) != 1 or not all("id" in each for each in kept):
         raise BadDecisions(f"{path} is no review of one digest: write one with `siteward review -o review.csv`")
     return list(kept), digests.pop()
@@ -170,6 +183,31 @@ def _answer(said: str, item: str) -> Answer:
     if word in {"keep", "revoke"} and not role and not until:
         return Answer(word="keep" if word == "keep" else "revoke")
     raise BadDecisions(f"item {item}: {said!r} is no decision; {_HOW}")
+
+
+_NAMES = ("instance", "person", "account", "where", "live", "declared")
+
+
+def check_names(decisions: Decisions, *shown: Iterable[Mapping[str, str]]) -> None:
+    """Hold the words of each decided row against what its id stands for; raises `BadDecisions` where they differ.
+
+    A spreadsheet that was sorted by some of its columns only would decide on others. `shown` are the items as a
+    review tells them, with more or less of the names, of which any may be the reviewers' own.
+    """
+    known = [{each["id"]: each for each in items} for items in shown]
+    for name in decisions.answers:
+        row, right = decisions.rows[name], [each[name] for each in known if name in each]
+        for column in _NAMES:
+            meant = [_bare(each[column]) for each in right]
+            if meant and column in row and _bare(row[column]) not in meant:
+                raise BadDecisions(
+                    f"{decisions.places[name]}, column {column}: {row[column]!r} stands beside item {name},"
+                    f" which is of {meant[0]!r}; was the table sorted by some of its columns only?"
+                )
+
+
+def _bare(text: str) -> str:
+    return text.strip().lstrip("'")
 
 
 def changed_since(decisions: Decisions, shown: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
@@ -196,7 +234,8 @@ def edited(project: Project, surveys: Sequence[Survey], review: Review, decision
     by_name = {each.name: each for each in surveys}
     taken = [_decision(items[name], answer, by_name, project) for name, answer in decisions.answers.items()]
     why = f"access review {review.digest[:19]}"
-    edit = decide(project.declaration, taken, _given(review.items), why)
+    seen = frozenset(each.name for each in surveys if each.live.complete)
+    edit = decide(project.declaration, taken, _given(review.items), why, seen=seen)
     if edit.texts:
         _prove(project, surveys, taken, edit)
     return edit

@@ -47,4 +47,4 @@ def render(name: str, report: Report, options: Options | None = None) -> str:
     return draw(prepare(told, options or Options()))
 
 
-__all__ = ["FORMATS", "SERVES", "GroupBy", "Options", "Privacy", "Sheet", "prepare", "render"]
+__all__ = ["FORMATS", "SERVES", "GroupBy", "Options", "Privacy", "Sheet", "in_words", "prepare", "render"]

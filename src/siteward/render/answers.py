@@ -14,29 +14,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from siteward.access.answer import Checkup, Explanation, Holding
+    from siteward.access.report import Missing
     from siteward.access.state import Origin
     from siteward.render.options import Options
 
 JSON: TypeAlias = "Mapping[str, object]"
+_HOLDING = ("instance", "site", "account", "person", "live", "through", "declared", "at", "until")
 
 
-def explanations(found: Sequence[Explanation], form: str, options: Options) -> str:
-    """Return explanations as `text` or `json`."""
+def explanations(found: Sequence[Explanation], form: str, options: Options, gaps: Sequence[Missing] = ()) -> str:
+    """Return explanations as `text` or `json`, above them the instances that could not be asked."""
     if form == "json":
-        return _json("siteward.explanations/1", [_explanation(each) for each in found])
+        return _json("siteward.explanations/1", [_explanation(each) for each in found], gaps)
     pen = Pen(options)
-    return "\n".join(line for each in found for line in _told(each, pen)) + "\n"
+    return pen.page((*pen.warn(map(words.not_read, gaps)), *(line for each in found for line in _told(each, pen))))
 
 
-def holdings(found: Sequence[Holding], form: str, options: Options) -> str:
-    """Return holdings as `text`, `json` or `csv`."""
+def holdings(found: Sequence[Holding], form: str, options: Options, gaps: Sequence[Missing] = ()) -> str:
+    """Return holdings as `text`, `json` or `csv`, above them the instances of which some or all are missing."""
     if form == "json":
-        return _json("siteward.holdings/1", [_holding(each) for each in found])
+        return _json("siteward.holdings/1", [_holding(each) for each in found], gaps)
     if form == "csv":
-        rows = [_holding(each) for each in found]
-        return csv_table(list(rows[0]) if rows else [], [[str(cell or "") for cell in each.values()] for each in rows])
+        missing = [{"instance": each.instance, "site": words.not_seen(each)} for each in gaps]
+        rows = [*missing, *map(_holding, found)]
+        return csv_table(_HOLDING, [[str(each.get(name) or "") for name in _HOLDING] for each in rows])
     pen = Pen(options)
-    return "\n".join(pen.table([_holding_row(each, pen) for each in found], 0)) + "\n"
+    return pen.page((*pen.warn(map(words.not_read, gaps)), *pen.table([_holding_row(each, pen) for each in found], 0)))
 
 
 def checkups(found: Sequence[Checkup], form: str, options: Options) -> str:
@@ -44,11 +47,13 @@ def checkups(found: Sequence[Checkup], form: str, options: Options) -> str:
     if form == "json":
         return _json("siteward.checkups/1", [_checkup(each) for each in found])
     pen = Pen(options)
-    return "\n".join(line for each in found for line in _checked(each, pen)) + "\n"
+    return pen.page(line for each in found for line in _checked(each, pen))
 
 
-def _json(form: str, items: Sequence[JSON]) -> str:
-    return json.dumps({"format": form, "items": items}, indent=2) + "\n"
+def _json(form: str, items: Sequence[JSON], gaps: Sequence[Missing] | None = None) -> str:
+    told = [{"instance": each.instance, "why": words.not_seen(each)} for each in gaps or ()]
+    incomplete = {} if gaps is None else {"incomplete": told}
+    return json.dumps({"format": form, **incomplete, "items": items}, indent=2) + "\n"
 
 
 def _told(each: Explanation, pen: Pen) -> Iterator[str]:
@@ -69,15 +74,19 @@ def _told(each: Explanation, pen: Pen) -> Iterator[str]:
         yield f"    {pen.text(way.grant.role)} on {pen.text(str(way.grant.scope))}{pen.text(through)}"
     if each.why_not:
         yield f"  why not: {pen.text(each.why_not)}"
-    yield f"  {_next_of(each, pen)}"
+    yield from (f"  {line}" for line in _next_of(each, pen))
 
 
-def _next_of(each: Explanation, pen: Pen) -> str:
-    if each.step is None:
-        return f"nothing is planned: {pen.text(each.why_kept)}" if each.why_kept else "nothing is planned"
-    blocked = next((one for one in each.step.diagnostics if one.blocks), None)
-    planned = f"planned as {each.step.id}: {pen.text(words.movement(each.step.change))}"
-    return f"{planned}, blocked: {pen.text(blocked.code)}: {pen.text(blocked.message)}" if blocked else planned
+def _next_of(each: Explanation, pen: Pen) -> Iterator[str]:
+    """Yield what is planned, here and for the account as far as it matters here, or why nothing is."""
+    steps = (*((each.step,) if each.step else ()), *each.beside)
+    for step in steps:
+        blocked = next((one for one in step.diagnostics if one.blocks), None)
+        on = "" if step is each.step else f"{words.subject_of_change(step.change)} "
+        why = f", blocked: {blocked.code}: {blocked.message}" if blocked else ""
+        yield pen.text(f"planned: {on}{words.movement(step.change, pen.arrow)}{why}".rstrip())
+    if not steps:
+        yield f"nothing is planned: {pen.text(each.why_kept)}" if each.why_kept else "nothing is planned"
 
 
 def _origin_lines(origin: Origin | None, pen: Pen) -> Iterator[str]:
@@ -144,6 +153,7 @@ def _explanation(each: Explanation) -> JSON:
         "pending": each.pending,
         "step": each.step.id if each.step else None,
         "blocked": each.step.blocked if each.step else False,
+        "beside": [one.id for one in each.beside],
         "why_not": each.why_not,
         "why_kept": each.why_kept,
     }

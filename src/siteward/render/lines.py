@@ -90,6 +90,12 @@ class Pen(Struct, frozen=True):
         widths = _widths(rows)
         return [self._line(row, widths, indent) for row in rows]
 
+    def warn(self, texts: Iterable[str]) -> list[str]:
+        """Return what must not be missed as lines to stand above everything else."""
+        mark = "ATTENTION:" if self.options.plain else "!"
+        lines = [self.paint(f"{mark} {self.text(each)}", "alarm") for each in texts]
+        return [*lines, ""] if lines else []
+
     def page(self, lines: Iterable[str]) -> str:
         """Return finished lines as the whole of a text: what a log would take for a command is none any more."""
         return no_commands("\n".join(lines)) + "\n"

@@ -21,11 +21,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.holding import Agreement
+from siteward.access.report import Missing
 from siteward.render import words
 from siteward.render.csv import cell
 from siteward.render.html import resource
 from siteward.render.lines import Cell, Pen
-from siteward.render.privacy import hide_mails
+from siteward.render.privacy import hide_mails, veil_missing
 from siteward.render.safe import show
 
 if TYPE_CHECKING:
@@ -44,12 +45,19 @@ _HEADER = (
 
 
 class Matrix(Struct, frozen=True, kw_only=True):
-    """What a matrix is made of, and when; `links` is as in `Options`."""
+    """What a matrix is made of, and when; `missing` is not in it, and `links` is as in `Options`."""
 
     ledgers: tuple[Ledger, ...]
     as_of: datetime
     commit: str | None = None
     links: str | None = None
+    missing: tuple[Missing, ...] = ()
+
+    @property
+    def gaps(self) -> tuple[Missing, ...]:
+        """What was not read, and what was not read whole."""
+        halves = (Missing(instance=each.instance, partly=True) for each in self.ledgers if not each.complete)
+        return (*self.missing, *halves)
 
 
 def page(matrix: Matrix) -> str:
@@ -66,7 +74,7 @@ def page(matrix: Matrix) -> str:
         data=Markup(_embedded(_data(matrix))),  # noqa: S704 - JSON in which no "<" is left
         as_of=words.moment(matrix.as_of),
         commit=show(matrix.commit or ""),
-        incomplete=[show(each.instance) for each in matrix.ledgers if not each.complete],
+        gaps=[show(words.not_read(each)) for each in matrix.gaps],
     )
 
 
@@ -159,11 +167,17 @@ def _details(holding: Holding, entry: Entry) -> str:
     return " · ".join(show(each) for each in parts if each)
 
 
-def table(ledgers: Iterable[Ledger]) -> str:
-    """Return one row a holding as CSV, formula-safe; an account that holds nothing has a row too."""
+def table(ledgers: Iterable[Ledger], gaps: Iterable[Missing] = ()) -> str:
+    """Return one row a holding as CSV, formula-safe; an account that holds nothing has a row too.
+
+    What was not read stands first, a row an instance, so that nobody takes the rest for everything.
+    """
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_HEADER)
+    for gap in gaps:
+        told = {"instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap)}
+        writer.writerow([cell(told.get(each, "")) for each in _HEADER])
     for ledger in ledgers:
         for entry in ledger.entries:
             writer.writerows([cell(each) for each in row] for row in _rows(entry, ledger))
@@ -198,16 +212,17 @@ def render(matrix: Matrix, form: str, options: Options) -> str:
     ledgers = matrix.ledgers if options.privacy == "full" else veiled(matrix.ledgers)
     if options.privacy == "counts":
         ledgers = tuple(replace(each, entries=(), sites=()) for each in ledgers)
-    shown = replace(matrix, ledgers=ledgers)
+    shown = replace(matrix, ledgers=ledgers, missing=veil_missing(matrix.missing, options.privacy))
     match form:
         case "html":
             return page(shown)
         case "csv":
-            return table(ledgers)
+            return table(ledgers, shown.gaps)
         case "json":
             return json.dumps(_document(shown, matrix), indent=1) + "\n"
         case _:
-            return "\n".join(_lines(shown, matrix, Pen(options))) + "\n"
+            pen = Pen(options)
+            return pen.page(_lines(shown, matrix, pen))
 
 
 def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
@@ -215,8 +230,8 @@ def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
         "format": FORMAT,
         "as_of": words.moment(shown.as_of),
         "commit": shown.commit,
-        "incomplete": [each.instance for each in shown.ledgers if not each.complete],
-        "summary": counts(whole.ledgers),
+        "incomplete": [{"instance": each.instance, "why": words.not_seen(each)} for each in shown.gaps],
+        "summary": {**counts(whole.ledgers), "not_read": len(whole.missing)},
         "holdings": [
             dict(zip(_HEADER, row, strict=True)) for each in shown.ledgers for entry in each.entries
             for row in _rows(entry, each)
@@ -245,16 +260,17 @@ _AGREEMENTS: Mapping[Agreement, str] = {
 
 
 def _lines(shown: Matrix, whole: Matrix, pen: Pen) -> Iterator[str]:
+    yield from pen.warn(map(words.not_read, shown.gaps))
     for ledger in shown.ledgers:
         yield f"{pen.paint(pen.text(ledger.instance), 'bold')}  {pen.text(ledger.origin)}"
-        if not ledger.complete:
-            yield "  not read whole: more may be live than is told here"
         yield from pen.table([row for entry in ledger.entries for row in _entry_rows(entry, pen)], 2)
         yield ""
     of = counts(whole.ledgers)
     parts = [f"{of[name]} {word}" for name, word in _AGREEMENTS.items() if word and of[name]]
-    heads = words.plural(of["accounts"], "account"), words.plural(of["sites"], "site")
-    yield f"{pen.paint('Matrix:', 'bold')} {', '.join(heads)}, {words.plural(of['grants'], 'grant')}."
+    heads = [words.plural(of[f"{each}s"], each) for each in ("account", "site", "grant")]
+    if whole.missing:
+        heads.append(f"{words.plural(len(whole.missing), 'instance')} not read")
+    yield f"{pen.paint('Matrix:', 'bold')} {', '.join(heads)}."
     if parts or of["undeclared"]:
         accounts = words.plural(of["undeclared"], "account") + " not declared" if of["undeclared"] else ""
         yield f"      {pen.join((*parts, accounts))}"

@@ -15,11 +15,11 @@ from siteward.access.change import Change
 from siteward.access.model import Account, Grant, Group, Key, Member, Power, Resource, Subject, account_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Plan, Step, Stranger
-    from siteward.access.report import DriftItem, Outcome, Report
+    from siteward.access.report import DriftItem, Missing, Outcome, Report
     from siteward.access.state import Origin
     from siteward.render.options import Privacy
 
@@ -165,6 +165,13 @@ class _Veil:
 
 def _hide_mail(_: str) -> str:
     return HIDDEN_MAIL
+
+
+def veil_missing(missing: Iterable[Missing], privacy: Privacy) -> tuple[Missing, ...]:
+    """Return what could not be read, with its reasons as far as they may be told."""
+    if privacy == "full":
+        return tuple(missing)
+    return tuple(replace(each, why="" if privacy == "counts" else hide_mails(each.why)) for each in missing)
 
 
 def hide_mails(text: str) -> str:

@@ -7,19 +7,20 @@ import json
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
 from msgspec.structs import replace
 
 from siteward.access.review import FLAGS, Flag, Item, Review
 from siteward.render import words
 from siteward.render.csv import cell
-from siteward.render.html import Part, Row, Table, draw
+from siteward.render.html import Part, Remark, Row, Table, draw
 from siteward.render.lines import Cell, Pen
-from siteward.render.privacy import hide_mails
+from siteward.render.privacy import hide_mails, veil_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from siteward.render.options import Options
+    from siteward.render.options import Options, Privacy
 
 FORMAT = "siteward.review/1"
 _COLUMNS = (
@@ -46,18 +47,29 @@ def data(review: Review) -> str:
         "format": FORMAT,
         "as_of": words.moment(review.as_of),
         "digest": review.digest,
-        "incomplete": list(review.incomplete),
+        "incomplete": [{"instance": each.instance, "why": words.not_seen(each)} for each in review.gaps],
         "counts": dict(review.counts()),
-        "items": [dict(zip(_COLUMNS[:-1], _values(each), strict=True)) for each in review.items],
+        "items": items(review),
     }
     return json.dumps(document, indent=1) + "\n"
 
 
+def items(review: Review, privacy: Privacy = "full") -> list[dict[str, str]]:
+    """Return the items as data has them, with the names that the privacy leaves."""
+    shown = _veiled(review, privacy)
+    return [dict(zip(_COLUMNS[:-1], _values(each), strict=True)) for each in shown.items]
+
+
 def table(review: Review) -> str:
-    """Return one row an item as CSV, formula-safe."""
+    """Return one row an item as CSV, formula-safe; first, as rows without an id, the instances that are missing."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_COLUMNS)
+    for gap in review.gaps:
+        told = {
+            "instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap), "digest": review.digest
+        }  # fmt: skip
+        writer.writerow([cell(told.get(each, "")) for each in _COLUMNS])
     writer.writerows([cell(value) for value in (*_values(each), review.digest)] for each in review.items)
     return out.getvalue()
 
@@ -92,7 +104,7 @@ def _values(item: Item) -> tuple[str, ...]:
 
 def render(review: Review, form: str, options: Options) -> str:
     """Return a review as `text`, `html`, `csv` or `json`, with what the privacy asked for leaves of it."""
-    shown = _veiled(review, options)
+    shown = _veiled(review, options.privacy)
     match form:
         case "html":
             return page(shown)
@@ -101,16 +113,18 @@ def render(review: Review, form: str, options: Options) -> str:
         case "json":
             return data(shown)
         case _:
-            return "\n".join(_lines(shown, review.counts(), len(review.items), Pen(options))) + "\n"
+            pen = Pen(options)
+            return pen.page(_lines(shown, review.counts(), len(review.items), pen))
 
 
-def _veiled(review: Review, options: Options) -> Review:
-    if options.privacy == "full":
+def _veiled(review: Review, privacy: Privacy) -> Review:
+    if privacy == "full":
         return review
-    if options.privacy == "counts":
-        return replace(review, items=())
+    missing = veil_missing(review.missing, privacy)
+    if privacy == "counts":
+        return replace(review, items=(), missing=missing)
     names: dict[tuple[str, str], str] = {}
-    return replace(review, items=tuple(_hidden(each, names) for each in review.items))
+    return replace(review, items=tuple(_hidden(each, names) for each in review.items), missing=missing)
 
 
 def _hidden(item: Item, names: dict[tuple[str, str], str]) -> Item:
@@ -124,9 +138,8 @@ def _hidden(item: Item, names: dict[tuple[str, str], str]) -> Item:
 
 
 def _lines(review: Review, counts: Mapping[Flag, int], number: int, pen: Pen) -> Iterator[str]:
+    yield from pen.warn(map(words.not_read, review.gaps))
     yield f"{pen.paint('Access review', 'bold')} as of {words.moment(review.as_of)}"
-    for each in review.incomplete:
-        yield pen.text(f"  {each} was not read whole: more may be live than is told here")
     told = {flag: [each for each in review.items if flag in each.flags] for flag in FLAGS}
     everything = {"All grants": list(review.items)} if pen.options.verbose else {}
     for title, items in {**{_TITLES[flag]: each for flag, each in told.items()}, **everything}.items():
@@ -135,7 +148,8 @@ def _lines(review: Review, counts: Mapping[Flag, int], number: int, pen: Pen) ->
             yield from pen.table([_cells(each, pen) for each in items], 4)
     yield ""
     numbers = (f"{counts[flag]} {_TITLES[flag].lower()}" for flag in FLAGS if counts[flag])
-    yield f"{pen.paint('Review:', 'bold')} {words.plural(number, 'grant')}."
+    without = f", {words.plural(len(review.missing), 'instance')} not read" if review.missing else ""
+    yield f"{pen.paint('Review:', 'bold')} {words.plural(number, 'grant')}{without}."
     yield f"      {pen.join(tuple(numbers))}"
     yield review.digest
 
@@ -161,7 +175,10 @@ def page(review: Review) -> str:
         lead=(
             f"{words.plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
             " · ".join(told),
-            *(f"{each} was not read whole: more may be live than is told here" for each in review.incomplete),
+        ),
+        said=tuple(
+            Remark(kind="error", code="not-read", text=words.not_read(each), at="", help=(), excerpt=Markup())
+            for each in review.gaps
         ),
         parts=(
             Part(title="What stands out", tables=tuple(_sections(review))),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import Cause, InstancePlan, Plan, Risk, Step
-    from siteward.access.report import DriftItem, DriftKind, Outcome, OutcomeStatus, Summary
+    from siteward.access.report import DriftItem, DriftKind, Missing, Outcome, OutcomeStatus, Summary
     from siteward.access.state import Origin
 
 CAUSES: dict[Cause, str] = {
@@ -259,6 +259,18 @@ def labels(of: Summary) -> tuple[str, ...]:
 def commit(plan: Plan) -> str:
     """Return the commit a plan was made of, and whether the files differ from it; empty where none is known."""
     return f"{plan.commit}{' with changes not committed' if plan.dirty else ''}" if plan.commit else ""
+
+
+def not_read(each: Missing) -> str:
+    """Return which instance an answer does not show, or not whole, and why."""
+    return f"{each.instance} was {not_seen(each)}"
+
+
+def not_seen(each: Missing) -> str:
+    """Return what is missing of an instance, without its name."""
+    if each.partly:
+        return "not read whole: more may be live than is told here"
+    return f"not read: {each.why}" if each.why else "not read"
 
 
 def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:

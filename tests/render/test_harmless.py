@@ -22,7 +22,7 @@ from siteward.access.plan import Stranger
 from siteward.access.report import DriftItem, Report
 from siteward.access.state import Origin
 from siteward.render import FORMATS, Options, render
-from siteward.render.safe import no_commands, show
+from siteward.render.safe import as_json, no_commands, show
 
 STEERING = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 NAMES = st.one_of(
@@ -192,3 +192,14 @@ def test_no_command_of_a_runner_comes_through(text: str) -> None:
 @pytest.mark.parametrize("before", ["", "  ", "\x1b[1m", " \x1b[1;31m  ", "first\n\n  "])
 def test_no_line_of_a_text_is_a_command(before: str) -> None:
     assert no_commands(f"{before}::stop-commands::x") == f"{before}\\x3a:stop-commands::x"
+
+
+@pytest.mark.parametrize(
+    "name", ["##[add-path]x", "###[x", "##vso[task.setvariable]x", "##VSO[x]", "#[", "plain # text"]
+)
+def test_json_commands_no_log_and_is_read_as_it_was(name: str) -> None:
+    shown = as_json({"name": name}, 1)
+    assert not re.search(r"##(\[|vso\[)", shown, re.IGNORECASE)
+    assert json.loads(shown) == {"name": name}
+    whole = render("json", named(name))
+    assert not re.search(r"##(\[|vso\[)", whole, re.IGNORECASE)

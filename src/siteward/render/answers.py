@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, TypeAlias
 
 from siteward.access.codec import encode_resource
 from siteward.render import words
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Pen
+from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ def checkups(found: Sequence[Checkup], form: str, options: Options) -> str:
 def _json(form: str, items: Sequence[JSON], gaps: Sequence[Missing] | None = None) -> str:
     told = [{"instance": each.instance, "why": words.not_seen(each)} for each in gaps or ()]
     incomplete = {} if gaps is None else {"incomplete": told}
-    return json.dumps({"format": form, **incomplete, "items": items}, indent=2) + "\n"
+    return as_json({"format": form, **incomplete, "items": items}, 2)
 
 
 def _told(each: Explanation, pen: Pen) -> Iterator[str]:

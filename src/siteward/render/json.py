@@ -6,7 +6,6 @@ as it is. `plan` is the saved plan's own form, so that `show` and `apply` read i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from msgspec.structs import asdict
 
 from siteward.access.codec import encode, encode_resource, encode_summary
 from siteward.render import words
+from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
@@ -27,7 +27,7 @@ JSON = Mapping[str, object]
 
 def render(sheet: Sheet) -> str:
     """Return the report as JSON in ASCII, ending with a line break."""
-    return json.dumps(document(sheet), indent=2) + "\n"
+    return as_json(document(sheet), 2)
 
 
 def document(sheet: Sheet) -> JSON:

@@ -27,7 +27,7 @@ from siteward.render.csv import cell
 from siteward.render.html import resource
 from siteward.render.lines import Cell, Pen
 from siteward.render.privacy import hide_mails, veil_missing
-from siteward.render.safe import show
+from siteward.render.safe import as_json, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -219,7 +219,7 @@ def render(matrix: Matrix, form: str, options: Options) -> str:
         case "csv":
             return table(ledgers, shown.gaps)
         case "json":
-            return json.dumps(_document(shown, matrix), indent=1) + "\n"
+            return as_json(_document(shown, matrix), 1)
         case _:
             pen = Pen(options)
             return pen.page(_lines(shown, matrix, pen))

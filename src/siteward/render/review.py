@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from siteward.render.csv import cell
 from siteward.render.html import Part, Remark, Row, Table, draw
 from siteward.render.lines import Cell, Pen
 from siteward.render.privacy import hide_mails, veil_missing
+from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,7 +51,7 @@ def data(review: Review) -> str:
         "counts": dict(review.counts()),
         "items": items(review),
     }
-    return json.dumps(document, indent=1) + "\n"
+    return as_json(document, 1)
 
 
 def items(review: Review, privacy: Privacy = "full") -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ Every renderer sends foreign text through `show` before it adds the escapes of i
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
@@ -19,6 +20,7 @@ _INVISIBLE = (
 # A backslash is doubled where it would read as one of our own escapes, so that two names never look alike; the
 # runners of GitHub Actions and Azure take "##[" and "##vso[" for a command wherever it stands in a line.
 _UNSAFE = re.compile(rf"\\(?=[xuU\\{_INVISIBLE}])|[{_INVISIBLE}]|##(?=\[|[vV][sS][oO]\[)")
+_STEERING = re.compile(r"#(?=\[|vso\[)", re.IGNORECASE)
 # GitHub's runner looks for "::" behind any blanks; colour goes through it unseen.
 _COMMAND = re.compile(r"^((?:\s|\x1b\[[0-9;]*m)*)::", re.MULTILINE)
 
@@ -29,6 +31,11 @@ def show(text: str) -> str:
     The result is one line, valid in UTF-8, and different for different texts.
     """
     return _UNSAFE.sub(lambda found: "".join(map(_visible, found.group())), text)
+
+
+def as_json(document: object, indent: int) -> str:
+    """Return plain data as JSON in ASCII, ending with a line break; a name in it steers no log, and is read as it was."""
+    return _STEERING.sub(r"\\u0023", json.dumps(document, indent=indent)) + "\n"
 
 
 def no_commands(text: str) -> str:

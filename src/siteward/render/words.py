@@ -319,7 +319,7 @@ def drifted(of: Summary) -> str:
 def verdict(code: int) -> str:
     """Return what an exit code means, in a few words."""
     return {
-        0: "nothing differs, or all is done",
+        0: "nothing to do, or all is done",
         1: "error in use, file, credentials or reachability",
         2: "differences",
         3: "blocked by a guard or rule",

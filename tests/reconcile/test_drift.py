@@ -8,10 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from reconcile.small_world import HERE, NOW, SITES, Ask, File, Instance, Server, admin, grant, world
+from siteward.access.change import Change
 from siteward.access.model import Access, Account, Resource, Scope
 from siteward.access.plan import InstancePlan, Stranger
 from siteward.access.state import Holder, Listing, Memory
-from siteward.reconcile.drift import CONTENT, HELD_BACK, UNMANAGED, drift
+from siteward.reconcile.drift import CONTENT, HELD_BACK, INTERRUPTED, UNMANAGED, drift
 
 if TYPE_CHECKING:
     from siteward.access.report import DriftItem
@@ -118,3 +119,23 @@ def test_what_was_not_read_is_not_gone() -> None:
     half = replace(fresh.live, listings=(Listing(name="grants", rows=1, complete=False, proof=""),))
     assert drift(fresh.plan, half, fresh.desired, Memory(last=world(ROBOT, VIEW))) == ()
     assert drift(fresh.plan, fresh.live, fresh.desired, Memory(last=world(ROBOT, VIEW))) != ()
+
+
+def cut_off(declared: Resource, last: list[Resource], live: list[Resource], before: Resource | None) -> list[DriftItem]:
+    """Return the drift after an apply that was interrupted while it made `declared` of `before`."""
+    fresh = seen(world(ROBOT, ANN, declared), world(ROBOT, ANN, *live))
+    memory = Memory(last=world(ROBOT, ANN, *last))
+    return list(drift(fresh.plan, fresh.live, fresh.desired, memory, [Change(before, declared)]))
+
+
+@pytest.mark.parametrize("live", [[EDIT], []], ids=["done", "halfway"])
+def test_what_an_interrupted_apply_did_is_nobody_elses(live: list[Resource]) -> None:
+    """A write whose answer was never read has taken place, or by half; nobody else is blamed for it."""
+    (item,) = cut_off(EDIT, [VIEW], live, VIEW)
+    assert (item.kind, item.note) == ("unapplied", INTERRUPTED)
+
+
+def test_what_others_did_before_an_interrupted_apply_stays_theirs() -> None:
+    """Where the write that would put it right was cut off before it was sent, it is as others left it."""
+    (item,) = cut_off(VIEW, [VIEW], [EDIT], EDIT)
+    assert (item.kind, item.live, item.note) == ("changed-since", EDIT, None)

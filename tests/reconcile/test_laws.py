@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconcile.small_world import (
+    NOW,
+    Ask,
     Crash,
     Desk,
     FaultKind,
@@ -29,14 +31,16 @@ from reconcile.small_world import (
     world,
 )
 from reconcile.worlds import worlds
-from siteward.access.model import Access
+from siteward.access.model import Access, account_of
 from siteward.reconcile import journal
+from siteward.reconcile.drift import drift
 from siteward.reconcile.names import under
 from siteward.reconcile.private import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from siteward.access.model import Key, Resource
 
 RECOVERABLE: tuple[FaultKind, ...] = (
     "failed", "refused", "unreachable", "lost-done", "lost-not-done", "lies", "silent", "half",
@@ -132,6 +136,46 @@ def test_what_is_blocked_is_never_sent(live: Access, wanted: Access) -> None:
         assert not sent & {each.change for each in part.steps if whole or each.blocked}
         assert all(each.status == "blocked" for each in report.outcomes if whole or each.step.blocked)
         assert len(report.outcomes) == len(part.steps)
+
+
+# What others did, while a part of the plan is applied
+
+NOBODY = ("eve", "mallory")
+
+
+def _told_as_changed(here: Desk) -> dict[Key, Resource | None]:
+    """Return what drift says that others have changed, and what stands there."""
+    (one,) = here.instances
+    memory = journal.remember(here.journal())
+    fresh = one.plan(Ask(one.server), as_of=NOW, memory=memory)
+    items = drift(fresh.plan, fresh.live, fresh.desired, memory)
+    sides = ((each, each.live or each.declared or each.journalled) for each in items if each.kind == "changed-since")
+    return {side.key: each.live for each, side in sides if side is not None}
+
+
+def _differing(one: Access, other: Access) -> dict[Key, Resource | None]:
+    return {key: other.get(key) for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+
+
+@given(worlds(), worlds(), worlds(), st.sets(st.sampled_from(NOBODY)), st.sets(st.integers(1, 12)))
+def test_applying_a_part_settles_that_part(
+    wanted: Access, moved: Access, next_wish: Access, strangers: set[str], chosen: set[int]
+) -> None:
+    """Law: drift tells exactly what others changed and this run did not write, however much else it wrote."""
+    with desk(wanted, wanted) as (here, server, file):
+        here.apply()
+        foreign = world(*moved.values(), *(admin(each) for each in strangers))
+        server.hold(foreign)
+        assert _told_as_changed(here) == _differing(wanted, foreign)
+        file.wanted = next_wish
+        ids = {f"s{each}" for each in chosen}
+        report = here.apply(only=lambda _, step: step.id in ids)
+        written = {key for key, each in by_key(report).items() if each.status == "done"}
+        rest = {key: side for key, side in _differing(wanted, server.access).items() if key not in written}
+        gone = {key[1] for key in written if key[0] == "account" and key not in server.access}
+        assert _told_as_changed(here) == {key: side for key, side in rest.items() if account_of(key) not in gone}
+        here.apply()
+        assert _told_as_changed(here) == {}
 
 
 # A renamed account, while its other steps speak of it by its old login

@@ -18,7 +18,7 @@ from siteward.platforms.fakery import Fake, in_process
 from siteward.platforms.instance import Instance
 from siteward.reconcile import apply as spine
 from siteward.reconcile.deliver import Passwords
-from siteward.reconcile.plan import Run, Target, plan
+from siteward.reconcile.plan import Run, Target, drift, plan
 from siteward.reconcile.project import Project, open_project
 from siteward.reconcile.recheck import Allowance
 from siteward.reconcile.target import Book, Options
@@ -104,6 +104,10 @@ class Rig:
         allowance = Allowance(accept=accept or {}, allow_delete=delete, passwords=self.passwords)
         run = Run(created=NOW, as_of=as_of, allowance=allowance)
         return plan(self.project, [self.instance], self.book, run)
+
+    def drift(self) -> Report:
+        allowance = Allowance(accept={}, allow_delete=False, passwords=Passwords(folder=self.folder / "passwords"))
+        return drift(self.project, [self.instance], self.book, Run(created=NOW, as_of=NOW, allowance=allowance))
 
     def apply(self, reviewed: Plan, *, delete: bool = True, resume: bool = False, **options: Any) -> Report:
         declaration = self.project.declaration

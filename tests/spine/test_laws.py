@@ -95,6 +95,24 @@ def test_the_laws_hold(platform: str, release: str, data: st.DataObject) -> None
 @pytest.mark.parametrize(("platform", "release"), RELEASES)
 @given(data=st.data())
 @settings(max_examples=settings().max_examples // 5)
+def test_nobody_else_is_blamed_for_what_we_did(platform: str, release: str, data: st.DataObject) -> None:
+    """Whether all of a plan is applied or a part of it, nothing of what comes of that is told as somebody else's."""
+    world, document = data.draw(cases(platform, release))
+    with tempfile.TemporaryDirectory() as folder:
+        rig = rig_of(platform, release, world, document, folder)
+        some = data.draw(st.sets(st.integers(1, 12)))
+        for only in (lambda *_: False, lambda _, step: int(step.id[1:]) in some, None):
+            reviewed = rig.plan().plan
+            assert reviewed is not None
+            report = rig.apply(reviewed, only=only)
+            note(f"outcomes: {[(each.step.change, each.status, each.message) for each in report.outcomes]}")
+            told = [each for each in rig.drift().drift if each.kind == "changed-since"]
+            assert told == []
+
+
+@pytest.mark.parametrize(("platform", "release"), RELEASES)
+@given(data=st.data())
+@settings(max_examples=settings().max_examples // 5)
 def test_a_run_killed_at_any_write_resumes_to_the_same_end(platform: str, release: str, data: st.DataObject) -> None:
     """Killed before a write was sent, or after it took place and before it was journalled: the end is the same."""
     world, document = data.draw(cases(platform, release))

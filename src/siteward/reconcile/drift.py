@@ -7,62 +7,95 @@ none       view            view           unapplied      the file has dropped it
 none       none            view           changed-since  somebody else gave it
 none       no journal      view           undeclared     live, and nothing in the file says so
 view       edit            view           changed-since  somebody else made it what the file wants
+edit       view            edit           unapplied      a run that was cut off was about to make it so, and may have
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
+from msgspec import Struct
+
 from siteward.access.model import Key, account_of, scope_of
 from siteward.access.report import DriftItem, DriftKind
 from siteward.access.state import Ending
 from siteward.access.traits import is_site
+from siteward.reconcile.names import touched
+from siteward.reconcile.recheck import reached
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from siteward.access.change import Change
+    from siteward.access.model import Resource
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.state import Desired, Live, Memory
 
 HELD_BACK = "the mode of this instance leaves it"
 UNMANAGED = "no declared user has this account"
 CONTENT = "the file is content with it"
+INTERRUPTED = "an interrupted apply was about to do this"
 _ENDINGS: tuple[str, ...] = get_args(Ending)
 
 
-def drift(plan: InstancePlan, live: Live, desired: Desired, memory: Memory | None) -> tuple[DriftItem, ...]:
+def drift(
+    plan: InstancePlan, live: Live, desired: Desired, memory: Memory | None, in_doubt: Iterable[Change] = ()
+) -> tuple[DriftItem, ...]:
     """Return the drift of one instance.
 
     `plan` is the plan that would follow, whose steps are the differences; what its mode holds back is told without a
     step. Accounts that are only reported stay where they are, in the plan, until something of theirs changes.
-    `memory` is the journal's; without one nothing can be called changed since.
+    `memory` is the journal's; without one nothing can be called changed since. `in_doubt` are the changes that an
+    interrupted apply may have made without knowing it, which are nobody else's.
     """
+    cut_off = frozenset(key for each in in_doubt if _maybe_ours(each, live) for key in touched(each))
     changed = frozenset(_changed(plan, live, desired, memory))
-    items = [_item(plan, step, changed, memory) for step in plan.steps]
-    items += [_item(plan, step, changed, memory, note=HELD_BACK) for step in plan.held_back]
+    case = _Case(plan=plan, desired=desired, memory=memory, changed=changed, cut_off=cut_off)
+    items = [_item(case, step) for step in plan.steps]
+    items += [_item(case, step, note=HELD_BACK) for step in plan.held_back]
     told = {each.change.key for each in (*plan.steps, *plan.held_back)}
-    items += [_since(plan, key, live, desired, memory) for key in sorted(changed - told)]
+    items += [_since(case, key, live) for key in sorted(changed - told)]
     return tuple(items)
 
 
-def _item(
-    plan: InstancePlan, step: Step, changed: frozenset[Key], memory: Memory | None, *, note: str | None = None
-) -> DriftItem:
-    last = memory.last if memory else None
+class _Case(Struct, frozen=True, kw_only=True):
+    """What tells the differences apart."""
+
+    plan: InstancePlan
+    desired: Desired
+    memory: Memory | None
+    changed: frozenset[Key]
+    cut_off: frozenset[Key]
+
+    def last(self, key: Key) -> Resource | None:
+        """Return what the last run left under a key."""
+        last = self.memory.last if self.memory else None
+        return last.get(key) if last is not None else None
+
+
+def _maybe_ours(change: Change, live: Live) -> bool:
+    """Tell whether what stands there is what a cut-off write leaves: done, or taken to be given anew."""
+    halfway = change.action == "update" and change.key not in live.access
+    return halfway or reached(change, live.access)
+
+
+def _item(case: _Case, step: Step, *, note: str | None = None) -> DriftItem:
     return DriftItem(
-        instance=plan.instance,
-        kind=_kind(step, changed, memory),
+        instance=case.plan.instance,
+        kind=_kind(case, step),
         declared=step.change.after,
         live=step.change.before,
-        journalled=last.get(step.change.key) if last is not None else None,
+        journalled=case.last(step.change.key),
         step=step if note is None else None,
-        note=note,
+        note=INTERRUPTED if step.change.key in case.cut_off else note,
     )
 
 
-def _kind(step: Step, changed: frozenset[Key], memory: Memory | None) -> DriftKind:
-    change = step.change
-    if change.key in changed:
+def _kind(case: _Case, step: Step) -> DriftKind:
+    change, memory = step.change, case.memory
+    if change.key in case.cut_off:
+        return "unapplied"
+    if change.key in case.changed:
         return "changed-since"
     if change.after is not None or step.cause in _ENDINGS:
         return "unapplied"
@@ -86,15 +119,15 @@ def _changed(plan: InstancePlan, live: Live, desired: Desired, memory: Memory | 
             yield key
 
 
-def _since(plan: InstancePlan, key: Key, live: Live, desired: Desired, memory: Memory | None) -> DriftItem:
-    """Return what somebody else changed and no step would change back."""
-    wanted, now = desired.access.get(key), live.access.get(key)
-    ours = account_of(key) in desired.holders
+def _since(case: _Case, key: Key, live: Live) -> DriftItem:
+    """Return what changed since and no step would change back: somebody else's doing, or that of a cut-off run."""
+    ours = account_of(key) in case.desired.holders
+    cut_off = key in case.cut_off
     return DriftItem(
-        instance=plan.instance,
-        kind="changed-since",
-        declared=wanted,
-        live=now,
-        journalled=memory.last.get(key) if memory and memory.last is not None else None,
-        note=CONTENT if ours else UNMANAGED,
+        instance=case.plan.instance,
+        kind="unapplied" if cut_off else "changed-since",
+        declared=case.desired.access.get(key),
+        live=live.access.get(key),
+        journalled=case.last(key),
+        note=INTERRUPTED if cut_off else CONTENT if ours else UNMANAGED,
     )

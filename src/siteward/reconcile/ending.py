@@ -1,20 +1,28 @@
-"""What a run leaves behind: what of it stands, what has appeared, and what is to be remembered."""
+"""What a run leaves behind: what of it stands, what has appeared, and what is to be remembered.
+
+What others changed is remembered as it was before they did, so that drift goes on telling it: the record moves on
+only where this run wrote, or where all of a plan was applied and the file is content with what is there.
+"""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.model import Access, Account, Grant, Key, Resource, account_key, account_of, scope_of
 from siteward.access.state import Memory
-from siteward.reconcile.names import change_under, key_under, renames_in
-from siteward.reconcile.recheck import reached
+from siteward.access.traits import declarable
+from siteward.reconcile.names import at_rest, change_under, key_under, renames_in, touched, under
+from siteward.reconcile.recheck import SETTLED, reached
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from siteward.access.model import Key
+    from siteward.access.change import Change
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.report import Outcome
     from siteward.access.state import Live
@@ -41,22 +49,179 @@ def appeared(fresh: InstancePlan, known: Collection[InstancePlan]) -> tuple[Step
     return tuple(each for each in fresh.steps if each.change.key not in keys)
 
 
-def left(fresh: Fresh, live: Live, memory: Memory | None) -> Memory:
-    """Return what is to be remembered of an instance: who is declared, whom they met, how much was there.
+class Course(Struct, frozen=True, kw_only=True, dict=True):
+    """How a run went: what became of its steps, what stood there when it began, and what stands there now.
+
+    `whole` tells that it was confined to no part of its plan; `extra` are changes that an earlier run, which had no
+    end, was about to make and that turned out to have taken place.
+    """
+
+    outcomes: Collection[Outcome]
+    before: Live
+    fresh: Fresh
+    live: Live
+    whole: bool
+    extra: Collection[Change] = ()
+
+    @cached_property
+    def written(self) -> tuple[Change, ...]:
+        """The changes that stand because of this run, or that it found made as it would have made them."""
+        done = (each.step.change for each in self.outcomes if each.status in SETTLED)
+        return (*self.extra, *done)
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """The new logins by the old ones."""
+        return renames_in(self.written)
+
+    @cached_property
+    def now(self) -> Access:
+        """What stands there."""
+        return at_rest(self.live.access)
+
+    @cached_property
+    def keys(self) -> frozenset[Key]:
+        """The keys that were written, under the logins of now."""
+        return frozenset(key_under(key, self.names) for each in self.written for key in touched(each))
+
+    @cached_property
+    def accounts(self) -> frozenset[str]:
+        """The accounts that this run itself has changed something of, under the logins of now."""
+        done = (each.step.change for each in self.outcomes if each.status == "done")
+        keys = (key_under(key, self.names) for each in (*self.extra, *done) for key in touched(each))
+        return frozenset(name for key in keys if (name := account_of(key)) is not None)
+
+    @cached_property
+    def deleted(self) -> frozenset[str]:
+        """The accounts that were deleted, with all that hung on them."""
+        gone = (each.before for each in self.written if each.after is None)
+        return frozenset(each.name for each in gone if isinstance(each, Account))
+
+    @cached_property
+    def shaken(self) -> frozenset[str]:
+        """The accounts that were made, or got or lost a top role, of which a platform then changes more."""
+        is_top = self.fresh.traits.is_top
+        made = (each.key for each in self.written if each.before is None and isinstance(each.after, Account))
+        sides = (side for each in self.written for side in (each.before, each.after))
+        tops = (side.key for side in sides if isinstance(side, Grant) and is_top(side))
+        names = (account_of(key_under(key, self.names)) for key in (*made, *tops))
+        return frozenset(name for name in names if name is not None)
+
+    @cached_property
+    def open(self) -> frozenset[Key]:
+        """The keys that are not as wanted: what would still be done, what is held back, and what was not done."""
+        plan = self.fresh.plan
+        undone = (each.step.change.key for each in self.outcomes if each.status not in SETTLED)
+        return frozenset((*(each.change.key for each in (*plan.steps, *plan.held_back)), *undone))
+
+    @cached_property
+    def at_first(self) -> Mapping[Key, Resource]:
+        """What stood there when the run began, under the logins of now."""
+        return _under(self.before.access, self.names)
+
+    def settles(self, key: Key, recorded: Resource | None) -> bool:
+        """Tell whether what stands under a key is what this run leaves, and no longer something that others did."""
+        if key in self.keys or account_of(key) in self.deleted:
+            return True
+        if key not in self.now and not self.live.complete:
+            return False
+        return self._brought_along(key, recorded) or (self.whole and self._content(key))
+
+    def _brought_along(self, key: Key, recorded: Resource | None) -> bool:
+        """Tell whether it came with what was written, while it was written.
+
+        That is what a platform takes along, an account that its first grant makes, a fact such as owning a site, what
+        a new account begins with, and all that wakes or sleeps under a top role.
+        """
+        was, now, name = self.at_first.get(key), self.now.get(key), account_of(key)
+        if was != recorded:
+            return False
+        if name in self.shaken:
+            return True
+        if name not in {*self.accounts, self.live.me} and not self._on_written_scope(key):
+            return False
+        made = was is None and isinstance(now, Account)
+        return made or now is None or (isinstance(now, Grant) and not declarable(now, self.fresh.traits))
+
+    def _on_written_scope(self, key: Key) -> bool:
+        scope = scope_of(key)
+        return scope is not None and any(scope_of(each) == scope for each in self.keys)
+
+    def _content(self, key: Key) -> bool:
+        """Tell whether the file, in whose plan nothing was left out, wants what stands under a key, or lets it be."""
+        wish = self.fresh.desired
+        known = key in wish.access or account_of(key) in wish.holders or key not in self.now
+        return known and key not in self.open and not self.fresh.plan.blocked
+
+    def meets(self, name: str) -> bool:
+        """Tell whether somebody has seen this account in a plan, as the file's, of which nothing stayed open."""
+        if name in self.accounts:
+            return True
+        left_open = any(account_of(key) == name for key in self.open)
+        return self.whole and not left_open and self._content(account_key(name))
+
+
+def _under(access: Access, names: Mapping[str, str]) -> dict[Key, Resource]:
+    """Return the resources by key, under the logins of now."""
+    moved = (under(each, names) for each in access.values())
+    return {each.key: each for each in moved}
+
+
+def left(fresh: Fresh, live: Live, memory: Memory | None, course: Course | None = None) -> Memory:
+    """Return what is to be remembered of an instance: who is declared, whom they met, how much was there, and what.
 
     Somebody who left stays among the users until nothing of theirs is live, so that an apply that could not
-    take everything is followed by a plan that still knows why.
+    take everything is followed by a plan that still knows why. Where something that others did stays in the record as
+    it was, the record stays as old as it is.
     """
     holding = {each.subject.name for each in live.access.grants() if each.subject.kind == "account"}
-    there = holding | {each.name for each in live.access.accounts()}
     holders = fresh.desired.holders
+    last = _recorded(memory, course) if course else None
+    moved_on = course is None or last == course.now
     return Memory(
-        accounts=frozenset(there & (holders.keys() | (memory.accounts if memory else frozenset()))),
+        accounts=_met(fresh, memory, course) & (holding | {each.name for each in live.access.accounts()}),
         users={each.handle: name for name, each in holders.items() if each.ending != "left" or name in holding},
         sites=len(live.sites),
         grants=live.grants_of_others,
-        last_at=None,
+        last=last,
+        last_at=None if moved_on or memory is None else memory.last_at,
     )
+
+
+def _recorded(memory: Memory | None, course: Course) -> Access:
+    """Return the record of an instance after a run; the first one is of all that is there."""
+    if memory is None or memory.last is None:
+        return course.now
+    record = _under(memory.last, course.names)
+    for key in record.keys() | course.now.keys():
+        known, now = record.get(key), course.now.get(key)
+        if known == now or not course.settles(key, known):
+            continue
+        if now is None:
+            del record[key]
+        else:
+            record[key] = now
+    return Access.of(record)
+
+
+def _met(fresh: Fresh, memory: Memory | None, course: Course | None) -> frozenset[str]:
+    """Return the accounts that are no strangers any more; never one that an objection says is somebody else's."""
+    known = memory.accounts if memory else frozenset()
+    holders = frozenset(fresh.desired.holders)
+    if memory is None or memory.last is None:
+        new = holders
+    elif course is None:
+        new = frozenset()
+    else:
+        known = frozenset(course.names.get(each, each) for each in known)
+        new = course.accounts | frozenset(filter(course.meets, holders))
+    return known | (new - _in_doubt(fresh.plan))
+
+
+def _in_doubt(plan: InstancePlan) -> frozenset[str]:
+    said = (*plan.diagnostics, *(one for step in plan.steps for one in step.diagnostics))
+    found = (account_of(each.about) for each in said if each.code == "identity-mismatch" and each.about is not None)
+    return frozenset(name for name in found if name is not None)
 
 
 def sends_so_far(

@@ -25,7 +25,8 @@ from siteward.access.report import Outcome
 from siteward.platforms.interface import Bundle, Receipt
 from siteward.reconcile.deliver import Undelivered, deliver, generate, made_with_password
 from siteward.reconcile.entries import Result
-from siteward.reconcile.recheck import LOST, SETTLED, left_undone, reached, refused, touched, unmet
+from siteward.reconcile.names import touched
+from siteward.reconcile.recheck import LOST, SETTLED, left_undone, reached, refused, unmet
 from siteward.reconcile.target import Progress
 from siteward.transport.errors import PlatformError
 

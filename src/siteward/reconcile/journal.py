@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from siteward.access.change import Change, patch
 from siteward.access.codec import canonical, decode, decode_memory, encode, encode_memory
-from siteward.access.model import Account, Grant
+from siteward.access.model import Grant, account_of
 from siteward.access.state import Memory
 from siteward.reconcile.chain import Chain, JournalBroken, follow, link
 from siteward.reconcile.entries import (
@@ -47,7 +47,7 @@ from siteward.reconcile.entries import (
     Torn,
     Waived,
 )
-from siteward.reconcile.names import at_rest
+from siteward.reconcile.names import at_rest, touched
 from siteward.reconcile.private import (
     append_only,
     make_private,
@@ -96,6 +96,11 @@ class Run(Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def in_doubt(self) -> tuple[Change, ...]:
+        """The changes of those steps."""
+        return tuple(intent.change for step, intent in self.intents.items() if step in self.unsettled)
+
+    @property
     def done(self) -> Mapping[str, Change]:
         """The changes that this run is known to have made, by step, in order."""
         return {
@@ -127,10 +132,21 @@ def remember(path: Path, key: Secret | None = None) -> Memory | None:
     return _read(path, key).memory
 
 
-def recall(path: Path, key: Secret | None = None) -> tuple[Memory | None, Run | None]:
-    """Return both at once: what `remember` and what `open_run` would say; raises `JournalBroken`."""
+class Recalled(Struct, frozen=True, kw_only=True):
+    """What a reader of a journal wants to know at once: what `remember` and `open_run` would say, and what is open.
+
+    `in_doubt` are the changes that runs without an end were about to make, and of which nobody knows what came.
+    """
+
+    memory: Memory | None = None
+    unfinished: Run | None = None
+    in_doubt: tuple[Change, ...] = ()
+
+
+def recall(path: Path, key: Secret | None = None) -> Recalled:
+    """Return all that is known at once; raises `JournalBroken`."""
     book = _read(path, key)
-    return book.memory, book.unfinished
+    return Recalled(memory=book.memory, unfinished=book.unfinished, in_doubt=book.in_doubt)
 
 
 def open_run(path: Path, key: Secret | None = None) -> Run | None:
@@ -157,7 +173,8 @@ def kept_plan(folder: Path, digest: str) -> Plan:
 class Journal:
     """The journal of one instance, locked and open for appending; made by `opened`.
 
-    `memory` is what it knew when it was opened, `unfinished` the run that had no end then, `head` the last seal.
+    `memory` is what it knew when it was opened, `unfinished` the run that had no end then, `in_doubt`
+    what such runs were about to change, `head` the last seal.
     """
 
     def __init__(self, path: Path, key: Secret | None, clock: Clock) -> None:
@@ -166,6 +183,7 @@ class Journal:
         self.head = book.chain.head
         self.memory = book.memory
         self.unfinished = book.unfinished
+        self.in_doubt = book.in_doubt
         self._key = key
         self._clock = clock
         self._run = ""
@@ -210,9 +228,9 @@ class Journal:
         self._add(Resent(at=self._clock(), run="", login=login, status=status, message=message))
 
     def end(self, outcomes: Mapping[OutcomeStatus, int], left: Memory) -> None:
-        """Write that the run ends, and what it left."""
+        """Write that the run ends, and what it left, as of now unless it says otherwise."""
         at = self._clock()
-        memory = encode_memory(replace(left, last_at=at))
+        memory = encode_memory(replace(left, last_at=left.last_at or at))
         data = canonical(Last(run=self._run, memory=memory).model_dump(mode="json"))
         fresh = _beside(self.path, ".last.json.new")
         write_flushed(fresh, data)
@@ -265,6 +283,7 @@ class _Book(Struct, frozen=True, kw_only=True):
     entries: tuple[Entry, ...]
     memory: Memory | None
     unfinished: Run | None
+    in_doubt: tuple[Change, ...]
     half_moved: bool
 
 
@@ -283,6 +302,7 @@ def _read(path: Path, key: Secret | None) -> _Book:
         entries=entries,
         memory=memory,
         unfinished=since[-1] if since and not since[-1].ended else None,
+        in_doubt=tuple(change for run in since for change in run.in_doubt),
         half_moved=half_moved,
     )
 
@@ -333,7 +353,7 @@ def _run(entries: Sequence[Entry]) -> Run:
 def _and(memory: Memory, run: Run) -> Memory:
     """Return what is remembered once a run that did not end is counted in."""
     done = run.done
-    made = {each.after.name for each in done.values() if isinstance(each.after, Account)}
+    met = {name for each in done.values() for key in touched(each) if (name := account_of(key)) is not None}
     sends = dict(memory.sends)
     for step, change in done.items():
         if count := run.results[step].sends:
@@ -342,7 +362,7 @@ def _and(memory: Memory, run: Run) -> Memory:
     taken = sum(isinstance(each.before, Grant) and each.after is None for each in intended)
     return replace(
         memory,
-        accounts=memory.accounts | set(run.began.accounts) | made,
+        accounts=memory.accounts | set(run.began.accounts) | met,
         users={**memory.users, **run.began.users},
         sites=run.began.sites,
         grants=max(0, run.began.grants - taken),

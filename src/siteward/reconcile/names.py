@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from siteward.access.change import Change
-from siteward.access.model import Access, Account, Grant, Group, Key, Member, Resource, account_of
+from siteward.access.model import Access, Account, Grant, Group, Key, Member, Resource, account_key, account_of
 
 if TYPE_CHECKING:
     from siteward.access.plan import Step
@@ -50,6 +50,12 @@ def key_under(key: Key, names: Renames) -> Key:
             return ("grant", "account", names[name], *scope)
         case _:
             return key
+
+
+def touched(change: Change) -> frozenset[Key]:
+    """Return the keys to look at to see whether a change took place: its own, and the new one of a renamed account."""
+    new = change.after.renamed if isinstance(change.after, Account) else None
+    return frozenset({change.key} if new is None else {change.key, account_key(new)})
 
 
 def change_under(change: Change, names: Renames) -> Change:

@@ -21,7 +21,7 @@ from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.guard import judge
 from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
-from siteward.access.policy import manage
+from siteward.access.policy import LIMIT_NAMES, manage
 from siteward.access.report import Report
 from siteward.declaration.resolve import nowhere, resolve
 from siteward.platforms.interface import no_blame
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
+    from siteward.access.change import Change
     from siteward.access.diagnostic import Span
     from siteward.access.model import Key, Resource
     from siteward.access.policy import Proposal
@@ -48,17 +49,23 @@ if TYPE_CHECKING:
     from siteward.platforms.interface import Platform
     from siteward.reconcile.deliver import Passwords
     from siteward.reconcile.gate import Gate
-    from siteward.reconcile.journal import Run as Open
+    from siteward.reconcile.journal import Recalled
     from siteward.reconcile.project import Project
     from siteward.reconcile.target import Book
     from siteward.transport.http import Doors, Reader
 
 T = TypeVar("T")
+CONSENTS = {**{f"limit-{name}": name for name in LIMIT_NAMES}, "empty-grants": "empty"}
+"""What `--accept` lifts: the names to give by the codes of the blocks."""
+RESUME = "siteward apply --resume"
 Snapshot: TypeAlias = "tuple[Traits, Live]"
 
 
 class Survey(Struct, frozen=True, kw_only=True):
-    """One instance seen whole: what is there, what is wished, and what would follow."""
+    """One instance seen whole: what is there, what is wished, and what would follow.
+
+    `unfinished` tells that an apply was interrupted here, `in_doubt` what it may have changed without knowing it.
+    """
 
     name: str
     origin: str
@@ -70,13 +77,16 @@ class Survey(Struct, frozen=True, kw_only=True):
     memory: Memory | None
     as_of: datetime
     gate: Gate | None = None
+    unfinished: bool = False
+    in_doubt: tuple[Change, ...] = ()
 
     def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
         """Return what guards, rules, the platform and the delivery of passwords say, of all changes or of some."""
         proposal = self.proposal if keys is None else _narrowed(self.proposal, keys)
+        changes = proposal.changes if allowance.asks else ()
         remarks = (
             *self.platform.review(proposal.changes, self.live, self.memory),
-            *undeliverable(self.name, proposal.changes, self.desired.holders, self.traits, allowance.passwords),
+            *undeliverable(self.name, changes, self.desired.holders, self.traits, allowance.passwords),
             *(self.gate.objections(self.name, proposal) if self.gate else ()),
         )
         before = self.gate.as_before(proposal) if self.gate else None
@@ -87,10 +97,11 @@ class Survey(Struct, frozen=True, kw_only=True):
             for each in judge(
                 side,
                 as_of=self.as_of,
-                accept=allowance.accept,
-                allow_delete=allowance.allow_delete,
+                accept=allowance.accept if allowance.asks else dict.fromkeys(CONSENTS.values(), ""),
+                allow_delete=allowance.allow_delete or not allowance.asks,
                 remarks=remarks,
             )
+            if allowance.asks or each.code not in CONSENTS
         )
         return tuple(dict.fromkeys((*remarks, *judged)))
 
@@ -299,12 +310,17 @@ def plan_and_survey(
     )
     if not parts:
         return Report(command=command, diagnostics=made.diagnostics, texts=loaded.texts, files=loaded.files), ()
-    report = Report(command=command, plan=codec.seal(made), texts=loaded.texts, files=loaded.files)
+    onward = RESUME if any(each.unfinished for each in surveys) else None
+    report = Report(command=command, plan=codec.seal(made), texts=loaded.texts, files=loaded.files, next=onward)
     return report, surveys
 
 
 def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run) -> Report:
-    """Return the report of live against declared, told apart by how the difference came about."""
+    """Return the report of live against declared, told apart by how the difference came about.
+
+    It only reads: what an apply would ask a consent for, is a difference here and no block.
+    """
+    run = replace(run, allowance=replace(run.allowance, asks=False))
     report, surveys = plan_and_survey(project, instances, book, run, command="drift")
     if report.plan is None:
         return report
@@ -312,7 +328,7 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
     unnamed: list[Diagnostic] = []
     for each in surveys:
         part = report.plan.instance(each.name)
-        found = drifted(part, each.live, each.desired, each.memory) if part is not None else ()
+        found = drifted(part, each.live, each.desired, each.memory, each.in_doubt) if part is not None else ()
         if each.name not in run.snapshots:
             instance = next(one for one in instances if one.name == each.name)
             found, problem = _named(found, instance, each)
@@ -351,7 +367,8 @@ def _key(item: DriftItem) -> Key | None:
 def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple[Survey | Diagnostic, int]:
     """Return what was seen of one instance and the requests it cost, or the problem that kept us from seeing it."""
     try:
-        memory, unfinished = _recalled(book, instance.name)
+        known = _recalled(book, instance.name)
+        memory = known.memory if known is not None else None
         snapshot = run.snapshots.get(instance.name)
         if snapshot is not None:
             traits, live = snapshot
@@ -361,18 +378,18 @@ def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple
             return seen, 0
         with instance.reading() as reader:
             seen = survey(project.declaration, instance, reader, as_of=run.as_of, memory=memory, gate=project.gate)
-            return _told(seen, unfinished), reader.requests
+            return _told(seen, known) if known is not None else seen, reader.requests
     except (PlatformError, JournalBroken) as problem:
         told = error(problem.code, str(problem), hint=problem.hint, at=project.declaration.instances[instance.name].at)
         return replace(told, instance=instance.name), 0
 
 
-def _recalled(book: Book, instance: str) -> tuple[Memory | None, Open | None]:
-    """Return what the journal remembers, and the run that it shows without an end; raises `JournalBroken`."""
+def _recalled(book: Book, instance: str) -> Recalled | None:
+    """Return what the journal remembers, and what it shows without an end; raises `JournalBroken`."""
     try:
         book.folder.stat()
     except FileNotFoundError:  # nothing was ever applied from here
-        return None, None
+        return None
     except OSError:  # whoever opens the journal says what is wrong
         pass
     from siteward.reconcile.journal import path_of, recall  # noqa: PLC0415 — it loads pydantic
@@ -380,15 +397,13 @@ def _recalled(book: Book, instance: str) -> tuple[Memory | None, Open | None]:
     return recall(path_of(book.folder, instance), book.key)
 
 
-def _told(seen: Survey, run: Open | None) -> Survey:
+def _told(seen: Survey, known: Recalled) -> Survey:
     """Say that an earlier apply was interrupted, which a new plan would otherwise pass over in silence."""
-    if run is None:
-        return seen
-    told = warning(
-        "unfinished-run", "an apply was interrupted here and not finished", hint="siteward apply --resume finishes it"
-    )
+    if known.unfinished is None:
+        return replace(seen, in_doubt=known.in_doubt)
+    told = warning("unfinished-run", "an apply was interrupted here and not finished", hint=f"{RESUME} finishes it")
     proposal = replace(seen.proposal, diagnostics=(*seen.proposal.diagnostics, told))
-    return replace(seen, proposal=proposal)
+    return replace(seen, proposal=proposal, in_doubt=known.in_doubt, unfinished=True)
 
 
 def _each(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:

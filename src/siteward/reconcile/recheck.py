@@ -37,11 +37,15 @@ LOST = "its answer was lost; reading shows it"
 
 
 class Allowance(Struct, frozen=True, kw_only=True):
-    """What whoever applies allows beyond the plan: blocks lifted by name, deletion, a place for passwords."""
+    """What whoever applies allows beyond the plan: blocks lifted by name, deletion, a place for passwords.
+
+    Where nothing will be applied, nothing `asks` for such a consent, given or not.
+    """
 
     accept: Mapping[str, str]
     allow_delete: bool
     passwords: Passwords
+    asks: bool = True
 
 
 class Sifted(Struct, frozen=True, kw_only=True):
@@ -121,12 +125,6 @@ def reached(change: Change, seen: Mapping[Key, Resource | None] | Mapping[Key, R
             )
         case Group() | Member():
             return now == wanted
-
-
-def touched(change: Change) -> frozenset[Key]:
-    """Return the keys to look at to see whether a change took place: its own, and the new one of a renamed account."""
-    new = change.after.renamed if isinstance(change.after, Account) else None
-    return frozenset({change.key} if new is None else {change.key, account_key(new)})
 
 
 def unmet(step: Step, needs: Mapping[str, frozenset[str]], outcomes: Mapping[str, Outcome]) -> Outcome | None:

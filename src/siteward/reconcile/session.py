@@ -14,12 +14,11 @@ from siteward.access.report import Outcome, Report
 from siteward.reconcile import journal
 from siteward.reconcile.admit import CONFIG_CHANGED, mismatched, too_old
 from siteward.reconcile.chain import JournalBroken
-from siteward.reconcile.ending import appeared, gone, left, sends_so_far
+from siteward.reconcile.ending import Course, appeared, gone, left, sends_so_far
 from siteward.reconcile.execute import Brake, Work, braking, execute, finished, result
 from siteward.reconcile.journal import Journal, JournalBusy, Run
-from siteward.reconcile.names import at_rest
 from siteward.reconcile.private import Unsafe
-from siteward.reconcile.recheck import Allowance, Past, Sifted, allowed, sift
+from siteward.reconcile.recheck import Allowance, Past, Sifted, allowed, reached, sift
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -227,7 +226,11 @@ class Session(Struct):
         taken = [each.key for each in done if each.after is None]
         sends = sends_so_far(memory, work.sends, self.clock(), live=live, taken=taken)
         counts = Counter(each.status for each in work.outcomes.values())
-        desk.journal.end(counts, replace(left(seen, live, memory), last=at_rest(live.access), sends=sends))
+        course = Course(
+            outcomes=tuple(work.outcomes.values()), before=desk.fresh.live, fresh=seen, live=live,
+            whole=desk.chosen is None, extra=tuple(each for each in desk.journal.in_doubt if reached(each, live.access)),
+        )  # fmt: skip
+        desk.journal.end(counts, replace(left(seen, live, memory, course), sends=sends))
 
     def _read_at_the_end(self, desk: Desk, work: Work) -> Fresh | None:
         """Return the instance as the run leaves it; say what is gone again, what appeared, or why nobody knows."""

@@ -1,0 +1,99 @@
+"""Drift on a real platform: what it asks for, whom it blames, and where it leads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from promises.small import ADMINS, Small, Somebody, edit, made, rig, role, view
+from siteward.access.report import exit_code
+from siteward.reconcile.plan import RESUME
+from spine.rig import Killed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from siteward.access.report import Report
+
+FEW = {"count": 0, "percent": 0}
+
+
+def said(report: Report) -> set[str]:
+    """Return the codes of all errors, wherever they stand."""
+    assert report.plan is not None
+    (part,) = report.plan.instances
+    of_steps = (one for step in part.steps for one in step.diagnostics)
+    return {each.code for each in (*report.diagnostics, *part.diagnostics, *of_steps) if each.blocks}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"users": {"dora": {"state": "absent"}}, "grants": [ADMINS, view("carla")]}, id="a tombstone"),
+        pytest.param(
+            {"users": {"hugo": {}}, "grants": [ADMINS, view(["carla", "hugo"]), edit("dora")]}, id="a newcomer"
+        ),
+        pytest.param(
+            {"grants": [ADMINS], "policy": {"admins": {"min": 1}, "limits": {"revocations": FEW}}}, id="a budget"
+        ),
+    ],
+)
+def test_what_needs_a_consent_to_apply_is_a_difference(tmp_path: Path, changed: dict[str, Any]) -> None:
+    """Drift has no way to be given a consent, and asks for none."""
+    one = rig(tmp_path, **changed)
+    report = one.drift()
+    assert said(report) == set()
+    assert report.drift
+    assert exit_code(report) == 2
+
+
+def settled(folder: Path) -> Small:
+    """Return a rig whose declaration was applied in full."""
+    one = rig(folder)
+    one.apply(made(one))
+    assert exit_code(one.drift()) == 0
+    return one
+
+
+def test_an_apply_of_something_else_hides_nobody(tmp_path: Path) -> None:
+    """Promise 12: an admin whom nobody declared is told before and after an apply that was confined to others."""
+    one = settled(tmp_path)
+    Somebody(one.fake).makes("eve", "admin")
+    Somebody(one.fake).takes("dora")
+    before = one.drift().drift
+    assert {each.kind for each in before} == {"changed-since"}
+    one.apply(made(one), only=lambda *_: False)
+    assert one.drift().drift == before
+    one.apply(made(one))
+    left = one.drift()
+    assert {each.live.key[1:3] for each in left.drift if each.live} == {("eve",), ("account", "eve")}
+    assert exit_code(left) == 2
+
+
+def test_an_interrupted_apply_is_not_somebody_else(tmp_path: Path) -> None:
+    """What a killed run did is told as its own, and the way on is to finish it."""
+    one = settled(tmp_path)
+    one.declare({**one.document, "grants": [ADMINS, view("carla"), view("dora")]})
+    plan = made(one)
+    one.axe.at, one.axe.after = _first_write(tmp_path / "other"), True
+    with pytest.raises(Killed):
+        one.apply(plan)
+    one.axe.at = 0
+    report = one.drift()
+    assert {each.kind for each in report.drift} == {"unapplied"}
+    assert report.next == RESUME
+    assert one.plan().next == RESUME
+    one.apply(plan, resume=True)
+    assert exit_code(one.drift()) == 0
+    assert role(one.fake, "dora")
+
+
+def _first_write(folder: Path) -> int:
+    """Return the number of requests, counted from a plan on, up to the first that changes something."""
+    other = settled(folder)
+    other.declare({**other.document, "grants": [ADMINS, view("carla"), view("dora")]})
+    plan = made(other)
+    other.axe.wrote.clear()
+    other.apply(plan)
+    return other.axe.wrote[0]

@@ -291,6 +291,7 @@ class Instance:
     name: str = "stats"
     origin: str = "https://stats.test"
     platform: Platform = SMALL
+    declared: tuple[str, ...] = ()
     memories: list[Memory | None] = field(default_factory=list)
     turned: bool = False
 

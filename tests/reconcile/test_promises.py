@@ -292,6 +292,42 @@ def test_2_a_plan_of_another_origin_is_refused(tmp_path: Path, change: dict[str,
     assert (server.told, server.reads) == ([], 1)
 
 
+def test_an_instance_that_was_not_chosen_is_left_out(tmp_path: Path) -> None:
+    """Of a plan for two instances one may be applied: the other is named, and nothing about it is wrong."""
+    servers, both = (Server(), Server()), ("mat", "stats")
+    for each in servers:
+        each.hold(world(ROBOT))
+    desk = Desk(
+        tmp_path,
+        tuple(
+            Instance(server, File(world(ROBOT, ANN_EDIT)), name=name, declared=both)
+            for server, name in zip(servers, both, strict=True)
+        ),
+    )
+    plan = desk.plan()
+    alone = dataclasses.replace(desk, instances=desk.instances[:1])
+    report = alone.apply(plan)
+    assert exit_code(report) == 0
+    assert [(each.code, each.instance) for each in report.diagnostics] == [("instance-left-out", "stats")]
+    assert {each.instance for each in report.outcomes} == {"mat"}
+    assert servers[0].access == world(ROBOT, ANN_EDIT)
+    assert servers[1].told == []
+    assert not desk.journal("stats").exists()
+
+
+def test_an_instance_that_the_file_does_not_have_is_an_error(tmp_path: Path) -> None:
+    """A plan for what was taken out of the file is not left out by choice."""
+    servers = (Server(), Server())
+    for each in servers:
+        each.hold(world(ROBOT))
+    pair = [Instance(each, File(world(ROBOT)), name=name) for each, name in zip(servers, ("mat", "stats"), strict=True)]
+    plan = Desk(tmp_path, tuple(pair)).plan()
+    pair[0].declared = ("mat",)
+    report = Desk(tmp_path, (pair[0],)).apply(plan)
+    assert codes(report) == {"plan-unknown-instance"}
+    assert exit_code(report) == 1
+
+
 def test_2_an_acceptance_names_this_plan(tmp_path: Path) -> None:
     """A budget is lifted for the plan whose digest is named, with a reason that the journal keeps; it dies with it."""
     gone = [grant("ann", site, "view") for site in ("a.test", "b.test", "c.test")]

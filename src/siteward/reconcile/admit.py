@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from siteward.access import codec
-from siteward.access.diagnostic import Diagnostic, error, warning
+from siteward.access.diagnostic import Diagnostic, error, note, warning
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from siteward.access.plan import InstancePlan, Plan
     from siteward.reconcile.target import Options, Target
 
@@ -78,3 +80,11 @@ def mismatched(reviewed: InstancePlan, target: Target | None) -> Diagnostic | No
     else:
         return None
     return replace(found, instance=name, hint="siteward plan")
+
+
+def left_out(name: str, targets: Mapping[str, Target]) -> Diagnostic | None:
+    """Return the word on an instance that the file has and this run was not asked for, if it is one."""
+    if name in targets or not any(name in each.declared for each in targets.values()):
+        return None
+    words = f"{name} was not chosen for this run; nothing of its plan was done"
+    return replace(note("instance-left-out", words), instance=name)

@@ -240,6 +240,11 @@ class Target(Struct, frozen=True, kw_only=True):
         """Its platform."""
         return self.instance.platform
 
+    @property
+    def declared(self) -> Collection[str]:
+        """The names of all instances in the file, chosen for this run or not."""
+        return self.declaration.instances.keys()
+
     def open(self) -> Doors:
         """Return its reader and writer; raises `PlatformError` where credentials are missing or bound elsewhere."""
         return self.instance.open()

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import Diagnostic, error, warning
 from siteward.access.report import Outcome, Report
 from siteward.reconcile import journal
-from siteward.reconcile.admit import CONFIG_CHANGED, mismatched, too_old
+from siteward.reconcile.admit import CONFIG_CHANGED, left_out, mismatched, too_old
 from siteward.reconcile.chain import JournalBroken
 from siteward.reconcile.ending import Course, appeared, gone, left, sends_so_far
 from siteward.reconcile.execute import Brake, Work, braking, execute, finished, result
@@ -61,6 +61,7 @@ class Session(Struct):
     tell: Listener
     moment: datetime
     resuming: bool = False
+    asked_for: tuple[InstancePlan, ...] = ()
     outcomes: dict[str, dict[str, Outcome]] = {}
     diagnostics: list[Diagnostic] = []
     lifted: dict[str, frozenset[str]] = {}
@@ -78,14 +79,21 @@ class Session(Struct):
             return self._turned_away(stale=old)
         if self.plan.config_digest != config_digest:
             self.diagnostics.append(CONFIG_CHANGED)
+        self._leave_out()
         with ExitStack() as stack:
-            desks = [desk for each in self.plan.instances if (desk := self._prepared(stack, each))]
+            desks = [desk for each in self.asked_for if (desk := self._prepared(stack, each))]
             desks = [desk for desk in desks if self._begun(desk)]
             with braking() as brake:
                 for desk in desks:
                     self._worked(desk, brake)
             self.interrupted = brake.pulled
         return self._report()
+
+    def _leave_out(self) -> None:
+        """Say which instances this run was not asked for, and go on with a plan of the others."""
+        told = {each.instance: word for each in self.plan.instances if (word := left_out(each.instance, self.targets))}
+        self.diagnostics.extend(told.values())
+        self.asked_for = tuple(each for each in self.plan.instances if each.instance not in told)
 
     def _prepared(self, stack: ExitStack, reviewed: InstancePlan) -> Desk | None:
         """Open an instance, read it and sift its steps; `None` where that fails, which is told."""
@@ -267,7 +275,7 @@ class Session(Struct):
         return Report(command="apply", plan=self.plan, diagnostics=diagnostics, stale=stale, next="siteward plan")
 
     def _report(self) -> Report:
-        parts = tuple(allowed(each, self.lifted.get(each.instance, ())) for each in self.plan.instances)
+        parts = tuple(allowed(each, self.lifted.get(each.instance, ())) for each in self.asked_for)
         outcomes = tuple(
             replace(found, step=step)
             for each in parts

@@ -66,6 +66,10 @@ class Target(Protocol):
     def platform(self) -> Platform:
         """Its platform."""
 
+    @property
+    def declared(self) -> Collection[str]:
+        """The names of all instances in the file, chosen for this run or not."""
+
     def open(self) -> Doors:
         """Return its reader and writer; closed when left."""
 

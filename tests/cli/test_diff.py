@@ -268,3 +268,13 @@ def test_an_instance_that_leaves_the_file_takes_nothing_from_anybody(repo: Progr
     data = diff(repo)
     assert told(data) == set()
     assert "instance-changed" in {each["code"] for each in data["notices"]}
+
+
+def test_a_handle_gives_a_runner_no_commands(repo: Program) -> None:
+    """A log of GitHub's takes `::…` at the beginning of a line, blanks or not, for a command."""
+    edit(repo, ("  lena: {email: lena@example.org}", '  "::add-mask::x": {email: mask@example.org}\n  lena: {email: lena@example.org}'),
+         ("{to: [marco, lena], role: edit", '{to: [marco, lena, "::add-mask::x"], role: edit'))  # fmt: skip
+    for form in ("text", "markdown"):
+        text = repo("diff", "main", *AS_OF, "--format", form).out
+        assert "add-mask" in text
+        assert not [line for line in text.splitlines() if line.lstrip().startswith("::")]

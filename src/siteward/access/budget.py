@@ -142,6 +142,6 @@ def _over(name: str, limit: Limit, count: int, most: int, base: int, reason: str
         at=limit.at,
         hint=None
         if reason is not None
-        else f"{where}; if this is meant: siteward apply --accept {name}=<digest> --reason TEXT",
+        else f"{where}; if this is meant: siteward apply PLAN --accept {name}=<digest> --reason TEXT",
         count=count,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from siteward.render.lines import Cell, Glyph, Pen, Style
 from siteward.render.markdown import fitted
 from siteward.render.marks import code, comment, details, prose, table
 from siteward.render.privacy import hide_mails
+from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,11 +60,12 @@ def render(comparison: Comparison, form: str, options: Options) -> str:
     )
     match form:
         case "json":
-            return json.dumps(_document(page), indent=2) + "\n"
+            return as_json(_document(page), 2)
         case "markdown":
             return fitted(_blocks(page), _foot(page))
         case _:
-            return "\n".join(_lines(page, Pen(options))) + "\n"
+            pen = Pen(options)
+            return pen.page(_lines(page, pen))
 
 
 def _veiled(comparison: Comparison, options: Options) -> Comparison:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
     from siteward.cli.checkout import Checkout
     from siteward.platforms.instance import Instance
+    from siteward.reconcile.chain import Chain
 
 
 @click.command("doctor")
@@ -57,7 +58,7 @@ def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: fl
         traits = instance.platform.probe(reader, instance.settings)
         reach = instance.platform.reach(reader, instance.settings, traits)
         requests = reader.requests
-    journal, broken = _journal(checkout, instance.name)
+    journal, broken = _journal(checkout, instance)
     return replace(
         base,
         problem=broken,
@@ -75,18 +76,31 @@ def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: fl
     )
 
 
-def _journal(checkout: Checkout, name: str) -> tuple[str, Diagnostic | None]:
+def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | None]:
     """Return what there is to say of the journal, and what is wrong with it."""
     from siteward.access.diagnostic import error
+    from siteward.reconcile.admit import remarks_on
     from siteward.reconcile.chain import JournalBroken
-    from siteward.reconcile.journal import path_of, verify
+    from siteward.reconcile.journal import path_of, recall
 
-    path = path_of(checkout.book.folder, name)
+    path, key = path_of(checkout.book.folder, instance.name), checkout.book.key
     try:
-        chain = verify(path, checkout.book.key)
+        known = recall(path, key).standing
+        odd = remarks_on(known, instance.platform.name, instance.origin, key)
     except JournalBroken as broken:
         return "broken", error(broken.code, str(broken), hint=broken.hint)
+    chain = known.chain
     if not chain.entries:
         return f"none yet at {path}", None
-    seal = "sealed with SITEWARD_JOURNAL_KEY" if checkout.book.key else "not sealed: SITEWARD_JOURNAL_KEY is not set"
-    return f"{len(chain.entries)} entries, head {chain.head}, {seal}", None
+    words = (f"{len(chain.entries)} entries", f"head {chain.head}", _seal(chain, keyed=key is not None))
+    return "; ".join((", ".join(words), *(f"warning {each.code}: {each.message}" for each in odd))), None
+
+
+def _seal(chain: Chain, *, keyed: bool) -> str:
+    """Return from where on the journal is sealed with a key; a key may have come later than the journal."""
+    if not keyed:
+        return "not sealed: SITEWARD_JOURNAL_KEY is not set"
+    if not chain.sealed_since:
+        return "not sealed"
+    since = f" since entry {chain.sealed_since}" if chain.sealed_since > 1 else ""
+    return f"sealed with SITEWARD_JOURNAL_KEY{since}"

@@ -9,12 +9,15 @@ from msgspec.structs import replace
 
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.reconcile.chain import JournalBroken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from siteward.access.plan import InstancePlan, Plan
+    from siteward.reconcile.journal import Standing
     from siteward.reconcile.target import Options, Target
+    from siteward.transport.secrets import Secret
 
 _AHEAD = timedelta(minutes=5)
 _SHORTEST = {"expect": 12, "accept": 8}
@@ -80,6 +83,25 @@ def mismatched(reviewed: InstancePlan, target: Target | None) -> Diagnostic | No
     else:
         return None
     return replace(found, instance=name, hint="siteward plan")
+
+
+def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | None) -> tuple[Diagnostic, ...]:
+    """Return what is odd about a journal of an instance; raises `JournalBroken` where it is that of another one."""
+    began, chain = standing.began, standing.chain
+    if began is not None and began.platform != platform:
+        raise JournalBroken(standing.path, 0, f"this is the journal of a {began.platform}, and here is a {platform}")
+    found = []
+    if began is not None and began.origin != origin:
+        words = (
+            f"the last run was on {began.origin}, and this is {origin} now: {standing.path} may be another's journal"
+        )
+        found.append(warning("journal-other-origin", words, hint="make sure that it is the same server, moved"))
+    if key is not None and chain.entries and not chain.sealed_since:
+        words = f"SITEWARD_JOURNAL_KEY is set, and no line of {standing.path} is sealed with it"
+        found.append(
+            warning("journal-not-sealed", words, hint="right before the first apply with a key; else compare a copy")
+        )
+    return tuple(found)
 
 
 def left_out(name: str, targets: Mapping[str, Target]) -> Diagnostic | None:

@@ -99,8 +99,11 @@ def _unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[str, Ru
 
 def _begun(book: Book, instance: str, digest: str) -> bool:
     """Tell whether a plan was ever begun on an instance."""
-    path = journal.path_of(book.folder, instance)
-    return any(each.began.plan == digest for each in journal.runs(path, book.key))
+    try:
+        known = journal.runs(journal.path_of(book.folder, instance), book.key)
+    except JournalBroken:  # has been told, and whoever opens the journal tells it again
+        return False
+    return any(each.began.plan == digest for each in known)
 
 
 def _other_runs(found: Mapping[str, Run], digest: str) -> tuple[Diagnostic, ...]:

@@ -44,6 +44,7 @@ class Chain(Struct, frozen=True, kw_only=True):
     """A verified chain: its entries without their seals, the last seal, and the bytes that are good.
 
     `torn` are the bytes after the last whole line; `closed` is false when just the last line feed is missing.
+    `sealed_since` is the number of the first line that a key has sealed, 0 where none is.
     """
 
     entries: tuple[Mapping[str, object], ...] = ()
@@ -51,6 +52,7 @@ class Chain(Struct, frozen=True, kw_only=True):
     size: int = 0
     torn: int = 0
     closed: bool = True
+    sealed_since: int = 0
 
 
 def link(entry: Mapping[str, object], head: str, key: Secret | None) -> tuple[bytes, str]:
@@ -70,18 +72,25 @@ def follow(path: Path, key: Secret | None) -> Chain:
         raise JournalBroken(path, 0, f"it cannot be read: {problem.strerror}") from None
     *lines, rest = data.split(b"\n")
     entries: list[Mapping[str, object]] = []
-    head = ""
+    head, since = "", 0
     for number, line in enumerate(lines, start=1):
         try:
             entry, head = _unsealed(line, head, key)
         except _Wrong as problem:
             raise JournalBroken(path, number, str(problem)) from None
         entries.append(entry)
+        since = since or _first_sealed(head, number)
     try:
         entry, last = _unsealed(rest, head, key)
     except _Wrong:
-        return Chain(entries=tuple(entries), head=head, size=len(data) - len(rest), torn=len(rest))
-    return Chain(entries=(*entries, entry), head=last, size=len(data), closed=False)
+        size, torn = len(data) - len(rest), len(rest)
+        return Chain(entries=tuple(entries), head=head, size=size, torn=torn, sealed_since=since)
+    since = since or _first_sealed(last, len(entries) + 1)
+    return Chain(entries=(*entries, entry), head=last, size=len(data), closed=False, sealed_since=since)
+
+
+def _first_sealed(seal: str, number: int) -> int:
+    return number if seal.startswith(KEYED) else 0
 
 
 class _Wrong(Exception):  # noqa: N818

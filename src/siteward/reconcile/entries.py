@@ -35,6 +35,7 @@ class _Line(_Strict):
 class Began(_Line):
     """A run begins: the plan by digest, who was declared (handle → login), which accounts they met, what was there.
 
+    `instance` is the name in the file; journals of before it was written down have none.
     `chosen` are the steps that this run is confined to, `None` for all; `lifted` those that were blocked when they
     were reviewed and that whoever applies has allowed.
     """
@@ -51,6 +52,7 @@ class Began(_Line):
     lifted: tuple[str, ...] = ()
     commit: str | None = None
     dirty: bool = False
+    instance: str | None = None
     platform: str
     origin: str
     users: dict[str, str]

@@ -135,18 +135,34 @@ def remember(path: Path, key: Secret | None = None) -> Memory | None:
 class Recalled(Struct, frozen=True, kw_only=True):
     """What a reader of a journal wants to know at once: what `remember` and `open_run` would say, and what is open.
 
-    `in_doubt` are the changes that runs without an end were about to make, and of which nobody knows what came.
+    `in_doubt` are the changes that runs without an end were about to make, and of which nobody knows what came;
+    `standing` is what tells whose journal this is, and how well it is sealed.
     """
 
     memory: Memory | None = None
     unfinished: Run | None = None
     in_doubt: tuple[Change, ...] = ()
+    standing: Standing
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """What a journal says of itself: where it stands, its chain, and the last run that began."""
+
+    path: Path
+    chain: Chain
+    began: Began | None = None
 
 
 def recall(path: Path, key: Secret | None = None) -> Recalled:
     """Return all that is known at once; raises `JournalBroken`."""
     book = _read(path, key)
-    return Recalled(memory=book.memory, unfinished=book.unfinished, in_doubt=book.in_doubt)
+    return Recalled(
+        memory=book.memory, unfinished=book.unfinished, in_doubt=book.in_doubt, standing=_standing(path, book)
+    )
+
+
+def _standing(path: Path, book: _Book) -> Standing:
+    return Standing(path=path, chain=book.chain, began=book.began)
 
 
 def open_run(path: Path, key: Secret | None = None) -> Run | None:
@@ -174,7 +190,7 @@ class Journal:
     """The journal of one instance, locked and open for appending; made by `opened`.
 
     `memory` is what it knew when it was opened, `unfinished` the run that had no end then, `in_doubt`
-    what such runs were about to change, `head` the last seal.
+    what such runs were about to change, `standing` what the file said of itself then; `head` is the last seal.
     """
 
     def __init__(self, path: Path, key: Secret | None, clock: Clock) -> None:
@@ -184,6 +200,7 @@ class Journal:
         self.memory = book.memory
         self.unfinished = book.unfinished
         self.in_doubt = book.in_doubt
+        self.standing = _standing(path, book)
         self._key = key
         self._clock = clock
         self._run = ""
@@ -203,7 +220,11 @@ class Journal:
             self._add(Abandoned(at=at, run=self.unfinished.began.run))
         self._run = f"{at:%Y%m%dT%H%M%SZ}-{plan.digest.rpartition(':')[2][:8]}"
         carried = {name: getattr(plan, name) for name in ("tool", "created", "as_of", "as_of_given", "commit", "dirty")}
-        self._add(Began.model_validate({"at": at, "run": self._run, "plan": plan.digest, **carried, **known}))
+        self._add(
+            Began.model_validate(
+                {"at": at, "run": self._run, "instance": self.path.stem, "plan": plan.digest, **carried, **known}
+            )
+        )
 
     def go_on(self, run: Run) -> None:
         """Write that a run without an end goes on."""
@@ -281,6 +302,7 @@ def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> 
 class _Book(Struct, frozen=True, kw_only=True):
     chain: Chain
     entries: tuple[Entry, ...]
+    began: Began | None
     memory: Memory | None
     unfinished: Run | None
     in_doubt: tuple[Change, ...]
@@ -290,6 +312,9 @@ class _Book(Struct, frozen=True, kw_only=True):
 def _read(path: Path, key: Secret | None) -> _Book:
     chain = follow(path, key)
     entries = tuple(_entry(path, number, each) for number, each in enumerate(chain.entries, start=1))
+    began = next((each for each in reversed(entries) if isinstance(each, Began)), None)
+    if began is not None and began.instance not in {None, path.stem}:
+        raise JournalBroken(path, 0, f"this is the journal of {began.instance}, not of {path.stem}")
     last, half_moved = _last(path, entries)
     ends = [at for at, each in enumerate(entries) if isinstance(each, Ended)]
     since = _runs(entries[ends[-1] + 1 if ends else 0 :])
@@ -300,6 +325,7 @@ def _read(path: Path, key: Secret | None) -> _Book:
     return _Book(
         chain=chain,
         entries=entries,
+        began=began,
         memory=memory,
         unfinished=since[-1] if since and not since[-1].ended else None,
         in_doubt=tuple(change for run in since for change in run.in_doubt),

@@ -25,6 +25,7 @@ from siteward.access.policy import LIMIT_NAMES, manage
 from siteward.access.report import Report
 from siteward.declaration.resolve import nowhere, resolve
 from siteward.platforms.interface import no_blame
+from siteward.reconcile.admit import remarks_on
 from siteward.reconcile.chain import JournalBroken
 from siteward.reconcile.deliver import undeliverable
 from siteward.reconcile.drift import drift as drifted
@@ -373,6 +374,7 @@ def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple
     """Return what was seen of one instance and the requests it cost, or the problem that kept us from seeing it."""
     try:
         known = _recalled(book, instance.name)
+        odd = remarks_on(known.standing, instance.platform.name, instance.origin, book.key) if known else ()
         memory = known.memory if known is not None else None
         snapshot = run.snapshots.get(instance.name)
         if snapshot is not None:
@@ -383,7 +385,7 @@ def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple
             return seen, 0
         with instance.reading() as reader:
             seen = survey(project.declaration, instance, reader, as_of=run.as_of, memory=memory, gate=project.gate)
-            return _told(seen, known) if known is not None else seen, reader.requests
+            return _told(seen, known, odd) if known is not None else seen, reader.requests
     except (PlatformError, JournalBroken) as problem:
         told = error(problem.code, str(problem), hint=problem.hint, at=project.declaration.instances[instance.name].at)
         return replace(told, instance=instance.name), 0
@@ -402,13 +404,13 @@ def _recalled(book: Book, instance: str) -> Recalled | None:
     return recall(path_of(book.folder, instance), book.key)
 
 
-def _told(seen: Survey, known: Recalled) -> Survey:
-    """Say that an earlier apply was interrupted, which a new plan would otherwise pass over in silence."""
-    if known.unfinished is None:
-        return replace(seen, in_doubt=known.in_doubt)
-    told = warning("unfinished-run", "an apply was interrupted here and not finished", hint=f"{RESUME} finishes it")
-    proposal = replace(seen.proposal, diagnostics=(*seen.proposal.diagnostics, told))
-    return replace(seen, proposal=proposal, in_doubt=known.in_doubt, unfinished=True)
+def _told(seen: Survey, known: Recalled, odd: tuple[Diagnostic, ...]) -> Survey:
+    """Say what is odd about the journal, and that an apply was interrupted, which a plan would pass over in silence."""
+    unfinished = known.unfinished is not None
+    cut = warning("unfinished-run", "an apply was interrupted here and not finished", hint=f"{RESUME} finishes it")
+    said = (*seen.proposal.diagnostics, *odd, *((cut,) if unfinished else ()))
+    proposal = replace(seen.proposal, diagnostics=said)
+    return replace(seen, proposal=proposal, in_doubt=known.in_doubt, unfinished=unfinished)
 
 
 def _each(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:

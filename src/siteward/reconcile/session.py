@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import Diagnostic, error, warning
 from siteward.access.report import Outcome, Report
 from siteward.reconcile import journal
-from siteward.reconcile.admit import CONFIG_CHANGED, left_out, mismatched, too_old
+from siteward.reconcile.admit import CONFIG_CHANGED, left_out, mismatched, remarks_on, too_old
 from siteward.reconcile.chain import JournalBroken
 from siteward.reconcile.ending import Course, appeared, gone, left, sends_so_far
 from siteward.reconcile.execute import Brake, Work, braking, execute, finished, result
@@ -116,6 +116,8 @@ class Session(Struct):
         book = stack.enter_context(
             journal.opened(self.book.folder, reviewed.instance, key=self.book.key, clock=self.clock)
         )
+        for each in remarks_on(book.standing, target.platform.name, target.origin, self.book.key):
+            self.diagnostics.append(replace(each, instance=reviewed.instance))
         run = book.unfinished if self.resuming else None
         if run is not None and run.began.plan != self.plan.digest:
             run = None

@@ -1,0 +1,74 @@
+"""What people are told of the journal: how well it is sealed, whose it is, and what an apply left."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from cli.test_main_job import ALLOWED, AS_OF, applied
+from siteward.reconcile.chain import link
+
+if TYPE_CHECKING:
+    import httpx
+
+    from cli.conftest import Program
+
+KEY = {"SITEWARD_JOURNAL_KEY": "a key that is long enough"}
+
+
+def rewritten(checkout: Program) -> None:
+    """Seal the journal of stats anew without a key, with another reason for all that was done."""
+    path = checkout.folder / ".siteward" / "stats.jsonl"
+    head, lines = "", []
+    for each in path.read_bytes().splitlines():
+        entry = {key: value for key, value in json.loads(each).items() if key not in {"prev", "seal"}}
+        line, head = link(entry, head, None)
+        lines.append(line)
+    path.write_bytes(b"".join(lines))
+
+
+def test_doctor_tells_how_well_the_journal_is_sealed(checkout: Program) -> None:
+    """A key that is set proves nothing of lines without its seal."""
+    applied(checkout)
+    assert "not sealed: SITEWARD_JOURNAL_KEY is not set" in checkout("doctor").out
+    said = checkout("doctor", **KEY)
+    assert said.code == 0
+    assert "not sealed" in said.out
+    assert "journal-not-sealed" in said.out
+    assert "journal-not-sealed" in checkout("plan", *ALLOWED, **KEY).out
+    checkout("plan", *ALLOWED, "--out", "plan.json")
+    checkout("apply", "plan.json", *ALLOWED, "--yes", **KEY)
+    said = checkout("doctor", **KEY)
+    assert "sealed with SITEWARD_JOURNAL_KEY since entry" in said.out
+    assert "journal-not-sealed" not in said.out
+    rewritten(checkout)
+    assert "journal-not-sealed" in checkout("doctor", **KEY).out
+
+
+def test_doctor_knows_a_journal_under_another_name(checkout: Program) -> None:
+    """Every reading verb says that this is the journal of another instance."""
+    applied(checkout)
+    text = (checkout.folder / "access.yaml").read_text()
+    path = checkout.write(re.sub(r"\bstats\b(?!\.)", "other", text))
+    folder = path.parent / ".siteward"
+    for suffix in (".jsonl", ".last.json"):
+        (folder / f"stats{suffix}").rename(folder / f"other{suffix}")
+    environment = {name.replace("_STATS_", "_OTHER_"): value for name, value in checkout.env.items()}
+    for verb in ("doctor", "plan", "drift"):
+        said = checkout(verb, **environment)
+        assert said.code == 1, said.out
+        assert "this is the journal of stats, not of other" in said.out
+
+
+def test_a_nightly_apply_hides_nothing(checkout: Program, admin: httpx.Client) -> None:
+    """An admin whom nobody declared is told as before after an apply of what has expired."""
+    applied(checkout)
+    body = {"username": "eve", "password": "somebody-else", "role": "admin"}
+    admin.post("/api/users", json=body).raise_for_status()
+    assert checkout("drift", *AS_OF).code == 2
+    checkout("plan", *ALLOWED, "--out", "plan.json")
+    checkout("apply", "plan.json", *ALLOWED, "--only", "expiries", "--yes")
+    said = checkout("drift", *AS_OF)
+    assert said.code == 2, said.out
+    assert "eve" in said.out

@@ -1,0 +1,135 @@
+"""Whose journal it is, and how well it is sealed: told before anybody believes what stands in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from reconcile.small_world import SMALL, Crash, Desk, File, Instance, Server, admin, codes, grant, world
+from siteward.reconcile import journal
+from siteward.reconcile.admit import remarks_on
+from siteward.reconcile.chain import Chain, JournalBroken, link
+from siteward.reconcile.journal import Standing
+from siteward.transport.secrets import Secret
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = Secret("a key that is long enough")
+ROBOT, VIEW, EDIT = admin("robot"), grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
+
+
+def pair(folder: Path, key: Secret | None = None) -> Desk:
+    """Return a desk with two instances of one platform, both applied to."""
+    instances = []
+    for name in ("tags", "web"):
+        server = Server()
+        server.hold(world(ROBOT))
+        origin = f"https://{name}.test"
+        instances.append(Instance(server, File(world(ROBOT, VIEW)), name=name, origin=origin, declared=("tags", "web")))
+    desk = Desk(folder, tuple(instances), key=key)
+    desk.apply()
+    return desk
+
+
+def swap(desk: Desk) -> None:
+    """Let each journal stand under the other's name, with what its last run left."""
+    for suffix in (".jsonl", ".last.json"):
+        one, other = (desk.book.folder / f"{name}{suffix}" for name in ("tags", "web"))
+        first, second = one.read_bytes(), other.read_bytes()
+        one.write_bytes(second)
+        other.write_bytes(first)
+
+
+def rewritten(desk: Desk, name: str, *, nameless: bool = False) -> None:
+    """Seal every line of a journal anew, without a key, as anybody can who may write the file."""
+    path, head, lines = desk.journal(name), "", []
+    for each in path.read_bytes().splitlines():
+        entry = {key: value for key, value in json.loads(each).items() if key not in {"prev", "seal"}}
+        if nameless:
+            entry.pop("instance", None)
+        line, head = link(entry, head, None)
+        lines.append(line)
+    path.write_bytes(b"".join(lines))
+
+
+def test_swapped_journals_are_found(tmp_path: Path) -> None:
+    """The journal says whose it is; under another's name nothing of it is believed, and nothing is sent."""
+    desk = pair(tmp_path)
+    swap(desk)
+    with pytest.raises(JournalBroken, match="the journal of web, not of tags"):
+        journal.recall(desk.journal("tags"))
+    sent = [len(each.server.told) for each in desk.instances]
+    report = desk.apply()
+    assert codes(report) == {"journal-broken"}
+    assert [len(each.server.told) for each in desk.instances] == sent
+
+
+def test_a_journal_of_before_names_still_knows_its_server(tmp_path: Path) -> None:
+    """Where no name was written down, another origin is told, and another platform is an error."""
+    desk = pair(tmp_path)
+    rewritten(desk, "tags", nameless=True)
+    standing = journal.recall(desk.journal("tags")).standing
+    assert remarks_on(standing, "small", "https://tags.test", None) == ()
+    (told,) = remarks_on(standing, "small", "https://moved.test", None)
+    assert (told.code, told.blocks) == ("journal-other-origin", False)
+    with pytest.raises(JournalBroken, match="of a small, and here is a large"):
+        remarks_on(standing, "large", "https://tags.test", None)
+
+
+def test_apply_says_that_the_server_is_another(tmp_path: Path) -> None:
+    """A moved server goes on with its journal, and that is told; another platform does not."""
+    desk = pair(tmp_path)
+    desk.instances[0].origin = "https://moved.test"
+    assert codes(desk.apply()) == {"journal-other-origin"}
+    desk.instances[1].platform = replace(SMALL, name="large")
+    assert codes(desk.apply()) == {"journal-broken"}
+
+
+def test_a_journal_that_lost_its_seals_is_told(tmp_path: Path) -> None:
+    """Whoever rewrites all of a keyed journal without the key is told while nothing has been written after it."""
+    desk = pair(tmp_path, KEY)
+    standing = journal.recall(desk.journal("tags"), KEY).standing
+    assert standing.chain.sealed_since == 1
+    assert remarks_on(standing, "small", "https://tags.test", KEY) == ()
+    rewritten(desk, "tags")
+    standing = journal.recall(desk.journal("tags"), KEY).standing
+    assert standing.chain.sealed_since == 0
+    assert [each.code for each in remarks_on(standing, "small", "https://tags.test", KEY)] == ["journal-not-sealed"]
+    assert "journal-not-sealed" in codes(desk.apply())
+
+
+def test_a_key_that_came_later_is_told_from_where_on(tmp_path: Path) -> None:
+    """A journal that goes on with a key is sealed from that line on, also where the last line feed is missing."""
+    desk = pair(tmp_path)
+    path = desk.journal("tags")
+    before = len(path.read_bytes().splitlines())
+    dataclasses.replace(desk, key=KEY).apply()
+    assert journal.verify(path, KEY).sealed_since == before + 1
+    path.write_bytes(path.read_bytes()[:-1])
+    assert journal.verify(path, KEY).sealed_since == before + 1
+
+
+def test_no_journal_has_nothing_odd(tmp_path: Path) -> None:
+    """Before the first run nothing could be sealed, nor be anybody else's."""
+    nothing = Standing(path=tmp_path / "tags.jsonl", chain=Chain())
+    assert remarks_on(nothing, "small", "https://tags.test", KEY) == ()
+
+
+def test_resume_goes_on_beside_a_broken_journal(tmp_path: Path) -> None:
+    """One journal that cannot be believed does not keep another run from being finished."""
+    desk = pair(tmp_path)
+    tags, web = desk.instances
+    tags.file.wanted = web.file.wanted = world(ROBOT, EDIT)
+    tags.server.faults = {len(tags.server.told): "crash-after"}
+    with pytest.raises(Crash):
+        desk.apply()
+    path = desk.journal("web")
+    path.write_bytes(path.read_bytes().replace(b"small", b"smell", 1))
+    report = desk.resume()
+    assert "journal-broken" in codes(report)
+    assert {each.status for each in report.outcomes if each.instance == "tags"} == {"done"}

@@ -119,7 +119,7 @@ class _Flags(Struct, frozen=True, kw_only=True):
 
 def _saved(report: Report, out: Path | None, flags: _Flags) -> Report:
     """Save the plan where asked; return the report with the command that leads on."""
-    if report.plan is None or not any(each.runnable for each in report.plan.instances):
+    if report.next or report.plan is None or not any(each.runnable for each in report.plan.instances):
         return report if out is None else _written(report, out)
     if out is None:
         return replace(report, next="siteward plan --out plan.json, then siteward apply plan.json")

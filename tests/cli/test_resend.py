@@ -24,6 +24,7 @@ def matomo(program: Program) -> Iterator[Sandbox]:
 def test_an_invitation_is_sent_again(program: Program, matomo: Sandbox) -> None:
     """One write, told in words, and two lines in the journal."""
     before = matomo.fake.writes
+    assert "siteward apply --resend tess@eu" in program("plan").out
     result = program("apply", "--resend", "tess@eu")
     assert result.code == 0, result.out
     assert matomo.fake.writes == before + 1

@@ -162,7 +162,7 @@ def surveyed(
 ) -> Survey:
     """Work out what should change on an instance that has been read; pure but for the platform's own word."""
     declared = declaration.instances[instance.name]
-    live, objections = own_account(live, traits, declared.self_account, declared.at)
+    live, objections = own_account(_with_its_name(live, instance.name), traits, declared.self_account, declared.at)
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
     policy = gate.policy(instance.name) if gate else declared.policy
     earlier = gate.earlier(instance.name, traits, live, as_of) if gate else None
@@ -180,6 +180,14 @@ def surveyed(
         as_of=as_of,
         gate=gate,
     )
+
+
+def _with_its_name(live: Live, instance: str) -> Live:
+    """Return the live state with the instance's name in its hints; an adapter does not know what the file calls it."""
+    findings = tuple(
+        replace(each, hint=each.hint.replace("<instance>", instance)) if each.hint else each for each in live.findings
+    )
+    return replace(live, findings=findings)
 
 
 def _onboarding(traits: Traits, wish: Onboarding | None) -> Traits:

@@ -208,7 +208,7 @@ def _invitations(users: Iterable[UserRow]) -> Iterator[Diagnostic]:
                 "invitation-expired",
                 f"the invitation of {user.login} ended at {user.invite_ends}; Matomo deletes the account 3 days later",
                 about=account_key(user.login),
-                hint=f"send it again: siteward apply --resend {user.login}@INSTANCE",
+                hint=f"send it again: siteward apply --resend {user.login}@<instance>",
             )
         if user.superuser and is_pending(user):
             yield warning(

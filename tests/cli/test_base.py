@@ -60,8 +60,10 @@ def test_a_weaker_rule_does_not_help_the_change_that_brings_it(applied: Program)
     judged = plan(applied, "--base", "main")
     assert judged["exit_code"] == 3
     assert [step["blocked"] for step in steps(judged)] == [True]
-    assert "admin-needs-ticket" in said(judged)
+    assert "the rule admin-needs-ticket of main" in said(judged)["admin-needs-ticket"]
     assert "admin-needs-ticket" in said(judged)["policy-changed"]
+    broken = [one for step in steps(judged) for one in step["diagnostics"] if one["code"] == "admin-needs-ticket"]
+    assert not any(one.get("related") for one in broken), "no line of the checkout is the base's rule"
     assert applied("validate", "--base", "main").code == 1
     assert applied("validate").code == 0
 

@@ -61,9 +61,9 @@ def _broken(rule: Rule, gain: Gain) -> Iterator[Diagnostic]:
     missing = [each for each in rule.require if each in FIELDS and not _given(each, gain)]
     if missing:
         wants = ", ".join(f"{each}:" for each in missing)
-        yield _at(error(rule.id, f"the rule {rule.id} asks for {wants}"), gain, rule)
+        yield _at(error(rule.id, f"the rule {rule} asks for {wants}"), gain, rule)
     if rule.at_most is not None and gain.power > rule.at_most:
-        message = f"the rule {rule.id} allows {rule.at_most.word} at most, and this gives {gain.power.word}"
+        message = f"the rule {rule} allows {rule.at_most.word} at most, and this gives {gain.power.word}"
         yield _at(error(rule.id, message), gain, rule)
 
 

@@ -23,13 +23,20 @@ class Limit(Struct, frozen=True, kw_only=True):
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """One rule of the owners: on grants that match, fields that must be given and the most power allowed."""
+    """One rule of the owners: on grants that match, fields that must be given and the most power allowed.
+
+    `revision` names where it stands, if that is not the checkout; it has no place in the checkout then.
+    """
 
     id: str
     match: Mapping[str, str]
     require: tuple[str, ...] = ()
     at_most: Power | None = None
     at: Span | None = None
+    revision: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.id} of {self.revision}" if self.revision else self.id
 
 
 LIMIT_NAMES = ("removals", "revocations", "escalations", "expiries", "mails")

@@ -267,13 +267,11 @@ def _breaches(grant: Grant, user: User, ways: tuple[Way, ...], power: Power, rul
     related = (rule.at,) if rule.at else ()
     for field in rule.require:
         if not _given(field, grant, user, ways):
-            message = f"`{user.handle}` may have `{grant.role}` only with `{field}`, by the rule {rule.id}"
+            message = f"`{user.handle}` may have `{grant.role}` only with `{field}`, by the rule {rule}"
             hint = f"give `{field}` here or on the user"
             yield problem(rule.id, message, grant.spot.key(), hint=hint, related=related)
     if rule.at_most is not None and power > rule.at_most:
-        message = (
-            f"`{user.handle}` may have {rule.at_most.word} at most, by the rule {rule.id}, and this is {power.word}"
-        )
+        message = f"`{user.handle}` may have {rule.at_most.word} at most, by the rule {rule}, and this is {power.word}"
         yield problem(rule.id, message, grant.spot.at("role"), related=related)
 
 

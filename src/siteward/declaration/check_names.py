@@ -290,7 +290,7 @@ def rules_about_somebody(context: Context) -> Iterator[Diagnostic]:
 
 
 def _about_nobody(rule: Rule, why: str, word: str, known: Iterable[str]) -> Diagnostic:
-    message = f"the rule {rule.id} speaks of nobody: {why}"
+    message = f"the rule {rule} speaks of nobody: {why}"
     return problem("rule-of-nobody", message, rule.at, word=word, known=known, severity=Severity.WARNING)
 
 

@@ -91,7 +91,11 @@ class Gate(Struct, frozen=True, kw_only=True, dict=True):
     def policy(self, instance: str) -> Policy:
         """Return the policy that holds on an instance of the checkout."""
         own, before = self.head.instances[instance].policy, self._before(instance)
-        return own if before is None else strictest(own, before.policy)
+        return own if before is None else strictest(own, self._elsewhere(before.policy))
+
+    def _elsewhere(self, policy: Policy) -> Policy:
+        """Return the base's policy with rules that say whose they are, and claim no line of the checkout."""
+        return replace(policy, rules=tuple(replace(each, revision=self.ref, at=None) for each in policy.rules))
 
     def earlier(self, instance: str, traits: Traits, live: Live, as_of: datetime) -> Mapping[str, str] | None:
         """Return the logins of those who were declared before; `None` without a base."""

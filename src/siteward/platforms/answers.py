@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import MsgspecError, ValidationError, convert
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _DECODERS: dict[object, Decoder[Any]] = {}
+_MAKING = threading.Lock()
 _PLACE = re.compile(r" - at (?:`key` in )?`\$[][.\w]*`$")
 
 
@@ -24,11 +26,8 @@ class Misshapen(ValueError):  # noqa: N818 — what the answer is
 
 def decoded(kind: type[T], content: bytes) -> T:
     """Return a JSON body as `kind`; keys that it does not name are dropped. Raises `Misshapen`."""
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
-        decoder = _DECODERS[kind] = Decoder(kind)
     try:
-        made: T = decoder.decode(content)
+        made: T = _decoder(kind).decode(content)
     except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Misshapen(_said(error)) from None
     return made
@@ -36,10 +35,27 @@ def decoded(kind: type[T], content: bytes) -> T:
 
 def converted(kind: type[T], data: object, *, lax: bool = False) -> T:
     """Return parsed data as `kind`; `lax` takes numbers and truth as texts too, and 0 and 1 for truth. Raises `Misshapen`."""
+    _decoder(kind)
     try:
         return convert(data, kind, strict=not lax)
     except ValidationError as error:
         raise Misshapen(_said(error)) from None
+
+
+def _decoder(kind: type[T]) -> Decoder[T]:
+    """Return what decodes a kind, made once.
+
+    msgspec looks at the types of a struct when they are first needed, and keeps them on the class before it is through:
+    another thread that decodes into the same struct meanwhile ends the process. So one thread at a time makes decoders,
+    and none is used before it is whole.
+    """
+    found = _DECODERS.get(kind)
+    if found is None:
+        with _MAKING:
+            found = _DECODERS.get(kind)
+            if found is None:
+                found = _DECODERS[kind] = Decoder(kind)
+    return found
 
 
 def parsed(kind: type[T], answer: Answer, product: str, hint: str) -> T:

@@ -385,7 +385,9 @@ def _and(memory: Memory, run: Run) -> Memory:
         if count := run.results[step].sends:
             sends[change.key] = (sends.get(change.key, (0, None))[0] + count, run.began.at)
     intended = [intent.change for intent in run.intents.values()]
-    taken = sum(isinstance(each.before, Grant) and each.after is None for each in intended)
+    # A role that is turned by taking it and giving it anew is gone while the two are apart, too.
+    open_ones = {run.intents[step].change.key for step in run.unsettled}
+    taken = sum(isinstance(each.before, Grant) and (each.after is None or each.key in open_ones) for each in intended)
     return replace(
         memory,
         accounts=memory.accounts | set(run.began.accounts) | met,

@@ -18,7 +18,7 @@ from platforms.plausible.at import ANNA, BEN, CARLA, SHOP, needs_postgres, world
 from platforms.plausible.worlds import SETTINGS, worlds
 from siteward import platforms
 from siteward.access.report import Report, exit_code
-from siteward.platforms.fakery import CannotStandIn, World
+from siteward.platforms.fakery import CannotStandIn, World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.plausible.fake import FAKE, PlausibleFake
 from siteward.platforms.plausible.platform import PLATFORM
 from siteward.reconcile.plan import Run, plan
@@ -324,3 +324,46 @@ def test_a_role_that_was_cut_off_halfway_is_finished(release: str, at_write: int
         assert [each.status for each in report.outcomes] == ["done"]
         assert f"{BEN} editor invited" in at.shown()
         assert at.steps() == []
+
+
+def test_the_only_guest_may_be_cut_off_halfway_too(tmp_path: Path) -> None:
+    """Where nobody else is a guest, the moment in between looks as if a reading had lost everybody; it has not."""
+    small = World(
+        accounts=(WorldAccount(login="ana@example.org"),),
+        sites=(WorldSite(name="a.example.org", domain="a.example.org"),),
+        grants=(WorldGrant(account="ana@example.org", site="a.example.org", role="editor", status="invited"),),
+        more={"limits": False, "joining": []},
+    )
+    document = {
+        "version": 1,
+        "instances": {
+            "it": {
+                "platform": "plausible",
+                "url": "http://127.0.0.1:1",
+                "self": "siteward@example.org",
+                "role_change": "reinvite",
+                "accept_blind": ["team-members"],
+            }
+        },
+        "users": {"ana": {"email": "ana@example.org"}},
+        "grants": [{"to": "ana", "role": "view", "sites": "a.example.org"}],
+    }
+
+    def rig(name: str) -> Rig:
+        return Rig(tmp_path / name, FAKE.of(small, "enterprise", clock=lambda: NOW), document)
+
+    whole = rig("whole")
+    reviewed = whole.plan().plan
+    assert reviewed is not None
+    whole.apply(reviewed)
+    first, second = whole.axe.wrote
+    for at, after in ((first, True), (second, False)):
+        killed = rig(f"killed{at}{after}")
+        plan = killed.plan().plan
+        assert plan is not None
+        killed.axe.at, killed.axe.after = at, after
+        with pytest.raises(Killed):
+            killed.apply(plan)
+        killed.axe.at = 0
+        report = killed.apply(plan, resume=True)
+        assert [each.status for each in report.outcomes] == ["done"], [each.message for each in report.outcomes]

@@ -8,7 +8,7 @@ import pytest
 
 from promises.small import ADMINS, Small, Somebody, edit, made, rig, role, view
 from siteward.access.report import exit_code
-from siteward.reconcile.plan import RESUME
+from siteward.reconcile.target import RESUME
 from spine.rig import Killed
 
 if TYPE_CHECKING:

@@ -114,13 +114,13 @@ def test_9_a_killed_run_is_resumed_to_the_same_end(*, after: bool, tmp_path: Pat
     """The intent is on the disk before the write; resume settles by reading and finishes."""
     one = rig(tmp_path, users={"eva": {}}, grants=[*BOTH, view("eva", BLOG)])
     killed(one, 1, after=after)
-    run = journal.open_run(journal.path_of(one.book.folder, "it"))
+    run = journal.recall(journal.path_of(one.book.folder, "it")).unfinished
     assert run is not None
     assert run.unsettled
     report = one.apply(made(one), resume=True)
     assert set(statuses(report)) <= {"done", "already"}
     assert made(one).instances[0].steps == ()
-    assert report.journal_head == journal.verify(journal.path_of(one.book.folder, "it")).head
+    assert report.journal_head == journal.recall(journal.path_of(one.book.folder, "it")).standing.chain.head
 
 
 def test_9_the_last_grant_gone_does_not_stand_in_the_way_of_resuming(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_9_an_edited_journal_is_found_and_not_written_to(key: Secret | None, tmp
     path = journal.path_of(one.book.folder, "it")
     path.write_text(path.read_text().replace("team-member", "team-manager", 1))
     with pytest.raises(JournalBroken):
-        journal.verify(path, key)
+        journal.recall(path, key)
     before = path.read_bytes()
     assert one.plan().plan is None
     one.book = Book(folder=one.book.folder, key=None)

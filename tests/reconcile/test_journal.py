@@ -18,7 +18,7 @@ from siteward.access.state import Holder, Memory
 from siteward.reconcile import journal
 from siteward.reconcile.chain import JournalBroken, follow, link
 from siteward.reconcile.entries import Result
-from siteward.reconcile.journal import JournalBusy, opened, path_of, remember, verify
+from siteward.reconcile.journal import JournalBusy, opened, path_of, recall
 from siteward.reconcile.private import Unsafe
 from siteward.transport.secrets import Secret
 
@@ -51,7 +51,7 @@ def written(folder: Path, *, key: Secret | None = None, end: bool = True) -> Pat
 def test_what_was_written_verifies(tmp_path: Path) -> None:
     """The head is the last line's seal, and every line names the one before."""
     path = written(tmp_path)
-    chain = verify(path)
+    chain = recall(path).standing.chain
     lines = [json.loads(each) for each in path.read_text().splitlines()]
     assert chain.head == lines[-1]["seal"]
     assert [each["prev"] for each in lines] == ["", *(each["seal"] for each in lines[:-1])]
@@ -68,11 +68,11 @@ def test_any_edited_byte_is_found(tmp_path: Path, key: Secret | None) -> None:
     def edited(at: int, by: int) -> None:
         path.write_bytes(data[:at] + bytes([data[at] ^ by]) + data[at + 1 :])
         with pytest.raises(JournalBroken):
-            verify(path, key)
+            recall(path, key)
 
     edited()
     path.write_bytes(data)
-    verify(path, key)
+    recall(path, key)
 
 
 def test_an_edit_that_says_the_same_is_found(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_an_edit_that_says_the_same_is_found(tmp_path: Path) -> None:
     for old, new in ((b'"kind":"waiver"', b'"kind": "waiver"'), (b'"sends":2', b'"sends":2,"sends":2')):
         path.write_bytes(data.replace(old, new, 1))
         with pytest.raises(JournalBroken, match="another form"):
-            verify(path)
+            recall(path)
 
 
 def test_every_byte_of_a_short_chain_counts(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_missing_line_is_found(tmp_path: Path, kept: tuple[int, ...]) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[at] for at in kept))
     with pytest.raises(JournalBroken):
-        verify(path)
+        recall(path)
 
 
 def test_the_journal_itself_may_not_go_missing(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_the_journal_itself_may_not_go_missing(tmp_path: Path) -> None:
     path = written(tmp_path)
     path.unlink()
     with pytest.raises(JournalBroken, match="missing"):
-        remember(path)
+        recall(path)
 
 
 def test_what_the_run_left_cannot_be_edited(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_what_the_run_left_cannot_be_edited(tmp_path: Path) -> None:
     last = tmp_path / "stats.last.json"
     last.write_bytes(last.read_bytes().replace(b"edit", b"view"))
     with pytest.raises(JournalBroken, match="not what its end names"):
-        remember(path)
+        recall(path)
 
 
 def test_a_line_says_where_the_chain_breaks(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_line_says_where_the_chain_breaks(tmp_path: Path) -> None:
     path = written(tmp_path)
     path.write_bytes(path.read_bytes().replace(b"OPS-900", b"OPS-901"))
     with pytest.raises(JournalBroken) as caught:
-        verify(path)
+        recall(path)
     assert caught.value.line == 2
     assert "seal" in caught.value.why
     assert str(path) in str(caught.value)
@@ -143,9 +143,9 @@ def test_a_forged_chain_does_not_fit_the_key(tmp_path: Path) -> None:
     path = written(tmp_path / "true", key=KEY)
     other = written(tmp_path / "other", key=Secret("another key"))
     with pytest.raises(JournalBroken, match="seal"):
-        verify(other, KEY)
+        recall(other, KEY)
     with pytest.raises(JournalBroken, match="SITEWARD_JOURNAL_KEY"):
-        verify(path)
+        recall(path)
     assert KEY.reveal().encode() not in path.read_bytes()
 
 
@@ -153,7 +153,7 @@ def test_a_key_may_come_and_may_not_go(tmp_path: Path) -> None:
     """A journal begun without a key goes on with one; lines after that are never accepted without it."""
     path = written(tmp_path)
     written(tmp_path, key=KEY)
-    assert verify(path, KEY).head.startswith("hmac-sha256:")
+    assert recall(path, KEY).standing.chain.head.startswith("hmac-sha256:")
     chain = follow(path, KEY)
     with path.open("ab") as file:
         file.write(link({"kind": "torn"}, chain.head, None)[0])
@@ -167,13 +167,13 @@ def test_a_torn_last_line_is_told_apart_and_mended(tmp_path: Path, keep: int) ->
     path = written(tmp_path, end=False)
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"at":"2027-01-10T09:00:00Z","kind":"outcome","prev":"sha256:'[:keep])
-    assert verify(path).torn
+    assert recall(path).standing.chain.torn
     with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
         assert book.unfinished is not None
         book.go_on(book.unfinished)
     kinds = [json.loads(each)["kind"] for each in path.read_text().splitlines()]
     assert kinds == ["run", "waiver", "intent", "outcome", "torn", "resume"]
-    verify(path)
+    recall(path)
 
 
 def test_a_last_line_without_its_line_feed_is_kept(tmp_path: Path) -> None:
@@ -185,14 +185,14 @@ def test_a_last_line_without_its_line_feed_is_kept(tmp_path: Path) -> None:
         assert book.unfinished.results["s1"].status == "done"
         book.go_on(book.unfinished)
     assert len(path.read_text().splitlines()) == 5
-    verify(path)
+    recall(path)
 
 
 def test_a_crash_before_the_picture_is_in_its_place(tmp_path: Path) -> None:
     """Between the `end` and the renaming of the picture lies a moment; what is read then is the new picture."""
     path = written(tmp_path)
     shutil.move(tmp_path / "stats.last.json", tmp_path / "stats.last.json.new")
-    memory = remember(path)
+    memory = recall(path).memory
     assert memory is not None
     assert memory.last == world(EDIT)
     with opened(tmp_path, "stats", key=None, clock=CLOCK):
@@ -206,20 +206,20 @@ def test_a_stale_picture_of_a_crashed_run_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "stats.last.json.new").write_bytes(b"{}")
     with opened(tmp_path, "stats", key=None, clock=CLOCK):
         pass
-    memory = remember(path)
+    memory = recall(path).memory
     assert memory is not None
     assert memory.last == world(EDIT)
 
 
 def test_no_journal_is_no_memory(tmp_path: Path) -> None:
     """Where there was no run, nothing is remembered, which is not the same as remembering nothing."""
-    assert remember(tmp_path / "stats.jsonl") is None
-    assert verify(tmp_path / "stats.jsonl").head == ""
+    assert recall(tmp_path / "stats.jsonl").memory is None
+    assert recall(tmp_path / "stats.jsonl").standing.chain.head == ""
 
 
 def test_the_memory_of_a_finished_run(tmp_path: Path) -> None:
     """What the last run left, whom it met, who was declared."""
-    memory = remember(written(tmp_path))
+    memory = recall(written(tmp_path)).memory
     assert memory is not None
     assert (memory.last, memory.users, memory.accounts) == (world(EDIT), {"ann": "ann"}, frozenset({"ann"}))
     assert memory.last_at is not None
@@ -233,7 +233,7 @@ def test_the_memory_of_an_unfinished_run_has_what_it_did(tmp_path: Path) -> None
         book.intend({"s1": Change(None, Account("bob"))})
         book.became([Result(step="s1", status="done", sends=1)])
         book.intend({"s2": Change(EDIT, None)})
-    memory = remember(path_of(tmp_path, "stats"))
+    memory = recall(path_of(tmp_path, "stats")).memory
     assert memory is not None
     assert memory.last == Access([*world(EDIT).values(), Account("bob")])
     assert memory.accounts == {"ann", "bob"}
@@ -248,7 +248,7 @@ def test_an_open_run_knows_what_is_unsettled(tmp_path: Path) -> None:
         book.intend({"s1": Change(VIEW, EDIT), "s2": Change(None, ROBOT)})
         book.became([Result(step="s1", status="done"), Result(step="s2", status="unknown")])
         book.intend({"s3": Change(None, Account("bob"))})
-    run = journal.open_run(path_of(tmp_path, "stats"))
+    run = journal.recall(path_of(tmp_path, "stats")).unfinished
     assert run is not None
     assert run.unsettled == {"s2", "s3"}
     assert run.done == {"s1": Change(VIEW, EDIT)}
@@ -301,7 +301,7 @@ def test_a_line_of_another_version_is_said_to_be_one(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write(link({"kind": "prophecy", "at": "2027-01-10T09:00:00Z", "run": ""}, chain.head, None)[0])
     with pytest.raises(JournalBroken, match="this version"):
-        verify(path)
+        recall(path)
 
 
 def test_leavers_are_remembered_until_nothing_of_theirs_is_live(tmp_path: Path) -> None:
@@ -313,12 +313,12 @@ def test_leavers_are_remembered_until_nothing_of_theirs_is_live(tmp_path: Path) 
     desk = Desk(tmp_path, (Instance(server, file),))
     server.faults = {0: "failed"}
     desk.apply()
-    memory = remember(desk.journal())
+    memory = recall(desk.journal()).memory
     assert memory is not None
     assert memory.users == {"ann": "ann", "rob": "robot"}
     server.faults = {}
     desk.apply()
-    memory = remember(desk.journal())
+    memory = recall(desk.journal()).memory
     assert memory is not None
     assert memory.users == {"rob": "robot"}
     assert memory.accounts == {"ann", "robot"}

@@ -74,7 +74,7 @@ def test_an_unchanged_world_is_not_written_to(live: Access) -> None:
     with desk(live, live) as (here, server, _):
         assert here.apply().outcomes == ()
         assert server.told == []
-        memory = journal.remember(here.journal())
+        memory = journal.recall(here.journal()).memory
         assert memory is not None
         assert memory.last == live
 
@@ -94,7 +94,7 @@ def test_whatever_fails_the_next_apply_gets_there(
         server.faults = {}
         here.apply()
         assert server.access == wanted
-        journal.verify(here.journal())
+        journal.recall(here.journal())
 
 
 @given(worlds(), worlds(), worlds())
@@ -146,7 +146,7 @@ NOBODY = ("eve", "mallory")
 def _told_as_changed(here: Desk) -> dict[Key, Resource | None]:
     """Return what drift says that others have changed, and what stands there."""
     (one,) = here.instances
-    memory = journal.remember(here.journal())
+    memory = journal.recall(here.journal()).memory
     fresh = one.plan(Ask(one.server), as_of=NOW, memory=memory)
     items = drift(fresh.plan, fresh.live, fresh.desired, memory)
     sides = ((each, each.live or each.declared or each.journalled) for each in items if each.kind == "changed-since")
@@ -198,7 +198,7 @@ def test_renaming_and_all_else_in_one_plan(live: Access, wanted: Access) -> None
         assert report.diagnostics == ()
         assert server.access == wanted
         assert here.plan().instances[0].steps == ()
-        memory = journal.remember(here.journal())
+        memory = journal.recall(here.journal()).memory
         assert memory is not None
         assert memory.last == wanted
 
@@ -214,7 +214,7 @@ def test_a_crash_around_a_renaming_is_survived(live: Access, wanted: Access, at:
             here.apply()
         except Crash:
             server.faults = {}
-            remembered = journal.remember(here.journal())
+            remembered = journal.recall(here.journal()).memory
             assert remembered is not None
             assert set(statuses(here.resume())) <= {"done", "already"}
         assert server.access == wanted
@@ -265,10 +265,10 @@ def test_a_crash_at_any_write_is_survived(live: Access, wanted: Access, at: int,
             server.faults = {}
             assert set(statuses(here.resume())) <= {"done", "already"}
         assert server.access == wanted
-        memory = journal.remember(here.journal())
+        memory = journal.recall(here.journal()).memory
         assert memory is not None
         assert memory.last == wanted
-        journal.verify(here.journal())
+        journal.recall(here.journal())
 
 
 @given(
@@ -289,11 +289,11 @@ def test_crashes_while_resuming_are_survived(live: Access, wanted: Access, fault
         server.faults = {}
         here.apply()
         assert server.access == wanted
-        journal.verify(here.journal())
+        journal.recall(here.journal())
 
 
 def _come_back(here: Desk, server: Server, live: Access, wanted: Access, *, crashed: bool) -> None:
-    chain = journal.verify(here.journal())
+    chain = journal.recall(here.journal()).standing.chain
     if crashed and not chain.entries:
         assert server.access == live
         return
@@ -301,7 +301,7 @@ def _come_back(here: Desk, server: Server, live: Access, wanted: Access, *, cras
     if crashed and "nothing-to-resume" not in {each.code for each in report.diagnostics}:
         assert set(statuses(report)) <= {"done", "already"}
     assert server.access == wanted
-    memory = journal.remember(here.journal())
+    memory = journal.recall(here.journal()).memory
     assert memory is not None
     assert memory.last == wanted
 

@@ -412,11 +412,11 @@ def test_8_what_cannot_be_read_back_is_unknown(tmp_path: Path) -> None:
     report = desk.apply()
     assert statuses(report) == ["unknown"]
     assert report.next == "siteward apply --resume"
-    assert journal.open_run(desk.journal()) is not None
+    assert journal.recall(desk.journal()).unfinished is not None
     server.unlooking = False
     assert statuses(desk.resume()) == ["done"]
     assert len(server.told) == 1
-    assert journal.open_run(desk.journal()) is None
+    assert journal.recall(desk.journal()).unfinished is None
 
 
 def test_8_what_is_gone_again_at_the_end_is_not_done(tmp_path: Path) -> None:
@@ -467,7 +467,7 @@ def test_8_an_end_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     server.when_told = lambda _bundle: setattr(server, "unreadable", 1)
     report = desk.apply()
     assert (statuses(report), codes(report)) == (["done"], {"end-not-read"})
-    memory = journal.remember(desk.journal())
+    memory = journal.recall(desk.journal()).memory
     assert memory is not None
     assert memory.last == world(ROBOT, ANN_EDIT)
 
@@ -544,7 +544,7 @@ def test_9_the_head_is_in_the_report(tmp_path: Path) -> None:
     desk, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
     report = desk.apply()
     assert report.journal == str(desk.journal())
-    assert report.journal_head == journal.verify(desk.journal()).head
+    assert report.journal_head == journal.recall(desk.journal()).standing.chain.head
 
 
 def test_9_a_broken_journal_is_not_written_to(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def applied(folder: Path, access: Access) -> tuple[Desk, Server, File]:
 
 
 def remembered(desk: Desk) -> Memory:
-    memory = journal.remember(desk.journal())
+    memory = journal.recall(desk.journal()).memory
     assert memory is not None
     return memory
 
@@ -44,7 +44,7 @@ def remembered(desk: Desk) -> Memory:
 def told(desk: Desk) -> dict[str, str]:
     """Return drift: the kind by the words of the key."""
     (one,) = desk.instances
-    memory = journal.remember(desk.journal())
+    memory = journal.recall(desk.journal()).memory
     fresh = one.plan(Ask(one.server), as_of=NOW, memory=memory)
     items = drift(fresh.plan, fresh.live, fresh.desired, memory)
     sides = ((each.kind, each.live or each.declared or each.journalled) for each in items)

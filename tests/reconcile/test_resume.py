@@ -80,13 +80,13 @@ def test_what_was_in_flight_is_settled_by_reading_and_not_sent_again(tmp_path: P
     assert "reading shows it" in report.outcomes[0].message
     sent = [change for told in server.told for change in told]
     assert len(sent) == len(set(sent))
-    assert journal.open_run(desk.journal()) is None
+    assert journal.recall(desk.journal()).unfinished is None
 
 
 def test_the_last_attempt_is_the_one_that_counts(tmp_path: Path) -> None:
     """What failed first, was tried again by resume and then lost, is settled by reading and not by its first word."""
     desk, server, _ = crashed(tmp_path, [], [Account("ann"), Account("bob")], at=1)
-    run = journal.open_run(desk.journal())
+    run = journal.recall(desk.journal()).unfinished
     assert run is not None
     server.state.pop(account_key("ann"))
     with journal.opened(desk.book.folder, "stats", key=None, clock=desk.clock) as book:
@@ -110,7 +110,7 @@ def test_what_was_done_before_is_told_as_done(tmp_path: Path) -> None:
 def test_what_somebody_took_back_meanwhile_is_not_done_again(tmp_path: Path) -> None:
     """What this run had done and somebody has undone since is refused: it is no longer as reviewed."""
     desk, server, _ = crashed(tmp_path, [Account("ann"), Account("bob")], [Account("ann", "ann@a.test"), *TWO], at=1)
-    done = journal.open_run(desk.journal())
+    done = journal.recall(desk.journal()).unfinished
     assert done is not None
     assert next(iter(done.done.values())).key == account_key("ann")
     server.set(Account("ann"))

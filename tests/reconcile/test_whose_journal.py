@@ -109,9 +109,9 @@ def test_a_key_that_came_later_is_told_from_where_on(tmp_path: Path) -> None:
     path = desk.journal("tags")
     before = len(path.read_bytes().splitlines())
     dataclasses.replace(desk, key=KEY).apply()
-    assert journal.verify(path, KEY).sealed_since == before + 1
+    assert journal.recall(path, KEY).standing.chain.sealed_since == before + 1
     path.write_bytes(path.read_bytes()[:-1])
-    assert journal.verify(path, KEY).sealed_since == before + 1
+    assert journal.recall(path, KEY).standing.chain.sealed_since == before + 1
 
 
 def test_no_journal_has_nothing_odd(tmp_path: Path) -> None:

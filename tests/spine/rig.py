@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from siteward import platforms
+from siteward.access.model import Access
 from siteward.access.plan import Plan
 from siteward.access.report import Report
 from siteward.platforms.fakery import Fake, in_process
@@ -120,3 +122,17 @@ class Rig:
         if resume:
             return spine.resume(targets, self.book, chosen, **rest)
         return spine.apply(reviewed, targets, self.book, chosen, **rest)
+
+    def cut_off(self, reviewed: Plan, at: int, *, after: bool) -> Report:
+        """Apply, killed at the request of that number, and then resumed; return what the resumed run says."""
+        self.axe.at, self.axe.after = at, after
+        with pytest.raises(Killed):
+            self.apply(reviewed)
+        self.axe.at = 0
+        return self.apply(reviewed, resume=True)
+
+    def access(self) -> Access:
+        """Read what is live."""
+        with self.instance.reading() as reader:
+            traits = self.instance.platform.probe(reader, self.instance.settings)
+            return self.instance.platform.read(reader, self.instance.settings, traits).access

@@ -20,11 +20,10 @@ from siteward import platforms
 from siteward.access.model import account_of
 from siteward.access.report import exit_code
 from siteward.platforms.fakery import Fault
-from spine.rig import NOW, Killed, Rig
+from spine.rig import NOW, Rig
 from spine.wishes import wishes
 
 if TYPE_CHECKING:
-    from siteward.access.model import Access
     from siteward.access.report import Report
 
 
@@ -48,12 +47,6 @@ def rig_of(platform: str, release: str, world: Any, document: dict[str, Any], fo
     return Rig(Path(folder), fake, document)
 
 
-def access_of(rig: Rig) -> Access:
-    with rig.instance.reading() as reader:
-        traits = rig.instance.platform.probe(reader, rig.instance.settings)
-        return rig.instance.platform.read(reader, rig.instance.settings, traits).access
-
-
 def steps(report: Report) -> dict[Any, Any]:
     assert report.plan is not None, [each.message for each in report.diagnostics]
     return {each.change.key: each for part in report.plan.instances for each in part.steps}
@@ -67,7 +60,7 @@ def test_the_laws_hold(platform: str, release: str, data: st.DataObject) -> None
     world, document = data.draw(cases(platform, release))
     with tempfile.TemporaryDirectory() as folder:
         rig = rig_of(platform, release, world, document, folder)
-        before = access_of(rig)
+        before = rig.access()
         first = rig.plan()
         assert rig.fake.writes == 0
         planned = steps(first)
@@ -86,7 +79,7 @@ def test_the_laws_hold(platform: str, release: str, data: st.DataObject) -> None
         # What was blocked may be free by what the first run did: a new admin counts once they are there.
         assert rig.fake.writes == writes or any(each.runnable for each in again.instances)
         touched = {account_of(key) for key in planned}
-        after = access_of(rig)
+        after = rig.access()
         for key in before.keys() | after.keys():
             if account_of(key) not in touched and key not in planned:
                 assert before.get(key) == after.get(key), key
@@ -125,14 +118,10 @@ def test_a_run_killed_at_any_write_resumes_to_the_same_end(platform: str, releas
             return
         plan = killed.plan().plan
         assert plan is not None
-        killed.axe.at, killed.axe.after = data.draw(st.sampled_from(whole.axe.wrote)), data.draw(st.booleans())
-        with pytest.raises(Killed):
-            killed.apply(plan)
-        killed.axe.at = 0
-        report = killed.apply(plan, resume=True)
+        report = killed.cut_off(plan, data.draw(st.sampled_from(whole.axe.wrote)), after=data.draw(st.booleans()))
         note(f"outcomes: {[(each.step.change, each.status, each.message) for each in report.outcomes]}")
         note(f"said: {[(each.code, each.message) for each in report.diagnostics]}")
-        assert access_of(killed) == access_of(whole)
+        assert killed.access() == whole.access()
 
 
 @pytest.mark.parametrize(("platform", "release"), RELEASES)
@@ -153,4 +142,4 @@ def test_a_lost_answer_is_settled_by_reading(platform: str, release: str, data: 
             shaken.fake.faults.append(Fault.parse(f"{kind}@{at}"))
         report = shaken.apply(plan)
         note(f"outcomes: {[(each.step.change, each.status, each.message) for each in report.outcomes]}")
-        assert access_of(shaken) == access_of(whole)
+        assert shaken.access() == whole.access()

@@ -140,7 +140,7 @@ def compare(instance: str, before: Revision | None, after: Revision | None) -> t
     found: list[Movement] = []
     for number, moment in enumerate(moments):
         old, new = _sides(before, moment), _sides(after, moment)
-        old = {key: _as_called_now(side, key, new, before, after) for key, side in old.items()}
+        old = _as_called_now(old, new, before, after)
         here = _differences(instance, old, new, after.wished.get(moment), after.traits)
         found += here if not number else (replace(each, begins=moment) for each in here if _begins(each, held))
         for now, sides in ((False, old), (True, new)):
@@ -149,11 +149,15 @@ def compare(instance: str, before: Revision | None, after: Revision | None) -> t
     return tuple(sorted(found, key=_weight))
 
 
-def _as_called_now(side: Side, key: tuple[str, Scope], new: Sides, before: Revision | None, after: Revision) -> Side:
-    """Return what somebody had under the account they have now, where the platform renames accounts in place."""
-    now = new.get(key)
-    renamed = before is not None and key[0] in before.renamed.values()
-    return replace(side, account=now.account) if now is not None and renamed and after.traits.renames else side
+def _as_called_now(old: Sides, new: Sides, before: Revision | None, after: Revision) -> Sides:
+    """Return what people had under the accounts they have now, where the platform renames accounts in place."""
+    if before is None or not before.renamed or not after.traits.renames:
+        return old
+    known = frozenset(before.renamed.values())
+    return {
+        key: replace(side, account=new[key].account) if key[0] in known and key in new else side
+        for key, side in old.items()
+    }
 
 
 def _begins(movement: Movement, held: Mapping[tuple[str, Scope], set[tuple[bool, str]]]) -> bool:

@@ -53,5 +53,10 @@ def _limit(one: Limit, other: Limit) -> Limit:
 
 def _rules(one: tuple[Rule, ...], other: tuple[Rule, ...]) -> tuple[Rule, ...]:
     """Return the rules of both; what both say in the same words stands once."""
-    known = {repr(replace(each, at=None, revision="")) for each in one}
-    return (*one, *(each for each in other if repr(replace(each, at=None, revision="")) not in known))
+    known = set(map(_words, one))
+    return (*one, *(each for each in other if _words(each) not in known))
+
+
+def _words(rule: Rule) -> str:
+    """Return what a rule says, wherever it stands."""
+    return repr(replace(rule, at=None, revision=""))

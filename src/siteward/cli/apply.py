@@ -127,7 +127,7 @@ def _run(
 
     total = sum(len(each.runnable) for each in plan.instances) if plan else 0
     with progress(session, total) as listener:
-        report = carry_out(
+        return carry_out(
             *(() if plan is None else (plan,)),
             checkout.targets(),
             checkout.book,
@@ -136,7 +136,6 @@ def _run(
             clock=lambda: datetime.now(UTC),
             on_progress=listener,
         )
-    return replace(report, confined=options.only is not None)
 
 
 def _read(path: Path) -> Plan:

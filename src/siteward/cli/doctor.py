@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from siteward.cli.names import instance_option
 from siteward.cli.session import Session, with_session
@@ -45,14 +46,10 @@ def _check(checkout: Checkout, instance: Instance) -> Checkup:
     try:
         return _examined(checkout, instance, base, started)
     except PlatformError as problem:
-        from msgspec.structs import replace
-
         return replace(base, problem=error(problem.code, str(problem), hint=problem.hint))
 
 
 def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: float) -> Checkup:
-    from msgspec.structs import replace
-
     credentials = dict(instance.secrets().origins())
     with instance.reading() as reader:
         traits = instance.platform.probe(reader, instance.settings)

@@ -60,10 +60,10 @@ instance_option = click.option(
 
 def known_blocks(names: Iterable[str]) -> None:
     """See that what `--accept` names can be lifted; raises `UsageError` with what was likely meant."""
-    from siteward.access.terms import LIMIT_NAMES
     from siteward.declaration.complain import near
+    from siteward.reconcile.plan import CONSENTS
 
-    known = (*LIMIT_NAMES, "empty")
+    known = tuple(CONSENTS.values())
     for each in names:
         if each not in known:
             meant = near(each, known)

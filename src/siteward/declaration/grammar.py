@@ -11,12 +11,11 @@ import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct, ValidationError, convert, inspect
-from msgspec.structs import replace
 
 from siteward.declaration.complain import problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.declaration.source import Path, Source
@@ -61,6 +60,19 @@ def misfits(
 ) -> Iterator[Misfit]:
     """Yield all that is wrong with data as a row of `kind`; the rest is as for `fitted`."""
     yield from _Walk(source, prefix, also).walk(data, inspect.type_info(kind), prefix)
+
+
+def said(found: Iterable[Misfit]) -> list[Diagnostic]:
+    """Return what is to be told of misfits."""
+    return [each.diagnostic for each in found if each.diagnostic is not None]
+
+
+def unknown_key(source: Source, path: Path, allowed: Sequence[str], known: Iterable[str] = ()) -> Diagnostic:
+    """Return the word on a key that may not stand where it stands; `known` are more that may have been meant."""
+    name = str(path[-1])
+    hint = "YAML's merge keys are not read; write the keys out" if name == "<<" else None
+    told = f"unknown key `{name}`"
+    return problem("unknown-key", told, source.key_at(path), hint=hint, allowed=allowed, word=name, known=known)
 
 
 def keys_of(kind: type[Struct]) -> tuple[str, ...]:
@@ -122,9 +134,7 @@ class _Walk(Struct):
     def _unknown(self, name: str, keys: Sequence[str], path: Path) -> Misfit:
         at, also = (*path, name), self.also if path == self.start else ()
         allowed = tuple(dict.fromkeys((*also, *keys)))
-        told = problem("unknown-key", f"unknown key `{name}`", self.source.key_at(at), allowed=allowed, word=name)
-        merge = "YAML's merge keys are not read; write the keys out"
-        return Misfit(at, replace(told, hint=merge) if name == "<<" else told)
+        return Misfit(at, unknown_key(self.source, at, allowed))
 
     def _not_possible(self, value: object, allowed: Sequence[object], path: Path, at: Span) -> Misfit:
         said = f"`{value}`" if isinstance(value, str) else _found(value)

@@ -14,7 +14,7 @@ from siteward.declaration.build import listed
 from siteward.declaration.complain import problem
 from siteward.declaration.declared import Instance, Spot
 from siteward.declaration.document import InstanceRow
-from siteward.declaration.grammar import fitted, keys_of, misfits
+from siteward.declaration.grammar import fitted, keys_of, misfits, said, unknown_key
 from siteward.declaration.policies import Policies
 from siteward.declaration.selector import parse
 from siteward.declaration.source import Table
@@ -95,7 +95,7 @@ class Instances(Struct):
         settings = fitted(given, model, self.source, spot.path, also=COMMON)
         if not isinstance(settings, tuple):
             return settings
-        self.diagnostics += [each.diagnostic for each in settings if each.diagnostic is not None]
+        self.diagnostics += said(settings)
         return None
 
     def judge_the_rest(self, built: Mapping[str, Instance]) -> None:
@@ -109,19 +109,15 @@ class Instances(Struct):
             if model is None:
                 self._unknown_keys(table, path)
             else:
-                found = misfits(_own(table, model), model, self.source, path, also=COMMON)
-                self.diagnostics += [each.diagnostic for each in found if each.diagnostic is not None]
+                self.diagnostics += said(misfits(_own(table, model), model, self.source, path, also=COMMON))
 
     def _unknown_keys(self, table: Table, path: Path) -> None:
         """Tell the keys of an instance that no platform knows, where it does not say which platform it is."""
         models = [model for each in self.platforms if (model := self.settings_of(each)) is not None]
         known = {*COMMON, *(key for model in models for key in keys_of(model))}
-        for name in table:
-            if name not in known:
-                at = self.source.key_at((*path, name))
-                self.diagnostics.append(
-                    problem("unknown-key", f"unknown key `{name}`", at, allowed=COMMON, word=name, known=known)
-                )
+        self.diagnostics += [
+            unknown_key(self.source, (*path, name), COMMON, known) for name in table if name not in known
+        ]
 
     def _collisions(self, built: Mapping[str, Instance]) -> None:
         seen: dict[str, Instance] = {}

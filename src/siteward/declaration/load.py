@@ -19,7 +19,7 @@ from siteward.declaration.complain import problem
 from siteward.declaration.declared import Declaration, Grant, Spot
 from siteward.declaration.document import Document, GrantRow, Included, IncludeRow
 from siteward.declaration.files import Files
-from siteward.declaration.grammar import fitted
+from siteward.declaration.grammar import fitted, said
 from siteward.declaration.instances import Instances
 from siteward.declaration.salvage import salvaged
 
@@ -185,7 +185,7 @@ class _Reading(Struct):
         if not isinstance(found, tuple) and not source.holes:
             return _Valid(found, list(enumerate(found.grants or ())), list(enumerate(_includes(found))))
         misfits = found if isinstance(found, tuple) else ()
-        self.diagnostics += [each.diagnostic for each in misfits if each.diagnostic is not None]
+        self.diagnostics += said(misfits)
         bones: dict[str, Any] = {"version": 1, "instances": {}} if issubclass(model, Document) else {}
         for guess in (True, False):
             left = salvaged(source, misfits, guess=guess)

@@ -88,7 +88,7 @@ def _unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[str, Ru
     diagnostics = []
     for name in targets:
         try:
-            run = journal.open_run(journal.path_of(book.folder, name), book.key)
+            run = journal.recall(journal.path_of(book.folder, name), book.key).unfinished
         except JournalBroken as problem:
             diagnostics.append(trouble(name, problem))
         else:

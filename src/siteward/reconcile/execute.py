@@ -27,7 +27,7 @@ from siteward.reconcile.deliver import Undelivered, deliver, generate, made_with
 from siteward.reconcile.entries import Result
 from siteward.reconcile.names import touched
 from siteward.reconcile.recheck import LOST, SETTLED, left_undone, reached, refused, unmet
-from siteward.reconcile.target import Progress
+from siteward.reconcile.target import RESUME, Progress
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -249,9 +249,7 @@ def _outcome(work: Work, step: Step, receipt: Receipt | None, seen: Seen, why: s
         return _failed(work, step, words, hint)
     if not touched(change) <= seen.keys():
         message = "; ".join(filter(None, (words, why or "reading could not tell whether it took place")))
-        return Outcome(
-            instance=instance, step=step, status="unknown", message=message, hint=hint or "siteward apply --resume"
-        )
+        return Outcome(instance=instance, step=step, status="unknown", message=message, hint=hint or RESUME)
     now = seen[change.key]
     if reached(change, seen):
         lost = receipt is None or receipt.status == "unknown"
@@ -279,7 +277,7 @@ def finished(outcome: Outcome, platform: Platform, writer: Writer, fresh: Fresh,
         receipt = Receipt(key=change.key, status="unknown", message=str(problem))
     if receipt.status == "sent":
         return outcome
-    return replace(outcome, status="unknown", message=receipt.message, hint="siteward apply --resume")
+    return replace(outcome, status="unknown", message=receipt.message, hint=RESUME)
 
 
 def _settle(work: Work, outcomes: Sequence[Outcome], receipts: Mapping[Key, Receipt] | None = None) -> None:

@@ -4,7 +4,7 @@ One file an instance, `<instance>.jsonl`, only ever appended to and flushed to t
 
     run      what is about to be applied, on what knowledge        waiver   a block the owners lifted, and why
     intent   flushed before each write                             outcome  flushed after it
-    end      what the run left; its absence means that the run did not end (`open_run`)
+    end      what the run left; its absence means that the run did not end
 
 Beside it stand `<instance>.last.json`, the access that the last ended run left, replaced as one and named by its
 digest in the `end` line, and `<digest>.plan.json`, the plan of each run. None of them holds a secret; all are for
@@ -115,27 +115,11 @@ def path_of(folder: Path, instance: str) -> Path:
     return folder / f"{instance}.jsonl"
 
 
-def verify(path: Path, key: Secret | None = None) -> Chain:
-    """Prove that a journal is what was written, and return its chain; raises `JournalBroken` with the line and why.
-
-    Beyond the chain, what stands in `<instance>.last.json` must be what the last `end` line names, so that lines
-    cut off the end of a finished journal are missed too.
-    """
-    return _read(path, key).chain
-
-
-def remember(path: Path, key: Secret | None = None) -> Memory | None:
-    """Return what the journal knows of its instance, or `None` where there is none; raises `JournalBroken`.
-
-    What a run without an end did counts as ours all the same: it is in `last`, and its mails are in `sends`.
-    """
-    return _read(path, key).memory
-
-
 class Recalled(Struct, frozen=True, kw_only=True):
-    """What a reader of a journal wants to know at once: what `remember` and `open_run` would say, and what is open.
+    """What a journal tells: what it knows of its instance, the last run if a crash left it without an end, and more.
 
-    `in_doubt` are the changes that runs without an end were about to make, and of which nobody knows what came;
+    `memory` is `None` where there is no journal; what a run without an end did counts as ours all the same: it is in
+    `last`, and its mails are in `sends`. `in_doubt` are the changes that runs without an end were about to make, and of which nobody knows what came;
     `standing` is what tells whose journal this is, and how well it is sealed.
     """
 
@@ -154,7 +138,11 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 
 def recall(path: Path, key: Secret | None = None) -> Recalled:
-    """Return all that is known at once; raises `JournalBroken`."""
+    """Prove that a journal is what was written, and return what it tells; raises `JournalBroken` with the line and why.
+
+    Beyond the chain, what stands in `<instance>.last.json` must be what the last `end` line names, so that lines
+    cut off the end of a finished journal are missed too.
+    """
     book = _read(path, key)
     return Recalled(
         memory=book.memory, unfinished=book.unfinished, in_doubt=book.in_doubt, standing=_standing(path, book)
@@ -163,11 +151,6 @@ def recall(path: Path, key: Secret | None = None) -> Recalled:
 
 def _standing(path: Path, book: _Book) -> Standing:
     return Standing(path=path, chain=book.chain, began=book.began)
-
-
-def open_run(path: Path, key: Secret | None = None) -> Run | None:
-    """Return the last run if it has no end, which is what a crash leaves; raises `JournalBroken`."""
-    return _read(path, key).unfinished
 
 
 def runs(path: Path, key: Secret | None = None) -> tuple[Run, ...]:

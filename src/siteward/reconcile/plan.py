@@ -30,7 +30,7 @@ from siteward.reconcile.chain import JournalBroken
 from siteward.reconcile.deliver import undeliverable
 from siteward.reconcile.drift import drift as drifted
 from siteward.reconcile.recheck import Allowance
-from siteward.reconcile.target import Fresh
+from siteward.reconcile.target import RESUME, Fresh
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CONSENTS = {**{f"limit-{name}": name for name in LIMIT_NAMES}, "empty-grants": "empty"}
 """What `--accept` lifts: the names to give by the codes of the blocks."""
-RESUME = "siteward apply --resume"
 Snapshot: TypeAlias = "tuple[Traits, Live]"
 
 

@@ -19,6 +19,7 @@ from siteward.reconcile.execute import Brake, Work, braking, execute, finished, 
 from siteward.reconcile.journal import Journal, JournalBusy, Run
 from siteward.reconcile.private import Unsafe
 from siteward.reconcile.recheck import Allowance, Past, Sifted, allowed, reached, sift
+from siteward.reconcile.target import RESUME
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -293,6 +294,7 @@ class Session(Struct):
             diagnostics=tuple(self.diagnostics),
             outcomes=outcomes,
             applied=True,
+            confined=self.options.only is not None,
             interrupted=self.interrupted,
             stale="refused" in statuses and not self.sent,
             journal=str(where) if names else None,
@@ -323,5 +325,5 @@ def _account_for(work: Work) -> None:
 
 def _next(statuses: Collection[str], *, open_ends: bool) -> str | None:
     if open_ends:
-        return "siteward apply --resume"
+        return RESUME
     return None if set(statuses) <= {"done", "already"} else "siteward plan"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Secret
 
 Clock: TypeAlias = Callable[[], datetime]
+RESUME = "siteward apply --resume"
+"""What finishes a run that was cut off."""
 
 
 class Judge(Protocol):

@@ -16,12 +16,11 @@ from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, Wo
 from siteward.platforms.piwikpro.fake import FAKE, PiwikPro
 from siteward.reconcile.plan import Run, drift
 from siteward.reconcile.recheck import Allowance
-from spine.rig import NOW, Killed, Rig
+from spine.rig import NOW, Rig
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from siteward.access.model import Access
     from siteward.access.plan import InstancePlan
     from siteward.access.report import Report
 
@@ -94,12 +93,6 @@ def _done(rig: Held) -> Report:
 def _state(rig: Held) -> PiwikPro:
     assert isinstance(rig.fake, PiwikPro)
     return rig.fake
-
-
-def _access(rig: Held) -> Access:
-    with rig.instance.reading() as reader:
-        platform = rig.instance.platform
-        return platform.read(reader, rig.instance.settings, platform.probe(reader, rig.instance.settings)).access
 
 
 def test_native_groups_are_made_filled_and_granted(tmp_path: Path) -> None:
@@ -383,12 +376,8 @@ def test_what_a_call_brings_along_is_taken_back_after_a_crash_too(tmp_path: Path
             rig = _under_the_axe(tmp_path / f"{number}{after}")
             plan = rig.plan().plan
             assert plan is not None
-            rig.axe.at, rig.axe.after = number, after
-            with pytest.raises(Killed):
-                rig.apply(plan)
-            rig.axe.at = 0
-            rig.apply(plan, resume=True)
-            assert _access(rig) == _access(whole), (number, after)
+            rig.cut_off(plan, number, after=after)
+            assert rig.access() == whole.access(), (number, after)
             assert not _part(rig.plan()).steps
 
 
@@ -408,4 +397,4 @@ def test_what_a_call_brings_along_stays_open_until_it_is_closed(times: int, stat
     assert all(each.hint == "siteward apply --resume" for each in open_ones)
     rig.fake.faults.clear()
     rig.apply(plan, resume=True)
-    assert _access(rig) == _access(whole)
+    assert rig.access() == whole.access()

@@ -24,7 +24,7 @@ from siteward.platforms.plausible.platform import PLATFORM
 from siteward.reconcile.plan import Run, plan
 from siteward.reconcile.recheck import Allowance
 from siteward.render import render
-from spine.rig import NOW, Killed, Rig
+from spine.rig import NOW, Rig
 from spine.wishes import wishes
 
 RELEASES = ("cloud", "ce-3")
@@ -316,11 +316,7 @@ def test_a_role_that_was_cut_off_halfway_is_finished(release: str, at_write: int
     with scene(grants, release) as at:
         reviewed = at.plan().plan
         assert reviewed is not None
-        at.rig.axe.at, at.rig.axe.after = writes[at_write], after
-        with pytest.raises(Killed):
-            at.rig.apply(reviewed)
-        at.rig.axe.at = 0
-        report = at.rig.apply(reviewed, resume=True)
+        report = at.rig.cut_off(reviewed, writes[at_write], after=after)
         assert [each.status for each in report.outcomes] == ["done"]
         assert f"{BEN} editor invited" in at.shown()
         assert at.steps() == []
@@ -361,9 +357,5 @@ def test_the_only_guest_may_be_cut_off_halfway_too(tmp_path: Path) -> None:
         killed = rig(f"killed{at}{after}")
         plan = killed.plan().plan
         assert plan is not None
-        killed.axe.at, killed.axe.after = at, after
-        with pytest.raises(Killed):
-            killed.apply(plan)
-        killed.axe.at = 0
-        report = killed.apply(plan, resume=True)
+        report = killed.cut_off(plan, at, after=after)
         assert [each.status for each in report.outcomes] == ["done"], [each.message for each in report.outcomes]

@@ -67,7 +67,7 @@ def measure() -> tuple[Leg, Leg]:
         instance = Instance(name="eu", platform=PLATFORM, settings=settings, link=link, env=env)
         with instance.writing() as writer:
             begin = time.perf_counter()
-            live = PLATFORM.read(writer, settings, PLATFORM.probe(writer, settings))
+            live = PLATFORM.read(writer, settings, *PLATFORM.probe(writer, settings))
             reading.seconds = time.perf_counter() - begin
             current = writing
             begin = time.perf_counter()

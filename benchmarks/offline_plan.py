@@ -20,11 +20,11 @@ from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
 from siteward.access.state import Listing  # noqa: E402
-from siteward.platforms.answers import decoded  # noqa: E402
-from siteward.platforms.umami.fold import fold  # noqa: E402
-from siteward.platforms.umami.picture import Rows  # noqa: E402
+from siteward.platforms.decode import decoded  # noqa: E402
+from siteward.platforms.umami.native_state import Rows  # noqa: E402
 from siteward.platforms.umami.roles import traits_of  # noqa: E402
 from siteward.platforms.umami.rows import Page, SiteRow, TeamRow, UserRow  # noqa: E402
+from siteward.platforms.umami.to_access import live_of  # noqa: E402
 from siteward.reconcile.deliver import Passwords  # noqa: E402
 from siteward.reconcile.plan import Run, plan  # noqa: E402
 from siteward.reconcile.project import Project, Surroundings, instances, open_project  # noqa: E402
@@ -54,7 +54,7 @@ def recorded(folder: Path, traits: Traits) -> Live:
         Listing(name=name, rows=each.count, complete=True, proof="recorded whole")
         for name, each in (("accounts", users), ("teams", teams), ("sites", sites))
     )
-    return fold(rows, "per-site", traits, me=me, listings=listings)
+    return live_of(rows, "per-site", traits, me=me, listings=listings)
 
 
 def main(folder: Path, *, phases: bool) -> None:

@@ -84,7 +84,7 @@ def ours(url: str, credentials: dict[str, str]) -> float:
     begin = time.perf_counter()
     instance = Instance(name="stats", platform=PLATFORM, settings=SETTINGS, link=Link(url=url), env=env)
     with instance.reading() as reader:
-        live = PLATFORM.read(reader, SETTINGS, PLATFORM.probe(reader, SETTINGS))
+        live = PLATFORM.read(reader, SETTINGS, *PLATFORM.probe(reader, SETTINGS))
         assert reader.requests == REQUESTS
     seconds = time.perf_counter() - begin
     assert len(live.sites) == SITES

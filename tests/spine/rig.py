@@ -134,5 +134,5 @@ class Rig:
     def access(self) -> Access:
         """Read what is live."""
         with self.instance.reading() as reader:
-            traits = self.instance.platform.probe(reader, self.instance.settings)
-            return self.instance.platform.read(reader, self.instance.settings, traits).access
+            traits, seed = self.instance.platform.probe(reader, self.instance.settings)
+            return self.instance.platform.read(reader, self.instance.settings, traits, seed).access

@@ -52,7 +52,7 @@ def _check(checkout: Checkout, instance: Instance) -> Checkup:
 def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: float) -> Checkup:
     credentials = dict(instance.secrets().origins())
     with instance.reading() as reader:
-        traits = instance.platform.probe(reader, instance.settings)
+        traits, _ = instance.platform.probe(reader, instance.settings)
         reach = instance.platform.reach(reader, instance.settings, traits)
         requests = reader.requests
     journal, broken = _journal(checkout, instance)

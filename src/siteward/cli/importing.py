@@ -63,8 +63,8 @@ def first_text(session: Session, wanted: Wanted) -> str:
         keyring=keyring_of(),
     )
     with instance.reading() as reader:
-        traits = instance.platform.probe(reader, place.settings)
-        live = instance.platform.read(reader, place.settings, traits)
+        traits, seed = instance.platform.probe(reader, place.settings)
+        live = instance.platform.read(reader, place.settings, traits, seed)
     _, objections = own_account(live, traits, place.self_account, None)
     for each in objections:
         raise click.UsageError(f"{each.message}: say --self {live.me or 'LOGIN'}")

@@ -3,23 +3,33 @@
 The way of one instance through an adapter:
 
     settings ─┐
-              ├─ connect ─▶ Doors ─ reader ─▶ probe ─▶ Traits
+              ├─ connect ─▶ Doors ─ reader ─▶ probe ─▶ Traits, seed
     secrets ──┘               │       └─────▶ read ──▶ Live ─▶ (core: diff, manage, judge)
                               │                                   │ changes
                               │                    review ◀───────┤  what the platform cannot do, or does besides
                               │                    bundle ◀───────┘  which changes share a call, and the cost
-                              └─ writer ─▶ write(bundle) ─▶ Receipts ─ look ─▶ read-back
+                              └─ writer ─▶ write(bundle) ─▶ Receipts ─ refresh ─▶ read-back
 
 A platform never sees a declaration, a plan or another platform; it decides neither order nor policy, keeps no
 state between calls and does not know the time. Everything it needs to remember within a run it puts into
-`Live.native`, which the core hands back untouched. To add a platform, add a folder with `platform.py`,
-`read.py`, `write.py` and `fake.py`; nothing else in the tree has to change.
+`Live.native`, which the core hands back untouched (`native` returns it with its type).
+
+To add a platform, add a folder; nothing else in the tree has to change. `siteward.platforms` takes it for one as soon
+as it has these modules:
+
+    settings.py   `NAME`, the name that files use, and `Settings`, what an instance may say beyond the common keys
+    roles.py      `WIDEST`, the traits of all releases taken together
+    platform.py   `PLATFORM`, the table of this module with the functions that the other files define
+    fake.py       `FAKE`, which makes the stand-in servers (only the `sandbox` extra loads it)
+
+`docs/add-a-platform.md` leads through the smallest one, the folder `_template`. What adapters share is beside this
+module: `decode` (answers), `auth` (tokens that are renewed) and `confirm` (what became of a write).
 """
 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -35,6 +45,8 @@ if TYPE_CHECKING:
     from siteward.platforms.fakery import Fake, World
     from siteward.transport.http import Doors, Link, Reader, Writer
     from siteward.transport.secrets import Secret, Secrets
+
+T = TypeVar("T")
 
 
 def nothing_unwanted(_resources: Collection[Resource]) -> frozenset[Key]:
@@ -64,7 +76,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
 class Receipt(Struct, frozen=True, kw_only=True):
     """What the platform answered for one change.
 
-    `sent`: the platform accepted it; it is done only when `look` has seen it. `failed`: it surely did not
+    `sent`: the platform accepted it; it is done only when `refresh` has seen it. `failed`: it surely did not
     happen, `message` says why in words for people. `unknown`: it may have happened. `ids` are what later
     bundles of this run need (a new account's id, a new team's), by key; `sends` counts mails that went out.
     """
@@ -97,14 +109,29 @@ def no_blame(_reader: Reader, _keys: Collection[Key], _live: Live, _since: datet
     return {}
 
 
+def native(live: Live, kind: type[T]) -> T:
+    """Return what a platform's `read` left in `live`; raises `TypeError` where that is no `kind`."""
+    if not isinstance(live.native, kind):
+        raise TypeError(f"this live state was read by another adapter than that of {kind.__module__}")
+    return live.native
+
+
+class Read(Protocol):
+    """The function that reads one instance whole."""
+
+    def __call__(self, reader: Reader, settings: Any, traits: Traits, seed: Any = None, /) -> Live:
+        """Return all access; `seed` is what `probe` has read a moment ago. Raises `PlatformError`."""
+
+
 class Platform(Struct, frozen=True, kw_only=True):
     """One kind of analytics software.
 
     `widest` is the union of what all supported releases and editions can; `validate` uses it, and nothing
     is contacted. `settings` is the struct of what an instance of this platform may say in the file
     beyond the common keys (it forbids unknown keys). `fields` are the credential fields, required ones first,
-    with what each is. `probe` and `read` raise `siteward.transport.errors.PlatformError`; half an answer is an
-    error. `look` re-reads just the given keys and returns for each what stands there now (`None`: surely
+    with what each is. `probe` returns the traits of the server at hand and a seed: whatever it read that `read` would
+    ask for again, or `None`. `read` takes the seed once; without one it asks for everything itself. Both raise
+    `siteward.transport.errors.PlatformError`; half an answer is an error. `refresh` re-reads just the given keys and returns for each what stands there now (`None`: surely
     absent; a key left out: could not be told). `review` judges changes, as said above. `resend`, where people are
     invited, sends the open or expired invitation of an account again. `finish` does again what `write` does after a
     change has taken place (taking back what it brought along), where the answer was lost or the process died in
@@ -119,9 +146,9 @@ class Platform(Struct, frozen=True, kw_only=True):
     fields: Mapping[str, str]
     optional_fields: Mapping[str, str] = MappingProxyType({})
     connect: Callable[[Any, Secrets, Link], Doors]
-    probe: Callable[[Reader, Any], Traits]
-    read: Callable[[Reader, Any, Traits], Live]
-    look: Callable[[Reader, Collection[Key], Live], Mapping[Key, Resource | None]]
+    probe: Callable[[Reader, Any], tuple[Traits, Any]]
+    read: Read
+    refresh: Callable[[Reader, Collection[Key], Live], Mapping[Key, Resource | None]]
     bundle: Callable[[Sequence[Change], Live], Sequence[Bundle]]
     write: Callable[[Writer, Bundle, Live], Sequence[Receipt]]
     review: Callable[[Sequence[Change], Live, Memory | None], Iterable[Diagnostic]] = no_remarks

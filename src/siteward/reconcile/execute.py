@@ -235,7 +235,7 @@ def _look(work: Work, keys: set[Key]) -> tuple[Seen, str]:
     if not keys:
         return {}, ""
     try:
-        return work.target.platform.look(work.doors.reader, keys, work.live), ""
+        return work.target.platform.refresh(work.doors.reader, keys, work.live), ""
     except PlatformError as problem:
         return {}, f"it could not be read back: {problem}"
 

@@ -144,8 +144,9 @@ def survey(
 ) -> Survey:
     """Read one instance and work out what should change there. Raises `PlatformError`."""
     platform = instance.platform
-    traits = _onboarding(platform.probe(reader, instance.settings), declaration.instances[instance.name].onboarding)
-    live = platform.read(reader, instance.settings, traits)
+    probed, seed = platform.probe(reader, instance.settings)
+    traits = _onboarding(probed, declaration.instances[instance.name].onboarding)
+    live = platform.read(reader, instance.settings, traits, seed)
     return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory, gate=gate)
 
 

@@ -37,8 +37,8 @@ def _sent(instance: Instance, login: str, journal: Journal) -> Diagnostic:
     if send is None:
         return error("nothing-to-resend", f"{instance.platform.title} has no invitation that could be sent again")
     with instance.writing() as writer:
-        traits = instance.platform.probe(writer, instance.settings)
-        live = instance.platform.read(writer, instance.settings, traits)
+        traits, seed = instance.platform.probe(writer, instance.settings)
+        live = instance.platform.read(writer, instance.settings, traits, seed)
         journal.resent(login, "intent")
         try:
             receipt = send(writer, login, live)

@@ -101,7 +101,7 @@ class Desk:
         return self.doors.reader.requests
 
     def probe(self) -> Traits:
-        return PLATFORM.probe(self.doors.reader, self.settings)
+        return PLATFORM.probe(self.doors.reader, self.settings)[0]
 
     def read(self) -> Live:
         return PLATFORM.read(self.doors.reader, self.settings, self.probe())
@@ -132,7 +132,7 @@ class Desk:
         ]
 
     def look(self, *keys: Key, live: Live | None = None) -> Mapping[Key, Resource | None]:
-        return PLATFORM.look(self.doors.reader, keys, live or self.read())
+        return PLATFORM.refresh(self.doors.reader, keys, live or self.read())
 
     def rows(self, login: str) -> set[tuple[str, int, str]]:
         """Return the access rows of a login as the server keeps them, in the spelling they were written with."""

@@ -14,9 +14,10 @@ from siteward.access.model import Account, account_key
 from siteward.access.policy import Policy, manage
 from siteward.access.state import Desired, Holder, Live
 from siteward.platforms.fakery import Fault, WorldAccount, WorldGrant
+from siteward.platforms.interface import native
 from siteward.platforms.matomo import calls
 from siteward.platforms.matomo.fake.state import Report
-from siteward.platforms.matomo.picture import picture_of
+from siteward.platforms.matomo.native_state import NativeState
 from siteward.platforms.matomo.platform import PLATFORM
 from siteward.transport.errors import Incomplete, Unauthenticated
 
@@ -79,7 +80,7 @@ def test_a_demotion_gives_the_grants_back_in_the_same_plan() -> None:
 def test_the_superuser_flag_is_one_or_nought_and_never_a_word(change: Change, flag: str) -> None:
     """The text `false` means true."""
     live = Desk.of("5.3", world([BEN])).read()
-    (planned,) = calls.plan([change], calls.Desk(live, picture_of(live)))
+    (planned,) = calls.plan([change], calls.Desk(live, native(live, NativeState)))
     assert planned.calls[0].arguments["hasSuperUserAccess"] == flag
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from platforms.matomo.desk import NOW, RELEASES, Desk, world
 from siteward.platforms.fakery import Fault, WorldAccount
-from siteward.platforms.matomo import versions
 from siteward.platforms.matomo.fake import FAKE
 from siteward.platforms.matomo.fake.state import Failure, Token
 from siteward.platforms.matomo.platform import PLATFORM
+from siteward.platforms.matomo.roles import version_of
 from siteward.transport.errors import Forbidden, NotThePlatform, PlatformError, Unauthenticated
 
 ABILITIES = {
@@ -95,13 +95,13 @@ def test_an_html_answer_is_not_taken_for_an_empty_one() -> None:
 
 @pytest.mark.parametrize(("text", "number"), [("5.3.0-alpha", (5, 3)), ("2.18.1", (2, 18)), ("10.0", (10, 0))])
 def test_versions_are_read_off_their_text(text: str, number: tuple[int, int]) -> None:
-    assert versions.parse(text).number == number
+    assert version_of(text).number == number
 
 
 @pytest.mark.parametrize("text", ["", "latest", "1.12", "2.1.0"])
 def test_what_is_no_version_or_too_old_is_refused(text: str) -> None:
     with pytest.raises(NotThePlatform):
-        versions.parse(text)
+        version_of(text)
 
 
 @pytest.mark.parametrize("release", RELEASES)

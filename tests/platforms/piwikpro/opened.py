@@ -44,7 +44,7 @@ class Opened:
     settings: Settings
 
     def traits(self) -> Traits:
-        return PLATFORM.probe(self.doors.reader, self.settings)
+        return PLATFORM.probe(self.doors.reader, self.settings)[0]
 
     def live(self) -> Live:
         return PLATFORM.read(self.doors.reader, self.settings, self.traits())

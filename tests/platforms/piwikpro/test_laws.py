@@ -12,7 +12,7 @@ from platforms.piwikpro.worlds import SELF, worlds
 from siteward.access.change import Change, diff
 from siteward.access.model import Grant, Group
 from siteward.platforms.fakery import World, in_process
-from siteward.platforms.piwikpro.picture import is_owner
+from siteward.platforms.piwikpro.native_state import is_owner
 from siteward.platforms.piwikpro.platform import PLATFORM
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def test_looking_agrees_with_reading(before: World, after: World, native: bool) 
     live, wish = place.live(), opened(after, through=in_process).live()
     keys = [key for key in {*live.access, *wish.access} if key[0] != "group" or key in live.access]
 
-    seen = PLATFORM.look(place.doors.reader, keys, live)
+    seen = PLATFORM.refresh(place.doors.reader, keys, live)
 
     owners = {each.subject.name for each in live.access.grants() if each.role == "owner"}
     for key in keys:

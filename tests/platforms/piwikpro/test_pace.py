@@ -38,7 +38,7 @@ def test_a_thousand_grants_take_about_seventeen_minutes_without_one_429() -> Non
     for each in changes:
         (receipt,) = carry_out(place, live, [each])
         assert receipt.status == "sent"
-        assert PLATFORM.look(place.doors.reader, [each.key], live)[each.key] == each.after
+        assert PLATFORM.refresh(place.doors.reader, [each.key], live)[each.key] == each.after
 
     took = place.clock.seconds() - begun
     assert place.refused() == 0
@@ -77,7 +77,7 @@ def test_reading_keeps_to_its_own_limit() -> None:
     live = place.live()
     key = grant("p000@example.org", site(SITES[0]), "view").key
     for _ in range(700):
-        PLATFORM.look(place.doors.reader, [key], live)
+        PLATFORM.refresh(place.doors.reader, [key], live)
 
     assert place.refused() == 0
     assert place.clock.seconds() > 60

@@ -12,11 +12,12 @@ from platforms.piwikpro.held import held
 from platforms.piwikpro.opened import account, grant, opened, site
 from platforms.proxy import Page, Proxy
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Scope, Subject, account_key
-from siteward.platforms.answers import decoded
+from siteward.platforms.decode import decoded
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite, in_process
+from siteward.platforms.interface import native
 from siteward.platforms.piwikpro import rows
 from siteward.platforms.piwikpro.fake.state import Person
-from siteward.platforms.piwikpro.picture import picture_of
+from siteward.platforms.piwikpro.native_state import NativeState
 from siteward.platforms.piwikpro.platform import PLATFORM
 from siteward.transport.errors import Incomplete, NotThePlatform, Refused
 
@@ -270,7 +271,7 @@ class TestWithoutAnOwnersKey:
         assert "owners" in traits.blind_spots
         assert set(live.sites) == {site("shop.example.org")}
         assert live.access.grant(account("ed@example.org"), site("shop.example.org")) is not None
-        assert not picture_of(live).whole
+        assert not native(live, NativeState).whole
         assert [each.code for each in live.findings] == ["key-of-no-owner"]
 
     def test_with_nothing_to_manage_it_is_for_reading_alone(self) -> None:

@@ -10,8 +10,8 @@ from platforms.piwikpro.opened import account, grant, opened, site
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Resource, Scope, Subject, account_key
-from siteward.platforms.piwikpro.languages import objection
 from siteward.platforms.piwikpro.platform import PLATFORM
+from siteward.platforms.piwikpro.roles import objection
 
 if TYPE_CHECKING:
     from siteward.access.state import Live

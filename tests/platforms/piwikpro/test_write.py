@@ -40,7 +40,7 @@ def _do(place: Opened, *changes: Change) -> list[Receipt]:
 
 
 def _now(place: Opened, *keys: Key) -> list[Resource | None]:
-    seen = PLATFORM.look(place.doors.reader, keys, place.live())
+    seen = PLATFORM.refresh(place.doors.reader, keys, place.live())
     return [seen[key] for key in keys]
 
 
@@ -168,7 +168,7 @@ def test_deleting_an_account_that_is_gone_is_done() -> None:
     receipts = carry_out(place, live, [Change(gone, None)])
 
     assert [each.status for each in receipts] == ["sent"]
-    assert PLATFORM.look(place.doors.reader, [gone.key], live) == {gone.key: None}
+    assert PLATFORM.refresh(place.doors.reader, [gone.key], live) == {gone.key: None}
 
 
 def test_the_servers_own_protection_is_told_in_words() -> None:
@@ -462,7 +462,7 @@ def test_looking_at_many_takes_one_list() -> None:
     before = len(place.fake.calls)
     names = ("carla@example.org", "ed@example.org", "lena@example.org")
 
-    seen = PLATFORM.look(place.doors.reader, [grant(each, SHOP, "view").key for each in names], live)
+    seen = PLATFORM.refresh(place.doors.reader, [grant(each, SHOP, "view").key for each in names], live)
 
     assert len(place.fake.calls) == before + 1
     assert [each.role if isinstance(each, Grant) else None for each in seen.values()] == ["view", "manage", None]
@@ -473,7 +473,7 @@ def test_nothing_is_told_of_a_site_that_is_not_known() -> None:
     place = opened()
     key = grant("mia@example.org", site("nowhere.example.org"), "view").key
 
-    assert PLATFORM.look(place.doors.reader, [key], place.live()) == {}
+    assert PLATFORM.refresh(place.doors.reader, [key], place.live()) == {}
 
 
 def test_a_change_on_a_site_that_is_gone_fails_in_words() -> None:

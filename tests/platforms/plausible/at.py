@@ -127,7 +127,7 @@ class At:
         return receipt
 
     def look(self, *keys: Key) -> Mapping[Key, Resource | None]:
-        return PLATFORM.look(self.reader, keys, self.live)
+        return PLATFORM.refresh(self.reader, keys, self.live)
 
     def fault(self, text: str) -> None:
         self.fake.faults.append(Fault.parse(text))
@@ -201,6 +201,6 @@ def plausible(
     proxy = Proxy(fakery.in_process(fake))
     link = replace(link_of(fake, clock), transport=proxy)
     with PLATFORM.connect(chosen, secrets_of(fake), link) as doors:
-        traits = PLATFORM.probe(doors.reader, chosen)
-        live = replace(PLATFORM.read(doors.reader, chosen, traits), me=SELF)
+        traits, seed = PLATFORM.probe(doors.reader, chosen)
+        live = replace(PLATFORM.read(doors.reader, chosen, traits, seed), me=SELF)
         yield At(fake, doors.reader, doors.writer, chosen, traits, live, clock, proxy)

@@ -334,8 +334,8 @@ def test_reading_needs_no_account() -> None:
     fake = community()
     url = {"database_url": Secret(fake.tables.url)}
     with PLATFORM.connect(Settings(), Secrets(url), link_of(fake)) as doors:
-        traits = PLATFORM.probe(doors.reader, Settings())
-        live = PLATFORM.read(doors.reader, Settings(), traits)
+        traits, seed = PLATFORM.probe(doors.reader, Settings())
+        live = PLATFORM.read(doors.reader, Settings(), traits, seed)
         assert live.me is None
         receipts = PLATFORM.write(doors.writer, PLATFORM.bundle([give(CARLA, SHOP, "viewer")], live)[0], live)
         assert receipts[0].status == "failed"

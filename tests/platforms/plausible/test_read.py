@@ -24,7 +24,8 @@ from platforms.plausible.at import (
 )
 from siteward.access.model import Account, account_key
 from siteward.platforms.fakery import Fault, World, WorldGrant, WorldSite
-from siteward.platforms.plausible.picture import picture_of
+from siteward.platforms.interface import native
+from siteward.platforms.plausible.native_state import NativeState
 from siteward.platforms.plausible.platform import PLATFORM
 from siteward.platforms.plausible.settings import Settings
 from siteward.transport.errors import (
@@ -197,9 +198,9 @@ def test_a_listing_that_goes_in_circles_is_refused() -> None:
     link = Link(url="http://plausible.test", transport=httpx.MockTransport(answer), sleep=lambda _: None)
     secrets = Secrets({"api_key": Secret("key")})
     with PLATFORM.connect(Settings(), secrets, link) as doors:
-        traits = PLATFORM.probe(doors.reader, Settings())
+        traits, seed = PLATFORM.probe(doors.reader, Settings())
         with pytest.raises(Incomplete, match="circle"):
-            PLATFORM.read(doors.reader, Settings(), traits)
+            PLATFORM.read(doors.reader, Settings(), traits, seed)
 
 
 # -- which Plausible, and which team
@@ -247,7 +248,7 @@ def test_the_edition_is_found_out(url: str, setting: str, edition: str) -> None:
     settings = convert({"edition": setting}, Settings)
     link = Link(url=url, transport=link_of(fake).transport, sleep=lambda _: None)
     with PLATFORM.connect(settings, secrets_of(fake), link) as doors:
-        assert PLATFORM.probe(doors.reader, settings).edition == f"{edition}, guest layer only"
+        assert PLATFORM.probe(doors.reader, settings)[0].edition == f"{edition}, guest layer only"
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, "text/html"), (406, "application/json")])
@@ -284,7 +285,7 @@ def test_the_doctor_says_what_the_key_may_and_may_not() -> None:
 def test_the_servers_clock_is_told_by_its_answers() -> None:
     """Ages of invitations are measured by it; the adapter has no clock of its own."""
     with plausible() as at:
-        assert picture_of(at.live).now == datetime(2026, 11, 22, 12, tzinfo=UTC)
+        assert native(at.live, NativeState).now == datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 META = '"meta": {"after": null, "before": null, "limit": 100}'

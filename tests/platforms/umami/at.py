@@ -99,7 +99,7 @@ class At:
         return [each.status for each in self.write(*changes).values()]
 
     def look(self, *keys: Key) -> Mapping[Key, Resource | None]:
-        return PLATFORM.look(self.reader, keys, self.live)
+        return PLATFORM.refresh(self.reader, keys, self.live)
 
     def fault(self, text: str) -> None:
         self.fake.faults.append(Fault.parse(text))
@@ -145,6 +145,6 @@ def umami(
     proxy = Proxy(fakery.in_process(fake))
     link = Link(url="http://umami.test", transport=proxy, sleep=lambda _: None)
     with PLATFORM.connect(settings, secrets, link) as doors:
-        traits = PLATFORM.probe(doors.reader, settings)
-        live = PLATFORM.read(doors.reader, settings, traits)
+        traits, seed = PLATFORM.probe(doors.reader, settings)
+        live = PLATFORM.read(doors.reader, settings, traits, seed)
         yield At(fake, doors.reader, doors.writer, settings, traits, live, proxy)

@@ -40,8 +40,8 @@ def test_it_is_read_over_a_real_socket(sandbox: Sandbox) -> None:
     """The login and three listings, through eight threads and one client: one of them tells the release."""
     with instance(sandbox.url).reading() as reader:
         assert type(reader) is Reader
-        traits = PLATFORM.probe(reader, SETTINGS)
-        live = PLATFORM.read(reader, SETTINGS, traits)
+        traits, seed = PLATFORM.probe(reader, SETTINGS)
+        live = PLATFORM.read(reader, SETTINGS, traits, seed)
         assert reader.requests == 4
     assert grant("anna", SHOP, "team-view-only") in set(live.access.grants())
     assert sandbox.fake.writes == 0
@@ -51,15 +51,15 @@ def test_a_page_that_is_cut_in_the_middle_is_asked_for_again(sandbox: Sandbox) -
     """Half a list is no list."""
     sandbox.fake.faults.append(Fault.parse("cut:GET /api/admin/teams"))
     with instance(sandbox.url).reading() as reader:
-        traits = PLATFORM.probe(reader, SETTINGS)
-        assert PLATFORM.read(reader, SETTINGS, traits).complete
+        traits, seed = PLATFORM.probe(reader, SETTINGS)
+        assert PLATFORM.read(reader, SETTINGS, traits, seed).complete
 
 
 def test_only_who_writes_gets_a_writer(sandbox: Sandbox) -> None:
     """The two ways in."""
     with instance(sandbox.url).writing() as writer:
         assert type(writer) is Writer
-        assert PLATFORM.probe(writer, SETTINGS).version == "3.2"
+        assert PLATFORM.probe(writer, SETTINGS)[0].version == "3.2"
 
 
 def test_credentials_are_looked_up_when_it_is_opened() -> None:

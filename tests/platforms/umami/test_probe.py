@@ -58,7 +58,7 @@ def test_3_0_is_told_by_its_missing_boards() -> None:
         return httpx.Response(200, json=known[path]) if path in known else httpx.Response(404, text="<html>")
 
     with doors(httpx.MockTransport(answer)) as open_:
-        traits = PLATFORM.probe(open_.reader, SETTINGS)
+        traits, _ = PLATFORM.probe(open_.reader, SETTINGS)
         assert traits.version == "3.0"
         assert "never driven live" in " ".join(PLATFORM.reach(open_.reader, SETTINGS, traits).notes)
 
@@ -234,7 +234,7 @@ def test_a_passing_fault_while_probing_is_outlived(fault: str) -> None:
     fake = fake_of()
     fake.faults.append(Fault.parse(f"{fault}:GET /api/config"))
     with doors(fakery.in_process(fake)) as open_:
-        assert PLATFORM.probe(open_.reader, SETTINGS).version == "3.2"
+        assert PLATFORM.probe(open_.reader, SETTINGS)[0].version == "3.2"
 
 
 def test_an_error_while_probing_is_no_release() -> None:
@@ -251,7 +251,7 @@ def test_a_login_that_comes_at_a_bad_moment_is_made_again(fault: str) -> None:
     fake = fake_of()
     fake.faults.append(Fault.parse(f"{fault}:POST /api/auth/login"))
     with doors(fakery.in_process(fake)) as open_:
-        assert PLATFORM.probe(open_.reader, SETTINGS).version == "3.2"
+        assert PLATFORM.probe(open_.reader, SETTINGS)[0].version == "3.2"
 
 
 @pytest.mark.parametrize("fault", ["html", "429"])

@@ -279,8 +279,8 @@ def served(fake: UmamiFake, change: Callable[[str, dict[str, object]], None]) ->
     proxy = Proxy(httpx.MockTransport(answer))
     link = Link(url="http://umami.test", transport=proxy, sleep=lambda _: None)
     with PLATFORM.connect(settings, secrets, link) as doors:
-        traits = PLATFORM.probe(doors.reader, settings)
-        live = PLATFORM.read(doors.reader, settings, traits)
+        traits, seed = PLATFORM.probe(doors.reader, settings)
+        live = PLATFORM.read(doors.reader, settings, traits, seed)
         return At(fake, doors.reader, doors.writer, settings, traits, live, proxy)
 
 

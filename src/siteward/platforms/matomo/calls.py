@@ -16,9 +16,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.model import EVERYWHERE, Account, Grant
-from siteward.platforms.interface import Bundle
-from siteward.platforms.matomo.mails import addressees
-from siteward.platforms.matomo.picture import fold, is_anonymous, picture_of
+from siteward.platforms.interface import Bundle, native
+from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending
 from siteward.platforms.matomo.roles import SUPERUSER, VIEW
 from siteward.platforms.matomo.rpc import MOST, Call
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.model import Resource
     from siteward.access.state import Live, Site
-    from siteward.platforms.matomo.picture import Picture
     from siteward.transport.secrets import Secret
 
 Wishes: TypeAlias = "Mapping[str, Sequence[Grant]]"
@@ -66,14 +64,14 @@ class Desk(Struct, frozen=True):
     """
 
     live: Live
-    picture: Picture
+    state: NativeState
     passwords: Mapping[str, Secret] = MappingProxyType({})
     wishes: Wishes = MappingProxyType({})
 
 
 def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     """Return the changes grouped by request: up to fifty calls each, fewer of the slow ones, order kept."""
-    planned = plan(changes, Desk(live, picture_of(live)))
+    planned = plan(changes, Desk(live, native(live, NativeState)))
     found: list[Bundle] = []
     for slow, run in groupby(planned, key=lambda each: each.slow):
         for group in _chunks(run, MOST_SLOW if slow else MOST):
@@ -112,15 +110,15 @@ def plan(changes: Iterable[Change], desk: Desk) -> list[Planned]:
     """Return the calls that make these changes, those of one person and one access united, in order."""
     groups: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
-        groups.setdefault(_together(change, desk.picture), []).append(change)
+        groups.setdefault(_together(change, desk.state), []).append(change)
     return [each for group in groups.values() for each in _calls(group, desk)]
 
 
-def _together(change: Change, picture: Picture) -> tuple[object, ...]:
+def _together(change: Change, state: NativeState) -> tuple[object, ...]:
     """Return what changes have in common that one call can make."""
     match change.before, change.after:
         case (Grant() as side, None) | (_, Grant() as side) if side.scope != EVERYWHERE:
-            return (side.subject.name, _access(change.after, picture))
+            return (side.subject.name, _access(change.after, state))
         case _:
             return change.key
 
@@ -145,14 +143,14 @@ def _never(change: Change, why: str) -> Planned:
 
 def _planned(call: Call, *changes: Change, desk: Desk) -> Planned:
     """Return a planned call with its mails; opening several sites in one call sends as many as opening one."""
-    mails = len(addressees(changes[0], desk.picture))
-    return Planned(calls=(call,), changes=changes, mails=mails, alone=not _safe(call, desk.picture))
+    mails = len(addressees(changes[0], desk.state))
+    return Planned(calls=(call,), changes=changes, mails=mails, alone=not _safe(call, desk.state))
 
 
-def _safe(call: Call, picture: Picture) -> bool:
+def _safe(call: Call, state: NativeState) -> bool:
     """Tell whether a call arrives whole inside a bulk."""
     values = [value for _, value in call.fields()]
-    return not picture.version.splits_early or not any(_DAMAGED & set(each) for each in values)
+    return not state.version.splits_early or not any(_DAMAGED & set(each) for each in values)
 
 
 # grants
@@ -160,7 +158,7 @@ def _safe(call: Call, picture: Picture) -> bool:
 
 def _site_grants(group: Sequence[Change], side: Grant, desk: Desk) -> Iterator[Planned]:
     """Yield one call for all sites on which one person gets the same, and what may not be sent."""
-    login, access = desk.picture.spelling(side.subject.name), _access(group[0].after, desk.picture)
+    login, access = desk.state.spelling(side.subject.name), _access(group[0].after, desk.state)
     good: dict[Change, Site] = {}
     for change in group:
         site = _site(change, desk.live)
@@ -186,11 +184,11 @@ def _access_call(login: str, access: tuple[str, ...], sites: Iterable[Site]) -> 
     return Call("UsersManager.setUserAccess", {"userLogin": login, "access": written, "idSites": ids})
 
 
-def _access(after: Resource | None, picture: Picture) -> tuple[str, ...]:
+def _access(after: Resource | None, state: NativeState) -> tuple[str, ...]:
     """Return the one role and the capabilities that are not part of it, or no access."""
     if not isinstance(after, Grant):
         return (NOACCESS,)
-    included = picture.traits.included
+    included = state.traits.included
     extras = sorted(each for each in after.extras or () if after.role not in included.get(each, ()))
     return (after.role, *extras)
 
@@ -203,12 +201,12 @@ def _forbidden(login: str, access: tuple[str, ...]) -> str:
 
 
 def _superuser(change: Change, side: Grant, desk: Desk) -> Planned:
-    login = desk.picture.spelling(side.subject.name)
-    if is_anonymous(login) or fold(login) == desk.picture.me or side.role != SUPERUSER:
+    login = desk.state.spelling(side.subject.name)
+    if is_anonymous(login) or fold(login) == desk.state.me or side.role != SUPERUSER:
         return _never(change, "whether this account is a superuser is never changed")
     flag = "0" if change.after is None else "1"  # any other text, "false" too, would mean yes (rec 04#24)
     call = Call("UsersManager.setSuperUserAccess", {"userLogin": login, "hasSuperUserAccess": flag})
-    return replace(_planned(call, change, desk=desk), confirmed=desk.picture.version.confirms_superuser)
+    return replace(_planned(call, change, desk=desk), confirmed=desk.state.version.confirms_superuser)
 
 
 # accounts
@@ -230,7 +228,7 @@ def _create(change: Change, new: Account, desk: Desk) -> Planned:
     if is_anonymous(new.name):
         return _never(change, "this login stands for everybody")
     who = {"userLogin": new.name, "email": new.email or ""}
-    if desk.picture.onboarding == "invite":
+    if desk.state.onboarding == "invite":
         return _invite(change, who, desk)
     password = desk.passwords.get(new.name)
     call = Call("UsersManager.addUser", {**who, "password": password.reveal() if password else ""})
@@ -249,7 +247,7 @@ def _invite(change: Change, who: Mapping[str, str], desk: Desk) -> Planned:
     planned = replace(_planned(call, change, desk=desk), slow=True)
     if wish is None or site is None:
         return planned
-    access = _access(wish if wish.scope != EVERYWHERE else None, desk.picture)
+    access = _access(wish if wish.scope != EVERYWHERE else None, desk.state)
     return replace(planned, calls=(call, _access_call(login, access, [site])))
 
 
@@ -270,14 +268,48 @@ def _first_site(wish: Grant | None, live: Live) -> Site | None:
 
 
 def _delete(change: Change, old: Account, desk: Desk) -> Planned:
-    login = desk.picture.spelling(old.name)
-    if is_anonymous(login) or fold(login) == desk.picture.me:
+    login = desk.state.spelling(old.name)
+    if is_anonymous(login) or fold(login) == desk.state.me:
         return _never(change, "this account is never deleted")
     return replace(_planned(Call("UsersManager.deleteUser", {"userLogin": login}), change, desk=desk), slow=True)
 
 
 def _update(change: Change, new: Account, desk: Desk) -> Planned:
     """Change the e-mail. The password stays: one set on a pending account would be lost with it (rec 15)."""
-    login = desk.picture.spelling(new.name)
+    login = desk.state.spelling(new.name)
     call = Call("UsersManager.updateUser", {"userLogin": login, "email": new.email or ""})
-    return replace(_planned(call, change, desk=desk), confirmed=desk.picture.version.confirms_email)
+    return replace(_planned(call, change, desk=desk), confirmed=desk.state.version.confirms_email)
+
+
+# --- mails ------------------------------------------------------------------------------------------------------------
+
+
+def addressees(change: Change, state: NativeState) -> tuple[str, ...]:
+    """Return the address of each mail that making this change sends."""
+    match change.before, change.after:
+        case None, Account() as new:
+            invited = (new.email or new.name,) if state.onboarding == "invite" else ()
+            return (*_notice(state), *invited)
+        case Account(), None:
+            return _notice(state)
+        case Account() as old, Account() as new:
+            return _changed_email(old, new, state)
+        case None, Grant(subject=subject) if is_anonymous(subject.name) and state.version.mails_public:
+            return tuple(each.email for each in state.superusers)
+        case _:
+            return ()
+
+
+def _notice(state: NativeState) -> tuple[str, ...]:
+    """Return who hears of accounts made and deleted: the one who does it."""
+    return (state.mine,) if state.version.mails_creator else ()
+
+
+def _changed_email(old: Account, new: Account, state: NativeState) -> tuple[str, ...]:
+    was, is_ = old.email or "", new.email or ""
+    if fold(was) == fold(is_):
+        return ()
+    user = state.user(old.name)
+    if user is not None and is_pending(user) and state.version.reinvites_changed_email:
+        return (is_,)
+    return (is_, was) if state.version.mails_changed_email else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from siteward.platforms.interface import Platform
 from siteward.platforms.matomo.calls import bundle
 from siteward.platforms.matomo.probe import probe, reach
-from siteward.platforms.matomo.read import look, read
+from siteward.platforms.matomo.read import read, refresh
 from siteward.platforms.matomo.review import review
 from siteward.platforms.matomo.roles import WIDEST
 from siteward.platforms.matomo.session import connect
@@ -25,7 +25,7 @@ PLATFORM = Platform(
     connect=connect,
     probe=probe,
     read=read,
-    look=look,
+    refresh=refresh,
     bundle=bundle,
     write=write,
     review=review,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.interface import Reach
-from siteward.platforms.matomo import versions
-from siteward.platforms.matomo.roles import SUPERUSER, traits_of
+from siteward.platforms.matomo.roles import SUPERUSER, Version, traits_of, version_of
 from siteward.platforms.matomo.rows import CAPABILITY_LIST, FLAG, TEXT, parse
 from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
 from siteward.transport.errors import Forbidden
@@ -26,8 +25,8 @@ PREFLIGHT = (
 )
 
 
-def probe(reader: Reader, settings: Settings) -> Traits:
-    """Return what the server can express, found out with one request.
+def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
+    """Return what the server can express, found out with one request; there is nothing in it that `read` asks for.
 
     Raises `Unauthenticated` for a bad token where the server can tell (5.x), `Forbidden` for a token that is not a
     superuser's; up to 4.x a bad token looks the same as that (API.md section 1.2).
@@ -38,14 +37,14 @@ def probe(reader: Reader, settings: Settings) -> Traits:
             "this token is not a superuser's, or it is not valid: Matomo up to 4.x does not tell which",
             hint="make a token for an account of its own that is a superuser, and name that account in `self`",
         )
-    return traits_of(_version(reader, old, new), _capabilities(capabilities), settings)
+    return traits_of(_version(reader, old, new), _capabilities(capabilities), settings), None
 
 
-def _version(reader: Reader, old: object, new: object) -> versions.Version:
+def _version(reader: Reader, old: object, new: object) -> Version:
     answer = new if isinstance(old, Failed) else old
     if isinstance(answer, Failed):
         raise refusal(reader, answer.words, 200)
-    return versions.parse(parse(TEXT, answer, "getPiwikVersion"))
+    return version_of(parse(TEXT, answer, "getPiwikVersion"))
 
 
 def _capabilities(answer: object) -> tuple[CapabilityRow, ...]:
@@ -55,7 +54,7 @@ def _capabilities(answer: object) -> tuple[CapabilityRow, ...]:
 
 def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
     """Return who the credentials are and what they may do, for `doctor`."""
-    version = versions.parse(traits.version)
+    version = version_of(traits.version)
     may, may_not = ["read every account, site and grant", "create and delete accounts", "give and take site access"], []
     confirmed = "make and unmake superusers, change e-mail addresses"
     if token_of(reader).has_password or not version.confirms_superuser:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from siteward.access.state import Listing
-from siteward.platforms.matomo import versions
-from siteward.platforms.matomo.fold import Rows, live_of
-from siteward.platforms.matomo.picture import Picture, fold, picture_of
-from siteward.platforms.matomo.roles import onboarding
+from siteward.platforms.interface import native
+from siteward.platforms.matomo.native_state import NativeState, fold
+from siteward.platforms.matomo.roles import onboarding, version_of
 from siteward.platforms.matomo.rows import HOLDER_MAP, SITE_LIST, USER_LIST, parse
 from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
+from siteward.platforms.matomo.to_access import Rows, live_of
 from siteward.transport.errors import Incomplete
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ USERS = Call("UsersManager.getUsers", {"hideColumns": "password,token_auth"})
 SITES = Call("SitesManager.getSitesWithAtLeastViewAccess", {"showColumns": "idsite,name,main_url,group"})
 
 
-def read(reader: Reader, settings: Settings, traits: Traits) -> Live:
+def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
     """Return all access on the instance, with one request, and a second one where a list has exactly 100 rows.
 
     Raises `Incomplete` when something stands behind the hundredth row of such a list. `Live.me` stays open where
     `self` is no superuser: the token, which is one's, then belongs to another.
     """
     rows, listings = _rows(reader, traits)
-    version = versions.parse(traits.version)
-    picture = Picture(
+    version = version_of(traits.version)
+    state = NativeState(
         version=version,
         traits=traits,
         users=_by_login(rows),
@@ -49,12 +49,12 @@ def read(reader: Reader, settings: Settings, traits: Traits) -> Live:
         has_password=token_of(reader).has_password,
         onboarding=onboarding(version, settings.onboarding),
     )
-    return live_of(rows, picture, listings)
+    return live_of(rows, state, listings)
 
 
-def look(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, Resource | None]:
+def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, Resource | None]:
     """Return what stands under `keys` now. All is read again: one bulk costs little more than a part of it would."""
-    before = picture_of(live)
+    before = native(live, NativeState)
     rows, listings = _rows(reader, before.traits)
     access = live_of(rows, replace(before, users=_by_login(rows)), listings).access
     return {key: access.get(key) for key in keys}

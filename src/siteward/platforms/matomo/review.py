@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Effect, Severity, error
 from siteward.access.model import EVERYWHERE, Account, Grant
-from siteward.platforms.matomo.calls import first_wish, wishes
-from siteward.platforms.matomo.mails import addressees
-from siteward.platforms.matomo.picture import fold, is_anonymous, is_pending, picture_of
+from siteward.platforms.interface import native
+from siteward.platforms.matomo.calls import addressees, first_wish, wishes
+from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending
 from siteward.platforms.matomo.roles import VIEW
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from siteward.access.model import Key
     from siteward.access.state import Live, Memory
     from siteward.platforms.matomo.calls import Wishes
-    from siteward.platforms.matomo.picture import Picture
 
 # Letters the server allows in a login, and its length in bytes (API.md section 2.2).
 _LOGIN = re.compile(r"[A-Za-zÄäÖöÜüß0-9_.@+-]*")
@@ -35,7 +34,7 @@ class _Case(Struct, frozen=True):
 
     changes: Sequence[Change]
     live: Live
-    picture: Picture
+    state: NativeState
     wishes: Wishes
     held: Counter[str]
 
@@ -43,7 +42,7 @@ class _Case(Struct, frozen=True):
 def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Iterator[Diagnostic]:
     """Yield every objection and every consequence."""
     held = Counter(each.subject.name for each in live.access.grants() if each.scope != EVERYWHERE)
-    case = _Case(changes, live, picture_of(live), wishes(changes), held)
+    case = _Case(changes, live, native(live, NativeState), wishes(changes), held)
     for change in changes:
         for say in _SAYINGS:
             yield from say(change, case)
@@ -69,11 +68,11 @@ def _new_account(change: Change, case: _Case) -> Iterator[Diagnostic]:
     elif not _LOGIN.fullmatch(new.name) or not _SHORTEST <= len(new.name.encode()) <= _LONGEST:
         hint = "2 to 100 bytes: letters, digits, _ . @ + - and ä ö ü ß"
         yield error("login-form", f"{new.name} cannot be a login of Matomo", about=change.key, hint=hint)
-    taken = case.picture.user(new.name)
+    taken = case.state.user(new.name)
     if taken is not None and taken.login != new.name:
         message = f"there is a {taken.login} already, and Matomo takes {new.name} for the same"
         yield error("login-taken", message, about=change.key)
-    if fold(new.name) in case.picture.ghosts:
+    if fold(new.name) in case.state.ghosts:
         message = f"Matomo still keeps grants for the login {new.name}, and a new account might have them at once"
         yield error("login-has-grants", message, about=change.key, hint="only the database can be rid of them")
     if new.email is None:
@@ -84,10 +83,10 @@ def _new_account(change: Change, case: _Case) -> Iterator[Diagnostic]:
 
 
 def _invitation(change: Change, new: Account, case: _Case) -> Iterator[Diagnostic]:
-    if case.picture.onboarding != "invite":
+    if case.state.onboarding != "invite":
         return
-    if not case.picture.version.invites:
-        message = f"Matomo {case.picture.version.text} cannot invite; invitations came with 4.11"
+    if not case.state.version.invites:
+        message = f"Matomo {case.state.version.text} cannot invite; invitations came with 4.11"
         yield error("cannot-invite", message, about=change.key, hint="say `onboarding: password` for this instance")
     elif first_wish(new.name, case.wishes, case.live) is None:
         message = f"an invitation lets a person in to a first site, and nothing is granted to {new.name}"
@@ -97,16 +96,16 @@ def _invitation(change: Change, new: Account, case: _Case) -> Iterator[Diagnosti
 
 def _email(change: Change, case: _Case) -> Iterator[Diagnostic]:
     """Refuse an e-mail that is malformed or somebody else's, and a login that is."""
-    new, picture = change.after, case.picture
+    new, state = change.after, case.state
     if not isinstance(new, Account) or new.email is None:
         return
     if not _EMAIL.fullmatch(new.email):
         yield error("email-form", f"Matomo does not take {new.email} for an e-mail address", about=change.key)
-    owner = picture.by_email(new.email)
+    owner = state.by_email(new.email)
     if owner is not None and fold(owner.login) != fold(new.name):
         message = f"{new.email} is the e-mail of {owner.login}, and Matomo keeps each one once"
         yield error("email-taken", message, about=change.key)
-    named = picture.by_email(new.name) if change.before is None and picture.version.refuses_login_like_email else None
+    named = state.by_email(new.name) if change.before is None and state.version.refuses_login_like_email else None
     if named is not None and fold(named.login) != fold(new.name):
         yield error("login-taken", f"{new.name} is the e-mail of {named.login}", about=change.key)
 
@@ -125,7 +124,7 @@ def _deletion(change: Change, _case: _Case) -> Iterator[Diagnostic]:
 
 def _password(change: Change, case: _Case) -> Iterator[Diagnostic]:
     """Refuse what needs the token owner's password where it is not at hand (API.md section 1.8)."""
-    if case.picture.has_password:
+    if case.state.has_password:
         return
     what = _confirmed(change, case)
     if what:
@@ -135,7 +134,7 @@ def _password(change: Change, case: _Case) -> Iterator[Diagnostic]:
 
 
 def _confirmed(change: Change, case: _Case) -> str:
-    version = case.picture.version
+    version = case.state.version
     if _is_top(change):
         return "making or unmaking a superuser" if version.confirms_superuser else ""
     match change.before, change.after:
@@ -171,7 +170,7 @@ def _promotion(change: Change, case: _Case) -> Iterator[Diagnostic]:
             f"replaces {lost} grants on sites: Matomo deletes them, and taking the superuser away brings none back"
         )
         yield _tell(change.key, "destroys", "grants-replaced", message, count=lost)
-    user = case.picture.user(name)
+    user = case.state.user(name)
     if user is not None and is_pending(user):
         message = f"{name} has not accepted the invitation, and does not count as an admin until then"
         yield _tell(change.key, "waiting", "pending-superuser", message)
@@ -220,14 +219,14 @@ def _mails(change: Change, case: _Case) -> Iterator[Diagnostic]:
 
 
 def _mailed(change: Change, case: _Case) -> Iterator[Diagnostic]:
-    for address, count in Counter(addressees(change, case.picture)).items():
+    for address, count in Counter(addressees(change, case.state)).items():
         yield _tell(change.key, "mail", "mail", f"Matomo mails {address}", count=count, who=address)
 
 
 def _opened(case: _Case) -> Iterable[Diagnostic]:
     """Tell of the mails of all openings once: they share one call."""
     first = next(
-        (each for each in case.changes if isinstance(each.after, Grant) and addressees(each, case.picture)), None
+        (each for each in case.changes if isinstance(each.after, Grant) and addressees(each, case.state)), None
     )
     return _mailed(first, case) if first is not None else ()
 

@@ -6,9 +6,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from siteward.access.model import account_key
-from siteward.platforms.interface import Receipt
+from siteward.platforms.interface import Receipt, native
 from siteward.platforms.matomo.calls import Desk, plan, wishes
-from siteward.platforms.matomo.picture import is_pending, picture_of
+from siteward.platforms.matomo.native_state import NativeState, is_pending
 from siteward.platforms.matomo.rpc import (
     BULK,
     PATH,
@@ -43,7 +43,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     Raises `Unauthenticated` when the token is refused or the address is locked out, and `OutcomeUnknown` for a lost
     answer; nothing that carries the password is sent any more once it was refused.
     """
-    planned = plan(bundle.changes, Desk(live, picture_of(live), bundle.passwords, wishes(bundle.ahead)))
+    planned = plan(bundle.changes, Desk(live, native(live, NativeState), bundle.passwords, wishes(bundle.ahead)))
     doubts = [_why_not(writer, each) for each in planned]
     going = [each for each, why in zip(planned, doubts, strict=True) if why is None]
     answers = iter(_sent(writer, going))
@@ -59,9 +59,9 @@ def resend(writer: Writer, login: str, live: Live) -> Receipt:
 
     No reading shows that, so an answer that is not Matomo's leaves it open. Raises `OutcomeUnknown` then.
     """
-    picture = picture_of(live)
-    key = account_key(picture.spelling(login))
-    user = picture.user(login)
+    state = native(live, NativeState)
+    key = account_key(state.spelling(login))
+    user = state.user(login)
     if user is None or not is_pending(user):
         return Receipt(key=key, status="failed", message=f"{login} has no invitation that is open or has run out")
     try:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from siteward.access.change import patch
+from siteward.access.diagnostic import note, warning
 from siteward.access.model import Grant, Group, Member
 from siteward.platforms.interface import Bundle
+from siteward.platforms.piwikpro.roles import ENTITY
 from siteward.platforms.piwikpro.session import SECONDS_A_WRITE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from siteward.access.change import Change
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.model import Access, Scope
     from siteward.access.state import Live
 
 MOST_MEMBERS = 500
@@ -55,3 +61,75 @@ def _writes(changes: Sequence[Change]) -> int:
     """Return how many calls carry changes that belong together."""
     after = changes[0].after
     return 2 if isinstance(after, Group) and after.external and changes[0].before is None else 1
+
+
+# --- cost -------------------------------------------------------------------------------------------------------------
+
+
+_WORTH_A_WORD = 60.0
+"""From this many seconds on that the other way would save, it is more than a note."""
+
+
+def cost(changes: Sequence[Change], live: Access, *, native: bool) -> Iterator[Diagnostic]:
+    """Yield one note with the number of calls and minutes, this way and the other; none for no changes."""
+    if not changes:
+        return
+    this = calls(changes)
+    other = _with_personal_grants(changes, live) if native else _with_groups(changes)
+    way = "personal grants" if native else "native groups"
+    said = f"{_spent(this)} at 60 a minute"
+    if other != this:
+        cheaper = "cheaper" if other < this else "dearer"
+        said += f"; with {way} it would be {_spent(other)}, which is {cheaper}"
+    hint = f"`native: {str(not native).lower()}` on the instance" if other < this else None
+    say = warning if (this - other) * SECONDS_A_WRITE >= _WORTH_A_WORD else note
+    yield say("cost", said, hint=hint)
+
+
+def _spent(writes: int) -> str:
+    minutes = writes * SECONDS_A_WRITE / 60
+    time = f"about {minutes:,.0f} min" if minutes >= 1.5 else f"about {writes * SECONDS_A_WRITE:.0f} s"
+    return f"{writes:,} write{'' if writes == 1 else 's'}, {time}"
+
+
+def _with_groups(changes: Sequence[Change]) -> int:
+    """Return the calls if everybody who gains the same levels had them through one group.
+
+    A group costs one call to make, one for its members and one for each level; it pays from two people on.
+    """
+    gains: defaultdict[str, set[tuple[Scope, str]]] = defaultdict(set)
+    for each in changes:
+        after = each.after
+        if each.before is not None or not isinstance(after, Grant) or after.scope.kind not in ENTITY:
+            continue
+        if after.subject.kind == "account":
+            gains[after.subject.name].add((after.scope, after.role))
+    crews = Counter(frozenset(each) for each in gains.values())
+    personal = sum(map(len, gains.values()))
+    grouped = sum(min(people * len(levels), 2 + len(levels)) for levels, people in crews.items())
+    return calls(changes) - personal + grouped
+
+
+def _with_personal_grants(changes: Sequence[Change], live: Access) -> int:
+    """Return the calls if what groups give or take were given to or taken from each member."""
+    after = patch(live, changes)
+    members: defaultdict[str, set[str]] = defaultdict(set)
+    scopes: defaultdict[str, set[Scope]] = defaultdict(set)
+    for access in (live, after):
+        for member in access.members():
+            members[member.group].add(member.account)
+        for grant in access.grants():
+            if grant.subject.kind == "group":
+                scopes[grant.subject.name].add(grant.scope)
+    pairs: set[tuple[str, Scope]] = set()
+    rest = []
+    for each in changes:
+        side = each.after or each.before
+        match side:
+            case Member(group=group, account=account):
+                pairs |= {(account, scope) for scope in scopes[group]}
+            case Grant(subject=subject, scope=scope) if subject.kind == "group":
+                pairs |= {(account, scope) for account in members[subject.name]}
+            case _:
+                rest += [] if each.key[0] == "group" else [each]
+    return calls(rest) + len(pairs)

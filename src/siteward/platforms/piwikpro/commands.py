@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Literal
 
 from siteward.access.model import Group, account_key
 from siteward.platforms.interface import Receipt
-from siteward.platforms.piwikpro.look import group_named, person
+from siteward.platforms.piwikpro.refresh import group_named, person
+from siteward.platforms.piwikpro.roles import ENTITY, level_path
 from siteward.platforms.piwikpro.rows import Fault, faults_of, words_of
 from siteward.transport.errors import OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from siteward.access.model import Key
+    from siteward.access.model import Grant, Key
     from siteward.access.state import Live
     from siteward.transport.http import Answer, Writer
 
@@ -105,3 +106,16 @@ def _bare(status: int) -> str:
             return "it is not there (404)"
         case _:
             return f"it was refused ({status}), and the server said no more"
+
+
+def set_level(writer: Writer, grant: Grant, level: str, live: Live) -> Receipt:
+    """Set a level; there is no other way to revoke than `no-access` (API.md section 6)."""
+    site = live.sites.get(grant.scope)
+    if site is None:
+        raise Nowhere(f"there is no {grant.scope}")
+    name = grant.subject.name
+    holder: Literal["user", "user-group"] = "user-group" if grant.subject.kind == "group" else "user"
+    at = group_id(writer, name, live) if holder == "user-group" else person_id(writer, name, live)
+    kind = f"{ENTITY[grant.scope.kind]}/permission/{holder}"
+    body = {"data": {"type": kind, "attributes": {"permission": level}}}
+    return receipt_of(writer, grant.key, repeatable(writer, "POST", level_path(grant.scope, site.id, holder, at), body))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from siteward.access.model import Scope
+from siteward.access.state import Site
 from siteward.platforms.piwikpro.roles import ENTITY, level_path
 from siteward.platforms.piwikpro.rows import (
     Entity,
@@ -27,14 +31,11 @@ from siteward.platforms.piwikpro.rows import (
     parse,
     refusal,
 )
-from siteward.platforms.piwikpro.sites import hosts_of, scopes
 from siteward.transport.errors import Incomplete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from siteward.access.model import Scope
-    from siteward.access.state import Site
     from siteward.platforms.piwikpro.settings import Settings
     from siteward.transport.http import Reader
 
@@ -133,3 +134,38 @@ def managed_ids(reader: Reader) -> frozenset[str]:
         for entity in ENTITY.values()
         for each in ask(reader, f"/api/access-control/v2/entry/ppms/{entity}/action/manage", Rows[Entity]).data
     )
+
+
+# --- scopes -----------------------------------------------------------------------------------------------------------
+
+
+def scopes(kind: str, names: Mapping[str, str], hosts: Mapping[str, Sequence[str]]) -> dict[Scope, Site]:
+    """Return the scopes of all apps (or meta sites), given their names and, where known, the hosts of each, by id.
+
+    Names need not be unique (API.md section 5); those that are not become `name#id`.
+    """
+    labels = {at: next(iter(hosts.get(at, ())), folded(name)) for at, name in names.items()}
+    seen = Counter(labels.values())
+    found: dict[Scope, Site] = {}
+    for at, label in labels.items():
+        unique = label if seen[label] == 1 else f"{label}#{at}"
+        domains = tuple(hosts.get(at, ())) or (label,)
+        found[Scope(kind, unique)] = Site(id=at, label=unique, name=names[at], domains=domains)
+    return found
+
+
+def hosts_of(urls: Sequence[str]) -> tuple[str, ...]:
+    """Return the hosts of an app's addresses, without repetition, in their order."""
+    return tuple(dict.fromkeys(folded(host) for each in urls if (host := urlsplit(each).hostname)))
+
+
+def folded(name: str) -> str:
+    """Return a name as selectors compare it: lower-cased in IDNA where it is a host, as it is otherwise."""
+    name = name.strip()
+    host = (urlsplit(name).hostname or "") if "://" in name else name.rstrip("/.")
+    if "." not in host or any(each.isspace() for each in host):
+        return name
+    try:
+        return host.lower().encode("idna").decode("ascii")
+    except UnicodeError:
+        return host.lower()

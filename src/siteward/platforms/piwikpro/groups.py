@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from siteward.platforms.interface import Receipt
 from siteward.platforms.piwikpro.commands import GROUPS, group_id, person_id, receipt_of, repeatable
-from siteward.platforms.piwikpro.look import group_named, members_of
+from siteward.platforms.piwikpro.refresh import group_named, members_of
 from siteward.platforms.piwikpro.rows import One, UserGroup, parse
 from siteward.transport.errors import NotThePlatform, OutcomeUnknown
 

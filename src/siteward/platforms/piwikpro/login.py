@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from siteward.platforms.answers import Misshapen, decoded
+from siteward.platforms.decode import Misshapen, decoded
 from siteward.transport.causes import redirected
 from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated, Unreachable
 from siteward.transport.lean import httpx

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from siteward.access.model import Account, Grant, Scope, Subject
-from siteward.platforms.interface import Receipt
-from siteward.platforms.piwikpro.commands import USERS, has_code, person_id, receipt_of, repeatable
-from siteward.platforms.piwikpro.levels import set_level
-from siteward.platforms.piwikpro.look import level_of, person, switches_of
-from siteward.platforms.piwikpro.picture import picture_of
+from siteward.platforms.interface import Receipt, native
+from siteward.platforms.piwikpro.commands import USERS, has_code, person_id, receipt_of, repeatable, set_level
+from siteward.platforms.piwikpro.native_state import NativeState
+from siteward.platforms.piwikpro.refresh import level_of, person, switches_of
 from siteward.platforms.piwikpro.roles import ENTITY, NO_ACCESS, ON
 from siteward.platforms.piwikpro.rows import One, User, parse
 from siteward.transport.errors import NotThePlatform, OutcomeUnknown, PlatformError
@@ -42,7 +41,7 @@ def invite(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Rece
 def close_modules(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Receipt:
     """Close the modules of somebody new that the file does not want."""
     at = person_id(writer, account.name, live)
-    modules = [switched_on(account.name, each) for each in sorted(picture_of(live).licensed)]
+    modules = [switched_on(account.name, each) for each in sorted(native(live, NativeState).licensed)]
     unwanted = bundle.unwanted([account, *modules])
     closed = _switch(writer, at, {each.scope.name: False for each in modules if each.key in unwanted})
     if closed.status == "sent" or not any(each.key in unwanted for each in _open(writer, at, account.name)):

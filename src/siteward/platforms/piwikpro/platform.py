@@ -7,9 +7,9 @@ from types import MappingProxyType
 from siteward.platforms.interface import Platform
 from siteward.platforms.piwikpro.audit import blame
 from siteward.platforms.piwikpro.bundle import bundle
-from siteward.platforms.piwikpro.look import look
 from siteward.platforms.piwikpro.probe import probe, reach
 from siteward.platforms.piwikpro.read import read
+from siteward.platforms.piwikpro.refresh import refresh
 from siteward.platforms.piwikpro.review import review
 from siteward.platforms.piwikpro.roles import NAME, WIDEST
 from siteward.platforms.piwikpro.session import connect
@@ -30,7 +30,7 @@ PLATFORM = Platform(
     connect=connect,
     probe=probe,
     read=read,
-    look=look,
+    refresh=refresh,
     bundle=bundle,
     write=write,
     finish=finish,

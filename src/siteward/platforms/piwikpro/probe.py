@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from siteward.transport.http import Reader
 
 
-def probe(reader: Reader, settings: Settings) -> Traits:
+def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
     """Return what the credentials allow, found out with one request after the token (two for who is no owner).
 
     Raises what fetching the token raises.
     """
     if own(reader).attributes.role == "OWNER":
-        return owner_traits(native=settings.native)
-    return manager_traits(manages=bool(managed_ids(reader)))
+        return owner_traits(native=settings.native), None
+    return manager_traits(manages=bool(managed_ids(reader))), None
 
 
 def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:  # noqa: ARG001 — the same for all settings

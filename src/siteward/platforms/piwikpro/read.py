@@ -18,7 +18,7 @@ from siteward.access.diagnostic import note, warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Scope, Subject, account_key
 from siteward.access.state import Listing, Live
 from siteward.platforms.piwikpro.gather import MOST_BY_USERS, Gathering, managed_ids
-from siteward.platforms.piwikpro.picture import Picture
+from siteward.platforms.piwikpro.native_state import NativeState
 from siteward.platforms.piwikpro.roles import NO_ACCESS, ON, OWNER, listed
 from siteward.platforms.piwikpro.session import own
 from siteward.transport.errors import Incomplete
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from siteward.transport.http import Reader
 
 
-def read(reader: Reader, settings: Settings, traits: Traits) -> Live:
+def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
     """Return the state of the account.
 
     Raises `Incomplete` when a list did not add up, and whatever else the server says; half an answer is none.
@@ -78,7 +78,7 @@ def _whole(found: Gathering) -> Live:
         facts={account_key(each.attributes.email): _facts(each) for each in found.users},
         listings=_listings(found),
         findings=tuple(_beside_the_file(found, names)),
-        native=Picture(
+        native=NativeState(
             whole=True,
             native=found.settings.native,
             licensed=found.modules[found.me.id],
@@ -225,7 +225,7 @@ def _managed(found: Gathering) -> Live:
         ids=_ids(names, groups),
         listings=_listings(found),
         findings=_narrowed(found),
-        native=Picture(whole=False, native=False),
+        native=NativeState(whole=False, native=False),
     )
 
 

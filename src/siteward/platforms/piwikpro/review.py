@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from siteward.access.change import patch
 from siteward.access.diagnostic import error, note, warning
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, account_key, account_of
-from siteward.platforms.piwikpro.cost import cost
-from siteward.platforms.piwikpro.languages import objection
-from siteward.platforms.piwikpro.picture import is_owner, owner_key, owners, picture_of
-from siteward.platforms.piwikpro.roles import ENTITY, WIDEST
+from siteward.platforms.interface import native
+from siteward.platforms.piwikpro.bundle import cost
+from siteward.platforms.piwikpro.native_state import NativeState, is_owner, owner_key, owners
+from siteward.platforms.piwikpro.roles import ENTITY, WIDEST, objection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Access, Scope
     from siteward.access.state import Live, Memory
-    from siteward.platforms.piwikpro.picture import Picture
 
 
 def review(changes: Sequence[Change], live: Live, memory: Memory | None) -> Iterable[Diagnostic]:  # noqa: ARG001 — nothing here depends on earlier runs
@@ -45,9 +44,9 @@ class _Case(Struct, frozen=True, dict=True):
         return patch(self.live.access, self.changes)
 
     @cached_property
-    def picture(self) -> Picture:
+    def state(self) -> NativeState:
         """What the adapter knows beside the access."""
-        return picture_of(self.live)
+        return native(self.live, NativeState)
 
     @cached_property
     def groups_of(self) -> Mapping[str, frozenset[str]]:
@@ -73,7 +72,7 @@ class _Case(Struct, frozen=True, dict=True):
 
 def without_an_owners_key(case: _Case) -> Iterator[Diagnostic]:
     """Refuse what a key of somebody who is no owner may not do (API.md section 6)."""
-    if case.picture.whole:
+    if case.state.whole:
         return
     for each in case.changes:
         side = each.after or each.before
@@ -234,8 +233,8 @@ def unlicensed_module(case: _Case) -> Iterator[Diagnostic]:
     """Refuse to open what the account has no licence for."""
     for each in case.changes:
         side = each.after
-        if isinstance(side, Grant) and side.scope.kind == "module" and side.scope.name not in case.picture.licensed:
-            has = ", ".join(sorted(case.picture.licensed))
+        if isinstance(side, Grant) and side.scope.kind == "module" and side.scope.name not in case.state.licensed:
+            has = ", ".join(sorted(case.state.licensed))
             yield error(
                 "unlicensed-module", f"there is no module {side.scope.name} here", about=each.key, hint=f"it has: {has}"
             )
@@ -266,7 +265,7 @@ def metasite_opens(case: _Case) -> Iterator[Diagnostic]:
 
 def duration(case: _Case) -> Iterator[Diagnostic]:
     """Say how many calls this takes, how long, and whether groups would make it cheaper."""
-    yield from cost(case.changes, case.live.access, native=case.picture.native)
+    yield from cost(case.changes, case.live.access, native=case.state.native)
 
 
 HAZARDS: tuple[Callable[[_Case], Iterator[Diagnostic]], ...] = (

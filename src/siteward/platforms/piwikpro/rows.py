@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from msgspec import Struct, field
 
-from siteward.platforms.answers import Misshapen, decoded, parsed
+from siteward.platforms.decode import Misshapen, decoded, parsed
 from siteward.transport.errors import Forbidden, Incomplete, NotThePlatform, Refused, Unauthenticated
 from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 

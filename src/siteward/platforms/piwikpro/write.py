@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Scope
 from siteward.platforms.interface import Receipt
-from siteward.platforms.piwikpro.commands import GROUPS, Nowhere, group_id, receipt_of, repeatable
+from siteward.platforms.piwikpro.commands import GROUPS, Nowhere, group_id, receipt_of, repeatable, set_level
 from siteward.platforms.piwikpro.groups import change_members, make_group, tie_group
-from siteward.platforms.piwikpro.levels import set_level
 from siteward.platforms.piwikpro.people import (
     change_modules,
     close_modules,

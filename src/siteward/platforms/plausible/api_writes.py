@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from siteward.platforms.plausible.picture import Entry, find
+from siteward.platforms.plausible.native_state import Entry, find
 from siteward.platforms.plausible.rows import Deleted, GuestRow, parse, refusal
 from siteward.platforms.plausible.settle import DONE, INVITED, Verdict, failed, unknown
 from siteward.platforms.plausible.sites_api import GUESTS, guest_path, guests_of

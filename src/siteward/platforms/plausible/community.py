@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.state import Listing
-from siteward.platforms.answers import Misshapen, converted
-from siteward.platforms.plausible.picture import Colleague, Entry, Picture, Place, folded
+from siteward.platforms.decode import Misshapen, converted
+from siteward.platforms.plausible.native_state import Colleague, Entry, NativeState, Place, folded
 from siteward.transport.errors import Forbidden, NotThePlatform
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def team_in(rows: Rows, settings: Settings) -> str:
     )
 
 
-def snapshot(reader: Reader, settings: Settings, traits: Traits) -> Picture:
+def snapshot(reader: Reader, settings: Settings, traits: Traits) -> NativeState:
     """Return one moment of the team, whole; raises `PlatformError`."""
     from siteward.platforms.plausible.forms import own_clock, own_email, team_at  # noqa: PLC0415 — `validate` needs no HTTP
 
@@ -195,7 +195,7 @@ def snapshot(reader: Reader, settings: Settings, traits: Traits) -> Picture:
         seen = converted(_Snapshot, found[0][0])
     except Misshapen as error:
         raise NotThePlatform(f"the database is not as Plausible keeps it ({error})") from None
-    return Picture(
+    return NativeState(
         settings=settings,
         traits=traits,
         door="web",

@@ -9,25 +9,25 @@ from siteward.access.diagnostic import Diagnostic, note, warning
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from siteward.platforms.plausible.picture import Picture
+    from siteward.platforms.plausible.native_state import NativeState
 
 
-def findings(picture: Picture) -> Iterator[Diagnostic]:
+def findings(state: NativeState) -> Iterator[Diagnostic]:
     """Yield everything a reviewer of this instance should know, in a fixed order."""
-    if picture.door == "api":
+    if state.door == "api":
         yield note(
             "guest-layer-only",
             "only guests of single sites can be seen and managed here; members of the team, who reach every site of it, "
             "cannot be seen through the Sites API",
         )
         return
-    yield from _owners(picture)
-    yield from _team(picture)
-    yield from _sites(picture)
+    yield from _owners(state)
+    yield from _team(state)
+    yield from _sites(state)
 
 
-def _owners(picture: Picture) -> Iterator[Diagnostic]:
-    owners = sorted(each.email for each in picture.colleagues if each.role == "owner" and not each.invited)
+def _owners(state: NativeState) -> Iterator[Diagnostic]:
+    owners = sorted(each.email for each in state.colleagues if each.role == "owner" and not each.invited)
     if len(owners) == 1:
         yield warning(
             "single-owner",
@@ -36,18 +36,18 @@ def _owners(picture: Picture) -> Iterator[Diagnostic]:
         )
 
 
-def _team(picture: Picture) -> Iterator[Diagnostic]:
-    for each in picture.colleagues:
+def _team(state: NativeState) -> Iterator[Diagnostic]:
+    for each in state.colleagues:
         if each.invited:
             yield note(
                 "team-invitation", f"{each.email} is invited into the team as {each.role}; nothing here changes it"
             )
-    for domain, email in sorted(picture.transfers):
+    for domain, email in sorted(state.transfers):
         yield warning("site-transfer", f"{domain} is being handed over to {email}; its guests go with it")
 
 
-def _sites(picture: Picture) -> Iterator[Diagnostic]:
-    for each in sorted(picture.places.values(), key=lambda place: place.domain):
+def _sites(state: NativeState) -> Iterator[Diagnostic]:
+    for each in sorted(state.places.values(), key=lambda place: place.domain):
         if each.previous:
             yield warning(
                 "site-renamed",

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from siteward.platforms.plausible.community import snapshot
-from siteward.platforms.plausible.picture import Entry, Picture, Place, find
+from siteward.platforms.plausible.native_state import Entry, NativeState, Place, find
 from siteward.platforms.plausible.settle import DONE, INVITED, Verdict, failed, unknown
 from siteward.transport.errors import OutcomeUnknown, PlatformError
 
@@ -29,11 +29,11 @@ class FormGuests(Struct, frozen=True):
 
     writer: Writer
     place: Place
-    picture: Picture
+    state: NativeState
 
     def entries(self) -> tuple[Entry, ...]:
         """Return who is there now; raises `PlatformError`."""
-        now = snapshot(self.writer, self.picture.settings, self.picture.traits)
+        now = snapshot(self.writer, self.state.settings, self.state.traits)
         found = now.places.get(self.place.domain)
         return found.entries if found else ()
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from siteward.platforms.interface import Platform
-from siteward.platforms.plausible.bundle import bundle
-from siteward.platforms.plausible.look import look
 from siteward.platforms.plausible.probe import probe, reach
-from siteward.platforms.plausible.read import read
+from siteward.platforms.plausible.read import read, refresh
 from siteward.platforms.plausible.review import review
 from siteward.platforms.plausible.roles import NAME, WIDEST
 from siteward.platforms.plausible.session import connect
 from siteward.platforms.plausible.settings import Settings
-from siteward.platforms.plausible.write import write
+from siteward.platforms.plausible.write import bundle, write
 
 PLATFORM = Platform(
     name=NAME,
@@ -33,7 +31,7 @@ PLATFORM = Platform(
     connect=connect,
     probe=probe,
     read=read,
-    look=look,
+    refresh=refresh,
     bundle=bundle,
     write=write,
     review=review,

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from siteward.platforms.interface import Reach
 from siteward.platforms.plausible.community import check, snapshot
-from siteward.platforms.plausible.picture import folded
+from siteward.platforms.plausible.native_state import folded
 from siteward.platforms.plausible.roles import Edition, traits_of
 from siteward.platforms.plausible.rows import ask
 from siteward.platforms.plausible.session import SYSTEM, is_cloud
@@ -34,7 +34,7 @@ class _System(Struct, frozen=True):
     build: _Build = _Build()
 
 
-def probe(reader: Reader, settings: Settings) -> Traits:
+def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
     """Return what this server can do.
 
     With a key the list of teams tells: JSON where there is a Sites API, a page that is none in Community Edition. The
@@ -42,7 +42,7 @@ def probe(reader: Reader, settings: Settings) -> Traits:
     for another edition than the credentials are for.
     """
     if reader.rows is not None:
-        return _community(reader, reader.rows)
+        return _community(reader, reader.rows), None
     try:
         team_of(reader, settings)
     except NotThePlatform as problem:
@@ -53,7 +53,7 @@ def probe(reader: Reader, settings: Settings) -> Traits:
             ) from problem
         raise
     edition: Edition = "cloud" if settings.edition == "cloud" or is_cloud(reader) else "enterprise"
-    return traits_of(edition)
+    return traits_of(edition), None
 
 
 def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
@@ -71,12 +71,12 @@ def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
             ),
             notes=(*available, _SURE_OF_ROLE, "writing needs a Sites key and the plan feature Sites API"),
         )
-    picture = snapshot(reader, settings, traits)
-    role = picture.members.get(folded(picture.me or ""))
+    state = snapshot(reader, settings, traits)
+    role = state.members.get(folded(state.me or ""))
     writes = role in {"owner", "admin"}
     writing = ("invite, change and remove guests",) if writes else ()
     return Reach(
-        account=picture.me,
+        account=state.me,
         role=f"team {role}" if role else None,
         may=("read everything about access in the database", *writing),
         may_not=(

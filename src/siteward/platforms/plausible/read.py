@@ -4,22 +4,70 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from siteward.access.model import Grant, Key, Resource, Scope, Subject, account_of, scope_of
+from siteward.platforms.interface import native
 from siteward.platforms.plausible.community import snapshot
-from siteward.platforms.plausible.fold import fold
-from siteward.platforms.plausible.sites_api import read_guests
+from siteward.platforms.plausible.native_state import Entry, NativeState, find
+from siteward.platforms.plausible.sites_api import guests_of, read_guests
+from siteward.platforms.plausible.to_access import live_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from siteward.access.state import Live
     from siteward.access.traits import Traits
     from siteward.platforms.plausible.settings import Settings
     from siteward.transport.http import Reader
 
 
-def read(reader: Reader, settings: Settings, traits: Traits) -> Live:
+def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
     """Return all access on the instance; raises `PlatformError` for half an answer.
 
     The Sites API takes one request for each site, one for each hundred sites and one for the team (API.md section 14);
     the database one query.
     """
     seen = snapshot if reader.rows else read_guests
-    return fold(seen(reader, settings, traits))
+    return live_of(seen(reader, settings, traits))
+
+
+# --- refresh ----------------------------------------------------------------------------------------------------------
+
+
+def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, Resource | None]:
+    """Return what stands under each of `keys` now, under the names that `live` has; `None` where surely nothing does.
+
+    A grant on a site that is not in `live` is left out, because it cannot be told; so is an account, which is nothing
+    but its grants. Raises `PlatformError`.
+    """
+    state = native(live, NativeState)
+    known = {each.scope: each.domain for each in state.places.values()}
+    wanted = {scope for key in keys if (scope := scope_of(key)) in known}
+    if state.door == "api":
+        ordered = sorted(wanted)
+        lists = reader.map(lambda scope: guests_of(reader, known[scope]), ordered)
+        return _told(keys, dict(zip(ordered, lists, strict=True)))
+    now = live_of(snapshot(reader, state.settings, state.traits)).access
+    grants = {(_lower(each.key), each.scope): each.role for each in now.grants()}
+    return {
+        key: _grant(key, grants.get((_lower(key), scope)))
+        for key in keys
+        if (scope := scope_of(key)) is not None and scope in wanted
+    }
+
+
+def _told(keys: Collection[Key], lists: Mapping[Scope, tuple[Entry, ...]]) -> Mapping[Key, Resource | None]:
+    told: dict[Key, Resource | None] = {}
+    for key in keys:
+        scope = scope_of(key)
+        if scope is not None and scope in lists:
+            entry = find(lists[scope], account_of(key) or "")
+            told[key] = _grant(key, entry.role if entry else None)
+    return told
+
+
+def _grant(key: Key, role: str | None) -> Grant | None:
+    return Grant(Subject("account", account_of(key) or ""), Scope(key[3], key[4]), role) if role else None
+
+
+def _lower(key: Key) -> str:
+    return (account_of(key) or "").lower()

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, note, warning
 from siteward.access.model import Grant, Key, Scope, account_of
-from siteward.platforms.plausible.picture import Entry, Picture, Place, find, folded, picture_of
+from siteward.platforms.interface import native
+from siteward.platforms.plausible.native_state import Entry, NativeState, Place, find, folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -42,14 +43,14 @@ class _Case(Struct, frozen=True, dict=True):
     memory: Memory | None
 
     @cached_property
-    def picture(self) -> Picture:
+    def state(self) -> NativeState:
         """What reading left."""
-        return picture_of(self.live)
+        return native(self.live, NativeState)
 
     @cached_property
     def places(self) -> Mapping[Scope, Place]:
         """The live sites by scope."""
-        return {each.scope: each for each in self.picture.places.values()}
+        return {each.scope: each for each in self.state.places.values()}
 
     def entry(self, change: Change) -> Entry | None:
         """Return what stands there, as it was read."""
@@ -88,14 +89,14 @@ def own_account(case: _Case) -> Iterator[Diagnostic]:
 
 def weak_account(case: _Case) -> Iterator[Diagnostic]:
     """Refuse to write with an account whose role is too low, where that can be seen."""
-    picture = case.picture
-    if picture.door == "api" or not case.changes:
+    state = case.state
+    if state.door == "api" or not case.changes:
         return
-    role = picture.members.get(folded(picture.me or ""))
+    role = state.members.get(folded(state.me or ""))
     if role not in {"owner", "admin"}:
         yield error(
             "role-too-low",
-            f"{picture.me or 'nobody'} is {f'only {role}' if role else 'no member'} of the team; managing guests needs "
+            f"{state.me or 'nobody'} is {f'only {role}' if role else 'no member'} of the team; managing guests needs "
             "an owner or admin",
             hint="give …_EMAIL and …_PASSWORD of an owner or admin",
         )
@@ -111,7 +112,7 @@ def address(case: _Case) -> Iterator[Diagnostic]:
 def redundant(case: _Case) -> Iterator[Diagnostic]:
     """Refuse to make a guest of a team member, or of somebody invited into the team, whose role would be lost."""
     for each in case.invites:
-        role = case.picture.members.get(folded(_name(each)))
+        role = case.state.members.get(folded(_name(each)))
         if role is not None:
             yield error(
                 "redundant-grant",
@@ -124,7 +125,7 @@ def redundant(case: _Case) -> Iterator[Diagnostic]:
 
 def unstated_team(case: _Case) -> Iterator[Diagnostic]:
     """Warn that a pending invitation into the team, which cannot be seen, would be overwritten."""
-    if case.invites and case.picture.door == "api" and case.picture.settings.team_members is None:
+    if case.invites and case.state.door == "api" and case.state.settings.team_members is None:
         yield warning(
             "team-members-unstated",
             "members of the team and people invited into it cannot be seen: inviting one of the latter as a guest "
@@ -137,7 +138,7 @@ def transfer(case: _Case) -> Iterator[Diagnostic]:
     """Refuse to invite whom the site is being handed over to."""
     for each in case.invites:
         place = case.places.get(Scope(each.key[3], each.key[4]))
-        if place and (place.domain, folded(_name(each))) in case.picture.transfers:
+        if place and (place.domain, folded(_name(each))) in case.state.transfers:
             yield error(
                 "site-transfer",
                 f"{place.domain} is being handed over to {_name(each)}, who cannot be its guest",
@@ -147,7 +148,7 @@ def transfer(case: _Case) -> Iterator[Diagnostic]:
 
 def repeated(case: _Case) -> Iterator[Diagnostic]:
     """Hold an invitation back that was sent often enough, or a short while ago: the live state cannot tell."""
-    wish = case.picture.settings.invitations
+    wish = case.state.settings.invitations
     for each in case.invites:
         count, last = case.memory.sends.get(_key(each, case.memory), (0, None)) if case.memory else (0, None)
         if count >= wish.max_sends:
@@ -158,7 +159,7 @@ def repeated(case: _Case) -> Iterator[Diagnostic]:
                 about=each.key,
                 hint="ask them, then take the grant out, or raise `invitations: {max_sends}` for this instance",
             )
-        elif last is not None and (case.picture.now is None or case.picture.now < last + wish.pause):
+        elif last is not None and (case.state.now is None or case.state.now < last + wish.pause):
             yield error(
                 "invited-recently",
                 f"{_name(each)} was invited to {each.key[4]} on {_day(last)}, and the next invitation is due "
@@ -173,9 +174,9 @@ def role_change(case: _Case) -> Iterator[Diagnostic]:
         if entry.status == "invited":
             yield note("invites-anew", f"withdraws the invitation as {entry.role} and sends another", about=each.key)
             yield _effect("invitation", f"sends an invitation to {entry.email}", each, "mail", entry.email)
-        elif case.picture.door == "web":
+        elif case.state.door == "web":
             yield note("role-in-place", "takes effect at once, without a mail", about=each.key)
-        elif case.picture.settings.role_change == "manual":
+        elif case.state.settings.role_change == "manual":
             yield replace(
                 error(
                     "role-change-manual",
@@ -273,7 +274,7 @@ def gone_sites(case: _Case) -> Iterator[Diagnostic]:
     """Warn of sites that were there in the last run: renamed, handed over or deleted, which the API does not tell."""
     last = case.memory.last if case.memory else None
     before = {each.scope for each in last.grants() if each.scope.kind == "site"} if last is not None else set()
-    renamed = {each.previous for each in case.picture.places.values()}
+    renamed = {each.previous for each in case.state.places.values()}
     for scope in sorted(before - case.places.keys()):
         if scope.name not in renamed:
             yield warning(

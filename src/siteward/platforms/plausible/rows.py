@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
-from siteward.platforms.answers import Misshapen, decoded, parsed
-from siteward.platforms.plausible.picture import Standing  # noqa: TC001 — msgspec reads it at run time
+from siteward.platforms.decode import Misshapen, decoded, parsed
+from siteward.platforms.plausible.native_state import Standing  # noqa: TC001 — msgspec reads it at run time
 from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
 from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 

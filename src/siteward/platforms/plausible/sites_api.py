@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from siteward.access.state import Listing
 from siteward.platforms.plausible.key import Bearer
-from siteward.platforms.plausible.picture import Entry, Picture, Place, folded
+from siteward.platforms.plausible.native_state import Entry, NativeState, Place, folded
 from siteward.platforms.plausible.rows import GuestPage, GuestRow, SitePage, TeamPage, TeamRow, parse, refusal, told
 from siteward.transport.errors import Forbidden, Incomplete
 
@@ -74,13 +74,13 @@ def _teams(reader: Reader) -> list[TeamRow]:
     return teams
 
 
-def read_guests(reader: Reader, settings: Settings, traits: Traits) -> Picture:
+def read_guests(reader: Reader, settings: Settings, traits: Traits) -> NativeState:
     """Return every site of the team with its guests; raises `PlatformError`, because half a list would be a lie."""
     team = team_of(reader, settings)
     domains, now = _sites(reader, team.id)
     lists = reader.map(lambda domain: guests_of(reader, domain), domains)
     places = {domain: Place(domain, entries) for domain, entries in zip(domains, lists, strict=True)}
-    return Picture(
+    return NativeState(
         settings=settings,
         traits=traits,
         door="api",

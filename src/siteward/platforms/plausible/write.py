@@ -12,20 +12,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from siteward.access.model import Grant, account_of, scope_of
+from siteward.access.model import Grant, Scope, account_of, scope_of
+from siteward.platforms.interface import Bundle, native
 from siteward.platforms.plausible.api_writes import ApiGuests
 from siteward.platforms.plausible.form_writes import FormGuests
-from siteward.platforms.plausible.picture import Entry, Place, find, picture_of
+from siteward.platforms.plausible.native_state import Entry, NativeState, Place, find
 from siteward.platforms.plausible.settle import DONE, Verdict, failed, unknown
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from siteward.access.change import Change
     from siteward.access.state import Live
-    from siteward.platforms.interface import Bundle, Receipt
-    from siteward.platforms.plausible.picture import Picture
+    from siteward.platforms.interface import Receipt
     from siteward.transport.http import Writer
 
 
@@ -47,28 +47,28 @@ class Guests(Protocol):
 
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     """Make the changes of one bundle, all on one site, and tell what became of each."""
-    picture = picture_of(live)
+    state = native(live, NativeState)
     scope = scope_of(bundle.changes[0].key)
-    place = next((each for each in picture.places.values() if each.scope == scope), None)
+    place = next((each for each in state.places.values() if each.scope == scope), None)
     if place is None:
         return [failed(f"{scope} is no site of the team").receipt(each.key) for each in bundle.changes]
-    guests = _guests(writer, picture, place)
+    guests = _guests(writer, state, place)
     try:
         entries = guests.entries()
     except PlatformError as problem:
         return [failed(f"nothing was sent: {problem}", problem.hint).receipt(each.key) for each in bundle.changes]
     return [
-        _one(guests, each, find(entries, account_of(each.key) or ""), picture).receipt(each.key)
+        _one(guests, each, find(entries, account_of(each.key) or ""), state).receipt(each.key)
         for each in bundle.changes
     ]
 
 
-def _guests(writer: Writer, picture: Picture, place: Place) -> Guests:
-    return ApiGuests(writer, place.domain) if picture.door == "api" else FormGuests(writer, place, picture)
+def _guests(writer: Writer, state: NativeState, place: Place) -> Guests:
+    return ApiGuests(writer, place.domain) if state.door == "api" else FormGuests(writer, place, state)
 
 
 def _one(  # noqa: PLR0911 — one for each arrow of the machine
-    guests: Guests, change: Change, entry: Entry | None, picture: Picture
+    guests: Guests, change: Change, entry: Entry | None, state: NativeState
 ) -> Verdict:
     """Make one change; `entry` is what stands there now."""
     before, after = (side.role if isinstance(side, Grant) else None for side in (change.before, change.after))
@@ -81,9 +81,9 @@ def _one(  # noqa: PLR0911 — one for each arrow of the machine
         return guests.invite(account_of(change.key) or "", after or "")
     if after is None:
         return guests.remove(entry)
-    if entry.status == "accepted" and picture.door == "web":
+    if entry.status == "accepted" and state.door == "web":
         return guests.change(entry, after)
-    if entry.status == "accepted" and picture.settings.role_change == "manual":
+    if entry.status == "accepted" and state.settings.role_change == "manual":
         return failed("they have accepted meanwhile, and then the Sites API changes no role", "role_change: reinvite")
     return _replaced(guests, entry, after)
 
@@ -97,3 +97,42 @@ def _replaced(guests: Guests, entry: Entry, role: str) -> Verdict:
     if made.status == "sent":
         return made
     return unknown(f"{entry.words} was taken away, and then: {made.message}", made.hint)
+
+
+# --- bundles ----------------------------------------------------------------------------------------------------------
+
+
+def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
+    """Return the changes grouped by site, in the order in which each group begins."""
+    groups: dict[Scope | None, list[Change]] = {}
+    for each in changes:
+        groups.setdefault(scope_of(each.key), []).append(each)
+    state = native(live, NativeState)
+    costs = [_requests(group, live, state) for group in groups.values()]
+    return tuple(
+        Bundle(changes=tuple(group), requests=cost, seconds=seconds)
+        for group, cost, seconds in zip(groups.values(), costs, _seconds(costs, state), strict=True)
+    )
+
+
+def _requests(group: Sequence[Change], live: Live, state: NativeState) -> int:
+    """Return how many requests a group takes: the list before and after, and each command with its own look."""
+    if state.door == "web":
+        return sum(1 if each.before is None or each.after is None else _turns(each, live) for each in group)
+    commands = sum(1 if each.before is None else 2 if each.after is None else 3 for each in group)
+    return 2 + commands
+
+
+def _turns(change: Change, live: Live) -> int:
+    return 2 if change.key in live.pending else 1
+
+
+def _seconds(costs: Sequence[int], state: NativeState) -> Iterator[float]:
+    from siteward.platforms.plausible.session import rates  # noqa: PLC0415 — `validate` needs no HTTP
+    from siteward.transport.pace import duration  # noqa: PLC0415
+
+    limits = rates(state.settings) if state.door == "api" else ()
+    spent = state.cost
+    for each in costs:
+        before, spent = spent, spent + each
+        yield duration(limits, spent) - duration(limits, before)

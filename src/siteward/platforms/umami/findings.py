@@ -7,63 +7,63 @@ from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Diagnostic, note, warning
 from siteward.access.model import account_key
-from siteward.platforms.umami.picture import owners, people
+from siteward.platforms.umami.native_state import owners, people
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from siteward.platforms.umami.picture import Picture
+    from siteward.platforms.umami.native_state import NativeState
     from siteward.platforms.umami.rows import TeamRow
 
 
-def findings(picture: Picture) -> Iterator[Diagnostic]:
+def findings(state: NativeState) -> Iterator[Diagnostic]:
     """Yield everything a reviewer of this instance should know, in a fixed order."""
-    for look in (_orphans, _shares, _owned, _teams, _logins, _unknown_roles):
-        yield from look(picture)
+    for find in (_orphans, _shares, _owned, _teams, _logins, _unknown_roles):
+        yield from find(state)
 
 
-def clashes(picture: Picture) -> dict[str, tuple[str, ...]]:
+def clashes(state: NativeState) -> dict[str, tuple[str, ...]]:
     """Return, for each login that differs from another only in case, all that it clashes with.
 
     3.1 and 2.20 keep such accounts apart; 3.2 lower-cases names, and then only one of them can log in (API.md
     section 0).
     """
     folded: defaultdict[str, list[str]] = defaultdict(list)
-    for user in picture.rows.users.values():
+    for user in state.rows.users.values():
         folded[user.username.lower()].append(user.username)
     return {name: tuple(sorted(names)) for names in folded.values() if len(names) > 1 for name in names}
 
 
-def _orphans(picture: Picture) -> Iterator[Diagnostic]:
-    rows = picture.rows
-    for site in _by_label(picture):
+def _orphans(state: NativeState) -> Iterator[Diagnostic]:
+    rows = state.rows
+    for site in _by_label(state):
         row = rows.sites[site]
         if row.team_id not in rows.teams and row.user_id not in rows.users:
             yield warning(
                 "orphan-site",
-                f"site {picture.labels[site]} ({row.name}) belongs to nobody; only admins see it",
+                f"site {state.labels[site]} ({row.name}) belongs to nobody; only admins see it",
                 hint="Umami can only delete it; one SQL update of website.user_id gives it an owner",
             )
 
 
-def _shares(picture: Picture) -> Iterator[Diagnostic]:
-    for site in _by_label(picture):
-        if picture.rows.sites[site].share is not None:
+def _shares(state: NativeState) -> Iterator[Diagnostic]:
+    for site in _by_label(state):
+        if state.rows.sites[site].share is not None:
             yield warning(
                 "public-share-link",
-                f"site {picture.labels[site]} has a public link: whoever knows it reads the statistics",
+                f"site {state.labels[site]} has a public link: whoever knows it reads the statistics",
                 hint="deleting the link does not end tokens already given out; only a new APP_SECRET does",
             )
 
 
-def _owned(picture: Picture) -> Iterator[Diagnostic]:
-    rows = picture.rows
+def _owned(state: NativeState) -> Iterator[Diagnostic]:
+    rows = state.rows
     owned: defaultdict[str, list[str]] = defaultdict(list)
     for site in rows.sites.values():
         owner = rows.users.get(site.user_id or "")
-        if owner and owner.id != picture.me:
-            owned[owner.username].append(picture.labels[site.id])
+        if owner and owner.id != state.me:
+            owned[owner.username].append(state.labels[site.id])
     for name in sorted(owned):
         yield note(
             "site-owned-by-account",
@@ -72,18 +72,18 @@ def _owned(picture: Picture) -> Iterator[Diagnostic]:
         )
 
 
-def _teams(picture: Picture) -> Iterator[Diagnostic]:
-    for team in sorted(picture.rows.teams.values(), key=lambda each: (each.name, each.id)):
+def _teams(state: NativeState) -> Iterator[Diagnostic]:
+    for team in sorted(state.rows.teams.values(), key=lambda each: (each.name, each.id)):
         if len({each.user_id for each in team.members if each.user is not None}) < len(team.members):
-            yield from _memberships(picture, team)
+            yield from _memberships(state, team)
         owned_by = owners(team)
         if not owned_by:
             yield warning("team-without-owner", f"team {team.name} has no owner; only admins can manage it")
-        if picture.layout == "per-site" and team.id in picture.sites_of:
-            yield from _strange_to_layout(picture, team, owned_by)
+        if state.layout == "per-site" and team.id in state.sites_of:
+            yield from _strange_to_layout(state, team, owned_by)
 
 
-def _memberships(picture: Picture, team: TeamRow) -> Iterator[Diagnostic]:
+def _memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:
     ghosts = sum(each.user is None for each in team.members)
     if ghosts:
         yield warning(
@@ -96,20 +96,20 @@ def _memberships(picture: Picture, team: TeamRow) -> Iterator[Diagnostic]:
             roles = ", ".join(sorted({each.role for each in rows}))
             yield warning(
                 "duplicate-member",
-                f"{picture.rows.users[user].username} is in team {team.name} {len(rows)} times ({roles}); the strongest counts",
+                f"{state.rows.users[user].username} is in team {team.name} {len(rows)} times ({roles}); the strongest counts",
                 hint="the next change of this membership replaces them by one",
             )
 
 
-def _strange_to_layout(picture: Picture, team: TeamRow, owned_by: tuple[str, ...]) -> Iterator[Diagnostic]:
-    sites = [picture.labels[each] for each in picture.sites_of[team.id]]
+def _strange_to_layout(state: NativeState, team: TeamRow, owned_by: tuple[str, ...]) -> Iterator[Diagnostic]:
+    sites = [state.labels[each] for each in state.sites_of[team.id]]
     if len(sites) > 1:
         yield warning(
             "shared-team",
             f"team {team.name} has {_several('site', sites)}; a grant on one of them is a grant on all",
             hint="layout per-site wants a team for each; give these sites the same grants, or part them in Umami",
         )
-    others = sorted(picture.rows.users[each].username for each in owned_by if each != picture.me)
+    others = sorted(state.rows.users[each].username for each in owned_by if each != state.me)
     if others:
         yield note(
             "managed-team-not-ours",
@@ -118,9 +118,9 @@ def _strange_to_layout(picture: Picture, team: TeamRow, owned_by: tuple[str, ...
         )
 
 
-def _logins(picture: Picture) -> Iterator[Diagnostic]:
-    clashing = clashes(picture)
-    for user in sorted(picture.rows.users.values(), key=lambda each: each.username):
+def _logins(state: NativeState) -> Iterator[Diagnostic]:
+    clashing = clashes(state)
+    for user in sorted(state.rows.users.values(), key=lambda each: each.username):
         if user.username in clashing:
             others = ", ".join(each for each in clashing[user.username] if each != user.username)
             yield warning(
@@ -138,12 +138,12 @@ def _logins(picture: Picture) -> Iterator[Diagnostic]:
             )
 
 
-def _unknown_roles(picture: Picture) -> Iterator[Diagnostic]:
-    known = {each.name for kind in picture.traits.roles.values() for each in kind} | {NOBODY_SPECIAL, TEAM_OWNER}
-    held = [(each.username, each.role, "") for each in picture.rows.users.values()]
+def _unknown_roles(state: NativeState) -> Iterator[Diagnostic]:
+    known = {each.name for kind in state.traits.roles.values() for each in kind} | {NOBODY_SPECIAL, TEAM_OWNER}
+    held = [(each.username, each.role, "") for each in state.rows.users.values()]
     held += [
-        (picture.rows.users[each.user_id].username, each.role, f" in team {team.name}")
-        for team in picture.rows.teams.values()
+        (state.rows.users[each.user_id].username, each.role, f" in team {team.name}")
+        for team in state.rows.teams.values()
         for each in team.members
         if each.user is not None and each.role not in known
     ]
@@ -152,8 +152,8 @@ def _unknown_roles(picture: Picture) -> Iterator[Diagnostic]:
             yield warning("role-unknown", f"{name} has the role {role}{where}, which Umami does not know and ignores")
 
 
-def _by_label(picture: Picture) -> list[str]:
-    return sorted(picture.labels, key=lambda each: picture.labels[each])
+def _by_label(state: NativeState) -> list[str]:
+    return sorted(state.labels, key=lambda each: state.labels[each])
 
 
 def _several(word: str, names: Iterable[str]) -> str:

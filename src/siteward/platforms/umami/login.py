@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from siteward.platforms.answers import Misshapen, decoded
+from siteward.platforms.decode import Misshapen, decoded
 from siteward.transport.causes import redirected
 from siteward.transport.errors import Forbidden, NotThePlatform, PlatformError, Unauthenticated
 from siteward.transport.http import NOT_NOW

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from siteward.platforms.interface import Platform
 from siteward.platforms.umami.bundle import bundle
-from siteward.platforms.umami.look import look
 from siteward.platforms.umami.probe import probe, reach
 from siteward.platforms.umami.read import read
+from siteward.platforms.umami.refresh import refresh
 from siteward.platforms.umami.review import review
 from siteward.platforms.umami.roles import WIDEST
 from siteward.platforms.umami.session import connect
@@ -25,7 +25,7 @@ PLATFORM = Platform(
     connect=connect,
     probe=probe,
     read=read,
-    look=look,
+    refresh=refresh,
     bundle=bundle,
     write=write,
     review=review,

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from siteward.platforms.interface import Reach
 from siteward.platforms.umami.roles import traits_of
 from siteward.platforms.umami.rows import Listings, Page, SiteRow, parse, refusal
-from siteward.platforms.umami.session import ask_listings, keep, own
+from siteward.platforms.umami.session import ask_listings, own
 from siteward.transport.errors import Forbidden
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ class _Config(Struct, frozen=True):
     current: bool | None = field(default=None, name="currentVersion")
 
 
-def probe(reader: Reader, _settings: Settings) -> Traits:
-    """Return what the server can express.
+def probe(reader: Reader, _settings: Settings) -> tuple[Traits, Listings | None]:
+    """Return what the server can express, and the listings of 3.x for `read`.
 
     Where there is a site this costs no request of its own: the listings, one of which tells the release, are those that
     `read` needs anyway. Only an empty 3.x is asked once or twice more; 2.20 is asked for two lists it does not have.
@@ -34,12 +34,12 @@ def probe(reader: Reader, _settings: Settings) -> Traits:
     Raises `Forbidden` for Umami Cloud and for an account that is no admin, and whatever the login raises.
     """
     try:
-        release = _release(reader)
+        release, listings = _release(reader)
     except Forbidden:
         _need_admin(reader)
         raise
     _need_admin(reader)
-    return traits_of(release)
+    return traits_of(release), listings
 
 
 def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
@@ -71,22 +71,24 @@ def _need_admin(reader: Reader) -> None:
         )
 
 
-def _release(reader: Reader) -> Release:
-    """Tell the release by what it answers.
+def _release(reader: Reader) -> tuple[Release, Listings | None]:
+    """Return the release, told by what the server answers, and the listings that told it where `read` can use them.
 
     2.20 lists sites only for a named account, and refuses without (recordings/v2.20.2); a site of 3.2 has a recorder
     where one of 3.1 has a replay (API.md section 6).
     """
     users, teams, sites = ask_listings(reader)
     if sites.status == 400:
-        return "2.20"
+        return "2.20", None
     if sites.status != 200:
-        return _release_of_an_empty(reader)
+        return _release_of_an_empty(reader), None
     page = parse(Page[SiteRow], sites)
-    keep(reader, Listings(users, teams, page))
-    if any(each.recorder is not None for each in page.data):
-        return "3.2"
-    return "3.1" if any(each.replay is not None for each in page.data) else _release_of_an_empty(reader)
+    listings = Listings(users, teams, page)
+    if any(site.recorder is not None for site in page.data):
+        return "3.2", listings
+    if any(site.replay is not None for site in page.data):
+        return "3.1", listings
+    return _release_of_an_empty(reader), listings
 
 
 def _release_of_an_empty(reader: Reader) -> Release:

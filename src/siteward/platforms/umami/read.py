@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 
 from siteward.access.state import Listing
-from siteward.platforms.umami.fold import fold
-from siteward.platforms.umami.picture import Rows
+from siteward.platforms.umami.native_state import Rows
 from siteward.platforms.umami.rows import ONE_PAGE, Page, SiteRow, TeamRow, UserRow, ask, parse, refusal
-from siteward.platforms.umami.session import ask_listings, kept, own, path
+from siteward.platforms.umami.session import ask_listings, own, path
+from siteward.platforms.umami.to_access import live_of
 from siteward.transport.errors import Incomplete
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from siteward.access.state import Live
     from siteward.access.traits import Traits
+    from siteward.platforms.umami.rows import Listings
     from siteward.platforms.umami.settings import Settings
     from siteward.transport.http import Answer, Reader
 
@@ -38,45 +39,44 @@ class _Round(Struct, frozen=True):
     doubts: tuple[str, ...]
 
 
-def read(reader: Reader, settings: Settings, traits: Traits) -> Live:
-    """Return all access on the instance.
+def read(reader: Reader, settings: Settings, traits: Traits, seed: Listings | None = None) -> Live:
+    """Return all access on the instance; `seed` are the listings that `probe` has read, taken in the first round.
 
     Raises `Incomplete` when the listings keep contradicting each other, and other `PlatformError`s for answers that
     are none. A site whose team or owner is unknown twice in a row is an orphan (API.md section 6), not a
     contradiction.
     """
-    now, adrift = _round(reader, traits), frozenset[str]()
+    now, adrift = _round(reader, traits, seed), frozenset[str]()
     for _ in range(ROUNDS - 1):
         if not now.doubts and now.rows.adrift == adrift:
             break
         adrift = now.rows.adrift
-        now = _round(reader, traits)
+        now = _round(reader, traits, None)
     if now.doubts:
         raise Incomplete(
             f"Umami's listings contradict each other, {ROUNDS} times over: {'; '.join(now.doubts[:_SHOWN])}",
             hint="somebody may be changing users, teams or sites right now; try again",
         )
-    return fold(now.rows, settings.layout, traits, me=own(reader).id, listings=_listings(now.rows))
+    return live_of(now.rows, settings.layout, traits, me=own(reader).id, listings=_listings(now.rows))
 
 
-def _round(reader: Reader, traits: Traits) -> _Round:
+def _round(reader: Reader, traits: Traits, seed: Listings | None) -> _Round:
     old = traits.version == "2.20"
     doubts: list[str] = []
-    rows = _by_account(reader, doubts) if old else _by_listing(reader, doubts)
+    rows = _by_account(reader, doubts) if old else _by_listing(reader, seed, doubts)
     doubts += _contradictions(rows, old=old)
     if own(reader).id not in rows.users:
         doubts.append("the account that is logged in is not among the users")
     return _Round(rows, tuple(doubts))
 
 
-def _by_listing(reader: Reader, doubts: list[str]) -> Rows:
+def _by_listing(reader: Reader, seed: Listings | None, doubts: list[str]) -> Rows:
     def whole(kind: type[Page[T]], answer: Answer) -> Page[T]:
         if answer.status != 200:
             raise refusal(reader, answer)
         return parse(kind, answer)
 
-    told = kept(reader)
-    users, teams, sites = (told.users, told.teams, told.sites) if told else ask_listings(reader)
+    users, teams, sites = (seed.users, seed.teams, seed.sites) if seed else ask_listings(reader)
     return Rows(
         _merged("users", [whole(Page[UserRow], users)], doubts),
         _merged("teams", [whole(Page[TeamRow], teams)], doubts),

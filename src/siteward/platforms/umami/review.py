@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Effect, Severity, error, note
 from siteward.access.model import EVERYWHERE, Account, Grant, Scope, account_key, account_of
+from siteward.platforms.interface import native
 from siteward.platforms.umami.findings import clashes
-from siteward.platforms.umami.labels import is_foreign
-from siteward.platforms.umami.picture import Picture, owners, people, picture_of, team_name
+from siteward.platforms.umami.native_state import NativeState, is_foreign, owners, people, team_name
 from siteward.platforms.umami.roles import OWNER
 
 if TYPE_CHECKING:
@@ -34,29 +34,29 @@ class _Room(Struct, frozen=True):
     """What the reviewing functions share; `roles` maps account and site to the role a change leads to, if one does."""
 
     live: Live
-    picture: Picture
+    state: NativeState
     clashing: Mapping[str, tuple[str, ...]]
     roles: Mapping[tuple[str, Scope], str | None]
 
     def user(self, change: Change) -> UserRow | None:
         """Return the live account that a change is about."""
         at = self.live.ids.get(account_key(account_of(change.key) or ""))
-        return self.picture.rows.users.get(at or "")
+        return self.state.rows.users.get(at or "")
 
     def site(self, scope: Scope) -> SiteRow | None:
         """Return the live site of a scope."""
-        return self.picture.rows.sites.get(self.live.sites[scope].id) if scope in self.live.sites else None
+        return self.state.rows.sites.get(self.live.sites[scope].id) if scope in self.live.sites else None
 
 
 def review(changes: Sequence[Change], live: Live, _memory: Memory | None = None) -> Iterable[Diagnostic]:
     """Yield what stands against each change (errors), and what comes with it (notes)."""
-    picture = picture_of(live)
+    state = native(live, NativeState)
     roles = {
         (account_of(each.key) or "", side.scope): each.after.role if isinstance(each.after, Grant) else None
         for each in changes
         if isinstance(side := each.after or each.before, Grant)
     }
-    room = _Room(live, picture, clashes(picture), roles)
+    room = _Room(live, state, clashes(state), roles)
     for each in changes:
         for say in _ON_ALL:
             yield from say(each, room)
@@ -68,20 +68,20 @@ def review(changes: Sequence[Change], live: Live, _memory: Memory | None = None)
                 yield from speak(each, side.scope, room)
 
 
-def is_closing(change: Change, picture: Picture) -> bool:
+def is_closing(change: Change, state: NativeState) -> bool:
     """Tell whether a change of a grant takes something away."""
     if not isinstance(change.before, Grant) or not isinstance(change.after, Grant):
         return change.after is None
-    kind, rank = change.after.scope.kind, picture.traits.rank
+    kind, rank = change.after.scope.kind, state.traits.rank
     return rank(kind, change.after.role) < rank(kind, change.before.role)
 
 
-def team_of(scope: Scope, live: Live, picture: Picture) -> str | None:
+def team_of(scope: Scope, live: Live, state: NativeState) -> str | None:
     """Return the id of the team that decides about a scope, as it was read."""
     if scope.kind == "team":
-        return picture.idle.get(scope.name)
-    site = picture.rows.sites.get(live.sites[scope].id) if scope in live.sites else None
-    return site.team_id if site and site.team_id in picture.rows.teams else None
+        return state.idle.get(scope.name)
+    site = state.rows.sites.get(live.sites[scope].id) if scope in live.sites else None
+    return site.team_id if site and site.team_id in state.rows.teams else None
 
 
 def _own_account(change: Change, room: _Room) -> Iterator[Diagnostic]:
@@ -109,7 +109,7 @@ def _login(change: Change, room: _Room) -> Iterator[Diagnostic]:
     after = change.after
     wanted = after.renamed or after.name if isinstance(after, Account) else ""
     own = room.user(change)
-    taken = {each.username.lower() for each in room.picture.rows.users.values() if each != own}
+    taken = {each.username.lower() for each in room.state.rows.users.values() if each != own}
     if not wanted or "\0" in wanted or len(wanted) > LONGEST_LOGIN:
         yield error("login-impossible", f"a login has 1 to {LONGEST_LOGIN} characters in Umami", about=change.key)
     elif wanted != wanted.lower():
@@ -125,7 +125,7 @@ def _deletion(change: Change, room: _Room) -> Iterator[Diagnostic]:
     user = room.user(change)
     if user is None:
         return
-    sites, teams = owned(user.id, room.picture)
+    sites, teams = owned(user.id, room.state)
     for label in sites:
         yield _effect(
             "owns-sites",
@@ -154,14 +154,12 @@ def _deletion(change: Change, room: _Room) -> Iterator[Diagnostic]:
     yield _effect("irreversible", "an account made anew has another id and another password", change, "irreversible")
 
 
-def owned(user_id: str, picture: Picture) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
+def owned(user_id: str, state: NativeState) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
     """Return the labels of an account's personal sites, and each team it owns with the labels of that team's sites."""
-    rows = picture.rows
-    sites = tuple(sorted(picture.labels[each.id] for each in rows.sites.values() if each.user_id == user_id))
+    rows = state.rows
+    sites = tuple(sorted(state.labels[each.id] for each in rows.sites.values() if each.user_id == user_id))
     teams = sorted((each.name, each.id) for each in rows.teams.values() if user_id in owners(each))
-    return sites, tuple(
-        (name, tuple(picture.labels[site] for site in picture.sites_of.get(at, ()))) for name, at in teams
-    )
+    return sites, tuple((name, tuple(state.labels[site] for site in state.sites_of.get(at, ()))) for name, at in teams)
 
 
 def _ownership(change: Change, scope: Scope, _: _Room) -> Iterator[Diagnostic]:
@@ -177,11 +175,11 @@ def _ownership(change: Change, scope: Scope, _: _Room) -> Iterator[Diagnostic]:
 def _placing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
     """Yield what it takes that a site without a team gets its grants, or why it cannot (MAPPING.md section 4)."""
     site = room.site(scope)
-    if site is None or team_of(scope, room.live, room.picture) or is_closing(change, room.picture):
+    if site is None or team_of(scope, room.live, room.state) or is_closing(change, room.state):
         return
-    team = team_name(room.picture.labels[site.id])
-    if is_foreign(site, room.picture.rows, room.picture.me):
-        owner = room.picture.rows.users.get(site.user_id or "")
+    team = team_name(room.state.labels[site.id])
+    if is_foreign(site, room.state.rows, room.state.me):
+        owner = room.state.rows.users.get(site.user_id or "")
         whose = f"belongs to {owner.username}" if owner else "belongs to nobody"
         yield _effect(
             "site-cannot-be-moved",
@@ -191,7 +189,7 @@ def _placing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
             Severity.ERROR,
             hint=_BY_HAND.format(team=team) if owner else "one SQL update of website.team_id moves it; no call does",
         )
-    elif room.picture.layout == "existing":
+    elif room.state.layout == "existing":
         yield error(
             "site-without-team",
             f"{scope} is in no team, and layout existing makes none",
@@ -207,16 +205,16 @@ def _placing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
 
 def _sharing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
     """Refuse a grant on one of several sites of a team, unless the same is wanted on all of them."""
-    team = team_of(scope, room.live, room.picture)
+    team = team_of(scope, room.live, room.state)
     name = account_of(change.key) or ""
     wanted = room.roles[name, scope]
-    places = [Scope("site", room.picture.labels[each]) for each in room.picture.sites_of.get(team or "", ())]
+    places = [Scope("site", room.state.labels[each]) for each in room.state.sites_of.get(team or "", ())]
     others = [str(each) for each in places if room.roles.get((name, each), OWNER) != wanted]
     if others:
-        verb = "close" if is_closing(change, room.picture) else "open"
+        verb = "close" if is_closing(change, room.state) else "open"
         yield error(
             "shared-team",
-            f"{scope} is in team {room.picture.rows.teams[team or ''].name} with others; this would also {verb} "
+            f"{scope} is in team {room.state.rows.teams[team or ''].name} with others; this would also {verb} "
             f"{', '.join(others)} for {name}",
             about=change.key,
             hint="grant the same role on all of them, or part the team in Umami",
@@ -224,28 +222,28 @@ def _sharing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
 
 
 def _team_alone(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
-    if scope.kind == "team" and not is_closing(change, room.picture):
+    if scope.kind == "team" and not is_closing(change, room.state):
         yield error("team-without-site", f"{scope} has no site, so there is nothing to grant", about=change.key)
 
 
 def _strangers(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
     """Refuse a role that only the file's words, or a release before 3.0, could have made up."""
     after = change.after
-    if isinstance(after, Grant) and room.picture.traits.role(scope.kind, after.role) is None:
+    if isinstance(after, Grant) and room.state.traits.role(scope.kind, after.role) is None:
         yield error("role-unknown", f"Umami has no role {after.role} on a {scope.kind}", about=change.key)
 
 
 def _consequences(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
     """Yield what comes with a membership: the new access code, the gap at duplicates, what editors may do."""
-    team, after = team_of(scope, room.live, room.picture), change.after
-    if team and is_closing(change, room.picture):
+    team, after = team_of(scope, room.live, room.state), change.after
+    if team and is_closing(change, room.state):
         yield note(
             "new-access-code",
-            f"team {room.picture.rows.teams[team].name} gets a new access code, so that the old one opens nothing",
+            f"team {room.state.rows.teams[team].name} gets a new access code, so that the old one opens nothing",
             about=change.key,
         )
     user = room.user(change)
-    if team and user and isinstance(after, Grant) and len(people(room.picture.rows.teams[team]).get(user.id, ())) > 1:
+    if team and user and isinstance(after, Grant) and len(people(room.state.rows.teams[team]).get(user.id, ())) > 1:
         yield _effect(
             "replaces-duplicates",
             f"{user.username} is in the team several times; all are removed and one is added again",

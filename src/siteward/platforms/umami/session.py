@@ -9,8 +9,7 @@ from siteward.platforms.umami.rows import ONE_PAGE
 from siteward.transport.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
-    from siteward.platforms.umami.login import Login, Own
-    from siteward.platforms.umami.rows import Listings
+    from siteward.platforms.umami.login import Own
     from siteward.platforms.umami.settings import Settings
     from siteward.transport.http import Answer, Doors, Link, Reader
     from siteward.transport.secrets import Secrets
@@ -50,31 +49,13 @@ def connect(_settings: Settings, secrets: Secrets, link: Link) -> Doors:
 
 
 def own(reader: Reader) -> Own:
-    """Return the account that is logged in, as the login answered; something must have been asked before."""
-    found = _login(reader).own
+    """Return the account that is logged in, as the login answered; raises `Unauthenticated` before the first request."""
+    from siteward.platforms.umami.login import Login  # noqa: PLC0415 — see above
+
+    found = reader.auth.own if isinstance(reader.auth, Login) else None
     if found is None:
         raise Unauthenticated("nobody is logged in to Umami yet")
     return found
-
-
-def _login(reader: Reader) -> Login:
-    from siteward.platforms.umami.login import Login  # noqa: PLC0415 — see above
-
-    if not isinstance(reader.auth, Login):
-        raise Unauthenticated("nobody is logged in to Umami yet")
-    return reader.auth
-
-
-def keep(reader: Reader, listings: Listings) -> None:
-    """Keep what told the release, so that reading need not ask for it a second time."""
-    _login(reader).listings = listings
-
-
-def kept(reader: Reader) -> Listings | None:
-    """Return what was kept, once: whoever reads again wants to see what is there by then."""
-    login = _login(reader)
-    listings, login.listings = login.listings, None
-    return listings
 
 
 def ask_listings(reader: Reader) -> tuple[Answer, Answer, Answer]:

@@ -17,23 +17,35 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from siteward.access.model import Grant, account_of
-from siteward.platforms.umami.fold import strongest
-from siteward.platforms.umami.look import account_id, members_of
-from siteward.platforms.umami.picture import picture_of
-from siteward.platforms.umami.placing import Stopped, team_for
+from siteward.access.model import Grant, Scope, account_of
+from siteward.platforms.interface import native
+from siteward.platforms.umami.native_state import NativeState, owners, team_name
+from siteward.platforms.umami.refresh import account_id, idle_team, members_of
 from siteward.platforms.umami.review import is_closing, team_of
-from siteward.platforms.umami.roles import OWNER
-from siteward.platforms.umami.rows import Deleted, MemberRow, UserRow, ask_one, parse
+from siteward.platforms.umami.roles import OWNER, TEAM_OWNER
+from siteward.platforms.umami.rows import (
+    ONE_PAGE,
+    Deleted,
+    MemberRow,
+    Page,
+    SiteRow,
+    TeamRow,
+    UserRow,
+    ask,
+    ask_one,
+    parse,
+)
 from siteward.platforms.umami.session import path
 from siteward.platforms.umami.settle import DONE, Verdict, command, failed
+from siteward.platforms.umami.to_access import strongest
 from siteward.transport.errors import PlatformError
+from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from siteward.access.change import Change
-    from siteward.access.model import Scope
+    from siteward.access.model import Key
     from siteward.access.state import Live
     from siteward.platforms.interface import Receipt
     from siteward.transport.http import Writer
@@ -47,7 +59,7 @@ class _Coded(Struct, frozen=True):
 
 def write_memberships(writer: Writer, changes: Sequence[Change], live: Live) -> list[Receipt]:
     """Make changes that all open, or all close, access through one team."""
-    closing = is_closing(changes[0], picture_of(live))
+    closing = is_closing(changes[0], native(live, NativeState))
     try:
         team = team_for(writer, changes[0].key, live, make=not closing)
     except Stopped as stopped:
@@ -60,7 +72,7 @@ def write_memberships(writer: Writer, changes: Sequence[Change], live: Live) -> 
 
 def finish_closing(writer: Writer, scope: Scope, live: Live) -> Verdict:
     """Set the access code anew of the team in which a closing stands."""
-    team = team_of(scope, live, picture_of(live))
+    team = team_of(scope, live, native(live, NativeState))
     if team is not None:
         refused = _new_code(writer, team)
         return _coded(DONE, refused)
@@ -177,3 +189,108 @@ def _coded(verdict: Verdict, refused: str) -> Verdict:
     said = verdict.message or "the membership was closed"
     words = f"{said}, but the team's access code could not be set anew: {refused}; whoever knows it can join again"
     return Verdict(status="unknown", message=words)
+
+
+# --- placing ----------------------------------------------------------------------------------------------------------
+
+
+class _Team(Struct, frozen=True):
+    id: Some
+
+
+class _Made(Struct, frozen=True, array_like=True):
+    """The answer is a pair: the team, and our membership as its owner (API.md section 5)."""
+
+    team: _Team
+
+
+class Stopped(Exception):  # noqa: N818 — carries the verdict on all that has not been sent
+    """There is no team to write to; `verdict` says what that means for the changes."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.message)
+        self.verdict = verdict
+
+
+def team_for(writer: Writer, key: Key, live: Live, *, make: bool) -> str:
+    """Return the id of the team that decides about the scope of a grant, as it is at this moment.
+
+    With `make`, a site of ours that is in no team gets one first. Raises `Stopped` where there is no such team or the
+    site is not where it was read, and `PlatformError` where that cannot be told.
+    """
+    state = native(live, NativeState)
+    if key[3] == "team":
+        if team := idle_team(key, state):
+            return team
+        raise Stopped(failed(f"team {key[4]} is not known on the instance"))
+    was = state.rows.sites[live.sites[Scope("site", key[4])].id]
+    now = ask_one(writer, path("websites", was.id), SiteRow)
+    if now is None:
+        raise Stopped(failed("the site is gone") if make else DONE)
+    if now.team_id is not None and now.team_id == was.team_id:
+        return now.team_id
+    if now.team_id is not None and was.user_id == state.me and _is_managed(writer, now.team_id, state):
+        return now.team_id
+    if now.team_id is None and now.user_id == state.me and make and state.layout == "per-site":
+        return _moved(writer, now, key[4], _new_team(writer, key[4], state))
+    if now.team_id is None and was.team_id is None and make:
+        raise Stopped(failed("the site is in no team, and no team is made for it", "plan again to see the ways"))
+    raise Stopped(failed("the site is not where it was when the plan was made", "plan again"))
+
+
+def _is_managed(writer: Writer, team: str, state: NativeState) -> bool:
+    """Tell whether a team that was not there while reading is ours, made earlier in this run."""
+    return team not in state.rows.teams and any(
+        each.user_id == state.me and each.role == TEAM_OWNER for each in members_of(writer, team)
+    )
+
+
+def _moved(writer: Writer, site: SiteRow, label: str, team: str) -> str:
+    """Move a site into a team; we own both, which is the one move that 3.1 and 3.2 let an admin make."""
+
+    def is_there() -> bool:
+        now = ask_one(writer, path("websites", site.id), SiteRow)
+        return now is not None and now.team_id == team
+
+    verdict = command(writer, "POST", path("websites", site.id, "transfer"), {"teamId": team}, SiteRow, is_there)
+    if verdict.answer and parse(SiteRow, verdict.answer).team_id != team:
+        verdict = failed("Umami said yes and did not move the site")
+    if verdict.status != "sent":
+        words = f"team {team_name(label)} is there, but the site could not be moved into it: {verdict.message}"
+        raise Stopped(replace(verdict, message=words))
+    return team
+
+
+def _new_team(writer: Writer, label: str, state: NativeState) -> str:
+    """Return an empty team of ours by the right name: one that a broken run left behind, or a new one."""
+    name = team_name(label)
+    if left := _unused(writer, name, state, state.rows.teams.values()):
+        return left
+    found: list[str] = []
+
+    def is_made() -> bool:
+        new = (each for each in _named(writer, name, state) if each.id not in state.rows.teams)
+        found.append(_unused(writer, name, state, new) or "")
+        return bool(found[-1])
+
+    verdict = command(writer, "POST", path("teams"), {"name": name}, _Made, is_made)
+    if verdict.status != "sent":
+        raise Stopped(verdict)
+    return parse(_Made, verdict.answer).team.id if verdict.answer else found[-1]
+
+
+def _named(writer: Writer, name: str, state: NativeState) -> tuple[TeamRow, ...]:
+    """Return all teams whose name holds `name`; in 2.20, which lists none, those we are in."""
+    if state.old:
+        return ask(writer, path("users", state.me, "teams"), Page[TeamRow], ONE_PAGE).data
+    return ask(writer, path("admin", "teams"), Page[TeamRow], {**ONE_PAGE, "search": name}).data
+
+
+def _unused(writer: Writer, name: str, state: NativeState, teams: Iterable[TeamRow]) -> str | None:
+    """Return the first of `teams` that bears the name, has us as only member and owner, and has no site now."""
+    for each in teams:
+        if each.name == name and len(each.members) == 1 and owners(each) == (state.me,):
+            sites = ask(writer, path("teams", each.id, "websites"), Page[SiteRow], ONE_PAGE)
+            if sites.count == 0:
+                return each.id
+    return None

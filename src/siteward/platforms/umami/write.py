@@ -6,8 +6,9 @@ import uuid
 from typing import TYPE_CHECKING
 
 from siteward.access.model import EVERYWHERE, Account, Grant, account_key, scope_of
-from siteward.platforms.umami.look import account_id, find_user
-from siteward.platforms.umami.picture import picture_of
+from siteward.platforms.interface import native
+from siteward.platforms.umami.native_state import NativeState
+from siteward.platforms.umami.refresh import account_id, find_user
 from siteward.platforms.umami.review import is_closing
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER
 from siteward.platforms.umami.rows import ONE_PAGE, Deleted, Page, SiteRow, TeamRow, UserRow, ask, ask_one, parse
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.state import Live
     from siteward.platforms.interface import Bundle, Receipt
-    from siteward.platforms.umami.picture import Picture
     from siteward.transport.http import Writer
     from siteward.transport.secrets import Secret
 
@@ -45,7 +45,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
         return write_memberships(writer, bundle.changes, live)
     made = next((each for each in bundle.changes if isinstance(each.after, Account) and each.before is None), None)
     if made is not None:
-        return _create(writer, bundle, made, picture_of(live))
+        return _create(writer, bundle, made, native(live, NativeState))
     return [_change(writer, each, live) for each in bundle.changes]
 
 
@@ -53,12 +53,12 @@ def finish(writer: Writer, bundle: Bundle, live: Live) -> Receipt:
     """Set a team's access code anew after a closing that stands; nothing else has anything in its train."""
     (change,) = bundle.changes
     scope = scope_of(change.key)
-    closing = scope is not None and scope != EVERYWHERE and is_closing(change, picture_of(live))
+    closing = scope is not None and scope != EVERYWHERE and is_closing(change, native(live, NativeState))
     verdict = finish_closing(writer, scope, live) if scope is not None and closing else DONE
     return verdict.receipt(change.key)
 
 
-def _create(writer: Writer, bundle: Bundle, made: Change, picture: Picture) -> list[Receipt]:
+def _create(writer: Writer, bundle: Bundle, made: Change, state: NativeState) -> list[Receipt]:
     """Make an account with its role. The id is ours, so that reading can tell our account from another's."""
     name, at = made.key[1], str(uuid.uuid4())
     role = next((each.after.role for each in bundle.changes if isinstance(each.after, Grant)), NOBODY_SPECIAL)
@@ -68,17 +68,17 @@ def _create(writer: Writer, bundle: Bundle, made: Change, picture: Picture) -> l
     elif not SHORTEST_PASSWORD <= len(password.reveal().encode()) <= LONGEST_PASSWORD:
         verdict = failed(f"its password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} bytes")
     else:
-        verdict, at = _make(writer, UserRow(at, name, role), password, picture)
+        verdict, at = _make(writer, UserRow(at, name, role), password, state)
     ids = {account_key(name): at} if verdict.status == "sent" else {}
     return [verdict.receipt(each.key, ids) for each in bundle.changes]
 
 
-def _make(writer: Writer, wanted: UserRow, password: Secret, picture: Picture) -> tuple[Verdict, str]:
+def _make(writer: Writer, wanted: UserRow, password: Secret, state: NativeState) -> tuple[Verdict, str]:
     """Make an account, compare it with what was asked for, and return its id."""
     found: list[UserRow | None] = []
 
     def is_made() -> bool:
-        found.append(_ours(writer, wanted, picture))
+        found.append(_ours(writer, wanted, state))
         return found[-1] is not None
 
     body = {"id": wanted.id, "username": wanted.username, "password": password.reveal(), "role": wanted.role}
@@ -91,39 +91,39 @@ def _make(writer: Writer, wanted: UserRow, password: Secret, picture: Picture) -
     return verdict, row.id
 
 
-def _ours(writer: Writer, wanted: UserRow, picture: Picture) -> UserRow | None:
+def _ours(writer: Writer, wanted: UserRow, state: NativeState) -> UserRow | None:
     """Return the account that we made, if it is there; that 2.20 takes an id from us is not recorded."""
-    return find_user(writer, wanted.username) if picture.old else ask_one(writer, path("users", wanted.id), UserRow)
+    return find_user(writer, wanted.username) if state.old else ask_one(writer, path("users", wanted.id), UserRow)
 
 
 def _change(writer: Writer, change: Change, live: Live) -> Receipt:
     """Make one change to an account that exists."""
-    picture, name = picture_of(live), change.key[2] if change.key[0] == "grant" else change.key[1]
+    state, name = native(live, NativeState), change.key[2] if change.key[0] == "grant" else change.key[1]
     try:
         at = account_id(writer, name, live)
         if at is None:
             return failed(f"the account {name} is not known on the instance", "plan again").receipt(change.key)
-        if at == picture.me:
+        if at == state.me:
             return failed("Siteward never changes the account it works with").receipt(change.key)
         if isinstance(change.after, Account):
             new = change.after.renamed or name
-            return _update(writer, at, picture, username=new).receipt(change.key, {account_key(new): at})
+            return _update(writer, at, state, username=new).receipt(change.key, {account_key(new): at})
         if isinstance(change.before, Account):
             return _delete(writer, at, name).receipt(change.key)
         role = change.after.role if isinstance(change.after, Grant) else NOBODY_SPECIAL
-        return _update(writer, at, picture, role=role).receipt(change.key)
+        return _update(writer, at, state, role=role).receipt(change.key)
     except PlatformError as problem:
         return failed(f"nothing was sent: {problem}", problem.hint).receipt(change.key)
 
 
-def _update(writer: Writer, at: str, picture: Picture, **wanted: str) -> Verdict:
+def _update(writer: Writer, at: str, state: NativeState, **wanted: str) -> Verdict:
     """Set a login or a role, and believe only what is echoed: Umami ignores what one may not set (API.md section 4)."""
 
     def row() -> UserRow | None:
         return ask_one(writer, path("users", at), UserRow)
 
     body = wanted
-    if picture.old:  # which wants the login with every change (API.md section 9)
+    if state.old:  # which wants the login with every change (API.md section 9)
         before = row()
         body = {"username": before.username, **wanted} if before else wanted
     verdict = command(writer, "POST", path("users", at), body, UserRow, lambda: _has(row(), wanted))

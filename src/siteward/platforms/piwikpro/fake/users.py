@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from siteward.platforms.piwikpro.fake.state import Person
 from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, done, known_uuid, one, stamp
-from siteward.platforms.piwikpro.languages import LANGUAGES, REGIONS
+from siteward.platforms.piwikpro.roles import LANGUAGES, REGIONS
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response

@@ -37,7 +37,7 @@ Seen = dict["Key", "Resource | None"]
 USERS, GROUPS = "/api/users/v2", "/api/user-groups/v1"
 
 
-def look(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, Resource | None]:
+def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, Resource | None]:
     """Return for each key what stands there now, `None` for surely nothing; left out is what could not be told.
 
     Levels of owners are hidden from every list (API.md section 6), so that for them there surely is nothing.

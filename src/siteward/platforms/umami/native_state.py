@@ -1,18 +1,18 @@
-"""The adapter's own picture of one Umami: rows by id, and who is in which team."""
+"""What `read` leaves in `Live.native` for reviewing and writing: rows by id, who is in which team, and labels."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from siteward.platforms.umami.roles import TEAM_OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from siteward.access.state import Live
     from siteward.access.traits import Traits
     from siteward.platforms.umami.rows import MemberRow, SiteRow, TeamRow, UserRow
     from siteward.platforms.umami.settings import Layout
@@ -39,7 +39,7 @@ class Rows(Struct, frozen=True):
         )
 
 
-class Picture(Struct, frozen=True, kw_only=True):
+class NativeState(Struct, frozen=True, kw_only=True):
     """What reading leaves for reviewing and writing.
 
     `me` is the id of our own account. `labels` has the label of each site, `idle` the id of each team without sites by
@@ -58,13 +58,6 @@ class Picture(Struct, frozen=True, kw_only=True):
     def old(self) -> bool:
         """Tell whether this is 2.20, which takes a user's name with every change and lists no teams."""
         return self.traits.version == "2.20"
-
-
-def picture_of(live: Live) -> Picture:
-    """Return the picture that `read` left in `live`."""
-    if not isinstance(live.native, Picture):
-        raise TypeError("this live state was not read by the Umami adapter")
-    return live.native
 
 
 def sites_by_team(rows: Rows) -> dict[str, tuple[str, ...]]:
@@ -93,3 +86,53 @@ def owners(team: TeamRow) -> tuple[str, ...]:
 def team_name(label: str) -> str:
     """Return the name of the managed team of a site: a hint for people, at most 50 characters (API.md section 5)."""
     return f"{MANAGED}{label}"[:_LONGEST_TEAM_NAME]
+
+
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+
+def is_foreign(site: SiteRow, rows: Rows, me: str) -> bool:
+    """Tell whether a site belongs to another account than `me`, or to nobody.
+
+    Anybody with the role `user` can make a site of any domain (API.md section 6: not validated, not unique), so the
+    domain of such a site proves nothing about whose it is.
+    """
+    return site.user_id != me if site.team_id is None else site.team_id not in rows.teams
+
+
+def site_labels(rows: Rows, me: str) -> dict[str, str]:
+    """Return the label of each site by id: the domain where it is unique, else `domain#id`.
+
+    Foreign sites always carry their id and do not count, so that nobody can rename a site of ours by making another
+    one of the same domain.
+    """
+    ours = Counter(domain_of(each) for each in rows.sites.values() if not is_foreign(each, rows, me))
+    return {
+        each.id: domain
+        if (domain := domain_of(each)) and ours[domain] == 1 and not is_foreign(each, rows, me)
+        else f"{domain}#{each.id}"
+        for each in rows.sites.values()
+    }
+
+
+def team_labels(rows: Rows, idle: Iterable[str]) -> dict[str, str]:
+    """Return the label of each team of `idle` by id: the name where it is unique among all teams, else `name#id`."""
+    names: Mapping[str, int] = Counter(each.name for each in rows.teams.values())
+    return {at: name if (name := rows.teams[at].name) and names[name] == 1 else f"{name}#{at}" for at in idle}
+
+
+def domain_of(site: SiteRow) -> str:
+    """Return the host that a site answers for, as selectors compare it: lower-cased, in IDNA; it may be empty.
+
+    Umami stores whatever was typed, a whole address too (recording 06_websites_transfer_shares).
+    """
+    text = (site.domain or "").strip()
+    host = (urlsplit(text).netloc if "://" in text else text).rstrip("/.").lower()
+    return host if host.isascii() else ".".join(_idna(each) for each in host.split("."))
+
+
+def _idna(part: str) -> str:
+    try:
+        return part.encode("idna").decode("ascii")
+    except UnicodeError:
+        return part

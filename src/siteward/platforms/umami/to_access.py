@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Scope, Subject, account_key
 from siteward.access.state import Listing, Live, Site
 from siteward.platforms.umami.findings import findings
-from siteward.platforms.umami.labels import domain_of, is_foreign, site_labels, team_labels
-from siteward.platforms.umami.picture import Picture, Rows, owners, people, sites_by_team
+from siteward.platforms.umami.native_state import (
+    NativeState,
+    Rows,
+    domain_of,
+    is_foreign,
+    owners,
+    people,
+    site_labels,
+    sites_by_team,
+    team_labels,
+)
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, OWNER, TEAM_OWNER
 
 if TYPE_CHECKING:
@@ -26,11 +35,11 @@ if TYPE_CHECKING:
 _STRENGTH = ("team-view-only", "team-member", "team-manager", TEAM_OWNER)
 
 
-def fold(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tuple[Listing, ...]) -> Live:
+def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tuple[Listing, ...]) -> Live:
     """Return the live state that `rows` amount to; `me` is the id of our own account."""
     sites_of = sites_by_team(rows)
     idle = team_labels(rows, (each for each in rows.teams if each not in sites_of))
-    picture = Picture(
+    state = NativeState(
         rows=rows,
         layout=layout,
         traits=traits,
@@ -41,14 +50,14 @@ def fold(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tuple
     )
     accounts = {each.id: Account(each.username) for each in rows.users.values()}
     return Live(
-        access=Access((*accounts.values(), *_grants(picture, idle))),
-        sites={Scope("site", picture.labels[each.id]): _site(each, picture) for each in rows.sites.values()},
+        access=Access((*accounts.values(), *_grants(state, idle))),
+        sites={Scope("site", state.labels[each.id]): _site(each, state) for each in rows.sites.values()},
         me=accounts[me].name,
         ids={account.key: at for at, account in accounts.items()},
-        facts=dict(_facts(picture)),
+        facts=dict(_facts(state)),
         listings=listings,
-        findings=tuple(findings(picture)),
-        native=picture,
+        findings=tuple(findings(state)),
+        native=state,
     )
 
 
@@ -65,10 +74,10 @@ def _rank(role: str) -> int:
     return _STRENGTH.index(role) if role in _STRENGTH else -1
 
 
-def _grants(picture: Picture, idle: Mapping[str, str]) -> Iterator[Grant]:
-    rows = picture.rows
+def _grants(state: NativeState, idle: Mapping[str, str]) -> Iterator[Grant]:
+    rows = state.rows
     subjects = {each.id: Subject("account", each.username) for each in rows.users.values()}
-    scopes = {at: Scope("site", label) for at, label in picture.labels.items()}
+    scopes = {at: Scope("site", label) for at, label in state.labels.items()}
     for user in rows.users.values():
         if user.role != NOBODY_SPECIAL:
             yield Grant(subjects[user.id], EVERYWHERE, user.role)
@@ -76,19 +85,19 @@ def _grants(picture: Picture, idle: Mapping[str, str]) -> Iterator[Grant]:
         if site.user_id in subjects:
             yield Grant(subjects[site.user_id], scopes[site.id], OWNER)
     for team in rows.teams.values():
-        places = [scopes[at] for at in picture.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
+        places = [scopes[at] for at in state.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
         for user_id, memberships in people(team).items():
             role = strongest(memberships)
             for place in places:
                 yield Grant(subjects[user_id], place, role)
 
 
-def _site(site: SiteRow, picture: Picture) -> Site:
-    domain, owner = domain_of(site), picture.rows.users.get(site.user_id or "")
-    foreign = is_foreign(site, picture.rows, picture.me)
+def _site(site: SiteRow, state: NativeState) -> Site:
+    domain, owner = domain_of(site), state.rows.users.get(site.user_id or "")
+    foreign = is_foreign(site, state.rows, state.me)
     return Site(
         id=site.id,
-        label=picture.labels[site.id],
+        label=state.labels[site.id],
         name=site.name,
         domains=(domain,) if domain else (),
         by_id_only=foreign,
@@ -96,12 +105,12 @@ def _site(site: SiteRow, picture: Picture) -> Site:
     )
 
 
-def _facts(picture: Picture) -> Iterator[tuple[Key, Mapping[str, str]]]:
+def _facts(state: NativeState) -> Iterator[tuple[Key, Mapping[str, str]]]:
     """Yield what reviews show of an account: when it was made, and what would go with it."""
-    rows = picture.rows
+    rows = state.rows
     owned: dict[str, list[str]] = {}
     for site in rows.sites.values():
-        owned.setdefault(site.user_id or "", []).append(f"site {picture.labels[site.id]}")
+        owned.setdefault(site.user_id or "", []).append(f"site {state.labels[site.id]}")
     for team in rows.teams.values():
         for owner in owners(team):
             owned.setdefault(owner, []).append(f"team {team.name}")

@@ -1,4 +1,4 @@
-"""The adapter's own picture of one Plausible team: who is on which site, through which door it was seen."""
+"""What `read` leaves in `Live.native` for reviewing and writing: who is on which site, and through which door it was read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from siteward.access.state import Listing, Live
+    from siteward.access.state import Listing
     from siteward.access.traits import Traits
     from siteward.platforms.plausible.settings import Settings
 
@@ -58,7 +58,7 @@ class Colleague(Struct, frozen=True):
     invited: bool = False
 
 
-class Picture(Struct, frozen=True, kw_only=True):
+class NativeState(Struct, frozen=True, kw_only=True):
     """What reading leaves for reviewing and writing.
 
     `colleagues` are those the database shows. `transfers` holds (domain, address, both folded) of sites that are being
@@ -83,13 +83,6 @@ class Picture(Struct, frozen=True, kw_only=True):
         """The team role of each address, folded, that the file names or the database shows."""
         declared = {folded(name): role for name, role in (self.settings.team_members or {}).items()}
         return declared | {folded(each.email): each.role for each in self.colleagues}
-
-
-def picture_of(live: Live) -> Picture:
-    """Return the picture that `read` left in `live`."""
-    if not isinstance(live.native, Picture):
-        raise TypeError("this live state was not read by the Plausible adapter")
-    return live.native
 
 
 def folded(email: str) -> str:

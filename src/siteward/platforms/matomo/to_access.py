@@ -1,4 +1,4 @@
-"""From Matomo's rows to the neutral picture of access."""
+"""From Matomo's rows to neutral access."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key
 from siteward.access.state import Live, Site
-from siteward.platforms.matomo.picture import fold, is_anonymous, is_pending
+from siteward.platforms.matomo.native_state import fold, is_anonymous, is_pending
 from siteward.platforms.matomo.roles import SUPERUSER
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Key, Resource
     from siteward.access.state import Listing
     from siteward.access.traits import Traits
-    from siteward.platforms.matomo.picture import Picture
+    from siteward.platforms.matomo.native_state import NativeState
     from siteward.platforms.matomo.rows import SiteRow, UserRow
 
 Status = Literal["active", "pending", "expired"]
@@ -37,20 +37,20 @@ class Rows(Struct, frozen=True):
     holders: Mapping[str, Mapping[str, tuple[int, ...]]]
 
 
-def live_of(rows: Rows, picture: Picture, listings: tuple[Listing, ...]) -> Live:
-    """Return the neutral picture."""
+def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Live:
+    """Return the live state that `rows` amount to."""
     sites = _sites(rows.sites)
-    held, lost = _held(rows, picture, {int(each.id): scope for scope, each in sites.items()})
+    held, lost = _held(rows, state, {int(each.id): scope for scope, each in sites.items()})
     resources: dict[Key, Resource] = {}
     for user in rows.users:
         resources[account_key(user.login)] = Account(user.login, user.email or None, status=_status(user))
         if user.superuser:
             _put(resources, Grant(Subject("account", user.login), EVERYWHERE, SUPERUSER))
     for (login, scope), access in held.items():
-        grant = _grant(login, scope, access, picture.traits)
+        grant = _grant(login, scope, access, state.traits)
         if grant is not None:
             _put(resources, grant)
-    me = picture.users.get(picture.me)
+    me = state.users.get(state.me)
     return Live(
         access=Access.of(resources),
         sites=sites,
@@ -60,7 +60,7 @@ def live_of(rows: Rows, picture: Picture, listings: tuple[Listing, ...]) -> Live
         facts={account_key(each.login): _facts(each) for each in rows.users},
         listings=listings,
         findings=(*_strays(lost), *_invitations(rows.users)),
-        native=replace(picture, ghosts=frozenset(map(fold, lost.get("gone", ())))),
+        native=replace(state, ghosts=frozenset(map(fold, lost.get("gone", ())))),
     )
 
 
@@ -99,7 +99,7 @@ def host_of(url: str) -> str:
 
 
 def _held(
-    rows: Rows, picture: Picture, scopes: Mapping[int, Scope]
+    rows: Rows, state: NativeState, scopes: Mapping[int, Scope]
 ) -> tuple[dict[tuple[str, Scope], set[str]], Mapping[str, set[str]]]:
     """Return what each user holds on each site, and by kind the rows that hang in the air.
 
@@ -110,7 +110,7 @@ def _held(
     lost: defaultdict[str, set[str]] = defaultdict(set)
     for access, logins in rows.holders.items():
         for login, sites in logins.items():
-            user = picture.user(login)
+            user = state.user(login)
             if user is None:
                 lost["gone"].add(login)
                 continue

@@ -1,4 +1,4 @@
-"""The adapter's own picture of one Matomo, beside the neutral one: what reviewing and writing need."""
+"""What `read` leaves in `Live.native` for reviewing and writing: the server's users and its release."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from siteward.platforms.matomo.roles import ANONYMOUS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from siteward.access.state import Live
     from siteward.access.traits import Traits
+    from siteward.platforms.matomo.roles import Version
     from siteward.platforms.matomo.rows import UserRow
-    from siteward.platforms.matomo.versions import Version
 
 
-class Picture(Struct, frozen=True, kw_only=True, dict=True):
+class NativeState(Struct, frozen=True, kw_only=True, dict=True):
     """What reading leaves behind.
 
     `traits` are those of the server; `users` are all users by folded login, `me` the folded login of the token's owner. `has_password` tells that
@@ -75,10 +74,3 @@ def is_anonymous(login: str) -> bool:
 def is_pending(user: UserRow) -> bool:
     """Tell whether an invitation is open or has run out."""
     return user.invite_status != "active"
-
-
-def picture_of(live: Live) -> Picture:
-    """Return the picture that `read` left in `live`."""
-    if not isinstance(live.native, Picture):
-        raise TypeError("this live state was not read by the Matomo adapter")
-    return live.native

@@ -1,4 +1,4 @@
-"""The adapter's own picture of one Piwik PRO account: what `read` leaves for reviewing and writing."""
+"""What `read` leaves in `Live.native` for reviewing and writing: how much was read, and which modules there are."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from siteward.platforms.piwikpro.roles import OWNER
 
 if TYPE_CHECKING:
     from siteward.access.model import Access, Key
-    from siteward.access.state import Live
 
 
-class Picture(Struct, frozen=True, kw_only=True):
+class NativeState(Struct, frozen=True, kw_only=True):
     """What is known beside the access itself.
 
     `whole` tells that an owner's key read everything; without it only the apps in `Live.sites` were looked at.
@@ -24,13 +23,6 @@ class Picture(Struct, frozen=True, kw_only=True):
     whole: bool
     native: bool
     licensed: frozenset[str] = frozenset()
-
-
-def picture_of(live: Live) -> Picture:
-    """Return the picture that `read` left in `live`."""
-    if not isinstance(live.native, Picture):
-        raise TypeError("this live state was not read by the Piwik PRO adapter")
-    return live.native
 
 
 def owner_key(account: str) -> Key:

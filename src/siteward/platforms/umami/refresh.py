@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 
 from siteward.access.model import EVERYWHERE, Account, Grant, Scope, Subject, account_key, account_of
-from siteward.platforms.umami.fold import strongest
-from siteward.platforms.umami.picture import Picture, picture_of
+from siteward.platforms.interface import native
+from siteward.platforms.umami.native_state import NativeState
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, OWNER
 from siteward.platforms.umami.rows import ONE_PAGE, MemberRow, Page, SiteRow, TeamRow, UserRow, ask, ask_one
 from siteward.platforms.umami.session import path
+from siteward.platforms.umami.to_access import strongest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -35,19 +36,19 @@ class _Sight(Struct, frozen=True):
     members: Mapping[str, tuple[MemberRow, ...]]
 
 
-def look(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, Resource | None]:
+def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, Resource | None]:
     """Return what stands under each of `keys` now; `None` where surely nothing does.
 
     A key whose site or team is not in `live` is left out, because it cannot be told. Grants stay under the name that
     `live` knows the account by, also after a rename; the account itself then stands under its new name.
     """
-    picture = picture_of(live)
+    state = native(live, NativeState)
     users = _users(reader, {name for each in keys if (name := account_of(each)) is not None}, live)
-    sites = _sites(reader, {scope for each in keys if (scope := _place(each)) in live.sites}, live, picture)
+    sites = _sites(reader, {scope for each in keys if (scope := _place(each)) in live.sites}, live, state)
     teams = {each.team_id for each in sites.values() if each and each.team_id}
-    teams |= {team for each in keys if (team := idle_team(each, picture))}
-    sight = _Sight(users, sites, _members(reader, teams, picture))
-    return {each: _now(each, sight, picture) for each in keys if _is_told(each, sight, picture)}
+    teams |= {team for each in keys if (team := idle_team(each, state))}
+    sight = _Sight(users, sites, _members(reader, teams, state))
+    return {each: _now(each, sight, state) for each in keys if _is_told(each, sight, state)}
 
 
 def members_of(reader: Reader, team: str) -> tuple[MemberRow, ...]:
@@ -74,9 +75,9 @@ def account_id(reader: Reader, name: str, live: Live) -> str | None:
     return row.id if row else None
 
 
-def idle_team(key: Key, picture: Picture) -> str | None:
+def idle_team(key: Key, state: NativeState) -> str | None:
     """Return the id of the team without sites that a grant's key speaks of."""
-    return picture.idle.get(key[4]) if key[0] == "grant" and key[3] == "team" else None
+    return state.idle.get(key[4]) if key[0] == "grant" and key[3] == "team" else None
 
 
 def _users(reader: Reader, names: Collection[str], live: Live) -> dict[str, UserRow | None]:
@@ -87,14 +88,14 @@ def _users(reader: Reader, names: Collection[str], live: Live) -> dict[str, User
     return rows | dict(zip(unknown, reader.map(lambda name: find_user(reader, name), unknown), strict=True))
 
 
-def _sites(reader: Reader, scopes: Collection[Scope], live: Live, picture: Picture) -> dict[Scope, SiteRow | None]:
+def _sites(reader: Reader, scopes: Collection[Scope], live: Live, state: NativeState) -> dict[Scope, SiteRow | None]:
     ids = {scope: live.sites[scope].id for scope in scopes}
-    found = _each(reader, "websites", ids.values(), SiteRow, None if picture.old else Page[SiteRow])
+    found = _each(reader, "websites", ids.values(), SiteRow, None if state.old else Page[SiteRow])
     return {scope: found[at] for scope, at in ids.items()}
 
 
-def _members(reader: Reader, teams: Collection[str], picture: Picture) -> dict[str, tuple[MemberRow, ...]]:
-    if len(teams) > _FEW and not picture.old:
+def _members(reader: Reader, teams: Collection[str], state: NativeState) -> dict[str, tuple[MemberRow, ...]]:
+    if len(teams) > _FEW and not state.old:
         listed = ask(reader, path("admin", "teams"), Page[TeamRow], ONE_PAGE).data
         return {each.id: tuple(row for row in each.members if row.user) for each in listed}
     ordered = list(teams)
@@ -117,7 +118,7 @@ def _place(key: Key) -> Scope:
     return Scope(key[3], key[4]) if key[0] == "grant" else EVERYWHERE
 
 
-def _is_told(key: Key, sight: _Sight, picture: Picture) -> bool:
+def _is_told(key: Key, sight: _Sight, state: NativeState) -> bool:
     match key:
         case ("account", _):
             return True
@@ -126,12 +127,12 @@ def _is_told(key: Key, sight: _Sight, picture: Picture) -> bool:
         case ("grant", "account", _, "site", label):
             return Scope("site", label) in sight.sites
         case ("grant", "account", _, "team", label):
-            return label in picture.idle
+            return label in state.idle
         case _:
             return False
 
 
-def _now(key: Key, sight: _Sight, picture: Picture) -> Resource | None:
+def _now(key: Key, sight: _Sight, state: NativeState) -> Resource | None:
     name = account_of(key)
     user = sight.users.get(name or "")
     if user is None or name is None:
@@ -139,16 +140,16 @@ def _now(key: Key, sight: _Sight, picture: Picture) -> Resource | None:
     if key[0] == "account":
         return Account(name) if user.username == name else None
     scope = Scope(key[3], key[4])
-    role = _role(user, scope, sight, picture)
+    role = _role(user, scope, sight, state)
     return Grant(Subject("account", name), scope, role) if role else None
 
 
-def _role(user: UserRow, scope: Scope, sight: _Sight, picture: Picture) -> str | None:
+def _role(user: UserRow, scope: Scope, sight: _Sight, state: NativeState) -> str | None:
     if scope == EVERYWHERE:
         return None if user.role == NOBODY_SPECIAL else user.role
     site = sight.sites.get(scope)
     if site and site.user_id == user.id:
         return OWNER
-    team = picture.idle.get(scope.name) if scope.kind == "team" else site and site.team_id
+    team = state.idle.get(scope.name) if scope.kind == "team" else site and site.team_id
     rows = [each for each in sight.members.get(team or "", ()) if each.user_id == user.id]
     return strongest(rows) if rows else None

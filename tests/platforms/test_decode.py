@@ -11,7 +11,7 @@ RACE = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 sys.setswitchinterval(1e-6)
-from siteward.platforms.answers import converted, decoded
+from siteward.platforms.decode import converted, decoded
 from siteward.platforms.piwikpro.rows import (
     GroupAccess, GroupLevel, MemberOf, Named, OpenModules, Page, PersonLevel, Rows, Switch, User, UserGroup
 )

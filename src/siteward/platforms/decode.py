@@ -1,22 +1,30 @@
-"""What the adapters share to turn an answer into rows: decoders made once, and errors that never quote a body."""
+"""Decoding of answers, shared by the adapters: rows of their own kind, errors of one tree.
+
+Decoders are made once. No error quotes a body: it says where an answer is wrong, or gives the server's own words,
+scrubbed and bounded. `Api` puts that together for products that answer in JSON and say in a body why they refuse.
+"""
 
 from __future__ import annotations
 
 import re
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from msgspec import MsgspecError, ValidationError, convert
+from msgspec import MsgspecError, Struct, ValidationError, convert
 from msgspec.json import Decoder
 
-from siteward.transport.errors import NotThePlatform
+from siteward.transport.errors import NotThePlatform, Refused
 
 if TYPE_CHECKING:
-    from siteward.transport.http import Answer
+    from collections.abc import Callable, Mapping
+
+    from siteward.transport.errors import PlatformError
+    from siteward.transport.http import Answer, Reader
 
 T = TypeVar("T")
 _DECODERS: dict[object, Decoder[Any]] = {}
 _MAKING = threading.Lock()
+_LONGEST_WORDS = 200
 _PLACE = re.compile(r" - at (?:`key` in )?`\$[][.\w]*`$")
 
 
@@ -58,12 +66,78 @@ def _decoder(kind: type[T]) -> Decoder[T]:
     return found
 
 
-def parsed(kind: type[T], answer: Answer, product: str, hint: str) -> T:
-    """Return the answer's body as `kind`; raises `NotThePlatform`, with `hint`, where `product` would not answer so."""
-    try:
-        return decoded(kind, answer.content)
-    except Misshapen as error:
-        raise NotThePlatform(f"{answer.path} did not answer as {product} does ({error})", hint=hint) from None
+class Fault(Protocol):
+    """The body of a refusal."""
+
+    @property
+    def words(self) -> str:
+        """What the server says about it, for people; empty where it says nothing."""
+
+
+class Refusal(Struct, frozen=True):
+    """An answer that is none of the good ones: `said` tells which, with the server's own `words` about it."""
+
+    answer: Answer
+    words: str
+    said: str
+
+
+class Api(Struct, frozen=True, kw_only=True):
+    """The JSON API of one product: questions, answers of the right kind, and what its refusals mean.
+
+    `product` is its name and `hint` the next step where something else answered. `fault` is the kind of an error body.
+    `meaning` returns the error for a status that means something of its own there, and `None` for all others; these
+    become `Refused`, with `unwell` as the next step where the server gave no reason or says that the fault is its own.
+    """
+
+    product: str
+    hint: str
+    fault: type[Fault]
+    meaning: Callable[[Refusal], PlatformError | None]
+    unwell: str
+
+    def parse(self, kind: type[T], answer: Answer) -> T:
+        """Return the answer's body as `kind`; raises `NotThePlatform` for any other shape, without quoting the body."""
+        try:
+            return decoded(kind, answer.content)
+        except Misshapen as error:
+            said = f"{answer.path} did not answer as {self.product} does ({error})"
+            raise NotThePlatform(said, hint=self.hint) from None
+
+    def ask(self, reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:
+        """Ask by GET and return the parsed answer; raises `PlatformError` for any status but 200."""
+        answer = reader.query(path, params)
+        if answer.status != 200:
+            raise self.refusal(reader, answer)
+        return self.parse(kind, answer)
+
+    def refusal(
+        self,
+        reader: Reader,
+        answer: Answer,
+        about: str = "",
+        meaning: Callable[[Refusal], PlatformError | None] | None = None,
+    ) -> PlatformError:
+        """Return the error for an answer that is none of the good ones.
+
+        `about` is what it was about, in words; `meaning` takes the place of the product's own where more is known.
+        """
+        words = self.words_of(reader, answer)
+        topic = f" about {about}" if about else ""
+        said = f"{answer.path} was answered {answer.status}{topic}" + (f": {words}" if words else "")
+        error = (meaning or self.meaning)(Refusal(answer, words, said))
+        if error is not None:
+            return error
+        hint = None if words and answer.status < 500 else self.unwell
+        return Refused(said, status=answer.status, words=words, hint=hint)
+
+    def words_of(self, reader: Reader, answer: Answer) -> str:
+        """Return the server's own words about an error, scrubbed and bounded; empty where it gave none."""
+        try:
+            fault = decoded(self.fault, answer.content)
+        except Misshapen:
+            return ""
+        return reader.scrub(fault.words)[:_LONGEST_WORDS]
 
 
 def _said(error: Exception) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from siteward.access.model import account_key
+from siteward.platforms.confirm import DONE, INVITED, Verdict, failed
 from siteward.platforms.interface import Receipt, native
 from siteward.platforms.matomo.calls import Desk, plan, wishes
 from siteward.platforms.matomo.native_state import NativeState, is_pending
@@ -25,8 +28,10 @@ from siteward.platforms.matomo.rpc import (
 from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from siteward.access.change import Change
+    from siteward.access.model import Key
     from siteward.access.state import Live
     from siteward.platforms.interface import Bundle
     from siteward.platforms.matomo.calls import Planned
@@ -63,16 +68,16 @@ def resend(writer: Writer, login: str, live: Live) -> Receipt:
     key = account_key(state.spelling(login))
     user = state.user(login)
     if user is None or not is_pending(user):
-        return Receipt(key=key, status="failed", message=f"{login} has no invitation that is open or has run out")
+        return failed(f"{login} has no invitation that is open or has run out").receipt(key)
     try:
         result = _direct(writer, Call("UsersManager.resendInvite", {"userLogin": user.login}), confirmed=False)
     except NotThePlatform as stranger:
         raise OutcomeUnknown(str(stranger), hint=stranger.hint) from stranger
     if isinstance(result, Failed):
-        return Receipt(key=key, status="failed", message=result.words)
+        return failed(result.words).receipt(key)
     if not (isinstance(result, dict) and result.get("result") == "success"):
         raise OutcomeUnknown("the invitation was answered otherwise than Matomo does")
-    return Receipt(key=key, status="sent", sends=1)
+    return INVITED.receipt(key)
 
 
 def _why_not(writer: Writer, planned: Planned) -> str | None:
@@ -127,21 +132,26 @@ def _direct(writer: Writer, call: Call, *, confirmed: bool) -> object:
 
 
 def _receipts(writer: Writer, planned: Planned, result: object) -> list[Receipt]:
-    failed = isinstance(result, Failed)
-    words = result.words if isinstance(result, Failed) else ""
-    hint = _LOCK_HINT if _LOCKED in words else None
-    if WRONG_PASSWORD in words:
-        token_of(writer).password_refused = True
-        hint = _PASSWORD_HINT
-    sends = 0 if failed else planned.mails
+    """Return a receipt for each change that a call makes; the first one counts the mails."""
+    verdict = _judged(writer, result)
+    if verdict.status == "failed":
+        return [verdict.receipt(change.key) for change in planned.changes]
     return [
-        Receipt(
-            key=each.key,
-            status="failed" if failed else "sent",
-            message=words,
-            hint=hint,
-            ids={} if failed or each.key[0] != "account" or each.after is None else {each.key: each.key[1]},
-            sends=sends if at == 0 else 0,
-        )
-        for at, each in enumerate(planned.changes)
+        replace(verdict, sends=0 if at else planned.mails).receipt(change.key, _made(change))
+        for at, change in enumerate(planned.changes)
     ]
+
+
+def _judged(writer: Writer, result: object) -> Verdict:
+    """Return the verdict on what one call was answered; a refused password is not sent again."""
+    if not isinstance(result, Failed):
+        return DONE
+    if WRONG_PASSWORD in result.words:
+        token_of(writer).password_refused = True
+        return failed(result.words, _PASSWORD_HINT)
+    return failed(result.words, _LOCK_HINT if _LOCKED in result.words else None)
+
+
+def _made(change: Change) -> Mapping[Key, str]:
+    """Return the id of the account that a change makes or alters: its login."""
+    return {change.key: change.key[1]} if change.key[0] == "account" and change.after is not None else {}

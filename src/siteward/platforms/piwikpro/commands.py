@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from siteward.access.model import Group, account_key
-from siteward.platforms.interface import Receipt
+from siteward.platforms.confirm import DONE, Verdict, failed, repeated, unknown
 from siteward.platforms.piwikpro.refresh import group_named, person
 from siteward.platforms.piwikpro.roles import ENTITY, level_path
 from siteward.platforms.piwikpro.rows import Fault, faults_of, words_of
-from siteward.transport.errors import OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from siteward.access.model import Grant, Key
     from siteward.access.state import Live
+    from siteward.platforms.interface import Receipt
     from siteward.transport.http import Answer, Writer
 
 USERS, GROUPS = "/api/users/v2", "/api/user-groups/v1"
@@ -65,14 +65,8 @@ def group_id(writer: Writer, name: str, live: Live) -> str:
 
 
 def repeatable(writer: Writer, method: Method, path: str, body: object = None) -> Answer:
-    """Send a command that may be repeated, and repeat it once if its answer was lost."""
-    try:
-        answer = writer.command(method, path, json=body)
-        if answer.status < 500:
-            return answer
-    except OutcomeUnknown:
-        pass
-    return writer.command(method, path, json=body)
+    """Send a command that may be repeated, once more where its answer was lost."""
+    return repeated(lambda: writer.command(method, path, json=body))
 
 
 def has_code(answer: Answer, code: str) -> bool:
@@ -81,21 +75,24 @@ def has_code(answer: Answer, code: str) -> bool:
 
 
 def receipt_of(writer: Writer, key: Key, answer: Answer) -> Receipt:
-    """Return the receipt for an answer, whatever its status.
+    """Return the receipt for an answer, whatever its status."""
+    return judged(writer, answer).receipt(key)
+
+
+def judged(writer: Writer, answer: Answer) -> Verdict:
+    """Return the verdict on an answer, whatever its status.
 
     All that is answered with no resource is answered 204 (API.md section 2), so another yes is somebody else's.
     """
     if answer.status == _DONE:
-        return Receipt(key=key, status="sent")
+        return DONE
     if answer.ok:
-        message = f"{answer.path} was answered {answer.status}, and not as Piwik PRO does"
-        return Receipt(key=key, status="unknown", message=message)
+        return unknown(f"{answer.path} was answered {answer.status}, and not as Piwik PRO does")
     if answer.status >= 500:
-        return Receipt(key=key, status="unknown", message=f"the server answered {answer.status}")
+        return unknown(f"the server answered {answer.status}")
     fault = next(iter(faults_of(answer)), Fault())
     words = words_of(writer, answer)
-    told, hint = _MEANINGS.get(fault.code, (words or _bare(answer.status), None))
-    return Receipt(key=key, status="failed", message=told, hint=hint)
+    return failed(*_MEANINGS.get(fault.code, (words or _bare(answer.status), None)))
 
 
 def _bare(status: int) -> str:

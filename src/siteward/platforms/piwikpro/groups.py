@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from siteward.platforms.confirm import DONE, Verdict, confirm
 from siteward.platforms.interface import Receipt
-from siteward.platforms.piwikpro.commands import GROUPS, group_id, person_id, receipt_of, repeatable
+from siteward.platforms.piwikpro.commands import GROUPS, group_id, judged, person_id, receipt_of, repeatable
 from siteward.platforms.piwikpro.refresh import group_named, members_of
 from siteward.platforms.piwikpro.rows import One, UserGroup, parse
-from siteward.transport.errors import NotThePlatform, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -16,24 +19,32 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.model import Group
     from siteward.access.state import Live
+    from siteward.platforms.piwikpro.rows import Row
     from siteward.transport.http import Answer, Writer
 
 
 def make_group(writer: Writer, group: Group) -> Receipt:
     """Make a group and tie it to its directory, if it has one; a lost answer is looked for by name."""
     body = {"data": {"type": "ppms/user-group", "attributes": {"name": group.name}}}
-    try:
-        answer = writer.command("POST", GROUPS, json=body)
-        made = parse(One[UserGroup], answer).data if answer.ok else None
-    except (OutcomeUnknown, NotThePlatform):
-        answer, made = None, group_named(writer, group.name)
-    if made is None:
-        unknown = Receipt(key=group.key, status="unknown", message="the answer was lost")
-        return receipt_of(writer, group.key, answer) if answer else unknown
-    receipt = tie_group(writer, group, made.id) if group.external else Receipt(key=group.key, status="sent")
-    return Receipt(
-        key=group.key, status=receipt.status, message=receipt.message, hint=receipt.hint, ids={group.key: made.id}
-    )
+    made: list[Row[UserGroup]] = []
+
+    def is_there() -> bool:
+        row = group_named(writer, group.name)
+        made[:] = [row] if row else []
+        return bool(made)
+
+    def judge(answer: Answer) -> Verdict:
+        if not answer.ok:
+            return judged(writer, answer)
+        made[:] = [parse(One[UserGroup], answer).data]
+        return DONE
+
+    send = partial(writer.command, "POST", GROUPS, json=body)
+    verdict = confirm(send, judge, is_there, parse=partial(parse, One[UserGroup]))
+    if verdict.status != "sent":
+        return verdict.receipt(group.key)
+    receipt = tie_group(writer, group, made[0].id) if group.external else DONE.receipt(group.key)
+    return replace(receipt, ids={group.key: made[0].id})
 
 
 def tie_group(writer: Writer, group: Group, at: str) -> Receipt:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
 from siteward.access.model import Account, Grant, Scope, Subject
+from siteward.platforms.confirm import INVITED, Verdict, confirm, read_back
 from siteward.platforms.interface import Receipt, native
-from siteward.platforms.piwikpro.commands import USERS, has_code, person_id, receipt_of, repeatable, set_level
+from siteward.platforms.piwikpro.commands import USERS, has_code, judged, person_id, receipt_of, repeatable, set_level
 from siteward.platforms.piwikpro.native_state import NativeState
 from siteward.platforms.piwikpro.refresh import level_of, person, switches_of
 from siteward.platforms.piwikpro.roles import ENTITY, NO_ACCESS, ON
 from siteward.platforms.piwikpro.rows import One, User, parse
-from siteward.transport.errors import NotThePlatform, OutcomeUnknown, PlatformError
+from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from siteward.access.model import Key
     from siteward.access.state import Live
     from siteward.platforms.interface import Bundle
-    from siteward.transport.http import Writer
+    from siteward.platforms.piwikpro.rows import Row
+    from siteward.transport.http import Answer, Writer
 
 
 def invite(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Receipt:
@@ -50,26 +53,28 @@ def close_modules(writer: Writer, account: Account, live: Live, bundle: Bundle) 
 
 
 def _invite(writer: Writer, account: Account) -> Receipt:
+    """Send an invitation; whether the address is among ours by now settles what no clear answer tells."""
     attributes = {"email": account.email or account.name} | ({"language": account.language} if account.language else {})
     body = {"data": {"type": "ppms/user", "attributes": attributes}}
-    try:
-        answer = writer.command("POST", f"{USERS}/invite", json=body)
-        made = parse(One[User], answer).data if answer.ok else None
-    except (OutcomeUnknown, NotThePlatform) as lost:
-        unknown = Receipt(key=account.key, status="unknown", message=f"the answer was lost: {lost}", hint=lost.hint)
-        return _already(writer, account) or unknown
-    if made is not None:
-        return Receipt(key=account.key, status="sent", ids={account.key: made.id}, sends=1)
-    if answer.status >= 500:
-        return _already(writer, account) or receipt_of(writer, account.key, answer)
-    there = _already(writer, account) if has_code(answer, "users.error.user-already-exists") else None
-    return replace(there, sends=0) if there else receipt_of(writer, account.key, answer)
+    found: list[Row[User]] = []
 
+    def is_there() -> bool:
+        row = person(writer, account.email or account.name)
+        found[:] = [row] if row else []
+        return bool(found)
 
-def _already(writer: Writer, account: Account) -> Receipt | None:
-    """Return the receipt of an invitation that took place, if the address is among ours by now."""
-    row = person(writer, account.email or account.name)
-    return Receipt(key=account.key, status="sent", ids={account.key: row.id}, sends=1) if row else None
+    def judge(answer: Answer) -> Verdict:
+        if answer.ok:
+            found[:] = [parse(One[User], answer).data]
+            return INVITED
+        verdict = judged(writer, answer)
+        if has_code(answer, "users.error.user-already-exists"):
+            return read_back(verdict, is_there)
+        return verdict
+
+    send = partial(writer.command, "POST", f"{USERS}/invite", json=body)
+    verdict = confirm(send, judge, is_there, parse=partial(parse, One[User]), done=INVITED)
+    return verdict.receipt(account.key, {account.key: found[0].id} if verdict.status == "sent" else {})
 
 
 def set_language(writer: Writer, account: Account, live: Live) -> Receipt:

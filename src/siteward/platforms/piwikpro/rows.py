@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from msgspec import Struct, field
 
-from siteward.platforms.decode import Misshapen, decoded, parsed
-from siteward.transport.errors import Forbidden, Incomplete, NotThePlatform, Refused, Unauthenticated
+from siteward.platforms.decode import Api, Misshapen, Refusal, decoded
+from siteward.transport.errors import Forbidden, Incomplete, NotThePlatform, Unauthenticated
 from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ T = TypeVar("T")
 PAGE = 1000
 AUDIT_PAGE = 100
 _TRIES = 3
-_LONGEST_WORDS = 200
 
 AppLevel = Literal["no-access", "view", "edit", "edit-publish", "manage"]
 
@@ -167,19 +166,6 @@ class Entry(Struct, frozen=True):
     payload: object = None
 
 
-def parse(kind: type[T], answer: Answer) -> T:
-    """Return the answer's body as `kind`; raises `NotThePlatform` for any other shape, without quoting the body."""
-    return parsed(kind, answer, "Piwik PRO", "does `url` lead to the account's own host, https://ACCOUNT.piwik.pro?")
-
-
-def ask(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:
-    """Ask by GET and return the parsed answer; raises `PlatformError` for any status but 200."""
-    answer = reader.query(path, params)
-    if answer.status != 200:
-        raise refusal(reader, answer)
-    return parse(kind, answer)
-
-
 def listing(
     reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None
 ) -> tuple[Row[T], ...]:
@@ -232,36 +218,47 @@ class _Faults(Struct, frozen=True):
     error: str = ""
     description: str = field(default="", name="error_description")
 
+    @property
+    def told(self) -> tuple[Fault, ...]:
+        """The single errors, in whichever of the shapes; empty where it says nothing."""
+        if self.errors:
+            return self.errors
+        words = self.description or self.message or self.error
+        return (Fault(code=self.error, detail=words),) if words else ()
+
+    @property
+    def words(self) -> str:
+        """What it says, for people."""
+        return "; ".join(fault.words for fault in self.told)
+
 
 def faults_of(answer: Answer) -> tuple[Fault, ...]:
     """Return what an error answer says, in whichever of the five shapes; empty where it says nothing."""
     try:
-        told = decoded(_Faults, answer.content)
+        return decoded(_Faults, answer.content).told
     except Misshapen:
         return ()
-    if told.errors:
-        return told.errors
-    words = told.description or told.message or told.error
-    return (Fault(code=told.error, detail=words),) if words else ()
 
 
-def words_of(reader: Reader, answer: Answer) -> str:
-    """Return the server's own words about an error, scrubbed and bounded; empty where it gave none."""
-    return reader.scrub("; ".join(each.words for each in faults_of(answer)))[:_LONGEST_WORDS]
-
-
-def refusal(reader: Reader, answer: Answer) -> PlatformError:
-    """Return the error for an answer that is none of the good ones."""
-    words = words_of(reader, answer)
-    said = f"{answer.path} was answered {answer.status}" + (f": {words}" if words else "")
-    match answer.status:
+def _meaning(refused: Refusal) -> PlatformError | None:
+    """Return the error for a status that means something of its own."""
+    said = refused.said
+    match refused.answer.status:
         case 401:
             return Unauthenticated(said, hint="the API key may have been deleted; make a new one in Profile, API keys")
         case 403:
             return Forbidden(said, hint="the key's account needs the role Owner")
-        case 404 if not answer.path.startswith("/api/"):
+        case 404 if not refused.answer.path.startswith("/api/"):
             return NotThePlatform(f"{said}, and not as Piwik PRO does", hint="look at `url`")
         case _:
-            told = words and answer.status < 500
-            hint = None if told else "something before Piwik PRO may have answered, or it is out of order; try again"
-            return Refused(said, status=answer.status, words=words, hint=hint)
+            return None
+
+
+API = Api(
+    product="Piwik PRO",
+    hint="does `url` lead to the account's own host, https://ACCOUNT.piwik.pro?",
+    fault=_Faults,
+    meaning=_meaning,
+    unwell="something before Piwik PRO may have answered, or it is out of order; try again",
+)
+parse, ask, refusal, words_of = API.parse, API.ask, API.refusal, API.words_of

@@ -7,15 +7,15 @@ shape, because it is somebody else's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from siteward.platforms.confirm import DONE, INVITED, Verdict, confirm, failed
 from siteward.platforms.plausible.native_state import Entry, find
 from siteward.platforms.plausible.rows import Deleted, GuestRow, parse, refusal
-from siteward.platforms.plausible.settle import DONE, INVITED, Verdict, failed, unknown
 from siteward.platforms.plausible.sites_api import GUESTS, guest_path, guests_of
-from siteward.transport.errors import NotThePlatform, OutcomeUnknown, PlatformError, Redirected
 
 if TYPE_CHECKING:
     from siteward.transport.http import Answer, Writer
@@ -37,77 +37,49 @@ class ApiGuests(Struct, frozen=True):
         return guests_of(self.writer, self.domain)
 
     def invite(self, email: str, role: str) -> Verdict:
-        """Send an invitation to somebody who is not there."""
+        """Send an invitation to somebody who is not there; a 500 is told as one of its causes."""
         body = {"site_id": self.domain, "email": email, "role": role}
-        answer = self._sent("PUT", GUESTS, body, GuestRow)
-        if isinstance(answer, Verdict):
-            return answer if answer.status == "failed" else self._settled(email, role, answer)
-        if answer.ok:
-            return self._compared(parse(GuestRow, answer), role)
-        if answer.status >= 500:
-            said = failed(f"Plausible answered {answer.status} and does not say why: {CAUSES}")
-            return self._settled(email, role, said)
-        return self._refused(answer)
+
+        def judge(answer: Answer) -> Verdict:
+            if answer.ok:
+                return _compared(parse(GuestRow, answer), role)
+            if answer.status >= 500:
+                said = f"Plausible answered {answer.status} and does not say why: {CAUSES}"
+                return failed(said, sure=False)
+            return self._refused(answer)
+
+        def is_there() -> bool:
+            found = find(self.entries(), email)
+            return found is not None and found.role == role
+
+        send = partial(self.writer.command, "PUT", GUESTS, json=body)
+        return confirm(send, judge, is_there, parse=partial(parse, GuestRow), done=INVITED)
 
     def remove(self, entry: Entry) -> Verdict:
-        """Remove somebody, or withdraw their invitation, and look whether they are gone."""
-        answer = self._sent("DELETE", guest_path(entry.email), {"site_id": self.domain}, Deleted)
-        if isinstance(answer, Verdict):
-            return answer if answer.status == "failed" else self._gone(entry, answer)
-        if answer.ok:
-            return self._gone(entry, failed(f"Plausible said it is deleted, and {entry.words} still stands there"))
-        if answer.status >= 500:
-            return self._gone(entry, failed(f"Plausible answered {answer.status}"))
-        return self._refused(answer)
+        """Remove somebody, or withdraw their invitation, and read whether they are gone."""
+
+        def judge(answer: Answer) -> Verdict:
+            if answer.ok:
+                return failed(f"Plausible said it is deleted, and {entry.words} still stands there", sure=False)
+            if answer.status >= 500:
+                return failed(f"Plausible answered {answer.status}", sure=False)
+            return self._refused(answer)
+
+        send = partial(self.writer.command, "DELETE", guest_path(entry.email), params={"site_id": self.domain})
+        return confirm(send, judge, lambda: find(self.entries(), entry.email) is None, parse=partial(parse, Deleted))
 
     def change(self, entry: Entry, role: str) -> Verdict:  # noqa: ARG002 — the same signature at both doors
         """Say that no call of this API does it."""
         return failed(f"the Sites API cannot change the role of {entry.email}, who has accepted")
 
-    def _sent(
-        self, method: Literal["PUT", "DELETE"], path: str, body: dict[str, str], kind: type[object]
-    ) -> Answer | Verdict:
-        """Send a command once; a verdict instead of an answer where none came, or a yes that is not of its kind."""
-        try:
-            if method == "PUT":
-                answer = self.writer.command("PUT", path, json=body)
-            else:
-                answer = self.writer.command("DELETE", path, params=body)
-        except (OutcomeUnknown, Redirected) as lost:
-            return unknown(str(lost))
-        except PlatformError as problem:
-            return failed(str(problem), problem.hint)
-        return self._known(answer, kind)
-
-    def _known(self, answer: Answer, kind: type[object]) -> Answer | Verdict:
-        try:
-            if answer.ok:
-                parse(kind, answer)
-        except NotThePlatform as stranger:
-            return unknown(str(stranger))
-        return answer
-
-    def _compared(self, row: GuestRow, role: str) -> Verdict:
-        if row.role == role and row.status == "invited":
-            return INVITED
-        if row.role == role:
-            return DONE
-        return failed(f"Plausible said yes and kept {row.role} ({row.status}), which was there already")
-
-    def _settled(self, email: str, role: str, otherwise: Verdict) -> Verdict:
-        """Read whether the invitation stands; `otherwise` where it does not."""
-        try:
-            found = find(self.entries(), email)
-        except PlatformError as problem:
-            return unknown(f"{otherwise.message}; and it could not be read back: {problem}")
-        return INVITED if found and found.role == role else otherwise
-
-    def _gone(self, entry: Entry, otherwise: Verdict) -> Verdict:
-        try:
-            return otherwise if find(self.entries(), entry.email) else DONE
-        except PlatformError as problem:
-            return unknown(f"{otherwise.message}; and it could not be read back: {problem}")
-
     def _refused(self, answer: Answer) -> Verdict:
         problem = refusal(self.writer, answer, self.domain, writing=True)
         return failed(str(problem), problem.hint)
+
+
+def _compared(row: GuestRow, role: str) -> Verdict:
+    if row.role == role and row.status == "invited":
+        return INVITED
+    if row.role == role:
+        return DONE
+    return failed(f"Plausible said yes and kept {row.role} ({row.status}), which was there already")

@@ -6,20 +6,20 @@ them it was is read in the database, and only that counts.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 from msgspec import Struct
 
+from siteward.platforms.confirm import DONE, INVITED, Verdict, confirm, failed
 from siteward.platforms.plausible.community import snapshot
 from siteward.platforms.plausible.native_state import Entry, NativeState, Place, find
-from siteward.platforms.plausible.settle import DONE, INVITED, Verdict, failed, unknown
-from siteward.transport.errors import OutcomeUnknown, PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from siteward.transport.http import Writer
+    from siteward.transport.http import Answer, Writer
 
 _REFUSED = "is somebody a member of the team already, or is the site being handed over?"
 
@@ -67,21 +67,14 @@ class FormGuests(Struct, frozen=True):
     ) -> Verdict:
         """Send a form once, and read what became of it."""
         path = f"/sites/{quote(self.place.domain, safe='')}/{what}"
-        try:
-            answer = self.writer.command(method, path, form=form, redirects=True)
-        except OutcomeUnknown as lost:
-            return self._read(is_done, done, unknown(str(lost)))
-        except PlatformError as problem:
-            return failed(str(problem), problem.hint)
-        if answer.status == 404:
-            return failed(
-                f"Plausible knows no site {self.place.domain} that this account may manage",
-                "the account must be owner or admin of the team",
-            )
-        return self._read(is_done, done, failed(f"Plausible answered {answer.status} and did nothing", _REFUSED))
 
-    def _read(self, is_done: Callable[[tuple[Entry, ...]], bool], done: Verdict, otherwise: Verdict) -> Verdict:
-        try:
-            return done if is_done(self.entries()) else otherwise
-        except PlatformError as problem:
-            return unknown(f"{otherwise.message}; and it could not be read back: {problem}")
+        def judge(answer: Answer) -> Verdict:
+            if answer.status == 404:
+                return failed(
+                    f"Plausible knows no site {self.place.domain} that this account may manage",
+                    "the account must be owner or admin of the team",
+                )
+            return failed(f"Plausible answered {answer.status} and did nothing", _REFUSED, sure=False)
+
+        send = partial(self.writer.command, method, path, form=form, redirects=True)
+        return confirm(send, judge, lambda: is_done(self.entries()), done=done)

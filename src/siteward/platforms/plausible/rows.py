@@ -6,25 +6,23 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
-from siteward.platforms.decode import Misshapen, decoded, parsed
+from siteward.platforms.decode import Api, Refusal
 from siteward.platforms.plausible.native_state import Standing  # noqa: TC001 — msgspec reads it at run time
-from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
+from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
 from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from siteward.transport.errors import PlatformError
     from siteward.transport.http import Answer, Reader
 
 T = TypeVar("T")
-
-_LONGEST_WORDS = 200
 
 
 class Meta(Struct, frozen=True):
@@ -87,26 +85,17 @@ class Deleted(Struct, frozen=True):
 class _Fault(Struct, frozen=True):
     error: str
 
-
-def parse(kind: type[T], answer: Answer) -> T:
-    """Return the answer's body as `kind`; raises `NotThePlatform` for any other shape, without quoting the body."""
-    return parsed(kind, answer, "Plausible", "does `url` lead to Plausible itself, and not to a page before it?")
-
-
-def ask(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:
-    """Ask by GET and return the parsed answer; raises `PlatformError` for any status but 200."""
-    answer = reader.query(path, params)
-    if answer.status != 200:
-        raise refusal(reader, answer)
-    return parse(kind, answer)
+    @property
+    def words(self) -> str:
+        return self.error
 
 
-def refusal(reader: Reader, answer: Answer, site: str | None = None, *, writing: bool = False) -> PlatformError:  # noqa: PLR0911 — one for each status
-    """Return the error for an answer that is none of the good ones; `site` is what it was about, if one."""
-    words = words_of(reader, answer)
-    about = f" about {site}" if site else ""
-    said = f"{answer.path} was answered {answer.status}{about}" + (f": {words}" if words else "")
-    match answer.status:
+def _meaning(  # noqa: PLR0911 — one for each status
+    refused: Refusal, site: str | None = None, *, writing: bool = False
+) -> PlatformError | None:
+    """Return the error for a status that means something of its own; `site` is what was asked about, if one was."""
+    said = refused.said
+    match refused.answer.status:
         case 401 if site and not writing:
             return Forbidden(
                 f"{said}; {site} belongs to another team now",
@@ -118,7 +107,7 @@ def refusal(reader: Reader, answer: Answer, site: str | None = None, *, writing:
             return Unauthenticated(said, hint="is the key still there, and its user still in the team?")
         case 402:
             return Forbidden(said, hint="the subscription has lapsed, or the plan has no Sites API")
-        case 404 if words:
+        case 404 if refused.words:
             return Forbidden(
                 f"{said}; there is no such site, or the role of the key's user is too low",
                 hint="the key's user must be owner or admin of the team" if writing else None,
@@ -126,18 +115,22 @@ def refusal(reader: Reader, answer: Answer, site: str | None = None, *, writing:
         case 404 | 406:
             return NotThePlatform(said, hint="Community Edition has no Sites API: write `edition: ce`")
         case _:
-            told = words and answer.status < 500
-            hint = None if told else "look at its log, and at a proxy before it; then try again"
-            return Refused(said, status=answer.status, words=words, hint=hint)
+            return None
 
 
-def words_of(reader: Reader, answer: Answer) -> str:
-    """Return the server's own words about an error, scrubbed and bounded; empty where it gave none."""
-    try:
-        fault = decoded(_Fault, answer.content)
-    except Misshapen:
-        return ""
-    return reader.scrub(fault.error)[:_LONGEST_WORDS]
+API = Api(
+    product="Plausible",
+    hint="does `url` lead to Plausible itself, and not to a page before it?",
+    fault=_Fault,
+    meaning=_meaning,
+    unwell="look at its log, and at a proxy before it; then try again",
+)
+parse, ask, words_of = API.parse, API.ask, API.words_of
+
+
+def refusal(reader: Reader, answer: Answer, site: str | None = None, *, writing: bool = False) -> PlatformError:
+    """Return the error for an answer that is none of the good ones; `site` is what it was about, if one."""
+    return API.refusal(reader, answer, site or "", partial(_meaning, site=site, writing=writing))
 
 
 def told(answer: Answer) -> datetime | None:

@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from siteward.access.model import Grant, Scope, account_of, scope_of
+from siteward.platforms.confirm import DONE, Verdict, failed, unknown
 from siteward.platforms.interface import Bundle, native
 from siteward.platforms.plausible.api_writes import ApiGuests
 from siteward.platforms.plausible.form_writes import FormGuests
 from siteward.platforms.plausible.native_state import Entry, NativeState, Place, find
-from siteward.platforms.plausible.settle import DONE, Verdict, failed, unknown
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from msgspec import Struct, field
 
-from siteward.platforms.decode import Misshapen, decoded, parsed
-from siteward.transport.errors import Forbidden, NotThePlatform, Refused
+from siteward.platforms.decode import Api, Refusal
+from siteward.transport.errors import Forbidden, NotThePlatform
 from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from siteward.platforms.decode import Refusal
     from siteward.transport.errors import PlatformError
     from siteward.transport.http import Answer, Reader
 
@@ -24,7 +25,6 @@ T = TypeVar("T")
 
 # There is no upper bound on pageSize below 2^53 (API.md section 2), and pages of equal `createdAt` lose rows.
 ONE_PAGE: Mapping[str, str | int] = {"page": 1, "pageSize": 1_000_000}
-_LONGEST_WORDS = 200
 
 
 class Person(Struct, frozen=True):
@@ -152,17 +152,27 @@ class FaultBody(Struct, frozen=True):
         return "; ".join((self.message, *fields))
 
 
-def parse(kind: type[T], answer: Answer) -> T:
-    """Return the answer's body as `kind`; raises `NotThePlatform` for any other shape, without quoting the body."""
-    return parsed(kind, answer, "Umami", "does `url` lead to Umami itself, and not to a page before it?")
+def _meaning(refused: Refusal) -> PlatformError | None:
+    """Return the error for a status that means something of its own.
+
+    401 with a living token means "not allowed" here, 403 is never used (API.md section 1); a dead token has been
+    renewed before this is reached.
+    """
+    if refused.answer.status == 401:
+        return Forbidden(refused.said, hint="the account needs Umami's role admin")
+    if refused.answer.status == 404 and not refused.words:
+        return NotThePlatform(f"{refused.said}, and not as Umami does", hint="look at `url`, and at its path")
+    return None
 
 
-def ask(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:
-    """Ask by GET and return the parsed answer; raises `PlatformError` for any status but 200."""
-    answer = reader.query(path, params)
-    if answer.status != 200:
-        raise refusal(reader, answer)
-    return parse(kind, answer)
+API = Api(
+    product="Umami",
+    hint="does `url` lead to Umami itself, and not to a page before it?",
+    fault=Fault,
+    meaning=_meaning,
+    unwell="look at the log of the server, and of a proxy before it; then try again",
+)
+parse, ask, refusal, words_of = API.parse, API.ask, API.refusal, API.words_of
 
 
 def ask_one(reader: Reader, path: str, kind: type[T]) -> T | None:
@@ -179,29 +189,3 @@ def ask_one(reader: Reader, path: str, kind: type[T]) -> T | None:
     if answer.status != 200:
         raise refusal(reader, answer)
     return parse(kind, answer)
-
-
-def refusal(reader: Reader, answer: Answer) -> PlatformError:
-    """Return the error for an answer that is none of the good ones.
-
-    401 with a living token means "not allowed" here, 403 is never used (API.md section 1); a dead token has been
-    renewed before this is reached.
-    """
-    words = words_of(reader, answer)
-    said = f"{answer.path} was answered {answer.status}" + (f": {words}" if words else "")
-    if answer.status == 401:
-        return Forbidden(said, hint="the account needs Umami's role admin")
-    if answer.status == 404 and not words:
-        return NotThePlatform(f"{said}, and not as Umami does", hint="look at `url`, and at its path")
-    told = words and answer.status < 500
-    hint = None if told else "look at the log of the server, and of a proxy before it; then try again"
-    return Refused(said, status=answer.status, words=words, hint=hint)
-
-
-def words_of(reader: Reader, answer: Answer) -> str:
-    """Return the server's own words about an error, scrubbed and bounded; empty where it gave none."""
-    try:
-        fault = decoded(Fault, answer.content)
-    except Misshapen:
-        return ""
-    return reader.scrub(fault.words)[:_LONGEST_WORDS]

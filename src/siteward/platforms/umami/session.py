@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlsplit
 
-from siteward.platforms.umami.rows import ONE_PAGE
+from siteward.platforms.confirm import Verdict, confirm, failed
+from siteward.platforms.umami.rows import ONE_PAGE, parse, words_of
 from siteward.transport.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from siteward.platforms.umami.login import Own
     from siteward.platforms.umami.settings import Settings
-    from siteward.transport.http import Answer, Doors, Link, Reader
+    from siteward.transport.http import Answer, Doors, Link, Reader, Writer
     from siteward.transport.secrets import Secrets
 
 Release = Literal["3.2", "3.1", "3.0", "2.20"]
@@ -69,3 +73,30 @@ def ask_listings(reader: Reader) -> tuple[Answer, Answer, Answer]:
 def path(*parts: str) -> str:
     """Return the path of an API call, its parts encoded so that no id can lead anywhere else."""
     return "/api/" + "/".join(quote(each, safe="") for each in parts)
+
+
+def command(
+    writer: Writer,
+    method: Literal["POST", "DELETE"],
+    path: str,
+    body: object,
+    kind: type[object],
+    is_done: Callable[[], bool],
+    *,
+    no: frozenset[int] = frozenset(),
+) -> Verdict:
+    """Send a command once and return what became of it; `is_done` reads whether the world is as it wants it.
+
+    `kind` is what a yes holds. Umami answers 500 with an empty body, or 400, to a write that stands already and to one
+    that is impossible alike (API.md sections 1 and 11), so whatever is no clear yes is read back, but for the statuses
+    `no`, which surely say no.
+    """
+
+    def judge(answer: Answer) -> Verdict:
+        if answer.ok:
+            return Verdict(status="sent", answer=answer)
+        words = words_of(writer, answer)
+        said = f"Umami answered {answer.status}" + (f": {words}" if words else " without a word")
+        return failed(said, sure=answer.status in no)
+
+    return confirm(lambda: writer.command(method, path, json=body), judge, is_done, parse=partial(parse, kind))

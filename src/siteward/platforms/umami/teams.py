@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from siteward.access.model import Grant, Scope, account_of
+from siteward.platforms.confirm import DONE, Verdict, failed
 from siteward.platforms.interface import native
 from siteward.platforms.umami.native_state import NativeState, owners, team_name
 from siteward.platforms.umami.refresh import account_id, idle_team, members_of
@@ -35,8 +36,7 @@ from siteward.platforms.umami.rows import (
     ask_one,
     parse,
 )
-from siteward.platforms.umami.session import path
-from siteward.platforms.umami.settle import DONE, Verdict, command, failed
+from siteward.platforms.umami.session import command, path
 from siteward.platforms.umami.to_access import strongest
 from siteward.transport.errors import PlatformError
 from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time

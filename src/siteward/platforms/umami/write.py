@@ -6,14 +6,14 @@ import uuid
 from typing import TYPE_CHECKING
 
 from siteward.access.model import EVERYWHERE, Account, Grant, account_key, scope_of
+from siteward.platforms.confirm import DONE, Verdict, failed
 from siteward.platforms.interface import native
 from siteward.platforms.umami.native_state import NativeState
 from siteward.platforms.umami.refresh import account_id, find_user
 from siteward.platforms.umami.review import is_closing
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER
 from siteward.platforms.umami.rows import ONE_PAGE, Deleted, Page, SiteRow, TeamRow, UserRow, ask, ask_one, parse
-from siteward.platforms.umami.session import path
-from siteward.platforms.umami.settle import DONE, Verdict, command, failed
+from siteward.platforms.umami.session import command, path
 from siteward.platforms.umami.teams import finish_closing, write_memberships
 from siteward.transport.errors import PlatformError
 

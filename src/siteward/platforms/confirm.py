@@ -1,0 +1,116 @@
+"""What became of a write: send it once, classify the answer, read back where that tells too little.
+
+    send ─┬─ answered   the platform's own yes or no: the adapter judges it
+          ├─ refused    surely nothing happened: it could not be sent, or was turned away before it was taken
+          ├─ lost       no answer, or a redirect: it may have happened
+          └─ foreign    a yes of another shape, which is somebody else's: it may have happened
+
+A verdict that is not `sure` is settled by reading, never by sending again; what reading cannot tell stays `unknown`,
+because the server may still be at it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from siteward.platforms.interface import Receipt
+from siteward.transport.errors import NotThePlatform, OutcomeUnknown, PlatformError, Redirected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from siteward.access.model import Key
+    from siteward.transport.http import Answer
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What became of a command.
+
+    `answer` is there where the server itself said yes, and is of the kind that was asked for. `sends` counts the mails
+    that went out. `sure` tells that reading could add nothing.
+    """
+
+    status: Literal["sent", "failed", "unknown"]
+    message: str = ""
+    hint: str | None = None
+    sends: int = 0
+    answer: Answer | None = None
+    sure: bool = True
+
+    def receipt(self, key: Key, ids: Mapping[Key, str] | None = None) -> Receipt:
+        """Return the receipt for the change of that key; `ids` are what later bundles need."""
+        return Receipt(
+            key=key, status=self.status, message=self.message, hint=self.hint, ids=ids or {}, sends=self.sends
+        )
+
+
+DONE = Verdict(status="sent")
+INVITED = Verdict(status="sent", sends=1)
+
+
+def failed(message: str, hint: str | None = None, *, sure: bool = True) -> Verdict:
+    """Return the verdict that something did not happen; where that is not `sure`, reading may show that it did."""
+    return Verdict(status="failed", message=message, hint=hint, sure=sure)
+
+
+def unknown(message: str, hint: str | None = None) -> Verdict:
+    """Return the verdict that something may have happened; reading may tell."""
+    return Verdict(status="unknown", message=message, hint=hint, sure=False)
+
+
+def confirm(
+    send: Callable[[], Answer],
+    judge: Callable[[Answer], Verdict],
+    is_done: Callable[[], bool],
+    *,
+    parse: Callable[[Answer], object] | None = None,
+    done: Verdict = DONE,
+) -> Verdict:
+    """Send a command once and return what became of it. Raises nothing of the wire.
+
+    `judge` returns the verdict on an answer. `parse` raises `NotThePlatform` for a yes of another kind than was asked
+    for. `is_done` reads whether the world is as the command wants it; then the verdict is `done`.
+    """
+    answer = sent(send, parse)
+    verdict = answer if isinstance(answer, Verdict) else judge(answer)
+    return verdict if verdict.sure else read_back(verdict, is_done, done)
+
+
+def sent(send: Callable[[], Answer], parse: Callable[[Answer], object] | None = None) -> Answer | Verdict:
+    """Send a command once and return its answer, or the verdict where none came that is the platform's own."""
+    try:
+        answer = send()
+    except (OutcomeUnknown, Redirected) as lost:
+        return unknown(str(lost), lost.hint)
+    except PlatformError as problem:  # it was not sent, or not taken
+        return failed(str(problem), problem.hint)
+    try:
+        if answer.ok and parse is not None:
+            parse(answer)
+    except NotThePlatform as foreign:
+        return unknown(str(foreign), foreign.hint)
+    return answer
+
+
+def read_back(verdict: Verdict, is_done: Callable[[], bool], done: Verdict = DONE) -> Verdict:
+    """Return `done` where reading shows that a command took place, else `verdict`, which was in doubt."""
+    try:
+        return done if is_done() else verdict
+    except PlatformError as problem:
+        return unknown(f"{verdict.message}; and it could not be read back: {problem}", problem.hint)
+
+
+def repeated(send: Callable[[], Answer]) -> Answer:
+    """Send a command that may be repeated, once more where the answer was lost or the server failed.
+
+    Raises what the second sending raises.
+    """
+    try:
+        answer = send()
+        if answer.status < 500:
+            return answer
+    except OutcomeUnknown:
+        pass
+    return send()

@@ -59,6 +59,17 @@ def test_a_wrong_secret_opens_nothing_and_is_not_told() -> None:
     assert "API keys" in (told.value.hint or "")
 
 
+def test_a_secret_that_was_refused_once_is_not_sent_again() -> None:
+    """What all threads would hear as well is asked for once."""
+    place = opened(secret="not-the-secret-at-all")
+
+    for _ in range(3):
+        with pytest.raises(Unauthenticated):
+            place.traits()
+
+    assert _tokens(place) == 1
+
+
 def test_an_organisation_without_a_licence_is_told() -> None:
     """402 on the token."""
     place = opened()

@@ -5,9 +5,9 @@ The token acts as the person who made the API key, with that person's role and g
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
+from siteward.platforms.auth import Dialogue, RenewingAuth
 from siteward.platforms.decode import Misshapen, decoded
 from siteward.transport.causes import redirected
 from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated, Unreachable
@@ -16,7 +16,7 @@ from siteward.transport.texts import Token  # noqa: TC001 — msgspec reads it a
 from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from siteward.platforms.piwikpro.rows import Row, User
     from siteward.transport.secrets import Secret, Secrets
@@ -36,64 +36,43 @@ class _Pass(Veiled, frozen=True):
     until: float
 
 
-class ClientCredentials(httpx.Auth):
-    """Puts a living token on each request.
-
-    A token is fetched before the first request, again a minute before its end, and once more when the server says
-    401: that is said before anything is done, so the same request may be sent again, a command too.
-    """
-
-    requires_response_body = True
+class ClientCredentials(RenewingAuth[_Pass]):
+    """Fetches a token by client id and secret, and a new one a minute before its end; `own` is whose key it is."""
 
     def __init__(self, base: str, secrets: Secrets, clock: Callable[[], float]) -> None:
+        super().__init__()
         self._url = base.rstrip("/") + TOKEN
         self._id: Secret = secrets.get("client_id")
         self._secret: Secret = secrets.get("client_secret")
         self._scrub = secrets.scrub
         self._clock = clock
-        self._lock = threading.Lock()
-        self._pass: _Pass | None = None
         self.own: Row[User] | None = None
 
-    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send `request` with a token that lives; raises `Unauthenticated`, `Forbidden` or `Unreachable`."""
-        held = yield from self._living(request, None)
-        if held is None:
-            return
-        response = yield _carrying(request, held)
-        if response.status_code != 401:
-            return
-        renewed = yield from self._living(request, held)
-        if renewed is not None:
-            yield _carrying(request, renewed)
+    def login_request(self) -> httpx.Request:
+        """Return the request for a token."""
+        credentials = {"client_id": self._id.reveal(), "client_secret": self._secret.reveal()}
+        return httpx.Request("POST", self._url, json={"grant_type": "client_credentials", **credentials})
 
-    def _living(
-        self, request: httpx.Request, dead: _Pass | None
-    ) -> Generator[httpx.Request, httpx.Response, _Pass | None]:
-        """Return a token that lives, fetched unless another thread has done so since `dead` was in use.
+    def carrying(self, request: httpx.Request, token: _Pass) -> httpx.Request:
+        """Return the request with the token in its header."""
+        request.headers["Authorization"] = f"Bearer {token.token}"
+        return request
 
-        `None` means that the server answered "not now" to the fetching. That answer then stands for the request's,
-        whose sender knows how to wait.
-        """
-        with self._lock:
-            held = self._pass
-            if held is not None and held != dead and self._clock() < held.until - _EARLY:
-                return held
-            reply = yield httpx.Request(
-                "POST",
-                self._url,
-                json={
-                    "grant_type": "client_credentials",
-                    "client_id": self._id.reveal(),
-                    "client_secret": self._secret.reveal(),
-                },
-            )
-            if reply.status_code == _BUSY or (reply.status_code >= 500 and request.method == "GET"):
-                return None
-            self._pass = self._admitted(reply)
-            return self._pass
+    def is_dead(self, request: httpx.Request, response: httpx.Response, token: _Pass) -> Dialogue[bool]:  # noqa: ARG002
+        """Tell whether the answer is 401, which Piwik PRO says before it does anything."""
+        yield from ()
+        return response.status_code == 401
 
-    def _admitted(self, reply: httpx.Response) -> _Pass:
+    def lives(self, token: _Pass) -> bool:
+        """Tell whether the token has more than a minute left."""
+        return self._clock() < token.until - _EARLY
+
+    def is_busy(self, reply: httpx.Response, request: httpx.Request) -> bool:
+        """Tell whether to wait for the token: a server's failure is waited for by reading calls alone."""
+        return reply.status_code == _BUSY or (reply.status_code >= 500 and request.method == "GET")
+
+    def admitted(self, reply: httpx.Response) -> _Pass:
+        """Return the token; raises `Unauthenticated`, `Forbidden`, `NotThePlatform`, or `Unreachable` for a failure."""
         match reply.status_code:
             case 400 | 401:
                 raise Unauthenticated(
@@ -114,8 +93,3 @@ class ClientCredentials(httpx.Auth):
                 hint="does `url` lead to the account's own host, https://ACCOUNT.piwik.pro?",
             ) from None
         return _Pass(told.access_token, self._clock() + told.expires_in)
-
-
-def _carrying(request: httpx.Request, held: _Pass) -> httpx.Request:
-    request.headers["Authorization"] = f"Bearer {held.token}"
-    return request

@@ -12,19 +12,19 @@ import hmac
 import re
 import struct
 import threading
-from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from siteward.platforms.auth import Dialogue, RenewingAuth
 from siteward.transport.causes import redirected
 from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
 from siteward.transport.http import NOT_NOW
 from siteward.transport.lean import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from datetime import datetime
 
     from siteward.transport.http import Reader
@@ -50,24 +50,28 @@ class _NotNow(Exception):  # noqa: N818 — it is the answer
     """The login was answered with a status that says nothing but that it may be asked again."""
 
 
-class WebLogin(httpx.Auth):
+class _SpentCode(Unauthenticated):
+    """A code of the second factor that was not accepted; the next one may be."""
+
+
+class WebLogin(RenewingAuth[str]):
     """Puts the session and its token on every form; logs in before the first one, and again when the session is over.
 
-    What answers without a session (`/api/…`) goes without one. `team` is the team in use, once it is known; `now` the
-    server's clock, as it last told it there.
+    What answers without a session (`/api/…`) goes without one. Forms go one at a time, because every answer may change
+    the session. `team` is the team in use, once it is known; `now` the server's clock, as it last told it there.
     """
 
-    requires_response_body = True
+    passing = (_SpentCode,)
 
     def __init__(self, base: str, secrets: Secrets) -> None:
+        super().__init__()
         self._base = base.rstrip("/")
         self._prefix = urlsplit(self._base).path
         self._email: Secret | None = secrets.optional("email")
         self._password: Secret | None = secrets.optional("password")
         self._totp: Secret | None = secrets.optional("totp_secret")
         self._cookies: dict[str, str] = {}
-        self._token: str | None = None
-        self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self.team: str | None = None
         self.now: datetime | None = None
 
@@ -76,29 +80,40 @@ class WebLogin(httpx.Auth):
         """The address of the account in use."""
         return self._email.reveal() if self._email else None
 
-    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def sync_auth_flow(self, request: httpx.Request) -> Dialogue[None]:
         """Send `request` as the account; raises `Unauthenticated` or `Forbidden` where that cannot be.
 
-        A form that was answered "forged" (403), or with the way to the login, did nothing and is sent once more. Where
-        the login is answered "not now", that answer is the last: the transport waits and begins again.
+        A form that was answered "forged" (403), or with the way to the login, did nothing and is sent once more.
         """
         if request.url.path.removeprefix(self._prefix).startswith("/api/"):
             response = yield request
             self.now = _told(response) or self.now
             return
-        with self._lock, suppress(_NotNow):
-            if self._token is None:
-                yield from self._enter()
-            response = yield self._carrying(request)
-            self._keep(response)
-            place = self._leads(response)
-            if response.status_code == 403 or place == LOGIN:
-                yield from self._enter()
-                self._keep((yield self._carrying(request)))
-            elif place is not None and place.startswith(_ELSEWHERE):
-                raise Forbidden(_closed(place), hint="log in with this account in a browser once")
+        with self._turn:
+            yield from super().sync_auth_flow(request)
 
-    def _enter(self) -> Generator[httpx.Request, httpx.Response, None]:
+    def log_in(self, request: httpx.Request) -> Dialogue[str | None]:  # noqa: ARG002 — the same for all
+        """Log in through the pages, and return the token of the new session."""
+        try:
+            return (yield from self._enter())
+        except _NotNow:
+            return None
+
+    def carrying(self, request: httpx.Request, token: str) -> httpx.Request:
+        """Return the request with the session's cookies and its token."""
+        request.headers["x-csrf-token"] = token
+        return self._with_cookies(request)
+
+    def is_dead(self, request: httpx.Request, response: httpx.Response, token: str) -> Dialogue[bool]:  # noqa: ARG002
+        """Tell whether the session is over; raises `Forbidden` where the account must do something else first."""
+        yield from ()
+        self._keep(response)
+        place = self._leads(response)
+        if place is not None and place.startswith(_ELSEWHERE):
+            raise Forbidden(_closed(place), hint="log in with this account in a browser once")
+        return response.status_code == 403 or place == LOGIN
+
+    def _enter(self) -> Dialogue[str]:
         """Log in, with the second factor where it is asked for, and fetch the token of the new session."""
         if self._email is None or self._password is None:
             raise Unauthenticated(
@@ -106,7 +121,6 @@ class WebLogin(httpx.Auth):
                 hint="set …_EMAIL and …_PASSWORD of an owner or admin of the team",
             )
         self._cookies.clear()
-        self._token = None
         token = _csrf((yield from self._got(self._page(LOGIN))))
         form = {"_csrf_token": token, "email": self._email.reveal(), "password": self._password.reveal()}
         response = yield from self._got(self._form(LOGIN, form))
@@ -117,9 +131,9 @@ class WebLogin(httpx.Auth):
             raise _turned_away(response)
         if place not in {HOME, "/"}:
             raise Forbidden(_closed(place), hint="log in with this account in a browser once")
-        self._token = _csrf((yield from self._got(self._page(HOME))))
+        return _csrf((yield from self._got(self._page(HOME))))
 
-    def _second_factor(self) -> Generator[httpx.Request, httpx.Response, str]:
+    def _second_factor(self) -> Dialogue[str]:
         if self._totp is None:
             raise Unauthenticated(
                 "Plausible asks for a second factor",
@@ -130,12 +144,12 @@ class WebLogin(httpx.Auth):
         answer = yield from self._got(self._form(VERIFY, {"_csrf_token": _csrf(page), "code": code}))
         place = self._leads(answer)
         if place is None:
-            raise Unauthenticated(
+            raise _SpentCode(
                 "Plausible did not accept the second factor", hint="each code is good once: try again in a minute"
             )
         return place
 
-    def _got(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, httpx.Response]:
+    def _got(self, request: httpx.Request) -> Dialogue[httpx.Response]:
         """Send a request of the login, and keep the cookies of its answer."""
         response = yield request
         if response.status_code in NOT_NOW:
@@ -144,15 +158,13 @@ class WebLogin(httpx.Auth):
         return response
 
     def _page(self, path: str) -> httpx.Request:
-        return self._carrying(httpx.Request("GET", self._base + path))
+        return self._with_cookies(httpx.Request("GET", self._base + path))
 
     def _form(self, path: str, form: dict[str, str]) -> httpx.Request:
-        return self._carrying(httpx.Request("POST", self._base + path, data=form))
+        return self._with_cookies(httpx.Request("POST", self._base + path, data=form))
 
-    def _carrying(self, request: httpx.Request) -> httpx.Request:
+    def _with_cookies(self, request: httpx.Request) -> httpx.Request:
         request.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
-        if self._token is not None:
-            request.headers["x-csrf-token"] = self._token
         return request
 
     def _keep(self, response: httpx.Response) -> None:

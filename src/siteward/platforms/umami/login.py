@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from siteward.platforms.auth import Dialogue, RenewingAuth
 from siteward.platforms.decode import Misshapen, decoded
 from siteward.transport.causes import redirected
-from siteward.transport.errors import Forbidden, NotThePlatform, PlatformError, Unauthenticated
+from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
 from siteward.transport.http import NOT_NOW
 from siteward.transport.lean import httpx
 from siteward.transport.texts import Some, Token  # noqa: TC001 — msgspec reads them at run time
 from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
-    from siteward.platforms.umami.rows import Listings
     from siteward.transport.secrets import Secret, Secrets
 
 LOGIN = "/api/auth/login"
@@ -42,54 +41,42 @@ class _Reply(Veiled, frozen=True):
     two_factor: bool = field(default=False, name="requiresTwoFactor")
 
 
-class Login(httpx.Auth):
-    """Puts a token on each request; logs in before the first one and once more when a token is dead.
+class Login(RenewingAuth[str]):
+    """Logs in with a name and a password; `own` is the account that is logged in.
 
     Umami says 401 for a dead token and for "not allowed" alike; `POST /api/auth/verify` tells them apart (API.md
     section 1). Tokens die when the password or the server's secret changes, and with Redis after an hour (section 3).
     A token that is refused as soon as it was given will not be better the next time, so that ends it for all threads.
     """
 
-    requires_response_body = True
-    # `own` is who is logged in; `listings` what finding out the release has brought, for reading to use once.
-
     def __init__(self, base: str, secrets: Secrets) -> None:
+        super().__init__()
         self._base = base.rstrip("/")
         self._username: Secret = secrets.get("username")
         self._password: Secret = secrets.get("password")
         self._scrub = secrets.scrub
-        self._token: str | None = None
-        self._lock = threading.Lock()
-        self._refusal: PlatformError | None = None
         self.own: Own | None = None
-        self.listings: Listings | None = None
 
-    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send `request` with a token that lives; raises `Unauthenticated` or `Forbidden` where none helps.
+    def login_request(self) -> httpx.Request:
+        """Return the login."""
+        credentials = {"username": self._username.reveal(), "password": self._password.reveal()}
+        return httpx.Request("POST", self._base + LOGIN, json=credentials)
 
-        Where the login is answered "not now", that answer is the last: the transport waits and begins again.
-        """
-        token = self._token or (yield from self._renew(None))
-        if token is None or not (yield from self._refused(request, token)):
-            return
-        renewed = yield from self._renew(token)
-        if renewed is None or not (yield from self._refused(request, renewed)):
-            return
-        self._refusal = Unauthenticated(
-            "Umami gives a token at the login and then does not accept it",
-            hint="do several servers with different APP_SECRETs answer at `url`, or does a proxy drop the header "
-            "Authorization?",
-        )
-        raise self._refusal
+    def admitted(self, reply: httpx.Response) -> str:
+        """Return the token, and keep whose it is; raises `Unauthenticated` or `NotThePlatform`."""
+        token, self.own = _admitted(reply, self._scrub)
+        return token
 
-    def _refused(self, request: httpx.Request, token: str) -> Generator[httpx.Request, httpx.Response, bool]:
-        """Send `request` with `token` and tell whether that is dead; raises `Forbidden` where it lives and may not."""
-        if self._refusal is not None:
-            raise self._refusal
-        response = yield _carrying(request, token)
+    def carrying(self, request: httpx.Request, token: str) -> httpx.Request:
+        """Return the request with the token in its header."""
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    def is_dead(self, request: httpx.Request, response: httpx.Response, token: str) -> Dialogue[bool]:
+        """Tell whether the token is dead; raises `Forbidden` where it lives and may not do this."""
         if response.status_code != 401:
             return False
-        alive = yield _carrying(httpx.Request("POST", self._base + VERIFY), token)
+        alive = yield self.carrying(httpx.Request("POST", self._base + VERIFY), token)
         if alive.status_code == 200:
             raise Forbidden(
                 f"Umami does not let this account {request.method} {request.url.path}",
@@ -97,30 +84,17 @@ class Login(httpx.Auth):
             )
         return alive.status_code not in NOT_NOW
 
-    def _renew(self, dead: str | None) -> Generator[httpx.Request, httpx.Response, str | None]:
-        """Log in, unless another thread has done so since `dead` was in use; `None` where the server is too busy."""
-        with self._lock:
-            if self._refusal is not None:  # what other threads would hear as well; nobody knocks a second time
-                raise self._refusal
-            if self._token is None or self._token == dead:
-                reply = yield httpx.Request(
-                    "POST",
-                    self._base + LOGIN,
-                    json={"username": self._username.reveal(), "password": self._password.reveal()},
-                )
-                if reply.status_code in NOT_NOW:
-                    return None
-                try:
-                    self._token, self.own = _admitted(reply, self._scrub)
-                except PlatformError as refusal:
-                    self._refusal = refusal
-                    raise
-            return self._token
+    def is_busy(self, reply: httpx.Response, request: httpx.Request) -> bool:  # noqa: ARG002 — the same for all
+        """Tell whether the login was answered with a status that only says to ask again."""
+        return reply.status_code in NOT_NOW
 
-
-def _carrying(request: httpx.Request, token: str) -> httpx.Request:
-    request.headers["Authorization"] = f"Bearer {token}"
-    return request
+    def hopeless(self) -> Unauthenticated:
+        """Return the error for a token that is refused as soon as it was given."""
+        return Unauthenticated(
+            "Umami gives a token at the login and then does not accept it",
+            hint="do several servers with different APP_SECRETs answer at `url`, or does a proxy drop the header "
+            "Authorization?",
+        )
 
 
 def _admitted(reply: httpx.Response, scrub: Callable[[str], str]) -> tuple[str, Own]:

@@ -1,18 +1,21 @@
 """The platforms: the folder is the registry.
 
-A package in this folder is a platform when its `platform` module holds `PLATFORM`; its name in files is the
-one that `PLATFORM` gives (`piwik-pro` lives in `piwikpro`). What a file may say of it and what it can do at its best
-stand apart, in `settings.Settings` and `roles.WIDEST`, because that is all that checking a file needs.
+A package in this folder is a platform when it has the modules `settings`, `roles` and `platform`, and its settings give
+`NAME`, the name that files use (`piwik-pro` lives in `piwikpro`). A folder that begins with `_` is none: `_template` is
+the one to copy. What a file may say of a platform and what it can do at its best stand apart, in `settings.Settings`
+and `roles.WIDEST`, because that is all that checking a file needs.
 """
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
+import re
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
     from msgspec import Struct
@@ -20,16 +23,23 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.platforms.interface import FakeFactory, Platform
 
+PARTS = ("__init__", "settings", "roles", "platform")
+# Read as text, because importing all settings would cost every start.
+_NAME = re.compile(r'^NAME = "([a-z0-9]+(?:-[a-z0-9]+)*)"$', re.MULTILINE)
 
-@cache
+
 def names() -> tuple[str, ...]:
     """Return the names of all platforms, as files write them, without importing any of them."""
-    return tuple(sorted(_written(each.name) for each in pkgutil.iter_modules(__path__) if each.ispkg))
+    return tuple(sorted(_registry()[0]))
 
 
-@cache
+def unfinished() -> Mapping[str, str]:
+    """Return the folders that are no platform yet, and what each of them lacks, in words."""
+    return _registry()[1]
+
+
 def load(name: str) -> Platform:
-    """Return the platform of that name; raises `KeyError` for one that has no folder."""
+    """Return the platform of that name; raises `KeyError` for a name that `names` has not."""
     platform: Platform = _module(name, "platform").PLATFORM
     return platform
 
@@ -53,14 +63,36 @@ def fake(name: str) -> FakeFactory:
 
 
 def _module(name: str, part: str) -> ModuleType:
-    if name not in names():
-        raise KeyError(name)
-    return importlib.import_module(f"{__name__}.{_folder(name)}.{part}")
+    return importlib.import_module(f"{__name__}.{_registry()[0][name]}.{part}")
 
 
-def _folder(name: str) -> str:
-    return name.replace("-", "")
+@cache
+def _registry() -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return the folder of each platform by its name, and what every other folder lacks to be one."""
+    named: dict[str, str] = {}
+    lacking: dict[str, str] = {}
+    for folder in _folders():
+        name, lacks = _name_of(folder)
+        if name in named:
+            lacks = f"its settings.py gives the name `{name}`, as that of {named[name]} does"
+        if lacks:
+            lacking[folder.name] = lacks
+        else:
+            named[name] = folder.name
+    return named, lacking
 
 
-def _written(folder: str) -> str:
-    return {"piwikpro": "piwik-pro"}.get(folder, folder)
+def _folders() -> Iterator[Path]:
+    for base in __path__:
+        for path in sorted(Path(base).iterdir()):
+            if path.name.isidentifier() and not path.name.startswith("_") and any(path.glob("*.py")):
+                yield path
+
+
+def _name_of(folder: Path) -> tuple[str, str]:
+    """Return the name that a folder's settings give, and what the folder lacks; one of them is empty."""
+    missing = [f"{part}.py" for part in PARTS if not (folder / f"{part}.py").is_file()]
+    if missing:
+        return "", f"it has no {' and no '.join(missing)}"
+    found = _NAME.search((folder / "settings.py").read_text(encoding="utf-8"))
+    return (found[1], "") if found else ("", 'its settings.py has no line `NAME = "…"` with a name in small letters')

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward import platforms
+from siteward.access.diagnostic import warning
 from siteward.access.report import Report
 from siteward.declaration.check import Context, findings
 from siteward.declaration.load import Loaded, load
 from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from siteward.access.diagnostic import Diagnostic
@@ -70,7 +72,18 @@ def judged(gate: Gate, known: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 def read(path: Path, called: Path | None = None) -> Loaded:
     """Read and check the files, with what the installed platforms say about their instances; `called` as in `load`."""
-    return load(path, settings_of=_settings_of, widest_of=_widest_of, platforms=platforms.names(), called=called)
+    loaded = load(path, settings_of=_settings_of, widest_of=_widest_of, platforms=platforms.names(), called=called)
+    return replace(loaded, diagnostics=(*loaded.diagnostics, *_unfinished_platforms()))
+
+
+def _unfinished_platforms() -> Iterator[Diagnostic]:
+    """Yield what those who write a platform should know: a folder that lacks something is not taken for one."""
+    for folder, lacks in platforms.unfinished().items():
+        yield warning(
+            "unfinished-platform",
+            f"the folder siteward/platforms/{folder} is no platform yet: {lacks}",
+            hint="docs/add-a-platform.md leads through the files of a platform",
+        )
 
 
 def open_project(path: Path, command: str) -> Project | Report:

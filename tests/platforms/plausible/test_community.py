@@ -400,6 +400,23 @@ def test_credentials_that_open_nothing_are_told(others: dict[str, str], words: s
         assert not any(each in str(caught.value) for each in others.values())
 
 
+@pytest.mark.parametrize(
+    ("others", "logins"),
+    [
+        ({"password": "wrong-word"}, 1),
+        ({"totp_secret": "AAAAAAAAAAAAAAAA"}, 2),
+    ],
+)
+def test_a_password_that_was_refused_is_not_sent_again(others: dict[str, str], logins: int) -> None:
+    """Five attempts a minute are all there are; but the next code of a second factor may be good."""
+    fake = community(world({"totp": "JBSWY3DPEHPK3PXP"}))
+    with PLATFORM.connect(Settings(), secrets_of(fake, **others), link_of(fake)) as doors:
+        for _ in range(2):
+            with pytest.raises(Unauthenticated):
+                doors.writer.command("POST", f"/sites/{SHOP}/memberships/invite", form={}, redirects=True)
+    assert [(each.method, each.path) for each in fake.calls].count(("POST", "/login")) == logins
+
+
 def test_a_second_factor_nobody_gave_is_asked_for() -> None:
     """With the name of the field."""
     fake = community(world({"totp": "JBSWY3DPEHPK3PXP"}))

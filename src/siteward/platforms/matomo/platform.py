@@ -9,11 +9,11 @@ from siteward.platforms.matomo.read import read, refresh
 from siteward.platforms.matomo.review import review
 from siteward.platforms.matomo.roles import WIDEST
 from siteward.platforms.matomo.session import connect
-from siteward.platforms.matomo.settings import Settings
+from siteward.platforms.matomo.settings import NAME, Settings
 from siteward.platforms.matomo.write import resend, write
 
 PLATFORM = Platform(
-    name="matomo",
+    name=NAME,
     title="Matomo / Piwik",
     widest=WIDEST,
     settings=Settings,

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from siteward.access.model import Power
 from siteward.access.traits import Role, Traits
+from siteward.platforms.matomo.settings import NAME
 from siteward.transport.errors import NotThePlatform
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _capable(traits: Traits, included: dict[str, frozenset[str]]) -> Traits:
 
 WIDEST = _capable(
     Traits(
-        platform="matomo",
+        platform=NAME,
         roles={"site": (_VIEW, _WRITE, _ADMIN), "instance": (_SUPERUSER,)},
         top=SUPERUSER,
         admin_excludes_grants=True,

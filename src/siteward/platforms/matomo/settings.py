@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+NAME = "matomo"
+
 Onboarding = Literal["invite", "password"]
 
 

@@ -11,9 +11,9 @@ from siteward.platforms.piwikpro.probe import probe, reach
 from siteward.platforms.piwikpro.read import read
 from siteward.platforms.piwikpro.refresh import refresh
 from siteward.platforms.piwikpro.review import review
-from siteward.platforms.piwikpro.roles import NAME, WIDEST
+from siteward.platforms.piwikpro.roles import WIDEST
 from siteward.platforms.piwikpro.session import connect
-from siteward.platforms.piwikpro.settings import Settings
+from siteward.platforms.piwikpro.settings import NAME, Settings
 from siteward.platforms.piwikpro.write import finish, write
 
 PLATFORM = Platform(

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from siteward.access.model import Power
 from siteward.access.traits import Role, Traits
+from siteward.platforms.piwikpro.settings import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from siteward.access.model import Scope
 
-NAME = "piwik-pro"
 OWNER = "owner"
 ON = "on"
 NO_ACCESS = "no-access"

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+NAME = "piwik-pro"
+
 SitesBy = Literal["name", "address"]
 
 

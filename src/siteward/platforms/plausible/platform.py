@@ -8,9 +8,9 @@ from siteward.platforms.interface import Platform
 from siteward.platforms.plausible.probe import probe, reach
 from siteward.platforms.plausible.read import read, refresh
 from siteward.platforms.plausible.review import review
-from siteward.platforms.plausible.roles import NAME, WIDEST
+from siteward.platforms.plausible.roles import WIDEST
 from siteward.platforms.plausible.session import connect
-from siteward.platforms.plausible.settings import Settings
+from siteward.platforms.plausible.settings import NAME, Settings
 from siteward.platforms.plausible.write import bundle, write
 
 PLATFORM = Platform(

@@ -13,11 +13,9 @@ from msgspec.structs import replace
 
 from siteward.access.model import Power
 from siteward.access.traits import Role, Traits
+from siteward.platforms.plausible.settings import NAME
 
-NAME = "plausible"
 Edition = Literal["cloud", "enterprise", "ce"]
-GuestRole = Literal["viewer", "editor"]
-TeamRole = Literal["owner", "admin", "editor", "billing", "viewer"]
 
 # Billing is not meant to see dashboards and does (API.md section 7).
 TEAM_ROLES: dict[str, str] = {

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from siteward.platforms.plausible.roles import TeamRole  # noqa: TC001 — msgspec reads it at run time
+NAME = "plausible"
+TeamRole = Literal["owner", "admin", "editor", "billing", "viewer"]
 
 
 class Invitations(Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,11 +10,11 @@ from siteward.platforms.umami.refresh import refresh
 from siteward.platforms.umami.review import review
 from siteward.platforms.umami.roles import WIDEST
 from siteward.platforms.umami.session import connect
-from siteward.platforms.umami.settings import Settings
+from siteward.platforms.umami.settings import NAME, Settings
 from siteward.platforms.umami.write import finish, write
 
 PLATFORM = Platform(
-    name="umami",
+    name=NAME,
     title="Umami (self-hosted)",
     widest=WIDEST,
     settings=Settings,

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from siteward.access.model import Power
 from siteward.access.traits import Role, Traits
+from siteward.platforms.umami.settings import NAME
 
 if TYPE_CHECKING:
     from siteward.platforms.umami.session import Release
@@ -37,7 +38,7 @@ _UNSEEN_IN_2 = ("teams-without-members", "orphan-sites")
 
 # Every release taken together, which is what a file is checked against before any server was asked.
 WIDEST = Traits(
-    platform="umami",
+    platform=NAME,
     edition="self-hosted",
     roles={"site": _TEAM_ROLES, "team": _TEAM_ROLES, "instance": _ACCOUNT_ROLES},
     top="admin",

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.plausible.fake.state import Key, State, Transfer
-from siteward.platforms.plausible.roles import TeamRole
+from siteward.platforms.plausible.settings import TeamRole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,11 @@
+"""What files call this platform, and what they may say about an instance of it beyond the common keys."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+NAME = "toy"
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The part of `instances.<name>` that is this platform's own: nothing yet."""

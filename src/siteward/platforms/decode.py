@@ -28,26 +28,26 @@ _LONGEST_WORDS = 200
 _PLACE = re.compile(r" - at (?:`key` in )?`\$[][.\w]*`$")
 
 
-class Misshapen(ValueError):  # noqa: N818 — what the answer is
+class MisshapenError(ValueError):
     """An answer has another shape than its kind; the message says where and why, and quotes nothing of it."""
 
 
 def decoded(kind: type[T], content: bytes) -> T:
-    """Return a JSON body as `kind`; keys that it does not name are dropped. Raises `Misshapen`."""
+    """Return a JSON body as `kind`; keys that it does not name are dropped. Raises `MisshapenError`."""
     try:
         made: T = _decoder(kind).decode(content)
     except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Misshapen(_said(error)) from None
+        raise MisshapenError(_said(error)) from None
     return made
 
 
 def converted(kind: type[T], data: object, *, lax: bool = False) -> T:
-    """Return parsed data as `kind`; `lax` takes numbers and truth as texts too, and 0 and 1 for truth. Raises `Misshapen`."""
+    """Return parsed data as `kind`; `lax` takes numbers and truth as texts too, and 0 and 1 for truth. Raises `MisshapenError`."""
     _decoder(kind)
     try:
         return convert(data, kind, strict=not lax)
     except ValidationError as error:
-        raise Misshapen(_said(error)) from None
+        raise MisshapenError(_said(error)) from None
 
 
 def _decoder(kind: type[T]) -> Decoder[T]:
@@ -100,7 +100,7 @@ class Api(Struct, frozen=True, kw_only=True):
         """Return the answer's body as `kind`; raises `NotThePlatform` for any other shape, without quoting the body."""
         try:
             return decoded(kind, answer.content)
-        except Misshapen as error:
+        except MisshapenError as error:
             said = f"{answer.path} did not answer as {self.product} does ({error})"
             raise NotThePlatform(said, hint=self.hint) from None
 
@@ -135,7 +135,7 @@ class Api(Struct, frozen=True, kw_only=True):
         """Return the server's own words about an error, scrubbed and bounded; empty where it gave none."""
         try:
             fault = decoded(self.fault, answer.content)
-        except Misshapen:
+        except MisshapenError:
             return ""
         return reader.scrub(fault.words)[:_LONGEST_WORDS]
 

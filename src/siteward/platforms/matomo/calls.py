@@ -2,7 +2,8 @@
 
 A call carries one role with its capabilities for any number of sites, and always the whole of it: a plain role would
 drop the capabilities there (API.md section 2.6). A bulk carries up to fifty calls, in order. So a change of a role is
-one call and never a removal followed by a grant, which would cost the person's scheduled reports.
+one call and never a removal followed by a grant, which would cost the person's scheduled reports. Which mails a
+change sends, and to whom, is at the end (MAPPING.md section 6, default settings).
 """
 
 from __future__ import annotations

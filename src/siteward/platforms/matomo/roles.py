@@ -1,4 +1,7 @@
-"""What Matomo can express, by release and by the capabilities its plugins bring."""
+"""What Matomo can express, by release (API.md section 7) and by the capabilities its plugins bring.
+
+Everything that depends on the release is decided by `Version`.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,6 @@ def _site_roles(version: Version) -> tuple[Role, ...]:
 
 
 # --- releases ---------------------------------------------------------------------------------------------------------
-
 
 _OLDEST = (2, 2)  # `hasSuperUserAccess` came with it; before 2.1 there was one superuser, in the config file
 

@@ -1,4 +1,8 @@
-"""Which changes share a call: the members of a group, and the modules of a person (API.md sections 4 and 8)."""
+"""Which changes share a call, and what they cost at 60 writes a minute.
+
+The members of a group share one, and the modules of a person (API.md sections 4 and 8). `cost` compares with the other
+way to keep the same access: groups of the platform, or personal grants.
+"""
 
 from __future__ import annotations
 

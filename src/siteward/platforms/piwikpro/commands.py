@@ -1,4 +1,4 @@
-"""What all commands to Piwik PRO share: repeating, finding ids, and what an answer means."""
+"""What all commands to Piwik PRO share: repeating, finding ids, what an answer means, and setting a level."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MEANINGS: Mapping[str, tuple[str, str | None]] = {
 }
 
 
-class Nowhere(Exception):  # noqa: N818 — says what is missing; `write` makes a receipt of it
+class NotThereError(Exception):
     """Something that a change is about is not there."""
 
 
@@ -49,7 +49,7 @@ def person_id(writer: Writer, name: str, live: Live) -> str:
         return known
     row = person(writer, name)
     if row is None:
-        raise Nowhere(f"there is no account {name}")
+        raise NotThereError(f"there is no account {name}")
     return row.id
 
 
@@ -60,7 +60,7 @@ def group_id(writer: Writer, name: str, live: Live) -> str:
         return known
     row = group_named(writer, name)
     if row is None:
-        raise Nowhere(f"there is no group {name}")
+        raise NotThereError(f"there is no group {name}")
     return row.id
 
 
@@ -109,7 +109,7 @@ def set_level(writer: Writer, grant: Grant, level: str, live: Live) -> Receipt:
     """Set a level; there is no other way to revoke than `no-access` (API.md section 6)."""
     site = live.sites.get(grant.scope)
     if site is None:
-        raise Nowhere(f"there is no {grant.scope}")
+        raise NotThereError(f"there is no {grant.scope}")
     name = grant.subject.name
     holder: Literal["user", "user-group"] = "user-group" if grant.subject.kind == "group" else "user"
     at = group_id(writer, name, live) if holder == "user-group" else person_id(writer, name, live)

@@ -1,4 +1,7 @@
-"""Fetching the lists of an account, each in as few requests as there are, several at once (API.md section 10)."""
+"""Fetches the lists of an account, each in as few requests as there are, several at once (API.md section 10).
+
+Apps and meta sites become scopes here, with labels that are unique and the hosts that selectors compare.
+"""
 
 from __future__ import annotations
 

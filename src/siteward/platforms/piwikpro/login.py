@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.auth import Dialogue, RenewingAuth
-from siteward.platforms.decode import Misshapen, decoded
+from siteward.platforms.decode import MisshapenError, decoded
 from siteward.transport.causes import redirected
 from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated, Unreachable
 from siteward.transport.lean import httpx
@@ -87,7 +87,7 @@ class ClientCredentials(RenewingAuth[_Pass]):
             raise redirected(reply, self._scrub)
         try:
             told = decoded(_Reply, reply.content)
-        except Misshapen:
+        except MisshapenError:
             raise NotThePlatform(
                 f"{TOKEN} was answered {reply.status_code}, and not as Piwik PRO does",
                 hint="does `url` lead to the account's own host, https://ACCOUNT.piwik.pro?",

@@ -1,4 +1,7 @@
-"""What Piwik PRO can express, as data (API.md sections 3, 6, 7 and 8)."""
+"""What Piwik PRO can express, as data (API.md sections 3, 6, 7 and 8).
+
+Of languages it accepts a few, each with any region that ISO 3166-1 has (API.md section 3).
+"""
 
 from __future__ import annotations
 

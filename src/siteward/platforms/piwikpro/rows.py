@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from msgspec import Struct, field
 
-from siteward.platforms.decode import Api, Misshapen, Refusal, decoded
+from siteward.platforms.decode import Api, MisshapenError, Refusal, decoded
 from siteward.transport.errors import Forbidden, Incomplete, NotThePlatform, Unauthenticated
 from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
@@ -236,7 +236,7 @@ def faults_of(answer: Answer) -> tuple[Fault, ...]:
     """Return what an error answer says, in whichever of the five shapes; empty where it says nothing."""
     try:
         return decoded(_Faults, answer.content).told
-    except Misshapen:
+    except MisshapenError:
         return ()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Scope
 from siteward.platforms.interface import Receipt
-from siteward.platforms.piwikpro.commands import GROUPS, Nowhere, group_id, receipt_of, repeatable, set_level
+from siteward.platforms.piwikpro.commands import GROUPS, NotThereError, group_id, receipt_of, repeatable, set_level
 from siteward.platforms.piwikpro.groups import change_members, make_group, tie_group
 from siteward.platforms.piwikpro.people import (
     change_modules,
@@ -46,7 +46,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
                 return change_modules(writer, subject.name, bundle.changes, live)
             case _:
                 return [_one(writer, each, live, bundle) for each in bundle.changes]
-    except Nowhere as missing:
+    except NotThereError as missing:
         return [Receipt(key=each.key, status="failed", message=str(missing)) for each in bundle.changes]
 
 
@@ -61,7 +61,7 @@ def finish(writer: Writer, bundle: Bundle, live: Live) -> Receipt:
                 return put_back_to_sleep(writer, grant, live, bundle)
             case _:
                 return Receipt(key=change.key, status="sent")
-    except Nowhere as missing:
+    except NotThereError as missing:
         return Receipt(key=change.key, status="unknown", message=str(missing))
 
 

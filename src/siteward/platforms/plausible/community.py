@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.state import Listing
-from siteward.platforms.decode import Misshapen, converted
+from siteward.platforms.decode import MisshapenError, converted
 from siteward.platforms.plausible.native_state import Colleague, Entry, NativeState, Place, folded
 from siteward.transport.errors import Forbidden, NotThePlatform
 
@@ -193,7 +193,7 @@ def snapshot(reader: Reader, settings: Settings, traits: Traits) -> NativeState:
     found = rows.ask(_SNAPSHOT, {"team": team_at(reader, lambda: team_in(rows, settings))})
     try:
         seen = converted(_Snapshot, found[0][0])
-    except Misshapen as error:
+    except MisshapenError as error:
         raise NotThePlatform(f"the database is not as Plausible keeps it ({error})") from None
     return NativeState(
         settings=settings,

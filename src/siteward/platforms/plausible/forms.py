@@ -46,11 +46,11 @@ _ELSEWHERE = ("/activate", "/2fa/setup", "/sso")
 _STEP = 30
 
 
-class _NotNow(Exception):  # noqa: N818 — it is the answer
+class _NotNowError(Exception):
     """The login was answered with a status that says nothing but that it may be asked again."""
 
 
-class _SpentCode(Unauthenticated):
+class _SpentCodeError(Unauthenticated):
     """A code of the second factor that was not accepted; the next one may be."""
 
 
@@ -61,7 +61,7 @@ class WebLogin(RenewingAuth[str]):
     the session. `team` is the team in use, once it is known; `now` the server's clock, as it last told it there.
     """
 
-    passing = (_SpentCode,)
+    passing = (_SpentCodeError,)
 
     def __init__(self, base: str, secrets: Secrets) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class WebLogin(RenewingAuth[str]):
         """Log in through the pages, and return the token of the new session."""
         try:
             return (yield from self._enter())
-        except _NotNow:
+        except _NotNowError:
             return None
 
     def carrying(self, request: httpx.Request, token: str) -> httpx.Request:
@@ -144,7 +144,7 @@ class WebLogin(RenewingAuth[str]):
         answer = yield from self._got(self._form(VERIFY, {"_csrf_token": _csrf(page), "code": code}))
         place = self._leads(answer)
         if place is None:
-            raise _SpentCode(
+            raise _SpentCodeError(
                 "Plausible did not accept the second factor", hint="each code is good once: try again in a minute"
             )
         return place
@@ -153,7 +153,7 @@ class WebLogin(RenewingAuth[str]):
         """Send a request of the login, and keep the cookies of its answer."""
         response = yield request
         if response.status_code in NOT_NOW:
-            raise _NotNow
+            raise _NotNowError
         self._keep(response)
         return response
 

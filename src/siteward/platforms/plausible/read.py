@@ -1,4 +1,7 @@
-"""Reading one team whole, with the proof that nothing is missing: through the Sites API, or in the database."""
+"""Reads one team whole, with the proof that nothing is missing, through the Sites API or in the database.
+
+`refresh` reads again just what some changes touch: the guest lists of their sites, or the database as a whole.
+"""
 
 from __future__ import annotations
 

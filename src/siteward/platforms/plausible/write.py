@@ -6,6 +6,9 @@
 A pending role change is withdrawn and sent anew. The role of somebody who has accepted is changed in place where the
 web forms do it; through the Sites API only by removing and inviting again, where the file chose that. What stands
 there is read again just before, and a change whose ground has moved is not made.
+
+All changes on one site go together, because its guests are then read once. The seconds of a bundle are what the pace
+adds, counted from the reading before: the plan's requests share one hour's budget.
 """
 
 from __future__ import annotations

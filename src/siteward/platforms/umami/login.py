@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from siteward.platforms.auth import Dialogue, RenewingAuth
-from siteward.platforms.decode import Misshapen, decoded
+from siteward.platforms.decode import MisshapenError, decoded
 from siteward.transport.causes import redirected
 from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
 from siteward.transport.http import NOT_NOW
@@ -104,7 +104,7 @@ def _admitted(reply: httpx.Response, scrub: Callable[[str], str]) -> tuple[str, 
         raise redirected(reply, scrub)
     try:
         content = decoded(_Reply, reply.content) if reply.status_code == 200 else _Reply()
-    except Misshapen:
+    except MisshapenError:
         content = _Reply()
     if content.two_factor:
         raise Unauthenticated(

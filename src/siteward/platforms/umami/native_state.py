@@ -1,4 +1,4 @@
-"""What `read` leaves in `Live.native` for reviewing and writing: rows by id, who is in which team, and labels."""
+"""What `read` leaves in `Live.native` for reviewing and writing: rows by id, who is in which team, and what sites and teams are called."""
 
 from __future__ import annotations
 

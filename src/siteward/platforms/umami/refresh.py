@@ -1,4 +1,4 @@
-"""Reading again just what some changes touch: for the moment before a write, and for the proof after it.
+"""Reads again just what some changes touch: before a write, and for the proof after it.
 
 A few objects are asked for one by one; of more than a few, 3.x lists all in one request.
 """

@@ -1,4 +1,4 @@
-"""What is the same for all calls to one Umami: which of them only read, and whose credentials they carry."""
+"""The doors of one Umami: which calls only read, whose credentials they carry, and how a command is sent."""
 
 from __future__ import annotations
 

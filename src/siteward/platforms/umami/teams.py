@@ -1,4 +1,4 @@
-"""Memberships in one team: added, changed and removed one after the other, and the access code set anew.
+"""Memberships in one team: the team found or made (MAPPING.md section 4), its members changed, its access code set anew.
 
     opening   find, make or fill the team ─ read its members ─ add or raise
     closing   find the team ─ new code ─ read its members ─ remove or lower ─ new code
@@ -62,7 +62,7 @@ def write_memberships(writer: Writer, changes: Sequence[Change], live: Live) -> 
     closing = is_closing(changes[0], native(live, NativeState))
     try:
         team = team_for(writer, changes[0].key, live, make=not closing)
-    except Stopped as stopped:
+    except NoTeamError as stopped:
         return [stopped.verdict.receipt(each.key) for each in changes]
     except PlatformError as problem:
         return [failed(f"nothing was sent: {problem}", problem.hint).receipt(each.key) for each in changes]
@@ -204,7 +204,7 @@ class _Made(Struct, frozen=True, array_like=True):
     team: _Team
 
 
-class Stopped(Exception):  # noqa: N818 — carries the verdict on all that has not been sent
+class NoTeamError(Exception):
     """There is no team to write to; `verdict` says what that means for the changes."""
 
     def __init__(self, verdict: Verdict) -> None:
@@ -215,18 +215,18 @@ class Stopped(Exception):  # noqa: N818 — carries the verdict on all that has 
 def team_for(writer: Writer, key: Key, live: Live, *, make: bool) -> str:
     """Return the id of the team that decides about the scope of a grant, as it is at this moment.
 
-    With `make`, a site of ours that is in no team gets one first. Raises `Stopped` where there is no such team or the
+    With `make`, a site of ours that is in no team gets one first. Raises `NoTeamError` where there is no such team or the
     site is not where it was read, and `PlatformError` where that cannot be told.
     """
     state = native(live, NativeState)
     if key[3] == "team":
         if team := idle_team(key, state):
             return team
-        raise Stopped(failed(f"team {key[4]} is not known on the instance"))
+        raise NoTeamError(failed(f"team {key[4]} is not known on the instance"))
     was = state.rows.sites[live.sites[Scope("site", key[4])].id]
     now = ask_one(writer, path("websites", was.id), SiteRow)
     if now is None:
-        raise Stopped(failed("the site is gone") if make else DONE)
+        raise NoTeamError(failed("the site is gone") if make else DONE)
     if now.team_id is not None and now.team_id == was.team_id:
         return now.team_id
     if now.team_id is not None and was.user_id == state.me and _is_managed(writer, now.team_id, state):
@@ -234,8 +234,8 @@ def team_for(writer: Writer, key: Key, live: Live, *, make: bool) -> str:
     if now.team_id is None and now.user_id == state.me and make and state.layout == "per-site":
         return _moved(writer, now, key[4], _new_team(writer, key[4], state))
     if now.team_id is None and was.team_id is None and make:
-        raise Stopped(failed("the site is in no team, and no team is made for it", "plan again to see the ways"))
-    raise Stopped(failed("the site is not where it was when the plan was made", "plan again"))
+        raise NoTeamError(failed("the site is in no team, and no team is made for it", "plan again to see the ways"))
+    raise NoTeamError(failed("the site is not where it was when the plan was made", "plan again"))
 
 
 def _is_managed(writer: Writer, team: str, state: NativeState) -> bool:
@@ -257,7 +257,7 @@ def _moved(writer: Writer, site: SiteRow, label: str, team: str) -> str:
         verdict = failed("Umami said yes and did not move the site")
     if verdict.status != "sent":
         words = f"team {team_name(label)} is there, but the site could not be moved into it: {verdict.message}"
-        raise Stopped(replace(verdict, message=words))
+        raise NoTeamError(replace(verdict, message=words))
     return team
 
 
@@ -275,7 +275,7 @@ def _new_team(writer: Writer, label: str, state: NativeState) -> str:
 
     verdict = command(writer, "POST", path("teams"), {"name": name}, _Made, is_made)
     if verdict.status != "sent":
-        raise Stopped(verdict)
+        raise NoTeamError(verdict)
     return parse(_Made, verdict.answer).team.id if verdict.answer else found[-1]
 
 

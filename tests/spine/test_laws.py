@@ -31,7 +31,7 @@ RELEASES = [(name, release) for name in platforms.names() for release in platfor
 
 
 def worlds_of(platform: str) -> Any:
-    return importlib.import_module(f"platforms.{platform.replace('-', '')}.worlds")
+    return importlib.import_module(f"platforms.{platforms.folder_of(platform)}.worlds")
 
 
 @st.composite

@@ -38,6 +38,11 @@ def unfinished() -> Mapping[str, str]:
     return _registry()[1]
 
 
+def folder_of(name: str) -> str:
+    """Return the folder of the platform of that name; raises `KeyError` for a name that `names` has not."""
+    return _registry()[0][name]
+
+
 def load(name: str) -> Platform:
     """Return the platform of that name; raises `KeyError` for a name that `names` has not."""
     platform: Platform = _module(name, "platform").PLATFORM
@@ -63,7 +68,7 @@ def fake(name: str) -> FakeFactory:
 
 
 def _module(name: str, part: str) -> ModuleType:
-    return importlib.import_module(f"{__name__}.{_registry()[0][name]}.{part}")
+    return importlib.import_module(f"{__name__}.{folder_of(name)}.{part}")
 
 
 @cache

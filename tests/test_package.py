@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
 import subprocess
 import sys
@@ -102,6 +103,30 @@ def test_all_is_every_other_extra() -> None:
     extras = dict(PROJECT["project"]["optional-dependencies"])
     (everything,) = extras.pop("all")
     assert everything == f"siteward[{','.join(sorted(extras))}]"
+
+
+def test_the_version_is_one() -> None:
+    """What the program says, what is packed and what a tag is compared with are the same."""
+    from siteward import __version__
+
+    assert PROJECT["project"]["version"] == __version__
+
+
+@pytest.mark.parametrize(
+    ("tag", "headings", "said"),
+    [
+        ("v1.2.0", "## Unreleased\n\n## 1.2.0 (2027-01-31)\n\n### Added\n", 0),
+        ("v1.2.0", "## 1.2.0 (2027-01-31)\n", 0),
+        ("v1.2.1", "## 1.2.0 (2027-01-31)\n", 1),
+        ("1.2.0", "## 1.2.0 (2027-01-31)\n", 1),
+        ("v1.2.0", "## 1.2.0\n", 1),
+        ("v1.2.0", "## Unreleased\n\n- more\n\n## 1.2.0 (2027-01-31)\n", 1),
+    ],
+)
+def test_a_release_is_one_that_the_changelog_knows(tag: str, headings: str, said: int) -> None:
+    """The release workflow refuses a tag of another version, without a heading, or that leaves changes untold."""
+    found = runpy.run_path(str(ROOT / ".ci" / "released.py"))["objections"]
+    assert len(found(tag, '[project]\nversion = "1.2.0"\n', headings)) == said
 
 
 def test_no_address_is_invented() -> None:

@@ -278,9 +278,11 @@ def test_the_lock_says_who_holds_it(tmp_path: Path) -> None:
     assert not (tmp_path / "stats.holder").exists()
 
 
-@pytest.mark.parametrize("spoil", ["link", "mode", "folder"])
-def test_a_journal_that_others_could_have_made_is_not_written_to(tmp_path: Path, spoil: str) -> None:
-    """A link, a file that others may read, and what is no file are refused."""
+@pytest.mark.parametrize("spoil", ["link", "mode", "owner", "folder"])
+def test_a_journal_that_others_could_have_made_is_not_written_to(
+    tmp_path: Path, spoil: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link, a file that others may read or that belongs to another user, and what is no file are refused."""
     path = path_of(tmp_path, "stats")
     if spoil == "link":
         (tmp_path / "elsewhere").touch(mode=0o600)
@@ -288,6 +290,9 @@ def test_a_journal_that_others_could_have_made_is_not_written_to(tmp_path: Path,
     elif spoil == "mode":
         path.touch()
         path.chmod(0o644)
+    elif spoil == "owner":
+        path.touch(mode=0o600)
+        monkeypatch.setattr("os.geteuid", lambda: path.stat().st_uid + 1)
     else:
         path.mkdir()
     with pytest.raises((Unsafe, JournalBroken)), opened(tmp_path, "stats", key=None, clock=CLOCK):

@@ -4,7 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint types check schemas golden bench clean
+LOWEST := .venv-lowest
+
+.PHONY: demo test lint types check schemas golden bench coverage lowest clean
 
 demo: $(READY)
 	$(BIN)/siteward demo
@@ -31,6 +33,20 @@ golden: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 
+# Branches of the pure core and of the declaration, by their own tests alone: what others exercise by chance is no test.
+coverage: $(READY)
+	$(BIN)/python -m pytest -n auto -q --cov tests/access tests/declaration tests/laws tests/render/test_review.py \
+		tests/cli/test_review.py tests/cli/test_questions.py tests/cli/test_diff.py
+
+# The oldest releases of everything that pyproject.toml asks for.
+lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(LOWEST) $(LOWEST)/bin/uv pip install --quiet --resolution lowest-direct \
+		--editable '.[age,postgres,sandbox]' --group dev
+	$(LOWEST)/bin/python -m pytest -q $(or $(ARGS),tests/access tests/declaration tests/transport tests/reconcile \
+		tests/promises tests/render tests/docs tests/cli/test_startup.py)
+
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
@@ -38,4 +54,4 @@ $(READY): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -20,7 +20,7 @@ from siteward.access.change import Change, diff, patch
 from siteward.access.diagnostic import Diagnostic, Span, error
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Power, Resource, Scope, Subject, account_key
 from siteward.access.plan import InstancePlan, Plan, Step
-from siteward.access.state import Desired, Holder, Live, Memory, Site
+from siteward.access.state import Desired, Holder, Listing, Live, Memory, Site
 from siteward.access.traits import Role, Traits
 from siteward.platforms.interface import Bundle, Platform, Reach, Receipt
 from siteward.reconcile.apply import apply, resume
@@ -97,13 +97,19 @@ def world(*resources: Resource) -> Access:
 
 @dataclass
 class Server:
-    """The instance. `faults` are staged by the number of the write they hit, counted from 0."""
+    """The instance. `faults` are staged by the number of the write they hit, counted from 0.
+
+    `listings` say how completely it is read, `mails` how many each grant sends, `pending` what waits to be accepted.
+    """
 
     state: dict[Key, Resource] = field(default_factory=dict)
     faults: dict[int, FaultKind] = field(default_factory=dict)
     always: FaultKind | None = None
     unreadable: int = 0
     unlooking: bool = False
+    listings: tuple[Listing, ...] = ()
+    mails: int = 0
+    pending: frozenset[Key] = frozenset()
     wakes: tuple[Resource, ...] = ()
     ids: dict[str, str] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
@@ -146,8 +152,13 @@ class Server:
         if fault in _AFTER:
             raise _AFTER[fault]
         return [
-            Receipt(key=each.key, status="sent", ids=self._ids(each)) for each in bundle.changes if fault != "silent"
+            Receipt(key=each.key, status="sent", ids=self._ids(each), sends=self._sends(each))
+            for each in bundle.changes
+            if fault != "silent"
         ]
+
+    def _sends(self, change: Change) -> int:
+        return self.mails if isinstance(change.after, Grant) else 0
 
     def _ids(self, change: Change) -> Mapping[Key, str]:
         return {change.key: self.id(change.after.name)} if isinstance(change.after, Account) else {}
@@ -180,6 +191,8 @@ class Server:
             sites={Scope("site", each): Site(id=each, label=each, domains=(each,)) for each in SITES},
             ids={key: self.id(key[1]) for key in self.state if key[0] == "account"},
             me="robot",
+            listings=self.listings,
+            pending=self.pending,
         )
 
     def look(self, keys: Collection[Key]) -> Mapping[Key, Resource | None]:

@@ -89,14 +89,20 @@ def test_the_two_ways_are_named(tmp_path: Path) -> None:
     assert "--passwords-out" in str(found.hint)
 
 
-@pytest.mark.parametrize("spoil", ["mode", "link", "folder", "nowhere"])
-def test_a_file_that_others_may_read_is_refused(tmp_path: Path, spoil: str) -> None:
-    """A wide mode, a link, a folder and a missing folder are refused before anything runs, and when it comes to it."""
+@pytest.mark.parametrize("spoil", ["mode", "owner", "link", "folder", "nowhere"])
+def test_a_file_that_others_may_read_is_refused(tmp_path: Path, spoil: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wide mode, another owner, a link, a folder and a missing folder are refused, at first and when it comes to it.
+
+    Whoever owns the file may read it whatever its mode says.
+    """
     out = tmp_path / "passwords.txt"
     match spoil:
         case "mode":
             out.touch()
             out.chmod(0o640)
+        case "owner":
+            out.touch(mode=0o600)
+            monkeypatch.setattr("os.geteuid", lambda: out.stat().st_uid + 1)
         case "link":
             (tmp_path / "other").touch(mode=0o600)
             out.symlink_to(tmp_path / "other")

@@ -67,8 +67,10 @@ def test_any_edited_byte_is_found(tmp_path: Path, key: Secret | None) -> None:
     @given(st.integers(0, len(data) - 1), st.integers(1, 255))
     def edited(at: int, by: int) -> None:
         path.write_bytes(data[:at] + bytes([data[at] ^ by]) + data[at + 1 :])
-        with pytest.raises(JournalBroken):
+        with pytest.raises(JournalBroken) as found:
             recall(path, key)
+        whole = at == len(data) - 1  # without its line feed the last line is no line, and the file ends too early
+        assert found.value.line == (0 if whole else data[:at].count(b"\n") + 1)
 
     edited()
     path.write_bytes(data)
@@ -278,9 +280,11 @@ def test_the_lock_says_who_holds_it(tmp_path: Path) -> None:
     assert not (tmp_path / "stats.holder").exists()
 
 
-@pytest.mark.parametrize("spoil", ["link", "mode", "folder"])
-def test_a_journal_that_others_could_have_made_is_not_written_to(tmp_path: Path, spoil: str) -> None:
-    """A link, a file that others may read, and what is no file are refused."""
+@pytest.mark.parametrize("spoil", ["link", "mode", "owner", "folder"])
+def test_a_journal_that_others_could_have_made_is_not_written_to(
+    tmp_path: Path, spoil: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link, a file that others may read or that belongs to another user, and what is no file are refused."""
     path = path_of(tmp_path, "stats")
     if spoil == "link":
         (tmp_path / "elsewhere").touch(mode=0o600)
@@ -288,6 +292,9 @@ def test_a_journal_that_others_could_have_made_is_not_written_to(tmp_path: Path,
     elif spoil == "mode":
         path.touch()
         path.chmod(0o644)
+    elif spoil == "owner":
+        path.touch(mode=0o600)
+        monkeypatch.setattr("os.geteuid", lambda: path.stat().st_uid + 1)
     else:
         path.mkdir()
     with pytest.raises((Unsafe, JournalBroken)), opened(tmp_path, "stats", key=None, clock=CLOCK):

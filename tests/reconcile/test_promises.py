@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
@@ -31,16 +31,20 @@ from reconcile.small_world import (
     statuses,
     world,
 )
+from siteward.access.change import Change
 from siteward.access.model import Account, Key, Resource, account_key
 from siteward.access.report import exit_code
 from siteward.access.state import Holder
+from siteward.platforms.interface import Bundle
 from siteward.reconcile import journal
 from siteward.reconcile.private import write_all
 from siteward.reconcile.target import Acceptance, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from siteward.access.state import Live
 
 ROBOT = admin("robot")
 ANN_VIEW, ANN_EDIT, ANN_MANAGE = (grant("ann", "a.test", role) for role in ("view", "edit", "manage"))
@@ -524,6 +528,29 @@ def test_a_later_call_knows_what_earlier_ones_did(tmp_path: Path) -> None:
     assert account_key("ann") not in before.access
     assert account_key("ann") in after.access
     assert after.ids.keys() == {account_key("ann"), account_key("robot")}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda changes: changes[1:],
+        lambda changes: (*changes, changes[0]),
+        lambda changes: (*changes, Change(None, grant("eve", "a.test", "manage"))),
+    ],
+    ids=["less", "twice", "more"],
+)
+def test_2_an_adapter_bundles_what_it_was_given_and_nothing_else(tmp_path: Path, spoil: Any) -> None:
+    """A platform that drops, doubles or invents a change is a fault of the program, found before anything is sent."""
+    desk, server, _ = setting(tmp_path, [Account("ann"), Account("bob")], [ANN_VIEW, grant("bob", "b.test", "view")])
+    (one,) = desk.instances
+
+    def bundle(changes: Sequence[Change], _live: Live) -> Sequence[Bundle]:
+        return [Bundle(changes=tuple(spoil(tuple(changes))))]
+
+    one.platform = replace(SMALL, bundle=bundle)
+    with pytest.raises(RuntimeError, match="small did not bundle exactly what it was given"):
+        desk.apply()
+    assert server.told == []
 
 
 # Promise 9: the journal before and after each write

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconcile.small_world import HERE, NOW, Ask, Desk, File, Instance, Server, admin, grant, world
 from siteward.access.diagnostic import error
 from siteward.access.model import Access, Account, account_key
-from siteward.access.state import Holder, Live
+from siteward.access.state import Holder, Listing, Live
 from siteward.reconcile import journal
 from siteward.reconcile.drift import drift
 from siteward.reconcile.entries import Result
@@ -181,3 +181,49 @@ def drifted_step(desk: Desk) -> Change:
     """Return the change that would give eve her view."""
     desk.instances[0].file.wanted = world(ROBOT, VIEW, EVE_VIEW)
     return next(each.change for each in desk.plan().instances[0].steps if each.change.key == EVE_VIEW.key)
+
+
+def test_mails_are_counted_anew_once_the_grant_was_taken(tmp_path: Path) -> None:
+    """An invitation that nobody accepts is counted from run to run, and no longer once what it was for is revoked."""
+    desk, server, file = applied(tmp_path, world(ROBOT))
+    server.mails, server.pending = 1, frozenset({VIEW.key})
+    file.wanted = world(ROBOT, VIEW)
+    desk.apply()
+    assert remembered(desk).sends[VIEW.key][0] == 1
+    desk.apply()
+    assert remembered(desk).sends[VIEW.key][0] == 1
+    file.wanted = world(ROBOT, Account("ann"))
+    desk.apply()
+    assert VIEW.key not in server.state
+    assert remembered(desk).sends == {}
+
+
+def test_what_an_incomplete_reading_does_not_show_is_not_forgotten(tmp_path: Path) -> None:
+    """Absence must be proven for the record too: what a listing was cut off before is still remembered as there."""
+    desk, server, file = applied(tmp_path, world(ROBOT, VIEW, BOB))
+    del server.state[BOB.key]
+    file.wanted = world(ROBOT, VIEW, Account("bob"))
+    server.listings = (Listing(name="grants", rows=2, complete=False, proof="page 2 was refused"),)
+    desk.apply()
+    assert BOB.key in (remembered(desk).last or {})
+    server.listings = (Listing(name="grants", rows=2, complete=True, proof="count"),)
+    desk.apply()
+    assert BOB.key not in (remembered(desk).last or {})
+
+
+def test_nothing_is_settled_while_the_instance_is_blocked(tmp_path: Path) -> None:
+    """An objection to the whole instance leaves the record as it is, also where the file wants what others did."""
+
+    def closed(
+        live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
+    ) -> Iterable[Diagnostic]:
+        return [error("over-budget", "not today")]
+
+    desk, server, file = applied(tmp_path, world(ROBOT, VIEW))
+    server.set(EDIT)
+    file.wanted, file.guards = world(ROBOT, EDIT), (closed,)
+    desk.apply()
+    assert told(desk) == {"grant account ann site a.test": "changed-since"}
+    file.guards = ()
+    desk.apply()
+    assert told(desk) == {}

@@ -218,6 +218,25 @@ def test_a_new_plan_gives_up_the_old_run(tmp_path: Path) -> None:
     assert codes(desk.resume()) == {"nothing-to-resume"}
 
 
+def test_a_run_of_another_plan_lends_nothing(tmp_path: Path) -> None:
+    """What was accepted for one plan does not hold for the plan that is resumed, in whose name nobody accepted it."""
+    desk, server, _ = crashed(tmp_path, THREE, [Account("ann")], few_removals, at=1, accept="removals")
+    told = len(server.told)
+    other = Server()
+    other.hold(world(ROBOT))
+    desk.instances = (*desk.instances, Instance(other, File(world(ROBOT, TWO[0])), name="other"))
+    server.set(*THREE)
+    later = desk.plan()
+    journal.keep_plan(desk.book.folder, later)
+    known = {"platform": "small", "origin": "https://stats.test", "users": {}, "accounts": (), "sites": 3, "grants": 0}
+    with journal.opened(desk.book.folder, "other", key=None, clock=desk.clock) as book:
+        book.begin(later, **known)
+    report = desk.resume()
+    assert {(each.instance, each.status) for each in report.outcomes} == {("stats", "blocked"), ("other", "done")}
+    assert "run-given-up" in codes(report)
+    assert len(server.told) == told
+
+
 def test_a_password_is_delivered_anew_where_the_account_was_not_made(tmp_path: Path) -> None:
     """After a crash before the account was made, it is made with a password that its owner has."""
     server, file = Server(), File(world(ROBOT, TWO[0]), traits=replace(TRAITS, onboarding=frozenset({"password"})))

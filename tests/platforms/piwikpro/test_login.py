@@ -120,11 +120,14 @@ def test_a_server_that_is_not_ready_is_unreachable() -> None:
 
 
 def test_a_busy_token_server_is_waited_for() -> None:
-    """429 on the token holds reading back and does not fail it."""
-    place = opened()
+    """429 on the token holds reading back for as long as the server says, and does not fail it."""
+    place, unhurried = opened(), opened()
     place.fake.faults.append(Fault.parse("429:POST /auth/token"))
 
-    assert place.traits().accounts_listed
+    assert place.traits() == unhurried.traits()
+    asked = [each.status for each in place.fake.calls if each.path == "/auth/token"]
+    assert asked == [429, 200]
+    assert place.clock.seconds() - unhurried.clock.seconds() >= 1.0
 
 
 def test_a_key_whose_person_is_gone_says_so() -> None:

@@ -231,7 +231,11 @@ def test_what_wakes_on_sites_nobody_looks_at_is_left(tmp_path: Path) -> None:
     rig.declare(document)
     _done(rig)
 
-    assert "manage" in _state(rig).state.levels.values()
+    state = _state(rig).state
+    ben = state.named("ben@example.org")
+    assert ben is not None
+    held_now = {state.apps[key[1]].name: level for key, level in state.levels.items() if key[3] == ben.id}
+    assert held_now == {"shop.example.org": "view", "blog.example.org": "manage"}
 
 
 def test_an_address_of_another_account_does_not_stop_the_rest(tmp_path: Path) -> None:

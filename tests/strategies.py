@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ from siteward.access.state import Desired, Ending, Holder, Listing, Live, Memory
 from siteward.access.traits import Role, Traits, declarable, is_site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 ME = "siteward"
@@ -205,9 +206,9 @@ def accounts(draw: st.DrawFn, table: Traits, name: str, *, wish: bool = False) -
 
 
 @st.composite
-def lives(draw: st.DrawFn, table: Traits, *, whole: bool | None = None) -> Live:
+def lives(draw: st.DrawFn, table: Traits, *, whole: bool | None = None, names: tuple[str, ...] = NAMES) -> Live:
     """Draw what the API shows: a world with ourselves in it, whole or with something unread."""
-    world = draw(access(table))
+    world = draw(access(table, names))
     mine: list[Resource] = [Account(ME)]
     if table.top is not None:
         mine.append(Grant(Subject("account", ME), EVERYWHERE, table.top))
@@ -228,10 +229,10 @@ def lives(draw: st.DrawFn, table: Traits, *, whole: bool | None = None) -> Live:
 
 
 @st.composite
-def holders(draw: st.DrawFn, name: str) -> Holder:
+def holders(draw: st.DrawFn, name: str, handle: str = "") -> Holder:
     """Draw the declared user behind an account."""
     return Holder(
-        handle=name.casefold(),
+        handle=handle or name.casefold(),
         at=draw(spans()),
         kind=draw(st.sampled_from(("person", "person", "person", "service", "contractor", "client"))),
         ending=draw(st.sampled_from((None, None, None, *ENDINGS))),
@@ -253,13 +254,24 @@ def origins(draw: st.DrawFn) -> Origin:
 
 
 @st.composite
-def desires(draw: st.DrawFn, table: Traits, live: Live, *, hostile: bool = False) -> Desired:
-    """Draw what a declaration means for that instance; a hostile one may wish for what nobody may have."""
-    names = (*NAMES, "newcomer", *((ME, ME.upper(), "ROOT") if hostile else ()))
+def desires(
+    draw: st.DrawFn,
+    table: Traits,
+    live: Live,
+    *,
+    hostile: bool = False,
+    names: tuple[str, ...] = NAMES,
+    handles: Mapping[str, str] = MappingProxyType({}),
+) -> Desired:
+    """Draw what a declaration means for that instance; a hostile one may wish for what nobody may have.
+
+    `handles` are those of some names; the others have themselves.
+    """
+    names = (*names, "newcomer", *((ME, ME.upper(), "ROOT") if hostile else ()))
     wish = draw(access(table, names, wish=True))
-    declared = {each.name: draw(holders(each.name)) for each in wish.accounts()}
+    declared = {each.name: draw(holders(each.name, handles.get(each.name, ""))) for each in wish.accounts()}
     for name in draw(some([each.name for each in live.access.accounts() if hostile or each.name != ME])):
-        declared.setdefault(name, draw(holders(name)))
+        declared.setdefault(name, draw(holders(name, handles.get(name, ""))))
     ended = {name for name, holder in declared.items() if holder.ending is not None}
     kept = [each for each in wish.values() if _of(each) not in ended]
     over = draw(some(sorted(live.access), most=3))
@@ -308,12 +320,14 @@ RULES = (
 
 
 @st.composite
-def memories(draw: st.DrawFn) -> Memory | None:
+def memories(
+    draw: st.DrawFn, names: tuple[str, ...] = NAMES, handles: Mapping[str, str] = MappingProxyType({})
+) -> Memory | None:
     """Draw what a journal remembers, or that there is none."""
     if draw(st.booleans()):
         return None
-    known = draw(st.sets(st.sampled_from(NAMES)))
-    return Memory(accounts=frozenset(known), users={each.casefold(): each for each in known})
+    known = draw(st.sets(st.sampled_from(names)))
+    return Memory(accounts=frozenset(known), users={handles.get(each, each.casefold()): each for each in known})
 
 
 @st.composite

@@ -12,6 +12,7 @@ import pytest
 from declaration.tables import read, told
 from siteward import declaration
 from siteward.access.state import Ending
+from siteward.declaration import compose
 from siteward.declaration.rules import RULES
 
 if TYPE_CHECKING:
@@ -23,12 +24,21 @@ CASES = Path(__file__).parent / "cases"
 NAMES = sorted({each.stem if each.is_file() else each.name for each in CASES.iterdir()})
 SOURCES = sorted(Path(declaration.__file__).parent.glob("*.py"))
 
-# These need bytes that no checked-in text should hold, a server, or a moment; each has a test of that name.
+# These need bytes that no checked-in text should hold, a server, or a moment; each has a test of that name, or is one
+# of `ALIASES`.
 ELSEWHERE = {
+    "alias-bomb", "alias-loop",
     "too-large", "not-utf-8", "byte-order-mark", "bad-character",
     "unknown-site", "ambiguous-site", "matches-nothing", "not-managed", "incomparable-roles", "external-group",
     "former-login-remains",
 }  # fmt: skip
+
+
+# Aliases that repeat too much, with the bound lowered to four values, and one that repeats what holds it.
+ALIASES = {
+    "alias-bomb": "version: 1\ngroups:\n  a: &a [x, y]\n  b: [*a, *a]\n",
+    "alias-loop": "version: 1\nusers: &all {anna: *all}\n",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +74,23 @@ def test_every_diagnostic_stands_inside_its_file(name: str) -> None:
                 assert 1 <= at.column <= len(lines[at.line - 1]) + 1
                 assert at.end_line in {0, at.line}
                 assert at.end_line == 0 or at.column <= at.end_column <= len(lines[at.line - 1]) + 1
+
+
+@pytest.mark.parametrize("rule", ALIASES)
+def test_aliases_are_bounded(rule: str, golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What people read about an alias that is refused names the rule, and a place inside the file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(compose, "MAX_ALIASED", 4)
+    path = Path(f"{rule}.yaml")
+    path.write_text(ALIASES[rule], encoding="utf-8")
+    loaded = read(path)
+    assert rule in {each.code for each in loaded.diagnostics}
+    assert loaded.declaration is None
+    lines = ALIASES[rule].splitlines()
+    for found in loaded.diagnostics:
+        assert found.at is not None
+        assert 1 <= found.at.column <= found.at.end_column <= len(lines[found.at.line - 1]) + 1
+    golden(f"declaration/{rule}.txt", "\n".join(map(told, loaded.diagnostics)) + "\n")
 
 
 def test_every_rule_has_its_pair() -> None:

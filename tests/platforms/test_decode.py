@@ -1,34 +1,72 @@
-"""Answers are decoded by many threads at once."""
+"""Answers are decoded by many threads at once, and decoders are made one thread at a time."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-RACE = """
-import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-sys.setswitchinterval(1e-6)
-from siteward.platforms.decode import converted, decoded
-from siteward.platforms.piwikpro.rows import (
-    GroupAccess, GroupLevel, MemberOf, Named, OpenModules, Page, PersonLevel, Rows, Switch, User, UserGroup
-)
-body = b'{"meta": {"total": 0}, "data": []}'
-kinds = [kind[each] for each in (GroupAccess, GroupLevel, MemberOf, Named, PersonLevel, User, UserGroup)
-         for kind in (Page, Rows)]
-with ThreadPoolExecutor(8) as crew:
-    for each in list(crew.map(lambda kind: decoded(kind, body), kinds * 4)):
-        assert each.data == ()
-    list(crew.map(lambda kind: converted(kind, {"data": []}), [Rows[OpenModules], Rows[Switch]] * 8))
-print("whole")
-"""
+from typing import TYPE_CHECKING, Any
+
+from siteward.platforms import decode
+
+if TYPE_CHECKING:
+    import pytest
 
 
-def test_many_threads_may_decode_a_kind_that_none_has_decoded_before() -> None:
-    """In a process of its own, several times over: a race here ends the process and not the test."""
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
-    for _ in range(5):
-        done = subprocess.run([sys.executable, "-c", RACE], env=env, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout.strip()) == (0, "whole"), done.stderr[-500:]
+class Maker:
+    """A stand-in for what makes decoders: counts who is inside, and takes its time there."""
+
+    def __init__(self) -> None:
+        self.inside = 0
+        self.most = 0
+        self.made: list[object] = []
+        self._count = threading.Lock()
+
+    def __call__(self, kind: object) -> Any:
+        with self._count:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        time.sleep(0.002)
+        with self._count:
+            self.inside -= 1
+            self.made.append(kind)
+        return Made(kind)
+
+
+class Made:
+    """A decoder that answers with its kind."""
+
+    def __init__(self, kind: object) -> None:
+        self.kind = kind
+
+    def decode(self, _: bytes) -> object:
+        return self.kind
+
+
+def test_many_threads_make_each_decoder_once_and_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight threads that want six kinds at once never meet in the maker, and no kind is made twice."""
+    maker = Maker()
+    monkeypatch.setattr(decode, "Decoder", maker)
+    monkeypatch.setattr(decode, "_DECODERS", {})
+    kinds = [list[each] for each in (int, str, bool, float, bytes, object)]  # type: ignore[valid-type]  # chosen at run time
+    start = threading.Barrier(8)
+
+    def work(first: int) -> list[object]:
+        start.wait()
+        return [decode.decoded(kinds[(first + at) % len(kinds)], b"[]") for at in range(len(kinds))]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(work, range(8)))
+    assert maker.most == 1
+    assert sorted(map(str, maker.made)) == sorted(map(str, kinds))
+    assert all(sorted(map(str, each)) == sorted(map(str, kinds)) for each in found)
+
+
+def test_data_is_converted_only_once_the_decoder_of_its_kind_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Converting looks at the same types as decoding, so it waits for the same maker."""
+    maker = Maker()
+    monkeypatch.setattr(decode, "Decoder", maker)
+    monkeypatch.setattr(decode, "_DECODERS", {})
+    assert decode.converted(list[int], [1, 2]) == [1, 2]
+    assert decode.converted(list[int], [3]) == [3]
+    assert maker.made == [list[int]]

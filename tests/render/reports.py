@@ -220,7 +220,10 @@ def plan_everything() -> Report:
         held_back=(held,), blind_spots=("team-members",), waiting=(account_key("lee@example.org"),),
         steps=(),
     )  # fmt: skip
-    return Report(command="plan", plan=plan(full, adding), files=3, next="siteward apply plan.json")
+    return Report(
+        command="plan", plan=plan(full, adding), files=3, next="siteward apply plan.json",
+        accounts={"stats": {"li.wei": None}, "matomo-eu": {"lee@example.org": None}},
+    )  # fmt: skip
 
 
 def plan_empty() -> Report:
@@ -285,7 +288,7 @@ def apply_partial() -> Report:
     )
     return Report(
         command="apply", plan=plan(instance(*everything_steps())), outcomes=outcomes, applied=True,
-        journal=".siteward/journal/2026-11-22T0931Z.jsonl", journal_head="9f1c",
+        journal=".siteward/journal/2026-11-22T0931Z.jsonl", journal_head="9f1c", accounts={"stats": {"li.wei": None}},
     )  # fmt: skip
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from msgspec.structs import replace
 
 from render.reports import REPORTS, plan_everything
 from siteward.render import FORMATS, SERVES, Options, render
@@ -47,3 +50,28 @@ def test_one_account_has_one_pseudonym_in_every_place() -> None:
     text = render("text", plan_everything(), Options(privacy="handles"))
     assert 'account-1 is protected by "account-1"' in text
     assert "⊘ -  account-1" in text
+
+
+def test_who_loses_all_access_is_hidden_like_every_account() -> None:
+    """The list is in JSON alone; a program reads it, and so does everybody where the repository is public."""
+    report = plan_everything()
+    assert report.plan
+    parts = tuple(
+        replace(each, emptied=("e.berg", "mia", "old-agency", "zoe@example.org")) for each in report.plan.instances[:1]
+    )
+    report = replace(report, plan=replace(report.plan, instances=parts))
+    for privacy, want in (("handles", ["eva", "mia"]), ("counts", None)):
+        text = render("json", report, Options(privacy="handles" if want else "counts"))
+        assert not [each for each in PRIVATE if each in text], privacy
+        if want:
+            emptied = json.loads(text)["plan"]["instances"][0]["emptied"]
+            assert emptied[:2] == want
+            assert len(emptied) == 4
+
+
+def test_a_saved_plan_loses_the_words_that_may_name_anybody() -> None:
+    """Nobody has looked who is there: a finding keeps its rule, and a step loses what people wrote."""
+    report = replace(plan_everything(), accounts=None, command="show")
+    text = render("text", report, Options(privacy="handles", verbose=True))
+    assert "error protected: protected" in text
+    assert "OPS-812" not in text

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic
 from siteward.access.holding import by_account
-from siteward.access.model import EVERYWHERE, Grant, Member, Power, Scope
+from siteward.access.model import EVERYWHERE, Accounts, Grant, Member, Power, Scope
 from siteward.access.plan import email_domain, home_domains
 from siteward.access.state import Desired, Holder, Origin
 from siteward.access.traits import Traits
@@ -91,7 +91,8 @@ class Revision(Struct, frozen=True, kw_only=True):
 class Comparison(Struct, frozen=True, kw_only=True):
     """All that differs between two revisions. `notices` tell what else changed that a reviewer must see.
 
-    `unresolved` names the instances whose sites are not known, so that selectors stand for themselves.
+    `unresolved` names the instances whose sites are not known, so that selectors stand for themselves. `accounts` are
+    the account names that either revision speaks of, as in `Report.accounts`.
     """
 
     base: str
@@ -101,6 +102,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     notices: tuple[Diagnostic, ...] = ()
     unresolved: tuple[str, ...] = ()
     instances: tuple[str, ...] = ()
+    accounts: Accounts = MappingProxyType({})
 
     def counts(self) -> Mapping[str, int]:
         """Return the numbers every output shows: by kind, and the people, escalations and outsiders among them."""

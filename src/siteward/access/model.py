@@ -14,6 +14,8 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 Key: TypeAlias = tuple[str, ...]
+Accounts: TypeAlias = Mapping[str, Mapping[str, str | None]]
+"""Account names by instance, each with the handle of the declared user behind it, if there is one."""
 SubjectKind = Literal["account", "group"]
 Status = Literal["active", "pending", "expired", "suspended"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Severity
-from siteward.access.model import Account, Grant, Power, Resource, account_of, scope_of
+from siteward.access.model import Account, Accounts, Grant, Power, Resource, account_of, scope_of
 from siteward.access.traits import is_site
 
 if TYPE_CHECKING:  # `validate` reports too, and plans nothing
@@ -103,7 +103,9 @@ class Report(Struct, frozen=True, kw_only=True):
 
     `texts` maps a file, as spans name it, to its lines, so that a renderer can show the excerpt.
     `next` is one command, or one sentence, that leads on. `applied` tells that writes were allowed, `confined` that
-    only some steps of the plan were asked for: what is blocked beside them is no part of the answer.
+    only some steps of the plan were asked for: what is blocked beside them is no part of the answer. `accounts` are
+    the account names that are known of each instance, with the handle of the declared user behind each: what may be
+    published is judged by them. `None`, or an instance that is missing, means that nobody has looked.
     """
 
     command: str
@@ -120,6 +122,7 @@ class Report(Struct, frozen=True, kw_only=True):
     journal_head: str | None = None
     next: str | None = None
     texts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    accounts: Accounts | None = None
 
 
 def summarize(report: Report) -> Summary:

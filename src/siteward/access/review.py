@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.holding import Agreement, Entry, Holding, Ledger
-from siteward.access.model import Grant, Power, Scope, Subject, grant_key
+from siteward.access.model import Accounts, Grant, Power, Scope, Subject, grant_key
 from siteward.access.plan import email_domain, home_domains
 from siteward.access.report import Missing
 from siteward.access.state import Origin
@@ -62,6 +62,7 @@ class Review(Struct, frozen=True, kw_only=True):
     """All items of some instances, the riskiest first.
 
     `incomplete` names instances that were not read whole, `missing` tells of those that were not read at all.
+    `accounts` are the account names that are known beside those of the items (`Report.accounts`).
     """
 
     as_of: datetime
@@ -69,6 +70,7 @@ class Review(Struct, frozen=True, kw_only=True):
     incomplete: tuple[str, ...] = ()
     digest: str = ""
     missing: tuple[Missing, ...] = ()
+    accounts: Accounts = MappingProxyType({})
 
     @property
     def gaps(self) -> tuple[Missing, ...]:

@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Span
-from siteward.access.model import Access, Key, Scope
+from siteward.access.model import Access, Key, Scope, account_of
 
 Ending = Literal["expired", "not-yet", "suspended", "absent", "left"]
 Cause = Literal["granted", "silence", "unmanaged", "renamed", "public"] | Ending
@@ -148,3 +148,19 @@ class Memory(Struct, frozen=True, kw_only=True):
     last: Access | None = None
     last_at: datetime | None = None
     sends: Mapping[Key, tuple[int, datetime]] = MappingProxyType({})
+
+
+def account_names(
+    live: Live, desired: Desired, memory: Memory | None, declared: Mapping[str, str | None] = MappingProxyType({})
+) -> dict[str, str | None]:
+    """Return every account name that is known of an instance, with the handle of the declared user behind it.
+
+    They are the live ones, those that are wished for, those that the journal remembers, and those that the files
+    speak of beside (`declared`, by the same rule).
+    """
+    last: Mapping[Key, object] = memory.last or {} if memory is not None else {}
+    names = {name for key in (*live.access, *desired.access, *live.pending, *last) if (name := account_of(key))}
+    names |= memory.accounts if memory is not None else frozenset()
+    names |= {live.me} if live.me else set()
+    known: dict[str, str | None] = {**dict.fromkeys(sorted(names)), **declared}
+    return known | {name: each.handle for name, each in desired.holders.items()}

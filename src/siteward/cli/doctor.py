@@ -31,8 +31,10 @@ def command(session: Session, instances: tuple[str, ...]) -> int:
     checkout = open_checkout(session, "doctor", names=instances)
     found = tuple(_check(checkout, each) for each in checkout.instances)
     problems = tuple(each.problem for each in found if each.problem)
+    accounts = checkout.project.declaration.accounts()
     return session.answer(
-        lambda form, options: checkups(found, form, options), Report(command="doctor", diagnostics=problems)
+        lambda form, options: checkups(found, form, options, accounts),
+        Report(command="doctor", diagnostics=problems, accounts=accounts),
     )
 
 

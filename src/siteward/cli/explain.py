@@ -39,4 +39,4 @@ def command(session: Session, user: str, site: str, instances: tuple[str, ...], 
     from siteward.render.answers import explanations
 
     gaps = gaps_of(report, surveys)
-    return session.answer(lambda form, options: explanations(found, form, options, gaps), report)
+    return session.answer(lambda form, options: explanations(found, form, options, gaps, report.accounts or {}), report)

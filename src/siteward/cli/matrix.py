@@ -32,6 +32,7 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, 
         as_of=checkout.as_of,
         commit=commit.id if commit else None,
         missing=missing(report),
+        accounts=report.accounts or {},
     )
     code = session.answer(lambda form, options: render(matrix, form, options), report)
     return code or (0 if session.exit_zero or all(each.complete for each in matrix.ledgers) else 4)

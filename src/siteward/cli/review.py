@@ -64,6 +64,7 @@ def command(
     every = ledgers(checkout.project.declaration, surveys)
     horizon = Horizon(as_of=checkout.as_of, soon=timedelta(days=soon), unused=timedelta(days=unused))
     found = review(every, horizon, commits(every, checkout.project.path.parent), missing(report))
+    found = replace(found, accounts=report.accounts or {})
     if decisions is not None:
         return _decided(session, checkout, surveys, found, decisions, write=write)
     code = session.answer(lambda form, options: render(found, form, options), report)

@@ -64,10 +64,10 @@ class Session(Struct, frozen=True, kw_only=True):
             _write(path, rendered(name, self._options(color=False)))
         for name in self.formats:
             _print(rendered(name, self._options(color=self._colored(sys.stdout))))
-        problems = (*report.diagnostics, *(report.plan.diagnostics if report.plan else ()))
-        errors = [each for each in problems if each.blocks]
+        from siteward.render.privacy import errors_of
         from siteward.render.safe import show
 
+        errors = errors_of(report, self.privacy)
         for each in errors:
             where = f"{each.instance}: " if each.instance else ""
             click.echo(show(f"error {each.code}: {where}{each.message}"), err=True)
@@ -85,9 +85,10 @@ class Session(Struct, frozen=True, kw_only=True):
     def say(self, line: str) -> None:
         """Say one line of conversation on stderr."""
         if not self.quiet:
+            from siteward.render.privacy import hide_mails
             from siteward.render.safe import no_commands
 
-            click.echo(no_commands(line), err=True)
+            click.echo(no_commands(line if self.privacy == "full" else hide_mails(line)), err=True)
 
     def _rendered(self, name: str, report: Report, *, color: bool, goes_on: bool = False) -> str:
         from siteward import render

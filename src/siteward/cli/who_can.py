@@ -37,4 +37,4 @@ def command(session: Session, role: str, site: str, instances: tuple[str, ...], 
     from siteward.render.answers import holdings as rendered
 
     gaps = gaps_of(report, surveys)
-    return session.answer(lambda form, options: rendered(found, form, options, gaps), report)
+    return session.answer(lambda form, options: rendered(found, form, options, gaps, report.accounts or {}), report)

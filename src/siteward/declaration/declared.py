@@ -189,3 +189,17 @@ class Declaration(Struct, frozen=True, kw_only=True):
     journal_dir: str = ".siteward"
     timezone: tzinfo
     root: Span
+
+    def accounts(self) -> dict[str, dict[str, str | None]]:
+        """Return the account names that the files speak of by instance, with the handle of the user behind each.
+
+        These are logins, former logins and addresses of users, and the account that Siteward itself uses.
+        """
+        found: dict[str, dict[str, str | None]] = {}
+        for name, instance in self.instances.items():
+            known: dict[str, str | None] = {instance.self_account: None} if instance.self_account else {}
+            for user in self.users.values():
+                logins = (user.logins.get(name), user.email, *user.previously, *user.accounts, user.handle)
+                known |= {login: user.handle for login in logins if login}
+            found[name] = known
+        return found

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from pathlib import Path
 
+    from siteward.access.model import Accounts
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Bound
     from siteward.declaration.source import Source
@@ -40,7 +41,8 @@ M = TypeVar("M", bound=Included)
 class Loaded(Struct, frozen=True, kw_only=True):
     """What came of reading: the declaration, where nothing is wrong, and all that was said on the way.
 
-    `texts` are the lines of each file, for excerpts; `digest` covers the bytes of all files.
+    `texts` are the lines of each file, for excerpts; `digest` covers the bytes of all files. `accounts` are the
+    account names that the files speak of (see `Declaration.accounts`), also where something is wrong with them.
     """
 
     declaration: Declaration | None
@@ -48,6 +50,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     texts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     files: int = 0
     digest: str = ""
+    accounts: Accounts = MappingProxyType({})
 
 
 def load(
@@ -80,6 +83,7 @@ def load(
         texts=files.texts,
         files=len(files.texts),
         digest=files.digest(),
+        accounts=declaration.accounts() if declaration is not None else {},
     )
 
 

@@ -51,12 +51,7 @@ def converted(kind: type[T], data: object, *, lax: bool = False) -> T:
 
 
 def _decoder(kind: type[T]) -> Decoder[T]:
-    """Return what decodes a kind, made once.
-
-    msgspec looks at the types of a struct when they are first needed, and keeps them on the class before it is through:
-    another thread that decodes into the same struct meanwhile ends the process. So one thread at a time makes decoders,
-    and none is used before it is whole.
-    """
+    """Return what decodes a kind, made once, by one thread at a time: msgspec reads a struct's types without a lock."""
     found = _DECODERS.get(kind)
     if found is None:
         with _MAKING:

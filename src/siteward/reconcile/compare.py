@@ -56,7 +56,14 @@ def compared(base: Declaration | None, head: Declaration, question: Question) ->
         ),
         unresolved=tuple(each for each in names if each not in question.sites),
         instances=names,
+        accounts=_accounts(base, head),
     )
+
+
+def _accounts(base: Declaration | None, head: Declaration) -> dict[str, dict[str, str | None]]:
+    """Return the account names that either revision speaks of."""
+    before, after = base.accounts() if base is not None else {}, head.accounts()
+    return {each: {**before.get(each, {}), **after.get(each, {})} for each in {**before, **after}}
 
 
 def _revision(

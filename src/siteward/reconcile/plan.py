@@ -23,12 +23,14 @@ from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.policy import LIMIT_NAMES, manage
 from siteward.access.report import Report
+from siteward.access.state import account_names
 from siteward.declaration.resolve import nowhere, resolve
 from siteward.platforms.interface import no_blame
 from siteward.reconcile.admit import remarks_on
 from siteward.reconcile.chain import JournalBroken
 from siteward.reconcile.deliver import undeliverable
 from siteward.reconcile.drift import drift as drifted
+from siteward.reconcile.project import known_accounts
 from siteward.reconcile.recheck import Allowance
 from siteward.reconcile.target import RESUME, Fresh
 from siteward.transport.errors import PlatformError
@@ -109,6 +111,10 @@ class Survey(Struct, frozen=True, kw_only=True):
         """Return the errors that were found before anything was judged: about the whole instance, or these keys."""
         said = (*self.proposal.diagnostics, *self.desired.diagnostics)
         return tuple(each for each in said if each.blocks and (each.about is None or each.about in keys))
+
+    def accounts(self, declared: Mapping[str, str | None] = MappingProxyType({})) -> dict[str, str | None]:
+        """Return every account name that is known of the instance, with the handle of the declared user behind it."""
+        return account_names(self.live, self.desired, self.memory, declared)
 
     def unwanted(self, resources: Collection[Resource]) -> frozenset[Key]:
         """Return the keys of those resources, were they live, that the file would have changed or taken away."""
@@ -322,10 +328,13 @@ def plan_and_survey(
             *problems,
         ),
     )
+    accounts = known_accounts(loaded.accounts, project.gate)
+    accounts |= {each.name: each.accounts(accounts.get(each.name, {})) for each in surveys}
+    report = Report(command=command, texts=loaded.texts, files=loaded.files, accounts=accounts)
     if not parts:
-        return Report(command=command, diagnostics=made.diagnostics, texts=loaded.texts, files=loaded.files), ()
+        return replace(report, diagnostics=made.diagnostics), ()
     onward = RESUME if any(each.unfinished for each in surveys) else None
-    report = Report(command=command, plan=codec.seal(made), texts=loaded.texts, files=loaded.files, next=onward)
+    report = replace(report, plan=codec.seal(made), next=onward)
     return report, surveys
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from siteward.access.diagnostic import Diagnostic
+    from siteward.access.model import Accounts
     from siteward.access.traits import Traits
     from siteward.declaration import declared
     from siteward.declaration.load import Declaration
@@ -60,7 +61,19 @@ def validate(path: Path, gate_of: Callable[[Declaration], Gate | None] = lambda 
     loaded = read(path)
     gate = gate_of(loaded.declaration) if loaded.declaration is not None else None
     more = (*gate.remarks, *judged(gate, loaded.diagnostics)) if gate is not None else ()
-    return Report(command="validate", diagnostics=(*loaded.diagnostics, *more), texts=loaded.texts, files=loaded.files)
+    return Report(
+        command="validate",
+        diagnostics=(*loaded.diagnostics, *more),
+        texts=loaded.texts,
+        files=loaded.files,
+        accounts=known_accounts(loaded.accounts, gate),
+    )
+
+
+def known_accounts(accounts: Accounts, gate: Gate | None) -> dict[str, dict[str, str | None]]:
+    """Return the account names that a declaration speaks of, with those of the base that `gate` holds against it."""
+    base = gate.base.accounts() if gate is not None and gate.base is not None else {}
+    return {each: {**base.get(each, {}), **accounts.get(each, {})} for each in {**accounts, **base}}
 
 
 def judged(gate: Gate, known: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -96,6 +109,7 @@ def open_project(path: Path, command: str) -> Project | Report:
             texts=loaded.texts,
             files=loaded.files,
             next="siteward validate",
+            accounts=loaded.accounts,
         )
     return Project(path=path, loaded=loaded, declaration=loaded.declaration, commit=commit_of(path.parent))
 

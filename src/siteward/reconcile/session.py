@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error, warning
 from siteward.access.report import Outcome, Report
+from siteward.access.state import account_names
 from siteward.reconcile import journal
 from siteward.reconcile.admit import CONFIG_CHANGED, left_out, mismatched, remarks_on, too_old
 from siteward.reconcile.chain import JournalBroken
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.plan import InstancePlan, Plan
+    from siteward.access.state import Memory
     from siteward.reconcile.target import Book, Clock, Fresh, Listener, Options, Target
     from siteward.transport.http import Doors
 
@@ -67,6 +69,7 @@ class Session(Struct):
     diagnostics: list[Diagnostic] = []
     lifted: dict[str, frozenset[str]] = {}
     heads: dict[str, str] = {}
+    accounts: dict[str, dict[str, str | None]] = {}
     sent: bool = False
     interrupted: bool = False
     open_ends: bool = False
@@ -124,6 +127,7 @@ class Session(Struct):
             run = None
         doors = stack.enter_context(target.open())
         fresh = target.plan(doors.reader, as_of=self.moment, memory=book.memory)
+        self._met(reviewed.instance, fresh, book.memory)
         allowance, chosen = self._allowance(run), self._chosen(reviewed, run)
         met = book.memory.accounts if book.memory else ()
         past = Past(met=met, run=run, lifted=frozenset(run.began.lifted) if run else None)
@@ -250,6 +254,7 @@ class Session(Struct):
         except PlatformError as problem:
             self._say(desk, warning("end-not-read", f"what this run left could not be read: {problem}"))
             return None
+        self._met(desk.reviewed.instance, fresh, desk.journal.memory)
         if lost := gone(tuple(work.outcomes.values()), fresh.live):
             desk.journal.became([result(each) for each in lost])
             work.outcomes.update({each.step.id: each for each in lost})
@@ -257,6 +262,10 @@ class Session(Struct):
             words = f"{len(news)} changes appeared while this was applied, the first on {' '.join(news[0].change.key)}"
             self._say(desk, replace(warning("appeared", words, hint="siteward plan"), count=len(news)))
         return fresh
+
+    def _met(self, instance: str, fresh: Fresh, memory: Memory | None) -> None:
+        """Remember which accounts were met, so that no output names them that may not."""
+        self.accounts.setdefault(instance, {}).update(account_names(fresh.live, fresh.desired, memory))
 
     def _say(self, desk: Desk, what: Diagnostic) -> None:
         self.diagnostics.append(replace(what, instance=desk.reviewed.instance))
@@ -296,6 +305,7 @@ class Session(Struct):
             applied=True,
             confined=self.options.only is not None,
             interrupted=self.interrupted,
+            accounts=self.accounts,
             stale="refused" in statuses and not self.sent,
             journal=str(where) if names else None,
             journal_head=self.heads[names[0]]

@@ -2,58 +2,143 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
+from msgspec.structs import replace
+
 from siteward.access.codec import encode_resource
+from siteward.access.model import Grant
 from siteward.render import words
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Pen
+from siteward.render.privacy import Pseudonyms, veil_missing
 from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from siteward.access.answer import Checkup, Explanation, Holding
+    from siteward.access.model import Accounts
     from siteward.access.report import Missing
     from siteward.access.state import Origin
-    from siteward.render.options import Options
+    from siteward.render.options import Options, Privacy
+    from siteward.render.privacy import Names
 
 JSON: TypeAlias = "Mapping[str, object]"
 _HOLDING = ("instance", "site", "account", "person", "live", "through", "declared", "at", "until")
 
 
-def explanations(found: Sequence[Explanation], form: str, options: Options, gaps: Sequence[Missing] = ()) -> str:
-    """Return explanations as `text` or `json`, above them the instances that could not be asked."""
+def explanations(
+    found: Sequence[Explanation],
+    form: str,
+    options: Options,
+    gaps: Sequence[Missing] = (),
+    accounts: Accounts = MappingProxyType({}),
+) -> str:
+    """Return explanations as `text` or `json`, above them the instances that could not be asked.
+
+    `accounts` are the account names that are known (`Report.accounts`), for what may be published.
+    """
+    count = len(found)
+    if options.privacy != "full":
+        gaps, names = veil_missing(gaps, options.privacy, accounts), Pseudonyms(accounts)
+        found = [] if options.privacy == "counts" else [_veiled(each, names.of(each.instance)) for each in found]
     if form == "json":
-        return _json("siteward.explanations/1", [_explanation(each) for each in found], gaps)
+        return _json("siteward.explanations/1", [_explanation(each) for each in found], gaps, count)
     pen = Pen(options)
-    return pen.page((*pen.warn(map(words.not_read, gaps)), *(line for each in found for line in _told(each, pen))))
+    lines = (line for each in found for line in _told(each, pen))
+    return pen.page((*pen.warn(map(words.not_read, gaps)), *lines, *_hidden(count - len(found), "explanation")))
 
 
-def holdings(found: Sequence[Holding], form: str, options: Options, gaps: Sequence[Missing] = ()) -> str:
-    """Return holdings as `text`, `json` or `csv`, above them the instances of which some or all are missing."""
+def holdings(
+    found: Sequence[Holding],
+    form: str,
+    options: Options,
+    gaps: Sequence[Missing] = (),
+    accounts: Accounts = MappingProxyType({}),
+) -> str:
+    """Return holdings as `text`, `json` or `csv`, above them the instances of which some or all are missing.
+
+    `accounts` are the account names that are known (`Report.accounts`), for what may be published.
+    """
+    count = len(found)
+    if options.privacy != "full":
+        gaps, names = veil_missing(gaps, options.privacy, accounts), Pseudonyms(accounts)
+        shown = () if options.privacy == "counts" else found
+        found = [replace(each, account=names.of(each.instance).name(each.account)) for each in shown]
     if form == "json":
-        return _json("siteward.holdings/1", [_holding(each) for each in found], gaps)
+        return _json("siteward.holdings/1", [_holding(each) for each in found], gaps, count)
     if form == "csv":
         missing = [{"instance": each.instance, "site": words.not_seen(each)} for each in gaps]
         rows = [*missing, *map(_holding, found)]
         return csv_table(_HOLDING, [[str(each.get(name) or "") for name in _HOLDING] for each in rows])
     pen = Pen(options)
-    return pen.page((*pen.warn(map(words.not_read, gaps)), *pen.table([_holding_row(each, pen) for each in found], 0)))
+    lines = pen.table([_holding_row(each, pen) for each in found], 0)
+    return pen.page((*pen.warn(map(words.not_read, gaps)), *lines, *_hidden(count - len(found), "account")))
 
 
-def checkups(found: Sequence[Checkup], form: str, options: Options) -> str:
-    """Return check-ups as `text` or `json`."""
+def checkups(found: Sequence[Checkup], form: str, options: Options, accounts: Accounts = MappingProxyType({})) -> str:
+    """Return check-ups as `text` or `json`; `accounts` as in `explanations`."""
+    if options.privacy != "full":
+        own = {each.instance: {each.account: None} for each in found if each.account}
+        names = Pseudonyms({each: {**accounts.get(each, {}), **own.get(each, {})} for each in {**accounts, **own}})
+        found = [_veiled_checkup(each, names.of(each.instance), options.privacy) for each in found]
     if form == "json":
         return _json("siteward.checkups/1", [_checkup(each) for each in found])
     pen = Pen(options)
     return pen.page(line for each in found for line in _checked(each, pen))
 
 
-def _json(form: str, items: Sequence[JSON], gaps: Sequence[Missing] | None = None) -> str:
+def _veiled(each: Explanation, names: Names) -> Explanation:
+    """Return an explanation without addresses, and without account names but declared handles."""
+    return replace(
+        each,
+        account=names.name(each.account),
+        wished=_grant(each.wished, names),
+        origin=names.origin(each.origin) if each.origin else None,
+        also=tuple(
+            (_grant(wish, names) or wish, names.origin(origin) if origin else None) for wish, origin in each.also
+        ),
+        step=names.step(each.step) if each.step else None,
+        beside=tuple(map(names.step, each.beside)),
+        why_not=names.text(each.why_not) if each.why_not else None,
+        why_kept=names.text(each.why_kept) if each.why_kept else None,
+    )
+
+
+def _grant(grant: Grant | None, names: Names) -> Grant | None:
+    shown = names.side(grant)
+    return shown if isinstance(shown, Grant) else None
+
+
+def _veiled_checkup(each: Checkup, names: Names, privacy: Privacy) -> Checkup:
+    """Return a check-up without the account in use; where only numbers may be shown, without anything said of it."""
+    if privacy == "counts":
+        problem = names.wordless(each.problem) if each.problem else None
+        return replace(each, account=None, credentials={}, may=(), may_not=(), notes=(), journal="", problem=problem)
+    return replace(
+        each,
+        account=names.name(each.account) if each.account else None,
+        may=tuple(map(names.text, each.may)),
+        may_not=tuple(map(names.text, each.may_not)),
+        notes=tuple(map(names.text, each.notes)),
+        journal=names.text(each.journal),
+        problem=names.diagnostic(each.problem) if each.problem else None,
+    )
+
+
+def _hidden(count: int, what: str) -> Iterator[str]:
+    """Yield how many are not shown, where only numbers may be."""
+    if count:
+        yield f"{words.plural(count, what)}, not shown: --privacy counts"
+
+
+def _json(form: str, items: Sequence[JSON], gaps: Sequence[Missing] | None = None, count: int | None = None) -> str:
     told = [{"instance": each.instance, "why": words.not_seen(each)} for each in gaps or ()]
     incomplete = {} if gaps is None else {"incomplete": told}
-    return as_json({"format": form, **incomplete, "items": items}, 2)
+    number = {} if count is None else {"count": count}
+    return as_json({"format": form, **incomplete, **number, "items": items}, 2)
 
 
 def _told(each: Explanation, pen: Pen) -> Iterator[str]:

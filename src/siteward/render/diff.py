@@ -15,7 +15,7 @@ from siteward.render.json import diagnostic
 from siteward.render.lines import Cell, Glyph, Pen, Style
 from siteward.render.markdown import fitted
 from siteward.render.marks import code, comment, details, prose, table
-from siteward.render.privacy import hide_mails
+from siteward.render.privacy import Pseudonyms
 from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from siteward.access.compare import Band, Comparison, Kind, Movement, Side
     from siteward.access.diagnostic import Diagnostic
     from siteward.render.options import Options
+    from siteward.render.privacy import Names
 
 FORMAT = "siteward.diff/1"
 HEADINGS: Mapping[Band, str] = {
@@ -74,17 +75,22 @@ def _veiled(comparison: Comparison, options: Options) -> Comparison:
         return comparison
     if options.privacy == "counts":
         return replace(comparison, movements=(), notices=())
-    notices = tuple(replace(each, message=hide_mails(each.message)) for each in comparison.notices)
-    return replace(comparison, movements=tuple(map(_handled, comparison.movements)), notices=notices)
+    names = Pseudonyms(comparison.accounts)
+    return replace(
+        comparison,
+        movements=tuple(_handled(each, names.of(each.instance)) for each in comparison.movements),
+        notices=tuple(names.of(each.instance).diagnostic(each) for each in comparison.notices),
+    )
 
 
-def _handled(movement: Movement) -> Movement:
+def _handled(movement: Movement, names: Names) -> Movement:
     """Return a movement without logins: whoever it is about goes by the handle."""
     sides = {
         name: replace(
             side,
             account=movement.person,
             grant=replace(side.grant, subject=replace(side.grant.subject, name=movement.person)),
+            origin=names.origin(side.origin) if side.origin else None,
         )
         for name, side in (("before", movement.before), ("after", movement.after))
         if side is not None

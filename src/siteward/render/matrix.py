@@ -13,6 +13,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from hashlib import sha256
 from io import StringIO
+from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -26,15 +27,16 @@ from siteward.render import words
 from siteward.render.csv import cell
 from siteward.render.html import resource
 from siteward.render.lines import Cell, Pen
-from siteward.render.privacy import hide_mails, veil_missing
+from siteward.render.privacy import Pseudonyms, veil_missing
 from siteward.render.safe import as_json, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.holding import Entry, Holding, Ledger
-    from siteward.access.model import Grant
+    from siteward.access.model import Accounts, Grant
     from siteward.render.options import Options
+    from siteward.render.privacy import Names
 
 FORMAT = "siteward.matrix/1"
 SOON = timedelta(days=30)
@@ -45,13 +47,17 @@ _HEADER = (
 
 
 class Matrix(Struct, frozen=True, kw_only=True):
-    """What a matrix is made of, and when; `missing` is not in it, and `links` is as in `Options`."""
+    """What a matrix is made of, and when; `missing` is not in it, and `links` is as in `Options`.
+
+    `accounts` are the account names that are known beside those of the ledgers (`Report.accounts`).
+    """
 
     ledgers: tuple[Ledger, ...]
     as_of: datetime
     commit: str | None = None
     links: str | None = None
     missing: tuple[Missing, ...] = ()
+    accounts: Accounts = MappingProxyType({})
 
     @property
     def gaps(self) -> tuple[Missing, ...]:
@@ -209,10 +215,10 @@ def _rows(entry: Entry, ledger: Ledger) -> Iterator[Sequence[str]]:
 
 def render(matrix: Matrix, form: str, options: Options) -> str:
     """Return a matrix as `text`, `html`, `csv` or `json`, with what the privacy asked for leaves of it."""
-    ledgers = matrix.ledgers if options.privacy == "full" else veiled(matrix.ledgers)
+    ledgers = matrix.ledgers if options.privacy == "full" else veiled(matrix.ledgers, matrix.accounts)
     if options.privacy == "counts":
         ledgers = tuple(replace(each, entries=(), sites=()) for each in ledgers)
-    shown = replace(matrix, ledgers=ledgers, missing=veil_missing(matrix.missing, options.privacy))
+    shown = replace(matrix, ledgers=ledgers, missing=veil_missing(matrix.missing, options.privacy, matrix.accounts))
     match form:
         case "html":
             return page(shown)
@@ -295,19 +301,19 @@ def _entry_rows(entry: Entry, pen: Pen) -> Iterator[tuple[Cell, ...]]:
         )
 
 
-def veiled(ledgers: Iterable[Ledger]) -> tuple[Ledger, ...]:
+def veiled(ledgers: Iterable[Ledger], accounts: Accounts = MappingProxyType({})) -> tuple[Ledger, ...]:
     """Return the ledgers without addresses, and with numbers for the accounts that nobody declared."""
-    return tuple(replace(each, entries=tuple(_veiled(each.entries))) for each in ledgers)
+    every = tuple(ledgers)
+    known = {each.instance: {entry.account: entry.handle for entry in each.entries} for each in every}
+    names = Pseudonyms({each: {**accounts.get(each, {}), **known.get(each, {})} for each in {**known, **accounts}})
+    return tuple(
+        replace(each, entries=tuple(_veiled(entry, names.of(each.instance)) for entry in each.entries))
+        for each in every
+    )
 
 
-def _veiled(entries: Iterable[Entry]) -> Iterator[Entry]:
-    for number, entry in enumerate(entries, 1):
-        holdings = tuple(_plain(each) for each in entry.holdings)
-        yield replace(entry, account=entry.handle or f"account-{number}", email=None, facts={}, holdings=holdings)
-
-
-def _plain(holding: Holding) -> Holding:
-    origin = holding.origin
-    if origin is None or not origin.reason:
-        return holding
-    return replace(holding, origin=replace(origin, reason=hide_mails(origin.reason)))
+def _veiled(entry: Entry, names: Names) -> Entry:
+    holdings = tuple(
+        replace(each, origin=names.origin(each.origin)) if each.origin else each for each in entry.holdings
+    )
+    return replace(entry, account=names.name(entry.account), email=None, facts={}, holdings=holdings)

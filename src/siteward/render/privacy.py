@@ -1,18 +1,23 @@
 """Hiding who is meant, once, before anything is rendered.
 
 `handles` keeps the names that the declaration gives to its own people and hides every e-mail address and every
-other login; `counts` keeps nothing but the numbers. Excerpts of files go in both, for they hold addresses.
+other account name; `counts` keeps nothing but the numbers. Excerpts of files go in both, for they hold addresses.
+
+Texts may name accounts that stand nowhere else in a report, so they are searched for every account name that the
+instance is known to have (`Report.accounts`). Where nobody has looked, as for a saved plan that is shown, a finding
+keeps its rule and loses its words.
 """
 
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
 from siteward.access.change import Change
-from siteward.access.model import Account, Grant, Group, Key, Member, Power, Resource, Subject, account_of
+from siteward.access.model import Account, Accounts, Grant, Group, Key, Member, Power, Resource, Subject, account_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,68 +32,108 @@ _T = TypeVar("_T")
 
 HIDDEN_MAIL = "(e-mail hidden)"
 OTHER_MAIL = "(another, hidden)"
-_MAIL = re.compile(r"[^\s\"'`<>()\[\]{},;:=]+@[^\s\"'`<>()\[\]{},;:=]+")
+HIDDEN_ACCOUNT = "(account hidden)"
+UNTOLD = "(not told)"
+OUR_WORDS = frozenset({"siteward", *(each.word for each in Power)})
+"""The program in commands to type, and the powers: an account of that name cannot be told from them in a text."""
+# An apostrophe is part of an address between two letters only, so that quotes around an address stay.
+_MAIL = r"(?:[^\s\"'`<>()\[\]{},;:=@]|(?<=\w)'(?=\w))+(?:@|%40)[^\s\"'`<>()\[\]{},;:=]+"
+_DOMAIN = r"(?:@[^\s\"'`<>()\[\]{},;:=]+)?"
+_PLAIN = re.compile(r"\w(?:[\w.-]*\w)?")
+_WORD = r"\w[\w.-]*"
+_ANY_MAIL = re.compile(_MAIL)
 
 
-def veil(report: Report, privacy: Privacy) -> Report:
-    """Return `report` with what `privacy` does not allow taken out of it."""
-    if privacy == "full":
-        return report
-    if privacy == "counts":
-        plan = replace(report.plan, instances=(), diagnostics=()) if report.plan else None
-        return replace(report, plan=plan, diagnostics=(), outcomes=(), drift=(), texts={}, journal=None, next=None)
-    return _Veil(report).report()
+class Names:
+    """What the accounts of one instance are called instead, and the search for them in texts.
 
+    `names` maps account names to handles and pseudonyms; a handle stands for itself. `words` are those of the
+    platform itself (`admin`, `view`): an account of that name cannot be told from them in a text.
+    """
 
-class _Veil:
-    """One report's pseudonyms, and the walk that puts them in place of the names."""
+    def __init__(self, names: Mapping[str, str], words: frozenset[str] = OUR_WORDS) -> None:
+        self._names = names
+        hidden = {each: shown for each, shown in names.items() if shown != each and each not in words}
+        kept = {each: each for each in (*names.values(), *words)}
+        # Patterns and logins that people type may differ in case from the account that they mean.
+        self._in_text = {each.casefold(): shown for each, shown in hidden.items()} | hidden | kept
+        odd = [each for each in hidden if not _PLAIN.fullmatch(each) and not _ANY_MAIL.fullmatch(each)]
+        parts = [_bounded(each) for each in sorted(odd, key=len, reverse=True)]
+        self._pattern = re.compile("|".join((*parts, _MAIL, _WORD)), re.IGNORECASE)
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._names = dict(_pseudonyms(report))
-        known = sorted((each for each in self._names if each not in _words(report)), key=len, reverse=True)
-        self._in_text = re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, known))})(?![\w-])") if known else None
+    def name(self, name: str) -> str:
+        """Return what an account is called; nothing of a name that is not known."""
+        return self._names.get(name, HIDDEN_ACCOUNT)
 
-    def report(self) -> Report:
-        full = self._report
+    def text(self, text: str) -> str:
+        """Return a text without addresses, and with what its accounts are called instead of their names."""
+        return self._pattern.sub(self._shown, text)
+
+    def _shown(self, found: re.Match[str]) -> str:
+        whole = found.group()
+        for length in range(len(whole), len(whole.rstrip(".-")) - 1, -1):  # a full stop may end the sentence
+            part = whole[:length]
+            if (shown := self._in_text.get(part) or self._in_text.get(part.casefold())) is not None:
+                return shown + whole[length:]
+        if "@" not in whole and "%40" not in whole:
+            return whole
+        return HIDDEN_MAIL + whole[len(whole.rstrip(".-")) :]
+
+    def origin(self, origin: Origin) -> Origin:
+        """Return why something is wanted, without names in what people wrote."""
         return replace(
-            full,
-            diagnostics=tuple(map(self._diagnostic, full.diagnostics)),
-            plan=self._plan(full.plan) if full.plan else None,
-            outcomes=tuple(map(self._outcome, full.outcomes)),
-            drift=tuple(map(self._drift, full.drift)),
-            next=_maybe(hide_mails, full.next),
-            texts={},
+            origin,
+            via=tuple(map(self.text, origin.via)),
+            ticket=_maybe(self.text, origin.ticket),
+            reason=_maybe(self.text, origin.reason),
+            others=tuple(map(self.origin, origin.others)),
         )
 
-    def _name(self, name: str) -> str:
-        return self._names.get(name, name)
-
-    def _text(self, text: str) -> str:
-        text = _MAIL.sub(lambda found: self._names.get(found.group(), HIDDEN_MAIL), text)
-        return self._in_text.sub(lambda found: self._names[found.group()], text) if self._in_text else text
-
-    def _plan(self, plan: Plan) -> Plan:
+    def diagnostic(self, said: Diagnostic) -> Diagnostic:
+        """Return a finding without names."""
         return replace(
-            plan,
-            instances=tuple(map(self._instance, plan.instances)),
-            diagnostics=tuple(map(self._diagnostic, plan.diagnostics)),
+            said,
+            message=self.text(said.message),
+            about=_maybe(self.key, said.about),
+            hint=_maybe(self.text, said.hint),
+            suggestion=_maybe(self.text, said.suggestion),
+            allowed=tuple(map(self.text, said.allowed)),
+            who=_maybe(self.text, said.who),
         )
 
-    def _instance(self, instance: InstancePlan) -> InstancePlan:
+    def wordless(self, said: Diagnostic) -> Diagnostic:
+        """Return a finding that keeps its rule, place and effect, and none of the words, which may name anybody."""
         return replace(
-            instance,
-            me=_maybe(self._name, instance.me),
-            steps=tuple(map(self._step, instance.steps)),
-            held_back=tuple(map(self._step, instance.held_back)),
-            strangers=tuple(map(self._stranger, instance.strangers)),
-            waiting=tuple(map(self._key, instance.waiting)),
-            diagnostics=tuple(map(self._diagnostic, instance.diagnostics)),
-            unreadable=tuple(map(self._text, instance.unreadable)),
+            said,
+            message=said.code.replace("-", " "),
+            about=_maybe(self.key, said.about),
+            hint=None,
+            suggestion=None,
+            allowed=(),
+            who=None,
         )
 
-    def _step(self, step: Step) -> Step:
-        before, after = self._side(step.change.before), self._side(step.change.after)
+    def key(self, key: Key) -> Key:
+        """Return a key without the account in it."""
+        name = account_of(key)
+        return key if name is None else tuple(self.name(each) if each == name else each for each in key)
+
+    def side(self, resource: Resource | None) -> Resource | None:
+        """Return one side of a change without names."""
+        match resource:
+            case None | Group() | Grant(subject=Subject(kind="group")):
+                return resource
+            case Account(name=name, email=email, renamed=renamed):
+                mail = _maybe(_hide_mail, email)
+                return replace(resource, name=self.name(name), email=mail, renamed=_maybe(self.name, renamed))
+            case Member(account=account):
+                return replace(resource, account=self.name(account))
+            case Grant(subject=subject):
+                return replace(resource, subject=Subject("account", self.name(subject.name)))
+
+    def step(self, step: Step) -> Step:
+        """Return a step without names."""
+        before, after = self.side(step.change.before), self.side(step.change.after)
         if (
             isinstance(before, Account)
             and isinstance(after, Account)
@@ -98,85 +143,179 @@ class _Veil:
         return replace(
             step,
             change=Change(before, after),
-            origin=_maybe(self._origin, step.origin),
+            origin=_maybe(self.origin, step.origin),
             ids={},
-            diagnostics=tuple(map(self._diagnostic, step.diagnostics)),
+            diagnostics=tuple(map(self.diagnostic, step.diagnostics)),
         )
 
-    def _origin(self, origin: Origin) -> Origin:
+
+class Pseudonyms:
+    """What every account is called: the handle of its declared user, or a number that is the same everywhere."""
+
+    def __init__(self, accounts: Accounts, words: frozenset[str] = OUR_WORDS, first: Iterable[str] = ()) -> None:
+        """Give a number to each account that no declared user has, to those of `first` before the others."""
+        handles = {each for known in accounts.values() for each in known.values() if each is not None}
+        merged: dict[str, set[str | None]] = {}
+        for known in accounts.values():
+            for name, handle in known.items():
+                merged.setdefault(name, set()).add(handle)
+        foreign = {name for name, found in merged.items() if None in found or len(found) > 1} - handles
+        order = (name for name in dict.fromkeys((*first, *merged)) if name in foreign)
+        numbers = {name: f"account-{number}" for number, name in enumerate(order, 1)}
+        everywhere = {
+            name: numbers.get(name) or (min(filter(None, found), default=name)) for name, found in merged.items()
+        }
+        everywhere |= {each: each for each in handles if each not in everywhere}
+        own = {
+            at: {name: handle or numbers.get(name, name) for name, handle in known.items()}
+            for at, known in accounts.items()
+        }
+        self._everywhere = Names(everywhere, words)
+        self._own = {at: Names(everywhere | names, words) for at, names in own.items()}
+
+    def of(self, instance: str | None) -> Names:
+        """Return the names on an instance; of no instance in particular, where there is none of that name."""
+        return self._own.get(instance or "", self._everywhere)
+
+
+def veil(report: Report, privacy: Privacy) -> Report:
+    """Return `report` with what `privacy` does not allow taken out of it."""
+    if privacy == "full":
+        return report
+    if privacy == "counts":
+        plan = replace(report.plan, instances=(), diagnostics=()) if report.plan else None
         return replace(
-            origin,
-            via=tuple(map(self._text, origin.via)),
-            reason=_maybe(self._text, origin.reason),
-            others=tuple(map(self._origin, origin.others)),
+            report, plan=plan, diagnostics=(), outcomes=(), drift=(), texts={}, accounts=None, journal=None, next=None
+        )
+    return _Veil(report).report()
+
+
+def errors_of(report: Report, privacy: Privacy) -> tuple[Diagnostic, ...]:
+    """Return the errors that a report tells beside an answer, with what `privacy` leaves of their words."""
+    every = [*report.diagnostics, *(report.plan.diagnostics if report.plan else ())]
+    errors = tuple(each for each in every if each.blocks)
+    if privacy == "full":
+        return errors
+    names = Pseudonyms(_accounts(report))
+    if privacy == "counts":
+        return tuple(replace(names.of(None).wordless(each), instance=None) for each in errors)
+    return tuple(names.of(each.instance).diagnostic(each) for each in errors)
+
+
+class _Veil:
+    """One report's pseudonyms, and the walk that puts them in place of the names."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._looked_at = report.accounts or {}
+        self._names = Pseudonyms(_accounts(report), _words(report), (name for _, name in _logins(report)))
+
+    def report(self) -> Report:
+        full, names = self._report, self._names
+        return replace(
+            full,
+            diagnostics=tuple(names.of(each.instance).diagnostic(each) for each in full.diagnostics),
+            plan=self._plan(full.plan) if full.plan else None,
+            outcomes=tuple(map(self._outcome, full.outcomes)),
+            drift=tuple(map(self._drift, full.drift)),
+            next=_maybe(names.of(None).text, full.next),
+            journal=_maybe(hide_mails, full.journal),
+            texts={},
+            accounts=None,
         )
 
-    def _stranger(self, stranger: Stranger) -> Stranger:
-        return replace(stranger, name=self._name(stranger.name), email=None, facts={})
+    def _step(self, step: Step, instance: str) -> Step:
+        """Return a step without names, and without what people wrote where the names are not known."""
+        names = self._names.of(instance)
+        shown = names.step(step)
+        if instance in self._looked_at:
+            return shown
+        said = tuple(map(names.wordless, step.diagnostics))
+        return replace(shown, origin=_maybe(_unwritten, shown.origin), diagnostics=said)
+
+    def _plan(self, plan: Plan) -> Plan:
+        return replace(
+            plan,
+            instances=tuple(map(self._instance, plan.instances)),
+            diagnostics=tuple(
+                names.wordless(each) if self._report.accounts is None else names.diagnostic(each)
+                for each in plan.diagnostics
+                for names in (self._names.of(each.instance),)
+            ),
+        )
+
+    def _instance(self, instance: InstancePlan) -> InstancePlan:
+        names, known = self._names.of(instance.instance), instance.instance in self._looked_at
+        return replace(
+            instance,
+            me=_maybe(names.name, instance.me),
+            steps=tuple(self._step(each, instance.instance) for each in instance.steps),
+            held_back=tuple(self._step(each, instance.instance) for each in instance.held_back),
+            strangers=tuple(_stranger(each, names) for each in instance.strangers),
+            waiting=tuple(map(names.key, instance.waiting)),
+            diagnostics=tuple(map(names.diagnostic if known else names.wordless, instance.diagnostics)),
+            unreadable=tuple(names.text(each) if known else UNTOLD for each in instance.unreadable),
+            emptied=tuple(map(names.name, instance.emptied)),
+        )
 
     def _outcome(self, outcome: Outcome) -> Outcome:
+        names = self._names.of(outcome.instance)
         return replace(
             outcome,
-            step=self._step(outcome.step),
-            message=self._text(outcome.message),
-            hint=_maybe(self._text, outcome.hint),
-            reviewed=self._side(outcome.reviewed),
-            now=self._side(outcome.now),
-            wanted=self._side(outcome.wanted),
+            step=self._step(outcome.step, outcome.instance),
+            message=names.text(outcome.message),
+            hint=_maybe(names.text, outcome.hint),
+            reviewed=names.side(outcome.reviewed),
+            now=names.side(outcome.now),
+            wanted=names.side(outcome.wanted),
         )
 
     def _drift(self, item: DriftItem) -> DriftItem:
+        names = self._names.of(item.instance)
         return replace(
             item,
-            declared=self._side(item.declared),
-            live=self._side(item.live),
-            journalled=self._side(item.journalled),
-            step=_maybe(self._step, item.step),
-            note=_maybe(self._text, item.note),
+            declared=names.side(item.declared),
+            live=names.side(item.live),
+            journalled=names.side(item.journalled),
+            step=self._step(item.step, item.instance) if item.step else None,
+            note=_maybe(names.text, item.note),
         )
 
-    def _diagnostic(self, said: Diagnostic) -> Diagnostic:
-        return replace(
-            said,
-            message=self._text(said.message),
-            about=_maybe(self._key, said.about),
-            hint=_maybe(self._text, said.hint),
-            suggestion=_maybe(self._text, said.suggestion),
-            allowed=tuple(map(self._text, said.allowed)),
-            who=_maybe(self._text, said.who),
-        )
 
-    def _key(self, key: Key) -> Key:
-        name = account_of(key)
-        return key if name is None else tuple(self._name(each) if each == name else each for each in key)
+def _unwritten(origin: Origin) -> Origin:
+    """Return why something is wanted, without what people wrote there, which may name anybody."""
+    return replace(origin, ticket=None, reason=None, others=tuple(map(_unwritten, origin.others)))
 
-    def _side(self, resource: Resource | None) -> Resource | None:
-        match resource:
-            case None | Group() | Grant(subject=Subject(kind="group")):
-                return resource
-            case Account(name=name, email=email, renamed=renamed):
-                mail = _maybe(_hide_mail, email)
-                return replace(resource, name=self._name(name), email=mail, renamed=_maybe(self._name, renamed))
-            case Member(account=account):
-                return replace(resource, account=self._name(account))
-            case Grant(subject=subject):
-                return replace(resource, subject=Subject("account", self._name(subject.name)))
+
+def _stranger(stranger: Stranger, names: Names) -> Stranger:
+    return replace(stranger, name=names.name(stranger.name), email=None, facts={})
+
+
+def _bounded(name: str) -> str:
+    """Return the pattern of a name that stands by itself, and is no part of a longer word."""
+    left, right = r"(?<!\w)" if name[:1].isalnum() else "", r"(?!\w)" if name[-1:].isalnum() else ""
+    return f"{left}{re.escape(name)}{right}{_DOMAIN}"
 
 
 def _hide_mail(_: str) -> str:
     return HIDDEN_MAIL
 
 
-def veil_missing(missing: Iterable[Missing], privacy: Privacy) -> tuple[Missing, ...]:
+def veil_missing(
+    missing: Iterable[Missing], privacy: Privacy, accounts: Accounts = MappingProxyType({})
+) -> tuple[Missing, ...]:
     """Return what could not be read, with its reasons as far as they may be told."""
     if privacy == "full":
         return tuple(missing)
-    return tuple(replace(each, why="" if privacy == "counts" else hide_mails(each.why)) for each in missing)
+    names = Pseudonyms(accounts)
+    return tuple(
+        replace(each, why="" if privacy == "counts" else names.of(each.instance).text(each.why)) for each in missing
+    )
 
 
 def hide_mails(text: str) -> str:
     """Return text with every e-mail address hidden."""
-    return _MAIL.sub(HIDDEN_MAIL, text)
+    return _ANY_MAIL.sub(HIDDEN_MAIL, text)
 
 
 def _mail(resource: Resource | None) -> str | None:
@@ -187,59 +326,62 @@ def _maybe(change: Callable[[_T], _T], value: _T | None) -> _T | None:
     return None if value is None else change(value)
 
 
-def _pseudonyms(report: Report) -> Iterator[tuple[str, str]]:
-    """Yield each login that is not a handle, with the handle behind it or a number instead."""
-    handles = _handles(report)
-    known = set(handles.values())
-    number = 0
-    for name in dict.fromkeys(_logins(report)):
-        if name in handles:
-            yield name, handles[name]
-        elif name not in known:
-            number += 1
-            yield name, f"account-{number}"
+def _accounts(report: Report) -> Accounts:
+    """Return every account name of a report by instance: those that stand in it, then those that are known beside."""
+    found: dict[str, dict[str, str | None]] = {}
+    known, people = report.accounts or {}, _people(report)
+    for instance, name in _logins(report):
+        of = found.setdefault(instance, {})
+        if of.get(name) is None:
+            of[name] = known.get(instance, {}).get(name) or people.get((instance, name))
+    for instance, names in known.items():
+        of = found.setdefault(instance, {})
+        for name, handle in names.items():
+            of.setdefault(name, handle)
+    return found
 
 
-def _handles(report: Report) -> Mapping[str, str]:
-    """Return the handle behind each login of a declared person."""
-    steps = {account_of(each.change.key): each.person for each in _steps(report)}
-    return {login: person for login, person in steps.items() if login is not None and person is not None}
+def _people(report: Report) -> Mapping[tuple[str, str], str]:
+    """Return the handle behind each account that a step is about."""
+    steps = {(instance, account_of(each.change.key)): each.person for instance, each in _steps(report)}
+    return {(at, name): person for (at, name), person in steps.items() if name is not None and person is not None}
 
 
-def _steps(report: Report) -> Iterator[Step]:
+def _steps(report: Report) -> Iterator[tuple[str, Step]]:
     for instance in report.plan.instances if report.plan else ():
-        yield from instance.steps
-        yield from instance.held_back
-    yield from (each.step for each in report.outcomes)
-    yield from (each.step for each in report.drift if each.step)
+        yield from ((instance.instance, each) for each in (*instance.steps, *instance.held_back))
+    yield from ((each.instance, each.step) for each in report.outcomes)
+    yield from ((each.instance, each.step) for each in report.drift if each.step)
 
 
-def _logins(report: Report) -> Iterator[str]:
-    for key in _keys(report):
+def _logins(report: Report) -> Iterator[tuple[str, str]]:
+    for instance, key in _keys(report):
         if (name := account_of(key)) is not None:
-            yield name
-    for step in _steps(report):
+            yield instance, name
+    for instance, step in _steps(report):
         for side in (step.change.before, step.change.after):
             if isinstance(side, Account) and side.renamed:
-                yield side.renamed
-    for instance in report.plan.instances if report.plan else ():
-        yield from (each.name for each in instance.strangers)
-        if instance.me:
-            yield instance.me
+                yield instance, side.renamed
+    for plan in report.plan.instances if report.plan else ():
+        yield from ((plan.instance, each.name) for each in plan.strangers)
+        yield from ((plan.instance, each) for each in (plan.me, *plan.emptied) if each)
 
 
-def _keys(report: Report) -> Iterator[Key]:
-    yield from (each.change.key for each in _steps(report))
-    for item in report.drift:
-        yield from (side.key for side in (item.declared, item.live, item.journalled) if side is not None)
-    said = [*report.diagnostics, *(each for step in _steps(report) for each in step.diagnostics)]
+def _keys(report: Report) -> Iterator[tuple[str, Key]]:
+    yield from ((at, each.change.key) for at, each in _steps(report))
+    sides = [(item.instance, side) for item in report.drift for side in (item.declared, item.live, item.journalled)]
+    sides += [(one.instance, side) for one in report.outcomes for side in (one.reviewed, one.now, one.wanted)]
+    yield from ((at, side.key) for at, side in sides if side is not None)
+    said = [(each.instance or "", each) for each in report.diagnostics]
+    said += [(at, each) for at, step in _steps(report) for each in step.diagnostics]
     for instance in report.plan.instances if report.plan else ():
-        yield from instance.waiting
-        said += instance.diagnostics
-    yield from (each.about for each in said if each.about is not None)
+        yield from ((instance.instance, each) for each in instance.waiting)
+        said += [(instance.instance, each) for each in instance.diagnostics]
+    said += [(each.instance or "", each) for each in (report.plan.diagnostics if report.plan else ())]
+    yield from ((at, each.about) for at, each in said if each.about is not None)
 
 
 def _words(report: Report) -> frozenset[str]:
-    """Return the words of the platforms themselves: an account of that name cannot be told from them in a text."""
-    sides = (side for step in _steps(report) for side in (step.change.before, step.change.after))
-    return frozenset({each.word for each in Power} | {each.role for each in sides if isinstance(each, Grant)})
+    """Return the words of the platforms and ours: an account of that name cannot be told from them in a text."""
+    sides = (side for _, step in _steps(report) for side in (step.change.before, step.change.after))
+    return OUR_WORDS | {each.role for each in sides if isinstance(each, Grant)}

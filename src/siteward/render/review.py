@@ -14,13 +14,14 @@ from siteward.render import words
 from siteward.render.csv import cell
 from siteward.render.html import Part, Remark, Row, Table, draw
 from siteward.render.lines import Cell, Pen
-from siteward.render.privacy import hide_mails, veil_missing
+from siteward.render.privacy import Pseudonyms, veil_missing
 from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from siteward.render.options import Options, Privacy
+    from siteward.render.privacy import Names
 
 FORMAT = "siteward.review/1"
 _COLUMNS = (
@@ -120,21 +121,24 @@ def render(review: Review, form: str, options: Options) -> str:
 def _veiled(review: Review, privacy: Privacy) -> Review:
     if privacy == "full":
         return review
-    missing = veil_missing(review.missing, privacy)
+    missing = veil_missing(review.missing, privacy, review.accounts)
     if privacy == "counts":
         return replace(review, items=(), missing=missing)
-    names: dict[tuple[str, str], str] = {}
-    return replace(review, items=tuple(_hidden(each, names) for each in review.items), missing=missing)
+    known: dict[str, dict[str, str | None]] = {}
+    for each in review.items:
+        known.setdefault(each.instance, {})[each.account] = each.handle
+    accounts = review.accounts
+    names = Pseudonyms({each: {**accounts.get(each, {}), **known.get(each, {})} for each in {**known, **accounts}})
+    return replace(
+        review, items=tuple(_hidden(each, names.of(each.instance)) for each in review.items), missing=missing
+    )
 
 
-def _hidden(item: Item, names: dict[tuple[str, str], str]) -> Item:
+def _hidden(item: Item, names: Names) -> Item:
     """Return an item without addresses and logins; accounts that nobody declared get a number."""
-    name = item.handle or names.setdefault((item.instance, item.account), f"account-{len(names) + 1}")
-    origin = item.origin
-    if origin is not None and origin.reason:
-        origin = replace(origin, reason=hide_mails(origin.reason))
-    facts = {name: each for name, each in item.facts.items() if name == "owner"}
-    return replace(item, account=name, email=None, origin=origin, facts=facts)
+    origin = names.origin(item.origin) if item.origin is not None else None
+    facts = {name: names.text(each) for name, each in item.facts.items() if name == "owner"}
+    return replace(item, account=names.name(item.account), email=None, origin=origin, facts=facts)
 
 
 def _lines(review: Review, counts: Mapping[Flag, int], number: int, pen: Pen) -> Iterator[str]:

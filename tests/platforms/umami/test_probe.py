@@ -82,7 +82,7 @@ def test_an_account_without_the_role_is_told_what_it_lacks(release: str) -> None
     """Reading users needs an admin; the message says so and who we are."""
     start = World(accounts=(WorldAccount(login="plain", role="user", password="plain-password"),))
     with doors(fakery.in_process(fake_of(start, release)), secrets("plain", "plain-password")) as open_:
-        with pytest.raises(Forbidden, match="plain has the role user") as caught:
+        with pytest.raises(Forbidden, match="the account in use has the role user") as caught:
             PLATFORM.probe(open_.reader, SETTINGS)
         assert "admin" in (caught.value.hint or "")
 

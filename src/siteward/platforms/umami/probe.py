@@ -66,7 +66,7 @@ def _need_admin(reader: Reader) -> None:
     account = own(reader)
     if account.role != "admin":
         raise Forbidden(
-            f"{account.username} has the role {account.role} in Umami; reading users and teams needs the role admin",
+            f"the account in use has the role {account.role} in Umami; reading users and teams needs the role admin",
             hint="give Siteward an admin account of its own",
         )
 

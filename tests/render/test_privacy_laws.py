@@ -1,0 +1,271 @@
+"""What may be published, over random worlds: no format of any verb names whom it may not.
+
+Every account name and address of these worlds has a mark in it that nothing else has, and no handle has it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from siteward.access.answer import Checkup, Explanation, Holding, with_beside
+from siteward.access.codec import seal
+from siteward.access.compare import Comparison, Revision, compare
+from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.effective import effective
+from siteward.access.guard import judge
+from siteward.access.holding import Ledger, ledger
+from siteward.access.model import Resource, account_of
+from siteward.access.plan import InstancePlan, Plan, compose
+from siteward.access.policy import manage
+from siteward.access.report import Missing, Outcome, OutcomeStatus, Report
+from siteward.access.review import Horizon, review
+from siteward.access.state import Desired, Live, Memory, account_names
+from siteward.reconcile.drift import drift as drifted
+from siteward.render import FORMATS, SERVES, Options, render
+from siteward.render.answers import checkups, explanations, holdings
+from siteward.render.diff import render as rendered_diff
+from siteward.render.matrix import Matrix
+from siteward.render.matrix import render as rendered_matrix
+from siteward.render.privacy import errors_of
+from siteward.render.review import render as rendered_review
+from strategies import NOW, desires, lives, memories, policies, spans, traits
+
+if TYPE_CHECKING:
+    from siteward.access.traits import Traits
+    from siteward.render.options import Privacy
+
+MARK = "zzq"
+CAST = (
+    "zzq.ada", "Zzq-Ben", "zzq_cem@example.org", "zzq dora", "[zzq/x]", "zzqe\u0301va", "zzqeva", "ZZQEVA",
+    "o'zzq@partner.test", "zzq-", "zzq.ada.jr",
+)  # fmt: skip
+HANDLES = {**{name: f"person-{at}" for at, name in enumerate(CAST)}, "newcomer": "newcomer"}
+PRIVACIES: tuple[Privacy, ...] = ("handles", "counts")
+OUTCOMES: tuple[OutcomeStatus, ...] = ("done", "already", "refused", "failed", "unknown", "skipped", "blocked")
+
+
+class World(NamedTuple):
+    """One instance, what is declared for it, and everything that follows; `texts` name some of its people."""
+
+    table: Traits
+    live: Live
+    desired: Desired
+    memory: Memory | None
+    plan: InstancePlan
+    texts: tuple[str, ...]
+
+    @property
+    def accounts(self) -> dict[str, dict[str, str | None]]:
+        return {"stats": account_names(self.live, self.desired, self.memory)}
+
+
+@st.composite
+def sentences(draw: st.DrawFn, names: list[str]) -> str:
+    """Draw a sentence in which an account or an address stands as platforms and files write it."""
+    form = draw(
+        st.sampled_from(
+            (
+                "{} is not what it was", 'the account "{}" is gone', "taken from {}.", "({})", "`{}` and nobody else",
+                "sends a mail to {}@zzq.example.org", "[{}], 'zzq@example.org'", "ask {}: <o'zzq@example.org>",
+                "GET /guests/zzq%40example.org of {}", "{}'s own",
+            )
+        )
+    )  # fmt: skip
+    return form.format(draw(st.sampled_from(names)))
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Draw a world in which everything that can be said of people is said, with their names in it."""
+    table = draw(traits())
+    live = draw(lives(table, names=CAST))
+    desired = draw(desires(table, live, names=CAST, handles=HANDLES))
+    memory = draw(memories(CAST, HANDLES))
+    known = sorted({*account_names(live, desired, memory)} - {"siteward", "newcomer"})
+    texts = tuple(draw(st.lists(sentences(known or ["siteward"]), min_size=4, max_size=4)))
+    origins = {key: replace(each, reason=texts[0], ticket=texts[1]) for key, each in desired.origins.items()}
+    desired = replace(desired, origins=origins)
+    live = replace(live, unreadable=(texts[3],) if draw(st.booleans()) else ())
+    policy = replace(
+        draw(policies()), protect=draw(st.sampled_from(((), ("zz*",), ("ZZQ.ADA", "zzq DORA")))), ignore=()
+    )
+    proposal = manage(live, desired, table, policy, memory)
+    remarks = tuple(_remark(texts, draw, key) for key in (None, *(each.key for each in proposal.proposed[:2])))
+    judged = judge(proposal, as_of=NOW, allow_delete=draw(st.booleans()), remarks=remarks)
+    plan = compose(proposal, (*remarks, *judged), instance="stats", origin="https://stats.example.org")
+    touched = {name for step in (*plan.steps, *plan.held_back) if (name := account_of(step.change.key))}
+    plan = replace(plan, emptied=plan.emptied or tuple(sorted(touched)))  # rare in a world that is drawn
+    return World(table, live, desired, memory, plan, texts)
+
+
+def _remark(texts: tuple[str, ...], draw: st.DrawFn, about: tuple[str, ...] | None) -> Diagnostic:
+    return Diagnostic(
+        code="platform-says",
+        severity=draw(
+            st.sampled_from((Severity.NOTE, Severity.WARNING, Severity.ERROR) if about else (Severity.NOTE,))
+        ),
+        message=texts[0],
+        hint=texts[1],
+        suggestion=texts[2],
+        allowed=texts[2:],
+        who=texts[3],
+        about=about,
+        at=draw(spans()),
+        effect=draw(st.sampled_from((None, "mail", "destroys"))),
+    )
+
+
+def told(world: World) -> Diagnostic:
+    return Diagnostic(
+        code="says", severity=Severity.ERROR, message=world.texts[0], hint=world.texts[1], instance="stats"
+    )
+
+
+def plan_of(world: World) -> Plan:
+    gone = replace(told(world), instance="web")
+    return seal(Plan(tool="0.1.0", created=NOW, as_of=NOW, instances=(world.plan,), diagnostics=(gone, told(world))))
+
+
+def planned(world: World, command: str) -> Report:
+    accounts = {**world.accounts, "web": dict.fromkeys(world.accounts["stats"])}
+    loose = replace(told(world), instance=None)
+    return Report(
+        command=command, plan=plan_of(world), diagnostics=(told(world), loose), next=world.texts[0], accounts=accounts,
+        texts={"access.yaml": world.texts}, journal="zzq@example.org/stats.jsonl",
+    )  # fmt: skip
+
+
+def shown(world: World) -> Report:
+    """A saved plan: nobody has looked who is there."""
+    return Report(command="show", plan=plan_of(world))
+
+
+def drifting(world: World) -> Report:
+    items = drifted(world.plan, world.live, world.desired, world.memory)
+    noted = tuple(replace(each, note=world.texts[at % 4]) for at, each in enumerate(items))
+    return replace(planned(world, "drift"), drift=noted)
+
+
+def applied(world: World) -> Report:
+    outcomes = tuple(
+        Outcome(
+            instance="stats", step=step, status=OUTCOMES[at % len(OUTCOMES)], message=world.texts[0],
+            hint=world.texts[1], reviewed=step.change.before, now=_other(world, step.change.before), wanted=step.change.after,
+        )
+        for at, step in enumerate(world.plan.steps)
+    )  # fmt: skip
+    return replace(planned(world, "apply"), outcomes=outcomes, applied=True)
+
+
+def _other(world: World, side: Resource | None) -> Resource | None:
+    return next(iter(world.live.access.values()), None) if side is None else side
+
+
+def validated(world: World) -> Report:
+    return replace(planned(world, "validate"), plan=None, next=None)
+
+
+REPORTS = {
+    "plan": lambda world: planned(world, "plan"), "show": shown, "drift": drifting, "apply": applied,
+    "validate": validated,
+}  # fmt: skip
+
+
+def names_nobody(text: str) -> None:
+    at = text.casefold().find(MARK)
+    assert at < 0, text[max(0, at - 200) : at + 80]
+
+
+@pytest.mark.parametrize("verb", REPORTS)
+@given(world=worlds())
+def test_no_format_of_a_report_names_whom_it_may_not(verb: str, world: World) -> None:
+    report = REPORTS[verb](world)
+    for privacy in PRIVACIES:
+        for form in FORMATS:
+            if verb in SERVES[form]:
+                names_nobody(render(form, report, Options(privacy=privacy, verbose=True)))
+        for each in errors_of(report, privacy) if report.accounts else ():
+            names_nobody(f"{each.message} {each.hint} {each.about}")
+
+
+def ledger_of(world: World) -> Ledger:
+    return ledger("stats", "https://stats.example.org", world.desired, world.live, world.table)
+
+
+@given(world=worlds())
+def test_no_format_of_a_matrix_or_a_review_names_whom_it_may_not(world: World) -> None:
+    gone = (Missing(instance="web", why=world.texts[0]),)
+    accounts = {**world.accounts, "web": dict.fromkeys(world.accounts["stats"])}
+    matrix = Matrix(ledgers=(ledger_of(world),), as_of=NOW, missing=gone, accounts=accounts)
+    found = replace(review((ledger_of(world),), Horizon(as_of=NOW), missing=gone), accounts=accounts)
+    for privacy in PRIVACIES:
+        for form in ("text", "html", "csv", "json"):
+            options = Options(privacy=privacy, verbose=True)
+            names_nobody(rendered_matrix(matrix, form, options))
+            names_nobody(rendered_review(found, form, options))
+
+
+@given(before=worlds(), text=st.data())
+def test_no_format_of_a_diff_names_whom_it_may_not(before: World, text: st.DataObject) -> None:
+    table = before.table
+    after = text.draw(desires(table, before.live, names=CAST, handles=HANDLES))
+    wished = [Revision(traits=table, wished={NOW: each}) for each in (before.desired, after)]
+    accounts = {"stats": {**before.accounts["stats"], **account_names(before.live, after, None)}}
+    comparison = Comparison(
+        base="main", head="HEAD", as_of=NOW, movements=compare("stats", *wished), accounts=accounts,
+        notices=(told(before), replace(told(before), instance=None, allowed=before.texts)), instances=("stats",),
+    )  # fmt: skip
+    for privacy in PRIVACIES:
+        for form in ("text", "markdown", "json"):
+            names_nobody(rendered_diff(comparison, form, Options(privacy=privacy, verbose=True)))
+
+
+@given(world=worlds())
+def test_no_answer_to_a_question_names_whom_it_may_not(world: World) -> None:
+    gaps = (Missing(instance="stats", why=world.texts[0]),)
+    accounts, live = world.accounts, world.live.access
+    steps = {each.change.key: each for each in world.plan.steps}
+    why: list[Explanation] = []
+    who: list[Holding] = []
+    for grant in (*live.grants(), *world.desired.access.grants()):
+        if grant.subject.kind == "account":
+            name = grant.subject.name
+            person = world.desired.holders[name].handle if name in world.desired.holders else None
+            way = effective(live, world.table, name, grant.scope)
+            origin = world.desired.origins.get(grant.key)
+            one = Explanation(
+                instance="stats", account=name, scope=grant.scope, person=person, wished=grant, origin=origin, live=way,
+                step=steps.get(grant.key), also=((grant, origin),), why_not=world.texts[0], why_kept=world.texts[1],
+            )  # fmt: skip
+            why.append(with_beside(one, world.plan))
+            who.append(
+                Holding(instance="stats", account=name, scope=grant.scope, person=person, live="view", origin=origin)
+            )
+    doctor = Checkup(
+        instance="stats", platform="umami", origin="https://stats.example.org", version="3", account=CAST[2],
+        may=world.texts, may_not=world.texts, notes=world.texts, journal=world.texts[0], problem=told(world),
+    )  # fmt: skip
+    for privacy in PRIVACIES:
+        options = Options(privacy=privacy, verbose=True)
+        for form in ("text", "json", "csv"):
+            if form != "csv":
+                names_nobody(explanations(why, form, options, gaps, accounts))
+                names_nobody(checkups((doctor,), form, options, accounts))
+            names_nobody(holdings(who, form, options, gaps, accounts))
+
+
+@given(world=worlds())
+def test_the_handles_stay(world: World) -> None:
+    """Hiding everything would pass the others: who is declared is named where something of theirs changes."""
+    people = {each.person for each in world.plan.steps if each.person}
+    data = json.loads(render("json", planned(world, "plan"), Options(privacy="handles")))
+    text = json.dumps(data["plan"]["instances"][0]["steps"])
+    assert all(each in text for each in people)
+    emptied = data["plan"]["instances"][0].get("emptied", [])
+    assert len(emptied) == len(world.plan.emptied)

@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint types check schemas golden bench clean
+.PHONY: demo test lint types check schemas docs-rules golden bench clean
 
 demo: $(READY)
 	$(BIN)/siteward demo
@@ -24,6 +24,9 @@ check: lint types test
 schemas: $(READY)
 	$(BIN)/siteward schema access > schemas/access.schema.json
 	$(BIN)/siteward schema plan > schemas/plan.schema.json
+
+docs-rules: $(READY)
+	$(BIN)/python -m siteward.access.catalog > docs/rules.md
 
 golden: $(READY)
 	$(BIN)/python -m pytest -q --update-golden tests

@@ -29,7 +29,7 @@ THIRD_PARTY = {
     "cli": {"click", "msgspec", "rich", "pydantic", "httpx", "yaml", "keyring"},
 }
 ACCESS_ORDER = (
-    "model", "traits", "diagnostic", "terms", "state", "change", "effective", "settle", "holding", "census", "policy", "strict", "budget", "rule",
+    "model", "traits", "diagnostic", "catalog", "terms", "state", "change", "effective", "settle", "holding", "census", "policy", "strict", "budget", "rule",
     "admins", "guard", "plan", "compare", "report", "shape", "codec", "review", "answer",
 )  # fmt: skip
 MODULES = sorted(SRC.rglob("*.py"))

@@ -85,6 +85,8 @@ SARIF = {
                 "id": {"type": "string", "minLength": 1},
                 "shortDescription": {"$ref": "#/$defs/message"},
                 "fullDescription": {"$ref": "#/$defs/message"},
+                "name": {"type": "string", "pattern": "^[A-Z][A-Za-z0-9]*$"},
+                "help": {"$ref": "#/$defs/message"},
             },
         },
         "result": {

@@ -318,11 +318,6 @@ def test_the_page_allows_itself_its_own_style_and_nothing_else() -> None:
     assert not re.search(r"(?i)<script|\son\w+=|src=|@import|url\(|style=", page)
 
 
-def test_the_page_links_lines_where_the_address_is_known() -> None:
-    page = render("html", REPORTS["plan-everything"](), Options(links="https://forge.test/blob/a1/{file}#L{line}"))
-    assert '<a href="https://forge.test/blob/a1/teams/shop.yaml#L31">teams/shop.yaml:31</a>' in page
-
-
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_names_a_function(form: str) -> None:
     module, _, function = FORMATS[form].partition(":")

@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from siteward.render import GroupBy, Options, Privacy
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
-PLAN_FORMATS = ("text", "json", "markdown", "html", "sarif", "github", "gitlab", "gitlab-plan", "csv")
-DRIFT_FORMATS = ("text", "json", "markdown", "html", "sarif", "github", "gitlab", "junit", "csv")
-SUFFIXES = {
-    ".json": "json", ".md": "markdown", ".html": "html", ".sarif": "sarif", ".xml": "junit", ".csv": "csv", ".txt": "text",
-}  # fmt: skip
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -209,6 +204,8 @@ def _go_to(directory: str | None) -> None:
 
 
 def _output(text: str, formats: tuple[str, ...]) -> tuple[str, Path]:
+    from siteward.render import SUFFIXES
+
     name, colon, rest = text.partition(":")
     if colon and name in formats:
         return name, Path(rest)

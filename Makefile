@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 
 LOWEST := .venv-lowest
 
-.PHONY: demo test lint types check schemas golden bench coverage lowest clean
+.PHONY: demo test lint types check schemas docs-rules golden bench coverage lowest clean
 
 demo: $(READY)
 	$(BIN)/siteward demo
@@ -26,6 +26,9 @@ check: lint types test
 schemas: $(READY)
 	$(BIN)/siteward schema access > schemas/access.schema.json
 	$(BIN)/siteward schema plan > schemas/plan.schema.json
+
+docs-rules: $(READY)
+	$(BIN)/python -m siteward.access.catalog > docs/rules.md
 
 golden: $(READY)
 	$(BIN)/python -m pytest -q --update-golden tests

@@ -8,10 +8,10 @@ import pytest
 from msgspec import Meta, Struct
 
 from declaration.tables import HEAD, TRAITS, Plausible, declared, read_text, told
+from siteward.access.catalog import FILE_RULES as RULES
 from siteward.access.model import Power
 from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy
 from siteward.declaration.load import load
-from siteward.declaration.rules import RULES
 from siteward.declaration.window import ALWAYS
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 
 from declaration.tables import read, told
 from siteward import declaration
+from siteward.access.catalog import FILE_RULES as RULES
 from siteward.access.state import Ending
 from siteward.declaration import compose
-from siteward.declaration.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

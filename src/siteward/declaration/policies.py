@@ -13,7 +13,6 @@ from siteward.declaration.build import POWERS, listed
 from siteward.declaration.complain import problem
 from siteward.declaration.declared import Spot
 from siteward.declaration.document import MATCHES
-from siteward.declaration.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,11 +71,15 @@ class Policies(Struct):
 
     def _rules(self, base: tuple[Rule, ...], row: InstancePolicyRow, spot: Spot) -> tuple[Rule, ...]:
         """Return the rules by id; one that is given anew on an instance stands in place of the file's."""
+        if not row.rules:
+            return base
+        from siteward.access.catalog import FILE_RULES  # noqa: PLC0415 — most files have no rules of their own
+
         rules = {each.id: each for each in base}
         own: set[str] = set()
         for number, each in enumerate(row.rules):
             place = Spot(spot.source, (*spot.path, "rules", number))
-            if not _ID.fullmatch(each.id) or each.id in RULES:
+            if not _ID.fullmatch(each.id) or each.id in FILE_RULES:
                 hint = "take lower-case words with - between them, and none of Siteward's own rule ids"
                 self._say("rule-id", f"`{each.id}` cannot name a rule", place.at("id"), hint=hint)
             if each.id in own:

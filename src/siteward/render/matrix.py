@@ -47,7 +47,7 @@ _HEADER = (
 
 
 class Matrix(Struct, frozen=True, kw_only=True):
-    """What a matrix is made of, and when; `missing` is not in it, and `links` is as in `Options`.
+    """What a matrix is made of, and when; `missing` is not in it.
 
     `accounts` are the account names that are known beside those of the ledgers (`Report.accounts`).
     """
@@ -55,7 +55,6 @@ class Matrix(Struct, frozen=True, kw_only=True):
     ledgers: tuple[Ledger, ...]
     as_of: datetime
     commit: str | None = None
-    links: str | None = None
     missing: tuple[Missing, ...] = ()
     accounts: Accounts = MappingProxyType({})
 

@@ -129,4 +129,5 @@ def test_no_misspelt_key_of_any_kind_of_value_breaks_the_reader(
         loaded = read_text(Path(folder), json.dumps(data))
     for each in loaded.diagnostics:
         assert each.at is not None
-        assert each.code and each.message
+        assert each.code
+        assert each.message

@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint types check schemas golden bench clean
+.PHONY: demo test lint types check grammar schemas golden bench clean
 
 demo: $(READY)
 	$(BIN)/siteward demo
@@ -20,6 +20,9 @@ types: $(READY)
 	$(BIN)/mypy
 
 check: lint types test
+
+grammar: $(READY)
+	$(BIN)/python -m siteward.declaration.compile
 
 schemas: $(READY)
 	$(BIN)/siteward schema access > schemas/access.schema.json

@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 
 LOWEST := .venv-lowest
 
-.PHONY: demo test lint types check schemas docs-rules golden bench coverage lowest clean
+.PHONY: demo test lint types check grammar schemas docs-rules golden bench coverage lowest clean
 
 demo: $(READY)
 	$(BIN)/siteward demo
@@ -22,6 +22,9 @@ types: $(READY)
 	$(BIN)/mypy
 
 check: lint types test
+
+grammar: $(READY)
+	$(BIN)/python -m siteward.declaration.compile
 
 schemas: $(READY)
 	$(BIN)/siteward schema access > schemas/access.schema.json

@@ -23,7 +23,7 @@ FLOORS = {
 THIRD_PARTY = {
     "access": {"msgspec"},
     "transport": {"msgspec", "httpx", "psycopg", "keyring"},
-    "declaration": {"msgspec", "yaml", "ruamel"},
+    "declaration": {"msgspec", "yaml", "ruamel", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"},
     "render": {"msgspec", "jinja2", "markupsafe"},
     "platforms": {"msgspec", "httpx", "pydantic", "werkzeug", "waitress", "_typeshed", "psycopg"},
     "reconcile": {"msgspec", "pydantic", "httpx", "filelock", "pyrage", "deepdiff"},

@@ -164,14 +164,14 @@ include: [gone.yaml]
 instances:
   stats: {platform: umami, url: "https://stats.example.org", self: siteward, layout: per-site, mood: good}
 users: {anna: {emial: anna@example.org}}
-groups: {team: [anna, from-the-file-that-is-gone], more: {membres: []}}
+groups: {team: [anna, from-the-file-that-is-gone], more: {membres: [anna]}}
 roles: {analyst: {umami: [view]}}
 grants:
   - {to: [anna, team, more, nobody-here], role: analyst, sites: "*", on: stats}
 """
     loaded = read_text(tmp_path, text)
     assert sorted(each.code for each in loaded.diagnostics) == [
-        "missing-key", "unknown-key", "unknown-key", "unknown-key", "unreadable", "wrong-type",
+        "unknown-key", "unknown-key", "unknown-key", "unreadable", "wrong-type",
     ]  # fmt: skip
 
 

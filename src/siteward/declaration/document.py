@@ -1,7 +1,8 @@
 """The grammar of the file: which keys there are and what kind of value each takes.
 
 Some values have a short form beside the long one (`to: anna` for `to: [anna]`); rows keep what was written, and
-`build` unfolds it. What a value means, and whether it fits the rest of the file, is not asked here.
+`build` unfolds it. What a value means, and whether it fits the rest of the file, is not asked here. The rows hold the
+values once pydantic has judged the file by what `compile` makes of them; after a change here, run `make grammar`.
 """
 
 from __future__ import annotations

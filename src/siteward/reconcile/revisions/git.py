@@ -112,21 +112,29 @@ def is_tracked(path: Path) -> bool:
 
 
 def _git_dir(path: Path) -> Path | None:
-    """Return the folder that a `.git` is or, as a file of a worktree or a submodule, points to."""
+    """Return the folder that a `.git` is or, as a file of a worktree or a submodule, points to; `None` for neither.
+
+    A pointer that leads nowhere is handed on as it is, for git to refuse: the files above are not its repository.
+    """
     try:
         if path.is_file():
-            with path.open("rb") as file:
-                text = file.read(_MOST_POINTER_BYTES)
-            target = text.removeprefix(_POINTER).rstrip(b"\r\n")
-            if target == text or not target or b"\0" in target or b"\n" in target:
-                return None
-            path = path.parent / os.fsdecode(target)
+            return _pointed_to(path) or path
         found = path.resolve()
-        parts = ("objects", "refs") if not (found / "commondir").is_file() else ()
-        kept = (found / "HEAD").is_file() and all((found / part).is_dir() for part in parts)
+        kept = (found / "HEAD").is_file() and (found / "objects").is_dir() and (found / "refs").is_dir()
     except (OSError, RuntimeError):  # not readable, or links in a circle
         return None
     return found if kept else None
+
+
+def _pointed_to(path: Path) -> Path | None:
+    """Return the folder that a `.git` file names, from its own folder on, if it names one."""
+    with path.open("rb") as file:
+        text = file.read(_MOST_POINTER_BYTES)
+    target = text.removeprefix(_POINTER).rstrip(b"\r\n")
+    if target == text or not target or b"\0" in target or b"\n" in target:
+        return None
+    found = (path.parent / os.fsdecode(target)).resolve()
+    return found if (found / "HEAD").is_file() else None
 
 
 def _without_filters(listed: bytes) -> Iterable[str]:

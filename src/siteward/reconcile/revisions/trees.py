@@ -87,7 +87,10 @@ def read_at(path: Path, commit: str) -> Loaded | None:
         try:
             _lay_out(folder, commit, root)
         except GitError as problem:
-            hint = problem.hint or "is this the whole repository? A partial clone (--filter) lacks files, and none is fetched"
+            hint = (
+                problem.hint
+                or "is this the whole repository? A partial clone (--filter) lacks files, and none is fetched"
+            )
             raise NoSuchRevision(f"the files of {commit} cannot be read: {problem}", hint) from problem
         except OSError as problem:
             raise NoSuchRevision(f"the files of {commit} cannot be laid out: {problem.strerror}") from problem

@@ -135,6 +135,28 @@ def test_habits_that_rot_a_house_are_not_here(path: Path) -> None:
         assert not re.search(pattern, text, re.MULTILINE), f"{relative}: {pattern}: {why}"
 
 
+GIT = "reconcile/revisions/git.py"
+STARTERS = {GIT, "cli/demo.py", "platforms/plausible/fake/cluster.py", "transport/secrets.py"}
+OTHER_WAYS = r"\bos\.(system|popen|exec\w+|spawn\w+|posix_spawn\w*|fork\w*)\(|\bcreate_subprocess_|\bpty\."
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+def test_programs_are_started_in_few_places_and_git_in_one(path: Path) -> None:
+    """A reader who asks what is started, and in which environment, has four modules to read, and for git one."""
+    relative, text = str(path.relative_to(SRC)), path.read_text(encoding="utf-8")
+    if relative not in STARTERS:
+        assert not {"subprocess", "multiprocessing", "pty"} & {name.partition(".")[0] for name in _imports(path)}
+    assert not re.search(OTHER_WAYS, text), relative
+    if relative != GIT:
+        words = {node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
+        assert not {"git", b"git", "git.exe"} & words, f"{relative} names git as a program"
+
+
+def test_the_list_of_those_that_start_programs_is_true() -> None:
+    """What no longer starts anything leaves the list."""
+    assert {each for each in STARTERS if "subprocess" in set(_imports(SRC / each))} == STARTERS
+
+
 def _top_imports(path: Path) -> Iterator[str]:
     known = {_dotted(each) for each in MODULES}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:

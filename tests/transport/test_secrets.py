@@ -189,10 +189,19 @@ def test_an_env_file_is_not_read_under_ci(tmp_path: Path) -> None:
         dotenv(private(tmp_path, "A=b\n"), {"CI": "true"})
 
 
-def test_an_env_file_names_no_command(tmp_path: Path) -> None:
-    """Data must not become a program."""
-    with pytest.raises(Insecure, match=r":2: .* no command"):
-        dotenv(private(tmp_path, "A=b\nSITEWARD_A_TOKEN_COMMAND=cat\n"), {})
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("SITEWARD_A_TOKEN_COMMAND", "no command"),
+        ("SITEWARD_A_TOKEN_FILE", "no other file"),
+        ("SITEWARD_A_INSECURE", "plain http"),
+    ],
+)
+def test_an_env_file_holds_values_alone(tmp_path: Path, name: str, said: str) -> None:
+    """Data becomes no program, opens no other file, and weakens no transport."""
+    with pytest.raises(Insecure, match=rf":2: .* {said}") as caught:
+        dotenv(private(tmp_path, f"A=b\n{name}=1\n"), {})
+    assert caught.value.hint == "set it in the environment"
 
 
 @pytest.mark.parametrize("line", ["just words", "=s3cret", "a-b=c", "A='unclosed"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
 from collections import defaultdict
 from datetime import UTC, datetime
 from io import StringIO
@@ -26,6 +25,7 @@ from siteward.declaration.decide import Decision, Edit, decide, str_of
 from siteward.declaration.resolve import resolve
 from siteward.declaration.selector import fold_host
 from siteward.reconcile.project import read
+from siteward.reconcile.revisions.git import GitError, ask_about_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -102,21 +102,14 @@ def commits(every: Iterable[Ledger], folder: Path) -> Mapping[tuple[str, int], s
 
 def _blamed(folder: Path, file: str) -> Iterator[tuple[int, str]]:
     """Yield the lines of a file with what brought them, as git tells it."""
-    path = Path(file).resolve()
     try:
-        done = subprocess.run(
-            ["git", "blame", "--porcelain", "--no-textconv", "--", str(path)],
-            cwd=folder,
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired):
+        told = ask_about_files(folder, "blame", "--porcelain", "--no-textconv", "--", str(Path(file).resolve()))
+    except GitError:
         return
     days: dict[str, str] = {}
     lines: list[tuple[int, str]] = []
     commit = ""
-    for row in done.stdout.split(b"\n") if done.returncode == 0 else ():
+    for row in told.split(b"\n"):
         if row.startswith(b"\t"):
             continue
         if found := _BLAMED.match(row):

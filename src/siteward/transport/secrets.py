@@ -32,6 +32,11 @@ Keyring = Callable[[str, str], str | None]
 PREFIX = "SITEWARD"
 SHOWN = frozenset({"username", "email", "client_id"})
 _COMMAND_SECONDS = 30.0
+_NOT_IN_DOTENV = {
+    "_COMMAND": "name no command",
+    "_FILE": "name no other file",
+    "_INSECURE": "not allow plain http",
+}
 _MASK = "•••"
 
 
@@ -155,8 +160,9 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
 def dotenv(path: Path, env: Mapping[str, str]) -> Mapping[str, str]:
     """Return the variables of a `.env` file: lines `NAME=value`, `#` comments, quotes as in a shell.
 
-    Raises `Insecure` for a file that group or others may read, for one that names a command, and for any under `CI`,
-    where what a branch brings along must not choose credentials.
+    Raises `Insecure` for a file that group or others may read, for one that names a command or a file or gives leave
+    to send credentials in the clear, and for any under `CI`, where what a branch brings along must not choose
+    credentials. Whether git tracks the file is for the caller to see to.
     """
     if env.get("CI"):
         raise Insecure(f"{path} is not read under CI", hint="give the credentials by the CI's own means")
@@ -177,8 +183,9 @@ def dotenv(path: Path, env: Mapping[str, str]) -> Mapping[str, str]:
             continue
         if not assigned or not name.isidentifier():
             raise SecretMissing(f"{path}:{number}: not of the form NAME=value")
-        if name.endswith("_COMMAND"):
-            raise Insecure(f"{path}:{number}: a .env file may name no command", hint="set it in the environment")
+        for ending, what in _NOT_IN_DOTENV.items():
+            if name.endswith(ending):
+                raise Insecure(f"{path}:{number}: a .env file may {what} (…{ending})", hint="set it in the environment")
         values[name] = value
     return values
 

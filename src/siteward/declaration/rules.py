@@ -52,6 +52,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "instance-name": "The name of an instance can stand in the name of an environment variable.",
         "instance-collision": "No two instances read the same credentials.",
         "bad-url": "An address is http or https, with a host and without query or fragment.",
+        "host-not-ascii": "The host of an address is written as it is looked up, in ASCII.",
         "secret-in-file": "Credentials never stand in a file.",
         "unknown-platform": "A platform is one that is supported.",
         "self-missing": "Where the platform cannot tell whose credentials are used, `self` says so.",

@@ -13,7 +13,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "siteward"
 FLOORS = {
     "access": set(),
-    "transport": set(),
+    "transport": {"access"},  # for `hosts` alone: what is judged in the file and what is connected to is read by one
     "declaration": {"access"},
     "render": {"access"},
     "platforms": {"access", "transport"},
@@ -21,7 +21,7 @@ FLOORS = {
     "cli": {"access", "declaration", "platforms", "reconcile", "render", "transport"},
 }
 THIRD_PARTY = {
-    "access": {"msgspec"},
+    "access": {"msgspec", "idna"},
     "transport": {"msgspec", "httpx", "psycopg", "keyring"},
     "declaration": {"msgspec", "yaml", "ruamel", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"},
     "render": {"msgspec", "jinja2", "markupsafe"},
@@ -60,6 +60,13 @@ def test_no_arrow_climbs(path: Path) -> None:
             assert other in {room, "", "__version__"} | FLOORS[room], f"{path}: {name}"
         elif top not in _stdlib():
             assert top in THIRD_PARTY[room], f"{path}: {name}"
+
+
+def test_the_transport_knows_hosts_and_nothing_else_of_access() -> None:
+    """It carries requests: whoever gets access to what is no business of its own."""
+    for path in (each for each in MODULES if _room(each) == "transport"):
+        used = {name for name in _imports(path) if name.startswith("siteward.access")}
+        assert all(each.startswith("siteward.access.hosts") for each in used), f"{path}: {used}"
 
 
 @pytest.mark.parametrize("path", [each for each in MODULES if _room(each) == "platforms"], ids=str)

@@ -111,6 +111,15 @@ def test_domains_are_compared_in_idna(tmp_path: Path) -> None:
         assert len(held(of(tmp_path, text, live))) == (0 if "*" in written else 1)
 
 
+@pytest.mark.parametrize("written", ["straße.example", "STRAẞE.example", '"*ße.example"', "xn--strae-oqa.example"])
+def test_a_letter_that_old_tables_take_for_another_is_another_site(tmp_path: Path, written: str) -> None:
+    """`straße.example` and `strasse.example` may have two owners; a grant on one never reaches the other."""
+    text = f"{HEAD}{USERS}grants: [{{to: anna, role: view, sites: {written}}}]\n"
+    assert held(of(tmp_path, text, live_of(site("strasse.example")))) == {}
+    both = live_of(site("strasse.example", "s1"), site("xn--strae-oqa.example", "s2"))
+    assert {name for _, name in held(of(tmp_path, text, both))} <= {"xn--strae-oqa.example"}
+
+
 def test_a_pattern_says_so_in_the_origin(tmp_path: Path) -> None:
     """What a pattern led to is told apart from what is named; a name stands before a pattern."""
     text = f"""{HEAD}sites: {{till: {{domain: shop.example.org, tags: [acme]}}}}

@@ -81,6 +81,7 @@ next step. The ids under `policy.rules` are your own and are not listed.
 - **`instance-name`** The name of an instance can stand in the name of an environment variable. *Next:* use lower-case letters, digits and `-`.
 - **`instance-collision`** No two instances read the same credentials. *Next:* rename one of them.
 - **`bad-url`** An address is http or https, with a host and without query or fragment. *Next:* write the address as in a browser, up to the path Siteward lives under.
+- **`host-not-ascii`** The host of an address is written as it is looked up, in ASCII. *Next:* write the `xn--` form that is named, once you know that it is the server you mean.
 - **`secret-in-file`** Credentials never stand in a file. *Next:* take it out, revoke it, and give it by `SITEWARD_<INSTANCE>_…`.
 - **`unknown-platform`** A platform is one that is supported. *Next:* take one of those listed.
 - **`self-missing`** Where the platform cannot tell whose credentials are used, `self` says so. *Next:* write `self:` with the login that the credentials belong to.

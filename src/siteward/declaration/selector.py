@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Struct
+
+from siteward.access.hosts import domain_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,25 +35,8 @@ def parse(written: str) -> Selector:
         if text.startswith(prefix):
             return Selector(kind, text[len(prefix) :].strip(), written, excludes)
     if "*" in text:
-        return Selector("pattern", fold_host(text), written, excludes)
+        return Selector("pattern", domain_in(text), written, excludes)
     return Selector("name", text, written, excludes)
-
-
-@lru_cache(maxsize=65536)
-def fold_host(text: str) -> str:
-    """Return a domain as it is compared: without scheme, path and final dot, lower-cased, in IDNA where it can be."""
-    host = urlsplit(text).netloc or text if "://" in text else text
-    host = host.strip().rstrip("/").rstrip(".").lower()
-    if host.isascii():
-        return host
-    return ".".join(_label(each) for each in host.split("."))
-
-
-def _label(label: str) -> str:
-    try:
-        return label.encode("idna").decode("ascii")
-    except UnicodeError:
-        return label
 
 
 @lru_cache(maxsize=4096)
@@ -77,7 +61,7 @@ def within(selector: Selector, bounds: Iterable[Selector]) -> bool:
     """
     inside = [each for each in bounds if not each.excludes]
     outside = [each for each in bounds if each.excludes]
-    text = fold_host(selector.text)
+    text = domain_in(selector.text)
     return any(_takes(each, selector, text) for each in inside) and not any(
         _touches(each, selector, text) for each in outside
     )
@@ -86,7 +70,7 @@ def within(selector: Selector, bounds: Iterable[Selector]) -> bool:
 def _takes(bound: Selector, selector: Selector, text: str) -> bool:
     if bound.kind == "pattern" and selector.kind in {"pattern", "name"}:
         return bool(matcher(bound.text)(text))
-    return bound.kind == selector.kind and fold_host(bound.text) == text
+    return bound.kind == selector.kind and domain_in(bound.text) == text
 
 
 def _touches(bound: Selector, selector: Selector, text: str) -> bool:

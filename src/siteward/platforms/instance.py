@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from siteward.transport.link import Link, origin_of
+from siteward.access.hosts import origin_of
 from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from siteward.platforms.interface import Platform
     from siteward.transport.http import Doors, Reader, Writer
+    from siteward.transport.link import Link
     from siteward.transport.secrets import Keyring, Secrets
 
 

@@ -20,10 +20,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.holding import by_account, ledger
+from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
 from siteward.declaration.decide import Decision, Edit, decide, str_of
 from siteward.declaration.resolve import resolve
-from siteward.declaration.selector import fold_host
 from siteward.reconcile.project import read
 from siteward.reconcile.revisions.git import GitError, ask_about_files
 
@@ -253,7 +253,7 @@ def _decision(item: Item, answer: Answer, surveys: Mapping[str, Survey], project
     declared = project.declaration.sites.values()
     meaning_it = {each.handle for each in declared if site is not None and each.pins.get(item.instance) == site.id}
     if not by_id:
-        meaning_it |= {each.handle for each in declared if fold_host(each.domain) == label and not each.pins}
+        meaning_it |= {each.handle for each in declared if domain_in(each.domain) == label and not each.pins}
     return Decision(
         word=answer.word,
         instance=item.instance,

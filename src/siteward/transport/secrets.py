@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
+from siteward.access.hosts import AddressError, origin_of
 from siteward.transport.errors import Insecure, OriginMismatch, SecretMissing
-from siteward.transport.link import is_loopback, origin_of
+from siteward.transport.link import is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,15 +132,15 @@ def variable(instance: str, field: str) -> str:
 def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
     """Make sure that the credentials of `instance` may go to `url`.
 
-    Whoever can edit the file can write any address into it. So, except for this machine itself, the address must
-    stand a second time beside the credentials, and plain http needs a word there as well. Only scheme, host and port
-    are compared. Raises `OriginMismatch` or `Insecure`.
+    Whoever can edit the file can write any address into it. So the address must stand a second time beside the
+    credentials; only for this machine itself it may be missing there. Plain http to another machine needs a word there
+    as well. Only scheme, host and port are compared. Raises `OriginMismatch` or `Insecure`.
     """
     name = variable(instance, "url")
     wanted = _origin(url, "the url in the file")
-    if is_loopback(url):
-        return
     if not env.get(name):
+        if is_loopback(wanted):
+            return
         raise OriginMismatch(
             f"the credentials of {instance} are bound to no address, so nothing is sent to {wanted}",
             hint=f"if that is the right address, set {name}={wanted} beside them",
@@ -150,7 +151,7 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
             f"the file sends the credentials of {instance} to {wanted}, but they are for {allowed}; nothing was sent",
             hint=f"correct `url` in the file, or {name} if the server has moved",
         )
-    if wanted.startswith("http:") and env.get(variable(instance, "insecure")) != "1":
+    if wanted.startswith("http:") and not is_loopback(wanted) and env.get(variable(instance, "insecure")) != "1":
         raise Insecure(
             f"{wanted} is plain http, and the credentials of {instance} would travel unencrypted; nothing was sent",
             hint=f"use https, or set {variable(instance, 'insecure')}=1 if the way there is safe",
@@ -200,8 +201,8 @@ def scrubbed(text: str, forms: Iterable[str]) -> str:
 def _origin(url: str, what: str) -> str:
     try:
         return origin_of(url)
-    except ValueError as error:
-        raise OriginMismatch(f"{what} is not usable: {error}") from error
+    except AddressError as error:
+        raise OriginMismatch(f"{what} is not usable: {error}; nothing was sent", hint=error.hint) from None
 
 
 def _look(instance: str, field: str, env: Mapping[str, str], keyring: Keyring | None) -> Secret | None:

@@ -31,7 +31,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "key-not-text": "Keys are text, and not empty.",
         "null": "No value is null; what is not meant is left out.",
         "tag": "YAML tags have no meaning here.",
-        "unquoted": "Text that begins with a character YAML keeps for itself is quoted.",
+        "unquoted": "Text that YAML would read as something else is quoted.",
         "alias-bomb": "Aliases may repeat a bounded number of values.",
         "alias-loop": "An alias must not repeat something that holds it.",
         "too-deep": "Values nest to a bounded depth.",

@@ -58,7 +58,7 @@ def _of_schema(source: Source, validator: Draft202012Validator) -> set[tuple[int
     return {place for error in validator.iter_errors(source.data) for place in _places(source, error, ())}
 
 
-def _places(source: Source, error: ValidationError, before: tuple[str | int, ...]) -> Iterator[tuple[int, int]]:
+def _places(source: Source, error: Any, before: tuple[str | int, ...]) -> Iterator[tuple[int, int]]:
     path = (*before, *error.relative_path)
     if error.validator == "anyOf":
         yield from _meant(source, error, path)
@@ -68,7 +68,7 @@ def _places(source: Source, error: ValidationError, before: tuple[str | int, ...
             if key not in allowed:
                 at = source.key_at((*path, key))
                 yield at.line, at.column
-    elif error.validator == "propertyNames" or path[-1:] == ("[key]",):
+    elif "propertyNames" in list(error.relative_schema_path)[-2:]:
         at = source.key_at((*path, error.instance))
         yield at.line, at.column
     else:
@@ -76,7 +76,7 @@ def _places(source: Source, error: ValidationError, before: tuple[str | int, ...
         yield at.line, at.column
 
 
-def _meant(source: Source, error: ValidationError, path: tuple[str | int, ...]) -> Iterator[tuple[int, int]]:
+def _meant(source: Source, error: Any, path: tuple[str | int, ...]) -> Iterator[tuple[int, int]]:
     """Yield the places of the alternative that was meant: the platform's, or the one of the value's kind."""
     branches: dict[Any, list[ValidationError]] = {}
     for each in error.context or ():
@@ -104,13 +104,17 @@ def _platforms_are_told(source: Source) -> bool:
 
 
 def _of_meaning(source: Source) -> set[tuple[int, int]]:
-    """Return the places of dates and of words of rules that `validate` refuses later, in better words."""
+    """Return the places of dates, of words of rules and of platforms of roles that `validate` refuses later, in better words."""
     found = {
         source.at(path)
         for path, value in _texts(source.data)
         if (path[-1] in {"from", "until"} and not _is_moment(value))
         or (path[-2:-1] == ("match",) and value not in MATCHES.get(str(path[-1]), (value,)))
     }
+    roles = source.data.get("roles")
+    for name, role in roles.items() if isinstance(roles, Table) else ():
+        platforms = role if isinstance(role, Table) else ()
+        found |= {source.key_at(("roles", name, each)) for each in platforms if each not in SETTINGS}
     return {(at.line, at.column) for at in found}
 
 

@@ -12,7 +12,6 @@ from io import StringIO
 from pathlib import Path
 from subprocess import run
 from sys import executable
-from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import jsonschema
@@ -27,9 +26,6 @@ from siteward.access.diagnostic import Severity, Span
 from siteward.access.report import DriftItem, Report, exit_code
 from siteward.render import FORMATS, SERVES, Options, Privacy, render
 from siteward.render.schema import report_schema
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # The parts of sarif-schema-2.1.0.json that a log like ours can break, with GitHub's own demands on top: each result
 # has a rule, a message and one location; lines and columns count from 1 (docs.github.com, SARIF support).

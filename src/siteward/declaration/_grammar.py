@@ -1,7 +1,6 @@
 """The grammar as pydantic compiled it. `make grammar` writes this file; nobody edits it."""
 
 # fmt: off
-# ruff: noqa
 from typing import Any
 
 VERSION = '2.50.5'

@@ -46,7 +46,6 @@ TARGET = Path(__file__).with_name("_grammar.py")
 _HEAD = '''"""The grammar as pydantic compiled it. `make grammar` writes this file; nobody edits it."""
 
 # fmt: off
-# ruff: noqa
 from typing import Any
 
 '''
@@ -82,7 +81,7 @@ def _row(kind: type[Struct]) -> Any:
         each.encode_name: (Required if each.required else NotRequired)[_kind(hints[each.name])] for each in fields(kind)
     }
     told = {each.encode_name: _for_editors(each, hints[each.name]) for each in fields(kind)}
-    row: Any = TypedDict(kind.__name__, keys)  # type: ignore[operator]
+    row = cast("Any", TypedDict)(kind.__name__, keys)
     row.__module__, row.__qualname__ = kind.__module__, kind.__qualname__
     row.__doc__ = kind.__doc__
     closed = kind.__struct_config__.forbid_unknown_fields
@@ -206,7 +205,7 @@ def _written(node: Any, depth: int = 0) -> str:
         parts = (f"{inside}{key!r}: {_written(each, depth + 1)}" for key, each in node.items())
     else:
         parts = (f"{inside}{_written(each, depth + 1)}" for each in node)
-    begin, end = {dict: "{}", list: "[]", tuple: "()"}[type(node)]
+    begin, end = {dict: ("{", "}"), list: ("[", "]"), tuple: ("(", ")")}[type(node)]
     return begin + "\n" + ",\n".join(parts) + f",\n{' ' * depth}{end}"
 
 

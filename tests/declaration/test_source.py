@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def _plain(value: Any) -> Any:
 @pytest.mark.parametrize("flow", [True, False, None])
 @given(tree=TREES)
 @example(tree={"no": [], "on": "0:?"})
+@example(tree={"no": ".5e3"})
 def test_we_read_what_the_editing_parser_writes_and_reads(*, flow: bool | None, tree: Any) -> None:
     """Our reader and ruamel's round-trip parser cannot disagree about a file (within what the grammar needs)."""
     yaml = YAML(typ="rt", pure=True)
@@ -82,6 +84,9 @@ def test_we_read_what_the_editing_parser_writes_and_reads(*, flow: bool | None, 
     yaml.dump(tree, stream)
     text = stream.getvalue()
     source, flaws = read("f.yaml", text)
+    if any(re.fullmatch(r"[-+]?\.[0-9]+[eE][-+]?[0-9]+", each) for each in _texts(tree)):
+        assert flaws  # which ruamel writes without quotes, and YAML 1.2 calls a number
+        return
     if flaws:  # libyaml takes `:` and `?` in brackets for more than text; a refusal is no disagreement
         assert flow is not False
         assert any(each in text for text in _texts(tree) for each in ":?"), flaws

@@ -27,8 +27,7 @@ grammar: $(READY)
 	$(BIN)/python -m siteward.declaration.compile
 
 schemas: $(READY)
-	$(BIN)/siteward schema access > schemas/access.schema.json
-	$(BIN)/siteward schema plan > schemas/plan.schema.json
+	for each in access included plan report; do $(BIN)/siteward schema $$each > schemas/$$each.schema.json || exit 1; done
 
 docs-rules: $(READY)
 	$(BIN)/python -m siteward.access.catalog > docs/rules.md

@@ -13,6 +13,7 @@ from siteward.access.model import Power
 from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy
 from siteward.declaration.load import load
 from siteward.declaration.window import ALWAYS
+from siteward.reconcile.project import settings_models
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -228,3 +229,15 @@ def test_no_shape_breaks_the_reader(tmp_path: Path, name: str, value: str) -> No
     assert loaded.declaration is not None or any(each.blocks for each in loaded.diagnostics)
     assert all(each.at is not None for each in loaded.diagnostics)
     assert all(each.code in RULES for each in loaded.diagnostics)
+
+
+def test_what_is_wrong_with_a_key_that_two_ask_for_is_told_once(tmp_path: Path) -> None:
+    """`native` is one of the keys that all share, and Piwik PRO's settings know it too."""
+    path = tmp_path / "access.yaml"
+    path.write_text(
+        "version: 1\ninstances:\n  pp: {platform: piwik-pro, url: 'https://a.piwik.pro', self: x@x.org, native: yes please}\n"
+    )
+    loaded = load(path, settings_of=settings_models().get, widest_of=TRAITS.get, platforms=tuple(TRAITS))
+    assert [each.message for each in loaded.diagnostics] == [
+        "`native` must be true or false, found the text `yes please`"
+    ]

@@ -54,7 +54,7 @@ next step. The ids under `policy.rules` are your own and are not listed.
 - **`key-not-text`** Keys are text, and not empty. *Next:* write or quote the key as text.
 - **`null`** No value is null; what is not meant is left out. *Next:* leave the key out, or give it a value.
 - **`tag`** YAML tags have no meaning here. *Next:* take the `!tag` out, or quote the text.
-- **`unquoted`** Text that begins with a character YAML keeps for itself is quoted. *Next:* quote it: `"!x"`, `"*"`.
+- **`unquoted`** Text that YAML would read as something else is quoted. *Next:* quote it: `"!x"`, `"*"`, `"1.20"`.
 - **`alias-bomb`** Aliases may repeat a bounded number of values. *Next:* write the values out, or use a group.
 - **`alias-loop`** An alias must not repeat something that holds it. *Next:* write the value out.
 - **`too-deep`** Values nest to a bounded depth. *Next:* nest less.

@@ -84,7 +84,8 @@ class _FirstFile(Struct):
         return "\n".join(lines) + "\n"
 
     def _head(self, *, native: bool) -> Iterator[str]:
-        yield "# yaml-language-server: $schema=./schemas/access.schema.json"
+        yield "# An editor helps once `siteward schema > access.schema.json` has run and the first line is:"
+        yield "# yaml-language-server: $schema=./access.schema.json"
         yield f"# Written by `siteward import` from what is live on {self.instance}: read it, then make it yours."
         yield "version: 1"
         yield ""

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siteward.access.diagnostic import Span
+from siteward.access.patterns import matcher
 from siteward.declaration.declared import Group, Member, Spot
 from siteward.declaration.people import expand
-from siteward.declaration.selector import fold_host, matcher, parse, within
+from siteward.declaration.selector import fold_host, parse, within
 from siteward.declaration.source import Source
 from siteward.declaration.window import ALWAYS, Window, last_end
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from siteward.access.terms import LIMIT_NAMES
+from siteward.access.policy import LIMIT_NAMES
 from siteward.declaration.rules import RULES
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.model import Scope
-from siteward.declaration.selector import fold_host, matcher, parse, within
+from siteward.access.patterns import matcher
+from siteward.declaration.selector import fold_host, parse, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -152,6 +153,17 @@ class Scopes:
         """Return the scopes a declared site means here."""
         return self._hit(parse(handle)).scopes
 
+    def names(self) -> Mapping[Scope, frozenset[str]]:
+        """Return, by live site, the handles, domains and tags that the file has for it, and its name as hosts compare."""
+        found: dict[Scope, set[str]] = defaultdict(set)
+        for scope, site in self._sites.items():
+            if not (site.name.isascii() and site.label.isascii()):
+                found[scope] |= {fold_host(site.name), fold_host(site.label)}
+        for declared in self._declared.values():
+            for scope in self._declared_site(declared).scopes:
+                found[scope] |= names_of(declared)
+        return {scope: frozenset(names) for scope, names in found.items()}
+
     def ids(self, scopes: Iterable[Scope]) -> str:
         """Return the ids of scopes, for people to choose from."""
         return ", ".join(sorted(self._sites[each].id for each in scopes if each in self._sites))
@@ -259,6 +271,11 @@ class Scopes:
             if not (site := self._sites[scope]).by_id_only and not site.domains and test(label.casefold())
         )
         return tuple(dict.fromkeys((*hosts, *names)))
+
+
+def names_of(site: Site) -> frozenset[str]:
+    """Return the names the file has for a site, as rules compare them: handle, domain and tags."""
+    return frozenset({fold_host(site.handle), fold_host(site.domain), *(f"tag:{tag}" for tag in site.tags)})
 
 
 def _reached(scope: Scope, selector: Selector) -> Reached:

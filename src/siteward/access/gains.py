@@ -13,8 +13,9 @@ from functools import cached_property
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.change import direction
+from siteward.access.change import direction, patch
 from siteward.access.diagnostic import Diagnostic, Severity, Span, error, warning
+from siteward.access.effective import Index
 from siteward.access.model import Account, Grant, Key, Member, Power, Scope, account_key
 from siteward.access.policy import (
     Breach,
@@ -53,30 +54,31 @@ class Gains(Struct, frozen=True, dict=True):
         for proposed in proposal.proposed:
             gives = direction(proposed.change, proposal.traits) != "close"
             severity = Severity.ERROR if gives else Severity.WARNING
-            for found in (*self._refused(proposed), *self._too_wide(proposed)):
+            for found in (*self._refused(proposed, proposal.projected_index), *self._too_wide(proposed)):
                 yield replace(found, severity=severity, about=proposed.key)
         if proposal.policy.rules:
             for proposed in proposal.held_back:
-                for found in self._refused(proposed):
+                for found in self._refused(proposed, self._wanted):
                     yield replace(found, severity=Severity.WARNING, about=proposed.key)
             yield from self._standing()
         yield from self._standing_patterns()
 
     # -- what steps give
 
-    def _refused(self, proposed: Proposed) -> Iterator[Diagnostic]:
+    def _refused(self, proposed: Proposed, then: Index) -> Iterator[Diagnostic]:
         told: set[str] = set()
-        for judged in self._given_by(proposed) if self.proposal.policy.rules else ():
+        for judged in self._given_by(proposed, then) if self.proposal.policy.rules else ():
             for breach in self._breaches(judged.gain):
                 if breach.message not in told:
                     told.add(breach.message)
                     yield breach.told(self._place(judged))
 
-    def _given_by(self, proposed: Proposed) -> Iterator[Judged]:
-        """Yield every right that somebody has once a step is done, as each line asks for it."""
+    def _given_by(self, proposed: Proposed, then: Index) -> Iterator[Judged]:
+        """Yield every right that somebody has once a step is done, as each line asks for it; `then` is who has what."""
         match proposed.change.after:
             case Grant(subject=subject) as after if subject.kind == "group":
-                members = self._members(subject.name)
+                sides = (self.proposal.index, then)
+                members = sorted({account for side in sides for account in side.members.get(subject.name, ())})
                 for account in members:
                     yield from self._rights(after, self._person(account), Member(subject.name, account).key)
                 if not members:
@@ -84,15 +86,16 @@ class Gains(Struct, frozen=True, dict=True):
             case Grant() as after:
                 yield from self._rights(after, self._person(after.subject.name))
             case Member(group=group, account=account) as after:
-                for grant in self.proposal.projected_index.shared.get(group, ()):
+                for grant in then.shared.get(group, ()):
                     yield from self._rights(grant, self._person(account), after.key)
             case _:
                 pass
 
-    def _members(self, group: str) -> tuple[str, ...]:
-        """Return who is in a group, now or afterwards."""
-        sides = (self.proposal.index, self.proposal.projected_index)
-        return tuple(sorted({account for side in sides for account in side.members.get(group, ())}))
+    @cached_property
+    def _wanted(self) -> Index:
+        """Who would hold what if the mode held nothing back from being given."""
+        held = [each.change for each in self.proposal.held_back if each.change.after is not None]
+        return Index(patch(self.proposal.projected, held)) if held else self.proposal.projected_index
 
     def _too_wide(self, proposed: Proposed) -> Iterator[Diagnostic]:
         """Yield an error where a step gives more through a pattern than patterns may."""
@@ -141,8 +144,10 @@ class Gains(Struct, frozen=True, dict=True):
                 shared[grant.subject.name].append(grant)
             elif grant.subject.name.casefold() != mine:
                 yield from self._of_interest(grant, grant.subject.name)
-        for member in self._unchanged_members() if shared else ():
-            for grant in shared.get(member.group, ()) if member.account.casefold() != mine else ():
+        for member in self._unchanged_members():
+            joined = member.key in self.proposal.projected
+            grants = shared.get(member.group, ()) if joined else self._wanted.shared.get(member.group, ())
+            for grant in grants if member.account.casefold() != mine else ():
                 yield from self._of_interest(grant, member.account, member.key)
         for key in desired.claims.keys() - desired.access.keys():
             for claim in desired.claims[key]:

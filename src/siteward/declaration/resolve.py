@@ -164,13 +164,14 @@ class _Resolution(Struct):
             scope = reached.scope
             key = ("grant", kind, name, scope.kind, scope.name)
             why = origin if not reached.via else _matched(origin, reached)
+            wish = Grant(subject, scope, role, extras)
             if key in resources:
-                draft.unite(key, Grant(subject, scope, role, extras), why, ends=over)
+                draft.unite(key, wish, why, ends=over)
             else:
-                resources[key] = Grant(subject, scope, role, extras)
+                resources[key] = wish
                 origins[key] = why
                 if resumes:
-                    draft.claims[key] = (Claim(resources[key], why, over),)
+                    draft.claims[key] = (Claim(wish, why, over),)
             if choice.ambiguous and scope in choice.ambiguous:
                 self._ambiguous(key, choice, line, scope)
 

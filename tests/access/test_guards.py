@@ -30,7 +30,8 @@ from siteward.access.diagnostic import Diagnostic, Severity, Span, error
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Power
 from siteward.access.plan import InstancePlan
 from siteward.access.policy import Limit, Policy, Rule
-from siteward.access.state import Ending, Listing, Memory, Origin
+from siteward.access.state import Claim, Desired, Ending, Listing, Live, Memory, Origin
+from siteward.access.traits import Traits
 from strategies import MATOMO, ME, NOW, PIWIKPRO, PLAUSIBLE, UMAMI
 
 EXPIRED: tuple[Ending, Span] = ("expired", AT)
@@ -517,7 +518,7 @@ RULES = (
     Rule(id="contractors-expire", match={"kind": "contractor"}, require=("until",), at=Span("access.yaml", 40, 5)),
     Rule(id="clients-only-view", match={"kind": "client"}, at_most=Power.VIEW),
     Rule(id="admin-needs-ticket", match={"power": "admin"}, require=("ticket", "reason")),
-    Rule(id="ann-is-careful", match={"user": "ANN*", "platform": "umami"}, at_most=Power.EDIT),
+    Rule(id="ann-is-careful", match={"user": "ANN*"}, at_most=Power.EDIT),
 )
 RULED = replace(OPEN, rules=RULES)
 
@@ -555,20 +556,79 @@ def test_a_rule_on_a_power_is_about_every_greater_one() -> None:
     }
 
 
-def test_a_rule_may_name_people_and_platforms() -> None:
-    """By patterns on handles; what only the file can tell is judged there."""
-    manage = wish(grant("anna", "team-manager"))
-    assert {code for code, _ in codes(proposed(live(), manage, RULED))} == {"ann-is-careful"}
-    assert codes(proposed(live(), wish(grant("ben", "team-manager")), RULED)) == set()
-    elsewhere = replace(UMAMI, platform="other")
-    assert codes(proposed(live(), manage, RULED, table=elsewhere)) == set()
-    other = replace(OPEN, rules=(Rule(id="x", match={"instance": "else"}, at_most=Power.NONE),))
-    assert codes(proposed(live(), manage, other)) == set()
+MANAGE_SHOP = grant("anna", "team-manager")
 
 
-def test_a_rule_asks_for_what_can_be_told_of_a_grant() -> None:
-    """An e-mail is the person's; what only the file knows (`owner`, `from`) is judged there."""
-    policy = replace(OPEN, rules=(Rule(id="mail", match={}, require=("email", "owner", "from")),))
+def refused(match: dict[str, str], *grants: Grant, **who: object) -> bool:
+    """Tell whether a rule with that match refuses every step that gives anna (or who is said) these grants."""
+    policy = replace(OPEN, rules=(Rule(id="a-rule", match=match, at_most=Power.NONE),))
+    desired = wish(*(grants or (MANAGE_SHOP,)))
+    desired = replace(desired, holders={"anna": holder("anna", **who)}, names={SHOP: frozenset({"shop", "tag:prod"})})
+    found = codes(proposed(live(), desired, policy))
+    assert found in (set(), {("a-rule", each.key) for each in grants or (MANAGE_SHOP,)})
+    return bool(found)
+
+
+@pytest.mark.parametrize(
+    ("match", "fits"),
+    [
+        ({"user": "ANN*"}, True), ({"user": "an?a"}, False), ({"user": "[a]nna"}, False), ({"user": "ben"}, False),
+        ({"account": "An*a"}, True), ({"account": "b*"}, False), ({"kind": "person"}, True), ({"kind": "client"}, False),
+        ({"power": "manage"}, True), ({"power": "edit"}, True), ({"power": "admin"}, False),
+        ({"role": "team-manager"}, True), ({"role": "manage"}, True), ({"role": "umami:team-manager"}, True),
+        ({"role": "edit"}, False), ({"scope": "site"}, True), ({"scope": "instance"}, False),
+        ({"site": "shop.example.org"}, True), ({"site": "SHOP"}, True), ({"site": "shop.*"}, True),
+        ({"site": "tag:prod"}, True), ({"site": "tag:pr*"}, True), ({"site": "id:shop"}, True), ({"site": "*prod"}, False),
+        ({"site": "blog.example.org"}, False), ({"site": "tag:test"}, False), ({"site": "sh?p"}, False),
+        ({"site": "shop", "kind": "person", "power": "manage", "user": "a*", "account": "anna"}, True),
+        ({"site": "shop", "kind": "client"}, False), ({}, True),
+    ],
+)  # fmt: skip
+def test_a_rule_matches_on_seven_keys(match: dict[str, str], *, fits: bool) -> None:
+    """All that stand must hold; only `*` is special."""
+    assert refused(match) is fits
+
+
+def test_what_is_on_no_site_is_about_no_site() -> None:
+    """The account's own role lies on the whole instance."""
+    assert refused({"scope": "instance"}, admin("anna"))
+    assert not refused({"site": "*"}, admin("anna"))
+    assert refused({"site": "*"})
+
+
+def test_a_rule_on_an_account_knows_the_login_it_will_have() -> None:
+    """Who is renamed in the same plan is meant by either login."""
+    policy = replace(OPEN, rules=(Rule(id="a-rule", match={"account": "root-*"}, at_most=Power.VIEW),))
+    renamed = wish(Account("anna", renamed="root-anna"), MANAGE_SHOP)
+    assert ("a-rule", MANAGE_SHOP.key) in codes(proposed(live(Account("anna")), renamed, policy))
+
+
+def test_extras_raise_what_a_rule_judges() -> None:
+    """A role is as powerful as the strongest right that travels with it."""
+    policy = replace(OPEN, rules=(Rule(id="a-rule", match={"power": "manage"}, require=("ticket",)),))
+    for extras, found in (((), set()), (("tagmanager_publish",), {("a-rule", key("anna"))})):
+        desired = wish(grant("anna", "view", SHOP, *extras))
+        assert codes(proposed(live(table=MATOMO), desired, policy, table=MATOMO)) == found
+
+
+def test_each_line_that_asks_is_judged() -> None:
+    """One with a ticket does not cover another without, and neither one that is included in a greater right."""
+    policy = replace(OPEN, rules=(Rule(id="a-rule", match={"power": "view"}, require=("ticket",)),))
+    sides = (Origin(AT, ticket="T-1"), Origin(Span("access.yaml", 9, 3)))
+    view = grant("anna", "team-view-only")
+    claims = (Claim(MANAGE_SHOP, sides[0], ends=False), Claim(view, sides[1], ends=False))
+    desired = replace(wish(MANAGE_SHOP), origins={MANAGE_SHOP.key: sides[0]}, claims={MANAGE_SHOP.key: claims})
+    found = [each for each in judged(proposed(live(), desired, policy)) if each.code == "a-rule"]
+    assert [(each.severity, each.at) for each in found] == [(Severity.ERROR, sides[1].at)]
+    included = {view.key: (Claim(grant("anna", "view"), sides[1], ends=False),)}
+    boss = replace(wish(admin("anna", "superuser")), origins={admin("anna").key: sides[0]}, claims=included)
+    found = [each for each in judged(proposed(live(table=MATOMO), boss, policy, table=MATOMO)) if each.code == "a-rule"]
+    assert [(each.severity, each.at) for each in found] == [(Severity.WARNING, sides[1].at)]
+
+
+def test_a_rule_asks_for_what_stands_on_the_person_or_the_grant() -> None:
+    """An e-mail is the person's, or that of a live account that nobody declared."""
+    policy = replace(OPEN, rules=(Rule(id="mail", match={}, require=("email",)),))
     desired = wish(grant("anna", "team-member"))
     assert codes(proposed(live(), desired, policy)) == {("mail", key("anna"))}
     assert next(each.at for each in judged(proposed(live(), desired, policy)) if each.code == "mail") == AT
@@ -578,6 +638,7 @@ def test_a_rule_asks_for_what_can_be_told_of_a_grant() -> None:
     assert [(each.code, each.at) for each in judged(proposed(live(), nobodys, policy)) if each.blocks] == [
         ("mail", None)
     ]
+    assert codes(proposed(live(Account("anna", "anna@example.org")), nobodys, policy)) == set()
 
 
 def test_a_rule_is_shown_at_the_line_that_asks() -> None:
@@ -586,7 +647,7 @@ def test_a_rule_is_shown_at_the_line_that_asks() -> None:
     desired = replace(desired, origins={key("jonas"): Origin(Span("access.yaml", 33, 5))})
     objection = next(each for each in judged(proposed(live(), desired, RULED)) if each.code == "contractors-expire")
     assert (objection.at, objection.related) == (Span("access.yaml", 33, 5), (Span("access.yaml", 40, 5),))
-    assert objection.message == "the rule contractors-expire asks for until:"
+    assert objection.message == "`jonas` may have `team-member` only with `until`, by the rule contractors-expire"
 
 
 def test_what_stands_and_breaks_a_rule_is_a_warning() -> None:
@@ -598,6 +659,30 @@ def test_what_stands_and_breaks_a_rule_is_a_warning() -> None:
     assert [each.severity for each in once] == [Severity.ERROR]
     lowers = proposed(live(grant("jonas", "team-manager")), desired, RULED)
     assert (codes(lowers), warned(judged(lowers)) >= {"clients-only-view"}) == (set(), True)
+
+
+def test_a_right_of_before_that_breaks_a_rule_is_a_warning() -> None:
+    """Held back by the mode, of nobody in the file, or through a group: it is told, and no step is made of it."""
+    policy = replace(OPEN, rules=(Rule(id="a-rule", match={"site": "shop.*"}, at_most=Power.VIEW),))
+
+    def told(world: Live, desired: Desired, *, table: Traits = UMAMI, **more: object) -> list[tuple[Severity, str]]:
+        found = proposed(world, desired, replace(policy, **more), table=table)
+        return [(each.severity, each.message) for each in judged(found) if each.code == "a-rule"]
+
+    kept = told(live(MANAGE_SHOP), wish(declared=[holder("anna")]), mode="add-only")
+    assert [severity for severity, _ in kept] == [Severity.WARNING]
+    observed = told(live(), wish(MANAGE_SHOP), mode="observe")
+    assert [severity for severity, _ in observed] == [Severity.WARNING]
+    assert told(live(MANAGE_SHOP), wish(declared=[holder("anna")])) == [], "it is taken"
+    strangers = told(live(MANAGE_SHOP, grant("ben", "team-member"), grant("carl", "team-view-only")), wish())
+    assert strangers == [(Severity.WARNING, "2 accounts that nobody declared break the rule a-rule: anna, ben")]
+    shared = (grant("group:analysts", "edit"), Member("analysts", "anna"))
+    through = told(live(*shared, table=PIWIKPRO), wish(*shared), table=PIWIKPRO)
+    assert [severity for severity, _ in through] == [Severity.WARNING]
+    ignored = told(live(), wish(MANAGE_SHOP), ignore=("anna",))
+    assert [severity for severity, _ in ignored] == [Severity.WARNING]
+    mine = told(live(grant(ME, "team-manager")), wish())
+    assert mine == [], "the account in use is nobody's to declare"
 
 
 def test_a_pattern_gives_little() -> None:

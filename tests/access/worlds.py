@@ -11,7 +11,8 @@ from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.guard import judge
 from siteward.access.model import Access, Account, Grant, Resource, Scope, grant_key
 from siteward.access.plan import compose
-from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Proposal, manage
+from siteward.access.policy import LIMIT_NAMES, Limit, Policy
+from siteward.access.proposal import Proposal, manage
 from siteward.access.state import Desired, Holder, Listing, Live, Memory, Site
 from strategies import ME, NOW, UMAMI
 

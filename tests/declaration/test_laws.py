@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from siteward.access.diagnostic import Span
 from siteward.access.hosts import domain_in
+from siteward.access.patterns import matcher
 from siteward.declaration.declared import Group, Member, Spot
 from siteward.declaration.people import expand
-from siteward.declaration.selector import matcher, parse, within
+from siteward.declaration.selector import parse, within
 from siteward.declaration.source import Source
 from siteward.declaration.window import ALWAYS, Window, last_end
 

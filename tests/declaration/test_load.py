@@ -185,7 +185,7 @@ def test_an_include_may_be_bounded_in_power_alone(tmp_path: Path) -> None:
 
 
 def test_rules_look_at_people_roles_and_kinds_of_scope(tmp_path: Path) -> None:
-    """All conditions of a rule must hold; those on sites wait for the plan."""
+    """All conditions of a rule must hold."""
     text = (
         HEAD
         + """users:
@@ -200,7 +200,8 @@ policy:
     )
     for match, lines in (
         ("{user: 'be*'}", [8, 8, 9, 9]), ("{account: 'a.*'}", [8]), ("{role: team-member, user: ben}", [8, 8]),
-        ("{scope: instance}", [9, 9]), ("{power: manage}", [9, 9]), ("{site: 'shop.*'}", []), ("{}", [8, 8, 8, 9, 9]),
+        ("{scope: instance}", [9, 9]), ("{power: manage}", [9, 9]), ("{site: 'shop.*'}", [8, 8, 8]),
+        ("{site: 'blog.*'}", []), ("{role: edit, user: ben}", [8, 8]), ("{role: 'umami:admin'}", [9, 9]), ("{}", [8, 8, 8, 9, 9]),
     ):  # fmt: skip
         loaded = read_text(tmp_path, text % match)
         assert [each.at and each.at.line for each in loaded.diagnostics if each.code == "a-rule"] == lines, match

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
-from siteward.access.effective import effective, groups_of, who_can
+from siteward.access.effective import Index, effective, who_can
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Key, Member, Power, Scope, Subject
 from strategies import MATOMO, PIWIKPRO, UMAMI, access, scopes, some, traits
 
@@ -101,13 +101,13 @@ def test_nobody_who_keeps_a_role_is_without_it_on_the_way(
     done = _without(row, {each.key for each in failing}, dependencies(row, table, live))
     least = _least(table, live, desired)
     for world in _way(live, done):
-        groups = groups_of(world)
+        index = Index(world)
         for (name, scope), power in least.items():
-            assert effective(world, table, name, scope, groups).power >= power, (name, scope)
+            assert effective(world, table, name, scope, index).power >= power, (name, scope)
 
 
 def _least(table: Traits, live: Access, desired: Access) -> dict[tuple[str, Scope], Power]:
-    before, after = groups_of(live), groups_of(desired)
+    before, after = Index(live), Index(desired)
     gap = demoted(diff(live, desired), table) if table.admin_excludes_grants else {}
     return {
         (each.name, scope): min(

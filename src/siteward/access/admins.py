@@ -7,9 +7,10 @@ from functools import reduce
 
 from msgspec import Struct
 
-from siteward.access.census import GONE, Patterns
+from siteward.access.census import GONE
 from siteward.access.model import EVERYWHERE, Account, Grant, Key, Resource, Subject, account_key, account_of, grant_key
-from siteward.access.policy import Proposal, Proposed
+from siteward.access.patterns import matching
+from siteward.access.proposal import Proposal, Proposed
 from siteward.access.state import Holder
 
 SOON = timedelta(days=14)
@@ -35,7 +36,6 @@ class Board:
         self._proposal = proposal
         self._as_of = as_of
         self._stuck = stuck
-        self._ignored = Patterns(proposal.policy.ignore)
         me = (proposal.live.me or "").casefold()
         tops = (each for each in proposal.live.access.grants() if self._top(each) and each.subject.kind == "account")
         self.holding = frozenset(each.subject.name for each in tops if each.subject.name.casefold() != me)
@@ -89,7 +89,7 @@ class Board:
         if holder is not None and (holder.kind == "service" or self._ends_soon(name, holder)):
             return False
         top, account = grant_key(Subject("account", name), EVERYWHERE), proposal.live.access.get(account_key(name))
-        if {top, account_key(name)} & proposal.live.pending or self._ignored.which(name):
+        if {top, account_key(name)} & proposal.live.pending or matching(proposal.policy.ignore, name):
             return False
         return (
             account.status == "active" if isinstance(account, Account) else "invite" not in proposal.traits.onboarding

@@ -17,7 +17,8 @@ from msgspec import Struct
 from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Access, Account, Grant, Key, Member, account_of
-from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit, Proposal, Proposed
+from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit
+from siteward.access.proposal import Proposal, Proposed
 from siteward.access.traits import Traits
 
 FLOOR = 2

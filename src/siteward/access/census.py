@@ -6,11 +6,8 @@ declared, gone from the file, or nobody's.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fnmatch import translate
 from types import MappingProxyType
 from typing import Literal
 
@@ -27,34 +24,11 @@ from siteward.access.model import (
     account_key,
     account_of,
 )
+from siteward.access.patterns import matching
 from siteward.access.state import Desired, Ending, Live, Memory
 from siteward.access.traits import Traits, is_public, is_site
 
 GONE: frozenset[str | None] = frozenset({"suspended", "absent", "left"})
-
-
-class Patterns:
-    """Shell patterns on names, compared case-folded and in one Unicode form; a pattern also matches itself."""
-
-    def __init__(self, patterns: Iterable[str]) -> None:
-        self._folded = {_folded(each): each for each in patterns}
-        self._compiled = tuple((re.compile(translate(each)), text) for each, text in self._folded.items())
-
-    def which(self, *names: str | None) -> str | None:
-        """Return the first pattern that one of the names matches, as it was written."""
-        for name in names:
-            if name:
-                folded = _folded(name)
-                found = self._folded.get(folded)
-                if found is None:
-                    found = next((text for pattern, text in self._compiled if pattern.match(folded)), None)
-                if found is not None:
-                    return found
-        return None
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 class Stranger(Struct, frozen=True, kw_only=True):
@@ -83,7 +57,7 @@ class Census:
         self.holders = desired.holders
         self.traits = traits
         self.leavers_unknown = earlier is None and all(each.ending != "left" for each in desired.holders.values())
-        self.ignore = Patterns(ignore)
+        self.ignore = tuple(ignore)
         handles = {each.handle for each in desired.holders.values()}
         self.left = {login: handle for handle, login in (earlier or {}).items() if handle not in handles}
         self._stances: dict[str, Stance] = {}
@@ -100,7 +74,7 @@ class Census:
             return "self"
         if is_public(self.traits, name):
             return "public"
-        if self.ignore.which(name):
+        if matching(self.ignore, name):
             return "ignored"
         if name in self.holders:
             return "left" if self.holders[name].ending == "left" else "declared"

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic
-from siteward.access.holding import by_account
+from siteward.access.effective import Index
 from siteward.access.model import EVERYWHERE, Accounts, Grant, Member, Power, Scope
 from siteward.access.plan import email_domain, home_domains
 from siteward.access.state import Desired, Holder, Origin
@@ -208,7 +208,7 @@ def _sides(revision: Revision | None, moment: datetime) -> Sides:
     if desired is None or revision is None:
         return {}
     found: dict[tuple[str, Scope], Side] = {}
-    for account, scopes in by_account(desired.access).items():
+    for account, scopes in Index(desired.access).by_account.items():
         for scope, ways in scopes.items():
             side = max(
                 (_side(account, grant, group, desired, revision.traits) for grant, group in ways),

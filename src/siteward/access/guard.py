@@ -17,21 +17,18 @@ from msgspec.structs import replace
 
 from siteward.access.admins import Board
 from siteward.access.budget import Spending, budgets
-from siteward.access.census import Patterns
 from siteward.access.change import Change, demoted, direction, is_regrant
-from siteward.access.diagnostic import Diagnostic, Severity, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.gains import Gains
 from siteward.access.model import (
     Account,
     Grant,
     Key,
-    Member,
-    Power,
     account_key,
     account_of,
 )
-from siteward.access.policy import Policy, Proposal, Proposed
-from siteward.access.rule import Gain, broken, concerning, least
-from siteward.access.state import Holder
+from siteward.access.patterns import matching
+from siteward.access.proposal import Proposal, Proposed
 
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 
@@ -55,11 +52,8 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def crews(self) -> Mapping[str, tuple[str, ...]]:
         """The members of each of the platform's own groups, now or afterwards."""
-        found: dict[str, set[str]] = {}
-        for access in (self.proposal.live.access, self.proposal.projected):
-            for each in access.members():
-                found.setdefault(each.group, set()).add(each.account)
-        return {group: tuple(sorted(members)) for group, members in found.items()}
+        now, then = self.proposal.index.members, self.proposal.projected_index.members
+        return {group: tuple(sorted({*now.get(group, ()), *then.get(group, ())})) for group in now.keys() | then.keys()}
 
     def affected(self, key: Key) -> tuple[str, ...]:
         """Return the accounts whose access a change of that key touches: its own, or its group's members."""
@@ -200,14 +194,14 @@ def _group(key: Key) -> str | None:
 
 def keep_protected(case: Case) -> Iterator[Diagnostic]:
     """Refuse every change, gains too, to what a pattern protects, declared or not, and to nothing else."""
-    patterns = Patterns(case.proposal.policy.protect)
+    patterns = case.proposal.policy.protect
     found: dict[str, str | None] = {}
     for each in case.proposal.proposed:
         for name in (*case.affected(each.key), *_names(each)):
             if name not in found:
-                found[name] = patterns.which(*_identities(case.proposal, name))
+                found[name] = matching(patterns, *_identities(case.proposal, name))
         names = (*case.affected(each.key), *_names(each), *_wished_emails(each))
-        pattern = next((hit for name in names if (hit := found.get(name) or patterns.which(name))), None)
+        pattern = next((hit for name in names if (hit := found.get(name) or matching(patterns, name))), None)
         if pattern is not None:
             yield error("protected", f"protected by the pattern {pattern}", about=each.key)
 
@@ -258,72 +252,8 @@ def _deletes(change: Change) -> bool:
 
 
 def keep_rules(case: Case) -> Iterator[Diagnostic]:
-    """Refuse what the owners' rules forbid: by power, with the fields they ask for, and by wildcard."""
-    policy, traits = case.proposal.policy, case.proposal.traits
-    for each, gain in _gains(case):
-        gives = direction(each.change, traits) != "close"
-        for objection in broken(policy, gain):
-            severity = Severity.ERROR if gives else Severity.WARNING
-            yield replace(objection, severity=severity, about=each.key)
-    yield from _standing(case)
-
-
-def _gains(case: Case) -> Iterator[tuple[Proposed, Gain]]:
-    """Yield each change that leaves somebody with a grant, with that grant, for everybody who gets it."""
-    traits, shared = case.proposal.traits, _shared(case)
-    for each in case.proposal.proposed:
-        match each.change.after:
-            case Grant() as after:
-                for holder in _holders(case, each):
-                    yield each, Gain(after, traits.power(after), traits.platform, each.origin, holder)
-            case Member(group=group):
-                for grant in shared.get(group, ()):
-                    origin = case.proposal.desired.origins.get(grant.key, each.origin)
-                    yield each, Gain(grant, traits.power(grant), traits.platform, origin, each.holder)
-            case _:
-                pass
-
-
-def _shared(case: Case) -> Mapping[str, list[Grant]]:
-    found: dict[str, list[Grant]] = {}
-    if case.crews:
-        for each in case.proposal.projected.grants():
-            if each.subject.kind == "group":
-                found.setdefault(each.subject.name, []).append(each)
-    return {group: sorted(each, key=lambda grant: grant.scope) for group, each in found.items()}
-
-
-def _holders(case: Case, proposed: Proposed) -> tuple[Holder | None, ...]:
-    if _group(proposed.key) is None:
-        return (proposed.holder,)
-    declared = case.proposal.desired.holders
-    return tuple(declared[each] for each in case.affected(proposed.key) if each in declared) or (None,)
-
-
-def _standing(case: Case) -> Iterator[Diagnostic]:
-    """Yield warnings for what stands as declared, needs no step, and breaks a rule all the same."""
-    desired, traits, policy = case.proposal.desired, case.proposal.traits, case.proposal.policy
-    if not policy.rules:
-        return
-    changed = {each.key for each in (*case.proposal.proposed, *case.proposal.held_back)}
-    floors = {name: _floor(policy, traits.platform, holder) for name, holder in desired.holders.items()}
-    told: set[tuple[str, str]] = set()
-    for wish in desired.access.grants():
-        name, power, key = wish.subject.name, traits.power(wish), wish.key
-        origin = desired.origins.get(key)
-        patterned = origin is not None and origin.wildcard is not None
-        if (power < floors.get(name, Power.NONE) and not patterned) or key in changed:
-            continue
-        gain = Gain(wish, power, traits.platform, origin, desired.holders.get(name))
-        for objection in broken(policy, gain):
-            if (objection.code, name) not in told:
-                told.add((objection.code, name))
-                yield replace(objection, severity=Severity.WARNING)
-
-
-def _floor(policy: Policy, platform: str, holder: Holder) -> int:
-    """Return the least power at which any rule has something to say of this person."""
-    return min((least(each) for each in concerning(policy, platform, holder)), default=Power.ADMIN + 1)
+    """Refuse what the owners' rules forbid, and tell of what stands and breaks one."""
+    yield from Gains(case.proposal).objections()
 
 
 def keep_admins(case: Case) -> Iterator[Diagnostic]:

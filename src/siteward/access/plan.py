@@ -27,7 +27,8 @@ from siteward.access.model import (
     scope_key,
     scope_of,
 )
-from siteward.access.policy import Mode, Proposal, Proposed
+from siteward.access.policy import Mode
+from siteward.access.proposal import Proposal, Proposed
 from siteward.access.state import Cause, Listing, Origin
 from siteward.access.traits import Traits, is_public
 

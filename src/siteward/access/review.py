@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.holding import Agreement, Entry, Holding, Ledger
+from siteward.access.effective import Agreement, Entry, Holding, Ledger
 from siteward.access.model import Accounts, Grant, Power, Scope, Subject, grant_key
 from siteward.access.plan import email_domain, home_domains
 from siteward.access.report import Missing

@@ -1,4 +1,7 @@
-"""The two states that are compared, and what stands beside each: origins here, ids and proof there."""
+"""The desired and the live state of one instance, with what stands beside each, and how the first is filled.
+
+Origins stand beside the desired state, ids and proof beside the live one.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,23 @@ from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Span
-from siteward.access.model import Access, Key, Scope, account_of
+from siteward.access.model import (
+    Access,
+    Account,
+    Grant,
+    Group,
+    Key,
+    Member,
+    Resource,
+    Scope,
+    Subject,
+    account_of,
+    grant_key,
+)
+from siteward.access.traits import Traits, declarable
 
 Ending = Literal["expired", "not-yet", "suspended", "absent", "left"]
 Cause = Literal["granted", "silence", "unmanaged", "renamed", "public"] | Ending
@@ -49,6 +66,17 @@ class Holder(Struct, frozen=True):
     forge: Mapping[str, str] = MappingProxyType({})
 
 
+class Claim(Struct, frozen=True):
+    """What one line of the file asks for, where several lines ask for the same key or another right includes it.
+
+    `ends` tells that the line or each way to it has an end, so that what it gives is over one day.
+    """
+
+    wish: Grant | Member
+    origin: Origin
+    ends: bool
+
+
 class Desired(Struct, frozen=True, kw_only=True):
     """What the declaration means for one instance at one moment.
 
@@ -58,6 +86,8 @@ class Desired(Struct, frozen=True, kw_only=True):
     `managed` are the live scopes that `manages` lets us look at; `None` where the file has no `grants` key
     at all, so that nothing is managed. `public` maps a site to the wish of the file about its openness.
     `modules` are the accounts whose module switches the file speaks of; those of others are left alone.
+    `claims` are, by key, the single lines where `origins` does not tell all; `names` are the handles, domains and tags
+    (`tag:x`) that the file has for live sites.
     `empty` tells that the file says `grants: []`, which takes an extra consent.
     """
 
@@ -69,6 +99,8 @@ class Desired(Struct, frozen=True, kw_only=True):
     public: Mapping[Scope, bool] = MappingProxyType({})
     subsumed: Mapping[Key, Origin] = MappingProxyType({})
     modules: frozenset[str] = frozenset()
+    claims: Mapping[Key, tuple[Claim, ...]] = MappingProxyType({})
+    names: Mapping[Scope, frozenset[str]] = MappingProxyType({})
     empty: bool = False
     diagnostics: tuple[Diagnostic, ...] = ()
 
@@ -164,3 +196,74 @@ def account_names(
     names |= {live.me} if live.me else set()
     known: dict[str, str | None] = {**dict.fromkeys(sorted(names)), **declared}
     return known | {name: each.handle for name, each in desired.holders.items()}
+
+
+def settle(desired: Desired, live: Live, traits: Traits) -> Access:
+    """Return the wish in full: what the file leaves open is filled from the live access.
+
+    Extras, e-mail and language that are not spoken of stay as they are, and an e-mail that differs in case
+    only is the same one. A live role that cannot be declared stands, whatever is wished. Extras that are part
+    of the role anyway are left out, as they are on the live side.
+    """
+    find = live.access.find
+    settled: dict[Key, Resource] = {}
+    for key, wish in desired.access.items():
+        have = find(key)
+        if wish is have:
+            settled[key] = wish
+            continue
+        match wish:
+            case Grant():
+                settled[key] = _settled_grant(wish, have if isinstance(have, Grant) else None, traits)
+            case Account():
+                settled[key] = _settled_account(wish, have if isinstance(have, Account) else None, traits)
+            case Group(external=None) if isinstance(have, Group):
+                settled[key] = have
+            case _:
+                settled[key] = wish
+    settled |= _settled_public(desired, live.access, traits)
+    return Access.of(settled)
+
+
+def _settled_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
+    extras = wish.extras
+    if have is not None and have.role == wish.role and (extras is None or have.extras == extras):
+        return have
+    if have is not None and not declarable(have, traits):
+        return have
+    if extras is None:
+        extras = (have.extras if have is not None else None) or frozenset()
+    part = frozenset(each for each in extras if wish.role in traits.included.get(each, ())) if extras else extras
+    if have is not None and have.role == wish.role and have.extras == extras - part:
+        return have
+    return wish if extras is wish.extras and not part else replace(wish, extras=extras - part)
+
+
+def _settled_account(wish: Account, have: Account | None, traits: Traits) -> Account:
+    if wish.email is None and wish.language is None and wish.renamed is None and have is not None:
+        return have
+    renamed = wish.renamed if traits.renames and wish.renamed != wish.name else None
+    if have is None:
+        email = wish.email if traits.keeps_email else None
+        return replace(wish, email=email, renamed=None)
+    keep = wish.email is None or not traits.keeps_email or wish.email.casefold() == (have.email or "").casefold()
+    email = have.email if keep else wish.email
+    language = have.language if wish.language is None else wish.language
+    settled = replace(wish, email=email, language=language, renamed=renamed, status=have.status)
+    return have if settled == have else settled
+
+
+def _settled_public(desired: Desired, live: Access, traits: Traits) -> dict[Key, Resource]:
+    if traits.public_account is None:
+        return {}
+    everybody = Subject("account", traits.public_account)
+    weakest = {
+        kind: next((each.name for each in roles if each.declarable), None) for kind, roles in traits.roles.items()
+    }
+    opened: dict[Key, Resource] = {}
+    for scope, wish in desired.public.items():
+        role = weakest.get(scope.kind)
+        if wish and role is not None:
+            key = grant_key(everybody, scope)
+            opened[key] = live.get(key) or Grant(everybody, scope, role)
+    return opened

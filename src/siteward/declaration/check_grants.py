@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Severity
-from siteward.declaration.build import POWERS
+from siteward.access.policy import Gain, judge, names_of_role, person_of
+from siteward.declaration.bearers import ends
 from siteward.declaration.complain import problem
+from siteward.declaration.context import login_of
+from siteward.declaration.identity import holder_of
+from siteward.declaration.named import named_sites
 from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
-from siteward.declaration.selector import matches_any, parse, within
+from siteward.declaration.selector import parse, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic, Span
-    from siteward.access.model import Power
-    from siteward.access.policy import Rule
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Bound, Grant, Group, Instance, User
+    from siteward.declaration.declared import Bound, Grant, Group, Instance
     from siteward.declaration.people import Way
     from siteward.declaration.selector import Selector
 
@@ -216,75 +218,46 @@ def _power_within(context: Context, grant: Grant, bound: Bound) -> Iterator[Diag
 
 
 def owners_rules(context: Context) -> Iterator[Diagnostic]:
-    """See that every rule of the owners holds on every grant and user that it matches.
-
-    Rules that speak of sites are left to the plan, which knows them.
-    """
+    """See that every rule of the owners holds on every grant and user that it matches, as far as the file tells."""
     said: set[tuple[str, Span | None, str]] = set()
     for instance in context.declaration.instances.values():
-        rules = [each for each in instance.policy.rules if "site" not in each.match]
-        for grant in (context.declaration.grants or ()) if rules else ():
+        for grant in (context.declaration.grants or ()) if instance.policy.rules else ():
             if grant.reaches(instance.name):
-                for found in _ruled(context, grant, instance, rules):
+                for found in _ruled(context, grant, instance):
                     key = (found.code, found.at, found.message)
                     if key not in said:
                         said.add(key)
                         yield found
 
 
-def _ruled(context: Context, grant: Grant, instance: Instance, rules: list[Rule]) -> Iterator[Diagnostic]:
-    for kind in _kinds(grant):
+def _ruled(context: Context, grant: Grant, instance: Instance) -> Iterator[Diagnostic]:
+    """Yield what the rules of one instance say to what a grant gives each person on each kind of scope."""
+    for gain in _gains(context, grant, instance):
+        for rule in instance.policy.rules:
+            for breach in judge(rule, gain):
+                yield breach.told(grant.spot.key() if breach.lacks else grant.spot.at("role"))
+
+
+def _gains(context: Context, grant: Grant, instance: Instance) -> Iterator[Gain]:
+    traits = context.traits.get(instance.name)
+    for kind in _kinds(grant) if traits is not None else ():
         means = context.meaning(grant, instance, kind)
-        if not isinstance(means, Meaning):
+        if traits is None or not isinstance(means, Meaning):
             continue
-        for rule in rules:
-            if _fits_grant(rule, means, kind):
-                for handle, ways in context.people(grant).items():
-                    user = context.declaration.users[handle]
-                    if _fits_user(rule, user, user.logins.get(instance.name, handle)):
-                        yield from _breaches(grant, user, ways, means.power, rule)
+        roles = names_of_role(means.role, traits.platform)
+        by_site = any("site" in rule.match for rule in instance.policy.rules)
+        reached = named_sites(context.declaration, grant, instance, kind) if by_site and kind != "instance" else ()
+        for handle, ways in context.people(grant).items():
+            user = context.declaration.users[handle]
+            person = person_of(login_of(user, instance.name, traits) or "", holder_of(user, None))
+            for sites in reached or (None,):
+                yield Gain(person, kind, means.power, grant.role, roles, sites, _given(grant, ways))
 
 
-def _fits_grant(rule: Rule, means: Meaning, kind: str) -> bool:
-    match = rule.match
-    return (
-        ("power" not in match or means.power >= POWERS[match["power"]])
-        and match.get("role", means.role.name) == means.role.name
-        and match.get("scope", kind) == kind
-    )
-
-
-def _fits_user(rule: Rule, user: User, login: str) -> bool:
-    match = rule.match
-    return (
-        match.get("kind", user.kind) == user.kind
-        and ("user" not in match or matches_any([match["user"]], user.handle) is not None)
-        and ("account" not in match or matches_any([match["account"]], login) is not None)
-    )
-
-
-def _breaches(grant: Grant, user: User, ways: tuple[Way, ...], power: Power, rule: Rule) -> Iterator[Diagnostic]:
-    related = (rule.at,) if rule.at else ()
-    for field in rule.require:
-        if not _given(field, grant, user, ways):
-            message = f"`{user.handle}` may have `{grant.role}` only with `{field}`, by the rule {rule}"
-            hint = f"give `{field}` here or on the user"
-            yield problem(rule.id, message, grant.spot.key(), hint=hint, related=related)
-    if rule.at_most is not None and power > rule.at_most:
-        message = f"`{user.handle}` may have {rule.at_most.word} at most, by the rule {rule}, and this is {power.word}"
-        yield problem(rule.id, message, grant.spot.at("role"), related=related)
-
-
-def _given(field: str, grant: Grant, user: User, ways: tuple[Way, ...]) -> bool:
-    match field:
-        case "until":
-            return bool(grant.window.end or user.window.end or all(way.window.end for way in ways))
-        case "ticket":
-            return bool(grant.ticket or user.ticket)
-        case "reason":
-            return bool(grant.reason or user.reason)
-        case _:
-            return bool(user.email)
+def _given(grant: Grant, ways: tuple[Way, ...]) -> frozenset[str]:
+    """Return the fields that stand on a grant, for somebody who is meant by these ways."""
+    fields = (("ticket", grant.ticket), ("reason", grant.reason), ("until", ends(grant.window, ways)))
+    return frozenset(name for name, value in fields if value)
 
 
 def logins_needed(context: Context) -> Iterator[Diagnostic]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.hosts import AddressError, origin_of
-from siteward.access.terms import Policy
+from siteward.access.policy import Policy
 from siteward.declaration.build import listed
 from siteward.declaration.complain import problem
 from siteward.declaration.declared import Instance, Spot

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from siteward.access.hosts import domain_in
 from siteward.access.model import Scope
-from siteward.declaration.selector import matcher, parse, within
+from siteward.access.patterns import matcher
+from siteward.declaration.selector import parse, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -153,6 +154,17 @@ class Scopes:
         """Return the scopes a declared site means here."""
         return self._hit(parse(handle)).scopes
 
+    def names(self) -> Mapping[Scope, frozenset[str]]:
+        """Return, by live site, the handles, domains and tags that the file has for it, and its name as hosts compare."""
+        found: dict[Scope, set[str]] = defaultdict(set)
+        for scope, site in self._sites.items():
+            if not (site.name.isascii() and site.label.isascii()):
+                found[scope] |= {domain_in(site.name), domain_in(site.label)}
+        for declared in self._declared.values():
+            for scope in self._declared_site(declared).scopes:
+                found[scope] |= names_of(declared)
+        return {scope: frozenset(names) for scope, names in found.items()}
+
     def ids(self, scopes: Iterable[Scope]) -> str:
         """Return the ids of scopes, for people to choose from."""
         return ", ".join(sorted(self._sites[each].id for each in scopes if each in self._sites))
@@ -260,6 +272,11 @@ class Scopes:
             if not (site := self._sites[scope]).by_id_only and not site.domains and test(label.casefold())
         )
         return tuple(dict.fromkeys((*hosts, *names)))
+
+
+def names_of(site: Site) -> frozenset[str]:
+    """Return the names the file has for a site, as rules compare them: handle, domain and tags."""
+    return frozenset({domain_in(site.handle), domain_in(site.domain), *(f"tag:{tag}" for tag in site.tags)})
 
 
 def _reached(scope: Scope, selector: Selector) -> Reached:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from siteward.access.hosts import domain_in
+from siteward.access.patterns import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 Kind = Literal["pattern", "name", "tag", "sitegroup", "id"]
 _PREFIXES: tuple[tuple[str, Kind], ...] = (("tag:", "tag"), ("sitegroup:", "sitegroup"), ("id:", "id"))
@@ -37,20 +37,6 @@ def parse(written: str) -> Selector:
     if "*" in text:
         return Selector("pattern", domain_in(text), written, excludes)
     return Selector("name", text, written, excludes)
-
-
-@lru_cache(maxsize=4096)
-def matcher(pattern: str) -> Callable[[str], object]:
-    """Return the test of a pattern in which only `*` is special, and spans everything."""
-    if pattern == "*":
-        return bool
-    return re.compile(".*".join(re.escape(each) for each in pattern.split("*")), re.DOTALL).fullmatch
-
-
-def matches_any(patterns: Iterable[str], text: str) -> str | None:
-    """Return the first of the patterns that `text` matches, compared case-folded."""
-    folded = text.casefold()
-    return next((each for each in patterns if matcher(each.casefold())(folded)), None)
 
 
 def within(selector: Selector, bounds: Iterable[Selector]) -> bool:

@@ -15,13 +15,14 @@ from msgspec.structs import replace
 from siteward.access.change import direction
 from siteward.access.compare import Revision, compare
 from siteward.access.diagnostic import error, warning
+from siteward.access.hosts import domain_in
 from siteward.access.model import scope_of
-from siteward.access.strict import strictest
+from siteward.access.policy import strictest
 from siteward.access.traits import SITE_KINDS, is_site
 from siteward.declaration.identity import identities
 from siteward.declaration.instances import variable
 from siteward.declaration.resolve import resolve
-from siteward.declaration.scopes import Scopes
+from siteward.declaration.scopes import Scopes, names_of
 from siteward.reconcile.base import changed_rules
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Scope
-    from siteward.access.policy import Policy, Proposal
+    from siteward.access.policy import Policy
+    from siteward.access.proposal import Proposal
     from siteward.access.state import Desired, Holder, Kind, Live
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Instance
@@ -86,7 +88,22 @@ class Gate(Struct, frozen=True, kw_only=True, dict=True):
         """Return the checkout's declaration with the strictest policies, and users of the kinds they were."""
         instances = {name: replace(each, policy=self.policy(name)) for name, each in self.head.instances.items()}
         former = {name: replace(self.head.users[name], kind=kind) for name, kind in self.kinds.items()}
-        return replace(self.head, instances=instances, users={**self.head.users, **former})
+        names: dict[str, frozenset[str]] = {}
+        for site in self.base.sites.values() if self.base is not None else ():
+            host = domain_in(site.domain)
+            names[host] = names.get(host, frozenset()) | names_of(site)
+        return replace(self.head, instances=instances, users={**self.head.users, **former}, former_names=names)
+
+    def as_named(self, instance: str, desired: Desired, live: Live) -> Desired:
+        """Return what is wished with the names that the base has for live sites, by which its rules call them."""
+        before = self._before(instance)
+        if before is None or self.base is None:
+            return desired
+        names = dict(desired.names)
+        for kind in SITE_KINDS:
+            for scope, former in Scopes(self.base.sites, before.name, live, kind).names().items():
+                names[scope] = names.get(scope, frozenset()) | former
+        return replace(desired, names=names)
 
     def policy(self, instance: str) -> Policy:
         """Return the policy that holds on an instance of the checkout."""

@@ -21,7 +21,8 @@ from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.guard import judge
 from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
-from siteward.access.policy import LIMIT_NAMES, manage
+from siteward.access.policy import LIMIT_NAMES
+from siteward.access.proposal import manage
 from siteward.access.report import Report
 from siteward.access.state import account_names
 from siteward.declaration.resolve import nowhere, resolve
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.diagnostic import Span
     from siteward.access.model import Key, Resource
-    from siteward.access.policy import Proposal
+    from siteward.access.proposal import Proposal
     from siteward.access.report import DriftItem
     from siteward.access.state import Desired, Live, Memory
     from siteward.access.traits import Traits
@@ -170,6 +171,7 @@ def surveyed(
     declared = declaration.instances[instance.name]
     live, objections = own_account(_with_its_name(live, instance.name), traits, declared.self_account, declared.at)
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
+    desired = gate.as_named(instance.name, desired, live) if gate else desired
     policy = gate.policy(instance.name) if gate else declared.policy
     earlier = gate.earlier(instance.name, traits, live, as_of) if gate else None
     longer = gate.extended(instance.name, desired, live, traits, as_of) if gate else ()

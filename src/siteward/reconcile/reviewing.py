@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.holding import by_account, ledger
+from siteward.access.effective import Index, ledger
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
 from siteward.declaration.decide import Decision, Edit, decide, str_of
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.diagnostic import Span
-    from siteward.access.holding import Ledger
+    from siteward.access.effective import Ledger
     from siteward.access.model import Grant, Scope
     from siteward.access.review import Item, Review
     from siteward.access.state import Desired
@@ -295,7 +295,7 @@ Right = tuple[str, frozenset[str] | None, datetime | None]
 def _rights(desired: Desired) -> Mapping[tuple[str, Scope], Right]:
     """Return what each account is to have, and until when, by whatever way."""
     found: dict[tuple[str, Scope], Right] = {}
-    for account, scopes in by_account(desired.access).items():
+    for account, scopes in Index(desired.access).by_account.items():
         for scope, ways in scopes.items():
             grant = max((each for each, _ in ways), key=lambda each: (each.role, sorted(each.extras or ())))
             origin = desired.origins.get(grant.key)

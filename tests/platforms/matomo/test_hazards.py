@@ -11,7 +11,8 @@ from siteward.access.change import Change
 from siteward.access.diagnostic import Span
 from siteward.access.guard import judge
 from siteward.access.model import Account, account_key
-from siteward.access.policy import Policy, manage
+from siteward.access.policy import Policy
+from siteward.access.proposal import manage
 from siteward.access.state import Desired, Holder, Live
 from siteward.platforms.fakery import Fault, WorldAccount, WorldGrant
 from siteward.platforms.interface import native

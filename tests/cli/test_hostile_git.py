@@ -93,6 +93,16 @@ def test_git_gets_no_credential_from_any_verb(inner: Program) -> None:
         assert not any(value in text for value in inner.env.values() if "sandbox" in value), verb
 
 
+def test_a_base_is_not_left_out_where_git_is_not_installed(checkout: Program) -> None:
+    """A job about a change names its base by itself; without a git to ask for it nothing is judged by less."""
+    commit(checkout)
+    result = checkout("validate", "--format", "json", GITHUB_BASE_REF="main", PATH=str(checkout.folder))
+    assert result.code == 1
+    (told,) = result.json()["diagnostics"]
+    assert told["code"] == "base-unreadable"
+    assert "git is not installed" in told["message"]
+
+
 # -- the .env beside the declaration
 
 

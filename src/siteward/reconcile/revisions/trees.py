@@ -19,7 +19,7 @@ from siteward.reconcile.project import read
 from siteward.reconcile.revisions.git import GitError, ask, repository_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from siteward.declaration.load import Loaded
 
@@ -28,10 +28,20 @@ _FILES = ("100644", "100755", "100664", _LINK)
 _ENDINGS = tuple(each.encode() for each in SUFFIXES)
 _MOST_NAME_BYTES = 255
 _MOST_LINK_BYTES = 4096
+_MOST_BYTES = 10 * MAX_BYTES
+"""How much is laid out of one commit: a small repository can hold what unpacks to very much."""
 
 
 class NoSuchRevision(Exception):  # noqa: N818 — it is an answer about a name, and the caller tells it as one
     """A revision cannot be read; `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class _OddTreeError(Exception):
+    """A commit's tree is as no checkout could have made it; `hint` says what to do."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -92,6 +102,8 @@ def read_at(path: Path, commit: str) -> Loaded | None:
                 or "is this the whole repository? A partial clone (--filter) lacks files, and none is fetched"
             )
             raise NoSuchRevision(f"the files of {commit} cannot be read: {problem}", hint) from problem
+        except _OddTreeError as problem:
+            raise NoSuchRevision(f"the files of {commit} cannot be read: {problem}", problem.hint) from problem
         except OSError as problem:
             raise NoSuchRevision(f"the files of {commit} cannot be laid out: {problem.strerror}") from problem
         return read(root / path.name, called=path) if (root / path.name).exists() else None
@@ -101,7 +113,14 @@ def _lay_out(folder: Path, commit: str, root: Path) -> None:
     """Write the YAML files under `folder` as they were at a commit, and then the links, which nothing is written by."""
     entries = [each for row in ask(folder, "ls-tree", "-r", "-z", commit).split(b"\0") if (each := _entry(row))]
     _check_apart(entries)
-    small = _small(folder, entries)
+    sizes = _sizes(folder, entries)
+    total = sum(size for entry in entries if (size := sizes[entry.object]) <= MAX_BYTES)
+    if total > _MOST_BYTES:
+        raise _OddTreeError(
+            f"its YAML files have {total / 1e6:.0f} MB together; {_MOST_BYTES / 1e6:.0f} MB are read",
+            "keep the declaration in a folder of its own",
+        )
+    small = [oid for oid, size in sizes.items() if size <= MAX_BYTES]
     contents = dict(zip(small, _contents(folder, small), strict=True))
     for entry in entries:
         path = root / entry.name
@@ -119,14 +138,14 @@ def _lay_out(folder: Path, commit: str, root: Path) -> None:
 
 
 def _entry(row: bytes) -> _Entry | None:
-    """Return a listed file; `None` for what no declaration is made of. Raises `NoSuchRevision` for an odd name."""
+    """Return a listed file; `None` for what no declaration is made of. Raises `_OddTreeError` for an odd name."""
     about, _, name = row.partition(b"\t")
     mode, kind, oid = (*about.decode().split(), "", "", "")[:3]
     if kind != "blob" or mode not in _FILES or not name.endswith(_ENDINGS):
         return None
     for part in name.split(b"/"):
         if part.lower() in {b"", b".", b"..", b".git"} or len(part) > _MOST_NAME_BYTES:
-            raise NoSuchRevision(
+            raise _OddTreeError(
                 f"its tree holds the file {_shown(name)}, a name that no checkout can have",
                 "nobody's editor makes such a commit; find out who did",
             )
@@ -134,34 +153,33 @@ def _entry(row: bytes) -> _Entry | None:
 
 
 def _check_apart(entries: Iterable[_Entry]) -> None:
-    """See that no name is there twice, nor both a file and a folder; raises `NoSuchRevision`."""
+    """See that no name is there twice, nor both a file and a folder; raises `_OddTreeError`."""
     names: set[str] = set()
     for entry in entries:
         if entry.name in names:
-            raise NoSuchRevision(f"its tree holds the file {_shown(os.fsencode(entry.name))} twice")
+            raise _OddTreeError(f"its tree holds the file {_shown(os.fsencode(entry.name))} twice")
         names.add(entry.name)
     for name in names:
         for folder in PurePosixPath(name).parents:
             if str(folder) in names:
-                raise NoSuchRevision(f"its tree holds {_shown(os.fsencode(folder))} as a file and as a folder")
+                raise _OddTreeError(f"its tree holds {_shown(os.fsencode(folder))} as a file and as a folder")
 
 
-def _small(folder: Path, entries: Sequence[_Entry]) -> tuple[str, ...]:
-    """Return the objects that are not too long to be read, each once. Raises `NoSuchRevision` for a missing one."""
+def _sizes(folder: Path, entries: Sequence[_Entry]) -> Mapping[str, int]:
+    """Return how long each object is. Raises `_OddTreeError` for one that is not there."""
     objects = tuple(dict.fromkeys(each.object for each in entries))
     told = ask(folder, "cat-file", "--batch-check", given=_lines(objects)).decode().splitlines()
-    small = []
+    sizes = {}
     for oid, line in zip(objects, told, strict=True):
         kind, _, size = line.partition(" ")[2].partition(" ")
         if kind != "blob":
             name = next(each.name for each in entries if each.object == oid)
-            raise NoSuchRevision(
+            raise _OddTreeError(
                 f"the content of {_shown(os.fsencode(name))} is not here",
                 "a partial clone lacks it, and nothing is fetched while reading; clone without `--filter`",
             )
-        if int(size) <= MAX_BYTES:
-            small.append(oid)
-    return tuple(small)
+        sizes[oid] = int(size)
+    return sizes
 
 
 def _contents(folder: Path, objects: Sequence[str]) -> Iterator[bytes]:
@@ -180,10 +198,10 @@ def _lines(objects: Iterable[str]) -> bytes:
 
 
 def _target(entry: _Entry, contents: dict[str, bytes]) -> str:
-    """Return where a link leads to. Raises `NoSuchRevision` for what no link can hold."""
+    """Return where a link leads to. Raises `_OddTreeError` for what no link can hold."""
     target = contents.get(entry.object, b"")
     if not target or b"\0" in target or len(target) >= _MOST_LINK_BYTES:
-        raise NoSuchRevision(f"its tree holds the link {_shown(os.fsencode(entry.name))}, which leads to no name")
+        raise _OddTreeError(f"its tree holds the link {_shown(os.fsencode(entry.name))}, which leads to no name")
     return os.fsdecode(target)
 
 

@@ -90,7 +90,9 @@ def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | 
     if not chain.entries:
         return f"none yet at {path}", None
     words = (f"{len(chain.entries)} entries", f"head {chain.head}", _seal(chain, keyed=key is not None))
-    return "; ".join((", ".join(words), *(f"warning {each.code}: {each.message}" for each in odd))), None
+    return "; ".join(
+        (", ".join(words), *(f"{each.severity.name.lower()} {each.code}: {each.message}" for each in odd))
+    ), None
 
 
 def _seal(chain: Chain, *, keyed: bool) -> str:

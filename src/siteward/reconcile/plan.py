@@ -21,12 +21,13 @@ from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.guard import judge
 from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
-from siteward.access.policy import LIMIT_NAMES, manage
+from siteward.access.policy import manage
 from siteward.access.report import Report
 from siteward.declaration.resolve import nowhere, resolve
 from siteward.platforms.interface import no_blame
 from siteward.reconcile.admit import remarks_on
 from siteward.reconcile.chain import JournalBroken
+from siteward.reconcile.consent import CONSENTS
 from siteward.reconcile.deliver import undeliverable
 from siteward.reconcile.drift import drift as drifted
 from siteward.reconcile.recheck import Allowance
@@ -56,8 +57,6 @@ if TYPE_CHECKING:
     from siteward.transport.http import Doors, Reader
 
 T = TypeVar("T")
-CONSENTS = {**{f"limit-{name}": name for name in LIMIT_NAMES}, "empty-grants": "empty"}
-"""What `--accept` lifts: the names to give by the codes of the blocks."""
 Snapshot: TypeAlias = "tuple[Traits, Live]"
 
 

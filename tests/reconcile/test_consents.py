@@ -54,7 +54,7 @@ Sealing = Literal["sealed", "unsealed", "half", "no key"]
 
 
 def not_empty(
-    _live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
+    live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
 ) -> Iterable[Diagnostic]:
     """Block everything where grants go, unless that is accepted."""
     if any(each.after is None for each in changes) and "empty" not in accept:
@@ -196,13 +196,12 @@ def test_steps_that_a_line_calls_lifted_stay_blocked(tmp_path: Path) -> None:
     """A block that is gone since the review is lifted by no unsealed line, and not by a consent to something else."""
 
     def nobody_touches_ann(
-        _live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
+        live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
     ) -> Iterable[Diagnostic]:
         return (error("too-few-admins", "no", about=each.key) for each in changes if each.key == account_key("ann"))
 
-    live: list[Resource] = [Account("ann"), Account("bob")]
     wanted: list[Resource] = [Account("ann", "ann@a.test"), Account("bob", "bob@a.test")]
-    desk, server, file = crashed(tmp_path, live, wanted, nobody_touches_ann)
+    desk, server, file = crashed(tmp_path, [Account("ann"), Account("bob")], wanted, nobody_touches_ann)
     run = journal.recall(desk.journal()).unfinished
     assert run is not None
     plan = journal.kept_plan(desk.book.folder, run.began.plan)

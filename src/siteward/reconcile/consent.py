@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from siteward.reconcile.target import Options
 
 CONSENTS: Mapping[str, str] = MappingProxyType(
-    {**{f"limit-{name}": name for name in LIMIT_NAMES}, "empty-grants": "empty"}
+    {
+        **{f"limit-{name}": name for name in LIMIT_NAMES},
+        "empty-grants": "empty",
+        "self-changed": "self",
+        "self-unconfirmed": "self",
+    }
 )
 """What `--accept` lifts: the names to give by the codes of the blocks."""
 DELETION, PASSWORDS, DEPENDS = "deletion-needs-consent", "no-password-destination", "depends-on-blocked"

@@ -319,6 +319,7 @@ def _read(path: Path, key: Secret | None) -> _Book:
     if memory is not None:
         for run in since:
             memory = _and(memory, run)
+        memory = replace(memory, me=_me(entries))
     return _Book(
         chain=chain,
         entries=entries,
@@ -328,6 +329,11 @@ def _read(path: Path, key: Secret | None) -> _Book:
         in_doubt=tuple(change for run in since for change in run.in_doubt),
         half_moved=half_moved,
     )
+
+
+def _me(entries: Sequence[Entry]) -> str | None:
+    """Return the account that the last run worked as, of those that wrote it down."""
+    return next((each.me for each in reversed(entries) if isinstance(each, Began) and each.me is not None), None)
 
 
 def _entry(path: Path, number: int, found: Mapping[str, object]) -> Entry:

@@ -199,6 +199,7 @@ class Session(Struct):
             self.plan,
             platform=desk.reviewed.platform,
             origin=desk.reviewed.origin,
+            me=_own(desk),
             users=known.users,
             accounts=tuple(sorted(known.accounts)),
             sites=known.sites,
@@ -315,6 +316,13 @@ class Session(Struct):
             else ", ".join(map(" ".join, self.heads.items())) or None,
             next=_next(statuses, open_ends=self.open_ends),
         )
+
+
+def _own(desk: Desk) -> str | None:
+    """Return the account to remember as the one in use: never one that only the file names, against the run before."""
+    before = desk.journal.memory.me if desk.journal.memory is not None else None
+    known = desk.fresh.confirmed or before is None or "self" in desk.allowance.accept
+    return desk.fresh.live.me if known else before
 
 
 def trouble(instance: str, problem: PlatformError | JournalBroken | JournalBusy | Unsafe | OSError) -> Diagnostic:

@@ -27,10 +27,10 @@ from access.worlds import (
 )
 from siteward.access.budget import allowed
 from siteward.access.diagnostic import Diagnostic, Severity, Span, error
-from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Power
+from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Power, Resource
 from siteward.access.plan import InstancePlan
 from siteward.access.policy import Limit, Policy, Rule
-from siteward.access.state import Claim, Desired, Ending, Listing, Live, Memory, Origin
+from siteward.access.state import Claim, Desired, Ending, Holder, Listing, Live, Memory, Origin
 from siteward.access.traits import Traits
 from strategies import MATOMO, ME, NOW, PIWIKPRO, PLAUSIBLE, UMAMI
 
@@ -214,9 +214,78 @@ def test_who_is_invited_does_not_count_until_they_accept() -> None:
     """A new admin counts at once only where accounts are made with a password."""
     desired = wish(admin("dora", "superuser"), declared=[holder("anna")])
     world = live(admin("anna", "superuser"), table=MATOMO)
-    assert ("too-few-admins", key("anna", EVERYWHERE)) in codes(proposed(world, desired, table=MATOMO))
+    found = codes(proposed(world, desired, table=MATOMO), confirmed=True)
+    assert ("too-few-admins", key("anna", EVERYWHERE)) in found
     by_password = replace(MATOMO, onboarding=frozenset({"password"}))
-    assert codes(proposed(world, desired, table=by_password)) == set()
+    assert codes(proposed(world, desired, table=by_password), confirmed=True) == set()
+
+
+# -- promise 4: whose credentials these are
+
+
+TOLD = replace(MATOMO, knows_self=True)
+
+
+@pytest.mark.parametrize(
+    ("there", "declared"),
+    [
+        ([admin("root", "superuser")], [holder("root")]),
+        ([admin("root", "superuser")], [holder("root", ending="suspended")]),
+        ([admin("root", "superuser")], [holder("root", ending="absent")]),
+        ([admin("root", "superuser"), grant("root", "view")], [holder("root", ending="left")]),
+    ],
+)
+def test_the_account_that_may_be_in_use_keeps_its_power(there: list[Resource], declared: list[Holder]) -> None:
+    """Whatever way it would lose it: a line less, suspension, deletion; only more than the file lifts that."""
+    desired = wish(admin("boss", "superuser"), declared=declared)
+    world = live(*there, admin("boss", "superuser"), table=MATOMO)
+    found = proposed(world, desired, table=MATOMO)
+    top = key("root", EVERYWHERE)
+    assert ("self-unconfirmed", top) in codes(found, allow_delete=True)
+    assert "self-unconfirmed" in warned(judged(found, allow_delete=True, accept={"self": "I know"}))
+    assert "self-unconfirmed" not in {code for code, _ in codes(found, allow_delete=True, accept={"self": "I know"})}
+    assert "self-unconfirmed" not in {each.code for each in judged(found, allow_delete=True, confirmed=True)}
+    told = proposed(world, desired, table=TOLD)
+    assert "self-unconfirmed" not in {each.code for each in judged(told, allow_delete=True)}
+
+
+def test_deleting_the_account_that_may_be_in_use_is_refused_by_itself() -> None:
+    """Not just because the step before it is."""
+    desired = wish(admin("boss", "superuser"), declared=[holder("root", ending="absent")])
+    found = proposed(live(admin("root", "superuser"), admin("boss", "superuser"), table=MATOMO), desired, table=MATOMO)
+    assert ("self-unconfirmed", ("account", "root")) in codes(found, allow_delete=True)
+
+
+def test_who_cannot_be_the_account_in_use_loses_what_the_file_says() -> None:
+    """An account with a lesser role, or one that waits for its invitation, holds no credentials that do this work."""
+    desired = wish(admin("boss", "superuser"), declared=[holder("li"), holder("new")])
+    world = live(admin("boss", "superuser"), admin("new", "superuser"), grant("li", "view"), table=MATOMO)
+    waiting = replace(world, pending=frozenset({key("new", EVERYWHERE), ("account", "new")}))
+    found = proposed(waiting, desired, table=MATOMO)
+    assert {each.key for each in found.proposed} >= {key("new", EVERYWHERE), key("li")}
+    assert "self-unconfirmed" not in {code for code, _ in codes(found)}
+
+
+def test_another_self_than_the_last_run_had_needs_a_word() -> None:
+    """A branch that edits `self` would make the account in use a person's like any other."""
+    desired = wish(admin("boss", "superuser"), grant("li", "view"))
+    world = live(admin("boss", "superuser"), table=MATOMO)
+    found = proposed(world, desired, table=MATOMO, memory=Memory(me="root"))
+    assert codes(found) == {("self-changed", None)}
+    assert codes(found, accept={"self": "moved"}) == set()
+    assert "self-changed" in warned(judged(found, accept={"self": "moved"}))
+    assert codes(found, confirmed=True) == set()
+    assert codes(proposed(world, desired, table=TOLD, memory=Memory(me="root"))) == set()
+    assert codes(proposed(world, desired, table=MATOMO, memory=Memory(me=ME.upper()))) == set()
+    assert codes(proposed(world, desired, table=MATOMO, memory=Memory())) == set()
+
+
+def test_another_self_is_told_where_nothing_would_change() -> None:
+    """Nothing is blocked, and nobody is surprised by the next plan."""
+    desired = wish(admin("boss", "superuser"))
+    found = proposed(live(admin("boss", "superuser"), table=MATOMO), desired, table=MATOMO, memory=Memory(me="root"))
+    assert codes(found) == set()
+    assert "self-changed" in warned(judged(found))
 
 
 def test_a_deleted_admin_is_one_less() -> None:

@@ -406,7 +406,7 @@ def few_removals(
     """Block everything when more than two grants go, unless that is accepted."""
     gone = [each for each in changes if each.after is None and each.key[0] == "grant"]
     if len(gone) > 2 and "removals" not in accept:
-        yield error("over-budget", f"{len(gone)} grants would go")
+        yield error("limit-removals", f"{len(gone)} grants would go")
 
 
 def delete_only_if_allowed(
@@ -415,7 +415,7 @@ def delete_only_if_allowed(
     """Block deletions of accounts unless they are allowed."""
     for each in changes:
         if each.key[0] == "account" and each.after is None and not allow_delete:
-            yield error("deletion", "needs --allow-delete", about=each.key)
+            yield error("deletion-needs-consent", "needs --allow-delete", about=each.key)
 
 
 class Clock:

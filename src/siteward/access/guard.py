@@ -29,7 +29,13 @@ from siteward.access.model import (
 )
 from siteward.access.patterns import matching
 from siteward.access.proposal import Proposal, Proposed
+from siteward.access.traits import Traits
 
+CONFIRM = (
+    "where `self` is right, set SITEWARD_<INSTANCE>_SELF to it beside the credentials, or accept this plan once: "
+    "`--accept self` with a reason"
+)
+"""What to do while nothing but the file says whose the credentials are; who knows the instance puts in its name."""
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 
 
@@ -40,6 +46,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     as_of: datetime
     accept: Mapping[str, str] = MappingProxyType({})
     allow_delete: bool = False
+    confirmed: bool = False
     mails: int = 0
     remarks: tuple[Diagnostic, ...] = ()
     blocked: frozenset[Key] = frozenset()
@@ -79,13 +86,14 @@ def judge(
     as_of: datetime,
     accept: Mapping[str, str] = MappingProxyType({}),
     allow_delete: bool = False,
+    confirmed: bool = False,
     mails: int = 0,
     remarks: Iterable[Diagnostic] = (),
 ) -> tuple[Diagnostic, ...]:
     """Return every objection to a proposal.
 
-    `accept` maps what is waived in this run (a budget's name, or `empty`) to the reason; the caller has compared
-    the digest. `remarks` are what the platform's review said: a step it blocks counts as not done, the mails it
+    `accept` maps what is waived in this run (a budget's name, `empty` or `self`) to the reason; the caller has compared
+    the digest. `confirmed` tells that more than the file says whose the credentials are. `remarks` are what the platform's review said: a step it blocks counts as not done, the mails it
     announces count towards their budget. `mails` are further ones that no remark is about.
     """
     said = (*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)
@@ -94,6 +102,7 @@ def judge(
         as_of=as_of,
         accept=accept,
         allow_delete=allow_delete,
+        confirmed=confirmed or proposal.traits.knows_self,
         mails=mails,
         remarks=tuple(remarks),
         blocked=_blocked(said),
@@ -177,6 +186,50 @@ def keep_myself(case: Case) -> Iterator[Diagnostic]:
                 f"{case.proposal.live.me} is the account in use here and is never changed",
                 about=each.key,
             )
+
+
+def keep_known_self(case: Case) -> Iterator[Diagnostic]:
+    """Refuse to work as another account than the run before did, while the file alone says which one it is."""
+    live, memory = case.proposal.live, case.proposal.memory
+    before = memory.me if memory is not None else None
+    if case.confirmed or live.me is None or before is None or _same(live.me, before, case.proposal.traits):
+        return
+    message = f"`self` names {live.me}, and the run before this one worked as {before}"
+    if "self" in case.accept:
+        yield warning("self-changed", f"{message}; accepted: {case.accept['self']}")
+    elif case.proposal.proposed:
+        yield error("self-changed", message, hint=CONFIRM)
+    else:
+        yield warning("self-changed", message, hint=CONFIRM)
+
+
+def keep_owner(case: Case) -> Iterator[Diagnostic]:
+    """Refuse to take the top role from an account that may be the one in use, which the file alone tells.
+
+    An account with a lesser role is none whose credentials do this work, and one that waits for its invitation to be
+    taken up has none yet.
+    """
+    live, traits = case.proposal.live, case.proposal.traits
+    if case.confirmed or traits.top is None:
+        return
+    tops = {each.subject.name for each in live.access.grants() if traits.is_top(each) and each.key not in live.pending}
+    for each in case.proposal.proposed:
+        name, change = account_of(each.key), each.change
+        demotes = isinstance(change.before, Grant) and traits.is_top(change.before)
+        keeps = isinstance(change.after, Grant) and traits.is_top(change.after)
+        if name not in tops or keeps or not (demotes or _deletes(change)):
+            continue
+        message = f"{traits.platform} does not tell whose credentials these are, and they may be those of {name}"
+        if "self" in case.accept:
+            yield warning("self-unconfirmed", f"{message}; accepted: {case.accept['self']}", about=each.key)
+        else:
+            yield error("self-unconfirmed", message, about=each.key, hint=CONFIRM)
+
+
+def _same(one: str, other: str, traits: Traits) -> bool:
+    """Tell whether two logins are one to the platform."""
+    folds = traits.folds_case or traits.login == "email"
+    return one == other or (folds and one.casefold() == other.casefold())
 
 
 def _names(proposed: Proposed) -> Iterator[str]:
@@ -326,6 +379,8 @@ GUARDS: tuple[Guard, ...] = (
     keep_proven,
     keep_grants,
     keep_myself,
+    keep_known_self,
+    keep_owner,
     keep_protected,
     keep_expressible,
     keep_accounts,

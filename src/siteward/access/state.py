@@ -169,8 +169,8 @@ class Memory(Struct, frozen=True, kw_only=True):
 
     `accounts` are the logins met in an earlier run; `users` maps the handles declared in the last one to their
     login; `sites` and `grants` (but for our own) are the counts it saw. `last` is the access it left, by key, and `sends` maps
-    the key of an invited grant to how often and when it was last sent. `None` instead of a `Memory` means that
-    there is no journal.
+    the key of an invited grant to how often and when it was last sent. `me` is the account that the last run worked as.
+    `None` instead of a `Memory` means that there is no journal.
     """
 
     accounts: frozenset[str] = frozenset()
@@ -180,6 +180,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     last: Access | None = None
     last_at: datetime | None = None
     sends: Mapping[Key, tuple[int, datetime]] = MappingProxyType({})
+    me: str | None = None
 
 
 def account_names(

@@ -156,6 +156,7 @@ def _instance(project: Project, given: declared.Instance, around: Surroundings) 
         name=given.name,
         platform=platform,
         settings=given.settings,
+        self_account=given.self_account,
         link=link,
         env=around.env,
         keyring=around.keyring,

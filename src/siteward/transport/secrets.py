@@ -7,7 +7,8 @@ For the instance `matomo-eu` and its field `token` the places are, in this order
     SITEWARD_MATOMO_EU_TOKEN_COMMAND   a command that prints it, run without a shell
     the system keyring                 service `siteward`, user `matomo-eu/token`, where the extra is installed
 
-Beside them `SITEWARD_MATOMO_EU_URL` says which server they are for (`bound`).
+Beside them `SITEWARD_MATOMO_EU_URL` says which server they are for (`bound`), and `SITEWARD_MATOMO_EU_SELF` may say
+whose they are (`confirmed`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from siteward.access.hosts import AddressError, origin_of
-from siteward.transport.errors import Insecure, OriginMismatch, SecretMissing
+from siteward.transport.errors import Insecure, OriginMismatch, SecretMissing, SelfMismatch
 from siteward.transport.link import is_loopback
 
 if TYPE_CHECKING:
@@ -156,6 +157,25 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
             f"{wanted} is plain http, and the credentials of {instance} would travel unencrypted; nothing was sent",
             hint=f"use https, or set {variable(instance, 'insecure')}=1 if the way there is safe",
         )
+
+
+def confirmed(instance: str, named: str | None, env: Mapping[str, str], *, folds_case: bool = True) -> bool:
+    """Tell whether it stands beside the credentials that they are those of `named`, the file's `self`.
+
+    Whoever can edit the file can write any account into it, and so make the one in use a person's like any other.
+    `folds_case` tells that the platform does not tell logins apart by letter case. Raises `SelfMismatch` where another
+    account stands there. Where the file names none, whoever reads compares with what the platform tells.
+    """
+    name = variable(instance, "self")
+    owner = env.get(name)
+    if not owner or named is None:
+        return False
+    if owner != named and not (folds_case and owner.casefold() == named.casefold()):
+        raise SelfMismatch(
+            f"the file names {named} as `self` of {instance}, but its credentials are for {owner}; nothing was sent",
+            hint=f"correct `self` in the file, or {name} if these are another account's credentials now",
+        )
+    return True
 
 
 def dotenv(path: Path, env: Mapping[str, str]) -> Mapping[str, str]:

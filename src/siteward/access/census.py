@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from siteward.access.change import Change, direction
 from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.effective import Index
 from siteward.access.model import (
     Access,
     Account,
@@ -116,10 +117,8 @@ def tally(live: Live, desired: Desired, traits: Traits, census: Census, *, stran
     names = dict.fromkeys([each.name for each in live.access.accounts()])
     names |= dict.fromkeys([each.subject.name for each in grants if each.subject.kind == "account"])
     foreign = {name for name in names if census.stance(name) in {"ignored", "stranger"}}
-    power, held = _holdings(live.access, traits, foreign)
-    strangers = [
-        _stranger(live, name, power[name], held[name], ignored=census.stance(name) == "ignored") for name in foreign
-    ]
+    held = _holdings(live.access, traits, foreign)
+    strangers = [_stranger(live, name, *held[name], ignored=census.stance(name) == "ignored") for name in foreign]
     ours = {name for name in names if census.stance(name) in managed}
     return Tally(
         strangers=tuple(sorted(strangers, key=lambda each: (each.ignored, -each.power, each.name))),
@@ -128,22 +127,14 @@ def tally(live: Live, desired: Desired, traits: Traits, census: Census, *, stran
     )
 
 
-def _holdings(access: Access, traits: Traits, names: set[str]) -> tuple[Mapping[str, Power], Mapping[str, int]]:
+def _holdings(access: Access, traits: Traits, names: set[str]) -> Mapping[str, tuple[Power, int]]:
     """Return the greatest power and the number of grants of these accounts, by themselves and through groups."""
-    power: dict[str, Power] = defaultdict(lambda: Power.NONE)
-    held: dict[str, int] = defaultdict(int)
-    shared: dict[str, list[Power]] = defaultdict(list)
-    for each in access.grants() if names else ():
-        name = each.subject.name
-        if each.subject.kind == "group":
-            shared[name].append(traits.power(each))
-        elif name in names:
-            held[name] += 1
-            power[name] = max(power[name], traits.power(each))
-    for member in access.members() if shared else ():
-        held[member.account] += len(shared[member.group])
-        power[member.account] = max((power[member.account], *shared[member.group]))
-    return power, held
+    index = Index(access)
+    found: dict[str, tuple[Power, int]] = {}
+    for name in names:
+        held = [grant for ways in index.ways(name).values() for grant, _ in ways]
+        found[name] = (max(map(traits.power, held), default=Power.NONE), len(held))
+    return found
 
 
 def _stranger(live: Live, name: str, power: Power, grants: int, *, ignored: bool) -> Stranger:

@@ -18,7 +18,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.change import Change
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Power, Scope, Status, Subject, account_key
+from siteward.access.model import (
+    EVERYWHERE,
+    Access,
+    Account,
+    Grant,
+    Member,
+    Power,
+    Scope,
+    Status,
+    Subject,
+    SubjectKind,
+    account_key,
+)
 from siteward.access.state import Desired, Holder, Live, Origin, settle
 from siteward.access.traits import Traits, declarable, is_public, is_site
 
@@ -90,6 +102,12 @@ class Index(Struct, frozen=True, dict=True):
                 for grant in self.shared.get(group, ()):
                     found[account][grant.scope].append((grant, group))
         return found
+
+    def own(self, kind: SubjectKind, name: str) -> tuple[Grant, ...]:
+        """Return the grants of an account or a group itself, without those of the groups an account is in."""
+        if kind == "group":
+            return self.shared.get(name, ())
+        return tuple(grant for held in self.ways(name).values() for grant, group in held if group is None)
 
     def ways(self, account: str) -> Ways:
         """Return the grants of an account by scope."""

@@ -139,16 +139,17 @@ class Gains(Struct, frozen=True, dict=True):
         """Yield the rights that are there, or asked for, and that no step gives or takes."""
         desired, mine = self.proposal.desired, (self.proposal.live.me or "").casefold()
         shared: dict[str, list[Grant]] = defaultdict(list)
-        for grant in self._unchanged_grants():
+        for key, grant in self._unchanged_grants():
             if grant.subject.kind == "group":
                 shared[grant.subject.name].append(grant)
-            elif grant.subject.name.casefold() != mine:
-                yield from self._of_interest(grant, grant.subject.name)
+            elif self._interests(key, grant, grant.subject.name) and grant.subject.name.casefold() != mine:
+                yield from self._rights(grant, self._person(grant.subject.name))
         for member in self._unchanged_members():
             joined = member.key in self.proposal.projected
             grants = shared.get(member.group, ()) if joined else self._wanted.shared.get(member.group, ())
             for grant in grants if member.account.casefold() != mine else ():
-                yield from self._of_interest(grant, member.account, member.key)
+                if self._interests(grant.key, grant, member.account):
+                    yield from self._rights(grant, self._person(member.account), member.key)
         for key in desired.claims.keys() - desired.access.keys():
             for claim in desired.claims[key]:
                 if isinstance(claim.wish, Grant) and claim.wish.subject.kind == "account":
@@ -166,18 +167,19 @@ class Gains(Struct, frozen=True, dict=True):
         held = (proposed.key for proposed in self.proposal.held_back if proposed.change.after is not None)
         return self._moved.union(held)
 
-    def _unchanged_grants(self) -> Iterator[Grant]:
-        projected, wished, traits = self.proposal.projected, self.proposal.desired.access, self.proposal.traits
+    def _unchanged_grants(self) -> Iterator[tuple[Key, Grant]]:
+        wished, traits, moved = self.proposal.desired.access.find, self.proposal.traits, self._moved
+        projected, waiting = self.proposal.projected, self._waiting
         lingering = {(kind, role.name) for kind, roles in traits.roles.items() for role in roles if role.lingers}
-        for grant in projected.grants():
-            key = grant.key
-            opens = (grant.scope.kind, grant.role) not in lingering or key in wished
-            if opens and key not in self._moved:
-                yield grant
-        for grant in wished.grants():
-            key = grant.key
-            if key not in projected and key not in self._waiting:
-                yield grant
+        for key, grant in projected.items():
+            if key[0] != "grant" or key in moved or not isinstance(grant, Grant):
+                continue
+            if (grant.scope.kind, grant.role) not in lingering or wished(key) is not None:
+                yield key, grant
+        there = projected.find
+        for key, grant in self.proposal.desired.access.items():
+            if key[0] == "grant" and there(key) is None and key not in waiting and isinstance(grant, Grant):
+                yield key, grant
 
     def _unchanged_members(self) -> Iterator[Member]:
         projected = self.proposal.projected
@@ -186,14 +188,13 @@ class Gains(Struct, frozen=True, dict=True):
             if member.key not in projected and member.key not in self._waiting:
                 yield member
 
-    def _of_interest(self, grant: Grant, account: str, member: Key | None = None) -> Iterator[Judged]:
-        """Yield a right of somebody about whom some rule has something to say at its power."""
-        least, wish = self._least(account), self.proposal.desired.access.get(grant.key)
-        power = self.proposal.traits.power(grant)
-        if isinstance(wish, Grant) and wish.role != grant.role:
-            power = max(power, self.proposal.traits.power(wish))
-        if power >= least:
-            yield from self._rights(grant, self._person(account), member)
+    def _interests(self, key: Key, grant: Grant, account: str) -> bool:
+        """Tell whether any rule has something to say of an account at the power of a grant, or of what is asked for."""
+        traits, least = self.proposal.traits, self._least(account)
+        if traits.power(grant) >= least:
+            return True
+        wish = self.proposal.desired.access.find(key)
+        return isinstance(wish, Grant) and wish.role != grant.role and traits.power(wish) >= least
 
     def _standing_patterns(self) -> Iterator[Diagnostic]:
         """Yield a warning for each person and pattern that gives more than patterns may, and has given it already."""
@@ -201,7 +202,7 @@ class Gains(Struct, frozen=True, dict=True):
         for key, origin in self.proposal.desired.origins.items():
             if origin.wildcard is None or key in self._waiting:
                 continue
-            grant = self.proposal.projected.get(key) or self.proposal.desired.access.get(key)
+            grant = self.proposal.projected.find(key) or self.proposal.desired.access.find(key)
             if isinstance(grant, Grant) and (grant.subject.name, origin.wildcard) not in told:
                 for found in self._beyond_patterns(grant, origin):
                     told.add((grant.subject.name, origin.wildcard))
@@ -229,7 +230,7 @@ class Gains(Struct, frozen=True, dict=True):
         claims = desired.claims.get(key)
         if claims is not None:
             return claims
-        wish, origin = desired.access.get(key), desired.origins.get(key)
+        wish, origin = desired.access.find(key), desired.origins.get(key)
         if origin is None or not isinstance(wish, Grant | Member):
             return ()
         return (Claim(wish, origin, origin.until is not None),)
@@ -267,7 +268,7 @@ class Gains(Struct, frozen=True, dict=True):
         person = people.get(account)
         if person is None:
             desired, key = self.proposal.desired, account_key(account)
-            wish, have = desired.access.get(key), self.proposal.live.access.get(key)
+            wish, have = desired.access.find(key), self.proposal.live.access.find(key)
             renamed = wish.renamed if isinstance(wish, Account) else None
             person = person_of(account, desired.holders.get(account), renamed)
             if person.handle is None and isinstance(have, Account) and have.email:

@@ -212,11 +212,20 @@ def concerning(rules: Iterable[Rule], person: Person) -> tuple[Rule, ...]:
     return tuple(rule for rule in rules if _about_person(rule.match, person))
 
 
+def about_right(rule: Rule, gain: Gain) -> bool:
+    """Tell whether a rule is about a right, whoever has it."""
+    match = rule.match
+    return (
+        gain.power >= least_power(rule)
+        and ("scope" not in match or match["scope"] == gain.scope)
+        and ("role" not in match or match["role"] in gain.roles)
+        and ("site" not in match or (gain.sites is not None and _fits_site(match["site"], gain.sites)))
+    )
+
+
 def judge(rule: Rule, gain: Gain) -> Iterator[Breach]:
     """Yield how a right breaks a rule; nothing where the rule is about something else."""
-    if gain.power < least_power(rule) or not _about_right(rule.match, gain):
-        return
-    if not _about_person(rule.match, gain.person):
+    if not about_right(rule, gain) or not _about_person(rule.match, gain.person):
         return
     who, given = gain.person.name, gain.given | gain.person.given
     for name in rule.require:
@@ -233,14 +242,6 @@ def _about_person(match: Mapping[str, str], person: Person) -> bool:
         ("kind" not in match or match["kind"] == person.kind)
         and ("user" not in match or _fits(match["user"], (person.handle,)))
         and ("account" not in match or _fits(match["account"], person.logins))
-    )
-
-
-def _about_right(match: Mapping[str, str], gain: Gain) -> bool:
-    return (
-        ("scope" not in match or match["scope"] == gain.scope)
-        and ("role" not in match or match["role"] in gain.roles)
-        and ("site" not in match or (gain.sites is not None and _fits_site(match["site"], gain.sites)))
     )
 
 

@@ -5,7 +5,8 @@ Origins stand beside the desired state, ids and proof beside the live one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
@@ -268,3 +269,34 @@ def _settled_public(desired: Desired, live: Access, traits: Traits) -> dict[Key,
             key = grant_key(everybody, scope)
             opened[key] = live.get(key) or Grant(everybody, scope, role)
     return opened
+
+
+OUTSIDE: frozenset[str | None] = frozenset({"contractor", "client", "vendor"})
+
+
+def home_of(holders: Iterable[Holder]) -> frozenset[str]:
+    """Return the e-mail domains of the house, from the addresses of its declared persons."""
+    return home_domains(holder.email for holder in holders if holder.kind == "person")
+
+
+def home_domains(emails: Iterable[str | None]) -> frozenset[str]:
+    """Return the e-mail domains of the house, from the addresses of its declared persons.
+
+    They are the most frequent one, and each that at least two of them and at least a fifth of them have.
+    """
+    domains = Counter(domain for each in emails if (domain := email_domain(each)))
+    most = max(domains.values(), default=0)
+    return frozenset(
+        domain for domain, count in domains.items() if count == most or (count >= 2 and count * 5 >= domains.total())
+    )
+
+
+def email_domain(email: str | None) -> str | None:
+    """Return the domain of an address, case-folded; `None` where there is none."""
+    return email.rpartition("@")[2].casefold() if email and "@" in email else None
+
+
+def is_outsider(kind: str | None, email: str | None, home: frozenset[str]) -> bool:
+    """Tell whether somebody is of another house: by kind, or by an e-mail domain that is none of `home`."""
+    domain = email_domain(email)
+    return kind in OUTSIDE or bool(domain and home and domain not in home)

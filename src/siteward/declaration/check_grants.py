@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from siteward.access.diagnostic import Severity
-from siteward.access.policy import Gain, judge, names_of_role, person_of
+from siteward.access.policy import Gain, Person, about_right, concerning, judge, least_power, names_of_role, person_of
 from siteward.declaration.bearers import ends
 from siteward.declaration.complain import problem
 from siteward.declaration.context import login_of
 from siteward.declaration.identity import holder_of
-from siteward.declaration.named import named_sites
+from siteward.declaration.named import NamedSites
 from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
 from siteward.declaration.selector import parse, within
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.policy import Rule
+    from siteward.access.traits import Traits
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Bound, Grant, Group, Instance
     from siteward.declaration.people import Way
@@ -221,37 +226,71 @@ def owners_rules(context: Context) -> Iterator[Diagnostic]:
     """See that every rule of the owners holds on every grant and user that it matches, as far as the file tells."""
     said: set[tuple[str, Span | None, str]] = set()
     for instance in context.declaration.instances.values():
-        for grant in (context.declaration.grants or ()) if instance.policy.rules else ():
-            if grant.reaches(instance.name):
-                for found in _ruled(context, grant, instance):
-                    key = (found.code, found.at, found.message)
-                    if key not in said:
-                        said.add(key)
-                        yield found
-
-
-def _ruled(context: Context, grant: Grant, instance: Instance) -> Iterator[Diagnostic]:
-    """Yield what the rules of one instance say to what a grant gives each person on each kind of scope."""
-    for gain in _gains(context, grant, instance):
-        for rule in instance.policy.rules:
-            for breach in judge(rule, gain):
-                yield breach.told(grant.spot.key() if breach.lacks else grant.spot.at("role"))
-
-
-def _gains(context: Context, grant: Grant, instance: Instance) -> Iterator[Gain]:
-    traits = context.traits.get(instance.name)
-    for kind in _kinds(grant) if traits is not None else ():
-        means = context.meaning(grant, instance, kind)
-        if traits is None or not isinstance(means, Meaning):
+        traits = context.traits.get(instance.name)
+        if traits is None or not instance.policy.rules:
             continue
-        roles = names_of_role(means.role, traits.platform)
-        by_site = any("site" in rule.match for rule in instance.policy.rules)
-        reached = named_sites(context.declaration, grant, instance, kind) if by_site and kind != "instance" else ()
-        for handle, ways in context.people(grant).items():
-            user = context.declaration.users[handle]
-            person = person_of(login_of(user, instance.name, traits) or "", holder_of(user, None))
-            for sites in reached or (None,):
-                yield Gain(person, kind, means.power, grant.role, roles, sites, _given(grant, ways))
+        ruling = _Ruling(context, instance, traits, NamedSites(context.declaration, instance))
+        for grant in context.declaration.grants or ():
+            for found in ruling.of(grant) if grant.reaches(instance.name) else ():
+                key = (found.code, found.at, found.message)
+                if key not in said:
+                    said.add(key)
+                    yield found
+
+
+class _Ruling(Struct):
+    """What the rules of one instance say to the grants of the file."""
+
+    context: Context
+    instance: Instance
+    traits: Traits
+    named: NamedSites
+    _people: dict[str, tuple[Person, frozenset[str]]] = {}
+    _found: dict[tuple[object, ...], tuple[tuple[Rule, Gain], ...]] = {}
+
+    def of(self, grant: Grant) -> Iterator[Diagnostic]:
+        """Yield what rules say to what a grant gives each person on each kind of scope."""
+        for kind in _kinds(grant):
+            rights = self._rights(grant, kind)
+            for handle, ways in self.context.people(grant).items() if rights else ():
+                person, concerned = self._person(handle)
+                for rule, right in rights:
+                    if rule.id in concerned:
+                        gain = replace(right, person=person, given=_given(grant, ways))
+                        for breach in judge(rule, gain):
+                            yield breach.told(grant.spot.key() if breach.lacks else grant.spot.at("role"))
+
+    def _rights(self, grant: Grant, kind: str) -> tuple[tuple[Rule, Gain], ...]:
+        """Return each rule that is about what a grant gives, with that right, on one of the sites it is about."""
+        key = (grant.role, grant.extras, kind, grant.sites, grant.metasites, id(grant.bound))
+        found = self._found.get(key)
+        if found is None:
+            means = self.context.meaning(grant, self.instance, kind)
+            found = tuple(self._about(grant, means, kind)) if isinstance(means, Meaning) else ()
+            self._found[key] = found
+        return found
+
+    def _about(self, grant: Grant, means: Meaning, kind: str) -> Iterator[tuple[Rule, Gain]]:
+        plain = Gain(Person(""), kind, means.power, grant.role, names_of_role(means.role, self.traits.platform))
+        for rule in self.instance.policy.rules:
+            if means.power < least_power(rule):
+                continue
+            sites = self.named.of(grant, kind) if "site" in rule.match else (None,)
+            rights = (plain if names is None else replace(plain, sites=names) for names in sites)
+            right = next((right for right in rights if about_right(rule, right)), None)
+            if right is not None:
+                yield rule, right
+
+    def _person(self, handle: str) -> tuple[Person, frozenset[str]]:
+        """Return a declared user as rules see them here, and the ids of the rules that are about them."""
+        found = self._people.get(handle)
+        if found is None:
+            user = self.context.declaration.users[handle]
+            login = login_of(user, self.instance.name, self.traits)
+            person = person_of(login or "", holder_of(user, None))
+            rules = concerning(self.instance.policy.rules, person)
+            found = self._people[handle] = (person, frozenset(rule.id for rule in rules))
+        return found
 
 
 def _given(grant: Grant, ways: tuple[Way, ...]) -> frozenset[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.diagnostic import error, note
-from siteward.access.terms import LIMIT_NAMES
+from siteward.access.policy import LIMIT_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

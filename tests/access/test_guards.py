@@ -30,7 +30,7 @@ from siteward.access.diagnostic import Diagnostic, Severity, Span, error
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Power, Resource
 from siteward.access.plan import InstancePlan
 from siteward.access.policy import Limit, Policy, Rule
-from siteward.access.state import Claim, Desired, Ending, Holder, Listing, Live, Memory, Origin
+from siteward.access.state import Claim, Desired, Ending, Holder, Listing, Live, Memory, Origin, home_domains, is_outsider
 from siteward.access.traits import Traits
 from strategies import MATOMO, ME, NOW, PIWIKPRO, PLAUSIBLE, UMAMI
 
@@ -821,3 +821,86 @@ def test_a_guard_knows_what_those_before_it_blocked() -> None:
     assert over(planned(proposed(live(), wish(grant("anna", "team-manager")), free))) == [("limit-escalations", 1)]
     refused = error("cannot", "no account", about=("account", "anna"))
     assert over(planned(proposed(live(), wish(grant("anna", "team-manager")), free), refused)) == []
+
+
+# -- what is easily lost when guards are rewritten
+
+
+def test_an_e_mail_that_a_change_would_give_is_protected() -> None:
+    """Nobody gets the address of an account that nobody may touch."""
+    world, desired = live(Account("anna", "anna@example.org"), table=MATOMO), wish(Account("anna", "Root@example.org"))
+    found = proposed(world, desired, replace(OPEN, protect=("root@*",)), table=MATOMO)
+    assert codes(found) == {("protected", ("account", "anna"))}
+    assert codes(proposed(world, desired, replace(OPEN, protect=("anne@*",)), table=MATOMO)) == set()
+
+
+@pytest.mark.parametrize(("kind", "waits"), [("service", True), ("person", False)])
+def test_a_demotion_waits_for_the_promotion_where_only_a_service_would_be_left(kind: str, *, waits: bool) -> None:
+    """A service mends nothing; a person who stays does."""
+    world = live(admin("anna"), admin("bot"), Account("ben"))
+    desired = wish(admin("ben"), admin("bot"), declared=[holder("anna")])
+    desired = replace(desired, holders={**desired.holders, "bot": holder("bot", kind=kind)})
+    needs = proposed(world, desired).needs
+    assert (admin("ben").key in needs.get(admin("anna").key, ())) is waits
+
+
+def test_mails_in_percent_are_measured_against_accounts() -> None:
+    """Six people with two grants each are six who can get a mail."""
+    held = [grant(name, "team-member", scope) for name in PEOPLE[:6] for scope in (SHOP, BLOG)]
+    found = proposed(live(*held), wish(*held), budget(mails=Limit(percent=50)))
+    assert (found.accounts, found.grants) == (6, 12)
+    assert [each.code for each in judged(found, mails=4) if each.blocks] == ["limit-mails"]
+    assert [each.code for each in judged(found, mails=3) if each.blocks] == []
+
+
+def test_of_too_many_promotions_the_later_ones_are_refused() -> None:
+    """In the order of the plan, so that the same plan is refused the same way."""
+    desired = wish(admin("anna"), admin("ben"), admin("carl"))
+    found = proposed(live(), desired, replace(OPEN, admins_max=2))
+    assert codes(found) == {("too-many-admins", admin("carl").key)}
+    found = proposed(live(admin("anna")), desired, replace(OPEN, admins_max=1))
+    assert codes(found) == {("too-many-admins", admin("ben").key), ("too-many-admins", admin("carl").key)}
+
+
+def test_a_group_that_shrinks_and_loses_a_grant_counts_as_large_as_it_was() -> None:
+    """Three lose the grant, two of them the membership too."""
+    members = [Member("analysts", name) for name in PEOPLE[:3]]
+    world = live(grant("group:analysts", "view"), *members, table=PIWIKPRO)
+    desired = wish(Group("analysts"), members[0], declared=[holder(name) for name in PEOPLE[:3]])
+    for count, blocked in ((4, ["limit-revocations"]), (5, [])):
+        found = proposed(world, desired, budget(revocations=Limit(count=count)), table=PIWIKPRO)
+        assert [each.code for each in judged(found) if each.blocks] == blocked
+
+
+def test_a_trade_that_follows_from_an_absence_needs_a_whole_reading() -> None:
+    """What takes one right and gives another takes."""
+    world = live(grant("anna", "view", SHOP, "tagmanager_write"), table=MATOMO)
+    found = proposed(world, wish(grant("anna", "view", SHOP, "tagmanager_publish")), table=MATOMO)
+    forged = replace(
+        found,
+        proposed=tuple(replace(each, cause="silence") for each in found.proposed),
+        live=replace(world, listings=UNPROVEN),
+    )
+    assert ("incomplete-reading", key("anna")) in codes(forged)
+
+
+def test_an_owner_whose_time_is_over_is_no_owner_who_was_sent_away() -> None:
+    """Only who is suspended, absent or gone keeps something *although*; of others it is a fact."""
+    world = live(grant("anna", "owner"))
+    for ending, severity in (("expired", Severity.NOTE), ("suspended", Severity.WARNING)):
+        found = proposed(world, wish(declared=[holder("anna", ending=ending)]))
+        said = [each.severity for each in found.diagnostics if each.code == "undeclarable-role"]
+        assert said == [severity]
+
+
+def test_the_domains_of_the_house_are_those_of_a_fifth_of_its_persons() -> None:
+    """The most frequent one in any case; a single person makes no house; case is nothing."""
+    many = ["a@HOME.example"] * 10
+    assert home_domains([*many, *["b@two.example"] * 2]) == {"home.example"}
+    assert home_domains([*many, *["b@Two.example"] * 3]) == {"home.example", "two.example"}
+    assert home_domains(["a@home.example", "a@home.example", "b@one.example"]) == {"home.example"}
+    assert home_domains([None, "nobody"]) == frozenset()
+    assert is_outsider("person", "x@ONE.example", frozenset({"home.example"}))
+    assert not is_outsider("person", "x@HOME.example", frozenset({"home.example"}))
+    assert is_outsider("vendor", "x@home.example", frozenset({"home.example"}))
+    assert not is_outsider(None, None, frozenset({"home.example"}))

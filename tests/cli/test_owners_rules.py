@@ -114,3 +114,17 @@ def test_only_a_star_is_special_in_every_pattern(stats: Program, umami: Sandbox)
     plan = stats("plan", "--passwords-out", "pw.txt", "--format", "json").json()
     assert step_codes(plan) == set()
     assert steps_given(plan) == ["team-view-only"]
+
+
+def test_another_handle_is_no_way_out_of_a_rule_of_the_base(stats: Program, umami: Sandbox) -> None:
+    """The base's rule on a user is about the account that this user had there, whatever the change calls them."""
+    head = HEAD.format(url=umami.url)
+    rule = "policy: {rules: [{id: by-user, match: {user: zoe}, at_most: view}]}\n"
+    stats.write(head + "grants:\n  - {to: zoe, role: view, sites: shop}\n" + rule)
+    commit(stats)
+    renamed = head.replace("{zoe: {email: zoe@example.org}}", "{other: {email: zoe@example.org, logins: {stats: zoe}}}")
+    stats.write(renamed + "grants:\n  - {to: other, role: manage, sites: shop}\n")
+    commit(stats)
+    result = stats("plan", "--base", "main~1", "--passwords-out", "pw.txt", "--format", "json")
+    assert step_codes(result.json()) == {"by-user"}
+    assert steps_given(result.json()) == []

@@ -184,6 +184,41 @@ def test_an_include_may_be_bounded_in_power_alone(tmp_path: Path) -> None:
     assert [each.code for each in read_text(tmp_path, text, team=team % "manage").diagnostics] == ["beyond-include"]
 
 
+def test_a_pattern_may_reach_into_what_a_bound_leaves_out(tmp_path: Path) -> None:
+    """So it is refused, where a name beside it is fine."""
+    text = HEAD + 'include: [{path: team.yaml, sites: ["*.example.org", "!secret.example.org"]}]\nusers: {anna: {}}\n'
+    team = "grants: [{to: anna, role: view, sites: %s}]\n"
+    assert not read_text(tmp_path, text, team=team % "shop.example.org").diagnostics
+    for written in ('"s*.example.org"', "secret.example.org"):
+        assert [each.code for each in read_text(tmp_path, text, team=team % written).diagnostics] == ["beyond-include"]
+
+
+def test_a_rule_on_a_site_is_judged_where_the_file_tells(tmp_path: Path) -> None:
+    """By handle, domain, tag, and where one pattern takes the other in; not where something may be left out."""
+    text = (
+        "version: 1\ninstances:\n"
+        '  stats: {platform: umami, url: "https://stats.example.org", self: siteward, layout: per-site%s}\n'
+        "sites: {shop: {domain: Shop.example.org, tags: [acme]}, blog: {domain: blog.example.org, only: [stats]}}\n"
+        "users: {anna: {}}\n"
+        "grants: [{to: anna, role: edit, sites: %s}]\n"
+        "policy: {wildcards: {at_most: manage}, rules: [{id: a-rule, match: {site: %s}, at_most: view}]}\n"
+    )
+    for sites, site, refused in (
+        ("shop", "shop.example.org", True), ("SHOP.example.org", "shop", True), ("shop", '"tag:acme"', True),
+        ('"tag:acme"', "shop", True), ("blog", "shop", False), ("bücher.test", "xn--bcher-kva.test", True),
+        ("xn--bcher-kva.test", "bücher.test", True), ('"*.example.org"', '"*.org"', True),
+        ('"*.example.org"', "shop", True), ('"*.test"', '"*.example.org"', False), ('"*"', '"*"', True),
+        ('["*.example.org", "!shop"]', "shop", False), ('["*.example.org", "!tag:acme"]', "shop.example.org", False),
+        ('["*.example.org", "!shop"]', '"*.example.org"', True), ('"id:7"', '"id:7"', True), ('"id:7"', "shop", False),
+        ('"sitegroup:Shops"', '"sitegroup:shops"', True), ("shop", '"sh?p"', False),
+    ):  # fmt: skip
+        found = [each.code for each in read_text(tmp_path, text % ("", sites, site)).diagnostics if each.blocks]
+        assert found == ["a-rule"] * refused, (sites, site)
+    for manages, refused in (('["blog.*"]', False), ('["*.example.org"]', True), ('["*", "!tag:acme"]', False)):
+        loaded = read_text(tmp_path, text % (f", manages: {manages}", "[shop, blog]", "shop"))
+        assert ["a-rule"] * refused == [each.code for each in loaded.diagnostics if each.blocks], manages
+
+
 def test_rules_look_at_people_roles_and_kinds_of_scope(tmp_path: Path) -> None:
     """All conditions of a rule must hold."""
     text = (

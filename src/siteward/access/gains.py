@@ -47,6 +47,10 @@ class Gains(Struct, frozen=True, dict=True):
     """The rights in a proposal, and what its policy's rules say to them."""
 
     proposal: Proposal
+    _people: dict[str, Person] = {}
+    _powers: dict[str, int] = {}
+    _site_names: dict[Scope, frozenset[str]] = {}
+    _role_names: dict[tuple[str, str], frozenset[str]] = {}
 
     def objections(self) -> Iterator[Diagnostic]:
         """Yield an error on each step that gives what a rule refuses, and a warning for what stands all the same."""
@@ -256,16 +260,8 @@ class Gains(Struct, frozen=True, dict=True):
 
     # -- found once
 
-    @cached_property
-    def _known(
-        self,
-    ) -> tuple[dict[str, Person], dict[str, int], dict[Scope, frozenset[str]], dict[str, frozenset[str]]]:
-        """People and the least power that rules have a word for by account, and names by site and by role."""
-        return {}, {}, {}, {}
-
     def _person(self, account: str) -> Person:
-        people = self._known[0]
-        person = people.get(account)
+        person = self._people.get(account)
         if person is None:
             desired, key = self.proposal.desired, account_key(account)
             wish, have = desired.access.find(key), self.proposal.live.access.find(key)
@@ -273,31 +269,29 @@ class Gains(Struct, frozen=True, dict=True):
             person = person_of(account, desired.holders.get(account), renamed)
             if person.handle is None and isinstance(have, Account) and have.email:
                 person = replace(person, given=frozenset({"email"}))
-            people[account] = person
+            self._people[account] = person
         return person
 
     def _least(self, account: str) -> int:
         """Return the least power at which any rule has something to say of the person behind an account."""
-        known = self._known[1]
-        least = known.get(account)
+        least = self._powers.get(account)
         if least is None:
             rules = concerning(self.proposal.policy.rules, self._person(account))
-            least = known[account] = min(map(least_power, rules), default=Power.ADMIN + 1)
+            least = self._powers[account] = min(map(least_power, rules), default=Power.ADMIN + 1)
         return least
 
     def _sites(self, scope: Scope) -> frozenset[str]:
-        known = self._known[2]
-        names = known.get(scope)
+        names = self._site_names.get(scope)
         if names is None:
             site, declared = self.proposal.live.sites.get(scope), self.proposal.desired.names.get(scope, ())
-            names = known[scope] = site_names(scope, site, declared)
+            names = self._site_names[scope] = site_names(scope, site, declared)
         return names
 
     def _roles(self, grant: Grant) -> frozenset[str]:
-        known, at = self._known[3], f"{grant.scope.kind} {grant.role}"
-        names = known.get(at)
+        key = (grant.scope.kind, grant.role)
+        names = self._role_names.get(key)
         if names is None:
-            names = known[at] = role_names(grant, self.proposal.traits)
+            names = self._role_names[key] = role_names(grant, self.proposal.traits)
         return names
 
 

@@ -16,7 +16,7 @@ from siteward.access.change import direction
 from siteward.access.compare import Revision, compare
 from siteward.access.diagnostic import error, warning
 from siteward.access.hosts import domain_in
-from siteward.access.model import scope_of
+from siteward.access.model import account_of, scope_of
 from siteward.access.policy import strictest
 from siteward.access.traits import SITE_KINDS, is_site
 from siteward.declaration.identity import identities
@@ -124,20 +124,30 @@ class Gate(Struct, frozen=True, kw_only=True, dict=True):
         former = {name.casefold() for user in self.head.users.values() for name in user.previously}
         return {handle: each.account for handle, each in found.by_handle.items() if handle.casefold() not in former}
 
-    def as_before(self, proposal: Proposal) -> Proposal | None:
-        """Return the proposal with users of the kinds they were; `None` where all are what they were."""
-        holders = proposal.desired.holders
-        if not any(each.handle in self.kinds for each in holders.values()):
-            return None
-        desired = replace(proposal.desired, holders={name: self._former(each) for name, each in holders.items()})
-        proposed = tuple(
-            replace(each, holder=self._former(each.holder) if each.holder else None) for each in proposal.proposed
-        )
-        return replace(proposal, desired=desired, proposed=proposed)
+    def as_before(self, instance: str, proposal: Proposal, as_of: datetime) -> Iterator[Proposal]:
+        """Yield the proposal with users of the kinds they were, by handle, and with those whose accounts these were."""
+        holders, accounts = proposal.desired.holders, self._users_before(instance, proposal, as_of)
+        for former in (
+            {name: replace(each, kind=self.kinds.get(each.handle, each.kind)) for name, each in holders.items()},
+            {
+                name: replace(each, handle=was.handle, kind=was.kind) if (was := accounts.get(name)) else each
+                for name, each in holders.items()
+            },
+        ):
+            if former != holders:
+                proposed = tuple(
+                    replace(each, holder=former.get(account_of(each.key) or "", each.holder))
+                    for each in proposal.proposed
+                )
+                yield replace(proposal, desired=replace(proposal.desired, holders=former), proposed=proposed)
 
-    def _former(self, holder: Holder) -> Holder:
-        kind = self.kinds.get(holder.handle)
-        return holder if kind is None else replace(holder, kind=kind)
+    def _users_before(self, instance: str, proposal: Proposal, as_of: datetime) -> Mapping[str, Holder]:
+        """Return the users of the base by the accounts that they resolve to."""
+        before = self._before(instance)
+        if before is None or self.base is None:
+            return {}
+        found = identities(self.base, before.name, proposal.traits, proposal.live, as_of=as_of, memory=None)
+        return found.holders
 
     def objections(self, instance: str, proposal: Proposal) -> Iterator[Diagnostic]:
         """Yield what is said of single steps: they reach what the base does not look at, or serve who asks for them."""

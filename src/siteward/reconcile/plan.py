@@ -93,11 +93,10 @@ class Survey(Struct, frozen=True, kw_only=True):
             *undeliverable(self.name, changes, self.desired.holders, self.traits, allowance.passwords),
             *(self.gate.objections(self.name, proposal) if self.gate else ()),
         )
-        before = self.gate.as_before(proposal) if self.gate else None
+        before = self.gate.as_before(self.name, proposal, self.as_of) if self.gate else ()
         judged = (
             each
-            for side in (proposal, before)
-            if side is not None
+            for side in (proposal, *before)
             for each in judge(
                 side,
                 as_of=self.as_of,

@@ -106,7 +106,7 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
             f"the first {chain.sealed_since - 1} lines of {standing.path} are not sealed with SITEWARD_JOURNAL_KEY, so "
             "nothing proves them"
         )
-        found.append(note("journal-partly-sealed", words, hint="right where the key came later than the journal"))
+        found.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
     return tuple(found)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import error, note
+from siteward.access.diagnostic import error, warning
 from siteward.access.policy import LIMIT_NAMES
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def asked_again(runs: Mapping[str, Run], plan: Plan, options: Options, *, keyed:
 def taken_over(run: Run) -> Diagnostic:
     """Return the word on which consents a run that goes on brings along."""
     words = f"run {run.began.run} goes on; consents taken over from its sealed lines: {run.sealed}"
-    return note("run-resumed", words)
+    return warning("run-resumed", words)
 
 
 def still_lifted(run: Run, reviewed: InstancePlan, allowance: Allowance) -> frozenset[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import httpx
 import pytest
 
@@ -36,7 +38,7 @@ def test_a_request_that_would_leave_the_origin_is_not_sent(elsewhere: str) -> No
 class Straying(httpx.Auth):
     """Logs in at another server."""
 
-    def auth_flow(self, request: httpx.Request):
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         yield httpx.Request("POST", "https://other.example.test/base/api/login", json={"password": "s3cret"})
         yield request
 

@@ -93,6 +93,7 @@ WHOLE = gzip.compress(FINE * 20, mtime=0)
         FINE,
         zlib.compress(FINE),
     ],
+    ids=str.split("cut1 cut4 cut8 cut12 head sum more half-member plain zlib"),
 )
 def test_a_damaged_answer_is_no_answer(body: bytes) -> None:
     """Never a part of it: what is absent from half a list is not absent."""

@@ -30,7 +30,18 @@ from siteward.access.diagnostic import Diagnostic, Severity, Span, error
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Power, Resource
 from siteward.access.plan import InstancePlan
 from siteward.access.policy import Limit, Policy, Rule
-from siteward.access.state import Claim, Desired, Ending, Holder, Listing, Live, Memory, Origin, home_domains, is_outsider
+from siteward.access.state import (
+    Claim,
+    Desired,
+    Ending,
+    Holder,
+    Listing,
+    Live,
+    Memory,
+    Origin,
+    home_domains,
+    is_outsider,
+)
 from siteward.access.traits import Traits
 from strategies import MATOMO, ME, NOW, PIWIKPRO, PLAUSIBLE, UMAMI
 

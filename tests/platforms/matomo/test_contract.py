@@ -66,7 +66,7 @@ def _check_remark(server: Server, entry: Entry) -> None:
     """Compare what a remark tells of mails, access rows, reports and users with the state."""
     match entry.data:
         case {"mails": list(mails)}:
-            sent = sorted((each.to, each.subject[:30]) for each in server.state.mails)
+            sent = sorted((mail.to, mail.subject[:30]) for mail in server.state.mails)
             assert sent == sorted((mail["To"], _subject(mail["Subject"])[:30]) for mail in mails), str(entry)
             server.state.mails.clear()
         case {"n": str(count)} if entry.note.startswith("reports"):

@@ -43,7 +43,7 @@ class NativeState(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def _emails(self) -> Mapping[str, UserRow]:
-        return {fold(each.email): each for each in self.users.values()}
+        return {fold(user.email): user for user in self.users.values()}
 
     def by_email(self, email: str) -> UserRow | None:
         """Return the user of that e-mail in any letter case."""
@@ -58,7 +58,7 @@ class NativeState(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def superusers(self) -> tuple[UserRow, ...]:
         """Everybody who is a superuser, pending ones too: the server makes no difference."""
-        return tuple(each for each in self.users.values() if each.superuser)
+        return tuple(user for user in self.users.values() if user.superuser)
 
 
 def fold(text: str) -> str:

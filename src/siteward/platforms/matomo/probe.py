@@ -8,7 +8,7 @@ from siteward.platforms.interface import Reach
 from siteward.platforms.matomo.roles import SUPERUSER, Version, traits_of, version_of
 from siteward.platforms.matomo.rows import CAPABILITY_LIST, FLAG, TEXT, parse
 from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
-from siteward.transport.errors import Forbidden
+from siteward.transport.errors import ForbiddenError
 
 if TYPE_CHECKING:
     from siteward.access.traits import Traits
@@ -28,12 +28,12 @@ PREFLIGHT = (
 def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
     """Return what the server can express, found out with one request; there is nothing in it that `read` asks for.
 
-    Raises `Unauthenticated` for a bad token where the server can tell (5.x), `Forbidden` for a token that is not a
+    Raises `UnauthenticatedError` for a bad token where the server can tell (5.x), `ForbiddenError` for a token that is not a
     superuser's; up to 4.x a bad token looks the same as that (API.md section 1.2).
     """
     superuser, old, new, capabilities = ask(reader, PREFLIGHT)
     if isinstance(superuser, Failed) or not parse(FLAG, superuser, "hasSuperUserAccess"):
-        raise Forbidden(
+        raise ForbiddenError(
             "this token is not a superuser's, or it is not valid: Matomo up to 4.x does not tell which",
             hint="make a token for an account of its own that is a superuser, and name that account in `self`",
         )

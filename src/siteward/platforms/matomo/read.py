@@ -13,7 +13,7 @@ from siteward.platforms.matomo.roles import onboarding, version_of
 from siteward.platforms.matomo.rows import HOLDER_MAP, SITE_LIST, USER_LIST, parse
 from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
 from siteward.platforms.matomo.to_access import Rows, live_of
-from siteward.transport.errors import Incomplete
+from siteward.transport.errors import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +36,7 @@ SITES = Call("SitesManager.getSitesWithAtLeastViewAccess", {"showColumns": "idsi
 def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
     """Return all access on the instance, with one request, and a second one where a list has exactly 100 rows.
 
-    Raises `Incomplete` when something stands behind the hundredth row of such a list. `Live.me` stays open where
+    Raises `IncompleteError` when something stands behind the hundredth row of such a list. `Live.me` stays open where
     `self` is no superuser: the token, which is one's, then belongs to another.
     """
     rows, listings = _rows(reader, traits)
@@ -61,18 +61,19 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
 
 
 def _by_login(rows: Rows) -> dict[str, UserRow]:
-    return {fold(each.login): each for each in rows.users}
+    return {fold(user.login): user for user in rows.users}
 
 
 def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
-    kinds = (*(each.name for each in traits.roles["site"]), *traits.extras)
-    calls = [USERS, SITES, *(Call("UsersManager.getUsersSitesFromAccess", {"access": each}) for each in kinds)]
-    users, sites, *holders = _answers(reader, calls)
+    kinds = (*(role.name for role in traits.roles["site"]), *traits.extras)
+    calls = [USERS, SITES, *(Call("UsersManager.getUsersSitesFromAccess", {"access": kind}) for kind in kinds)]
+    users, sites, *declared_users = _answers(reader, calls)
     rows = Rows(
         users=parse(USER_LIST, users, "getUsers"),
         sites=parse(SITE_LIST, sites, "getSitesWithAtLeastViewAccess"),
-        holders={
-            kind: parse(HOLDER_MAP, each, "getUsersSitesFromAccess") for kind, each in zip(kinds, holders, strict=True)
+        declared_users={
+            kind: parse(HOLDER_MAP, user, "getUsersSitesFromAccess")
+            for kind, user in zip(kinds, declared_users, strict=True)
         },
     )
     return rows, _proven(reader, rows, calls)
@@ -88,13 +89,13 @@ def _answers(reader: Reader, calls: Sequence[Call]) -> list[object]:
 
 def _proven(reader: Reader, rows: Rows, calls: Sequence[Call]) -> tuple[Listing, ...]:
     """Return the listings with the proof of their ends; where one has 100 rows, ask for what is behind them."""
-    counts = [len(rows.users), len(rows.sites), *(_cuttable(each) for each in rows.holders.values())]
+    counts = [len(rows.users), len(rows.sites), *(_cuttable(user) for user in rows.declared_users.values())]
     suspects = [call for call, count in zip(calls, counts, strict=True) if count == SUSPECT]
     if suspects:
-        behind = _answers(reader, [Call(each.method, {**each.arguments, **_BEYOND}) for each in suspects])
+        behind = _answers(reader, [Call(suspect.method, {**suspect.arguments, **_BEYOND}) for suspect in suspects])
         cut = [call.method for call, more in zip(suspects, behind, strict=True) if more]
         if cut:
-            raise Incomplete(
+            raise IncompleteError(
                 f"{cut[0]} gave exactly {SUSPECT} rows and has more behind them: something cuts Matomo's lists",
                 hint="a proxy or plugin may drop `filter_limit` from the URL",
             )
@@ -106,10 +107,10 @@ def _proven(reader: Reader, rows: Rows, calls: Sequence[Call]) -> tuple[Listing,
     )
 
 
-def _cuttable(holders: Mapping[str, tuple[int, ...]]) -> int:
+def _cuttable(declared_users: Mapping[str, tuple[int, ...]]) -> int:
     """Return the length of a map by login where its first login is a number: no other map is ever cut."""
-    return len(holders) if next(iter(holders), "").isdigit() else 0
+    return len(declared_users) if next(iter(declared_users), "").isdigit() else 0
 
 
 def _count(rows: Rows) -> int:
-    return sum(len(sites) for logins in rows.holders.values() for sites in logins.values())
+    return sum(len(sites) for logins in rows.declared_users.values() for sites in logins.values())

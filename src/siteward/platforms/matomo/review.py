@@ -41,7 +41,7 @@ class _Case(Struct, frozen=True):
 
 def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Iterator[Diagnostic]:
     """Yield every objection and every consequence."""
-    held = Counter(each.subject.name for each in live.access.grants() if each.scope != EVERYWHERE)
+    held = Counter(grant.subject.name for grant in live.access.grants() if grant.scope != EVERYWHERE)
     case = _Case(changes, live, native(live, NativeState), wishes(changes), held)
     for change in changes:
         for say in _SAYINGS:
@@ -153,7 +153,7 @@ def _is_top(change: Change) -> bool:
 
 def _only_superuser(new: Account, case: _Case) -> bool:
     mine = case.wishes.get(fold(new.name), ())
-    return bool(mine) and all(each.scope == EVERYWHERE for each in mine)
+    return bool(mine) and all(grant.scope == EVERYWHERE for grant in mine)
 
 
 def _promotion(change: Change, case: _Case) -> Iterator[Diagnostic]:
@@ -226,7 +226,7 @@ def _mailed(change: Change, case: _Case) -> Iterator[Diagnostic]:
 def _opened(case: _Case) -> Iterable[Diagnostic]:
     """Tell of the mails of all openings once: they share one call."""
     first = next(
-        (each for each in case.changes if isinstance(each.after, Grant) and addressees(each, case.state)), None
+        (change for change in case.changes if isinstance(change.after, Grant) and addressees(change, case.state)), None
     )
     return _mailed(first, case) if first is not None else ()
 

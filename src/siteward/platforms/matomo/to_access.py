@@ -34,13 +34,13 @@ class Rows(Struct, frozen=True):
 
     users: tuple[UserRow, ...]
     sites: tuple[SiteRow, ...]
-    holders: Mapping[str, Mapping[str, tuple[int, ...]]]
+    declared_users: Mapping[str, Mapping[str, tuple[int, ...]]]
 
 
 def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Live:
     """Return the live state that `rows` amount to."""
     sites = _sites(rows.sites)
-    held, lost = _held(rows, state, {int(each.id): scope for scope, each in sites.items()})
+    held, lost = _held(rows, state, {int(site.id): scope for scope, site in sites.items()})
     resources: dict[Key, Resource] = {}
     for user in rows.users:
         resources[account_key(user.login)] = Account(user.login, user.email or None, status=_status(user))
@@ -55,9 +55,9 @@ def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Li
         access=Access.of(resources),
         sites=sites,
         me=me.login if me and me.superuser else None,
-        ids={account_key(each.login): each.login for each in rows.users},
+        ids={account_key(user.login): user.login for user in rows.users},
         pending=frozenset(_pending(resources.values(), rows.users)),
-        facts={account_key(each.login): _facts(each) for each in rows.users},
+        facts={account_key(user.login): _facts(user) for user in rows.users},
         listings=listings,
         findings=(*_strays(lost), *_invitations(rows.users)),
         native=replace(state, ghosts=frozenset(map(fold, lost.get("gone", ())))),
@@ -76,12 +76,12 @@ def _sites(rows: Iterable[SiteRow]) -> dict[Scope, Site]:
     hosts = {each.id: host_of(each.main_url) for each in rows}
     times = Counter(hosts.values())
     found: dict[Scope, Site] = {}
-    for each in rows:
-        host = hosts[each.id]
-        label = host if host and times[host] == 1 else f"{host}#{each.id}"
+    for row in rows:
+        host = hosts[row.id]
+        label = host if host and times[host] == 1 else f"{host}#{row.id}"
         domains = (host,) if host else ()
         found[Scope("site", label)] = Site(
-            id=str(each.id), label=label, name=each.name, domains=domains, group=each.group.strip()
+            id=str(row.id), label=label, name=row.name, domains=domains, group=row.group.strip()
         )
     return found
 
@@ -104,7 +104,7 @@ def _held(
     """
     held: defaultdict[tuple[str, Scope], set[str]] = defaultdict(set)
     lost: defaultdict[str, set[str]] = defaultdict(set)
-    for access, logins in rows.holders.items():
+    for access, logins in rows.declared_users.items():
         for login, sites in logins.items():
             user = state.user(login)
             if user is None:
@@ -157,11 +157,11 @@ def _strays(lost: Mapping[str, set[str]]) -> Iterator[Diagnostic]:
 
 def _grant(login: str, scope: Scope, access: set[str], traits: Traits) -> Grant | None:
     """Return what the rows of one user on one site amount to; capabilities without a role open nothing."""
-    roles = [each.name for each in traits.roles["site"] if each.name in access]
+    roles = [role.name for role in traits.roles["site"] if role.name in access]
     if not roles:
         return None
     role = roles[-1]
-    extras = frozenset(each for each in access & traits.extras.keys() if role not in traits.included[each])
+    extras = frozenset(key for key in access & traits.extras.keys() if role not in traits.included[key])
     return Grant(Subject("account", login), scope, role, extras)
 
 
@@ -175,11 +175,11 @@ def _status(user: UserRow) -> Status:
 
 
 def _pending(resources: Iterable[Resource], users: Iterable[UserRow]) -> Iterator[Key]:
-    waiting = {each.login for each in users if is_pending(each)}
-    for each in resources:
-        match each:
+    waiting = {user.login for user in users if is_pending(user)}
+    for resource in resources:
+        match resource:
             case Account(name=name) | Grant(subject=Subject(name=name)) if name in waiting:
-                yield each.key
+                yield resource.key
             case _:
                 pass
 

@@ -29,8 +29,8 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     state = native(live, NativeState)
     made = {each.key[1] for each in changes if isinstance(each.after, Account) and each.before is None}
     groups: dict[Hashable, list[Change]] = {}
-    for each in changes:
-        groups.setdefault(_group(each, live, state, made), []).append(each)
+    for change in changes:
+        groups.setdefault(_group(change, live, state, made), []).append(change)
     return tuple(
         Bundle(
             changes=tuple(group),
@@ -60,4 +60,4 @@ def _requests(group: Sequence[Change], live: Live, state: NativeState) -> int:
     if is_closing(group[0], state):
         return found + len(group) + 3
     made = 0 if team_of(first.scope, live, state) else 2
-    return found + made + 1 + sum(2 if each.before is None else 1 for each in group)
+    return found + made + 1 + sum(2 if change.before is None else 1 for change in group)

@@ -16,7 +16,7 @@ from siteward.platforms.umami.native_state import Rows
 from siteward.platforms.umami.rows import ONE_PAGE, Page, SiteRow, TeamRow, UserRow, ask, parse, refusal
 from siteward.platforms.umami.session import ask_listings, own, path
 from siteward.platforms.umami.to_access import live_of
-from siteward.transport.errors import Incomplete
+from siteward.transport.errors import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,7 +42,7 @@ class _Round(Struct, frozen=True):
 def read(reader: Reader, settings: Settings, traits: Traits, seed: Listings | None = None) -> Live:
     """Return all access on the instance; `seed` are the listings that `probe` has read, taken in the first round.
 
-    Raises `Incomplete` when the listings keep contradicting each other, and other `PlatformError`s for answers that
+    Raises `IncompleteError` when the listings keep contradicting each other, and other `PlatformError`s for answers that
     are none. A site whose team or owner is unknown twice in a row is an orphan (API.md section 6), not a
     contradiction.
     """
@@ -53,7 +53,7 @@ def read(reader: Reader, settings: Settings, traits: Traits, seed: Listings | No
         adrift = now.rows.adrift
         now = _round(reader, traits, None)
     if now.doubts:
-        raise Incomplete(
+        raise IncompleteError(
             f"Umami's listings contradict each other, {ROUNDS} times over: {'; '.join(now.doubts[:_SHOWN])}",
             hint="somebody may be changing users, teams or sites right now; try again",
         )
@@ -106,13 +106,13 @@ def _merged(name: str, pages: Iterable[Page[T]], doubts: list[str]) -> dict[str,
     """Return the rows of all pages by id, and doubt what was announced, repeated or told differently."""
     rows: dict[str, T] = {}
     for page in pages:
-        distinct = {each.id: each for each in page.data}
+        distinct = {site_row.id: site_row for site_row in page.data}
         if not page.count == len(page.data) == len(distinct):
             doubts.append(f"{page.count} {name} announced, {len(distinct)} received")
         doubts.extend(
-            f"{name} {each.id} told in two ways"
-            for each in page.data
-            if (first := rows.setdefault(each.id, each)) is not each and first != each
+            f"{name} {site_row.id} told in two ways"
+            for site_row in page.data
+            if (first := rows.setdefault(site_row.id, site_row)) is not site_row and first != site_row
         )
     return rows
 
@@ -120,7 +120,7 @@ def _merged(name: str, pages: Iterable[Page[T]], doubts: list[str]) -> dict[str,
 def _contradictions(rows: Rows, *, old: bool) -> Iterator[str]:
     """Yield where teams and users disagree. Whether 2.20 counts ghosts among members is not known; both will do."""
     for team in rows.teams.values():
-        here = [each.user_id for each in team.members if each.user is not None]
+        here = [member.user_id for member in team.members if member.user is not None]
         if team.counts and team.counts.members not in {len(here), len(team.members) if old else len(here)}:
             yield f"team {team.name} announces {team.counts.members} members and shows {len(here)}"
         if not rows.users.keys() >= set(here):

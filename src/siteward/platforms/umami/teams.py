@@ -63,11 +63,11 @@ def write_memberships(writer: Writer, changes: Sequence[Change], live: Live) -> 
     try:
         team = team_for(writer, changes[0].key, live, make=not closing)
     except NoTeamError as stopped:
-        return [stopped.verdict.receipt(each.key) for each in changes]
+        return [stopped.verdict.receipt(change.key) for change in changes]
     except PlatformError as problem:
-        return [failed(f"nothing was sent: {problem}", problem.hint).receipt(each.key) for each in changes]
+        return [failed(f"nothing was sent: {problem}", problem.hint).receipt(change.key) for change in changes]
     verdicts = (_closed if closing else _made)(writer, team, changes, live)
-    return [verdicts[account_of(each.key) or ""].receipt(each.key) for each in changes]
+    return [verdicts[account_of(change.key) or ""].receipt(change.key) for change in changes]
 
 
 def finish_closing(writer: Writer, scope: Scope, live: Live) -> Verdict:
@@ -85,9 +85,9 @@ def _closed(writer: Writer, team: str, changes: Sequence[Change], live: Live) ->
     """Close access between two new codes; one that is refused holds up nobody who has to go."""
     _new_code(writer, team)
     verdicts = _made(writer, team, changes, live)
-    some = any(each.status != "failed" for each in verdicts.values())
+    some = any(verdict.status != "failed" for verdict in verdicts.values())
     refused = _new_code(writer, team) if some else ""
-    return {name: _coded(each, refused) for name, each in verdicts.items()}
+    return {name: _coded(verdict, refused) for name, verdict in verdicts.items()}
 
 
 def _made(writer: Writer, team: str, changes: Sequence[Change], live: Live) -> dict[str, Verdict]:
@@ -97,11 +97,11 @@ def _made(writer: Writer, team: str, changes: Sequence[Change], live: Live) -> d
     except PlatformError as problem:
         return {account_of(each.key) or "": _left_alone(problem) for each in changes}
     verdicts: dict[str, Verdict] = {}
-    for each in changes:
+    for change in changes:
         # One membership serves all sites of a team, so the second site's change is done with the first's.
-        name = account_of(each.key) or ""
+        name = account_of(change.key) or ""
         if name not in verdicts:
-            verdicts[name] = _change(writer, team, each, live, rows)
+            verdicts[name] = _change(writer, team, change, live, rows)
     return verdicts
 
 
@@ -110,7 +110,7 @@ def _change(writer: Writer, team: str, change: Change, live: Live, rows: Sequenc
         at = account_id(writer, account_of(change.key) or "", live)
         if at is None:
             return failed("the account is not known on the instance", "plan again")
-        return _become(writer, team, change, at, [each for each in rows if each.user_id == at])
+        return _become(writer, team, change, at, [row for row in rows if row.user_id == at])
     except PlatformError as problem:
         return _left_alone(problem)
 
@@ -141,10 +141,12 @@ def _set(writer: Writer, team: str, at: str, mine: Sequence[MemberRow], wanted: 
     place = path("teams", team, "users", at)
 
     def is_done() -> bool:
-        return [each.role for each in members_of(writer, team) if each.user_id == at] == ([wanted] if wanted else [])
+        return [member_row.role for member_row in members_of(writer, team) if member_row.user_id == at] == (
+            [wanted] if wanted else []
+        )
 
     def is_out() -> bool:
-        return not any(each.user_id == at for each in members_of(writer, team))
+        return not any(member_row.user_id == at for member_row in members_of(writer, team))
 
     if wanted is None:
         return command(writer, "DELETE", place, None, Deleted, is_out)
@@ -241,7 +243,7 @@ def team_for(writer: Writer, key: Key, live: Live, *, make: bool) -> str:
 def _is_managed(writer: Writer, team: str, state: NativeState) -> bool:
     """Tell whether a team that was not there while reading is ours, made earlier in this run."""
     return team not in state.rows.teams and any(
-        each.user_id == state.me and each.role == TEAM_OWNER for each in members_of(writer, team)
+        member_row.user_id == state.me and member_row.role == TEAM_OWNER for member_row in members_of(writer, team)
     )
 
 
@@ -269,7 +271,7 @@ def _new_team(writer: Writer, label: str, state: NativeState) -> str:
     found: list[str] = []
 
     def is_made() -> bool:
-        new = (each for each in _named(writer, name, state) if each.id not in state.rows.teams)
+        new = (team_row for team_row in _named(writer, name, state) if team_row.id not in state.rows.teams)
         found.append(_unused(writer, name, state, new) or "")
         return bool(found[-1])
 
@@ -288,9 +290,9 @@ def _named(writer: Writer, name: str, state: NativeState) -> tuple[TeamRow, ...]
 
 def _unused(writer: Writer, name: str, state: NativeState, teams: Iterable[TeamRow]) -> str | None:
     """Return the first of `teams` that bears the name, has us as only member and owner, and has no site now."""
-    for each in teams:
-        if each.name == name and len(each.members) == 1 and owners(each) == (state.me,):
-            sites = ask(writer, path("teams", each.id, "websites"), Page[SiteRow], ONE_PAGE)
+    for team in teams:
+        if team.name == name and len(team.members) == 1 and owners(team) == (state.me,):
+            sites = ask(writer, path("teams", team.id, "websites"), Page[SiteRow], ONE_PAGE)
             if sites.count == 0:
-                return each.id
+                return team.id
     return None

@@ -24,8 +24,8 @@ class Release:
 
 
 RELEASES = {
-    each.name: each
-    for each in (
+    release.name: release
+    for release in (
         Release("5.3", (5, 3, 0), "5.3.0-alpha"),
         Release("4.16", (4, 16, 1), "4.16.1"),
         Release("3.14", (3, 14, 1), "3.14.1"),

@@ -165,7 +165,7 @@ class State:
     def by_email(self, email: str) -> User | None:
         """Return the user of that e-mail in any letter case."""
         wanted = collate(email)
-        return next((each for each in self.users.values() if collate(each.email) == wanted), None)
+        return next((user for user in self.users.values() if collate(user.email) == wanted), None)
 
     def add_user(self, login: str, email: str, password: str, *, alias: str = "") -> User:
         """Add a user whose stored password is `password`, hashed already or empty."""
@@ -180,8 +180,8 @@ class State:
         del self.users[key]
         self._rows.pop(key, None)
         self.last_seen.pop(key, None)
-        self.tokens = {value: each for value, each in self.tokens.items() if collate(each.login) != key}
-        self.reports = [each for each in self.reports if collate(each.login) != key]
+        self.tokens = {value: token for value, token in self.tokens.items() if collate(token.login) != key}
+        self.reports = [report for report in self.reports if collate(report.login) != key]
 
     def sorted_users(self) -> list[User]:
         """Return the users in the order of the database's collation."""
@@ -189,7 +189,7 @@ class State:
 
     def superusers(self) -> list[User]:
         """Return the superusers as they were registered, pending ones too."""
-        return [each for each in self.users.values() if each.superuser]
+        return [user for user in self.users.values() if user.superuser]
 
     # access
 
@@ -245,7 +245,9 @@ class State:
     def drop_reports(self, login: str, sites: Iterable[int]) -> None:
         """Delete the scheduled reports of a user on sites, as losing all access there does (rec 16#9-10)."""
         lost = set(sites)
-        self.reports = [each for each in self.reports if collate(each.login) != collate(login) or each.site not in lost]
+        self.reports = [
+            report for report in self.reports if collate(report.login) != collate(login) or report.site not in lost
+        ]
 
     # time
 
@@ -271,5 +273,5 @@ class State:
     def locked_out(self, address: str) -> bool:
         """Tell whether that address has failed more than 20 times within the hour."""
         since = self.now() - LOCKOUT_WINDOW
-        recent = sum(each.address == address and each.at > since for each in self.failures)
+        recent = sum(failure.address == address and failure.at > since for failure in self.failures)
         return recent > LOCKOUT_FAILURES

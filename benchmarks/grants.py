@@ -65,12 +65,12 @@ def write(folder: Path, grants: int) -> Sample:
 def declaration(data: dict[str, Any], grants: dict[tuple[str, str], str]) -> str:
     """Return the file that grants this."""
     lines = [HEAD, "sites:"]
-    lines += [f'  {each["key"]}: {{domain: {each["domain"]}, name: "{each["name"]}"}}' for each in data["sites"]]
+    lines += [f'  {site["key"]}: {{domain: {site["domain"]}, name: "{site["name"]}"}}' for site in data["sites"]]
     lines.append("\nusers:")
-    for each in data["users"]:
-        lines += [f"  {each['login']}:", f"    email: {each['email']}"]
-        lines += [f"    until: {each['expires']}"] if "expires" in each else []
-    lines += [f"  {each['key']}: {{kind: service, email: {each['key']}@example.org}}" for each in data["groups"]]
+    for user in data["users"]:
+        lines += [f"  {user['login']}:", f"    email: {user['email']}"]
+        lines += [f"    until: {user['expires']}"] if "expires" in user else []
+    lines += [f"  {group['key']}: {{kind: service, email: {group['key']}@example.org}}" for group in data["groups"]]
     lines += [f"  {ADMIN}: {{email: {ADMIN}@example.org}}", "\ngrants:", f"  - {{to: {ADMIN}, role: admin, on: stats}}"]
     for (login, role), sites in _together(grants).items():
         lines += [f"  - to: {login}", f"    role: {role}", f"    sites: [{', '.join(sites)}]"]
@@ -79,14 +79,19 @@ def declaration(data: dict[str, Any], grants: dict[tuple[str, str], str]) -> str
 
 def answers(data: dict[str, Any], grants: dict[tuple[str, str], str]) -> dict[str, list[dict[str, object]]]:
     """Return what Umami 3.2 lists of this: users, teams with their members, and websites, one managed team a site."""
-    logins = ["siteward", ADMIN, *(each["login"] for each in data["users"]), *(each["key"] for each in data["groups"])]
+    logins = [
+        "siteward",
+        ADMIN,
+        *(user["login"] for user in data["users"]),
+        *(group["key"] for group in data["groups"]),
+    ]
     ids = {login: _id("a", at) for at, login in enumerate(logins)}
     users = [
         {"id": at, "username": login, "role": "admin" if login in {"siteward", ADMIN} else "user", "createdAt": _MADE}
         for login, at in ids.items()
     ]
     members: dict[str, list[tuple[str, str]]] = {
-        each["key"]: [(ids["siteward"], "team-owner")] for each in data["sites"]
+        site["key"]: [(ids["siteward"], "team-owner")] for site in data["sites"]
     }
     for (login, site), role in grants.items():
         members[site].append((ids[login], TEAM_ROLES[role]))

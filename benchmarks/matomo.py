@@ -72,6 +72,6 @@ def measure() -> tuple[Leg, Leg]:
             current = writing
             begin = time.perf_counter()
             for bundle in PLATFORM.bundle(list(rows()), live):
-                assert {each.status for each in PLATFORM.write(writer, bundle, live)} == {"sent"}
+                assert {receipt.status for receipt in PLATFORM.write(writer, bundle, live)} == {"sent"}
             writing.seconds = time.perf_counter() - begin
     return reading, writing

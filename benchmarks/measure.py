@@ -63,12 +63,12 @@ def once(command: Command) -> Cost:
 
 def in_turn(commands: Mapping[str, Command], rounds: int) -> dict[str, list[Cost]]:
     """Return what each command took in each round; a first round, which fills caches, is not counted."""
-    for each in commands.values():
-        once(each)
+    for command in commands.values():
+        once(command)
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
     for _ in range(rounds):
-        for name, each in commands.items():
-            costs[name].append(once(each))
+        for name, words in commands.items():
+            costs[name].append(once(words))
     return costs
 
 

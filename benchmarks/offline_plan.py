@@ -45,14 +45,14 @@ def recorded(folder: Path, traits: Traits) -> Live:
     teams = decoded(Page[TeamRow], (folder / "teams.json").read_bytes())
     sites = decoded(Page[SiteRow], (folder / "websites.json").read_bytes())
     rows = Rows(
-        {each.id: each for each in users.data},
-        {each.id: each for each in teams.data},
-        {each.id: each for each in sites.data},
+        {user.id: user for user in users.data},
+        {team.id: team for team in teams.data},
+        {site.id: site for site in sites.data},
     )
-    me = next(each.id for each in users.data if each.username == "siteward")
+    me = next(user.id for user in users.data if user.username == "siteward")
     listings = tuple(
-        Listing(name=name, rows=each.count, complete=True, proof="recorded whole")
-        for name, each in (("accounts", users), ("teams", teams), ("sites", sites))
+        Listing(name=name, rows=listing.count, complete=True, proof="recorded whole")
+        for name, listing in (("accounts", users), ("teams", teams), ("sites", sites))
     )
     return live_of(rows, "per-site", traits, me=me, listings=listings)
 

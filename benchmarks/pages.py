@@ -60,8 +60,8 @@ def measure(folder: Path) -> Seen:
     path.write_text(page(Matrix(ledgers=(large(PEOPLE, SITES),), as_of=AS_OF)), encoding="utf-8")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for each in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,900"):
-        options.add_argument(each)
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,900"):
+        options.add_argument(argument)
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     try:
         browser.get(path.as_uri())

@@ -45,8 +45,8 @@ def world() -> dict[str, Any]:
         for place in range(MEMBERS)
     ]
     return {
-        "accounts": [{"login": "siteward", "role": "admin"}, *({"login": each, "role": "user"} for each in logins)],
-        "sites": [{"name": each, "domain": each} for each in domains],
+        "accounts": [{"login": "siteward", "role": "admin"}, *({"login": login, "role": "user"} for login in logins)],
+        "sites": [{"name": domain, "domain": domain} for domain in domains],
         "grants": grants,
     }
 
@@ -99,5 +99,5 @@ def measure(folder: Path, rounds: int) -> tuple[float, float, float]:
         bare(url, credentials)
         ours(url, credentials)
         pairs = [(bare(url, credentials), ours(url, credentials)) for _ in range(rounds)]
-    raw, own = (statistics.median(each) for each in zip(*pairs, strict=True))
+    raw, own = (statistics.median(column) for column in zip(*pairs, strict=True))
     return raw, own, statistics.median(own / raw for raw, own in pairs)

@@ -245,8 +245,8 @@ def main() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ |= {"PYTHONPATH": str(PROJECT / "src"), "PYTHONPYCACHEPREFIX": str(given.cache / "bytecode")}
     print(f"{'':<58} {'ratio':>7} {'goal':>7}  processor time unless it says wall, medians of {given.rounds} rounds")
-    wanted = given.only or [each for each in PARTS if each != "laws" or given.laws]
-    for name in (each for each in PARTS if each in wanted):
+    wanted = given.only or [part for part in PARTS if part != "laws" or given.laws]
+    for name in (part for part in PARTS if part in wanted):
         for row in _rows(name, given.cache, given.rounds):
             print(row, flush=True)
 

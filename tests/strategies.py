@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 ME = "siteward"
 NAMES = ("anna", "ben", "Cem", "dora", "eva", "root", "breakglass-1", "[/x]", "a\u0301da")
-SITES = tuple(Scope("site", each) for each in ("shop.example.org", "blog.example.org", "docs.example.org"))
+SITES = tuple(Scope("site", domain) for domain in ("shop.example.org", "blog.example.org", "docs.example.org"))
 STATUSES: tuple[Status, ...] = ("active", "active", "active", "pending", "suspended")
 EFFECTS: tuple[Effect | None, ...] = (None, "mail", "destroys", "creates", "irreversible")
 ENDINGS: tuple[Ending, ...] = ("expired", "not-yet", "suspended", "absent", "left")
@@ -330,7 +330,7 @@ def memories(
     if draw(st.booleans()):
         return None
     known = draw(st.sets(st.sampled_from(names)))
-    return Memory(accounts=frozenset(known), users={handles.get(each, each.casefold()): each for each in known})
+    return Memory(accounts=frozenset(known), users={handles.get(name, name.casefold()): name for name in known})
 
 
 @st.composite
@@ -347,7 +347,7 @@ def remarks(draw: st.DrawFn, proposal: Proposal) -> tuple[Diagnostic, ...]:
     """Draw what a platform's review might say of a proposal: consequences, and what it cannot do."""
     keys = [proposed.key for proposed in proposal.proposed]
     chosen = draw(st.lists(st.sampled_from(keys), unique=True, max_size=2)) if keys else []
-    return tuple(draw(_remark(each)) for each in chosen)
+    return tuple(draw(_remark(account)) for account in chosen)
 
 
 @st.composite

@@ -66,7 +66,7 @@ def test_the_transport_knows_hosts_and_nothing_else_of_access() -> None:
     """It carries requests: whoever gets access to what is no business of its own."""
     for path in (path for path in MODULES if _room(path) == "transport"):
         used = {name for name in _imports(path) if name.startswith("siteward.access")}
-        assert all(each.startswith("siteward.access.hosts") for each in used), f"{path}: {used}"
+        assert all(name.startswith("siteward.access.hosts") for name in used), f"{path}: {used}"
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if _room(path) == "platforms"], ids=str)
@@ -109,8 +109,8 @@ def test_there_is_no_circle_of_modules() -> None:
         assert name not in trail, " → ".join((*trail, name))
         if name in done:
             return
-        for each in graph[name] & set(graph):
-            walk(each, (*trail, name))
+        for used in graph[name] & set(graph):
+            walk(used, (*trail, name))
         done.add(name)
 
     for name in graph:
@@ -161,7 +161,7 @@ def test_programs_are_started_in_few_places_and_git_in_one(path: Path) -> None:
 
 def test_the_list_of_those_that_start_programs_is_true() -> None:
     """What no longer starts anything leaves the list."""
-    assert {each for each in STARTERS if "subprocess" in set(_imports(SRC / each))} == STARTERS
+    assert {module for module in STARTERS if "subprocess" in set(_imports(SRC / module))} == STARTERS
 
 
 def _top_imports(path: Path) -> Iterator[str]:
@@ -172,7 +172,7 @@ def _top_imports(path: Path) -> Iterator[str]:
                 full = f"{node.module}.{name.name}"
                 yield full if full in known else node.module
         elif isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
+            yield from (name.name for name in node.names)
 
 
 def _dotted(path: Path) -> str:

@@ -64,25 +64,27 @@ held = st.dictionaries(
 
 
 @given(held)
-def test_nothing_differs_from_itself(one: Desired) -> None:
-    assert moved(one, one) == ()
+def test_nothing_differs_from_itself(first: Desired) -> None:
+    assert moved(first, first) == ()
 
 
 @given(held, held)
-def test_what_one_way_gives_the_other_takes(one: Desired, other: Desired) -> None:
+def test_what_one_way_gives_the_other_takes(first: Desired, other: Desired) -> None:
     """Every movement has its opposite in the other direction, on the same person and place."""
-    there = {(movement.person, movement.scope, movement.kind) for movement in moved(one, other)}
-    back = {(movement.person, movement.scope, OPPOSITE[movement.kind]) for movement in moved(other, one)}
+    there = {(movement.person, movement.scope, movement.kind) for movement in moved(first, other)}
+    back = {(movement.person, movement.scope, OPPOSITE[movement.kind]) for movement in moved(other, first)}
     mixed = {"wider", "narrower"}  # two patterns may each leave out what the other does not
-    assert {each for each in there if each[2] not in mixed} == {each for each in back if each[2] not in mixed}
+    assert {movement for movement in there if movement[2] not in mixed} == {
+        movement for movement in back if movement[2] not in mixed
+    }
 
 
 @given(held, held)
-def test_everything_that_differs_is_told_once(one: Desired, other: Desired) -> None:
+def test_everything_that_differs_is_told_once(first: Desired, other: Desired) -> None:
     """Whoever has not the same on both sides is in the comparison, and nobody else is."""
-    told = {movement.person for movement in moved(one, other)}
+    told = {movement.person for movement in moved(first, other)}
     for name in PEOPLE:
-        sides = [{grant for grant in side.access.grants() if grant.subject.name == name} for side in (one, other)]
+        sides = [{grant for grant in side.access.grants() if grant.subject.name == name} for side in (first, other)]
         assert (name in told) == (sides[0] != sides[1])
 
 
@@ -123,7 +125,7 @@ def test_outsiders_and_other_accounts() -> None:
 
 def test_an_instance_that_comes_or_goes() -> None:
     """What is new is given; what the file does not name any more is left as it is."""
-    one = revision((NOW, desired(grant("anna", "shop", "view"))))
-    assert [movement.kind for movement in compare("stats", None, one)] == ["gained"]
-    assert compare("stats", one, None) == ()
+    after = revision((NOW, desired(grant("anna", "shop", "view"))))
+    assert [movement.kind for movement in compare("stats", None, after)] == ["gained"]
+    assert compare("stats", after, None) == ()
     assert compare("stats", None, None) == ()

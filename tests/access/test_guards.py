@@ -150,7 +150,7 @@ def test_new_admins_are_made_before_old_ones_are_unmade() -> None:
     """So a whole change of guard passes, and each demotion waits for the promotions it needs."""
     found = proposed(
         live(*THREE),
-        wish(admin("dora"), admin("eva"), declared=[declared_user(each) for each in ("anna", "ben", "cem")]),
+        wish(admin("dora"), admin("eva"), declared=[declared_user(name) for name in ("anna", "ben", "cem")]),
     )
     assert codes(found) == set()
     plan = planned(found)
@@ -398,7 +398,7 @@ def test_what_a_limit_allows(limit: Limit, base: int, most: int | None) -> None:
 
 
 def crowd(role: str = "team-member") -> tuple[Grant, ...]:
-    return tuple(grant(each, role) for each in PEOPLE)
+    return tuple(grant(name, role) for name in PEOPLE)
 
 
 def budget(**limits: Limit) -> Policy:
@@ -420,7 +420,7 @@ def test_removals_are_accounts_that_lose_everything() -> None:
     lingering = Grant(subject("user0"), EVERYWHERE, "user")
     world = live(*crowd(), grant("user3", "team-member", BLOG), lingering)
     kept = [grant("user3", "team-member", BLOG), *crowd()[4:]]
-    found = proposed(world, wish(*kept, declared=[declared_user(each) for each in PEOPLE[:3]]), policy)
+    found = proposed(world, wish(*kept, declared=[declared_user(name) for name in PEOPLE[:3]]), policy)
     assert len(found.changes) == 4
     assert over(planned(found)) == [("limit-removals", 3)]
     objection = next(diagnostic for diagnostic in judged(found) if diagnostic.code == "limit-removals")
@@ -437,7 +437,7 @@ def test_removals_are_accounts_that_lose_everything() -> None:
 def test_an_accepted_budget_is_a_warning_with_its_reason() -> None:
     """The acceptance is for this plan: the caller has compared the digest."""
     found = proposed(
-        live(*crowd()), wish(declared=[declared_user(each) for each in PEOPLE]), budget(removals=Limit(count=0))
+        live(*crowd()), wish(declared=[declared_user(name) for name in PEOPLE]), budget(removals=Limit(count=0))
     )
     assert over(planned(found)) == [("limit-removals", 10)]
     accepted = judged(found, accept={"removals": "media sold, OPS-900"})
@@ -451,8 +451,8 @@ def test_an_accepted_budget_is_a_warning_with_its_reason() -> None:
 def test_deleted_accounts_are_removals_too() -> None:
     """Also those that had nothing left."""
     found = proposed(
-        live(*(Account(each) for each in PEOPLE)),
-        wish(declared=[declared_user(each, ending="absent") for each in PEOPLE]),
+        live(*(Account(name) for name in PEOPLE)),
+        wish(declared=[declared_user(name, ending="absent") for name in PEOPLE]),
         budget(removals=Limit(count=3)),
     )
     assert over(planned(found, allow_delete=True)) == [("limit-removals", 10)]
@@ -464,7 +464,7 @@ def test_revocations_count_grants_taken_and_lowered() -> None:
     lowered = proposed(live(*crowd()), wish(*crowd("team-view-only")), budget(revocations=Limit(count=9)))
     assert over(planned(lowered)) == [("limit-revocations", 10)]
     taken = proposed(
-        live(*crowd()), wish(declared=[declared_user(each) for each in PEOPLE]), budget(revocations=Limit(count=9))
+        live(*crowd()), wish(declared=[declared_user(name) for name in PEOPLE]), budget(revocations=Limit(count=9))
     )
     assert over(planned(taken)) == [("limit-revocations", 10)]
     raised = proposed(live(*crowd()), wish(*crowd("team-manager")), budget(revocations=Limit(count=0)))
@@ -477,7 +477,7 @@ def test_escalations_count_what_the_platform_lists_as_powerful() -> None:
     assert over(planned(proposed(live(), wish(*crowd("team-manager")), policy))) == [("limit-escalations", 10)]
     assert over(planned(proposed(live(*crowd()), wish(*crowd("team-manager")), policy))) == [("limit-escalations", 10)]
     assert over(planned(proposed(live(), wish(*crowd("team-member")), policy))) == []
-    extras = wish(*(grant(each, "view", SHOP, "tagmanager_publish") for each in PEOPLE))
+    extras = wish(*(grant(name, "view", SHOP, "tagmanager_publish") for name in PEOPLE))
     world = live(*crowd("view"), table=MATOMO)
     assert over(planned(proposed(world, extras, policy, table=MATOMO))) == [("limit-escalations", 10)]
 
@@ -485,7 +485,7 @@ def test_escalations_count_what_the_platform_lists_as_powerful() -> None:
 def test_expiries_count_by_themselves() -> None:
     """A New Year's night does not empty the instance; nor does it use up the other budgets."""
     ended = dict.fromkeys(map(key, PEOPLE[:6]), EXPIRED)
-    desired = replace(wish(*crowd()[6:], declared=[declared_user(each) for each in PEOPLE[:6]]), ended=ended)
+    desired = replace(wish(*crowd()[6:], declared=[declared_user(name) for name in PEOPLE[:6]]), ended=ended)
     policy = budget(expiries=Limit(percent=50), removals=Limit(count=0), revocations=Limit(count=0))
     assert over(planned(proposed(live(*crowd()), desired, policy))) == [("limit-expiries", 6)]
     fewer = replace(desired, ended=dict.fromkeys(map(key, PEOPLE[:5]), EXPIRED))
@@ -513,13 +513,13 @@ def test_mails_are_those_that_are_announced() -> None:
 def test_blocked_steps_use_up_no_budget() -> None:
     """What is protected is not removed, so it does not count."""
     policy = replace(budget(removals=Limit(count=2)), protect=("user0", "user1"))
-    found = proposed(live(*crowd()[:4]), wish(declared=[declared_user(each) for each in PEOPLE[:4]]), policy)
+    found = proposed(live(*crowd()[:4]), wish(declared=[declared_user(name) for name in PEOPLE[:4]]), policy)
     assert over(planned(found)) == []
 
 
 def test_what_goes_through_a_group_counts_for_each_of_its_members() -> None:
     """A group of ten that loses its only grant is ten accounts that lose everything."""
-    members = [Member("analysts", each) for each in PEOPLE]
+    members = [Member("analysts", name) for name in PEOPLE]
     world = live(grant("group:analysts", "edit"), *members, table=PIWIKPRO)
     policy = budget(removals=Limit(count=9), revocations=Limit(count=9))
     found = proposed(world, wish(Group("analysts"), *members), policy, table=PIWIKPRO)
@@ -549,7 +549,7 @@ def test_what_uses_up_no_budget() -> None:
     assert over(planned(gone)) == []
     renamed = wish(Account("anna", renamed="ann"), grant("anna", "team-member"))
     assert over(planned(proposed(live(grant("anna", "team-member")), renamed, everything))) == []
-    taken = proposed(live(*crowd()), wish(declared=[declared_user(each) for each in PEOPLE]), everything)
+    taken = proposed(live(*crowd()), wish(declared=[declared_user(name) for name in PEOPLE]), everything)
     assert next(diagnostic.message for diagnostic in judged(taken) if diagnostic.code == "limit-removals").endswith(
         "(count 0)"
     )
@@ -557,7 +557,7 @@ def test_what_uses_up_no_budget() -> None:
 
 def test_limits_that_are_not_said_are_the_defaults() -> None:
     """Five removals, or a fifth."""
-    found = proposed(live(*crowd()), wish(declared=[declared_user(each) for each in PEOPLE]), Policy(limits={}))
+    found = proposed(live(*crowd()), wish(declared=[declared_user(name) for name in PEOPLE]), Policy(limits={}))
     assert ("limit-removals", 10) in over(planned(found))
 
 
@@ -866,7 +866,7 @@ def test_a_demotion_with_grants_afterwards_is_marked_as_a_gap() -> None:
 
 def test_the_reach_of_a_group_is_told() -> None:
     """One step, and how many people it is about."""
-    members = [Member("analysts", each) for each in PEOPLE]
+    members = [Member("analysts", name) for name in PEOPLE]
     found = proposed(live(*members, table=PIWIKPRO), wish(grant("group:analysts", "view"), *members), table=PIWIKPRO)
     assert [
         (diagnostic.code, diagnostic.count) for diagnostic in judged(found) if diagnostic.about == key("group:analysts")

@@ -63,12 +63,12 @@ pairs = st.one_of(
 @example(("ΑΣ☃", "ας☃"))
 def test_two_names_are_one_only_where_idna_says_so(pair: tuple[str, str]) -> None:
     """What `idna` encodes alike is one name; what it does not encode is no encoded name either."""
-    one, other = pair
-    same = fold(one) == fold(other)
-    if encoded(one) is not None or encoded(other) is not None:
-        assert same == (encoded(one) == encoded(other))
+    first, other = pair
+    same = fold(first) == fold(other)
+    if encoded(first) is not None or encoded(other) is not None:
+        assert same == (encoded(first) == encoded(other))
     elif same:
-        assert loosely(one) == loosely(other)
+        assert loosely(first) == loosely(other)
 
 
 @given(names)

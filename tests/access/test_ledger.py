@@ -95,9 +95,9 @@ def test_what_was_not_read_whole_is_known() -> None:
 
 
 def test_a_holding_with_other_extras_differs() -> None:
-    one = Holding(
+    holding = Holding(
         scope=SHOP,
         live=Grant(Subject("account", "a"), SHOP, "view", frozenset({"x"})),
         declared=give("a", SHOP, "view"),
     )
-    assert one.agreement == "differs"
+    assert holding.agreement == "differs"

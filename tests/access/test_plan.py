@@ -124,7 +124,7 @@ def test_risk_has_its_reasons(after: Grant | None, before: Grant | None, risk: s
     step = only(planned(proposed(world, desired, memory=KNOWN)))
     assert (step.risk, set(step.risks)) == (risk, reasons)
     assert step.raises == ("gains-power" in reasons)
-    assert (step.before_power, step.after_power) == tuple(UMAMI.power(each) for each in (before, after))
+    assert (step.before_power, step.after_power) == tuple(UMAMI.power(role) for role in (before, after))
 
 
 def test_losing_the_last_grant_is_losing_everything() -> None:

@@ -21,7 +21,7 @@ policies = st.builds(
     wildcards_at_most=st.sampled_from(Power),
     protect=st.lists(st.sampled_from("xyz"), unique=True).map(tuple),
     ignore=st.lists(st.sampled_from("xyz"), unique=True).map(tuple),
-    rules=st.lists(rules, max_size=3, unique_by=lambda each: each.id).map(tuple),
+    rules=st.lists(rules, max_size=3, unique_by=lambda rule: rule.id).map(tuple),
     accept_blind=st.frozensets(st.sampled_from("pq")),
 )
 
@@ -37,20 +37,20 @@ def plain(policy: Policy) -> tuple[object, ...]:
 
 
 @given(policies, policies)
-def test_order_is_nothing(one: Policy, other: Policy) -> None:
-    assert plain(strictest(one, other)) == plain(strictest(other, one))
+def test_order_is_nothing(first: Policy, other: Policy) -> None:
+    assert plain(strictest(first, other)) == plain(strictest(other, first))
 
 
 @given(policies)
-def test_twice_the_same_is_the_same(one: Policy) -> None:
-    assert plain(strictest(strictest(one, one), one)) == plain(strictest(one, one))
+def test_twice_the_same_is_the_same(first: Policy) -> None:
+    assert plain(strictest(strictest(first, first), first)) == plain(strictest(first, first))
 
 
 @given(policies, policies, st.integers(0, 500))
-def test_it_allows_no_more_than_either(one: Policy, other: Policy, base: int) -> None:
+def test_it_allows_no_more_than_either(first: Policy, other: Policy, base: int) -> None:
     """Budgets, admins, wildcards, protection and rules of the result hold those of both."""
-    both = strictest(one, other)
-    for side in (strictest(one, one), strictest(other, other)):
+    both = strictest(first, other)
+    for side in (strictest(first, first), strictest(other, other)):
         for name in LIMIT_NAMES:
             mine, theirs = allowed(both.limits[name], base), allowed(side.limits[name], base)
             assert theirs is None or (mine is not None and mine <= theirs)

@@ -213,9 +213,9 @@ def test_who_loses_everything_is_a_person_once() -> None:
     """Two accounts of one person are one; an account behind which nobody is known counts for itself."""
     known = replace(STEP, person="li")
     name = account_of(STEP.change.key) or ""
-    one = replace(DIFFERS, steps=(known,), emptied=(name,))
-    two = replace(one, instance="other", emptied=(name, "stranger"))
-    assert summarize(reported(one, two)).losing_everything == 2
+    first = replace(DIFFERS, steps=(known,), emptied=(name,))
+    second = replace(first, instance="other", emptied=(name, "stranger"))
+    assert summarize(reported(first, second)).losing_everything == 2
 
 
 def test_an_instance_that_was_not_read_is_counted_and_named() -> None:

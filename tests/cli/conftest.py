@@ -65,7 +65,7 @@ class Program:
 def base_environment() -> dict[str, str]:
     """The environment without anything that would change what the program does."""
     dropped = ("CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_", "GITLAB_", "SITEWARD_")
-    kept = {name: each for name, each in os.environ.items() if not name.startswith(dropped)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return kept | {"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "120", "TERM": "dumb"}
 
 

@@ -207,9 +207,9 @@ class Forge:
             written = place.parent / f"{place.name}.output"
             written.write_text("")
             given = {
-                key: self._value(each, known)
+                key: self._value(value, known)
                 for part in (described.get("env", {}), step.get("env", {}))
-                for key, each in part.items()
+                for key, value in part.items()
             }
             files = {"GITHUB_OUTPUT": str(written), "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
             assert "${{" not in step["run"], "an expression in a shell is a way in"
@@ -224,8 +224,8 @@ class Forge:
                 known[f"steps.{step['id']}.outputs.{key}"] = value
             if step.get("id"):
                 known[f"steps.{step['id']}.outcome"] = "failure" if done.returncode else "success"
-        for key, each in described.get("outputs", {}).items():
-            outputs[key] = self._value(each, known)
+        for key, expression in described.get("outputs", {}).items():
+            outputs[key] = self._value(expression, known)
         return Ran(not failed, outputs, summary.read_text(), log, place)
 
     def _goes(self, condition: str, known: dict[str, str], *, failed: bool) -> bool:
@@ -247,11 +247,11 @@ class Forge:
 
     def _action(self, step: dict[str, Any], place: Path, known: dict[str, str]) -> None:
         name = step["uses"].partition("@")[0]
-        options = {key: self._value(each, known) for key, each in step.get("with", {}).items()}
+        options = {key: self._value(value, known) for key, value in step.get("with", {}).items()}
         match name:
             case "actions/upload-artifact":
                 path = place / options["path"]
-                files = (each for each in path.rglob("*") if each.is_file())
+                files = (entry for entry in path.rglob("*") if entry.is_file())
                 self.artifacts |= (
                     {f"{options['name']}/{file.relative_to(path)}": file.read_bytes() for file in files}
                     if path.is_dir()
@@ -272,16 +272,16 @@ class Forge:
         place = self.clone(ref)
         for name, content in (files or {}).items():
             (place / name).write_bytes(content)
-        own = {key: re.sub(r"\$(\w+)", lambda found: env.get(found[1], self.secrets.get(found[1], "")), str(each))
-               for key, each in described.get("variables", {}).items()}  # fmt: skip
+        own = {key: re.sub(r"\$(\w+)", lambda found: env.get(found[1], self.secrets.get(found[1], "")), str(value))
+               for key, value in described.get("variables", {}).items()}  # fmt: skip
         around = self.environment(place, self.secrets | {"GITLAB_CI": "true"} | env | own)
         lines = [*described.get("before_script", []), *described["script"]]
         done = self._shell(lines, place, around)
         after = self._shell(described["after_script"], place, around) if "after_script" in described else done
         for path in described.get("artifacts", {}).get("paths", ()):
-            for each in (place / path).rglob("*"):
-                if each.is_file():
-                    self.artifacts[f"{job}/{each.relative_to(place)}"] = each.read_bytes()
+            for entry in (place / path).rglob("*"):
+                if entry.is_file():
+                    self.artifacts[f"{job}/{entry.relative_to(place)}"] = entry.read_bytes()
         variables = place / described.get("artifacts", {}).get("reports", {}).get("dotenv", "none")
         outputs = dict(line.split("=", 1) for line in variables.read_text().splitlines()) if variables.is_file() else {}
         log = f"{done.stdout}{done.stderr}{after.stderr}"

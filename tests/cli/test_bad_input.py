@@ -60,10 +60,12 @@ def test_a_file_that_is_wrong_is_told_with_its_place(case: str, program: Program
     assert "access.yaml" in result.out
     told = program("validate", "--format", "json")
     assert told.code == 1
-    errors = [each for each in told.json()["diagnostics"] if each["severity"] == "error"]
+    errors = [diagnostic for diagnostic in told.json()["diagnostics"] if diagnostic["severity"] == "error"]
     assert errors
     assert all(error["at"] is not None and error["code"] for error in errors)
-    assert all(ord(each) >= 32 or each == "\n" for each in result.out), "a control character came through"
+    assert all(ord(character) >= 32 or character == "\n" for character in result.out), (
+        "a control character came through"
+    )
 
 
 VERBS = (

@@ -34,18 +34,18 @@ def plan(program: Program, *arguments: str, **env: str) -> Any:
 
 
 def steps(data: Any) -> list[Any]:
-    return [step for each in data["plan"]["instances"] for step in each["steps"]]
+    return [step for instance in data["plan"]["instances"] for step in instance["steps"]]
 
 
 def said(data: Any) -> dict[str, str]:
     """Every diagnostic by code, wherever it stands."""
     plan = data["plan"] or {"instances": []}
     found = [*data["diagnostics"], *plan.get("diagnostics", ())]
-    for each in plan["instances"]:
-        found += each.get("diagnostics", ())
-        for step in each["steps"]:
+    for instance in plan["instances"]:
+        found += instance.get("diagnostics", ())
+        for step in instance["steps"]:
             found += step.get("diagnostics", ())
-    return {each["code"]: each["message"] for each in found}
+    return {diagnostic["code"]: diagnostic["message"] for diagnostic in found}
 
 
 def test_a_weaker_rule_does_not_help_the_change_that_brings_it(applied: Program) -> None:
@@ -62,8 +62,10 @@ def test_a_weaker_rule_does_not_help_the_change_that_brings_it(applied: Program)
     assert [step["blocked"] for step in steps(judged)] == [True]
     assert "the rule admin-needs-ticket of main" in said(judged)["admin-needs-ticket"]
     assert "admin-needs-ticket" in said(judged)["policy-changed"]
-    broken = [one for step in steps(judged) for one in step["diagnostics"] if one["code"] == "admin-needs-ticket"]
-    assert not any(one.get("related") for one in broken), "no line of the checkout is the base's rule"
+    broken = [
+        refusal for step in steps(judged) for refusal in step["diagnostics"] if refusal["code"] == "admin-needs-ticket"
+    ]
+    assert not any(refusal.get("related") for refusal in broken), "no line of the checkout is the base's rule"
     assert applied("validate", "--base", "main").code == 1
     assert applied("validate").code == 0
 

@@ -32,11 +32,11 @@ def diff(program: Program, *arguments: str) -> Any:
 
 
 def told(data: Any) -> set[tuple[str, str, str]]:
-    return {(each["kind"], each["person"], each["scope"][-1]) for each in data["movements"]}
+    return {(movement["kind"], movement["person"], movement["scope"][-1]) for movement in data["movements"]}
 
 
 def only(data: Any, person: str) -> Any:
-    found = [each for each in data["movements"] if each["person"] == person]
+    found = [movement for movement in data["movements"] if movement["person"] == person]
     assert len(found) == 1, found
     return found[0]
 
@@ -76,7 +76,7 @@ def test_a_tag_moves(repo: Program) -> None:
     )
     data = diff(repo)
     assert ("gained", "jonas", "docs.example.org") in told(data)
-    gained = next(each for each in data["movements"] if each["person"] == "jonas")
+    gained = next(movement for movement in data["movements"] if movement["person"] == "jonas")
     assert "tag acme" in gained["after"]["via"]
     assert gained["band"] == "outsider"
 
@@ -87,9 +87,9 @@ def test_a_date_passes_and_a_date_moves(repo: Program) -> None:
     edit(repo, ("{user: jonas, until: 2027-02-28}", "{user: jonas, until: 2026-11-30}"))
     data = diff(repo)
     assert ("longer", "tessa", "shop.example.org") in told(data)
-    lost = [each for each in data["movements"] if each["person"] == "jonas"]
-    assert {each["kind"] for each in lost} == {"lost"}
-    assert {each["ending"] for each in lost} == {"expired"}
+    lost = [movement for movement in data["movements"] if movement["person"] == "jonas"]
+    assert {movement["kind"] for movement in lost} == {"lost"}
+    assert {movement["ending"] for movement in lost} == {"expired"}
 
 
 def test_what_begins_later_is_told_with_its_day(repo: Program) -> None:
@@ -106,7 +106,7 @@ def test_an_exclusion_that_falls_away_is_a_gain(repo: Program) -> None:
     edit(repo, ('"!internal.example.org", ', ""))
     data = diff(repo)
     assert ("wider", "carla", "*.example.org") in told(data)
-    assert "anna" not in {each["person"] for each in data["movements"]}  # an admin has it anyway
+    assert "anna" not in {movement["person"] for movement in data["movements"]}  # an admin has it anyway
 
 
 def test_selectors_are_resolved_against_a_snapshot(checkout: Program) -> None:
@@ -142,10 +142,10 @@ def test_rules_settings_and_kinds_are_told(repo: Program) -> None:
         ('sites: [shop.example.org, "*.shop.example.org"], at_most: edit', "at_most: manage"),
     )
     data = diff(repo)
-    assert {each["code"] for each in data["notices"]} == {
+    assert {notice["code"] for notice in data["notices"]} == {
         "kind-changed", "policy-changed", "identity-changed",
     }  # fmt: skip
-    messages = " / ".join(each["message"] for each in data["notices"])
+    messages = " / ".join(notice["message"] for notice in data["notices"])
     for word in (
         "admins.min was 2 and becomes 1",
         "mode was full and becomes observe",
@@ -174,11 +174,11 @@ def test_the_numbers_are_the_same_everywhere(repo: Program) -> None:
     )
     data = diff(repo)
     headline = ", ".join(
-        f"{data['summary'][each]} {each}" for each in ("gained", "lowered", "lost") if data["summary"][each]
+        f"{data['summary'][kind]} {kind}" for kind in ("gained", "lowered", "lost") if data["summary"][kind]
     )
     assert f"Diff: {headline}" in repo("diff", "main", *AS_OF).out
     assert f"Access diff: {headline}" in repo("diff", "main", *AS_OF, "--format", "markdown").out
-    assert sum(data["summary"][each] for each in ("gained", "lowered", "lost")) == len(data["movements"])
+    assert sum(data["summary"][kind] for kind in ("gained", "lowered", "lost")) == len(data["movements"])
 
 
 def test_privacy(repo: Program) -> None:
@@ -222,7 +222,7 @@ def test_the_first_pull_request_gives_everything(program: Program) -> None:
     program.write((ROOT / "tests/cli/access.yaml").read_text(encoding="utf-8").replace("include:\n", "").replace(
         '  - {path: examples/teams/shop.yaml, sites: [shop.example.org, "*.shop.example.org"], at_most: edit}\n', ""))  # fmt: skip
     data = diff(program)
-    assert {each["kind"] for each in data["movements"]} == {"gained"}
+    assert {movement["kind"] for movement in data["movements"]} == {"gained"}
 
 
 def test_a_hostile_revision_stays_in_its_folder(repo: Program) -> None:
@@ -253,7 +253,7 @@ def test_a_user_who_is_renamed_loses_and_gains_nothing(repo: Program) -> None:
          ("{to: [marco, lena], role: edit", "{to: [marco, lena-m], role: edit"))  # fmt: skip
     data = diff(repo)
     assert told(data) == set()
-    assert [each["code"] for each in data["notices"]] == ["renamed"]
+    assert [notice["code"] for notice in data["notices"]] == ["renamed"]
     assert "lena is called lena-m now" in repo("diff", "main", *AS_OF).out
 
 
@@ -267,7 +267,7 @@ def test_an_instance_that_leaves_the_file_takes_nothing_from_anybody(repo: Progr
     repo.write(text)
     data = diff(repo)
     assert told(data) == set()
-    assert "instance-changed" in {each["code"] for each in data["notices"]}
+    assert "instance-changed" in {notice["code"] for notice in data["notices"]}
 
 
 def test_a_handle_gives_a_runner_no_commands(repo: Program) -> None:

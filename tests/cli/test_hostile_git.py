@@ -56,8 +56,8 @@ def verbs(program: Program) -> dict[str, Any]:
 def timeless(told: Any) -> Any:
     """Leave out when a plan was made, and what is counted or hashed from it."""
     if isinstance(told, dict):
-        return {key: timeless(each) for key, each in told.items() if key not in {"created", "digest", "requests", "seconds"}}  # fmt: skip
-    return [timeless(each) for each in told] if isinstance(told, list) else told
+        return {key: timeless(value) for key, value in told.items() if key not in {"created", "digest", "requests", "seconds"}}  # fmt: skip
+    return [timeless(value) for value in told] if isinstance(told, list) else told
 
 
 def test_a_folder_that_looks_like_a_repository_changes_nothing(inner: Program, checkout: Program) -> None:
@@ -72,7 +72,7 @@ def test_a_folder_that_looks_like_a_repository_changes_nothing(inner: Program, c
     assert after["plan"]["plan"]["commit"] == head
     assert not after["plan"]["plan"].get("dirty")
     first = git(checkout, "rev-parse", "HEAD~1")
-    assert {each["commit"][:12] for each in after["review"]["items"] if each["commit"]} == {first[:12]}
+    assert {item["commit"][:12] for item in after["review"]["items"] if item["commit"]} == {first[:12]}
     assert "mark" not in json.dumps({name: after[name] for name in ("validate", "diff")})
 
 

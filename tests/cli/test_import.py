@@ -47,7 +47,7 @@ def test_the_file_is_right_and_its_plan_is_empty(place: tuple[Program, str, str]
     assert code == 0, told
     assert program("validate").code == 0, program("validate").out
     planned = program("plan", "--format", "json").json()
-    assert [each["steps"] for each in planned["plan"]["instances"]] == [[]]
+    assert [instance["steps"] for instance in planned["plan"]["instances"]] == [[]]
     code, told = _import(place, *SETTINGS[platform])
     assert code == 1
     assert "not overwritten" in told

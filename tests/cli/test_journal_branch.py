@@ -68,18 +68,18 @@ def test_two_jobs_at_once_keep_both_journals(bare: Forge, *, there: bool) -> Non
     """Both pull, both apply, one after the other pushes; what is pushed last goes on top."""
     if there:
         there_already(bare)
-    one, two = bare.clone(), bare.clone()
-    for clone, name in ((one, "stats"), (two, "matomo")):
+    first, second = bare.clone(), bare.clone()
+    for clone, name in ((first, "stats"), (second, "matomo")):
         assert run(clone, "pull") == (0, "")
         write(clone, name, name)
-    assert run(one, "push", "one")[0] == 0
-    assert run(two, "push", "two")[0] == 0
-    assert run(two, "push", "two again")[0] == 0
+    assert run(first, "push", "one")[0] == 0
+    assert run(second, "push", "two")[0] == 0
+    assert run(second, "push", "two again")[0] == 0
     assert pushed_files(bare) == ({"first.jsonl": "1"} if there else {}) | {"matomo.jsonl": "matomo", "stats.jsonl": "stats"}  # fmt: skip
     told = ["two", "one", *(["first"] if there else []), "Begin the journal"]
     assert bare.journal() == told
-    assert run(one, "push", "one again")[0] == 0
-    assert not (two / "journal-not-pushed").exists()
+    assert run(first, "push", "one again")[0] == 0
+    assert not (second / "journal-not-pushed").exists()
 
 
 def test_many_jobs_at_the_same_moment(bare: Forge) -> None:
@@ -163,20 +163,20 @@ def test_what_was_not_committed_is_not_thrown_away(bare: Forge) -> None:
 def test_two_journals_of_one_instance_are_left_to_people(bare: Forge) -> None:
     """What does not fit is neither dropped nor mixed: the push fails and keeps a copy, and so does the next pull."""
     there_already(bare)
-    one, two = bare.clone(), bare.clone()
-    for clone, line in ((one, "a"), (two, "b")):
+    first, second = bare.clone(), bare.clone()
+    for clone, line in ((first, "a"), (second, "b")):
         run(clone, "pull")
         write(clone, "first", line)
-    assert run(one, "push")[0] == 0
-    code, said = run(two, "push")
+    assert run(first, "push")[0] == 0
+    code, said = run(second, "push")
     assert code == 1
     assert "the same instance" in said
-    assert (two / "journal-not-pushed" / "first.jsonl").read_text() == "1\nb\n"
+    assert (second / "journal-not-pushed" / "first.jsonl").read_text() == "1\nb\n"
     for _ in range(2):
-        code, said = run(two, "pull")
+        code, said = run(second, "pull")
         assert code == 1
         assert "does not fit" in said
-        assert "1\nb" in bare.git("show", "siteward-journal:first.jsonl", at=two)
+        assert "1\nb" in bare.git("show", "siteward-journal:first.jsonl", at=second)
     assert pushed_files(bare) == {"first.jsonl": "1\na"}
 
 

@@ -21,8 +21,8 @@ def rewritten(checkout: Program) -> None:
     """Seal the journal of stats anew without a key, with another reason for all that was done."""
     path = checkout.folder / ".siteward" / "stats.jsonl"
     head, lines = "", []
-    for each in path.read_bytes().splitlines():
-        entry = {key: value for key, value in json.loads(each).items() if key not in {"prev", "seal"}}
+    for raw in path.read_bytes().splitlines():
+        entry = {key: value for key, value in json.loads(raw).items() if key not in {"prev", "seal"}}
         line, head = link(entry, head, None)
         lines.append(line)
     path.write_bytes(b"".join(lines))

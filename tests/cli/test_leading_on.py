@@ -27,7 +27,7 @@ def test_what_plan_says_to_do_next_does_it(checkout: Program) -> None:
     assert program == "siteward"
     done = checkout(*words, "--yes", "--format", "json")
     assert done.code == 0, done.out
-    assert {each["status"] for each in done.json()["outcomes"]} <= {"done", "already"}
+    assert {outcome["status"] for outcome in done.json()["outcomes"]} <= {"done", "already"}
 
 
 @pytest.mark.parametrize("verb", [("plan",), ("apply",)])
@@ -52,7 +52,7 @@ def test_a_job_that_is_stopped_says_what_it_did(checkout: Program, umami: Sandbo
         out, err = running.communicate(timeout=120)
     report = json.loads(out)
     assert running.returncode == 130, err
-    assert {each["status"] for each in report["outcomes"]} >= {"done", "skipped"}
+    assert {outcome["status"] for outcome in report["outcomes"]} >= {"done", "skipped"}
     assert report["next"] == "siteward apply --resume"
 
 
@@ -64,4 +64,4 @@ def test_an_expiry_run_with_nothing_due_says_so(checkout: Program) -> None:
     assert again.code == 0
     assert "Result:" not in again.out
     told = checkout("apply", *AS_OF, "--yes", "--only", "expiries", "--format", "json").json()
-    assert [each["code"] for each in told["diagnostics"]] == ["nothing-chosen"]
+    assert [diagnostic["code"] for diagnostic in told["diagnostics"]] == ["nothing-chosen"]

@@ -86,8 +86,8 @@ def test_drift_tells_who_now_has_what(checkout: Program, admin: httpx.Client) ->
     """What somebody changed in the web interface is drift, by name and site."""
     applied(checkout)
     assert checkout("drift", *AS_OF).code == 0
-    users = {each["username"]: each["id"] for each in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
-    sites = {each["domain"]: each for each in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
+    users = {user["username"]: user["id"] for user in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
+    sites = {website["domain"]: website for website in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
     admin.post(f"/api/users/{users['vera']}", json={"role": "admin"})
     team = sites["shop.example.org"]["teamId"]
     admin.post(f"/api/teams/{team}/users", json={"userId": users["mia"], "role": "team-member"})
@@ -96,16 +96,16 @@ def test_drift_tells_who_now_has_what(checkout: Program, admin: httpx.Client) ->
     assert "vera" in result.out
     assert "mia" in result.out
     data = checkout("drift", *AS_OF, "--format", "json").json()
-    since = [each for each in data["drift"] if each["kind"] == "changed-since"]
-    assert {each["live"]["subject"]["name"] for each in since} == {"vera", "mia"}
-    assert {each["kind"] for each in data["drift"]} <= {"changed-since", "undeclared"}
+    since = [difference for difference in data["drift"] if difference["kind"] == "changed-since"]
+    assert {difference["live"]["subject"]["name"] for difference in since} == {"vera", "mia"}
+    assert {difference["kind"] for difference in data["drift"]} <= {"changed-since", "undeclared"}
 
 
 def test_what_changed_since_the_review_is_refused(checkout: Program, admin: httpx.Client) -> None:
     """A step whose object moved since the plan is refused, and shown with all three sides (promise 2)."""
     checkout("plan", *ALLOWED, "--out", "plan.json")
-    users = {each["username"]: each["id"] for each in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
-    sites = {each["domain"]: each for each in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
+    users = {user["username"]: user["id"] for user in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
+    sites = {website["domain"]: website for website in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
     team = sites["staging.example.org"]["teamId"]
     admin.post(f"/api/teams/{team}/users/{users['jonas']}", json={"role": "team-view-only"})
     result = checkout("apply", "plan.json", *ALLOWED, "--yes")

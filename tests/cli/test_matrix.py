@@ -23,7 +23,7 @@ def data(program: Program, *arguments: str, **env: str) -> Any:
 
 def test_live_and_declared_side_by_side(checkout: Program) -> None:
     """What is declared and not live, live and not declared, and what differs, each in its cell with its line."""
-    found = {(each["account"], each["where"]): each for each in data(checkout)["holdings"]}
+    found = {(holding["account"], holding["where"]): holding for holding in data(checkout)["holdings"]}
     assert found["samir", "shop.example.org"]["agreement"] == "missing"
     assert found["vera", "events.example.org"]["agreement"] == "extra"
     jonas = found["jonas", "staging.example.org"]
@@ -35,7 +35,7 @@ def test_live_and_declared_side_by_side(checkout: Program) -> None:
 
 def test_facts_that_no_file_declares_are_no_difference(checkout: Program) -> None:
     """Owning, the lingering role of an account, and what the account in use has are told and do not differ."""
-    found = {(each["account"], each["where"]): each["agreement"] for each in data(checkout)["holdings"]}
+    found = {(holding["account"], holding["where"]): holding["agreement"] for holding in data(checkout)["holdings"]}
     assert found["siteward", "shop.example.org"] == "same"
     assert found["siteward", "whole instance"] == "same"
     assert found["omar", "whole instance"] == "same"
@@ -83,7 +83,7 @@ def test_an_instance_that_is_missing_is_named_in_every_form(checkout: Program) -
     assert (rows[0]["instance"], rows[0]["kind"], rows[0]["reason"][:10]) == ("eu", "not read", "not read: ")
     assert {row["instance"] for row in rows[1:]} == {"stats"}
     found = data(checkout, **env)
-    assert [each["instance"] for each in found["incomplete"]] == ["eu"]
+    assert [listing["instance"] for listing in found["incomplete"]] == ["eu"]
     assert (found["summary"]["instances"], found["summary"]["not_read"]) == (1, 1)
 
 
@@ -96,13 +96,13 @@ def test_privacy(checkout: Program, verb: str) -> None:
     for privacy in ("full", "handles", "counts"):
         checkout(verb, *AS_OF, *files, "--privacy", privacy)
         shown[privacy] = [(checkout.folder / f"x.{form}").read_text() for form in forms]
-    assert any("petra" in each for each in shown["full"])
-    for each in shown["handles"]:
-        assert "petra" not in each
-        assert "@" not in each.replace("@media", "").replace("@page", "")
-        assert "jonas" in each
-    for each in shown["counts"]:
-        _nobody(each)
+    assert any("petra" in text for text in shown["full"])
+    for page_ in shown["handles"]:
+        assert "petra" not in page_
+        assert "@" not in page_.replace("@media", "").replace("@page", "")
+        assert "jonas" in page_
+    for total in shown["counts"]:
+        _nobody(total)
 
 
 def _nobody(counts: str) -> None:

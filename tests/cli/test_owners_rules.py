@@ -31,14 +31,14 @@ def stats(program: Program, umami: Sandbox) -> Program:
 
 def steps_given(plan: Any) -> list[str]:
     """Return the roles that steps of a plan would give and that nothing blocks."""
-    steps = (step for each in plan["plan"]["instances"] for step in each["steps"])
+    steps = (step for instance in plan["plan"]["instances"] for step in instance["steps"])
     sides = [step["change"]["after"] or {} for step in steps if not step["blocked"]]
     return [side["role"] for side in sides if "role" in side]
 
 
 def step_codes(plan: Any) -> set[str]:
     """Return the ids of what is said of steps as an error."""
-    steps = (step for each in plan["plan"]["instances"] for step in each["steps"])
+    steps = (step for instance in plan["plan"]["instances"] for step in instance["steps"])
     return {said["code"] for step in steps for said in step.get("diagnostics", ()) if said["severity"] == "error"}
 
 
@@ -55,7 +55,7 @@ def test_a_rule_on_any_key_stops_validate(stats: Program, umami: Sandbox, match:
     rule = f"policy: {{rules: [{{id: by-key, match: {{{match}}}, require: [ticket], at_most: view}}]}}\n"
     stats.write(HEAD.format(url=umami.url) + f"grants:\n  - {{to: zoe, role: manage, sites: {sites}}}\n" + rule)
     checked = stats("validate", "--format", "json")
-    assert [each["code"] for each in checked.json()["diagnostics"]] == ["by-key", "by-key"]
+    assert [diagnostic["code"] for diagnostic in checked.json()["diagnostics"]] == ["by-key", "by-key"]
     assert checked.code == 1
 
 
@@ -67,7 +67,7 @@ def test_a_rule_on_a_site_that_only_the_server_knows_stops_the_plan(stats: Progr
     assert stats("validate").code == 0
     plan = stats("plan", "--passwords-out", "pw.txt", "--format", "json").json()
     assert "by-site" in step_codes(plan)
-    refused = [step for each in plan["plan"]["instances"] for step in each["steps"] if step["blocked"]]
+    refused = [step for instance in plan["plan"]["instances"] for step in instance["steps"] if step["blocked"]]
     assert ["by-site" in {said["code"] for said in step["diagnostics"]} for step in refused] == [True]
 
 
@@ -92,7 +92,9 @@ def test_the_rules_of_the_base_bind_plan_and_apply_on_every_key(stats: Program, 
     commit(stats)
     wanted = {"by-role", "by-scope", "by-account", "by-site"}
     checked = stats("validate", "--base", "main~1", "--format", "json")
-    assert {each["code"] for each in checked.json()["diagnostics"] if each["severity"] == "error"} == wanted
+    assert {
+        diagnostic["code"] for diagnostic in checked.json()["diagnostics"] if diagnostic["severity"] == "error"
+    } == wanted
     assert checked.code == 1
     allowed = ("--base", "main~1", "--passwords-out", "pw.txt")
     result = stats("plan", *allowed, "--format", "json")
@@ -110,7 +112,7 @@ def test_only_a_star_is_special_in_every_pattern(stats: Program, umami: Sandbox)
     text = HEAD.format(url=umami.url).replace("layout: per-site}", 'layout: per-site, ignore: ["z?e", "zo[e]"]}')
     stats.write(text + "grants:\n  - {to: zoe, role: view, sites: shop}\n" + policy)
     checked = stats("validate", "--format", "json")
-    assert [each["code"] for each in checked.json()["diagnostics"]] == ["rule-of-nobody"]
+    assert [diagnostic["code"] for diagnostic in checked.json()["diagnostics"]] == ["rule-of-nobody"]
     plan = stats("plan", "--passwords-out", "pw.txt", "--format", "json").json()
     assert step_codes(plan) == set()
     assert steps_given(plan) == ["team-view-only"]

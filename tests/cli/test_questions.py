@@ -45,8 +45,8 @@ def test_explain_gives_the_way_or_why_not(user: str, site: str, said: tuple[str,
     """Each answer names the line, the live way, and what is planned or why nothing is."""
     result = checkout("explain", user, site, *AS_OF)
     assert result.code == 0, result.out + result.err
-    for each in said:
-        assert each in result.out
+    for phrase in said:
+        assert phrase in result.out
     assert checkout("explain", user, site, *AS_OF, "--format", "json").json()["items"]
 
 

@@ -204,7 +204,7 @@ def test_ends_come_without_a_merge(forge: Forge, umami: Sandbox) -> None:
     ran = forge.github("siteward-expiries", "expiries", KNOWN, {"GITHUB_EVENT_NAME": "schedule"})
     assert ran.ok, ran.log
     left = steps(forge)
-    assert {each["person"] for each in left} == {"rosa"}
+    assert {account["person"] for account in left} == {"rosa"}
     again = forge.github("siteward-expiries", "expiries", KNOWN, {"GITHUB_EVENT_NAME": "schedule"})
     assert again.ok, again.log
     assert "expiries, run 77" in forge.journal()
@@ -262,8 +262,8 @@ def test_drift_is_one_issue(forge: Forge, umami: Sandbox, admin: httpx.Client) -
 
 
 def interfere(admin: httpx.Client, who: str, role: str) -> None:
-    users = {each["username"]: each["id"] for each in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
-    sites = {each["domain"]: each for each in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
+    users = {user["username"]: user["id"] for user in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
+    sites = {website["domain"]: website for website in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
     team = sites["www.example.org"]["teamId"]
     assert admin.post(f"/api/teams/{team}/users/{users[who]}", json={"role": role}).status_code == 200
 
@@ -357,7 +357,7 @@ def test_schedules_on_gitlab(lab: Forge, umami: Sandbox, admin: httpx.Client) ->
     assert "team-manager" in issue["body"]
     interfere(admin, "rosa", "team-member")
     assert lab.gitlab("drift", env).ok
-    assert [each["state"] for each in lab.told()["issues"]] == ["closed"]
+    assert [issue["state"] for issue in lab.told()["issues"]] == ["closed"]
     edit(
         lab,
         "omar, role: view, sites: docs.example.org}",

@@ -37,7 +37,7 @@ def review(program: Program) -> Any:
 
 
 def item(data: Any, who: str, where: str) -> Any:
-    (found,) = (each for each in data["items"] if who in {each["person"], each["account"]} and each["where"] == where)
+    (found,) = (row for row in data["items"] if who in {row["person"], row["account"]} and row["where"] == where)
     return found
 
 
@@ -52,7 +52,7 @@ def decide(program: Program, words: Mapping[tuple[str, str], str], *arguments: s
     else:
         rows = list(csv.DictReader(StringIO(program("review", *AS_OF, "--format", "csv").out)))
         for row in rows:
-            row["decision"] = next(each["decision"] for each in data["items"] if each["id"] == row["id"])
+            row["decision"] = next(judged["decision"] for judged in data["items"] if judged["id"] == row["id"])
         with path.open("w", newline="", encoding="utf-8-sig") as file:
             writer = csv.DictWriter(file, list(rows[0]), delimiter=";")
             writer.writeheader()
@@ -62,7 +62,7 @@ def decide(program: Program, words: Mapping[tuple[str, str], str], *arguments: s
 
 def steps(program: Program) -> set[tuple[str, str, str]]:
     data = program("plan", *ALLOWED, "--format", "json").json()
-    found = [step for each in data["plan"]["instances"] for step in each["steps"]]
+    found = [step for instance in data["plan"]["instances"] for step in instance["steps"]]
     sides = ((step, step["change"].get("after") or step["change"]["before"]) for step in found)
     return {(step["action"], step["person"], side["scope"].get("name", "")) for step, side in sides}
 
@@ -174,8 +174,8 @@ def test_decisions_of_another_picture_are_refused(applied: Program, admin: httpx
     told = item(data, "rosa", "events.example.org")
     told["decision"] = "revoke"
     (applied.folder / "review.json").write_text(json.dumps(data))
-    users = {each["username"]: each["id"] for each in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
-    sites = {each["domain"]: each for each in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
+    users = {user["username"]: user["id"] for user in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
+    sites = {website["domain"]: website for website in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
     admin.post(
         f"/api/teams/{sites['events.example.org']['teamId']}/users/{users['rosa']}", json={"role": "team-view-only"}
     )

@@ -56,7 +56,7 @@ def plan(program: Program, *arguments: str) -> Any:
 
 
 def steps(data: Any) -> list[Any]:
-    return [step for each in data["plan"]["instances"] for step in each["steps"]]
+    return [step for instance in data["plan"]["instances"] for step in instance["steps"]]
 
 
 def moves(data: Any) -> set[tuple[str, str, str | None, str | None]]:
@@ -111,7 +111,7 @@ def test_a_client_with_one_site(company: Program) -> None:
     assert all(step["outsider"] for step in steps(data))
     apply(company)
     held = company("matrix", *AS_OF, "--format", "json").json()["holdings"]
-    assert {each["where"] for each in held if each["person"] == "cleo"} == {"events.example.org"}
+    assert {holding["where"] for holding in held if holding["person"] == "cleo"} == {"events.example.org"}
     edit(company, ("{to: cleo, role: view", "{to: cleo, role: edit"))
     refused = company("plan", *ALLOWED)
     assert refused.code == 1
@@ -129,7 +129,7 @@ def test_a_contractor_whose_time_is_over(company: Program) -> None:
     result = company("apply", *later, "--only", "expiries", "--yes", "--format", "json")
     assert result.code == 0, result.out
     done = result.json()
-    assert {each["person"] for each in done["outcomes"]} == {"jonas"}
+    assert {outcome["person"] for outcome in done["outcomes"]} == {"jonas"}
     assert done["summary"]["outcomes"] == {"done": len(ended)}
     assert {move[0] for move in moves(plan(company, *later))} == {"kofi-mensah"}
 
@@ -160,7 +160,7 @@ def test_a_new_site_joins_by_itself(company: Program, admin: httpx.Client) -> No
     assert admin.post("/api/websites", json={"name": "Fresh", "domain": "fresh.example.org"}).status_code == 200
     data = plan(company)
     joined = {move for move in moves(data) if move[1] == "fresh.example.org"}
-    assert {each[0] for each in joined} >= {"carla", "dmitri", "jonas"}
+    assert {holding[0] for holding in joined} >= {"carla", "dmitri", "jonas"}
     assert all("pattern *.example.org" in step["origin"]["via"] for step in steps(data))
     apply(company)
     assert not steps(plan(company))
@@ -179,8 +179,8 @@ def test_a_service_account(company: Program) -> None:
     apply(company)
     items = company("review", *AS_OF, "--format", "json").json()["items"]
     mine = [item for item in items if item["person"] == "exporter" and "service" in item["flags"]]
-    assert {each["where"] for each in mine} >= {"shop.example.org", "blog.example.org"}
-    assert {each["owner"] for each in mine} == {"ben"}
+    assert {holding["where"] for holding in mine} >= {"shop.example.org", "blog.example.org"}
+    assert {holding["owner"] for holding in mine} == {"ben"}
 
 
 def test_the_quarterly_review_of_admins(company: Program) -> None:
@@ -190,21 +190,21 @@ def test_the_quarterly_review_of_admins(company: Program) -> None:
     apply(company)
     commit(company)
     data = company("review", *AS_OF, "--format", "json").json()
-    admins = {each["person"] for each in data["items"] if "admin" in each["flags"] and each["person"]}
+    admins = {item["person"] for item in data["items"] if "admin" in item["flags"] and item["person"]}
     assert admins == {"anna", "ben", "rosa"}
-    for each in data["items"]:
-        if each["person"] in admins and each["where"] == "whole instance":
-            each["decision"] = "revoke" if each["person"] == "rosa" else "keep"
+    for row in data["items"]:
+        if row["person"] in admins and row["where"] == "whole instance":
+            row["decision"] = "revoke" if row["person"] == "rosa" else "keep"
     (company.folder / "review.json").write_text(json.dumps(data))
     assert company("review", *AS_OF, "--decisions", "review.json", "--write").code == 0
     told = company("diff", "HEAD", *AS_OF, "--format", "json").json()
-    assert [(each["kind"], each["person"]) for each in told["movements"]] == [("lost", "rosa")]
+    assert [(movement["kind"], movement["person"]) for movement in told["movements"]] == [("lost", "rosa")]
     changed = plan(company)
     assert {move[0] for move in moves(changed)} == {"rosa"}
     assert changed["summary"]["admins_lost"] == 1
     apply(company)
     after = company("review", *AS_OF, "--format", "json").json()
-    assert {each["person"] for each in after["items"] if "admin" in each["flags"] and each["person"]} == {"anna", "ben"}
+    assert {item["person"] for item in after["items"] if "admin" in item["flags"] and item["person"]} == {"anna", "ben"}
 
 
 def test_evidence_before_and_after(company: Program) -> None:
@@ -225,7 +225,7 @@ def test_evidence_before_and_after(company: Program) -> None:
     both = before.keys() & after.keys()
     assert len(after.keys() - before.keys()) == of["grants_added"] == 1
     assert len(before.keys() - after.keys()) == of["grants_revoked"] == 1
-    assert sum(before[each] != after[each] for each in both) == of["grants_raised"] == 1
+    assert sum(before[name] != after[name] for name in both) == of["grants_raised"] == 1
     assert done["journal_head"].removeprefix("hmac-").startswith("sha256:")
     assert data["plan"]["digest"] in (company.folder / ".siteward" / "stats.jsonl").read_text()
 

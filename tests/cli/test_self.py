@@ -60,7 +60,7 @@ class Place(NamedTuple):
 def place(request: pytest.FixtureRequest, program: Program) -> Iterator[Place]:
     factory = platforms.fake("matomo")
     release = next(release for release in factory.releases if release.startswith(request.param))
-    accounts = [WorldAccount(login=each, email=f"{each}@example.org", role="superuser") for each in ("anna", "vera")]
+    accounts = [WorldAccount(login=login, email=f"{login}@example.org", role="superuser") for login in ("anna", "vera")]
     world = World(accounts=tuple(accounts), sites=(WorldSite(name="Shop", domain="shop.example.org"),))
     with serve(factory.of(world, release, clock=lambda: datetime.now(UTC))) as sandbox:
         given = sandbox.fake.credentials
@@ -92,7 +92,7 @@ def test_a_self_that_is_not_the_one_beside_the_credentials_sends_nothing(
     program: Program, verb: str, settings: str
 ) -> None:
     """Where the owner has said whose the credentials are, a branch cannot say otherwise; nobody is even called."""
-    program.env |= {f"SITEWARD_TAGS_{each}": "given" for each in ("TOKEN", "USERNAME", "PASSWORD")}
+    program.env |= {f"SITEWARD_TAGS_{suffix}": "given" for suffix in ("TOKEN", "USERNAME", "PASSWORD")}
     written(program, "http://127.0.0.1:1", settings, "root")
     said = program(*verb.split(), **{SELF: "root"})
     assert said.code == 1, said.out

@@ -50,7 +50,11 @@ def _of_validate(source: Source, kind: type[Included]) -> set[tuple[int, int]]:
         instances = Instances(source, SETTINGS.get, tuple(SETTINGS))
         instances.judge_the_rest({})
         told += instances.diagnostics
-    return {(each.at.line, each.at.column) for each in told if each is not None and each.at is not None}
+    return {
+        (diagnostic.at.line, diagnostic.at.column)
+        for diagnostic in told
+        if diagnostic is not None and diagnostic.at is not None
+    }
 
 
 def _of_schema(source: Source, validator: Draft202012Validator) -> set[tuple[int, int]]:
@@ -79,8 +83,8 @@ def _places(source: Source, error: Any, before: tuple[str | int, ...]) -> Iterat
 def _meant(source: Source, error: Any, path: tuple[str | int, ...]) -> Iterator[tuple[int, int]]:
     """Yield the places of the alternative that was meant: the platform's, or the one of the value's kind."""
     branches: dict[Any, list[ValidationError]] = {}
-    for each in error.context or ():
-        branches.setdefault(each.relative_schema_path[0], []).append(each)
+    for suberror in error.context or ():
+        branches.setdefault(suberror.relative_schema_path[0], []).append(suberror)
     for inside in branches.values():
         if not any(_is_another(validation_error) for validation_error in inside):
             yield from (place for validation_error in inside for place in _places(source, validation_error, path))
@@ -125,8 +129,8 @@ def _of_meaning(source: Source) -> set[tuple[int, int]]:
 def _texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
     if isinstance(value, str):
         yield path, value
-    for key, each in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        yield from _texts(each, (*path, key))
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from _texts(item, (*path, key))
 
 
 def _is_moment(text: str) -> bool:

@@ -52,7 +52,7 @@ def _check(live: Live, traits: Traits) -> str:
     return text
 
 
-@pytest.mark.parametrize("traits", ALL_TRAITS, ids=lambda each: each.platform)
+@pytest.mark.parametrize("traits", ALL_TRAITS, ids=lambda traits: traits.platform)
 @given(data=st.data())
 def test_the_plan_after_an_import_is_empty(traits: Traits, data: st.DataObject) -> None:
     """Whatever is live, the file that import writes wishes for just that."""
@@ -81,13 +81,13 @@ def test_what_is_quoted_is_read_back(text: str) -> None:
 
 def test_equal_sets_of_grants_become_a_group() -> None:
     """People who hold the same are declared once, under a name that says what they hold."""
-    sites = {Scope("site", f"{each}.example.org"): Site(id=each, label=f"{each}.example.org",
-             domains=(f"{each}.example.org",)) for each in ("shop", "blog")}  # fmt: skip
+    sites = {Scope("site", f"{name}.example.org"): Site(id=name, label=f"{name}.example.org",
+             domains=(f"{name}.example.org",)) for name in ("shop", "blog")}  # fmt: skip
     shop, blog = sorted(sites, reverse=True)
     world = Access(
         [
-            *(Account(each) for each in (ME, "anna", "ben", "carla", "Dörte Ünal")),
-            *(Grant(Subject("account", each), shop, "team-view-only") for each in ("anna", "ben")),
+            *(Account(login) for login in (ME, "anna", "ben", "carla", "Dörte Ünal")),
+            *(Grant(Subject("account", login), shop, "team-view-only") for login in ("anna", "ben")),
             Grant(Subject("account", "carla"), shop, "team-member"),
             Grant(Subject("account", "carla"), blog, "team-member"),
             Grant(Subject("account", "Dörte Ünal"), blog, "owner"),
@@ -135,7 +135,7 @@ def test_what_cannot_be_declared_is_told() -> None:
     }
     world = Access(
         [
-            *(Account(each) for each in (ME, "a@x.org", "b@x.org")),
+            *(Account(login) for login in (ME, "a@x.org", "b@x.org")),
             Group("Team"), Group("Te\u202eam"), Member("Te\u202eam", "a@x.org"), Member("Team", "b@x.org"),
         ]
     )  # fmt: skip
@@ -167,7 +167,7 @@ def test_a_world_of_thousands_is_written_in_lines_people_can_read() -> None:
              domains=(f"s{n}.example.org",)) for n in range(200)}  # fmt: skip
     world = Access(
         [
-            *(Account(each) for each in (ME, *(f"user-{n}" for n in range(50)))),
+            *(Account(login) for login in (ME, *(f"user-{n}" for n in range(50)))),
             *(Grant(Subject("account", f"user-{n}"), site, "view") for n in range(50) for site in sites),
         ]
     )

@@ -36,7 +36,7 @@ def groups(draw: st.DrawFn) -> dict[str, Group]:
     found: dict[str, Group] = {}
     for number, handle in enumerate(GROUPS):
         known = st.sampled_from((*NAMES, *GROUPS[:number]))
-        taken = st.builds(Member, known, WINDOWS.filter(lambda each: not each.empty) | st.just(ALWAYS))
+        taken = st.builds(Member, known, WINDOWS.filter(lambda window: not window.empty) | st.just(ALWAYS))
         left = st.builds(Member, known, st.just(ALWAYS), st.just(True))
         found[handle] = _group(handle, draw(st.lists(taken | left, max_size=5)))
     return found
@@ -88,14 +88,14 @@ def test_order_is_nothing(declared: dict[str, Group], random: object) -> None:
 
 
 @given(WINDOWS, WINDOWS, MOMENTS)
-def test_windows_meet_as_sets_do(one: Window, two: Window, at: datetime) -> None:
+def test_windows_meet_as_sets_do(first: Window, second: Window, at: datetime) -> None:
     """An instant lies in the meeting of two windows when it lies in both."""
-    assert one.meet(two).holds(at) == (one.holds(at) and two.holds(at))
-    assert one.meet(ALWAYS).holds(at) == one.holds(at)
-    assert not (one.empty and one.holds(at))
+    assert first.meet(second).holds(at) == (first.holds(at) and second.holds(at))
+    assert first.meet(ALWAYS).holds(at) == first.holds(at)
+    assert not (first.empty and first.holds(at))
 
 
-@given(st.lists(WINDOWS.filter(lambda each: not each.empty), min_size=1, max_size=5), MOMENTS)
+@given(st.lists(WINDOWS.filter(lambda window: not window.empty), min_size=1, max_size=5), MOMENTS)
 def test_the_end_of_a_union_is_its_first_gap(windows: list[Window], at: datetime) -> None:
     """Until `last_end` some window holds at every moment, and at that moment none does."""
     end = last_end(windows, at)

@@ -55,11 +55,11 @@ def test_a_misspelt_section_of_the_root_is_read_as_the_one_that_was_meant(key: s
     """It is one mistake: the rest of the file, and what stands in the section itself, is judged as ever."""
     right = [told(diagnostic) for diagnostic in read_text(tmp_path, _text(TABLES)).diagnostics]
     for word in {*_edits(key)} - {*ROOT, ""}:
-        loaded = read_text(tmp_path, _text({(word if name == key else name): each for name, each in TABLES.items()}))
+        loaded = read_text(tmp_path, _text({(word if name == key else name): table for name, table in TABLES.items()}))
         unknown = [diagnostic for diagnostic in loaded.diagnostics if diagnostic.message == f"unknown key `{word}`"]
         assert [(diagnostic.code, diagnostic.suggestion) for diagnostic in unknown] == [("unknown-key", key)], word
         rest = [told(diagnostic) for diagnostic in loaded.diagnostics if diagnostic not in unknown]
-        assert [each.partition(" ")[2] for each in rest] == [each.partition(" ")[2] for each in right], word
+        assert [message.partition(" ")[2] for message in rest] == [message.partition(" ")[2] for message in right], word
         assert len(loaded.diagnostics) == 2
 
 
@@ -69,9 +69,10 @@ def test_so_is_one_of_an_included_file(key: str, tmp_path: Path) -> None:
     team = {name: TABLES[name] for name in INCLUDED}
     root = HEAD + "include: [team.yaml]\nroles: {analyst: {umami: view}}\n"
     for word in {*_edits(key)} - {*INCLUDED, ""}:
-        text = _text({(word if name == key else name): each for name, each in team.items()})
+        text = _text({(word if name == key else name): table for name, table in team.items()})
         unknown, inner = sorted(
-            read_text(tmp_path, root, team=text).diagnostics, key=lambda each: each.message != f"unknown key `{word}`"
+            read_text(tmp_path, root, team=text).diagnostics,
+            key=lambda diagnostic: diagnostic.message != f"unknown key `{word}`",
         )
         assert (unknown.code, unknown.suggestion) == ("unknown-key", key), word
         assert unknown.at is not None
@@ -95,10 +96,10 @@ def test_a_value_that_was_refused_under_a_misspelt_name_is_told_once(tmp_path: P
 
 def _tables(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """Yield the paths of all keys of a file."""
-    for key, each in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+    for key, item in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
         if isinstance(data, dict):
             yield (*path, key)
-        yield from _tables(each, (*path, key))
+        yield from _tables(item, (*path, key))
 
 
 KEPT = "the value that stood there"
@@ -120,8 +121,8 @@ def test_no_misspelt_key_of_any_kind_of_value_breaks_the_reader(
         return
     edits = list(_edits(str(path[-1])))
     changed = {
-        (edits[number % len(edits)] if key == path[-1] else key): (value if key == path[-1] and value != KEPT else each)
-        for key, each in declared_user.items()
+        (edits[number % len(edits)] if key == path[-1] else key): (value if key == path[-1] and value != KEPT else kept)
+        for key, kept in declared_user.items()
     }
     declared_user.clear()
     declared_user |= changed

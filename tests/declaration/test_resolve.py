@@ -42,7 +42,7 @@ def live_of(*sites: Site, access: tuple[Resource, ...] = (), me: str = "siteward
     return Live(access=Access(access), sites={Scope(kind, site.label): site for site in sites}, me=me)
 
 
-SHOP, BLOG, DOCS = (site(f"{each}.example.org") for each in ("shop", "blog", "docs"))
+SHOP, BLOG, DOCS = (site(f"{name}.example.org") for name in ("shop", "blog", "docs"))
 THREE = live_of(SHOP, BLOG, DOCS)
 
 
@@ -156,13 +156,13 @@ def test_a_site_of_somebody_else_is_matched_by_id_alone(tmp_path: Path) -> None:
 
 def test_an_ambiguous_name_blocks_the_grants_that_use_it(tmp_path: Path) -> None:
     """The ids are listed, each wish is there and blocked; a pin makes it clear."""
-    twins = [site("shop.example.org", each, label=f"shop.example.org#{each}") for each in ("7", "8")]
+    twins = [site("shop.example.org", id_, label=f"shop.example.org#{id_}") for id_ in ("7", "8")]
     live = live_of(*twins, BLOG)
     text = f"{HEAD}{USERS}grants: [{{to: anna, role: view, sites: [shop.example.org, blog.example.org]}}]\n"
     desired = of(tmp_path, text, live)
     assert codes(desired) == ["ambiguous-site", "ambiguous-site"]
     assert {diagnostic.about for diagnostic in desired.diagnostics} == {
-        grant_key(Subject("account", "anna"), Scope("site", f"shop.example.org#{each}")) for each in ("7", "8")
+        grant_key(Subject("account", "anna"), Scope("site", f"shop.example.org#{id_}")) for id_ in ("7", "8")
     }
     assert desired.diagnostics[0].message.endswith("7, 8")
     assert len(held(desired)) == 3
@@ -433,9 +433,9 @@ def test_states_take_everything_and_say_so(tmp_path: Path) -> None:
 grants: [{{to: [mia, ed, zoe], role: view, sites: shop.example.org}}]
 """
     shop = Scope("site", "shop.example.org")
-    grants = tuple(Grant(Subject("account", each), shop, "team-member") for each in ("mia", "ed", "gone"))
+    grants = tuple(Grant(Subject("account", login), shop, "team-member") for login in ("mia", "ed", "gone"))
     team = Grant(Subject("account", "mia"), Scope("team", "t"), "team-member")
-    live = live_of(SHOP, access=(*(Account(each) for each in ("mia", "ed", "gone")), *grants, team))
+    live = live_of(SHOP, access=(*(Account(login) for login in ("mia", "ed", "gone")), *grants, team))
     desired = of(tmp_path, text, live, memory=Memory(users={"gone": "gone", "never": "never"}))
     assert held(desired) == {("zoe", "shop.example.org"): "team-view-only"}
     assert {name: user.ending for name, user in desired.declared_users.items()} == {
@@ -575,7 +575,7 @@ grants:
     )
     desired = of(tmp_path, text, live, PIWIKPRO, "pp")
     groups = [resource for resource in desired.access.values() if isinstance(resource, Group)]
-    assert sorted(groups, key=lambda each: each.name) == [Group("Bare"), Group("idp-group", "ext-1"), Group("team")]
+    assert sorted(groups, key=lambda group: group.name) == [Group("Bare"), Group("idp-group", "ext-1"), Group("team")]
     assert {(member.group, member.account) for member in desired.access.members()} == {
         ("team", "anna@example.org"), ("team", "carla@example.org"), ("Bare", "ben@example.org"),
     }  # fmt: skip

@@ -133,7 +133,7 @@ def _codes(path: Path) -> Iterator[str]:
                 *node.args[2:3],
                 *(keyword.value for keyword in node.keywords if keyword.arg == "code"),
             ]
-            yield from (_text(each) for each in given if name in MAKERS and _is_code(each))
+            yield from (_text(argument) for argument in given if name in MAKERS and _is_code(argument))
         elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
             codes = (_text(elt) for elt in node.value.elts[:1] if _is_code(elt))
             yield from (code for code in codes if code not in get_args(Ending))

@@ -37,9 +37,9 @@ def test_the_schema_is_one() -> None:
     schema = access_schema(SETTINGS)
     Draft202012Validator.check_schema(schema)
     for name, definition in {"": schema, **schema["$defs"]}.items():
-        for key, each in definition.get("properties", {}).items():
+        for key, member in definition.get("properties", {}).items():
             own = name in {"UmamiInstance", "PlausibleInstance"} and key in {"layout", "team", "team_members", "url"}
-            assert "description" in each or "$ref" in each or own, f"{name}.{key}"
+            assert "description" in member or "$ref" in member or own, f"{name}.{key}"
 
 
 def test_everything_the_design_shows_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_the_example_is_right() -> None:
 BROKEN = sorted(path for path in (HERE / "cases").glob("*.yaml") if path.stem.partition("--")[0] in OF_THE_GRAMMAR)
 
 
-@pytest.mark.parametrize("case", BROKEN, ids=lambda each: each.stem)
+@pytest.mark.parametrize("case", BROKEN, ids=lambda path: path.stem)
 def test_what_the_grammar_refuses_editors_mark(case: Path) -> None:
     """A file that breaks the grammar breaks the schema too."""
     assert list(VALIDATOR.iter_errors(_data(case)))

@@ -54,18 +54,18 @@ def _composed(text: str) -> Source:
 def _texts(value: Any) -> list[str]:
     """Return all texts of a tree, keys too."""
     if isinstance(value, dict):
-        return [*value, *(text for each in value.values() for text in _texts(each))]
+        return [*value, *(text for item in value.values() for text in _texts(item))]
     if isinstance(value, list):
-        return [text for each in value for text in _texts(each)]
+        return [text for item in value for text in _texts(item)]
     return [value] if isinstance(value, str) else []
 
 
 def _plain(value: Any) -> Any:
     """Return ruamel's data as built-ins; keys are always text to us."""
     if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     if isinstance(value, bool):
         return bool(value)
     return int(value) if isinstance(value, int) else str(value)
@@ -89,7 +89,7 @@ def test_we_read_what_the_editing_parser_writes_and_reads(*, flow: bool | None, 
         return
     if faults:  # libyaml takes `:` and `?` in brackets for more than text; a refusal is no disagreement
         assert flow is not False
-        assert any(each in text for text in _texts(tree) for each in ":?"), faults
+        assert any(sign in text for text in _texts(tree) for sign in ":?"), faults
         return
     assert source is not None
     assert source.data == tree
@@ -118,11 +118,11 @@ def test_the_parser_in_python_gives_the_same(tree: Any) -> None:
 def _walk(value: Value, path: Steps = ()) -> list[tuple[Steps, Value]]:
     found = [(path, value)]
     if isinstance(value, Table):
-        for key, each in value.items():
-            found += _walk(each, (*path, key))
+        for key, item in value.items():
+            found += _walk(item, (*path, key))
     elif isinstance(value, Items):
-        for number, each in enumerate(value):
-            found += _walk(each, (*path, number))
+        for number, member in enumerate(value):
+            found += _walk(member, (*path, number))
     return found
 
 

@@ -119,7 +119,7 @@ def test_every_verb_is_in_the_readme() -> None:
     from siteward.cli.app import VERBS
 
     table = README.read_text(encoding="utf-8")
-    assert not [each for each in VERBS if f"`{each}`" not in table]
+    assert not [verb for verb in VERBS if f"`{verb}`" not in table]
 
 
 def _row(platform: Platform) -> str:

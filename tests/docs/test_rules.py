@@ -51,9 +51,9 @@ def takers(tree: ast.Module) -> Iterator[Taker]:
                 yield Taker(node.name, names.index("code"))
         if isinstance(node, ast.ClassDef):
             fields = [
-                each.target.id
-                for each in node.body
-                if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+                statement.target.id
+                for statement in node.body
+                if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
             ]
             if "code" in fields:
                 yield Taker(node.name, fields.index("code"))
@@ -67,7 +67,7 @@ def texts(node: ast.expr | None) -> Iterator[str]:
         case ast.IfExp(body=body, orelse=other):
             yield from (*texts(body), *texts(other))
         case ast.JoinedStr(values=[ast.Constant(value=str(start)), *_]):
-            yield from (f"{start}{each}" for each in FORMS.get(start, ()))
+            yield from (f"{start}{form}" for form in FORMS.get(start, ()))
         case _:
             pass
 
@@ -77,7 +77,7 @@ def said() -> dict[str, set[str]]:
     everywhere = {taker for tree in trees().values() for taker in takers(tree) if not taker.name.startswith("_")}
     found: dict[str, set[str]] = {}
     for path, tree in trees().items():
-        known = {each.name: each.place for each in (*everywhere, *takers(tree))}
+        known = {function.name: function.place for function in (*everywhere, *takers(tree))}
         where = path.relative_to(SOURCES).as_posix()
         for code in _in(tree, known):
             found.setdefault(code, set()).add(where)
@@ -93,11 +93,13 @@ def _in(tree: ast.Module, known: dict[str, int]) -> Iterator[str]:
                         yield from texts(args[known[name]])
                     yield from (text for keyword in keywords if keyword.arg == "code" for text in texts(keyword.value))
             case ast.ClassDef(body=body):
-                for each in body:
-                    if isinstance(each, ast.Assign) and [ast.unparse(target) for target in each.targets] == ["code"]:
-                        yield from texts(each.value)
-                    if isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == "code":
-                        yield from (text for text in texts(each.value) if text)
+                for statement in body:
+                    if isinstance(statement, ast.Assign) and [ast.unparse(target) for target in statement.targets] == [
+                        "code"
+                    ]:
+                        yield from texts(statement.value)
+                    if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == "code":
+                        yield from (text for text in texts(statement.value) if text)
             case _:
                 pass
 
@@ -124,7 +126,7 @@ def tabled() -> dict[str, set[str]]:
 
 def test_the_catalogue_has_what_the_program_says_and_nothing_else() -> None:
     """Whoever adds a rule adds its sentence; whoever takes one away takes the sentence, too."""
-    code = {each: where for each, where in (said() | tabled()).items() if "." not in each}
+    code = {code: where for code, where in (said() | tabled()).items() if "." not in code}
     assert sorted(code.keys() - RULES.keys()) == [], "missing in the catalogue"
     assert sorted(RULES.keys() - code.keys() - FILE_RULES.keys()) == [], "no longer said by the program"
 
@@ -137,9 +139,9 @@ def test_the_page_is_the_catalogue() -> None:
 
 def test_sarif_shows_each_sentence_and_the_next_step() -> None:
     """Code scanning has nothing but SARIF to explain a rule with."""
-    every = tuple(error(each, "wrong") for each in RULES)
+    every = tuple(error(rule, "wrong") for rule in RULES)
     log = json.loads(render("sarif", Report(command="validate", diagnostics=every)))
-    shown = {each["id"]: each for each in log["runs"][0]["tool"]["driver"]["rules"]}
+    shown = {rule["id"]: rule for rule in log["runs"][0]["tool"]["driver"]["rules"]}
     assert shown.keys() == RULES.keys()
     for code, rule in RULES.items():
         assert plain(shown[code]["fullDescription"]["text"]) == rule.sentence

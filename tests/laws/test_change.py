@@ -87,10 +87,10 @@ def test_a_diff_is_without_noise(worlds: tuple[Traits, Access, Access]) -> None:
 @given(pairs())
 def test_undo_is_a_plan_like_any_other(worlds: tuple[Traits, Access, Access]) -> None:
     """The way back is the inverse of the way there."""
-    _, one, two = worlds
-    back = {change.key: change for change in diff(two, one)}
-    assert back == {change.key: change.inverse for change in diff(one, two)}
-    assert patch(patch(one, diff(one, two)), [change.inverse for change in diff(one, two)]) == one
+    _, first, second = worlds
+    back = {change.key: change for change in diff(second, first)}
+    assert back == {change.key: change.inverse for change in diff(first, second)}
+    assert patch(patch(first, diff(first, second)), [change.inverse for change in diff(first, second)]) == first
 
 
 @given(pairs())

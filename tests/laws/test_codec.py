@@ -103,9 +103,9 @@ def test_a_plan_comes_back_whole(plan: Plan) -> None:
 
 
 @given(plans(), plans())
-def test_equal_plans_and_only_those_have_equal_digests(one: Plan, two: Plan) -> None:
+def test_equal_plans_and_only_those_have_equal_digests(plan: Plan, two: Plan) -> None:
     """The digest stands for the whole plan."""
-    assert (one == two) == (digest(one) == digest(two))
+    assert (plan == two) == (digest(plan) == digest(two))
 
 
 @given(plans())
@@ -141,13 +141,13 @@ def test_reading_is_strict_without_the_digest_too(plan: Plan, data: st.DataObjec
 
 def _leaves(data: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     inner = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    found = [leave for name, each in inner for leave in _leaves(each, (*path, name))]
+    found = [leave for name, field in inner for leave in _leaves(field, (*path, name))]
     return found or [path]
 
 
 def _at(data: Any, path: tuple[str | int, ...]) -> Any:
-    for each in path:
-        data = data[each]
+    for part in path:
+        data = data[part]
     return data
 
 
@@ -175,7 +175,7 @@ def test_an_unknown_operation_is_refused(plan: Plan) -> None:
     """A verb or a kind of resource that is not known is never skipped over."""
     for name, word in (("action", "destroy"), ("cause", "whim"), ("risk", "none")):
         raw = written(plan)
-        step = next(each["steps"][0] for each in raw["instances"] if each["steps"])
+        step = next(instance["steps"][0] for instance in raw["instances"] if instance["steps"])
         step[name] = word
         with pytest.raises(CodecError, match=name):
             decode(raw, verify=False)

@@ -50,11 +50,11 @@ def test_no_plan_that_passes_touches_me_or_what_is_protected(case: tuple[Proposa
 def _identities(proposal: Proposal, name: str) -> tuple[str, ...]:
     account, declared_user = proposal.live.access.get(account_key(name)), proposal.desired.declared_users.get(name)
     email = account.email if isinstance(account, Account) else None
-    return tuple(each for each in (name, email, declared_user.handle if declared_user else None) if each)
+    return tuple(text for text in (name, email, declared_user.handle if declared_user else None) if text)
 
 
 def _protects(proposal: Proposal, name: str) -> bool:
-    return any(fnmatchcase(name.casefold(), each.casefold()) for each in proposal.policy.protect)
+    return any(fnmatchcase(name.casefold(), pattern.casefold()) for pattern in proposal.policy.protect)
 
 
 @given(judged(hostile=True))
@@ -110,7 +110,7 @@ def _admins(proposal: Proposal, world: Access, *, lately: bool = False) -> set[s
             )
             and account.status == "active"
             and not {key, account_key(name)} & live.pending
-            and not any(fnmatchcase(name.casefold(), each) for each in proposal.policy.ignore)
+            and not any(fnmatchcase(name.casefold(), pattern) for pattern in proposal.policy.ignore)
             and not (account_key(name) not in live.access and "invite" in proposal.traits.onboarding)
         ):
             found.add(name)
@@ -224,8 +224,10 @@ def test_plans_are_the_same_for_the_same_world(case: tuple[Proposal, InstancePla
     )
     assert turned.proposed == proposal.proposed
     assert turned.unmanaged == proposal.unmanaged
-    one, two = (compose(each, judge(each, as_of=NOW), instance="a", origin="b") for each in (proposal, turned))
-    assert one.steps == two.steps
+    first, second = (
+        compose(variant, judge(variant, as_of=NOW), instance="a", origin="b") for variant in (proposal, turned)
+    )
+    assert first.steps == second.steps
 
 
 @given(proposals(), st.data())

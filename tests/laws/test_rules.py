@@ -111,7 +111,7 @@ def grants(draw: st.DrawFn, table: Traits) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"to": to, "role": draw(st.sampled_from(roles_of(table, kind))), "on": HERE}
         if kind == "site":
             chosen = draw(st.lists(st.sampled_from(SELECTORS), unique=True, min_size=1, max_size=3))
-            row["sites"] = [*chosen, *(f"!{each}" for each in sorted(draw(some(SELECTORS, most=1))))]
+            row["sites"] = [*chosen, *(f"!{selector}" for selector in sorted(draw(some(SELECTORS, most=1))))]
         if kind == "metasite":
             row["metasites"] = ["Europe"]
         if table.extras and kind == "site" and draw(st.booleans()):
@@ -124,7 +124,7 @@ def grants(draw: st.DrawFn, table: Traits) -> list[dict[str, Any]]:
 @st.composite
 def rules(draw: st.DrawFn, table: Traits) -> list[dict[str, Any]]:
     roles = sorted(
-        {each.removeprefix("x") for kind in ("site", "metasite", "instance") for each in roles_of(table, kind)}
+        {role.removeprefix("x") for kind in ("site", "metasite", "instance") for role in roles_of(table, kind)}
     )
     keys: dict[str, tuple[str, ...]] = {
         "kind": ("person", "contractor", "client"),
@@ -205,7 +205,7 @@ def ruled(text: dict[str, Any], rows: list[dict[str, Any]]) -> Declaration:
 @st.composite
 def worlds(draw: st.DrawFn, table: Traits, declaration: Declaration) -> Live:
     """Draw what is live: all sites, and of what is declared a part, with other roles here and there, and more."""
-    places = {Scope("site", each): name for name, each in DOMAINS.items()}
+    places = {Scope("site", domain): name for name, domain in DOMAINS.items()}
     if "metasite" in table.roles:
         places[Scope("metasite", "Europe")] = "m1"
     empty = Live(access=Access(), sites={place: _site(place, id_) for place, id_ in places.items()}, me=ME)
@@ -245,7 +245,9 @@ def planned(
 ) -> tuple[Survey, tuple[Diagnostic, ...]]:
     """Return what was seen, and all that is said of it, by the way that plan and apply go."""
     platform = SimpleNamespace(review=lambda *_: ())
-    instance: Any = SimpleNamespace(name=HERE, origin="https://x.example.org", platform=platform)
+    instance: Any = SimpleNamespace(
+        name=HERE, origin="https://x.example.org", platform=platform, confirmed=lambda: True
+    )
     seen = surveyed(declaration, instance, table, live, as_of=NOW, memory=Memory(), base_policy=base_policy)
     passwords = Passwords(folder=FOLDER, out=FOLDER / "passwords")
     return seen, seen.verdict(Allowance(accept={}, allow_delete=True, passwords=passwords, asks=False))
@@ -274,9 +276,9 @@ def reached(declaration: Declaration, number: int, handle: str, table: Traits, l
     wish = resolve(alone, HERE, table, live, as_of=NOW)
     names = {account for account, declared_user in wish.declared_users.items() if declared_user.handle == handle}
     groups_in = {member.group for member in wish.access.members() if member.account in names}
-    mine = {("account", name) for name in names} | {("group", each) for each in groups_in}
+    mine = {("account", name) for name in names} | {("group", group) for group in groups_in}
     held = [*wish.access.grants(), *(claim.wish for claims in wish.claims.values() for claim in claims)]
-    return any(isinstance(each, Grant) and (each.subject.kind, each.subject.name) in mine for each in held)
+    return any(isinstance(grant, Grant) and (grant.subject.kind, grant.subject.name) in mine for grant in held)
 
 
 def check(head: Declaration, table: Traits, live: Live, base_policy: BasePolicy | None) -> None:

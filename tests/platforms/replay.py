@@ -87,9 +87,9 @@ class Replay:
     def swap(self, value: Any) -> Any:
         """Return recorded data as it is called on this side."""
         if isinstance(value, dict):
-            return {self.swap(key): self.swap(each) for key, each in value.items()}
+            return {self.swap(key): self.swap(item) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.swap(each) for each in value]
+            return [self.swap(item) for item in value]
         if isinstance(value, str):
             if value in self.twins:
                 return self.twins[value]
@@ -158,9 +158,9 @@ class Hooks:
     def filled(self, replay: Replay, exchange: Exchange, value: Any) -> Any:
         """Return recorded data with twins and placeholders put in."""
         if isinstance(value, dict):
-            return {key: self.filled(replay, exchange, each) for key, each in value.items()}
+            return {key: self.filled(replay, exchange, item) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.filled(replay, exchange, each) for each in value]
+            return [self.filled(replay, exchange, item) for item in value]
         if not isinstance(value, str):
             return value
         if value in replay.twins:
@@ -183,10 +183,10 @@ class Hooks:
         """Pair the elements of two lists: by a name they share or an id already learned, else by position."""
         left = list(answered)
         found = []
-        for each in recorded:
-            at = next((at for at, other in enumerate(left) if self._one(each, other, twins)), 0)
+        for exchange in recorded:
+            at = next((at for at, other in enumerate(left) if self._one(exchange, other, twins)), 0)
             if left:
-                found.append((each, left.pop(at)))
+                found.append((exchange, left.pop(at)))
         return found
 
     def _one(self, recorded: Any, answered: Any, twins: Mapping[str, str]) -> bool:
@@ -266,9 +266,9 @@ class Hooks:
         if len(recorded) != len(answered) and not (trimmed and len(answered) > len(recorded)):
             yield f"{where}: {len(answered)} elements instead of {len(recorded)}"
         pairs = self.pairs(recorded, answered, replay.twins)
-        for number, (one, other) in enumerate(pairs):
-            yield from self.compared(replay, exchange, one, other, f"{where}[{number}]")
-        places = [next(at for at, each in enumerate(answered) if each is other) for _, other in pairs]
+        for number, (expected, other) in enumerate(pairs):
+            yield from self.compared(replay, exchange, expected, other, f"{where}[{number}]")
+        places = [next(at for at, answer in enumerate(answered) if answer is other) for _, other in pairs]
         if self.ordered(exchange, where) and places != list(range(len(places))):
             yield f"{where}: in another order"
 
@@ -299,7 +299,7 @@ def load(path: Path, hooks: Hooks, label: str = "") -> list[Exchange]:
     """Read a recording; `label` is what tables call it, its file's name if nothing else is said."""
     lines = path.read_text(encoding="utf-8").splitlines()
     found = (hooks.parse(label or path.name, json.loads(line)) for line in lines if line.strip())
-    return [each for each in found if each is not None]
+    return [difference for difference in found if difference is not None]
 
 
 def replay(path: Path, hooks: Hooks, label: str = "") -> list[Outcome]:

@@ -23,13 +23,15 @@ __all__ = [
 ]  # fmt: skip
 SHOP, BLOG, LAB = "shop.example.org", "blog.example.org", "lab.example.org"
 ADMINS = {"to": ["anna", "ben"], "role": "admin", "on": "it"}
-WIDE = {each: {"count": 99, "percent": 100} for each in ("removals", "revocations", "escalations", "expiries", "mails")}
+WIDE = {
+    limit: {"count": 99, "percent": 100} for limit in ("removals", "revocations", "escalations", "expiries", "mails")
+}
 
 
 def world(**more: Any) -> World:
     """Two admins beside ourselves, a shop with a reader and an editor, a blog of our own, a lab of Petra's."""
-    accounts = [WorldAccount(login=each, role="admin") for each in ("anna", "ben")]
-    accounts += [WorldAccount(login=each, role="view-only") for each in ("carla", "dora", "petra")]
+    accounts = [WorldAccount(login=name, role="admin") for name in ("anna", "ben")]
+    accounts += [WorldAccount(login=name, role="view-only") for name in ("carla", "dora", "petra")]
     return World(
         accounts=tuple(accounts),
         sites=(
@@ -64,7 +66,7 @@ def document(**changed: Any) -> dict[str, Any]:
     base: dict[str, Any] = {
         "version": 1,
         "instances": {"it": {"platform": "umami", "url": URL, "self": "siteward", "layout": "per-site"}},
-        "users": {each: {} for each in ("anna", "ben", "carla", "dora")},
+        "users": {name: {} for name in ("anna", "ben", "carla", "dora")},
         "grants": [deepcopy(ADMINS), view("carla"), edit("dora")],
         "policy": {"admins": {"min": 1}, "limits": deepcopy(WIDE)},
     }

@@ -57,11 +57,11 @@ def deciding(*logins: str, **more: Any) -> World:
 
 def test_1_a_plan_and_drift_write_nothing(tmp_path: Path) -> None:
     """Neither a plan full of changes nor drift makes the server write."""
-    one = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view(["eva", "dora"])])
-    assert made(one).instances[0].steps
-    allowance = Allowance(accept={}, allow_delete=True, passwords=one.passwords)
-    drift(one.project, [one.instance], one.book, Run(created=NOW, as_of=NOW, allowance=allowance))
-    assert one.fake.writes == 0
+    small = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view(["eva", "dora"])])
+    assert made(small).instances[0].steps
+    allowance = Allowance(accept={}, allow_delete=True, passwords=small.passwords)
+    drift(small.project, [small.instance], small.book, Run(created=NOW, as_of=NOW, allowance=allowance))
+    assert small.fake.writes == 0
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_1_a_plan_and_drift_write_nothing(tmp_path: Path) -> None:
 )
 def test_1_the_reading_transport_refuses_to_write(path: str, tmp_path: Path) -> None:
     """A call that the adapter has not named never leaves, whoever asks for it."""
-    one = rig(tmp_path)
-    server = one.fake
-    with one.instance.reading() as reader:
+    small = rig(tmp_path)
+    server = small.fake
+    with small.instance.reading() as reader:
         with pytest.raises(ReadOnlyError):
             reader.call(path.format(carla=server.state.names["carla"].id), json={"role": "admin"})
         assert {call.path for call in server.calls} <= {"/api/auth/login"}
@@ -83,70 +83,70 @@ def test_1_the_reading_transport_refuses_to_write(path: str, tmp_path: Path) -> 
 
 def test_2_what_changed_since_is_refused_with_three_sides(tmp_path: Path) -> None:
     """A moved object is refused, showing reviewed, now and wanted; the rest goes on."""
-    one = rig(tmp_path, grants=[ADMINS, edit("carla"), view("dora")])
-    plan = made(one)
-    Somebody(one.fake).sets("carla", "team-manager")
-    report = one.apply(plan)
+    small = rig(tmp_path, grants=[ADMINS, edit("carla"), view("dora")])
+    plan = made(small)
+    Somebody(small.fake).sets("carla", "team-manager")
+    report = small.apply(plan)
     refused = next(outcome for outcome in report.outcomes if outcome.status == "refused")
-    sides = [getattr(each, "role", None) for each in (refused.reviewed, refused.now, refused.wanted)]
+    sides = [getattr(side, "role", None) for side in (refused.reviewed, refused.now, refused.wanted)]
     assert sides == ["team-view-only", "team-manager", "team-member"]
-    assert members(one.fake) == {"carla": "team-manager", "dora": "team-view-only"}
+    assert members(small.fake) == {"carla": "team-manager", "dora": "team-view-only"}
 
 
 def test_2_what_depends_on_the_refused_is_not_done(tmp_path: Path) -> None:
     """Who was created by somebody else meanwhile gets nothing of what was meant for ours."""
-    one = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), view("eva")])
-    plan = made(one)
-    Somebody(one.fake).makes("eva")
-    report = one.apply(plan)
+    small = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), view("eva")])
+    plan = made(small)
+    Somebody(small.fake).makes("eva")
+    report = small.apply(plan)
     assert set(statuses(report)) == {"refused", "skipped"}
-    assert "eva" not in members(one.fake)
+    assert "eva" not in members(small.fake)
 
 
 def test_2_what_is_already_as_wanted_is_skipped(tmp_path: Path) -> None:
     """What somebody did by hand is not sent again."""
-    one = rig(tmp_path, grants=[ADMINS, view("carla"), view("dora")])
-    plan = made(one)
-    Somebody(one.fake).sets("dora", "team-view-only")
-    before = len(one.fake.calls)
-    assert statuses(one.apply(plan)) == ["already"]
-    assert written(one.fake, before) == []
+    small = rig(tmp_path, grants=[ADMINS, view("carla"), view("dora")])
+    plan = made(small)
+    Somebody(small.fake).sets("dora", "team-view-only")
+    before = len(small.fake.calls)
+    assert statuses(small.apply(plan)) == ["already"]
+    assert written(small.fake, before) == []
 
 
 def test_2_it_vetoes_what_the_checkout_no_longer_wants_and_adds_nothing(tmp_path: Path) -> None:
     """The file of today refuses steps of yesterday's plan; its own new wishes wait for a plan of their own."""
-    one = rig(tmp_path, grants=[ADMINS, edit("carla"), edit("dora")])
-    plan = made(one)
-    one.declare(document(grants=[ADMINS, view("carla"), view("dora")]))
-    assert statuses(one.apply(plan)) == ["refused"]
-    assert members(one.fake) == {"carla": "team-view-only", "dora": "team-member"}
+    small = rig(tmp_path, grants=[ADMINS, edit("carla"), edit("dora")])
+    plan = made(small)
+    small.declare(document(grants=[ADMINS, view("carla"), view("dora")]))
+    assert statuses(small.apply(plan)) == ["refused"]
+    assert members(small.fake) == {"carla": "team-view-only", "dora": "team-member"}
 
 
 def test_2_what_the_checkout_wants_otherwise_now_is_refused(tmp_path: Path) -> None:
     """A step of the reviewed plan is not done when the file has come to ask for another role."""
-    one = rig(tmp_path, grants=[ADMINS, edit("carla"), edit("dora")])
-    plan = made(one)
-    one.declare(document(grants=[ADMINS, {**edit("carla"), "role": "manage"}, edit("dora")]))
-    assert statuses(one.apply(plan)) == ["refused"]
-    assert members(one.fake)["carla"] == "team-view-only"
+    small = rig(tmp_path, grants=[ADMINS, edit("carla"), edit("dora")])
+    plan = made(small)
+    small.declare(document(grants=[ADMINS, {**edit("carla"), "role": "manage"}, edit("dora")]))
+    assert statuses(small.apply(plan)) == ["refused"]
+    assert members(small.fake)["carla"] == "team-view-only"
 
 
 def test_2_guards_run_again_and_believe_no_verdict(tmp_path: Path) -> None:
     """A block taken out of the plan, or a guard that came since, holds all the same."""
     protecting: dict[str, Any] = {"protect": ["carla"]}
-    one = rig(tmp_path, grants=[ADMINS, edit("carla"), edit("dora")], policy=protecting)
-    plan = made(one)
+    small = rig(tmp_path, grants=[ADMINS, edit("carla"), edit("dora")], policy=protecting)
+    plan = made(small)
     (blocked,) = plan.instances[0].steps
     assert codes(blocked) == {"protected"}
     clean = codec.seal(
         replace(plan, instances=(replace(plan.instances[0], steps=(replace(blocked, diagnostics=()),)),))
     )
-    assert set(statuses(one.apply(clean))) <= {"refused", "blocked"}
-    free = rig(tmp_path / "free", one.fake, grants=[ADMINS, edit("carla"), edit("dora")])
+    assert set(statuses(small.apply(clean))) <= {"refused", "blocked"}
+    free = rig(tmp_path / "free", small.fake, grants=[ADMINS, edit("carla"), edit("dora")])
     later = made(free)
     free.declare(document(grants=[ADMINS, edit("carla"), edit("dora")], policy=protecting))
     assert statuses(free.apply(later)) == ["refused"]
-    assert one.fake.writes == 0
+    assert small.fake.writes == 0
 
 
 @pytest.mark.parametrize(
@@ -160,38 +160,38 @@ def test_2_guards_run_again_and_believe_no_verdict(tmp_path: Path) -> None:
 )
 def test_2_a_plan_that_is_not_the_reviewed_one_is_refused(options: Any, code: str, tmp_path: Path) -> None:
     """Too old, unexpected, of another moment, or accepted for another plan: nothing is sent."""
-    one = rig(tmp_path, grants=[ADMINS, edit(["carla", "dora"])])
-    report = one.apply(made(one), **options)
+    small = rig(tmp_path, grants=[ADMINS, edit(["carla", "dora"])])
+    report = small.apply(made(small), **options)
     assert code in {diagnostic.code for diagnostic in report.diagnostics}
     assert report.outcomes == ()
-    assert one.fake.writes == 0
+    assert small.fake.writes == 0
 
 
 def test_2_the_expected_digest_lets_it_through(tmp_path: Path) -> None:
     """And the right digest does not stand in the way."""
-    one = rig(tmp_path, grants=[ADMINS, edit(["carla", "dora"])])
-    plan = made(one)
-    assert statuses(one.apply(plan, expect=plan.digest)) == ["done"]
+    small = rig(tmp_path, grants=[ADMINS, edit(["carla", "dora"])])
+    plan = made(small)
+    assert statuses(small.apply(plan, expect=plan.digest)) == ["done"]
 
 
 def test_2_an_edited_plan_is_found_by_its_digest(tmp_path: Path) -> None:
     """The digest finds damage."""
-    one = rig(tmp_path, grants=[ADMINS, edit(["carla", "dora"])])
-    data = codec.encode(made(one))
+    small = rig(tmp_path, grants=[ADMINS, edit(["carla", "dora"])])
+    data = codec.encode(made(small))
     data["instances"][0]["steps"][0]["change"]["after"]["role"] = "team-manager"
-    report = one.apply(codec.decode(data, verify=False))
+    report = small.apply(codec.decode(data, verify=False))
     assert "plan-damaged" in {diagnostic.code for diagnostic in report.diagnostics}
-    assert one.fake.writes == 0
+    assert small.fake.writes == 0
 
 
 def test_2_a_plan_of_another_origin_is_refused(tmp_path: Path) -> None:
     """The same name at another address is another instance."""
-    one = rig(tmp_path, grants=[ADMINS, edit(["carla", "dora"])])
-    plan = made(one)
+    small = rig(tmp_path, grants=[ADMINS, edit(["carla", "dora"])])
+    plan = made(small)
     elsewhere = replace(plan.instances[0], origin="http://127.0.0.1:2")
-    report = one.apply(codec.seal(replace(plan, instances=(elsewhere,))))
+    report = small.apply(codec.seal(replace(plan, instances=(elsewhere,))))
     assert "plan-other-origin" in {diagnostic.code for diagnostic in report.diagnostics}
-    assert one.fake.writes == 0
+    assert small.fake.writes == 0
 
 
 # 3. Absence must be proven.
@@ -203,34 +203,34 @@ def test_2_a_plan_of_another_origin_is_refused(tmp_path: Path) -> None:
 )
 def test_3_an_error_while_reading_is_unknown_and_not_empty(fault: str, tmp_path: Path) -> None:
     """A list that was not read to its end removes nobody."""
-    one = rig(tmp_path, instance={"unmanaged": "remove"}, grants=[ADMINS])
-    one.fake.faults.append(Fault.parse(fault))
-    report = one.plan()
+    small = rig(tmp_path, instance={"unmanaged": "remove"}, grants=[ADMINS])
+    small.fake.faults.append(Fault.parse(fault))
+    report = small.plan()
     assert report.plan is None
     assert any(diagnostic.blocks for diagnostic in report.diagnostics)
 
 
 def test_3_zero_sites_are_refused_where_there_were_some(tmp_path: Path) -> None:
     """What the last journal knew does not vanish by itself."""
-    one = rig(tmp_path, grants=[ADMINS, view(["carla", "dora"])])
-    one.apply(made(one))
-    one.fake.state.websites.clear()
-    one.declare(document(grants=[ADMINS]))
-    assert "implausible-reading" in codes(part(one.plan()))
+    small = rig(tmp_path, grants=[ADMINS, view(["carla", "dora"])])
+    small.apply(made(small))
+    small.fake.state.websites.clear()
+    small.declare(document(grants=[ADMINS]))
+    assert "implausible-reading" in codes(part(small.plan()))
 
 
 def test_3_zero_grants_are_refused_where_there_were_some(tmp_path: Path) -> None:
     """Neither do all grants at once."""
-    one = rig(tmp_path, grants=[ADMINS, view(["carla", "dora"])])
-    one.apply(made(one))
-    for user in one.fake.state.users.values():
+    small = rig(tmp_path, grants=[ADMINS, view(["carla", "dora"])])
+    small.apply(made(small))
+    for user in small.fake.state.users.values():
         user.role = "view-only" if user.username != "siteward" else user.role
-    for rows in one.fake.state.members.values():
+    for rows in small.fake.state.members.values():
         rows.clear()
-    del one.fake.state.websites[
-        next(website.id for website in one.fake.state.websites.values() if website.domain == LAB)
+    del small.fake.state.websites[
+        next(website.id for website in small.fake.state.websites.values() if website.domain == LAB)
     ]
-    assert "implausible-reading" in codes(part(one.plan()))
+    assert "implausible-reading" in codes(part(small.plan()))
 
 
 # 4. No lock-out.
@@ -239,26 +239,26 @@ def test_3_zero_grants_are_refused_where_there_were_some(tmp_path: Path) -> None
 def test_4_the_new_admin_stands_before_the_old_one_falls(tmp_path: Path) -> None:
     """The minimum holds after every step, not only at the end."""
     grants = [{"to": ["anna", "carla"], "role": "admin", "on": "it"}, edit("dora")]
-    one = rig(tmp_path, grants=grants, policy={"admins": {"min": 2}})
-    plan = made(one)
+    small = rig(tmp_path, grants=grants, policy={"admins": {"min": 2}})
+    plan = made(small)
     order = [step.change.key[2] for step in plan.instances[0].steps if step.change.key[-2:] == ("instance", "")]
     assert not any(step.blocked for step in plan.instances[0].steps), plan
     assert order == [] or order.index("carla") < order.index("ben")
-    assert "done" in set(statuses(one.apply(plan)))
-    assert (role(one.fake, "carla"), role(one.fake, "ben")) == ("admin", "view-only")
+    assert "done" in set(statuses(small.apply(plan)))
+    assert (role(small.fake, "carla"), role(small.fake, "ben")) == ("admin", "view-only")
 
 
 def test_4_who_is_not_raised_after_all_lets_nobody_fall(tmp_path: Path) -> None:
     """Where the new admin is blocked, the old one stays."""
     grants = [{"to": ["anna", "carla"], "role": "admin", "on": "it"}, edit("dora")]
-    one = rig(tmp_path, grants=grants, policy={"admins": {"min": 2}, "protect": ["carla"]})
-    assert step(made(one), "ben").blocked
+    small = rig(tmp_path, grants=grants, policy={"admins": {"min": 2}, "protect": ["carla"]})
+    assert step(made(small), "ben").blocked
 
 
 def test_4_never_ourselves(tmp_path: Path) -> None:
     """No mode, state or `unmanaged` touches the account in use."""
-    one = rig(tmp_path, instance={"unmanaged": "remove"})
-    assert not any("siteward" in step.change.key for step in made(one).instances[0].steps)
+    small = rig(tmp_path, instance={"unmanaged": "remove"})
+    assert not any("siteward" in step.change.key for step in made(small).instances[0].steps)
 
 
 @pytest.mark.parametrize(
@@ -269,21 +269,21 @@ def test_4_never_ourselves(tmp_path: Path) -> None:
 def test_4_who_does_not_count_cannot_be_the_last(about: dict[str, str], tmp_path: Path) -> None:
     """A service, and who ends within 14 days, is no admin to rely on."""
     grants = [{"to": ["anna"], "role": "admin", "on": "it"}, view("carla"), edit("dora")]
-    one = rig(tmp_path, users={"anna": about, "ben": {}}, grants=grants)
-    assert "too-few-admins" in codes(step(made(one), "ben"))
+    small = rig(tmp_path, users={"anna": about, "ben": {}}, grants=grants)
+    assert "too-few-admins" in codes(step(made(small), "ben"))
 
 
 def test_4_an_ignored_admin_does_not_count(tmp_path: Path) -> None:
     """Nor is one that nobody looks at."""
-    one = rig(tmp_path, instance={"ignore": ["anna"]}, grants=[view("carla"), edit("dora")])
-    assert "too-few-admins" in codes(step(made(one), "ben"))
+    small = rig(tmp_path, instance={"ignore": ["anna"]}, grants=[view("carla"), edit("dora")])
+    assert "too-few-admins" in codes(step(made(small), "ben"))
 
 
 def test_4_live_below_the_minimum_is_a_warning_and_blocks_only_what_lowers_it(tmp_path: Path) -> None:
     """An instance that is short of admins can still be worked on."""
     grants = [{"to": "anna", "role": "admin", "on": "it"}, edit(["carla", "dora"])]
-    one = rig(tmp_path, grants=grants, policy={"admins": {"min": 3}})
-    plan = made(one)
+    small = rig(tmp_path, grants=grants, policy={"admins": {"min": 3}})
+    plan = made(small)
     assert codes(step(plan, "ben")) == {"too-few-admins"}
     assert not step(plan, "carla").blocked
     assert "below-min-admins" in {diagnostic.code for diagnostic in plan.instances[0].diagnostics}
@@ -292,16 +292,16 @@ def test_4_live_below_the_minimum_is_a_warning_and_blocks_only_what_lowers_it(tm
 def test_4_never_more_than_the_maximum(tmp_path: Path) -> None:
     """`max` counts everybody with the role but ourselves."""
     grants = [{"to": ["anna", "ben", "carla"], "role": "admin", "on": "it"}, edit("dora")]
-    one = rig(tmp_path, grants=grants, policy={"admins": {"min": 1, "max": 2}})
-    assert "too-many-admins" in codes(step(made(one), "carla", "instance"))
+    small = rig(tmp_path, grants=grants, policy={"admins": {"min": 1, "max": 2}})
+    assert "too-many-admins" in codes(step(made(small), "carla", "instance"))
 
 
 def test_4_not_even_where_the_file_names_us(tmp_path: Path) -> None:
     """Where `self` is left to the platform, declaring the account in use gives no step on it either."""
     doc = document(users={"siteward": {"state": "suspended"}})
     del doc["instances"]["it"]["self"]
-    one = Small(tmp_path, fake(), doc)
-    report = one.plan()
+    small = Small(tmp_path, fake(), doc)
+    report = small.plan()
     assert not [step for step in part(report).steps if "siteward" in step.change.key and not step.blocked]
     assert any(diagnostic.blocks for diagnostic in part(report).diagnostics)
 
@@ -320,30 +320,30 @@ OVER: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
 def test_5_over_budget_all_is_shown_and_nothing_is_done(name: str, tmp_path: Path) -> None:
     """Four of the five on Umami, which sends no mail; the override names the plan and a reason, and dies with it."""
     users, grants = OVER[name]
-    one = rig(tmp_path, users=users, grants=grants, policy={"limits": {name: {"count": 0}}})
-    plan = made(one)
+    small = rig(tmp_path, users=users, grants=grants, policy={"limits": {name: {"count": 0}}})
+    plan = made(small)
     assert codes(plan.instances[0]) == {f"limit-{name}"}
     assert plan.instances[0].steps
-    assert set(statuses(one.apply(plan))) == {"blocked"}
-    assert one.fake.writes == 0
+    assert set(statuses(small.apply(plan))) == {"blocked"}
+    assert small.fake.writes == 0
     wrong = {name: Acceptance(digest="f" * 64, reason="meant")}
-    assert one.apply(plan, accept=wrong).outcomes == ()
+    assert small.apply(plan, accept=wrong).outcomes == ()
     mute = {name: Acceptance(digest=plan.digest, reason=" ")}
-    assert one.apply(plan, accept=mute).outcomes == ()
+    assert small.apply(plan, accept=mute).outcomes == ()
     meant = {name: Acceptance(digest=plan.digest, reason="meant")}
-    assert set(statuses(one.apply(plan, accept=meant))) == {"done"}
+    assert set(statuses(small.apply(plan, accept=meant))) == {"done"}
 
 
 def test_5_an_override_dies_with_its_plan(tmp_path: Path) -> None:
     """The next plan is over budget again, and the old word does not help it."""
-    one = rig(tmp_path, grants=[ADMINS], policy={"limits": {"removals": {"count": 0}}})
-    first = made(one)
-    one.declare(document(grants=[ADMINS, view("carla")], policy={"limits": {"removals": {"count": 0}}}))
-    second = made(one)
+    small = rig(tmp_path, grants=[ADMINS], policy={"limits": {"removals": {"count": 0}}})
+    first = made(small)
+    small.declare(document(grants=[ADMINS, view("carla")], policy={"limits": {"removals": {"count": 0}}}))
+    second = made(small)
     assert second.digest != first.digest
     old = {"removals": Acceptance(digest=first.digest, reason="meant")}
-    assert "accept-other-plan" in {diagnostic.code for diagnostic in one.apply(second, accept=old).diagnostics}
-    assert one.fake.writes == 0
+    assert "accept-other-plan" in {diagnostic.code for diagnostic in small.apply(second, accept=old).diagnostics}
+    assert small.fake.writes == 0
 
 
 @pytest.mark.parametrize(
@@ -359,8 +359,8 @@ def test_5_the_defaults_hold_where_nothing_is_said(there: int, gone: int, *, ove
     if gone == there:
         doc["grants"] = [ADMINS]
     doc["policy"] = {"admins": {"min": 1}}
-    one = Small(tmp_path, fake(start), doc)
-    assert ("limit-removals" in codes(made(one).instances[0])) is over
+    small = Small(tmp_path, fake(start), doc)
+    assert ("limit-removals" in codes(made(small).instances[0])) is over
 
 
 # 6. Protection outlives the stanza.
@@ -374,9 +374,9 @@ def test_6_login_e_mail_and_handle_are_protected_in_any_case(pattern: str, handl
     doc = document(grants=[ADMINS, edit(handle), view("dora")], policy={"protect": [pattern]})
     del doc["users"]["carla"]
     doc["users"][handle] = {"email": "carla@example.org", **({"logins": {"it": "carla"}} if handle == "kari" else {})}
-    one = rig(tmp_path)
-    one.declare(doc)
-    plan = made(one)
+    small = rig(tmp_path)
+    small.declare(doc)
+    plan = made(small)
     assert codes(step(plan, "carla")) == {"protected"}
     assert not step(plan, "dora").blocked
 
@@ -385,9 +385,9 @@ def test_6_who_is_not_declared_is_protected_too(tmp_path: Path) -> None:
     """With the stanza gone and `unmanaged: remove`, the pattern still holds."""
     doc = document(instance={"unmanaged": "remove"}, grants=[ADMINS, edit("dora")], policy={"protect": ["carla"]})
     del doc["users"]["carla"]
-    one = rig(tmp_path)
-    one.declare(doc)
-    plan = made(one)
+    small = rig(tmp_path)
+    small.declare(doc)
+    plan = made(small)
     about = [step for step in plan.instances[0].steps if "carla" in step.change.key]
     assert about
     assert all("protected" in codes(step) for step in about)
@@ -399,37 +399,37 @@ def test_6_who_is_not_declared_is_protected_too(tmp_path: Path) -> None:
 
 def test_7_who_leaves_the_file_keeps_the_account(tmp_path: Path) -> None:
     """Once known and no longer declared means no access, also with `unmanaged: remove`; the account stays."""
-    one = rig(tmp_path, grants=[ADMINS, view(["carla", "dora"])])
-    one.apply(made(one))
+    small = rig(tmp_path, grants=[ADMINS, view(["carla", "dora"])])
+    small.apply(made(small))
     doc = document(instance={"unmanaged": "remove"}, grants=[ADMINS, view("dora")])
     del doc["users"]["carla"]
-    one.declare(doc)
-    plan = made(one)
+    small.declare(doc)
+    plan = made(small)
     assert all(step.change.key[0] != "account" for step in plan.instances[0].steps if "carla" in step.change.key)
-    one.apply(plan)
-    assert "carla" in one.fake.state.names
-    assert "carla" not in members(one.fake)
+    small.apply(plan)
+    assert "carla" in small.fake.state.names
+    assert "carla" not in members(small.fake)
 
 
 def test_7_deletion_needs_the_file_and_the_run(tmp_path: Path) -> None:
     """`state: absent` alone suspends; with `--allow-delete` the account goes."""
-    one = rig(tmp_path, users={"carla": {"state": "absent"}}, grants=[ADMINS, edit("dora")])
-    plan = made(one, delete=False)
+    small = rig(tmp_path, users={"carla": {"state": "absent"}}, grants=[ADMINS, edit("dora")])
+    plan = made(small, delete=False)
     assert codes(deletion(plan, "carla")) == {"deletion-needs-consent"}
-    one.apply(plan, delete=False)
-    assert "carla" in one.fake.state.names
-    assert "carla" not in members(one.fake)
-    again = made(one)
-    one.apply(again)
-    assert "carla" not in one.fake.state.names
+    small.apply(plan, delete=False)
+    assert "carla" in small.fake.state.names
+    assert "carla" not in members(small.fake)
+    again = made(small)
+    small.apply(again)
+    assert "carla" not in small.fake.state.names
 
 
 def test_7_what_would_be_destroyed_is_shown_and_blocks(tmp_path: Path) -> None:
     """On Umami an owner's sites and teams would go with the account, so it is not deleted."""
-    one = rig(tmp_path, users={"petra": {"state": "absent"}}, grants=[ADMINS, view("carla"), edit("dora")])
-    blocked = deletion(made(one), "petra")
+    small = rig(tmp_path, users={"petra": {"state": "absent"}}, grants=[ADMINS, view("carla"), edit("dora")])
+    blocked = deletion(made(small), "petra")
     assert blocked.blocked
     assert LAB in " ".join(diagnostic.message for diagnostic in blocked.diagnostics)
-    one.apply(made(one))
-    assert "petra" in one.fake.state.names
-    assert any(website.domain == LAB for website in one.fake.state.websites.values())
+    small.apply(made(small))
+    assert "petra" in small.fake.state.names
+    assert any(website.domain == LAB for website in small.fake.state.websites.values())

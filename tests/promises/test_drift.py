@@ -41,8 +41,8 @@ def said(report: Report) -> set[str]:
 )
 def test_what_needs_a_consent_to_apply_is_a_difference(tmp_path: Path, changed: dict[str, Any]) -> None:
     """Drift has no way to be given a consent, and asks for none."""
-    one = rig(tmp_path, **changed)
-    report = one.drift()
+    small = rig(tmp_path, **changed)
+    report = small.drift()
     assert said(report) == set()
     assert report.drift
     assert exit_code(report) == 2
@@ -50,43 +50,43 @@ def test_what_needs_a_consent_to_apply_is_a_difference(tmp_path: Path, changed: 
 
 def settled(folder: Path) -> Small:
     """Return a rig whose declaration was applied in full."""
-    one = rig(folder)
-    one.apply(made(one))
-    assert exit_code(one.drift()) == 0
-    return one
+    small = rig(folder)
+    small.apply(made(small))
+    assert exit_code(small.drift()) == 0
+    return small
 
 
 def test_an_apply_of_something_else_hides_nobody(tmp_path: Path) -> None:
     """Promise 12: an admin whom nobody declared is told before and after an apply that was confined to others."""
-    one = settled(tmp_path)
-    Somebody(one.fake).makes("eve", "admin")
-    Somebody(one.fake).takes("dora")
-    before = one.drift().drift
+    small = settled(tmp_path)
+    Somebody(small.fake).makes("eve", "admin")
+    Somebody(small.fake).takes("dora")
+    before = small.drift().drift
     assert {drift_item.kind for drift_item in before} == {"changed-since"}
-    one.apply(made(one), only=lambda *_: False)
-    assert one.drift().drift == before
-    one.apply(made(one))
-    left = one.drift()
+    small.apply(made(small), only=lambda *_: False)
+    assert small.drift().drift == before
+    small.apply(made(small))
+    left = small.drift()
     assert {drift_item.live.key[1:3] for drift_item in left.drift if drift_item.live} == {("eve",), ("account", "eve")}
     assert exit_code(left) == 2
 
 
 def test_an_interrupted_apply_is_not_somebody_else(tmp_path: Path) -> None:
     """What a killed run did is told as its own, and the way on is to finish it."""
-    one = settled(tmp_path)
-    one.declare({**one.document, "grants": [ADMINS, view("carla"), view("dora")]})
-    plan = made(one)
-    one.axe.at, one.axe.after = _first_write(tmp_path / "other"), True
+    small = settled(tmp_path)
+    small.declare({**small.document, "grants": [ADMINS, view("carla"), view("dora")]})
+    plan = made(small)
+    small.axe.at, small.axe.after = _first_write(tmp_path / "other"), True
     with pytest.raises(Killed):
-        one.apply(plan)
-    one.axe.at = 0
-    report = one.drift()
+        small.apply(plan)
+    small.axe.at = 0
+    report = small.drift()
     assert {drift_item.kind for drift_item in report.drift} == {"unapplied"}
     assert report.next == RESUME
-    assert one.plan().next == RESUME
-    one.apply(plan, resume=True)
-    assert exit_code(one.drift()) == 0
-    assert role(one.fake, "dora")
+    assert small.plan().next == RESUME
+    small.apply(plan, resume=True)
+    assert exit_code(small.drift()) == 0
+    assert role(small.fake, "dora")
 
 
 def _first_write(folder: Path) -> int:

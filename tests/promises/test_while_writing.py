@@ -85,42 +85,42 @@ class Guillotine(httpx.BaseTransport):
 
 def test_8_a_yes_that_changed_nothing_is_not_done(tmp_path: Path) -> None:
     """200 is no proof."""
-    one = rig(tmp_path, grants=BOTH)
-    reviewed = made(one)
-    one.axe._inner = Deaf(one.axe._inner)
-    assert "done" not in statuses(one.apply(reviewed))
-    assert members(one.fake) == {"carla": "team-view-only", "dora": "team-member"}
+    small = rig(tmp_path, grants=BOTH)
+    reviewed = made(small)
+    small.axe._inner = Deaf(small.axe._inner)
+    assert "done" not in statuses(small.apply(reviewed))
+    assert members(small.fake) == {"carla": "team-view-only", "dora": "team-member"}
 
 
 # 9. The journal.
 
 
-def killed(one: Small, at: int, *, after: bool) -> None:
+def killed(small: Small, at: int, *, after: bool) -> None:
     """Apply, and be killed around the write of that number."""
-    rehearsal = rig(one.folder / "rehearsal", fake(), grants=one.document["grants"], users=one.document["users"])
+    rehearsal = rig(small.folder / "rehearsal", fake(), grants=small.document["grants"], users=small.document["users"])
     reviewed = made(rehearsal)
     rehearsal.axe.wrote.clear()
     start = rehearsal.axe._count
     rehearsal.apply(reviewed)
-    mine = made(one)
-    one.axe.at, one.axe.after = one.axe._count + rehearsal.axe.wrote[at] - start, after
+    mine = made(small)
+    small.axe.at, small.axe.after = small.axe._count + rehearsal.axe.wrote[at] - start, after
     with pytest.raises(Killed):
-        one.apply(mine)
-    one.axe.at = 0
+        small.apply(mine)
+    small.axe.at = 0
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it is sent", "before its answer"])
 def test_9_a_killed_run_is_resumed_to_the_same_end(*, after: bool, tmp_path: Path) -> None:
     """The intent is on the disk before the write; resume settles by reading and finishes."""
-    one = rig(tmp_path, users={"eva": {}}, grants=[*BOTH, view("eva", BLOG)])
-    killed(one, 1, after=after)
-    run = journal.recall(journal.path_of(one.book.folder, "it")).unfinished
+    small = rig(tmp_path, users={"eva": {}}, grants=[*BOTH, view("eva", BLOG)])
+    killed(small, 1, after=after)
+    run = journal.recall(journal.path_of(small.book.folder, "it")).unfinished
     assert run is not None
     assert run.unsettled
-    report = one.apply(made(one), resume=True)
+    report = small.apply(made(small), resume=True)
     assert set(statuses(report)) <= {"done", "already"}
-    assert made(one).instances[0].steps == ()
-    assert report.journal_head == journal.recall(journal.path_of(one.book.folder, "it")).standing.chain.head
+    assert made(small).instances[0].steps == ()
+    assert report.journal_head == journal.recall(journal.path_of(small.book.folder, "it")).standing.chain.head
 
 
 def test_9_the_last_grant_gone_does_not_stand_in_the_way_of_resuming(tmp_path: Path) -> None:
@@ -133,42 +133,44 @@ def test_9_the_last_grant_gone_does_not_stand_in_the_way_of_resuming(tmp_path: P
     doc = document()
     doc["grants"] = [view("eva")]
     doc["users"] = {"carla": {"state": "absent"}, "eva": {"state": "suspended"}}
-    one = Small(tmp_path, fake(start), doc)
-    reviewed = made(one)
-    server = one.axe._inner
-    one.axe._inner = Guillotine(server, "DELETE", "/api/users/")
+    small = Small(tmp_path, fake(start), doc)
+    reviewed = made(small)
+    server = small.axe._inner
+    small.axe._inner = Guillotine(server, "DELETE", "/api/users/")
     with pytest.raises(Killed):
-        one.apply(reviewed)
-    assert members(one.fake) == {}
-    one.axe._inner = server
-    one.apply(reviewed, resume=True)
-    assert "carla" not in one.fake.state.names
+        small.apply(reviewed)
+    assert members(small.fake) == {}
+    small.axe._inner = server
+    small.apply(reviewed, resume=True)
+    assert "carla" not in small.fake.state.names
 
 
 def test_9_a_lost_answer_is_settled_by_reading_and_not_sent_again(tmp_path: Path) -> None:
     """A cut connection after the write: done, and once."""
-    one = rig(tmp_path, grants=[ADMINS, view(["carla", "dora", "anna"])])
-    one.fake.faults.append(Fault.parse("cut-after-write:POST /api/teams/.*/users$"))
-    before = len(one.fake.calls)
-    assert set(statuses(one.apply(made(one)))) == {"done"}
-    added = [each for each in written(one.fake, before) if each.startswith("POST") and each.endswith("/users")]
+    small = rig(tmp_path, grants=[ADMINS, view(["carla", "dora", "anna"])])
+    small.fake.faults.append(Fault.parse("cut-after-write:POST /api/teams/.*/users$"))
+    before = len(small.fake.calls)
+    assert set(statuses(small.apply(made(small)))) == {"done"}
+    added = [
+        request for request in written(small.fake, before) if request.startswith("POST") and request.endswith("/users")
+    ]
     assert len(added) == 1
 
 
 @pytest.mark.parametrize("key", [None, Secret("a-key", "test")], ids=["plain", "keyed"])
 def test_9_an_edited_journal_is_found_and_not_written_to(key: Secret | None, tmp_path: Path) -> None:
     """The chain finds it; with a key also whoever recomputes the seals."""
-    one = rig(tmp_path, grants=BOTH)
-    one.book = Book(folder=one.book.folder, key=key)
-    one.apply(made(one))
-    path = journal.path_of(one.book.folder, "it")
+    small = rig(tmp_path, grants=BOTH)
+    small.book = Book(folder=small.book.folder, key=key)
+    small.apply(made(small))
+    path = journal.path_of(small.book.folder, "it")
     path.write_text(path.read_text().replace("team-member", "team-manager", 1))
     with pytest.raises(JournalBrokenError):
         journal.recall(path, key)
     before = path.read_bytes()
-    assert one.plan().plan is None
-    one.book = Book(folder=one.book.folder, key=None)
-    assert one.plan().plan is None
+    assert small.plan().plan is None
+    small.book = Book(folder=small.book.folder, key=None)
+    assert small.plan().plan is None
     assert path.read_bytes() == before
 
 
@@ -177,9 +179,9 @@ def test_9_an_edited_journal_is_found_and_not_written_to(key: Secret | None, tmp
 
 def test_10_what_depends_on_a_failure_is_skipped_and_the_rest_goes_on(tmp_path: Path) -> None:
     """An account that cannot be made gets no grant, and says why; others get theirs."""
-    one = rig(tmp_path, users={"eva": {}}, grants=[*BOTH, view("eva")])
-    one.fake.faults.append(Fault.parse("500x0:POST /api/users$"))
-    report = one.apply(made(one))
+    small = rig(tmp_path, users={"eva": {}}, grants=[*BOTH, view("eva")])
+    small.fake.faults.append(Fault.parse("500x0:POST /api/users$"))
+    report = small.apply(made(small))
     assert statuses(report).count("done") == 2
     assert outcomes(report)["account eva"] == "failed"
     skipped = next(outcome for outcome in report.outcomes if outcome.status == "skipped")
@@ -190,11 +192,11 @@ def test_10_what_depends_on_a_failure_is_skipped_and_the_rest_goes_on(tmp_path: 
 def test_10_failures_in_a_row_stop_the_instance(tmp_path: Path) -> None:
     """After so many nothing more is tried."""
     logins = [f"u{at}" for at in range(6)]
-    one = rig(
+    small = rig(
         tmp_path, users={login: {} for login in logins}, grants=[ADMINS, view("carla"), edit("dora"), view(logins)]
     )
-    one.fake.faults.append(Fault.parse("500x0:POST /api/users$"))
-    tried = [status for status in statuses(one.apply(made(one), failures_in_a_row=2)) if status == "failed"]
+    small.fake.faults.append(Fault.parse("500x0:POST /api/users$"))
+    tried = [status for status in statuses(small.apply(made(small), failures_in_a_row=2)) if status == "failed"]
     assert len(tried) == 2
 
 
@@ -202,18 +204,18 @@ def test_10_instances_fail_apart(tmp_path: Path) -> None:
     """One instance that cannot be read is an error of its own; the other has its plan."""
     doc = document(grants=[ADMINS, edit(["carla", "dora"], on="it")])
     doc["instances"]["other"] = {**doc["instances"]["it"], "url": "http://127.0.0.1:2"}
-    one = Small(tmp_path, fake(), doc)
+    small = Small(tmp_path, fake(), doc)
     broken = fake()
     broken.faults.append(Fault.parse("500x0:GET"))
-    settings = one.project.declaration.instances["other"].settings
+    settings = small.project.declaration.instances["other"].settings
     assert settings is not None
     other = Instance(
         name="other", platform=platforms.load("umami"), settings=settings,
         link=Link(url="http://127.0.0.1:2", transport=in_process(broken), sleep=lambda _: None, tries=2),
         env={f"SITEWARD_OTHER_{name.upper()}": value for name, value in broken.credentials.items()},
     )  # fmt: skip
-    allowance = Allowance(accept={}, allow_delete=True, passwords=one.passwords)
-    report = plan(one.project, [one.instance, other], one.book, Run(created=NOW, as_of=NOW, allowance=allowance))
+    allowance = Allowance(accept={}, allow_delete=True, passwords=small.passwords)
+    report = plan(small.project, [small.instance, other], small.book, Run(created=NOW, as_of=NOW, allowance=allowance))
     assert report.plan is not None
     assert [instance.instance for instance in report.plan.instances] == ["it"]
     assert [diagnostic.instance for diagnostic in report.plan.diagnostics if diagnostic.blocks] == ["other"]
@@ -225,22 +227,22 @@ def test_10_instances_fail_apart(tmp_path: Path) -> None:
 
 def test_11_the_password_is_delivered_before_the_account_is_made_and_nowhere_else(tmp_path: Path) -> None:
     """On the disk, 0600, before the first write; in no plan, journal or message."""
-    one = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), view("eva")])
-    killed(one, 0, after=False)
+    small = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), view("eva")])
+    killed(small, 0, after=False)
     out = tmp_path / "passwords.txt"
-    assert "eva" not in one.fake.state.names
+    assert "eva" not in small.fake.state.names
     assert out.stat().st_mode & 0o777 == 0o600
     (given,) = (json.loads(line)["password"] for line in out.read_text().splitlines())
     everything = texts(tmp_path, but=["passwords.txt"])
-    for secret in (given, one.fake.credentials["password"]):
+    for secret in (given, small.fake.credentials["password"]):
         assert secret not in everything
 
 
 def test_11_without_a_destination_nobody_is_made(tmp_path: Path) -> None:
     """Creation is blocked, and the two ways are named."""
-    one = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), view("eva")])
-    allowance = Allowance(accept={}, allow_delete=True, passwords=replace(one.passwords, out=None))
-    report = plan(one.project, [one.instance], one.book, Run(created=NOW, as_of=NOW, allowance=allowance))
+    small = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), view("eva")])
+    allowance = Allowance(accept={}, allow_delete=True, passwords=replace(small.passwords, out=None))
+    report = plan(small.project, [small.instance], small.book, Run(created=NOW, as_of=NOW, allowance=allowance))
     blocked = next(step for step in part(report).steps if step.change.key == ("account", "eva"))
     (said,) = (diagnostic for diagnostic in blocked.diagnostics if diagnostic.blocks)
     assert said.code == "no-password-destination"
@@ -250,9 +252,9 @@ def test_11_without_a_destination_nobody_is_made(tmp_path: Path) -> None:
 
 def test_11_a_refused_password_is_not_repeated(tmp_path: Path) -> None:
     """Errors are told without the credential."""
-    one = rig(tmp_path)
-    one.instance = replace(one.instance, env={**one.instance.env, "SITEWARD_IT_PASSWORD": "not-this-one-23"})
-    report = one.plan()
+    small = rig(tmp_path)
+    small.instance = replace(small.instance, env={**small.instance.env, "SITEWARD_IT_PASSWORD": "not-this-one-23"})
+    report = small.plan()
     assert report.plan is None
     assert "not-this-one-23" not in repr(report)
 
@@ -262,22 +264,22 @@ def test_11_a_refused_password_is_not_repeated(tmp_path: Path) -> None:
 
 def test_12_what_a_release_cannot_show_counts_until_it_is_accepted(tmp_path: Path) -> None:
     """Umami 2.20 hides teams without members and sites of nobody: in every summary, and no 0 until named."""
-    one = rig(tmp_path, fake(release="2.20"))
-    report = one.plan()
+    small = rig(tmp_path, fake(release="2.20"))
+    report = small.plan()
     spots = part(report).blind_spots
     assert spots
     assert part(report).steps == ()
     assert exit_code(report) == 4
-    one.declare(document(instance={"accept_blind": sorted(spots)}))
-    assert exit_code(one.plan()) == 0
+    small.declare(document(instance={"accept_blind": sorted(spots)}))
+    assert exit_code(small.plan()) == 0
 
 
 def test_12_what_was_not_read_is_no_sync(tmp_path: Path) -> None:
     """A reading that failed leaves with an error, not with 0."""
-    one = rig(tmp_path)
-    assert exit_code(one.plan()) == 0
-    one.fake.faults.append(Fault.parse("500x0:GET /api/admin/teams"))
-    assert exit_code(one.plan()) != 0
+    small = rig(tmp_path)
+    assert exit_code(small.plan()) == 0
+    small.fake.faults.append(Fault.parse("500x0:GET /api/admin/teams"))
+    assert exit_code(small.plan()) != 0
 
 
 # 13. A credential is bound to an origin.
@@ -296,10 +298,10 @@ class Spy(httpx.BaseTransport):
         return self.answer
 
 
-def opened(url: str, spy: Spy, one: Small, **env: str) -> type[PlatformError] | None:
+def opened(url: str, spy: Spy, small: Small, **env: str) -> type[PlatformError] | None:
     """Read an instance at that address; return what stopped it."""
-    here = replace(one.instance, link=Link(url=url, transport=spy, sleep=lambda _: None, tries=1),
-                   env={**one.instance.env, **env})  # fmt: skip
+    here = replace(small.instance, link=Link(url=url, transport=spy, sleep=lambda _: None, tries=1),
+                   env={**small.instance.env, **env})  # fmt: skip
     try:
         with here.reading() as reader:
             here.platform.probe(reader, here.settings)
@@ -370,22 +372,22 @@ def test_14_owning_cannot_be_declared(tmp_path: Path) -> None:
 
 def test_14_new_accounts_are_view_only(tmp_path: Path) -> None:
     """Not `user`, which could make sites and teams of its own."""
-    one = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), edit("eva")])
-    one.apply(made(one))
-    assert role(one.fake, "eva") == "view-only"
+    small = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), edit("eva")])
+    small.apply(made(small))
+    assert role(small.fake, "eva") == "view-only"
 
 
 def test_14_user_is_left_alone_unless_granted_or_over(tmp_path: Path) -> None:
     """An existing `user` yields no step; `member` gives it, suspension takes it."""
-    one = rig(tmp_path)
-    one.fake.state.names["carla"].role = "user"
-    assert made(one).instances[0].steps == ()
-    one.declare(document(grants=[ADMINS, view("carla"), edit("dora"), {"to": "dora", "role": "member", "on": "it"}]))
-    one.apply(made(one))
-    assert role(one.fake, "dora") == "user"
-    one.declare(document(users={"carla": {"state": "suspended"}}, grants=[ADMINS, edit("dora")]))
-    one.apply(made(one))
-    assert role(one.fake, "carla") == "view-only"
+    small = rig(tmp_path)
+    small.fake.state.names["carla"].role = "user"
+    assert made(small).instances[0].steps == ()
+    small.declare(document(grants=[ADMINS, view("carla"), edit("dora"), {"to": "dora", "role": "member", "on": "it"}]))
+    small.apply(made(small))
+    assert role(small.fake, "dora") == "user"
+    small.declare(document(users={"carla": {"state": "suspended"}}, grants=[ADMINS, edit("dora")]))
+    small.apply(made(small))
+    assert role(small.fake, "carla") == "view-only"
 
 
 def test_14_a_site_that_cannot_be_moved_is_a_blocked_step_with_the_ways(tmp_path: Path) -> None:
@@ -394,9 +396,9 @@ def test_14_a_site_that_cannot_be_moved_is_a_blocked_step_with_the_ways(tmp_path
     lab = next(website.id for website in server.state.websites.values() if website.domain == LAB)
     doc = document(grants=[ADMINS, view("carla"), edit("dora"), view("dora", "lab")])
     doc["sites"] = {"lab": {"domain": LAB, "on": {"it": lab}}}
-    one = Small(tmp_path, server, doc)
-    blocked = step(made(one), "dora", f"{LAB}#{lab}")
+    small = Small(tmp_path, server, doc)
+    blocked = step(made(small), "dora", f"{LAB}#{lab}")
     assert blocked.blocked
     said = next(diagnostic for diagnostic in blocked.diagnostics if diagnostic.blocks)
     assert said.hint
-    assert one.fake.writes == 0
+    assert small.fake.writes == 0

@@ -209,7 +209,7 @@ class Server:
             raise UnreachableError("nobody answers")
         return Live(
             access=self.access,
-            sites={Scope("site", each): Site(id=each, label=each, domains=(each,)) for each in SITES},
+            sites={Scope("site", name): Site(id=name, label=name, domains=(name,)) for name in SITES},
             ids={key: self.id(key[1]) for key in self.state if key[0] == "account"},
             me="robot",
             listings=self.listings,
@@ -266,7 +266,7 @@ def _bundle(changes: Sequence[Change], _live: Live) -> Sequence[Bundle]:
     for change in changes:
         site = change.key[-1] if change.key[0] == "grant" and change.key[3] == "site" else "-".join(change.key)
         shared.setdefault(("to", site), []).append(change)
-    return [Bundle(changes=tuple(each)) for each in shared.values()]
+    return [Bundle(changes=tuple(changes)) for changes in shared.values()]
 
 
 SMALL = Platform(
@@ -389,7 +389,7 @@ def _steps(changes: Sequence[Change], live: Live, diagnostics: Sequence[Diagnost
 def _step(
     change: Change, changes: Sequence[Change], ids: Mapping[Key, str], live: Live, diagnostics: Sequence[Diagnostic]
 ) -> Step:
-    power = [TRAITS.power(each) if isinstance(each, Grant) else Power.NONE for each in (change.before, change.after)]
+    power = [TRAITS.power(side) if isinstance(side, Grant) else Power.NONE for side in (change.before, change.after)]
     before = power[0]
     return Step(
         id=ids[change.key],
@@ -398,7 +398,7 @@ def _step(
         before_power=before,
         after_power=power[1],
         ids=MappingProxyType({key: live.ids[key] for key in (account_key(_name(change)),) if key in live.ids}),
-        depends_on=tuple(ids[each.key] for each in changes if _first(each, change)),
+        depends_on=tuple(ids[earlier.key] for earlier in changes if _first(earlier, change)),
         diagnostics=tuple(diagnostic for diagnostic in diagnostics if diagnostic.about == change.key),
     )
 

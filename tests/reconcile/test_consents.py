@@ -185,8 +185,8 @@ def test_what_was_said_again_under_a_key_is_sealed_from_then_on(tmp_path: Path, 
 def forged(desk: InstanceRun, **members: object) -> None:
     """Write members into the line that begins the run and seal all anew without a key, as anybody can."""
     head, lines = "", []
-    for each in desk.journal().read_bytes().splitlines():
-        entry = {key: value for key, value in json.loads(each).items() if key not in {"prev", "seal"}}
+    for raw in desk.journal().read_bytes().splitlines():
+        entry = {key: value for key, value in json.loads(raw).items() if key not in {"prev", "seal"}}
         line, head = link({**entry, **members} if entry["kind"] == "run" else entry, head, None)
         lines.append(line)
     desk.journal().write_bytes(b"".join(lines))
@@ -296,7 +296,7 @@ def test_sealed_consents_are_those_of_sealed_lines(*, sealed_from: int, names: s
         run = journal.recall(path, KEY).unfinished
     assert run is not None
     seen = rows[sealed_from - 1 :] if sealed_from else []
-    assert set(run.sealed.accept) == {each["name"] for each in seen if each["kind"] == "waiver"}
+    assert set(run.sealed.accept) == {finding["name"] for finding in seen if finding["kind"] == "waiver"}
     assert run.sealed.allow_delete == (delete and sealed_from == 1)
     assert run.is_sealed == (sealed_from == 1)
     assert set(run.claimed.accept) == names

@@ -152,12 +152,12 @@ def test_passwords_are_long_mixed_and_never_the_same() -> None:
     """Within what servers take (8 to 72 bytes), of all kinds, without letters that look alike."""
     made = [generate().reveal() for _ in range(200)]
     assert len(set(made)) == len(made)
-    for each in made:
-        assert len(each.encode()) == 29
-        assert any(map(str.islower, each))
-        assert any(map(str.isupper, each))
-        assert any(map(str.isdigit, each))
-        assert not set(each) & set("Il1O0o ")
+    for password in made:
+        assert len(password.encode()) == 29
+        assert any(map(str.islower, password))
+        assert any(map(str.isupper, password))
+        assert any(map(str.isdigit, password))
+        assert not set(password) & set("Il1O0o ")
 
 
 @given(st.text(max_size=400))

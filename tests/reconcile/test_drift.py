@@ -108,7 +108,7 @@ def test_sites_that_are_not_managed_are_not_looked_at() -> None:
     """Who changes what on a site outside `manages` is none of our business."""
     fresh = seen(world(ROBOT, ANN), world(ROBOT, ANN))
     live = replace(fresh.live, access=world(ROBOT, VIEW))
-    managed = replace(fresh.desired, managed=frozenset(Scope("site", each) for each in SITES[1:]))
+    managed = replace(fresh.desired, managed=frozenset(Scope("site", name) for name in SITES[1:]))
     assert drift(fresh.plan, live, managed, Memory(last=world(ROBOT, ANN))) == ()
     assert drift(fresh.plan, live, fresh.desired, Memory(last=world(ROBOT, ANN))) != ()
 

@@ -169,7 +169,7 @@ def test_git_is_told_everything_and_sees_little(repo: Path, seen: Path) -> None:
         given = arguments[: next(at for at, argument in enumerate(arguments) if argument in {"rev-parse", "blame", "config", "status"})]  # fmt: skip
         assert {f"--git-dir={repo / '.git'}", f"--work-tree={repo}", "--no-pager", "--no-optional-locks",
                 "--no-replace-objects"} <= set(given)  # fmt: skip
-        settings = {given[at + 1] for at, each in enumerate(given) if each == "-c"}
+        settings = {given[at + 1] for at, argument in enumerate(given) if argument == "-c"}
         assert {"safe.bareRepository=explicit", "protocol.allow=never", f"core.hooksPath={os.devnull}",
                 "core.fsmonitor=", "core.sshCommand=", "credential.helper=", "diff.external="} <= settings  # fmt: skip
         by_shell = {"PWD", "OLDPWD", "SHLVL", "_"}

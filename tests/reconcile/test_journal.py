@@ -339,14 +339,16 @@ def test_resume_finishes_what_several_instances_began(tmp_path: Path) -> None:
     for server in servers:
         server.hold(world(ROBOT))
     wanted = world(ROBOT, VIEW)
-    desk = InstanceRun(tmp_path, tuple(Instance(each, File(wanted), name=f"i{at}") for at, each in enumerate(servers)))
+    desk = InstanceRun(
+        tmp_path, tuple(Instance(server, File(wanted), name=f"i{at}") for at, server in enumerate(servers))
+    )
     servers[0].faults = {0: "crash-after"}
     with pytest.raises(Crash):
         desk.apply()
     servers[0].faults = {}
     report = desk.resume()
     assert {outcome.status for outcome in report.outcomes} == {"done"}
-    assert [each.access for each in servers] == [wanted, wanted]
+    assert [server.access for server in servers] == [wanted, wanted]
     assert {diagnostic.code for diagnostic in desk.resume().diagnostics} == {"nothing-to-resume"}
 
 
@@ -356,7 +358,9 @@ def test_resume_leaves_alone_what_has_its_end(tmp_path: Path) -> None:
     for server in servers:
         server.hold(world(ROBOT))
     wanted = world(ROBOT, VIEW)
-    desk = InstanceRun(tmp_path, tuple(Instance(each, File(wanted), name=f"i{at}") for at, each in enumerate(servers)))
+    desk = InstanceRun(
+        tmp_path, tuple(Instance(server, File(wanted), name=f"i{at}") for at, server in enumerate(servers))
+    )
     servers[1].faults = {0: "crash-before"}
     with pytest.raises(Crash):
         desk.apply()
@@ -365,4 +369,4 @@ def test_resume_leaves_alone_what_has_its_end(tmp_path: Path) -> None:
     report = desk.resume()
     assert {outcome.instance for outcome in report.outcomes} == {"i1"}
     assert desk.journal("i0").read_bytes() == before
-    assert [each.access for each in servers] == [wanted, wanted]
+    assert [server.access for server in servers] == [wanted, wanted]

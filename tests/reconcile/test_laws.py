@@ -145,16 +145,16 @@ NOBODY = ("eve", "mallory")
 
 def _told_as_changed(here: InstanceRun) -> dict[Key, Resource | None]:
     """Return what drift says that others have changed, and what stands there."""
-    (one,) = here.instances
+    (instance,) = here.instances
     memory = journal.recall(here.journal()).memory
-    fresh = one.plan(Ask(one.server), as_of=NOW, memory=memory)
+    fresh = instance.plan(Ask(instance.server), as_of=NOW, memory=memory)
     items = drift(fresh.plan, fresh.live, fresh.desired, memory)
     sides = ((item, item.live or item.declared or item.journalled) for item in items if item.kind == "changed-since")
-    return {side.key: each.live for each, side in sides if side is not None}
+    return {side.key: key.live for key, side in sides if side is not None}
 
 
-def _differing(one: Access, other: Access) -> dict[Key, Resource | None]:
-    return {key: other.get(key) for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+def _differing(first: Access, other: Access) -> dict[Key, Resource | None]:
+    return {key: other.get(key) for key in first.keys() | other.keys() if first.get(key) != other.get(key)}
 
 
 @given(worlds(), worlds(), worlds(), st.sets(st.sampled_from(NOBODY)), st.sets(st.integers(1, 12)))
@@ -164,11 +164,11 @@ def test_applying_a_part_settles_that_part(
     """Law: drift tells exactly what others changed and this run did not write, however much else it wrote."""
     with desk(wanted, wanted) as (here, server, file):
         here.apply()
-        foreign = world(*moved.values(), *(admin(each) for each in unmanaged))
+        foreign = world(*moved.values(), *(admin(login) for login in unmanaged))
         server.hold(foreign)
         assert _told_as_changed(here) == _differing(wanted, foreign)
         file.wanted = next_wish
-        ids = {f"s{each}" for each in chosen}
+        ids = {f"s{number}" for number in chosen}
         report = here.apply(only=lambda _, step: step.id in ids)
         written = {key for key, outcome in by_key(report).items() if outcome.status == "done"}
         rest = {key: side for key, side in _differing(wanted, server.access).items() if key not in written}

@@ -299,8 +299,8 @@ def test_2_a_plan_of_another_origin_is_refused(tmp_path: Path, change: dict[str,
 def test_an_instance_that_was_not_chosen_is_left_out(tmp_path: Path) -> None:
     """Of a plan for two instances one may be applied: the other is named, and nothing about it is wrong."""
     servers, both = (Server(), Server()), ("mat", "stats")
-    for each in servers:
-        each.hold(world(ROBOT))
+    for instance_server in servers:
+        instance_server.hold(world(ROBOT))
     desk = InstanceRun(
         tmp_path,
         tuple(
@@ -326,7 +326,9 @@ def test_an_instance_that_the_file_does_not_have_is_an_error(tmp_path: Path) -> 
     servers = (Server(), Server())
     for server in servers:
         server.hold(world(ROBOT))
-    pair = [Instance(each, File(world(ROBOT)), name=name) for each, name in zip(servers, ("mat", "stats"), strict=True)]
+    pair = [
+        Instance(server, File(world(ROBOT)), name=name) for server, name in zip(servers, ("mat", "stats"), strict=True)
+    ]
     plan = InstanceRun(tmp_path, tuple(pair)).plan()
     pair[0].declared = ("mat",)
     report = InstanceRun(tmp_path, (pair[0],)).apply(plan)
@@ -546,12 +548,12 @@ def test_a_later_call_knows_what_earlier_ones_did(tmp_path: Path) -> None:
 def test_2_an_adapter_bundles_what_it_was_given_and_nothing_else(tmp_path: Path, spoil: Any) -> None:
     """A platform that drops, doubles or invents a change is a fault of the program, found before anything is sent."""
     desk, server, _ = setting(tmp_path, [Account("ann"), Account("bob")], [ANN_VIEW, grant("bob", "b.test", "view")])
-    (one,) = desk.instances
+    (instance,) = desk.instances
 
     def bundle(changes: Sequence[Change], _live: Live) -> Sequence[Bundle]:
         return [Bundle(changes=tuple(spoil(tuple(changes))))]
 
-    one.platform = replace(SMALL, bundle=bundle)
+    instance.platform = replace(SMALL, bundle=bundle)
     with pytest.raises(RuntimeError, match="small did not bundle exactly what it was given"):
         desk.apply()
     assert server.told == []
@@ -707,7 +709,7 @@ def test_11_the_password_is_on_the_disk_before_the_account_is(tmp_path: Path) ->
     report = desk.apply(passwords=replace(desk.passwords, out=out))
     password = server.passwords["ann"]
     assert statuses(report) == ["done", "done"]
-    assert [json.loads(each)["password"] for each in seen] == [password]
+    assert [json.loads(line)["password"] for line in seen] == [password]
     assert out.stat().st_mode & 0o777 == 0o600
     assert password not in repr(report)
     for path in tmp_path.rglob("*"):
@@ -745,8 +747,8 @@ def test_every_step_is_told_before_and_after(tmp_path: Path) -> None:
     desk, _, _ = setting(tmp_path, [], [ANN_VIEW])
     heard: list[tuple[str, str, int, int]] = []
 
-    def hear(each: Progress) -> None:
-        heard.append((each.step.id, each.outcome.status if each.outcome else "", each.at, each.of))
+    def hear(progress: Progress) -> None:
+        heard.append((progress.step.id, progress.outcome.status if progress.outcome else "", progress.at, progress.of))
 
     desk.apply(tell=hear)
     assert heard == [("s1", "", 0, 2), ("s1", "done", 1, 2), ("s2", "", 1, 2), ("s2", "done", 2, 2)]

@@ -43,9 +43,9 @@ def remembered(desk: InstanceRun) -> Memory:
 
 def told(desk: InstanceRun) -> dict[str, str]:
     """Return drift: the kind by the words of the key."""
-    (one,) = desk.instances
+    (instance,) = desk.instances
     memory = journal.recall(desk.journal()).memory
-    fresh = one.plan(Ask(one.server), as_of=NOW, memory=memory)
+    fresh = instance.plan(Ask(instance.server), as_of=NOW, memory=memory)
     items = drift(fresh.plan, fresh.live, fresh.desired, memory)
     sides = ((item.kind, item.live or item.declared or item.journalled) for item in items)
     return {" ".join(side.key): kind for kind, side in sides if side is not None}
@@ -126,7 +126,7 @@ def test_who_may_be_somebody_else_is_never_met(tmp_path: Path) -> None:
 
     server = Server()
     server.hold(world(ROBOT, Account("ann")))
-    declared_users = {each: DeclaredUser(handle=each, at=HERE) for each in ("ann", "robot")}
+    declared_users = {login: DeclaredUser(handle=login, at=HERE) for login in ("ann", "robot")}
     desk = InstanceRun(
         tmp_path, (Instance(server, File(world(ROBOT, VIEW), declared_users=declared_users, guards=(mismatch,))),)
     )

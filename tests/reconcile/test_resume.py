@@ -121,7 +121,7 @@ def test_what_somebody_took_back_meanwhile_is_not_done_again(tmp_path: Path) -> 
     outcome = by_key(desk.resume())[account_key("ann")]
     assert outcome.status == "refused"
     assert "somebody has changed it since" in outcome.message
-    assert all(account_key("ann") != change.key for each in server.told[told:] for change in each)
+    assert all(account_key("ann") != change.key for changes in server.told[told:] for change in changes)
 
 
 def test_what_was_accepted_is_accepted_still(tmp_path: Path) -> None:

@@ -39,17 +39,17 @@ def pair(folder: Path, key: Secret | None = None) -> InstanceRun:
 def swap(desk: InstanceRun) -> None:
     """Let each journal stand under the other's name, with what its last run left."""
     for suffix in (".jsonl", ".last.json"):
-        one, other = (desk.book.folder / f"{name}{suffix}" for name in ("tags", "web"))
-        first, second = one.read_bytes(), other.read_bytes()
-        one.write_bytes(second)
+        own, other = (desk.book.folder / f"{name}{suffix}" for name in ("tags", "web"))
+        first, second = own.read_bytes(), other.read_bytes()
+        own.write_bytes(second)
         other.write_bytes(first)
 
 
 def rewritten(desk: InstanceRun, name: str, *, nameless: bool = False) -> None:
     """Seal every line of a journal anew, without a key, as anybody can who may write the file."""
     path, head, lines = desk.journal(name), "", []
-    for each in path.read_bytes().splitlines():
-        entry = {key: value for key, value in json.loads(each).items() if key not in {"prev", "seal"}}
+    for raw in path.read_bytes().splitlines():
+        entry = {key: value for key, value in json.loads(raw).items() if key not in {"prev", "seal"}}
         if nameless:
             entry.pop("instance", None)
         line, head = link(entry, head, None)
@@ -144,8 +144,8 @@ def test_the_account_in_use_is_remembered(tmp_path: Path) -> None:
     assert memory is not None
     assert memory.me == "robot"
     path, head, lines = desk.journal("tags"), "", []
-    for each in path.read_bytes().splitlines():
-        entry = {key: value for key, value in json.loads(each).items() if key not in {"prev", "seal", "me"}}
+    for raw in path.read_bytes().splitlines():
+        entry = {key: value for key, value in json.loads(raw).items() if key not in {"prev", "seal", "me"}}
         line, head = link(entry, head, None)
         lines.append(line)
     path.write_bytes(b"".join(lines))

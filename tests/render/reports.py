@@ -278,8 +278,8 @@ def apply_partial() -> Report:
     outcomes = (
         failed,
         *(
-            Outcome(instance="stats", step=steps[each], status="skipped", message="depends on s1")
-            for each in ("s2", "s3")
+            Outcome(instance="stats", step=steps[step_id], status="skipped", message="depends on s1")
+            for step_id in ("s2", "s3")
         ),
         Outcome(instance="stats", step=steps["s4"], status="done"),
         Outcome(instance="stats", step=steps["s5"], status="unknown", message="the answer was lost"),
@@ -349,12 +349,12 @@ def hostile() -> Report:
             (old, new, (Power.VIEW, Power.ADMIN)),
             (None, grant(name, where, "view"), (Power.NONE, Power.VIEW)),
         )):  # fmt: skip
-            each = step(
+            made = step(
                 10 * at + more, before, after, at=since, person=name if at % 2 else None, powers=powers,
                 raises=more == 2, risk="high" if more == 2 else "low", said=(note, bad) if more == 1 else (note,),
             )  # fmt: skip
-            steps.append(each)
-            outcomes.append(Outcome(instance="stats", step=each, status="failed", message=name, hint=name, now=old))
+            steps.append(made)
+            outcomes.append(Outcome(instance="stats", step=made, status="failed", message=name, hint=name, now=old))
         unmanaged.append(UnmanagedAccount(name=name, email=name, power=Power.ADMIN, grants=1, facts={"last": name}))
         pieces.append(DriftItem(instance="stats", kind="undeclared", live=old, note=name))
         spoken.append(replace(bad, at=Span(f"{name}.yaml", 1, 2, 1, 5)))
@@ -372,7 +372,7 @@ def five_thousand() -> Report:
     """A change of the size of a whole company: 5,000 steps, of which 600 take or raise."""
     from_line = origin(31, "group analysts", "tag acme")
 
-    def one(at: int) -> Step:
+    def numbered(at: int) -> Step:
         who, where = f"user{at % 500:03}", site(f"site{at // 500}-{at % 7}.example.org")
         if at % 20 == 0:
             return step(at, grant(who, where, "team-member"), None, cause="silence", person=who, risk="medium",
@@ -383,7 +383,7 @@ def five_thousand() -> Report:
         return step(at, None, grant(who, where, "team-view-only"), at=from_line, person=who)
 
     return Report(
-        command="plan", plan=plan(instance(*(one(at) for at in range(5000)))), next="siteward apply plan.json"
+        command="plan", plan=plan(instance(*(numbered(at) for at in range(5000)))), next="siteward apply plan.json"
     )
 
 

@@ -175,9 +175,9 @@ def test_sarif_holds_to_its_schema(name: str) -> None:
     log = json.loads(render("sarif", REPORTS[name]()))
     jsonschema.validate(log, SARIF)
     run_ = log["runs"][0]
-    rules = [each["id"] for each in run_["tool"]["driver"]["rules"]]
-    assert all(rules[each["ruleIndex"]] == each["ruleId"] for each in run_["results"])
-    prints = [tuple(each["partialFingerprints"].items()) for each in run_["results"]]
+    rules = [rule["id"] for rule in run_["tool"]["driver"]["rules"]]
+    assert all(rules[result["ruleIndex"]] == result["ruleId"] for result in run_["results"])
+    prints = [tuple(result["partialFingerprints"].items()) for result in run_["results"]]
     assert len(set(prints)) == len(prints)
 
 
@@ -299,8 +299,8 @@ def test_json_can_be_planned_from() -> None:
 def test_json_has_every_key_for_every_report(name: str) -> None:
     document = json.loads(render("json", REPORTS[name]()))
     assert set(document) == set(json.loads(render("json", REPORTS["validate-clean"]())))
-    for each in document["diagnostics"]:
-        assert set(each) == {
+    for diagnostic in document["diagnostics"]:
+        assert set(diagnostic) == {
             "code", "severity", "message", "at", "about", "instance", "hint", "suggestion", "allowed", "related",
             "effect", "count", "who",
         }  # fmt: skip

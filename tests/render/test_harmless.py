@@ -162,14 +162,14 @@ def test_any_name_is_harmless(form: str, name: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(), max_size=20), st.text(alphabet=st.characters(), max_size=20))
-def test_what_is_shown_is_one_line_and_tells_names_apart(one: str, other: str) -> None:
-    assert len(show(one).splitlines()) <= 1
-    assert (show(one) == show(other)) == (one == other)
+def test_what_is_shown_is_one_line_and_tells_names_apart(first: str, other: str) -> None:
+    assert len(show(first).splitlines()) <= 1
+    assert (show(first) == show(other)) == (first == other)
 
 
 @given(st.text(alphabet="\\xu1b\x1b\u202e0#[", max_size=8), st.text(alphabet="\\xu1b\x1b\u202e0#[", max_size=8))
-def test_an_escape_is_never_taken_for_a_name_that_spells_it(one: str, other: str) -> None:
-    assert (show(one) == show(other)) == (one == other)
+def test_an_escape_is_never_taken_for_a_name_that_spells_it(first: str, other: str) -> None:
+    assert (show(first) == show(other)) == (first == other)
 
 
 @pytest.mark.parametrize("form", ["text", "csv", "html", "junit", "markdown"])

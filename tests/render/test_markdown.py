@@ -84,8 +84,8 @@ def test_routine_is_folded_and_danger_is_not() -> None:
     comment = render("markdown", plan_everything())
     open_ = re.sub(r"(?s)<details>.*?</details>", "", comment)
     assert "editor-0" not in open_
-    for each in ("root", "e.berg", "jonas", "old-agency", "**⊘ Blocked**"):
-        assert each in open_
+    for phrase in ("root", "e.berg", "jonas", "old-agency", "**⊘ Blocked**"):
+        assert phrase in open_
 
 
 def test_the_mark_finds_the_comment_again() -> None:

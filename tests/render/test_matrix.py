@@ -23,16 +23,16 @@ def data(text: str) -> dict[str, list[list[object]]]:
 def test_every_holding_is_in_the_page() -> None:
     ledger = small()
     found = data(page(Matrix(ledgers=(ledger,), as_of=AS_OF)))
-    assert [each[1] for each in found["columns"]] == [
+    assert [column[1] for column in found["columns"]] == [
         "whole instance",
         "blog.example.org",
         "docs.example.org",
         "shop.example.org",
     ]
-    assert [each[0] for each in found["rows"]] == [
+    assert [row[0] for row in found["rows"]] == [
         "anna", "ben", "idle (stats)", "jonas", "li", "old-agency (stats)", "reports",
     ]  # fmt: skip
-    ben = next(each for each in found["rows"] if each[0] == "ben")
+    ben = next(row for row in found["rows"] if row[0] == "ben")
     assert ben[3] == [
         [3, "team-view-only", "team-member", 1, 2, "d", "access.yaml:9 · via group analysts · OPS-1 · work"],
         [1, "team-view-only", "team-view-only", 1, 1, "", "access.yaml:9 · via group analysts · OPS-1 · work"],
@@ -40,7 +40,7 @@ def test_every_holding_is_in_the_page() -> None:
 
 
 def test_ends_pending_and_differences_are_marked() -> None:
-    rows = {each[0]: each[3] for each in data(page(Matrix(ledgers=(small(),), as_of=AS_OF)))["rows"]}
+    rows = {row[0]: row[3] for row in data(page(Matrix(ledgers=(small(),), as_of=AS_OF)))["rows"]}
     marks = {name: [cell[5] for cell in cells] for name, cells in rows.items() if isinstance(cells, list)}
     assert marks["jonas"] == ["e"]
     assert marks["li"] == ["dp"]
@@ -51,7 +51,7 @@ def test_one_person_on_two_instances_is_one_row() -> None:
     first = small()
     second = type(first)(instance="other", platform="matomo", sites=first.sites, entries=first.entries)
     found = data(page(Matrix(ledgers=(first, second), as_of=AS_OF)))
-    anna = next(each for each in found["rows"] if each[0] == "anna")
+    anna = next(row for row in found["rows"] if row[0] == "anna")
     assert len(found["columns"]) == 8
     assert isinstance(anna[2], list)
     assert isinstance(anna[3], list)
@@ -63,7 +63,7 @@ def test_the_page_allows_itself_its_own_script_and_style_and_nothing_else() -> N
     text = page(Matrix(ledgers=(small(),), as_of=AS_OF, commit="a1b2c3d"))
     script = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     style = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
-    hashes = [b64encode(sha256(each.encode()).digest()).decode() for each in (*style, *script)]
+    hashes = [b64encode(sha256(source.encode()).digest()).decode() for source in (*style, *script)]
     policy = (
         f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
         "base-uri 'none'; form-action 'none'"
@@ -98,8 +98,8 @@ def test_csv_has_a_row_a_holding_and_no_formula() -> None:
 def test_a_veiled_matrix_has_no_address_and_no_foreign_login() -> None:
     text = page(Matrix(ledgers=redacted((small(),)), as_of=AS_OF)) + table(redacted((small(),)))
     body = text[text.index("<body>") :]
-    for each in ("@example.org", "@partner", "old-agency", "b.cole", "last_seen"):
-        assert each not in body
+    for private in ("@example.org", "@partner", "old-agency", "b.cole", "last_seen"):
+        assert private not in body
     assert "account-1" in body
 
 

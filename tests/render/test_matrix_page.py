@@ -27,8 +27,8 @@ pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium w
 def browser() -> Iterator[Chrome]:
     options = selenium.ChromeOptions()
     options.binary_location = CHROMIUM or ""
-    for each in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,900"):
-        options.add_argument(each)
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,900"):
+        options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = selenium.Chrome(options=options, service=selenium.ChromeService(DRIVER))
     yield driver
@@ -39,7 +39,7 @@ def show(browser: Chrome, folder: Path, text: str) -> None:
     path = folder / "matrix.html"
     path.write_text(text, encoding="utf-8")
     browser.get(path.as_uri())
-    complaints = [each["message"] for each in browser.get_log("browser")]  # type: ignore[no-untyped-call]  # selenium types most, not this
+    complaints = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]  # selenium types most, not this
     assert not complaints
 
 

@@ -31,19 +31,19 @@ NAMES = (
 @pytest.mark.parametrize(("form", "name"), PAIRS)
 def test_handles_hides_addresses_and_foreign_logins(form: str, name: str) -> None:
     text = render(form, REPORTS[name](), Options(privacy="handles", verbose=True)).replace("@media", "")
-    assert not [each for each in PRIVATE if each in text]
+    assert not [text_ for text_ in PRIVATE if text_ in text]
 
 
 @pytest.mark.parametrize(("form", "name"), PAIRS)
 def test_counts_keeps_only_the_numbers(form: str, name: str) -> None:
     text = render(form, REPORTS[name](), Options(privacy="counts", verbose=True))
-    assert not [each for each in (*PRIVATE[2:], *NAMES) if each in text]
+    assert not [text_ for text_ in (*PRIVATE[2:], *NAMES) if text_ in text]
 
 
 def test_handles_keeps_the_names_of_the_declaration() -> None:
     text = render("text", plan_everything(), Options(privacy="handles", verbose=True))
-    for each in ("eva", "jonas", "anna", "shop.example.org", "teams/shop.yaml:31"):
-        assert each in text
+    for text_ in ("eva", "jonas", "anna", "shop.example.org", "teams/shop.yaml:31"):
+        assert text_ in text
     assert "e-mail (e-mail hidden) → (another, hidden)" in text
 
 
@@ -64,7 +64,7 @@ def test_who_loses_all_access_is_hidden_like_every_account() -> None:
     report = replace(report, plan=replace(report.plan, instances=parts))
     for privacy, want in (("handles", ["eva", "mia"]), ("counts", None)):
         text = render("json", report, Options(privacy="handles" if want else "counts"))
-        assert not [each for each in PRIVATE if each in text], privacy
+        assert not [text_ for text_ in PRIVATE if text_ in text], privacy
         if want:
             emptied = json.loads(text)["plan"]["instances"][0]["emptied"]
             assert emptied[:2] == want

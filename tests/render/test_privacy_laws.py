@@ -238,11 +238,11 @@ def test_no_answer_to_a_question_names_whom_it_may_not(world: World) -> None:
             person = world.desired.declared_users[name].handle if name in world.desired.declared_users else None
             way = effective(live, world.table, name, grant.scope)
             origin = world.desired.origins.get(grant.key)
-            one = Explanation(
+            explanation = Explanation(
                 instance="stats", account=name, scope=grant.scope, person=person, wished=grant, origin=origin, live=way,
                 step=steps.get(grant.key), also=((grant, origin),), why_not=world.texts[0], why_kept=world.texts[1],
             )  # fmt: skip
-            why.append(with_beside(one, world.plan))
+            why.append(with_beside(explanation, world.plan))
             who.append(
                 Holding(instance="stats", account=name, scope=grant.scope, person=person, live="view", origin=origin)
             )

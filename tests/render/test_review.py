@@ -76,12 +76,12 @@ def test_every_output_has_every_item_and_the_digest() -> None:
     ids = {item.id for item in found.items}
     document = json.loads(data(found))
     rows = list(csv.DictReader(StringIO(table(found))))
-    assert {each["id"] for each in document["items"]} == {row["id"] for row in rows} == ids
+    assert {item["id"] for item in document["items"]} == {row["id"] for row in rows} == ids
     assert {row["decision"] for row in rows} == {""}
     assert document["digest"] == found.digest == rows[0]["digest"]
     text = page(found)
     assert found.digest in text
-    assert all(each in text for each in ids)
+    assert all(item_id in text for item_id in ids)
     assert document["counts"] == found.counts()
     assert re.search(rf"{found.counts()['admin']} admins", text)
 

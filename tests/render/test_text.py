@@ -93,10 +93,10 @@ def test_one_long_name_does_not_push_the_others_away() -> None:
 
 def test_quiet_keeps_danger_and_numbers() -> None:
     shown = text(plan_everything(), quiet=True)
-    for each in ("Blocked", "Power raised or high risk", "Access taken or lowered", "Plan: ", "exit "):
-        assert each in shown
-    for each in ("Routine", "New accounts", "old-agency", "sends an invitation"):
-        assert each not in shown
+    for phrase in ("Blocked", "Power raised or high risk", "Access taken or lowered", "Plan: ", "exit "):
+        assert phrase in shown
+    for word in ("Routine", "New accounts", "old-agency", "sends an invitation"):
+        assert word not in shown
 
 
 def test_verbose_lists_what_is_folded() -> None:
@@ -108,7 +108,7 @@ def test_verbose_lists_what_is_folded() -> None:
 def test_plain_text_has_words_for_every_sign() -> None:
     shown = text(plan_everything(), plain=True) + text(REPORTS["apply-partial"](), plain=True)
     assert shown.isascii()
-    for each in (
+    for phrase in (
         "BLOCKED revoke",
         "HIGH RISK change",
         "team-view-only to team-manager",
@@ -116,7 +116,7 @@ def test_plain_text_has_words_for_every_sign() -> None:
         "held back",
         "FAILED",
     ):
-        assert each in shown
+        assert phrase in shown
 
 
 def test_five_thousand_steps_stay_readable_and_whole() -> None:
@@ -270,9 +270,9 @@ def test_no_text_names_a_step_by_an_id_that_it_never_shows(form: str) -> None:
         2, None, reports.grant("li", reports.site("a.test"), "view"), depends_on=("s1",), said=(needs,)
     )
     shown = render(form, Report(command="plan", plan=reports.plan(reports.instance(first, second))))
-    for each in (shown, render(form, REPORTS["apply-vetoed"]())):
-        assert not re.search(r"\bs\d+\b", re.sub("sha256:\\w+", "", each))
-        assert "new account" in each
+    for page in (shown, render(form, REPORTS["apply-vetoed"]())):
+        assert not re.search(r"\bs\d+\b", re.sub("sha256:\\w+", "", page))
+        assert "new account" in page
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "html"])

@@ -110,7 +110,7 @@ def test_a_run_killed_at_any_write_resumes_to_the_same_end(platform: str, releas
     """Killed before a write was sent, or after it took place and before it was journalled: the end is the same."""
     world, document = data.draw(cases(platform, release))
     with tempfile.TemporaryDirectory() as folder:
-        whole, killed = (rig_of(platform, release, world, document, f"{folder}/{each}") for each in ("whole", "killed"))
+        whole, killed = (rig_of(platform, release, world, document, f"{folder}/{name}") for name in ("whole", "killed"))
         reviewed = whole.plan().plan
         assert reviewed is not None
         whole.apply(reviewed)
@@ -131,7 +131,7 @@ def test_a_lost_answer_is_settled_by_reading(platform: str, release: str, data: 
     """An answer that is lost, or a 500 after the write took place, changes nothing about the end."""
     world, document = data.draw(cases(platform, release))
     with tempfile.TemporaryDirectory() as folder:
-        whole, shaken = (rig_of(platform, release, world, document, f"{folder}/{each}") for each in ("whole", "shaken"))
+        whole, shaken = (rig_of(platform, release, world, document, f"{folder}/{name}") for name in ("whole", "shaken"))
         reviewed, plan = whole.plan().plan, shaken.plan().plan
         assert reviewed is not None
         assert plan is not None

@@ -18,7 +18,7 @@ def wishes(draw: st.DrawFn, platform: str, traits: Traits, world: World, setting
     """Draw a valid declaration: some people declared, some not, some suspended or absent, new ones, groups, roles."""
     known = [account for account in world.accounts if account.login != settings["self"]]
     people = {world_account.login: world_account.email for world_account in known if draw(st.booleans())}
-    people |= {each: f"{each}@example.org" for each in NEWCOMERS if draw(st.booleans())}
+    people |= {handle: f"{handle}@example.org" for handle in NEWCOMERS if draw(st.booleans())}
     users = {_handle(name): _user(draw, name, email, traits) for name, email in people.items()}
     document: dict[str, Any] = {
         "version": 1,

@@ -32,7 +32,7 @@ NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 RELEASES = FAKE.releases
 NEW_PASSWORD = "Abcde-Fghij-23456"
 SHOP, BLOG, STAGING = "shop.example.org", "blog.example.org", "staging.example.org"
-SITES = tuple(WorldSite(name=each.partition(".")[0].title(), domain=each) for each in (SHOP, BLOG, STAGING))
+SITES = tuple(WorldSite(name=known.partition(".")[0].title(), domain=known) for known in (SHOP, BLOG, STAGING))
 
 
 def site(name: str) -> Scope:

@@ -180,9 +180,9 @@ class Server:
         """Return `value` with the placeholders of a recording filled in."""
         match value:
             case dict():
-                return {key: self.filled(each) for key, each in value.items()}
+                return {key: self.filled(item) for key, item in value.items()}
             case list():
-                return [self.filled(each) for each in value]
+                return [self.filled(item) for item in value]
             case str():
                 return re.sub(r"<([A-Z]+)(\d*):?(\w*)>", self._fill, value)
             case _:
@@ -204,7 +204,7 @@ def flat(params: Mapping[str, object]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for key, value in params.items():
         if isinstance(value, list):
-            found += [(f"{key}[]", str(each)) for each in value]
+            found += [(f"{key}[]", str(item)) for item in value]
         else:
             found.append((key, str(int(value) if isinstance(value, bool) else value)))
     return found
@@ -221,9 +221,9 @@ def scrubbed(value: object) -> object:
     """Return a body with tokens and times made equal."""
     match value:
         case dict():
-            return {key: scrubbed(each) for key, each in value.items()}
+            return {key: scrubbed(item) for key, item in value.items()}
         case list():
-            return [scrubbed(each) for each in value]
+            return [scrubbed(item) for item in value]
         case str():
             for pattern, name in SCRUBS:
                 value = pattern.sub(name, value)
@@ -261,9 +261,9 @@ def comparable(body: object) -> object:
         case {"__truncated__": True, "head": str(head)}:
             return comparable(head)
         case dict():
-            return {key: sorted(each) if key == "capabilities" else comparable(each) for key, each in body.items()}
+            return {key: sorted(item) if key == "capabilities" else comparable(item) for key, item in body.items()}
         case list():
-            return [comparable(each) for each in body]
+            return [comparable(item) for item in body]
         case str() if body.startswith("<!DOCTYPE html>"):
             return re.findall(r"<(title|h1|h2)>\s*(.*?)\s*</", body, re.DOTALL)
         case str() if "<b>Fatal error</b>" in body:

@@ -78,7 +78,7 @@ def _check_remark(server: Server, entry: Entry) -> None:
         case {"rows": str(rows)} if re.fullmatch(r"([^\t\n]+\t\d+\t[a-z_]+\n?)*", rows):
             wanted = [tuple(row.split("\t")) for row in rows.split("\n") if row]
             found = [(row.login, str(row.site), row.access) for row in server.state.all_rows()]
-            assert all(each in found for each in wanted), str(entry)
+            assert all(operation in found for operation in wanted), str(entry)
             assert rows or not _rows_of(entry, found), str(entry)
 
 

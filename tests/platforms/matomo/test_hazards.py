@@ -66,7 +66,7 @@ def test_the_daily_task_takes_a_pending_superuser_away() -> None:
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_making_a_superuser_shows_the_grants_it_wipes(release: str) -> None:
-    grants = [WorldGrant(account="ben", site=each, role="view") for each in (SHOP, BLOG)]
+    grants = [WorldGrant(account="ben", site=site, role="view") for site in (SHOP, BLOG)]
     desk = Desk.of(release, world([BEN], grants))
     (said,) = [diagnostic for diagnostic in desk.review(given(top("ben"))) if diagnostic.effect == "destroys"]
     assert (said.count, said.about) == (2, top("ben").key)

@@ -51,9 +51,11 @@ def test_writing_the_difference_of_two_worlds_leads_from_one_to_the_other(releas
     here = desk(data.draw(worlds(release)), release)
     wanted = desk(data.draw(worlds(release)), release).read()
     live = here.read()
-    changes = [each for each in diff(live.access, wanted.access) if _is_wished(each, wanted.access, here)]
+    changes = [change for change in diff(live.access, wanted.access) if _is_wished(change, wanted.access, here)]
     row = order(changes, here.probe())
-    outside = set(live.access) - {each.key for each in row} - _of({account_of(each.key) for each in row}, live.access)
+    outside = (
+        set(live.access) - {change.key for change in row} - _of({account_of(change.key) for change in row}, live.access)
+    )
     assert not [diagnostic for diagnostic in here.review(*row, live=live) if diagnostic.blocks]
     receipts = here.write(*row, live=live)
     assert {receipt.status for receipt in receipts} <= {"sent"}, [

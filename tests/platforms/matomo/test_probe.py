@@ -108,6 +108,6 @@ def test_what_is_no_version_or_too_old_is_refused(text: str) -> None:
 def test_doctor_tells_what_the_password_is_missing_for(release: str) -> None:
     desk = Desk.of(release, password=None)
     reach = PLATFORM.reach(desk.doors.reader, desk.settings, desk.probe())
-    told = any("password of root" in each for each in reach.may_not)
+    told = any("password of root" in operation for operation in reach.may_not)
     assert told == (release != "2.18")
     assert reach.account == "root"

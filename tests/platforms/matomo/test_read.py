@@ -131,8 +131,8 @@ def test_sites_of_one_domain_and_of_none_are_told_apart_by_id() -> None:
 
 
 def test_groups_names_and_international_domains_are_kept_for_selectors() -> None:
-    one = WorldSite(name='<b>"Laden" & mehr', domain="bücher.example", group=" Team A ")
-    (found,) = Desk.of("5.3", World(sites=(one,))).read().sites.values()
+    site = WorldSite(name='<b>"Laden" & mehr', domain="bücher.example", group=" Team A ")
+    (found,) = Desk.of("5.3", World(sites=(site,))).read().sites.values()
     assert (found.name, found.label, found.group) == ('<b>"Laden" & mehr', "xn--bcher-kva.example", "Team A")
 
 

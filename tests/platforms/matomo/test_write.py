@@ -21,7 +21,7 @@ ZOE = given(Account("zoe", "zoe@example.org"))
 def test_grants_of_one_person_and_role_are_one_call(release: str) -> None:
     desk = Desk.of(release, world([BEN]))
     live = desk.read()
-    changes = [given(grant("ben", each, "view")) for each in (SHOP, BLOG, STAGING)]
+    changes = [given(grant("ben", site, "view")) for site in (SHOP, BLOG, STAGING)]
     (bundle,) = PLATFORM.bundle(changes, live)
     assert bundle.changes == tuple(changes)
     assert [receipt.status for receipt in desk.write(*changes, live=live)] == ["sent"] * 3

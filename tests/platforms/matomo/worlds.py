@@ -31,14 +31,14 @@ def worlds(draw: st.DrawFn, release: str) -> World:
     invites = release in {"5.3", "4.16"}
     roles = ("view", "admin") if release == "2.18" else ("view", "write", "admin")
     accounts = [draw(_account(login, invites=invites)) for login in draw(st.sets(st.sampled_from(LOGINS)))]
-    sites = [WorldSite(name=each, domain=each, id=str(at + 1)) for at, each in enumerate(DOMAINS)]
+    sites = [WorldSite(name=domain, domain=domain, id=str(at + 1)) for at, domain in enumerate(DOMAINS)]
     plain = sorted(account.login for account in accounts if account.role is None)
     grants = [draw(_grant(login, site, roles, capable=release != "2.18")) for login in plain for site in DOMAINS]
     public = [
-        WorldGrant(account="anonymous", site=each, role="view") for each in draw(st.sets(st.sampled_from(DOMAINS)))
+        WorldGrant(account="anonymous", site=domain, role="view") for domain in draw(st.sets(st.sampled_from(DOMAINS)))
     ]
     return World(
-        accounts=tuple(sorted(accounts, key=lambda each: each.login)),
+        accounts=tuple(sorted(accounts, key=lambda account: account.login)),
         sites=tuple(sites),
         grants=tuple(grant for grant in (*grants, *public) if grant is not None),
     )

@@ -28,7 +28,7 @@ def _in_words(live: Live) -> set[tuple[str, ...]]:
 
 def _told(world: World) -> set[tuple[str, ...]]:
     """Return the grants that a world speaks of."""
-    groups, metas, modules = (world.more[each] for each in ("groups", "metasites", "modules"))
+    groups, metas, modules = (world.more[listing] for listing in ("groups", "metasites", "modules"))
     assert isinstance(groups, list)
     assert isinstance(metas, list)
     assert isinstance(modules, dict)

@@ -16,7 +16,7 @@ from siteward.platforms.piwikpro.roles import objection
 if TYPE_CHECKING:
     from siteward.access.state import Live
 
-SHOP, BLOG, STAGING = (site(f"{each}.example.org") for each in ("shop", "blog", "staging"))
+SHOP, BLOG, STAGING = (site(f"{name}.example.org") for name in ("shop", "blog", "staging"))
 EUROPE = Scope("metasite", "Europe")
 
 
@@ -44,10 +44,10 @@ def _owner(name: str) -> Grant:
 
 def test_demoting_the_last_other_owner_is_refused(live: Live) -> None:
     """The server protects only the very last owner, which would be the key's own account."""
-    one = _said(live, *_taken(live, _owner("ben")))
+    messages = _said(live, *_taken(live, _owner("ben")))
     both = _said(live, *_taken(live, _owner("ben"), _owner("anna")))
 
-    assert "last-owner" not in {diagnostic.code for diagnostic in one}
+    assert "last-owner" not in {diagnostic.code for diagnostic in messages}
     refused = [diagnostic for diagnostic in both if diagnostic.code == "last-owner"]
     assert {diagnostic.about for diagnostic in refused} == {_owner("ben").key, _owner("anna").key}
     assert all(diagnostic.blocks and "nobody but siteward@example.org" in diagnostic.message for diagnostic in refused)
@@ -55,7 +55,7 @@ def test_demoting_the_last_other_owner_is_refused(live: Live) -> None:
 
 def test_deleting_the_last_other_owner_is_refused(live: Live) -> None:
     """With the account goes the ownership."""
-    accounts = [Account(f"{each}@example.org") for each in ("anna", "ben")]
+    accounts = [Account(f"{login}@example.org") for login in ("anna", "ben")]
     said = _said(live, *_taken(live, *accounts, _owner("anna"), _owner("ben")))
 
     assert {diagnostic.about for diagnostic in said if diagnostic.code == "last-owner"} >= {

@@ -31,7 +31,7 @@ WORLD = World(
         WorldAccount(login="ben@example.org", role="owner"),
         WorldAccount(login="mia@example.org"),
     ),
-    sites=tuple(WorldSite(name=each, domain=each) for each in ("shop.example.org", "blog.example.org")),
+    sites=tuple(WorldSite(name=domain, domain=domain) for domain in ("shop.example.org", "blog.example.org")),
     grants=(WorldGrant(account="ben@example.org", site="blog.example.org", role="manage"),),
     more={
         "self": SELF,
@@ -400,7 +400,7 @@ def test_what_a_call_brings_along_stays_open_until_it_is_closed(times: int, stat
     assert {outcome.status for outcome in report.outcomes} <= statuses
     open_ones = [outcome for outcome in report.outcomes if outcome.status == "unknown"]
     assert bool(open_ones) == ("unknown" in statuses)
-    assert all(one.hint == "siteward apply --resume" for one in open_ones)
+    assert all(opening.hint == "siteward apply --resume" for opening in open_ones)
     rig.fake.faults.clear()
     rig.apply(plan, resume=True)
     assert rig.access() == whole.access()

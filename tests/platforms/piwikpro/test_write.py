@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Key, Resource
     from siteward.platforms.interface import Receipt
 
-SHOP, BLOG, DOCS = (site(f"{each}.example.org") for each in ("shop", "blog", "docs"))
+SHOP, BLOG, DOCS = (site(f"{name}.example.org") for name in ("shop", "blog", "docs"))
 EUROPE = Scope("metasite", "Europe")
 NEW = Account("new@example.org", "new@example.org", "de-DE")
 
@@ -57,7 +57,9 @@ LEVELS = [
 ]
 
 
-@pytest.mark.parametrize(("change", "level"), LEVELS, ids=lambda each: each if isinstance(each, str) else each.action)
+@pytest.mark.parametrize(
+    ("change", "level"), LEVELS, ids=lambda value: value if isinstance(value, str) else value.action
+)
 def test_a_level_is_one_post(change: Change, level: str) -> None:
     """Granting, raising, lowering and revoking are the same call; there is no DELETE (API.md section 6)."""
     place = opened()
@@ -341,7 +343,7 @@ class TestGroups:
 
     def test_members_go_by_one_delete_with_a_body(self) -> None:
         place = opened(native=True)
-        leaving = [Member("analysts", each) for each in ("carla@example.org", "bi@example.org")]
+        leaving = [Member("analysts", email) for email in ("carla@example.org", "bi@example.org")]
 
         _do(place, *(Change(member, None) for member in leaving))
 
@@ -352,7 +354,7 @@ class TestGroups:
         """Whether that fails is not known; here it does."""
         place = opened(native=True)
         live = place.live()
-        wanted = [Member("analysts", each) for each in ("carla@example.org", "lena@example.org")]
+        wanted = [Member("analysts", email) for email in ("carla@example.org", "lena@example.org")]
 
         receipts = carry_out(place, live, [Change(None, member) for member in wanted])
 
@@ -465,7 +467,11 @@ def test_looking_at_many_takes_one_list() -> None:
     seen = PLATFORM.refresh(place.doors.reader, [grant(name, SHOP, "view").key for name in names], live)
 
     assert len(place.fake.calls) == before + 1
-    assert [each.role if isinstance(each, Grant) else None for each in seen.values()] == ["view", "manage", None]
+    assert [request.role if isinstance(request, Grant) else None for request in seen.values()] == [
+        "view",
+        "manage",
+        None,
+    ]
 
 
 def test_nothing_is_told_of_a_site_that_is_not_known() -> None:

@@ -117,7 +117,7 @@ class At:
 
     def code(self, team: str = f"acl:{SHOP}") -> str:
         """The access code of a team, which only the stand-in tells."""
-        return next(each.code for each in self.fake.state.teams.values() if each.name == team)
+        return next(known.code for known in self.fake.state.teams.values() if known.name == team)
 
     def calls(self, since: int = 0) -> list[str]:
         return [f"{call.method} {call.path}" for call in self.fake.calls[since:]]

@@ -151,13 +151,13 @@ def _named(exchanges: Sequence[Exchange]) -> Iterator[tuple[str, str]]:
 
 def _pairs(value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, list):
-        for each in value:
-            yield from _pairs(each)
+        for item in value:
+            yield from _pairs(item)
     elif isinstance(value, dict):
         if "username" in value and "id" in value:
             yield value["username"], value["id"]
-        for each in value.values():
-            yield from _pairs(each)
+        for member in value.values():
+            yield from _pairs(member)
 
 
 def account(replay: Replay, name: str, role: str = "user") -> str:
@@ -253,13 +253,13 @@ def _scale(replay: Replay, _exchange: Exchange) -> None:
     """Recording 11: 30 teams of 21, 120 sites; the members of the two teams that it shows are as it shows them."""
     state = _fake(replay).state
     shown = next(exchange.answer["data"] for exchange in replay.exchanges if exchange.path == "/api/admin/teams")
-    known = {each["name"]: each["members"] for each in shown}
+    known = {team["name"]: team["members"] for team in shown}
     others = [name for name in (f"Team {number:02d}" for number in range(30)) if name not in known]
     teams = []
     for team_name in (*others, *reversed(known)):
         team, _ = state.new_team(team_name, ADMIN)
         teams.append(team.id)
-        names = [(each["user"]["username"], each["role"]) for each in known.get(team.name, ())][1:]
+        names = [(member["user"]["username"], member["role"]) for member in known.get(team.name, ())][1:]
         for name, role in names or [(f"user{at:03d}@example.com", "team-member") for at in range(20)]:
             state.new_member(team.id, state.names[name].id, role)
     for number in range(120):

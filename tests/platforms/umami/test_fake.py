@@ -97,10 +97,10 @@ def test_the_demo_is_lived_in(release: str) -> None:
 
 def test_the_same_world_is_the_same_server() -> None:
     """Ids come from the world, so that what is shown of it can be checked in; tokens open one server alone."""
-    one, two = (FAKE.lived_in("3.2", clock=lambda: NOW) for _ in range(2))
-    assert list(one.state.users) == list(two.state.users)
-    unmanaged_account = Person(two, **two.credentials)
-    unmanaged_account.client._transport = in_process(one)
+    first, second = (FAKE.lived_in("3.2", clock=lambda: NOW) for _ in range(2))
+    assert list(first.state.users) == list(second.state.users)
+    unmanaged_account = Person(second, **second.credentials)
+    unmanaged_account.client._transport = in_process(first)
     assert unmanaged_account.get("/api/me").status_code == 401
 
 
@@ -186,10 +186,10 @@ def test_parallel_adds_make_duplicates_on_a_socket() -> None:
         ThreadPoolExecutor(8) as pool,
     ):
         added = [response.status_code for response in pool.map(lambda _: client.post(path, json=row), range(8))]
-        rows = [each for each in client.get(path).json()["data"] if each["userId"] == anna]
+        rows = [row for row in client.get(path).json()["data"] if row["userId"] == anna]
         assert len(rows) == added.count(200) > 1
         client.post(f"{path}/{anna}", json={"role": "team-view-only"})
-        roles = Counter(each["role"] for each in client.get(path).json()["data"] if each["userId"] == anna)
+        roles = Counter(row["role"] for row in client.get(path).json()["data"] if row["userId"] == anna)
         assert roles["team-view-only"] == 1
         assert client.delete(f"{path}/{anna}").json() == {"ok": True}
         assert client.get(path).json()["count"] == 1
@@ -206,7 +206,7 @@ def test_nothing_is_looked_up_when_rows_are_tied_together(boss: Person) -> None:
     assert boss.post("/api/teams", name="Ghost's", ownerId=GHOST).json()[1]["userId"] == GHOST
     assert boss.post("/api/websites", name="W", domain="w", teamId=GHOST).json()["teamId"] == GHOST
     shown = {row["name"]: row for row in boss.every("teams")}
-    assert [each["user"] is None for each in shown["T"]["members"]] == [False, True]
+    assert [row["user"] is None for row in shown["T"]["members"]] == [False, True]
     assert shown["T"]["_count"]["members"] == 1
     assert shown["Ghost's"]["_count"]["members"] == 0
     assert boss.every("websites")[0]["team"] is None
@@ -396,7 +396,7 @@ def test_numbers_in_a_query_are_javascripts(boss: Person, query: dict[str, str],
 @pytest.mark.parametrize("release", THREE)
 def test_a_share_outlives_its_link(boss: Person) -> None:
     """Who has the pass reads on after the link is gone; it reads that site and nothing else."""
-    site, other = (boss.post("/api/websites", name=each, domain=each).json()["id"] for each in "ab")
+    site, other = (boss.post("/api/websites", name=letter, domain=letter).json()["id"] for letter in "ab")
     slug = boss.post(f"/api/websites/{site}/shares", name="public").json()["slug"]
     with httpx.Client(transport=in_process(boss.fake), base_url=boss.fake.url) as anybody:
         passed = anybody.get(f"/api/share/{slug}").json()["token"]
@@ -469,11 +469,11 @@ def test_lists_may_lie(boss: Person) -> None:
         boss.new(f"u{number}")
     boss.fake.faults += [Fault.parse("shift-rows"), Fault.parse("lying-total@1")]
     shifted = boss.get("/api/admin/users", **PAGE).json()
-    assert (len(shifted["data"]), len({each["id"] for each in shifted["data"]}), shifted["count"]) == (6, 5, 6)
+    assert (len(shifted["data"]), len({row["id"] for row in shifted["data"]}), shifted["count"]) == (6, 5, 6)
     lying = boss.get("/api/admin/users", **PAGE).json()
     assert (len(lying["data"]), lying["count"]) == (6, 13)
     honest = boss.get("/api/admin/users", **PAGE).json()
-    assert (len({each["id"] for each in honest["data"]}), honest["count"]) == (6, 6)
+    assert (len({row["id"] for row in honest["data"]}), honest["count"]) == (6, 6)
 
 
 def test_rows_shift_between_pages(boss: Person) -> None:

@@ -86,8 +86,8 @@ TEAMS = {
 
 
 def with_teams() -> World:
-    one, two = (WorldSite(name=name, domain=f"{name}.test", group="Both") for name in ("one", "two"))
-    return world(TEAMS).model_copy(update={"sites": (*world().sites, one, two)})
+    first, second = (WorldSite(name=name, domain=f"{name}.test", group="Both") for name in ("one", "two"))
+    return world(TEAMS).model_copy(update={"sites": (*world().sites, first, second)})
 
 
 def test_a_team_of_several_sites_grants_on_each_and_one_without_any_is_a_scope() -> None:
@@ -399,7 +399,7 @@ def test_passing_faults_are_outlived(fault: str) -> None:
 HOSTILE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60)
 
 
-@given(st.lists(HOSTILE, max_size=6, unique_by=lambda each: each.lower()), HOSTILE, st.sampled_from(RELEASES))
+@given(st.lists(HOSTILE, max_size=6, unique_by=lambda name: name.lower()), HOSTILE, st.sampled_from(RELEASES))
 def test_any_names_are_read(logins: list[str], domain: str, release: str) -> None:
     """Escapes, marks, blanks: all of it is data, none of it breaks reading."""
     taken = {"siteward"}

@@ -21,7 +21,7 @@ VIEW, EDIT, MANAGE = "team-view-only", "team-member", "team-manager"
 def shared(*, members: str = "carla") -> World:
     """Two sites in one team."""
     teams = [{"name": "Both", "members": [{"account": members, "role": VIEW}]}]
-    sites = [WorldSite(name=each, domain=f"{each}.test", group="Both") for each in ("one", "two")]
+    sites = [WorldSite(name=name, domain=f"{name}.test", group="Both") for name in ("one", "two")]
     return world({"teams": teams}).model_copy(update={"sites": (*world().sites, *sites)})
 
 
@@ -101,8 +101,8 @@ def test_a_shared_team_refuses_two_roles() -> None:
 def test_a_shared_team_takes_what_is_the_same_on_all_its_sites() -> None:
     """That is what a team can express."""
     with umami(shared(), layout="existing") as at:
-        opened = [Change(None, grant("anna", f"{each}.test", VIEW)) for each in ("one", "two")]
-        closed = [Change(grant("carla", f"{each}.test", VIEW), None) for each in ("one", "two")]
+        opened = [Change(None, grant("anna", f"{name}.test", VIEW)) for name in ("one", "two")]
+        closed = [Change(grant("carla", f"{name}.test", VIEW), None) for name in ("one", "two")]
         assert at.errors(*opened, *closed) == []
 
 

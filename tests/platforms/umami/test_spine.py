@@ -26,8 +26,8 @@ CODE = "POST ^/api/teams/[^/]+$"
 RANK = ("team-view-only", "team-member", "team-manager", "team-owner")
 PEOPLE = ("anna", "ben", "carla")
 WORLD = World(
-    accounts=tuple(WorldAccount(login=each) for each in PEOPLE),
-    sites=tuple(WorldSite(name=each, domain=each) for each in (SHOP, DOCS)),
+    accounts=tuple(WorldAccount(login=person) for person in PEOPLE),
+    sites=tuple(WorldSite(name=site, domain=site) for site in (SHOP, DOCS)),
     grants=(
         WorldGrant(account="anna", site=SHOP, role="team-view-only"),
         WorldGrant(account="ben", site=SHOP, role="team-manager"),
@@ -39,7 +39,7 @@ WIDE = {"count": 99, "percent": 100}
 DOCUMENT: dict[str, Any] = {
     "version": 1,
     "instances": {"it": {"platform": "umami", "url": "http://127.0.0.1:1", "self": "siteward", "layout": "per-site"}},
-    "users": {each: {"email": f"{each}@example.org"} for each in (*PEOPLE, "dora")},
+    "users": {person: {"email": f"{person}@example.org"} for person in (*PEOPLE, "dora")},
     "policy": {
         "admins": {"min": 1},
         "limits": dict.fromkeys(("removals", "revocations", "escalations", "expiries", "mails"), WIDE),

@@ -493,9 +493,9 @@ def test_a_suspended_account_leaves_teams_without_sites_too(release: str) -> Non
 def test_one_membership_serves_all_sites_of_a_team() -> None:
     """Two steps, one call."""
     teams = [{"name": "Both"}]
-    sites = [WorldSite(name=each, domain=f"{each}.test", group="Both") for each in ("one", "two")]
+    sites = [WorldSite(name=name, domain=f"{name}.test", group="Both") for name in ("one", "two")]
     with umami(world({"teams": teams}).model_copy(update={"sites": (*world().sites, *sites)}), layout="existing") as at:
-        changes = [Change(None, grant("anna", f"{each}.test", VIEW)) for each in ("one", "two")]
+        changes = [Change(None, grant("anna", f"{name}.test", VIEW)) for name in ("one", "two")]
         assert at.statuses(*changes) == ["sent", "sent"]
         assert len(at.writes()) == 1
         assert set(at.look(*(change.key for change in changes)).values()) == {change.after for change in changes}
@@ -521,7 +521,7 @@ def test_a_site_of_ours_gets_its_team(release: str) -> None:
 
 def test_a_long_label_is_cut_to_what_a_team_may_be_called() -> None:
     """50 characters (API.md section 5); two cut alike still get a team each."""
-    sites = [WorldSite(name=f"S{each}", domain=f"{'x' * 60}{each}.test", owner="siteward") for each in (1, 2)]
+    sites = [WorldSite(name=f"S{number}", domain=f"{'x' * 60}{number}.test", owner="siteward") for number in (1, 2)]
     with umami(World(accounts=world().accounts, sites=tuple(sites))) as at:
         for site in sites:
             assert at.statuses(Change(None, grant("anna", site.domain, VIEW))) == ["sent"]
@@ -616,9 +616,9 @@ def test_looking_asks_little() -> None:
 def test_a_login_with_wildcards_is_found_exactly() -> None:
     """Umami's search takes `%` and `_` for anything (API.md section 2)."""
     with umami() as at:
-        for each in ("a_b", "axb", "50%", "back\\slash"):
-            at.fake.state.new_user(each, PASSWORD, "view-only")
-        keys = [account_key(each) for each in ("a_b", "a%", "50%", "back\\slash", "A_B")]
+        for login in ("a_b", "axb", "50%", "back\\slash"):
+            at.fake.state.new_user(login, PASSWORD, "view-only")
+        keys = [account_key(name) for name in ("a_b", "a%", "50%", "back\\slash", "A_B")]
         assert [at.look(key)[key] for key in keys] == [
             Account("a_b"), None, Account("50%"), Account("back\\slash"), None
         ]  # fmt: skip

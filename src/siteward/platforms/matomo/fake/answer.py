@@ -30,7 +30,7 @@ def formats(release: Release) -> tuple[str, ...]:
     return FORMATS if release.since(4) else OLD_FORMATS
 
 
-def shape(
+def as_result(
     value: Value, params: Mapping[str, Parameter], release: Release, *, inner: bool = False, flat: bool = False
 ) -> Value:
     """Return a result as JSON shows it, cut and wrapped as API.md sections 1.4 and 1.5 tell.
@@ -50,7 +50,7 @@ def shape(
 
 
 def _nested(value: Mapping[str, Value]) -> bool:
-    return any(isinstance(each, list | dict) for each in value.values())
+    return any(isinstance(item, list | dict) for item in value.values())
 
 
 def _limit(
@@ -79,19 +79,19 @@ def _renumbered(items: list[tuple[str, Value]]) -> list[Value] | dict[str, Value
 
 
 def _columns(value: list[Value] | dict[str, Value], params: Mapping[str, Parameter]) -> list[Value] | dict[str, Value]:
-    show, hide = (_names(params, each) for each in ("showColumns", "hideColumns"))
+    show, hide = (_names(params, parameter) for parameter in ("showColumns", "hideColumns"))
     if not show and not hide:
         return value
 
     def kept(record: Value) -> Value:
         if not isinstance(record, dict):
             return record
-        return {key: each for key, each in record.items() if (not show or key in show) and key not in hide}
+        return {key: member for key, member in record.items() if (not show or key in show) and key not in hide}
 
     if isinstance(value, list):
-        return [kept(each) for each in value]
+        return [kept(item) for item in value]
     if _nested(value):
-        return {key: kept(each) for key, each in value.items()}
+        return {key: kept(item) for key, item in value.items()}
     kept_value = kept(value)
     return kept_value if isinstance(kept_value, dict) else value
 
@@ -121,8 +121,8 @@ def render(value: Value, params: Mapping[str, Parameter], release: Release, *, s
     """Return a result in the format that was asked for; XML where none was."""
     wanted = (as_text(params.get("format", "")) or "xml").lower()
     if wanted == "json" or (wanted == "json2" and release.before(5)):
-        shaped = shape(value, params, release, flat=wanted == "json2")
-        return Response(json.dumps(shaped, ensure_ascii=False, separators=(",", ":")), status, content_type=JSON)
+        result = as_result(value, params, release, flat=wanted == "json2")
+        return Response(json.dumps(result, ensure_ascii=False, separators=(",", ":")), status, content_type=JSON)
     if wanted == "original":
         kind = TEXT if release.since(4) else HTML
         return Response(export(_cut(value, params, release)), status, content_type=kind)

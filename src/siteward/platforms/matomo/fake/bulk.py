@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote_plus, unquote_plus
 
-from siteward.platforms.matomo.fake.answer import error_body, shape
+from siteward.platforms.matomo.fake.answer import as_result, error_body
 from siteward.platforms.matomo.fake.auth import Credentials, authenticate
 from siteward.platforms.matomo.fake.call import Actor, AlwaysError, ApiError, Call, api, invoke
 from siteward.platforms.matomo.fake.php import Parameter, Value, as_text, variables
@@ -54,7 +54,7 @@ def _run(call: Call, method: str, outer: dict[str, Parameter], params: dict[str,
     inner = replace(call, method=method, params=merged, inner=True, headers={}, touched=False)
     try:
         inner.actor = _actor(call, as_text(params.get("token_auth", "")))
-        return shape(invoke(inner), merged, call.release, inner=True)
+        return as_result(invoke(inner), merged, call.release, inner=True)
     except ApiError as problem:
         return {**error_body(problem.message, inner=True)}
     finally:

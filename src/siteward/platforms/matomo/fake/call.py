@@ -268,6 +268,6 @@ def as_integer(text: str) -> int:
     """Return what PHP makes of a text where it wants a number."""
     digits = text.strip()
     body = digits.lstrip("+-")
-    end = next((at for at, each in enumerate(body) if not each.isdigit()), len(body))
+    end = next((at for at, character in enumerate(body) if not character.isdigit()), len(body))
     number = int(body[:end] or "0")
     return -number if digits.startswith("-") else number

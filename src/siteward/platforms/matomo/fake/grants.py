@@ -51,7 +51,7 @@ def _sites_asked(call: Call) -> list[int]:
         sites = call.sites_with(ADMIN)
     else:
         words = given.split(",") if isinstance(given, str) else call.array("idSites")
-        sites = [each for each in (_site_id(word.strip()) for word in words) if each > 0]
+        sites = [site_id for site_id in (_site_id(word.strip()) for word in words) if site_id > 0]
     if not sites:
         raise ApiError("Specify at least one website ID in &idSites=")
     call.require_on(ADMIN, sites)
@@ -97,9 +97,9 @@ def _set_user_access(call: Call) -> Value:
         call.state.drop_reports(login, sites)
     else:
         call.state.add_rows(login, role, sites)
-        for each in extra:
-            if each not in included(role):
-                call.state.add_rows(login, each, sites)
+        for capability in extra:
+            if capability not in included(role):
+                call.state.add_rows(login, capability, sites)
     call.touched = True
     return None
 
@@ -136,8 +136,8 @@ def _add_capabilities(call: Call) -> Value:
             "least view access."
         )
     _locked(call, login)
-    for each in wanted:
-        call.state.add_rows(login, each, [site for site in sites if _lacks(each, *held[site])])
+    for site_id in wanted:
+        call.state.add_rows(login, site_id, [site for site in sites if _lacks(site_id, *held[site])])
     call.touched = True
     return None
 
@@ -152,8 +152,8 @@ def _remove_capabilities(call: Call) -> Value:
     login = call.text("userLogin")
     sites = _sites_asked(call)
     call.existing(login)
-    for each in _capabilities_asked(call):
-        call.state.delete_rows(login, sites, each)
+    for capability in _capabilities_asked(call):
+        call.state.delete_rows(login, sites, capability)
     call.touched = True
     return None
 

@@ -161,7 +161,9 @@ def _ago(seconds: int) -> str:
 
 
 def _wanted(call: Call, shown: dict[str, Value]) -> bool:
-    search, access, status = (call.text(each).lower() for each in ("filter_search", "filter_access", "filter_status"))
+    search, access, status = (
+        call.text(parameter).lower() for parameter in ("filter_search", "filter_access", "filter_status")
+    )
     if search and search not in f"{shown['login']} {shown.get('email', '')}".lower():
         return False
     if access and not _has_access(access, shown):
@@ -192,7 +194,7 @@ def _get_sites_access_for_user(call: Call) -> Value:
     found = [
         row for row in (_site_access(call, user, site) for site in call.sites_with(ADMIN)) if _site_wanted(call, row)
     ]
-    found.sort(key=lambda each: collate(str(each["site_name"])))
+    found.sort(key=lambda row: collate(str(row["site_name"])))
     some = any(row.access in VIEW for row in call.state.rows_of(user.login))
     call.headers |= {"X-Matomo-Total-Results": str(len(found)), "X-Matomo-Has-Some": str(int(some))}
     return _page(call, found)

@@ -44,7 +44,7 @@ def _put(found: dict[str, Parameter], base: str, key: str, value: str) -> None:
 def collate(text: str) -> str:
     """Return the key by which MySQL's general collation compares and sorts: no case, no accents."""
     bare = unicodedata.normalize("NFD", text)
-    return "".join(each for each in bare if not unicodedata.combining(each)).upper()
+    return "".join(item for item in bare if not unicodedata.combining(item)).upper()
 
 
 def is_index(key: str) -> bool:
@@ -74,9 +74,9 @@ def export(value: Value, indent: str = "") -> str:
         case str():
             return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
         case list():
-            return _export_items(((str(at), each) for at, each in enumerate(value)), indent)
+            return _export_items(((str(at), item) for at, item in enumerate(value)), indent)
         case dict():
-            return _export_items(((key if is_index(key) else f"'{key}'", each) for key, each in value.items()), indent)
+            return _export_items(((key if is_index(key) else f"'{key}'", item) for key, item in value.items()), indent)
 
 
 def _export_items(items: Iterable[tuple[str, Value]], indent: str) -> str:
@@ -100,8 +100,8 @@ def xml(value: Value) -> str:
 
 
 def _xml_inside(value: Mapping[str, Value] | list[Value], tabs: str) -> str:
-    named = value.items() if isinstance(value, Mapping) else (("row", each) for each in value)
-    return "".join(_xml_element("row" if is_index(name) else name, each, tabs) for name, each in named)
+    named = value.items() if isinstance(value, Mapping) else (("row", item) for item in value)
+    return "".join(_xml_element("row" if is_index(name) else name, item, tabs) for name, item in named)
 
 
 def _xml_element(name: str, value: Value, tabs: str) -> str:

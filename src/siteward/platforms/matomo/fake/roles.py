@@ -92,12 +92,12 @@ def role_and_capabilities(call: Call, access: Iterable[str]) -> tuple[str, list[
 def check_access(call: Call, access: Iterable[str]) -> None:
     """Refuse a word that is neither role nor capability, in the words of the release."""
     known = [*roles(call), *(capability.id for capability in capabilities(call))]
-    for each in access:
-        if each in known:
+    for name in access:
+        if name in known:
             continue
         if call.release.before(3, 6):
             raise ApiError("The parameter access must have one of the following values: [ noaccess, view, admin ]")
-        raise ApiError(must_be(call, known, each))
+        raise ApiError(must_be(call, known, name))
 
 
 def must_be(call: Call, known: Iterable[str], given: str) -> str:

@@ -56,11 +56,11 @@ def site_record(call: Call, site: Site) -> dict[str, Value]:
 
 
 def _records(call: Call, ids: Iterable[int]) -> list[Value]:
-    return [site_record(call, call.state.sites[each]) for each in sorted(ids)]
+    return [site_record(call, call.state.sites[site_id]) for site_id in sorted(ids)]
 
 
 def _ids(call: Call, ids: Iterable[int]) -> list[Value]:
-    return [call.number(each) for each in ids]
+    return [call.number(site_id) for site_id in ids]
 
 
 def _limited(call: Call, found: list[Value]) -> list[Value]:
@@ -105,7 +105,7 @@ def _get_sites_with_at_least_view(call: Call) -> Value:
 def _get_sites_with_admin(call: Call) -> Value:
     found = call.sites_with(ADMIN)
     if call.given("pattern"):
-        found = [each for each in found if _matches(call.state.sites[each], call.text("pattern"))]
+        found = [site for site in found if _matches(call.state.sites[site], call.text("pattern"))]
     return _limited(call, _records(call, found))
 
 
@@ -159,7 +159,7 @@ def _get_site_urls(call: Call) -> Value:
 
 @api("SitesManager.getPatternMatchSites", "pattern")
 def _get_pattern_match_sites(call: Call) -> Value:
-    found = (each for each in call.sites_with(VIEW) if _matches(call.state.sites[each], call.text("pattern")))
+    found = (site for site in call.sites_with(VIEW) if _matches(call.state.sites[site], call.text("pattern")))
     return _limited(call, _records(call, found))
 
 
@@ -189,9 +189,9 @@ def _get_sites_per_page(call: Call) -> Value:
 
 def _urls(call: Call) -> list[str]:
     return [
-        each if "://" in each else f"http://{each}"
-        for each in (url.strip().rstrip("/") for url in call.array("urls"))
-        if each
+        address if "://" in address else f"http://{address}"
+        for address in (url.strip().rstrip("/") for url in call.array("urls"))
+        if address
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.piwikpro.fake.state import LEVELS, NO_ACCESS, App, EntityKind
-from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, done, known_uuid, one, stamp
+from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, done, known_uuid, one_resource, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ def get_app(asked: Asked, app: str) -> Response:
     found = _app(asked, app)
     if not may(asked, "app", found.id, "view"):
         raise ProblemError(404)
-    return one(_whole_app(found))
+    return one_resource(_whole_app(found))
 
 
 def create_app(asked: Asked) -> Response:
@@ -91,7 +91,7 @@ def create_app(asked: Asked) -> Response:
     app = App(app_id, name, [str(url) for url in urls], asked.now, asked.now, settings)
     asked.state.apps[app.id] = app
     asked.wrote("app.added", app.id, id=app.id, name=name)
-    return one(_whole_app(app), 201)
+    return one_resource(_whole_app(app), 201)
 
 
 def edit_app(asked: Asked, app: str) -> Response:

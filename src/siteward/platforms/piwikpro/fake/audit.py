@@ -36,7 +36,7 @@ def _passes(asked: Asked, entry: AuditEntry) -> bool:
     wanted = {name: asked.request.args.get(f"filter[{name}]") for name in held}
     since, until = (_moment(asked, name) for name in ("date_from", "date_to"))
     return (
-        all(each is None or held[name] in each.split(",") for name, each in wanted.items())
+        all(value is None or held[name] in value.split(",") for name, value in wanted.items())
         and (since is None or entry.created >= since)
         and (until is None or entry.created <= until)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.piwikpro.fake.state import UserGroup
-from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, done, known_uuid, one, zulu
+from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, done, known_uuid, one_resource, zulu
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
@@ -22,7 +22,7 @@ def list_groups(asked: Asked) -> Response:
 def get_group(asked: Asked, group: str) -> Response:
     """Show one group."""
     asked.owners_only()
-    return one(group_row(_group(asked, group)))
+    return one_resource(group_row(_group(asked, group)))
 
 
 def create_group(asked: Asked) -> Response:
@@ -36,7 +36,7 @@ def create_group(asked: Asked) -> Response:
     asked.wrote("user_group.added", group.id, name=name)
     row = dict(group_row(group))
     row["attributes"] = {"name": name, "created_at": zulu(asked.now), "updated_at": zulu(asked.now)}
-    return one(row, 201)
+    return one_resource(row, 201)
 
 
 def edit_group(asked: Asked, group: str) -> Response:
@@ -84,8 +84,8 @@ def add_members(asked: Asked, group: str) -> Response:
     if wanted & found.members:
         raise ProblemError(400)
     found.members |= wanted
-    for each in sorted(wanted):
-        asked.wrote("user_group.user.added", each, id=found.id)
+    for user in sorted(wanted):
+        asked.wrote("user_group.user.added", user, id=found.id)
     return done()
 
 
@@ -94,8 +94,8 @@ def remove_members(asked: Asked, group: str) -> Response:
     asked.owners_only()
     found, wanted = _group(asked, group), _wanted_people(asked)
     found.members -= wanted
-    for each in sorted(wanted):
-        asked.wrote("user_group.user.removed", each, id=found.id)
+    for user in sorted(wanted):
+        asked.wrote("user_group.user.removed", user, id=found.id)
     return done()
 
 
@@ -115,7 +115,7 @@ def group_row(group: UserGroup) -> Row:
 
 def _people(asked: Asked, wanted: set[str]) -> Response:
     rows: list[Row] = [
-        {"id": each, "type": "ppms/user", "attributes": {"email": asked.state.people[each].email}} for each in wanted
+        {"id": user, "type": "ppms/user", "attributes": {"email": asked.state.people[user].email}} for user in wanted
     ]
     return asked.listing(asked.sorted(asked.found(rows, "email"), {"email": "email"}, "email"))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.piwikpro.fake.apps import ACTIONS, may
-from siteward.platforms.piwikpro.fake.state import LEVELS, EntityKind, HolderKind, Person
-from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, answer, done, known_uuid, one
+from siteward.platforms.piwikpro.fake.state import LEVELS, EntityKind, Person, SubjectKind
+from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, answer, done, known_uuid, one_resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,24 +48,24 @@ def groups_on(kind: EntityKind) -> Callable[..., Response]:
     return handler
 
 
-def set_level(kind: EntityKind, declared_user: HolderKind) -> Callable[..., Response]:
+def set_level(kind: EntityKind, subject: SubjectKind) -> Callable[..., Response]:
     """Return the handler that sets a level. There is no other way to revoke than `no-access`."""
 
-    def handler(asked: Asked, entity: str, holder_id: str) -> Response:
+    def handler(asked: Asked, entity: str, subject_id: str) -> Response:
         _managed(asked, kind, entity, refusal=403)
         level, held = (
-            _wanted_level(asked, kind, declared_user),
-            asked.state.level(kind, entity, declared_user, known_uuid(holder_id)),
+            _wanted_level(asked, kind, subject),
+            asked.state.level(kind, entity, subject, known_uuid(subject_id)),
         )
-        known = asked.state.people if declared_user == "user" else asked.state.groups
-        if holder_id not in known:
-            raise ProblemError(400, title="Invalid form", detail=f"no such {declared_user}", pointer="/data")
+        known = asked.state.people if subject == "user" else asked.state.groups
+        if subject_id not in known:
+            raise ProblemError(400, title="Invalid form", detail=f"no such {subject}", pointer="/data")
         if held == "manage" != level and not asked.is_owner:
             raise ProblemError(403)  # only owners hold `demote_app_manager`
-        asked.state.levels[kind, entity, declared_user, holder_id] = level
+        asked.state.levels[kind, entity, subject, subject_id] = level
         asked.wrote(
-            f"permission.{declared_user.replace('-', '_')}.changed.{kind.replace('-', '_')}",
-            holder_id,
+            f"permission.{subject.replace('-', '_')}.changed.{kind.replace('-', '_')}",
+            subject_id,
             id=entity,
             permission=level,
         )
@@ -99,7 +99,7 @@ def entity_actions(asked: Asked, entity: str) -> Response:
     """Say what the caller may do on one app or meta site."""
     kind: EntityKind = "app" if known_uuid(entity) in asked.state.apps else "meta-site"
     names = [action for action, level in ACTIONS.items() if may(asked, kind, entity, level)]
-    return one({"type": "ppms/permission/entity/actions", "id": entity, "attributes": {"actions": names}})
+    return one_resource({"type": "ppms/permission/entity/actions", "id": entity, "attributes": {"actions": names}})
 
 
 def entities_with(kind: EntityKind) -> Callable[..., Response]:
@@ -108,7 +108,7 @@ def entities_with(kind: EntityKind) -> Callable[..., Response]:
     def handler(asked: Asked, action: str) -> Response:
         known = asked.state.apps if kind == "app" else asked.state.metas
         return _entities(
-            f"ppms/{kind}", [each for each in known if may(asked, kind, each, ACTIONS.get(action, action))]
+            f"ppms/{kind}", [entity for entity in known if may(asked, kind, entity, ACTIONS.get(action, action))]
         )
 
     return handler
@@ -124,9 +124,7 @@ def _entities(kind: str, ids: list[str]) -> Response:
     return answer(
         {
             "meta": {"total": len(ids)},
-            "data": [
-                {"id": each, "type": "ppms/permission/entity", "attributes": {"entityType": kind}} for each in ids
-            ],
+            "data": [{"id": id_, "type": "ppms/permission/entity", "attributes": {"entityType": kind}} for id_ in ids],
         }
     )
 
@@ -152,10 +150,10 @@ def _person_row(asked: Asked, kind: EntityKind, entity: str, person: Person) -> 
     }
 
 
-def _wanted_level(asked: Asked, kind: EntityKind, declared_user: HolderKind) -> str:
+def _wanted_level(asked: Asked, kind: EntityKind, subject: SubjectKind) -> str:
     body = asked.body()
     given = body.get("attributes")
-    if body.get("type") != f"{kind}/permission/{declared_user}":
+    if body.get("type") != f"{kind}/permission/{subject}":
         raise ProblemError(400, title="Invalid form", detail="resource type not accepted", pointer="/data/type")
     level = given.get("permission") if isinstance(given, dict) else None
     if level not in LEVELS[kind]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from siteward.platforms.piwikpro.fake.apps import APP_SETTINGS, attributes_of, may
 from siteward.platforms.piwikpro.fake.state import App, MetaSite
-from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, done, known_uuid, one, zulu
+from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, done, known_uuid, one_resource, zulu
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
@@ -21,7 +21,7 @@ def list_metas(asked: Asked) -> Response:
 
 def get_meta(asked: Asked, meta: str) -> Response:
     """Show one meta site with its settings."""
-    return one(_whole_meta(_meta(asked, meta)))
+    return one_resource(_whole_meta(_meta(asked, meta)))
 
 
 def create_meta(asked: Asked) -> Response:
@@ -41,7 +41,7 @@ def create_meta(asked: Asked) -> Response:
     )
     asked.state.metas[meta.id] = meta
     asked.wrote("meta_site.added", meta.id, id=meta.id, name=name)
-    return one(_whole_meta(meta), 201)
+    return one_resource(_whole_meta(meta), 201)
 
 
 def edit_meta(asked: Asked, meta: str) -> Response:
@@ -112,7 +112,7 @@ def list_both(asked: Asked) -> Response:
 def integrity(asked: Asked, meta: str) -> Response:
     """Say whether the apps inside agree in currency and time zone."""
     found = _meta(asked, meta)
-    return one(
+    return one_resource(
         {
             "id": found.id,
             "type": "meta-site/apps/integrity",

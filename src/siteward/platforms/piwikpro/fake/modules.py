@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.piwikpro.fake.state import MODULES, Person
-from siteward.platforms.piwikpro.fake.wire import JSON_API, Asked, ProblemError, Row, answer, done, one
+from siteward.platforms.piwikpro.fake.wire import JSON_API, Asked, ProblemError, Row, answer, done, one_resource
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
@@ -16,7 +16,7 @@ MOST_USERS = 100
 def my_modules(asked: Asked) -> Response:
     """List the modules that are open to the caller."""
     held = asked.state.effective_modules(asked.caller)
-    return answer({"data": [{"id": each, "type": "ppms/module"} for each in MODULES if each in held]})
+    return answer({"data": [{"id": module, "type": "ppms/module"} for module in MODULES if module in held]})
 
 
 def my_module(asked: Asked, module: str) -> Response:
@@ -25,26 +25,27 @@ def my_module(asked: Asked, module: str) -> Response:
         raise ProblemError(404, "modules.error.module-not-exists", detail="no such module")
     if module not in asked.state.effective_modules(asked.caller):
         raise ProblemError(403, "modules.error.access-denied", detail="module switched off for this user")
-    return one({"id": module, "type": "ppms/module"})
+    return one_resource({"id": module, "type": "ppms/module"})
 
 
 def modules_of(asked: Asked, user: str) -> Response:
     """List the switches of one person: own, and through groups."""
     asked.owners_only()
     person = _module_user(asked, user)
-    opened = {each: asked.state.module_groups(each, person.id) for each in MODULES}
+    opened = {module: asked.state.module_groups(module, person.id) for module in MODULES}
     return answer(
         {
             "data": [
                 {
-                    "id": each,
+                    "id": module,
                     "type": "module/access/user",
                     "attributes": {
-                        "group_access": {"group_names": opened[each], "access": bool(opened[each])},
-                        "access": each in asked.state.licensed and (person.role == "OWNER" or each in person.modules),
+                        "group_access": {"group_names": opened[module], "access": bool(opened[module])},
+                        "access": module in asked.state.licensed
+                        and (person.role == "OWNER" or module in person.modules),
                     },
                 }
-                for each in MODULES
+                for module in MODULES
             ]
         }
     )
@@ -60,7 +61,7 @@ def set_modules(asked: Asked, user: str) -> Response:
     missing = sorted(wanted.keys() - asked.state.licensed)
     if missing:
         raise ProblemError(403, "modules.error.unlicensed-module", detail=f"not licensed: {', '.join(missing)}")
-    person.modules = {each for each in MODULES if wanted.get(each, each in person.modules)}
+    person.modules = {module for module in MODULES if wanted.get(module, module in person.modules)}
     asked.wrote("module.access.changed", person.id)
     return done()
 
@@ -73,7 +74,7 @@ def modules_by_users(asked: Asked) -> Response:
         raise ProblemError(
             400, "modules.error.too-many-users", detail=f"{len(wanted)} given, {MOST_USERS} allowed", pointer="/data"
         )
-    people = [asked.state.people[each] for each in wanted if each in asked.state.people]
+    people = [asked.state.people[user] for user in wanted if user in asked.state.people]
     return answer(
         {
             "data": [

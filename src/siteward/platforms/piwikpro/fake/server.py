@@ -179,8 +179,8 @@ def _levels(kind: EntityKind) -> dict[str, Handler]:
     return {
         f"GET {base}/user": levels.people_on(kind),
         f"GET {base}/user-group": levels.groups_on(kind),
-        f"POST {base}/user/<holder_id>": levels.set_level(kind, "user"),
-        f"POST {base}/user-group/<holder_id>": levels.set_level(kind, "user-group"),
+        f"POST {base}/user/<subject_id>": levels.set_level(kind, "user"),
+        f"POST {base}/user-group/<subject_id>": levels.set_level(kind, "user-group"),
         f"GET /api/access-control/v2/entry/ppms/{kind}/action/<action>": levels.entities_with(kind),
     }
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections import deque
 
 EntityKind = Literal["app", "meta-site"]
-HolderKind = Literal["user", "user-group"]
-LevelKey: TypeAlias = tuple[EntityKind, str, HolderKind, str]
+SubjectKind = Literal["user", "user-group"]
+LevelKey: TypeAlias = tuple[EntityKind, str, SubjectKind, str]
 
 NO_ACCESS = "no-access"
 LEVELS: dict[str, tuple[str, ...]] = {
@@ -143,9 +143,9 @@ class State:
         """Return the people who may do everything."""
         return [person for person in self.people.values() if person.role == "OWNER"]
 
-    def level(self, kind: EntityKind, entity: str, declared_user: HolderKind, holder_id: str) -> str:
-        """Return the level set for that holder itself."""
-        return self.levels.get((kind, entity, declared_user, holder_id), NO_ACCESS)
+    def level(self, kind: EntityKind, entity: str, subject: SubjectKind, subject_id: str) -> str:
+        """Return the level set for that subject itself."""
+        return self.levels.get((kind, entity, subject, subject_id), NO_ACCESS)
 
     def through_groups(self, kind: EntityKind, entity: str, person: str) -> tuple[str, list[str]]:
         """Return the highest level that groups give a person, and the names of the groups that give it."""
@@ -174,7 +174,7 @@ class State:
         """Return the modules that are open to a person."""
         if person.role == "OWNER":
             return set(self.licensed)
-        return {each for each in self.licensed if each in person.modules or self.module_groups(each, person.id)}
+        return {module for module in self.licensed if module in person.modules or self.module_groups(module, person.id)}
 
     def issue(self, person: Person, now: datetime) -> str:
         """Return a new bearer token for `person`: a JWT without a signature, as nobody here checks one."""

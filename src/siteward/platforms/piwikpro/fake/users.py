@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from siteward.platforms.piwikpro.fake.state import Person
-from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, done, known_uuid, one, stamp
+from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, done, known_uuid, one_resource, stamp
 from siteward.platforms.piwikpro.roles import LANGUAGES, REGIONS
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ def get_user(asked: Asked, user: str) -> Response:
     person = _person(asked, user)
     if person is not asked.caller:
         asked.owners_only()
-    return one(user_row(person))
+    return one_resource(user_row(person))
 
 
 def get_me(asked: Asked) -> Response:
     """Show whose key this is."""
-    return one(user_row(asked.caller))
+    return one_resource(user_row(asked.caller))
 
 
 def invite(asked: Asked) -> Response:
@@ -44,7 +44,7 @@ def invite(asked: Asked) -> Response:
     asked.state.mails.append(person.email)
     row = dict(user_row(person))
     row["attributes"] = {name: value for name, value in dict(user_fields(person)).items() if name != "organization"}
-    return one(row, 201)
+    return one_resource(row, 201)
 
 
 def create_user(asked: Asked) -> Response:
@@ -53,7 +53,7 @@ def create_user(asked: Asked) -> Response:
     given = _user_fields(asked)
     if not PASSWORD.fullmatch(str(given.get("password", ""))):
         raise _invalid("users.error.invalid-new-password", "password rule not met", "/password")
-    return one(user_row(_add(asked, given, role=str(given.get("role", "USER")))), 201)
+    return one_resource(user_row(_add(asked, given, role=str(given.get("role", "USER")))), 201)
 
 
 def edit_user(asked: Asked, user: str) -> Response:

@@ -75,7 +75,7 @@ class Asked:
     def bodies(self) -> list[dict[str, object]]:
         """Return the `data` list of a JSON:API body; raises a 400 for anything else."""
         found = self._data()
-        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        if not isinstance(found, list) or not all(isinstance(member, dict) for member in found):
             raise ProblemError(400, "error.json-api-content", "data must be a list of objects", pointer="/data")
         return found
 
@@ -133,7 +133,7 @@ def answer(data: object, status: int = 200) -> Response:
     return Response(json.dumps(data), status=status, content_type=JSON_API)
 
 
-def one(row: Row, status: int = 200) -> Response:
+def one_resource(row: Row, status: int = 200) -> Response:
     """Return an answer with one resource."""
     return answer({"data": row}, status)
 

@@ -67,7 +67,7 @@ class More(_More):
 def build(world: World) -> State:
     """Return the state that a neutral world means here. An account's `login` is its e-mail, a site's name its domain."""
     more = More.model_validate(world.more)
-    state = State(licensed=frozenset(more.licensed), elsewhere={each.casefold() for each in more.elsewhere})
+    state = State(licensed=frozenset(more.licensed), elsewhere={app.casefold() for app in more.elsewhere})
     state.throttles = more.throttles
     for at, account in enumerate(world.accounts):
         _add_person(state, account, more, at)
@@ -146,8 +146,8 @@ LIVED_IN = World(
         "bi@example.org ed@example.org",
     ),
     sites=tuple(
-        WorldSite(name=f"{each}.example.org", domain=f"{each}.example.org")
-        for each in ("shop", "blog", "docs", "staging", "internal", "www", "events")
+        WorldSite(name=f"{name}.example.org", domain=f"{name}.example.org")
+        for name in ("shop", "blog", "docs", "staging", "internal", "www", "events")
     ),
     grants=(
         *_levels("shop", "view", "carla@example.org mia@example.org bi@example.org"),
@@ -185,8 +185,8 @@ LIVED_IN = World(
             }
         ],
         "modules": {
-            each: ["analytics"]
-            for each in ["bi@example.org", "ed@example.org", "it@agency.test", "mia@example.org", "vera@agency.test"]
+            email: ["analytics"]
+            for email in ["bi@example.org", "ed@example.org", "it@agency.test", "mia@example.org", "vera@agency.test"]
         },
         "languages": {"anna@example.org": "de-DE", "ben@example.org": "en-GB"},
     },

@@ -87,8 +87,8 @@ def cluster() -> Cluster:
     port = _free_port()
     options = [
         word
-        for each in (*_QUICK, "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}")
-        for word in ("-c", each)
+        for setting in (*_QUICK, "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}")
+        for word in ("-c", setting)
     ]
     keeper = subprocess.Popen(
         ["/bin/sh", "-c", _KEEPER, "sh", folder, programs / "postgres", "-D", data, "-p", str(port), *options],
@@ -102,7 +102,7 @@ def cluster() -> Cluster:
 def _programs() -> Path:
     found = shutil.which("initdb")
     places = [Path(found).resolve().parent] if found else []
-    places += sorted(DEBIAN.glob("*/bin"), key=lambda each: _number(each.parent.name), reverse=True)
+    places += sorted(DEBIAN.glob("*/bin"), key=lambda folder_: _number(folder_.parent.name), reverse=True)
     for place in places:
         if (place / "initdb").exists() and (place / "postgres").exists():
             return place
@@ -119,8 +119,8 @@ def _lent() -> Lent:
     """Return the user that the server runs as where this one is root; nothing where it is not."""
     if os.geteuid() != 0:
         return {}
-    known = {each.pw_name: each for each in pwd.getpwall()}
-    found = next((known[each] for each in _LENDERS if each in known), None)
+    known = {user.pw_name: user for user in pwd.getpwall()}
+    found = next((known[lender] for lender in _LENDERS if lender in known), None)
     if found is None:
         raise PostgresMissingError("PostgreSQL does not run as root, and there is no other user to run it")
     return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}

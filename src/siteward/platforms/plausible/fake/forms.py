@@ -235,16 +235,16 @@ class CommunityFake(PlausibleFake):
         return _back(site)
 
     def _withdraw(self, _request: Request, _session: Session, site: Site, *, invitation: str) -> Response:
-        for each in list(self.state.guest_invitations.values()):
-            if (each.invitation_id, each.site) == (invitation, site.id):
-                self.state.withdraw(each)
+        for offered in list(self.state.guest_invitations.values()):
+            if (offered.invitation_id, offered.site) == (invitation, site.id):
+                self.state.withdraw(offered)
                 self.touch()
         return _back(site)
 
     def _withdraw_from_team(self, _request: Request, _session: Session, *, invitation: str) -> Response:
-        for each in list(self.state.invitations.values()):
-            if each.invitation_id == invitation and each.role != GUEST:
-                self.state.forget(each)
+        for offered in list(self.state.invitations.values()):
+            if offered.invitation_id == invitation and offered.role != GUEST:
+                self.state.forget(offered)
                 self.touch()
         return _moved("/settings/team/general")
 

@@ -136,7 +136,7 @@ class FurnishedFake(PlausibleFake):
     def _goals(self, ask: Ask) -> object:
         site = self.at(ask, READERS)
         return page(
-            "goals", [(-at, _goal(at, each)) for at, each in sorted(site.goals.items(), reverse=True)], ask.params
+            "goals", [(-at, _goal(at, goal)) for at, goal in sorted(site.goals.items(), reverse=True)], ask.params
         )
 
     def _put_goal(self, ask: Ask) -> object:

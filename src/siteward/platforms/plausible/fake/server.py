@@ -129,7 +129,7 @@ class PlausibleFake(Fake):
         if not header.startswith("Bearer "):
             raise ProblemError(401, _MISSING_KEY)
         body = _body(request)
-        texts = {name: each for name, each in body.items() if isinstance(each, str)}
+        texts = {name: value for name, value in body.items() if isinstance(value, str)}
         params = {**request.args, **texts, **path}
         if site and not params.get("site_id"):
             raise ProblemError(400, _NO_SITE_ID)
@@ -260,8 +260,8 @@ class PlausibleFake(Fake):
         return json_answer({"geo_database": "(not configured)", "build": build})
 
 
-def _shown(each: Shown) -> dict[str, str]:
-    return {"email": each.email, "role": each.role, "status": each.status}
+def _shown(entry: Shown) -> dict[str, str]:
+    return {"email": entry.email, "role": entry.role, "status": entry.status}
 
 
 def _body(request: Request) -> dict[str, object]:
@@ -282,7 +282,7 @@ def page(name: str, rows: Sequence[tuple[int, T]], params: Mapping[str, str]) ->
     more = bool(page) and page[-1][0] != rows[-1][0]
     earlier = bool(page) and page[0][0] != rows[0][0]
     return {
-        name: [each for _, each in page],
+        name: [entry for _, entry in page],
         "meta": {
             "after": _written(page[-1][0]) if more else None,
             "before": _written(page[0][0]) if earlier else None,

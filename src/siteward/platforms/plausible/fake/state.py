@@ -222,7 +222,7 @@ class State:
         made.role = role
         self.members[made.id] = made
         if role != GUEST:
-            for guest in [each for each in self.guests.values() if each.member == made.id]:
+            for guest in [entry for entry in self.guests.values() if entry.member == made.id]:
                 del self.guests[guest.id]
         return made
 
@@ -314,7 +314,7 @@ class State:
             for invitation in self.guest_invitations.values()
             if invitation.site == site.id
         ]
-        return sorted((*accepted, *invited), key=lambda each: each.order)
+        return sorted((*accepted, *invited), key=lambda row: row.order)
 
     # -- what the services do
 
@@ -344,7 +344,7 @@ class State:
         here = [self.users[member.user].email for member in self.members.values() if member.team == team.id]
         waiting = [invitation.email for invitation in self.invitations.values() if invitation.team == team.id]
         owner = next(self.users[member.user].email for member in self.members.values() if member.team == team.id)
-        return {each.lower() for each in (*here, *waiting)} - {owner.lower()}
+        return {address.lower() for address in (*here, *waiting)} - {owner.lower()}
 
     def remove(self, site: Site, email: str) -> bool:
         """Remove an address from a site, with a mail where it was accepted; tells whether there was anything."""
@@ -370,20 +370,20 @@ class State:
     def drop_guest(self, guest: Guest) -> None:
         """Take an entry away, and the guest's row in the team with the last of them."""
         del self.guests[guest.id]
-        if all(each.member != guest.member for each in self.guests.values()):
+        if all(entry.member != guest.member for entry in self.guests.values()):
             del self.members[guest.member]
 
     def withdraw(self, invitation: GuestInvitation) -> None:
         """Take an invitation back, and its parent with the last of them."""
         del self.guest_invitations[invitation.id]
-        if all(each.parent != invitation.parent for each in self.guest_invitations.values()):
+        if all(offered.parent != invitation.parent for offered in self.guest_invitations.values()):
             del self.invitations[invitation.parent]
 
     def forget(self, invitation: TeamInvitation) -> None:
         """Take an invitation into the team away, with those to single sites under it."""
         del self.invitations[invitation.id]
-        for each in [each for each in self.guest_invitations.values() if each.parent == invitation.id]:
-            del self.guest_invitations[each.id]
+        for below in [offered for offered in self.guest_invitations.values() if offered.parent == invitation.id]:
+            del self.guest_invitations[below.id]
 
     def accept(self, email: str) -> None:
         """Let somebody accept every invitation; who joins a team is no guest in it any more."""
@@ -391,7 +391,7 @@ class State:
             user, team = self.user(email) or self.new_user(parent.email), self.teams[parent.team]
             if parent.role != GUEST:
                 self.new_member(team, user, parent.role)
-            for invitation in [each for each in self.guest_invitations.values() if each.parent == parent.id]:
+            for invitation in [offered for offered in self.guest_invitations.values() if offered.parent == parent.id]:
                 if self.role(team.id, user.id) in {None, GUEST} and not self.guest(self.sites[invitation.site], email):
                     self.new_guest(self.sites[invitation.site], user, invitation.role)
             self.forget(parent)
@@ -406,7 +406,9 @@ class State:
         now = self.clock()
         gone = False
         for night in _nights(self.cleaned or now, now) if self.cron else ():
-            for invitation in [each for each in self.invitations.values() if night - each.created > _LIFETIME]:
+            for invitation in [
+                invitation for invitation in self.invitations.values() if night - invitation.created > _LIFETIME
+            ]:
                 self.forget(invitation)
                 gone = True
         self.cleaned = now
@@ -421,5 +423,5 @@ def _nights(since: datetime, until: datetime) -> Iterator[datetime]:
         night += timedelta(days=1)
 
 
-def _same(one: str, other: str) -> bool:
-    return one.lower() == other.lower()
+def _same(first: str, other: str) -> bool:
+    return first.lower() == other.lower()

@@ -18,7 +18,7 @@ from siteward.platforms.umami.fake.ask import (
     sorting,
 )
 from siteward.platforms.umami.fake.rows import CrashError, Json, Session, User
-from siteward.platforms.umami.fake.shape import loose_uuid, one_of, optional, pattern, text, uuid
+from siteward.platforms.umami.fake.schema import loose_uuid, one_of, optional, pattern, text, uuid
 from siteward.platforms.umami.fake.sites import sites_of
 from siteward.platforms.umami.fake.state import digest, ident, token
 from siteward.platforms.umami.fake.teams import teams_of

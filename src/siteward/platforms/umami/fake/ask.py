@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from siteward.platforms.umami.fake.rows import CrashError, Json, Member, User
-from siteward.platforms.umami.fake.shape import Shape, one_of, optional, positive, text
+from siteward.platforms.umami.fake.schema import Schema, one_of, optional, positive, text
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
@@ -58,7 +58,7 @@ def unauthorized(message: str | None = None) -> RefusalError:
 
 
 def bad_request(message: str | None = None) -> RefusalError:
-    """Return the answer to a request that fits its shape and still makes no sense."""
+    """Return the answer to a request that fits its schema and still makes no sense."""
     return RefusalError(400, message)
 
 
@@ -127,7 +127,7 @@ class Ask:
         return value if isinstance(value, dict) else {}
 
     def need(self, name: str) -> str:
-        """Return a text field that the shape demands."""
+        """Return a text field that the schema demands."""
         value = self.get(name)
         if value is None:
             raise KeyError(name)
@@ -164,15 +164,15 @@ class Route:
     """What answers a method on a path. `open`: to anybody, without a token."""
 
     run: Handler
-    shape: Shape | None = None
+    schema: Schema | None = None
     open: bool = False
 
 
-PAGING: Shape = {"page": optional(positive), "pageSize": optional(positive)}
-SEARCH: Shape = {"search": optional(text())}
+PAGING: Schema = {"page": optional(positive), "pageSize": optional(positive)}
+SEARCH: Schema = {"search": optional(text())}
 
 
-def sorting(release: str) -> Shape:
+def sorting(release: str) -> Schema:
     """Return what a list may be told about its order: nothing in 3.1."""
     if release == "3.2":
         return {"orderBy": optional(text()), "sortDescending": optional(one_of("true", "false"))}
@@ -215,7 +215,7 @@ def page(ask: Ask, listing: Listing) -> Json:
         shown = [*rows[max(skip - 1, 0) : skip], *shown][: len(shown)] if skip else [*shown[:-1], shown[0]]
     if ask.fake.struck("lying-total", request):
         count += 7
-    answer: Json = {"data": [listing.show(each) for each in shown], "count": count, "page": number, "pageSize": size}
+    answer: Json = {"data": [listing.show(row) for row in shown], "count": count, "page": number, "pageSize": size}
     if told:
         answer["orderBy"] = by
     if ask.has("search") and listing.searched and not ask.fake.old:
@@ -258,8 +258,8 @@ def _salt(rows: Sequence[Any], skip: int, size: int) -> str:
 
 def _sorted(rows: Sequence[Any], column: str, *, descending: bool, salt: str) -> list[Any]:
     if salt:
-        rows = sorted(rows, key=lambda each: zlib.crc32(f"{salt}{each.id}".encode()))
-    return sorted(rows, key=lambda each: _collated(getattr(each, column)), reverse=descending)
+        rows = sorted(rows, key=lambda row: zlib.crc32(f"{salt}{row.id}".encode()))
+    return sorted(rows, key=lambda row: _collated(getattr(row, column)), reverse=descending)
 
 
 def _collated(value: object) -> tuple[str, str]:

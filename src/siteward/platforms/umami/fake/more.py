@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from siteward.platforms.umami.fake.ask import PAGING, SEARCH, Ask, Listing, RefusalError, Route, bad_request, page
 from siteward.platforms.umami.fake.rows import CrashError, Json, Thing
-from siteward.platforms.umami.fake.shape import (
-    Shape,
+from siteward.platforms.umami.fake.schema import (
+    Schema,
     UnfitError,
     loose_uuid,
     mapping,
@@ -79,7 +79,7 @@ def _in_time(values: object) -> None:
         raise UnfitError("Either startAt+endAt or startDate+endDate must be provided")
 
 
-_RANGE: Shape = {
+_RANGE: Schema = {
     "startAt": optional(moment),
     "endAt": optional(moment),
     "startDate": optional(text()),

@@ -17,7 +17,7 @@ from siteward.platforms.fakery import Fake
 from siteward.platforms.umami.fake import accounts, more, shares, sites, teams, worlds
 from siteward.platforms.umami.fake.ask import Ask, RefusalError, Route
 from siteward.platforms.umami.fake.rows import CrashError, Json, Session
-from siteward.platforms.umami.fake.shape import MISSING, read
+from siteward.platforms.umami.fake.schema import MISSING, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,8 +93,8 @@ class UmamiFake(Fake):
     def _run(self, route: Route, request: Request, ids: Mapping[str, str]) -> bytes:
         """Check the data, then who asks, then let the handler decide: the server's own order."""
         values: Mapping[str, object] = {}
-        if route.shape is not None:
-            reading = read(route.shape, _query(request) if request.method == "GET" else _body(request))
+        if route.schema is not None:
+            reading = read(route.schema, _query(request) if request.method == "GET" else _body(request))
             if not reading.fits:
                 raise RefusalError(400, beside=reading.flat() if self.old else reading.tree())
             values = reading.values

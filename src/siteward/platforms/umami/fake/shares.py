@@ -23,7 +23,7 @@ from siteward.platforms.umami.fake.ask import (
     sorting,
 )
 from siteward.platforms.umami.fake.rows import BOARD, LINK, PIXEL, WEBSITE, CrashError, Json, Kind, Share, Thing
-from siteward.platforms.umami.fake.shape import Check, Shape, mapping, nullable, one_of, optional, text, uuid, whole
+from siteward.platforms.umami.fake.schema import Check, Schema, mapping, nullable, one_of, optional, text, uuid, whole
 from siteward.platforms.umami.fake.sites import may_see, may_touch
 from siteward.platforms.umami.fake.state import ident, token
 
@@ -46,7 +46,7 @@ _MADE: Mapping[Kind, Mapping[str, Check]] = {
     "pixel": {"name": text(100), "slug": text(100), "teamId": nullable(text()), "id": nullable(uuid)},
 }
 _NAME, _SLUG = optional(text()), optional(text(least=8))
-_CHANGED: Mapping[Kind, Shape] = {
+_CHANGED: Mapping[Kind, Schema] = {
     "board": {"type": optional(_BOARDS), "name": _NAME, "description": _NAME, "parameters": optional(mapping)},
     "link": {"name": _NAME, "url": _NAME, "slug": _SLUG},
     "pixel": {"name": _NAME, "slug": _SLUG},
@@ -247,7 +247,7 @@ def _maker(kind: Kind) -> Handler:
             raise CrashError
         if kind == "board":
             own |= {"type": "mixed" if own["type"] == "open" else own["type"], "parameters": ask.json("parameters")}
-            ask.must(ask.fake.release == "3.1" or all(may_touch(ask, each, None) for each in _named(own)))
+            ask.must(ask.fake.release == "3.1" or all(may_touch(ask, entity, None) for entity in _named(own)))
         user = None if team else ask.me.id
         made = ask.state.new_thing(kind, own, user=user, team=team, id=ask.get("id"))
         ask.fake.touch()

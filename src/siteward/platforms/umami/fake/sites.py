@@ -21,8 +21,8 @@ from siteward.platforms.umami.fake.ask import (
     unauthorized,
 )
 from siteward.platforms.umami.fake.rows import WEBSITE, CrashError, Json, Website
-from siteward.platforms.umami.fake.shape import (
-    Shape,
+from siteward.platforms.umami.fake.schema import (
+    Schema,
     boolean,
     loose_uuid,
     mapping,
@@ -68,7 +68,7 @@ def routes(release: str) -> Mapping[tuple[str, str], Route]:
     }
 
 
-def _made(release: str) -> Shape:
+def _made(release: str) -> Schema:
     old = release == "2.20"
     return {
         "name": text(100),
@@ -79,7 +79,7 @@ def _made(release: str) -> Shape:
     }
 
 
-def _changed(release: str) -> Shape:
+def _changed(release: str) -> Schema:
     if release == "2.20":
         return {"name": text(), "domain": text(), "shareId": nullable(pattern(r"^[a-zA-Z0-9]{8,50}$"))}
     new = release == "3.2"
@@ -124,12 +124,12 @@ def _user(ask: Ask, user: str | None) -> Json | None:
 
 def _list(ask: Ask, sites: list[Website], order: Order, beside: Beside) -> Json:
     """List sites; `beside` names what is shown with each, as a function of it."""
-    slugs = {share.entity: share.slug for share in sorted(ask.state.shares.values(), key=lambda each: each.created)}
+    slugs = {share.entity: share.slug for share in sorted(ask.state.shares.values(), key=lambda share: share.created)}
 
     def full(site: Website) -> Json:
         shown = _row(ask, site)
-        for key, look in beside.items():
-            shown[key] = look(site)
+        for key, column in beside.items():
+            shown[key] = column(site)
         return shown if ask.fake.old else {**shown, "shareId": slugs.get(site.id)}
 
     return page(ask, Listing(sites, full, ("name", "domain"), order))
@@ -277,7 +277,7 @@ def update(ask: Ask, site: str) -> Json:
         found.name = found.name if name is None else name
         found.domain = found.domain if domain is None else domain
         found.recorder = found.recorder if recorder is None else bool(recorder)
-        found.replay = ask.values.get("replayConfig", found.replay)  # type: ignore[assignment]  # its shape is checked
+        found.replay = ask.values.get("replayConfig", found.replay)  # type: ignore[assignment]  # its schema is checked
         _written(ask, found)
     if ask.has("shareId") and not ask.fake.old:
         _reshare(ask, found, slug)

@@ -85,7 +85,7 @@ class State:
     def slug(self, entity: str) -> str | None:
         """Return the newest share slug of an object."""
         newest = [share for share in self.shares.values() if share.entity == entity]
-        return max(newest, key=lambda each: each.created).slug if newest else None
+        return max(newest, key=lambda share: share.created).slug if newest else None
 
     def new_user(self, username: str, password: str, role: str, *, id: str | None = None) -> User:  # noqa: A002
         """Insert an account; a taken name or id is a clash in the database."""
@@ -182,15 +182,15 @@ class State:
 
     def delete_user(self, user: str, *, things: bool) -> None:
         """Delete an account, its sites, the teams it owns and its memberships; blocked by what API.md names."""
-        owned = [each for each in self.websites.values() if each.user == user]
+        owned = [website for website in self.websites.values() if website.user == user]
         segmented = {thing.site for thing in self.things.values() if thing.table == "segment"}
-        if user not in self.users or any(each.blocks or each.id in segmented for each in owned):
+        if user not in self.users or any(website.blocks or website.id in segmented for website in owned):
             raise CrashError
         for team in [team.id for team in self.teams_of(user, ("team-owner",))]:
             self.delete_team(team, things=things)
         for team, rows in list(self.members.items()):
             self.members[team] = [row for row in rows if row.user != user]
-        gone = {each.id for each in owned}
+        gone = {website.id for website in owned}
         for site in gone:
             del self.websites[site]
         for website in self.websites.values():

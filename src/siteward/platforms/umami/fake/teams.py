@@ -18,7 +18,7 @@ from siteward.platforms.umami.fake.ask import (
     sorting,
 )
 from siteward.platforms.umami.fake.rows import CrashError, Json, Member, Team
-from siteward.platforms.umami.fake.shape import loose_uuid, one_of, optional, pattern, text, uuid
+from siteward.platforms.umami.fake.schema import loose_uuid, one_of, optional, pattern, text, uuid
 from siteward.platforms.umami.fake.state import ident
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def members(ask: Ask, team: str) -> Json:
     people = [
         _Person(member, ask) for member in ask.state.members.get(ident(team), ()) if member.user in ask.state.users
     ]
-    return page(ask, Listing(people, lambda each: _person(ask, each.member), ("username",), Order(by="created")))
+    return page(ask, Listing(people, lambda joined: _person(ask, joined.member), ("username",), Order(by="created")))
 
 
 class _Person:

@@ -165,14 +165,14 @@ _SITES = "shop blog docs staging internal www careers events status support"
 
 LIVED_IN = World(
     accounts=(
-        *(WorldAccount(login=each, role="admin") for each in ("admin", SELF, "anna", "ben", "breakglass-1", "tmp-agency")),
+        *(WorldAccount(login=login, role="admin") for login in ("admin", SELF, "anna", "ben", "breakglass-1", "tmp-agency")),
         *(WorldAccount(login=part, role="user") for part in ("marco", *_USERS.split())),
         *(WorldAccount(login=part, role="view-only") for part in _VIEWERS.split()),
     ),
     sites=(
         *(WorldSite(name=part.capitalize(), domain=f"{part}.example.org") for part in _SITES.split() if part not in
           {"status", "support"}),
-        *(WorldSite(name=each.capitalize(), domain=f"{each}.example.org", owner=SELF) for each in ("status", "support")),
+        *(WorldSite(name=name.capitalize(), domain=f"{name}.example.org", owner=SELF) for name in ("status", "support")),
         WorldSite(name="Lab", domain="lab.example.org", owner="petra"),
         WorldSite(name="Legacy", domain="legacy.example.org"),
     ),

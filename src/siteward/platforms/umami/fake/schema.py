@@ -32,7 +32,7 @@ class UnfitError(Exception):
 
 
 Check: TypeAlias = Callable[[object], object]
-Shape: TypeAlias = Mapping[str, Check]  # a check under "" is about all fields together
+Schema: TypeAlias = Mapping[str, Check]  # a check under "" is about all fields together
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,13 @@ class Reading:
         return [f"{key}: {field.flat}" for key, field in (self.fields or {}).items()]
 
 
-def read(shape: Shape, data: object) -> Reading:
-    """Hold `data` against a shape; what the shape does not name is dropped."""
+def read(schema: Schema, data: object) -> Reading:
+    """Hold `data` against a schema; what the schema does not name is dropped."""
     if not isinstance(data, dict):
         return Reading({}, whole=_mistyped("object", data))
     values: dict[str, object] = {}
     wrong: dict[str, UnfitError] = {}
-    for key, check in shape.items():
+    for key, check in schema.items():
         if not key:
             continue
         try:
@@ -78,9 +78,9 @@ def read(shape: Shape, data: object) -> Reading:
         else:
             if value is not MISSING:
                 values[key] = value
-    if "" in shape and not wrong:
+    if "" in schema and not wrong:
         try:
-            shape[""](values)
+            schema[""](values)
         except UnfitError as unfit:
             return Reading({}, whole=unfit)
     return Reading(values, fields=wrong)
@@ -134,8 +134,8 @@ def pattern(source: str, *, fold: bool = False) -> Check:
 
 def one_of(*allowed: str, said: str = "") -> Check:
     """Ask for one of some words; `said` is what 3.x says where it does not list them."""
-    words = "|".join(f'"{each}"' for each in allowed)
-    old = " | ".join(f"'{each}'" for each in allowed)
+    words = "|".join(f'"{option}"' for option in allowed)
+    old = " | ".join(f"'{option}'" for option in allowed)
 
     def check(value: object) -> object:
         if isinstance(value, str) and value in allowed:

@@ -61,7 +61,15 @@ def document(**changed: Any) -> dict[str, Any]:
     """Return the declaration of what is live; `instance`, `users` and `policy` are merged, `grants` taken as given."""
     base: dict[str, Any] = {
         "version": 1,
-        "instances": {"it": {"platform": "umami", "url": URL, "self": "siteward", "layout": "per-site"}},
+        "instances": {
+            "it": {
+                "platform": "umami",
+                "url": URL,
+                "self": "siteward",
+                "layout": "per-site",
+                "accept_blind": ["board-links"],
+            }
+        },
         "users": {each: {} for each in ("anna", "ben", "carla", "dora")},
         "grants": [deepcopy(ADMINS), view("carla"), edit("dora")],
         "policy": {"admins": {"min": 1}, "limits": deepcopy(WIDE)},

@@ -40,7 +40,8 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     `roles` maps a scope kind to its roles, weakest first; of two roles in one tuple the later satisfies
     the earlier unless `incomparable` names the pair. `top` is the account role that admins hold.
     `extras` maps an extra to the power it adds, `included` an extra to the roles it is part of anyway.
-    `blind_spots` are things this platform can never show, in words people can put into `accept_blind`.
+    `blind_spots` are things this platform can never show, in words people can put into `accept_blind`;
+    `unseen` says in a sentence part what each of them is.
     """
 
     platform: str
@@ -67,6 +68,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     public_account: str | None = None
     last_seen: bool = False
     blind_spots: tuple[str, ...] = ()
+    unseen: Mapping[str, str] = MappingProxyType({})
 
     @cached_property
     def _ranked(self) -> Mapping[tuple[str, str], tuple[int, Role]]:

@@ -25,7 +25,7 @@ from access.worlds import (
 )
 from siteward.access.diagnostic import Severity, Span
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope
-from siteward.access.policy import manage, settle
+from siteward.access.policy import Policy, manage, settle
 from siteward.access.state import Memory
 from strategies import MATOMO, ME, PIWIKPRO, PLAUSIBLE, UMAMI
 
@@ -188,6 +188,14 @@ def test_teams_are_closed_only_for_who_is_gone(ending: str | None, closed: int) 
     """A team without sites is nothing the file speaks of, but a way in all the same."""
     found = keys(proposed(live(grant("anna", "team-member", TEAM)), wish(declared=[holder("anna", ending=ending)])))
     assert (("delete", key("anna", TEAM), ending) in found) == closed
+
+
+@pytest.mark.parametrize(("policy", "closed"), [(REVOKE, True), (OPEN, False)])
+def test_teams_are_closed_for_who_is_not_declared(policy: Policy, closed: int) -> None:
+    """`unmanaged: revoke` takes every way in, but for being a team's owner, which cannot be taken."""
+    world = live(grant("mal", "team-member", TEAM), grant("own", "team-owner", TEAM))
+    found = keys(proposed(world, wish(), policy))
+    assert found == ([("delete", key("mal", TEAM), "unmanaged")] if closed else [])
 
 
 def test_modules_are_left_alone_unless_spoken_of_or_suspended() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Diagnostic, note, warning
 from siteward.access.model import account_key
-from siteward.platforms.umami.native_state import owners, people
+from siteward.platforms.umami.native_state import MANAGED, others_in, owners, people
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER
 
 if TYPE_CHECKING:
@@ -81,6 +81,13 @@ def _teams(state: NativeState) -> Iterator[Diagnostic]:
             yield warning("team-without-owner", f"team {team.name} has no owner; only admins can manage it")
         if state.layout == "per-site" and team.id in state.sites_of:
             yield from _strange_to_layout(state, team, owned_by)
+        others = others_in(team, state)
+        if team.id not in state.sites_of and team.name.startswith(MANAGED) and owned_by == (state.me,) and others:
+            yield warning(
+                "left-over-team",
+                f"team {team.name} has no site any more and still has {', '.join(others)} in it",
+                hint="it opens nothing; it is used again when its site needs a team, or delete it in Umami",
+            )
 
 
 def _memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:

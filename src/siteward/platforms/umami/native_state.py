@@ -88,6 +88,25 @@ def team_name(label: str) -> str:
     return f"{MANAGED}{label}"[:_LONGEST_TEAM_NAME]
 
 
+def left_over(label: str, state: NativeState) -> TeamRow | None:
+    """Return a team of ours that is called like the managed team of a site and had no site when it was read.
+
+    A run that broke off leaves an empty one; a site that was taken out of its team by hand, one with members.
+    """
+    name = team_name(label)
+    found = (
+        each
+        for each in state.rows.teams.values()
+        if each.name == name and owners(each) == (state.me,) and each.id not in state.sites_of
+    )
+    return min(found, key=lambda each: (len(each.members), each.id), default=None)
+
+
+def others_in(team: TeamRow, state: NativeState) -> tuple[str, ...]:
+    """Return the logins of the members of a team but for our own, sorted."""
+    return tuple(sorted(state.rows.users[each].username for each in people(team) if each != state.me))
+
+
 # --- labels -----------------------------------------------------------------------------------------------------------
 
 

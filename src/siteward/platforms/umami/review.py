@@ -13,7 +13,15 @@ from siteward.access.diagnostic import Diagnostic, Effect, Severity, error, note
 from siteward.access.model import EVERYWHERE, Account, Grant, Scope, Subject, account_key, account_of
 from siteward.platforms.interface import native
 from siteward.platforms.umami.findings import clashes
-from siteward.platforms.umami.native_state import NativeState, is_foreign, owners, people, team_name
+from siteward.platforms.umami.native_state import (
+    NativeState,
+    is_foreign,
+    left_over,
+    others_in,
+    owners,
+    people,
+    team_name,
+)
 from siteward.platforms.umami.roles import BOARD_LINKS, NOBODY_SPECIAL, OWNER
 
 if TYPE_CHECKING:
@@ -237,10 +245,24 @@ def _placing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
             hint="move it into a team in Umami, or use layout per-site",
         )
     else:
+        yield from _left(change, room.state.labels[site.id], room.state)
         yield _effect(
             "creates-team", f"makes team {team}, owned by {room.live.me}, if there is none", change, "creates"
         )
         yield _effect("moves-site", f"moves {scope} from {room.live.me} into team {team}", change, "moves")
+
+
+def _left(change: Change, label: str, state: NativeState) -> Iterator[Diagnostic]:
+    """Yield who is taken out of a managed team that lost its site, before it is used again."""
+    left = left_over(label, state)
+    others = others_in(left, state) if left is not None else ()
+    if left is not None and others:
+        yield note(
+            "uses-team-again",
+            f"team {left.name}, which has no site, is used again; {', '.join(others)} {'is' if len(others) == 1 else 'are'} "
+            "taken out of it first, and its access code is set anew",
+            about=change.key,
+        )
 
 
 def _sharing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:

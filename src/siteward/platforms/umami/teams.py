@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from siteward.access.model import Grant, Scope, account_of
 from siteward.platforms.confirm import DONE, Verdict, failed
 from siteward.platforms.interface import native
-from siteward.platforms.umami.native_state import NativeState, owners, team_name
+from siteward.platforms.umami.native_state import NativeState, left_over, owners, team_name
 from siteward.platforms.umami.refresh import account_id, idle_team, members_of
 from siteward.platforms.umami.review import is_closing, team_of
 from siteward.platforms.umami.roles import OWNER, TEAM_OWNER
@@ -239,8 +239,8 @@ def team_for(writer: Writer, key: Key, live: Live, *, make: bool) -> str:
 
 
 def _is_managed(writer: Writer, team: str, state: NativeState) -> bool:
-    """Tell whether a team that was not there while reading is ours, made earlier in this run."""
-    return team not in state.rows.teams and any(
+    """Tell whether a team that had no site while reading is ours: made, or used again, earlier in this run."""
+    return team not in state.sites_of and any(
         each.user_id == state.me and each.role == TEAM_OWNER for each in members_of(writer, team)
     )
 
@@ -262,10 +262,12 @@ def _moved(writer: Writer, site: SiteRow, label: str, team: str) -> str:
 
 
 def _new_team(writer: Writer, label: str, state: NativeState) -> str:
-    """Return an empty team of ours by the right name: one that a broken run left behind, or a new one."""
+    """Return a team of ours by the right name in which nobody else is: one that was left over, or a new one."""
     name = team_name(label)
-    if left := _unused(writer, name, state, state.rows.teams.values()):
-        return left
+    left = left_over(label, state)
+    if left is not None and _is_without_site(writer, left.id):
+        _vacate(writer, left.id, state)
+        return left.id
     found: list[str] = []
 
     def is_made() -> bool:
@@ -279,6 +281,31 @@ def _new_team(writer: Writer, label: str, state: NativeState) -> str:
     return parse(_Made, verdict.answer).team.id if verdict.answer else found[-1]
 
 
+def _vacate(writer: Writer, team: str, state: NativeState) -> None:
+    """Take everybody else out of a team without sites before it gets one, for whom its code is a way back in.
+
+    Raises `NoTeamError` where somebody stays.
+    """
+    others = {each.user_id for each in members_of(writer, team)} - {state.me}
+    for user in sorted(others):
+        removed = _set(writer, team, user, (), None)
+        if removed.status != "sent":
+            raise NoTeamError(_not_used(removed.message, removed.hint))
+    if not others:
+        return
+    refused = _new_code(writer, team)
+    try:
+        left = {each.user_id for each in members_of(writer, team)} - {state.me}
+    except PlatformError as problem:
+        raise NoTeamError(_not_used(str(problem), problem.hint)) from problem
+    if refused or left:
+        raise NoTeamError(_not_used(refused or "somebody has joined it again"))
+
+
+def _not_used(why: str, hint: str | None = None) -> Verdict:
+    return failed(f"the team that was left over could not be used again: {why}", hint or "plan again")
+
+
 def _named(writer: Writer, name: str, state: NativeState) -> tuple[TeamRow, ...]:
     """Return all teams whose name holds `name`; in 2.20, which lists none, those we are in."""
     if state.old:
@@ -289,8 +316,11 @@ def _named(writer: Writer, name: str, state: NativeState) -> tuple[TeamRow, ...]
 def _unused(writer: Writer, name: str, state: NativeState, teams: Iterable[TeamRow]) -> str | None:
     """Return the first of `teams` that bears the name, has us as only member and owner, and has no site now."""
     for each in teams:
-        if each.name == name and len(each.members) == 1 and owners(each) == (state.me,):
-            sites = ask(writer, path("teams", each.id, "websites"), Page[SiteRow], ONE_PAGE)
-            if sites.count == 0:
-                return each.id
+        is_ours = each.name == name and len(each.members) == 1 and owners(each) == (state.me,)
+        if is_ours and _is_without_site(writer, each.id):
+            return each.id
     return None
+
+
+def _is_without_site(writer: Writer, team: str) -> bool:
+    return ask(writer, path("teams", team, "websites"), Page[SiteRow], ONE_PAGE).count == 0

@@ -41,7 +41,8 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     the earlier unless `incomparable` names the pair. `top` is the account role that admins hold.
     `extras` maps an extra to the power it adds, `included` an extra to the roles it is part of anyway.
     `blind_spots` are things this platform can never show, in words people can put into `accept_blind`;
-    `unseen` says in a sentence part what each of them is.
+    `unseen` says in a sentence part what each of them is. `folds_by` is how logins are told apart where case does not
+    count: `lower` keeps `straße` and `strasse` apart, `casefold` does not.
     """
 
     platform: str
@@ -60,6 +61,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     keeps_language: bool = False
     login: Literal["handle", "email"] = "handle"
     folds_case: bool = True
+    folds_by: Literal["casefold", "lower"] = "casefold"
     renames: bool = False
     deletes: bool = True
     role_change: Literal["in-place", "reinvite"] = "in-place"

@@ -103,4 +103,8 @@ def login_of(user: User, instance: str, traits: Traits) -> str | None:
 
 def folded(login: str, traits: Traits) -> str:
     """Return a login as the platform tells two of them apart."""
-    return login.casefold() if traits.folds_case or traits.login == "email" else login
+    if traits.login == "email":
+        return login.casefold()
+    if not traits.folds_case:
+        return login
+    return login.lower() if traits.folds_by == "lower" else login.casefold()

@@ -127,6 +127,8 @@ class _Directory:
         name = self.live_name(login)
         if not user.previously:
             return name or wanted, None
+        if name is not None and name != wanted and name in user.previously:
+            return name, wanted  # they differ in case alone, and the file says that this is the old spelling
         former = next(filter(None, map(self._former, user.previously)), None)
         if name is None:
             return (former, wanted) if former is not None else (wanted, None)

@@ -137,12 +137,19 @@ def _logins(state: NativeState) -> Iterator[Diagnostic]:
                 hint="rename one of them; no change is made to either before",
             )
         elif user.username != user.username.lower():
-            yield warning(
-                "mixed-case-login",
-                f"the login {user.username} has capital letters; Umami 3.2 looks only for lower-case ones",
-                about=account_key(user.username),
-                hint="rename it before an upgrade to 3.2",
-            )
+            yield _mixed_case(user.username, state.traits.version)
+
+
+def _mixed_case(login: str, version: str) -> Diagnostic:
+    """Return the warning about a login with capitals, for which 3.2 does not look (API.md section 0)."""
+    how = f"declare it as `{login.lower()}` with `previously: [{login}]`, or rename it in Umami"
+    if version in {"2.20", "3.0", "3.1"}:
+        said, hint = "Umami 3.2 looks only for lower-case ones", f"before an upgrade to 3.2, {how}"
+    else:
+        said, hint = "nobody can log in to it, because Umami looks only for lower-case ones", how
+    return warning(
+        "mixed-case-login", f"the login {login} has capital letters; {said}", about=account_key(login), hint=hint
+    )
 
 
 def _unknown_roles(state: NativeState) -> Iterator[Diagnostic]:

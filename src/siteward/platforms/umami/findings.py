@@ -95,7 +95,8 @@ def _memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:
     if ghosts:
         yield warning(
             "ghost-member",
-            f"team {team.name} has {ghosts} {'membership' if ghosts == 1 else 'memberships'} of accounts that do not exist",
+            f"team {team.name} has {ghosts} {'membership' if ghosts == 1 else 'memberships'} of accounts that do not exist or "
+            "are marked as deleted",
             hint="they grant nothing; an admin can remove them by their account id",
         )
     for user, rows in people(team).items():

@@ -307,10 +307,12 @@ def _not_used(why: str, hint: str | None = None) -> Verdict:
 
 
 def _named(writer: Writer, name: str, state: NativeState) -> tuple[TeamRow, ...]:
-    """Return all teams whose name holds `name`; in 2.20, which lists none, those we are in."""
+    """Return all living teams whose name holds `name`; in 2.20, which lists none, those we are in."""
     if state.old:
-        return ask(writer, path("users", state.me, "teams"), Page[TeamRow], ONE_PAGE).data
-    return ask(writer, path("admin", "teams"), Page[TeamRow], {**ONE_PAGE, "search": name}).data
+        page = ask(writer, path("users", state.me, "teams"), Page[TeamRow], ONE_PAGE)
+    else:
+        page = ask(writer, path("admin", "teams"), Page[TeamRow], {**ONE_PAGE, "search": name})
+    return tuple(each for each in page.data if each.deleted is None)
 
 
 def _unused(writer: Writer, name: str, state: NativeState, teams: Iterable[TeamRow]) -> str | None:

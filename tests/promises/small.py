@@ -166,6 +166,11 @@ class Somebody:
         user = self.server.state.names[login].id
         self.http.delete(f"/api/teams/{self._team(site)}/users/{user}").raise_for_status()
 
+    def adds(self, login: str, role: str, site: str = SHOP) -> None:
+        """Put an account into a team."""
+        body = {"userId": self.server.state.names[login].id, "role": role}
+        self.http.post(f"/api/teams/{self._team(site)}/users", json=body).raise_for_status()
+
     def makes(self, login: str, role: str = "view-only") -> None:
         """Make an account."""
         body = {"username": login, "password": "somebody-else", "role": role}

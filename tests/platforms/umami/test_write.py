@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
@@ -552,6 +553,31 @@ def test_what_a_broken_run_left_behind_is_used(release: str) -> None:
         at.read()
         assert at.statuses(Change(None, grant("anna", BLOG, VIEW))) == ["sent"]
         assert len([each for each in at.fake.state.teams.values() if each.name == f"acl:{BLOG}"]) == 1
+
+
+def test_two_runners_that_race_for_a_site_are_told_as_that() -> None:
+    """REAL-2026-11.md, F11: the site is in the other runner's team already; no role of ours is missing."""
+    with umami() as at:
+        other: list[str] = []
+
+        inner = at.proxy.behind
+
+        def overtake(request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith("/transfer") and not other:
+                team, _ = at.fake.state.new_team(f"acl:{BLOG}", at.fake.state.names["siteward"].id)
+                site = next(each for each in at.fake.state.websites.values() if each.domain == BLOG)
+                site.user, site.team = None, team.id
+                other.append(team.id)
+                at.fake.touch()
+            return inner.handle_request(request)
+
+        at.proxy.behind = httpx.MockTransport(overtake)
+        (receipt,) = at.write(Change(None, grant("anna", BLOG, VIEW))).values()
+        assert receipt.status == "failed"
+        assert "another run of Siteward, has moved blog.example.org meanwhile" in receipt.message
+        assert "stays behind" in receipt.message
+        assert "admin" not in f"{receipt.message} {receipt.hint}"
+        assert receipt.hint == "let one runner apply at a time; plan again"
 
 
 def _taken_out_by_hand(at: At) -> None:

@@ -256,9 +256,28 @@ def _moved(writer: Writer, site: SiteRow, label: str, team: str) -> str:
     if verdict.answer and parse(SiteRow, verdict.answer).team_id != team:
         verdict = failed("Umami said yes and did not move the site")
     if verdict.status != "sent":
-        words = f"team {team_name(label)} is there, but the site could not be moved into it: {verdict.message}"
-        raise NoTeamError(replace(verdict, message=words))
+        raise NoTeamError(_overtaken(writer, site, label, team) or _unmoved(verdict, label))
     return team
+
+
+def _unmoved(verdict: Verdict, label: str) -> Verdict:
+    words = f"team {team_name(label)} is there, but the site could not be moved into it: {verdict.message}"
+    return replace(verdict, message=words)
+
+
+def _overtaken(writer: Writer, site: SiteRow, label: str, team: str) -> Verdict | None:
+    """Return the verdict that somebody else moved a site meanwhile, for which Umami says no more than "not allowed"."""
+    try:
+        now = ask_one(writer, path("websites", site.id), SiteRow)
+    except PlatformError:
+        return None
+    if now is None or (now.user_id, now.team_id) == (site.user_id, site.team_id) or now.team_id == team:
+        return None
+    words = (
+        f"somebody else, perhaps another run of Siteward, has moved {label} meanwhile; team {team_name(label)} that was "
+        "made for it here stays behind without a site"
+    )
+    return failed(words, "let one runner apply at a time; plan again")
 
 
 def _new_team(writer: Writer, label: str, state: NativeState) -> str:

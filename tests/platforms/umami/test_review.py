@@ -12,6 +12,7 @@ from siteward.access.model import Access, Account, Grant, Scope, Subject
 from siteward.access.state import Memory
 from siteward.platforms.fakery import World, WorldAccount, WorldSite
 from siteward.platforms.umami.platform import PLATFORM
+from siteward.reconcile.names import touched
 
 if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
@@ -256,6 +257,7 @@ def test_bundles_are_made_of_what_shares_a_sequence() -> None:
         for bundle in bundles:
             begun = len(at.fake.calls)
             at.write(*bundle.changes)
+            at.look(*(key for each in bundle.changes for key in touched(each)))
             assert len(at.calls(begun)) == bundle.requests, bundle
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from siteward.platforms.umami.roles import TEAM_OWNER
 
@@ -39,11 +39,24 @@ class Rows(Struct, frozen=True):
         )
 
 
+class Glance(Struct):
+    """The listing that stands for reading single objects again while many are written: see `glance`.
+
+    `taken` is when it was read, `writes` counts what was written since, `touched` are the ids of what this run has
+    written to, which is never taken from it.
+    """
+
+    rows: Rows | None = None
+    taken: float = 0.0
+    writes: int = 0
+    touched: set[str] = field(default_factory=set)
+
+
 class NativeState(Struct, frozen=True, kw_only=True):
     """What reading leaves for reviewing and writing.
 
     `me` is the id of our own account. `labels` has the label of each site, `idle` the id of each team without sites by
-    its label, `sites_of` the ids of the sites of each other team.
+    its label, `sites_of` the ids of the sites of each other team. `glance` is filled while writing.
     """
 
     rows: Rows
@@ -53,6 +66,7 @@ class NativeState(Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str]
     idle: Mapping[str, str]
     sites_of: Mapping[str, tuple[str, ...]]
+    glance: Glance = field(default_factory=Glance)
 
     @property
     def old(self) -> bool:

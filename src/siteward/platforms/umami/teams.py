@@ -20,8 +20,9 @@ from msgspec.structs import replace
 from siteward.access.model import Grant, Scope, account_of
 from siteward.platforms.confirm import DONE, Verdict, failed
 from siteward.platforms.interface import native
+from siteward.platforms.umami.glance import MOST_WRITES, look_over, members_now, members_of, site_now, user_now, wrote
 from siteward.platforms.umami.native_state import NativeState, left_over, owners, team_name
-from siteward.platforms.umami.refresh import account_id, idle_team, members_of
+from siteward.platforms.umami.refresh import account_id, idle_team
 from siteward.platforms.umami.review import is_closing, team_of
 from siteward.platforms.umami.roles import OWNER, TEAM_OWNER
 from siteward.platforms.umami.rows import (
@@ -31,7 +32,6 @@ from siteward.platforms.umami.rows import (
     Page,
     SiteRow,
     TeamRow,
-    UserRow,
     ask,
     ask_one,
     parse,
@@ -57,10 +57,14 @@ class _Coded(Struct, frozen=True):
     code: str = field(name="accessCode")
 
 
-def write_memberships(writer: Writer, changes: Sequence[Change], live: Live) -> list[Receipt]:
-    """Make changes that all open, or all close, access through one team."""
-    closing = is_closing(changes[0], native(live, NativeState))
+def write_memberships(
+    writer: Writer, changes: Sequence[Change], live: Live, ahead: Sequence[Change] = ()
+) -> list[Receipt]:
+    """Make changes that all open, or all close, access through one team; `ahead` are those of this run that follow."""
+    state = native(live, NativeState)
+    closing = is_closing(changes[0], state)
     try:
+        look_over(writer, state, (*changes, *ahead))
         team = team_for(writer, changes[0].key, live, make=not closing)
     except NoTeamError as stopped:
         return [stopped.verdict.receipt(each.key) for each in changes]
@@ -83,26 +87,38 @@ def finish_closing(writer: Writer, scope: Scope, live: Live) -> Verdict:
 
 def _closed(writer: Writer, team: str, changes: Sequence[Change], live: Live) -> dict[str, Verdict]:
     """Close access between two new codes; one that is refused holds up nobody who has to go."""
+    state = native(live, NativeState)
     _new_code(writer, team)
     verdicts = _made(writer, team, changes, live)
     some = any(each.status != "failed" for each in verdicts.values())
     refused = _new_code(writer, team) if some else ""
+    wrote(state, team, 2)
     return {name: _coded(each, refused) for name, each in verdicts.items()}
 
 
 def _made(writer: Writer, team: str, changes: Sequence[Change], live: Live) -> dict[str, Verdict]:
     """Make changes one after the other, and return what became of them by account name."""
-    try:
-        rows = members_of(writer, team)
-    except PlatformError as problem:
-        return {account_of(each.key) or "": _left_alone(problem) for each in changes}
+    state = native(live, NativeState)
+    rows: Sequence[MemberRow] = ()
     verdicts: dict[str, Verdict] = {}
-    for each in changes:
+    for number, each in enumerate(changes):
+        if number % MOST_WRITES == 0:
+            try:
+                rows = _read_again(writer, team, state, changes[number:])
+            except PlatformError as problem:
+                return {account_of(one.key) or "": _left_alone(problem) for one in changes} | verdicts
         # One membership serves all sites of a team, so the second site's change is done with the first's.
         name = account_of(each.key) or ""
         if name not in verdicts:
             verdicts[name] = _change(writer, team, each, live, rows)
+            wrote(state, team)
     return verdicts
+
+
+def _read_again(writer: Writer, team: str, state: NativeState, rest: Sequence[Change]) -> Sequence[MemberRow]:
+    """Return the members of a team as they are before the `rest` of its changes is made."""
+    look_over(writer, state, rest)
+    return members_now(writer, team, state)
 
 
 def _change(writer: Writer, team: str, change: Change, live: Live, rows: Sequence[MemberRow]) -> Verdict:
@@ -110,7 +126,8 @@ def _change(writer: Writer, team: str, change: Change, live: Live, rows: Sequenc
         at = account_id(writer, account_of(change.key) or "", live)
         if at is None:
             return failed("the account is not known on the instance", "plan again")
-        return _become(writer, team, change, at, [each for each in rows if each.user_id == at])
+        mine = [each for each in rows if each.user_id == at]
+        return _become(writer, team, change, at, mine, native(live, NativeState))
     except PlatformError as problem:
         return _left_alone(problem)
 
@@ -119,7 +136,9 @@ def _left_alone(problem: PlatformError) -> Verdict:
     return failed(f"the membership was left alone: {problem}", problem.hint)
 
 
-def _become(writer: Writer, team: str, change: Change, at: str, mine: Sequence[MemberRow]) -> Verdict:
+def _become(
+    writer: Writer, team: str, change: Change, at: str, mine: Sequence[MemberRow], state: NativeState
+) -> Verdict:
     """Make one membership what a change wants, if it still is what the change was made for.
 
     Raises `PlatformError` only before anything was sent.
@@ -133,6 +152,9 @@ def _become(writer: Writer, team: str, change: Change, at: str, mine: Sequence[M
         return failed(f"the membership is {now or 'gone'} by now", "plan again")
     if OWNER in {now, wanted}:
         return failed("who owns a team cannot be changed by API")
+    # An unknown account is added with a 200 and leaves a ghost (API.md section 5, hazard 7).
+    if wanted is not None and len(mine) != 1 and user_now(writer, at, state) is None:
+        return failed("the account is gone")
     return _set(writer, team, at, mine, wanted)
 
 
@@ -150,9 +172,6 @@ def _set(writer: Writer, team: str, at: str, mine: Sequence[MemberRow], wanted: 
         return command(writer, "DELETE", place, None, Deleted, is_out)
     if len(mine) == 1:
         return _echoed(command(writer, "POST", place, {"role": wanted}, MemberRow, is_done), wanted)
-    # An unknown account is added with a 200 and leaves a ghost (API.md section 5, hazard 7).
-    if ask_one(writer, path("users", at), UserRow) is None:
-        return failed("the account is gone")
     if mine and (removed := command(writer, "DELETE", place, None, Deleted, is_out)).status != "sent":
         return removed
     body = {"userId": at, "role": wanted}
@@ -224,7 +243,7 @@ def team_for(writer: Writer, key: Key, live: Live, *, make: bool) -> str:
             return team
         raise NoTeamError(failed(f"team {key[4]} is not known on the instance"))
     was = state.rows.sites[live.sites[Scope("site", key[4])].id]
-    now = ask_one(writer, path("websites", was.id), SiteRow)
+    now = site_now(writer, was.id, state)
     if now is None:
         raise NoTeamError(failed("the site is gone") if make else DONE)
     if now.team_id is not None and now.team_id == was.team_id:
@@ -232,7 +251,10 @@ def team_for(writer: Writer, key: Key, live: Live, *, make: bool) -> str:
     if now.team_id is not None and was.user_id == state.me and _is_managed(writer, now.team_id, state):
         return now.team_id
     if now.team_id is None and now.user_id == state.me and make and state.layout == "per-site":
-        return _moved(writer, now, key[4], _new_team(writer, key[4], state))
+        team = _new_team(writer, key[4], state)
+        wrote(state, was.id)
+        wrote(state, team)
+        return _moved(writer, now, key[4], team)
     if now.team_id is None and was.team_id is None and make:
         raise NoTeamError(failed("the site is in no team, and no team is made for it", "plan again to see the ways"))
     raise NoTeamError(failed("the site is not where it was when the plan was made", "plan again"))

@@ -109,9 +109,10 @@ def of(world: World, more: More, clock: Callable[[], datetime]) -> State:
     instant = state.stamp()
     for login in more.ties:
         _user(state, login).created = instant
-    for row in (*state.users.values(), *state.teams.values()):
-        name = row.username if isinstance(row, User) else row.name
-        row.deleted = instant if name in more.deleted else None
+    for user in state.users.values():
+        user.deleted = instant if user.username in more.deleted else None
+    for made in state.teams.values():
+        made.deleted = instant if made.name in more.deleted else None
     return state
 
 

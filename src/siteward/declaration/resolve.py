@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import Severity, error, warning
+from siteward.access.diagnostic import Severity, error, note, warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, account_key, grant_key
 from siteward.access.state import Desired, Origin
 from siteward.access.traits import SITE_KINDS
@@ -25,12 +25,12 @@ from siteward.declaration.scopes import Choice, Reached, Scopes, Unresolved
 from siteward.declaration.window import ALWAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Key
-    from siteward.access.state import Live, Memory
+    from siteward.access.state import Live, Memory, Site
     from siteward.access.traits import Role, Traits
     from siteward.declaration.declared import Declaration, User
     from siteward.declaration.declared import Grant as Line
@@ -171,15 +171,22 @@ class _Resolution(Struct):
 
     def _choice(self, line: Line, kind: str, written: tuple[str, ...]) -> Choice:
         choice = self.scopes[kind].choose(written, line.bound)
-        if choice.missing or choice.idle or choice.beyond or choice.unmanaged:
+        if choice.missing or choice.idle or choice.beyond or choice.unmanaged or choice.skipped:
             for each in self._remarks(line, kind, choice):
                 self.draft.say(each)
         return choice
 
     def _remarks(self, line: Line, kind: str, choice: Choice) -> Iterator[Diagnostic]:
         key = f"{kind}s"
-        if line.on == (self.instance,) or len(self.declaration.instances) == 1:
-            yield from _unmatched(line, kind, choice.missing, choice.idle, self.instance)
+        alone = line.on == (self.instance,) or len(self.declaration.instances) == 1
+        if alone:
+            yield from _unmatched(line, kind, choice.missing, choice.idle, {self.instance: self.scopes[kind]})
+        written = line.sites if kind == "site" else line.metasites
+        for number, sites in choice.skipped.items():
+            if alone and number in choice.idle:
+                continue  # which says it already
+            message = f"`{written[number]}` skips {_by_id_only(sites)}, matched by id alone"
+            yield note("skips-sites", message, at=line.spot.at(key, number), hint=_PIN)
         for scope in choice.beyond:
             yield error("beyond-include", f"this file may not grant on {scope}", at=line.spot.at(key))
         # A grant that names no instance means those that look at the site; one that does was meant for this one.
@@ -318,19 +325,46 @@ def _matched(origin: Origin, reached: Reached) -> Origin:
 
 
 def _unmatched(
-    line: Line, kind: str, missing: tuple[int, ...], idle: tuple[int, ...], where: str
+    line: Line,
+    kind: str,
+    missing: tuple[int, ...],
+    idle: tuple[int, ...],
+    scopes: Mapping[str, Scopes | Unresolved],
 ) -> Iterator[Diagnostic]:
-    """Yield what is said of plain names that nothing bears, and of patterns that match nothing."""
+    """Yield what is said of plain names that nothing bears, and of patterns that match nothing, on these instances."""
     key = f"{kind}s"
-    written = line.sites if kind == "site" else line.metasites
+    written, where = line.sites if kind == "site" else line.metasites, ", ".join(scopes)
     for number in missing:
+        sites = _would_be(written[number], scopes)
+        if sites:
+            message = f"`{written[number]}` means {_by_id_only(sites)}, matched by id alone"
+            yield error("unknown-site", message, at=line.spot.at(key, number), hint=_PIN)
+            continue
         message = f"no {kind} of {where} is called `{written[number]}`"
         hint = "name a live site by its domain, or declare it under `sites`" if kind == "site" else None
         yield error("unknown-site", message, at=line.spot.at(key, number), hint=hint)
     for number in idle:
-        yield warning(
-            "matches-nothing", f"`{written[number]}` matches no {kind} of {where}", at=line.spot.at(key, number)
-        )
+        sites = _would_be(written[number], scopes)
+        message = f"`{written[number]}` matches no {kind} of {where}"
+        if sites:
+            message += f" but {_by_id_only(sites)}, matched by id alone"
+        hint = _PIN if sites else None
+        yield warning("matches-nothing", message, at=line.spot.at(key, number), hint=hint)
+
+
+_PIN = "declare it under `sites` with its id (`on: {INSTANCE: ID}`), or have its owner move it into a team"
+_NAMED = 5
+
+
+def _would_be(written: str, scopes: Mapping[str, Scopes | Unresolved]) -> tuple[Site, ...]:
+    return tuple(one for each in scopes.values() if isinstance(each, Scopes) for one in each.by_id_only(written))
+
+
+def _by_id_only(sites: Sequence[Site]) -> str:
+    """Return in words which sites are matched by their id alone, and why: whose they are."""
+    names = sorted(f"{each.label} (belongs to {each.owner or 'nobody'})" for each in sites)
+    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return listed if len(names) == 1 else f"{len(names)} sites: {listed}"
 
 
 def nowhere(declaration: Declaration, lives: Mapping[str, Live]) -> tuple[Diagnostic, ...]:
@@ -352,6 +386,6 @@ def nowhere(declaration: Declaration, lives: Mapping[str, Live]) -> tuple[Diagno
             missing = set(choices[0].missing).intersection(*(each.missing for each in choices))
             idle = set(choices[0].idle).intersection(*(each.idle for each in choices))
             if missing or idle:
-                where = ", ".join(reached)
-                found += _unmatched(line, kind, tuple(sorted(missing)), tuple(sorted(idle)), where)
+                asked = {each: scopes[each, kind] for each in reached}
+                found += _unmatched(line, kind, tuple(sorted(missing)), tuple(sorted(idle)), asked)
     return tuple(found)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.model import Scope
+from siteward.access.state import Site as LiveSite  # noqa: TC001 — msgspec reads it at run time
 from siteward.declaration.selector import fold_host, matcher, parse, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from siteward.access.state import Live
-    from siteward.access.state import Site as LiveSite
     from siteward.declaration.declared import Bound, Site
     from siteward.declaration.selector import Selector
 
@@ -32,7 +32,8 @@ class Choice(Struct, frozen=True):
     """What a list of selectors means on one instance.
 
     `ambiguous` maps each scope that an unclear name may mean to that name. `missing` and `idle` are the
-    numbers of plain names and of patterns that mean nothing here. `beyond` are scopes outside an include's
+    numbers of plain names and of patterns that mean nothing here. `skipped` are, by the number of a pattern, the sites
+    that are looked at and that it would match, were they not matched by their id alone. `beyond` are scopes outside an include's
     bounds, `unmanaged` those that were named but are not looked at.
     """
 
@@ -42,6 +43,7 @@ class Choice(Struct, frozen=True):
     idle: tuple[int, ...] = ()
     beyond: tuple[Scope, ...] = ()
     unmanaged: tuple[Scope, ...] = ()
+    skipped: Mapping[int, tuple[LiveSite, ...]] = MappingProxyType({})
 
 
 class _Hit(Struct, frozen=True):
@@ -64,6 +66,7 @@ class _Tally(Struct):
     idle: list[int] = []
     beyond: list[Scope] = []
     stray: dict[Scope, None] = {}
+    skipped: dict[int, tuple[LiveSite, ...]] = {}
 
     def count(self, number: int, selector: Selector, hit: _Hit) -> None:
         """Add what one selector means; a site that is named stands before one that is matched."""
@@ -92,6 +95,7 @@ class _Tally(Struct):
             tuple(self.idle),
             tuple(self.beyond),
             tuple(self.stray),
+            self.skipped,
         )
 
 
@@ -117,6 +121,7 @@ class Scopes:
                 self._tagged[tag].append(handle)
         self._single: dict[str, Reached] = {}
         self.managed = frozenset(self._sites)
+        self._in_sight = self.managed
 
     def _index(self, scope: Scope, site: LiveSite) -> None:
         hosts = {fold_host(each) for each in site.domains}
@@ -137,7 +142,23 @@ class Scopes:
     def manage(self, selectors: Iterable[Selector] | None) -> None:
         """Narrow what is looked at to what the selectors mean; `None` leaves all."""
         if selectors is not None:
-            self.managed = self._taken(selectors) - self._left_out(selectors)
+            out, inner = self._left_out(selectors), [each for each in selectors if not each.excludes]
+            self.managed = self._taken(inner) - out
+            self._in_sight = self.managed | (frozenset(one for each in inner for one in self._foreign_hit(each)) - out)
+
+    def by_id_only(self, written: str) -> tuple[LiveSite, ...]:
+        """Return the sites that a name or pattern would mean, were they not somebody else's or nobody's."""
+        selector = parse(written)
+        if selector.kind == "pattern":
+            return tuple(self._sites[each] for each in self._foreign_hit(selector))
+        declared = self._declared.get(selector.text)
+        host = fold_host(declared.domain if declared is not None else selector.text)
+        return tuple(
+            site
+            for site in self._sites.values()
+            if site.by_id_only
+            and (host in map(fold_host, site.domains) or site.name.casefold() == selector.text.casefold())
+        )
 
     def choose(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
         """Return what a list of selectors means: the plain ones together, without the `!` ones."""
@@ -182,11 +203,18 @@ class Scopes:
         for number, selector in enumerate(selectors):
             if not selector.excludes:
                 tally.count(number, selector, self._hit(selector))
+                if selector.kind == "pattern" and (skipped := self._skipped(selector, tally.out)):
+                    tally.skipped[number] = skipped
         if bound is not None and bound.sites is not None:
             for scope in [each for each in tally.reached if not self._inside(each, bound.sites)]:
                 del tally.reached[scope]
                 tally.beyond.append(scope)
         return tally.choice()
+
+    def _skipped(self, selector: Selector, out: frozenset[Scope]) -> tuple[LiveSite, ...]:
+        """Return the sites that a pattern leaves out because they are matched by their id alone."""
+        found = (each for each in self._foreign_hit(selector) if each not in out and each in self._in_sight)
+        return tuple(self._sites[each] for each in dict.fromkeys(found))
 
     def _inside(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:
         """Tell whether a live site lies within an include's bounds, by every name it goes by."""

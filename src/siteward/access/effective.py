@@ -107,11 +107,7 @@ def reach(access: Access, traits: Traits) -> Reach:
     """Return how far the access of everybody reaches."""
     lingering = _lingering(traits)
     scopes: Counter[tuple[str, str]] = Counter(
-        [
-            (each.subject.kind, each.subject.name)
-            for each in access.grants()
-            if _opens(each, lingering)
-        ]
+        [(each.subject.kind, each.subject.name) for each in access.grants() if _opens(each, lingering)]
     )
     return Reach(scopes, {account: frozenset(groups) for account, groups in groups_of(access).items()})
 

@@ -66,6 +66,31 @@ def test_a_file_that_is_wrong_is_told_with_its_place(case: str, program: Program
     assert all(ord(each) >= 32 or each == "\n" for each in result.out), "a control character came through"
 
 
+VERBS = (
+    ("validate",), ("plan",), ("apply", "--yes"), ("drift",), ("explain", "anna", "shop.example.org"), ("who-can", "view", "shop.example.org"),
+    ("matrix",), ("review",), ("doctor",), ("import", "stats"),
+)  # fmt: skip
+MISSPELT = {"instances": "instance", "users": "user"}  # all others are tried on the reader of files itself
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
+@pytest.mark.parametrize("section", MISSPELT)
+def test_a_misspelt_section_is_told_by_every_verb(section: str, verb: tuple[str, ...], program: Program) -> None:
+    """It is named with what was likely meant, and no verb goes on as if it were not there."""
+    tables = {
+        "users": "{anna: {}}", "groups": "{team: [anna]}", "sites": "{shop: {domain: shop.example.org}}",
+        "grants": "[{to: team, role: view, sites: shop}]", "roles": "{analyst: {umami: view}}",
+        "policy": "{timezone: UTC}", "journal": "{dir: records}", "include": "[]",
+    }  # fmt: skip
+    text = HEAD + "".join(f"{name}: {written}\n" for name, written in tables.items())
+    program.write(text.replace(f"{section}:", f"{MISSPELT[section]}:", 1))
+    result = program(*verb)
+    assert result.code in {1, 2, 3}
+    if verb[0] != "import":  # which needs no file, and says what it needs instead
+        assert f"unknown key `{MISSPELT[section]}`" in result.out + result.err
+        assert section in result.out + result.err
+
+
 def test_everything_wrong_is_reported_at_once(program: Program) -> None:
     """Five faults in one file are five messages."""
     program.write(

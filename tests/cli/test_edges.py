@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cli.conftest import base_environment
+from siteward.access.report import Report
+from siteward.cli.session import Session
 
 if TYPE_CHECKING:
     from cli.conftest import Program
+    from siteward.render import Options
 
 AS_OF = ("--as-of", "2026-12-01")
 FULL = Path("/dev/full")
@@ -121,3 +130,21 @@ def test_a_keyring_that_cannot_be_asked_is_told(checkout: Program) -> None:
     result = checkout("plan", SITEWARD_KEYRING="1", PYTHON_KEYRING_BACKEND="keyring.backends.fail.Keyring")
     assert result.code == 1
     assert "keyring" in result.out
+
+
+def test_text_is_laid_out_for_the_terminal_it_is_printed_on() -> None:
+    """A narrow terminal is asked for its columns; a pipe or a file has none, and lines are as long as they need to be."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    seen: list[int | None] = []
+
+    def rendered(_: str, options: Options) -> str:
+        seen.append(options.width)
+        return ""
+
+    with os.fdopen(theirs, "w") as terminal, Path(os.devnull).open("w", encoding="utf-8") as file:
+        for stream in (terminal, file):
+            with redirect_stdout(stream):
+                Session().answer(rendered, Report(command="diff"))
+    os.close(ours)
+    assert seen == [60, None]

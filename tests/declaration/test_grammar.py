@@ -1,18 +1,22 @@
-"""The two readers of the grammar agree: what one refuses, the other explains, and nothing else."""
+"""The grammar: what pydantic refuses is explained, nothing else is, and the rows can hold whatever it takes."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import pydantic_core
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct, ValidationError, convert
 
-from declaration.tables import read_text
+from declaration.tables import read, read_text, told
+from siteward.declaration import _grammar, grammar
+from siteward.declaration import compile as compiling
 from siteward.declaration.compose import read as compose
 from siteward.declaration.document import Document
 from siteward.declaration.grammar import fitted, misfits
@@ -78,7 +82,7 @@ def _refused(data: object, kind: type[Struct]) -> bool:
 
 @given(files())
 def test_what_is_refused_is_explained_and_nothing_else(data: Any) -> None:
-    """msgspec decides; the walk that explains finds something exactly where it says no, each at its place."""
+    """pydantic decides, as the types of the rows say; there is something to tell exactly where it says no."""
     source = _source(data)
     found = tuple(misfits(source.data, Document, source))
     assert bool(found) == _refused(source.data, Document)
@@ -96,6 +100,55 @@ def test_so_are_the_settings_of_a_platform(platform: str, given_settings: Any) -
     assert isinstance(data, Table)
     found = tuple(misfits(data["it"], SETTINGS[platform], source, ("instances", "it")))
     assert bool(found) == _refused(data["it"], SETTINGS[platform])
+
+
+def test_what_is_in_the_tree_is_what_pydantic_makes_of_the_rows() -> None:
+    """`make grammar` writes it; whoever changes a row, a platform's settings or pydantic runs that."""
+    assert compiling.TARGET.read_text(encoding="utf-8") == compiling.text(), "run `make grammar`"
+    assert pydantic_core.__version__ == _grammar.VERSION
+
+
+@pytest.fixture
+def _another_core(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take the grammar for one that another release of pydantic compiled."""
+    monkeypatch.setattr(_grammar, "VERSION", "0.0.0")
+    grammar._validator.cache_clear()
+    yield
+    grammar._validator.cache_clear()
+
+
+@pytest.mark.usefixtures("_another_core")
+@pytest.mark.parametrize("kind", compiling.kinds().values(), ids=compiling.kinds())
+def test_under_another_release_of_pydantic_it_is_made_anew(kind: type[Struct], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slower, and never by what somebody else compiled."""
+    made: list[type[Struct]] = []
+    compiled = compiling.compiled
+
+    def compiled_and_counted(kind: type[Struct]) -> dict[str, Any]:
+        made.append(kind)
+        return compiled(kind)
+
+    monkeypatch.setattr(compiling, "compiled", compiled_and_counted)
+    assert grammar.schema_of(kind) == _grammar.SCHEMAS[compiling.name_of(kind)]
+    assert made == [kind]
+
+
+CASES = sorted((Path(__file__).parent / "cases").rglob("*.yaml"))
+
+
+def _told(path: Path) -> list[str]:
+    return list(map(told, read(path).diagnostics))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.relative_to(Path(__file__).parent / "cases")))
+def test_both_say_the_same_of_every_file(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiled grammar and the one that is made anew give the same words at the same places."""
+    compiled = _told(case)
+    monkeypatch.setattr(_grammar, "VERSION", "0.0.0")
+    grammar._validator.cache_clear()
+    anew = _told(case)
+    grammar._validator.cache_clear()
+    assert anew == compiled
 
 
 @pytest.mark.parametrize(

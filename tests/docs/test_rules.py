@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
-from siteward.access.terms import LIMIT_NAMES
-from siteward.declaration.rules import RULES
+from siteward.access.catalog import FILE_RULES, PAGE, RULES
+from siteward.access.diagnostic import error
+from siteward.access.policy import LIMIT_NAMES
+from siteward.access.report import DriftKind, Report
+from siteward.render import findings, render
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "siteward"
-PAGE = ROOT / "docs" / "rules.md"
-ENTRY = re.compile(r"^- \*\*`(?P<code>[a-z0-9-]+)`\*\* (?P<text>.+?) \*Next:\* (?P<step>.+)$")
-FORMS = {"limit-": LIMIT_NAMES}
+WRITTEN = ROOT / "docs" / "rules.md"
+FORMS = {"limit-": LIMIT_NAMES, "apply-": tuple(findings._OUTCOMES), "drift-": get_args(DriftKind)}
 
 
 class Taker(NamedTuple):
@@ -70,7 +73,7 @@ def texts(node: ast.expr | None) -> Iterator[str]:
 def said() -> dict[str, set[str]]:
     """Return every rule id in the sources, with the files that say it."""
     everywhere = {each for tree in trees().values() for each in takers(tree) if not each.name.startswith("_")}
-    found: dict[str, set[str]] = {code: {"declaration/rules.py"} for code in RULES}
+    found: dict[str, set[str]] = {}
     for path, tree in trees().items():
         known = {each.name: each.place for each in (*everywhere, *takers(tree))}
         where = path.relative_to(SOURCES).as_posix()
@@ -111,31 +114,40 @@ def tabled() -> dict[str, set[str]]:
         for node in ast.walk(trees()[SOURCES / name]):
             if isinstance(node, ast.Constant) and re.fullmatch(r"[a-z]+(-[a-z]+)+", str(node.value)):
                 found.setdefault(str(node.value), set()).add(name)
+            if isinstance(node, ast.JoinedStr):
+                for code in texts(node):
+                    found.setdefault(code, set()).add(name)
     return {code: files for code, files in found.items() if code not in NO_RULES}
 
 
-def entries() -> dict[str, tuple[str, str]]:
-    """Return the page's entries: code → sentence and next step."""
-    lines = [each for each in PAGE.read_text(encoding="utf-8").splitlines() if each.startswith("- ")]
-    read = [ENTRY.match(each) for each in lines]
-    assert all(read), [line for line, found in zip(lines, read, strict=True) if not found]
-    pairs = [(each["code"], (each["text"], each["step"])) for each in read if each]
-    assert len(pairs) == len(dict(pairs)), "an id stands on the page twice"
-    return dict(pairs)
-
-
-def test_the_page_has_what_the_program_says_and_nothing_else() -> None:
+def test_the_catalogue_has_what_the_program_says_and_nothing_else() -> None:
     """Whoever adds a rule adds its sentence; whoever takes one away takes the sentence, too."""
     code = {each: where for each, where in (said() | tabled()).items() if "." not in each}
-    page = entries()
-    assert sorted(code.keys() - page.keys()) == [], "missing on the page"
-    assert sorted(page.keys() - code.keys()) == [], "no longer said by the program"
+    assert sorted(code.keys() - RULES.keys()) == [], "missing in the catalogue"
+    assert sorted(RULES.keys() - code.keys() - FILE_RULES.keys()) == [], "no longer said by the program"
 
 
-def test_a_rule_of_the_file_reads_the_same_everywhere() -> None:
-    """The sentence of a rule about files is the one that SARIF and `validate` have."""
-    page = entries()
-    assert {code: page[code][0] for code in RULES} == dict(RULES)
+def test_the_page_is_the_catalogue() -> None:
+    """`make docs-rules` writes it, and an id stands on it once."""
+    assert WRITTEN.read_text(encoding="utf-8") == PAGE
+    assert PAGE.count("\n- ") == len(RULES)
+
+
+def test_sarif_shows_each_sentence_and_the_next_step() -> None:
+    """Code scanning has nothing but SARIF to explain a rule with."""
+    every = tuple(error(each, "wrong") for each in RULES)
+    log = json.loads(render("sarif", Report(command="validate", diagnostics=every)))
+    shown = {each["id"]: each for each in log["runs"][0]["tool"]["driver"]["rules"]}
+    assert shown.keys() == RULES.keys()
+    for code, rule in RULES.items():
+        assert plain(shown[code]["fullDescription"]["text"]) == rule.sentence
+        assert plain(shown[code]["help"]["text"]) == f"Next: {rule.step}"
+        assert shown[code]["name"] == rule.name
+
+
+def plain(text: str) -> str:
+    """Return a text of SARIF without its escapes."""
+    return re.sub(r"\\([\\\[\]])", r"\1", text).replace("{{", "{").replace("}}", "}")
 
 
 def test_the_scan_sees_ids_however_they_are_given() -> None:

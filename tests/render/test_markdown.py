@@ -12,7 +12,7 @@ from render import reports
 from render.reports import five_thousand, plan_everything
 from siteward.access.model import Power
 from siteward.access.report import Report
-from siteward.render import Options, render
+from siteward.render import render
 from siteward.render.blocks import Block, fit
 from siteward.render.view import DANGER, band
 
@@ -93,11 +93,6 @@ def test_the_mark_finds_the_comment_again() -> None:
     assert first.startswith("<!-- siteward:plan stats matomo-eu ")
     assert render("markdown", Report(command="validate")).startswith("<!-- siteward:validate -->")
     assert render("markdown", reports.drift()).startswith("<!-- siteward:drift")
-
-
-def test_lines_are_linked_where_the_address_is_known() -> None:
-    comment = render("markdown", plan_everything(), Options(links="https://forge.test/blob/a1/{file}#L{line}"))
-    assert "[`teams/shop.yaml:31`](https://forge.test/blob/a1/teams/shop.yaml#L31)" in comment
 
 
 @pytest.mark.parametrize("cell", ["a|b", "`x`", "a\\|b", "<b>"])

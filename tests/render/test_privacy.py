@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from render.reports import REPORTS, plan_everything
+from siteward.access.catalog import RULES
 from siteward.render import FORMATS, SERVES, Options, render
 
 PAIRS = [(form, name) for form in FORMATS for name, build in REPORTS.items() if build().command in SERVES[form]]
@@ -73,5 +74,5 @@ def test_a_saved_plan_loses_the_words_that_may_name_anybody() -> None:
     """Nobody has looked who is there: a finding keeps its rule, and a step loses what people wrote."""
     report = replace(plan_everything(), accounts=None, command="show")
     text = render("text", report, Options(privacy="handles", verbose=True))
-    assert "error protected: protected" in text
+    assert f"error protected: {RULES['protected'].sentence}" in text
     assert "OPS-812" not in text

@@ -15,7 +15,8 @@ from siteward.access.model import account_of
 from siteward.access.report import Report
 from siteward.cli.base import option
 from siteward.cli.names import instance_option, known_blocks
-from siteward.cli.session import PLAN_FORMATS, Session, Stopped, with_session
+from siteward.cli.session import Session, Stopped, with_session
+from siteward.render import formats_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
 @click.option("--passwords-out", type=click.Path(path_type=Path), help="Append new passwords to this file, mode 0600.")
 @option
-@with_session(*PLAN_FORMATS)
+@with_session(*formats_of("apply"))
 def command(
     session: Session,
     base: str | None,

@@ -6,14 +6,15 @@ import click
 
 from siteward.cli.base import option
 from siteward.cli.names import instance_option
-from siteward.cli.session import DRIFT_FORMATS, Session, with_session
+from siteward.cli.session import Session, with_session
+from siteward.render import formats_of
 
 
 @click.command("drift")
 @instance_option
 @click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
 @option
-@with_session(*DRIFT_FORMATS)
+@with_session(*formats_of("drift"))
 def command(session: Session, instances: tuple[str, ...], as_of: str | None, base: str | None) -> int:
     """Tell what is live against what is declared: not applied yet, not declared, changed since the last apply."""
     from siteward.cli.checkout import open_checkout

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import error
 from siteward.cli.base import option
 from siteward.cli.names import instance_option, known_blocks
-from siteward.cli.session import PLAN_FORMATS, Session, Stopped, with_session
+from siteward.cli.session import Session, Stopped, with_session
+from siteward.render import formats_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--save-snapshot", type=click.Path(path_type=Path), metavar="DIR", help="Save the sites, for `diff`.")
 @click.option("--concurrency", "workers", type=click.IntRange(1, 16), default=8, show_default=True)
 @option
-@with_session(*PLAN_FORMATS)
+@with_session(*formats_of("plan"))
 def command(
     session: Session,
     base: str | None,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 from msgspec import Struct
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from siteward.render import GroupBy, Options, Privacy
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
-PLAN_FORMATS = ("text", "json", "markdown", "html", "sarif", "github", "gitlab", "gitlab-plan", "csv")
-DRIFT_FORMATS = ("text", "json", "markdown", "html", "sarif", "github", "gitlab", "junit", "csv")
-SUFFIXES = {
-    ".json": "json", ".md": "markdown", ".html": "html", ".sarif": "sarif", ".xml": "junit", ".csv": "csv", ".txt": "text",
-}  # fmt: skip
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -54,7 +49,7 @@ class Session(Struct, frozen=True, kw_only=True):
         for name, path in self.outputs:
             _write(path, self._rendered(name, report, color=False))
         for name in self.formats:
-            _print(self._rendered(name, report, color=self._colored(sys.stdout)))
+            _print(self._rendered(name, report, color=self._colored(sys.stdout), width=_width(sys.stdout)))
         code = exit_code(report)
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
@@ -63,7 +58,7 @@ class Session(Struct, frozen=True, kw_only=True):
         for name, path in self.outputs:
             _write(path, rendered(name, self._options(color=False)))
         for name in self.formats:
-            _print(rendered(name, self._options(color=self._colored(sys.stdout))))
+            _print(rendered(name, self._options(color=self._colored(sys.stdout), width=_width(sys.stdout))))
         from siteward.render.privacy import errors_of
         from siteward.render.safe import show
 
@@ -75,8 +70,8 @@ class Session(Struct, frozen=True, kw_only=True):
 
     def show(self, report: Report, *, err: bool = False) -> None:
         """Print the report as text, in the middle of a verb that goes on."""
-        colored = self._colored(sys.stderr if err else sys.stdout)
-        text = self._rendered("text", report, color=colored, goes_on=True)
+        stream = sys.stderr if err else sys.stdout
+        text = self._rendered("text", report, color=self._colored(stream), width=_width(stream), goes_on=True)
         if err:
             click.echo(text, color=True, nl=False, err=True)
         else:
@@ -90,17 +85,20 @@ class Session(Struct, frozen=True, kw_only=True):
 
             click.echo(no_commands(line if self.privacy == "full" else hide_mails(line)), err=True)
 
-    def _rendered(self, name: str, report: Report, *, color: bool, goes_on: bool = False) -> str:
+    def _rendered(
+        self, name: str, report: Report, *, color: bool, width: int | None = None, goes_on: bool = False
+    ) -> str:
         from siteward import render
 
-        text = render.render(name, report, replace(self._options(color=color), goes_on=goes_on))
+        text = render.render(name, report, replace(self._options(color=color, width=width), goes_on=goes_on))
         return text if text.endswith("\n") else text + "\n"
 
-    def _options(self, *, color: bool) -> Options:
+    def _options(self, *, color: bool, width: int | None = None) -> Options:
         from siteward.render import Options
 
         return Options(
             color=color,
+            width=width,
             quiet=self.quiet,
             verbose=self.verbose > 0,
             plain=self.plain,
@@ -206,6 +204,8 @@ def _go_to(directory: str | None) -> None:
 
 
 def _output(text: str, formats: tuple[str, ...]) -> tuple[str, Path]:
+    from siteward.render import SUFFIXES
+
     name, colon, rest = text.partition(":")
     if colon and name in formats:
         return name, Path(rest)
@@ -213,6 +213,14 @@ def _output(text: str, formats: tuple[str, ...]) -> tuple[str, Path]:
     if found not in formats:
         raise click.UsageError(f"-o {text}: write FORMAT:FILE with one of {', '.join(formats)}")
     return found, Path(text)
+
+
+def _width(stream: TextIO | None) -> int | None:
+    """Return the columns of the terminal that a stream leads to; `None` where it is none, or does not tell."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None if stream is not None else None
+    except (OSError, ValueError):
+        return None
 
 
 def _print(text: str) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from siteward.access.report import Report
-from siteward.cli.session import PLAN_FORMATS, Session, with_session
+from siteward.cli.session import Session, with_session
+from siteward.render import formats_of
 
 
 @click.command("show")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
-@with_session(*PLAN_FORMATS)
+@with_session(*formats_of("show"))
 def command(session: Session, plan_file: Path) -> int:
     """Show a saved PLAN. Contacts nothing and needs no declaration."""
     from siteward.cli.saved import read_plan

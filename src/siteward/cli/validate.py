@@ -6,11 +6,12 @@ import click
 
 from siteward.cli.base import gate_from, option
 from siteward.cli.session import Session, find_config, with_session
+from siteward.render import formats_of
 
 
 @click.command("validate")
 @option
-@with_session("text", "json", "sarif", "github", "gitlab", "junit", "markdown")
+@with_session(*formats_of("validate"))
 def command(session: Session, base: str | None) -> int:
     """Check the files against the grammar, the platforms' abilities and the policy. Contacts nothing."""
     from siteward.reconcile.project import validate

@@ -1,36 +1,41 @@
 """Whether data fits the grammar; and where it does not, all that is wrong with it, in our words and at its place.
 
-msgspec alone decides, from the types of the rows, and stops at the first thing that is wrong. Where it refuses, the
-same types are walked here to tell everything at once. Should the walk find nothing, msgspec's own words are told: what
-was refused is never taken.
+pydantic alone decides, from what `compile` made of the rows. What it says is told here: of the alternatives that a
+value may be, only the one it was meant for is spoken of, and keys of the schema are turned into words for people.
 """
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from msgspec import Struct, ValidationError, convert, inspect
+import pydantic_core
+from msgspec import Struct, ValidationError, convert
 
 from siteward.declaration.complain import problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from pydantic_core import ErrorDetails
+
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.declaration.source import Path, Source
 
 R = TypeVar("R", bound=Struct)
+Node: TypeAlias = "Mapping[str, Any]"
+Errors: TypeAlias = "list[tuple[tuple[str | int, ...], ErrorDetails]]"
 
-# what YAML can say of each kind of type, and its name for people
-_KINDS: Mapping[type[inspect.Type], tuple[type, str]] = {
-    inspect.StrType: (str, "text"),
-    inspect.IntType: (int, "a whole number"),
-    inspect.BoolType: (bool, "true or false"),
-    inspect.ListType: (list, "a list"),
-    inspect.DictType: (dict, "keys and values"),
-    inspect.StructType: (dict, "keys and values"),
+# the names of kinds of values for people
+_KINDS: Mapping[str, str] = {
+    "str": "text",
+    "int": "a whole number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "keys and values",
+    "typed-dict": "keys and values",
 }
+_OF_ANOTHER_KIND = frozenset({"string_type", "int_type", "bool_type", "list_type", "dict_type"})
 
 
 class Misfit(Struct, frozen=True):
@@ -48,18 +53,43 @@ def fitted(
     `prefix` is where the data stands in the file. `also` are keys that may stand beside the row's own, and that
     somebody else judges.
     """
+    found = tuple(misfits(data, kind, source, prefix, also))
+    if found:
+        return found
     try:
         return convert(data, kind)
-    except ValidationError as refused:
-        found = tuple(misfits(data, kind, source, prefix, also))
-        return found or (Misfit(prefix, problem("wrong-value", str(refused), source.at(prefix))),)
+    except ValidationError as refused:  # by the row's own code
+        return (Misfit(prefix, problem("wrong-value", str(refused), source.at(prefix))),)
 
 
 def misfits(
     data: object, kind: type[Struct], source: Source, prefix: Path = (), also: Sequence[str] = ()
 ) -> Iterator[Misfit]:
     """Yield all that is wrong with data as a row of `kind`; the rest is as for `fitted`."""
-    yield from _Walk(source, prefix, also).walk(data, inspect.type_info(kind), prefix)
+    try:
+        _validator(kind).validate_python(data, strict=True)
+    except pydantic_core.ValidationError as refused:
+        schema = schema_of(kind)
+        known = {each["ref"]: each for each in schema.get("definitions", ())}
+        errors: Errors = [(each["loc"], each) for each in refused.errors(include_url=False, include_context=False)]
+        yield from _Telling(source, prefix, also, known).told(errors, schema, data, prefix)
+
+
+@cache
+def _validator(kind: type[Struct]) -> pydantic_core.SchemaValidator:
+    return pydantic_core.SchemaValidator(schema_of(kind))
+
+
+def schema_of(kind: type[Struct]) -> dict[str, Any]:
+    """Return the core schema of a row: the one that was compiled, if this `pydantic_core` is the one that it is for."""
+    from siteward.declaration import _grammar  # noqa: PLC0415 — a program that reads no file has no use for it
+
+    found: dict[str, Any] | None = _grammar.SCHEMAS.get(f"{kind.__module__}.{kind.__qualname__}")
+    if found is not None and pydantic_core.__version__ == _grammar.VERSION:
+        return found
+    from siteward.declaration.compile import compiled  # noqa: PLC0415 — it loads all of pydantic
+
+    return compiled(kind)
 
 
 def said(found: Iterable[Misfit]) -> list[Diagnostic]:
@@ -80,135 +110,132 @@ def keys_of(kind: type[Struct]) -> tuple[str, ...]:
     return kind.__struct_encode_fields__
 
 
-class _Walk(Struct):
-    """A walk along data and types that tells where they part."""
+class _Telling(Struct):
+    """What pydantic says of one row, told with the schema at hand; `known` are the schema's definitions by name."""
 
     source: Source
     start: Path
     also: Sequence[str]
+    known: Mapping[str, Node]
 
-    def walk(self, value: Any, kind: inspect.Type, path: Path) -> Iterator[Misfit]:
-        """Yield what is wrong with a value and with all that is in it."""
-        meant = _meant(value, kind)
-        match meant:
-            case None:
-                yield self._of_another_kind(value, kind, path)
-            case inspect.StructType():
-                yield from self._in_row(value, meant, path)
-            case inspect.DictType():
-                yield from self._in_table(value, meant, path)
-            case inspect.ListType():
-                for number, each in enumerate(value):
-                    yield from self.walk(each, meant.item_type, (*path, number))
-            case inspect.LiteralType() if not _among(value, meant.values):
-                yield self._not_possible(value, meant.values, path, self.source.at(path))
-            case inspect.IntType() if wanted := _bounds(value, meant):
-                yield self._said("out-of-range", path, f"must be {wanted}, found {value}")
-            case inspect.StrType(min_length=least) if least and len(value) < least:
-                yield self._said("wrong-value", path, "must not be empty")
-            case inspect.StrType(pattern=pattern) if pattern and not re.search(pattern, value):
-                said, hint = f"must look like `{pattern}`, found {_found(value)}", _hint(kind)
-                yield self._said("wrong-value", path, f"cannot be {_found(value)}" if hint else said, hint)
+    def told(self, errors: Errors, node: Node, value: Any, path: Path) -> Iterator[Misfit]:
+        """Yield what is wrong with a value and with all that is in it; errors come with the way that is left to them."""
+        node = self._resolved(node)
+        if node["type"] == "union":
+            yield from self._of_alternatives(errors, node, value, path)
+            return
+        own = [error for way, error in errors if not way]
+        if own:
+            yield self._here(own[0], node, value, path)
+        for step, inside in _grouped(errors).items():
+            at = (*path, step)
+            if node["type"] == "list":
+                yield from self.told(inside, node["items_schema"], value[step], at)
+            elif node["type"] == "dict":
+                yield from self._in_table(inside, node, value[step], at)
+            else:
+                yield from self._in_row(inside, node, value, at)
 
-    def _in_row(self, row: Mapping[str, Any], kind: inspect.StructType, path: Path) -> Iterator[Misfit]:
-        fields = {each.encode_name: each for each in kind.fields}
-        for name, field in fields.items():
-            at = (*path, name)
-            if name in row:
-                yield from self.walk(row[name], field.type, at)
-            elif field.required:
-                yield Misfit(at, None if at in self.source.holes else self._missing(at))
-        if kind.forbid_unknown_fields:
-            yield from (self._unknown(name, tuple(fields), path) for name in row if name not in fields)
+    def _in_row(self, errors: Errors, node: Node, row: Mapping[str, Any], at: Path) -> Iterator[Misfit]:
+        name = str(at[-1])
+        if name not in node["fields"]:
+            also = self.also if at[:-1] == self.start else ()
+            yield Misfit(at, unknown_key(self.source, at, tuple(dict.fromkeys((*also, *node["fields"])))))
+        elif name not in row:
+            yield Misfit(at, None if at in self.source.holes else self._missing(at))
+        else:
+            yield from self.told(errors, node["fields"][name]["schema"], row[name], at)
 
-    def _in_table(self, table: Mapping[str, Any], kind: inspect.DictType, path: Path) -> Iterator[Misfit]:
-        for name, each in table.items():
-            at = (*path, name)
-            if isinstance(kind.key_type, inspect.LiteralType) and name not in kind.key_type.values:
-                yield self._not_possible(name, kind.key_type.values, at, self.source.key_at(at))
-            yield from self.walk(each, kind.value_type, at)
+    def _in_table(self, errors: Errors, node: Node, value: Any, at: Path) -> Iterator[Misfit]:
+        keys = node["keys_schema"]
+        if keys["type"] == "literal":
+            of_key = [error for way, error in errors if way == ("[key]",)]
+            errors = [each for each in errors if each[0] != ("[key]",)]
+            if of_key:
+                yield self._not_possible(at[-1], keys["expected"], at, self.source.key_at(at))
+        yield from self.told(errors, node["values_schema"], value, at)
+
+    def _of_alternatives(self, errors: Errors, node: Node, value: Any, path: Path) -> Iterator[Misfit]:
+        """Speak of the alternative that a value must have been meant for, if any is of its kind."""
+        choices = {label: self._resolved(each) for each, label in node["choices"]}
+        for label, inside in _grouped(errors).items():
+            if not any(_is_of_another_kind(error, value) for way, error in inside if not way):
+                yield from self.told(inside, choices[str(label)], value, path)
+                return
+        if errors:
+            yield self._of_another_kind(value, list(choices.values()), path)
+
+    def _here(self, error: ErrorDetails, node: Node, value: Any, path: Path) -> Misfit:
+        kind = error["type"]
+        if node["type"] == "literal":
+            return self._not_possible(value, node["expected"], path, self.source.at(path))
+        if kind in _OF_ANOTHER_KIND:
+            return self._of_another_kind(value, [node], path)
+        if kind in {"greater_than_equal", "less_than_equal"}:
+            bound = f"at least {node['ge']}" if kind == "greater_than_equal" else f"at most {node['le']}"
+            return self._said("out-of-range", path, f"must be {bound}, found {value}")
+        if kind == "string_too_short":
+            return self._said("wrong-value", path, "must not be empty")
+        if kind == "string_pattern_mismatch":
+            hint = _hint(node)
+            said = f"must look like `{node['pattern']}`, found {_found(value)}"
+            return self._said("wrong-value", path, f"cannot be {_found(value)}" if hint else said, hint)
+        return self._said("wrong-value", path, f"is refused: {error['msg']}")
+
+    def _resolved(self, node: Node) -> Node:
+        """Return what a node stands for: the one it refers to, or the last of a chain."""
+        while (kind := node["type"]) in {"definitions", "definition-ref", "chain"}:
+            if kind == "definition-ref":
+                node = self.known[node["schema_ref"]]
+            else:
+                node = node["schema"] if kind == "definitions" else node["steps"][-1]
+        return node
 
     def _missing(self, path: Path) -> Diagnostic:
         return problem("missing-key", f"`{path[-1]}` is missing", self.source.key_at(path[:-1]))
 
-    def _unknown(self, name: str, keys: Sequence[str], path: Path) -> Misfit:
-        at, also = (*path, name), self.also if path == self.start else ()
-        allowed = tuple(dict.fromkeys((*also, *keys)))
-        return Misfit(at, unknown_key(self.source, at, allowed))
-
     def _not_possible(self, value: object, allowed: Sequence[object], path: Path, at: Span) -> Misfit:
         said = f"`{value}`" if isinstance(value, str) else _found(value)
         word = value if isinstance(value, str) else None
-        words = tuple(map(str, allowed))
+        words = tuple(sorted(map(str, allowed)))
         hint = "write it without quotes" if word in words and word not in allowed else None
         told = problem("unknown-value", f"{said} is not possible here", at, hint=hint, allowed=words, word=word)
         return Misfit(path, told)
 
-    def _of_another_kind(self, value: object, kind: inspect.Type, path: Path) -> Misfit:
-        wanted = list(dict.fromkeys(map(_named, _alternatives(kind))))
-        hint = _hint(kind) or ("quote it" if "text" in wanted and isinstance(value, int) else None)
+    def _of_another_kind(self, value: object, nodes: Sequence[Node], path: Path) -> Misfit:
+        wanted = list(dict.fromkeys(map(_named, nodes)))
+        hint = next(filter(None, map(_hint, nodes)), None)
+        hint = hint or ("quote it" if "text" in wanted and isinstance(value, int) else None)
         return self._said("wrong-type", path, f"must be {' or '.join(wanted)}, found {_found(value)}", hint)
 
     def _said(self, code: str, path: Path, message: str, hint: str | None = None) -> Misfit:
         return Misfit(path, problem(code, f"{_about(path)} {message}", self.source.at(path), hint=hint))
 
 
-def _alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
-    """Return the types that a value may be of; null, which no file can say, is none of them."""
-    match kind:
-        case inspect.Metadata(type=inner):
-            return _alternatives(inner)
-        case inspect.UnionType(types=types):
-            return tuple(each for option in types for each in _alternatives(option))
-        case inspect.NoneType():
-            return ()
-        case _:
-            return (kind,)
+def _grouped(errors: Errors) -> dict[str | int, Errors]:
+    """Return the errors by the next step of the way to them."""
+    found: dict[str | int, Errors] = {}
+    for way, error in errors:
+        if way:
+            found.setdefault(way[0], []).append((way[1:], error))
+    return found
 
 
-def _hint(kind: inspect.Type) -> str | None:
+def _is_of_another_kind(error: ErrorDetails, value: object) -> bool:
+    """Tell whether an alternative is refused because of what kind of value there is: a number is no misspelt word."""
+    return error["type"] in _OF_ANOTHER_KIND or (error["type"] == "literal_error" and not isinstance(value, str))
+
+
+def _hint(node: Node) -> str | None:
     """Return what the grammar says of how to write a value, where it says something (`Meta(extra={"hint": …})`)."""
-    match kind:
-        case inspect.Metadata(type=inner, extra=extra):
-            return (extra or {}).get("hint") or _hint(inner)
-        case inspect.UnionType(types=types):
-            return next(filter(None, map(_hint, types)), None)
-        case _:
-            return None
+    hint: str | None = node.get("metadata", {}).get("hint")
+    return hint
 
 
-def _meant(value: object, kind: inspect.Type) -> inspect.Type | None:
-    """Return the alternative that a value must have been meant for, if any is of its kind."""
-    options = _alternatives(kind)
-    for each in options:
-        if isinstance(each, inspect.LiteralType):
-            if len(options) == 1 or isinstance(value, str):
-                return each
-        elif type(each) not in _KINDS:
-            return each  # nothing is known of it here: msgspec's own words are told
-        elif isinstance(value, wanted := _KINDS[type(each)][0]) and isinstance(value, bool) == (wanted is bool):
-            return each
-    return None
-
-
-def _named(kind: inspect.Type) -> str:
-    if isinstance(kind, inspect.LiteralType):
-        return f"one of {', '.join(map(str, kind.values))}"
-    return _KINDS[type(kind)][1]
-
-
-def _among(value: object, allowed: Sequence[object]) -> bool:
-    """Tell whether a word or number is one of those allowed; `true` is not 1."""
-    return any(value == each and type(value) is type(each) for each in allowed)
-
-
-def _bounds(value: int, kind: inspect.IntType) -> str:
-    """Return the bound that a number breaks, in words; nothing where it lies within."""
-    if kind.ge is not None and value < kind.ge:
-        return f"at least {kind.ge}"
-    if kind.le is not None and value > kind.le:
-        return f"at most {kind.le}"
-    return ""
+def _named(node: Node) -> str:
+    if node["type"] == "literal":
+        return f"one of {', '.join(sorted(map(str, node['expected'])))}"
+    return _KINDS[node["type"]]
 
 
 def _about(path: Path) -> str:

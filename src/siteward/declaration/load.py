@@ -21,7 +21,7 @@ from siteward.declaration.document import Document, GrantRow, Included, IncludeR
 from siteward.declaration.files import Files
 from siteward.declaration.grammar import fitted, said
 from siteward.declaration.instances import Instances
-from siteward.declaration.salvage import salvaged
+from siteward.declaration.salvage import misspelt, salvaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Accounts
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Bound
+    from siteward.declaration.grammar import Misfit
     from siteward.declaration.source import Source
 
 __all__ = ["Declaration", "Loaded", "load"]
@@ -76,7 +77,7 @@ def load(
         diagnostics = reading.diagnostics
         context = Context(declaration, frozenset(reading.dropped), widest_of, platforms)
         diagnostics += findings(context)
-    said = tuple(sorted((*files.diagnostics, *diagnostics), key=_place))
+    said = tuple(sorted({*files.diagnostics, *diagnostics}, key=_place))
     return Loaded(
         declaration=None if any(each.blocks for each in said) else declaration,
         diagnostics=said,
@@ -92,8 +93,12 @@ def _place(found: Diagnostic) -> tuple[Span, str, str]:
 
 
 class _Valid(Struct, Generic[M]):
-    """A file's rows that are right; grants and includes come with their numbers in the file."""
+    """A file's rows that are right; grants and includes come with their numbers in the file.
 
+    In `source` the keys that were misspelt are called what was meant.
+    """
+
+    source: Source
     model: M
     grants: list[tuple[int, GrantRow]]
     includes: list[tuple[int, IncludeRow]]
@@ -111,7 +116,7 @@ class _Reading(Struct):
     def declaration(self, source: Source) -> Declaration:
         """Return what all files declare together, without the rows that are wrong."""
         valid = self._valid(source, Document)
-        root = valid.model
+        source, root = valid.source, valid.model
         zone = self._zone(root, source)
         instances = Instances(source, self.settings_of, self.platforms)
         built = instances.build(root.instances, root.policy)
@@ -149,8 +154,9 @@ class _Reading(Struct):
             if included is None:
                 self.dropped.add(("include", row.path))
                 continue
-            builder = Builder(included, zone)
-            yield builder, self._valid(included, Included), builder.bound(row, spot.at())
+            valid = self._valid(included, Included)
+            builder = Builder(valid.source, zone)
+            yield builder, valid, builder.bound(row, spot.at())
 
     def _merged(self, section: str, parts: Iterable[Iterator[Any]]) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -185,21 +191,35 @@ class _Reading(Struct):
 
     def _valid(self, source: Source, model: type[M]) -> _Valid[M]:
         """Hold a file against its grammar; what is wrong is told and left out, so that the rest is seen."""
-        found = fitted(source.data, model, source)
+        source, found = self._spelt(source, model)
         if not isinstance(found, tuple) and not source.holes:
-            return _Valid(found, list(enumerate(found.grants or ())), list(enumerate(_includes(found))))
-        misfits = found if isinstance(found, tuple) else ()
-        self.diagnostics += said(misfits)
+            return _Valid(source, found, list(enumerate(found.grants or ())), list(enumerate(_includes(found))))
+        left = salvaged(source, found if isinstance(found, tuple) else ())
         bones: dict[str, Any] = {"version": 1, "instances": {}} if issubclass(model, Document) else {}
-        for guess in (True, False):
-            left = salvaged(source, misfits, guess=guess)
-            kept = fitted({**bones, **left.data}, model, source)
-            if not isinstance(kept, tuple):
-                self.dropped |= left.dropped
-                grants = zip(left.numbers["grants"], kept.grants or (), strict=kept.grants is not None)
-                includes = zip(left.numbers["include"], _includes(kept), strict=True)
-                return _Valid(kept, list(grants), list(includes))
-        return _Valid(convert(bones, model), [], [])
+        kept = fitted({**bones, **left.data}, model, source)
+        if isinstance(kept, tuple):
+            return _Valid(source, convert(bones, model), [], [])
+        self.dropped |= left.dropped
+        grants = zip(left.numbers["grants"], kept.grants or (), strict=kept.grants is not None)
+        includes = zip(left.numbers["include"], _includes(kept), strict=True)
+        return _Valid(source, kept, list(grants), list(includes))
+
+    def _spelt(self, source: Source, model: type[M]) -> tuple[Source, M | tuple[Misfit, ...]]:
+        """Tell all that is wrong with a file, and return it with each misspelt key called what was likely meant.
+
+        What stands under such a key is judged as well, and nothing is told to be missing that is only misspelt.
+        """
+        told: list[Diagnostic] = []
+        while True:
+            found = fitted(source.data, model, source)
+            misfits = found if isinstance(found, tuple) else ()
+            meant = misspelt(source, misfits)
+            there = {(*path[:-1], name) for path, name in meant.items()}
+            told += [each for each in said(each for each in misfits if each.path not in there) if each not in told]
+            if not meant:
+                self.diagnostics += told
+                return source, found
+            source = source.renamed(meant)
 
 
 def _includes(model: Included) -> list[IncludeRow]:

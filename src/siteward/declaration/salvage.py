@@ -31,16 +31,9 @@ class Salvage(Struct, frozen=True):
     numbers: Numbers
 
 
-def salvaged(source: Source, misfits: Iterable[Misfit], *, guess: bool = True) -> Salvage:
-    """Return a file without its misfits, and without rows in which a value was refused when it was read.
-
-    With `guess` a key that nobody knows counts as the one that was likely meant, so that nothing is told to be missing
-    that is only misspelt.
-    """
-    gone: dict[Path, str | None] = {hole[:2]: None for hole in source.holes if hole[0] in (*NAMED, *NUMBERED)}
-    for each in misfits:
-        path, meant = _part(each)
-        gone[path] = meant if guess else None
+def salvaged(source: Source, misfits: Iterable[Misfit]) -> Salvage:
+    """Return a file without its misfits, and without rows in which a value was refused when it was read."""
+    gone = {hole[:2] for hole in source.holes if hole[0] in (*NAMED, *NUMBERED)} | {_part(each) for each in misfits}
     around = {path[:depth] for path in gone for depth in range(len(path))}
     data = {} if () in gone else _without(source.data, gone, around, ())
     return Salvage(
@@ -50,32 +43,40 @@ def salvaged(source: Source, misfits: Iterable[Misfit], *, guess: bool = True) -
     )
 
 
-def _part(misfit: Misfit) -> tuple[Path, str | None]:
-    """Return the smallest part without which the rest means what it says, and the key that it was likely meant to be.
+def misspelt(source: Source, misfits: Iterable[Misfit]) -> dict[Path, str]:
+    """Return what the keys that nobody knows were likely meant to be, by path, where nothing stands under that name."""
+    meant: dict[Path, str] = {}
+    taken: set[Path] = set()
+    for each in misfits:
+        told = each.diagnostic
+        if told is None or told.code != "unknown-key" or told.suggestion is None:
+            continue
+        path = (*each.path[:-1], told.suggestion)
+        if path not in taken and not source.has(path):
+            meant[each.path] = told.suggestion
+            taken.add(path)
+    return meant
 
-    That is a key that nobody knows, or else a whole row.
-    """
+
+def _part(misfit: Misfit) -> Path:
+    """Return the smallest part without which the rest means what it says: a key that nobody knows, or a whole row."""
     path, told = misfit.path, misfit.diagnostic
     if told is not None and told.code == "unknown-key":
-        return path, told.suggestion
-    return path[: 2 if path[:1] and path[0] in (*NAMED, *NUMBERED, "policy") else 1], None
+        return path
+    return path[: 2 if path[:1] and path[0] in (*NAMED, *NUMBERED, "policy") else 1]
 
 
-def _without(value: Any, gone: Mapping[Path, str | None], around: set[Path], at: Path) -> Any:
+def _without(value: Any, gone: set[Path], around: set[Path], at: Path) -> Any:
     if at not in around:
         return value
     if isinstance(value, Table):
-        named = ((gone.get((*at, key), key), key, each) for key, each in value.items())
-        return {
-            name: _without(each, gone, around, (*at, key))
-            for name, key, each in named
-            if name is not None and (name == key or name not in value)
-        }
+        rest = ((key, each) for key, each in value.items() if (*at, key) not in gone)
+        return {key: _without(each, gone, around, (*at, key)) for key, each in rest}
     if isinstance(value, Items):
-        rest = ((number, each) for number, each in enumerate(value) if (*at, number) not in gone)
-        return [_without(each, gone, around, (*at, number)) for number, each in rest]
+        left = ((number, each) for number, each in enumerate(value) if (*at, number) not in gone)
+        return [_without(each, gone, around, (*at, number)) for number, each in left]
     return value
 
 
-def _left(items: Value, key: str, gone: Mapping[Path, str | None]) -> Sequence[int]:
+def _left(items: Value, key: str, gone: set[Path]) -> Sequence[int]:
     return [number for number in range(len(items)) if (key, number) not in gone] if isinstance(items, Items) else ()

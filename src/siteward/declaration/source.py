@@ -6,13 +6,13 @@ Places are kept in one array of integers and become a `Span` only when somebody 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from siteward.access.diagnostic import Span
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -54,7 +54,7 @@ class Source:
         self.holes = holes
         self._places = places
         self._lines: Sequence[str] | None = None
-        self._index: dict[int, dict[str, int]] = {}
+        self._index: dict[int, dict[str, int]] = {}  # by identity: an alias may be renamed in one place alone
 
     @property
     def lines(self) -> Sequence[str]:
@@ -77,6 +77,27 @@ class Source:
         place = self._places[holder.base + step]
         return Span(self.file, (place >> COLUMN_BITS) + 1, (place & _COLUMN) + 1)
 
+    def has(self, path: Path) -> bool:
+        """Tell whether something stands at `path`, be it a value that was refused."""
+        node: Value = self.data
+        for step in path:
+            if self._number(node, step) is None:
+                return path in self.holes
+            node = node[step]  # type: ignore[index]
+        return True
+
+    def renamed(self, names: Mapping[Path, str]) -> Source:
+        """Return the file with some keys called otherwise, each at the place where it stands.
+
+        `names` are the new names by path; none of them is taken in its table.
+        """
+        around = {path[:depth] for path in names for depth in range(len(path))}
+        holes = frozenset(
+            tuple(names.get(hole[: depth + 1], step) for depth, step in enumerate(hole)) for hole in self.holes
+        )
+        data = cast("Table", _renamed(self.data, names, around, ()))
+        return Source(self.file, self.text, data, self._places, holes)
+
     def _find(self, path: Path, *, key: bool) -> tuple[int, Value | None]:
         node: Value = self.data
         place = self._places[self.data.base]
@@ -97,9 +118,9 @@ class Source:
 
     def _number(self, node: Value, step: str | int) -> int | None:
         if isinstance(node, Table):
-            index = self._index.get(node.base)
+            index = self._index.get(id(node))
             if index is None:
-                index = self._index[node.base] = {key: at for at, key in enumerate(node)}
+                index = self._index[id(node)] = {key: at for at, key in enumerate(node)}
             return index.get(str(step))
         if isinstance(node, Items) and isinstance(step, int) and 0 <= step < len(node):
             return step
@@ -109,6 +130,22 @@ class Source:
         line, column = place >> COLUMN_BITS, place & _COLUMN
         text = self.lines[line] if line < len(self.lines) else ""
         return Span(self.file, line + 1, column + 1, line + 1, _end(text, column, value) + 1)
+
+
+def _renamed(value: Value, names: Mapping[Path, str], around: set[Path], at: Path) -> Value:
+    if at not in around:
+        return value
+    if isinstance(value, Table):
+        table = Table(
+            (names.get((*at, key), key), _renamed(each, names, around, (*at, key))) for key, each in value.items()
+        )
+        table.base = value.base
+        return table
+    if isinstance(value, Items):
+        items = Items(_renamed(each, names, around, (*at, number)) for number, each in enumerate(value))
+        items.base = value.base
+        return items
+    return value
 
 
 def split_lines(text: str) -> tuple[str, ...]:

@@ -37,6 +37,23 @@ FORMATS: Mapping[str, str] = MappingProxyType(
 SERVES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     dict.fromkeys(FORMATS, _ANY) | {"gitlab-plan": ("plan", "show"), "csv": _ANY[1:]}
 )
+# The format that a file's name asks for.
+SUFFIXES: Mapping[str, str] = MappingProxyType(
+    {
+        ".json": "json",
+        ".md": "markdown",
+        ".html": "html",
+        ".sarif": "sarif",
+        ".xml": "junit",
+        ".csv": "csv",
+        ".txt": "text",
+    }
+)
+
+
+def formats_of(verb: str) -> tuple[str, ...]:
+    """Return the names of the formats that say something for a verb, the usual first."""
+    return tuple(name for name in FORMATS if verb in SERVES[name])
 
 
 def render(name: str, report: Report, options: Options | None = None) -> str:
@@ -47,4 +64,16 @@ def render(name: str, report: Report, options: Options | None = None) -> str:
     return draw(prepare(told, options or Options()))
 
 
-__all__ = ["FORMATS", "SERVES", "GroupBy", "Options", "Privacy", "Sheet", "in_words", "prepare", "render"]
+__all__ = [
+    "FORMATS",
+    "SERVES",
+    "SUFFIXES",
+    "GroupBy",
+    "Options",
+    "Privacy",
+    "Sheet",
+    "formats_of",
+    "in_words",
+    "prepare",
+    "render",
+]

@@ -37,20 +37,6 @@ class Finding(Struct, frozen=True, kw_only=True):
     urgency: int = 0
 
 
-RULES: dict[str, str] = {
-    "access-raised": "A change gives somebody more power than they had.",
-    "access-removed": "A change takes access away or lowers it.",
-    "outsider-gains": "Somebody from outside gains access.",
-    "account-created": "An account is created.",
-    "apply-failed": "A step of the plan failed.",
-    "apply-unknown": "The answer to a write was lost, and reading could not settle it.",
-    "apply-refused": "What a step touches is no longer as it was reviewed.",
-    "apply-blocked": "A step was not sent, because an error stands on it.",
-    "apply-skipped": "A step was left out, because one that it depends on was not done.",
-    "drift-changed-since": "Live access changed since the last apply.",
-    "drift-undeclared": "Live access that nothing declares.",
-    "drift-unapplied": "Declared access that is not applied yet.",
-}
 _STEPS: dict[Band, tuple[str, Severity]] = {
     Band.RAISED: ("access-raised", Severity.WARNING),
     Band.REMOVED: ("access-removed", Severity.WARNING),

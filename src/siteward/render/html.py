@@ -10,7 +10,6 @@ from base64 import b64encode
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -50,7 +49,6 @@ class Row(Struct, frozen=True, kw_only=True):
 
     cells: tuple[str, ...]
     place: str = ""
-    link: str = ""
     why: str = ""
     remarks: tuple[Remark, ...] = ()
 
@@ -240,17 +238,9 @@ def _step(step: Step, sheet: Sheet) -> Row:
     return Row(
         cells=(flag + sign(step), words.title(step), words.subject_of_change(change), words.movement(change)),
         place=words.spot(step),
-        link=_link(step, sheet),
         why=" · ".join((*words.because(step), *(("outsider",) if step.outsider else ()))),
         remarks=_remarks((each for each in step.diagnostics if each.severity or each.effect), sheet),
     )
-
-
-def _link(step: Step, sheet: Sheet) -> str:
-    if step.origin is None or not sheet.options.links:
-        return ""
-    path = quote(step.origin.at.file.encode("utf-8", "surrogatepass"))
-    return sheet.options.links.replace("{file}", path).replace("{line}", str(step.origin.at.line))
 
 
 def _outcome(outcome: Outcome) -> Row:

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from siteward.access.model import Power
 from siteward.access.plan import InstancePlan, Step, Stranger
@@ -17,7 +16,7 @@ from siteward.render.snippet import advice
 from siteward.render.view import DANGER, Band, Section, fold, sections, sign
 
 if TYPE_CHECKING:
-    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.state import Origin
     from siteward.render.sheet import Sheet
 
@@ -57,18 +56,14 @@ def remark(said: Diagnostic, sheet: Sheet, message: str = "") -> str:
     """Return one diagnostic as a phrase with its place and what would help."""
     digest = sheet.report.plan.digest if sheet.report.plan else ""
     kind = "**error**" if said.blocks else said.severity.word
-    place = f" ({link(said.at.file, said.at.line, sheet)})" if said.at else ""
+    place = f" ({place_of(said.at)})" if said.at else ""
     help_ = "".join(f" · {prose(each)}" for each in advice(said, digest))
     return f"{kind} {code(said.code)} {prose(message or said.message)}{place}{help_}"
 
 
-def link(file: str, line: int, sheet: Sheet) -> str:
-    """Return a place in the declaration, linked where the address is known."""
-    text = code(f"{file}:{line}")
-    if not sheet.options.links:
-        return text
-    path = quote(file.encode("utf-8", "surrogatepass"))
-    return f"[{text}]({sheet.options.links.replace('{file}', path).replace('{line}', str(line))})"
+def place_of(at: Span) -> str:
+    """Return a place in the declaration."""
+    return code(f"{at.file}:{at.line}")
 
 
 def _section(section: Section, sheet: Sheet) -> Block:
@@ -108,7 +103,7 @@ def _sign(step: Step) -> str:
 
 def _why(step: Step, sheet: Sheet) -> str:
     at: Origin | None = step.origin
-    place = link(at.at.file, at.at.line, sheet) if at else ""
+    place = place_of(at.at) if at else ""
     said = (remark(each, sheet) for each in step.diagnostics if each.severity or each.effect)
     outside = "outsider" if step.outsider else ""
     return " · ".join(filter(None, (place, *map(prose, words.because(step)), outside, *said)))

@@ -13,8 +13,7 @@ Privacy = Literal["full", "handles", "counts"]
 class Options(Struct, frozen=True, kw_only=True):
     """How to show a report.
 
-    `width` is the terminal's, in columns, or `None` where lines may be as long as they need to be. `links` is the
-    address of a line of the declaration with `{file}` and `{line}` in it (`https://forge/x/blob/a1b2/{file}#L{line}`).
+    `width` is the terminal's, in columns, or `None` where lines may be as long as they need to be.
     `plain` uses words and ASCII instead of symbols. `goes_on` tells that the verb goes on after this, so that there is
     neither an exit nor a way onward to tell of.
     """
@@ -26,5 +25,4 @@ class Options(Struct, frozen=True, kw_only=True):
     group_by: GroupBy = "person"
     width: int | None = None
     privacy: Privacy = "full"
-    links: str | None = None
     goes_on: bool = False

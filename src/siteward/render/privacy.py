@@ -5,7 +5,7 @@ other account name; `counts` keeps nothing but the numbers. Excerpts of files go
 
 Texts may name accounts that stand nowhere else in a report, so they are searched for every account name that the
 instance is known to have (`Report.accounts`). Where nobody has looked, as for a saved plan that is shown, a finding
-keeps its rule and loses its words.
+keeps its rule and has the sentence of the catalogue instead of its words.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
+from siteward.access.catalog import sentence
 from siteward.access.change import Change
 from siteward.access.model import Account, Accounts, Grant, Group, Key, Member, Power, Resource, Subject, account_of
 
@@ -105,7 +106,7 @@ class Names:
         """Return a finding that keeps its rule, place and effect, and none of the words, which may name anybody."""
         return replace(
             said,
-            message=said.code.replace("-", " "),
+            message=sentence(said.code),
             about=_maybe(self.key, said.about),
             hint=None,
             suggestion=None,

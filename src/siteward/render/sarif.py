@@ -10,9 +10,10 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from siteward.access.catalog import RULES, sentence
 from siteward.access.codec import encode_summary
 from siteward.access.diagnostic import Severity, Span
-from siteward.render.findings import RULES, Finding, anchor, collect, fingerprints
+from siteward.render.findings import Finding, anchor, collect, fingerprints
 from siteward.render.safe import show
 
 if TYPE_CHECKING:
@@ -51,13 +52,16 @@ def _driver(rules: tuple[str, ...], sheet: Sheet) -> dict[str, object]:
     return driver
 
 
-def _rule(rule: str) -> dict[str, object]:
-    title = rule.replace("-", " ")
-    return {
-        "id": show(rule),
-        "shortDescription": {"text": _text(title)},
-        "fullDescription": {"text": _text(RULES.get(rule, title))},
+def _rule(code: str) -> dict[str, object]:
+    """Return a rule as the catalogue has it; one of the owners' own has its id and no more."""
+    told: dict[str, object] = {
+        "id": show(code),
+        "shortDescription": {"text": _text(code.replace("-", " "))},
+        "fullDescription": {"text": _text(sentence(code))},
     }
+    if rule := RULES.get(code):
+        told |= {"name": rule.name, "help": {"text": _text(f"Next: {rule.step}")}}
+    return told
 
 
 def _result(finding: Finding, at: Span, rule: int, name: str) -> dict[str, object]:

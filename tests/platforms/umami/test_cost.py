@@ -9,13 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from platforms.umami.at import RELEASES, At, fake_of, umami
+from rig import Rig
 from siteward.access.change import Change
 from siteward.access.model import Grant, Scope, Subject
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.umami.fake import UmamiFake
 from siteward.platforms.umami.glance import MOST_WRITES, OLDEST, is_fresh
 from siteward.platforms.umami.platform import PLATFORM
-from spine.rig import Rig
 
 if TYPE_CHECKING:
     from pathlib import Path

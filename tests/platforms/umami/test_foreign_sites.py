@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from platforms.umami.at import SHOP, fake_of
+from rig import Rig
 from siteward.platforms.fakery import World, WorldAccount, WorldSite
-from spine.rig import Rig
 
 if TYPE_CHECKING:
     from pathlib import Path

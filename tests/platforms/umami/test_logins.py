@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from platforms.umami.at import SHOP, fake_of, umami
+from rig import Rig
 from siteward.access.model import Account
 from siteward.declaration.edit import first_file
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
-from spine.rig import Rig
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -237,3 +237,16 @@ def test_in_process_and_socket_are_the_same_server() -> None:
     fake = FAKE.fresh("5.3", clock=lambda: NOW)
     client = httpx.Client(transport=in_process(fake), base_url="http://x.invalid")
     assert client.get("/?module=API&method=API.getMatomoVersion&format=JSON").status_code == 401
+
+
+def test_a_parameter_of_a_later_release_changes_nothing() -> None:
+    """Invitations came with 4.11 and sessions of the API after 2.x: older releases look at neither parameter."""
+    old = Server("3.14")
+    assert old.ask("UsersManager.getUsersPlusRole", idSite=1, filter_status="pending") == old.ask(
+        "UsersManager.getUsersPlusRole", idSite=1
+    )
+    older = Server("2.18")
+    made = older.ask(
+        "UsersManager.deleteUser", userLogin="nobody", force_api_session=1, expiryInDays=3, initialIdSite=1
+    )
+    assert made == older.ask("UsersManager.deleteUser", userLogin="nobody")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
-from siteward.platforms.matomo.fake.php import collate, md5
+from siteward.platforms.matomo.fake.php import md5
 from siteward.platforms.matomo.fake.state import ANONYMOUS, Site, State, Token, User
 
 ROOT = "root"
@@ -88,7 +88,7 @@ def add_grant(state: State, grant: WorldGrant, site: int) -> None:
         raise ValueError(f"the world grants {grant.account!r} something but has no such account")
     if grant.role not in ({"view", "admin"} if state.release.before(3, 6) else {"view", "write", "admin"}):
         raise ValueError(f"{state.release.product} {state.release.name} has no role {grant.role!r}")
-    login = user.login if collate(user.login) == collate(grant.account) else grant.account
+    login = user.login if state.key(user.login) == state.key(grant.account) else grant.account
     state.delete_rows(login, [site])
     for access in (grant.role, *grant.extras):
         state.add_rows(login, access, [site])

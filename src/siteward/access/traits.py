@@ -40,7 +40,8 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     `roles` maps a scope kind to its roles, weakest first; of two roles in one tuple the later satisfies
     the earlier unless `incomparable` names the pair. `top` is the account role that admins hold.
     `extras` maps an extra to the power it adds, `included` an extra to the roles it is part of anyway.
-    `blind_spots` are things this platform can never show, in words people can put into `accept_blind`.
+    `folds_case` tells that logins differing in letter case are one account, `keeps_case` that a new one is made in the
+    case it was written in nevertheless. `blind_spots` are things this platform can never show, in words people can put into `accept_blind`.
     """
 
     platform: str
@@ -59,6 +60,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     keeps_language: bool = False
     login: Literal["handle", "email"] = "handle"
     folds_case: bool = True
+    keeps_case: bool = False
     renames: bool = False
     deletes: bool = True
     role_change: Literal["in-place", "reinvite"] = "in-place"

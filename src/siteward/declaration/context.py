@@ -102,5 +102,5 @@ def login_of(user: User, instance: str, traits: Traits) -> str | None:
 
 
 def folded(login: str, traits: Traits) -> str:
-    """Return a login as the platform tells two of them apart."""
-    return login.casefold() if traits.folds_case or traits.login == "email" else login
+    """Return a login as the platform tells two of them apart; not casefolded, which makes one of `ß` and `ss`."""
+    return login.lower() if traits.folds_case or traits.login == "email" else login

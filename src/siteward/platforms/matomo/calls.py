@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from siteward.access.model import EVERYWHERE, Account, Grant
 from siteward.platforms.interface import Bundle, native
 from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending
-from siteward.platforms.matomo.roles import SUPERUSER, VIEW
+from siteward.platforms.matomo.roles import ANONYMOUS, SUPERUSER, VIEW
 from siteward.platforms.matomo.rpc import MOST, Call
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ _DAMAGED = frozenset("&<>\"'")
 class Planned(Struct, frozen=True, kw_only=True):
     """Calls that belong together, the changes they make, and what they cost beside their share of a request.
 
-    The first call makes the changes, others follow it in the same request. There are none where nothing may be sent,
-    and `why` says why. `confirmed` tells that the password of the token's owner is needed, `slow` that an account is
+    The first call makes the changes; others follow in a request of their own, and only where it was accepted: a bulk
+    is no transaction, and what follows a refused invitation would reach whoever has that login for the database
+    (rec 21#4-11). There are no calls where nothing may be sent, and `why` says why. `confirmed` tells that the password of the token's owner is needed, `slow` that an account is
     made or deleted, `mails` how many mails are sent, `alone` that the call must not stand in a bulk.
     """
 
@@ -77,7 +78,8 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     for slow, run in groupby(planned, key=lambda each: each.slow):
         for group in _chunks(run, MOST_SLOW if slow else MOST):
             changed = tuple(change for each in group for change in each.changes)
-            found.append(Bundle(changes=changed, seconds=sum(map(_seconds, group))))
+            requests = 1 + any(len(each.calls) > 1 for each in group)
+            found.append(Bundle(changes=changed, requests=requests, seconds=sum(map(_seconds, group))))
     return found
 
 
@@ -89,8 +91,7 @@ def _seconds(planned: Planned) -> float:
 def _chunks(planned: Iterable[Planned], most: int) -> Iterator[list[Planned]]:
     chunk: list[Planned] = []
     for each in planned:
-        calls = len(each.calls) + sum(len(one.calls) for one in chunk)
-        if chunk and (each.alone or chunk[-1].alone or calls > MOST or len(chunk) == most):
+        if chunk and (each.alone or chunk[-1].alone or len(chunk) == most):
             yield chunk
             chunk = []
         chunk.append(each)
@@ -196,14 +197,14 @@ def _access(after: Resource | None, state: NativeState) -> tuple[str, ...]:
 
 def _forbidden(login: str, access: tuple[str, ...]) -> str:
     """Return why a grant must not be sent; empty when it may. The server guards one spelling only (rec 07#17)."""
-    if is_anonymous(login) and (login != fold(login) or access not in {(VIEW,), (NOACCESS,)}):
+    if is_anonymous(login) and (login != ANONYMOUS or access not in {(VIEW,), (NOACCESS,)}):
         return "everybody may be given nothing but view"
     return ""
 
 
 def _superuser(change: Change, side: Grant, desk: Desk) -> Planned:
     login = desk.state.spelling(side.subject.name)
-    if is_anonymous(login) or fold(login) == desk.state.me or side.role != SUPERUSER:
+    if is_anonymous(login) or desk.state.is_me(login) or side.role != SUPERUSER:
         return _never(change, "whether this account is a superuser is never changed")
     flag = "0" if change.after is None else "1"  # any other text, "false" too, would mean yes (rec 04#24)
     call = Call("UsersManager.setSuperUserAccess", {"userLogin": login, "hasSuperUserAccess": flag})
@@ -237,10 +238,7 @@ def _create(change: Change, new: Account, desk: Desk) -> Planned:
 
 
 def _invite(change: Change, who: Mapping[str, str], desk: Desk) -> Planned:
-    """Invite to a first site, and put right in the same request what Matomo gives there, which is always `view`.
-
-    A run that breaks off right after finds the grant as it is wanted, or none where none is.
-    """
+    """Invite to a first site, and put right afterwards what Matomo gives there, which is always `view`."""
     login = who["userLogin"]
     wish = first_wish(login, desk.wishes, desk.live)
     site = _first_site(wish, desk.live)
@@ -249,6 +247,8 @@ def _invite(change: Change, who: Mapping[str, str], desk: Desk) -> Planned:
     if wish is None or site is None:
         return planned
     access = _access(wish if wish.scope != EVERYWHERE else None, desk.state)
+    if access == (VIEW,):
+        return planned
     return replace(planned, calls=(call, _access_call(login, access, [site])))
 
 
@@ -270,7 +270,7 @@ def _first_site(wish: Grant | None, live: Live) -> Site | None:
 
 def _delete(change: Change, old: Account, desk: Desk) -> Planned:
     login = desk.state.spelling(old.name)
-    if is_anonymous(login) or fold(login) == desk.state.me:
+    if is_anonymous(login) or desk.state.is_me(login):
         return _never(change, "this account is never deleted")
     return replace(_planned(Call("UsersManager.deleteUser", {"userLogin": login}), change, desk=desk), slow=True)
 

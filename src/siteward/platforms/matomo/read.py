@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from siteward.access.state import Listing
 from siteward.platforms.interface import native
-from siteward.platforms.matomo.native_state import NativeState, fold
+from siteward.platforms.matomo.native_state import NativeState, People
 from siteward.platforms.matomo.roles import onboarding, version_of
-from siteward.platforms.matomo.rows import HOLDER_MAP, SITE_LIST, USER_LIST, parse
+from siteward.platforms.matomo.rows import HOLDER_MAP, SITE_LIST, USER_LIST, USER_RECORD, parse
 from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
 from siteward.platforms.matomo.to_access import Rows, live_of
 from siteward.transport.errors import Incomplete
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from siteward.access.model import Key, Resource
     from siteward.access.state import Live
     from siteward.access.traits import Traits
-    from siteward.platforms.matomo.rows import UserRow
     from siteward.platforms.matomo.settings import Settings
     from siteward.transport.http import Reader
 
@@ -30,6 +29,7 @@ SUSPECT = 100
 _BEYOND = {"filter_offset": str(SUSPECT), "filter_limit": "1000000"}
 # 2.x would send md5 passwords and clear tokens along; they never leave the server.
 USERS = Call("UsersManager.getUsers", {"hideColumns": "password,token_auth"})
+USER = Call("UsersManager.getUser", USERS.arguments)
 SITES = Call("SitesManager.getSitesWithAtLeastViewAccess", {"showColumns": "idsite,name,main_url,group"})
 
 
@@ -44,8 +44,8 @@ def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None)
     state = NativeState(
         version=version,
         traits=traits,
-        users=_by_login(rows),
-        me=fold(settings.self_login),
+        people=People(rows.users),
+        me=settings.self_login,
         has_password=token_of(reader).has_password,
         onboarding=onboarding(version, settings.onboarding),
     )
@@ -56,12 +56,8 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
     """Return what stands under `keys` now. All is read again: one bulk costs little more than a part of it would."""
     before = native(live, NativeState)
     rows, listings = _rows(reader, before.traits)
-    access = live_of(rows, replace(before, users=_by_login(rows)), listings).access
+    access = live_of(rows, replace(before, people=People(rows.users)), listings).access
     return {key: access.get(key) for key in keys}
-
-
-def _by_login(rows: Rows) -> dict[str, UserRow]:
-    return {fold(each.login): each for each in rows.users}
 
 
 def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
@@ -75,7 +71,24 @@ def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
             kind: parse(HOLDER_MAP, each, "getUsersSitesFromAccess") for kind, each in zip(kinds, holders, strict=True)
         },
     )
-    return rows, _proven(reader, rows, calls)
+    listings = _proven(reader, rows, calls)
+    return replace(rows, owners=_owners(reader, rows)), listings
+
+
+def _owners(reader: Reader, rows: Rows) -> Mapping[str, str]:
+    """Return for whom the grants under a foreign spelling work: the server is asked, which knows its collation.
+
+    A row under `müller` is the access of `muller` where the database ignores accents (rec 21#7-11).
+    """
+    people = People(rows.users)
+    strays = sorted({login for logins in rows.holders.values() for login in logins if people.named(login) is None})
+    asked = [login for login in strays if people.alike(login)]
+    answers = ask(reader, [Call(USER.method, {**USER.arguments, "userLogin": each}) for each in asked]) if asked else []
+    return {
+        login: parse(USER_RECORD, answer, "getUser").login
+        for login, answer in zip(asked, answers, strict=True)
+        if not isinstance(answer, Failed)
+    }
 
 
 def _answers(reader: Reader, calls: Sequence[Call]) -> list[object]:

@@ -12,11 +12,11 @@ from siteward.access.diagnostic import Diagnostic, Effect, Severity, error
 from siteward.access.model import EVERYWHERE, Account, Grant
 from siteward.platforms.interface import native
 from siteward.platforms.matomo.calls import addressees, first_wish, wishes
-from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending
-from siteward.platforms.matomo.roles import VIEW
+from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending, spellings
+from siteward.platforms.matomo.roles import ANONYMOUS, VIEW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.change import Change
     from siteward.access.model import Key
@@ -30,23 +30,36 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
 class _Case(Struct, frozen=True):
-    """A plan's changes, the world they are for, the grants each person is going to have, and how many each has."""
+    """A plan's changes, the world they are for, the grants each person is going to have, and how many each has.
+
+    `newcomers` are the logins of new accounts by each of their spellings, the first of those that share one.
+    """
 
     changes: Sequence[Change]
     live: Live
     state: NativeState
     wishes: Wishes
     held: Counter[str]
+    newcomers: Mapping[str, str]
 
 
 def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Iterator[Diagnostic]:
     """Yield every objection and every consequence."""
     held = Counter(each.subject.name for each in live.access.grants() if each.scope != EVERYWHERE)
-    case = _Case(changes, live, native(live, NativeState), wishes(changes), held)
+    case = _Case(changes, live, native(live, NativeState), wishes(changes), held, _newcomers(changes))
     for change in changes:
         for say in _SAYINGS:
             yield from say(change, case)
     yield from _opened(case)
+
+
+def _newcomers(changes: Iterable[Change]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for change in changes:
+        if isinstance(change.after, Account) and change.before is None:
+            for spelling in sorted(spellings(change.after.name)):
+                found.setdefault(spelling, change.after.name)
+    return found
 
 
 def _tell(about: Key, effect: Effect, code: str, message: str, *, count: int = 1, who: str | None = None) -> Diagnostic:
@@ -68,11 +81,8 @@ def _new_account(change: Change, case: _Case) -> Iterator[Diagnostic]:
     elif not _LOGIN.fullmatch(new.name) or not _SHORTEST <= len(new.name.encode()) <= _LONGEST:
         hint = "2 to 100 bytes: letters, digits, _ . @ + - and ä ö ü ß"
         yield error("login-form", f"{new.name} cannot be a login of Matomo", about=change.key, hint=hint)
-    taken = case.state.user(new.name)
-    if taken is not None and taken.login != new.name:
-        message = f"there is a {taken.login} already, and Matomo takes {new.name} for the same"
-        yield error("login-taken", message, about=change.key)
-    if fold(new.name) in case.state.ghosts:
+    yield from _taken(change, new, case)
+    if spellings(new.name) & case.state.ghosts:
         message = f"Matomo still keeps grants for the login {new.name}, and a new account might have them at once"
         yield error("login-has-grants", message, about=change.key, hint="only the database can be rid of them")
     if new.email is None:
@@ -80,6 +90,20 @@ def _new_account(change: Change, case: _Case) -> Iterator[Diagnostic]:
             "email-needed", f"Matomo makes no account without an e-mail, and {new.name} has none", about=change.key
         )
     yield from _invitation(change, new, case)
+
+
+def _taken(change: Change, new: Account, case: _Case) -> Iterator[Diagnostic]:
+    """Refuse a login that equals another without case and accents, which the database does not tell apart (rec 21)."""
+    live = [each.login for each in case.state.people.alike(new.name) if each.login != new.name]
+    planned = [case.newcomers[each] for each in spellings(new.name) if case.newcomers.get(each, new.name) != new.name]
+    for other in (*live, *planned)[:1]:
+        there = "there is a {} already" if live else "{} is a new account too"
+        yield error(
+            "login-taken",
+            f"{there.format(other)}, and Matomo may take {new.name} for the same: it compares without case and accents",
+            about=change.key,
+            hint="give another login under `logins`",
+        )
 
 
 def _invitation(change: Change, new: Account, case: _Case) -> Iterator[Diagnostic]:
@@ -99,15 +123,33 @@ def _email(change: Change, case: _Case) -> Iterator[Diagnostic]:
     new, state = change.after, case.state
     if not isinstance(new, Account) or new.email is None:
         return
-    if not _EMAIL.fullmatch(new.email):
-        yield error("email-form", f"Matomo does not take {new.email} for an e-mail address", about=change.key)
-    owner = state.by_email(new.email)
+    if not _EMAIL.fullmatch(new.email) or not new.email.isascii():
+        hint = None if new.email.isascii() else "it takes ASCII alone; a domain has such a form, which begins with xn--"
+        yield error(
+            "email-form", f"Matomo does not take {new.email} for an e-mail address", about=change.key, hint=hint
+        )
+    owner = state.people.by_email(new.email)
     if owner is not None and fold(owner.login) != fold(new.name):
         message = f"{new.email} is the e-mail of {owner.login}, and Matomo keeps each one once"
-        yield error("email-taken", message, about=change.key)
-    named = state.by_email(new.name) if change.before is None and state.version.refuses_login_like_email else None
+        hint = f"if {owner.login} is the same person, say so: `logins: {{INSTANCE: {owner.login}}}`"
+        yield error("email-taken", message, about=change.key, hint=hint)
+    yield from _email_as_login(change, new, case)
+    named = (
+        state.people.by_email(new.name) if change.before is None and state.version.refuses_login_like_email else None
+    )
     if named is not None and fold(named.login) != fold(new.name):
         yield error("login-taken", f"{new.name} is the e-mail of {named.login}", about=change.key)
+
+
+def _email_as_login(change: Change, new: Account, case: _Case) -> Iterator[Diagnostic]:
+    """Refuse an e-mail that is somebody else's login (rec 21#30-31)."""
+    if not case.state.version.refuses_login_like_email or new.email is None:
+        return
+    logins = {each.login for each in case.state.people.alike(new.email)}
+    logins |= {case.newcomers[each] for each in spellings(new.email) & case.newcomers.keys()}
+    for other in sorted(each for each in logins if fold(each) != fold(new.name)):
+        message = f"{new.email} is the login of {other}, and Matomo takes no login for another's e-mail"
+        yield error("email-taken", message, about=change.key)
 
 
 def _deletion(change: Change, _case: _Case) -> Iterator[Diagnostic]:
@@ -187,9 +229,7 @@ def _site_grant(change: Change, case: _Case) -> Iterator[Diagnostic]:
     if after.scope not in case.live.sites:
         message = f"there is no site {after.scope}; Matomo would keep the grant for a future site of its id"
         yield error("no-such-site", message, about=change.key)
-    if is_anonymous(after.subject.name) and (
-        after.subject.name != fold(after.subject.name) or after.role != VIEW or after.extras
-    ):
+    if is_anonymous(after.subject.name) and (after.subject.name != ANONYMOUS or after.role != VIEW or after.extras):
         yield error("public-view-only", "everybody may be given nothing but view", about=change.key)
 
 

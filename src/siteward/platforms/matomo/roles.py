@@ -52,6 +52,7 @@ WIDEST = _capable(
         top=SUPERUSER,
         admin_excludes_grants=True,
         knows_self=False,
+        keeps_case=True,
         onboarding=frozenset({"invite", "password"}),
         powerful=frozenset({SUPERUSER, ADMIN}),
         public_account=ANONYMOUS,

@@ -79,6 +79,7 @@ class Form(Struct, Generic[T], frozen=True):
 
 
 USER_LIST = Form(tuple[UserRow, ...], _listed)
+USER_RECORD = Form(UserRow, _mapped)
 SITE_LIST = Form(tuple[SiteRow, ...], _listed)
 CAPABILITY_LIST = Form(tuple[CapabilityRow, ...], _listed)
 HOLDER_MAP: Form[Mapping[str, tuple[int, ...]]] = Form(dict[str, tuple[int, ...]], _mapped)

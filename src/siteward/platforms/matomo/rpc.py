@@ -35,6 +35,7 @@ READING = frozenset({
     "UsersManager.hasSuperUserAccess",
     "UsersManager.getAvailableCapabilities",
     "UsersManager.getUsers",
+    "UsersManager.getUser",
     "UsersManager.getUsersSitesFromAccess",
     "SitesManager.getSitesWithAtLeastViewAccess",
 })  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key
 from siteward.access.state import Live, Site
-from siteward.platforms.matomo.native_state import fold, is_anonymous, is_pending
+from siteward.platforms.matomo.native_state import is_anonymous, is_pending, spellings
 from siteward.platforms.matomo.roles import SUPERUSER
 
 if TYPE_CHECKING:
@@ -30,11 +31,15 @@ _SHOWN = 5
 
 
 class Rows(Struct, frozen=True):
-    """All that was read: users, sites, and for each role and capability who holds it where."""
+    """All that was read: users, sites, and for each role and capability who holds it where.
+
+    `owners` maps the spelling of a row that is no account's, but works for one, to that account's login.
+    """
 
     users: tuple[UserRow, ...]
     sites: tuple[SiteRow, ...]
     holders: Mapping[str, Mapping[str, tuple[int, ...]]]
+    owners: Mapping[str, str] = MappingProxyType({})
 
 
 def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Live:
@@ -50,7 +55,7 @@ def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Li
         grant = _grant(login, scope, access, state.traits)
         if grant is not None:
             _put(resources, grant)
-    me = state.users.get(state.me)
+    me = state.user(state.me)
     return Live(
         access=Access.of(resources),
         sites=sites,
@@ -60,7 +65,7 @@ def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Li
         facts={account_key(each.login): _facts(each) for each in rows.users},
         listings=listings,
         findings=(*_strays(lost), *_invitations(rows.users)),
-        native=replace(state, ghosts=frozenset(map(fold, lost.get("gone", ())))),
+        native=replace(state, ghosts=frozenset().union(*map(spellings, lost.get("gone", ())))),
     )
 
 
@@ -103,19 +108,19 @@ def _held(
 ) -> tuple[dict[tuple[str, Scope], set[str]], Mapping[str, set[str]]]:
     """Return what each user holds on each site, and by kind the rows that hang in the air.
 
-    A row under another letter case counts for the user all the same: the database compares without case, and the
-    next grant through the right spelling heals it (rec 03#51-54).
+    A row under another spelling, of letter case or accents, counts for the user all the same: the database compares
+    without both, and the next change through the right spelling heals it (rec 03#51-54, 21#11-14).
     """
     held: defaultdict[tuple[str, Scope], set[str]] = defaultdict(set)
     lost: defaultdict[str, set[str]] = defaultdict(set)
     for access, logins in rows.holders.items():
         for login, sites in logins.items():
-            user = state.user(login)
+            user = state.user(rows.owners.get(login, login))
             if user is None:
                 lost["gone"].add(login)
                 continue
             if user.login != login:
-                lost["case"].add(login)
+                lost["spelling"].add(login)
             if user.superuser:
                 lost["superuser"].add(login)
                 continue
@@ -138,9 +143,9 @@ _STRAY = {
         "grants are kept for {n} logins that do not exist: {who}",
         "only the database can be rid of them; no account of such a login is made here",
     ),
-    "case": (
+    "spelling": (
         "stray-spelling",
-        "grants of {n} users were written with another letter case: {who}",
+        "grants of {n} users were written in another spelling, of letter case or accents: {who}",
         "they hold all the same, and the next change of the person's access puts them right",
     ),
     "superuser": (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.model import account_key
@@ -28,7 +28,7 @@ from siteward.platforms.matomo.rpc import (
 from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from siteward.access.change import Change
     from siteward.access.model import Key
@@ -40,6 +40,12 @@ if TYPE_CHECKING:
 _LOCKED = "Could not get the lock"
 _PASSWORD_HINT = "correct the credential PASSWORD: it must be the password of the account whose token is used"  # noqa: S105
 _LOCK_HINT = "somebody else is changing this person right now; try again"
+
+
+class Unfollowed(Struct, frozen=True):
+    """What became of a change that was made, where something that goes with it was refused, in words for people."""
+
+    words: str
 
 
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
@@ -97,25 +103,30 @@ def _why_not(writer: Writer, planned: Planned) -> str | None:
 
 
 def _sent(writer: Writer, planned: Sequence[Planned]) -> list[object]:
-    """Send calls and return, for each planned, what its first call was answered."""
+    """Send calls and return, for each planned, what its first call was answered.
+
+    What follows the first is sent afterwards, and not at all where that was refused; a refusal of it is told beside.
+    """
     if not planned:
         return []
-    confirmed = any(each.confirmed for each in planned)
-    calls = [call for each in planned for call in each.calls]
-    if planned[0].alone:
-        return _firsts(planned, [_direct(writer, call, confirmed=confirmed) for call in calls])
-    form = token_of(writer).form(bulk_form(calls), confirmed=confirmed)
+    answers = _send(writer, [(each.calls[0], each) for each in planned])
+    done = [at for at, answer in enumerate(answers) if not isinstance(answer, Failed)]
+    following = [(call, at) for at in done for call in planned[at].calls[1:]]
+    told = _send(writer, [(call, planned[at]) for call, at in following]) if following else []
+    for (call, at), answer in zip(following, told, strict=True):
+        if isinstance(answer, Failed):
+            answers[at] = Unfollowed(f"it took place, but {call.method} after it did not: {answer.words}")
+    return answers
+
+
+def _send(writer: Writer, calls: Sequence[tuple[Call, Planned]]) -> list[object]:
+    """Return what calls are answered, sent in one bulk, or one by one where a bulk would damage them."""
+    confirmed = any(each.confirmed for _, each in calls)
+    if any(each.alone for _, each in calls):
+        return [_direct(writer, call, confirmed=confirmed) for call, _ in calls]
+    form = token_of(writer).form(bulk_form(call for call, _ in calls), confirmed=confirmed)
     answer = writer.command("POST", PATH, params=query(BULK), form=form)
-    return _firsts(planned, results(writer, answer, len(calls)))
-
-
-def _firsts(planned: Sequence[Planned], answers: Iterable[object]) -> list[object]:
-    """Return the answer to the first call of each; what follows it is looked at when all is read back."""
-    rest, found = iter(answers), []
-    for each in planned:
-        first, *_ = islice(rest, len(each.calls))
-        found.append(first)
-    return found
+    return results(writer, answer, len(calls))
 
 
 def _direct(writer: Writer, call: Call, *, confirmed: bool) -> object:
@@ -144,6 +155,8 @@ def _receipts(writer: Writer, planned: Planned, result: object) -> list[Receipt]
 
 def _judged(writer: Writer, result: object) -> Verdict:
     """Return the verdict on what one call was answered; a refused password is not sent again."""
+    if isinstance(result, Unfollowed):
+        return replace(DONE, message=result.words)
     if not isinstance(result, Failed):
         return DONE
     if WRONG_PASSWORD in result.words:

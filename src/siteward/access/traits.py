@@ -7,6 +7,7 @@ no platform by name.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -119,8 +120,15 @@ def is_site(scope: Scope) -> bool:
 
 
 def is_public(traits: Traits, account: str) -> bool:
-    """Tell whether an account stands for everybody (Matomo's `anonymous`, in any spelling)."""
-    return traits.public_account is not None and traits.public_account.casefold() == account.casefold()
+    """Tell whether an account stands for everybody (Matomo's `anonymous`, in any spelling of case and accents)."""
+    if traits.public_account is None:
+        return False
+    plain = account if account.isascii() else _without_accents(account)
+    return traits.public_account.lower() == plain.lower()
+
+
+def _without_accents(text: str) -> str:
+    return "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
 
 
 def declarable(grant: Grant, traits: Traits) -> bool:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import Diagnostic, Effect, Severity, error
-from siteward.access.model import EVERYWHERE, Account, Grant
+from siteward.access.diagnostic import Diagnostic, Effect, Severity, error, note, warning
+from siteward.access.model import EVERYWHERE, Account, Grant, account_key, account_of
 from siteward.platforms.interface import native
 from siteward.platforms.matomo.calls import addressees, first_wish, wishes
 from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending, spellings
-from siteward.platforms.matomo.roles import ANONYMOUS, VIEW
+from siteward.platforms.matomo.roles import ADMIN, ANONYMOUS, VIEW, WRITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,6 +51,8 @@ def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Ite
         for say in _SAYINGS:
             yield from say(change, case)
     yield from _opened(case)
+    yield from _expired(case)
+    yield from _tag_managers(case)
 
 
 def _newcomers(changes: Iterable[Change]) -> Mapping[str, str]:
@@ -150,6 +152,45 @@ def _email_as_login(change: Change, new: Account, case: _Case) -> Iterator[Diagn
     for other in sorted(each for each in logins if fold(each) != fold(new.name)):
         message = f"{new.email} is the login of {other}, and Matomo takes no login for another's e-mail"
         yield error("email-taken", message, about=change.key)
+
+
+def _expired(case: _Case) -> Iterator[Diagnostic]:
+    """Tell of invitations that have run out, but for people from whom the plan takes the account or the access."""
+    gone = {_name(each) for each in case.changes if isinstance(each.before, Account) and each.after is None}
+    taken = Counter(_name(each) for each in case.changes if isinstance(each.before, Grant) and each.after is None)
+    given = {_name(each) for each in case.changes if isinstance(each.after, Grant)}
+    gone |= {name for name, count in taken.items() if count >= case.held[name or ""] and name not in given}
+    for user in case.state.people.rows:
+        if user.invite_status == "expired" and user.login not in gone:
+            yield warning(
+                "invitation-expired",
+                f"the invitation of {user.login} ended at {user.invite_ends}; Matomo deletes the account 3 days later",
+                about=account_key(user.login),
+                hint=f"send it again: siteward apply --resend {user.login}@<instance>",
+            )
+
+
+def _name(change: Change) -> str | None:
+    return account_of(change.key)
+
+
+def _tag_managers(case: _Case) -> Iterator[Diagnostic]:
+    """Tell once what else the role `write` opens: its name speaks of reports alone."""
+    brought = sorted(extra for extra, roles in case.state.traits.included.items() if WRITE in roles)
+    names = {_name(each) for each in case.changes if _gains_write(each)}
+    if brought and names:
+        yield note(
+            "edit-brings-tags",
+            f"`edit` is Matomo's role write, which brings {', '.join(brought)}: whoever has it may also edit the tags "
+            f"that a site loads; this plan gives it to {len(names)} account{'s' if len(names) > 1 else ''}",
+            hint="no role edits reports and not tags; `view` does neither",
+        )
+
+
+def _gains_write(change: Change) -> bool:
+    before, after = change.before, change.after
+    had = before.role if isinstance(before, Grant) else ""
+    return isinstance(after, Grant) and after.role == WRITE and had not in {WRITE, ADMIN}
 
 
 def _deletion(change: Change, _case: _Case) -> Iterator[Diagnostic]:

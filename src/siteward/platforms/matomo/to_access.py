@@ -64,7 +64,7 @@ def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Li
         pending=frozenset(_pending(resources.values(), rows.users)),
         facts={account_key(each.login): _facts(each) for each in rows.users},
         listings=listings,
-        findings=(*_strays(lost), *_invitations(rows.users)),
+        findings=(*_strays(lost), *_pending_superusers(rows.users)),
         native=replace(state, ghosts=frozenset().union(*map(spellings, lost.get("gone", ())))),
     )
 
@@ -204,17 +204,10 @@ def _facts(user: UserRow) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
-def _invitations(users: Iterable[UserRow]) -> Iterator[Diagnostic]:
+def _pending_superusers(users: Iterable[UserRow]) -> Iterator[Diagnostic]:
     for user in users:
         if is_anonymous(user.login):
             continue
-        if user.invite_status == "expired":
-            yield warning(
-                "invitation-expired",
-                f"the invitation of {user.login} ended at {user.invite_ends}; Matomo deletes the account 3 days later",
-                about=account_key(user.login),
-                hint=f"send it again: siteward apply --resend {user.login}@<instance>",
-            )
         if user.superuser and is_pending(user):
             yield warning(
                 "pending-superuser",

@@ -19,9 +19,9 @@ from siteward.platforms.matomo.rpc import (
     Call,
     Failed,
     bulk_form,
+    in_bulks,
     query,
     refusal,
-    results,
     token_of,
     words_of,
 )
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Live
     from siteward.platforms.interface import Bundle
     from siteward.platforms.matomo.calls import Planned
-    from siteward.transport.http import Writer
+    from siteward.transport.http import Answer, Writer
 
 _LOCKED = "Could not get the lock"
 _PASSWORD_HINT = "correct the credential PASSWORD: it must be the password of the account whose token is used"  # noqa: S105
@@ -112,21 +112,24 @@ def _sent(writer: Writer, planned: Sequence[Planned]) -> list[object]:
     answers = _send(writer, [(each.calls[0], each) for each in planned])
     done = [at for at, answer in enumerate(answers) if not isinstance(answer, Failed)]
     following = [(call, at) for at in done for call in planned[at].calls[1:]]
-    told = _send(writer, [(call, planned[at]) for call, at in following]) if following else []
+    told = _send(writer, [(call, planned[at]) for call, at in following], after_others=True) if following else []
     for (call, at), answer in zip(following, told, strict=True):
         if isinstance(answer, Failed):
             answers[at] = Unfollowed(f"it took place, but {call.method} after it did not: {answer.words}")
     return answers
 
 
-def _send(writer: Writer, calls: Sequence[tuple[Call, Planned]]) -> list[object]:
+def _send(writer: Writer, calls: Sequence[tuple[Call, Planned]], *, after_others: bool = False) -> list[object]:
     """Return what calls are answered, sent in one bulk, or one by one where a bulk would damage them."""
     confirmed = any(each.confirmed for _, each in calls)
     if any(each.alone for _, each in calls):
         return [_direct(writer, call, confirmed=confirmed) for call, _ in calls]
-    form = token_of(writer).form(bulk_form(call for call, _ in calls), confirmed=confirmed)
-    answer = writer.command("POST", PATH, params=query(BULK), form=form)
-    return results(writer, answer, len(calls))
+
+    def send(some: Sequence[Call]) -> Answer:
+        form = token_of(writer).form(bulk_form(some), confirmed=confirmed)
+        return writer.command("POST", PATH, params=query(BULK), form=form)
+
+    return in_bulks(writer, [call for call, _ in calls], send, after_others=after_others)
 
 
 def _direct(writer: Writer, call: Call, *, confirmed: bool) -> object:

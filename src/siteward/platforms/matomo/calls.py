@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from siteward.access.model import EVERYWHERE, Account, Grant
 from siteward.platforms.interface import Bundle, native
 from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending
-from siteward.platforms.matomo.roles import ANONYMOUS, SUPERUSER, VIEW
+from siteward.platforms.matomo.roles import ANONYMOUS, SUPERUSER, VIEW, plugin_of
 from siteward.platforms.matomo.rpc import MOST, Call
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _site_grants(group: Sequence[Change], side: Grant, desk: Desk) -> Iterator[P
         site = _site(change, desk.live)
         if site is None:
             yield _never(change, "the site does not exist, and Matomo would keep the grant for a future one of its id")
-        elif why := _forbidden(login, access):
+        elif why := _forbidden(login, access) or asleep(change, site, desk.state):
             yield _never(change, why)
         else:
             good[change] = site
@@ -200,6 +200,21 @@ def _forbidden(login: str, access: tuple[str, ...]) -> str:
     if is_anonymous(login) and (login != ANONYMOUS or access not in {(VIEW,), (NOACCESS,)}):
         return "everybody may be given nothing but view"
     return ""
+
+
+def asleep(change: Change, site: Site, state: NativeState) -> str:
+    """Return why a grant waits for a plugin that is switched off; empty when it does not.
+
+    Its capabilities cannot be written, and a role written without them would destroy those that sleep (rec 23#9-11).
+    """
+    after = change.after
+    if not isinstance(after, Grant):
+        return ""
+    held = state.asleep.get(state.spelling(after.subject.name), {}).get(int(site.id), frozenset())
+    words = sorted(held | (state.off & (after.extras or frozenset())))
+    if not words:
+        return ""
+    return f"{plugin_of(words[0])} is switched off on the server, and {', '.join(words)} can be neither given nor kept"
 
 
 def _superuser(change: Change, side: Grant, desk: Desk) -> Planned:

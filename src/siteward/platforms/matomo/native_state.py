@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -71,7 +72,8 @@ class NativeState(Struct, frozen=True, kw_only=True, dict=True):
 
     `traits` are those of the server, `people` all its users, `me` the login of the token's owner as the file has it.
     `has_password` tells that its password is at hand, `onboarding` how accounts begin. `ghosts` are the spellings of
-    logins that have grants and no account.
+    logins that have grants and no account. `off` are capabilities whose plugin is switched off, `asleep` what people
+    hold by such plugins, by login and site.
     """
 
     version: Version
@@ -80,6 +82,8 @@ class NativeState(Struct, frozen=True, kw_only=True, dict=True):
     has_password: bool
     onboarding: str
     ghosts: frozenset[str] = frozenset()
+    off: frozenset[str] = frozenset()
+    asleep: Mapping[str, Mapping[int, frozenset[str]]] = MappingProxyType({})
     traits: Traits
 
     def user(self, login: str) -> UserRow | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -10,13 +11,21 @@ from siteward.access.state import Listing
 from siteward.platforms.interface import native
 from siteward.platforms.matomo.native_state import NativeState, People
 from siteward.platforms.matomo.roles import onboarding, version_of
-from siteward.platforms.matomo.rows import HOLDER_MAP, SITE_LIST, USER_LIST, USER_RECORD, parse
+from siteward.platforms.matomo.rows import (
+    ACCESS_LIST,
+    CAPABILITY_LIST,
+    HOLDER_MAP,
+    SITE_LIST,
+    USER_LIST,
+    USER_RECORD,
+    parse,
+)
 from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
 from siteward.platforms.matomo.to_access import Rows, live_of
 from siteward.transport.errors import Incomplete
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from siteward.access.model import Key, Resource
     from siteward.access.state import Live
@@ -30,6 +39,7 @@ _BEYOND = {"filter_offset": str(SUSPECT), "filter_limit": "1000000"}
 # 2.x would send md5 passwords and clear tokens along; they never leave the server.
 USERS = Call("UsersManager.getUsers", {"hideColumns": "password,token_auth"})
 USER = Call("UsersManager.getUser", USERS.arguments)
+CAPABILITIES = Call("UsersManager.getAvailableCapabilities")
 SITES = Call("SitesManager.getSitesWithAtLeastViewAccess", {"showColumns": "idsite,name,main_url,group"})
 
 
@@ -63,16 +73,52 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
 def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
     kinds = (*(each.name for each in traits.roles["site"]), *traits.extras)
     calls = [USERS, SITES, *(Call("UsersManager.getUsersSitesFromAccess", {"access": each}) for each in kinds)]
-    users, sites, *holders = _answers(reader, calls)
+    answers = ask(reader, [*calls, CAPABILITIES] if traits.extras else calls)
+    off = _switched_off(answers.pop(), traits) if traits.extras else frozenset()
+    users, sites, *holders = _all(reader, answers, dict(enumerate(kinds, 2)), off)
     rows = Rows(
         users=parse(USER_LIST, users, "getUsers"),
         sites=parse(SITE_LIST, sites, "getSitesWithAtLeastViewAccess"),
         holders={
             kind: parse(HOLDER_MAP, each, "getUsersSitesFromAccess") for kind, each in zip(kinds, holders, strict=True)
         },
+        off=off,
     )
     listings = _proven(reader, rows, calls)
-    return replace(rows, owners=_owners(reader, rows)), listings
+    rows = replace(rows, owners=_owners(reader, rows))
+    return (replace(rows, asleep=_asleep(reader, rows, kinds)) if off else rows), listings
+
+
+def _switched_off(answer: object, traits: Traits) -> frozenset[str]:
+    """Return the capabilities that this server once had, or may have, and does not offer now."""
+    offered = () if isinstance(answer, Failed) else parse(CAPABILITY_LIST, answer, "getAvailableCapabilities")
+    return frozenset(traits.extras) - {each.id for each in offered}
+
+
+def _all(reader: Reader, answers: list[object], kinds: Mapping[int, str], off: Collection[str]) -> Iterator[object]:
+    """Yield answers, and nobody for a capability that is switched off; raises for any other that was refused."""
+    for at, answer in enumerate(answers):
+        if not isinstance(answer, Failed):
+            yield answer
+        elif kinds.get(at) in off:
+            yield {}
+        else:
+            raise refusal(reader, answer.words, 200)
+
+
+def _asleep(reader: Reader, rows: Rows, kinds: Collection[str]) -> Mapping[str, Mapping[int, frozenset[str]]]:
+    """Return what people hold by plugins that are off, by login and site: shown only person by person (rec 23#4-8)."""
+    people, awake = People(rows.users), frozenset(kinds) - rows.off
+    named = (people.named(rows.owners.get(login, login)) for logins in rows.holders.values() for login in logins)
+    logins = sorted({user.login for user in named if user is not None and not user.superuser})
+    answers = _answers(reader, [Call("UsersManager.getSitesAccessFromUser", {"userLogin": each}) for each in logins])
+    found: dict[str, Mapping[int, frozenset[str]]] = {}
+    for login, answer in zip(logins, answers, strict=True):
+        held: defaultdict[int, set[str]] = defaultdict(set)
+        for row in parse(ACCESS_LIST, answer, "getSitesAccessFromUser"):
+            held[row.site] |= {row.access} - awake
+        found[login] = {site: frozenset(words) for site, words in held.items() if words}
+    return {login: held for login, held in found.items() if held}
 
 
 def _owners(reader: Reader, rows: Rows) -> Mapping[str, str]:

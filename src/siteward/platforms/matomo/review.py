@@ -11,7 +11,7 @@ from msgspec import Struct
 from siteward.access.diagnostic import Diagnostic, Effect, Severity, error, note, warning
 from siteward.access.model import EVERYWHERE, Account, Grant, account_key, account_of
 from siteward.platforms.interface import native
-from siteward.platforms.matomo.calls import addressees, first_wish, wishes
+from siteward.platforms.matomo.calls import addressees, asleep, first_wish, wishes
 from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending, spellings
 from siteward.platforms.matomo.roles import ADMIN, ANONYMOUS, VIEW, WRITE
 
@@ -270,6 +270,9 @@ def _site_grant(change: Change, case: _Case) -> Iterator[Diagnostic]:
     if after.scope not in case.live.sites:
         message = f"there is no site {after.scope}; Matomo would keep the grant for a future site of its id"
         yield error("no-such-site", message, about=change.key)
+    elif why := asleep(change, case.live.sites[after.scope], case.state):
+        hint = "switch the plugin on, then plan again; all else in the plan can be applied meanwhile"
+        yield error("capability-asleep", why, about=change.key, hint=hint)
     if is_anonymous(after.subject.name) and (after.subject.name != ANONYMOUS or after.role != VIEW or after.extras):
         yield error("public-view-only", "everybody may be given nothing but view", about=change.key)
 

@@ -63,7 +63,11 @@ WIDEST = _capable(
 
 
 def traits_of(version: Version, capabilities: Iterable[CapabilityRow], settings: Settings) -> Traits:
-    """Return what one server can express, and how accounts begin there."""
+    """Return what one server can express, and how accounts begin there.
+
+    The capabilities of the bundled TagManager are among it also while that is switched off: what people hold then
+    sleeps, and is in force again as soon as it is on (rec 23).
+    """
     traits = replace(
         WIDEST,
         version=version.text,
@@ -73,7 +77,13 @@ def traits_of(version: Version, capabilities: Iterable[CapabilityRow], settings:
         last_seen=version.keeps_last_seen,
         powerful=frozenset({SUPERUSER, ADMIN}),
     )
-    return _capable(traits, {each.id: frozenset(each.included) for each in capabilities})
+    known = _KNOWN_CAPABILITIES if version.has_write_role else {}
+    return _capable(traits, {**known, **{each.id: frozenset(each.included) for each in capabilities}})
+
+
+def plugin_of(capability: str) -> str:
+    """Return the plugin that brings a capability, in words."""
+    return "TagManager" if capability in _KNOWN_CAPABILITIES else "a plugin"
 
 
 def onboarding(version: Version, wish: Onboarding | None) -> Literal["invite", "password"]:

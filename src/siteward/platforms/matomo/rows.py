@@ -71,6 +71,13 @@ class CapabilityRow(Struct, frozen=True):
     included: tuple[str, ...] = field(default=(), name="includedInRoles")
 
 
+class AccessRow(Struct, frozen=True):
+    """A role or capability of one user on one site."""
+
+    site: int
+    access: str
+
+
 class Form(Struct, Generic[T], frozen=True):
     """What an answer holds, and what brings all releases' ways to write it to one."""
 
@@ -82,6 +89,7 @@ USER_LIST = Form(tuple[UserRow, ...], _listed)
 USER_RECORD = Form(UserRow, _mapped)
 SITE_LIST = Form(tuple[SiteRow, ...], _listed)
 CAPABILITY_LIST = Form(tuple[CapabilityRow, ...], _listed)
+ACCESS_LIST = Form(tuple[AccessRow, ...], _listed)
 HOLDER_MAP: Form[Mapping[str, tuple[int, ...]]] = Form(dict[str, tuple[int, ...]], _mapped)
 FLAG = Form(bool, _unwrapped)
 TEXT = Form(str, _unwrapped)

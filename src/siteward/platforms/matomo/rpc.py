@@ -37,6 +37,7 @@ READING = frozenset({
     "UsersManager.getAvailableCapabilities",
     "UsersManager.getUsers",
     "UsersManager.getUser",
+    "UsersManager.getSitesAccessFromUser",
     "UsersManager.getUsersSitesFromAccess",
     "SitesManager.getSitesWithAtLeastViewAccess",
 })  # fmt: skip

@@ -14,7 +14,7 @@ from siteward.access.diagnostic import warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key
 from siteward.access.state import Live, Site
 from siteward.platforms.matomo.native_state import is_anonymous, is_pending, spellings
-from siteward.platforms.matomo.roles import SUPERUSER
+from siteward.platforms.matomo.roles import SUPERUSER, plugin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -33,6 +33,7 @@ _SHOWN = 5
 class Rows(Struct, frozen=True):
     """All that was read: users, sites, and for each role and capability who holds it where.
 
+    `off` are capabilities whose plugin is switched off, `asleep` what people hold by such plugins, by login and site.
     `owners` maps the spelling of a row that is no account's, but works for one, to that account's login.
     """
 
@@ -40,12 +41,19 @@ class Rows(Struct, frozen=True):
     sites: tuple[SiteRow, ...]
     holders: Mapping[str, Mapping[str, tuple[int, ...]]]
     owners: Mapping[str, str] = MappingProxyType({})
+    off: frozenset[str] = frozenset()
+    asleep: Mapping[str, Mapping[int, frozenset[str]]] = MappingProxyType({})
 
 
 def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Live:
     """Return the live state that `rows` amount to."""
     sites = _sites(rows.sites)
-    held, lost = _held(rows, state, {int(each.id): scope for scope, each in sites.items()})
+    scopes = {int(each.id): scope for scope, each in sites.items()}
+    held, lost = _held(rows, state, scopes)
+    for login, asleep in rows.asleep.items():
+        for site, words in asleep.items():
+            if site in scopes:
+                held.setdefault((login, scopes[site]), set()).update(words)
     resources: dict[Key, Resource] = {}
     for user in rows.users:
         resources[account_key(user.login)] = Account(user.login, user.email or None, status=_status(user))
@@ -64,8 +72,10 @@ def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Li
         pending=frozenset(_pending(resources.values(), rows.users)),
         facts={account_key(each.login): _facts(each) for each in rows.users},
         listings=listings,
-        findings=(*_strays(lost), *_pending_superusers(rows.users)),
-        native=replace(state, ghosts=frozenset().union(*map(spellings, lost.get("gone", ())))),
+        findings=(*_strays(lost), *_sleeping(rows), *_pending_superusers(rows.users)),
+        native=replace(
+            state, off=rows.off, asleep=rows.asleep, ghosts=frozenset().union(*map(spellings, lost.get("gone", ())))
+        ),
     )
 
 
@@ -162,6 +172,21 @@ def _strays(lost: Mapping[str, set[str]]) -> Iterator[Diagnostic]:
         if names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             yield warning(code, message.format(n=len(names), who=", ".join(names[:_SHOWN]) + more), hint=hint)
+
+
+def _sleeping(rows: Rows) -> Iterator[Diagnostic]:
+    """Tell of rights that are not in force because the plugin they belong to is switched off."""
+    words = sorted({word for held in rows.asleep.values() for each in held.values() for word in each})
+    if words:
+        who = sorted(rows.asleep)
+        plugin = plugin_of(words[0])
+        yield warning(
+            "capability-asleep",
+            f"{plugin} is switched off, and {len(who)} account{'s' if len(who) > 1 else ''} would have "
+            f"{', '.join(words)} again as soon as it is on: {', '.join(who[:_SHOWN])}"
+            + (f" and {len(who) - _SHOWN} more" if len(who) > _SHOWN else ""),
+            hint="a change of their role there waits for it; taking all their access takes this too",
+        )
 
 
 def _grant(login: str, scope: Scope, access: set[str], traits: Traits) -> Grant | None:

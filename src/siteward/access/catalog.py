@@ -302,6 +302,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`login-form`** Matomo would not take this login. *Next:* give another under `logins`.
 - **`login-has-grants`** Old grants wait in the database for whoever gets this login. *Next:* have them taken out of the database.
 - **`password-missing`** Superusers are changed only with the token owner's password. *Next:* set `SITEWARD_<INSTANCE>_PASSWORD`.
+- **`password-not-asked`** LoginLdap is on, and the server asks for no password. *Next:* nothing; where the plugin was set to ask, give `SITEWARD_<INSTANCE>_PASSWORD`.
 - **`grants-replaced`** Making or unmaking a superuser wipes the grants on sites. *Next:* nothing: the plan gives again what is declared.
 - **`reports-deleted`** Scheduled reports of that site are deleted with the access. *Next:* export them first.
 - **`made-public`** The site's statistics are opened to everybody. *Next:* be sure.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from platforms.matomo.desk import BLOG, SHOP, STAGING, Desk, given, grant, taken, world
+from platforms.matomo.desk import BLOG, SHOP, STAGING, Desk, given, grant, taken, top, world
 from siteward.access.change import Change
+from siteward.access.model import Account, account_key
 from siteward.platforms.fakery import WorldAccount, WorldGrant
+from siteward.platforms.matomo.fake.release import READ_ABOUT, RELEASES
+from siteward.platforms.matomo.fake.state import Session
+from siteward.platforms.matomo.platform import PLATFORM
 
 CAPABLE = ["5.3", "4.16", "3.14"]
 BB = WorldAccount(login="bb", email="bb@example.org")
@@ -67,3 +71,60 @@ def test_a_plugin_that_goes_off_between_two_readings_takes_nothing_away() -> Non
     desk.fake.state.plugins["TagManager"] = False
     held = grant("bb", SHOP, "view", TAGS)
     assert desk.look(held.key, live=live) == {held.key: held}
+
+
+@pytest.mark.parametrize("release", CAPABLE)
+def test_beside_ldap_no_password_is_needed(release: str) -> None:
+    """As LoginLdap is shipped the server asks for none; where it was set to ask, the step fails by itself."""
+    desk = Desk.of(release, world([BB]), password=None)
+    changes = (given(top("bb")), Change(Account("bb", "bb@example.org"), Account("bb", "b@example.org")))
+    assert desk.codes(*changes) == ["password-missing"] * 2
+    desk.fake.state.plugins["LoginLdap"] = True
+    assert desk.codes(*changes) == []
+    assert [each.code for each in desk.review(*changes)].count("password-not-asked") == 2
+    assert "LoginLdap" in " ".join(PLATFORM.reach(desk.doors.reader, desk.settings, desk.probe()).notes)
+    assert [each.status for each in desk.write(*changes)] == ["sent", "sent"]
+    desk.fake.state.directory.confirms_password = True
+    (receipt,) = desk.write(taken(top("bb")))
+    assert (receipt.status, receipt.message) == ("failed", "Please enter your password to confirm this change.")
+    assert desk.fake.state.failures == []
+
+
+def _logged_in(desk: Desk, login: str) -> bool:
+    return any(each.login == login for each in desk.fake.state.sessions.values())
+
+
+@pytest.mark.parametrize("absent", [False, True])
+@pytest.mark.parametrize("superuser", [False, True])
+def test_who_loses_all_is_logged_out_where_the_release_can(*, absent: bool, superuser: bool) -> None:
+    grants = [WorldGrant(account="mia", site=each, role="view") for each in (SHOP, BLOG)]
+    people = [WorldAccount(login="bb", email="bb@example.org", role="superuser" if superuser else None), MIA]
+    own = [] if superuser else [WorldGrant(account="bb", site=each, role="view") for each in (SHOP, BLOG)]
+    desk = Desk.of("5.3", world(people, [*grants, *own]))
+    desk.fake.state.release = READ_ABOUT
+    for login in ("bb", "mia"):
+        desk.fake.state.sessions[login] = Session(login, login)
+    live = desk.read()
+    all_of_bb = [taken(each) for each in live.access.grants() if each.subject.name == "bb"]
+    plan = [*all_of_bb, taken(grant("mia", SHOP, "view")), *([taken(live.access[account_key("bb")])] if absent else [])]
+    assert {each.status for each in desk.write(*plan, live=live)} == {"sent"}
+    assert (_logged_in(desk, "bb"), _logged_in(desk, "mia")) == (False, True)
+
+
+def test_who_goes_from_one_site_to_another_stays_logged_in() -> None:
+    desk = Desk.of("5.3", world([BB], [WorldGrant(account="bb", site=SHOP, role="view")]))
+    desk.fake.state.release = READ_ABOUT
+    desk.fake.state.sessions["bb"] = Session("bb", "bb")
+    desk.write(taken(grant("bb", SHOP, "view")), given(grant("bb", BLOG, "view")))
+    assert _logged_in(desk, "bb")
+
+
+def test_a_log_out_that_fails_never_fails_the_step() -> None:
+    desk = Desk.of("5.3", world([BB], [WorldGrant(account="bb", site=SHOP, role="view")]))
+    desk.fake.state.release = READ_ABOUT
+    live = desk.read()
+    desk.fake.state.release = RELEASES["5.3"]
+    (receipt,) = desk.write(taken(grant("bb", SHOP, "view")), live=live)
+    assert receipt.status == "sent"
+    assert "logoutUser" in receipt.message
+    assert desk.rows("bb") == set()

@@ -8,7 +8,7 @@ change sends, and to whom, is at the end (MAPPING.md section 6, default settings
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import groupby
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
@@ -45,10 +45,11 @@ class Planned(Struct, frozen=True, kw_only=True):
     The first call makes the changes; others follow in a request of their own, and only where it was accepted: a bulk
     is no transaction, and what follows a refused invitation would reach whoever has that login for the database
     (rec 21#4-11). There are no calls where nothing may be sent, and `why` says why. `confirmed` tells that the password of the token's owner is needed, `slow` that an account is
-    made or deleted, `mails` how many mails are sent, `alone` that the call must not stand in a bulk.
+    made or deleted, `beside` are calls in the same request, before the first, that may fail; `mails` tells how many mails are sent, `alone` that the call must not stand in a bulk.
     """
 
     calls: tuple[Call, ...]
+    beside: tuple[Call, ...] = ()
     changes: tuple[Change, ...]
     confirmed: bool = False
     slow: bool = False
@@ -62,13 +63,25 @@ class Desk(Struct, frozen=True):
     """What it takes to turn changes into calls.
 
     `passwords` are for new accounts, by name; `wishes` are the grants that each person is going to have, by folded
-    login. While only the grouping counts, both are left empty.
+    login. While only the grouping counts, both are left empty, and nobody is `parting`: the logins that have nothing
+    left once this is done.
     """
 
     live: Live
     state: NativeState
     passwords: Mapping[str, Secret] = MappingProxyType({})
     wishes: Wishes = MappingProxyType({})
+    parting: frozenset[str] = frozenset()
+
+
+def parting(changes: Iterable[Change], wishes: Wishes, live: Live) -> frozenset[str]:
+    """Return the logins from which these changes take the account, or the last access."""
+    removed = [each for each in changes if each.after is None]
+    gone = {each.before.name for each in removed if isinstance(each.before, Account)}
+    taken = Counter(each.before.subject.name for each in removed if isinstance(each.before, Grant))
+    held = Counter(each.subject.name for each in live.access.grants()) if taken else Counter[str]()
+    bare = {name for name, count in taken.items() if count >= held[name] and fold(name) not in wishes}
+    return frozenset(gone | bare)
 
 
 def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
@@ -172,7 +185,15 @@ def _site_grants(group: Sequence[Change], side: Grant, desk: Desk) -> Iterator[P
             good[change] = site
     if good:
         call = _access_call(login, access, good.values())
-        yield replace(_planned(call, *good, desk=desk), rows=len(access) * len(good))
+        yield replace(_planned(call, *good, desk=desk), rows=len(access) * len(good), beside=_goodbye(side, desk))
+
+
+def _goodbye(side: Grant | Account, desk: Desk) -> tuple[Call, ...]:
+    """Return the call that ends the web sessions of somebody who has nothing left; tokens cannot be ended."""
+    name = side.name if isinstance(side, Account) else side.subject.name
+    if name not in desk.parting or is_anonymous(name) or not desk.state.version.ends_sessions:
+        return ()
+    return (Call("UsersManager.logoutUser", {"userLogin": desk.state.spelling(name)}),)
 
 
 def _site(change: Change, live: Live) -> Site | None:
@@ -223,7 +244,8 @@ def _superuser(change: Change, side: Grant, desk: Desk) -> Planned:
         return _never(change, "whether this account is a superuser is never changed")
     flag = "0" if change.after is None else "1"  # any other text, "false" too, would mean yes (rec 04#24)
     call = Call("UsersManager.setSuperUserAccess", {"userLogin": login, "hasSuperUserAccess": flag})
-    return replace(_planned(call, change, desk=desk), confirmed=desk.state.version.confirms_superuser)
+    planned = _planned(call, change, desk=desk)
+    return replace(planned, confirmed=desk.state.version.confirms_superuser, beside=_goodbye(side, desk))
 
 
 # accounts
@@ -287,7 +309,8 @@ def _delete(change: Change, old: Account, desk: Desk) -> Planned:
     login = desk.state.spelling(old.name)
     if is_anonymous(login) or desk.state.is_me(login):
         return _never(change, "this account is never deleted")
-    return replace(_planned(Call("UsersManager.deleteUser", {"userLogin": login}), change, desk=desk), slow=True)
+    planned = _planned(Call("UsersManager.deleteUser", {"userLogin": login}), change, desk=desk)
+    return replace(planned, slow=True, beside=_goodbye(old, desk))
 
 
 def _update(change: Change, new: Account, desk: Desk) -> Planned:

@@ -73,7 +73,7 @@ class NativeState(Struct, frozen=True, kw_only=True, dict=True):
     `traits` are those of the server, `people` all its users, `me` the login of the token's owner as the file has it.
     `has_password` tells that its password is at hand, `onboarding` how accounts begin. `ghosts` are the spellings of
     logins that have grants and no account. `off` are capabilities whose plugin is switched off, `asleep` what people
-    hold by such plugins, by login and site.
+    hold by such plugins, by login and site. `ldap` tells that LoginLdap is on, so that a password may not be needed.
     """
 
     version: Version
@@ -83,6 +83,7 @@ class NativeState(Struct, frozen=True, kw_only=True, dict=True):
     onboarding: str
     ghosts: frozenset[str] = frozenset()
     off: frozenset[str] = frozenset()
+    ldap: bool = False
     asleep: Mapping[str, Mapping[int, frozenset[str]]] = MappingProxyType({})
     traits: Traits
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from siteward.access.state import Listing
 from siteward.platforms.interface import native
 from siteward.platforms.matomo.native_state import NativeState, People
+from siteward.platforms.matomo.probe import LDAP, is_on
 from siteward.platforms.matomo.roles import onboarding, version_of
 from siteward.platforms.matomo.rows import (
     ACCESS_LIST,
@@ -73,7 +74,8 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
 def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
     kinds = (*(each.name for each in traits.roles["site"]), *traits.extras)
     calls = [USERS, SITES, *(Call("UsersManager.getUsersSitesFromAccess", {"access": each}) for each in kinds)]
-    answers = ask(reader, [*calls, CAPABILITIES] if traits.extras else calls)
+    answers = ask(reader, [*calls, *([CAPABILITIES] if traits.extras else []), LDAP])
+    ldap = is_on(answers.pop())
     off = _switched_off(answers.pop(), traits) if traits.extras else frozenset()
     users, sites, *holders = _all(reader, answers, dict(enumerate(kinds, 2)), off)
     rows = Rows(
@@ -83,6 +85,7 @@ def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
             kind: parse(HOLDER_MAP, each, "getUsersSitesFromAccess") for kind, each in zip(kinds, holders, strict=True)
         },
         off=off,
+        ldap=ldap,
     )
     listings = _proven(reader, rows, calls)
     rows = replace(rows, owners=_owners(reader, rows))

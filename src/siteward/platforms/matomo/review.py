@@ -207,10 +207,11 @@ def _deletion(change: Change, _case: _Case) -> Iterator[Diagnostic]:
 
 def _password(change: Change, case: _Case) -> Iterator[Diagnostic]:
     """Refuse what needs the token owner's password where it is not at hand (API.md section 1.8)."""
-    if case.state.has_password:
-        return
-    what = _confirmed(change, case)
-    if what:
+    what = "" if case.state.has_password else _confirmed(change, case)
+    if what and case.state.ldap:
+        message = f"{what} takes no password while LoginLdap is on, unless it was set to ask for one"
+        yield note("password-not-asked", message, about=change.key)
+    elif what:
         hint = "give it as the credential PASSWORD beside TOKEN; the rest of the plan can be applied without it"
         message = f"{what} needs the password of {case.live.me or 'the account whose token is used'}"
         yield error("password-missing", message, about=change.key, hint=hint)

@@ -127,6 +127,16 @@ class Version(Struct, frozen=True, order=True):
         return self.number >= (3, 0)
 
     @property
+    def refuses_bad_tokens(self) -> bool:
+        """Tell whether a token that is not valid is refused as such, with 401."""
+        return self.number >= (5, 0)
+
+    @property
+    def ends_sessions(self) -> bool:
+        """Tell whether somebody can be logged out of the web interface (developer changelog; read, not driven)."""
+        return self.number >= (5, 9)
+
+    @property
     def confirms_email(self) -> bool:
         """Tell whether changing an e-mail needs the password of the token's owner, a token being no session."""
         return self.number >= (3, 8)

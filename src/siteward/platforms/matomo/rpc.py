@@ -33,6 +33,7 @@ _TOO_MANY, _LIMIT = 400, "API_bulk_request_limit"
 READING = frozenset({
     "API.getPiwikVersion",
     "API.getMatomoVersion",
+    "API.isPluginActivated",
     "UsersManager.hasSuperUserAccess",
     "UsersManager.getAvailableCapabilities",
     "UsersManager.getUsers",

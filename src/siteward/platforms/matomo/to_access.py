@@ -34,7 +34,7 @@ class Rows(Struct, frozen=True):
     """All that was read: users, sites, and for each role and capability who holds it where.
 
     `off` are capabilities whose plugin is switched off, `asleep` what people hold by such plugins, by login and site.
-    `owners` maps the spelling of a row that is no account's, but works for one, to that account's login.
+    `ldap` tells that LoginLdap is on. `owners` maps the spelling of a row that is no account's, but works for one, to that account's login.
     """
 
     users: tuple[UserRow, ...]
@@ -42,6 +42,7 @@ class Rows(Struct, frozen=True):
     holders: Mapping[str, Mapping[str, tuple[int, ...]]]
     owners: Mapping[str, str] = MappingProxyType({})
     off: frozenset[str] = frozenset()
+    ldap: bool = False
     asleep: Mapping[str, Mapping[int, frozenset[str]]] = MappingProxyType({})
 
 
@@ -74,7 +75,11 @@ def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Li
         listings=listings,
         findings=(*_strays(lost), *_sleeping(rows), *_pending_superusers(rows.users)),
         native=replace(
-            state, off=rows.off, asleep=rows.asleep, ghosts=frozenset().union(*map(spellings, lost.get("gone", ())))
+            state,
+            off=rows.off,
+            asleep=rows.asleep,
+            ldap=rows.ldap,
+            ghosts=frozenset().union(*map(spellings, lost.get("gone", ()))),
         ),
     )
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from siteward.access.model import account_key
 from siteward.platforms.confirm import DONE, INVITED, Verdict, failed
 from siteward.platforms.interface import Receipt, native
-from siteward.platforms.matomo.calls import Desk, plan, wishes
+from siteward.platforms.matomo.calls import Desk, parting, plan, wishes
 from siteward.platforms.matomo.native_state import NativeState, is_pending
 from siteward.platforms.matomo.rpc import (
     BULK,
@@ -28,7 +28,7 @@ from siteward.platforms.matomo.rpc import (
 from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from siteward.access.change import Change
     from siteward.access.model import Key
@@ -42,8 +42,8 @@ _PASSWORD_HINT = "correct the credential PASSWORD: it must be the password of th
 _LOCK_HINT = "somebody else is changing this person right now; try again"
 
 
-class Unfollowed(Struct, frozen=True):
-    """What became of a change that was made, where something that goes with it was refused, in words for people."""
+class Beside(Struct, frozen=True):
+    """The answer to a change that was made, where something beside it was refused; in words for people."""
 
     words: str
 
@@ -54,8 +54,10 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     Raises `Unauthenticated` when the token is refused or the address is locked out, and `OutcomeUnknown` for a lost
     answer; nothing that carries the password is sent any more once it was refused.
     """
-    planned = plan(bundle.changes, Desk(live, native(live, NativeState), bundle.passwords, wishes(bundle.ahead)))
-    doubts = [_why_not(writer, each) for each in planned]
+    ahead = wishes((*bundle.changes, *bundle.ahead))
+    going_to = parting(bundle.changes, ahead, live)
+    planned = plan(bundle.changes, Desk(live, native(live, NativeState), bundle.passwords, ahead, going_to))
+    doubts = [_why_not(writer, each, native(live, NativeState)) for each in planned]
     going = [each for each, why in zip(planned, doubts, strict=True) if why is None]
     answers = iter(_sent(writer, going))
     return [
@@ -86,11 +88,11 @@ def resend(writer: Writer, login: str, live: Live) -> Receipt:
     return INVITED.receipt(key)
 
 
-def _why_not(writer: Writer, planned: Planned) -> str | None:
+def _why_not(writer: Writer, planned: Planned, state: NativeState) -> str | None:
     """Return why nothing is sent, if so."""
     if not planned.calls:
         return planned.why
-    if planned.confirmed and not token_of(writer).has_password:
+    if planned.confirmed and not token_of(writer).has_password and not state.ldap:
         return "this needs the password of the account whose token is used"
     if planned.confirmed and token_of(writer).password_refused:
         return "the password was refused before, and was not sent again"
@@ -109,14 +111,24 @@ def _sent(writer: Writer, planned: Sequence[Planned]) -> list[object]:
     """
     if not planned:
         return []
-    answers = _send(writer, [(each.calls[0], each) for each in planned])
+    calls = [(call, each) for each in planned for call in (*each.beside, each.calls[0])]
+    told = iter(_send(writer, calls))
+    answers = [_first(each, told) for each in planned]
     done = [at for at, answer in enumerate(answers) if not isinstance(answer, Failed)]
     following = [(call, at) for at in done for call in planned[at].calls[1:]]
-    told = _send(writer, [(call, planned[at]) for call, at in following], after_others=True) if following else []
-    for (call, at), answer in zip(following, told, strict=True):
+    after = _send(writer, [(call, planned[at]) for call, at in following], after_others=True) if following else []
+    for (call, at), answer in zip(following, after, strict=True):
         if isinstance(answer, Failed):
-            answers[at] = Unfollowed(f"it took place, but {call.method} after it did not: {answer.words}")
+            answers[at] = Beside(f"it took place, but {call.method} after it did not: {answer.words}")
     return answers
+
+
+def _first(planned: Planned, told: Iterator[object]) -> object:
+    """Return what the first call was answered, with what went wrong beside it."""
+    beside = [(call, next(told)) for call in planned.beside]
+    answer = next(told)
+    flaws = [f"{call.method} beside it failed: {each.words}" for call, each in beside if isinstance(each, Failed)]
+    return Beside(f"it took place, but {flaws[0]}") if flaws and not isinstance(answer, Failed) else answer
 
 
 def _send(writer: Writer, calls: Sequence[tuple[Call, Planned]], *, after_others: bool = False) -> list[object]:
@@ -158,7 +170,7 @@ def _receipts(writer: Writer, planned: Planned, result: object) -> list[Receipt]
 
 def _judged(writer: Writer, result: object) -> Verdict:
     """Return the verdict on what one call was answered; a refused password is not sent again."""
-    if isinstance(result, Unfollowed):
+    if isinstance(result, Beside):
         return replace(DONE, message=result.words)
     if not isinstance(result, Failed):
         return DONE

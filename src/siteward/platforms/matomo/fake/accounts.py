@@ -233,6 +233,18 @@ def _set_superuser_access(call: Call) -> Value:
     return None
 
 
+@api("UsersManager.logoutUser", "userLogin", since=(5, 9))
+def _log_out_user(call: Call) -> Value:
+    """End the web sessions of a user; tokens stay. Read about, never seen."""
+    call.require_superuser()
+    login = call.text("userLogin")
+    refuse_anonymous(call, login)
+    user = call.existing(login)
+    call.state.sessions = {value: each for value, each in call.state.sessions.items() if each.login != user.login}
+    call.touched = True
+    return None
+
+
 # invitations
 
 

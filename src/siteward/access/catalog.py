@@ -307,6 +307,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`reports-deleted`** Scheduled reports of that site are deleted with the access. *Next:* export them first.
 - **`made-public`** The site's statistics are opened to everybody. *Next:* be sure.
 - **`capability-asleep`** The plugin that brings a capability is switched off, and what people hold by it sleeps. *Next:* switch it on, or take their access there away.
+- **`held-by-group`** A group of the plugin GroupPermissions gives somebody more than their own grants do. *Next:* take them out of the group, or its sites away, in Matomo.
 - **`edit-brings-tags`** The role `edit` brings the tag manager along. *Next:* give `view` where that will do.
 - **`public-superuser`** Everybody cannot be made superuser. *Next:* take it out of the file.
 - **`public-view-only`** Everybody can be given view at most. *Next:* write `public: true`.

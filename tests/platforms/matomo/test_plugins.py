@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from platforms.matomo.desk import BLOG, SHOP, STAGING, Desk, given, grant, taken, top, world
+from platforms.matomo.desk import BLOG, SHOP, STAGING, Desk, given, grant, site, taken, top, world
 from siteward.access.change import Change
-from siteward.access.model import Account, account_key
+from siteward.access.effective import effective
+from siteward.access.model import Access, Account, Power, account_key
+from siteward.access.policy import Policy, manage
+from siteward.access.state import Desired
 from siteward.platforms.fakery import WorldAccount, WorldGrant
+from siteward.platforms.matomo.fake.call import METHODS
 from siteward.platforms.matomo.fake.release import READ_ABOUT, RELEASES
-from siteward.platforms.matomo.fake.state import Session
+from siteward.platforms.matomo.fake.state import Crew, Session
 from siteward.platforms.matomo.platform import PLATFORM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from siteward.access.diagnostic import Diagnostic
 
 CAPABLE = ["5.3", "4.16", "3.14"]
 BB = WorldAccount(login="bb", email="bb@example.org")
@@ -128,3 +139,68 @@ def test_a_log_out_that_fails_never_fails_the_step() -> None:
     assert receipt.status == "sent"
     assert "logoutUser" in receipt.message
     assert desk.rows("bb") == set()
+
+
+BOB = WorldAccount(login="bob", email="bob@example.org")
+
+
+def _grouped(release: str, *grants: WorldGrant) -> Desk:
+    """Return a desk at a server where bob is admin of two sites by the group editors."""
+    desk = Desk.of(release, world([BOB, MIA], grants))
+    state = desk.fake.state
+    state.plugins["GroupPermissions"] = True
+    state.groups = {1: Crew("editors", ["bob", "root"], {2: "admin", 3: "admin", 99: "admin"}), 2: Crew("empty")}
+    return desk
+
+
+def _by_groups(said: Iterable[Diagnostic]) -> list[str]:
+    return [each.message for each in said if each.code == "held-by-group"]
+
+
+@pytest.mark.parametrize("release", CAPABLE)
+def test_what_groups_of_a_plugin_give_is_read_and_told_by_name(release: str) -> None:
+    live = _grouped(release).read()
+    (said,) = _by_groups(live.findings)
+    assert said.startswith(f"bob has admin on {BLOG}, admin on {STAGING}, held by group editors")
+    traits = _grouped(release).probe()
+    assert effective(live.access, traits, "bob", site(BLOG)).power is Power.MANAGE
+    assert effective(live.access, traits, "bob", site(SHOP)).power is Power.NONE
+    assert traits.blind_spots == ()
+
+
+def test_what_a_group_gives_is_told_where_the_plan_takes_what_covered_it() -> None:
+    own = [WorldGrant(account="bob", site=each, role="admin") for each in (BLOG, STAGING)]
+    desk = _grouped("5.3", *own)
+    live = desk.read()
+    assert _by_groups(live.findings) == []
+    assert _by_groups(desk.review(live=live)) == []
+    (said,) = _by_groups(desk.review(taken(grant("bob", BLOG, "admin")), live=live))
+    assert BLOG in said
+    assert STAGING not in said
+
+
+def test_groups_are_never_changed() -> None:
+    """Also where nothing that is live is wished for."""
+    desk = _grouped("5.3")
+    live = desk.read()
+    desired = Desired(access=Access(), managed=frozenset(live.sites))
+    found = manage(live, desired, desk.probe(), Policy(admins_min=0, unmanaged="remove"), None).changes
+    assert {each.key for each in found} == {account_key("bob"), account_key("mia")}
+
+
+def test_a_plugin_that_is_off_gives_nothing_and_costs_nothing() -> None:
+    desk = _grouped("5.3")
+    desk.fake.state.plugins["GroupPermissions"] = False
+    before = desk.requests
+    assert _by_groups(desk.read().findings) == []
+    assert desk.requests - before == 2
+
+
+def test_groups_that_cannot_be_read_are_a_blind_spot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another release of the plugin has no such method."""
+    desk = _grouped("5.3")
+    monkeypatch.delitem(METHODS, "GroupPermissions.getAllGroups")
+    traits = desk.probe()
+    assert traits.blind_spots == ("group-permissions",)
+    assert PLATFORM.widest.blind_spots == traits.blind_spots, "so that a file may accept it"
+    assert _by_groups(desk.read().findings) == []

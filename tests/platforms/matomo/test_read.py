@@ -213,7 +213,7 @@ def test_an_answer_of_another_length_is_refused() -> None:
         return response
 
     desk.fake.answer = short  # type: ignore[method-assign]
-    with pytest.raises(NotThePlatform, match="10 results"):
+    with pytest.raises(NotThePlatform, match="11 results"):
         PLATFORM.read(desk.doors.reader, desk.settings, traits)
 
 

@@ -79,7 +79,11 @@ def parting(changes: Iterable[Change], wishes: Wishes, live: Live) -> frozenset[
     removed = [each for each in changes if each.after is None]
     gone = {each.before.name for each in removed if isinstance(each.before, Account)}
     taken = Counter(each.before.subject.name for each in removed if isinstance(each.before, Grant))
-    held = Counter(each.subject.name for each in live.access.grants()) if taken else Counter[str]()
+    held = (
+        Counter(each.subject.name for each in live.access.grants() if each.subject.kind == "account")
+        if taken
+        else Counter[str]()
+    )
     bare = {name for name, count in taken.items() if count >= held[name] and fold(name) not in wishes}
     return frozenset(gone | bare)
 

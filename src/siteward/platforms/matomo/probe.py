@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from siteward.platforms.interface import Reach
+from siteward.platforms.matomo.groups import ALL_GROUPS, BLIND_SPOT, PLUGIN
 from siteward.platforms.matomo.roles import SUPERUSER, Version, traits_of, version_of
 from siteward.platforms.matomo.rows import CAPABILITY_LIST, FLAG, TEXT, parse
 from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
@@ -22,6 +25,8 @@ PREFLIGHT = (
     Call("API.getPiwikVersion"),
     Call("API.getMatomoVersion"),
     Call("UsersManager.getAvailableCapabilities"),
+    PLUGIN,
+    ALL_GROUPS,
 )
 
 
@@ -40,7 +45,7 @@ def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
     Raises `Unauthenticated` for a bad token where the server can tell (5.x), `Forbidden` for a token that is not a
     superuser's; up to 4.x a bad token looks the same as that (API.md section 1.2).
     """
-    superuser, old, new, capabilities = ask(reader, PREFLIGHT)
+    superuser, old, new, capabilities, grouped, groups = ask(reader, PREFLIGHT)
     if isinstance(superuser, Failed) or not parse(FLAG, superuser, "hasSuperUserAccess"):
         valid = not isinstance(old, Failed) and version_of(parse(TEXT, old, "getPiwikVersion")).refuses_bad_tokens
         doubt = "" if valid else ", or it is not valid: Matomo up to 4.x does not tell which"
@@ -48,7 +53,9 @@ def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
             f"this token is not a superuser's{doubt}",
             hint="make a token for an account of its own that is a superuser, and name that account in `self`",
         )
-    return traits_of(_version(reader, old, new), _capabilities(capabilities), settings), None
+    traits = traits_of(_version(reader, old, new), _capabilities(capabilities), settings)
+    hidden = is_on(grouped) and isinstance(groups, Failed)
+    return (replace(traits, blind_spots=(BLIND_SPOT,)) if hidden else traits), None
 
 
 def _version(reader: Reader, old: object, new: object) -> Version:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from siteward.access.state import Listing
 from siteward.platforms.interface import native
+from siteward.platforms.matomo.groups import BLIND_SPOT, PLUGIN, crews
 from siteward.platforms.matomo.native_state import NativeState, People
 from siteward.platforms.matomo.probe import LDAP, is_on
 from siteward.platforms.matomo.roles import onboarding, version_of
@@ -74,8 +76,8 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
 def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
     kinds = (*(each.name for each in traits.roles["site"]), *traits.extras)
     calls = [USERS, SITES, *(Call("UsersManager.getUsersSitesFromAccess", {"access": each}) for each in kinds)]
-    answers = ask(reader, [*calls, *([CAPABILITIES] if traits.extras else []), LDAP])
-    ldap = is_on(answers.pop())
+    answers = ask(reader, [*calls, *([CAPABILITIES] if traits.extras else []), LDAP, PLUGIN])
+    grouped, ldap = is_on(answers.pop()), is_on(answers.pop())
     off = _switched_off(answers.pop(), traits) if traits.extras else frozenset()
     users, sites, *holders = _all(reader, answers, dict(enumerate(kinds, 2)), off)
     rows = Rows(
@@ -89,6 +91,8 @@ def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
     )
     listings = _proven(reader, rows, calls)
     rows = replace(rows, owners=_owners(reader, rows))
+    if grouped and BLIND_SPOT not in traits.blind_spots:
+        rows = replace(rows, crews=crews(partial(_listed, reader), (each.id for each in rows.sites)))
     return (replace(rows, asleep=_asleep(reader, rows, kinds)) if off else rows), listings
 
 
@@ -148,24 +152,35 @@ def _answers(reader: Reader, calls: Sequence[Call]) -> list[object]:
     return found
 
 
+def _listed(reader: Reader, calls: Sequence[Call]) -> list[object]:
+    """Return answers, of which every list has proved its end; raises for a call that is refused."""
+    found = _answers(reader, calls)
+    _nothing_behind(reader, calls, [len(each) if isinstance(each, list) else 0 for each in found])
+    return found
+
+
 def _proven(reader: Reader, rows: Rows, calls: Sequence[Call]) -> tuple[Listing, ...]:
     """Return the listings with the proof of their ends; where one has 100 rows, ask for what is behind them."""
     counts = [len(rows.users), len(rows.sites), *(_cuttable(each) for each in rows.holders.values())]
-    suspects = [call for call, count in zip(calls, counts, strict=True) if count == SUSPECT]
-    if suspects:
-        behind = _answers(reader, [Call(each.method, {**each.arguments, **_BEYOND}) for each in suspects])
-        cut = [call.method for call, more in zip(suspects, behind, strict=True) if more]
-        if cut:
-            raise Incomplete(
-                f"{cut[0]} gave exactly {SUSPECT} rows and has more behind them: something cuts Matomo's lists",
-                hint="a proxy or plugin may drop `filter_limit` from the URL",
-            )
+    _nothing_behind(reader, calls, counts)
     proofs = {True: "100 rows, and none behind them", False: "asked without a limit"}
     return (
         Listing(name="accounts", rows=counts[0], complete=True, proof=proofs[counts[0] == SUSPECT]),
         Listing(name="sites", rows=counts[1], complete=True, proof=proofs[counts[1] == SUSPECT]),
         Listing(name="grants", rows=_count(rows), complete=True, proof="one map for each role and capability"),
     )
+
+
+def _nothing_behind(reader: Reader, calls: Sequence[Call], counts: Sequence[int]) -> None:
+    """Ask for what is behind the hundredth row of each list that has just so many; raises `Incomplete` for any."""
+    suspects = [call for call, count in zip(calls, counts, strict=True) if count == SUSPECT]
+    behind = _answers(reader, [Call(each.method, {**each.arguments, **_BEYOND}) for each in suspects])
+    cut = [call.method for call, more in zip(suspects, behind, strict=True) if more]
+    if cut:
+        raise Incomplete(
+            f"{cut[0]} gave exactly {SUSPECT} rows and has more behind them: something cuts Matomo's lists",
+            hint="a proxy or plugin may drop `filter_limit` from the URL",
+        )
 
 
 def _cuttable(holders: Mapping[str, tuple[int, ...]]) -> int:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from siteward.access.change import patch
 from siteward.access.diagnostic import Diagnostic, Effect, Severity, error, note, warning
 from siteward.access.model import EVERYWHERE, Account, Grant, account_key, account_of
 from siteward.platforms.interface import native
 from siteward.platforms.matomo.calls import addressees, asleep, first_wish, wishes
+from siteward.platforms.matomo.groups import held_by_group, told
 from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending, spellings
 from siteward.platforms.matomo.roles import ADMIN, ANONYMOUS, VIEW, WRITE
 
@@ -45,13 +47,14 @@ class _Case(Struct, frozen=True):
 
 def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Iterator[Diagnostic]:
     """Yield every objection and every consequence."""
-    held = Counter(each.subject.name for each in live.access.grants() if each.scope != EVERYWHERE)
+    held = Counter(_holder(each) for each in live.access.grants() if each.scope != EVERYWHERE)
     case = _Case(changes, live, native(live, NativeState), wishes(changes), held, _newcomers(changes))
     for change in changes:
         for say in _SAYINGS:
             yield from say(change, case)
     yield from _opened(case)
     yield from _expired(case)
+    yield from _left_by_groups(case)
     yield from _tag_managers(case)
 
 
@@ -170,8 +173,19 @@ def _expired(case: _Case) -> Iterator[Diagnostic]:
             )
 
 
+def _holder(grant: Grant) -> str:
+    return grant.subject.name if grant.subject.kind == "account" else ""
+
+
 def _name(change: Change) -> str | None:
     return account_of(change.key)
+
+
+def _left_by_groups(case: _Case) -> Iterator[Diagnostic]:
+    """Tell what people keep by a group of GroupPermissions, where the plan takes what covered it."""
+    traits, access = case.state.traits, case.live.access
+    before = set(held_by_group(access, traits))
+    yield from told(each for each in held_by_group(patch(access, case.changes), traits) if each not in before)
 
 
 def _tag_managers(case: _Case) -> Iterator[Diagnostic]:

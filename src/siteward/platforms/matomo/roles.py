@@ -57,6 +57,7 @@ WIDEST = _capable(
         powerful=frozenset({SUPERUSER, ADMIN}),
         public_account=ANONYMOUS,
         last_seen=True,
+        blind_spots=("group-permissions",),
     ),
     _KNOWN_CAPABILITIES,
 )
@@ -76,6 +77,7 @@ def traits_of(version: Version, capabilities: Iterable[CapabilityRow], settings:
         onboarding=frozenset({onboarding(version, settings.onboarding)}),
         last_seen=version.keeps_last_seen,
         powerful=frozenset({SUPERUSER, ADMIN}),
+        blind_spots=(),
     )
     known = _KNOWN_CAPABILITIES if version.has_write_role else {}
     return _capable(traits, {**known, **{each.id: frozenset(each.included) for each in capabilities}})

@@ -40,6 +40,9 @@ READING = frozenset({
     "UsersManager.getUser",
     "UsersManager.getSitesAccessFromUser",
     "UsersManager.getUsersSitesFromAccess",
+    "GroupPermissions.getAllGroups",
+    "GroupPermissions.getMembersOfGroup",
+    "GroupPermissions.getGroupAccessFromSite",
     "SitesManager.getSitesWithAtLeastViewAccess",
 })  # fmt: skip
 

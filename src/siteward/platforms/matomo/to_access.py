@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key
 from siteward.access.state import Live, Site
+from siteward.platforms.matomo.groups import held_by_group, resources_of, told
 from siteward.platforms.matomo.native_state import is_anonymous, is_pending, spellings
 from siteward.platforms.matomo.roles import SUPERUSER, plugin_of
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Key, Resource
     from siteward.access.state import Listing
     from siteward.access.traits import Traits
+    from siteward.platforms.matomo.groups import Crew
     from siteward.platforms.matomo.native_state import NativeState
     from siteward.platforms.matomo.rows import SiteRow, UserRow
 
@@ -34,7 +36,7 @@ class Rows(Struct, frozen=True):
     """All that was read: users, sites, and for each role and capability who holds it where.
 
     `off` are capabilities whose plugin is switched off, `asleep` what people hold by such plugins, by login and site.
-    `ldap` tells that LoginLdap is on. `owners` maps the spelling of a row that is no account's, but works for one, to that account's login.
+    `ldap` tells that LoginLdap is on; `crews` are the groups of GroupPermissions. `owners` maps the spelling of a row that is no account's, but works for one, to that account's login.
     """
 
     users: tuple[UserRow, ...]
@@ -43,6 +45,7 @@ class Rows(Struct, frozen=True):
     owners: Mapping[str, str] = MappingProxyType({})
     off: frozenset[str] = frozenset()
     ldap: bool = False
+    crews: tuple[Crew, ...] = ()
     asleep: Mapping[str, Mapping[int, frozenset[str]]] = MappingProxyType({})
 
 
@@ -64,16 +67,24 @@ def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Li
         grant = _grant(login, scope, access, state.traits)
         if grant is not None:
             _put(resources, grant)
+    for each in resources_of(rows.crews, state, scopes):
+        resources[each.key] = each
+    access = Access.of(resources)
     me = state.user(state.me)
     return Live(
-        access=Access.of(resources),
+        access=access,
         sites=sites,
         me=me.login if me and me.superuser else None,
         ids={account_key(each.login): each.login for each in rows.users},
         pending=frozenset(_pending(resources.values(), rows.users)),
         facts={account_key(each.login): _facts(each) for each in rows.users},
         listings=listings,
-        findings=(*_strays(lost), *_sleeping(rows), *_pending_superusers(rows.users)),
+        findings=(
+            *_strays(lost),
+            *_sleeping(rows),
+            *told(held_by_group(access, state.traits)),
+            *_pending_superusers(rows.users),
+        ),
         native=replace(
             state,
             off=rows.off,

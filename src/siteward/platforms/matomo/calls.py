@@ -44,8 +44,10 @@ class Planned(Struct, frozen=True, kw_only=True):
 
     The first call makes the changes; others follow in a request of their own, and only where it was accepted: a bulk
     is no transaction, and what follows a refused invitation would reach whoever has that login for the database
-    (rec 21#4-11). There are no calls where nothing may be sent, and `why` says why. `confirmed` tells that the password of the token's owner is needed, `slow` that an account is
-    made or deleted, `beside` are calls in the same request, before the first, that may fail; `mails` tells how many mails are sent, `alone` that the call must not stand in a bulk.
+    (rec 21#4-11). There are no calls where nothing may be sent, and `why` says why. `beside` are calls that go before
+    the first in the same request, and may fail. `confirmed` tells that the password of the token's owner is needed,
+    `slow` that an account is made or deleted, `mails` how many mails are sent, `alone` that the call must not stand in
+    a bulk.
     """
 
     calls: tuple[Call, ...]

@@ -36,7 +36,8 @@ class Rows(Struct, frozen=True):
     """All that was read: users, sites, and for each role and capability who holds it where.
 
     `off` are capabilities whose plugin is switched off, `asleep` what people hold by such plugins, by login and site.
-    `ldap` tells that LoginLdap is on; `crews` are the groups of GroupPermissions. `owners` maps the spelling of a row that is no account's, but works for one, to that account's login.
+    `ldap` tells that LoginLdap is on; `crews` are the groups of GroupPermissions. `owners` maps the spelling of a row
+    that is no account's, but works for one, to that account's login.
     """
 
     users: tuple[UserRow, ...]
@@ -55,16 +56,16 @@ def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Li
     scopes = {int(each.id): scope for scope, each in sites.items()}
     held, lost = _held(rows, state, scopes)
     for login, asleep in rows.asleep.items():
-        for site, words in asleep.items():
+        for site, sleeping in asleep.items():
             if site in scopes:
-                held.setdefault((login, scopes[site]), set()).update(words)
+                held.setdefault((login, scopes[site]), set()).update(sleeping)
     resources: dict[Key, Resource] = {}
     for user in rows.users:
         resources[account_key(user.login)] = Account(user.login, user.email or None, status=_status(user))
         if user.superuser:
             _put(resources, Grant(Subject("account", user.login), EVERYWHERE, SUPERUSER))
-    for (login, scope), access in held.items():
-        grant = _grant(login, scope, access, state.traits)
+    for (login, scope), words in held.items():
+        grant = _grant(login, scope, words, state.traits)
         if grant is not None:
             _put(resources, grant)
     for each in resources_of(rows.crews, state, scopes):

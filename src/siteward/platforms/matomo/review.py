@@ -136,7 +136,7 @@ def _email(change: Change, case: _Case) -> Iterator[Diagnostic]:
     owner = state.people.by_email(new.email)
     if owner is not None and fold(owner.login) != fold(new.name):
         message = f"{new.email} is the e-mail of {owner.login}, and Matomo keeps each one once"
-        hint = f"if {owner.login} is the same person, say so: `logins: {{INSTANCE: {owner.login}}}`"
+        hint = f"if {owner.login} is the same person, say so: `logins: {{<instance>: {owner.login}}}`"
         yield error("email-taken", message, about=change.key, hint=hint)
     yield from _email_as_login(change, new, case)
     named = (

@@ -42,9 +42,9 @@ _DAMAGED = frozenset("&<>\"'")
 class Planned(Struct, frozen=True, kw_only=True):
     """Calls that belong together, the changes they make, and what they cost beside their share of a request.
 
-    The first call makes the changes; others follow in a request of their own, and only where it was accepted: a bulk
-    is no transaction, and what follows a refused invitation would reach whoever has that login for the database
-    (rec 21#4-11). There are no calls where nothing may be sent, and `why` says why. `beside` are calls that go before
+    The first call makes the changes, others follow it in the same request. A bulk is no transaction: what follows a
+    refused first call may take place, for whoever has that login for the database (rec 21#4-11), and `undo` are the
+    calls that take it back then. There are no calls where nothing may be sent, and `why` says why. `beside` are calls that go before
     the first in the same request, and may fail. `confirmed` tells that the password of the token's owner is needed,
     `slow` that an account is made or deleted, `mails` how many mails are sent, `alone` that the call must not stand in
     a bulk.
@@ -52,6 +52,7 @@ class Planned(Struct, frozen=True, kw_only=True):
 
     calls: tuple[Call, ...]
     beside: tuple[Call, ...] = ()
+    undo: tuple[Call, ...] = ()
     changes: tuple[Change, ...]
     confirmed: bool = False
     slow: bool = False
@@ -97,8 +98,7 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     for slow, run in groupby(planned, key=lambda each: each.slow):
         for group in _chunks(run, MOST_SLOW if slow else MOST):
             changed = tuple(change for each in group for change in each.changes)
-            requests = 1 + any(len(each.calls) > 1 for each in group)
-            found.append(Bundle(changes=changed, requests=requests, seconds=sum(map(_seconds, group))))
+            found.append(Bundle(changes=changed, seconds=sum(map(_seconds, group))))
     return found
 
 
@@ -110,7 +110,8 @@ def _seconds(planned: Planned) -> float:
 def _chunks(planned: Iterable[Planned], most: int) -> Iterator[list[Planned]]:
     chunk: list[Planned] = []
     for each in planned:
-        if chunk and (each.alone or chunk[-1].alone or len(chunk) == most):
+        calls = len(each.calls) + sum(len(one.calls) for one in chunk)
+        if chunk and (each.alone or chunk[-1].alone or calls > MOST or len(chunk) == most):
             yield chunk
             chunk = []
         chunk.append(each)
@@ -147,6 +148,9 @@ def _together(change: Change, state: NativeState) -> tuple[object, ...]:
 def _calls(group: Sequence[Change], desk: Desk) -> Iterator[Planned]:
     change = group[0]
     side = change.after if change.after is not None else change.before
+    if why := _mistaken(side, desk.state):
+        yield from (_never(each, why) for each in group)
+        return
     match side:
         case Grant(scope=scope) if scope != EVERYWHERE:
             yield from _site_grants(group, side, desk)
@@ -156,6 +160,13 @@ def _calls(group: Sequence[Change], desk: Desk) -> Iterator[Planned]:
             yield _account(change, desk)
         case _:
             yield _never(change, "Matomo has no such thing")
+
+
+def _mistaken(side: Resource | None, state: NativeState) -> str:
+    """Return why nothing is sent for a login that the database may take for another's; empty when it may not."""
+    name = side.subject.name if isinstance(side, Grant) else side.name if isinstance(side, Account) else ""
+    others = state.people.alike(name) if state.user(name) is None and not is_anonymous(name) else []
+    return f"the database may take the login {name} for that of {others[0].login}" if others else ""
 
 
 def _never(change: Change, why: str) -> Planned:
@@ -281,7 +292,10 @@ def _create(change: Change, new: Account, desk: Desk) -> Planned:
 
 
 def _invite(change: Change, who: Mapping[str, str], desk: Desk) -> Planned:
-    """Invite to a first site, and put right afterwards what Matomo gives there, which is always `view`."""
+    """Invite to a first site, and put right in the same request what Matomo gives there, which is always `view`.
+
+    A run that breaks off right after finds the grant as it is wanted, or none where none is.
+    """
     login = who["userLogin"]
     wish = first_wish(login, desk.wishes, desk.live)
     site = _first_site(wish, desk.live)
@@ -292,7 +306,8 @@ def _invite(change: Change, who: Mapping[str, str], desk: Desk) -> Planned:
     access = _access(wish if wish.scope != EVERYWHERE else None, desk.state)
     if access == (VIEW,):
         return planned
-    return replace(planned, calls=(call, _access_call(login, access, [site])))
+    undo = _access_call(login, (NOACCESS,), [site])
+    return replace(planned, calls=(call, _access_call(login, access, [site])), undo=(undo,))
 
 
 def first_wish(login: str, given: Wishes, live: Live) -> Grant | None:

@@ -105,43 +105,59 @@ def _why_not(writer: Writer, planned: Planned, state: NativeState) -> str | None
 
 
 def _sent(writer: Writer, planned: Sequence[Planned]) -> list[object]:
-    """Send calls and return, for each planned, what its first call was answered.
-
-    What follows the first is sent afterwards, and not at all where that was refused; a refusal of it is told beside.
-    """
+    """Send calls and return, for each planned, what its first call was answered, with what went wrong beside it."""
     if not planned:
         return []
-    calls = [(call, each) for each in planned for call in (*each.beside, each.calls[0])]
+    calls = [(call, each) for each in planned for call in (*each.beside, *each.calls)]
     told = iter(_send(writer, calls))
-    answers = [_first(each, told) for each in planned]
-    done = [at for at, answer in enumerate(answers) if not isinstance(answer, Failed)]
-    following = [(call, at) for at in done for call in planned[at].calls[1:]]
-    after = _send(writer, [(call, planned[at]) for call, at in following], after_others=True) if following else []
-    for (call, at), answer in zip(following, after, strict=True):
-        if isinstance(answer, Failed):
-            answers[at] = Beside(f"it took place, but {call.method} after it did not: {answer.words}")
-    return answers
+    found = [_told(each, told) for each in planned]
+    strayed = [call for each, (_, stray) in zip(planned, found, strict=True) if stray for call in each.undo]
+    if strayed:
+        undone = _send(writer, [(call, planned[0]) for call in strayed], after_others=True)
+        left = next((each.words for each in undone if isinstance(each, Failed)), "")
+        found = [(_undone(answer, left) if stray else answer, stray) for answer, stray in found]
+    return [answer for answer, _ in found]
 
 
-def _first(planned: Planned, told: Iterator[object]) -> object:
-    """Return what the first call was answered, with what went wrong beside it."""
+def _told(planned: Planned, told: Iterator[object]) -> tuple[object, bool]:
+    """Return the answer to a planned first call, and whether what follows took place although that was refused."""
     beside = [(call, next(told)) for call in planned.beside]
-    answer = next(told)
-    flaws = [f"{call.method} beside it failed: {each.words}" for call, each in beside if isinstance(each, Failed)]
-    return Beside(f"it took place, but {flaws[0]}") if flaws and not isinstance(answer, Failed) else answer
+    answer, *after = (next(told) for _ in planned.calls)
+    if isinstance(answer, Failed):
+        return answer, any(not isinstance(each, Failed) for each in after)
+    others = (*beside, *zip(planned.calls[1:], after, strict=True))
+    flaws = [f"{call.method} beside it did not: {each.words}" for call, each in others if isinstance(each, Failed)]
+    return (Beside(f"it took place, but {flaws[0]}") if flaws else answer), False
+
+
+def _undone(answer: object, left: str) -> Failed:
+    """Return a refusal with what became of that which had followed it all the same."""
+    words = answer.words if isinstance(answer, Failed) else ""
+    if left:
+        return Failed(f"{words}; what went with it reached another account, and could not be taken back: {left}")
+    return Failed(f"{words}; what went with it reached another account, and was taken back at once")
 
 
 def _send(writer: Writer, calls: Sequence[tuple[Call, Planned]], *, after_others: bool = False) -> list[object]:
     """Return what calls are answered, sent in one bulk, or one by one where a bulk would damage them."""
     confirmed = any(each.confirmed for _, each in calls)
     if any(each.alone for _, each in calls):
-        return [_direct(writer, call, confirmed=confirmed) for call, _ in calls]
+        return _one_by_one(writer, [call for call, _ in calls], confirmed=confirmed)
 
     def send(some: Sequence[Call]) -> Answer:
         form = token_of(writer).form(bulk_form(some), confirmed=confirmed)
         return writer.command("POST", PATH, params=query(BULK), form=form)
 
     return in_bulks(writer, [call for call, _ in calls], send, after_others=after_others)
+
+
+def _one_by_one(writer: Writer, calls: Sequence[Call], *, confirmed: bool) -> list[object]:
+    """Return what calls are answered; after one that is refused nothing more is sent."""
+    found: list[object] = []
+    for call in calls:
+        refused = next((each for each in found if isinstance(each, Failed)), None)
+        found.append(refused or _direct(writer, call, confirmed=confirmed))
+    return found
 
 
 def _direct(writer: Writer, call: Call, *, confirmed: bool) -> object:

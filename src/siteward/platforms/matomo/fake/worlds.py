@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
+from siteward.platforms.matomo.fake import more
 from siteward.platforms.matomo.fake.php import md5
 from siteward.platforms.matomo.fake.state import ANONYMOUS, Site, State, Token, User
 
@@ -38,12 +39,14 @@ def of(state: State, world: World) -> str:
     An account `root` of the world tells its e-mail and password; `anonymous` is there anyway. A role the release
     does not have raises `ValueError`.
     """
+    beside = more.before(state, world)
     token = _people(state)
     sites = {each.domain: add_site(state, each) for each in world.sites}
     for account in world.accounts:
         add_account(state, account)
     for grant in world.grants:
         add_grant(state, grant, sites[grant.site])
+    more.after(state, beside, sites)
     return token
 
 

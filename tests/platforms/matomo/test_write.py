@@ -282,3 +282,15 @@ def test_a_bulk_that_is_refused_down_to_one_call_names_the_setting() -> None:
     with pytest.raises(Refused) as refused:
         desk.read()
     assert "API_bulk_request_limit" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize("release", ["5.3", "4.16"])
+def test_a_mail_that_fails_leaves_open_what_was_written(release: str) -> None:
+    """The row is written before the mail is sent, so only reading tells; a refusal is still one."""
+    desk = Desk.of(release, world([BEN]), onboarding="password")
+    desk.fake.state.mail_fails = True
+    changed = Change(Account("ben", "ben@example.org"), Account("ben", "b@example.org"))
+    receipts = desk.write(ZOE, changed, given(Account("ben2", "b@example.org")))
+    assert [each.status for each in receipts] == ["unknown", "unknown", "failed"]
+    assert {desk.look(ZOE.key)[ZOE.key], desk.look(changed.key)[changed.key]} == {ZOE.after, changed.after}
+    assert all("mail settings" in (each.hint or "") for each in receipts if each.status == "unknown")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.model import account_key
-from siteward.platforms.confirm import DONE, INVITED, Verdict, failed
+from siteward.platforms.confirm import DONE, INVITED, Verdict, failed, unknown
 from siteward.platforms.interface import Receipt, native
 from siteward.platforms.matomo.calls import Desk, parting, plan, wishes
 from siteward.platforms.matomo.native_state import NativeState, is_pending
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from siteward.platforms.matomo.calls import Planned
     from siteward.transport.http import Answer, Writer
 
+# What the library that mails for Matomo says; the row is written by then (updateUser on 5.3).
+_NO_MAIL = re.compile(r"Invalid address|SMTP|mail function")
+_MAIL_HINT = "mend the mail settings of the server: it changed the account and could not tell anybody"
 _LOCKED = "Could not get the lock"
 _PASSWORD_HINT = "correct the credential PASSWORD: it must be the password of the account whose token is used"  # noqa: S105
 _LOCK_HINT = "somebody else is changing this person right now; try again"
@@ -176,7 +180,7 @@ def _direct(writer: Writer, call: Call, *, confirmed: bool) -> object:
 def _receipts(writer: Writer, planned: Planned, result: object) -> list[Receipt]:
     """Return a receipt for each change that a call makes; the first one counts the mails."""
     verdict = _judged(writer, result)
-    if verdict.status == "failed":
+    if verdict.status != "sent":
         return [verdict.receipt(change.key) for change in planned.changes]
     return [
         replace(verdict, sends=0 if at else planned.mails).receipt(change.key, _made(change))
@@ -193,6 +197,8 @@ def _judged(writer: Writer, result: object) -> Verdict:
     if WRONG_PASSWORD in result.words:
         token_of(writer).password_refused = True
         return failed(result.words, _PASSWORD_HINT)
+    if _NO_MAIL.search(result.words):
+        return unknown(result.words, _MAIL_HINT)
     return failed(result.words, _LOCK_HINT if _LOCKED in result.words else None)
 
 

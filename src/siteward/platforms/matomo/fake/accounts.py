@@ -76,11 +76,19 @@ def refuse_anonymous(call: Call, login: str) -> None:
         )
 
 
+def post(call: Call, *mails: Mail) -> None:
+    """Send mails, which comes after the row was written; a broken mail set-up is an error all the same."""
+    call.touched = True
+    if call.state.mail_fails:
+        raise ApiError("Invalid address: (From): noreply@127.0.0.1:8153")
+    call.state.mails += mails
+
+
 def notify(call: Call) -> None:
     """Send the acting user the security notice of 4.x and later."""
     actor = call.state.user(call.actor.login)
     if call.release.since(4) and actor is not None:
-        call.state.mails.append(Mail(actor.email, SECURITY_NOTICE))
+        post(call, Mail(actor.email, SECURITY_NOTICE))
 
 
 # writing
@@ -158,7 +166,7 @@ def _change_email(call: Call, user: User, email: str) -> None:
         send_invite(call, user)
         return
     subject = "Your Matomo account's email address has just been changed"
-    call.state.mails += [Mail(f"{user.login} <{email}>", subject), Mail(f"{user.login} <{before}>", subject)]
+    post(call, *(Mail(f"{user.login} <{each}>", subject) for each in (email, before)))
 
 
 def _change_password(call: Call, user: User, password: str) -> None:
@@ -251,7 +259,7 @@ def _log_out_user(call: Call) -> Value:
 def send_invite(call: Call, user: User) -> None:
     """Send the mail with a new link; the former link of this kind is dead."""
     user.invite_tokens["mail"] = call.state.secret()
-    call.state.mails.append(Mail(user.email, f"{call.actor.login} sent you an invite to join Matomo Analytics"))
+    post(call, Mail(user.email, f"{call.actor.login} sent you an invite to join Matomo Analytics"))
 
 
 @api("UsersManager.inviteUser", "userLogin", "email", since=(4, 11))

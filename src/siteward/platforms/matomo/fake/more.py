@@ -39,7 +39,7 @@ class More(_Strict):
 
     `plugins` are switched on or off beside what the release has; `groups` need GroupPermissions on. `collation` is that
     of the tables, `rows` are access rows beside the grants, under any spelling. `bulk_limit` is
-    `API_bulk_request_limit`, which a release before 5 does not know.
+    `API_bulk_request_limit`, which a release before 5 does not know; `mail_fails` tells that no mail can be sent.
     """
 
     plugins: Mapping[Literal["TagManager", "GroupPermissions", "LoginLdap"], bool] = {}
@@ -47,6 +47,7 @@ class More(_Strict):
     collation: Literal["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_uca1400_ai_ci"] = "utf8mb4_general_ci"
     rows: tuple[MoreRow, ...] = ()
     bulk_limit: int | None = None
+    mail_fails: bool = False
 
 
 def before(state: State, world: World) -> More:
@@ -66,6 +67,7 @@ def after(state: State, more: More, sites: Mapping[str, int]) -> None:
     for group in more.groups:
         access: dict[int, str] = {sites[domain]: role for domain, role in group.access.items()}
         state.groups[state.next("group")] = Crew(group.name, list(group.members), access)
+    state.mail_fails = more.mail_fails
     state.plugins |= {str(name): on for name, on in more.plugins.items()}
     if more.bulk_limit is not None:
         state.settings["API_bulk_request_limit"] = str(more.bulk_limit)

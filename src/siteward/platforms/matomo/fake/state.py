@@ -148,7 +148,7 @@ class Directory:
 class State:
     """All of it. `settings` are entries of the `[General]` section, `locks` logins somebody else is changing.
 
-    `collation` is that of the tables; `plugins` are those switched on or off since the installation. `groups` belong
+    `collation` is that of the tables; `mail_fails` tells that no mail can be sent; `plugins` are those switched on or off since the installation. `groups` belong
     to the plugin GroupPermissions, `directory` to LoginLdap.
     """
 
@@ -166,6 +166,7 @@ class State:
     settings: dict[str, str] = field(default_factory=dict)
     locks: set[str] = field(default_factory=set)
     collation: str = GENERAL
+    mail_fails: bool = False
     plugins: dict[str, bool] = field(default_factory=dict)
     groups: dict[int, Crew] = field(default_factory=dict)
     directory: Directory = field(default_factory=Directory)

@@ -72,11 +72,14 @@ def resources_of(found: Iterable[Crew], state: NativeState, scopes: Mapping[int,
 
 def held_by_group(access: Access, traits: Traits) -> Iterator[tuple[str, str, Scope, str]]:
     """Yield account, group, site and role, where somebody has more by a group than by a grant of their own."""
+    members = access.members()
+    if not members:
+        return
     given: defaultdict[str, list[Grant]] = defaultdict(list)
     for grant in access.grants():
         if grant.subject.kind == "group":
             given[grant.subject.name].append(grant)
-    for member in access.members():
+    for member in members:
         person = Subject("account", member.account)
         if access.grant(person, EVERYWHERE) is not None:
             continue

@@ -184,13 +184,16 @@ def _name(change: Change) -> str | None:
 def _left_by_groups(case: _Case) -> Iterator[Diagnostic]:
     """Tell what people keep by a group of GroupPermissions, where the plan takes what covered it."""
     traits, access = case.state.traits, case.live.access
+    if not access.members():
+        return
     before = set(held_by_group(access, traits))
     yield from told(each for each in held_by_group(patch(access, case.changes), traits) if each not in before)
 
 
 def _tag_managers(case: _Case) -> Iterator[Diagnostic]:
     """Tell once what else the role `write` opens: its name speaks of reports alone."""
-    brought = sorted(extra for extra, roles in case.state.traits.included.items() if WRITE in roles)
+    included, off = case.state.traits.included, case.state.off
+    brought = sorted(extra for extra, roles in included.items() if WRITE in roles and extra not in off)
     names = {_name(each) for each in case.changes if _gains_write(each)}
     if brought and names:
         yield note(

@@ -172,7 +172,7 @@ _STRAY = {
     ),
     "spelling": (
         "stray-spelling",
-        "grants of {n} users were written in another spelling, of letter case or accents: {who}",
+        "grants were written in another spelling than the account has, of letter case or accents: {who}",
         "they hold all the same, and the next change of the person's access puts them right",
     ),
     "superuser": (

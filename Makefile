@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 
 LOWEST := .venv-lowest
 
-.PHONY: demo test lint types check grammar schemas docs-rules golden bench coverage lowest clean
+.PHONY: demo test lint types check grammar schemas docs-rules golden bench coverage mutants lowest clean
 
 demo: $(READY)
 	$(BIN)/siteward demo
@@ -27,8 +27,7 @@ grammar: $(READY)
 	$(BIN)/python -m siteward.declaration.compile
 
 schemas: $(READY)
-	$(BIN)/siteward schema access > schemas/access.schema.json
-	$(BIN)/siteward schema plan > schemas/plan.schema.json
+	for each in access included plan report; do $(BIN)/siteward schema $$each > schemas/$$each.schema.json || exit 1; done
 
 docs-rules: $(READY)
 	$(BIN)/python -m siteward.access.catalog > docs/rules.md
@@ -43,6 +42,11 @@ bench: $(READY)
 coverage: $(READY)
 	$(BIN)/python -m pytest -n auto -q --cov tests/access tests/declaration tests/laws tests/render/test_review.py \
 		tests/cli/test_review.py tests/cli/test_questions.py tests/cli/test_diff.py
+
+# A sample of single faults put into access, declaration and reconcile; their own tests must notice most of them.
+mutants: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutants
+	$(BIN)/python .ci/mutants.py $(ARGS)
 
 # The oldest releases of everything that pyproject.toml asks for.
 lowest:
@@ -60,4 +64,4 @@ $(READY): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) mutants mutants.log .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

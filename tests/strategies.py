@@ -28,7 +28,8 @@ from siteward.access.model import (
     account_key,
 )
 from siteward.access.plan import InstancePlan, Plan, compose
-from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy, Proposal, Rule, manage
+from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy, Rule
+from siteward.access.proposal import Proposal, manage
 from siteward.access.state import Desired, Ending, Holder, Listing, Live, Memory, Origin, Site
 from siteward.access.traits import Role, Traits, declarable, is_site
 

@@ -13,7 +13,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "siteward"
 FLOORS = {
     "access": set(),
-    "transport": set(),
+    "transport": {"access"},  # for `hosts` alone: what is judged in the file and what is connected to is read by one
     "declaration": {"access"},
     "render": {"access"},
     "platforms": {"access", "transport"},
@@ -21,7 +21,7 @@ FLOORS = {
     "cli": {"access", "declaration", "platforms", "reconcile", "render", "transport"},
 }
 THIRD_PARTY = {
-    "access": {"msgspec"},
+    "access": {"msgspec", "idna"},
     "transport": {"msgspec", "httpx", "psycopg", "keyring"},
     "declaration": {"msgspec", "yaml", "ruamel", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"},
     "render": {"msgspec", "jinja2", "markupsafe"},
@@ -60,6 +60,13 @@ def test_no_arrow_climbs(path: Path) -> None:
             assert other in {room, "", "__version__"} | FLOORS[room], f"{path}: {name}"
         elif top not in _stdlib():
             assert top in THIRD_PARTY[room], f"{path}: {name}"
+
+
+def test_the_transport_knows_hosts_and_nothing_else_of_access() -> None:
+    """It carries requests: whoever gets access to what is no business of its own."""
+    for path in (each for each in MODULES if _room(each) == "transport"):
+        used = {name for name in _imports(path) if name.startswith("siteward.access")}
+        assert all(each.startswith("siteward.access.hosts") for each in used), f"{path}: {used}"
 
 
 @pytest.mark.parametrize("path", [each for each in MODULES if _room(each) == "platforms"], ids=str)
@@ -133,6 +140,28 @@ def test_habits_that_rot_a_house_are_not_here(path: Path) -> None:
         if pattern in ALLOWED.get(relative, set()) or (relative.startswith("cli/") and "datetime" in pattern):
             continue
         assert not re.search(pattern, text, re.MULTILINE), f"{relative}: {pattern}: {why}"
+
+
+GIT = "reconcile/revisions/git.py"
+STARTERS = {GIT, "cli/demo.py", "platforms/plausible/fake/cluster.py", "transport/secrets.py"}
+OTHER_WAYS = r"\bos\.(system|popen|exec\w+|spawn\w+|posix_spawn\w*|fork\w*)\(|\bcreate_subprocess_|\bpty\."
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+def test_programs_are_started_in_few_places_and_git_in_one(path: Path) -> None:
+    """A reader who asks what is started, and in which environment, has four modules to read, and for git one."""
+    relative, text = str(path.relative_to(SRC)), path.read_text(encoding="utf-8")
+    if relative not in STARTERS:
+        assert not {"subprocess", "multiprocessing", "pty"} & {name.partition(".")[0] for name in _imports(path)}
+    assert not re.search(OTHER_WAYS, text), relative
+    if relative != GIT:
+        words = {node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
+        assert not {"git", b"git", "git.exe"} & words, f"{relative} names git as a program"
+
+
+def test_the_list_of_those_that_start_programs_is_true() -> None:
+    """What no longer starts anything leaves the list."""
+    assert {each for each in STARTERS if "subprocess" in set(_imports(SRC / each))} == STARTERS
 
 
 def _top_imports(path: Path) -> Iterator[str]:

@@ -25,8 +25,8 @@ from access.worlds import (
 )
 from siteward.access.diagnostic import Severity, Span
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope
-from siteward.access.policy import manage, settle
-from siteward.access.state import Memory
+from siteward.access.proposal import manage
+from siteward.access.state import Memory, settle
 from strategies import MATOMO, ME, PIWIKPRO, PLAUSIBLE, UMAMI
 
 FULL, ADD_ONLY, OBSERVE = OPEN, replace(OPEN, mode="add-only"), replace(OPEN, mode="observe")

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from rig import admin, subject, whole
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.guard import judge
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Resource, Scope, Subject, grant_key
+from siteward.access.model import Access, Account, Grant, Resource, Scope, grant_key
 from siteward.access.plan import compose
-from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Proposal, manage
+from siteward.access.policy import LIMIT_NAMES, Limit, Policy
+from siteward.access.proposal import Proposal, manage
 from siteward.access.state import Desired, Holder, Listing, Live, Memory, Site
 from strategies import ME, NOW, UMAMI
 
@@ -21,14 +23,13 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan
     from siteward.access.traits import Traits
 
+__all__ = [
+    "AT", "BLOG", "OPEN", "SHOP", "admin", "codes", "grant", "holder", "judged", "key", "keys", "live", "planned", "proposed",
+    "subject", "whole", "wish",
+]  # fmt: skip
 SHOP, BLOG = Scope("site", "shop.example.org"), Scope("site", "blog.example.org")
 AT = Span("access.yaml", 7, 3)
 OPEN = Policy(limits={name: Limit() for name in LIMIT_NAMES}, admins_min=1)
-
-
-def subject(name: str) -> Subject:
-    """Return an account as the holder of grants; `group:x` is a group."""
-    return Subject("group", name.removeprefix("group:")) if name.startswith("group:") else Subject("account", name)
 
 
 def grant(name: str, role: str, scope: Scope = SHOP, *extras: str) -> Grant:
@@ -36,27 +37,9 @@ def grant(name: str, role: str, scope: Scope = SHOP, *extras: str) -> Grant:
     return Grant(subject(name), scope, role, frozenset(extras))
 
 
-def admin(name: str, role: str = "admin") -> Grant:
-    """Return the top account role of somebody."""
-    return Grant(subject(name), EVERYWHERE, role)
-
-
 def key(name: str, scope: Scope = SHOP) -> Key:
     """Return the key of somebody's grant."""
     return grant_key(subject(name), scope)
-
-
-def whole(resources: Iterable[Resource]) -> Access:
-    """Return an access in which everybody who holds something is there."""
-    found = list(resources)
-    there = {each.name for each in found if isinstance(each, Account)}
-    names = {each.subject.name for each in found if isinstance(each, Grant) and each.subject.kind == "account"}
-    names |= {each.account for each in found if isinstance(each, Member)}
-    groups = {each.subject.name for each in found if isinstance(each, Grant) and each.subject.kind == "group"}
-    known = {each.name for each in found if isinstance(each, Group)}
-    made: list[Resource] = [Account(each) for each in sorted(names - there)]
-    made += [Group(each) for each in sorted(groups - known)]
-    return Access((*made, *found))
 
 
 def live(*resources: Resource, table: Traits = UMAMI) -> Live:

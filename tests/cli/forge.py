@@ -154,6 +154,19 @@ class Forge:
         """What the forge keeps: comments, issues, and the calls that were made."""
         return json.loads(self.state.read_text())
 
+    def journal(self) -> list[str]:
+        """The runs that the journal's branch tells of, the last one first."""
+        self.git("fetch", "-q", "origin")
+        return self.git("log", "--format=%s", "origin/siteward-journal").splitlines()
+
+    def refuse(self) -> Path:
+        """Let the repository refuse every push of the journal; return what has to go for it to take them again."""
+        hook = self.origin / "hooks" / "update"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/siteward-journal ]\n')
+        hook.chmod(0o755)
+        return hook
+
     def clone(self, ref: str = "main") -> Path:
         """Return a fresh checkout, as a runner has it."""
         self.runs += 1
@@ -186,9 +199,7 @@ class Forge:
         outputs, failed, log, summary = {}, False, "", place.parent / f"{place.name}.summary"
         summary.write_text("")
         for step in described["steps"]:
-            condition = step.get("if", "success()")
-            skipped = failed if "always()" not in condition else "steps.journal.outcome" not in known
-            if skipped or step.get("name") == "Install Siteward":
+            if step.get("name") == "Install Siteward" or not self._goes(step.get("if", ""), known, failed=failed):
                 continue
             if "run" not in step:
                 self._action(step, place, known)
@@ -211,11 +222,23 @@ class Forge:
             for line in written.read_text().splitlines():
                 key, _, value = line.partition("=")
                 known[f"steps.{step['id']}.outputs.{key}"] = value
-            if step.get("id") and done.returncode == 0:
-                known[f"steps.{step['id']}.outcome"] = "success"
+            if step.get("id"):
+                known[f"steps.{step['id']}.outcome"] = "failure" if done.returncode else "success"
         for key, each in described.get("outputs", {}).items():
             outputs[key] = self._value(each, known)
         return Ran(not failed, outputs, summary.read_text(), log, place)
+
+    def _goes(self, condition: str, known: dict[str, str], *, failed: bool) -> bool:
+        """Tell whether a step is run: conditions that are all to hold, and not after a failure unless always."""
+        parts = [each for each in condition.split(" && ") if each]
+        for part in parts:
+            if part == "always()":
+                continue
+            found = re.fullmatch(r"(steps\.\w+\.outcome) == '(\w+)'", part)
+            assert found, part
+            if known.get(found[1], "skipped") != found[2]:
+                return False
+        return "always()" in parts or not failed
 
     def _value(self, text: str, known: dict[str, str]) -> str:
         return _EXPRESSION.sub(
@@ -227,7 +250,13 @@ class Forge:
         options = {key: self._value(each, known) for key, each in step.get("with", {}).items()}
         match name:
             case "actions/upload-artifact":
-                self.artifacts[options["name"]] = (place / options["path"]).read_bytes()
+                path = place / options["path"]
+                files = (each for each in path.rglob("*") if each.is_file())
+                self.artifacts |= (
+                    {f"{options['name']}/{each.relative_to(path)}": each.read_bytes() for each in files}
+                    if path.is_dir()
+                    else {options["name"]: path.read_bytes()}
+                )
             case "actions/download-artifact":
                 (place / "plan.sealed").write_bytes(self.artifacts[options["name"]])
             case "actions/checkout" | "actions/setup-python":
@@ -249,6 +278,10 @@ class Forge:
         lines = [*described.get("before_script", []), *described["script"]]
         done = self._shell(lines, place, around)
         after = self._shell(described["after_script"], place, around) if "after_script" in described else done
+        for path in described.get("artifacts", {}).get("paths", ()):
+            for each in (place / path).rglob("*"):
+                if each.is_file():
+                    self.artifacts[f"{job}/{each.relative_to(place)}"] = each.read_bytes()
         variables = place / described.get("artifacts", {}).get("reports", {}).get("dotenv", "none")
         outputs = dict(each.split("=", 1) for each in variables.read_text().splitlines()) if variables.is_file() else {}
         log = f"{done.stdout}{done.stderr}{after.stderr}"

@@ -41,6 +41,8 @@ def test_doctor_tells_how_well_the_journal_is_sealed(checkout: Program) -> None:
     checkout("apply", "plan.json", *ALLOWED, "--yes", **KEY)
     said = checkout("doctor", **KEY)
     assert "sealed with SITEWARD_JOURNAL_KEY since entry" in said.out
+    assert "journal-partly-sealed" in said.out
+    assert "journal-partly-sealed" in checkout("plan", *ALLOWED, **KEY).out
     assert "journal-not-sealed" not in said.out
     rewritten(checkout)
     assert "journal-not-sealed" in checkout("doctor", **KEY).out
@@ -72,3 +74,26 @@ def test_a_nightly_apply_hides_nothing(checkout: Program, admin: httpx.Client) -
     said = checkout("drift", *AS_OF)
     assert said.code == 2, said.out
     assert "eve" in said.out
+
+
+def interrupted(checkout: Program) -> None:
+    """Leave the journal as a machine that went down right before the run ended would."""
+    checkout("plan", *ALLOWED, "--out", "plan.json")
+    checkout("apply", "plan.json", *ALLOWED, "--yes")
+    folder = checkout.folder / ".siteward"
+    path = folder / "stats.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    (folder / "stats.last.json").unlink()
+
+
+def test_resume_asks_for_consents_again_and_shows_what_to_type(checkout: Program) -> None:
+    """The command that is shown goes on, and says which consents it takes over."""
+    interrupted(checkout)
+    said = checkout("apply", "--resume", "--passwords-out", "passwords.txt")
+    assert said.code == 1, said.out
+    assert "resume-needs-consents" in said.out
+    (command,) = set(re.findall(r"siteward (apply --resume --as-of \S+ --allow-delete);", said.out))
+    said = checkout(*command.split(), "--passwords-out", "passwords.txt")
+    assert said.code == 0, said.out
+    assert "run-resumed" in said.out
+    assert "sealed lines: none" in said.out

@@ -133,13 +133,7 @@ def test_a_pull_request_is_checked_planned_and_applied(forge: Forge, umami: Sand
     plan, apply = merged(forge)
     assert plan.ok
     assert apply is None
-    assert journal(forge) == ["run 77, attempt 1", "run 77, attempt 1", "Begin the journal"]
-
-
-def journal(forge: Forge) -> list[str]:
-    """The runs that the journal's branch tells of, the last one first."""
-    forge.git("fetch", "-q", "origin")
-    return forge.git("log", "--format=%s", "origin/siteward-journal").splitlines()
+    assert forge.journal() == ["run 77, attempt 1", "run 77, attempt 1", "Begin the journal"]
 
 
 def test_a_proposal_cannot_weaken_the_rule_it_must_pass(forge: Forge) -> None:
@@ -213,7 +207,7 @@ def test_ends_come_without_a_merge(forge: Forge, umami: Sandbox) -> None:
     assert {each["person"] for each in left} == {"rosa"}
     again = forge.github("siteward-expiries", "expiries", KNOWN, {"GITHUB_EVENT_NAME": "schedule"})
     assert again.ok, again.log
-    assert "expiries, run 77" in journal(forge)
+    assert "expiries, run 77" in forge.journal()
 
 
 def steps(forge: Forge) -> list[Any]:
@@ -346,7 +340,7 @@ def test_a_merge_request_on_gitlab(lab: Forge, umami: Sandbox) -> None:
     _, apply = pushed(lab, "Merge")
     assert apply.ok, apply.log
     assert not steps(lab)
-    assert journal(lab) == [
+    assert lab.journal() == [
         "pipeline 99",
         "pipeline 99",
         "Begin the journal",
@@ -375,6 +369,31 @@ def test_schedules_on_gitlab(lab: Forge, umami: Sandbox, admin: httpx.Client) ->
     assert not steps(lab)
 
 
+def test_a_refused_journal_is_an_artifact(forge: Forge, umami: Sandbox) -> None:
+    """The recipes of both forges keep what could not be pushed, and the job fails."""
+    forge.git(
+        "config", "--file", str(forge.folder / "gitconfig"),
+        f"url.{forge.origin}.insteadOf", "https://journal@gitlab.test/group/access.git",
+    )  # fmt: skip
+    merged(forge, "Begin")
+    assert not [name for name in forge.artifacts if "not-pushed" in name]
+    for line in ("role: view, sites: docs.example.org", "role: edit, sites: staging.example.org"):
+        edit(forge, line, f"{line}, until: {YESTERDAY}")
+        forge.push("An end")
+        hook = forge.refuse()
+        if "docs" in line:
+            ran = forge.github("siteward-expiries", "expiries", KNOWN, {"GITHUB_EVENT_NAME": "schedule"})
+            kept = forge.artifacts["journal-not-pushed-stats/stats.jsonl"]
+        else:
+            ran = forge.gitlab("expiries", LAB | {"CI_PIPELINE_SOURCE": "schedule"})
+            kept = forge.artifacts["expiries/journal-not-pushed/stats.jsonl"]
+        assert not ran.ok
+        assert b"omar" in kept
+        assert kept == (ran.folder / ".siteward" / "stats.jsonl").read_bytes()
+        hook.unlink()
+    assert not [step for step in steps(forge) if step["person"] == "omar"]
+
+
 # -- what the recipes promise as texts
 
 
@@ -395,6 +414,9 @@ def test_no_workflow_checks_out_a_head_with_secrets(path: Path) -> None:
             assert job["concurrency"].startswith("siteward-${{")
             (push,) = (step for step in job["steps"] if "journal.sh push" in step.get("run", ""))
             assert "always()" in push["if"]
+            (kept,) = (step for step in job["steps"] if step.get("if", "").endswith("steps.push.outcome == 'failure'"))
+            assert kept["with"]["path"] == "journal-not-pushed"
+            assert "max-parallel" not in job.get("strategy", {}), "several jobs at once are what the script is made for"
     assert described["permissions"]
 
 
@@ -403,6 +425,8 @@ def test_one_run_at_a_time_on_gitlab() -> None:
     jobs = yaml.safe_load((CI / ".gitlab-ci.yml").read_text())
     for name in ("plan", "apply", "expiries"):
         assert jobs[name]["resource_group"] == "siteward-stats"
+        pushes = any("journal.sh push" in each for each in jobs[name]["script"])
+        assert ("journal-not-pushed" in jobs[name]["artifacts"]["paths"]) == pushes
     assert jobs["apply"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "push"', "when": "manual"}]
 
 
@@ -433,3 +457,6 @@ def test_scripts_are_small_and_plain() -> None:
         assert subprocess.run(["sh", "-n", str(path)], check=False).returncode == 0
         assert "set -eu" in path.read_text()
         assert not path.stat().st_mode & stat.S_IWOTH
+        if checker := shutil.which("shellcheck"):
+            done = subprocess.run([checker, str(path)], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout

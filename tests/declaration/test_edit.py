@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from declaration.tables import read_text, told
 from siteward.access.diagnostic import note
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Scope, Subject
-from siteward.access.policy import manage
+from siteward.access.proposal import manage
 from siteward.access.state import Live, Site
 from siteward.declaration.compose import read
 from siteward.declaration.edit import first_file, quoted

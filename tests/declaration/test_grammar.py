@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from msgspec import Struct, ValidationError, convert
 
 from declaration.tables import read, read_text, told
-from siteward.declaration import _grammar, compile, grammar
+from siteward.declaration import _grammar, grammar
+from siteward.declaration import compile as compiling
 from siteward.declaration.compose import read as compose
 from siteward.declaration.document import Document
 from siteward.declaration.grammar import fitted, misfits
@@ -103,7 +104,7 @@ def test_so_are_the_settings_of_a_platform(platform: str, given_settings: Any) -
 
 def test_what_is_in_the_tree_is_what_pydantic_makes_of_the_rows() -> None:
     """`make grammar` writes it; whoever changes a row, a platform's settings or pydantic runs that."""
-    assert compile.TARGET.read_text(encoding="utf-8") == compile.text(), "run `make grammar`"
+    assert compiling.TARGET.read_text(encoding="utf-8") == compiling.text(), "run `make grammar`"
     assert pydantic_core.__version__ == _grammar.VERSION
 
 
@@ -117,13 +118,18 @@ def _another_core(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_another_core")
-@pytest.mark.parametrize("kind", compile.kinds().values(), ids=compile.kinds())
+@pytest.mark.parametrize("kind", compiling.kinds().values(), ids=compiling.kinds())
 def test_under_another_release_of_pydantic_it_is_made_anew(kind: type[Struct], monkeypatch: pytest.MonkeyPatch) -> None:
     """Slower, and never by what somebody else compiled."""
     made: list[type[Struct]] = []
-    compiled = compile.compiled
-    monkeypatch.setattr(compile, "compiled", lambda kind: (made.append(kind), compiled(kind))[1])
-    assert grammar.schema_of(kind) == _grammar.SCHEMAS[compile.name_of(kind)]
+    compiled = compiling.compiled
+
+    def compiled_and_counted(kind: type[Struct]) -> dict[str, Any]:
+        made.append(kind)
+        return compiled(kind)
+
+    monkeypatch.setattr(compiling, "compiled", compiled_and_counted)
+    assert grammar.schema_of(kind) == _grammar.SCHEMAS[compiling.name_of(kind)]
     assert made == [kind]
 
 

@@ -13,6 +13,7 @@ from siteward.access.model import Power
 from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy
 from siteward.declaration.load import load
 from siteward.declaration.window import ALWAYS
+from siteward.reconcile.project import settings_models
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,8 +184,43 @@ def test_an_include_may_be_bounded_in_power_alone(tmp_path: Path) -> None:
     assert [each.code for each in read_text(tmp_path, text, team=team % "manage").diagnostics] == ["beyond-include"]
 
 
+def test_a_pattern_may_reach_into_what_a_bound_leaves_out(tmp_path: Path) -> None:
+    """So it is refused, where a name beside it is fine."""
+    text = HEAD + 'include: [{path: team.yaml, sites: ["*.example.org", "!secret.example.org"]}]\nusers: {anna: {}}\n'
+    team = "grants: [{to: anna, role: view, sites: %s}]\n"
+    assert not read_text(tmp_path, text, team=team % "shop.example.org").diagnostics
+    for written in ('"s*.example.org"', "secret.example.org"):
+        assert [each.code for each in read_text(tmp_path, text, team=team % written).diagnostics] == ["beyond-include"]
+
+
+def test_a_rule_on_a_site_is_judged_where_the_file_tells(tmp_path: Path) -> None:
+    """By handle, domain, tag, and where one pattern takes the other in; not where something may be left out."""
+    text = (
+        "version: 1\ninstances:\n"
+        '  stats: {platform: umami, url: "https://stats.example.org", self: siteward, layout: per-site%s}\n'
+        "sites: {shop: {domain: Shop.example.org, tags: [acme]}, blog: {domain: blog.example.org, only: [stats]}}\n"
+        "users: {anna: {}}\n"
+        "grants: [{to: anna, role: edit, sites: %s}]\n"
+        "policy: {wildcards: {at_most: manage}, rules: [{id: a-rule, match: {site: %s}, at_most: view}]}\n"
+    )
+    for sites, site, refused in (
+        ("shop", "shop.example.org", True), ("SHOP.example.org", "shop", True), ("shop", '"tag:acme"', True),
+        ('"tag:acme"', "shop", True), ("blog", "shop", False), ("bücher.test", "xn--bcher-kva.test", True),
+        ("xn--bcher-kva.test", "bücher.test", True), ('"*.example.org"', '"*.org"', True),
+        ('"*.example.org"', "shop", True), ('"*.test"', '"*.example.org"', False), ('"*"', '"*"', True),
+        ('["*.example.org", "!shop"]', "shop", False), ('["*.example.org", "!tag:acme"]', "shop.example.org", False),
+        ('["*.example.org", "!shop"]', '"*.example.org"', True), ('"id:7"', '"id:7"', True), ('"id:7"', "shop", False),
+        ('"sitegroup:Shops"', '"sitegroup:shops"', True), ("shop", '"sh?p"', False),
+    ):  # fmt: skip
+        found = [each.code for each in read_text(tmp_path, text % ("", sites, site)).diagnostics if each.blocks]
+        assert found == ["a-rule"] * refused, (sites, site)
+    for manages, refused in (('["blog.*"]', False), ('["*.example.org"]', True), ('["*", "!tag:acme"]', False)):
+        loaded = read_text(tmp_path, text % (f", manages: {manages}", "[shop, blog]", "shop"))
+        assert ["a-rule"] * refused == [each.code for each in loaded.diagnostics if each.blocks], manages
+
+
 def test_rules_look_at_people_roles_and_kinds_of_scope(tmp_path: Path) -> None:
-    """All conditions of a rule must hold; those on sites wait for the plan."""
+    """All conditions of a rule must hold."""
     text = (
         HEAD
         + """users:
@@ -199,7 +235,8 @@ policy:
     )
     for match, lines in (
         ("{user: 'be*'}", [8, 8, 9, 9]), ("{account: 'a.*'}", [8]), ("{role: team-member, user: ben}", [8, 8]),
-        ("{scope: instance}", [9, 9]), ("{power: manage}", [9, 9]), ("{site: 'shop.*'}", []), ("{}", [8, 8, 8, 9, 9]),
+        ("{scope: instance}", [9, 9]), ("{power: manage}", [9, 9]), ("{site: 'shop.*'}", [8, 8, 8]),
+        ("{site: 'blog.*'}", []), ("{role: edit, user: ben}", [8, 8]), ("{role: 'umami:admin'}", [9, 9]), ("{}", [8, 8, 8, 9, 9]),
     ):  # fmt: skip
         loaded = read_text(tmp_path, text % match)
         assert [each.at and each.at.line for each in loaded.diagnostics if each.code == "a-rule"] == lines, match
@@ -228,3 +265,15 @@ def test_no_shape_breaks_the_reader(tmp_path: Path, name: str, value: str) -> No
     assert loaded.declaration is not None or any(each.blocks for each in loaded.diagnostics)
     assert all(each.at is not None for each in loaded.diagnostics)
     assert all(each.code in RULES for each in loaded.diagnostics)
+
+
+def test_what_is_wrong_with_a_key_that_two_ask_for_is_told_once(tmp_path: Path) -> None:
+    """`native` is one of the keys that all share, and Piwik PRO's settings know it too."""
+    path = tmp_path / "access.yaml"
+    path.write_text(
+        "version: 1\ninstances:\n  pp: {platform: piwik-pro, url: 'https://a.piwik.pro', self: x@x.org, native: yes please}\n"
+    )
+    loaded = load(path, settings_of=settings_models().get, widest_of=TRAITS.get, platforms=tuple(TRAITS))
+    assert [each.message for each in loaded.diagnostics] == [
+        "`native` must be true or false, found the text `yes please`"
+    ]

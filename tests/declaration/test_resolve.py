@@ -111,6 +111,15 @@ def test_domains_are_compared_in_idna(tmp_path: Path) -> None:
         assert len(held(of(tmp_path, text, live))) == (0 if "*" in written else 1)
 
 
+@pytest.mark.parametrize("written", ["straße.example", "STRAẞE.example", '"*ße.example"', "xn--strae-oqa.example"])
+def test_a_letter_that_old_tables_take_for_another_is_another_site(tmp_path: Path, written: str) -> None:
+    """`straße.example` and `strasse.example` may have two owners; a grant on one never reaches the other."""
+    text = f"{HEAD}{USERS}grants: [{{to: anna, role: view, sites: {written}}}]\n"
+    assert held(of(tmp_path, text, live_of(site("strasse.example")))) == {}
+    both = live_of(site("strasse.example", "s1"), site("xn--strae-oqa.example", "s2"))
+    assert {name for _, name in held(of(tmp_path, text, both))} <= {"xn--strae-oqa.example"}
+
+
 def test_a_pattern_says_so_in_the_origin(tmp_path: Path) -> None:
     """What a pattern led to is told apart from what is named; a name stands before a pattern."""
     text = f"""{HEAD}sites: {{till: {{domain: shop.example.org, tags: [acme]}}}}
@@ -618,3 +627,47 @@ def test_a_platform_without_a_role_of_the_account(tmp_path: Path) -> None:
     )
     text = f"{HEAD}{USERS}grants: [{{to: anna, role: member, on: stats}}]\n"
     assert codes(of(tmp_path, text, THREE, traits)) == ["role-not-on-platform"]
+
+
+# -- what rules need to know
+
+
+def test_each_line_that_asks_for_the_same_is_kept(tmp_path: Path) -> None:
+    """Also one that lost, and one that is included in a role over everything; and whether it ends for good."""
+    text = f"""{MATOMO_HEAD}{USERS}grants:
+  - {{to: anna, role: view, sites: shop.example.org, ticket: T-1}}
+  - {{to: anna, role: manage, sites: shop.example.org, until: 2027-01-01}}
+  - {{to: ben, role: view, sites: shop.example.org}}
+  - {{to: ben, role: admin, on: eu}}
+"""
+    desired = of(tmp_path, text, traits=MATOMO, instance="eu")
+    told = {
+        key[2]: [(each.wish.role, each.origin.ticket, each.ends) for each in claims if isinstance(each.wish, Grant)]
+        for key, claims in desired.claims.items()
+    }
+    assert told == {"anna": [("view", "T-1", False), ("admin", None, True)], "ben": [("view", None, False)]}
+
+
+def test_a_way_that_begins_anew_after_another_has_ended_does_not_end(tmp_path: Path) -> None:
+    """Anna is in for two months now, and for good from June on."""
+    text = f"""{HEAD}{USERS}groups:
+  team: [{{user: anna, until: 2027-01-31}}, {{user: anna, from: 2027-06-01}}]
+  term: [{{user: ben, until: 2027-01-31}}]
+grants: [{{to: [team, term], role: view, sites: shop.example.org}}]
+"""
+    desired = of(tmp_path, text)
+    assert {key[2]: [each.ends for each in claims] for key, claims in desired.claims.items()} == {"anna": [False]}
+    assert all(origin.until for key, origin in desired.origins.items() if key[0] == "grant")
+
+
+def test_live_sites_go_by_the_names_of_the_file(tmp_path: Path) -> None:
+    """Handles, domains and tags, by domain or pinned id."""
+    text = f"""{HEAD}sites:
+  till: {{domain: Shop.example.org, tags: [acme]}}
+  diary: {{domain: old.example.org, on: {{stats: blog.example.org}}}}
+{USERS}"""
+    names = {scope.name: set(names) for scope, names in of(tmp_path, text).names.items()}
+    assert names == {
+        "shop.example.org": {"till", "shop.example.org", "tag:acme"},
+        "blog.example.org": {"diary", "old.example.org"},
+    }

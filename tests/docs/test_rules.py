@@ -12,8 +12,8 @@ from typing import NamedTuple, get_args
 
 from siteward.access.catalog import FILE_RULES, PAGE, RULES
 from siteward.access.diagnostic import error
+from siteward.access.policy import LIMIT_NAMES
 from siteward.access.report import DriftKind, Report
-from siteward.access.terms import LIMIT_NAMES
 from siteward.render import findings, render
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from siteward.access.change import Change, direction, patch
 from siteward.access.guard import judge, stuck
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Subject, account_key, account_of, grant_key
 from siteward.access.plan import InstancePlan, compose
-from siteward.access.policy import Proposal, manage
+from siteward.access.proposal import Proposal, manage
 from siteward.access.report import Report, exit_code, summarize
 from siteward.access.state import Desired, Live
 from siteward.access.traits import Traits, is_site

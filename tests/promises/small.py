@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from rig import NOW, URL, Rig, codes, deletion, made, outcomes, part, statuses, step
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite, in_process
 from siteward.platforms.umami.fake import FAKE, UmamiFake
-from spine.rig import NOW, URL, Rig
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from siteward.access.plan import InstancePlan, Plan, Step
-    from siteward.access.report import Report
 
+__all__ = [
+    "ADMINS", "BLOG", "LAB", "SHOP", "WIDE", "Small", "Somebody", "codes", "deletion", "document", "edit", "fake", "made",
+    "members", "outcomes", "part", "rig", "role", "statuses", "step", "texts", "view", "world", "written",
+]  # fmt: skip
 SHOP, BLOG, LAB = "shop.example.org", "blog.example.org", "lab.example.org"
 ADMINS = {"to": ["anna", "ben"], "role": "admin", "on": "it"}
 WIDE = {each: {"count": 99, "percent": 100} for each in ("removals", "revocations", "escalations", "expiries", "mails")}
@@ -82,45 +84,6 @@ class Small(Rig):
 def rig(folder: Path, server: UmamiFake | None = None, **changed: Any) -> Small:
     """Return a rig on that server (the small world by default), with that declaration."""
     return Small(folder, server or fake(), document(**changed))
-
-
-def part(report: Report) -> InstancePlan:
-    assert report.plan is not None, [(each.code, each.message) for each in report.diagnostics]
-    (found,) = report.plan.instances
-    return found
-
-
-def made(found: Rig, **options: Any) -> Plan:
-    report = found.plan(**options)
-    part(report)
-    assert report.plan is not None
-    return report.plan
-
-
-def step(plan: Plan, *words: str) -> Step:
-    """Return the one step whose key holds these words."""
-    (found,) = (each for one in plan.instances for each in one.steps if set(words) <= set(each.change.key))
-    return found
-
-
-def deletion(plan: Plan, login: str) -> Step:
-    """Return the step that deletes an account."""
-    (found,) = (each for each in plan.instances[0].steps if each.change.key == ("account", login))
-    return found
-
-
-def codes(of: Step | InstancePlan) -> set[str]:
-    """Return the codes of the errors on a step or an instance."""
-    return {each.code for each in of.diagnostics if each.blocks}
-
-
-def outcomes(report: Report) -> dict[str, str]:
-    """Return status by the words of the key."""
-    return {" ".join(each.step.change.key): each.status for each in report.outcomes}
-
-
-def statuses(report: Report) -> list[str]:
-    return [each.status for each in report.outcomes]
 
 
 def role(server: UmamiFake, login: str) -> str:

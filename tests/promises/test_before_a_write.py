@@ -30,13 +30,13 @@ from promises.small import (
     world,
     written,
 )
+from rig import NOW
 from siteward.access import codec
 from siteward.platforms.fakery import Fault, WorldAccount, WorldGrant
 from siteward.reconcile.plan import Run, drift
 from siteward.reconcile.recheck import Allowance
 from siteward.reconcile.target import Acceptance
 from siteward.transport.errors import ReadOnly
-from spine.rig import NOW
 
 if TYPE_CHECKING:
     from pathlib import Path

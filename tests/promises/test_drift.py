@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from promises.small import ADMINS, Small, Somebody, edit, made, rig, role, view
+from rig import Killed
 from siteward.access.report import exit_code
 from siteward.reconcile.target import RESUME
-from spine.rig import Killed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -31,6 +31,7 @@ from promises.small import (
     view,
     written,
 )
+from rig import NOW, Killed
 from siteward import platforms
 from siteward.access.report import exit_code
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite, in_process
@@ -44,7 +45,6 @@ from siteward.reconcile.target import Book
 from siteward.transport.errors import Insecure, OriginMismatch, PlatformError
 from siteward.transport.link import Link
 from siteward.transport.secrets import Secret, dotenv
-from spine.rig import NOW, Killed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access import codec
+from rig import admin, by_key, sealed, statuses, subject, whole
 from siteward.access.change import Change, diff, patch
 from siteward.access.diagnostic import Diagnostic, Span, error
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Power, Resource, Scope, Subject, account_key
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Power, Resource, Scope, account_key
 from siteward.access.plan import InstancePlan, Plan, Step
 from siteward.access.state import Desired, Holder, Listing, Live, Memory, Site
 from siteward.access.traits import Role, Traits
@@ -35,9 +35,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from siteward.access.report import Outcome, Report
+    from siteward.access.report import Report
     from siteward.transport.secrets import Secret, Secrets
 
+__all__ = [
+    "AGE", "HERE", "NOW", "ROLES", "SITES", "SMALL", "TRAITS", "Ask", "Clock", "Crash", "Desk", "FaultKind", "File",
+    "Guard", "Instance", "Server", "admin", "by_key", "codes", "delete_only_if_allowed", "few_removals", "grant",
+    "keep_an_admin", "sealed", "statuses", "world",
+]  # fmt: skip
 NOW = datetime(2027, 1, 10, 9, 0, tzinfo=UTC)
 SITES = ("a.test", "b.test", "c.test")
 ROLES = ("view", "edit", "manage")
@@ -80,19 +85,12 @@ _AFTER: Mapping[FaultKind | None, BaseException] = {
 
 def grant(name: str, site: str, role: str) -> Grant:
     """Return a role of an account on a site."""
-    return Grant(Subject("account", name), Scope("site", site), role)
-
-
-def admin(name: str) -> Grant:
-    """Return the account role of an admin."""
-    return Grant(Subject("account", name), EVERYWHERE, "admin")
+    return Grant(subject(name), Scope("site", site), role)
 
 
 def world(*resources: Resource) -> Access:
     """Return an access that has an account for every grant."""
-    names = {each.subject.name for each in resources if isinstance(each, Grant)}
-    given = {each.name for each in resources if isinstance(each, Account)}
-    return Access([*(Account(each) for each in sorted(names - given)), *resources])
+    return whole(resources)
 
 
 @dataclass
@@ -408,7 +406,7 @@ def few_removals(
     """Block everything when more than two grants go, unless that is accepted."""
     gone = [each for each in changes if each.after is None and each.key[0] == "grant"]
     if len(gone) > 2 and "removals" not in accept:
-        yield error("over-budget", f"{len(gone)} grants would go")
+        yield error("limit-removals", f"{len(gone)} grants would go")
 
 
 def delete_only_if_allowed(
@@ -417,7 +415,7 @@ def delete_only_if_allowed(
     """Block deletions of accounts unless they are allowed."""
     for each in changes:
         if each.key[0] == "account" and each.after is None and not allow_delete:
-            yield error("deletion", "needs --allow-delete", about=each.key)
+            yield error("deletion-needs-consent", "needs --allow-delete", about=each.key)
 
 
 class Clock:
@@ -475,21 +473,6 @@ class Desk:
         """Resume what has no end."""
         given = Options(**{"passwords": self.passwords, **options})
         return resume(self.targets, self.book, given, config_digest=self.config, clock=self.clock)
-
-
-def sealed(plan: Plan) -> Plan:
-    """Return the plan with its digest."""
-    return replace(plan, digest=codec.digest(plan))
-
-
-def by_key(report: Report) -> dict[Key, Outcome]:
-    """Return the outcomes of a report by key."""
-    return {each.step.change.key: each for each in report.outcomes}
-
-
-def statuses(report: Report) -> list[str]:
-    """Return what became of the steps, in order."""
-    return [each.status for each in report.outcomes]
 
 
 def codes(report: Report) -> set[str]:

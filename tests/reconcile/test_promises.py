@@ -347,7 +347,7 @@ def test_2_an_acceptance_names_this_plan(tmp_path: Path) -> None:
     good = Acceptance(digest=plan.digest[:20], reason="media was sold, OPS-900")
     assert statuses(desk.apply(plan, accept={"removals": good})) == ["done"] * 3
     last = journal.runs(desk.journal())[-1]
-    assert last.waivers["removals"].reason == "media was sold, OPS-900"
+    assert last.claimed.accept["removals"] == "media was sold, OPS-900"
 
 
 def test_2_a_changed_file_is_told(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from siteward.access.model import Account, account_key
 from siteward.reconcile import journal
 from siteward.reconcile.entries import Result
 from siteward.reconcile.target import Acceptance
+from siteward.transport.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from siteward.access.model import Resource
 
+KEY = Secret("a key that is long enough")
 ROBOT = admin("robot")
 THREE = [grant("ann", site, "view") for site in ("a.test", "b.test", "c.test")]
 TWO = [grant(name, "a.test", "view") for name in ("ann", "bob")]
@@ -54,12 +56,13 @@ def crashed(
     *guards: Guard,
     at: int = 0,
     how: FaultKind = "crash-after",
+    key: Secret | None = None,
     **options: Any,
 ) -> tuple[Desk, Server, File]:
-    """Return a desk at which an apply went down at write `at`."""
+    """Return a desk at which an apply went down at write `at`; `key` seals its journal."""
     server, file = Server(), File(world(ROBOT, *wanted), guards=guards)
     server.hold(world(ROBOT, *live))
-    desk = Desk(folder, (Instance(server, file),))
+    desk = Desk(folder, (Instance(server, file),), key=key)
     plan = desk.plan()
     if accept := options.pop("accept", None):
         options["accept"] = {accept: Acceptance(digest=plan.digest, reason="OPS-900")}
@@ -122,9 +125,9 @@ def test_what_somebody_took_back_meanwhile_is_not_done_again(tmp_path: Path) -> 
 
 
 def test_what_was_accepted_is_accepted_still(tmp_path: Path) -> None:
-    """A budget lifted when the run began need not be lifted again, though by now it would not be exceeded either."""
+    """In a sealed journal, a budget lifted when the run began need not be lifted again, though by now it would not be exceeded either."""
     live: list[Resource] = [Account("ann"), *THREE]
-    desk, server, _ = crashed(tmp_path, live, [Account("ann")], few_removals, accept="removals")
+    desk, server, _ = crashed(tmp_path, live, [Account("ann")], few_removals, accept="removals", key=KEY)
     assert statuses(desk.resume()) == ["done"] * 3
     assert server.access == world(ROBOT, Account("ann"))
 
@@ -132,14 +135,14 @@ def test_what_was_accepted_is_accepted_still(tmp_path: Path) -> None:
 def test_what_was_accepted_holds_where_nothing_was_sent_yet(tmp_path: Path) -> None:
     """Nor where the crash came before the first write took place."""
     live: list[Resource] = [Account("ann"), *THREE]
-    desk, _, _ = crashed(tmp_path, live, [Account("ann")], few_removals, accept="removals", how="crash-before")
+    desk, _, _ = crashed(tmp_path, live, [Account("ann")], few_removals, accept="removals", how="crash-before", key=KEY)
     assert statuses(desk.resume()) == ["done"] * 3
 
 
 def test_deletion_once_allowed_is_allowed_still(tmp_path: Path) -> None:
-    """`allow_delete` goes with the run."""
+    """`allow_delete` goes with a sealed run."""
     live: list[Resource] = [Account("ann"), Account("bob")]
-    desk, server, _ = crashed(tmp_path, live, [], delete_only_if_allowed, allow_delete=True)
+    desk, server, _ = crashed(tmp_path, live, [], delete_only_if_allowed, allow_delete=True, key=KEY)
     assert statuses(desk.resume()) == ["done", "done"]
     assert server.access == world(ROBOT)
 
@@ -171,8 +174,8 @@ def test_what_the_run_was_confined_to_confines_it_still(tmp_path: Path) -> None:
 
 
 def test_the_moment_goes_with_the_run(tmp_path: Path) -> None:
-    """An `as_of` that was repeated when the run began need not be repeated again."""
-    desk, _, _ = crashed(tmp_path, [], TWO, as_of=NOW + timedelta(days=90))
+    """An `as_of` that was repeated when a sealed run began need not be repeated again."""
+    desk, _, _ = crashed(tmp_path, [], TWO, as_of=NOW + timedelta(days=90), key=KEY)
     assert set(statuses(desk.resume())) == {"done"}
 
 

@@ -133,3 +133,20 @@ def test_resume_goes_on_beside_a_broken_journal(tmp_path: Path) -> None:
     report = desk.resume()
     assert "journal-broken" in codes(report)
     assert {each.status for each in report.outcomes if each.instance == "tags"} == {"done"}
+
+
+def test_the_account_in_use_is_remembered(tmp_path: Path) -> None:
+    """Each run writes down whom it worked as; a journal of before that was written down knows nobody, and still reads."""
+    desk = pair(tmp_path)
+    memory = journal.recall(desk.journal("tags")).memory
+    assert memory is not None
+    assert memory.me == "robot"
+    path, head, lines = desk.journal("tags"), "", []
+    for each in path.read_bytes().splitlines():
+        entry = {key: value for key, value in json.loads(each).items() if key not in {"prev", "seal", "me"}}
+        line, head = link(entry, head, None)
+        lines.append(line)
+    path.write_bytes(b"".join(lines))
+    memory = journal.recall(path).memory
+    assert memory is not None
+    assert memory.me is None

@@ -7,7 +7,7 @@ from random import Random
 
 from render.reports import HOSTILE, NOW, grant, site
 from siteward.access.diagnostic import Span
-from siteward.access.holding import Entry, Holding, Ledger
+from siteward.access.effective import Entry, Holding, Ledger
 from siteward.access.model import EVERYWHERE, Power
 from siteward.access.state import Origin
 

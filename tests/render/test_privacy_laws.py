@@ -17,12 +17,11 @@ from siteward.access.answer import Checkup, Explanation, Holding, with_beside
 from siteward.access.codec import seal
 from siteward.access.compare import Comparison, Revision, compare
 from siteward.access.diagnostic import Diagnostic, Severity
-from siteward.access.effective import effective
+from siteward.access.effective import Ledger, effective, ledger
 from siteward.access.guard import judge
-from siteward.access.holding import Ledger, ledger
 from siteward.access.model import Resource, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
-from siteward.access.policy import manage
+from siteward.access.proposal import manage
 from siteward.access.report import Missing, Outcome, OutcomeStatus, Report
 from siteward.access.review import Horizon, review
 from siteward.access.state import Desired, Live, Memory, account_names

@@ -17,7 +17,7 @@ from siteward.access.review import FLAGS, Horizon, Review, review
 from siteward.render.review import data, page, table
 
 if TYPE_CHECKING:
-    from siteward.access.holding import Ledger
+    from siteward.access.effective import Ledger
 
 HORIZON = Horizon(as_of=AS_OF)
 

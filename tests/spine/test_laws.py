@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+from rig import NOW, Rig
 from siteward import platforms
 from siteward.access.model import account_of
 from siteward.access.report import exit_code
 from siteward.platforms.fakery import Fault
-from spine.rig import NOW, Rig
 from spine.wishes import wishes
 
 if TYPE_CHECKING:

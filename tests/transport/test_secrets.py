@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siteward.transport.errors import Insecure, OriginMismatch, SecretMissing
-from siteward.transport.secrets import Secret, Secrets, bound, dotenv, find, variable
+from siteward.transport.errors import Insecure, OriginMismatch, SecretMissing, SelfMismatch
+from siteward.transport.secrets import Secret, Secrets, bound, confirmed, dotenv, find, variable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -189,10 +189,19 @@ def test_an_env_file_is_not_read_under_ci(tmp_path: Path) -> None:
         dotenv(private(tmp_path, "A=b\n"), {"CI": "true"})
 
 
-def test_an_env_file_names_no_command(tmp_path: Path) -> None:
-    """Data must not become a program."""
-    with pytest.raises(Insecure, match=r":2: .* no command"):
-        dotenv(private(tmp_path, "A=b\nSITEWARD_A_TOKEN_COMMAND=cat\n"), {})
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("SITEWARD_A_TOKEN_COMMAND", "no command"),
+        ("SITEWARD_A_TOKEN_FILE", "no other file"),
+        ("SITEWARD_A_INSECURE", "plain http"),
+    ],
+)
+def test_an_env_file_holds_values_alone(tmp_path: Path, name: str, said: str) -> None:
+    """Data becomes no program, opens no other file, and weakens no transport."""
+    with pytest.raises(Insecure, match=rf":2: .* {said}") as caught:
+        dotenv(private(tmp_path, f"A=b\n{name}=1\n"), {})
+    assert caught.value.hint == "set it in the environment"
 
 
 @pytest.mark.parametrize("line", ["just words", "=s3cret", "a-b=c", "A='unclosed"])
@@ -223,3 +232,34 @@ def test_a_secret_is_masked_however_it_is_written(value: str, before: bytes, aft
     assert json.dumps(value) not in masked
     assert core not in masked
     assert secrets.scrub("siteward-account") == "siteward-account"
+
+
+# Whose the credentials are
+
+OWNED = {"SITEWARD_STATS_EU_SELF": "Root"}
+
+
+@pytest.mark.parametrize(
+    ("named", "env", "folds", "right"),
+    [
+        ("Root", OWNED, False, True),
+        ("root", OWNED, True, True),
+        ("root", {}, True, False),
+        ("root", {"SITEWARD_STATS_EU_SELF": ""}, True, False),
+        (None, OWNED, True, False),
+    ],
+)
+def test_the_account_beside_the_credentials_confirms_the_one_in_the_file(
+    named: str | None, env: dict[str, str], *, folds: bool, right: bool
+) -> None:
+    """Compared as the platform compares logins; where either is silent nothing is confirmed."""
+    assert confirmed("stats-eu", named, env, folds_case=folds) is right
+
+
+@pytest.mark.parametrize(("named", "folds"), [("root", False), ("boss", True), ("root ", True)])
+def test_another_account_than_the_one_beside_the_credentials_is_refused(named: str, *, folds: bool) -> None:
+    """Nothing is sent for a file that names another."""
+    with pytest.raises(SelfMismatch, match=r"for Root; nothing was sent") as caught:
+        confirmed("stats-eu", named, OWNED, folds_case=folds)
+    assert caught.value.code == "self-mismatch"
+    assert "SITEWARD_STATS_EU_SELF" in (caught.value.hint or "")

@@ -73,19 +73,24 @@ class Holding(Struct, frozen=True, kw_only=True):
 
 
 class Checkup(Struct, frozen=True, kw_only=True):
-    """What `doctor` found of one instance. `credentials` maps a field to where it was found, never to its value."""
+    """What `doctor` found of one instance. `credentials` maps a field to where it was found, never to its value.
+
+    `confirmed` names what says, beside the file, that `account` is the one in use; `None` where nothing does.
+    """
 
     instance: str
     platform: str
     origin: str
     version: str = ""
     account: str | None = None
+    confirmed: str | None = None
     role: str | None = None
     credentials: Mapping[str, str] = MappingProxyType({})
     may: tuple[str, ...] = ()
     may_not: tuple[str, ...] = ()
     blind_spots: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
     journal: str = ""
     seconds: float = 0.0
     requests: int = 0

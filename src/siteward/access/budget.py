@@ -8,7 +8,6 @@ nothing else. Blocked steps do not count: they are not done.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from math import ceil
 
@@ -16,8 +15,10 @@ from msgspec import Struct
 
 from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic, Severity
-from siteward.access.model import Access, Account, Grant, Key, Member, account_of
-from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit, Proposal, Proposed
+from siteward.access.effective import Index
+from siteward.access.model import Account, Grant, Key, Member, account_of
+from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit
+from siteward.access.proposal import Proposal, Proposed
 from siteward.access.traits import Traits
 
 FLOOR = 2
@@ -56,7 +57,7 @@ class Spending(Struct, frozen=True):
         deleted = {each.key[1] for each in steps if _deletes(each.change)}
         taken = [each for each in steps if takes(each.change, traits)]
         lost = [each for each in taken if each.cause != "expired"]
-        powerful = _powerful_groups(self.proposal.projected, traits) if crews else frozenset()
+        powerful = _powerful_groups(self.proposal.projected_index, traits) if crews else frozenset()
         return {
             "removals": len(emptied(self.proposal, self.stuck, lost) | deleted),
             "revocations": sum(_weight(each.key, crews) for each in lost),
@@ -71,13 +72,9 @@ def emptied(proposal: Proposal, stuck: Collection[Key], taken: Iterable[Proposed
     losing: set[str] = set()
     for each in taken:
         name = account_of(each.key)
-        losing |= {name} if name is not None else _members(proposal, each.key)
+        losing.update((name,) if name is not None else proposal.index.members.get(each.key[2], ()))
     before, after = proposal.reach, proposal.reach_after(stuck)
     return frozenset(each for each in losing if before.of(each) and not after.of(each))
-
-
-def _members(proposal: Proposal, key: Key) -> set[str]:
-    return {each.account for each in proposal.live.access.members() if each.group == key[2]}
 
 
 def takes(change: Change, traits: Traits) -> bool:
@@ -96,21 +93,18 @@ def _gains(change: Change, traits: Traits, powerful: frozenset[str]) -> bool:
     return escalates(change, traits)
 
 
-def _powerful_groups(access: Access, traits: Traits) -> frozenset[str]:
+def _powerful_groups(index: Index, traits: Traits) -> frozenset[str]:
     return frozenset(
-        each.subject.name
-        for each in access.grants()
-        if each.subject.kind == "group" and not traits.powerful.isdisjoint({each.role, *(each.extras or ())})
+        group
+        for group, grants in index.shared.items()
+        if any(not traits.powerful.isdisjoint({grant.role, *(grant.extras or ())}) for grant in grants)
     )
 
 
 def _sizes(proposal: Proposal) -> Mapping[str, int]:
     """Return how many are in each group, now or afterwards, whichever is more."""
-    sizes: dict[str, int] = {}
-    for access in (proposal.live.access, proposal.projected):
-        for group, size in Counter(each.group for each in access.members()).items():
-            sizes[group] = max(size, sizes.get(group, 0))
-    return sizes
+    now, then = proposal.index.members, proposal.projected_index.members
+    return {group: max(len(now.get(group, ())), len(then.get(group, ()))) for group in now.keys() | then.keys()}
 
 
 def _weight(key: Key, crews: Mapping[str, int]) -> int:

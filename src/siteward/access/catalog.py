@@ -54,7 +54,7 @@ next step. The ids under `policy.rules` are your own and are not listed.
 - **`key-not-text`** Keys are text, and not empty. *Next:* write or quote the key as text.
 - **`null`** No value is null; what is not meant is left out. *Next:* leave the key out, or give it a value.
 - **`tag`** YAML tags have no meaning here. *Next:* take the `!tag` out, or quote the text.
-- **`unquoted`** Text that begins with a character YAML keeps for itself is quoted. *Next:* quote it: `"!x"`, `"*"`.
+- **`unquoted`** Text that YAML would read as something else is quoted. *Next:* quote it: `"!x"`, `"*"`, `"1.20"`.
 - **`alias-bomb`** Aliases may repeat a bounded number of values. *Next:* write the values out, or use a group.
 - **`alias-loop`** An alias must not repeat something that holds it. *Next:* write the value out.
 - **`too-deep`** Values nest to a bounded depth. *Next:* nest less.
@@ -81,6 +81,7 @@ next step. The ids under `policy.rules` are your own and are not listed.
 - **`instance-name`** The name of an instance can stand in the name of an environment variable. *Next:* use lower-case letters, digits and `-`.
 - **`instance-collision`** No two instances read the same credentials. *Next:* rename one of them.
 - **`bad-url`** An address is http or https, with a host and without query or fragment. *Next:* write the address as in a browser, up to the path Siteward lives under.
+- **`host-not-ascii`** The host of an address is written as it is looked up, in ASCII. *Next:* write the `xn--` form that is named, once you know that it is the server you mean.
 - **`secret-in-file`** Credentials never stand in a file. *Next:* take it out, revoke it, and give it by `SITEWARD_<INSTANCE>_…`.
 - **`unknown-platform`** A platform is one that is supported. *Next:* take one of those listed.
 - **`self-missing`** Where the platform cannot tell whose credentials are used, `self` says so. *Next:* write `self:` with the login that the credentials belong to.
@@ -149,7 +150,9 @@ A guard judges what is left of a plan after every step (see the promises in the 
 - **`self-unknown`** It is not known whose credentials are in use, so that account cannot be protected. *Next:* name it under `self`.
 - **`self-not-listed`** The list of accounts does not hold the one in use, so it cannot be whole. *Next:* check `self`, and whether the account may read all others.
 - **`self-protected`** The account in use is never changed. *Next:* do it by hand, with another admin's account.
-- **`self-mismatch`** `self` names another account than the credentials open. *Next:* correct `self`, or use the other account's credentials.
+- **`self-mismatch`** `self` names another account than the credentials open, or than `SITEWARD_<INSTANCE>_SELF` says beside them; in that case nothing was sent. *Next:* correct `self`, or use the other account's credentials.
+- **`self-changed`** `self` names another account than the run before worked as, and nothing but the file says so. *Next:* set `SITEWARD_<INSTANCE>_SELF` to the account that the credentials belong to, or `--accept self=DIGEST --reason …` for this plan alone.
+- **`self-unconfirmed`** The platform does not tell whose credentials these are, and an account that they may belong to would lose its power. *Next:* set `SITEWARD_<INSTANCE>_SELF` to the account that they belong to, or `--accept self=DIGEST --reason …` for this plan alone.
 - **`implausible-reading`** Nothing was listed where the last run saw something. *Next:* find out why; if it is true, move the journal of the instance aside.
 - **`incomplete-reading`** A removal would follow from an absence, and not everything was read. *Next:* mend what kept the rest from being read, then plan again.
 - **`empty-grants`** `grants: []` takes everything from everybody. *Next:* leave the key out to manage nothing, or `--accept empty`.
@@ -187,7 +190,7 @@ A guard judges what is left of a plan after every step (see the promises in the 
 
 With `--base`, or in a merge request, the rules of the base judge the change.
 
-- **`base-unreadable`** The base has no files that could be read. *Next:* fetch it, or name another `--base`.
+- **`base-unreadable`** The base has no files that could be read, or git cannot be asked. *Next:* fetch it whole, or name another `--base`.
 - **`base-without-file`** The base has no such file: everything in it is new. *Next:* look at all of it.
 - **`base-not-valid`** The base's own files are wrong, so its policy cannot judge. *Next:* mend the base first.
 - **`policy-changed`** The change alters the policy that would judge it. *Next:* have the policy's owners review it; the base's holds meanwhile.
@@ -198,7 +201,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`not-managed-before`** The change grants on what its base did not manage. *Next:* manage it in a change of its own first.
 - **`grants-oneself`** The author of the change gains by it. *Next:* have somebody else approve it.
 - **`extends-own-end`** The author of the change extends their own end. *Next:* have somebody else approve it.
-- **`no-revision`** A revision to compare with does not exist here. *Next:* fetch it, or correct the name.
+- **`no-revision`** A revision to compare with does not exist here, lacks files, or holds names that no checkout can have. *Next:* fetch it whole, or correct the name.
 - **`no-declaration`** There is no such file at that revision. *Next:* name the file with `-c`, or another revision.
 - **`not-valid`** The files of a revision are wrong. *Next:* `siteward validate` at that revision.
 - **`renamed`** A user of the one revision has another handle in the other. *Next:* nothing; they are shown as one.
@@ -230,10 +233,14 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`config-changed`** The files are not those the plan was made from. *Next:* nothing: what they no longer want is refused; or plan again.
 - **`journal-broken`** The journal is not what was written. *Next:* restore it from a copy, or move it away; find out who changed it.
 - **`journal-not-sealed`** `SITEWARD_JOURNAL_KEY` is set, and no line of the journal carries its seal. *Next:* nothing before the first apply with the key; else find out who rewrote it.
+- **`journal-partly-sealed`** The first lines of the journal do not carry the seal of `SITEWARD_JOURNAL_KEY`; they give no consents. *Next:* nothing where the key came later than the journal; else find out who rewrote it.
 - **`journal-other-origin`** The last run of this journal was on another server. *Next:* make sure that the server moved, and that it is not another's journal.
 - **`journal-busy`** Another apply is at work on this instance. *Next:* wait for it.
 - **`journal-not-written`** The journal cannot be written, so nothing more is sent. *Next:* mend the disk or the rights, then `siteward apply --resume`.
 - **`unfinished-run`** An apply was interrupted here. *Next:* `siteward apply --resume`.
+- **`run-resumed`** An interrupted run goes on, with the consents that its sealed lines give. *Next:* read which these are.
+- **`resume-not-sealed`** `SITEWARD_JOURNAL_KEY` is set, and the interrupted run has lines without its seal. *Next:* `siteward apply --resume --expect DIGEST` with the digest of the plan that was reviewed, and every consent once more; or plan anew, which gives the run up.
+- **`resume-needs-consents`** The interrupted run says that it was allowed more than the plan, and no seal proves it. *Next:* give the consents that are named once more, by the command shown; or plan anew, which gives the run up.
 - **`nothing-to-resume`** Every run in the journals has an end. *Next:* `siteward plan`.
 - **`another-run`** A run of another plan has no end either. *Next:* finish it with `--resume`, or plan anew.
 - **`run-given-up`** An unfinished run is given up for this plan. *Next:* nothing; its outcomes stay in the journal.
@@ -255,7 +262,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`read-only`** A call was refused unsent, because this verb only reads. *Next:* report it: it is a fault of Siteward.
 - **`credential-missing`** A credential is in none of the places it may stand. *Next:* set one of the variables that are named.
 - **`origin-mismatch`** The credentials are bound to another address; nothing was sent. *Next:* set `SITEWARD_<INSTANCE>_URL` to the address they are for, once you know that it is right.
-- **`insecure-transport`** Credentials would travel unencrypted, or lie open; nothing was sent. *Next:* use https, or what the message names.
+- **`insecure-transport`** Credentials would travel unencrypted, lie open, or come from a `.env` that a branch may have brought along; nothing was sent. *Next:* use https, or what the message names.
 - **`platform-error`** Something else went wrong with a server. *Next:* read the message; `-vv` shows the requests.
 
 ## Umami

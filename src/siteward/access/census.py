@@ -6,11 +6,8 @@ declared, gone from the file, or nobody's.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fnmatch import translate
 from types import MappingProxyType
 from typing import Literal
 
@@ -18,6 +15,7 @@ from msgspec import Struct
 
 from siteward.access.change import Change, direction
 from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.effective import Index
 from siteward.access.model import (
     Access,
     Account,
@@ -27,34 +25,11 @@ from siteward.access.model import (
     account_key,
     account_of,
 )
+from siteward.access.patterns import matching
 from siteward.access.state import Desired, Ending, Live, Memory
 from siteward.access.traits import Traits, is_public, is_site
 
 GONE: frozenset[str | None] = frozenset({"suspended", "absent", "left"})
-
-
-class Patterns:
-    """Shell patterns on names, compared case-folded and in one Unicode form; a pattern also matches itself."""
-
-    def __init__(self, patterns: Iterable[str]) -> None:
-        self._folded = {_folded(each): each for each in patterns}
-        self._compiled = tuple((re.compile(translate(each)), text) for each, text in self._folded.items())
-
-    def which(self, *names: str | None) -> str | None:
-        """Return the first pattern that one of the names matches, as it was written."""
-        for name in names:
-            if name:
-                folded = _folded(name)
-                found = self._folded.get(folded)
-                if found is None:
-                    found = next((text for pattern, text in self._compiled if pattern.match(folded)), None)
-                if found is not None:
-                    return found
-        return None
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 class Stranger(Struct, frozen=True, kw_only=True):
@@ -83,7 +58,7 @@ class Census:
         self.holders = desired.holders
         self.traits = traits
         self.leavers_unknown = earlier is None and all(each.ending != "left" for each in desired.holders.values())
-        self.ignore = Patterns(ignore)
+        self.ignore = tuple(ignore)
         handles = {each.handle for each in desired.holders.values()}
         self.left = {login: handle for handle, login in (earlier or {}).items() if handle not in handles}
         self._stances: dict[str, Stance] = {}
@@ -100,7 +75,7 @@ class Census:
             return "self"
         if is_public(self.traits, name):
             return "public"
-        if self.ignore.which(name):
+        if matching(self.ignore, name):
             return "ignored"
         if name in self.holders:
             return "left" if self.holders[name].ending == "left" else "declared"
@@ -142,10 +117,8 @@ def tally(live: Live, desired: Desired, traits: Traits, census: Census, *, stran
     names = dict.fromkeys([each.name for each in live.access.accounts()])
     names |= dict.fromkeys([each.subject.name for each in grants if each.subject.kind == "account"])
     foreign = {name for name in names if census.stance(name) in {"ignored", "stranger"}}
-    power, held = _holdings(live.access, traits, foreign)
-    strangers = [
-        _stranger(live, name, power[name], held[name], ignored=census.stance(name) == "ignored") for name in foreign
-    ]
+    held = _holdings(live.access, traits, foreign)
+    strangers = [_stranger(live, name, *held[name], ignored=census.stance(name) == "ignored") for name in foreign]
     ours = {name for name in names if census.stance(name) in managed}
     return Tally(
         strangers=tuple(sorted(strangers, key=lambda each: (each.ignored, -each.power, each.name))),
@@ -154,22 +127,14 @@ def tally(live: Live, desired: Desired, traits: Traits, census: Census, *, stran
     )
 
 
-def _holdings(access: Access, traits: Traits, names: set[str]) -> tuple[Mapping[str, Power], Mapping[str, int]]:
+def _holdings(access: Access, traits: Traits, names: set[str]) -> Mapping[str, tuple[Power, int]]:
     """Return the greatest power and the number of grants of these accounts, by themselves and through groups."""
-    power: dict[str, Power] = defaultdict(lambda: Power.NONE)
-    held: dict[str, int] = defaultdict(int)
-    shared: dict[str, list[Power]] = defaultdict(list)
-    for each in access.grants() if names else ():
-        name = each.subject.name
-        if each.subject.kind == "group":
-            shared[name].append(traits.power(each))
-        elif name in names:
-            held[name] += 1
-            power[name] = max(power[name], traits.power(each))
-    for member in access.members() if shared else ():
-        held[member.account] += len(shared[member.group])
-        power[member.account] = max((power[member.account], *shared[member.group]))
-    return power, held
+    index = Index(access)
+    found: dict[str, tuple[Power, int]] = {}
+    for name in names:
+        held = [grant for ways in index.ways(name).values() for grant, _ in ways]
+        found[name] = (max(map(traits.power, held), default=Power.NONE), len(held))
+    return found
 
 
 def _stranger(live: Live, name: str, power: Power, grants: int, *, ignored: bool) -> Stranger:

@@ -17,10 +17,9 @@ from msgspec.structs import replace
 
 from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic
-from siteward.access.holding import by_account
+from siteward.access.effective import Index
 from siteward.access.model import EVERYWHERE, Accounts, Grant, Member, Power, Scope
-from siteward.access.plan import email_domain, home_domains
-from siteward.access.state import Desired, Holder, Origin
+from siteward.access.state import Desired, Holder, Origin, home_of, is_outsider
 from siteward.access.traits import Traits
 
 Kind = Literal["gained", "raised", "wider", "changed", "moved", "longer", "shorter", "narrower", "lowered", "lost"]
@@ -28,7 +27,6 @@ Band = Literal["escalation", "outsider", "loss", "gain", "dates"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 BANDS: tuple[Band, ...] = get_args(Band)
 GAINS: frozenset[Kind] = frozenset({"gained", "raised", "wider", "changed", "moved", "longer"})
-OUTSIDE = frozenset({"contractor", "client", "vendor"})
 
 
 class Side(Struct, frozen=True, kw_only=True):
@@ -208,7 +206,8 @@ def _sides(revision: Revision | None, moment: datetime) -> Sides:
     if desired is None or revision is None:
         return {}
     found: dict[tuple[str, Scope], Side] = {}
-    for account, scopes in by_account(desired.access).items():
+    index = Index(desired.access)
+    for account, scopes in index.by_account.items():
         for scope, ways in scopes.items():
             side = max(
                 (_side(account, grant, group, desired, revision.traits) for grant, group in ways),
@@ -218,7 +217,7 @@ def _sides(revision: Revision | None, moment: datetime) -> Sides:
             key = revision.renamed.get(person, person), scope
             if key not in found or found[key].power < side.power:
                 found[key] = side
-    return _by_pattern({**found, **_external(desired, revision.traits)})
+    return _by_pattern({**found, **_external(desired, index, revision.traits)})
 
 
 def _by_pattern(sides: Sides) -> Sides:
@@ -247,15 +246,15 @@ def _side(account: str, grant: Grant, group: str | None, desired: Desired, trait
     return Side(account=account, grant=grant, power=traits.power(grant), group=group, origin=origin)
 
 
-def _external(desired: Desired, traits: Traits) -> Sides:
+def _external(desired: Desired, index: Index, traits: Traits) -> Sides:
     """Return what groups hold whose members the file does not know: the group stands for them."""
-    known = {each.group for each in desired.access.members()}
     return {
-        (f"group {each.subject.name}", each.scope): Side(
-            account=each.subject.name, grant=each, power=traits.power(each), origin=desired.origins.get(each.key)
+        (f"group {group}", grant.scope): Side(
+            account=group, grant=grant, power=traits.power(grant), origin=desired.origins.get(grant.key)
         )
-        for each in desired.access.grants()
-        if each.subject.kind == "group" and each.subject.name not in known
+        for group, grants in index.shared.items()
+        if group not in index.members
+        for grant in grants
     }
 
 
@@ -265,14 +264,9 @@ def _person(desired: Desired, account: str) -> str:
 
 
 def _outsiders(desired: Desired | None) -> frozenset[str]:
-    holders: Sequence[Holder] = tuple(desired.holders.values()) if desired else ()
-    home = home_domains(each.email for each in holders if each.kind == "person")
-    return frozenset(each.handle for each in holders if each.kind in OUTSIDE or _foreign(each.email, home))
-
-
-def _foreign(email: str | None, home: frozenset[str]) -> bool:
-    domain = email_domain(email)
-    return bool(domain and home and domain not in home)
+    holders = tuple(desired.holders.values()) if desired else ()
+    home = home_of(holders)
+    return frozenset(holder.handle for holder in holders if is_outsider(holder.kind, holder.email, home))
 
 
 def _kept(was: Side | None, is_: Side) -> Grant | None:

@@ -1,19 +1,38 @@
 """What people can do in effect: their own grants, those of their groups, and what admins have anyway.
 
 Of several ways to one scope the strongest counts; nothing denies. Grants on a meta site and on a site do not
-imply each other. Whoever holds the top account role has everything.
+imply each other. Whoever holds the top account role has everything. A `Ledger` sets who holds what live beside what is
+declared, for matrices and access reviews; there the top account role is told once, on the whole instance.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from types import MappingProxyType
+from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.change import Change
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Power, Scope, Subject, account_key
-from siteward.access.traits import Traits
+from siteward.access.model import (
+    EVERYWHERE,
+    Access,
+    Account,
+    Grant,
+    Member,
+    Power,
+    Scope,
+    Status,
+    Subject,
+    SubjectKind,
+    account_key,
+)
+from siteward.access.state import Desired, Holder, Live, Origin, settle
+from siteward.access.traits import Traits, declarable, is_public, is_site
 
 
 class Way(Struct, frozen=True):
@@ -39,23 +58,81 @@ class Effect(Struct, frozen=True):
         return self.ways[0].grant.role if self.ways else None
 
 
-def groups_of(access: Access) -> Mapping[str, tuple[str, ...]]:
-    """Return the platform's own groups of each account that is in any."""
+Agreement = Literal["same", "missing", "extra", "differs"]
+Held = tuple[Grant, str | None]
+"""A grant, and the group of the platform that it comes through, if one."""
+
+
+Ways = Mapping[Scope, list[Held]]
+
+
+class Index(Struct, frozen=True, dict=True):
+    """Who holds what in one access, found once for all who ask: members, groups, and the grants of each account."""
+
+    access: Access
+
+    @cached_property
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """The platform's own groups of each account that is in any, by name."""
+        return _sorted((member.account, member.group) for member in self.access.members())
+
+    @cached_property
+    def members(self) -> Mapping[str, tuple[str, ...]]:
+        """The accounts in each group that has any, by name."""
+        return _sorted((member.group, member.account) for member in self.access.members())
+
+    @cached_property
+    def shared(self) -> Mapping[str, tuple[Grant, ...]]:
+        """The grants of each group that has any, by scope."""
+        found: dict[str, list[Grant]] = defaultdict(list)
+        for grant in self.access.grants():
+            if grant.subject.kind == "group":
+                found[grant.subject.name].append(grant)
+        return {group: tuple(sorted(grants, key=lambda grant: grant.scope)) for group, grants in found.items()}
+
+    @cached_property
+    def by_account(self) -> Mapping[str, Ways]:
+        """The grants of each account by scope, its own first and then those of its groups."""
+        found: dict[str, dict[Scope, list[Held]]] = defaultdict(lambda: defaultdict(list))
+        for grant in self.access.grants():
+            if grant.subject.kind == "account":
+                found[grant.subject.name][grant.scope].append((grant, None))
+        for account, groups in self.groups.items() if self.shared else ():
+            for group in groups:
+                for grant in self.shared.get(group, ()):
+                    found[account][grant.scope].append((grant, group))
+        return found
+
+    def own(self, kind: SubjectKind, name: str) -> tuple[Grant, ...]:
+        """Return the grants of an account or a group itself, without those of the groups an account is in."""
+        if kind == "group":
+            return self.shared.get(name, ())
+        return tuple(grant for held in self.ways(name).values() for grant, group in held if group is None)
+
+    def ways(self, account: str) -> Ways:
+        """Return the grants of an account by scope."""
+        return self.by_account.get(account, {})
+
+
+def _sorted(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, list[str]] = defaultdict(list)
-    for each in access.members():
-        found[each.account].append(each.group)
-    return {account: tuple(sorted(groups)) for account, groups in found.items()}
+    for one, other in pairs:
+        found[one].append(other)
+    return {one: tuple(sorted(others)) for one, others in found.items()}
 
 
-def effective(
-    access: Access, traits: Traits, account: str, scope: Scope, groups: Mapping[str, tuple[str, ...]] | None = None
-) -> Effect:
+def strongest(held: Iterable[Held], traits: Traits) -> Held | None:
+    """Return the grant that counts and the group it comes through; between equals, one's own; `None` for none."""
+    return max(held, key=lambda way: (traits.power(way[0]), way[1] is None), default=None)
+
+
+def effective(access: Access, traits: Traits, account: str, scope: Scope, index: Index | None = None) -> Effect:
     """Return what `account` can do on `scope`, with every way that leads there, strongest first.
 
-    `groups` is what `groups_of` says of the same access, for callers that ask for many.
+    `index` is that of the same access, for callers that ask for many.
     """
-    enrolled = groups_of(access) if groups is None else groups
-    ways = sorted(_ways(access, traits, account, scope, enrolled.get(account, ())), key=_strongest_first)
+    groups = (index or Index(access)).groups.get(account, ())
+    ways = sorted(_ways(access, traits, account, scope, groups), key=_strongest_first)
     held = access.get(account_key(account))
     active = not isinstance(held, Account) or held.status == "active"
     return Effect(account, scope, ways[0].power if ways else Power.NONE, tuple(ways), active)
@@ -63,10 +140,10 @@ def effective(
 
 def who_can(access: Access, traits: Traits, power: Power, scope: Scope) -> tuple[Effect, ...]:
     """Return everybody who has at least `power` on `scope` in effect, strongest first, then by name."""
-    groups = groups_of(access)
-    names = {each.name for each in access.accounts()} | set(groups)
+    index = Index(access)
+    names = {each.name for each in access.accounts()} | set(index.groups)
     names |= {each.subject.name for each in access.grants() if each.subject.kind == "account"}
-    found = (effective(access, traits, name, scope, groups) for name in names)
+    found = (effective(access, traits, name, scope, index) for name in names)
     able = (each for each in found if each.ways and each.power >= max(power, Power.VIEW))
     return tuple(sorted(able, key=lambda each: (-each.power, each.account)))
 
@@ -113,7 +190,7 @@ def reach(access: Access, traits: Traits) -> Reach:
             if not lingering or (each.scope.kind, each.role) not in lingering
         ]
     )
-    return Reach(scopes, {account: frozenset(groups) for account, groups in groups_of(access).items()})
+    return Reach(scopes, {account: frozenset(groups) for account, groups in Index(access).groups.items()})
 
 
 def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Reach:
@@ -135,3 +212,140 @@ def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Rea
 
 def _lingering(traits: Traits) -> frozenset[tuple[str, str]]:
     return frozenset((kind, each.name) for kind, roles in traits.roles.items() for each in roles if each.lingers)
+
+
+class Holding(Struct, frozen=True, kw_only=True):
+    """What one account has on one scope: the strongest grant on each side, and why it is declared.
+
+    `group` is the platform's own group that the live grant comes through. `pending` tells that somebody has yet to
+    accept. `stands` tells that what is live is no difference though nobody declares it: a fact such as ownership, a
+    role that silence does not take, or what the account in use has.
+    """
+
+    scope: Scope
+    live: Grant | None = None
+    declared: Grant | None = None
+    live_power: Power = Power.NONE
+    declared_power: Power = Power.NONE
+    group: str | None = None
+    origin: Origin | None = None
+    pending: bool = False
+    stands: bool = False
+
+    @property
+    def agreement(self) -> Agreement:
+        """Tell how live and declared stand to each other; `missing` is declared only, `extra` is live only."""
+        if self.stands:
+            return "same"
+        if self.live is None or self.declared is None:
+            return "missing" if self.live is None else "extra"
+        same = (self.live.role, self.live.extras) == (self.declared.role, self.declared.extras)
+        return "same" if same else "differs"
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One account of an instance with all it holds.
+
+    `kind` is the declared user's, else `undeclared`, `self` or `public`. `facts` are the platform's words about the
+    account (`created`, `last_seen`).
+    """
+
+    account: str
+    kind: str
+    handle: str | None = None
+    email: str | None = None
+    status: Status = "active"
+    until: datetime | None = None
+    facts: Mapping[str, str] = MappingProxyType({})
+    holdings: tuple[Holding, ...] = ()
+
+
+class Ledger(Struct, frozen=True, kw_only=True):
+    """All entries of one instance. Where it is not `complete`, more may be live than is told."""
+
+    instance: str
+    platform: str
+    origin: str = ""
+    complete: bool = True
+    sites: tuple[Scope, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+
+def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Traits) -> Ledger:
+    """Return who holds what on an instance, in the order of names."""
+    wish = settle(desired, live, traits)
+    sides = Index(live.access), Index(wish)
+    names = (
+        {each.name for access in (live.access, wish) for each in access.accounts()}
+        | sides[0].by_account.keys()
+        | sides[1].by_account.keys()
+    )
+    scopes = {each.scope for access in (live.access, wish) for each in access.grants() if is_site(each.scope)}
+    return Ledger(
+        instance=instance,
+        platform=traits.platform,
+        origin=origin,
+        complete=live.complete,
+        sites=tuple(sorted(scopes | {each for each in live.sites if is_site(each)})),
+        entries=tuple(_entry(name, desired, live, wish, sides, traits) for name in sorted(names)),
+    )
+
+
+def _entry(
+    name: str,
+    desired: Desired,
+    live: Live,
+    wish: Access,
+    sides: tuple[Index, Index],
+    traits: Traits,
+) -> Entry:
+    holder, key = desired.holders.get(name), account_key(name)
+    have = live.access.get(key) or wish.get(key)
+    account = have if isinstance(have, Account) else Account(name)
+    return Entry(
+        account=name,
+        kind=_kind(name, holder, live, traits),
+        handle=holder.handle if holder else None,
+        email=account.email or (holder.email if holder else None),
+        status="pending" if key in live.pending else account.status,
+        until=holder.until if holder else None,
+        facts=live.facts.get(key, MappingProxyType({})),
+        holdings=tuple(
+            replace(each, stands=each.declared is None and _stands(each.live, name, holder, live, traits))
+            for each in _holdings(sides[0].ways(name), sides[1].ways(name), desired, live, traits)
+        ),
+    )
+
+
+def _kind(name: str, holder: Holder | None, live: Live, traits: Traits) -> str:
+    if holder is not None:
+        return holder.kind
+    if live.me is not None and name.casefold() == live.me.casefold():
+        return "self"
+    return "public" if is_public(traits, name) else "undeclared"
+
+
+def _stands(grant: Grant | None, name: str, holder: Holder | None, live: Live, traits: Traits) -> bool:
+    """Tell whether a live grant that nobody declares is left alone all the same."""
+    if grant is None:
+        return False
+    if _kind(name, holder, live, traits) == "self" or not declarable(grant, traits):
+        return True
+    role = traits.role(grant.scope.kind, grant.role)
+    return bool(role and role.lingers and holder is not None and holder.ending is None)
+
+
+def _holdings(have: Ways, wish: Ways, desired: Desired, live: Live, traits: Traits) -> Iterator[Holding]:
+    for scope in sorted(have.keys() | wish.keys()):
+        now, group = strongest(have.get(scope, ()), traits) or (None, None)
+        wanted, _ = strongest(wish.get(scope, ()), traits) or (None, None)
+        yield Holding(
+            scope=scope,
+            live=now,
+            declared=wanted,
+            live_power=traits.power(now),
+            declared_power=traits.power(wanted),
+            group=group,
+            origin=desired.origins.get(wanted.key) if wanted else None,
+            pending=now is not None and now.key in live.pending,
+        )

@@ -8,31 +8,42 @@ blocked: who is not promoted after all does not count as an admin. To add one, w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
-from functools import cached_property
+from datetime import datetime, timedelta
+from functools import cached_property, reduce
 from types import MappingProxyType
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.admins import Board
 from siteward.access.budget import Spending, budgets
-from siteward.access.census import Patterns
+from siteward.access.census import GONE
 from siteward.access.change import Change, demoted, direction, is_regrant
-from siteward.access.diagnostic import Diagnostic, Severity, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.gains import Gains
 from siteward.access.model import (
+    EVERYWHERE,
     Account,
     Grant,
     Key,
-    Member,
-    Power,
+    Resource,
+    Subject,
     account_key,
     account_of,
+    grant_key,
 )
-from siteward.access.policy import Policy, Proposal, Proposed
-from siteward.access.rule import Gain, broken, concerning, least
+from siteward.access.patterns import matching
+from siteward.access.proposal import Proposal, Proposed
 from siteward.access.state import Holder
+from siteward.access.traits import Traits
 
+CONFIRM = (
+    "where `self` is right, set SITEWARD_<INSTANCE>_SELF to it beside the credentials, or accept this plan once: "
+    "`--accept self` with a reason"
+)
+"""What to do while nothing but the file says whose the credentials are; who knows the instance puts in its name."""
+
+SOON = timedelta(days=14)
+"""How near the end of an admin is who does not count any more."""
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 
 
@@ -43,6 +54,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     as_of: datetime
     accept: Mapping[str, str] = MappingProxyType({})
     allow_delete: bool = False
+    confirmed: bool = False
     mails: int = 0
     remarks: tuple[Diagnostic, ...] = ()
     blocked: frozenset[Key] = frozenset()
@@ -55,11 +67,8 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def crews(self) -> Mapping[str, tuple[str, ...]]:
         """The members of each of the platform's own groups, now or afterwards."""
-        found: dict[str, set[str]] = {}
-        for access in (self.proposal.live.access, self.proposal.projected):
-            for each in access.members():
-                found.setdefault(each.group, set()).add(each.account)
-        return {group: tuple(sorted(members)) for group, members in found.items()}
+        now, then = self.proposal.index.members, self.proposal.projected_index.members
+        return {group: tuple(sorted({*now.get(group, ()), *then.get(group, ())})) for group in now.keys() | then.keys()}
 
     def affected(self, key: Key) -> tuple[str, ...]:
         """Return the accounts whose access a change of that key touches: its own, or its group's members."""
@@ -85,13 +94,14 @@ def judge(
     as_of: datetime,
     accept: Mapping[str, str] = MappingProxyType({}),
     allow_delete: bool = False,
+    confirmed: bool = False,
     mails: int = 0,
     remarks: Iterable[Diagnostic] = (),
 ) -> tuple[Diagnostic, ...]:
     """Return every objection to a proposal.
 
-    `accept` maps what is waived in this run (a budget's name, or `empty`) to the reason; the caller has compared
-    the digest. `remarks` are what the platform's review said: a step it blocks counts as not done, the mails it
+    `accept` maps what is waived in this run (a budget's name, `empty` or `self`) to the reason; the caller has compared
+    the digest. `confirmed` tells that more than the file says whose the credentials are. `remarks` are what the platform's review said: a step it blocks counts as not done, the mails it
     announces count towards their budget. `mails` are further ones that no remark is about.
     """
     said = (*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)
@@ -100,6 +110,7 @@ def judge(
         as_of=as_of,
         accept=accept,
         allow_delete=allow_delete,
+        confirmed=confirmed or proposal.traits.knows_self,
         mails=mails,
         remarks=tuple(remarks),
         blocked=_blocked(said),
@@ -185,6 +196,50 @@ def keep_myself(case: Case) -> Iterator[Diagnostic]:
             )
 
 
+def keep_known_self(case: Case) -> Iterator[Diagnostic]:
+    """Refuse to work as another account than the run before did, while the file alone says which one it is."""
+    live, memory = case.proposal.live, case.proposal.memory
+    before = memory.me if memory is not None else None
+    if case.confirmed or live.me is None or before is None or _same(live.me, before, case.proposal.traits):
+        return
+    message = f"`self` names {live.me}, and the run before this one worked as {before}"
+    if "self" in case.accept:
+        yield warning("self-changed", f"{message}; accepted: {case.accept['self']}")
+    elif case.proposal.proposed:
+        yield error("self-changed", message, hint=CONFIRM)
+    else:
+        yield warning("self-changed", message, hint=CONFIRM)
+
+
+def keep_owner(case: Case) -> Iterator[Diagnostic]:
+    """Refuse to take the top role from an account that may be the one in use, which the file alone tells.
+
+    An account with a lesser role is none whose credentials do this work, and one that waits for its invitation to be
+    taken up has none yet.
+    """
+    live, traits = case.proposal.live, case.proposal.traits
+    if case.confirmed or traits.top is None:
+        return
+    tops = {each.subject.name for each in live.access.grants() if traits.is_top(each) and each.key not in live.pending}
+    for each in case.proposal.proposed:
+        name, change = account_of(each.key), each.change
+        demotes = isinstance(change.before, Grant) and traits.is_top(change.before)
+        keeps = isinstance(change.after, Grant) and traits.is_top(change.after)
+        if name not in tops or keeps or not (demotes or _deletes(change)):
+            continue
+        message = f"{traits.platform} does not tell whose credentials these are, and they may be those of {name}"
+        if "self" in case.accept:
+            yield warning("self-unconfirmed", f"{message}; accepted: {case.accept['self']}", about=each.key)
+        else:
+            yield error("self-unconfirmed", message, about=each.key, hint=CONFIRM)
+
+
+def _same(one: str, other: str, traits: Traits) -> bool:
+    """Tell whether two logins are one to the platform."""
+    folds = traits.folds_case or traits.login == "email"
+    return one == other or (folds and one.casefold() == other.casefold())
+
+
 def _names(proposed: Proposed) -> Iterator[str]:
     """Yield the logins a change is about, the one it would give to an account included."""
     name = account_of(proposed.key)
@@ -200,14 +255,14 @@ def _group(key: Key) -> str | None:
 
 def keep_protected(case: Case) -> Iterator[Diagnostic]:
     """Refuse every change, gains too, to what a pattern protects, declared or not, and to nothing else."""
-    patterns = Patterns(case.proposal.policy.protect)
+    patterns = case.proposal.policy.protect
     found: dict[str, str | None] = {}
     for each in case.proposal.proposed:
         for name in (*case.affected(each.key), *_names(each)):
             if name not in found:
-                found[name] = patterns.which(*_identities(case.proposal, name))
+                found[name] = matching(patterns, *_identities(case.proposal, name))
         names = (*case.affected(each.key), *_names(each), *_wished_emails(each))
-        pattern = next((hit for name in names if (hit := found.get(name) or patterns.which(name))), None)
+        pattern = next((hit for name in names if (hit := found.get(name) or matching(patterns, name))), None)
         if pattern is not None:
             yield error("protected", f"protected by the pattern {pattern}", about=each.key)
 
@@ -258,72 +313,8 @@ def _deletes(change: Change) -> bool:
 
 
 def keep_rules(case: Case) -> Iterator[Diagnostic]:
-    """Refuse what the owners' rules forbid: by power, with the fields they ask for, and by wildcard."""
-    policy, traits = case.proposal.policy, case.proposal.traits
-    for each, gain in _gains(case):
-        gives = direction(each.change, traits) != "close"
-        for objection in broken(policy, gain):
-            severity = Severity.ERROR if gives else Severity.WARNING
-            yield replace(objection, severity=severity, about=each.key)
-    yield from _standing(case)
-
-
-def _gains(case: Case) -> Iterator[tuple[Proposed, Gain]]:
-    """Yield each change that leaves somebody with a grant, with that grant, for everybody who gets it."""
-    traits, shared = case.proposal.traits, _shared(case)
-    for each in case.proposal.proposed:
-        match each.change.after:
-            case Grant() as after:
-                for holder in _holders(case, each):
-                    yield each, Gain(after, traits.power(after), traits.platform, each.origin, holder)
-            case Member(group=group):
-                for grant in shared.get(group, ()):
-                    origin = case.proposal.desired.origins.get(grant.key, each.origin)
-                    yield each, Gain(grant, traits.power(grant), traits.platform, origin, each.holder)
-            case _:
-                pass
-
-
-def _shared(case: Case) -> Mapping[str, list[Grant]]:
-    found: dict[str, list[Grant]] = {}
-    if case.crews:
-        for each in case.proposal.projected.grants():
-            if each.subject.kind == "group":
-                found.setdefault(each.subject.name, []).append(each)
-    return {group: sorted(each, key=lambda grant: grant.scope) for group, each in found.items()}
-
-
-def _holders(case: Case, proposed: Proposed) -> tuple[Holder | None, ...]:
-    if _group(proposed.key) is None:
-        return (proposed.holder,)
-    declared = case.proposal.desired.holders
-    return tuple(declared[each] for each in case.affected(proposed.key) if each in declared) or (None,)
-
-
-def _standing(case: Case) -> Iterator[Diagnostic]:
-    """Yield warnings for what stands as declared, needs no step, and breaks a rule all the same."""
-    desired, traits, policy = case.proposal.desired, case.proposal.traits, case.proposal.policy
-    if not policy.rules:
-        return
-    changed = {each.key for each in (*case.proposal.proposed, *case.proposal.held_back)}
-    floors = {name: _floor(policy, traits.platform, holder) for name, holder in desired.holders.items()}
-    told: set[tuple[str, str]] = set()
-    for wish in desired.access.grants():
-        name, power, key = wish.subject.name, traits.power(wish), wish.key
-        origin = desired.origins.get(key)
-        patterned = origin is not None and origin.wildcard is not None
-        if (power < floors.get(name, Power.NONE) and not patterned) or key in changed:
-            continue
-        gain = Gain(wish, power, traits.platform, origin, desired.holders.get(name))
-        for objection in broken(policy, gain):
-            if (objection.code, name) not in told:
-                told.add((objection.code, name))
-                yield replace(objection, severity=Severity.WARNING)
-
-
-def _floor(policy: Policy, platform: str, holder: Holder) -> int:
-    """Return the least power at which any rule has something to say of this person."""
-    return min((least(each) for each in concerning(policy, platform, holder)), default=Power.ADMIN + 1)
+    """Refuse what the owners' rules forbid, and tell of what stands and breaks one."""
+    yield from Gains(case.proposal).objections()
 
 
 def keep_admins(case: Case) -> Iterator[Diagnostic]:
@@ -363,6 +354,108 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
         )
 
 
+class _Move(Struct, frozen=True):
+    """One step that makes or unmakes an admin; `counted` tells that unmaking this one takes somebody who counts."""
+
+    key: Key
+    name: str
+    makes: bool
+    counted: bool
+
+
+class Board:
+    """Who is an admin now, who of them counts, and what a plan makes of that.
+
+    `holding` are all with the top account role but the account in use, `counted` those who count towards the
+    minimum. `stuck` is what will not be done.
+    """
+
+    def __init__(self, proposal: Proposal, as_of: datetime, stuck: frozenset[Key]) -> None:
+        self._proposal = proposal
+        self._as_of = as_of
+        self._stuck = stuck
+        me = (proposal.live.me or "").casefold()
+        tops = (each for each in proposal.live.access.grants() if self._top(each) and each.subject.kind == "account")
+        self.holding = frozenset(each.subject.name for each in tops if each.subject.name.casefold() != me)
+        self.counted = frozenset(each for each in self.holding if self._counts(each))
+        self._moves = tuple(move for each in proposal.proposed if (move := self._move(each)) is not None)
+
+    def objections(self) -> tuple[frozenset[Key], frozenset[Key]]:
+        """Return the steps that leave too few and those that make too many, when neither is done."""
+        low: frozenset[Key] = frozenset()
+        high: frozenset[Key] = frozenset()
+        while True:
+            gone = self._stuck | low | high
+            moves = [each for each in self._moves if each.key not in gone]
+            too_many, too_few = self._too_many(moves), self._too_few(moves)
+            if not too_many and not too_few:
+                return low, high
+            high |= too_many
+            low |= frozenset() if too_many else too_few
+
+    def after(self, undone: frozenset[Key]) -> frozenset[str]:
+        """Return who holds the top account role in the end, when `undone` is left undone as well."""
+        return self._after([each for each in self._moves if each.key not in self._stuck | undone])
+
+    @staticmethod
+    def _changed(held: frozenset[str], move: _Move) -> frozenset[str]:
+        return held | {move.name} if move.makes else held - {move.name}
+
+    def _after(self, moves: list[_Move]) -> frozenset[str]:
+        return reduce(self._changed, moves, self.holding)
+
+    def _move(self, proposed: Proposed) -> _Move | None:
+        change, name = proposed.change, account_of(proposed.key)
+        deletes = change.after is None and isinstance(change.before, Account) and name in self.holding
+        if name is None or (not deletes and self._top(change.before) == self._top(change.after)):
+            return None
+        counted = name in self.counted or (proposed.cause in GONE and self._counts(name, gone=True))
+        return _Move(change.key, name, self._top(change.after), counted)
+
+    def _top(self, side: Resource | None) -> bool:
+        return isinstance(side, Grant) and self._proposal.traits.is_top(side)
+
+    def _counts(self, name: str, *, gone: bool = False) -> bool:
+        """Tell whether an admin counts towards the minimum.
+
+        `gone` asks whether somebody whom the file now calls suspended, absent or no longer there counted until
+        then: taking the last admin away by one word in the file is a lock-out as well.
+        """
+        proposal, holder = self._proposal, self._proposal.desired.holders.get(name)
+        if not gone and (holder is None or holder.ending is not None):
+            return False
+        if holder is not None and (holder.kind == "service" or self._ends_soon(name, holder)):
+            return False
+        top, account = grant_key(Subject("account", name), EVERYWHERE), proposal.live.access.get(account_key(name))
+        if {top, account_key(name)} & proposal.live.pending or matching(proposal.policy.ignore, name):
+            return False
+        return (
+            account.status == "active" if isinstance(account, Account) else "invite" not in proposal.traits.onboarding
+        )
+
+    def _ends_soon(self, name: str, holder: Holder) -> bool:
+        origin = self._proposal.desired.origins.get(grant_key(Subject("account", name), EVERYWHERE))
+        ends = (holder.until, origin.until if origin is not None else None)
+        return any(each is not None and each - self._as_of <= SOON for each in ends)
+
+    def _too_few(self, moves: list[_Move]) -> frozenset[Key]:
+        least, counted = self._proposal.policy.admins_min, set(self.counted)
+        found = set()
+        for each in moves:
+            if each.makes:
+                counted |= {each.name} if self._counts(each.name) else set()
+            elif each.counted and len(counted - {each.name}) < least:
+                found.add(each.key)
+            else:
+                counted.discard(each.name)
+        return frozenset(found)
+
+    def _too_many(self, moves: list[_Move]) -> frozenset[Key]:
+        most, made = self._proposal.policy.admins_max, [each.key for each in moves if each.makes]
+        over = len(self._after(moves)) - most if most is not None else 0
+        return frozenset(made[max(0, len(made) - over) :]) if over > 0 else frozenset()
+
+
 def keep_budgets(case: Case) -> Iterator[Diagnostic]:
     """Refuse a plan that takes or gives more at once than the owners allow."""
     mails = case.mails + sum(
@@ -396,6 +489,8 @@ GUARDS: tuple[Guard, ...] = (
     keep_proven,
     keep_grants,
     keep_myself,
+    keep_known_self,
+    keep_owner,
     keep_protected,
     keep_expressible,
     keep_accounts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -22,13 +22,15 @@ from siteward.access.model import (
     Member,
     Power,
     Resource,
+    SubjectKind,
     account_key,
     account_of,
     scope_key,
     scope_of,
 )
-from siteward.access.policy import Mode, Proposal, Proposed
-from siteward.access.state import Cause, Listing, Origin
+from siteward.access.policy import Mode
+from siteward.access.proposal import Proposal, Proposed
+from siteward.access.state import Cause, Listing, Origin, home_of, is_outsider
 from siteward.access.traits import Traits, is_public
 
 __all__ = ["Cause", "InstancePlan", "Plan", "Risk", "Step", "Stranger", "compose"]
@@ -202,10 +204,7 @@ class _View:
         blocked = (each.about for each in self.said if each.blocks and each.about is not None)
         left_out = stuck(blocked, proposal)
         self.done = tuple(each.change for each in proposal.proposed if each.key not in left_out)
-        self.crews: dict[str, set[str]] = defaultdict(set)
-        for member in proposal.live.access.members():
-            self.crews[member.group].add(member.account)
-        self.home = _home_domains(proposal)
+        self.home = home_of(proposal.desired.holders.values())
         self.powers = _greatest_powers(proposal)
         taken = (each for each in proposal.proposed if each.key not in left_out and takes(each.change, self.traits))
         self.emptied = emptied(proposal, left_out, taken)
@@ -285,11 +284,9 @@ class _View:
         if name is None:
             return False
         holder, account = proposed.holder, self.proposal.live.access.get(account_key(name))
-        if holder is not None and holder.kind in {"contractor", "client", "vendor"}:
-            return True
         live = account.email if isinstance(account, Account) else None
-        domain = email_domain((holder.email if holder is not None else None) or live)
-        return bool(domain and self.home and domain not in self.home)
+        email = (holder.email if holder is not None else None) or live
+        return is_outsider(holder.kind if holder is not None else None, email, self.home)
 
     def _risks(self, proposed: Proposed, said: Sequence[Diagnostic], *, outsider: bool, raises: bool) -> Iterator[str]:
         change = proposed.change
@@ -325,7 +322,8 @@ class _View:
         elif change.before is not None and direction(change, self.traits) != "open":
             yield "loses-access" if change.after is None else "lowered"
             if name in self.emptied or (
-                change.key[:2] == ("grant", "group") and self.crews[change.key[2]] & self.emptied
+                change.key[:2] == ("grant", "group")
+                and not self.emptied.isdisjoint(self.proposal.index.members.get(change.key[2], ()))
             ):
                 yield "loses-everything"
 
@@ -379,42 +377,19 @@ def _waiting_for(key: Key, needed: Iterable[Step]) -> Iterator[Diagnostic]:
         yield error("depends-on-blocked", f"this needs {', '.join(blocked)}, which cannot be done", about=key)
 
 
-def _home_domains(proposal: Proposal) -> frozenset[str]:
-    return home_domains(each.email for each in proposal.desired.holders.values() if each.kind == "person")
-
-
-def home_domains(emails: Iterable[str | None]) -> frozenset[str]:
-    """Return the e-mail domains of the house, from the addresses of its declared persons.
-
-    They are the most frequent one, and each that at least two of them and at least a fifth of them have.
-    """
-    domains = Counter(domain for each in emails if (domain := email_domain(each)))
-    most = max(domains.values(), default=0)
-    return frozenset(
-        domain for domain, count in domains.items() if count == most or (count >= 2 and count * 5 >= domains.total())
-    )
-
-
-def email_domain(email: str | None) -> str | None:
-    """Return the domain of an address, case-folded; `None` where there is none."""
-    return email.rpartition("@")[2].casefold() if email and "@" in email else None
-
-
-def _greatest_powers(proposal: Proposal) -> Mapping[tuple[str, str], Power]:
+def _greatest_powers(proposal: Proposal) -> Mapping[tuple[SubjectKind, str], Power]:
     """Return the greatest power of the groups that are joined or left, and of the accounts that are deleted."""
-    wanted: set[tuple[str, str]] = set()
-    for each in proposal.proposed:
-        match each.change:
+    wanted: set[tuple[SubjectKind, str]] = set()
+    for change in proposal.changes:
+        match change:
             case Change(before=Member(group=group)) | Change(after=Member(group=group)):
                 wanted.add(("group", group))
             case Change(before=Account(name=name), after=None):
                 wanted.add(("account", name))
             case _:
                 pass
-    found: dict[tuple[str, str], Power] = {}
-    if wanted:
-        for grant in (*proposal.live.access.grants(), *proposal.projected.grants()):
-            holder = (grant.subject.kind, grant.subject.name)
-            if holder in wanted:
-                found[holder] = max(found.get(holder, Power.NONE), proposal.traits.power(grant))
-    return found
+    sides = (proposal.index, proposal.projected_index) if wanted else ()
+    return {
+        holder: max((proposal.traits.power(grant) for side in sides for grant in side.own(*holder)), default=Power.NONE)
+        for holder in wanted
+    }

@@ -1,317 +1,259 @@
-"""Which differences are ours to act on at all, on the terms of the owners.
+"""The owners' policy for one instance, the stricter of two policies, and the engine that judges a right by a rule.
 
-`settle` fills the wish with what the file does not speak of, `manage` compares it with the live access and
-says of each difference whether it is ours, and why: the proposal that the guards judge.
+There is one engine: `validate` asks it about the lines of the file, `plan` and `apply` about rights on what was read.
+Rules judge power, never the name of a role alone; a rule on a power is about every greater one too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
-from siteward.access.census import GONE, Census, Stranger, findings, tally
-from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
-from siteward.access.diagnostic import Diagnostic
-from siteward.access.effective import Reach, reach, reach_after
-from siteward.access.model import (
-    EVERYWHERE,
-    Access,
-    Account,
-    Grant,
-    Group,
-    Key,
-    Member,
-    Scope,
-    Subject,
-    account_of,
-)
-from siteward.access.settle import settle
-from siteward.access.state import Cause, Desired, Ending, Holder, Live, Memory, Origin
-from siteward.access.terms import DEFAULT_LIMITS, LIMIT_NAMES, Limit, Mode, Policy, Rule, Unmanaged
-from siteward.access.traits import Traits, declarable, is_site
+from siteward.access.diagnostic import Diagnostic, Span, error
+from siteward.access.model import Grant, Power, Scope
+from siteward.access.patterns import fold, matcher
+from siteward.access.state import Holder, Site
+from siteward.access.traits import Role, Traits
 
-__all__ = [
-    "DEFAULT_LIMITS",
-    "LIMIT_NAMES",
-    "Limit",
-    "Mode",
-    "Policy",
-    "Proposal",
-    "Proposed",
-    "Rule",
-    "Unmanaged",
-    "manage",
-    "settle",
-]
+Mode = Literal["full", "add-only", "observe"]
+Unmanaged = Literal["report", "revoke", "remove"]
+MODES: tuple[Mode, ...] = ("observe", "add-only", "full")
+UNMANAGED: tuple[Unmanaged, ...] = ("report", "revoke", "remove")
+FIELDS = ("ticket", "reason", "until", "email")
+"""What a rule can ask to be given."""
+SITE_WORDS = ("tag:", "sitegroup:", "id:")
+"""How names of a site begin that are no domain and no name for people."""
+T = TypeVar("T")
 
 
-class Proposed(Struct, frozen=True, kw_only=True):
-    """One difference that is ours, with why: the cause, the place in the file, and the person behind it."""
+class Limit(Struct, frozen=True, kw_only=True):
+    """A budget: allowed is ``min(count, max(2, ceil(percent of live managed)))``; `None` leaves that side open."""
 
-    change: Change
-    cause: Cause
-    origin: Origin | None = None
-    holder: Holder | None = None
-    person: str | None = None
-
-    @property
-    def key(self) -> Key:
-        """The key of what changes."""
-        return self.change.key
+    count: int | None = None
+    percent: int | None = None
+    at: Span | None = None
 
 
-class Proposal(Struct, frozen=True, kw_only=True, dict=True):
-    """What would be changed on one instance, in order, and all that a guard needs to judge it.
+class Rule(Struct, frozen=True, kw_only=True):
+    """One rule of the owners: on grants that match, fields that must be given and the most power allowed.
 
-    `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them.
+    `match` compares with `kind`, `power` (at least), `user`, `account`, `site`, `scope` and `role`; all must hold.
+    A `site` is written as it is compared: in lower case and IDNA. `revision` names where the rule stands, if that is
+    not the checkout; it has no place in the checkout then.
     """
 
-    live: Live
-    desired: Desired
-    traits: Traits
-    policy: Policy
-    memory: Memory | None = None
-    proposed: tuple[Proposed, ...] = ()
-    held_back: tuple[Proposed, ...] = ()
-    strangers: tuple[Stranger, ...] = ()
-    waiting: tuple[Key, ...] = ()
-    diagnostics: tuple[Diagnostic, ...] = ()
-    accounts: int = 0
-    sites: int = 0
-    grants: int = 0
+    id: str
+    match: Mapping[str, str]
+    require: tuple[str, ...] = ()
+    at_most: Power | None = None
+    at: Span | None = None
+    revision: str = ""
 
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """The proposed changes, in order."""
-        return tuple(each.change for each in self.proposed)
-
-    @cached_property
-    def needs(self) -> Mapping[Key, tuple[Key, ...]]:
-        """What must have been done before each change."""
-        needs = dict(dependencies(self.changes, self.traits, self.live.access))
-        for key in demoted(self.changes, self.traits).values() if self._promotions_needed else ():
-            needs[key] = (*needs.get(key, ()), *self._promotions)
-        return needs
-
-    @cached_property
-    def _promotions(self) -> tuple[Key, ...]:
-        tops = (each.key for each in self.changes if isinstance(each.after, Grant) and self.traits.is_top(each.after))
-        return tuple(tops)
-
-    @property
-    def _promotions_needed(self) -> bool:
-        """Whether too few declared admins are left without those that this proposal makes."""
-        gone = demoted(self.changes, self.traits)
-        tops = {each.subject.name for each in self.live.access.grants() if self.traits.is_top(each)} - set(gone)
-        holders = [self.desired.holders[each] for each in tops if each in self.desired.holders and each != self.live.me]
-        left = [each for each in holders if each.kind != "service" and each.ending is None]
-        return len(left) < self.policy.admins_min
-
-    @cached_property
-    def reach(self) -> Reach:
-        """How far the access of everybody reaches now."""
-        return reach(self.live.access, self.traits)
-
-    def reach_after(self, stuck: Collection[Key]) -> Reach:
-        """Return how far it reaches once everything proposed is done but for what is stuck."""
-        return reach_after(self.reach, (each for each in self.changes if each.key not in stuck), self.traits)
-
-    @cached_property
-    def projected(self) -> Access:
-        """The access as it is once everything proposed is done."""
-        return patch(self.live.access, self.changes)
+    def __str__(self) -> str:
+        return f"{self.id} of {self.revision}" if self.revision else self.id
 
 
-class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
-    """Says of each difference whether it is ours to act on, and why."""
-
-    live: Live
-    desired: Desired
-    traits: Traits
-    policy: Policy
-    census: Census
-    wanted: Access
-
-    def cause(self, change: Change) -> Cause | None:  # noqa: PLR0911 — one for each kind of resource
-        """Return why a change should be made; `None` for one that is none of our business."""
-        if change.key[0] not in self.traits.manages:
-            return None
-        match change.after if change.after is not None else change.before:
-            case Account() as account:
-                return self._account_cause(change, account)
-            case Group():
-                return None if change.after is None else "granted"
-            case Member() as member:
-                return self._member_cause(change, member)
-            case Grant(subject=Subject("group")) as grant:
-                return self._group_cause(change, grant)
-            case Grant() as grant:
-                return self._grant_cause(change, grant)
-            case None:
-                return None
-
-    def _account_cause(self, change: Change, account: Account) -> Cause | None:
-        stance = self.census.stance(account.name)
-        if stance in {"public", "ignored"}:
-            return None
-        if change.after is not None:
-            return "renamed" if account.renamed else "granted"
-        if stance == "declared" and self.census.ending(account.name) == "absent":
-            return "absent" if self.traits.deletes else None
-        ours = stance == "stranger" and self.policy.unmanaged == "remove" and self.desired.managed is not None
-        return "unmanaged" if ours and self.traits.deletes else None
-
-    def _member_cause(self, change: Change, member: Member) -> Cause | None:
-        if self._external(member.group) or self.census.stance(member.account) == "ignored":
-            return None
-        return "granted" if change.after is not None else self._taken(member.account, member.key)
-
-    def _external(self, group: str) -> bool:
-        sides = (self.live.access.get(("group", group)), self.wanted.get(("group", group)))
-        return any(isinstance(each, Group) and each.external for each in sides)
-
-    def _group_cause(self, change: Change, grant: Grant) -> Cause | None:
-        if ("group", grant.subject.name) not in self.wanted or not self._looked_at(grant.scope):
-            return None
-        if change.after is not None:
-            return "granted"
-        if not declarable(grant, self.traits) or self.desired.managed is None:
-            return None
-        return self.desired.ended[change.key][0] if change.key in self.desired.ended else "silence"
-
-    def _grant_cause(self, change: Change, grant: Grant) -> Cause | None:
-        name = grant.subject.name
-        if self.census.stance(name) == "public":
-            return "public" if grant.scope in self.desired.public and self._looked_at(grant.scope) else None
-        if not self._looked_at(grant.scope):
-            return None
-        if change.after is None:
-            return self._taken(name, change.key) if self._takeable(grant) else None
-        if self.census.stance(name) == "ignored":
-            return None
-        lowered = direction(change, self.traits) != "open"
-        return self._named(name, change.key) or "granted" if lowered else "granted"
-
-    def _looked_at(self, scope: Scope) -> bool:
-        managed = self.desired.managed
-        return managed is None or not is_site(scope) or scope in managed
-
-    def _takeable(self, grant: Grant) -> bool:
-        """Tell whether a live grant may be taken at all, now that the file does not wish it."""
-        name, kind = grant.subject.name, grant.scope.kind
-        if not declarable(grant, self.traits):
-            return False
-        if self.census.ending(name) in GONE:
-            return True
-        role = self.traits.role(kind, grant.role)
-        if kind == "team" or (role is not None and role.lingers):
-            return False
-        if kind == "module":
-            return name in self._spoken_modules
-        return not (is_site(grant.scope) and self._subsumed(name))
-
-    @cached_property
-    def _spoken_modules(self) -> frozenset[str]:
-        wished = {each.subject.name for each in self.desired.access.grants() if each.scope.kind == "module"}
-        return self.desired.modules | wished
-
-    def _subsumed(self, name: str) -> bool:
-        top = self.wanted.grant(Subject("account", name), EVERYWHERE) if self.traits.admin_excludes_grants else None
-        return top is not None and self.traits.is_top(top)
-
-    def _named(self, name: str, key: Key) -> Ending | None:
-        """Return how the file itself names this as over, if it does."""
-        ending = self.census.ending(name)
-        if ending is not None:
-            return ending
-        return self.desired.ended[key][0] if key in self.desired.ended else None
-
-    def _taken(self, name: str, key: Key) -> Cause | None:
-        match self.census.stance(name):
-            case "declared" | "left":
-                return self._named(name, key) or ("silence" if self.desired.managed is not None else None)
-            case "stranger":
-                ours = self.policy.unmanaged != "report" and self.desired.managed is not None
-                return "unmanaged" if ours else None
-            case "self" | "public" | "ignored":
-                return None
-
-    def held_back(self, proposed: Proposed) -> bool:
-        """Tell whether the mode leaves this undone: all in observe, what follows only from silence in add-only."""
-        match self.policy.mode:
-            case "full":
-                return False
-            case "observe":
-                return True
-            case "add-only":
-                change = proposed.change
-                if proposed.cause in {"silence", "unmanaged"}:
-                    return True
-                lowers = isinstance(change.after, Grant) and direction(change, self.traits) != "open"
-                return proposed.cause == "granted" and lowers
-
-    def explained(self, change: Change, cause: Cause) -> Proposed:
-        """Return the change with its cause, the place in the file that tells it, and the person behind it."""
-        name = account_of(change.key)
-        holder = self.desired.holders.get(name) if name is not None else None
-        person = self.census.person(name) if name is not None else None
-        return Proposed(change=change, cause=cause, origin=self._origin(change, holder), holder=holder, person=person)
-
-    def _origin(self, change: Change, holder: Holder | None) -> Origin | None:
-        key = change.key
-        if change.after is None and key in self.desired.ended:
-            return Origin(self.desired.ended[key][1])
-        if change.after is not None and key in self.desired.origins:
-            return self.desired.origins[key]
-        return Origin(holder.at, ticket=holder.ticket, reason=holder.reason) if holder is not None else None
+LIMIT_NAMES = ("removals", "revocations", "escalations", "expiries", "mails")
+DEFAULT_LIMITS: Mapping[str, Limit] = {
+    "removals": Limit(count=5, percent=20),
+    "revocations": Limit(count=50, percent=20),
+    "escalations": Limit(count=5),
+    "expiries": Limit(percent=50),
+    "mails": Limit(count=50),
+}
 
 
-def manage(
-    live: Live,
-    desired: Desired,
-    traits: Traits,
-    policy: Policy,
-    memory: Memory | None,
-    *,
-    base: Mapping[str, str] | None = None,
-) -> Proposal:
-    """Return what should be changed on an instance, by the words of DESIGN section 2, and what was left alone.
+class Policy(Struct, frozen=True, kw_only=True):
+    """The policy that holds for one instance: the file's, with what the instance says on top.
 
-    `memory` is what the journal knows of the instance. `base` maps the handles declared at an earlier revision
-    to their logins here; who is in it, or in the memory, and no longer in the file, has left.
+    `protect` are patterns on live login, e-mail and handle, compared case-folded; `ignore` are patterns on
+    logins that get no step. `accept_blind` names blind spots that the owners live with.
     """
-    wanted = settle(desired, live, traits)
-    earlier = None if memory is None and base is None else {**(memory.users if memory else {}), **(base or {})}
-    census = Census(live, desired, traits, policy.ignore, earlier)
-    ours = _Ownership(live=live, desired=desired, traits=traits, policy=policy, census=census, wanted=wanted)
-    causes = {each: cause for each in diff(live.access, wanted) if (cause := ours.cause(each)) is not None}
-    row = tuple(ours.explained(each, causes[each]) for each in order(causes, traits))
-    held = _held_back(row, ours)
-    mine = tuple(each for each in row if each.key not in held)
-    counts = tally(live, desired, traits, census, strangers_too=policy.unmanaged != "report")
-    return Proposal(
-        live=live,
-        desired=desired,
-        traits=traits,
-        policy=policy,
-        memory=memory,
-        proposed=mine,
-        held_back=tuple(each for each in row if each.key in held),
-        strangers=counts.strangers,
-        waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
-        diagnostics=(
-            *live.findings,
-            *findings(census, wanted, memory, [each.change for each in mine], counts.strangers),
-        ),
-        accounts=counts.accounts,
-        sites=len(desired.managed or ()),
-        grants=counts.grants,
+
+    mode: Mode = "full"
+    unmanaged: Unmanaged = "report"
+    admins_min: int = 1
+    admins_max: int | None = None
+    admins_at: Span | None = None
+    limits: Mapping[str, Limit] = field(default_factory=lambda: dict(DEFAULT_LIMITS))
+    wildcards_at_most: Power = Power.VIEW
+    protect: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    accept_blind: frozenset[str] = frozenset()
+
+
+def strictest(one: Policy, other: Policy) -> Policy:
+    """Return the policy that forbids what either forbids, so that a change cannot weaken the rule it must pass."""
+    return Policy(
+        mode=min(one.mode, other.mode, key=MODES.index),
+        unmanaged=min(one.unmanaged, other.unmanaged, key=UNMANAGED.index),
+        admins_min=max(one.admins_min, other.admins_min),
+        admins_max=_chosen(min, one.admins_max, other.admins_max),
+        admins_at=one.admins_at or other.admins_at,
+        limits={name: _stricter_limit(_limit(one, name), _limit(other, name)) for name in LIMIT_NAMES},
+        wildcards_at_most=min(one.wildcards_at_most, other.wildcards_at_most),
+        protect=tuple(dict.fromkeys((*one.protect, *other.protect))),
+        ignore=tuple(dict.fromkeys((*one.ignore, *other.ignore))),
+        rules=_united_rules(one.rules, other.rules),
+        accept_blind=one.accept_blind & other.accept_blind,
     )
 
 
-def _held_back(row: Sequence[Proposed], ours: _Ownership) -> set[Key]:
-    held = {each.key for each in row if ours.held_back(each)}
-    kept = {name: key for name, key in demoted((each.change for each in row), ours.traits).items() if key in held}
-    return held | {each.key for each in row if is_regrant(each.change, ours.traits, kept)}
+def _limit(policy: Policy, name: str) -> Limit:
+    return policy.limits.get(name, DEFAULT_LIMITS[name])
+
+
+def _chosen(choose: Callable[..., T], *values: T | None) -> T | None:
+    given = [value for value in values if value is not None]
+    return choose(given) if given else None
+
+
+def _stricter_limit(one: Limit, other: Limit) -> Limit:
+    """Return the smaller of each side; the place is that of the one that decides."""
+    count, percent = _chosen(min, one.count, other.count), _chosen(min, one.percent, other.percent)
+    decides = one if (count, percent) == (one.count, one.percent) else other
+    return Limit(count=count, percent=percent, at=decides.at or one.at)
+
+
+def _united_rules(one: tuple[Rule, ...], other: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Return the rules of both; what both say in the same words stands once."""
+    known = set(map(_wording, one))
+    return (*one, *(rule for rule in other if _wording(rule) not in known))
+
+
+def _wording(rule: Rule) -> str:
+    """Return what a rule says, wherever it stands."""
+    return repr(replace(rule, at=None, revision=""))
+
+
+class Person(Struct, frozen=True):
+    """Who has a right: the name for messages, the declared user if there is one, and the logins of the account.
+
+    `given` are the fields that stand on the user and so count for every grant.
+    """
+
+    name: str
+    handle: str | None = None
+    kind: str | None = None
+    logins: tuple[str, ...] = ()
+    given: frozenset[str] = frozenset()
+
+
+class Gain(Struct, frozen=True):
+    """A right of somebody, as rules see it.
+
+    `scope` is the kind of scope, `role` the role as people read it and `roles` all names it goes by. `sites` are the
+    names of the site, or a pattern that reaches it; `None` where the right is on no site. `given` are the fields
+    that stand on the grant.
+    """
+
+    person: Person
+    scope: str
+    power: Power
+    role: str
+    roles: frozenset[str] = frozenset()
+    sites: frozenset[str] | None = None
+    given: frozenset[str] = frozenset()
+
+
+class Breach(Struct, frozen=True):
+    """A way in which a right breaks a rule: it lacks the field that `lacks` names, or it gives too much power."""
+
+    rule: Rule
+    message: str
+    lacks: str | None = None
+    hint: str | None = None
+
+    def told(self, at: Span | None) -> Diagnostic:
+        """Return the error, at the place in the file that asks for the right, with the rule's own place beside."""
+        related = (self.rule.at,) if self.rule.at is not None else ()
+        return replace(error(self.rule.id, self.message, at=at, hint=self.hint), related=related)
+
+
+def person_of(account: str, holder: Holder | None, *more: str | None) -> Person:
+    """Return the person behind an account; `more` are further logins of it, such as the one it is renamed to."""
+    logins = tuple(dict.fromkeys(login for login in (account, *more) if login))
+    if holder is None:
+        return Person(account, logins=logins)
+    fields = {name for name in FIELDS if getattr(holder, name)}
+    return Person(holder.handle, holder.handle, holder.kind, logins, frozenset(fields))
+
+
+def role_names(grant: Grant, traits: Traits) -> frozenset[str]:
+    """Return all names that the role of a grant goes by."""
+    role = traits.role(grant.scope.kind, grant.role)
+    return names_of_role(role if role is not None else Role(name=grant.role, power=Power.NONE), traits.platform)
+
+
+def names_of_role(role: Role, platform: str) -> frozenset[str]:
+    """Return all names of a native role: its own, with the platform before it, and the portable one."""
+    return frozenset({role.name, f"{platform}:{role.name}", role.portable or role.name})
+
+
+def site_names(scope: Scope, site: Site | None, declared: Iterable[str] = ()) -> frozenset[str]:
+    """Return all names a site goes by, folded: live ones, and those the file has for it (handles, domains, tags)."""
+    names = {scope.name, *declared}
+    if site is not None:
+        names |= {site.label, site.name, *site.domains, f"id:{site.id}", f"sitegroup:{site.group}"}
+    return frozenset(fold(name) for name in names if name and name != "sitegroup:")
+
+
+def least_power(rule: Rule) -> Power:
+    """Return the least power that a rule is about."""
+    return Power[rule.match["power"].upper()] if "power" in rule.match else Power.NONE
+
+
+def concerning(rules: Iterable[Rule], person: Person) -> tuple[Rule, ...]:
+    """Return the rules that are about a person, whatever the right."""
+    return tuple(rule for rule in rules if _about_person(rule.match, person))
+
+
+def about_right(rule: Rule, gain: Gain) -> bool:
+    """Tell whether a rule is about a right, whoever has it."""
+    match = rule.match
+    return (
+        gain.power >= least_power(rule)
+        and ("scope" not in match or match["scope"] == gain.scope)
+        and ("role" not in match or match["role"] in gain.roles)
+        and ("site" not in match or (gain.sites is not None and _fits_site(match["site"], gain.sites)))
+    )
+
+
+def judge(rule: Rule, gain: Gain) -> Iterator[Breach]:
+    """Yield how a right breaks a rule; nothing where the rule is about something else."""
+    if not about_right(rule, gain) or not _about_person(rule.match, gain.person):
+        return
+    who, given = gain.person.name, gain.given | gain.person.given
+    for name in rule.require:
+        if name in FIELDS and name not in given:
+            message = f"`{who}` may have `{gain.role}` only with `{name}`, by the rule {rule}"
+            yield Breach(rule, message, name, f"give `{name}` here or on the user")
+    if rule.at_most is not None and gain.power > rule.at_most:
+        allowed = f"`{who}` may have {rule.at_most.word} at most, by the rule {rule}"
+        yield Breach(rule, f"{allowed}, and this is {gain.power.word}")
+
+
+def _about_person(match: Mapping[str, str], person: Person) -> bool:
+    return (
+        ("kind" not in match or match["kind"] == person.kind)
+        and ("user" not in match or _fits(match["user"], (person.handle,)))
+        and ("account" not in match or _fits(match["account"], person.logins))
+    )
+
+
+def _fits(pattern: str, names: Iterable[str | None]) -> bool:
+    test = matcher(fold(pattern))
+    return any(test(fold(name)) for name in names if name is not None)
+
+
+def _fits_site(pattern: str, names: frozenset[str]) -> bool:
+    """Tell whether a site of these names is meant; a pattern without `tag:` and the like is about domains and names."""
+    wanted = fold(pattern)
+    test, prefix = matcher(wanted), next((each for each in SITE_WORDS if wanted.startswith(each)), None)
+    if prefix is not None:
+        return any(test(name) for name in names if name.startswith(prefix))
+    return any(test(name) for name in names if not name.startswith(SITE_WORDS))

@@ -15,18 +15,16 @@ from typing import Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.holding import Agreement, Entry, Holding, Ledger
+from siteward.access.effective import Agreement, Entry, Holding, Ledger
 from siteward.access.model import Accounts, Grant, Power, Scope, Subject, grant_key
-from siteward.access.plan import email_domain, home_domains
 from siteward.access.report import Missing
-from siteward.access.state import Origin
+from siteward.access.state import Origin, home_domains, is_outsider
 
 Flag = Literal[
     "admin", "undeclared", "public", "outsider", "service", "expired", "expiring", "stale", "pending", "differs"
 ]  # fmt: skip
 Decision = Literal["keep", "revoke", "change"]
 FLAGS: tuple[Flag, ...] = get_args(Flag)
-OUTSIDE = frozenset({"contractor", "client", "vendor"})
 
 
 class Horizon(Struct, frozen=True, kw_only=True):
@@ -139,12 +137,12 @@ def _hash(data: object) -> str:
 def _flags(
     entry: Entry, holding: Holding, until: datetime | None, horizon: Horizon, home: frozenset[str]
 ) -> Iterator[Flag]:
-    domain, as_of = email_domain(entry.email), horizon.as_of
+    as_of = horizon.as_of
     told: tuple[tuple[bool, Flag], ...] = (
         (max(holding.live_power, holding.declared_power) is Power.ADMIN, "admin"),
         (entry.kind == "undeclared", "undeclared"),
         (entry.kind == "public", "public"),
-        (entry.kind in OUTSIDE or bool(domain and home and domain not in home), "outsider"),
+        (is_outsider(entry.kind, entry.email, home), "outsider"),
         (entry.kind == "service", "service"),
         (until is not None and until <= as_of, "expired"),
         (until is not None and as_of < until <= as_of + horizon.soon, "expiring"),

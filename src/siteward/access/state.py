@@ -1,16 +1,34 @@
-"""The two states that are compared, and what stands beside each: origins here, ids and proof there."""
+"""The desired and the live state of one instance, with what stands beside each, and how the first is filled.
+
+Origins stand beside the desired state, ids and proof beside the live one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Span
-from siteward.access.model import Access, Key, Scope, account_of
+from siteward.access.model import (
+    Access,
+    Account,
+    Grant,
+    Group,
+    Key,
+    Member,
+    Resource,
+    Scope,
+    Subject,
+    account_of,
+    grant_key,
+)
+from siteward.access.traits import Traits, declarable
 
 Ending = Literal["expired", "not-yet", "suspended", "absent", "left"]
 Cause = Literal["granted", "silence", "unmanaged", "renamed", "public"] | Ending
@@ -49,6 +67,17 @@ class Holder(Struct, frozen=True):
     forge: Mapping[str, str] = MappingProxyType({})
 
 
+class Claim(Struct, frozen=True):
+    """What one line of the file asks for, where several lines ask for the same key or another right includes it.
+
+    `ends` tells that the line or each way to it has an end, so that what it gives is over one day.
+    """
+
+    wish: Grant | Member
+    origin: Origin
+    ends: bool
+
+
 class Desired(Struct, frozen=True, kw_only=True):
     """What the declaration means for one instance at one moment.
 
@@ -58,6 +87,8 @@ class Desired(Struct, frozen=True, kw_only=True):
     `managed` are the live scopes that `manages` lets us look at; `None` where the file has no `grants` key
     at all, so that nothing is managed. `public` maps a site to the wish of the file about its openness.
     `modules` are the accounts whose module switches the file speaks of; those of others are left alone.
+    `claims` are, by key, the single lines where `origins` does not tell all; `names` are the handles, domains and tags
+    (`tag:x`) that the file has for live sites.
     `empty` tells that the file says `grants: []`, which takes an extra consent.
     """
 
@@ -69,6 +100,8 @@ class Desired(Struct, frozen=True, kw_only=True):
     public: Mapping[Scope, bool] = MappingProxyType({})
     subsumed: Mapping[Key, Origin] = MappingProxyType({})
     modules: frozenset[str] = frozenset()
+    claims: Mapping[Key, tuple[Claim, ...]] = MappingProxyType({})
+    names: Mapping[Scope, frozenset[str]] = MappingProxyType({})
     empty: bool = False
     diagnostics: tuple[Diagnostic, ...] = ()
 
@@ -137,8 +170,8 @@ class Memory(Struct, frozen=True, kw_only=True):
 
     `accounts` are the logins met in an earlier run; `users` maps the handles declared in the last one to their
     login; `sites` and `grants` (but for our own) are the counts it saw. `last` is the access it left, by key, and `sends` maps
-    the key of an invited grant to how often and when it was last sent. `None` instead of a `Memory` means that
-    there is no journal.
+    the key of an invited grant to how often and when it was last sent. `me` is the account that the last run worked as.
+    `None` instead of a `Memory` means that there is no journal.
     """
 
     accounts: frozenset[str] = frozenset()
@@ -148,6 +181,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     last: Access | None = None
     last_at: datetime | None = None
     sends: Mapping[Key, tuple[int, datetime]] = MappingProxyType({})
+    me: str | None = None
 
 
 def account_names(
@@ -164,3 +198,105 @@ def account_names(
     names |= {live.me} if live.me else set()
     known: dict[str, str | None] = {**dict.fromkeys(sorted(names)), **declared}
     return known | {name: each.handle for name, each in desired.holders.items()}
+
+
+def settle(desired: Desired, live: Live, traits: Traits) -> Access:
+    """Return the wish in full: what the file leaves open is filled from the live access.
+
+    Extras, e-mail and language that are not spoken of stay as they are, and an e-mail that differs in case
+    only is the same one. A live role that cannot be declared stands, whatever is wished. Extras that are part
+    of the role anyway are left out, as they are on the live side.
+    """
+    find = live.access.find
+    settled: dict[Key, Resource] = {}
+    for key, wish in desired.access.items():
+        have = find(key)
+        if wish is have:
+            settled[key] = wish
+            continue
+        match wish:
+            case Grant():
+                settled[key] = _settled_grant(wish, have if isinstance(have, Grant) else None, traits)
+            case Account():
+                settled[key] = _settled_account(wish, have if isinstance(have, Account) else None, traits)
+            case Group(external=None) if isinstance(have, Group):
+                settled[key] = have
+            case _:
+                settled[key] = wish
+    settled |= _settled_public(desired, live.access, traits)
+    return Access.of(settled)
+
+
+def _settled_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
+    extras = wish.extras
+    if have is not None and have.role == wish.role and (extras is None or have.extras == extras):
+        return have
+    if have is not None and not declarable(have, traits):
+        return have
+    if extras is None:
+        extras = (have.extras if have is not None else None) or frozenset()
+    part = frozenset(each for each in extras if wish.role in traits.included.get(each, ())) if extras else extras
+    if have is not None and have.role == wish.role and have.extras == extras - part:
+        return have
+    return wish if extras is wish.extras and not part else replace(wish, extras=extras - part)
+
+
+def _settled_account(wish: Account, have: Account | None, traits: Traits) -> Account:
+    if wish.email is None and wish.language is None and wish.renamed is None and have is not None:
+        return have
+    renamed = wish.renamed if traits.renames and wish.renamed != wish.name else None
+    if have is None:
+        email = wish.email if traits.keeps_email else None
+        return replace(wish, email=email, renamed=None)
+    keep = wish.email is None or not traits.keeps_email or wish.email.casefold() == (have.email or "").casefold()
+    email = have.email if keep else wish.email
+    language = have.language if wish.language is None else wish.language
+    settled = replace(wish, email=email, language=language, renamed=renamed, status=have.status)
+    return have if settled == have else settled
+
+
+def _settled_public(desired: Desired, live: Access, traits: Traits) -> dict[Key, Resource]:
+    if traits.public_account is None:
+        return {}
+    everybody = Subject("account", traits.public_account)
+    weakest = {
+        kind: next((each.name for each in roles if each.declarable), None) for kind, roles in traits.roles.items()
+    }
+    opened: dict[Key, Resource] = {}
+    for scope, wish in desired.public.items():
+        role = weakest.get(scope.kind)
+        if wish and role is not None:
+            key = grant_key(everybody, scope)
+            opened[key] = live.get(key) or Grant(everybody, scope, role)
+    return opened
+
+
+OUTSIDE: frozenset[str | None] = frozenset({"contractor", "client", "vendor"})
+
+
+def home_of(holders: Iterable[Holder]) -> frozenset[str]:
+    """Return the e-mail domains of the house, from the addresses of its declared persons."""
+    return home_domains(holder.email for holder in holders if holder.kind == "person")
+
+
+def home_domains(emails: Iterable[str | None]) -> frozenset[str]:
+    """Return the e-mail domains of the house, from the addresses of its declared persons.
+
+    They are the most frequent one, and each that at least two of them and at least a fifth of them have.
+    """
+    domains = Counter(domain for each in emails if (domain := email_domain(each)))
+    most = max(domains.values(), default=0)
+    return frozenset(
+        domain for domain, count in domains.items() if count == most or (count >= 2 and count * 5 >= domains.total())
+    )
+
+
+def email_domain(email: str | None) -> str | None:
+    """Return the domain of an address, case-folded; `None` where there is none."""
+    return email.rpartition("@")[2].casefold() if email and "@" in email else None
+
+
+def is_outsider(kind: str | None, email: str | None, home: frozenset[str]) -> bool:
+    """Tell whether somebody is of another house: by kind, or by an e-mail domain that is none of `home`."""
+    domain = email_domain(email)
+    return kind in OUTSIDE or bool(domain and home and domain not in home)

@@ -46,7 +46,7 @@ def _declarations(base: str | None, path: Path, command: str) -> tuple[str, Decl
     ref = base or base_of(os.environ)
     if ref is None or ref == NONE:
         return "", None, None
-    from siteward.reconcile.revision import NoSuchRevision, commit_at, fork_point, in_repository
+    from siteward.reconcile.revisions.trees import NoSuchRevision, commit_at, fork_point, in_repository
 
     if base is None and not in_repository(path.parent):
         return "", None, None
@@ -61,7 +61,7 @@ def _declarations(base: str | None, path: Path, command: str) -> tuple[str, Decl
 
 
 def _declaration(path: Path, commit: str, ref: str, command: str) -> Declaration | None:
-    from siteward.reconcile.revision import read_at
+    from siteward.reconcile.revisions.trees import read_at
 
     loaded = read_at(path, commit)
     if loaded is None or loaded.declaration is not None:

@@ -19,7 +19,7 @@ from siteward.reconcile.plan import Run, Target
 from siteward.reconcile.project import Project, Surroundings, instances, open_project
 from siteward.reconcile.recheck import Allowance
 from siteward.reconcile.target import Book
-from siteward.transport.errors import SecretMissing
+from siteward.transport.errors import Insecure, SecretMissing
 from siteward.transport.secrets import Secret, dotenv
 
 if TYPE_CHECKING:
@@ -111,9 +111,38 @@ def project_of(session: Session, command: str) -> Project:
 
 
 def environment_of(folder: Path) -> Mapping[str, str]:
-    """Return the environment, with what a `.env` file beside the declaration adds to it."""
+    """Return the environment, with what a `.env` file beside the declaration adds to it.
+
+    Raises `Insecure` for one that a branch may have brought along: a link, or a file that git tracks.
+    """
     path = folder / ".env"
-    return {**dotenv(path, os.environ), **os.environ} if path.is_file() else dict(os.environ)
+    if path.is_symlink():
+        raise Insecure(
+            f"{path} is a symbolic link, and a branch can bring one along; it was not read",
+            hint="put a file of mode 600 in its place, or set the variables in the environment",
+        )
+    if not path.is_file():
+        return dict(os.environ)
+    _refuse_tracked(path)
+    return {**dotenv(path, os.environ), **os.environ}
+
+
+def _refuse_tracked(path: Path) -> None:
+    """See that git does not track a `.env`; raises `Insecure`, also where git cannot tell."""
+    from siteward.reconcile.revisions.git import GitError, is_tracked
+
+    try:
+        tracked = is_tracked(path)
+    except GitError as problem:
+        raise Insecure(
+            f"{path} was not read, for nobody can tell whether git tracks it: {problem}",
+            hint=problem.hint or "set the variables in the environment",
+        ) from problem
+    if tracked:
+        raise Insecure(
+            f"{path} is tracked by git, so a branch may have brought it along; it was not read",
+            hint="`git rm --cached .env`, name it in .gitignore, and change every secret that stands in it",
+        )
 
 
 def keyring_of() -> Keyring | None:

@@ -25,6 +25,7 @@ from siteward.transport.secrets import variable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from siteward.declaration.declared import Instance
     from siteward.platforms.fakery import Sandbox
 
 # The example's dates are told from here, so that the demo shows the same people whenever it is run.
@@ -40,9 +41,11 @@ def command(keep: Path | None) -> int:
     with sandbox_extra(), ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="siteward-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
-        sandboxes = {name: _sandbox(stack, platform) for name, platform in _instances().items()}
+        declared = _instances()
+        sandboxes = {name: _sandbox(stack, each.platform) for name, each in declared.items()}
         _copy_example(folder, {name: each.url for name, each in sandboxes.items()})
-        return _tell(_Story(folder, _environment(sandboxes)), sandboxes)
+        owners = {name: each.self_account for name, each in declared.items() if each.self_account}
+        return _tell(_Story(folder, _environment(sandboxes, owners)), sandboxes)
 
 
 class _Story:
@@ -114,14 +117,14 @@ def _end() -> int:
     return 0
 
 
-def _instances() -> dict[str, str]:
-    """Return the instances of the example, with their platforms."""
+def _instances() -> Mapping[str, Instance]:
+    """Return the instances of the example."""
     from siteward.reconcile.project import read
 
     declaration = read(_source() / EXAMPLE).declaration
     if declaration is None:
         raise click.ClickException(f"{EXAMPLE} is not valid: siteward validate -c {EXAMPLE}")
-    return {name: each.platform for name, each in declaration.instances.items()}
+    return declaration.instances
 
 
 def _source() -> Path:
@@ -149,14 +152,18 @@ def _copy_example(folder: Path, urls: Mapping[str, str]) -> None:
         target.write_text(each.read_text(encoding="utf-8"), encoding="utf-8")
 
 
-def _environment(sandboxes: Mapping[str, Sandbox]) -> dict[str, str]:
-    """Return the environment of the verbs: ours, but for credentials, and those of the sandboxes."""
+def _environment(sandboxes: Mapping[str, Sandbox], owners: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the verbs: ours, but for credentials, and those of the sandboxes with their owners."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SITEWARD_")}
-    return inherited | {
-        variable(name, field): value
-        for name, each in sandboxes.items()
-        for field, value in each.fake.credentials.items()
-    }
+    return (
+        inherited
+        | {
+            variable(name, field): value
+            for name, each in sandboxes.items()
+            for field, value in each.fake.credentials.items()
+        }
+        | {variable(name, "self"): owner for name, owner in owners.items()}
+    )
 
 
 def _interfere(sandbox: Sandbox) -> None:

@@ -14,6 +14,7 @@ from siteward.cli.session import Session, with_session
 if TYPE_CHECKING:
     from siteward.access.answer import Checkup
     from siteward.access.diagnostic import Diagnostic
+    from siteward.access.traits import Traits
     from siteward.cli.checkout import Checkout
     from siteward.platforms.instance import Instance
     from siteward.reconcile.chain import Chain
@@ -58,11 +59,12 @@ def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: fl
         reach = instance.platform.reach(reader, instance.settings, traits)
         requests = reader.requests
     journal, broken = _journal(checkout, instance)
+    if instance.owner:
+        credentials["self"] = instance.owner_variable
+    base = _whose(checkout, instance, replace(base, account=reach.account, problem=broken), traits)
     return replace(
         base,
-        problem=broken,
         version=f"{traits.version} {traits.edition}".strip(),
-        account=reach.account,
         role=reach.role,
         credentials=credentials,
         may=reach.may,
@@ -73,6 +75,22 @@ def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: fl
         requests=requests,
         seconds=time.perf_counter() - started,
     )
+
+
+def _whose(checkout: Checkout, instance: Instance, base: Checkup, traits: Traits) -> Checkup:
+    """Add what confirms whose the credentials are, and what speaks against it."""
+    from siteward.access.diagnostic import warning
+    from siteward.reconcile.own import claim_of, told_otherwise
+
+    if traits.knows_self:
+        at = checkout.project.declaration.instances[instance.name].at
+        objection = told_otherwise(base.account, claim_of(instance, instance.self_account, at))
+        return replace(base, confirmed="the server", problem=objection or base.problem)
+    if instance.confirmed():
+        return replace(base, confirmed=instance.owner_variable)
+    words = f"nothing but the file says that these are the credentials of {instance.self_account}"
+    hint = f"set {instance.owner_variable} beside them to the account that they belong to"
+    return replace(base, warnings=(warning("self-unconfirmed", words, hint=hint),))
 
 
 def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | None]:
@@ -92,7 +110,9 @@ def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | 
     if not chain.entries:
         return f"none yet at {path}", None
     words = (f"{len(chain.entries)} entries", f"head {chain.head}", _seal(chain, keyed=key is not None))
-    return "; ".join((", ".join(words), *(f"warning {each.code}: {each.message}" for each in odd))), None
+    return "; ".join(
+        (", ".join(words), *(f"{each.severity.name.lower()} {each.code}: {each.message}" for each in odd))
+    ), None
 
 
 def _seal(chain: Chain, *, keyed: bool) -> str:

@@ -17,7 +17,7 @@ from siteward.declaration.edit import first_file
 from siteward.declaration.grammar import keys_of
 from siteward.declaration.instances import NAME_HINT, can_name
 from siteward.platforms.instance import Instance
-from siteward.reconcile.plan import own_account
+from siteward.reconcile.own import claim_of, own_account
 from siteward.reconcile.project import Project, open_project
 from siteward.transport.link import Link
 from siteward.transport.secrets import variable
@@ -58,6 +58,7 @@ def first_text(session: Session, wanted: Wanted) -> str:
         name=wanted.name,
         platform=platforms.load(place.platform),
         settings=place.settings,
+        self_account=place.self_account,
         link=Link(url=place.url),
         env=environment_of(Path()),
         keyring=keyring_of(),
@@ -65,7 +66,7 @@ def first_text(session: Session, wanted: Wanted) -> str:
     with instance.reading() as reader:
         traits, seed = instance.platform.probe(reader, place.settings)
         live = instance.platform.read(reader, place.settings, traits, seed)
-    _, objections = own_account(live, traits, place.self_account, None)
+    _, objections = own_account(live, traits, claim_of(instance, place.self_account))
     for each in objections:
         raise click.UsageError(f"{each.message}: say --self {live.me or 'LOGIN'}")
     named = place.self_account or live.me or _need_self(traits)

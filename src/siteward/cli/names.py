@@ -61,9 +61,9 @@ instance_option = click.option(
 def known_blocks(names: Iterable[str]) -> None:
     """See that what `--accept` names can be lifted; raises `UsageError` with what was likely meant."""
     from siteward.declaration.complain import near
-    from siteward.reconcile.plan import CONSENTS
+    from siteward.reconcile.consent import CONSENTS
 
-    known = tuple(CONSENTS.values())
+    known = tuple(dict.fromkeys(CONSENTS.values()))
     for each in names:
         if each not in known:
             meant = near(each, known)

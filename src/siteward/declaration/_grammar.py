@@ -1,7 +1,6 @@
 """The grammar as pydantic compiled it. `make grammar` writes this file; nobody edits it."""
 
 # fmt: off
-# ruff: noqa
 from typing import Any
 
 VERSION = '2.50.5'
@@ -15,7 +14,7 @@ SCHEMAS: dict[str, Any] = {
      'type': 'typed-dict-field',
      'schema': {
       'type': 'dict',
-      'keys_schema': {'type': 'str'},
+      'keys_schema': {'type': 'str', 'min_length': 1},
       'values_schema': {
        'type': 'typed-dict',
        'fields': {
@@ -30,7 +29,7 @@ SCHEMAS: dict[str, Any] = {
          'type': 'typed-dict-field',
          'schema': {
           'type': 'dict',
-          'keys_schema': {'type': 'str'},
+          'keys_schema': {'type': 'str', 'min_length': 1},
           'values_schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
          },
          'required': False,
@@ -52,7 +51,14 @@ SCHEMAS: dict[str, Any] = {
           'type': 'union',
           'choices': [
            ({'type': 'bool'}, '0'),
-           ({'type': 'dict', 'keys_schema': {'type': 'str'}, 'values_schema': {'type': 'bool'}}, '1'),
+           (
+            {
+             'type': 'dict',
+             'keys_schema': {'type': 'str', 'min_length': 1},
+             'values_schema': {'type': 'bool'},
+            },
+            '1',
+           ),
           ],
          },
          'required': False,
@@ -69,7 +75,7 @@ SCHEMAS: dict[str, Any] = {
      'type': 'typed-dict-field',
      'schema': {
       'type': 'dict',
-      'keys_schema': {'type': 'str'},
+      'keys_schema': {'type': 'str', 'min_length': 1},
       'values_schema': {
        'type': 'typed-dict',
        'fields': {
@@ -84,7 +90,7 @@ SCHEMAS: dict[str, Any] = {
          'type': 'typed-dict-field',
          'schema': {
           'type': 'dict',
-          'keys_schema': {'type': 'str'},
+          'keys_schema': {'type': 'str', 'min_length': 1},
           'values_schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
          },
          'required': False,
@@ -98,7 +104,7 @@ SCHEMAS: dict[str, Any] = {
            (
             {
              'type': 'dict',
-             'keys_schema': {'type': 'str'},
+             'keys_schema': {'type': 'str', 'min_length': 1},
              'values_schema': {'type': 'literal', 'expected': ['active', 'suspended', 'absent']},
             },
             '1',
@@ -143,7 +149,7 @@ SCHEMAS: dict[str, Any] = {
          'type': 'typed-dict-field',
          'schema': {
           'type': 'dict',
-          'keys_schema': {'type': 'str'},
+          'keys_schema': {'type': 'str', 'min_length': 1},
           'values_schema': {
            'type': 'union',
            'choices': [
@@ -165,7 +171,7 @@ SCHEMAS: dict[str, Any] = {
         'age': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
         'forge': {
          'type': 'typed-dict-field',
-         'schema': {'type': 'dict', 'keys_schema': {'type': 'str'}, 'values_schema': {'type': 'str'}},
+         'schema': {'type': 'dict', 'keys_schema': {'type': 'str', 'min_length': 1}, 'values_schema': {'type': 'str'}},
          'required': False,
         },
        },
@@ -180,7 +186,7 @@ SCHEMAS: dict[str, Any] = {
      'type': 'typed-dict-field',
      'schema': {
       'type': 'dict',
-      'keys_schema': {'type': 'str'},
+      'keys_schema': {'type': 'str', 'min_length': 1},
       'values_schema': {
        'type': 'union',
        'choices': [
@@ -328,7 +334,7 @@ SCHEMAS: dict[str, Any] = {
      'type': 'typed-dict-field',
      'schema': {
       'type': 'dict',
-      'keys_schema': {'type': 'str'},
+      'keys_schema': {'type': 'str', 'min_length': 1},
       'values_schema': {
        'type': 'typed-dict',
        'fields': {
@@ -369,7 +375,48 @@ SCHEMAS: dict[str, Any] = {
         },
         'policy': {
          'type': 'typed-dict-field',
-         'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.InstancePolicyRow'},
+         'schema': {
+          'type': 'typed-dict',
+          'fields': {
+           'admins': {
+            'type': 'typed-dict-field',
+            'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.AdminsRow'},
+            'required': False,
+           },
+           'limits': {
+            'type': 'typed-dict-field',
+            'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitsRow'},
+            'required': False,
+           },
+           'wildcards': {
+            'type': 'typed-dict-field',
+            'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.WildcardsRow'},
+            'required': False,
+           },
+           'protect': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'union',
+             'choices': [
+              ({'type': 'str', 'min_length': 1}, '0'),
+              ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+             ],
+            },
+            'required': False,
+           },
+           'rules': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'list',
+             'items_schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.RuleRow'},
+            },
+            'required': False,
+           },
+          },
+          'computed_fields': [],
+          'extra_behavior': 'forbid',
+          'ref': 'siteward.declaration.document.InstancePolicyRow',
+         },
          'required': False,
         },
         'ca_file': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
@@ -441,17 +488,23 @@ SCHEMAS: dict[str, Any] = {
     },
     'journal': {
      'type': 'typed-dict-field',
-     'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.JournalRow'},
+     'schema': {
+      'type': 'typed-dict',
+      'fields': {'dir': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False}},
+      'computed_fields': [],
+      'extra_behavior': 'forbid',
+      'ref': 'siteward.declaration.document.JournalRow',
+     },
      'required': False,
     },
     'roles': {
      'type': 'typed-dict-field',
      'schema': {
       'type': 'dict',
-      'keys_schema': {'type': 'str'},
+      'keys_schema': {'type': 'str', 'min_length': 1},
       'values_schema': {
        'type': 'dict',
-       'keys_schema': {'type': 'str'},
+       'keys_schema': {'type': 'str', 'min_length': 1},
        'values_schema': {
         'type': 'union',
         'choices': [
@@ -481,7 +534,49 @@ SCHEMAS: dict[str, Any] = {
     },
     'policy': {
      'type': 'typed-dict-field',
-     'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.PolicyRow'},
+     'schema': {
+      'type': 'typed-dict',
+      'fields': {
+       'admins': {
+        'type': 'typed-dict-field',
+        'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.AdminsRow'},
+        'required': False,
+       },
+       'limits': {
+        'type': 'typed-dict-field',
+        'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitsRow'},
+        'required': False,
+       },
+       'wildcards': {
+        'type': 'typed-dict-field',
+        'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.WildcardsRow'},
+        'required': False,
+       },
+       'protect': {
+        'type': 'typed-dict-field',
+        'schema': {
+         'type': 'union',
+         'choices': [
+          ({'type': 'str', 'min_length': 1}, '0'),
+          ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+         ],
+        },
+        'required': False,
+       },
+       'rules': {
+        'type': 'typed-dict-field',
+        'schema': {
+         'type': 'list',
+         'items_schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.RuleRow'},
+        },
+        'required': False,
+       },
+       'timezone': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
+      },
+      'computed_fields': [],
+      'extra_behavior': 'forbid',
+      'ref': 'siteward.declaration.document.PolicyRow',
+     },
      'required': False,
     },
    },
@@ -512,50 +607,8 @@ SCHEMAS: dict[str, Any] = {
    {
     'type': 'typed-dict',
     'fields': {
-     'admins': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.AdminsRow'},
-      'required': False,
-     },
-     'limits': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitsRow'},
-      'required': False,
-     },
-     'wildcards': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.WildcardsRow'},
-      'required': False,
-     },
-     'protect': {
-      'type': 'typed-dict-field',
-      'schema': {
-       'type': 'union',
-       'choices': [
-        ({'type': 'str', 'min_length': 1}, '0'),
-        ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
-       ],
-      },
-      'required': False,
-     },
-     'rules': {
-      'type': 'typed-dict-field',
-      'schema': {
-       'type': 'list',
-       'items_schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.RuleRow'},
-      },
-      'required': False,
-     },
-    },
-    'computed_fields': [],
-    'extra_behavior': 'forbid',
-    'ref': 'siteward.declaration.document.InstancePolicyRow',
-   },
-   {
-    'type': 'typed-dict',
-    'fields': {
-     'min': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 1}, 'required': False},
-     'max': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 1}, 'required': False},
+     'min': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 1, 'le': 1000000000}, 'required': False},
+     'max': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 1, 'le': 1000000000}, 'required': False},
     },
     'computed_fields': [],
     'extra_behavior': 'forbid',
@@ -597,7 +650,7 @@ SCHEMAS: dict[str, Any] = {
    {
     'type': 'typed-dict',
     'fields': {
-     'count': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 0}, 'required': False},
+     'count': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 0, 'le': 1000000000}, 'required': False},
      'percent': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 0, 'le': 100}, 'required': False},
     },
     'computed_fields': [],
@@ -648,56 +701,6 @@ SCHEMAS: dict[str, Any] = {
     'extra_behavior': 'forbid',
     'ref': 'siteward.declaration.document.RuleRow',
    },
-   {
-    'type': 'typed-dict',
-    'fields': {'dir': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False}},
-    'computed_fields': [],
-    'extra_behavior': 'forbid',
-    'ref': 'siteward.declaration.document.JournalRow',
-   },
-   {
-    'type': 'typed-dict',
-    'fields': {
-     'admins': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.AdminsRow'},
-      'required': False,
-     },
-     'limits': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitsRow'},
-      'required': False,
-     },
-     'wildcards': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.WildcardsRow'},
-      'required': False,
-     },
-     'protect': {
-      'type': 'typed-dict-field',
-      'schema': {
-       'type': 'union',
-       'choices': [
-        ({'type': 'str', 'min_length': 1}, '0'),
-        ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
-       ],
-      },
-      'required': False,
-     },
-     'rules': {
-      'type': 'typed-dict-field',
-      'schema': {
-       'type': 'list',
-       'items_schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.RuleRow'},
-      },
-      'required': False,
-     },
-     'timezone': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
-    },
-    'computed_fields': [],
-    'extra_behavior': 'forbid',
-    'ref': 'siteward.declaration.document.PolicyRow',
-   },
   ],
  },
  'siteward.declaration.document.Included': {
@@ -709,7 +712,7 @@ SCHEMAS: dict[str, Any] = {
      'type': 'typed-dict-field',
      'schema': {
       'type': 'dict',
-      'keys_schema': {'type': 'str'},
+      'keys_schema': {'type': 'str', 'min_length': 1},
       'values_schema': {
        'type': 'typed-dict',
        'fields': {
@@ -724,7 +727,7 @@ SCHEMAS: dict[str, Any] = {
          'type': 'typed-dict-field',
          'schema': {
           'type': 'dict',
-          'keys_schema': {'type': 'str'},
+          'keys_schema': {'type': 'str', 'min_length': 1},
           'values_schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
          },
          'required': False,
@@ -746,7 +749,14 @@ SCHEMAS: dict[str, Any] = {
           'type': 'union',
           'choices': [
            ({'type': 'bool'}, '0'),
-           ({'type': 'dict', 'keys_schema': {'type': 'str'}, 'values_schema': {'type': 'bool'}}, '1'),
+           (
+            {
+             'type': 'dict',
+             'keys_schema': {'type': 'str', 'min_length': 1},
+             'values_schema': {'type': 'bool'},
+            },
+            '1',
+           ),
           ],
          },
          'required': False,
@@ -763,7 +773,7 @@ SCHEMAS: dict[str, Any] = {
      'type': 'typed-dict-field',
      'schema': {
       'type': 'dict',
-      'keys_schema': {'type': 'str'},
+      'keys_schema': {'type': 'str', 'min_length': 1},
       'values_schema': {
        'type': 'typed-dict',
        'fields': {
@@ -778,7 +788,7 @@ SCHEMAS: dict[str, Any] = {
          'type': 'typed-dict-field',
          'schema': {
           'type': 'dict',
-          'keys_schema': {'type': 'str'},
+          'keys_schema': {'type': 'str', 'min_length': 1},
           'values_schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
          },
          'required': False,
@@ -792,7 +802,7 @@ SCHEMAS: dict[str, Any] = {
            (
             {
              'type': 'dict',
-             'keys_schema': {'type': 'str'},
+             'keys_schema': {'type': 'str', 'min_length': 1},
              'values_schema': {'type': 'literal', 'expected': ['active', 'suspended', 'absent']},
             },
             '1',
@@ -837,7 +847,7 @@ SCHEMAS: dict[str, Any] = {
          'type': 'typed-dict-field',
          'schema': {
           'type': 'dict',
-          'keys_schema': {'type': 'str'},
+          'keys_schema': {'type': 'str', 'min_length': 1},
           'values_schema': {
            'type': 'union',
            'choices': [
@@ -859,7 +869,7 @@ SCHEMAS: dict[str, Any] = {
         'age': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
         'forge': {
          'type': 'typed-dict-field',
-         'schema': {'type': 'dict', 'keys_schema': {'type': 'str'}, 'values_schema': {'type': 'str'}},
+         'schema': {'type': 'dict', 'keys_schema': {'type': 'str', 'min_length': 1}, 'values_schema': {'type': 'str'}},
          'required': False,
         },
        },
@@ -874,7 +884,7 @@ SCHEMAS: dict[str, Any] = {
      'type': 'typed-dict-field',
      'schema': {
       'type': 'dict',
-      'keys_schema': {'type': 'str'},
+      'keys_schema': {'type': 'str', 'min_length': 1},
       'values_schema': {
        'type': 'union',
        'choices': [
@@ -1082,7 +1092,139 @@ SCHEMAS: dict[str, Any] = {
     },
     'policy': {
      'type': 'typed-dict-field',
-     'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.InstancePolicyRow'},
+     'schema': {
+      'type': 'typed-dict',
+      'fields': {
+       'admins': {
+        'type': 'typed-dict-field',
+        'schema': {
+         'type': 'typed-dict',
+         'fields': {
+          'min': {
+           'type': 'typed-dict-field',
+           'schema': {'type': 'int', 'ge': 1, 'le': 1000000000},
+           'required': False,
+          },
+          'max': {
+           'type': 'typed-dict-field',
+           'schema': {'type': 'int', 'ge': 1, 'le': 1000000000},
+           'required': False,
+          },
+         },
+         'computed_fields': [],
+         'extra_behavior': 'forbid',
+         'ref': 'siteward.declaration.document.AdminsRow',
+        },
+        'required': False,
+       },
+       'limits': {
+        'type': 'typed-dict-field',
+        'schema': {
+         'type': 'typed-dict',
+         'fields': {
+          'removals': {
+           'type': 'typed-dict-field',
+           'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitRow'},
+           'required': False,
+          },
+          'revocations': {
+           'type': 'typed-dict-field',
+           'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitRow'},
+           'required': False,
+          },
+          'escalations': {
+           'type': 'typed-dict-field',
+           'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitRow'},
+           'required': False,
+          },
+          'expiries': {
+           'type': 'typed-dict-field',
+           'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitRow'},
+           'required': False,
+          },
+          'mails': {
+           'type': 'typed-dict-field',
+           'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitRow'},
+           'required': False,
+          },
+         },
+         'computed_fields': [],
+         'extra_behavior': 'forbid',
+         'ref': 'siteward.declaration.document.LimitsRow',
+        },
+        'required': False,
+       },
+       'wildcards': {
+        'type': 'typed-dict-field',
+        'schema': {
+         'type': 'typed-dict',
+         'fields': {
+          'at_most': {
+           'type': 'typed-dict-field',
+           'schema': {'type': 'literal', 'expected': ['view', 'edit', 'manage', 'admin']},
+           'required': True,
+          },
+         },
+         'computed_fields': [],
+         'extra_behavior': 'forbid',
+         'ref': 'siteward.declaration.document.WildcardsRow',
+        },
+        'required': False,
+       },
+       'protect': {
+        'type': 'typed-dict-field',
+        'schema': {
+         'type': 'union',
+         'choices': [
+          ({'type': 'str', 'min_length': 1}, '0'),
+          ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+         ],
+        },
+        'required': False,
+       },
+       'rules': {
+        'type': 'typed-dict-field',
+        'schema': {
+         'type': 'list',
+         'items_schema': {
+          'type': 'typed-dict',
+          'fields': {
+           'id': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': True},
+           'match': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'dict',
+             'keys_schema': {'type': 'literal', 'expected': ['kind', 'power', 'user', 'account', 'site', 'scope', 'role']},
+             'values_schema': {'type': 'str', 'min_length': 1},
+            },
+            'required': True,
+           },
+           'require': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'list',
+             'items_schema': {'type': 'literal', 'expected': ['until', 'ticket', 'reason', 'email']},
+            },
+            'required': False,
+           },
+           'at_most': {
+            'type': 'typed-dict-field',
+            'schema': {'type': 'literal', 'expected': ['view', 'edit', 'manage', 'admin']},
+            'required': False,
+           },
+          },
+          'computed_fields': [],
+          'extra_behavior': 'forbid',
+          'ref': 'siteward.declaration.document.RuleRow',
+         },
+        },
+        'required': False,
+       },
+      },
+      'computed_fields': [],
+      'extra_behavior': 'forbid',
+      'ref': 'siteward.declaration.document.InstancePolicyRow',
+     },
      'required': False,
     },
     'ca_file': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
@@ -1112,140 +1254,12 @@ SCHEMAS: dict[str, Any] = {
    {
     'type': 'typed-dict',
     'fields': {
-     'admins': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.AdminsRow'},
-      'required': False,
-     },
-     'limits': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitsRow'},
-      'required': False,
-     },
-     'wildcards': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.WildcardsRow'},
-      'required': False,
-     },
-     'protect': {
-      'type': 'typed-dict-field',
-      'schema': {
-       'type': 'union',
-       'choices': [
-        ({'type': 'str', 'min_length': 1}, '0'),
-        ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
-       ],
-      },
-      'required': False,
-     },
-     'rules': {
-      'type': 'typed-dict-field',
-      'schema': {
-       'type': 'list',
-       'items_schema': {
-        'type': 'typed-dict',
-        'fields': {
-         'id': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': True},
-         'match': {
-          'type': 'typed-dict-field',
-          'schema': {
-           'type': 'dict',
-           'keys_schema': {'type': 'literal', 'expected': ['kind', 'power', 'user', 'account', 'site', 'scope', 'role']},
-           'values_schema': {'type': 'str', 'min_length': 1},
-          },
-          'required': True,
-         },
-         'require': {
-          'type': 'typed-dict-field',
-          'schema': {
-           'type': 'list',
-           'items_schema': {'type': 'literal', 'expected': ['until', 'ticket', 'reason', 'email']},
-          },
-          'required': False,
-         },
-         'at_most': {
-          'type': 'typed-dict-field',
-          'schema': {'type': 'literal', 'expected': ['view', 'edit', 'manage', 'admin']},
-          'required': False,
-         },
-        },
-        'computed_fields': [],
-        'extra_behavior': 'forbid',
-        'ref': 'siteward.declaration.document.RuleRow',
-       },
-      },
-      'required': False,
-     },
-    },
-    'computed_fields': [],
-    'extra_behavior': 'forbid',
-    'ref': 'siteward.declaration.document.InstancePolicyRow',
-   },
-   {
-    'type': 'typed-dict',
-    'fields': {
-     'min': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 1}, 'required': False},
-     'max': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 1}, 'required': False},
-    },
-    'computed_fields': [],
-    'extra_behavior': 'forbid',
-    'ref': 'siteward.declaration.document.AdminsRow',
-   },
-   {
-    'type': 'typed-dict',
-    'fields': {
-     'removals': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitRow'},
-      'required': False,
-     },
-     'revocations': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitRow'},
-      'required': False,
-     },
-     'escalations': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitRow'},
-      'required': False,
-     },
-     'expiries': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitRow'},
-      'required': False,
-     },
-     'mails': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitRow'},
-      'required': False,
-     },
-    },
-    'computed_fields': [],
-    'extra_behavior': 'forbid',
-    'ref': 'siteward.declaration.document.LimitsRow',
-   },
-   {
-    'type': 'typed-dict',
-    'fields': {
-     'count': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 0}, 'required': False},
+     'count': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 0, 'le': 1000000000}, 'required': False},
      'percent': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 0, 'le': 100}, 'required': False},
     },
     'computed_fields': [],
     'extra_behavior': 'forbid',
     'ref': 'siteward.declaration.document.LimitRow',
-   },
-   {
-    'type': 'typed-dict',
-    'fields': {
-     'at_most': {
-      'type': 'typed-dict-field',
-      'schema': {'type': 'literal', 'expected': ['view', 'edit', 'manage', 'admin']},
-      'required': True,
-     },
-    },
-    'computed_fields': [],
-    'extra_behavior': 'forbid',
-    'ref': 'siteward.declaration.document.WildcardsRow',
    },
   ],
  },
@@ -1278,62 +1292,56 @@ SCHEMAS: dict[str, Any] = {
   'ref': 'siteward.platforms.piwikpro.settings.Settings',
  },
  'siteward.platforms.plausible.settings.Settings': {
-  'type': 'definitions',
-  'schema': {
-   'type': 'typed-dict',
-   'fields': {
-    'team': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
-    'edition': {
-     'type': 'typed-dict-field',
-     'schema': {'type': 'literal', 'expected': ['auto', 'cloud', 'enterprise', 'ce']},
-     'required': False,
-    },
-    'role_change': {
-     'type': 'typed-dict-field',
-     'schema': {'type': 'literal', 'expected': ['manual', 'reinvite']},
-     'required': False,
-    },
-    'team_members': {
-     'type': 'typed-dict-field',
-     'schema': {
-      'type': 'dict',
-      'keys_schema': {'type': 'str'},
-      'values_schema': {'type': 'literal', 'expected': ['owner', 'admin', 'editor', 'billing', 'viewer']},
-     },
-     'required': False,
-    },
-    'invitations': {
-     'type': 'typed-dict-field',
-     'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.platforms.plausible.settings.Invitations'},
-     'required': False,
-    },
-    'requests_per_hour': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 60}, 'required': False},
+  'type': 'typed-dict',
+  'fields': {
+   'team': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
+   'edition': {
+    'type': 'typed-dict-field',
+    'schema': {'type': 'literal', 'expected': ['auto', 'cloud', 'enterprise', 'ce']},
+    'required': False,
    },
-   'computed_fields': [],
-   'extra_behavior': 'forbid',
-   'ref': 'siteward.platforms.plausible.settings.Settings',
-  },
-  'definitions': [
-   {
-    'type': 'typed-dict',
-    'fields': {
-     'max_sends': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 1}, 'required': False},
-     'resend_after': {
-      'type': 'typed-dict-field',
-      'schema': {
-       'type': 'str',
-       'pattern': '^[1-9]\\d{0,3}[hd]$',
-       'metadata': {'hint': 'write hours or days, such as 72h or 3d'},
-       'regex_engine': 'python-re',
+   'role_change': {
+    'type': 'typed-dict-field',
+    'schema': {'type': 'literal', 'expected': ['manual', 'reinvite']},
+    'required': False,
+   },
+   'team_members': {
+    'type': 'typed-dict-field',
+    'schema': {
+     'type': 'dict',
+     'keys_schema': {'type': 'str'},
+     'values_schema': {'type': 'literal', 'expected': ['owner', 'admin', 'editor', 'billing', 'viewer']},
+    },
+    'required': False,
+   },
+   'invitations': {
+    'type': 'typed-dict-field',
+    'schema': {
+     'type': 'typed-dict',
+     'fields': {
+      'max_sends': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 1}, 'required': False},
+      'resend_after': {
+       'type': 'typed-dict-field',
+       'schema': {
+        'type': 'str',
+        'pattern': '^[1-9]\\d{0,3}[hd]$',
+        'metadata': {'hint': 'write hours or days, such as 72h or 3d'},
+        'regex_engine': 'python-re',
+       },
+       'required': False,
       },
-      'required': False,
      },
+     'computed_fields': [],
+     'extra_behavior': 'forbid',
+     'ref': 'siteward.platforms.plausible.settings.Invitations',
     },
-    'computed_fields': [],
-    'extra_behavior': 'forbid',
-    'ref': 'siteward.platforms.plausible.settings.Invitations',
+    'required': False,
    },
-  ],
+   'requests_per_hour': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 60}, 'required': False},
+  },
+  'computed_fields': [],
+  'extra_behavior': 'forbid',
+  'ref': 'siteward.platforms.plausible.settings.Settings',
  },
  'siteward.platforms.umami.settings.Settings': {
   'type': 'typed-dict',

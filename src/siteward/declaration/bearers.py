@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from siteward.access.diagnostic import error
 from siteward.access.model import Group, Member, Subject
-from siteward.access.state import Origin
+from siteward.access.state import Claim, Origin
 from siteward.declaration.people import DIRECT
 from siteward.declaration.window import ALWAYS, last_end
 
@@ -63,6 +63,11 @@ def standing(window: Window, ways: tuple[Way, ...], identity: Identity | None, a
         return Standing(now, last_end((each for each, _ in meant), as_of))
     past = any(each.end is not None and each.end <= as_of for each, _ in meant)
     return Standing(over=("expired" if past or not meant else "not-yet", at))
+
+
+def ends(window: Window, ways: tuple[Way, ...]) -> bool:
+    """Tell whether what holds within `window` for somebody who is meant by these ways is over one day."""
+    return window.end is not None or all(way.window.end is not None for way in ways)
 
 
 class Bearers(Struct):
@@ -140,6 +145,8 @@ class Bearers(Struct):
             origin = Origin(group.at, found.way.via, until=found.until)
             self.draft.wanted.setdefault(identity.user.handle, origin)
             self.draft.want(member, origin)
+            if found.until is not None and not ends(ALWAYS, ways):
+                self.draft.claims[member.key] = (Claim(member, origin, ends=False),)
         elif found.over is not None:
             self.draft.ended.setdefault(member.key, found.over)
 

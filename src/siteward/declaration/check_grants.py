@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from siteward.access.diagnostic import Severity
-from siteward.declaration.build import POWERS
+from siteward.access.policy import Gain, Person, about_right, concerning, judge, least_power, names_of_role, person_of
+from siteward.declaration.bearers import ends
 from siteward.declaration.complain import problem
+from siteward.declaration.context import login_of
+from siteward.declaration.identity import holder_of
+from siteward.declaration.named import NamedSites
 from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
-from siteward.declaration.selector import matches_any, parse, within
+from siteward.declaration.selector import parse, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic, Span
-    from siteward.access.model import Power
     from siteward.access.policy import Rule
+    from siteward.access.traits import Traits
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Bound, Grant, Group, Instance, User
+    from siteward.declaration.declared import Bound, Grant, Group, Instance
     from siteward.declaration.people import Way
     from siteward.declaration.selector import Selector
 
@@ -216,75 +223,80 @@ def _power_within(context: Context, grant: Grant, bound: Bound) -> Iterator[Diag
 
 
 def owners_rules(context: Context) -> Iterator[Diagnostic]:
-    """See that every rule of the owners holds on every grant and user that it matches.
-
-    Rules that speak of sites are left to the plan, which knows them.
-    """
+    """See that every rule of the owners holds on every grant and user that it matches, as far as the file tells."""
     said: set[tuple[str, Span | None, str]] = set()
     for instance in context.declaration.instances.values():
-        rules = [each for each in instance.policy.rules if "site" not in each.match]
-        for grant in (context.declaration.grants or ()) if rules else ():
-            if grant.reaches(instance.name):
-                for found in _ruled(context, grant, instance, rules):
-                    key = (found.code, found.at, found.message)
-                    if key not in said:
-                        said.add(key)
-                        yield found
-
-
-def _ruled(context: Context, grant: Grant, instance: Instance, rules: list[Rule]) -> Iterator[Diagnostic]:
-    for kind in _kinds(grant):
-        means = context.meaning(grant, instance, kind)
-        if not isinstance(means, Meaning):
+        traits = context.traits.get(instance.name)
+        if traits is None or not instance.policy.rules:
             continue
-        for rule in rules:
-            if _fits_grant(rule, means, kind):
-                for handle, ways in context.people(grant).items():
-                    user = context.declaration.users[handle]
-                    if _fits_user(rule, user, user.logins.get(instance.name, handle)):
-                        yield from _breaches(grant, user, ways, means.power, rule)
+        ruling = _Ruling(context, instance, traits, NamedSites(context.declaration, instance))
+        for grant in context.declaration.grants or ():
+            for found in ruling.of(grant) if grant.reaches(instance.name) else ():
+                key = (found.code, found.at, found.message)
+                if key not in said:
+                    said.add(key)
+                    yield found
 
 
-def _fits_grant(rule: Rule, means: Meaning, kind: str) -> bool:
-    match = rule.match
-    return (
-        ("power" not in match or means.power >= POWERS[match["power"]])
-        and match.get("role", means.role.name) == means.role.name
-        and match.get("scope", kind) == kind
-    )
+class _Ruling(Struct):
+    """What the rules of one instance say to the grants of the file."""
+
+    context: Context
+    instance: Instance
+    traits: Traits
+    named: NamedSites
+    _people: dict[str, tuple[Person, frozenset[str]]] = {}
+    _found: dict[tuple[object, ...], tuple[tuple[Rule, Gain], ...]] = {}
+
+    def of(self, grant: Grant) -> Iterator[Diagnostic]:
+        """Yield what rules say to what a grant gives each person on each kind of scope."""
+        for kind in _kinds(grant):
+            rights = self._rights(grant, kind)
+            for handle, ways in self.context.people(grant).items() if rights else ():
+                person, concerned = self._person(handle)
+                for rule, right in rights:
+                    if rule.id in concerned:
+                        gain = replace(right, person=person, given=_given(grant, ways))
+                        for breach in judge(rule, gain):
+                            yield breach.told(grant.spot.key() if breach.lacks else grant.spot.at("role"))
+
+    def _rights(self, grant: Grant, kind: str) -> tuple[tuple[Rule, Gain], ...]:
+        """Return each rule that is about what a grant gives, with that right, on one of the sites it is about."""
+        key = (grant.role, grant.extras, kind, grant.sites, grant.metasites, id(grant.bound))
+        found = self._found.get(key)
+        if found is None:
+            means = self.context.meaning(grant, self.instance, kind)
+            found = tuple(self._about(grant, means, kind)) if isinstance(means, Meaning) else ()
+            self._found[key] = found
+        return found
+
+    def _about(self, grant: Grant, means: Meaning, kind: str) -> Iterator[tuple[Rule, Gain]]:
+        plain = Gain(Person(""), kind, means.power, grant.role, names_of_role(means.role, self.traits.platform))
+        for rule in self.instance.policy.rules:
+            if means.power < least_power(rule):
+                continue
+            sites = self.named.of(grant, kind) if "site" in rule.match else (None,)
+            rights = (plain if names is None else replace(plain, sites=names) for names in sites)
+            right = next((right for right in rights if about_right(rule, right)), None)
+            if right is not None:
+                yield rule, right
+
+    def _person(self, handle: str) -> tuple[Person, frozenset[str]]:
+        """Return a declared user as rules see them here, and the ids of the rules that are about them."""
+        found = self._people.get(handle)
+        if found is None:
+            user = self.context.declaration.users[handle]
+            login = login_of(user, self.instance.name, self.traits)
+            person = person_of(login or "", holder_of(user, None))
+            rules = concerning(self.instance.policy.rules, person)
+            found = self._people[handle] = (person, frozenset(rule.id for rule in rules))
+        return found
 
 
-def _fits_user(rule: Rule, user: User, login: str) -> bool:
-    match = rule.match
-    return (
-        match.get("kind", user.kind) == user.kind
-        and ("user" not in match or matches_any([match["user"]], user.handle) is not None)
-        and ("account" not in match or matches_any([match["account"]], login) is not None)
-    )
-
-
-def _breaches(grant: Grant, user: User, ways: tuple[Way, ...], power: Power, rule: Rule) -> Iterator[Diagnostic]:
-    related = (rule.at,) if rule.at else ()
-    for field in rule.require:
-        if not _given(field, grant, user, ways):
-            message = f"`{user.handle}` may have `{grant.role}` only with `{field}`, by the rule {rule}"
-            hint = f"give `{field}` here or on the user"
-            yield problem(rule.id, message, grant.spot.key(), hint=hint, related=related)
-    if rule.at_most is not None and power > rule.at_most:
-        message = f"`{user.handle}` may have {rule.at_most.word} at most, by the rule {rule}, and this is {power.word}"
-        yield problem(rule.id, message, grant.spot.at("role"), related=related)
-
-
-def _given(field: str, grant: Grant, user: User, ways: tuple[Way, ...]) -> bool:
-    match field:
-        case "until":
-            return bool(grant.window.end or user.window.end or all(way.window.end for way in ways))
-        case "ticket":
-            return bool(grant.ticket or user.ticket)
-        case "reason":
-            return bool(grant.reason or user.reason)
-        case _:
-            return bool(user.email)
+def _given(grant: Grant, ways: tuple[Way, ...]) -> frozenset[str]:
+    """Return the fields that stand on a grant, for somebody who is meant by these ways."""
+    fields = (("ticket", grant.ticket), ("reason", grant.reason), ("until", ends(grant.window, ways)))
+    return frozenset(name for name, value in fields if value)
 
 
 def logins_needed(context: Context) -> Iterator[Diagnostic]:

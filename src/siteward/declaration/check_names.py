@@ -7,17 +7,19 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Severity
+from siteward.access.patterns import matching
+from siteward.access.policy import names_of_role
 from siteward.declaration.complain import problem
 from siteward.declaration.declared import EVERY
 from siteward.declaration.people import MAX_NESTING
 from siteward.declaration.roles import PORTABLE
-from siteward.declaration.selector import matches_any, parse
+from siteward.declaration.selector import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic, Span
-    from siteward.access.terms import Rule
+    from siteward.access.policy import Rule
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Spot
 
@@ -279,11 +281,17 @@ def name_flaw(text: str, *, handle: bool = False) -> tuple[str, str] | None:
 def rules_about_somebody(context: Context) -> Iterator[Diagnostic]:
     """Point at rules on a user or a role that is nowhere: a typo would turn the rule off in silence."""
     declaration = context.declaration
-    roles = {each.name for traits in context.traits.values() for kinds in traits.roles.values() for each in kinds}
+    roles = {
+        name
+        for traits in context.traits.values()
+        for roles in traits.roles.values()
+        for role in roles
+        for name in names_of_role(role, traits.platform)
+    }
     rules = {id(rule): rule for instance in declaration.instances.values() for rule in instance.policy.rules}
     for rule in rules.values():
         user, role = rule.match.get("user"), rule.match.get("role")
-        if user is not None and not any(matches_any([user], handle) for handle in declaration.users):
+        if user is not None and not any(matching([user], handle) for handle in declaration.users):
             yield _about_nobody(rule, f"no user is `{user}`", user, declaration.users)
         if role is not None and role not in roles:
             yield _about_nobody(rule, f"no role of these platforms is `{role}`", role, roles)

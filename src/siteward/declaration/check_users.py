@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from siteward.access.patterns import matching
 from siteward.access.traits import is_public
 from siteward.declaration.complain import problem
 from siteward.declaration.context import folded, login_of
-from siteward.declaration.selector import matches_any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,7 +87,7 @@ def _accounts(context: Context, instance: Instance, traits: Traits) -> Iterator[
                 place or user.spot.key(),
                 hint="give another login under `logins`; whether a site is open says `public` of the site",
             )
-        if by_login and (pattern := matches_any(instance.policy.protect, login)):
+        if by_login and (pattern := matching(instance.policy.protect, login)):
             yield problem(
                 "protected-login", f"`{login}` is protected by `{pattern}` and cannot be anybody's login", place
             )

@@ -29,7 +29,7 @@ from typing import (
 import pydantic_core
 from annotated_types import Ge, Le, MinLen
 from msgspec import Meta, Struct
-from msgspec.structs import fields
+from msgspec.structs import FieldInfo, fields
 from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
@@ -46,28 +46,19 @@ TARGET = Path(__file__).with_name("_grammar.py")
 _HEAD = '''"""The grammar as pydantic compiled it. `make grammar` writes this file; nobody edits it."""
 
 # fmt: off
-# ruff: noqa
 from typing import Any
 
 '''
 
 
-class _Told:
-    """What the grammar says of a value beside its type: a description for editors, and how to write it."""
+class _Hint(Struct, frozen=True):
+    """How a value is written, in words; kept beside its core schema."""
 
-    def __init__(self, meta: Meta) -> None:
-        self.meta = meta
-
-    def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> Node:
-        found = dict(handler(core))
-        if self.meta.description:
-            found["description"] = self.meta.description
-        return found | (self.meta.extra_json_schema or {})
+    words: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Node]) -> Node:
         found = handler(source)
-        hint = (self.meta.extra or {}).get("hint")
-        return found if hint is None else {**found, "metadata": {**found.get("metadata", {}), "hint": hint}}
+        return {**found, "metadata": {**found.get("metadata", {}), "hint": self.words}}
 
 
 @cache
@@ -89,12 +80,40 @@ def _row(kind: type[Struct]) -> Any:
     keys = {
         each.encode_name: (Required if each.required else NotRequired)[_kind(hints[each.name])] for each in fields(kind)
     }
-    row: Any = TypedDict(kind.__name__, keys)  # type: ignore[operator]
+    told = {each.encode_name: _for_editors(each, hints[each.name]) for each in fields(kind)}
+    row = cast("Any", TypedDict)(kind.__name__, keys)
     row.__module__, row.__qualname__ = kind.__module__, kind.__qualname__
     row.__doc__ = kind.__doc__
     closed = kind.__struct_config__.forbid_unknown_fields
     row.__pydantic_config__ = ConfigDict(extra="forbid" if closed else "ignore", regex_engine="python-re")
+
+    def schema(_row: Any, core: Any, handler: GetJsonSchemaHandler) -> Node:
+        found = handler(core)
+        properties = handler.resolve_ref_schema(found)["properties"]
+        properties |= {name: {**properties[name], **more} for name, more in told.items()}
+        return found
+
+    row.__get_pydantic_json_schema__ = classmethod(schema)
     return row
+
+
+def _for_editors(field: FieldInfo, hint: Any) -> Node:
+    """Return what a key's schema says beside its type: a description, what holds without it, a stricter form."""
+    found: Node = {} if field.required or not isinstance(field.default, str | int) else {"default": field.default}
+    for meta in reversed(list(_metas(hint))):
+        found |= {"description": meta.description} if meta.description else {}
+        found |= meta.extra_json_schema or {}
+    return found
+
+
+def _metas(hint: Any) -> Iterator[Meta]:
+    """Yield what is said of an annotation as a whole, the outermost first."""
+    if get_origin(hint) is Annotated:
+        yield from (each for each in hint.__metadata__ if isinstance(each, Meta))
+        yield from _metas(get_args(hint)[0])
+    elif get_origin(hint) in {Union, types.UnionType}:
+        options = [each for each in get_args(hint) if each is not type(None)]
+        yield from _metas(options[0]) if len(options) == 1 else ()
 
 
 def _kind(hint: Any) -> Any:
@@ -102,7 +121,8 @@ def _kind(hint: Any) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         metas = [each for each in hint.__metadata__ if isinstance(each, Meta)]
-        return Annotated[(_kind(arguments[0]), *(each for meta in metas for each in _constraints(meta)))]
+        found = tuple(each for meta in metas for each in _constraints(meta))
+        return Annotated[(_kind(arguments[0]), *found)] if found else _kind(arguments[0])
     if origin in {Union, types.UnionType}:
         return Union[tuple(_kind(each) for each in arguments if each is not type(None))]  # noqa: UP007 — made of parts
     if origin in {list, dict}:
@@ -121,7 +141,8 @@ def _constraints(meta: Meta) -> Iterator[Any]:
         yield MinLen(meta.min_length)
     if meta.pattern is not None:
         yield Field(pattern=meta.pattern)
-    yield _Told(meta)
+    if meta.extra and "hint" in meta.extra:
+        yield _Hint(meta.extra["hint"])
 
 
 def _plain(node: Any) -> Any:
@@ -184,7 +205,7 @@ def _written(node: Any, depth: int = 0) -> str:
         parts = (f"{inside}{key!r}: {_written(each, depth + 1)}" for key, each in node.items())
     else:
         parts = (f"{inside}{_written(each, depth + 1)}" for each in node)
-    begin, end = {dict: "{}", list: "[]", tuple: "()"}[type(node)]
+    begin, end = {dict: ("{", "}"), list: ("[", "]"), tuple: ("(", ")")}[type(node)]
     return begin + "\n" + ",\n".join(parts) + f",\n{' ' * depth}{end}"
 
 

@@ -1,7 +1,8 @@
 """Text → data with places, from the events of libyaml's parser.
 
-Scalars are YAML 1.2's, cut down to what the grammar needs: text, `true`/`false` and decimal numbers; `no`, `on`,
-`012` and dates stay text, and null is refused wherever it stands. Duplicate keys, tags, a second document and
+Scalars are YAML 1.2's, cut down to what the grammar needs: text, `true`/`false` and whole numbers; `no`, `on` and dates
+stay text. Null is refused wherever it stands, and so is a number written in any other way (`1.20`, `012`, `5e1`):
+readers of YAML disagree about some, and what they give back is not what was written. Duplicate keys, tags, a second document and
 aliases without bound are refused too. What can be read over is told and left out, so that the rest is seen.
 """
 
@@ -37,11 +38,16 @@ MAX_DEPTH = 32
 MAX_ALIASED = 100_000
 """How many values aliases may add to a file, all together."""
 
-_NOT_TEXT = frozenset("-0123456789tTfFnN~")  # what a plain scalar that is no text can begin with
+_NOT_TEXT = frozenset("-+.0123456789tTfFnN~")  # what a plain scalar that is no text can begin with
 _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _ASKS = re.compile(r"(?:^|[\s{\[,])\?\s*$")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_LONG_NUMBER = re.compile(r"-?[1-9][0-9]*")  # stays text: an id keeps its digits, and no amount is so large
+_ODD_NUMBER = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
 # Events are told apart by their exact class, which is the fastest way; as objects, because the parser in C and the
 # one in Python share these classes and nothing that a type checker could see.
 _ALIAS: object = AliasEvent
@@ -287,7 +293,14 @@ class _Composer:
             return None
         if text in _WORDS:
             return _WORDS[text]
-        return int(text) if _NUMBER.fullmatch(text) else self._shared.setdefault(text, text)
+        if _NUMBER.fullmatch(text):
+            return int(text)
+        if _ODD_NUMBER.fullmatch(text) and not _LONG_NUMBER.fullmatch(text):
+            said = f"`{text}` without quotes is a number that is not read as it is written"
+            hint = f'quote it: "{text}", or write a whole number in plain digits'
+            self._report("unquoted", said, event, hint=hint, suggestion=f'"{text}"')
+            return None
+        return self._shared.setdefault(text, text)
 
     def _alias(self, event: Event) -> Value | None:
         name = event.anchor or ""

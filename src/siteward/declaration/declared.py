@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Span
     from siteward.access.model import Power
+    from siteward.access.policy import Policy
     from siteward.access.state import Kind
-    from siteward.access.terms import Policy
     from siteward.declaration.selector import Selector
     from siteward.declaration.source import Path, Source
 
@@ -176,7 +176,8 @@ class Grant(Struct, frozen=True, kw_only=True):
 class Declaration(Struct, frozen=True, kw_only=True):
     """All files together. `grants` is `None` where no file has the key: then nothing is managed.
 
-    `journal_dir` is relative to the root file's folder. `timezone` is where days begin and end.
+    `journal_dir` is relative to the root file's folder. `timezone` is where days begin and end. `former_names` are, by
+    host, the names (handles, tags) that the revision judged against has for sites.
     """
 
     instances: Mapping[str, Instance]
@@ -203,3 +204,5 @@ class Declaration(Struct, frozen=True, kw_only=True):
                 known |= {login: user.handle for login in logins if login}
             found[name] = known
         return found
+
+    former_names: Mapping[str, frozenset[str]] = MappingProxyType({})

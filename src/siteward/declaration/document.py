@@ -16,7 +16,7 @@ StateWord = Literal["active", "suspended", "absent"]
 PowerWord = Literal["view", "edit", "manage", "admin"]
 MatchKey = Literal["kind", "power", "user", "account", "site", "scope", "role"]
 Requirement = Literal["until", "ticket", "reason", "email"]
-MATCHES: dict[str, tuple[str, ...]] = {
+MATCHES: dict[Text, tuple[str, ...]] = {
     "kind": get_args(Kind),
     "power": get_args(PowerWord),
     "scope": ("site", "metasite", "instance"),
@@ -26,14 +26,19 @@ Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 Names: TypeAlias = Text | list[Text]
 Word: TypeAlias = Text | int
 """A text that people also write as a bare number: an id, a ticket, a login."""
-States: TypeAlias = StateWord | dict[str, StateWord]
-Publicity: TypeAlias = bool | dict[str, bool]
-AtLeastOne: TypeAlias = Annotated[int, Meta(ge=1)]
-Count: TypeAlias = Annotated[int, Meta(ge=0)]
+States: TypeAlias = StateWord | dict[Text, StateWord]
+Publicity: TypeAlias = bool | dict[Text, bool]
+AtLeastOne: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Percent: TypeAlias = Annotated[int, Meta(ge=0, le=100)]
+_DAY = r"(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])"
 Date: TypeAlias = Annotated[
     str,
-    Meta(extra_json_schema={"pattern": r"^\d{4}-\d{2}-\d{2}([T ].+)?$"}, extra={"hint": "write it as 2027-03-31"}),
+    Meta(
+        extra_json_schema={"pattern": f"^{_DAY}([T ]{_TIME})?$"},
+        extra={"hint": "write it as 2027-03-31"},
+    ),
 ]
 """A day or an instant; the pattern is for editors alone, `window.moment` refuses in better words."""
 
@@ -48,7 +53,7 @@ class SiteRow(Row, frozen=True):
     domain: Annotated[str, Meta(description="The domain as the platforms know it.")]
     name: Annotated[str | None, Meta(description="A name for people.")] = None
     tags: Annotated[list[str], Meta(description="What `tag:` selects.")] = []
-    on: Annotated[dict[str, Word], Meta(description="The site's id by instance, where its name is ambiguous.")] = {}
+    on: Annotated[dict[Text, Word], Meta(description="The site's id by instance, where its name is ambiguous.")] = {}
     only: Annotated[Names | None, Meta(description="The instances this site is on; without it: wherever it is.")] = None
     public: Annotated[Publicity, Meta(description="Whether everybody may look, by instance.")] = {}
 
@@ -59,19 +64,19 @@ class UserRow(Row, frozen=True):
     email: Annotated[str | None, Meta(description="The address; the login where a platform knows people by it.")] = None
     name: Annotated[str | None, Meta(description="A name for people.")] = None
     kind: Annotated[Kind, Meta(description="What rules match; `service` is no person.")] = "person"
-    logins: Annotated[dict[str, Word], Meta(description="The login by instance, where it is not the handle.")] = {}
+    logins: Annotated[dict[Text, Word], Meta(description="The login by instance, where it is not the handle.")] = {}
     state: Annotated[States, Meta(description="suspended: no access, account kept. absent: a tombstone.")] = {}
     from_: Annotated[Date | None, Meta(description="The first day, or an instant with an offset.")] = None
     until: Annotated[Date | None, Meta(description="The last day, or an instant with an offset.")] = None
     accounts: Annotated[Names, Meta(description="Instances on which an account is wanted even without a grant.")] = []
     previously: Annotated[Names, Meta(description="Former handles, logins or e-mails.")] = []
-    modules: Annotated[dict[str, Names], Meta(description="Piwik PRO: the modules that are on, by instance.")] = {}
+    modules: Annotated[dict[Text, Names], Meta(description="Piwik PRO: the modules that are on, by instance.")] = {}
     language: Annotated[str | None, Meta(description="Piwik PRO: the language of the account, such as de-DE.")] = None
     owner: Annotated[str | None, Meta(description="Who answers for a service.")] = None
     ticket: Annotated[Word | None, Meta(description="Where this was decided.")] = None
     reason: Annotated[str | None, Meta(description="Why this is so.")] = None
     age: Annotated[str | None, Meta(description="The age recipient that new passwords are encrypted to.")] = None
-    forge: Annotated[dict[str, str], Meta(description="Account names on code forges.")] = {}
+    forge: Annotated[dict[Text, str], Meta(description="Account names on code forges.")] = {}
 
 
 class MemberRow(Row, frozen=True):
@@ -215,10 +220,10 @@ class InstanceRow(Struct, frozen=True):
     native: Annotated[bool, Meta(description="Piwik PRO: groups of this file are groups there.")] = False
 
 
-Sites: TypeAlias = dict[str, SiteRow]
-Users: TypeAlias = dict[str, UserRow]
-Groups: TypeAlias = dict[str, str | list[str | MemberRow] | GroupRow]
-Roles: TypeAlias = dict[str, dict[str, str | RoleRow]]
+Sites: TypeAlias = dict[Text, SiteRow]
+Users: TypeAlias = dict[Text, UserRow]
+Groups: TypeAlias = dict[Text, str | list[str | MemberRow] | GroupRow]
+Roles: TypeAlias = dict[Text, dict[Text, str | RoleRow]]
 
 
 class Included(Row, frozen=True):
@@ -234,7 +239,7 @@ class Document(Included, frozen=True, kw_only=True):
     """The root file."""
 
     version: Annotated[Literal[1], Meta(description="The version of this grammar.")]
-    instances: Annotated[dict[str, InstanceRow], Meta(description="The installations and accounts that are managed.")]
+    instances: Annotated[dict[Text, InstanceRow], Meta(description="The installations and accounts that are managed.")]
     include: Annotated[
         list[str | IncludeRow],
         Meta(description="Files of other teams, and what they may grant."),

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Grant
+from siteward.access.state import Claim
 
 if TYPE_CHECKING:
     from siteward.access.diagnostic import Span
@@ -21,12 +22,13 @@ Over: TypeAlias = "tuple[Ending, Span]"
 
 
 class Draft(Struct):
-    """The wanted resources with their origins, what is over, whose account is wanted, and what was said."""
+    """The wanted resources with their origins and claims, what is over, whose account is wanted, and what was said."""
 
     traits: Traits
     resources: dict[Key, Resource] = {}
     origins: dict[Key, Origin] = {}
     ended: dict[Key, Over] = {}
+    claims: dict[Key, tuple[Claim, ...]] = {}
     wanted: dict[str, Origin] = {}
     diagnostics: list[Diagnostic] = []
 
@@ -41,11 +43,13 @@ class Draft(Struct):
         if found not in self.diagnostics:
             self.diagnostics.append(found)
 
-    def unite(self, key: Key, wish: Grant, origin: Origin) -> None:
+    def unite(self, key: Key, wish: Grant, origin: Origin, *, ends: bool) -> None:
         """Want a grant beside the one that is wanted already: the greater role, all extras, the reasons of both."""
         first, first_origin = self.resources[key], self.origins[key]
         if not isinstance(first, Grant):
             raise TypeError(f"{key} is no grant")
+        before = self.claims.get(key) or (Claim(first, first_origin, first_origin.until is not None),)
+        self.claims[key] = (*before, Claim(wish, origin, ends))
         self._compare(key, first, wish, origin)
         greater, lesser, why, other = first, wish, first_origin, origin
         if self._rank(wish, origin) > self._rank(first, first_origin):

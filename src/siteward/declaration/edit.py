@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from siteward.access.hosts import domain_in
 from siteward.access.model import Account, Grant, Group, Scope
 from siteward.access.traits import declarable, is_public
 from siteward.declaration.check_names import name_flaw
 from siteward.declaration.check_users import is_address
 from siteward.declaration.context import folded
 from siteward.declaration.roles import PORTABLE
-from siteward.declaration.selector import fold_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -84,7 +84,8 @@ class _FirstFile(Struct):
         return "\n".join(lines) + "\n"
 
     def _head(self, *, native: bool) -> Iterator[str]:
-        yield "# yaml-language-server: $schema=./schemas/access.schema.json"
+        yield "# An editor helps once `siteward schema > access.schema.json` has run and the first line is:"
+        yield "# yaml-language-server: $schema=./access.schema.json"
         yield f"# Written by `siteward import` from what is live on {self.instance}: read it, then make it yours."
         yield "version: 1"
         yield ""
@@ -164,7 +165,7 @@ class _FirstFile(Struct):
         names: set[str] = set()
         hosts: dict[str, int] = defaultdict(int)
         for site in self.live.sites.values():
-            for each in {fold_host(host) for host in site.domains}:
+            for each in {domain_in(host) for host in site.domains}:
                 hosts[each] += not site.by_id_only
         opened = {each.scope for each in self.live.access.grants() if is_public(self.traits, each.subject.name)}
         for scope, site in sorted(self.live.sites.items()):
@@ -172,7 +173,7 @@ class _FirstFile(Struct):
                 found[scope] = (f"id:{site.id}", {})
                 continue
             domain = next((each for each in site.domains if name_flaw(each) is None), None)
-            host = fold_host(domain) if domain else ""
+            host = domain_in(domain) if domain else ""
             handle = _site_handle(host or site.name or site.id, names)
             keys = {"domain": quoted(host or handle)}
             if site.by_id_only or hosts[host] != 1:

@@ -77,14 +77,14 @@ def misfits(
 
 @cache
 def _validator(kind: type[Struct]) -> pydantic_core.SchemaValidator:
-    return pydantic_core.SchemaValidator(schema_of(kind))  # type: ignore[arg-type]
+    return pydantic_core.SchemaValidator(schema_of(kind))
 
 
 def schema_of(kind: type[Struct]) -> dict[str, Any]:
     """Return the core schema of a row: the one that was compiled, if this `pydantic_core` is the one that it is for."""
     from siteward.declaration import _grammar  # noqa: PLC0415 — a program that reads no file has no use for it
 
-    found = _grammar.SCHEMAS.get(f"{kind.__module__}.{kind.__qualname__}")
+    found: dict[str, Any] | None = _grammar.SCHEMAS.get(f"{kind.__module__}.{kind.__qualname__}")
     if found is not None and pydantic_core.__version__ == _grammar.VERSION:
         return found
     from siteward.declaration.compile import compiled  # noqa: PLC0415 — it loads all of pydantic

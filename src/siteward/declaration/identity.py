@@ -63,13 +63,14 @@ def identities(
         ending = _ending(user, instance, as_of)
         identity = Identity(user, account, Subject("account", account), renamed, ending)
         found.by_handle[user.handle] = identity
-        found.holders[account] = _holder(user, ending)
+        found.holders[account] = holder_of(user, ending)
     if memory is not None:
         _add_leavers(found, memory, declaration, directory)
     return found
 
 
-def _holder(user: User, ending: Ending | None) -> Holder:
+def holder_of(user: User, ending: Ending | None) -> Holder:
+    """Return what guards and rules need to know of a declared user."""
     return Holder(
         handle=user.handle,
         at=user.at,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.terms import Policy
+from siteward.access.hosts import AddressError, origin_of
+from siteward.access.policy import Policy
 from siteward.declaration.build import listed
 from siteward.declaration.complain import problem
 from siteward.declaration.declared import Instance, Spot
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 NAME_HINT = "begin with a letter, then letters, digits, - and _: it names environment variables too"
-_ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f\\]+")
-_HOST = re.compile(r"[0-9a-f:.%]*:[0-9a-f:.%]*|[^\W_]([\w-]*[^\W_])?(\.[^\W_]([\w-]*[^\W_])?)*\.?")
 COMMON = keys_of(InstanceRow)
 
 
@@ -151,15 +149,10 @@ def _with_modes(policy: Policy, row: InstanceRow) -> Policy:
 def _address_flaw(text: str, instance: str) -> tuple[str, str, str] | None:
     """Return code, message and hint for an address that cannot be used; `None` for a good one."""
     try:
-        url = urlsplit(text)
-        good = url.scheme in {"http", "https"} and bool(url.hostname) and (url.port is None or url.port > 0)
-    except ValueError:
-        return "bad-url", "this is no address", "write it as https://stats.example.org"
-    if "@" in url.netloc:
+        origin_of(text)
+    except AddressError as flaw:
         hint = f"give them as {variable(instance)}_…; a file is no place for secrets"
-        return "secret-in-file", "credentials in the address", hint
-    if not good or not _ADDRESS.fullmatch(text) or not _HOST.fullmatch(url.hostname or ""):
-        return "bad-url", "this is no http or https address", "write it as https://stats.example.org"
+        return flaw.code, str(flaw), hint if flaw.code == "secret-in-file" else flaw.hint
     if "?" in text or "#" in text:
         return "bad-url", "an address ends with its path", "take away `?…` and `#…`"
     return None

@@ -77,7 +77,7 @@ def load(
         diagnostics = reading.diagnostics
         context = Context(declaration, frozenset(reading.dropped), widest_of, platforms)
         diagnostics += findings(context)
-    said = tuple(sorted((*files.diagnostics, *diagnostics), key=_place))
+    said = tuple(sorted({*files.diagnostics, *diagnostics}, key=_place))
     return Loaded(
         declaration=None if any(each.blocks for each in said) else declaration,
         diagnostics=said,

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.terms import LIMIT_NAMES, Limit, Policy, Rule
+from siteward.access.hosts import domain_in
+from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Rule
 from siteward.declaration.build import POWERS, listed
 from siteward.declaration.complain import problem
 from siteward.declaration.declared import Spot
 from siteward.declaration.document import MATCHES
+from siteward.declaration.selector import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,8 +109,13 @@ class Policies(Struct):
 def _rule(row: RuleRow, place: Spot) -> Rule:
     return Rule(
         id=row.id,
-        match={str(key): value for key, value in row.match.items()},
+        match={str(key): _site(value) if key == "site" else value for key, value in row.match.items()},
         require=tuple(row.require),
         at_most=POWERS[row.at_most] if row.at_most else None,
         at=place.at(),
     )
+
+
+def _site(written: str) -> str:
+    """Return the site a rule speaks of as it is compared: domains, names and patterns of them folded."""
+    return domain_in(written) if parse(written).kind in {"name", "pattern"} else written

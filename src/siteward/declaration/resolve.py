@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import Severity, error, warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, account_key, grant_key
-from siteward.access.state import Desired, Origin
+from siteward.access.state import Claim, Desired, Origin
 from siteward.access.traits import SITE_KINDS
-from siteward.declaration.bearers import Bearer, Bearers, standing
+from siteward.declaration.bearers import Bearer, Bearers, ends, standing
 from siteward.declaration.declared import EVERY
 from siteward.declaration.draft import Draft
 from siteward.declaration.identity import identities
@@ -108,6 +108,8 @@ class _Resolution(Struct):
             public=self._public(),
             subsumed=subsumed,
             modules=modules,
+            claims=draft.claims,
+            names=self._names(),
             empty=self.declaration.grants == (),
             diagnostics=tuple(draft.diagnostics),
         )
@@ -143,7 +145,7 @@ class _Resolution(Struct):
         now = bearer.usual
         if line.window is not ALWAYS:
             now = standing(line.window, bearer.ways, bearer.identity, line.at, self.as_of)
-        subject, draft = bearer.subject, self.draft
+        subject, identity, draft = bearer.subject, bearer.identity, self.draft
         if now.way is None:
             if now.over is not None:
                 for reached in choice.reached:
@@ -151,19 +153,25 @@ class _Resolution(Struct):
             return
         via = now.way.via if means.via is None else (*now.way.via, means.via)
         origin = Origin(line.at, via, line.ticket, line.reason, now.until)
-        if bearer.identity is not None:
-            draft.wanted.setdefault(bearer.identity.user.handle, origin)
+        over = now.until is not None and ends(line.window, bearer.ways)
+        # Of several ways one may end now and another begin later: what is given so does not end for good.
+        resumes = now.until is not None and not over and (identity is None or identity.user.window.end is None)
+        if identity is not None:
+            draft.wanted.setdefault(identity.user.handle, origin)
         kind, name, role, extras = subject.kind, subject.name, means.role.name, means.extras
         resources, origins = draft.resources, draft.origins
         for reached in choice.reached:
             scope = reached.scope
             key = ("grant", kind, name, scope.kind, scope.name)
             why = origin if not reached.via else _matched(origin, reached)
+            wish = Grant(subject, scope, role, extras)
             if key in resources:
-                draft.unite(key, Grant(subject, scope, role, extras), why)
+                draft.unite(key, wish, why, ends=over)
             else:
-                resources[key] = Grant(subject, scope, role, extras)
+                resources[key] = wish
                 origins[key] = why
+                if resumes:
+                    draft.claims[key] = (Claim(wish, why, over),)
             if choice.ambiguous and scope in choice.ambiguous:
                 self._ambiguous(key, choice, line, scope)
 
@@ -207,6 +215,11 @@ class _Resolution(Struct):
             return None
         live = [each.managed for each in self.scopes.values() if isinstance(each, Scopes)]
         return frozenset[Scope]().union(*live)
+
+    def _names(self) -> Mapping[Scope, frozenset[str]]:
+        """Return the handles, domains and tags that the file has for live sites."""
+        sides = (scopes.names() for scopes in self.scopes.values() if isinstance(scopes, Scopes))
+        return {scope: names for side in sides for scope, names in side.items()}
 
     def _ourselves(self) -> None:
         """Refuse a user that turns out to be the account whose credentials are used."""
@@ -287,8 +300,11 @@ class _Resolution(Struct):
         tops = {each.subject for _, each in grants if self.traits.is_top(each)}
         kinds = {*SITE_KINDS, "module"}
         gone = {key: origins.pop(key) for key, each in grants if each.subject in tops and each.scope.kind in kinds}
-        for key in gone:
-            del resources[key]
+        claims = self.draft.claims
+        for key, origin in gone.items():
+            wish = resources.pop(key)
+            if key not in claims and isinstance(wish, Grant):
+                claims[key] = (Claim(wish, origin, origin.until is not None),)
         return gone
 
     def _end(self) -> None:

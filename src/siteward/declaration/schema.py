@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from msgspec.json import schema_components
-
-from siteward.declaration.document import Document, InstanceRow
+from siteward.declaration.compile import typed
+from siteward.declaration.document import Document, Included, InstanceRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 Schema: TypeAlias = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-IDENTITY = "access.schema.json"
 
 
 def access_schema(settings: Mapping[str, type[Struct]]) -> Schema:
@@ -31,10 +29,22 @@ def access_schema(settings: Mapping[str, type[Struct]]) -> Schema:
         definitions[_title(platform)] = variant
         variants.append({"$ref": f"#/$defs/{_title(platform)}"})
     schema["properties"]["instances"]["additionalProperties"] = {"anyOf": variants}
+    schema["properties"]["roles"]["additionalProperties"]["propertyNames"] = {"enum": sorted(settings)}
+    return _whole("access.schema.json", "Siteward access declaration", schema, definitions)
+
+
+def included_schema() -> Schema:
+    """Return the JSON Schema (2020-12) of a file that another one includes."""
+    schema = _made(Included)
+    definitions: Schema = schema.pop("$defs")
+    return _whole("included.schema.json", "Siteward access declaration, included by another file", schema, definitions)
+
+
+def _whole(identity: str, title: str, schema: Schema, definitions: Schema) -> Schema:
     return {
         "$schema": DIALECT,
-        "$id": IDENTITY,
-        "title": "Siteward access declaration",
+        "$id": identity,
+        "title": title,
         **_tidy(schema),
         "$defs": {name: _tidy(definitions[name]) for name in sorted(definitions)},
     }
@@ -58,9 +68,8 @@ def _instance(platform: str, model: type[Struct]) -> tuple[Schema, Schema]:
 
 def _made(model: type[Struct]) -> Schema:
     """Return the schema of a row, with those of the rows in it as its `$defs`."""
-    (found,), definitions = schema_components([model], ref_template="#/$defs/{name}")
-    own = definitions.pop(found["$ref"].rpartition("/")[2])
-    return {**own, "$defs": definitions}
+    found: Schema = typed(model).json_schema()
+    return {"$defs": {}, **found}
 
 
 def _title(platform: str) -> str:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from siteward.access.hosts import domain_in
 from siteward.access.model import Scope
-from siteward.declaration.selector import fold_host, matcher, parse, within
+from siteward.access.patterns import matcher
+from siteward.declaration.selector import parse, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -119,7 +121,7 @@ class Scopes:
         self.managed = frozenset(self._sites)
 
     def _index(self, scope: Scope, site: LiveSite) -> None:
-        hosts = {fold_host(each) for each in site.domains}
+        hosts = {domain_in(each) for each in site.domains}
         if site.by_id_only:
             for host in hosts:
                 self._foreign[host].append(scope)
@@ -151,6 +153,17 @@ class Scopes:
     def site(self, handle: str) -> tuple[Scope, ...]:
         """Return the scopes a declared site means here."""
         return self._hit(parse(handle)).scopes
+
+    def names(self) -> Mapping[Scope, frozenset[str]]:
+        """Return, by live site, the handles, domains and tags that the file has for it, and its name as hosts compare."""
+        found: dict[Scope, set[str]] = defaultdict(set)
+        for scope, site in self._sites.items():
+            if not (site.name.isascii() and site.label.isascii()):
+                found[scope] |= {domain_in(site.name), domain_in(site.label)}
+        for declared in self._declared.values():
+            for scope in self._declared_site(declared).scopes:
+                found[scope] |= names_of(declared)
+        return {scope: frozenset(names) for scope, names in found.items()}
 
     def ids(self, scopes: Iterable[Scope]) -> str:
         """Return the ids of scopes, for people to choose from."""
@@ -191,7 +204,7 @@ class Scopes:
     def _inside(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:
         """Tell whether a live site lies within an include's bounds, by every name it goes by."""
         site = self._sites[scope]
-        hosts = [fold_host(each) for each in site.domains] or [fold_host(site.label)]
+        hosts = [domain_in(each) for each in site.domains] or [domain_in(site.label)]
         inside = any(within(parse(host), [each for each in bounds if not each.excludes]) for host in hosts)
         return inside and scope not in self._left_out(bounds)
 
@@ -211,7 +224,7 @@ class Scopes:
         if selector.kind == "pattern":
             test = matcher(selector.text)
             return [scope for host, scopes in self._foreign.items() if test(host) for scope in scopes]
-        return self._foreign.get(fold_host(selector.text), ()) if selector.kind == "name" else ()
+        return self._foreign.get(domain_in(selector.text), ()) if selector.kind == "name" else ()
 
     def _hit(self, selector: Selector) -> _Hit:
         match selector.kind:
@@ -237,7 +250,7 @@ class Scopes:
         label = self._labels.get(text)
         if label is not None:
             return _Hit((label,))
-        found = self._by_host.get(fold_host(text)) or self._by_name.get(text.casefold()) or ()
+        found = self._by_host.get(domain_in(text)) or self._by_name.get(text.casefold()) or ()
         return _Hit(tuple(found), ambiguous=len(found) > 1)
 
     def _declared_site(self, site: Site) -> _Hit:
@@ -247,7 +260,7 @@ class Scopes:
         if pin is not None:
             found = self._by_id.get(pin)
             return _Hit((found,) if found is not None else ())
-        hosts = self._by_host.get(fold_host(site.domain), ())
+        hosts = self._by_host.get(domain_in(site.domain), ())
         return _Hit(tuple(hosts), ambiguous=len(hosts) > 1)
 
     def _matching(self, pattern: str) -> tuple[Scope, ...]:
@@ -259,6 +272,11 @@ class Scopes:
             if not (site := self._sites[scope]).by_id_only and not site.domains and test(label.casefold())
         )
         return tuple(dict.fromkeys((*hosts, *names)))
+
+
+def names_of(site: Site) -> frozenset[str]:
+    """Return the names the file has for a site, as rules compare them: handle, domain and tags."""
+    return frozenset({domain_in(site.handle), domain_in(site.domain), *(f"tag:{tag}" for tag in site.tags)})
 
 
 def _reached(scope: Scope, selector: Selector) -> Reached:
@@ -308,11 +326,11 @@ class Unresolved:
             ]
         site = self._declared.get(selector.text) if selector.kind == "name" else None
         if site is None:
-            return [fold_host(selector.text) if selector.kind == "name" else selector.written]
+            return [domain_in(selector.text) if selector.kind == "name" else selector.written]
         return [self._label(site)] if self._here(site) else []
 
     def _label(self, site: Site) -> str:
-        host = fold_host(site.domain)
+        host = domain_in(site.domain)
         pin = site.pins.get(self._instance)
         return host if pin is None else f"{host}#{pin}"
 

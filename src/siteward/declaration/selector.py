@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from siteward.access.hosts import domain_in
+from siteward.access.patterns import matcher
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 Kind = Literal["pattern", "name", "tag", "sitegroup", "id"]
 _PREFIXES: tuple[tuple[str, Kind], ...] = (("tag:", "tag"), ("sitegroup:", "sitegroup"), ("id:", "id"))
@@ -34,39 +35,8 @@ def parse(written: str) -> Selector:
         if text.startswith(prefix):
             return Selector(kind, text[len(prefix) :].strip(), written, excludes)
     if "*" in text:
-        return Selector("pattern", fold_host(text), written, excludes)
+        return Selector("pattern", domain_in(text), written, excludes)
     return Selector("name", text, written, excludes)
-
-
-@lru_cache(maxsize=65536)
-def fold_host(text: str) -> str:
-    """Return a domain as it is compared: without scheme, path and final dot, lower-cased, in IDNA where it can be."""
-    host = urlsplit(text).netloc or text if "://" in text else text
-    host = host.strip().rstrip("/").rstrip(".").lower()
-    if host.isascii():
-        return host
-    return ".".join(_label(each) for each in host.split("."))
-
-
-def _label(label: str) -> str:
-    try:
-        return label.encode("idna").decode("ascii")
-    except UnicodeError:
-        return label
-
-
-@lru_cache(maxsize=4096)
-def matcher(pattern: str) -> Callable[[str], object]:
-    """Return the test of a pattern in which only `*` is special, and spans everything."""
-    if pattern == "*":
-        return bool
-    return re.compile(".*".join(re.escape(each) for each in pattern.split("*")), re.DOTALL).fullmatch
-
-
-def matches_any(patterns: Iterable[str], text: str) -> str | None:
-    """Return the first of the patterns that `text` matches, compared case-folded."""
-    folded = text.casefold()
-    return next((each for each in patterns if matcher(each.casefold())(folded)), None)
 
 
 def within(selector: Selector, bounds: Iterable[Selector]) -> bool:
@@ -77,7 +47,7 @@ def within(selector: Selector, bounds: Iterable[Selector]) -> bool:
     """
     inside = [each for each in bounds if not each.excludes]
     outside = [each for each in bounds if each.excludes]
-    text = fold_host(selector.text)
+    text = domain_in(selector.text)
     return any(_takes(each, selector, text) for each in inside) and not any(
         _touches(each, selector, text) for each in outside
     )
@@ -86,7 +56,7 @@ def within(selector: Selector, bounds: Iterable[Selector]) -> bool:
 def _takes(bound: Selector, selector: Selector, text: str) -> bool:
     if bound.kind == "pattern" and selector.kind in {"pattern", "name"}:
         return bool(matcher(bound.text)(text))
-    return bound.kind == selector.kind and fold_host(bound.text) == text
+    return bound.kind == selector.kind and domain_in(bound.text) == text
 
 
 def _touches(bound: Selector, selector: Selector, text: str) -> bool:

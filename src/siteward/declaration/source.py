@@ -83,7 +83,7 @@ class Source:
         for step in path:
             if self._number(node, step) is None:
                 return path in self.holes
-            node = node[step]  # type: ignore[index, call-overload]
+            node = node[step]  # type: ignore[index]
         return True
 
     def renamed(self, names: Mapping[Path, str]) -> Source:

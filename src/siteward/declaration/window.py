@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?\s*(Z|[+-]\d{2}:?\d{2})?")
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?\s*(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)?")
 
 
 class Window(Struct, frozen=True):

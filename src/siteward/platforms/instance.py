@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from siteward.transport.link import Link, origin_of
+from siteward.access.hosts import origin_of
 from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
     from siteward.platforms.interface import Platform
     from siteward.transport.http import Doors, Reader, Writer
+    from siteward.transport.link import Link
     from siteward.transport.secrets import Keyring, Secrets
 
 
 class Instance(Veiled, frozen=True, kw_only=True):
     """An instance as the file names it, ready to be opened; making one contacts nothing.
 
-    `settings` is the platform's own struct, filled from the file. `env` is where credentials are looked up, at the
+    `settings` is the platform's own struct, filled from the file, and `self_account` the account that the file names as
+    the one in use. `env` is where credentials are looked up, at the
     moment of opening; `keyring` is the system's, where its extra is installed.
     """
 
@@ -30,6 +32,7 @@ class Instance(Veiled, frozen=True, kw_only=True):
     platform: Platform
     settings: Struct
     link: Link
+    self_account: str | None = None
     env: Mapping[str, str] = MappingProxyType({})
     keyring: Keyring | None = None
 
@@ -38,10 +41,35 @@ class Instance(Veiled, frozen=True, kw_only=True):
         """Scheme, host and port, as plans and journals keep it."""
         return origin_of(self.link.url)
 
+    @property
+    def owner(self) -> str | None:
+        """The account that stands beside the credentials as theirs, if one does; never compared with the file here."""
+        return self.env.get(self.owner_variable) or None
+
+    @property
+    def owner_variable(self) -> str:
+        """The name of the variable that says whose the credentials are."""
+        from siteward.transport.secrets import variable  # noqa: PLC0415 — see below
+
+        return variable(self.name, "self")
+
+    def confirmed(self) -> bool:
+        """Tell whether the file's `self` stands beside the credentials too; raises `SelfMismatch` for another one."""
+        from siteward.transport.secrets import confirmed  # noqa: PLC0415 — see below
+
+        widest = self.platform.widest
+        folds_case = widest.folds_case or widest.login == "email"
+        return confirmed(self.name, self.self_account, self.env, folds_case=folds_case)
+
     def secrets(self) -> Secrets:
-        """Find the credentials; raises `SecretMissing`, `OriginMismatch` or `Insecure`, and nothing is sent."""
+        """Find the credentials; nothing is sent.
+
+        Raises `SecretMissing`, or, where they are not meant for this address or account, `OriginMismatch`,
+        `SelfMismatch` or `Insecure`.
+        """
         from siteward.transport.secrets import find  # noqa: PLC0415 — reading files and commands is for who connects
 
+        self.confirmed()
         return find(
             self.name,
             self.platform.fields,

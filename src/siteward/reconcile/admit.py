@@ -101,6 +101,12 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
         found.append(
             warning("journal-not-sealed", words, hint="right before the first apply with a key; else compare a copy")
         )
+    elif key is not None and chain.sealed_since > 1:
+        words = (
+            f"the first {chain.sealed_since - 1} lines of {standing.path} are not sealed with SITEWARD_JOURNAL_KEY, so "
+            "nothing proves them"
+        )
+        found.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
     return tuple(found)
 
 

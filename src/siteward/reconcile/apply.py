@@ -19,6 +19,7 @@ from siteward.access.report import Report
 from siteward.reconcile import journal
 from siteward.reconcile.admit import objections_to
 from siteward.reconcile.chain import JournalBroken
+from siteward.reconcile.consent import asked_again
 from siteward.reconcile.session import Session, trouble
 from siteward.reconcile.target import quiet
 
@@ -61,8 +62,9 @@ def resume(
 ) -> Report:
     """Finish the run that has no end: settle by reading what was in flight, then apply what is left of its plan.
 
-    What was allowed when the run began is allowed still, and what it was confined to confines it still. Where
-    several plans have such runs, the one that began last is finished and the others are named.
+    What was allowed when the run began is allowed still where its lines are sealed with the journal key, else it has
+    to be said again; what it was confined to confines it still. Where several plans have such runs, the one that began
+    last is finished and the others are named.
     """
     found, diagnostics = _unfinished(targets, book)
     if not found:
@@ -74,13 +76,29 @@ def resume(
     except (OSError, ValueError) as problem:
         lost = error("plan-lost", f"the plan of the unfinished run is not to be had: {problem}", hint="siteward plan")
         return Report(command="apply", diagnostics=(*diagnostics, lost))
-    options = replace(options, expect=digest, as_of=options.as_of or (plan.as_of if plan.as_of_given else None))
-    objections = (*objections_to(plan, options, clock()), *diagnostics, *_other_runs(found, digest))
+    runs = {name: run for name, run in found.items() if run.began.plan == digest}
+    options = _said_again(options, plan, digest, is_sealed=all(each.is_sealed for each in runs.values()))
+    objections = (
+        *objections_to(plan, options, clock()),
+        *asked_again(runs, plan, options, keyed=book.key is not None),
+        *diagnostics,
+        *_other_runs(found, digest),
+    )
     begun = frozenset(name for name in targets if _begun(book, name, digest)) - found.keys()
     plan = replace(plan, instances=tuple(each for each in plan.instances if each.instance not in begun))
     moment = options.as_of or clock()
     session = Session(plan, targets, book, options, clock, on_progress, moment, resuming=True)
     return session.run(objections, config_digest)
+
+
+def _said_again(options: Options, plan: Plan, digest: str, *, is_sealed: bool) -> Options:
+    """Return the options of a run that goes on: what was said now, and the plan's own moment where seals prove it.
+
+    A consent without a digest speaks of the plan at hand.
+    """
+    moment = plan.as_of if plan.as_of_given and is_sealed else None
+    accept = {name: replace(each, digest=each.digest or digest) for name, each in options.accept.items()}
+    return replace(options, accept=accept, as_of=options.as_of or moment)
 
 
 def _unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[str, Run], tuple[Diagnostic, ...]]:

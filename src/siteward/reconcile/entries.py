@@ -35,7 +35,7 @@ class _Line(_Strict):
 class Began(_Line):
     """A run begins: the plan by digest, who was declared (handle → login), which accounts they met, what was there.
 
-    `instance` is the name in the file; journals of before it was written down have none.
+    `instance` is the name in the file and `me` the account in use; journals of before that was written down have none.
     `chosen` are the steps that this run is confined to, `None` for all; `lifted` those that were blocked when they
     were reviewed and that whoever applies has allowed.
     """
@@ -53,6 +53,7 @@ class Began(_Line):
     commit: str | None = None
     dirty: bool = False
     instance: str | None = None
+    me: str | None = None
     platform: str
     origin: str
     users: dict[str, str]
@@ -112,9 +113,11 @@ class Became(_Line):
 
 
 class Resumed(_Line):
-    """A run that had no end goes on."""
+    """A run that had no end goes on, with what was allowed for that; journals of before it was asked have none."""
 
     kind: Literal["resume"] = "resume"
+    allow_delete: bool = False
+    lifted: tuple[str, ...] = ()
 
 
 class Abandoned(_Line):

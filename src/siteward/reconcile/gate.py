@@ -15,13 +15,14 @@ from msgspec.structs import replace
 from siteward.access.change import direction
 from siteward.access.compare import Revision, compare
 from siteward.access.diagnostic import error, warning
-from siteward.access.model import scope_of
-from siteward.access.strict import strictest
+from siteward.access.hosts import domain_in
+from siteward.access.model import account_of, scope_of
+from siteward.access.policy import strictest
 from siteward.access.traits import SITE_KINDS, is_site
 from siteward.declaration.identity import identities
 from siteward.declaration.instances import variable
 from siteward.declaration.resolve import resolve
-from siteward.declaration.scopes import Scopes
+from siteward.declaration.scopes import Scopes, names_of
 from siteward.reconcile.base import changed_rules
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Scope
-    from siteward.access.policy import Policy, Proposal
+    from siteward.access.policy import Policy
+    from siteward.access.proposal import Proposal
     from siteward.access.state import Desired, Holder, Kind, Live
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Instance
@@ -86,7 +88,22 @@ class Gate(Struct, frozen=True, kw_only=True, dict=True):
         """Return the checkout's declaration with the strictest policies, and users of the kinds they were."""
         instances = {name: replace(each, policy=self.policy(name)) for name, each in self.head.instances.items()}
         former = {name: replace(self.head.users[name], kind=kind) for name, kind in self.kinds.items()}
-        return replace(self.head, instances=instances, users={**self.head.users, **former})
+        names: dict[str, frozenset[str]] = {}
+        for site in self.base.sites.values() if self.base is not None else ():
+            host = domain_in(site.domain)
+            names[host] = names.get(host, frozenset()) | names_of(site)
+        return replace(self.head, instances=instances, users={**self.head.users, **former}, former_names=names)
+
+    def as_named(self, instance: str, desired: Desired, live: Live) -> Desired:
+        """Return what is wished with the names that the base has for live sites, by which its rules call them."""
+        before = self._before(instance)
+        if before is None or self.base is None:
+            return desired
+        names = dict(desired.names)
+        for kind in SITE_KINDS:
+            for scope, former in Scopes(self.base.sites, before.name, live, kind).names().items():
+                names[scope] = names.get(scope, frozenset()) | former
+        return replace(desired, names=names)
 
     def policy(self, instance: str) -> Policy:
         """Return the policy that holds on an instance of the checkout."""
@@ -107,20 +124,30 @@ class Gate(Struct, frozen=True, kw_only=True, dict=True):
         former = {name.casefold() for user in self.head.users.values() for name in user.previously}
         return {handle: each.account for handle, each in found.by_handle.items() if handle.casefold() not in former}
 
-    def as_before(self, proposal: Proposal) -> Proposal | None:
-        """Return the proposal with users of the kinds they were; `None` where all are what they were."""
-        holders = proposal.desired.holders
-        if not any(each.handle in self.kinds for each in holders.values()):
-            return None
-        desired = replace(proposal.desired, holders={name: self._former(each) for name, each in holders.items()})
-        proposed = tuple(
-            replace(each, holder=self._former(each.holder) if each.holder else None) for each in proposal.proposed
-        )
-        return replace(proposal, desired=desired, proposed=proposed)
+    def as_before(self, instance: str, proposal: Proposal, as_of: datetime) -> Iterator[Proposal]:
+        """Yield the proposal with users of the kinds they were, by handle, and with those whose accounts these were."""
+        holders, accounts = proposal.desired.holders, self._users_before(instance, proposal, as_of)
+        for former in (
+            {name: replace(each, kind=self.kinds.get(each.handle, each.kind)) for name, each in holders.items()},
+            {
+                name: replace(each, handle=was.handle, kind=was.kind) if (was := accounts.get(name)) else each
+                for name, each in holders.items()
+            },
+        ):
+            if former != holders:
+                proposed = tuple(
+                    replace(each, holder=former.get(account_of(each.key) or "", each.holder))
+                    for each in proposal.proposed
+                )
+                yield replace(proposal, desired=replace(proposal.desired, holders=former), proposed=proposed)
 
-    def _former(self, holder: Holder) -> Holder:
-        kind = self.kinds.get(holder.handle)
-        return holder if kind is None else replace(holder, kind=kind)
+    def _users_before(self, instance: str, proposal: Proposal, as_of: datetime) -> Mapping[str, Holder]:
+        """Return the users of the base by the accounts that they resolve to."""
+        before = self._before(instance)
+        if before is None or self.base is None:
+            return {}
+        found = identities(self.base, before.name, proposal.traits, proposal.live, as_of=as_of, memory=None)
+        return found.holders
 
     def objections(self, instance: str, proposal: Proposal) -> Iterator[Diagnostic]:
         """Yield what is said of single steps: they reach what the base does not look at, or serve who asks for them."""

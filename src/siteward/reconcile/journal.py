@@ -19,7 +19,7 @@ import json
 import os
 import socket
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from filelock import FileLock, Timeout
 from msgspec import Struct
@@ -31,6 +31,7 @@ from siteward.access.codec import canonical, decode, decode_memory, encode, enco
 from siteward.access.model import Grant, account_of
 from siteward.access.state import Memory
 from siteward.reconcile.chain import Chain, JournalBroken, follow, link
+from siteward.reconcile.consent import Consents
 from siteward.reconcile.entries import (
     ENTRY,
     Abandoned,
@@ -80,10 +81,16 @@ class JournalBusy(Exception):  # noqa: N818 — another apply is at work, nothin
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """A run as the journal tells it. `intents` and `results` are by step; the result is the last word on it."""
+    """A run as the journal tells it. `intents` and `results` are by step; the result is the last word on it.
+
+    `claimed` is what its lines say that it was allowed, `sealed` what those say that the journal key has sealed;
+    `is_sealed` tells whether all of them are.
+    """
 
     began: Began
-    waivers: Mapping[str, Waived] = MappingProxyType({})
+    claimed: Consents = Consents()
+    sealed: Consents = Consents()
+    is_sealed: bool = False
     intents: Mapping[str, Intent] = MappingProxyType({})
     results: Mapping[str, Result] = MappingProxyType({})
     ended: bool = False
@@ -155,7 +162,8 @@ def _standing(path: Path, book: _Book) -> Standing:
 
 def runs(path: Path, key: Secret | None = None) -> tuple[Run, ...]:
     """Return all runs, oldest first; raises `JournalBroken`."""
-    return _runs(_read(path, key).entries)
+    book = _read(path, key)
+    return _runs(_marked(book.entries, book.chain))
 
 
 def keep_plan(folder: Path, plan: Plan) -> None:
@@ -165,8 +173,11 @@ def keep_plan(folder: Path, plan: Plan) -> None:
 
 
 def kept_plan(folder: Path, digest: str) -> Plan:
-    """Return a stored plan; raises `OSError` where there is none, and `ValueError` for a damaged one."""
-    return decode(json.loads(_plan_path(folder, digest).read_bytes()))
+    """Return a stored plan; raises `OSError` where there is none, and `ValueError` for a damaged or another one."""
+    plan = decode(json.loads(_plan_path(folder, digest).read_bytes()))
+    if plan.digest != digest:
+        raise ValueError(f"what is stored is the plan {plan.digest}, not {digest}")
+    return plan
 
 
 class Journal:
@@ -209,10 +220,11 @@ class Journal:
             )
         )
 
-    def go_on(self, run: Run) -> None:
-        """Write that a run without an end goes on."""
+    def go_on(self, run: Run, *, allow_delete: bool = False, lifted: Iterable[str] = ()) -> None:
+        """Write that a run without an end goes on, and what was allowed for that."""
         self._run = run.began.run
-        self._add(Resumed(at=self._clock(), run=self._run))
+        at = self._clock()
+        self._add(Resumed(at=at, run=self._run, allow_delete=allow_delete, lifted=tuple(sorted(lifted))))
 
     def waive(self, name: str, digest: str, reason: str) -> None:
         """Write that the owners lifted a block for this plan, and why."""
@@ -281,6 +293,8 @@ def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> 
 
 # What the entries mean
 
+_Marked: TypeAlias = "tuple[Entry, bool]"
+
 
 class _Book(Struct, frozen=True, kw_only=True):
     chain: Chain
@@ -300,11 +314,12 @@ def _read(path: Path, key: Secret | None) -> _Book:
         raise JournalBroken(path, 0, f"this is the journal of {began.instance}, not of {path.stem}")
     last, half_moved = _last(path, entries)
     ends = [at for at, each in enumerate(entries) if isinstance(each, Ended)]
-    since = _runs(entries[ends[-1] + 1 if ends else 0 :])
+    since = _runs(_marked(entries, chain)[ends[-1] + 1 if ends else 0 :])
     memory = last if last is not None else Memory() if entries else None
     if memory is not None:
         for run in since:
             memory = _and(memory, run)
+        memory = replace(memory, me=_me(entries))
     return _Book(
         chain=chain,
         entries=entries,
@@ -316,6 +331,11 @@ def _read(path: Path, key: Secret | None) -> _Book:
     )
 
 
+def _me(entries: Sequence[Entry]) -> str | None:
+    """Return the account that the last run worked as, of those that wrote it down."""
+    return next((each.me for each in reversed(entries) if isinstance(each, Began) and each.me is not None), None)
+
+
 def _entry(path: Path, number: int, found: Mapping[str, object]) -> Entry:
     try:
         return ENTRY.validate_python(found)
@@ -324,26 +344,33 @@ def _entry(path: Path, number: int, found: Mapping[str, object]) -> Entry:
         raise JournalBroken(path, number, f"this is no entry that this version writes ({first['msg']})") from None
 
 
-def _runs(entries: Iterable[Entry]) -> tuple[Run, ...]:
-    parts: list[list[Entry]] = []
+def _marked(entries: Iterable[Entry], chain: Chain) -> list[_Marked]:
+    """Return entries, each with whether the journal key has sealed it."""
+    since = chain.sealed_since
+    return [(each, 0 < since <= number) for number, each in enumerate(entries, start=1)]
+
+
+def _runs(entries: Iterable[_Marked]) -> tuple[Run, ...]:
+    parts: list[list[_Marked]] = []
     for each in entries:
-        if isinstance(each, Began):
+        if isinstance(each[0], Began):
             parts.append([])
         if parts:
             parts[-1].append(each)
     return tuple(_run(part) for part in parts)
 
 
-def _run(entries: Sequence[Entry]) -> Run:
+def _run(entries: Sequence[_Marked]) -> Run:
     """Return one run, told by its entries; the first says that it began."""
-    began, waivers, intents, ended = None, {}, {}, False
+    began, intents, ended = None, {}, False
     results: dict[str, Result] = {}
-    for each in entries:
+    claimed = sealed = Consents()
+    for each, is_sealed in entries:
+        given = _consents(each)
+        claimed, sealed = claimed | given, sealed | given if is_sealed else sealed
         match each:
             case Began():
                 began = each
-            case Waived():
-                waivers[each.name] = each
             case Intended():
                 intents.update({intent.step: intent for intent in each.steps})
                 for intent in each.steps:  # what was said of an earlier attempt says nothing of this one
@@ -352,11 +379,25 @@ def _run(entries: Sequence[Entry]) -> Run:
                 results.update({result.step: result for result in each.results})
             case Ended() | Abandoned():
                 ended = True
-            case Resumed() | Torn() | Resent():
+            case Resumed() | Torn() | Resent() | Waived():
                 pass
     if began is None:
         raise ValueError("a run begins with its beginning")
-    return Run(began=began, waivers=waivers, intents=intents, results=results, ended=ended)
+    return Run(
+        began=began, claimed=claimed, sealed=sealed, is_sealed=all(mark for _, mark in entries),
+        intents=intents, results=results, ended=ended,
+    )  # fmt: skip
+
+
+def _consents(entry: Entry) -> Consents:
+    """Return what a line says that its run was allowed."""
+    match entry:
+        case Began() | Resumed():
+            return Consents(allow_delete=entry.allow_delete, lifted=frozenset(entry.lifted))
+        case Waived():
+            return Consents(accept={entry.name: entry.reason})
+        case _:
+            return Consents()
 
 
 def _and(memory: Memory, run: Run) -> Memory:

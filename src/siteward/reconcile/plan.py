@@ -21,28 +21,30 @@ from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.guard import judge
 from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
-from siteward.access.policy import LIMIT_NAMES, manage
+from siteward.access.proposal import manage
 from siteward.access.report import Report
 from siteward.access.state import account_names
 from siteward.declaration.resolve import nowhere, resolve
 from siteward.platforms.interface import no_blame
 from siteward.reconcile.admit import remarks_on
 from siteward.reconcile.chain import JournalBroken
+from siteward.reconcile.consent import CONSENTS
 from siteward.reconcile.deliver import undeliverable
 from siteward.reconcile.drift import drift as drifted
+from siteward.reconcile.own import claim_of, own_account
 from siteward.reconcile.project import known_accounts
 from siteward.reconcile.recheck import Allowance
 from siteward.reconcile.target import RESUME, Fresh
 from siteward.transport.errors import PlatformError
+from siteward.transport.secrets import variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from siteward.access.change import Change
-    from siteward.access.diagnostic import Span
     from siteward.access.model import Key, Resource
-    from siteward.access.policy import Proposal
+    from siteward.access.proposal import Proposal
     from siteward.access.report import DriftItem
     from siteward.access.state import Desired, Live, Memory
     from siteward.access.traits import Traits
@@ -58,14 +60,13 @@ if TYPE_CHECKING:
     from siteward.transport.http import Doors, Reader
 
 T = TypeVar("T")
-CONSENTS = {**{f"limit-{name}": name for name in LIMIT_NAMES}, "empty-grants": "empty"}
-"""What `--accept` lifts: the names to give by the codes of the blocks."""
 Snapshot: TypeAlias = "tuple[Traits, Live]"
 
 
 class Survey(Struct, frozen=True, kw_only=True):
     """One instance seen whole: what is there, what is wished, and what would follow.
 
+    `confirmed` tells that more than the file says whose the credentials are.
     `unfinished` tells that an apply was interrupted here, `in_doubt` what it may have changed without knowing it.
     """
 
@@ -79,6 +80,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     memory: Memory | None
     as_of: datetime
     gate: Gate | None = None
+    confirmed: bool = False
     unfinished: bool = False
     in_doubt: tuple[Change, ...] = ()
 
@@ -91,21 +93,21 @@ class Survey(Struct, frozen=True, kw_only=True):
             *undeliverable(self.name, changes, self.desired.holders, self.traits, allowance.passwords),
             *(self.gate.objections(self.name, proposal) if self.gate else ()),
         )
-        before = self.gate.as_before(proposal) if self.gate else None
+        before = self.gate.as_before(self.name, proposal, self.as_of) if self.gate else ()
         judged = (
             each
-            for side in (proposal, before)
-            if side is not None
+            for side in (proposal, *before)
             for each in judge(
                 side,
                 as_of=self.as_of,
                 accept=allowance.accept if allowance.asks else dict.fromkeys(CONSENTS.values(), ""),
                 allow_delete=allowance.allow_delete or not allowance.asks,
+                confirmed=self.confirmed,
                 remarks=remarks,
             )
             if allowance.asks or each.code not in CONSENTS
         )
-        return tuple(dict.fromkeys((*remarks, *judged)))
+        return tuple(dict.fromkeys((*remarks, *(_with_variable(each, self.name) for each in judged))))
 
     def standing(self, keys: Collection[Key]) -> tuple[Diagnostic, ...]:
         """Return the errors that were found before anything was judged: about the whole instance, or these keys."""
@@ -168,9 +170,11 @@ def surveyed(
 ) -> Survey:
     """Work out what should change on an instance that has been read; pure but for the platform's own word."""
     declared = declaration.instances[instance.name]
+    confirmed = instance.confirmed() or traits.knows_self
     live = replace(live, findings=_with_its_name(live.findings, instance.name))
-    live, objections = own_account(live, traits, declared.self_account, declared.at)
+    live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
+    desired = gate.as_named(instance.name, desired, live) if gate else desired
     policy = gate.policy(instance.name) if gate else declared.policy
     earlier = gate.earlier(instance.name, traits, live, as_of) if gate else None
     longer = gate.extended(instance.name, desired, live, traits, as_of) if gate else ()
@@ -186,7 +190,14 @@ def surveyed(
         memory=memory,
         as_of=as_of,
         gate=gate,
+        confirmed=confirmed,
     )
+
+
+def _with_variable(each: Diagnostic, instance: str) -> Diagnostic:
+    """Return a guard's word with the name of the variable that says whose the credentials are."""
+    hint = each.hint
+    return replace(each, hint=hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))) if hint else each
 
 
 def _with_its_name(said: Iterable[Diagnostic], instance: str) -> tuple[Diagnostic, ...]:
@@ -197,33 +208,6 @@ def _with_its_name(said: Iterable[Diagnostic], instance: str) -> tuple[Diagnosti
 def _onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
     """Narrow how accounts are made to the way the file asks for, where the platform has it."""
     return replace(traits, onboarding=frozenset({wish})) if wish in traits.onboarding and wish is not None else traits
-
-
-def own_account(live: Live, traits: Traits, named: str | None, at: Span | None) -> tuple[Live, tuple[Diagnostic, ...]]:
-    """Compare the account in use with the file's `self`, or take it from there where the platform does not tell."""
-    if named is None:
-        return live, ()
-    if live.me is not None:
-        if live.me.casefold() == named.casefold():
-            return live, ()
-        message = f"the credentials are those of {live.me}, but `self` names {named}"
-        return live, (
-            error("self-mismatch", message, at=at, hint=f"write `self: {live.me}`, or use the other account"),
-        )
-    live = replace(live, me=_spelled(named, live, traits))
-    top = traits.top is None or any(
-        each.subject.name == live.me and traits.is_top(each) for each in live.access.grants()
-    )
-    if top or not traits.accounts_listed:
-        return live, ()
-    message = f"`self` names {named}, who is no {traits.top} on this instance"
-    return live, (error("self-mismatch", message, at=at, hint="name the account that the credentials belong to"),)
-
-
-def _spelled(named: str, live: Live, traits: Traits) -> str:
-    """Return a login in the spelling of the instance."""
-    same = (each.name for each in live.access.accounts() if each.name.casefold() == named.casefold())
-    return next(same, named) if traits.folds_case else named
 
 
 def _narrowed(proposal: Proposal, keys: Collection[Key]) -> Proposal:
@@ -276,6 +260,7 @@ class Target(Struct, frozen=True, kw_only=True):
             desired=seen.desired,
             plan=seen.plan(Allowance(passwords=self.passwords, accept={}, allow_delete=False)),
             judge=verdict,
+            confirmed=seen.confirmed,
             unwanted=seen.unwanted,
         )
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Keyring
 
 
+_TRACKED = ("--untracked-files=no", "--ignore-submodules=dirty", "--no-renames", "--no-ahead-behind")
+
+
 class Commit(Struct, frozen=True, kw_only=True):
     """Where a checkout stands in git: the commit, and whether files differ from it."""
 
@@ -153,6 +156,7 @@ def _instance(project: Project, given: declared.Instance, around: Surroundings) 
         name=given.name,
         platform=platform,
         settings=given.settings,
+        self_account=given.self_account,
         link=link,
         env=around.env,
         keyring=around.keyring,
@@ -165,21 +169,19 @@ def settings_models() -> Mapping[str, type[Struct]]:
 
 
 def commit_of(folder: Path) -> Commit | None:
-    """Return the commit a folder's checkout is at; `None` outside a repository or without git."""
-    head = _git(folder, "rev-parse", "HEAD")
-    if head is None:
-        return None
-    return Commit(id=head.strip(), dirty=bool(_git(folder, "status", "--porcelain", "--untracked-files=no")))
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    import subprocess  # noqa: PLC0415 — see above
+    """Return the commit a folder's checkout is at; `None` outside a repository, before a first commit or without git."""
+    from siteward.reconcile.revisions.git import GitError, ask_about_files  # noqa: PLC0415 — see above
 
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=20)
-    except (FileNotFoundError, subprocess.TimeoutExpired):
+        told = ask_about_files(folder, "status", "--porcelain=v2", "--branch", "-z", *_TRACKED)
+    except GitError:
         return None
-    return done.stdout if done.returncode == 0 else None
+    commit, changed = None, False
+    for line in told.split(b"\0"):
+        if line.startswith(b"# branch.oid "):
+            commit = line.removeprefix(b"# branch.oid ").decode()
+        changed = changed or (not line.startswith((b"#", b"?")) and bool(line))
+    return Commit(id=commit, dirty=changed) if commit is not None and commit != "(initial)" else None
 
 
 def _settings_of(platform: str) -> type[Struct] | None:

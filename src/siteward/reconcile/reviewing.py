@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
 from collections import defaultdict
 from datetime import UTC, datetime
 from io import StringIO
@@ -20,18 +19,19 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.holding import by_account, ledger
+from siteward.access.effective import Index, ledger
+from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
 from siteward.declaration.decide import Decision, Edit, decide, str_of
 from siteward.declaration.resolve import resolve
-from siteward.declaration.selector import fold_host
 from siteward.reconcile.project import read
+from siteward.reconcile.revisions.git import GitError, ask_about_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.diagnostic import Span
-    from siteward.access.holding import Ledger
+    from siteward.access.effective import Ledger
     from siteward.access.model import Grant, Scope
     from siteward.access.review import Item, Review
     from siteward.access.state import Desired
@@ -102,21 +102,14 @@ def commits(every: Iterable[Ledger], folder: Path) -> Mapping[tuple[str, int], s
 
 def _blamed(folder: Path, file: str) -> Iterator[tuple[int, str]]:
     """Yield the lines of a file with what brought them, as git tells it."""
-    path = Path(file).resolve()
     try:
-        done = subprocess.run(
-            ["git", "blame", "--porcelain", "--no-textconv", "--", str(path)],
-            cwd=folder,
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired):
+        told = ask_about_files(folder, "blame", "--porcelain", "--no-textconv", "--", str(Path(file).resolve()))
+    except GitError:
         return
     days: dict[str, str] = {}
     lines: list[tuple[int, str]] = []
     commit = ""
-    for row in done.stdout.split(b"\n") if done.returncode == 0 else ():
+    for row in told.split(b"\n"):
         if row.startswith(b"\t"):
             continue
         if found := _BLAMED.match(row):
@@ -260,7 +253,7 @@ def _decision(item: Item, answer: Answer, surveys: Mapping[str, Survey], project
     declared = project.declaration.sites.values()
     meaning_it = {each.handle for each in declared if site is not None and each.pins.get(item.instance) == site.id}
     if not by_id:
-        meaning_it |= {each.handle for each in declared if fold_host(each.domain) == label and not each.pins}
+        meaning_it |= {each.handle for each in declared if domain_in(each.domain) == label and not each.pins}
     return Decision(
         word=answer.word,
         instance=item.instance,
@@ -302,7 +295,7 @@ Right = tuple[str, frozenset[str] | None, datetime | None]
 def _rights(desired: Desired) -> Mapping[tuple[str, Scope], Right]:
     """Return what each account is to have, and until when, by whatever way."""
     found: dict[tuple[str, Scope], Right] = {}
-    for account, scopes in by_account(desired.access).items():
+    for account, scopes in Index(desired.access).by_account.items():
         for scope, ways in scopes.items():
             grant = max((each for each, _ in ways), key=lambda each: (each.role, sorted(each.extras or ())))
             origin = desired.origins.get(grant.key)

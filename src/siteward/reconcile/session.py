@@ -15,6 +15,7 @@ from siteward.access.state import account_names
 from siteward.reconcile import journal
 from siteward.reconcile.admit import CONFIG_CHANGED, left_out, mismatched, remarks_on, too_old
 from siteward.reconcile.chain import JournalBroken
+from siteward.reconcile.consent import Consents, still_lifted, taken_over
 from siteward.reconcile.ending import Course, appeared, gone, left, sends_so_far
 from siteward.reconcile.execute import Brake, Work, braking, execute, finished, result
 from siteward.reconcile.journal import Journal, JournalBusy, Run
@@ -130,7 +131,7 @@ class Session(Struct):
         self._met(reviewed.instance, fresh, book.memory)
         allowance, chosen = self._allowance(run), self._chosen(reviewed, run)
         met = book.memory.accounts if book.memory else ()
-        past = Past(met=met, run=run, lifted=frozenset(run.began.lifted) if run else None)
+        past = Past(met=met, run=run, lifted=still_lifted(run, reviewed, allowance) if run else None)
         sifted = sift(reviewed, fresh, allowance, past, chosen=chosen)
         return Desk(
             reviewed=reviewed, target=target, journal=book, doors=doors, fresh=fresh, sifted=sifted,
@@ -138,24 +139,27 @@ class Session(Struct):
         )  # fmt: skip
 
     def _allowance(self, run: Run | None) -> Allowance:
-        accept = {name: each.reason for name, each in self.options.accept.items()}
-        if run is not None:
-            accept = {**{name: each.reason for name, each in run.waivers.items()}, **accept}
-        delete = self.options.allow_delete or (run is not None and run.began.allow_delete)
+        """Return what this run may do beyond the plan: what was said now, and what its sealed lines say."""
+        taken = run.sealed if run is not None else Consents()
+        accept = {**taken.accept, **{name: each.reason for name, each in self.options.accept.items()}}
+        delete = self.options.allow_delete or taken.allow_delete
         return Allowance(accept=accept, allow_delete=delete, passwords=self.options.passwords)
 
     def _chosen(self, reviewed: InstancePlan, run: Run | None) -> Collection[str] | None:
-        if run is not None:
-            return run.began.chosen
+        """Return the steps that this run is confined to, by what was said now and by what it began with."""
         only = self.options.only
-        return None if only is None else tuple(each.id for each in reviewed.steps if only(reviewed.instance, each))
+        chosen = None if only is None else tuple(each.id for each in reviewed.steps if only(reviewed.instance, each))
+        before = run.began.chosen if run is not None else None
+        if before is None or chosen is None:
+            return before if chosen is None else chosen
+        return tuple(each for each in chosen if each in before)
 
     def _begun(self, desk: Desk) -> bool:
         """Journal that the run begins or goes on, and what the second look has settled already."""
         name, book = desk.reviewed.instance, desk.journal
         try:
             if desk.run is not None:
-                book.go_on(desk.run)
+                self._go_on(desk, desk.run)
                 self._finish(desk, desk.run)
             else:
                 self._begin(desk)
@@ -166,6 +170,14 @@ class Session(Struct):
             return False
         self.heads[name] = book.head
         return True
+
+    def _go_on(self, desk: Desk, run: Run) -> None:
+        """Journal that a run goes on, and what was allowed for that; say what it brings along."""
+        self._say(desk, taken_over(run))
+        desk.journal.go_on(run, allow_delete=self.options.allow_delete, lifted=desk.sifted.lifted)
+        for name, each in self.options.accept.items():
+            if name not in run.sealed.accept:
+                desk.journal.waive(name, self.plan.digest, each.reason)
 
     def _finish(self, desk: Desk, run: Run) -> None:
         """Finish the calls that were cut off after their change had taken place, then look at everything once more."""
@@ -191,6 +203,7 @@ class Session(Struct):
             self.plan,
             platform=desk.reviewed.platform,
             origin=desk.reviewed.origin,
+            me=_own(desk),
             users=known.users,
             accounts=tuple(sorted(known.accounts)),
             sites=known.sites,
@@ -313,6 +326,13 @@ class Session(Struct):
             else ", ".join(map(" ".join, self.heads.items())) or None,
             next=_next(statuses, open_ends=self.open_ends),
         )
+
+
+def _own(desk: Desk) -> str | None:
+    """Return the account to remember as the one in use: never one that only the file names, against the run before."""
+    before = desk.journal.memory.me if desk.journal.memory is not None else None
+    known = desk.fresh.confirmed or before is None or "self" in desk.allowance.accept
+    return desk.fresh.live.me if known else before
 
 
 def trouble(instance: str, problem: PlatformError | JournalBroken | JournalBusy | Unsafe | OSError) -> Diagnostic:

@@ -42,7 +42,8 @@ class Judge(Protocol):
 class Fresh(Struct, frozen=True, kw_only=True):
     """One instance, read and planned again: what is there, and what the checkout makes of it now.
 
-    `plan` is composed as for `plan`, without any acceptance; apply takes its order and its wishes, no more.
+    `plan` is composed as for `plan`, without any acceptance; apply takes its order and its wishes, no more. `confirmed`
+    tells that more than the file says whose the credentials are.
     """
 
     traits: Traits
@@ -50,6 +51,7 @@ class Fresh(Struct, frozen=True, kw_only=True):
     desired: Desired
     plan: InstancePlan
     judge: Judge
+    confirmed: bool = True
     unwanted: Callable[[Collection[Resource]], frozenset[Key]] = nothing_unwanted
 
 

@@ -211,7 +211,12 @@ def _checked(each: Checkup, pen: Pen) -> Iterator[str]:
             yield f"    {pen.text(each.problem.hint)}"
     if not each.version:
         return
-    yield f"  account: {pen.text(each.account or 'unknown')} ({pen.text(each.role or 'role unknown')})"
+    how = f"; confirmed by {each.confirmed}" if each.confirmed else ""
+    yield f"  account: {pen.text(each.account or 'unknown')} ({pen.text(each.role or 'role unknown')}){pen.text(how)}"
+    for one in each.warnings:
+        yield pen.paint(f"  warning {one.code}: {pen.text(one.message)}", "yellow")
+        if one.hint:
+            yield f"    {pen.text(one.hint)}"
     yield from (f"  may: {pen.text(one)}" for one in each.may)
     yield from (f"  may not: {pen.text(one)}" for one in each.may_not)
     yield from (f"  cannot be seen: {pen.text(one)}" for one in each.blind_spots)
@@ -265,12 +270,14 @@ def _checkup(each: Checkup) -> JSON:
         "origin": each.origin,
         "version": each.version,
         "account": each.account,
+        "confirmed": each.confirmed,
         "role": each.role,
         "credentials": dict(each.credentials),
         "may": list(each.may),
         "may_not": list(each.may_not),
         "blind_spots": list(each.blind_spots),
         "notes": list(each.notes),
+        "warnings": [{"code": one.code, "message": one.message, "hint": one.hint} for one in each.warnings],
         "journal": each.journal,
         "requests": each.requests,
         "seconds": round(each.seconds, 3),

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.holding import Agreement
+from siteward.access.effective import Agreement
 from siteward.access.report import Missing
 from siteward.render import words
 from siteward.render.csv import cell
@@ -33,7 +33,7 @@ from siteward.render.safe import as_json, show
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from siteward.access.holding import Entry, Holding, Ledger
+    from siteward.access.effective import Entry, Holding, Ledger
     from siteward.access.model import Accounts, Grant
     from siteward.render.options import Options
     from siteward.render.privacy import Names

@@ -74,7 +74,10 @@ def _words(error: BaseException, origin: str, link: Link) -> tuple[str, str | No
             words, hint = f"{origin} took no connection within {link.connect:g} s", None
         case httpx.TimeoutException():
             words, hint = f"{origin} did not answer within {link.read:g} s", None
-        case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.DecodingError():
+        case httpx.DecodingError():
+            words = f"the answer of {origin} could not be read: {error}"
+            hint = "does a proxy before it pack or cut answers? Only gzip is taken, once"
+        case httpx.RemoteProtocolError() | httpx.ReadError():
             words, hint = f"{origin} broke off its answer, or sent one that is no HTTP", None
         case _:
             return None

@@ -13,6 +13,7 @@
     ├── ReadOnly          a planner's transport was asked for a call that the adapter has not named as reading
     ├── SecretMissing     a credential was not found
     ├── OriginMismatch    the credentials are bound to another origin; nothing was sent
+    ├── SelfMismatch      the credentials are bound to another account than the file names; nothing was sent
     └── Insecure          the credentials would travel unencrypted; nothing was sent
 
 Messages never hold a body, a header or a secret.
@@ -108,6 +109,12 @@ class OriginMismatch(PlatformError):
     """The file's `url` is not the origin that the credential is bound to (DESIGN promise 13)."""
 
     code = "origin-mismatch"
+
+
+class SelfMismatch(PlatformError):
+    """The file's `self` is not the account that the credential is bound to (DESIGN promise 4)."""
+
+    code = "self-mismatch"
 
 
 class Insecure(PlatformError):

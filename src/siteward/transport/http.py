@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 from msgspec import Struct
 
 from siteward import __version__
+from siteward.access.hosts import origin_of
 from siteward.transport.causes import is_hopeless, redirected, unreachable, was_sent
 from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Redirected, Refused, TooLong, Unreachable
 from siteward.transport.lean import httpx
-from siteward.transport.link import Exchange, Link, origin_of
+from siteward.transport.link import Exchange, Link
 from siteward.transport.pace import Pace, Rate, retry_after
 from siteward.transport.veil import Veiled
 from siteward.transport.wire import Gate, Reading, Wire

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import httpx
 
 MOST_WORKERS = 16
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Exchange(Struct, frozen=True, kw_only=True):
@@ -62,21 +61,6 @@ class Link(Struct, frozen=True, kw_only=True):
             raise ValueError(f"workers is {self.workers}; it must be from 1 to {MOST_WORKERS}")
 
 
-def origin_of(url: str) -> str:
-    """Return scheme, host and port of `url`, the port only where it is not the scheme's own.
-
-    Raises `ValueError` for what is no `http` or `https` address with a host, or holds a user or password.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        raise ValueError("it is no http or https address")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("it holds a user name or a password")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else _ascii(parts.hostname)
-    port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    return f"{parts.scheme}://{host}" + ("" if port == _DEFAULT_PORTS[parts.scheme] else f":{port}")
-
-
 def is_loopback(url: str) -> bool:
     """Tell whether `url` leads to this machine itself: `localhost` or an address of the loopback net."""
     host = urlsplit(url).hostname or ""
@@ -86,7 +70,3 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _ascii(host: str) -> str:
-    return host.lower().encode("idna").decode("ascii")

@@ -7,7 +7,8 @@ For the instance `matomo-eu` and its field `token` the places are, in this order
     SITEWARD_MATOMO_EU_TOKEN_COMMAND   a command that prints it, run without a shell
     the system keyring                 service `siteward`, user `matomo-eu/token`, where the extra is installed
 
-Beside them `SITEWARD_MATOMO_EU_URL` says which server they are for (`bound`).
+Beside them `SITEWARD_MATOMO_EU_URL` says which server they are for (`bound`), and `SITEWARD_MATOMO_EU_SELF` may say
+whose they are (`confirmed`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from siteward.transport.errors import Insecure, OriginMismatch, SecretMissing
-from siteward.transport.link import is_loopback, origin_of
+from siteward.access.hosts import AddressError, origin_of
+from siteward.transport.errors import Insecure, OriginMismatch, SecretMissing, SelfMismatch
+from siteward.transport.link import is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +34,11 @@ Keyring = Callable[[str, str], str | None]
 PREFIX = "SITEWARD"
 SHOWN = frozenset({"username", "email", "client_id"})
 _COMMAND_SECONDS = 30.0
+_NOT_IN_DOTENV = {
+    "_COMMAND": "name no command",
+    "_FILE": "name no other file",
+    "_INSECURE": "not allow plain http",
+}
 _MASK = "•••"
 
 
@@ -126,15 +133,15 @@ def variable(instance: str, field: str) -> str:
 def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
     """Make sure that the credentials of `instance` may go to `url`.
 
-    Whoever can edit the file can write any address into it. So, except for this machine itself, the address must
-    stand a second time beside the credentials, and plain http needs a word there as well. Only scheme, host and port
-    are compared. Raises `OriginMismatch` or `Insecure`.
+    Whoever can edit the file can write any address into it. So the address must stand a second time beside the
+    credentials; only for this machine itself it may be missing there. Plain http to another machine needs a word there
+    as well. Only scheme, host and port are compared. Raises `OriginMismatch` or `Insecure`.
     """
     name = variable(instance, "url")
     wanted = _origin(url, "the url in the file")
-    if is_loopback(url):
-        return
     if not env.get(name):
+        if is_loopback(wanted):
+            return
         raise OriginMismatch(
             f"the credentials of {instance} are bound to no address, so nothing is sent to {wanted}",
             hint=f"if that is the right address, set {name}={wanted} beside them",
@@ -145,18 +152,38 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
             f"the file sends the credentials of {instance} to {wanted}, but they are for {allowed}; nothing was sent",
             hint=f"correct `url` in the file, or {name} if the server has moved",
         )
-    if wanted.startswith("http:") and env.get(variable(instance, "insecure")) != "1":
+    if wanted.startswith("http:") and not is_loopback(wanted) and env.get(variable(instance, "insecure")) != "1":
         raise Insecure(
             f"{wanted} is plain http, and the credentials of {instance} would travel unencrypted; nothing was sent",
             hint=f"use https, or set {variable(instance, 'insecure')}=1 if the way there is safe",
         )
 
 
+def confirmed(instance: str, named: str | None, env: Mapping[str, str], *, folds_case: bool = True) -> bool:
+    """Tell whether it stands beside the credentials that they are those of `named`, the file's `self`.
+
+    Whoever can edit the file can write any account into it, and so make the one in use a person's like any other.
+    `folds_case` tells that the platform does not tell logins apart by letter case. Raises `SelfMismatch` where another
+    account stands there. Where the file names none, whoever reads compares with what the platform tells.
+    """
+    name = variable(instance, "self")
+    owner = env.get(name)
+    if not owner or named is None:
+        return False
+    if owner != named and not (folds_case and owner.casefold() == named.casefold()):
+        raise SelfMismatch(
+            f"the file names {named} as `self` of {instance}, but its credentials are for {owner}; nothing was sent",
+            hint=f"correct `self` in the file, or {name} if these are another account's credentials now",
+        )
+    return True
+
+
 def dotenv(path: Path, env: Mapping[str, str]) -> Mapping[str, str]:
     """Return the variables of a `.env` file: lines `NAME=value`, `#` comments, quotes as in a shell.
 
-    Raises `Insecure` for a file that group or others may read, for one that names a command, and for any under `CI`,
-    where what a branch brings along must not choose credentials.
+    Raises `Insecure` for a file that group or others may read, for one that names a command or a file or gives leave
+    to send credentials in the clear, and for any under `CI`, where what a branch brings along must not choose
+    credentials. Whether git tracks the file is for the caller to see to.
     """
     if env.get("CI"):
         raise Insecure(f"{path} is not read under CI", hint="give the credentials by the CI's own means")
@@ -177,8 +204,9 @@ def dotenv(path: Path, env: Mapping[str, str]) -> Mapping[str, str]:
             continue
         if not assigned or not name.isidentifier():
             raise SecretMissing(f"{path}:{number}: not of the form NAME=value")
-        if name.endswith("_COMMAND"):
-            raise Insecure(f"{path}:{number}: a .env file may name no command", hint="set it in the environment")
+        for ending, what in _NOT_IN_DOTENV.items():
+            if name.endswith(ending):
+                raise Insecure(f"{path}:{number}: a .env file may {what} (…{ending})", hint="set it in the environment")
         values[name] = value
     return values
 
@@ -193,8 +221,8 @@ def scrubbed(text: str, forms: Iterable[str]) -> str:
 def _origin(url: str, what: str) -> str:
     try:
         return origin_of(url)
-    except ValueError as error:
-        raise OriginMismatch(f"{what} is not usable: {error}") from error
+    except AddressError as error:
+        raise OriginMismatch(f"{what} is not usable: {error}; nothing was sent", hint=error.hint) from None
 
 
 def _look(instance: str, field: str, env: Mapping[str, str], keyring: Keyring | None) -> Secret | None:

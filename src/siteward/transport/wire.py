@@ -10,7 +10,9 @@ from urllib.request import getproxies, proxy_bypass
 
 from msgspec import Struct
 
-from siteward.transport.errors import ReadOnly, TooLong
+from siteward.access.hosts import origin_of
+from siteward.transport import unpack
+from siteward.transport.errors import OriginMismatch, ReadOnly, TooLong
 from siteward.transport.lean import httpx
 from siteward.transport.link import Exchange, Link, is_loopback
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 # Shorter than the 5 s after which Node closes an idle connection (Umami's API.md section 1), so that a command
 # never goes out on a connection that is about to be closed under it.
 _KEEP_ALIVE = 3.0
+_PORTS = {"http": 80, "https": 443}
+_AS_PACKED = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 class Reading(Struct, frozen=True):
@@ -37,16 +41,25 @@ class Reading(Struct, frozen=True):
 
 
 class Wire(httpx.BaseTransport):
-    """Carries requests and nothing else: reads each answer whole, within time and size, counts and tells."""
+    """Carries requests to one origin: reads each answer whole, within time and size, counts and tells."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self._origin = origin_of(link.url)
         self._inner = link.transport or _network(link)
         self._lock = threading.Lock()
         self.requests = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request. Raises `httpx.TransportError` for what the network did, `TooLong` for excess."""
+        """Send one request.
+
+        Raises `OriginMismatch`, and nothing is sent, for one that would go anywhere but to the link's own origin: it
+        was judged by the text of an address, and this is what is connected to. Raises `httpx.RequestError` for what
+        the network did and for an answer that cannot be read, `TooLong` for excess.
+        """
+        if _connected(request.url) != self._origin:
+            raise OriginMismatch(f"a request would have left {self._origin} for another address; nothing was sent")
+        request.headers["Accept-Encoding"] = unpack.ACCEPTED
         with self._lock:
             self.requests += 1
         begun = self._link.clock()
@@ -65,18 +78,26 @@ class Wire(httpx.BaseTransport):
     def _whole(self, response: httpx.Response, begun: float, request: httpx.Request) -> httpx.Response:
         if response.is_stream_consumed:
             return response
-        parts, size = [], 0
         try:
-            for part in response.iter_raw():
-                parts.append(part)
-                size += len(part)
-                if size > self._link.size:
-                    raise TooLong(f"the answer of {request.url.host} is longer than {self._link.size} bytes", request)
-                if self._link.clock() - begun > self._link.budget:
-                    raise httpx.ReadTimeout("the answer takes too long", request=request)
+            content = self._content(response, begun, request)
+        except unpack.ExcessError:
+            raise TooLong(f"the answer of {self._origin} is longer than {self._link.size} bytes", request) from None
+        except unpack.UnreadableError as error:
+            raise httpx.DecodingError(str(error), request=request) from None
         finally:
             response.close()
-        return httpx.Response(response.status_code, headers=response.headers, content=b"".join(parts), request=request)
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _AS_PACKED]
+        return httpx.Response(response.status_code, headers=headers, content=content, request=request)
+
+    def _content(self, response: httpx.Response, begun: float, request: httpx.Request) -> bytes:
+        """Return the body, unpacked; httpx would unpack any number of codings, without a bound and without an end."""
+        _check_location(response, request)
+        body = unpack.Body(response.headers.get("content-encoding", ""), self._link.size)
+        for part in response.iter_raw():
+            body.take(part)
+            if self._link.clock() - begun > self._link.budget:
+                raise httpx.ReadTimeout("the answer takes too long", request=request)
+        return body.whole()
 
     def _tell(self, request: httpx.Request, status: int, begun: float, size: int) -> None:
         if self._link.observer:
@@ -126,6 +147,22 @@ class Gate(httpx.BaseTransport):
         return any(each.covers(request, path) for each in self._reads)
 
 
+def _connected(url: httpx.URL) -> str:
+    """Return the origin that a request to `url` connects to, written as `origin_of` writes it."""
+    host = url.raw_host.decode("ascii").lower()
+    port = None if url.port == _PORTS.get(url.scheme) else url.port
+    return f"{url.scheme}://{f'[{host}]' if ':' in host else host}" + ("" if port is None else f":{port}")
+
+
+def _check_location(response: httpx.Response, request: httpx.Request) -> None:
+    """Raise `httpx.RemoteProtocolError` for a redirect whose host httpx takes and then cannot show."""
+    try:
+        if response.has_redirect_location:
+            httpx.URL(response.headers["location"]).host  # noqa: B018 — reading it decodes the host
+    except (httpx.InvalidURL, UnicodeError):
+        raise httpx.RemoteProtocolError("it redirects to what is no address", request=request) from None
+
+
 def sent_path(request: httpx.Request) -> str:
     """Return the path as it goes over the wire, without the query."""
     return request.url.raw_path.partition(b"?")[0].decode("ascii")
@@ -150,7 +187,7 @@ def _trust(link: Link) -> ssl.SSLContext:
 def _proxy(url: str) -> str | None:
     """Return the proxy that the environment names for `url`; this machine itself is never behind one."""
     target = httpx.URL(url)
-    if is_loopback(url) or proxy_bypass(target.host):
+    if is_loopback(url) or proxy_bypass(target.raw_host.decode("ascii")):
         return None
     named = getproxies()
     return named.get(target.scheme) or named.get("all")

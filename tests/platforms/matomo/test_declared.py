@@ -9,7 +9,7 @@ import pytest
 
 from platforms.matomo.desk import NOW, SHOP, Desk, world
 from siteward.access.model import Access, Account
-from siteward.access.policy import Policy, manage
+from siteward.access.proposal import Policy, manage
 from siteward.access.state import Live
 from siteward.declaration.load import load
 from siteward.declaration.resolve import resolve

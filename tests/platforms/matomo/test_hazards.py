@@ -11,7 +11,8 @@ from siteward.access.change import Change
 from siteward.access.diagnostic import Span
 from siteward.access.guard import judge
 from siteward.access.model import Account, account_key
-from siteward.access.policy import Policy, manage
+from siteward.access.policy import Policy
+from siteward.access.proposal import manage
 from siteward.access.state import Desired, Holder, Live
 from siteward.platforms.fakery import Fault, WorldAccount, WorldGrant
 from siteward.platforms.interface import native
@@ -31,7 +32,7 @@ def blocked(desk: Desk, live: Live, wish: Live, people: tuple[str, ...]) -> dict
     holders = {name: Holder(handle=name, at=HERE) for name in people}
     desired = Desired(access=wish.access, holders=holders, managed=frozenset(live.sites))
     proposal = manage(live, desired, desk.probe(), Policy(admins_min=1, unmanaged="revoke"), None)
-    return {each.code: each.about for each in judge(proposal, as_of=NOW) if each.blocks}
+    return {each.code: each.about for each in judge(proposal, as_of=NOW, confirmed=True) if each.blocks}
 
 
 def test_the_owner_of_the_token_is_never_changed() -> None:

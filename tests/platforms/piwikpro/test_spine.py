@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from platforms.piwikpro.held import held
 from platforms.piwikpro.worlds import SELF, worlds
+from rig import NOW, Rig
 from siteward.access.diagnostic import Severity
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.piwikpro.fake import FAKE, PiwikPro
 from siteward.reconcile.plan import Run, drift
 from siteward.reconcile.recheck import Allowance
-from spine.rig import NOW, Rig
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+import respx
 from msgspec import convert
 
 from platforms.plausible.at import (
@@ -187,15 +188,12 @@ def test_one_site_unread_is_nothing_read(fault: str) -> None:
 
 def test_a_listing_that_goes_in_circles_is_refused() -> None:
     """A cursor that comes twice would be read for ever."""
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        team = {"id": TEAM, "name": "T", "api_available": True}
-        if request.url.path.endswith("/teams"):
-            return httpx.Response(200, json={"teams": [team], "meta": {"after": None, "before": None, "limit": 100}})
-        meta = {"after": "same", "before": None, "limit": 100}
-        return httpx.Response(200, json={"sites": [{"domain": "a.test"}], "meta": meta})
-
-    link = Link(url="http://plausible.test", transport=httpx.MockTransport(answer), sleep=lambda _: None)
+    team = {"id": TEAM, "name": "T", "api_available": True}
+    last, circling = ({"after": after, "before": None, "limit": 100} for after in (None, "same"))
+    server = respx.Router()
+    server.get(path__regex="/teams$").respond(json={"teams": [team], "meta": last})
+    server.get(path__regex="/sites$").respond(json={"sites": [{"domain": "a.test"}], "meta": circling})
+    link = Link(url="http://plausible.test", transport=httpx.MockTransport(server.handler), sleep=lambda _: None)
     secrets = Secrets({"api_key": Secret("key")})
     with PLATFORM.connect(Settings(), secrets, link) as doors:
         traits, seed = PLATFORM.probe(doors.reader, Settings())
@@ -254,13 +252,10 @@ def test_the_edition_is_found_out(url: str, setting: str, edition: str) -> None:
 @pytest.mark.parametrize(("status", "kind"), [(404, "text/html"), (406, "application/json")])
 def test_community_edition_behind_a_key_is_told(status: int, kind: str) -> None:
     """Its binary has no Sites API at all (API.md section 1): a page, or "not acceptable", never an empty list."""
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/api/system":
-            return httpx.Response(200, json={"build": {"version": "v3.2.0"}})
-        return httpx.Response(status, headers={"content-type": kind}, text="<html>")
-
-    link = Link(url="http://plausible.test", transport=httpx.MockTransport(answer), sleep=lambda _: None)
+    server = respx.Router(assert_all_called=False)
+    server.get("/api/system").respond(json={"build": {"version": "v3.2.0"}})
+    server.route().respond(status, headers={"content-type": kind}, text="<html>")
+    link = Link(url="http://plausible.test", transport=httpx.MockTransport(server.handler), sleep=lambda _: None)
     with PLATFORM.connect(Settings(), Secrets({"api_key": Secret("key")}), link) as doors:
         with pytest.raises(NotThePlatform, match="Community Edition") as caught:
             PLATFORM.probe(doors.reader, Settings())

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from platforms.plausible.at import ANNA, BEN, CARLA, SHOP, needs_postgres, world
 from platforms.plausible.worlds import SETTINGS, worlds
+from rig import NOW, Rig
 from siteward import platforms
 from siteward.access.report import Report, exit_code
 from siteward.platforms.fakery import CannotStandIn, World, WorldAccount, WorldGrant, WorldSite
@@ -24,7 +25,6 @@ from siteward.platforms.plausible.platform import PLATFORM
 from siteward.reconcile.plan import Run, plan
 from siteward.reconcile.recheck import Allowance
 from siteward.render import render
-from spine.rig import NOW, Rig
 from spine.wishes import wishes
 
 RELEASES = ("cloud", "ce-3")

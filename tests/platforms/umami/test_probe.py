@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import httpx
 import pytest
+import respx
 
 from platforms.umami.at import RELEASES, clock, fake_of, umami
 from siteward.platforms import fakery
@@ -30,6 +33,19 @@ def answering(status: int, **body: object) -> httpx.MockTransport:
     return httpx.MockTransport(lambda _: httpx.Response(status, **body))  # type: ignore[arg-type]
 
 
+def spoken() -> respx.Router:
+    """Return the exchanges of a server that was never driven live; each test says them, and a request besides fails."""
+    router = respx.Router(base_url="http://umami.test", assert_all_called=False)
+    user = {"id": "1", "username": "siteward", "role": "admin"}
+    tokens = (httpx.Response(200, json={"token": f"t{number}", "user": user}) for number in count())
+    router.post("/api/auth/login", name="login").mock(side_effect=tokens)
+    return router
+
+
+def through(router: respx.Router) -> httpx.MockTransport:
+    return httpx.MockTransport(router.handler)
+
+
 @pytest.mark.parametrize("release", RELEASES)
 def test_the_release_is_found_out(release: str) -> None:
     """Nothing about the version is configured."""
@@ -50,14 +66,10 @@ def test_a_new_installation_is_read_too(release: str) -> None:
 
 def test_3_0_is_told_by_its_missing_boards() -> None:
     """API.md section 0: no boards before 3.1. Such a server was never driven live, so this is one exchange made up."""
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        user = {"id": "1", "username": "siteward", "role": "admin"}
-        known = {"/api/auth/login": {"token": "t", "user": user}, "/api/config": {"cloudMode": False}}
-        path = request.url.path
-        return httpx.Response(200, json=known[path]) if path in known else httpx.Response(404, text="<html>")
-
-    with doors(httpx.MockTransport(answer)) as open_:
+    server = spoken()
+    server.get("/api/config").respond(json={"cloudMode": False})
+    server.get(path__startswith="/api/").respond(404, text="<html>")
+    with doors(through(server)) as open_:
         traits, _ = PLATFORM.probe(open_.reader, SETTINGS)
         assert traits.version == "3.0"
         assert "never driven live" in " ".join(PLATFORM.reach(open_.reader, SETTINGS, traits).notes)
@@ -96,17 +108,10 @@ def test_the_cloud_is_refused_before_anything_is_sent(url: str) -> None:
 
 def test_a_server_in_cloud_mode_is_refused() -> None:
     """The same product under another name."""
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        user = {"id": "1", "username": "siteward", "role": "admin"}
-        known = {
-            "/api/auth/login": {"token": "t", "user": user},
-            **{f"/api/admin/{each}": {"data": [], "count": 0} for each in ("users", "teams", "websites")},
-            "/api/config": {"cloudMode": True},
-        }
-        return httpx.Response(200, json=known[request.url.path])
-
-    with doors(httpx.MockTransport(answer)) as open_, pytest.raises(Forbidden, match="Cloud"):
+    server = spoken()
+    server.get(path__regex="/api/admin/(users|teams|websites)").respond(json={"data": [], "count": 0})
+    server.get("/api/config").respond(json={"cloudMode": True})
+    with doors(through(server)) as open_, pytest.raises(Forbidden, match="Cloud"):
         PLATFORM.probe(open_.reader, SETTINGS)
 
 
@@ -158,23 +163,17 @@ def test_a_token_that_no_header_can_carry_is_not_umamis(token: object) -> None:
 
 def test_a_token_that_is_refused_as_soon_as_it_was_given_ends_it_for_all() -> None:
     """Several servers with different secrets, or a proxy that drops the header: two logins, and the reason."""
-    seen: list[str] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        seen.append(request.url.path)
-        user = {"id": "1", "username": "siteward", "role": "admin"}
-        if request.url.path == "/api/auth/login":
-            return httpx.Response(200, json={"token": f"t{len(seen)}", "user": user})
-        return httpx.Response(401, json={"error": {"message": "Unauthorized", "code": "unauthorized", "status": 401}})
-
-    with doors(httpx.MockTransport(answer)) as open_:
+    server = spoken()
+    refusal = {"error": {"message": "Unauthorized", "code": "unauthorized", "status": 401}}
+    server.route(path__startswith="/api/").respond(401, json=refusal)
+    with doors(through(server)) as open_:
         with pytest.raises(Unauthenticated, match="gives a token at the login and then does not accept it") as caught:
             PLATFORM.probe(open_.reader, SETTINGS)
         with pytest.raises(Unauthenticated):
             PLATFORM.probe(open_.reader, SETTINGS)
     assert "APP_SECRET" in (caught.value.hint or "")
-    assert seen.count("/api/auth/login") == 2
-    assert len(seen) <= 14
+    assert server["login"].call_count == 2
+    assert server.calls.call_count <= 14
 
 
 def test_a_server_that_cannot_tell_whether_a_token_lives_is_asked_again() -> None:

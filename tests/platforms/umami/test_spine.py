@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from platforms.proxy import Page, Proxy
 from platforms.umami.at import SHOP, fake_of
+from rig import Rig
 from siteward.access.report import exit_code
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
-from spine.rig import Rig
 
 if TYPE_CHECKING:
     from pathlib import Path

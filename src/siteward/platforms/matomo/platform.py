@@ -36,6 +36,7 @@ PLATFORM = Platform(
         "the role `write` and capabilities came with 3.6, invitations with 4.11",
         "a superuser has no grants on sites: becoming one deletes them",
         "whose token it is cannot be asked; `self` names the account and is compared with the superusers",
+        "without `SITEWARD_<INSTANCE>_SELF` beside the token no other superuser is unmade but by `--accept self`",
         "tokens can be neither seen nor revoked through the API",
         "a login cannot be changed, and an account cannot be disabled: `suspended` is no access anywhere",
         "taking all access to a site deletes the person's scheduled e-mail reports on it",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import warning
+from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key
 from siteward.access.state import Live, Site
 from siteward.platforms.matomo.groups import held_by_group, resources_of, told
@@ -119,12 +119,8 @@ def _sites(rows: Iterable[SiteRow]) -> dict[Scope, Site]:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a site's main URL in lower-case IDNA, nothing where there is none; the server checks little."""
-    try:
-        host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
-        return host.encode("idna").decode("ascii").lower()
-    except ValueError:
-        return ""
+    """Return the host of a site's main URL, folded, nothing where there is none; the server checks little."""
+    return domain_in(url if "://" in url else "//" + url.removeprefix("//"))
 
 
 # grants

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from siteward.access.hosts import domain_in
 from siteward.access.model import Scope
 from siteward.access.state import Site
 from siteward.platforms.piwikpro.roles import ENTITY, level_path
@@ -159,16 +159,11 @@ def scopes(kind: str, names: Mapping[str, str], hosts: Mapping[str, Sequence[str
 
 def hosts_of(urls: Sequence[str]) -> tuple[str, ...]:
     """Return the hosts of an app's addresses, without repetition, in their order."""
-    return tuple(dict.fromkeys(folded(host) for each in urls if (host := urlsplit(each).hostname)))
+    return tuple(dict.fromkeys(host for url in urls if (host := domain_in(url))))
 
 
 def folded(name: str) -> str:
-    """Return a name as selectors compare it: lower-cased in IDNA where it is a host, as it is otherwise."""
+    """Return a name as selectors compare it: a domain where it looks like one, as it is otherwise."""
     name = name.strip()
-    host = (urlsplit(name).hostname or "") if "://" in name else name.rstrip("/.")
-    if "." not in host or any(each.isspace() for each in host):
-        return name
-    try:
-        return host.lower().encode("idna").decode("ascii")
-    except UnicodeError:
-        return host.lower()
+    host = domain_in(name)
+    return name if "." not in host or any(character.isspace() for character in host) else host

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from siteward.access.hosts import domain_in
 from siteward.access.model import Scope
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Place(Struct, frozen=True):
     def scope(self) -> Scope:
         """The scope of this site: its domain, lower-cased and in IDNA; a domain may have a path."""
         host, slash, path = self.domain.partition("/")
-        return Scope("site", f"{_idna(host)}{slash}{path}")
+        return Scope("site", f"{domain_in(host)}{slash}{path}")
 
 
 class Colleague(Struct, frozen=True):
@@ -93,12 +94,3 @@ def folded(email: str) -> str:
 def find(entries: Iterable[Entry], email: str) -> Entry | None:
     """Return the entry of an address; letter case does not count."""
     return next((each for each in entries if folded(each.email) == folded(email)), None)
-
-
-def _idna(host: str) -> str:
-    """Return a host lower-cased and in ASCII; what IDNA does not take stays as it is."""
-    lower = host.lower()
-    try:
-        return lower if lower.isascii() else ".".join(each.encode("idna").decode("ascii") for each in lower.split("."))
-    except UnicodeError:
-        return lower

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from siteward.access.hosts import domain_in
 from siteward.platforms.umami.roles import TEAM_OWNER
 
 if TYPE_CHECKING:
@@ -122,17 +122,8 @@ def team_labels(rows: Rows, idle: Iterable[str]) -> dict[str, str]:
 
 
 def domain_of(site: SiteRow) -> str:
-    """Return the host that a site answers for, as selectors compare it: lower-cased, in IDNA; it may be empty.
+    """Return the domain that a site answers for, as selectors compare it; it may be empty.
 
     Umami stores whatever was typed, a whole address too (recording 06_websites_transfer_shares).
     """
-    text = (site.domain or "").strip()
-    host = (urlsplit(text).netloc if "://" in text else text).rstrip("/.").lower()
-    return host if host.isascii() else ".".join(_idna(each) for each in host.split("."))
-
-
-def _idna(part: str) -> str:
-    try:
-        return part.encode("idna").decode("ascii")
-    except UnicodeError:
-        return part
+    return domain_in(site.domain or "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from siteward.access.diagnostic import Span
-from siteward.access.holding import Entry, Holding, Ledger, ledger
+from siteward.access.effective import Entry, Holding, Ledger, ledger
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope, Subject, account_key
 from siteward.access.state import Desired, Holder, Listing, Live, Origin
 from siteward.access.traits import Role, Traits

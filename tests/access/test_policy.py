@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from siteward.access.budget import allowed
 from siteward.access.model import Power
-from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Rule
-from siteward.access.strict import MODES, UNMANAGED, strictest
+from siteward.access.policy import LIMIT_NAMES, MODES, UNMANAGED, Limit, Policy, Rule, strictest
 
 limits = st.builds(Limit, count=st.none() | st.integers(0, 50), percent=st.none() | st.integers(0, 100))
 rules = st.builds(Rule, id=st.sampled_from("abc"), match=st.just({"kind": "client"}), at_most=st.sampled_from(Power))

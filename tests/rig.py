@@ -1,9 +1,13 @@
-"""A declaration, a stand-in server without a socket, and the spine between them."""
+"""What every room's tests share: words for access, plans and reports, and a rig.
+
+The rig is a declaration, a stand-in server without a socket, and the spine between them. What only one folder's tests
+speak of stands beside them and builds on this: `access/worlds.py`, `reconcile/small_world.py`, `promises/small.py`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,11 +15,13 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from siteward import platforms
-from siteward.access.model import Access
-from siteward.access.plan import Plan
-from siteward.access.report import Report
+from siteward.access import codec
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Key, Member, Resource, Subject
+from siteward.access.plan import InstancePlan, Plan, Step
+from siteward.access.report import Outcome, Report
 from siteward.platforms.fakery import Fake, in_process
 from siteward.platforms.instance import Instance
 from siteward.reconcile import apply as spine
@@ -136,3 +142,78 @@ class Rig:
         with self.instance.reading() as reader:
             traits, seed = self.instance.platform.probe(reader, self.instance.settings)
             return self.instance.platform.read(reader, self.instance.settings, traits, seed).access
+
+
+def subject(name: str) -> Subject:
+    """Return an account as the holder of grants; `group:x` is a group."""
+    return Subject("group", name.removeprefix("group:")) if name.startswith("group:") else Subject("account", name)
+
+
+def admin(name: str, role: str = "admin") -> Grant:
+    """Return the top account role of somebody."""
+    return Grant(subject(name), EVERYWHERE, role)
+
+
+def whole(resources: Iterable[Resource]) -> Access:
+    """Return an access in which everybody who holds something is there."""
+    found = list(resources)
+    there = {each.name for each in found if isinstance(each, Account)}
+    names = {each.subject.name for each in found if isinstance(each, Grant) and each.subject.kind == "account"}
+    names |= {each.account for each in found if isinstance(each, Member)}
+    groups = {each.subject.name for each in found if isinstance(each, Grant) and each.subject.kind == "group"}
+    known = {each.name for each in found if isinstance(each, Group)}
+    made: list[Resource] = [Account(each) for each in sorted(names - there)]
+    made += [Group(each) for each in sorted(groups - known)]
+    return Access((*made, *found))
+
+
+def sealed(plan: Plan) -> Plan:
+    """Return the plan with its digest."""
+    return replace(plan, digest=codec.digest(plan))
+
+
+def part(report: Report) -> InstancePlan:
+    """Return the plan of the one instance that a report is about."""
+    assert report.plan is not None, [(each.code, each.message) for each in report.diagnostics]
+    (found,) = report.plan.instances
+    return found
+
+
+def made(found: Rig, **options: Any) -> Plan:
+    """Return the plan of a rig's one instance."""
+    report = found.plan(**options)
+    part(report)
+    assert report.plan is not None
+    return report.plan
+
+
+def step(plan: Plan, *words: str) -> Step:
+    """Return the one step whose key holds these words."""
+    (found,) = (each for one in plan.instances for each in one.steps if set(words) <= set(each.change.key))
+    return found
+
+
+def deletion(plan: Plan, login: str) -> Step:
+    """Return the step that deletes an account."""
+    (found,) = (each for each in plan.instances[0].steps if each.change.key == ("account", login))
+    return found
+
+
+def codes(of: Step | InstancePlan) -> set[str]:
+    """Return the codes of the errors on a step or an instance."""
+    return {each.code for each in of.diagnostics if each.blocks}
+
+
+def outcomes(report: Report) -> dict[str, str]:
+    """Return status by the words of the key."""
+    return {" ".join(each.step.change.key): each.status for each in report.outcomes}
+
+
+def statuses(report: Report) -> list[str]:
+    """Return what became of the steps, in order."""
+    return [each.status for each in report.outcomes]
+
+
+def by_key(report: Report) -> dict[Key, Outcome]:
+    """Return the outcomes of a report by key."""
+    return {each.step.change.key: each for each in report.outcomes}

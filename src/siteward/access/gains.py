@@ -1,0 +1,314 @@
+"""Rights as the owners' rules judge them: those that the steps of a proposal give, and those that stand.
+
+What goes through one of the platform's groups is judged for each of its members. Where several lines of the file ask
+for the same right, each is judged by itself, as `validate` does, and so is what they give together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from siteward.access.change import direction, patch
+from siteward.access.diagnostic import Diagnostic, Severity, Span, error, warning
+from siteward.access.effective import Index
+from siteward.access.model import Account, Grant, Key, Member, Power, Scope, account_key
+from siteward.access.policy import (
+    Breach,
+    Gain,
+    Person,
+    concerning,
+    judge,
+    least_power,
+    person_of,
+    role_names,
+    site_names,
+)
+from siteward.access.proposal import Proposal, Proposed
+from siteward.access.state import Claim, Origin
+from siteward.access.traits import is_site
+
+NAMED = 10
+"""How many accounts that nobody declared one warning names."""
+
+
+class Judged(Struct, frozen=True):
+    """One right of one person, with the line that asks for it, if one does."""
+
+    gain: Gain
+    origin: Origin | None = None
+
+
+class Gains(Struct, frozen=True, dict=True):
+    """The rights in a proposal, and what its policy's rules say to them."""
+
+    proposal: Proposal
+    _people: dict[str, Person] = {}
+    _powers: dict[str, int] = {}
+    _site_names: dict[Scope, frozenset[str]] = {}
+    _role_names: dict[tuple[str, str], frozenset[str]] = {}
+
+    def objections(self) -> Iterator[Diagnostic]:
+        """Yield an error on each step that gives what a rule refuses, and a warning for what stands all the same."""
+        proposal = self.proposal
+        for proposed in proposal.proposed:
+            gives = direction(proposed.change, proposal.traits) != "close"
+            severity = Severity.ERROR if gives else Severity.WARNING
+            for found in (*self._refused(proposed, proposal.projected_index), *self._too_wide(proposed)):
+                yield replace(found, severity=severity, about=proposed.key)
+        if proposal.policy.rules:
+            for proposed in proposal.held_back:
+                for found in self._refused(proposed, self._wanted):
+                    yield replace(found, severity=Severity.WARNING, about=proposed.key)
+            yield from self._standing()
+        yield from self._standing_patterns()
+
+    # -- what steps give
+
+    def _refused(self, proposed: Proposed, then: Index) -> Iterator[Diagnostic]:
+        told: set[str] = set()
+        for judged in self._given_by(proposed, then) if self.proposal.policy.rules else ():
+            for breach in self._breaches(judged.gain):
+                if breach.message not in told:
+                    told.add(breach.message)
+                    yield breach.told(self._place(judged))
+
+    def _given_by(self, proposed: Proposed, then: Index) -> Iterator[Judged]:
+        """Yield every right that somebody has once a step is done, as each line asks for it; `then` is who has what."""
+        match proposed.change.after:
+            case Grant(subject=subject) as after if subject.kind == "group":
+                sides = (self.proposal.index, then)
+                members = sorted({account for side in sides for account in side.members.get(subject.name, ())})
+                for account in members:
+                    yield from self._rights(after, self._person(account), Member(subject.name, account).key)
+                if not members:
+                    yield from self._rights(after, Person(f"group {subject.name}"))
+            case Grant() as after:
+                yield from self._rights(after, self._person(after.subject.name))
+            case Member(group=group, account=account) as after:
+                for grant in then.shared.get(group, ()):
+                    yield from self._rights(grant, self._person(account), after.key)
+            case _:
+                pass
+
+    @cached_property
+    def _wanted(self) -> Index:
+        """Who would hold what if the mode held nothing back from being given."""
+        held = [each.change for each in self.proposal.held_back if each.change.after is not None]
+        return Index(patch(self.proposal.projected, held)) if held else self.proposal.projected_index
+
+    def _too_wide(self, proposed: Proposed) -> Iterator[Diagnostic]:
+        """Yield an error where a step gives more through a pattern than patterns may."""
+        match proposed.change.after:
+            case Grant() as after:
+                yield from self._beyond_patterns(after, proposed.origin)
+            case Member(group=group):
+                for grant in self.proposal.projected_index.shared.get(group, ()):
+                    yield from self._beyond_patterns(grant, self.proposal.desired.origins.get(grant.key))
+            case _:
+                pass
+
+    def _beyond_patterns(self, grant: Grant, origin: Origin | None) -> Iterator[Diagnostic]:
+        power, most = self.proposal.traits.power(grant), self.proposal.policy.wildcards_at_most
+        if origin is not None and origin.wildcard is not None and power > most:
+            message = f"the pattern {origin.wildcard} gives {power.word}; patterns may give {most.word} at most"
+            hint = "name the sites one by one, or give less"
+            yield error("wildcard-too-powerful", message, at=origin.at, hint=hint)
+
+    # -- what stands
+
+    def _standing(self) -> Iterator[Diagnostic]:
+        """Yield a warning for each rule and person, where a right that no step gives breaks the rule."""
+        told: set[tuple[str, str, str | None]] = set()
+        undeclared: dict[str, tuple[Breach, list[str]]] = {}
+        for judged in self._unchanged():
+            person = judged.gain.person
+            for breach in self._breaches(judged.gain):
+                mark = (breach.rule.id, person.name, breach.lacks)
+                if mark in told:
+                    continue
+                told.add(mark)
+                if person.handle is not None:
+                    yield replace(breach.told(self._place(judged)), severity=Severity.WARNING)
+                else:
+                    undeclared.setdefault(breach.rule.id, (breach, []))[1].append(person.name)
+        for breach, names in undeclared.values():
+            yield _by_undeclared(breach, sorted(set(names)))
+
+    def _unchanged(self) -> Iterator[Judged]:
+        """Yield the rights that are there, or asked for, and that no step gives or takes."""
+        desired, mine = self.proposal.desired, (self.proposal.live.me or "").casefold()
+        shared: dict[str, list[Grant]] = defaultdict(list)
+        for key, grant in self._unchanged_grants():
+            if grant.subject.kind == "group":
+                shared[grant.subject.name].append(grant)
+            elif self._interests(key, grant, grant.subject.name) and grant.subject.name.casefold() != mine:
+                yield from self._rights(grant, self._person(grant.subject.name))
+        for member in self._unchanged_members():
+            joined = member.key in self.proposal.projected
+            grants = shared.get(member.group, ()) if joined else self._wanted.shared.get(member.group, ())
+            for grant in grants if member.account.casefold() != mine else ():
+                if self._interests(grant.key, grant, member.account):
+                    yield from self._rights(grant, self._person(member.account), member.key)
+        for key in desired.claims.keys() - desired.access.keys():
+            for claim in desired.claims[key]:
+                if isinstance(claim.wish, Grant) and claim.wish.subject.kind == "account":
+                    person = self._person(claim.wish.subject.name)
+                    yield Judged(self._gain(claim.wish, person, _given(claim)), claim.origin)
+
+    @cached_property
+    def _moved(self) -> frozenset[Key]:
+        """What the steps change."""
+        return frozenset(proposed.key for proposed in self.proposal.proposed)
+
+    @cached_property
+    def _waiting(self) -> frozenset[Key]:
+        """What the steps change, and what the mode holds back from being given."""
+        held = (proposed.key for proposed in self.proposal.held_back if proposed.change.after is not None)
+        return self._moved.union(held)
+
+    def _unchanged_grants(self) -> Iterator[tuple[Key, Grant]]:
+        wished, traits, moved = self.proposal.desired.access.find, self.proposal.traits, self._moved
+        projected, waiting = self.proposal.projected, self._waiting
+        lingering = {(kind, role.name) for kind, roles in traits.roles.items() for role in roles if role.lingers}
+        for key, grant in projected.items():
+            if key[0] != "grant" or key in moved or not isinstance(grant, Grant):
+                continue
+            if (grant.scope.kind, grant.role) not in lingering or wished(key) is not None:
+                yield key, grant
+        there = projected.find
+        for key, grant in self.proposal.desired.access.items():
+            if key[0] == "grant" and there(key) is None and key not in waiting and isinstance(grant, Grant):
+                yield key, grant
+
+    def _unchanged_members(self) -> Iterator[Member]:
+        projected = self.proposal.projected
+        yield from (member for member in projected.members() if member.key not in self._moved)
+        for member in self.proposal.desired.access.members():
+            if member.key not in projected and member.key not in self._waiting:
+                yield member
+
+    def _interests(self, key: Key, grant: Grant, account: str) -> bool:
+        """Tell whether any rule has something to say of an account at the power of a grant, or of what is asked for."""
+        traits, least = self.proposal.traits, self._least(account)
+        if traits.power(grant) >= least:
+            return True
+        wish = self.proposal.desired.access.find(key)
+        return isinstance(wish, Grant) and wish.role != grant.role and traits.power(wish) >= least
+
+    def _standing_patterns(self) -> Iterator[Diagnostic]:
+        """Yield a warning for each person and pattern that gives more than patterns may, and has given it already."""
+        told: set[tuple[str, str | None]] = set()
+        for key, origin in self.proposal.desired.origins.items():
+            if origin.wildcard is None or key in self._waiting:
+                continue
+            grant = self.proposal.projected.find(key) or self.proposal.desired.access.find(key)
+            if isinstance(grant, Grant) and (grant.subject.name, origin.wildcard) not in told:
+                for found in self._beyond_patterns(grant, origin):
+                    told.add((grant.subject.name, origin.wildcard))
+                    yield replace(found, severity=Severity.WARNING)
+
+    # -- one right
+
+    def _rights(self, grant: Grant, person: Person, member: Key | None = None) -> Iterator[Judged]:
+        """Yield a right as it is, and as each line asks for it where that is something else.
+
+        `member` is the membership it comes through, whose end is an end of the right.
+        """
+        claims = self._claims(grant.key)
+        through = self._through(member) if member is not None else frozenset[str]()
+        given = through.union(*map(_given, claims))
+        yield Judged(self._gain(grant, person, given), claims[0].origin if claims else None)
+        for claim in claims:
+            wish = claim.wish
+            if isinstance(wish, Grant) and (len(claims) > 1 or wish.role != grant.role):
+                yield Judged(self._gain(wish, person, through | _given(claim)), claim.origin)
+
+    def _claims(self, key: Key) -> tuple[Claim, ...]:
+        """Return what lines of the file ask for under a key."""
+        desired = self.proposal.desired
+        claims = desired.claims.get(key)
+        if claims is not None:
+            return claims
+        wish, origin = desired.access.find(key), desired.origins.get(key)
+        if origin is None or not isinstance(wish, Grant | Member):
+            return ()
+        return (Claim(wish, origin, origin.until is not None),)
+
+    def _through(self, member: Key) -> frozenset[str]:
+        claims = self._claims(member)
+        return frozenset({"until"}) if claims and all(claim.ends for claim in claims) else frozenset()
+
+    def _gain(self, grant: Grant, person: Person, given: frozenset[str]) -> Gain:
+        traits, scope = self.proposal.traits, grant.scope
+        sites = self._sites(scope) if is_site(scope) else None
+        return Gain(person, scope.kind, traits.power(grant), grant.role, self._roles(grant), sites, given)
+
+    def _breaches(self, gain: Gain) -> Iterator[Breach]:
+        for rule in self.proposal.policy.rules:
+            yield from judge(rule, gain)
+
+    def _place(self, judged: Judged) -> Span | None:
+        if judged.origin is not None:
+            return judged.origin.at
+        holder = self.proposal.desired.holders.get(next(iter(judged.gain.person.logins), ""))
+        return holder.at if holder is not None else None
+
+    # -- found once
+
+    def _person(self, account: str) -> Person:
+        person = self._people.get(account)
+        if person is None:
+            desired, key = self.proposal.desired, account_key(account)
+            wish, have = desired.access.find(key), self.proposal.live.access.find(key)
+            renamed = wish.renamed if isinstance(wish, Account) else None
+            person = person_of(account, desired.holders.get(account), renamed)
+            if person.handle is None and isinstance(have, Account) and have.email:
+                person = replace(person, given=frozenset({"email"}))
+            self._people[account] = person
+        return person
+
+    def _least(self, account: str) -> int:
+        """Return the least power at which any rule has something to say of the person behind an account."""
+        least = self._powers.get(account)
+        if least is None:
+            rules = concerning(self.proposal.policy.rules, self._person(account))
+            least = self._powers[account] = min(map(least_power, rules), default=Power.ADMIN + 1)
+        return least
+
+    def _sites(self, scope: Scope) -> frozenset[str]:
+        names = self._site_names.get(scope)
+        if names is None:
+            site, declared = self.proposal.live.sites.get(scope), self.proposal.desired.names.get(scope, ())
+            names = self._site_names[scope] = site_names(scope, site, declared)
+        return names
+
+    def _roles(self, grant: Grant) -> frozenset[str]:
+        key = (grant.scope.kind, grant.role)
+        names = self._role_names.get(key)
+        if names is None:
+            names = self._role_names[key] = role_names(grant, self.proposal.traits)
+        return names
+
+
+def _given(claim: Claim) -> frozenset[str]:
+    """Return the fields that stand on the line behind a claim."""
+    told: Mapping[str, object] = {"ticket": claim.origin.ticket, "reason": claim.origin.reason, "until": claim.ends}
+    return frozenset(name for name, value in told.items() if value)
+
+
+def _by_undeclared(breach: Breach, names: list[str]) -> Diagnostic:
+    """Return the one warning about all accounts that nobody declared and whose rights break a rule."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    accounts = (
+        "1 account that nobody declared breaks"
+        if len(names) == 1
+        else f"{len(names)} accounts that nobody declared break"
+    )
+    message = f"{accounts} the rule {breach.rule}: {', '.join(names[:NAMED])}{more}"
+    found = warning(breach.rule.id, message, hint="declare them with what the rule asks for, or take the access away")
+    return replace(found, related=(breach.rule.at,) if breach.rule.at is not None else (), count=len(names))

@@ -1,0 +1,312 @@
+"""The proposal for one instance: which differences are ours to act on, by the policy, and why.
+
+`settle` fills the wish with what the file does not speak of, `manage` compares it with the live access and
+says of each difference whether it is ours, and why: the proposal that the guards judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+
+from msgspec import Struct
+
+from siteward.access.census import GONE, Census, Stranger, findings, tally
+from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
+from siteward.access.diagnostic import Diagnostic
+from siteward.access.effective import Index, Reach, reach, reach_after
+from siteward.access.model import (
+    EVERYWHERE,
+    Access,
+    Account,
+    Grant,
+    Group,
+    Key,
+    Member,
+    Scope,
+    Subject,
+    account_of,
+)
+from siteward.access.policy import Policy
+from siteward.access.state import Cause, Desired, Ending, Holder, Live, Memory, Origin, settle
+from siteward.access.traits import Traits, declarable, is_site
+
+
+class Proposed(Struct, frozen=True, kw_only=True):
+    """One difference that is ours, with why: the cause, the place in the file, and the person behind it."""
+
+    change: Change
+    cause: Cause
+    origin: Origin | None = None
+    holder: Holder | None = None
+    person: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """The key of what changes."""
+        return self.change.key
+
+
+class Proposal(Struct, frozen=True, kw_only=True, dict=True):
+    """What would be changed on one instance, in order, and all that a guard needs to judge it.
+
+    `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them.
+    """
+
+    live: Live
+    desired: Desired
+    traits: Traits
+    policy: Policy
+    memory: Memory | None = None
+    proposed: tuple[Proposed, ...] = ()
+    held_back: tuple[Proposed, ...] = ()
+    strangers: tuple[Stranger, ...] = ()
+    waiting: tuple[Key, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    accounts: int = 0
+    sites: int = 0
+    grants: int = 0
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The proposed changes, in order."""
+        return tuple(each.change for each in self.proposed)
+
+    @cached_property
+    def needs(self) -> Mapping[Key, tuple[Key, ...]]:
+        """What must have been done before each change."""
+        needs = dict(dependencies(self.changes, self.traits, self.live.access))
+        for key in demoted(self.changes, self.traits).values() if self._promotions_needed else ():
+            needs[key] = (*needs.get(key, ()), *self._promotions)
+        return needs
+
+    @cached_property
+    def _promotions(self) -> tuple[Key, ...]:
+        tops = (each.key for each in self.changes if isinstance(each.after, Grant) and self.traits.is_top(each.after))
+        return tuple(tops)
+
+    @property
+    def _promotions_needed(self) -> bool:
+        """Whether too few declared admins are left without those that this proposal makes."""
+        gone = demoted(self.changes, self.traits)
+        tops = {each.subject.name for each in self.live.access.grants() if self.traits.is_top(each)} - set(gone)
+        holders = [self.desired.holders[each] for each in tops if each in self.desired.holders and each != self.live.me]
+        left = [each for each in holders if each.kind != "service" and each.ending is None]
+        return len(left) < self.policy.admins_min
+
+    @cached_property
+    def reach(self) -> Reach:
+        """How far the access of everybody reaches now."""
+        return reach(self.live.access, self.traits)
+
+    def reach_after(self, stuck: Collection[Key]) -> Reach:
+        """Return how far it reaches once everything proposed is done but for what is stuck."""
+        return reach_after(self.reach, (each for each in self.changes if each.key not in stuck), self.traits)
+
+    @cached_property
+    def index(self) -> Index:
+        """Who holds what now."""
+        return Index(self.live.access)
+
+    @cached_property
+    def projected_index(self) -> Index:
+        """Who holds what once everything proposed is done."""
+        return Index(self.projected)
+
+    @cached_property
+    def projected(self) -> Access:
+        """The access as it is once everything proposed is done."""
+        return patch(self.live.access, self.changes)
+
+
+class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
+    """Says of each difference whether it is ours to act on, and why."""
+
+    live: Live
+    desired: Desired
+    traits: Traits
+    policy: Policy
+    census: Census
+    wanted: Access
+
+    def cause(self, change: Change) -> Cause | None:  # noqa: PLR0911 — one for each kind of resource
+        """Return why a change should be made; `None` for one that is none of our business."""
+        if change.key[0] not in self.traits.manages:
+            return None
+        match change.after if change.after is not None else change.before:
+            case Account() as account:
+                return self._account_cause(change, account)
+            case Group():
+                return None if change.after is None else "granted"
+            case Member() as member:
+                return self._member_cause(change, member)
+            case Grant(subject=Subject("group")) as grant:
+                return self._group_cause(change, grant)
+            case Grant() as grant:
+                return self._grant_cause(change, grant)
+            case None:
+                return None
+
+    def _account_cause(self, change: Change, account: Account) -> Cause | None:
+        stance = self.census.stance(account.name)
+        if stance in {"public", "ignored"}:
+            return None
+        if change.after is not None:
+            return "renamed" if account.renamed else "granted"
+        if stance == "declared" and self.census.ending(account.name) == "absent":
+            return "absent" if self.traits.deletes else None
+        ours = stance == "stranger" and self.policy.unmanaged == "remove" and self.desired.managed is not None
+        return "unmanaged" if ours and self.traits.deletes else None
+
+    def _member_cause(self, change: Change, member: Member) -> Cause | None:
+        if self._external(member.group) or self.census.stance(member.account) == "ignored":
+            return None
+        return "granted" if change.after is not None else self._taken(member.account, member.key)
+
+    def _external(self, group: str) -> bool:
+        sides = (self.live.access.get(("group", group)), self.wanted.get(("group", group)))
+        return any(isinstance(each, Group) and each.external for each in sides)
+
+    def _group_cause(self, change: Change, grant: Grant) -> Cause | None:
+        if ("group", grant.subject.name) not in self.wanted or not self._looked_at(grant.scope):
+            return None
+        if change.after is not None:
+            return "granted"
+        if not declarable(grant, self.traits) or self.desired.managed is None:
+            return None
+        return self.desired.ended[change.key][0] if change.key in self.desired.ended else "silence"
+
+    def _grant_cause(self, change: Change, grant: Grant) -> Cause | None:
+        name = grant.subject.name
+        if self.census.stance(name) == "public":
+            return "public" if grant.scope in self.desired.public and self._looked_at(grant.scope) else None
+        if not self._looked_at(grant.scope):
+            return None
+        if change.after is None:
+            return self._taken(name, change.key) if self._takeable(grant) else None
+        if self.census.stance(name) == "ignored":
+            return None
+        lowered = direction(change, self.traits) != "open"
+        return self._named(name, change.key) or "granted" if lowered else "granted"
+
+    def _looked_at(self, scope: Scope) -> bool:
+        managed = self.desired.managed
+        return managed is None or not is_site(scope) or scope in managed
+
+    def _takeable(self, grant: Grant) -> bool:
+        """Tell whether a live grant may be taken at all, now that the file does not wish it."""
+        name, kind = grant.subject.name, grant.scope.kind
+        if not declarable(grant, self.traits):
+            return False
+        if self.census.ending(name) in GONE:
+            return True
+        role = self.traits.role(kind, grant.role)
+        if kind == "team" or (role is not None and role.lingers):
+            return False
+        if kind == "module":
+            return name in self._spoken_modules
+        return not (is_site(grant.scope) and self._subsumed(name))
+
+    @cached_property
+    def _spoken_modules(self) -> frozenset[str]:
+        wished = {each.subject.name for each in self.desired.access.grants() if each.scope.kind == "module"}
+        return self.desired.modules | wished
+
+    def _subsumed(self, name: str) -> bool:
+        top = self.wanted.grant(Subject("account", name), EVERYWHERE) if self.traits.admin_excludes_grants else None
+        return top is not None and self.traits.is_top(top)
+
+    def _named(self, name: str, key: Key) -> Ending | None:
+        """Return how the file itself names this as over, if it does."""
+        ending = self.census.ending(name)
+        if ending is not None:
+            return ending
+        return self.desired.ended[key][0] if key in self.desired.ended else None
+
+    def _taken(self, name: str, key: Key) -> Cause | None:
+        match self.census.stance(name):
+            case "declared" | "left":
+                return self._named(name, key) or ("silence" if self.desired.managed is not None else None)
+            case "stranger":
+                ours = self.policy.unmanaged != "report" and self.desired.managed is not None
+                return "unmanaged" if ours else None
+            case "self" | "public" | "ignored":
+                return None
+
+    def held_back(self, proposed: Proposed) -> bool:
+        """Tell whether the mode leaves this undone: all in observe, what follows only from silence in add-only."""
+        match self.policy.mode:
+            case "full":
+                return False
+            case "observe":
+                return True
+            case "add-only":
+                change = proposed.change
+                if proposed.cause in {"silence", "unmanaged"}:
+                    return True
+                lowers = isinstance(change.after, Grant) and direction(change, self.traits) != "open"
+                return proposed.cause == "granted" and lowers
+
+    def explained(self, change: Change, cause: Cause) -> Proposed:
+        """Return the change with its cause, the place in the file that tells it, and the person behind it."""
+        name = account_of(change.key)
+        holder = self.desired.holders.get(name) if name is not None else None
+        person = self.census.person(name) if name is not None else None
+        return Proposed(change=change, cause=cause, origin=self._origin(change, holder), holder=holder, person=person)
+
+    def _origin(self, change: Change, holder: Holder | None) -> Origin | None:
+        key = change.key
+        if change.after is None and key in self.desired.ended:
+            return Origin(self.desired.ended[key][1])
+        if change.after is not None and key in self.desired.origins:
+            return self.desired.origins[key]
+        return Origin(holder.at, ticket=holder.ticket, reason=holder.reason) if holder is not None else None
+
+
+def manage(
+    live: Live,
+    desired: Desired,
+    traits: Traits,
+    policy: Policy,
+    memory: Memory | None,
+    *,
+    base: Mapping[str, str] | None = None,
+) -> Proposal:
+    """Return what should be changed on an instance, by the words of DESIGN section 2, and what was left alone.
+
+    `memory` is what the journal knows of the instance. `base` maps the handles declared at an earlier revision
+    to their logins here; who is in it, or in the memory, and no longer in the file, has left.
+    """
+    wanted = settle(desired, live, traits)
+    earlier = None if memory is None and base is None else {**(memory.users if memory else {}), **(base or {})}
+    census = Census(live, desired, traits, policy.ignore, earlier)
+    ours = _Ownership(live=live, desired=desired, traits=traits, policy=policy, census=census, wanted=wanted)
+    causes = {each: cause for each in diff(live.access, wanted) if (cause := ours.cause(each)) is not None}
+    row = tuple(ours.explained(each, causes[each]) for each in order(causes, traits))
+    held = _held_back(row, ours)
+    mine = tuple(each for each in row if each.key not in held)
+    counts = tally(live, desired, traits, census, strangers_too=policy.unmanaged != "report")
+    return Proposal(
+        live=live,
+        desired=desired,
+        traits=traits,
+        policy=policy,
+        memory=memory,
+        proposed=mine,
+        held_back=tuple(each for each in row if each.key in held),
+        strangers=counts.strangers,
+        waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
+        diagnostics=(
+            *live.findings,
+            *findings(census, wanted, memory, [each.change for each in mine], counts.strangers),
+        ),
+        accounts=counts.accounts,
+        sites=len(desired.managed or ()),
+        grants=counts.grants,
+    )
+
+
+def _held_back(row: Sequence[Proposed], ours: _Ownership) -> set[Key]:
+    held = {each.key for each in row if ours.held_back(each)}
+    kept = {name: key for name, key in demoted((each.change for each in row), ours.traits).items() if key in held}
+    return held | {each.key for each in row if is_regrant(each.change, ours.traits, kept)}

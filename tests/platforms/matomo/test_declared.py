@@ -9,7 +9,8 @@ import pytest
 
 from platforms.matomo.desk import NOW, SHOP, Desk, world
 from siteward.access.model import Access, Account
-from siteward.access.proposal import Policy, manage
+from siteward.access.policy import Policy
+from siteward.access.proposal import manage
 from siteward.access.state import Live
 from siteward.declaration.load import load
 from siteward.declaration.resolve import resolve

@@ -10,7 +10,8 @@ from platforms.matomo.desk import BLOG, SHOP, STAGING, Desk, given, grant, site,
 from siteward.access.change import Change
 from siteward.access.effective import effective
 from siteward.access.model import Access, Account, Power, account_key
-from siteward.access.proposal import Policy, manage
+from siteward.access.policy import Policy
+from siteward.access.proposal import manage
 from siteward.access.state import Desired
 from siteward.platforms.fakery import WorldAccount, WorldGrant
 from siteward.platforms.matomo.fake.call import METHODS

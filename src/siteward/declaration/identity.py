@@ -124,7 +124,9 @@ class _Directory:
 
     def find(self, login: str, user: User, said: list[Diagnostic]) -> tuple[str, str | None]:
         """Return the account of a user, and the new login where it still has a former one."""
-        wanted = login.lower() if self._traits.folds_case or self._traits.login == "email" else login
+        traits = self._traits
+        lowered = (traits.folds_case and not traits.keeps_case) or traits.login == "email"
+        wanted = login.lower() if lowered else login
         name = self.live_name(login)
         if not user.previously:
             return name or wanted, None

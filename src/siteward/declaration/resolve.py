@@ -230,9 +230,9 @@ class _Resolution(Struct):
 
     def _ourselves(self) -> None:
         """Refuse a user that turns out to be the account whose credentials are used."""
-        me = self.live.me.casefold() if self.live is not None and self.live.me is not None else None
+        me = self.live.me.lower() if self.live is not None and self.live.me is not None else None
         for identity in self.people.by_handle.values() if me is not None else ():
-            if identity.account.casefold() == me:
+            if identity.account.lower() == me:
                 message = f"`{identity.account}` is the account Siteward itself uses on {self.instance}"
                 hint = "`self` is always protected and never declared"
                 self.draft.say(error("self-declared", message, at=identity.user.at, hint=hint))

@@ -39,7 +39,7 @@ from siteward.transport.errors import PlatformError
 from siteward.transport.secrets import variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from siteward.access.change import Change
@@ -89,7 +89,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         proposal = self.proposal if keys is None else _narrowed(self.proposal, keys)
         changes = proposal.changes if allowance.asks else ()
         remarks = (
-            *self.platform.review(proposal.changes, self.live, self.memory),
+            *_with_its_name(self.platform.review(proposal.changes, self.live, self.memory), self.name),
             *undeliverable(self.name, changes, self.desired.holders, self.traits, allowance.passwords),
             *(self.gate.objections(self.name, proposal) if self.gate else ()),
         )
@@ -171,9 +171,8 @@ def surveyed(
     """Work out what should change on an instance that has been read; pure but for the platform's own word."""
     declared = declaration.instances[instance.name]
     confirmed = instance.confirmed() or traits.knows_self
-    live, objections = own_account(
-        _with_its_name(live, instance.name), traits, claim_of(instance, declared.self_account, declared.at)
-    )
+    live = replace(live, findings=_with_its_name(live.findings, instance.name))
+    live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
     desired = gate.as_named(instance.name, desired, live) if gate else desired
     policy = gate.policy(instance.name) if gate else declared.policy
@@ -201,12 +200,9 @@ def _with_variable(each: Diagnostic, instance: str) -> Diagnostic:
     return replace(each, hint=hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))) if hint else each
 
 
-def _with_its_name(live: Live, instance: str) -> Live:
-    """Return the live state with the instance's name in its hints; an adapter does not know what the file calls it."""
-    findings = tuple(
-        replace(each, hint=each.hint.replace("<instance>", instance)) if each.hint else each for each in live.findings
-    )
-    return replace(live, findings=findings)
+def _with_its_name(said: Iterable[Diagnostic], instance: str) -> tuple[Diagnostic, ...]:
+    """Return an adapter's words with the instance's name in the hints; it does not know what the file calls it."""
+    return tuple(replace(each, hint=each.hint.replace("<instance>", instance)) if each.hint else each for each in said)
 
 
 def _onboarding(traits: Traits, wish: Onboarding | None) -> Traits:

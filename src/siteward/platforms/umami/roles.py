@@ -55,7 +55,6 @@ WIDEST = Traits(
     top="admin",
     keeps_email=False,
     # As JavaScript's toLowerCase does: `straße` and `strasse` are two accounts (recording 20_questions, 13 to 22).
-    folds_by="lower",
     renames=True,
     powerful=frozenset({"admin", "team-manager"}),
     blind_spots=(*_UNSEEN_IN_2, BOARD_LINKS),

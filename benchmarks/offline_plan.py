@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 import time
 
-from siteward.cli.lean import travel_light
+from siteward.cli.startup import trim_startup
 
 BEGIN = time.process_time()
-travel_light()
+trim_startup()
 
 from datetime import UTC, datetime  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -25,11 +25,11 @@ from siteward.platforms.umami.native_state import Rows  # noqa: E402
 from siteward.platforms.umami.roles import traits_of  # noqa: E402
 from siteward.platforms.umami.rows import Page, SiteRow, TeamRow, UserRow  # noqa: E402
 from siteward.platforms.umami.to_access import live_of  # noqa: E402
-from siteward.reconcile.deliver import Passwords  # noqa: E402
+from siteward.reconcile.apply.passwords import Passwords  # noqa: E402
+from siteward.reconcile.apply.revalidate import Allowance  # noqa: E402
+from siteward.reconcile.apply.target import Book  # noqa: E402
 from siteward.reconcile.plan import Run, plan  # noqa: E402
 from siteward.reconcile.project import Project, Surroundings, instances, open_project  # noqa: E402
-from siteward.reconcile.recheck import Allowance  # noqa: E402
-from siteward.reconcile.target import Book  # noqa: E402
 from siteward.render import Options, render  # noqa: E402
 
 if TYPE_CHECKING:

@@ -24,12 +24,12 @@ from siteward.access.plan import InstancePlan, Plan, Step
 from siteward.access.report import Outcome, Report
 from siteward.platforms.fakery import Fake, in_process
 from siteward.platforms.instance import Instance
-from siteward.reconcile import apply as spine
-from siteward.reconcile.deliver import Passwords
+from siteward.reconcile.apply import apply as spine
+from siteward.reconcile.apply.passwords import Passwords
+from siteward.reconcile.apply.revalidate import Allowance
+from siteward.reconcile.apply.target import Book, Options
 from siteward.reconcile.plan import Run, Target, drift, plan
 from siteward.reconcile.project import Project, open_project
-from siteward.reconcile.recheck import Allowance
-from siteward.reconcile.target import Book, Options
 from siteward.transport.link import Link
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -92,7 +92,7 @@ class Rig:
         path = self.folder / "access.yaml"
         path.write_text(json.dumps(document), encoding="utf-8")
         opened = open_project(path, "test")
-        assert isinstance(opened, Project), [(each.code, each.message) for each in opened.diagnostics]
+        assert isinstance(opened, Project), [(diagnostic.code, diagnostic.message) for diagnostic in opened.diagnostics]
         self.project = opened
         declared = opened.declaration.instances["it"]
         assert declared.settings is not None
@@ -157,13 +157,19 @@ def admin(name: str, role: str = "admin") -> Grant:
 def whole(resources: Iterable[Resource]) -> Access:
     """Return an access in which everybody who holds something is there."""
     found = list(resources)
-    there = {each.name for each in found if isinstance(each, Account)}
-    names = {each.subject.name for each in found if isinstance(each, Grant) and each.subject.kind == "account"}
-    names |= {each.account for each in found if isinstance(each, Member)}
-    groups = {each.subject.name for each in found if isinstance(each, Grant) and each.subject.kind == "group"}
-    known = {each.name for each in found if isinstance(each, Group)}
-    made: list[Resource] = [Account(each) for each in sorted(names - there)]
-    made += [Group(each) for each in sorted(groups - known)]
+    there = {resource.name for resource in found if isinstance(resource, Account)}
+    names = {
+        resource.subject.name
+        for resource in found
+        if isinstance(resource, Grant) and resource.subject.kind == "account"
+    }
+    names |= {resource.account for resource in found if isinstance(resource, Member)}
+    groups = {
+        resource.subject.name for resource in found if isinstance(resource, Grant) and resource.subject.kind == "group"
+    }
+    known = {resource.name for resource in found if isinstance(resource, Group)}
+    made: list[Resource] = [Account(name) for name in sorted(names - there)]
+    made += [Group(group) for group in sorted(groups - known)]
     return Access((*made, *found))
 
 
@@ -174,7 +180,7 @@ def sealed(plan: Plan) -> Plan:
 
 def part(report: Report) -> InstancePlan:
     """Return the plan of the one instance that a report is about."""
-    assert report.plan is not None, [(each.code, each.message) for each in report.diagnostics]
+    assert report.plan is not None, [(diagnostic.code, diagnostic.message) for diagnostic in report.diagnostics]
     (found,) = report.plan.instances
     return found
 
@@ -189,31 +195,31 @@ def made(found: Rig, **options: Any) -> Plan:
 
 def step(plan: Plan, *words: str) -> Step:
     """Return the one step whose key holds these words."""
-    (found,) = (each for one in plan.instances for each in one.steps if set(words) <= set(each.change.key))
+    (found,) = (step for instance in plan.instances for step in instance.steps if set(words) <= set(step.change.key))
     return found
 
 
 def deletion(plan: Plan, login: str) -> Step:
     """Return the step that deletes an account."""
-    (found,) = (each for each in plan.instances[0].steps if each.change.key == ("account", login))
+    (found,) = (step for step in plan.instances[0].steps if step.change.key == ("account", login))
     return found
 
 
 def codes(of: Step | InstancePlan) -> set[str]:
     """Return the codes of the errors on a step or an instance."""
-    return {each.code for each in of.diagnostics if each.blocks}
+    return {diagnostic.code for diagnostic in of.diagnostics if diagnostic.blocks}
 
 
 def outcomes(report: Report) -> dict[str, str]:
     """Return status by the words of the key."""
-    return {" ".join(each.step.change.key): each.status for each in report.outcomes}
+    return {" ".join(outcome.step.change.key): outcome.status for outcome in report.outcomes}
 
 
 def statuses(report: Report) -> list[str]:
     """Return what became of the steps, in order."""
-    return [each.status for each in report.outcomes]
+    return [outcome.status for outcome in report.outcomes]
 
 
 def by_key(report: Report) -> dict[Key, Outcome]:
     """Return the outcomes of a report by key."""
-    return {each.step.change.key: each for each in report.outcomes}
+    return {outcome.step.change.key: outcome for outcome in report.outcomes}

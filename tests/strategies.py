@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from siteward.access.codec import seal
 from siteward.access.diagnostic import Diagnostic, Effect, Severity, Span
-from siteward.access.guard import judge
+from siteward.access.guards import judge
 from siteward.access.model import (
     EVERYWHERE,
     Access,
@@ -30,7 +30,7 @@ from siteward.access.model import (
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy, Rule
 from siteward.access.proposal import Proposal, manage
-from siteward.access.state import Desired, Ending, Holder, Listing, Live, Memory, Origin, Site
+from siteward.access.state import DeclaredUser, Desired, Ending, Listing, Live, Memory, Origin, Site
 from siteward.access.traits import Role, Traits, declarable, is_site
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def traits() -> st.SearchStrategy[Traits]:
 def scopes(table: Traits) -> tuple[Scope, ...]:
     """Return the scopes of the little world on which that platform has roles."""
     every = (*SITES, Scope("metasite", "Europe"), Scope("module", "analytics"), Scope("team", "t1"), EVERYWHERE)
-    return tuple(each for each in every if each.kind in table.roles)
+    return tuple(scope for scope in every if scope.kind in table.roles)
 
 
 def spans() -> st.SearchStrategy[Span]:
@@ -161,9 +161,9 @@ def spans() -> st.SearchStrategy[Span]:
 @st.composite
 def grants(draw: st.DrawFn, table: Traits, subject: Subject, scope: Scope, *, wish: bool = False) -> Grant:
     """Draw a grant the platform can hold; a wish may leave the extras open, and is declarable."""
-    roles = [each for each in table.roles[scope.kind] if each.declarable or not wish]
+    roles = [role for role in table.roles[scope.kind] if role.declarable or not wish]
     role = draw(st.sampled_from(roles))
-    free = [each for each in table.extras if role.name not in table.included.get(each, ())] if is_site(scope) else []
+    free = [extra for extra in table.extras if role.name not in table.included.get(extra, ())] if is_site(scope) else []
     extras = draw(st.frozensets(st.sampled_from(free))) if free else frozenset()
     return Grant(subject, scope, role.name, None if wish and table.extras and draw(st.booleans()) else extras)
 
@@ -171,13 +171,13 @@ def grants(draw: st.DrawFn, table: Traits, subject: Subject, scope: Scope, *, wi
 @st.composite
 def held(draw: st.DrawFn, table: Traits, subject: Subject, *, wish: bool = False) -> tuple[Grant, ...]:
     """Draw what one subject holds; an admin has nothing on sites where the platform has it so."""
-    places = [each for each in scopes(table) if not (wish and each.kind == "team")]
+    places = [scope for scope in scopes(table) if not (wish and scope.kind == "team")]
     if subject.kind == "group":
-        places = [each for each in places if is_site(each)]
+        places = [place for place in places if is_site(place)]
     chosen = draw(st.lists(st.sampled_from(places), unique=True, max_size=4))
-    found = tuple(draw(grants(table, subject, each, wish=wish)) for each in chosen)
-    top = table.admin_excludes_grants and any(table.is_top(each) for each in found)
-    return tuple(each for each in found if not (top and is_site(each.scope)))
+    found = tuple(draw(grants(table, subject, scope, wish=wish)) for scope in chosen)
+    top = table.admin_excludes_grants and any(table.is_top(grant) for grant in found)
+    return tuple(grant for grant in found if not (top and is_site(grant.scope)))
 
 
 @st.composite
@@ -217,12 +217,12 @@ def lives(draw: st.DrawFn, table: Traits, *, whole: bool | None = None, names: t
         mine.append(Grant(Subject("account", table.public_account), SITES[0], "view"))
     complete = draw(st.booleans()) if whole is None else whole
     every = Access((*world.values(), *mine))
-    placed = [each for each in scopes(table) if is_site(each)]
+    placed = [scope for scope in scopes(table) if is_site(scope)]
     return Live(
         access=every,
-        sites={each: Site(id=f"id-{each.name}", label=each.name, domains=(each.name,)) for each in placed},
+        sites={scope: Site(id=f"id-{scope.name}", label=scope.name, domains=(scope.name,)) for scope in placed},
         me=ME,
-        ids={each.key: f"u-{each.name}" for each in every.accounts()},
+        ids={account.key: f"u-{account.name}" for account in every.accounts()},
         pending=frozenset(draw(some(sorted(every), most=2))),
         facts={account_key(ME): {"created": "2026-01-01"}},
         listings=(Listing(name="users", rows=len(every), complete=complete, proof="count"),),
@@ -230,9 +230,9 @@ def lives(draw: st.DrawFn, table: Traits, *, whole: bool | None = None, names: t
 
 
 @st.composite
-def holders(draw: st.DrawFn, name: str, handle: str = "") -> Holder:
+def declared_users(draw: st.DrawFn, name: str, handle: str = "") -> DeclaredUser:
     """Draw the declared user behind an account."""
-    return Holder(
+    return DeclaredUser(
         handle=handle or name.casefold(),
         at=draw(spans()),
         kind=draw(st.sampled_from(("person", "person", "person", "service", "contractor", "client"))),
@@ -270,22 +270,24 @@ def desires(
     """
     names = (*names, "newcomer", *((ME, ME.upper(), "ROOT") if hostile else ()))
     wish = draw(access(table, names, wish=True))
-    declared = {each.name: draw(holders(each.name, handles.get(each.name, ""))) for each in wish.accounts()}
-    for name in draw(some([each.name for each in live.access.accounts() if hostile or each.name != ME])):
-        declared.setdefault(name, draw(holders(name, handles.get(name, ""))))
-    ended = {name for name, holder in declared.items() if holder.ending is not None}
-    kept = [each for each in wish.values() if _of(each) not in ended]
+    declared = {
+        account.name: draw(declared_users(account.name, handles.get(account.name, ""))) for account in wish.accounts()
+    }
+    for name in draw(some([account.name for account in live.access.accounts() if hostile or account.name != ME])):
+        declared.setdefault(name, draw(declared_users(name, handles.get(name, ""))))
+    ended = {name for name, declared_user in declared.items() if declared_user.ending is not None}
+    kept = [resource for resource in wish.values() if _of(resource) not in ended]
     over = draw(some(sorted(live.access), most=3))
     placed = frozenset(live.sites)
     return Desired(
         access=Access(kept),
-        origins={each.key: draw(origins()) for each in kept if draw(st.booleans())},
-        holders=declared,
+        origins={resource.key: draw(origins()) for resource in kept if draw(st.booleans())},
+        declared_users=declared,
         ended={key: ("expired", Span("access.yaml", 9, 1)) for key in over},
         managed=draw(st.sampled_from((placed, placed, placed, frozenset(SITES[:1]) & placed, None))),
         public=draw(st.sampled_from(({}, {}, {SITES[0]: True}, {SITES[0]: False}))),
         modules=frozenset(draw(some(sorted(declared)))),
-        empty=not any(isinstance(each, Grant) for each in kept) and draw(st.booleans()),
+        empty=not any(isinstance(resource, Grant) for resource in kept) and draw(st.booleans()),
     )
 
 
@@ -343,7 +345,7 @@ def proposals(draw: st.DrawFn, *, hostile: bool = False, whole: bool | None = No
 @st.composite
 def remarks(draw: st.DrawFn, proposal: Proposal) -> tuple[Diagnostic, ...]:
     """Draw what a platform's review might say of a proposal: consequences, and what it cannot do."""
-    keys = [each.key for each in proposal.proposed]
+    keys = [proposed.key for proposed in proposal.proposed]
     chosen = draw(st.lists(st.sampled_from(keys), unique=True, max_size=2)) if keys else []
     return tuple(draw(_remark(each)) for each in chosen)
 
@@ -373,7 +375,7 @@ _SECONDS = st.sampled_from((0.0, 0.25, 1.0, 12.5, 1e-7, 1e21))
 def plans(draw: st.DrawFn) -> Plan:
     """Draw a sealed plan of up to two instances."""
     parts = draw(st.lists(instance_plans(), max_size=2))
-    named = tuple(replace(each, instance=f"stats-{at}") for at, each in enumerate(parts))
+    named = tuple(replace(part, instance=f"stats-{at}") for at, part in enumerate(parts))
     plan = Plan(
         tool="0.1.0",
         created=NOW,
@@ -387,4 +389,4 @@ def plans(draw: st.DrawFn) -> Plan:
 
 def undeclarable(world: Access, table: Traits) -> frozenset[Key]:
     """Return the keys of what is a fact and not a right."""
-    return frozenset(each.key for each in world.grants() if not declarable(each, table))
+    return frozenset(grant.key for grant in world.grants() if not declarable(grant, table))

@@ -35,11 +35,11 @@ MODULES = sorted(SRC.rglob("*.py"))
 def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
+            yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             yield base
-            yield from (f"{base}.{each.name}" for each in node.names)
+            yield from (f"{base}.{name.name}" for name in node.names)
 
 
 def _room(path: Path) -> str:
@@ -64,16 +64,16 @@ def test_no_arrow_climbs(path: Path) -> None:
 
 def test_the_transport_knows_hosts_and_nothing_else_of_access() -> None:
     """It carries requests: whoever gets access to what is no business of its own."""
-    for path in (each for each in MODULES if _room(each) == "transport"):
+    for path in (path for path in MODULES if _room(path) == "transport"):
         used = {name for name in _imports(path) if name.startswith("siteward.access")}
         assert all(each.startswith("siteward.access.hosts") for each in used), f"{path}: {used}"
 
 
-@pytest.mark.parametrize("path", [each for each in MODULES if _room(each) == "platforms"], ids=str)
+@pytest.mark.parametrize("path", [path for path in MODULES if _room(path) == "platforms"], ids=str)
 def test_platforms_do_not_know_each_other(path: Path) -> None:
     """A platform's folder never reaches into another platform's folder."""
     parts = path.relative_to(SRC / "platforms").parts
-    folders = {each.parent.name for each in (SRC / "platforms").glob("*/__init__.py")}
+    folders = {path.parent.name for path in (SRC / "platforms").glob("*/__init__.py")}
     own = parts[0] if len(parts) > 1 else None
     for name in _imports(path):
         rest = name.removeprefix("siteward.platforms.")
@@ -165,11 +165,11 @@ def test_the_list_of_those_that_start_programs_is_true() -> None:
 
 
 def _top_imports(path: Path) -> Iterator[str]:
-    known = {_dotted(each) for each in MODULES}
+    known = {_dotted(path) for path in MODULES}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.module:
-            for each in node.names:
-                full = f"{node.module}.{each.name}"
+            for name in node.names:
+                full = f"{node.module}.{name.name}"
                 yield full if full in known else node.module
         elif isinstance(node, ast.Import):
             yield from (each.name for each in node.names)

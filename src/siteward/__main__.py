@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from siteward.cli.lean import travel_light
+from siteward.cli.startup import trim_startup
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    travel_light()
+    trim_startup()
     from siteward.cli.app import run  # noqa: PLC0415 — after what makes its imports cheap
 
     run()

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from siteward.access.compare import Movement, Revision, compare
 from siteward.access.diagnostic import Span
+from siteward.access.diff import Movement, Revision, compare
 from siteward.access.model import EVERYWHERE, Access, Grant, Power, Scope, Subject
-from siteward.access.state import Desired, Holder, Origin
+from siteward.access.state import DeclaredUser, Desired, Origin
 from siteward.access.traits import Role, Traits
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
@@ -42,8 +42,12 @@ def grant(who: str, where: str, role: str) -> Grant:
 
 
 def desired(*held: Grant, until: datetime | None = None, kinds: dict[str, str] | None = None) -> Desired:
-    holders = {name: Holder(handle=name, at=AT, kind=(kinds or {}).get(name, "person")) for name in PEOPLE}
-    return Desired(access=Access(held), origins={each.key: Origin(AT, until=until) for each in held}, holders=holders)
+    declared_users = {name: DeclaredUser(handle=name, at=AT, kind=(kinds or {}).get(name, "person")) for name in PEOPLE}
+    return Desired(
+        access=Access(held),
+        origins={grant.key: Origin(AT, until=until) for grant in held},
+        declared_users=declared_users,
+    )
 
 
 def revision(*moments: tuple[datetime, Desired]) -> Revision:
@@ -67,8 +71,8 @@ def test_nothing_differs_from_itself(one: Desired) -> None:
 @given(held, held)
 def test_what_one_way_gives_the_other_takes(one: Desired, other: Desired) -> None:
     """Every movement has its opposite in the other direction, on the same person and place."""
-    there = {(each.person, each.scope, each.kind) for each in moved(one, other)}
-    back = {(each.person, each.scope, OPPOSITE[each.kind]) for each in moved(other, one)}
+    there = {(movement.person, movement.scope, movement.kind) for movement in moved(one, other)}
+    back = {(movement.person, movement.scope, OPPOSITE[movement.kind]) for movement in moved(other, one)}
     mixed = {"wider", "narrower"}  # two patterns may each leave out what the other does not
     assert {each for each in there if each[2] not in mixed} == {each for each in back if each[2] not in mixed}
 
@@ -76,16 +80,18 @@ def test_what_one_way_gives_the_other_takes(one: Desired, other: Desired) -> Non
 @given(held, held)
 def test_everything_that_differs_is_told_once(one: Desired, other: Desired) -> None:
     """Whoever has not the same on both sides is in the comparison, and nobody else is."""
-    told = {each.person for each in moved(one, other)}
+    told = {movement.person for movement in moved(one, other)}
     for name in PEOPLE:
-        sides = [{each for each in side.access.grants() if each.subject.name == name} for side in (one, other)]
+        sides = [{grant for grant in side.access.grants() if grant.subject.name == name} for side in (one, other)]
         assert (name in told) == (sides[0] != sides[1])
 
 
 def test_a_top_role_covers_what_it_covers() -> None:
     """Who becomes admin does not lose sites by it, and is told as an escalation alone."""
     found = moved(desired(grant("anna", "shop", "edit")), desired(grant("anna", "", "admin")))
-    assert [(each.kind, each.scope, each.band) for each in found] == [("gained", EVERYWHERE, "escalation")]
+    assert [(movement.kind, movement.scope, movement.band) for movement in found] == [
+        ("gained", EVERYWHERE, "escalation")
+    ]
 
 
 def test_what_begins_later_is_told_with_its_moment() -> None:
@@ -101,7 +107,7 @@ def test_an_end_is_told_once() -> None:
     now = desired(grant("ben", "shop", "view"))
     before = revision((NOW, now), (LATER, now))
     after = revision((NOW, desired(grant("ben", "shop", "view"), until=NOW + timedelta(days=3))), (LATER, desired()))
-    assert [(each.kind, each.begins) for each in compare("stats", before, after)] == [("shorter", None)]
+    assert [(movement.kind, movement.begins) for movement in compare("stats", before, after)] == [("shorter", None)]
 
 
 def test_outsiders_and_other_accounts() -> None:
@@ -109,15 +115,15 @@ def test_outsiders_and_other_accounts() -> None:
     (gained,) = moved(desired(), desired(grant("cleo", "shop", "view"), kinds={"cleo": "client"}))
     assert gained.band == "outsider"
     other = desired(grant("ben", "shop", "manage"))
-    holders = {**other.holders, "ben": replace(other.holders["ben"], handle="anna")}
-    holders["anna"] = replace(holders["anna"], handle="nobody")
-    (away,) = moved(desired(grant("anna", "shop", "manage")), replace(other, holders=holders))
+    declared_users = {**other.declared_users, "ben": replace(other.declared_users["ben"], handle="anna")}
+    declared_users["anna"] = replace(declared_users["anna"], handle="nobody")
+    (away,) = moved(desired(grant("anna", "shop", "manage")), replace(other, declared_users=declared_users))
     assert (away.kind, away.raises) == ("moved", True)
 
 
 def test_an_instance_that_comes_or_goes() -> None:
     """What is new is given; what the file does not name any more is left as it is."""
     one = revision((NOW, desired(grant("anna", "shop", "view"))))
-    assert [each.kind for each in compare("stats", None, one)] == ["gained"]
+    assert [movement.kind for movement in compare("stats", None, one)] == ["gained"]
     assert compare("stats", one, None) == ()
     assert compare("stats", None, None) == ()

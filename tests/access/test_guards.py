@@ -14,8 +14,8 @@ from access.worlds import (
     SHOP,
     admin,
     codes,
+    declared_user,
     grant,
-    holder,
     judged,
     key,
     keys,
@@ -25,16 +25,16 @@ from access.worlds import (
     subject,
     wish,
 )
-from siteward.access.budget import allowed
 from siteward.access.diagnostic import Diagnostic, Severity, Span, error
+from siteward.access.limits import allowed
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Power, Resource, Scope
 from siteward.access.plan import InstancePlan
 from siteward.access.policy import Limit, Policy, Rule
 from siteward.access.state import (
     Claim,
+    DeclaredUser,
     Desired,
     Ending,
-    Holder,
     Listing,
     Live,
     Memory,
@@ -46,11 +46,11 @@ from siteward.access.traits import Traits
 from strategies import MATOMO, ME, NOW, PIWIKPRO, PLAUSIBLE, UMAMI
 
 EXPIRED: tuple[Ending, Span] = ("expired", AT)
-PEOPLE = tuple(f"user{each}" for each in range(10))
+PEOPLE = tuple(f"user{number}" for number in range(10))
 
 
 def warned(found: tuple[Diagnostic, ...]) -> set[str]:
-    return {each.code for each in found if each.severity is Severity.WARNING}
+    return {diagnostic.code for diagnostic in found if diagnostic.severity is Severity.WARNING}
 
 
 # -- promise 3: absence must be proven
@@ -63,7 +63,9 @@ def test_a_removal_needs_a_whole_reading(gap: str) -> None:
     """What follows from silence or from leaving is blocked; what the file names as over is not, nor is a gift."""
     world = live(grant("anna", "team-member"), grant("mia", "team-member"), grant("ed", "team-member"))
     world = replace(world, listings=UNPROVEN) if gap == "listings" else replace(world, unreadable=("sites",))
-    desired = wish(grant("li", "team-member"), declared=[holder("anna"), holder("mia", ending="suspended")])
+    desired = wish(
+        grant("li", "team-member"), declared=[declared_user("anna"), declared_user("mia", ending="suspended")]
+    )
     found = proposed(world, desired, memory=Memory(users={"ed": "ed"}))
     assert len(found.changes) == 5
     assert codes(found) == {("incomplete-reading", key("anna")), ("incomplete-reading", key("ed"))}
@@ -72,7 +74,7 @@ def test_a_removal_needs_a_whole_reading(gap: str) -> None:
 def test_a_deletion_needs_a_whole_reading_in_any_case() -> None:
     """Who knows what an account owns that was not read."""
     world = replace(live(Account("ed")), listings=UNPROVEN)
-    found = proposed(world, wish(declared=[holder("ed", ending="absent")]))
+    found = proposed(world, wish(declared=[declared_user("ed", ending="absent")]))
     assert codes(found, allow_delete=True) == {("incomplete-reading", ("account", "ed"))}
 
 
@@ -104,7 +106,7 @@ def test_nothing_where_there_was_something_is_refused() -> None:
 
 def test_grants_that_are_an_empty_list_need_consent() -> None:
     """`grants: []` means none, and is blocked without `--accept empty`."""
-    desired = replace(wish(declared=[holder("anna")]), empty=True)
+    desired = replace(wish(declared=[declared_user("anna")]), empty=True)
     found = proposed(live(grant("anna", "team-member")), desired)
     assert codes(found) == {("empty-grants", None)}
     assert codes(found, accept={"empty": "closing down"}) == set()
@@ -136,7 +138,9 @@ THREE = (admin("anna"), admin("ben"), admin("cem"))
 def test_too_few_admins_are_never_left() -> None:
     """The step that would leave too few is blocked, and only that."""
     found = proposed(
-        live(*THREE), wish(admin("cem"), declared=[holder("anna"), holder("ben")]), replace(OPEN, admins_min=2)
+        live(*THREE),
+        wish(admin("cem"), declared=[declared_user("anna"), declared_user("ben")]),
+        replace(OPEN, admins_min=2),
     )
     assert codes(found) == {("too-few-admins", key("ben", EVERYWHERE))}
     assert len(planned(found).runnable) == 1
@@ -145,11 +149,12 @@ def test_too_few_admins_are_never_left() -> None:
 def test_new_admins_are_made_before_old_ones_are_unmade() -> None:
     """So a whole change of guard passes, and each demotion waits for the promotions it needs."""
     found = proposed(
-        live(*THREE), wish(admin("dora"), admin("eva"), declared=[holder(each) for each in ("anna", "ben", "cem")])
+        live(*THREE),
+        wish(admin("dora"), admin("eva"), declared=[declared_user(each) for each in ("anna", "ben", "cem")]),
     )
     assert codes(found) == set()
     plan = planned(found)
-    assert [each.change.action for each in plan.steps] == [
+    assert [step.change.action for step in plan.steps] == [
         "create",
         "create",
         "create",
@@ -158,21 +163,21 @@ def test_new_admins_are_made_before_old_ones_are_unmade() -> None:
         "delete",
         "delete",
     ]
-    assert all({"s3", "s4"} <= set(each.depends_on) for each in plan.steps[4:])
+    assert all({"s3", "s4"} <= set(step.depends_on) for step in plan.steps[4:])
 
 
 def test_who_is_not_made_admin_after_all_does_not_count() -> None:
     """A promotion that a rule, or the platform, blocks saves nobody; one that is not needed is not waited for."""
     rule = Rule(id="admin-needs-ticket", match={"power": "admin"}, require=("ticket",))
-    desired = wish(admin("dora"), declared=[holder("anna")])
+    desired = wish(admin("dora"), declared=[declared_user("anna")])
     world = live(admin("anna"), Account("dora"))
     assert planned(proposed(world, desired, replace(OPEN, rules=(rule,)))).runnable == ()
     refused = error("cannot", "the platform says no", about=key("dora", EVERYWHERE))
     assert codes(proposed(world, desired)) == set()
     assert planned(proposed(world, desired), refused).runnable == ()
-    enough = wish(admin("dora"), admin("eva"), declared=[holder("anna")])
+    enough = wish(admin("dora"), admin("eva"), declared=[declared_user("anna")])
     plan = planned(proposed(live(admin("anna"), admin("eva"), Account("dora")), enough), refused)
-    assert [each.change.key for each in plan.runnable] == [key("anna", EVERYWHERE)]
+    assert [step.change.key for step in plan.runnable] == [key("anna", EVERYWHERE)]
 
 
 @pytest.mark.parametrize(
@@ -181,22 +186,22 @@ def test_who_is_not_made_admin_after_all_does_not_count() -> None:
 )
 def test_who_does_not_count_as_an_admin_by_the_file(said: dict[str, object]) -> None:
     """Services, whoever ends within 14 days, and whoever is suspended."""
-    desired = wish(admin("anna"), declared=[holder("ben")])
-    desired = replace(desired, holders={**desired.holders, "anna": holder("anna", **said)})
+    desired = wish(admin("anna"), declared=[declared_user("ben")])
+    desired = replace(desired, declared_users={**desired.declared_users, "anna": declared_user("anna", **said)})
     assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(proposed(live(admin("anna"), admin("ben")), desired))
 
 
 def test_who_ends_later_counts() -> None:
     """Fourteen days and a moment are enough."""
-    desired = wish(admin("anna"), declared=[holder("ben")])
+    desired = wish(admin("anna"), declared=[declared_user("ben")])
     later = NOW + timedelta(days=14, seconds=1)
-    desired = replace(desired, holders={**desired.holders, "anna": holder("anna", until=later)})
+    desired = replace(desired, declared_users={**desired.declared_users, "anna": declared_user("anna", until=later)})
     assert codes(proposed(live(admin("anna"), admin("ben")), desired)) == set()
 
 
 def test_an_admin_grant_that_ends_soon_does_not_count() -> None:
     """The window of the grant counts as that of the person does."""
-    desired = wish(admin("anna"), declared=[holder("ben")])
+    desired = wish(admin("anna"), declared=[declared_user("ben")])
     desired = replace(desired, origins={key("anna", EVERYWHERE): Origin(AT, until=NOW + timedelta(days=3))})
     assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(proposed(live(admin("anna"), admin("ben")), desired))
 
@@ -206,24 +211,24 @@ def test_who_is_not_active_does_not_count(status: str) -> None:
     """Promise 4: pending, expired and suspended admins save nobody."""
     world = live(Account("anna", status=status), admin("anna"), admin("ben"))  # type: ignore[arg-type]
     assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(
-        proposed(world, wish(admin("anna"), declared=[holder("ben")]))
+        proposed(world, wish(admin("anna"), declared=[declared_user("ben")]))
     )
 
 
 def test_who_waits_is_ignored_or_undeclared_does_not_count() -> None:
     """Nor does the account in use."""
-    desired = wish(admin("anna"), declared=[holder("ben")])
+    desired = wish(admin("anna"), declared=[declared_user("ben")])
     world = live(admin("anna"), admin("ben"))
     waiting = replace(world, pending=frozenset({key("anna", EVERYWHERE)}))
     assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(proposed(waiting, desired))
     ignoring = replace(OPEN, ignore=("ann*",))
     assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(proposed(world, desired, ignoring))
-    assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(proposed(world, wish(declared=[holder("ben")])))
+    assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(proposed(world, wish(declared=[declared_user("ben")])))
 
 
 def test_who_is_invited_does_not_count_until_they_accept() -> None:
     """A new admin counts at once only where accounts are made with a password."""
-    desired = wish(admin("dora", "superuser"), declared=[holder("anna")])
+    desired = wish(admin("dora", "superuser"), declared=[declared_user("anna")])
     world = live(admin("anna", "superuser"), table=MATOMO)
     found = codes(proposed(world, desired, table=MATOMO), confirmed=True)
     assert ("too-few-admins", key("anna", EVERYWHERE)) in found
@@ -240,13 +245,13 @@ TOLD = replace(MATOMO, knows_self=True)
 @pytest.mark.parametrize(
     ("there", "declared"),
     [
-        ([admin("root", "superuser")], [holder("root")]),
-        ([admin("root", "superuser")], [holder("root", ending="suspended")]),
-        ([admin("root", "superuser")], [holder("root", ending="absent")]),
-        ([admin("root", "superuser"), grant("root", "view")], [holder("root", ending="left")]),
+        ([admin("root", "superuser")], [declared_user("root")]),
+        ([admin("root", "superuser")], [declared_user("root", ending="suspended")]),
+        ([admin("root", "superuser")], [declared_user("root", ending="absent")]),
+        ([admin("root", "superuser"), grant("root", "view")], [declared_user("root", ending="left")]),
     ],
 )
-def test_the_account_that_may_be_in_use_keeps_its_power(there: list[Resource], declared: list[Holder]) -> None:
+def test_the_account_that_may_be_in_use_keeps_its_power(there: list[Resource], declared: list[DeclaredUser]) -> None:
     """Whatever way it would lose it: a line less, suspension, deletion; only more than the file lifts that."""
     desired = wish(admin("boss", "superuser"), declared=declared)
     world = live(*there, admin("boss", "superuser"), table=MATOMO)
@@ -255,25 +260,27 @@ def test_the_account_that_may_be_in_use_keeps_its_power(there: list[Resource], d
     assert ("self-unconfirmed", top) in codes(found, allow_delete=True)
     assert "self-unconfirmed" in warned(judged(found, allow_delete=True, accept={"self": "I know"}))
     assert "self-unconfirmed" not in {code for code, _ in codes(found, allow_delete=True, accept={"self": "I know"})}
-    assert "self-unconfirmed" not in {each.code for each in judged(found, allow_delete=True, confirmed=True)}
+    assert "self-unconfirmed" not in {
+        diagnostic.code for diagnostic in judged(found, allow_delete=True, confirmed=True)
+    }
     told = proposed(world, desired, table=TOLD)
-    assert "self-unconfirmed" not in {each.code for each in judged(told, allow_delete=True)}
+    assert "self-unconfirmed" not in {diagnostic.code for diagnostic in judged(told, allow_delete=True)}
 
 
 def test_deleting_the_account_that_may_be_in_use_is_refused_by_itself() -> None:
     """Not just because the step before it is."""
-    desired = wish(admin("boss", "superuser"), declared=[holder("root", ending="absent")])
+    desired = wish(admin("boss", "superuser"), declared=[declared_user("root", ending="absent")])
     found = proposed(live(admin("root", "superuser"), admin("boss", "superuser"), table=MATOMO), desired, table=MATOMO)
     assert ("self-unconfirmed", ("account", "root")) in codes(found, allow_delete=True)
 
 
 def test_who_cannot_be_the_account_in_use_loses_what_the_file_says() -> None:
     """An account with a lesser role, or one that waits for its invitation, holds no credentials that do this work."""
-    desired = wish(admin("boss", "superuser"), declared=[holder("li"), holder("new")])
+    desired = wish(admin("boss", "superuser"), declared=[declared_user("li"), declared_user("new")])
     world = live(admin("boss", "superuser"), admin("new", "superuser"), grant("li", "view"), table=MATOMO)
     waiting = replace(world, pending=frozenset({key("new", EVERYWHERE), ("account", "new")}))
     found = proposed(waiting, desired, table=MATOMO)
-    assert {each.key for each in found.proposed} >= {key("new", EVERYWHERE), key("li")}
+    assert {proposed.key for proposed in found.proposed} >= {key("new", EVERYWHERE), key("li")}
     assert "self-unconfirmed" not in {code for code, _ in codes(found)}
 
 
@@ -301,8 +308,8 @@ def test_another_self_is_told_where_nothing_would_change() -> None:
 
 def test_a_deleted_admin_is_one_less() -> None:
     """Deleting the account is one way to unmake an admin, should a plan ever hold that alone."""
-    found = proposed(live(admin("anna")), wish(declared=[holder("anna", ending="absent")]))
-    last = tuple(each for each in found.proposed if each.key == ("account", "anna"))
+    found = proposed(live(admin("anna")), wish(declared=[declared_user("anna", ending="absent")]))
+    last = tuple(proposed for proposed in found.proposed if proposed.key == ("account", "anna"))
     forged = replace(found, proposed=last, desired=wish(admin("anna")))
     assert codes(forged, allow_delete=True) == {("too-few-admins", ("account", "anna"))}
 
@@ -311,12 +318,12 @@ def test_a_deleted_admin_is_one_less() -> None:
 def test_the_last_admin_does_not_go_by_a_word_in_the_file(ending: str) -> None:
     """Whom this very file calls gone counted until now; who was never declared never did."""
     world = live(admin("anna"), admin("old"))
-    found = proposed(world, wish(declared=[holder("anna", ending=ending)]), replace(OPEN, unmanaged="revoke"))
-    assert {each.change.key for each in planned(found, allow_delete=True).runnable} == {key("old", EVERYWHERE)}
+    found = proposed(world, wish(declared=[declared_user("anna", ending=ending)]), replace(OPEN, unmanaged="revoke"))
+    assert {step.change.key for step in planned(found, allow_delete=True).runnable} == {key("old", EVERYWHERE)}
     assert ("too-few-admins", key("anna", EVERYWHERE)) in codes(found, allow_delete=True)
     left = proposed(world, wish(), memory=Memory(users={"anna": "anna"}))
     assert codes(left) == {("too-few-admins", key("anna", EVERYWHERE))}
-    enough = wish(admin("ben"), declared=[holder("anna", ending="suspended")])
+    enough = wish(admin("ben"), declared=[declared_user("anna", ending="suspended")])
     assert codes(proposed(live(admin("anna"), admin("ben")), enough)) == set()
 
 
@@ -336,7 +343,7 @@ def test_what_leaves_an_admin_an_admin_is_no_lock_out() -> None:
 def test_who_never_counted_may_go_by_a_word() -> None:
     """An invitation that nobody accepted is no admin, also when the file now calls its person absent."""
     world = live(Account("anna", status="pending"), admin("anna"))
-    assert codes(proposed(world, wish(declared=[holder("anna", ending="suspended")]))) == set()
+    assert codes(proposed(world, wish(declared=[declared_user("anna", ending="suspended")]))) == set()
 
 
 def test_live_below_the_minimum_is_a_warning() -> None:
@@ -346,7 +353,9 @@ def test_live_below_the_minimum_is_a_warning() -> None:
     assert codes(found) == set()
     assert warned(judged(found)) >= {"below-min-admins"}
     assert warned(judged(proposed(live(*THREE), wish(*THREE), policy))) == set()
-    lower = proposed(live(*THREE[:2]), wish(THREE[0], grant("li", "team-member"), declared=[holder("ben")]), policy)
+    lower = proposed(
+        live(*THREE[:2]), wish(THREE[0], grant("li", "team-member"), declared=[declared_user("ben")]), policy
+    )
     assert codes(lower) == {("too-few-admins", key("ben", EVERYWHERE))}
 
 
@@ -358,11 +367,11 @@ def test_for_the_maximum_everybody_counts_but_ourselves() -> None:
     fits = proposed(live(admin("anna"), *others), wish(admin("anna"), admin("ben"), *others), policy)
     assert codes(fits) == set()
     assert codes(more) == {("too-many-admins", key("ben", EVERYWHERE))}
-    swap = proposed(live(*THREE[:2]), wish(THREE[0], THREE[2], declared=[holder("ben")]), policy)
+    swap = proposed(live(*THREE[:2]), wish(THREE[0], THREE[2], declared=[declared_user("ben")]), policy)
     assert codes(swap) == set()
     above = proposed(live(*THREE), wish(*THREE), policy)
     assert (codes(above), warned(judged(above))) == (set(), {"above-max-admins"})
-    mended = proposed(live(*THREE), wish(*THREE[:2], declared=[holder("cem")]), policy)
+    mended = proposed(live(*THREE), wish(*THREE[:2], declared=[declared_user("cem")]), policy)
     assert (codes(mended), warned(judged(mended))) == (set(), set())
 
 
@@ -397,7 +406,11 @@ def budget(**limits: Limit) -> Policy:
 
 
 def over(plan: InstancePlan) -> list[tuple[str, int]]:
-    return [(each.code, each.count) for each in plan.diagnostics if each.code.startswith("limit-") and each.blocks]
+    return [
+        (diagnostic.code, diagnostic.count)
+        for diagnostic in plan.diagnostics
+        if diagnostic.code.startswith("limit-") and diagnostic.blocks
+    ]
 
 
 def test_removals_are_accounts_that_lose_everything() -> None:
@@ -407,10 +420,10 @@ def test_removals_are_accounts_that_lose_everything() -> None:
     lingering = Grant(subject("user0"), EVERYWHERE, "user")
     world = live(*crowd(), grant("user3", "team-member", BLOG), lingering)
     kept = [grant("user3", "team-member", BLOG), *crowd()[4:]]
-    found = proposed(world, wish(*kept, declared=[holder(each) for each in PEOPLE[:3]]), policy)
+    found = proposed(world, wish(*kept, declared=[declared_user(each) for each in PEOPLE[:3]]), policy)
     assert len(found.changes) == 4
     assert over(planned(found)) == [("limit-removals", 3)]
-    objection = next(each for each in judged(found) if each.code == "limit-removals")
+    objection = next(diagnostic for diagnostic in judged(found) if diagnostic.code == "limit-removals")
     assert objection.message == (
         "3 accounts would lose all access, and 2 are allowed (count 5; 20 % of 10 live and managed, but never less than 2)"
     )
@@ -423,11 +436,15 @@ def test_removals_are_accounts_that_lose_everything() -> None:
 
 def test_an_accepted_budget_is_a_warning_with_its_reason() -> None:
     """The acceptance is for this plan: the caller has compared the digest."""
-    found = proposed(live(*crowd()), wish(declared=[holder(each) for each in PEOPLE]), budget(removals=Limit(count=0)))
+    found = proposed(
+        live(*crowd()), wish(declared=[declared_user(each) for each in PEOPLE]), budget(removals=Limit(count=0))
+    )
     assert over(planned(found)) == [("limit-removals", 10)]
     accepted = judged(found, accept={"removals": "media sold, OPS-900"})
-    assert [each.severity for each in accepted if each.code == "limit-removals"] == [Severity.WARNING]
-    assert "media sold, OPS-900" in next(each.message for each in accepted if each.code == "limit-removals")
+    assert [diagnostic.severity for diagnostic in accepted if diagnostic.code == "limit-removals"] == [Severity.WARNING]
+    assert "media sold, OPS-900" in next(
+        diagnostic.message for diagnostic in accepted if diagnostic.code == "limit-removals"
+    )
     assert over(planned(found, accept={"revocations": "no"})) == [("limit-removals", 10)]
 
 
@@ -435,7 +452,7 @@ def test_a_place_in_a_team_without_sites_is_no_access() -> None:
     """REAL-2026-11.md, F2: ten people in a team "all staff" lose everything just the same."""
     staff = [grant(each, "team-member", Scope("team", "all staff")) for each in PEOPLE]
     found = proposed(
-        live(*crowd(), *staff), wish(declared=[holder(each) for each in PEOPLE]), budget(removals=Limit(count=0))
+        live(*crowd(), *staff), wish(declared=[declared_user(each) for each in PEOPLE]), budget(removals=Limit(count=0))
     )
     assert over(planned(found)) == [("limit-removals", 10)]
 
@@ -444,7 +461,7 @@ def test_deleted_accounts_are_removals_too() -> None:
     """Also those that had nothing left."""
     found = proposed(
         live(*(Account(each) for each in PEOPLE)),
-        wish(declared=[holder(each, ending="absent") for each in PEOPLE]),
+        wish(declared=[declared_user(each, ending="absent") for each in PEOPLE]),
         budget(removals=Limit(count=3)),
     )
     assert over(planned(found, allow_delete=True)) == [("limit-removals", 10)]
@@ -456,7 +473,7 @@ def test_revocations_count_grants_taken_and_lowered() -> None:
     lowered = proposed(live(*crowd()), wish(*crowd("team-view-only")), budget(revocations=Limit(count=9)))
     assert over(planned(lowered)) == [("limit-revocations", 10)]
     taken = proposed(
-        live(*crowd()), wish(declared=[holder(each) for each in PEOPLE]), budget(revocations=Limit(count=9))
+        live(*crowd()), wish(declared=[declared_user(each) for each in PEOPLE]), budget(revocations=Limit(count=9))
     )
     assert over(planned(taken)) == [("limit-revocations", 10)]
     raised = proposed(live(*crowd()), wish(*crowd("team-manager")), budget(revocations=Limit(count=0)))
@@ -477,7 +494,7 @@ def test_escalations_count_what_the_platform_lists_as_powerful() -> None:
 def test_expiries_count_by_themselves() -> None:
     """A New Year's night does not empty the instance; nor does it use up the other budgets."""
     ended = dict.fromkeys(map(key, PEOPLE[:6]), EXPIRED)
-    desired = replace(wish(*crowd()[6:], declared=[holder(each) for each in PEOPLE[:6]]), ended=ended)
+    desired = replace(wish(*crowd()[6:], declared=[declared_user(each) for each in PEOPLE[:6]]), ended=ended)
     policy = budget(expiries=Limit(percent=50), removals=Limit(count=0), revocations=Limit(count=0))
     assert over(planned(proposed(live(*crowd()), desired, policy))) == [("limit-expiries", 6)]
     fewer = replace(desired, ended=dict.fromkeys(map(key, PEOPLE[:5]), EXPIRED))
@@ -493,15 +510,19 @@ def test_mails_are_those_that_are_announced() -> None:
         code="mail", severity=Severity.NOTE, message="a mail", about=("account", "user1"), effect="mail", count=3
     )
     refused = error("cannot", "no", about=("account", "user1"))
-    assert [each.code for each in judged(found, mails=2, remarks=[remark]) if each.blocks] == ["limit-mails"]
-    assert [each.code for each in judged(found, mails=1, remarks=[remark]) if each.blocks] == []
-    assert [each.code for each in judged(found, mails=2, remarks=[remark, refused]) if each.blocks] == []
+    assert [diagnostic.code for diagnostic in judged(found, mails=2, remarks=[remark]) if diagnostic.blocks] == [
+        "limit-mails"
+    ]
+    assert [diagnostic.code for diagnostic in judged(found, mails=1, remarks=[remark]) if diagnostic.blocks] == []
+    assert [
+        diagnostic.code for diagnostic in judged(found, mails=2, remarks=[remark, refused]) if diagnostic.blocks
+    ] == []
 
 
 def test_blocked_steps_use_up_no_budget() -> None:
     """What is protected is not removed, so it does not count."""
     policy = replace(budget(removals=Limit(count=2)), protect=("user0", "user1"))
-    found = proposed(live(*crowd()[:4]), wish(declared=[holder(each) for each in PEOPLE[:4]]), policy)
+    found = proposed(live(*crowd()[:4]), wish(declared=[declared_user(each) for each in PEOPLE[:4]]), policy)
     assert over(planned(found)) == []
 
 
@@ -532,18 +553,20 @@ def test_what_uses_up_no_budget() -> None:
     world = live(grant("group:readers", "view"), grant("boss", "manage"), Account("anna"), table=PIWIKPRO)
     assert over(planned(proposed(world, joined, everything, table=PIWIKPRO))) == []
     lingering = live(Grant(subject("mia"), EVERYWHERE, "user"))
-    gone = proposed(lingering, wish(declared=[holder("mia", ending="suspended")]), everything)
+    gone = proposed(lingering, wish(declared=[declared_user("mia", ending="suspended")]), everything)
     assert len(gone.changes) == 1
     assert over(planned(gone)) == []
     renamed = wish(Account("anna", renamed="ann"), grant("anna", "team-member"))
     assert over(planned(proposed(live(grant("anna", "team-member")), renamed, everything))) == []
-    taken = proposed(live(*crowd()), wish(declared=[holder(each) for each in PEOPLE]), everything)
-    assert next(each.message for each in judged(taken) if each.code == "limit-removals").endswith("(count 0)")
+    taken = proposed(live(*crowd()), wish(declared=[declared_user(each) for each in PEOPLE]), everything)
+    assert next(diagnostic.message for diagnostic in judged(taken) if diagnostic.code == "limit-removals").endswith(
+        "(count 0)"
+    )
 
 
 def test_limits_that_are_not_said_are_the_defaults() -> None:
     """Five removals, or a fifth."""
-    found = proposed(live(*crowd()), wish(declared=[holder(each) for each in PEOPLE]), Policy(limits={}))
+    found = proposed(live(*crowd()), wish(declared=[declared_user(each) for each in PEOPLE]), Policy(limits={}))
     assert ("limit-removals", 10) in over(planned(found))
 
 
@@ -555,16 +578,19 @@ def test_what_is_protected_is_never_changed(pattern: str) -> None:
     """By login or e-mail, case-folded, declared or not, gains too; and nothing else is blocked."""
     policy = replace(OPEN, protect=(pattern,), unmanaged="revoke")
     world = live(Account("root", "root@example.org"), grant("root", "view"), grant("anna", "view"), table=MATOMO)
-    for desired in (wish(declared=[holder("anna")]), wish(grant("root", "admin"), declared=[holder("anna")])):
+    for desired in (
+        wish(declared=[declared_user("anna")]),
+        wish(grant("root", "admin"), declared=[declared_user("anna")]),
+    ):
         found = proposed(world, desired, policy, table=MATOMO)
         assert codes(found) == {("protected", key("root"))}
-        assert [each.change.key for each in planned(found).runnable] == [key("anna")]
+        assert [step.change.key for step in planned(found).runnable] == [key("anna")]
 
 
 def test_a_handle_is_protected_too() -> None:
     """Whatever login it resolves to here, and a new account no less."""
     policy = replace(OPEN, protect=("breakglass-*",))
-    desired = replace(wish(grant("bg", "team-member")), holders={"bg": holder("BreakGlass-1")})
+    desired = replace(wish(grant("bg", "team-member")), declared_users={"bg": declared_user("BreakGlass-1")})
     assert codes(proposed(live(), desired, policy)) == {("protected", ("account", "bg")), ("protected", key("bg"))}
     renamed = wish(Account("anna", renamed="breakglass-2"), grant("anna", "team-member"))
     assert codes(proposed(live(grant("anna", "team-member")), renamed, policy)) == {("protected", ("account", "anna"))}
@@ -591,12 +617,12 @@ def test_a_group_with_somebody_protected_in_it_is_not_changed() -> None:
 
 def test_a_deletion_needs_the_file_and_the_run() -> None:
     """`state: absent` or `unmanaged: remove`, and `--allow-delete`."""
-    found = proposed(live(Account("ed")), wish(declared=[holder("ed", ending="absent")]))
+    found = proposed(live(Account("ed")), wish(declared=[declared_user("ed", ending="absent")]))
     assert codes(found) == {("deletion-needs-consent", ("account", "ed"))}
     assert codes(found, allow_delete=True) == set()
     gone = proposed(live(Account("old")), wish(), replace(OPEN, unmanaged="remove"))
     assert codes(gone) == {("deletion-needs-consent", ("account", "old"))}
-    forged = replace(found, proposed=tuple(replace(each, cause="silence") for each in found.proposed))
+    forged = replace(found, proposed=tuple(replace(proposed, cause="silence") for proposed in found.proposed))
     assert codes(forged, allow_delete=True) == {("deletion-not-asked", ("account", "ed"))}
 
 
@@ -614,7 +640,7 @@ RULED = replace(OPEN, rules=RULES)
 
 def ruled(*grants: Grant, **who: object) -> set[str]:
     """Return the rules that a wish of grants to jonas breaks."""
-    desired = replace(wish(*grants), holders={"jonas": holder("jonas", **who)})
+    desired = replace(wish(*grants), declared_users={"jonas": declared_user("jonas", **who)})
     return {code for code, about in codes(proposed(live(), desired, RULED)) if about and about[0] == "grant"}
 
 
@@ -652,9 +678,11 @@ def refused(match: dict[str, str], *grants: Grant, **who: object) -> bool:
     """Tell whether a rule with that match refuses every step that gives anna (or who is said) these grants."""
     policy = replace(OPEN, rules=(Rule(id="a-rule", match=match, at_most=Power.NONE),))
     desired = wish(*(grants or (MANAGE_SHOP,)))
-    desired = replace(desired, holders={"anna": holder("anna", **who)}, names={SHOP: frozenset({"shop", "tag:prod"})})
+    desired = replace(
+        desired, declared_users={"anna": declared_user("anna", **who)}, names={SHOP: frozenset({"shop", "tag:prod"})}
+    )
     found = codes(proposed(live(), desired, policy))
-    assert found in (set(), {("a-rule", each.key) for each in grants or (MANAGE_SHOP,)})
+    assert found in (set(), {("a-rule", grant.key) for grant in grants or (MANAGE_SHOP,)})
     return bool(found)
 
 
@@ -707,12 +735,16 @@ def test_each_line_that_asks_is_judged() -> None:
     view = grant("anna", "team-view-only")
     claims = (Claim(MANAGE_SHOP, sides[0], ends=False), Claim(view, sides[1], ends=False))
     desired = replace(wish(MANAGE_SHOP), origins={MANAGE_SHOP.key: sides[0]}, claims={MANAGE_SHOP.key: claims})
-    found = [each for each in judged(proposed(live(), desired, policy)) if each.code == "a-rule"]
-    assert [(each.severity, each.at) for each in found] == [(Severity.ERROR, sides[1].at)]
+    found = [diagnostic for diagnostic in judged(proposed(live(), desired, policy)) if diagnostic.code == "a-rule"]
+    assert [(diagnostic.severity, diagnostic.at) for diagnostic in found] == [(Severity.ERROR, sides[1].at)]
     included = {view.key: (Claim(grant("anna", "view"), sides[1], ends=False),)}
     boss = replace(wish(admin("anna", "superuser")), origins={admin("anna").key: sides[0]}, claims=included)
-    found = [each for each in judged(proposed(live(table=MATOMO), boss, policy, table=MATOMO)) if each.code == "a-rule"]
-    assert [(each.severity, each.at) for each in found] == [(Severity.WARNING, sides[1].at)]
+    found = [
+        diagnostic
+        for diagnostic in judged(proposed(live(table=MATOMO), boss, policy, table=MATOMO))
+        if diagnostic.code == "a-rule"
+    ]
+    assert [(diagnostic.severity, diagnostic.at) for diagnostic in found] == [(Severity.WARNING, sides[1].at)]
 
 
 def test_a_rule_asks_for_what_stands_on_the_person_or_the_grant() -> None:
@@ -720,32 +752,45 @@ def test_a_rule_asks_for_what_stands_on_the_person_or_the_grant() -> None:
     policy = replace(OPEN, rules=(Rule(id="mail", match={}, require=("email",)),))
     desired = wish(grant("anna", "team-member"))
     assert codes(proposed(live(), desired, policy)) == {("mail", key("anna"))}
-    assert next(each.at for each in judged(proposed(live(), desired, policy)) if each.code == "mail") == AT
-    mailed = replace(desired, holders={"anna": holder("anna", email="anna@example.org")})
+    assert (
+        next(diagnostic.at for diagnostic in judged(proposed(live(), desired, policy)) if diagnostic.code == "mail")
+        == AT
+    )
+    mailed = replace(desired, declared_users={"anna": declared_user("anna", email="anna@example.org")})
     assert codes(proposed(live(), mailed, policy)) == set()
-    nobodys = replace(desired, holders={})
-    assert [(each.code, each.at) for each in judged(proposed(live(), nobodys, policy)) if each.blocks] == [
-        ("mail", None)
-    ]
+    nobodys = replace(desired, declared_users={})
+    assert [
+        (diagnostic.code, diagnostic.at)
+        for diagnostic in judged(proposed(live(), nobodys, policy))
+        if diagnostic.blocks
+    ] == [("mail", None)]
     assert codes(proposed(live(Account("anna", "anna@example.org")), nobodys, policy)) == set()
 
 
 def test_a_rule_is_shown_at_the_line_that_asks() -> None:
     """With the rule's own line beside it."""
-    desired = replace(wish(grant("jonas", "team-member")), holders={"jonas": holder("jonas", kind="contractor")})
+    desired = replace(
+        wish(grant("jonas", "team-member")), declared_users={"jonas": declared_user("jonas", kind="contractor")}
+    )
     desired = replace(desired, origins={key("jonas"): Origin(Span("access.yaml", 33, 5))})
-    objection = next(each for each in judged(proposed(live(), desired, RULED)) if each.code == "contractors-expire")
+    objection = next(
+        diagnostic for diagnostic in judged(proposed(live(), desired, RULED)) if diagnostic.code == "contractors-expire"
+    )
     assert (objection.at, objection.related) == (Span("access.yaml", 33, 5), (Span("access.yaml", 40, 5),))
     assert objection.message == "`jonas` may have `team-member` only with `until`, by the rule contractors-expire"
 
 
 def test_what_stands_and_breaks_a_rule_is_a_warning() -> None:
     """There is no step to block; nor is a lowering blocked because it does not lower enough."""
-    desired = replace(wish(grant("jonas", "team-member")), holders={"jonas": holder("jonas", kind="client")})
+    desired = replace(
+        wish(grant("jonas", "team-member")), declared_users={"jonas": declared_user("jonas", kind="client")}
+    )
     stands = proposed(live(grant("jonas", "team-member")), desired, RULED)
     assert (codes(stands), warned(judged(stands)) >= {"clients-only-view"}) == (set(), True)
-    once = [each for each in judged(proposed(live(), desired, RULED)) if each.code == "clients-only-view"]
-    assert [each.severity for each in once] == [Severity.ERROR]
+    once = [
+        diagnostic for diagnostic in judged(proposed(live(), desired, RULED)) if diagnostic.code == "clients-only-view"
+    ]
+    assert [diagnostic.severity for diagnostic in once] == [Severity.ERROR]
     lowers = proposed(live(grant("jonas", "team-manager")), desired, RULED)
     assert (codes(lowers), warned(judged(lowers)) >= {"clients-only-view"}) == (set(), True)
 
@@ -756,15 +801,17 @@ def test_a_right_of_before_that_breaks_a_rule_is_a_warning() -> None:
 
     def told(world: Live, desired: Desired, *, table: Traits = UMAMI, **more: object) -> list[tuple[Severity, str]]:
         found = proposed(world, desired, replace(policy, **more), table=table)
-        return [(each.severity, each.message) for each in judged(found) if each.code == "a-rule"]
+        return [
+            (diagnostic.severity, diagnostic.message) for diagnostic in judged(found) if diagnostic.code == "a-rule"
+        ]
 
-    kept = told(live(MANAGE_SHOP), wish(declared=[holder("anna")]), mode="add-only")
+    kept = told(live(MANAGE_SHOP), wish(declared=[declared_user("anna")]), mode="add-only")
     assert [severity for severity, _ in kept] == [Severity.WARNING]
     observed = told(live(), wish(MANAGE_SHOP), mode="observe")
     assert [severity for severity, _ in observed] == [Severity.WARNING]
-    assert told(live(MANAGE_SHOP), wish(declared=[holder("anna")])) == [], "it is taken"
-    strangers = told(live(MANAGE_SHOP, grant("ben", "team-member"), grant("carl", "team-view-only")), wish())
-    assert strangers == [(Severity.WARNING, "2 accounts that nobody declared break the rule a-rule: anna, ben")]
+    assert told(live(MANAGE_SHOP), wish(declared=[declared_user("anna")])) == [], "it is taken"
+    unmanaged = told(live(MANAGE_SHOP, grant("ben", "team-member"), grant("carl", "team-view-only")), wish())
+    assert unmanaged == [(Severity.WARNING, "2 accounts that nobody declared break the rule a-rule: anna, ben")]
     shared = (grant("group:analysts", "edit"), Member("analysts", "anna"))
     through = told(live(*shared, table=PIWIKPRO), wish(*shared), table=PIWIKPRO)
     assert [severity for severity, _ in through] == [Severity.WARNING]
@@ -787,7 +834,7 @@ def test_rules_see_through_groups() -> None:
     """Whoever joins a group gets what the group has, and a group's grant goes to everybody in it."""
     client = replace(
         wish(grant("group:analysts", "edit"), Member("analysts", "jonas")),
-        holders={"jonas": holder("jonas", kind="client")},
+        declared_users={"jonas": declared_user("jonas", kind="client")},
     )
     found = proposed(
         live(grant("group:analysts", "edit"), Account("jonas"), table=PIWIKPRO), client, RULED, table=PIWIKPRO
@@ -804,7 +851,9 @@ def test_roles_and_rights_that_are_not_here_are_refused() -> None:
     """Whatever resolving let through: facts cannot be given, unknown words neither."""
     for role in ("owner", "emperor"):
         assert codes(proposed(live(), wish(grant("anna", role)))) == {("role-not-available", key("anna"))}
-    objection = next(each for each in judged(proposed(live(), wish(grant("anna", "owner")))) if each.blocks)
+    objection = next(
+        diagnostic for diagnostic in judged(proposed(live(), wish(grant("anna", "owner")))) if diagnostic.blocks
+    )
     assert objection.allowed == ("team-view-only", "team-member", "team-manager")
     found = proposed(live(table=MATOMO), wish(grant("anna", "view", SHOP, "fly")), table=MATOMO)
     assert codes(found) == {("extra-not-available", key("anna"))}
@@ -818,7 +867,7 @@ def test_a_demotion_with_grants_afterwards_is_marked_as_a_gap() -> None:
         table=MATOMO,
     )
     plan = planned(found)
-    assert [(each.change.key, bool(each.effects("gap"))) for each in plan.steps] == [
+    assert [(step.change.key, bool(step.effects("gap"))) for step in plan.steps] == [
         (key("anna", EVERYWHERE), False),
         (key("anna"), True),
     ]
@@ -828,7 +877,9 @@ def test_the_reach_of_a_group_is_told() -> None:
     """One step, and how many people it is about."""
     members = [Member("analysts", each) for each in PEOPLE]
     found = proposed(live(*members, table=PIWIKPRO), wish(grant("group:analysts", "view"), *members), table=PIWIKPRO)
-    assert [(each.code, each.count) for each in judged(found) if each.about == key("group:analysts")] == [("reach", 10)]
+    assert [
+        (diagnostic.code, diagnostic.count) for diagnostic in judged(found) if diagnostic.about == key("group:analysts")
+    ] == [("reach", 10)]
 
 
 def test_a_guard_knows_what_those_before_it_blocked() -> None:
@@ -858,8 +909,8 @@ def test_an_e_mail_that_a_change_would_give_is_protected() -> None:
 def test_a_demotion_waits_for_the_promotion_where_only_a_service_would_be_left(kind: str, *, waits: bool) -> None:
     """A service mends nothing; a person who stays does."""
     world = live(admin("anna"), admin("bot"), Account("ben"))
-    desired = wish(admin("ben"), admin("bot"), declared=[holder("anna")])
-    desired = replace(desired, holders={**desired.holders, "bot": holder("bot", kind=kind)})
+    desired = wish(admin("ben"), admin("bot"), declared=[declared_user("anna")])
+    desired = replace(desired, declared_users={**desired.declared_users, "bot": declared_user("bot", kind=kind)})
     needs = proposed(world, desired).needs
     assert (admin("ben").key in needs.get(admin("anna").key, ())) is waits
 
@@ -869,8 +920,8 @@ def test_mails_in_percent_are_measured_against_accounts() -> None:
     held = [grant(name, "team-member", scope) for name in PEOPLE[:6] for scope in (SHOP, BLOG)]
     found = proposed(live(*held), wish(*held), budget(mails=Limit(percent=50)))
     assert (found.accounts, found.grants) == (6, 12)
-    assert [each.code for each in judged(found, mails=4) if each.blocks] == ["limit-mails"]
-    assert [each.code for each in judged(found, mails=3) if each.blocks] == []
+    assert [diagnostic.code for diagnostic in judged(found, mails=4) if diagnostic.blocks] == ["limit-mails"]
+    assert [diagnostic.code for diagnostic in judged(found, mails=3) if diagnostic.blocks] == []
 
 
 def test_of_too_many_promotions_the_later_ones_are_refused() -> None:
@@ -886,10 +937,10 @@ def test_a_group_that_shrinks_and_loses_a_grant_counts_as_large_as_it_was() -> N
     """Three lose the grant, two of them the membership too."""
     members = [Member("analysts", name) for name in PEOPLE[:3]]
     world = live(grant("group:analysts", "view"), *members, table=PIWIKPRO)
-    desired = wish(Group("analysts"), members[0], declared=[holder(name) for name in PEOPLE[:3]])
+    desired = wish(Group("analysts"), members[0], declared=[declared_user(name) for name in PEOPLE[:3]])
     for count, blocked in ((4, ["limit-revocations"]), (5, [])):
         found = proposed(world, desired, budget(revocations=Limit(count=count)), table=PIWIKPRO)
-        assert [each.code for each in judged(found) if each.blocks] == blocked
+        assert [diagnostic.code for diagnostic in judged(found) if diagnostic.blocks] == blocked
 
 
 def test_a_trade_that_follows_from_an_absence_needs_a_whole_reading() -> None:
@@ -898,7 +949,7 @@ def test_a_trade_that_follows_from_an_absence_needs_a_whole_reading() -> None:
     found = proposed(world, wish(grant("anna", "view", SHOP, "tagmanager_publish")), table=MATOMO)
     forged = replace(
         found,
-        proposed=tuple(replace(each, cause="silence") for each in found.proposed),
+        proposed=tuple(replace(proposed, cause="silence") for proposed in found.proposed),
         live=replace(world, listings=UNPROVEN),
     )
     assert ("incomplete-reading", key("anna")) in codes(forged)
@@ -908,8 +959,8 @@ def test_an_owner_whose_time_is_over_is_no_owner_who_was_sent_away() -> None:
     """Only who is suspended, absent or gone keeps something *although*; of others it is a fact."""
     world = live(grant("anna", "owner"))
     for ending, severity in (("expired", Severity.NOTE), ("suspended", Severity.WARNING)):
-        found = proposed(world, wish(declared=[holder("anna", ending=ending)]))
-        said = [each.severity for each in found.diagnostics if each.code == "undeclarable-role"]
+        found = proposed(world, wish(declared=[declared_user("anna", ending=ending)]))
+        said = [diagnostic.severity for diagnostic in found.diagnostics if diagnostic.code == "undeclarable-role"]
         assert said == [severity]
 
 

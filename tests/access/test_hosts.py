@@ -33,8 +33,8 @@ def loosely(name: str) -> list[bytes | str]:
     """Return the labels of a name that is none: encoded where they can be, else letter by letter as UTS 46 maps them."""
     labels = re.split("[.\u3002\uff0e\uff61]", name)
     return [
-        encoded(each) or "".join(map(mapped, each))
-        for each in (labels[:-1] if labels[1:] and not labels[-1] else labels)
+        encoded(label) or "".join(map(mapped, label))
+        for label in (labels[:-1] if labels[1:] and not labels[-1] else labels)
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from siteward.access.diagnostic import Span
 from siteward.access.effective import Entry, Holding, Ledger, ledger
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope, Subject, account_key
-from siteward.access.state import Desired, Holder, Listing, Live, Origin
+from siteward.access.state import DeclaredUser, Desired, Listing, Live, Origin
 from siteward.access.traits import Role, Traits
 
 SHOP, BLOG = Scope("site", "shop"), Scope("site", "blog")
@@ -29,18 +29,18 @@ def told(live: Access, wish: Access, **more: object) -> Ledger:
     desired = Desired(
         access=wish,
         origins={key: Origin(at) for key in wish},
-        holders={"ana": Holder(handle="ana", at=at, kind="client", email="ana@x.test")},
+        declared_users={"ana": DeclaredUser(handle="ana", at=at, kind="client", email="ana@x.test")},
     )
     seen = Live(access=live, me="robot", pending=frozenset({account_key("new")}), **more)  # type: ignore[arg-type]  # tests name real fields
     return ledger("stats", "https://x.test", desired, seen, TRAITS)
 
 
 def entry(found: Ledger, name: str) -> Entry:
-    return next(each for each in found.entries if each.account == name)
+    return next(entry for entry in found.entries if entry.account == name)
 
 
 def agreements(found: Entry) -> dict[Scope, str]:
-    return {each.scope: each.agreement for each in found.holdings}
+    return {holding.scope: holding.agreement for holding in found.holdings}
 
 
 def test_both_sides_of_every_pair_are_there() -> None:
@@ -48,7 +48,7 @@ def test_both_sides_of_every_pair_are_there() -> None:
     wish = Access([Account("ana"), give("ana", SHOP, "edit"), give("ana", BLOG, "view")])
     found = entry(told(live, wish), "ana")
     assert agreements(found) == {SHOP: "differs", BLOG: "missing", EVERYWHERE: "extra"}
-    shop = next(each for each in found.holdings if each.scope == SHOP)
+    shop = next(holding for holding in found.holdings if holding.scope == SHOP)
     assert (shop.live_power, shop.declared_power) == (Power.VIEW, Power.EDIT)
     assert shop.origin is not None
 
@@ -76,7 +76,7 @@ def test_everybody_is_somebody() -> None:
     names = ("ana", "robot", "anonymous", "stranger", "new")
     live = Access([*map(Account, names), give("stranger", SHOP, "view")])
     found = told(live, Access([Account("ana")]))
-    assert {each.account: each.kind for each in found.entries} == {
+    assert {entry.account: entry.kind for entry in found.entries} == {
         "ana": "client", "robot": "self", "anonymous": "public", "stranger": "undeclared", "new": "undeclared",
     }  # fmt: skip
     assert entry(found, "ana").email == "ana@x.test"

@@ -12,8 +12,8 @@ from access.worlds import (
     SHOP,
     admin,
     codes,
+    declared_user,
     grant,
-    holder,
     key,
     keys,
     live,
@@ -27,7 +27,7 @@ from siteward.access.diagnostic import Severity, Span
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope
 from siteward.access.policy import Policy
 from siteward.access.proposal import manage
-from siteward.access.state import Memory, settle
+from siteward.access.state import Memory, with_defaults
 from strategies import MATOMO, ME, PIWIKPRO, PLAUSIBLE, UMAMI
 
 FULL, ADD_ONLY, OBSERVE = OPEN, replace(OPEN, mode="add-only"), replace(OPEN, mode="observe")
@@ -36,7 +36,7 @@ USER = Grant(subject("anna"), EVERYWHERE, "user")
 
 
 def said(proposal: object, code: str) -> list[str]:
-    return [each.message for each in proposal.diagnostics if each.code == code]  # type: ignore[attr-defined]
+    return [diagnostic.message for diagnostic in proposal.diagnostics if diagnostic.code == code]  # type: ignore[attr-defined]
 
 
 # -- a declared user's account is managed whole
@@ -64,7 +64,7 @@ def test_what_manages_leaves_out_is_not_looked_at() -> None:
 
 def test_without_a_grants_key_nothing_is_taken() -> None:
     """No `grants` key means that nothing is managed: silence takes nothing, from whomever."""
-    desired = replace(wish(declared=[holder("anna")]), managed=None)
+    desired = replace(wish(declared=[declared_user("anna")]), managed=None)
     world = live(grant("anna", "team-member"), grant("old", "team-member"))
     assert keys(proposed(world, desired)) == []
     assert keys(proposed(world, desired, REMOVE)) == []
@@ -72,7 +72,7 @@ def test_without_a_grants_key_nothing_is_taken() -> None:
 
 def test_who_is_suspended_loses_access_also_without_a_grants_key() -> None:
     """What the file says in so many words it says with or without grants."""
-    desired = replace(wish(declared=[holder("anna", ending="suspended")]), managed=None)
+    desired = replace(wish(declared=[declared_user("anna", ending="suspended")]), managed=None)
     assert keys(proposed(live(grant("anna", "team-member")), desired)) == [("delete", key("anna"), "suspended")]
 
 
@@ -127,8 +127,8 @@ def test_an_e_mail_that_differs_in_case_is_the_same() -> None:
 def test_where_no_e_mail_is_kept_none_is_compared() -> None:
     """Umami has no e-mail: that the file has one is no difference, at creation neither."""
     desired = wish(Account("anna", "anna@example.org"), Account("li", "li@example.org"))
-    assert settle(desired, live(Account("anna")), UMAMI)["account", "anna"] == Account("anna")
-    assert settle(desired, live(Account("anna")), UMAMI)["account", "li"] == Account("li")
+    assert with_defaults(desired, live(Account("anna")), UMAMI)["account", "anna"] == Account("anna")
+    assert with_defaults(desired, live(Account("anna")), UMAMI)["account", "li"] == Account("li")
 
 
 def test_an_owner_satisfies_any_weaker_wish() -> None:
@@ -142,12 +142,14 @@ def test_an_owner_satisfies_any_weaker_wish() -> None:
 
 def test_an_owner_without_a_wish_yields_no_step_either() -> None:
     """Promise 14: not declared, not taken, but told; loudly where the person is suspended."""
-    found = proposed(live(grant("anna", "owner")), wish(declared=[holder("anna")]))
+    found = proposed(live(grant("anna", "owner")), wish(declared=[declared_user("anna")]))
     assert found.changes == ()
     assert said(found, "undeclarable-role")
-    gone = proposed(live(grant("anna", "owner")), wish(declared=[holder("anna", ending="suspended")]))
+    gone = proposed(live(grant("anna", "owner")), wish(declared=[declared_user("anna", ending="suspended")]))
     assert gone.changes == ()
-    assert [each.severity for each in gone.diagnostics if each.code == "undeclarable-role"] == [Severity.WARNING]
+    assert [diagnostic.severity for diagnostic in gone.diagnostics if diagnostic.code == "undeclarable-role"] == [
+        Severity.WARNING
+    ]
 
 
 def test_what_an_admin_has_anyway_is_no_step() -> None:
@@ -163,13 +165,13 @@ def test_what_an_admin_has_anyway_is_no_step() -> None:
 def test_an_existing_user_role_is_left_alone() -> None:
     """Promise 14: silence does not take Umami's global `user`, and an expired window neither."""
     for ending in (None, "expired"):
-        assert keys(proposed(live(USER), wish(declared=[holder("anna", ending=ending)]))) == []
+        assert keys(proposed(live(USER), wish(declared=[declared_user("anna", ending=ending)]))) == []
 
 
 @pytest.mark.parametrize("ending", ["suspended", "absent", "left"])
 def test_an_existing_user_role_goes_with_its_person(ending: str) -> None:
     """Promise 14: who is suspended, absent or left is made view-only."""
-    found = keys(proposed(live(USER), wish(declared=[holder("anna", ending=ending)])))
+    found = keys(proposed(live(USER), wish(declared=[declared_user("anna", ending=ending)])))
     assert ("delete", key("anna", EVERYWHERE), ending) in found
 
 
@@ -187,7 +189,9 @@ TEAM = Scope("team", "t1")
 )
 def test_teams_are_closed_only_for_who_is_gone(ending: str | None, closed: int) -> None:
     """A team without sites is nothing the file speaks of, but a way in all the same."""
-    found = keys(proposed(live(grant("anna", "team-member", TEAM)), wish(declared=[holder("anna", ending=ending)])))
+    found = keys(
+        proposed(live(grant("anna", "team-member", TEAM)), wish(declared=[declared_user("anna", ending=ending)]))
+    )
     assert (("delete", key("anna", TEAM), ending) in found) == closed
 
 
@@ -203,12 +207,12 @@ def test_modules_are_left_alone_unless_spoken_of_or_suspended() -> None:
     """Piwik PRO's switches are a second axis."""
     analytics = Scope("module", "analytics")
     world = live(grant("anna", "on", analytics), table=PIWIKPRO)
-    silent = wish(declared=[holder("anna")])
+    silent = wish(declared=[declared_user("anna")])
     assert keys(proposed(world, silent, table=PIWIKPRO)) == []
     assert keys(proposed(world, replace(silent, modules=frozenset({"anna"})), table=PIWIKPRO)) == [
         ("delete", key("anna", analytics), "silence")
     ]
-    gone = wish(declared=[holder("anna", ending="suspended")])
+    gone = wish(declared=[declared_user("anna", ending="suspended")])
     assert keys(proposed(world, gone, table=PIWIKPRO)) == [("delete", key("anna", analytics), "suspended")]
 
 
@@ -219,7 +223,10 @@ def test_strangers_are_reported_with_what_they_hold() -> None:
     """The default: no step, but named with their power, the powerful ones first."""
     found = proposed(live(grant("old", "team-member"), admin("agency"), grant("agency", "team-view-only")), wish())
     assert found.changes == ()
-    assert [(each.name, each.power, each.grants) for each in found.strangers] == [
+    assert [
+        (unmanaged_account.name, unmanaged_account.power, unmanaged_account.grants)
+        for unmanaged_account in found.unmanaged
+    ] == [
         ("agency", Power.ADMIN, 2),
         ("old", Power.EDIT, 1),
     ]
@@ -229,7 +236,10 @@ def test_a_strangers_power_through_a_group_counts() -> None:
     """Who holds nothing but is in a group that does."""
     world = live(grant("group:editors", "edit"), Member("editors", "old"), table=PIWIKPRO)
     found = proposed(world, wish(), table=PIWIKPRO)
-    assert [(each.name, each.power, each.grants) for each in found.strangers] == [("old", Power.EDIT, 1)]
+    assert [
+        (unmanaged_account.name, unmanaged_account.power, unmanaged_account.grants)
+        for unmanaged_account in found.unmanaged
+    ] == [("old", Power.EDIT, 1)]
 
 
 def test_revoke_takes_and_remove_deletes() -> None:
@@ -245,7 +255,10 @@ def test_ignored_accounts_get_no_step_and_are_named() -> None:
     policy = replace(REMOVE, ignore=("SSO-*",))
     found = proposed(live(grant("sso-paul", "team-manager")), wish(), policy)
     assert found.changes == ()
-    assert [(each.name, each.ignored, each.power) for each in found.strangers] == [("sso-paul", True, Power.MANAGE)]
+    assert [
+        (unmanaged_account.name, unmanaged_account.ignored, unmanaged_account.power)
+        for unmanaged_account in found.unmanaged
+    ] == [("sso-paul", True, Power.MANAGE)]
 
 
 def test_who_is_declared_and_ignored_gets_no_step_but_a_word() -> None:
@@ -260,7 +273,7 @@ def test_we_are_never_unmanaged() -> None:
     world = replace(live(), me=ME.upper())
     found = proposed(world, wish(), REMOVE)
     assert found.changes == ()
-    assert found.strangers == ()
+    assert found.unmanaged == ()
 
 
 def test_everybodys_account_cannot_be_ignored() -> None:
@@ -268,7 +281,7 @@ def test_everybodys_account_cannot_be_ignored() -> None:
     world = live(grant("anonymous", "view"), table=MATOMO)
     found = proposed(world, wish(), replace(REMOVE, ignore=("anon*",)), table=MATOMO)
     assert found.changes == ()
-    assert found.strangers == ()
+    assert found.unmanaged == ()
     assert said(found, "public-access")
 
 
@@ -290,13 +303,13 @@ def test_public_access_is_declared_by_site() -> None:
 def test_suspended_is_no_access_anywhere_and_the_account_stays() -> None:
     """All grants go, with the file's word as cause."""
     world = live(grant("mia", "team-member"), admin("mia"))
-    found = proposed(world, wish(declared=[holder("mia", ending="suspended")]))
+    found = proposed(world, wish(declared=[declared_user("mia", ending="suspended")]))
     assert keys(found) == [("delete", key("mia"), "suspended"), ("delete", key("mia", EVERYWHERE), "suspended")]
 
 
 def test_absent_is_suspended_and_then_deleted() -> None:
     """The deletion comes last and waits for the revocations."""
-    found = proposed(live(grant("ed", "team-member")), wish(declared=[holder("ed", ending="absent")]))
+    found = proposed(live(grant("ed", "team-member")), wish(declared=[declared_user("ed", ending="absent")]))
     assert keys(found) == [("delete", key("ed"), "absent"), ("delete", ("account", "ed"), "absent")]
     assert planned(found, allow_delete=True).steps[1].depends_on == ("s1",)
 
@@ -304,7 +317,9 @@ def test_absent_is_suspended_and_then_deleted() -> None:
 def test_where_accounts_cannot_be_deleted_absent_is_suspended() -> None:
     """And it is said."""
     table = replace(UMAMI, deletes=False)
-    found = proposed(live(grant("ed", "team-member")), wish(declared=[holder("ed", ending="absent")]), table=table)
+    found = proposed(
+        live(grant("ed", "team-member")), wish(declared=[declared_user("ed", ending="absent")]), table=table
+    )
     assert keys(found) == [("delete", key("ed"), "absent")]
     assert said(found, "cannot-delete")
 
@@ -317,7 +332,7 @@ def test_who_left_is_treated_as_suspended_whatever_unmanaged_says() -> None:
     base = manage(world, wish(), UMAMI, OPEN, None, base={"edward": "ed"})
     assert keys(base) == taken
     assert base.proposed[0].person == "edward"
-    assert [each.name for each in base.strangers] == ["old"]
+    assert [unmanaged_account.name for unmanaged_account in base.unmanaged] == ["old"]
     assert said(base, "leavers-unknown") == []
 
 
@@ -337,7 +352,7 @@ def test_without_memory_leavers_cannot_be_told() -> None:
 
 def test_who_is_gone_but_keeps_access_out_of_sight_is_told() -> None:
     """`manages` confines what is done, not what is said."""
-    desired = replace(wish(declared=[holder("mia", ending="suspended")]), managed=frozenset({BLOG}))
+    desired = replace(wish(declared=[declared_user("mia", ending="suspended")]), managed=frozenset({BLOG}))
     found = proposed(live(grant("mia", "team-member")), desired)
     assert found.changes == ()
     assert "shop.example.org" in said(found, "outside-manages")[0]
@@ -352,7 +367,11 @@ def test_a_first_meeting_is_told_and_is_no_step_by_itself() -> None:
     desired = wish(grant("anna", "team-member"), grant("ben", "team-manager"))
     found = proposed(world, desired)
     assert keys(found) == [("update", key("ben"), "granted")]
-    assert [(each.about, each.severity) for each in found.diagnostics if each.code == "first-meeting"] == [
+    assert [
+        (diagnostic.about, diagnostic.severity)
+        for diagnostic in found.diagnostics
+        if diagnostic.code == "first-meeting"
+    ] == [
         (key("ben"), Severity.WARNING),
         (None, Severity.NOTE),
     ]
@@ -373,24 +392,30 @@ def test_whom_a_journal_knows_is_not_met_again() -> None:
 def test_another_live_e_mail_is_another_person() -> None:
     """Nothing is done to an account that may be somebody else's, until the journal knows it."""
     world = live(Account("anna", "anna@other.test"), grant("anna", "view"), table=MATOMO)
-    desired = replace(wish(grant("anna", "admin")), holders={"anna": holder("anna", email="anna@example.org")})
+    desired = replace(
+        wish(grant("anna", "admin")), declared_users={"anna": declared_user("anna", email="anna@example.org")}
+    )
     found = proposed(world, desired, table=MATOMO)
-    assert [(each.code, each.about) for each in found.diagnostics if each.blocks] == [
+    assert [(diagnostic.code, diagnostic.about) for diagnostic in found.diagnostics if diagnostic.blocks] == [
         ("identity-mismatch", key("anna"))
     ]
     assert planned(found).runnable == ()
     known = proposed(world, desired, table=MATOMO, memory=Memory(accounts=frozenset({"anna"})))
-    assert not [each for each in known.diagnostics if each.blocks]
-    same = replace(desired, holders={"anna": holder("anna", email="ANNA@other.test")})
-    assert not [each for each in proposed(world, same, table=MATOMO).diagnostics if each.blocks]
+    assert not [diagnostic for diagnostic in known.diagnostics if diagnostic.blocks]
+    same = replace(desired, declared_users={"anna": declared_user("anna", email="ANNA@other.test")})
+    assert not [diagnostic for diagnostic in proposed(world, same, table=MATOMO).diagnostics if diagnostic.blocks]
 
 
 def test_a_mismatch_is_told_where_nothing_would_change_too() -> None:
     """The error is about the account then."""
     world = live(Account("anna", "anna@other.test"), grant("anna", "view"), table=MATOMO)
-    desired = replace(wish(grant("anna", "view")), holders={"anna": holder("anna", email="anna@example.org")})
+    desired = replace(
+        wish(grant("anna", "view")), declared_users={"anna": declared_user("anna", email="anna@example.org")}
+    )
     found = proposed(world, desired, table=MATOMO)
-    assert [each.about for each in found.diagnostics if each.code == "identity-mismatch"] == [("account", "anna")]
+    assert [diagnostic.about for diagnostic in found.diagnostics if diagnostic.code == "identity-mismatch"] == [
+        ("account", "anna")
+    ]
 
 
 # -- modes
@@ -403,12 +428,12 @@ def test_add_only_gives_and_holds_back_what_follows_from_silence() -> None:
         grant("anna", "team-member"),
         grant("ben", "team-view-only"),
         grant("li", "team-member"),
-        declared=[holder("cem")],
+        declared=[declared_user("cem")],
     )
     found = proposed(world, desired, ADD_ONLY)
-    assert [each[1] for each in keys(found)] == [("account", "li"), key("anna"), key("li")]
-    assert [each.key for each in found.held_back] == [key("ben"), key("cem")]
-    assert [each.id for each in planned(found).held_back] == ["h1", "h2"]
+    assert [key[1] for key in keys(found)] == [("account", "li"), key("anna"), key("li")]
+    assert [proposed.key for proposed in found.held_back] == [key("ben"), key("cem")]
+    assert [step.id for step in planned(found).held_back] == ["h1", "h2"]
 
 
 def test_add_only_takes_what_the_file_names_as_ended() -> None:
@@ -420,7 +445,9 @@ def test_add_only_takes_what_the_file_names_as_ended() -> None:
         grant("ed", "team-member"),
     )
     desired = replace(
-        wish(grant("ben", "team-view-only"), declared=[holder("anna"), holder("mia", ending="suspended")]),
+        wish(
+            grant("ben", "team-view-only"), declared=[declared_user("anna"), declared_user("mia", ending="suspended")]
+        ),
         ended={key("anna"): ("expired", Span("a.yaml", 1, 1)), key("ben"): ("expired", AT)},
     )
     found = proposed(world, desired, ADD_ONLY, memory=Memory(users={"ed": "ed"}))
@@ -438,7 +465,7 @@ def test_add_only_does_not_touch_strangers() -> None:
     """That an account is nobody's follows from silence."""
     found = proposed(live(grant("old", "team-member")), wish(), replace(ADD_ONLY, unmanaged="remove"))
     assert found.changes == ()
-    assert [each.key for each in found.held_back] == [key("old"), ("account", "old")]
+    assert [proposed.key for proposed in found.held_back] == [key("old"), ("account", "old")]
 
 
 def test_add_only_does_not_regrant_under_an_admin_it_keeps() -> None:
@@ -447,7 +474,7 @@ def test_add_only_does_not_regrant_under_an_admin_it_keeps() -> None:
         live(admin("anna", "superuser"), table=MATOMO), wish(grant("anna", "view")), ADD_ONLY, table=MATOMO
     )
     assert found.changes == ()
-    assert [each.key for each in found.held_back] == [key("anna", EVERYWHERE), key("anna")]
+    assert [proposed.key for proposed in found.held_back] == [key("anna", EVERYWHERE), key("anna")]
 
 
 def test_observe_never_plans_a_step() -> None:
@@ -484,20 +511,20 @@ def test_groups_of_the_file_are_managed_and_others_left() -> None:
         Member("others", "ben"),
         table=PIWIKPRO,
     )
-    desired = replace(wish(Group("analysts"), declared=[holder("anna")]), managed=frozenset({SHOP, BLOG}))
+    desired = replace(wish(Group("analysts"), declared=[declared_user("anna")]), managed=frozenset({SHOP, BLOG}))
     assert keys(proposed(world, desired, table=PIWIKPRO)) == [
         ("delete", key("group:analysts"), "silence"),
         ("delete", ("member", "analysts", "anna"), "silence"),
     ]
     external = replace(desired, access=Access((Group("analysts", external="idp"), grant("group:analysts", "edit"))))
     found = proposed(replace(world, access=whole((*world.access.values(),))), external, table=PIWIKPRO)
-    assert all(each[1][0] != "member" for each in keys(found))
+    assert all(key[1][0] != "member" for key in keys(found))
 
 
 def test_a_declared_user_leaves_a_group_that_nobody_declared() -> None:
     """The account is managed whole, so a way in that the file does not know is closed."""
     world = live(grant("group:others", "edit"), Member("others", "anna"), table=PIWIKPRO)
-    found = proposed(world, wish(declared=[holder("anna")]), table=PIWIKPRO)
+    found = proposed(world, wish(declared=[declared_user("anna")]), table=PIWIKPRO)
     assert keys(found) == [("delete", ("member", "others", "anna"), "silence")]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from access.worlds import BLOG, OPEN, SHOP, admin, grant, holder, key, live, planned, proposed, subject, wish
+from access.worlds import BLOG, OPEN, SHOP, admin, declared_user, grant, key, live, planned, proposed, subject, wish
 from siteward.access.diagnostic import Diagnostic, Severity, error
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Power
 from siteward.access.plan import InstancePlan, Step
 from siteward.access.policy import Policy
-from siteward.access.state import Holder, Memory
+from siteward.access.state import DeclaredUser, Memory
 from strategies import MATOMO, PIWIKPRO, PLAUSIBLE, UMAMI
 
 KNOWN = Memory(accounts=frozenset({"anna", "ben"}))
@@ -24,7 +24,7 @@ def only(plan: InstancePlan) -> Step:
 def test_an_empty_world_and_wish_make_an_empty_plan() -> None:
     """Nothing differs, and what was read is counted."""
     plan = planned(proposed(live(), wish()))
-    assert (plan.steps, plan.held_back, plan.strangers, plan.blocked, plan.runnable) == ((), (), (), False, ())
+    assert (plan.steps, plan.held_back, plan.unmanaged, plan.blocked, plan.runnable) == ((), (), (), False, ())
     assert (plan.platform, plan.version, plan.me, plan.sites, plan.accounts) == ("umami", "3.2", "siteward", 2, 0)
 
 
@@ -40,7 +40,7 @@ def test_a_plan_counts_what_is_managed() -> None:
 
 def test_admins_are_counted_before_and_after_but_for_ourselves() -> None:
     """What will not be done does not count."""
-    desired = wish(admin("anna"), admin("ben"), declared=[holder("cem")])
+    desired = wish(admin("anna"), admin("ben"), declared=[declared_user("cem")])
     world = live(admin("anna"), admin("cem"))
     done = planned(proposed(world, desired))
     assert (done.admins_before, done.admins_after) == (2, 2)
@@ -49,7 +49,9 @@ def test_admins_are_counted_before_and_after_but_for_ourselves() -> None:
     blocked = planned(proposed(world, desired), error("budget", "no"))
     assert blocked.admins_after == 2
     gone = planned(
-        proposed(live(admin("anna"), admin("cem")), wish(admin("anna"), declared=[holder("cem", ending="absent")])),
+        proposed(
+            live(admin("anna"), admin("cem")), wish(admin("anna"), declared=[declared_user("cem", ending="absent")])
+        ),
     )
     assert gone.admins_after == 1
 
@@ -73,7 +75,7 @@ def test_what_depends_on_what_is_blocked_says_what_it_waits_for() -> None:
         proposed(live(), wish(grant("li", "team-member"))),
         error("no-way", "no password can be sent", about=("account", "li")),
     )
-    assert [each.code for each in plan.steps[1].diagnostics] == ["depends-on-blocked"]
+    assert [diagnostic.code for diagnostic in plan.steps[1].diagnostics] == ["depends-on-blocked"]
     assert "s1" in plan.steps[1].diagnostics[0].message
     assert plan.runnable == ()
 
@@ -84,12 +86,14 @@ def test_an_error_about_the_instance_blocks_everything() -> None:
     assert planned(found, error("budget", "no")).runnable == ()
     other = planned(found, error("ambiguous-site", "two sites", about=key("anna")))
     assert len(other.runnable) == 2
-    assert [each.code for each in other.diagnostics] == ["ambiguous-site", "below-min-admins"]
+    assert [diagnostic.code for diagnostic in other.diagnostics] == ["ambiguous-site", "below-min-admins"]
 
 
 def test_what_the_file_asks_for_and_is_not_there_stops_the_instance() -> None:
     """Its wish is not known, so silence means nothing."""
-    desired = replace(wish(declared=[holder("anna")]), diagnostics=(error("unknown-site", "no site is called shpo"),))
+    desired = replace(
+        wish(declared=[declared_user("anna")]), diagnostics=(error("unknown-site", "no site is called shpo"),)
+    )
     plan = planned(proposed(live(grant("anna", "team-member")), desired))
     assert plan.flawed
     assert plan.runnable == ()
@@ -128,11 +132,11 @@ def test_losing_the_last_grant_is_losing_everything() -> None:
     world = live(
         grant("anna", "team-member"), grant("anna", "team-member", BLOG), Grant(subject("anna"), EVERYWHERE, "user")
     )
-    found = proposed(world, wish(declared=[holder("anna")]))
-    assert [each.risk for each in planned(found).steps] == ["high", "high"]
-    assert all("loses-everything" in each.risks for each in planned(found).steps)
+    found = proposed(world, wish(declared=[declared_user("anna")]))
+    assert [step.risk for step in planned(found).steps] == ["high", "high"]
+    assert all("loses-everything" in step.risks for step in planned(found).steps)
     kept = planned(found, error("cannot", "no", about=key("anna", BLOG)))
-    assert not any("loses-everything" in each.risks for each in kept.steps)
+    assert not any("loses-everything" in step.risks for step in kept.steps)
 
 
 def test_whoever_loses_everything_through_a_group_is_counted() -> None:
@@ -148,19 +152,19 @@ def test_whoever_loses_everything_through_a_group_is_counted() -> None:
 
 def test_consequences_make_risk() -> None:
     """What the platform announces for a step weighs with it."""
-    found = proposed(live(Account("ed")), wish(declared=[holder("ed", ending="absent")]))
+    found = proposed(live(Account("ed")), wish(declared=[declared_user("ed", ending="absent")]))
     remark = Diagnostic(
         code="owns", severity=Severity.WARNING, message="3 sites", about=("account", "ed"), effect="destroys"
     )
     step = only(planned(found, remark, allow_delete=True))
     assert (step.risk, set(step.risks)) == ("high", {"deletes-account", "destroys-data"})
-    assert [each.message for each in step.effects("destroys")] == ["3 sites"]
+    assert [effect.message for effect in step.effects("destroys")] == ["3 sites"]
 
 
 def test_deleting_shows_the_power_that_goes_with_the_account() -> None:
     """The greatest it holds now."""
-    found = proposed(live(grant("ed", "team-manager")), wish(declared=[holder("ed", ending="absent")]))
-    assert [(each.before_power, each.after_power) for each in planned(found).steps] == [(Power.MANAGE, Power.NONE)] * 2
+    found = proposed(live(grant("ed", "team-manager")), wish(declared=[declared_user("ed", ending="absent")]))
+    assert [(step.before_power, step.after_power) for step in planned(found).steps] == [(Power.MANAGE, Power.NONE)] * 2
 
 
 def test_joining_a_group_shows_what_the_group_gives() -> None:
@@ -171,31 +175,31 @@ def test_joining_a_group_shows_what_the_group_gives() -> None:
     assert (step.before_power, step.after_power, step.raises) == (Power.NONE, Power.MANAGE, True)
 
 
-def outsiders(people: dict[str, Holder], *, policy: Policy = OPEN) -> set[str | None]:
+def externals(people: dict[str, DeclaredUser], *, policy: Policy = OPEN) -> set[str | None]:
     desired = wish(*(grant(name, "viewer") for name in people))
-    plan = planned(proposed(live(table=PLAUSIBLE), replace(desired, holders=people), policy, table=PLAUSIBLE))
-    return {each.person for each in plan.steps if each.outsider}
+    plan = planned(proposed(live(table=PLAUSIBLE), replace(desired, declared_users=people), policy, table=PLAUSIBLE))
+    return {step.person for step in plan.steps if step.external}
 
 
 def test_who_is_of_another_house() -> None:
     """By kind, or by a domain that is neither the most frequent one of the people nor one of their larger ones."""
-    people = {f"p{each}": holder(f"p{each}", email=f"p{each}@example.org") for each in range(7)}
-    people |= {f"q{each}": holder(f"q{each}", email=f"q{each}@Example.COM") for each in range(2)}
-    assert outsiders(people) == set()
-    people["x"] = holder("x", email="x@partner.test")
-    assert outsiders(people) == {"x"}
-    people["y"] = holder("y", kind="contractor", email="y@example.org")
-    people["z"] = holder("z", kind="service", email="bi@partner.test")
-    people["none"] = holder("none")
-    assert outsiders(people) == {"x", "y", "z"}
+    people = {f"p{number}": declared_user(f"p{number}", email=f"p{number}@example.org") for number in range(7)}
+    people |= {f"q{number}": declared_user(f"q{number}", email=f"q{number}@Example.COM") for number in range(2)}
+    assert externals(people) == set()
+    people["x"] = declared_user("x", email="x@partner.test")
+    assert externals(people) == {"x"}
+    people["y"] = declared_user("y", kind="contractor", email="y@example.org")
+    people["z"] = declared_user("z", kind="service", email="bi@partner.test")
+    people["none"] = declared_user("none")
+    assert externals(people) == {"x", "y", "z"}
 
 
 def test_an_outsider_who_gains_is_a_risk() -> None:
     """Not one who loses."""
-    people = {"y": holder("y", kind="vendor")}
-    desired = replace(wish(grant("y", "viewer")), holders=people)
+    people = {"y": declared_user("y", kind="vendor")}
+    desired = replace(wish(grant("y", "viewer")), declared_users=people)
     assert only(planned(proposed(live(table=PLAUSIBLE), desired, table=PLAUSIBLE))).risks == ("outsider",)
-    gone = replace(wish(), holders=people)
+    gone = replace(wish(), declared_users=people)
     assert (
         "outsider"
         not in only(planned(proposed(live(grant("y", "viewer"), table=PLAUSIBLE), gone, table=PLAUSIBLE))).risks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siteward.access.budget import allowed
+from siteward.access.limits import allowed
 from siteward.access.model import Power
 from siteward.access.policy import LIMIT_NAMES, MODES, UNMANAGED, Limit, Policy, Rule, strictest
 
@@ -30,7 +30,7 @@ def plain(policy: Policy) -> tuple[object, ...]:
     """A policy without the order and the places of its parts."""
     return (
         policy.mode, policy.unmanaged, policy.admins_min, policy.admins_max, policy.wildcards_at_most,
-        {name: (each.count, each.percent) for name, each in policy.limits.items()},
+        {name: (limit.count, limit.percent) for name, limit in policy.limits.items()},
         frozenset(policy.protect), frozenset(policy.ignore), policy.accept_blind,
         frozenset(map(repr, policy.rules)),
     )  # fmt: skip

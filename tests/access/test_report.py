@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from access.worlds import BLOG, OPEN, SHOP, admin, grant, holder, key, live, planned, proposed, wish
+from access.worlds import BLOG, OPEN, SHOP, admin, declared_user, grant, key, live, planned, proposed, wish
 from siteward.access.diagnostic import Diagnostic, Severity, error, warning
 from siteward.access.model import Account, Grant, Power, account_of
 from siteward.access.plan import InstancePlan, Plan
@@ -31,7 +31,7 @@ STEP: Step = DIFFERS.steps[1]
 
 
 def outcomes(*statuses: OutcomeStatus, step: Step = STEP) -> tuple[Outcome, ...]:
-    return tuple(Outcome(instance="stats", step=step, status=each) for each in statuses)
+    return tuple(Outcome(instance="stats", step=step, status=status) for status in statuses)
 
 
 def applied(*statuses: OutcomeStatus, plan: InstancePlan = DIFFERS, **said: object) -> int:
@@ -124,7 +124,7 @@ def test_waiting_unmanaged_and_held_back_are_0() -> None:
         SAME,
         waiting=(key("li"),),
         held_back=DIFFERS.steps,
-        strangers=planned(proposed(live(grant("old", "team-member")), wish())).strangers,
+        unmanaged=planned(proposed(live(grant("old", "team-member")), wish())).unmanaged,
     )
     report = reported(plan)
     assert exit_code(report) == 0
@@ -160,7 +160,7 @@ def test_the_numbers_of_a_plan() -> None:
         grant("dora", "team-view-only"),
         grant("li", "team-member", BLOG),
         Account("dora", renamed="theodora"),
-        declared=[holder("cem"), holder("eva"), holder("ed", ending="absent")],
+        declared=[declared_user("cem"), declared_user("eva"), declared_user("ed", ending="absent")],
     )
     found = proposed(world, desired, replace(OPEN, ignore=("sso-*",)))
     mail = Diagnostic(code="mail", severity=Severity.NOTE, message="", about=("account", "li"), effect="mail", count=2)
@@ -204,7 +204,7 @@ def test_what_was_said_is_counted_wherever_it_hangs() -> None:
     total = summarize(report)
     assert total.warnings == 2
     assert total.errors == 1 + sum(
-        each.severity is Severity.ERROR for step in BLOCKED.steps for each in step.diagnostics
+        diagnostic.severity is Severity.ERROR for step in BLOCKED.steps for diagnostic in step.diagnostics
     )
     assert summarize(reported(SAME, outcomes=outcomes("done", "done", "failed"))).outcomes == {"done": 2, "failed": 1}
 

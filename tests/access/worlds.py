@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from rig import admin, subject, whole
 from siteward.access.diagnostic import Diagnostic, Span
-from siteward.access.guard import judge
+from siteward.access.guards import judge
 from siteward.access.model import Access, Account, Grant, Resource, Scope, grant_key
 from siteward.access.plan import compose
 from siteward.access.policy import LIMIT_NAMES, Limit, Policy
 from siteward.access.proposal import Proposal, manage
-from siteward.access.state import Desired, Holder, Listing, Live, Memory, Site
+from siteward.access.state import DeclaredUser, Desired, Listing, Live, Memory, Site
 from strategies import ME, NOW, UMAMI
 
 if TYPE_CHECKING:
@@ -24,8 +24,23 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
 
 __all__ = [
-    "AT", "BLOG", "OPEN", "SHOP", "admin", "codes", "grant", "holder", "judged", "key", "keys", "live", "planned", "proposed",
-    "subject", "whole", "wish",
+    "AT",
+    "BLOG",
+    "OPEN",
+    "SHOP",
+    "admin",
+    "codes",
+    "declared_user",
+    "grant",
+    "judged",
+    "key",
+    "keys",
+    "live",
+    "planned",
+    "proposed",
+    "subject",
+    "whole",
+    "wish",
 ]  # fmt: skip
 SHOP, BLOG = Scope("site", "shop.example.org"), Scope("site", "blog.example.org")
 AT = Span("access.yaml", 7, 3)
@@ -50,24 +65,26 @@ def live(*resources: Resource, table: Traits = UMAMI) -> Live:
     places = (SHOP, BLOG)
     return Live(
         access=Access((*mine, *whole(resources).values())),
-        sites={each: Site(id=each.name.partition(".")[0], label=each.name) for each in places},
+        sites={place: Site(id=place.name.partition(".")[0], label=place.name) for place in places},
         me=ME,
         listings=(Listing(name="users", rows=9, complete=True, proof="count"),),
     )
 
 
-def wish(*resources: Resource, declared: Iterable[Holder] = ()) -> Desired:
+def wish(*resources: Resource, declared: Iterable[DeclaredUser] = ()) -> Desired:
     """Return what the file means: these; everybody in them is declared, and whoever is named besides."""
     access = whole(resources)
-    holders = {each.name: Holder(each.name, AT) for each in access.accounts()}
+    declared_users = {account.name: DeclaredUser(account.name, AT) for account in access.accounts()}
     return Desired(
-        access=access, holders=holders | {each.handle: each for each in declared}, managed=frozenset((SHOP, BLOG))
+        access=access,
+        declared_users=declared_users | {declared_user.handle: declared_user for declared_user in declared},
+        managed=frozenset((SHOP, BLOG)),
     )
 
 
-def holder(name: str, **said: object) -> Holder:
+def declared_user(name: str, **said: object) -> DeclaredUser:
     """Return a declared user."""
-    return replace(Holder(name, AT), **said)
+    return replace(DeclaredUser(name, AT), **said)
 
 
 NOBODY_YET = Memory()
@@ -82,12 +99,12 @@ def proposed(
 
 def keys(proposal: Proposal) -> list[tuple[str, Key, str]]:
     """Return the proposed changes as verb, key and cause."""
-    return [(each.change.action, each.key, each.cause) for each in proposal.proposed]
+    return [(proposed.change.action, proposed.key, proposed.cause) for proposed in proposal.proposed]
 
 
 def codes(proposal: Proposal, **said: object) -> set[tuple[str, Key | None]]:
     """Return the errors of the guards, as code and what they are about."""
-    return {(each.code, each.about) for each in judged(proposal, **said) if each.blocks}
+    return {(diagnostic.code, diagnostic.about) for diagnostic in judged(proposal, **said) if diagnostic.blocks}
 
 
 def judged(proposal: Proposal, **said: object) -> tuple[Diagnostic, ...]:

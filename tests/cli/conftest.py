@@ -91,8 +91,8 @@ def checkout(program: Program, umami: Sandbox) -> Program:
     """A lived-in declaration, its `url` pointed at a sandbox of its own, with that sandbox's credentials at hand."""
     text = (Path(__file__).parent / "access.yaml").read_text(encoding="utf-8")
     program.write(text.replace("https://stats.example.org", umami.url))
-    for each in (ROOT / "examples").rglob("*.yaml"):
-        program.write(each.read_text(encoding="utf-8"), str(each.relative_to(ROOT)))
+    for path in (ROOT / "examples").rglob("*.yaml"):
+        program.write(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
     program.env |= {f"SITEWARD_STATS_{name.upper()}": value for name, value in umami.fake.credentials.items()}
     return program
 

@@ -230,7 +230,7 @@ class Forge:
 
     def _goes(self, condition: str, known: dict[str, str], *, failed: bool) -> bool:
         """Tell whether a step is run: conditions that are all to hold, and not after a failure unless always."""
-        parts = [each for each in condition.split(" && ") if each]
+        parts = [part for part in condition.split(" && ") if part]
         for part in parts:
             if part == "always()":
                 continue
@@ -253,7 +253,7 @@ class Forge:
                 path = place / options["path"]
                 files = (each for each in path.rglob("*") if each.is_file())
                 self.artifacts |= (
-                    {f"{options['name']}/{each.relative_to(path)}": each.read_bytes() for each in files}
+                    {f"{options['name']}/{file.relative_to(path)}": file.read_bytes() for file in files}
                     if path.is_dir()
                     else {options["name"]: path.read_bytes()}
                 )
@@ -283,7 +283,7 @@ class Forge:
                 if each.is_file():
                     self.artifacts[f"{job}/{each.relative_to(place)}"] = each.read_bytes()
         variables = place / described.get("artifacts", {}).get("reports", {}).get("dotenv", "none")
-        outputs = dict(each.split("=", 1) for each in variables.read_text().splitlines()) if variables.is_file() else {}
+        outputs = dict(line.split("=", 1) for line in variables.read_text().splitlines()) if variables.is_file() else {}
         log = f"{done.stdout}{done.stderr}{after.stderr}"
         return Ran(ok=done.returncode == 0, outputs=outputs, summary="", log=log, folder=place)
 

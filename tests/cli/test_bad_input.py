@@ -62,7 +62,7 @@ def test_a_file_that_is_wrong_is_told_with_its_place(case: str, program: Program
     assert told.code == 1
     errors = [each for each in told.json()["diagnostics"] if each["severity"] == "error"]
     assert errors
-    assert all(each["at"] is not None and each["code"] for each in errors)
+    assert all(error["at"] is not None and error["code"] for error in errors)
     assert all(ord(each) >= 32 or each == "\n" for each in result.out), "a control character came through"
 
 
@@ -99,7 +99,7 @@ def test_everything_wrong_is_reported_at_once(program: Program) -> None:
         + "grants:\n  - {to: carl, role: veiw, sites: x.org}\n"
     )
     errors = program("validate", "--format", "json").json()["diagnostics"]
-    assert len([each for each in errors if each["severity"] == "error"]) >= 5
+    assert len([error for error in errors if error["severity"] == "error"]) >= 5
 
 
 def test_aliases_that_repeat_too_much_are_refused(program: Program) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def repo(program: Program) -> Program:
     """The example in a repository of its own; no server, no credentials."""
     program.write((ROOT / "tests/cli/access.yaml").read_text(encoding="utf-8"))
-    for each in (ROOT / "examples").rglob("*.yaml"):
-        program.write(each.read_text(encoding="utf-8"), str(each.relative_to(ROOT)))
+    for path in (ROOT / "examples").rglob("*.yaml"):
+        program.write(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
     commit(program, "Begin")
     return program
 

@@ -88,7 +88,7 @@ def test_many_jobs_at_the_same_moment(bare: Forge) -> None:
     for at, clone in enumerate(clones):
         assert run(clone, "pull")[0] == 0
         write(clone, f"instance-{at}", str(at))
-    ends = [ended(each) for each in [begun(clone, "push", f"job {at}") for at, clone in enumerate(clones)]]
+    ends = [ended(popen) for popen in [begun(clone, "push", f"job {at}") for at, clone in enumerate(clones)]]
     assert [code for code, _ in ends] == [0] * 5, ends
     assert pushed_files(bare) == {f"instance-{at}.jsonl": str(at) for at in range(5)}
 
@@ -134,8 +134,8 @@ def test_a_journal_that_is_refused_is_kept_and_goes_with_the_next(bare: Forge, *
     assert code == 1
     assert "the repository refuses it" in said
     copy = clone / "journal-not-pushed"
-    assert {each.name: each.read_text() for each in copy.iterdir()} == {"first.jsonl": "1\n", "stats.jsonl": "1\n"}
-    assert not any(stat.S_IMODE(each.stat().st_mode) & 0o077 for each in (copy, *copy.iterdir()))
+    assert {path.name: path.read_text() for path in copy.iterdir()} == {"first.jsonl": "1\n", "stats.jsonl": "1\n"}
+    assert not any(stat.S_IMODE(path.stat().st_mode) & 0o077 for path in (copy, *copy.iterdir()))
     hook.unlink()
     run(other, "pull")
     write(other, "matomo", "2")

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cli.test_main_job import ALLOWED, AS_OF, applied
-from siteward.reconcile.chain import link
+from siteward.reconcile.journal.chain import link
 
 if TYPE_CHECKING:
     import httpx

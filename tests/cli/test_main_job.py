@@ -64,7 +64,7 @@ def test_passwords_go_to_the_file_alone(checkout: Program) -> None:
     passwords = [json.loads(line)["password"] for line in file.read_text().splitlines()]
     assert len(passwords) == 2
     everything = result.out + result.err + (checkout.folder / "plan.json").read_text()
-    everything += "".join(each.read_text() for each in (checkout.folder / ".siteward").rglob("*.json*"))
+    everything += "".join(path.read_text() for path in (checkout.folder / ".siteward").rglob("*.json*"))
     for secret in (*passwords, checkout.env["SITEWARD_STATS_PASSWORD"]):
         assert secret not in everything
 

@@ -46,8 +46,8 @@ def test_every_form_has_the_same_holdings(checkout: Program) -> None:
     """Text, table, page and data say the same numbers."""
     numbers = data(checkout)["summary"]
     rows = list(csv.DictReader(StringIO(checkout(*MATRIX, "--format", "csv").out)))
-    assert sum(bool(each["where"]) for each in rows) == numbers["grants"]
-    assert len({each["account"] for each in rows}) == numbers["accounts"]
+    assert sum(bool(row["where"]) for row in rows) == numbers["grants"]
+    assert len({row["account"] for row in rows}) == numbers["accounts"]
     text = checkout(*MATRIX).out
     assert f"Matrix: {numbers['accounts']} accounts, {numbers['sites']} sites, {numbers['grants']} grants." in text
     assert f"{numbers['missing']} not live" in text
@@ -81,7 +81,7 @@ def test_an_instance_that_is_missing_is_named_in_every_form(checkout: Program) -
     assert '<p class="bad" role="alert"><strong>eu was not read: ' in page
     rows = list(csv.DictReader(StringIO((checkout.folder / "m.csv").read_text())))
     assert (rows[0]["instance"], rows[0]["kind"], rows[0]["reason"][:10]) == ("eu", "not read", "not read: ")
-    assert {each["instance"] for each in rows[1:]} == {"stats"}
+    assert {row["instance"] for row in rows[1:]} == {"stats"}
     found = data(checkout, **env)
     assert [each["instance"] for each in found["incomplete"]] == ["eu"]
     assert (found["summary"]["instances"], found["summary"]["not_read"]) == (1, 1)

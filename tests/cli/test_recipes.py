@@ -215,7 +215,7 @@ def steps(forge: Forge) -> list[Any]:
         ["siteward", "plan", "--format", "json"], cwd=forge.work, capture_output=True, text=True, check=False,
         env=forge.environment(forge.work, forge.secrets), executable=str(forge.bin / "siteward"),
     )  # fmt: skip
-    return [step for each in json.loads(done.stdout)["plan"]["instances"] for step in each["steps"]]
+    return [step for load in json.loads(done.stdout)["plan"]["instances"] for step in load["steps"]]
 
 
 def test_the_journal_is_kept_after_a_failure(forge: Forge, umami: Sandbox) -> None:
@@ -425,7 +425,7 @@ def test_one_run_at_a_time_on_gitlab() -> None:
     jobs = yaml.safe_load((CI / ".gitlab-ci.yml").read_text())
     for name in ("plan", "apply", "expiries"):
         assert jobs[name]["resource_group"] == "siteward-stats"
-        pushes = any("journal.sh push" in each for each in jobs[name]["script"])
+        pushes = any("journal.sh push" in job for job in jobs[name]["script"])
         assert ("journal-not-pushed" in jobs[name]["artifacts"]["paths"]) == pushes
     assert jobs["apply"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "push"', "when": "manual"}]
 

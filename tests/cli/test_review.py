@@ -93,7 +93,7 @@ def test_the_numbers_are_the_same_everywhere(applied: Program) -> None:
     data = review(applied)
     rows = list(csv.DictReader(StringIO(applied("review", *AS_OF, "--format", "csv").out)))
     assert len(rows) == len(data["items"])
-    assert {each["digest"] for each in rows} == {data["digest"]}
+    assert {row["digest"] for row in rows} == {data["digest"]}
     text, page = applied("review", *AS_OF).out, applied("review", *AS_OF, "--format", "html").out
     assert f"{len(rows)} grants" in text
     assert f"{len(rows)} grants" in page
@@ -216,7 +216,7 @@ def given_back(program: Program, rows: list[dict[str, str]], **env: str) -> Resu
 def test_a_table_sorted_by_some_columns_only_is_refused(checkout: Program, column: str) -> None:
     """The id alone would revoke what somebody else holds; row and column are named."""
     rows = table(checkout)
-    at = next(at for at, each in enumerate(rows) if each["person"] == "rosa")
+    at = next(at for at, row in enumerate(rows) if row["person"] == "rosa")
     rows[at]["decision"] = "revoke"
     rows[at][column] = "sven"
     result = given_back(checkout, rows)
@@ -228,7 +228,7 @@ def test_a_table_sorted_by_some_columns_only_is_refused(checkout: Program, colum
 def test_a_review_with_fewer_names_comes_back_too(checkout: Program) -> None:
     """What privacy hid is no difference."""
     rows = table(checkout, "--privacy", "handles")
-    hana = next(each for each in rows if each["person"] == "yasmin")
+    hana = next(row for row in rows if row["person"] == "yasmin")
     hana["decision"] = "keep"
     assert hana["account"] == "yasmin"
     assert given_back(checkout, rows).code == 0
@@ -253,8 +253,8 @@ def test_an_instance_that_is_missing_is_named_and_stays_as_it_is(checkout: Progr
     assert gap["instance"] == "eu"
     rows = table(checkout, **env)
     assert (rows[0]["instance"], rows[0]["kind"], rows[0]["id"]) == ("eu", "not read", "")
-    for each in rows:
-        each["decision"] = "revoke" if (each["person"], each["where"]) == ("rosa", "events.example.org") else ""
+    for row in rows:
+        row["decision"] = "revoke" if (row["person"], row["where"]) == ("rosa", "events.example.org") else ""
     edit = given_back(checkout, rows, **env)
     assert edit.code == 0, edit.out + edit.err
     assert "+  - {to: rosa, role: manage, sites: events.example.org, reason: runs the events, on: eu}" in edit.out
@@ -264,9 +264,9 @@ def test_nobody_leaves_a_group_for_what_only_some_instances_showed(checkout: Pro
     """What the group gives on an instance that was not looked at is not known to be nothing."""
     env = unreachable(checkout)
     rows = table(checkout, **env)
-    for each in rows:
-        if each["person"] == "ivan" and each["where"] in {"blog.example.org", "docs.example.org"}:
-            each["decision"] = "revoke"
+    for row in rows:
+        if row["person"] == "ivan" and row["where"] in {"blog.example.org", "docs.example.org"}:
+            row["decision"] = "revoke"
     edit = given_back(checkout, rows, **env)
     assert edit.code == 0, edit.out + edit.err
     assert "without-ivan" in edit.out

@@ -108,7 +108,7 @@ def test_a_client_with_one_site(company: Program) -> None:
     )
     data = plan(company)
     assert moves(data) == {("cleo", "account", None, None), ("cleo", "events.example.org", None, "team-view-only")}
-    assert all(each["outsider"] for each in steps(data))
+    assert all(step["outsider"] for step in steps(data))
     apply(company)
     held = company("matrix", *AS_OF, "--format", "json").json()["holdings"]
     assert {each["where"] for each in held if each["person"] == "cleo"} == {"events.example.org"}
@@ -123,15 +123,15 @@ def test_a_contractor_whose_time_is_over(company: Program) -> None:
     later = ("--as-of", "2027-03-01", "--allow-delete", "--passwords-out", "passwords.txt")
     edit(company, ("{to: kofi-mensah, role: view", "{to: kofi-mensah, role: edit"))
     data = plan(company, *later)
-    ended = {each for each in moves(data) if each[0] == "jonas"}
+    ended = {move for move in moves(data) if move[0] == "jonas"}
     assert ended
-    assert {each["cause"] for each in steps(data) if each["person"] == "jonas"} == {"expired"}
+    assert {step["cause"] for step in steps(data) if step["person"] == "jonas"} == {"expired"}
     result = company("apply", *later, "--only", "expiries", "--yes", "--format", "json")
     assert result.code == 0, result.out
     done = result.json()
     assert {each["person"] for each in done["outcomes"]} == {"jonas"}
     assert done["summary"]["outcomes"] == {"done": len(ended)}
-    assert {each[0] for each in moves(plan(company, *later))} == {"kofi-mensah"}
+    assert {move[0] for move in moves(plan(company, *later))} == {"kofi-mensah"}
 
 
 def test_a_promotion_needs_a_reason(company: Program) -> None:
@@ -150,7 +150,7 @@ def test_a_promotion_needs_a_reason(company: Program) -> None:
     apply(company)
     commit(company)
     items = company("review", *AS_OF, "--format", "json").json()["items"]
-    (found,) = (each for each in items if each["person"] == "rosa" and each["where"] == "whole instance")
+    (found,) = (item for item in items if item["person"] == "rosa" and item["where"] == "whole instance")
     assert (found["ticket"], found["reason"]) == ("IAM-9", "deputy")
 
 
@@ -159,7 +159,7 @@ def test_a_new_site_joins_by_itself(company: Program, admin: httpx.Client) -> No
     assert not steps(plan(company))
     assert admin.post("/api/websites", json={"name": "Fresh", "domain": "fresh.example.org"}).status_code == 200
     data = plan(company)
-    joined = {each for each in moves(data) if each[1] == "fresh.example.org"}
+    joined = {move for move in moves(data) if move[1] == "fresh.example.org"}
     assert {each[0] for each in joined} >= {"carla", "dmitri", "jonas"}
     assert all("pattern *.example.org" in step["origin"]["via"] for step in steps(data))
     apply(company)
@@ -178,7 +178,7 @@ def test_a_service_account(company: Program) -> None:
     assert data["summary"]["grants_added"] == 2
     apply(company)
     items = company("review", *AS_OF, "--format", "json").json()["items"]
-    mine = [each for each in items if each["person"] == "exporter" and "service" in each["flags"]]
+    mine = [item for item in items if item["person"] == "exporter" and "service" in item["flags"]]
     assert {each["where"] for each in mine} >= {"shop.example.org", "blog.example.org"}
     assert {each["owner"] for each in mine} == {"ben"}
 
@@ -200,7 +200,7 @@ def test_the_quarterly_review_of_admins(company: Program) -> None:
     told = company("diff", "HEAD", *AS_OF, "--format", "json").json()
     assert [(each["kind"], each["person"]) for each in told["movements"]] == [("lost", "rosa")]
     changed = plan(company)
-    assert {each[0] for each in moves(changed)} == {"rosa"}
+    assert {move[0] for move in moves(changed)} == {"rosa"}
     assert changed["summary"]["admins_lost"] == 1
     apply(company)
     after = company("review", *AS_OF, "--format", "json").json()
@@ -233,4 +233,4 @@ def test_evidence_before_and_after(company: Program) -> None:
 def holdings(program: Program) -> dict[tuple[str, str], str]:
     """What is live, by account and site, as the evidence is kept: in a CSV file."""
     rows = csv.DictReader(StringIO(program("matrix", *AS_OF, "--format", "csv").out))
-    return {(each["account"], each["where"]): each["live"] for each in rows if each["live"] not in {"", "none"}}
+    return {(row["account"], row["where"]): row["live"] for row in rows if row["live"] not in {"", "none"}}

@@ -53,13 +53,13 @@ class Place(NamedTuple):
     def superusers(self) -> set[str]:
         """Return who is a superuser."""
         said = self.program("who-can", "admin", "shop.example.org", "-f", "json")
-        return {each["account"] for each in json.loads(said.out)["items"]}
+        return {load["account"] for load in json.loads(said.out)["items"]}
 
 
 @pytest.fixture(params=["5"])
 def place(request: pytest.FixtureRequest, program: Program) -> Iterator[Place]:
     factory = platforms.fake("matomo")
-    release = next(each for each in factory.releases if each.startswith(request.param))
+    release = next(release for release in factory.releases if release.startswith(request.param))
     accounts = [WorldAccount(login=each, email=f"{each}@example.org", role="superuser") for each in ("anna", "vera")]
     world = World(accounts=tuple(accounts), sites=(WorldSite(name="Shop", domain="shop.example.org"),))
     with serve(factory.of(world, release, clock=lambda: datetime.now(UTC))) as sandbox:
@@ -137,7 +137,7 @@ def test_accepting_self_is_for_one_plan_and_with_a_reason(place: Place) -> None:
     assert said.code == 0, said.out
     assert place.superusers() == {"root", "anna"}
     lines = (place.program.folder / ".siteward" / "tags.jsonl").read_text().splitlines()
-    assert "self" in {json.loads(each).get("name") for each in lines}
+    assert "self" in {json.loads(line).get("name") for line in lines}
 
 
 def test_doctor_says_what_confirms_self(place: Place) -> None:

@@ -75,25 +75,23 @@ def test_checking_a_file_imports_no_client_no_server_and_no_page(folder: Path) -
 def test_checking_a_file_imports_nothing_that_plans_reads_or_writes(folder: Path) -> None:
     """It needs the grammar, the platforms' settings and what they can do at their best, and the text of findings."""
     modules = loaded(folder, "validate")
-    ours = {each for each in modules if each.startswith("siteward.")}
+    ours = {module for module in modules if module.startswith("siteward.")}
     rooms = {
-        "access": {"hosts", "model", "diagnostic", "traits", "terms", "report"},
+        "access": {"hosts", "model", "diagnostic", "patterns", "policy", "state", "traits", "report"},
         "platforms": {"umami"},
         "platforms.umami": {"settings", "roles"},
         "reconcile": {"project"},
-        "transport": {"errors", "veil"},
+        "transport": {"errors", "redacted"},
     }
     for room, needed in rooms.items():
-        inside = {
-            each.removeprefix(f"siteward.{room}.").partition(".")[0] for each in ours if f"siteward.{room}." in each
-        }
+        inside = {our.removeprefix(f"siteward.{room}.").partition(".")[0] for our in ours if f"siteward.{room}." in our}
         assert inside <= needed, f"{room}: {sorted(inside - needed)}"
     assert ours.isdisjoint({"siteward.render.text_plan", "siteward.render.text_run", "siteward.render.privacy"})
 
 
 def test_nothing_is_asked_of_the_installed_distributions() -> None:
     """pydantic would look for plugins in all of them, and run what it finds where credentials are."""
-    code = "import sys; from siteward.cli.lean import travel_light; travel_light(); import siteward.reconcile.journal"
+    code = "import sys; from siteward.cli.startup import trim_startup; trim_startup(); import siteward.reconcile.journal.journal"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; print(*sys.modules)"],
         env={**os.environ, "PYTHONPATH": str(SOURCES)},

@@ -19,7 +19,7 @@ version: 1
 instances:
   stats: {platform: umami, url: "https://stats.example.org", self: siteward, layout: per-site}
 """
-TRAITS = {each.platform: each for each in ALL_TRAITS}
+TRAITS = {traits.platform: traits for traits in ALL_TRAITS}
 
 
 class Umami(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -83,5 +83,5 @@ def told(found: Diagnostic) -> str:
         lines.append(f"    allowed: {', '.join(found.allowed)}")
     if found.suggestion:
         lines.append(f"    suggestion: {found.suggestion}")
-    lines += [f"    see {Path(each.file).name}:{each.line}:{each.column}" for each in found.related]
+    lines += [f"    see {Path(place.file).name}:{place.line}:{place.column}" for place in found.related]
     return "\n".join(lines)

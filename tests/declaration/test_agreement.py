@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from declaration.test_grammar import files
-from siteward.declaration.compose import read as compose
 from siteward.declaration.document import MATCHES, Document, Included
 from siteward.declaration.grammar import misfits
 from siteward.declaration.instances import Instances
 from siteward.declaration.schema import access_schema, included_schema
 from siteward.declaration.source import Source, Table
-from siteward.declaration.window import BadDate, moment
+from siteward.declaration.window import BadDateError, moment
+from siteward.declaration.yaml_reader import read as compose
 from siteward.reconcile.project import settings_models
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 HERE = Path(__file__).parent
-CASES = sorted(each for each in (HERE / "cases").rglob("*.yaml") if each.is_file())
+CASES = sorted(path for path in (HERE / "cases").rglob("*.yaml") if path.is_file())
 SETTINGS = settings_models()
 ROOT = Draft202012Validator(access_schema(SETTINGS))
 INCLUDED = Draft202012Validator(included_schema())
@@ -45,7 +45,7 @@ def _source(path: Path) -> Source | None:
 
 def _of_validate(source: Source, kind: type[Included]) -> set[tuple[int, int]]:
     """Return the places at which `validate` refuses the structure of a file."""
-    told = [each.diagnostic for each in misfits(source.data, kind, source)]
+    told = [misfit.diagnostic for misfit in misfits(source.data, kind, source)]
     if kind is Document:
         instances = Instances(source, SETTINGS.get, tuple(SETTINGS))
         instances.judge_the_rest({})
@@ -82,8 +82,8 @@ def _meant(source: Source, error: Any, path: tuple[str | int, ...]) -> Iterator[
     for each in error.context or ():
         branches.setdefault(each.relative_schema_path[0], []).append(each)
     for inside in branches.values():
-        if not any(_is_another(each) for each in inside):
-            yield from (place for each in inside for place in _places(source, each, path))
+        if not any(_is_another(validation_error) for validation_error in inside):
+            yield from (place for validation_error in inside for place in _places(source, validation_error, path))
             return
     at = source.at(path)
     yield at.line, at.column
@@ -99,8 +99,12 @@ def _is_another(error: ValidationError) -> bool:
 def _platforms_are_told(source: Source) -> bool:
     """Tell whether each instance says which platform it is; if not, each schema misses something else in it."""
     instances = source.data.get("instances")
-    tables = [each for each in instances.values() if isinstance(each, Table)] if isinstance(instances, Table) else []
-    return all(isinstance(name := each.get("platform"), str) and name in SETTINGS for each in tables)
+    tables = (
+        [instance for instance in instances.values() if isinstance(instance, Table)]
+        if isinstance(instances, Table)
+        else []
+    )
+    return all(isinstance(name := table.get("platform"), str) and name in SETTINGS for table in tables)
 
 
 def _of_meaning(source: Source) -> set[tuple[int, int]]:
@@ -114,7 +118,7 @@ def _of_meaning(source: Source) -> set[tuple[int, int]]:
     roles = source.data.get("roles")
     for name, role in roles.items() if isinstance(roles, Table) else ():
         platforms = role if isinstance(role, Table) else ()
-        found |= {source.key_at(("roles", name, each)) for each in platforms if each not in SETTINGS}
+        found |= {source.key_at(("roles", name, platform)) for platform in platforms if platform not in SETTINGS}
     return {(at.line, at.column) for at in found}
 
 
@@ -128,7 +132,7 @@ def _texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple
 def _is_moment(text: str) -> bool:
     try:
         moment(text, UTC, "from")
-    except BadDate:
+    except BadDateError:
         return False
     return True
 

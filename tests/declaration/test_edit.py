@@ -16,9 +16,9 @@ from siteward.access.diagnostic import note
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Scope, Subject
 from siteward.access.proposal import manage
 from siteward.access.state import Live, Site
-from siteward.declaration.compose import read
-from siteward.declaration.edit import first_file, quoted
+from siteward.declaration.generate import first_file, quoted
 from siteward.declaration.resolve import resolve
+from siteward.declaration.yaml_reader import read
 from strategies import ALL_TRAITS, MATOMO, ME, NOW, PIWIKPRO, PLAUSIBLE, UMAMI, lives
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def _check(live: Live, traits: Traits) -> str:
     desired = resolve(declaration, "stats", traits, live, as_of=NOW)
     proposal = manage(live, desired, traits, declaration.instances["stats"].policy, None)
     assert not proposal.changes, text + "\n".join(map(str, proposal.changes))
-    assert not any(each.blocks for each in desired.diagnostics), text + "\n".join(map(told, desired.diagnostics))
+    assert not any(diagnostic.blocks for diagnostic in desired.diagnostics), text + "\n".join(
+        map(told, desired.diagnostics)
+    )
     return text
 
 
@@ -71,8 +73,8 @@ def test_any_name_can_be_imported(name: str, traits: Traits) -> None:
 @given(st.text(max_size=30))
 def test_what_is_quoted_is_read_back(text: str) -> None:
     """Every text survives the way into a file and out of it, as text."""
-    source, flaws = read("f", "- key\n"[:0] + f"value: {quoted(text)}\n")
-    assert not flaws
+    source, faults = read("f", "- key\n"[:0] + f"value: {quoted(text)}\n")
+    assert not faults
     assert source is not None
     assert source.data == {"value": text}
 
@@ -115,7 +117,7 @@ def test_sites_that_share_a_name_are_pinned() -> None:
         twins[1]: Site(id="2", label=twins[1].name, domains=("shop.example.org",)),
         twins[2]: Site(id="3", label=twins[2].name, domains=("lab.example.org",), by_id_only=True, owner="petra"),
     }
-    world = Access([Account(ME), Account("anna"), *(Grant(Subject("account", "anna"), each, "view") for each in twins)])
+    world = Access([Account(ME), Account("anna"), *(Grant(Subject("account", "anna"), twin, "view") for twin in twins)])
     traits = replace(MATOMO, version="5.2")
     text = _check(Live(access=world, sites=sites, me=ME), traits)
     assert '  shop: {domain: shop.example.org, on: {stats: "1"}}\n' in text

@@ -17,10 +17,10 @@ from msgspec import Struct, ValidationError, convert
 from declaration.tables import read, read_text, told
 from siteward.declaration import _grammar, grammar
 from siteward.declaration import compile as compiling
-from siteward.declaration.compose import read as compose
 from siteward.declaration.document import Document
 from siteward.declaration.grammar import fitted, misfits
 from siteward.declaration.source import Source, Table
+from siteward.declaration.yaml_reader import read as compose
 from siteward.reconcile.project import settings_models
 
 WHOLE = Path(__file__).parent / "whole.yaml"
@@ -37,8 +37,8 @@ KEYS = st.sampled_from(["user", "from", "sites", "at_most", "tags", "rules", "co
 
 
 def _source(data: object) -> Source:
-    source, flaws = compose("access.yaml", json.dumps(data))
-    assert source is not None, flaws
+    source, faults = compose("access.yaml", json.dumps(data))
+    assert source is not None, faults
     return source
 
 
@@ -56,20 +56,20 @@ def files(draw: st.DrawFn) -> Any:
 
 
 def _spoil(draw: st.DrawFn, data: Any) -> None:
-    holder, keys = data, list(data)
+    declared_user, keys = data, list(data)
     while True:
         key = draw(st.sampled_from(keys)) if keys else None
-        inside = holder[key] if key is not None else None
+        inside = declared_user[key] if key is not None else None
         if not isinstance(inside, dict | list) or not inside or draw(st.integers(0, 3)) == 0:
             break
-        holder, keys = inside, list(inside) if isinstance(inside, dict) else list(range(len(inside)))
+        declared_user, keys = inside, list(inside) if isinstance(inside, dict) else list(range(len(inside)))
     how = draw(st.sampled_from(["change", "add", "remove"]))
     if how == "remove" and key is not None:
-        del holder[key]
-    elif how == "add" and isinstance(holder, dict):
-        holder[draw(KEYS)] = draw(VALUES)
+        del declared_user[key]
+    elif how == "add" and isinstance(declared_user, dict):
+        declared_user[draw(KEYS)] = draw(VALUES)
     elif key is not None:
-        holder[key] = draw(VALUES)
+        declared_user[key] = draw(VALUES)
 
 
 def _refused(data: object, kind: type[Struct]) -> bool:
@@ -87,9 +87,9 @@ def test_what_is_refused_is_explained_and_nothing_else(data: Any) -> None:
     found = tuple(misfits(source.data, Document, source))
     assert bool(found) == _refused(source.data, Document)
     assert isinstance(fitted(source.data, Document, source), tuple) == bool(found)
-    for each in found:
-        assert each.diagnostic is not None
-        assert each.diagnostic.at is not None
+    for misfit in found:
+        assert misfit.diagnostic is not None
+        assert misfit.diagnostic.at is not None
 
 
 @given(st.sampled_from(sorted(SETTINGS)), st.dictionaries(KEYS | st.sampled_from(["layout", "team", "self"]), VALUES))
@@ -162,4 +162,4 @@ def test_both_say_the_same_of_every_file(case: Path, monkeypatch: pytest.MonkeyP
 def test_true_is_no_number_and_a_text_is_none_either(tmp_path: Path, written: str, said: str) -> None:
     """What looks alike is not alike."""
     loaded = read_text(tmp_path, f"{written}\ninstances: {{}}\n")
-    assert [(each.code, each.message) for each in loaded.diagnostics] == [("unknown-value", said)]
+    assert [(diagnostic.code, diagnostic.message) for diagnostic in loaded.diagnostics] == [("unknown-value", said)]

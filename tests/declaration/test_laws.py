@@ -10,24 +10,24 @@ from hypothesis import strategies as st
 from siteward.access.diagnostic import Span
 from siteward.access.hosts import domain_in
 from siteward.access.patterns import matcher
-from siteward.declaration.declared import Group, Member, Spot
-from siteward.declaration.people import expand
+from siteward.declaration.declared import Group, Location, Member
 from siteward.declaration.selector import parse, within
 from siteward.declaration.source import Source
+from siteward.declaration.subjects import expand
 from siteward.declaration.window import ALWAYS, Window, last_end
 
 NAMES = ("anna", "ben", "carla", "dora")
 GROUPS = ("g0", "g1", "g2", "g3")
 START = datetime(2027, 1, 1, tzinfo=UTC)
 HERE = Span("f", 1, 1)
-SPOT = Spot(Source.__new__(Source), ())
+SPOT = Location(Source.__new__(Source), ())
 
 MOMENTS = st.integers(0, 8).map(lambda days: START + timedelta(days=days))
 WINDOWS = st.builds(Window, st.none() | MOMENTS, st.none() | MOMENTS)
 
 
 def _group(handle: str, members: list[Member]) -> Group:
-    return Group(handle=handle, members=tuple(members), at=HERE, spot=SPOT)
+    return Group(handle=handle, members=tuple(members), at=HERE, location=SPOT)
 
 
 @st.composite
@@ -99,12 +99,12 @@ def test_windows_meet_as_sets_do(one: Window, two: Window, at: datetime) -> None
 def test_the_end_of_a_union_is_its_first_gap(windows: list[Window], at: datetime) -> None:
     """Until `last_end` some window holds at every moment, and at that moment none does."""
     end = last_end(windows, at)
-    inside = any(each.holds(at) for each in windows)
+    inside = any(window.holds(at) for window in windows)
     moment = at
     while inside and moment < (end or START + timedelta(days=20)):
-        assert any(each.holds(moment) for each in windows)
+        assert any(window.holds(moment) for window in windows)
         moment += timedelta(hours=12)
-    assert end is None or not inside or not any(each.holds(end) for each in windows)
+    assert end is None or not inside or not any(window.holds(end) for window in windows)
 
 
 LABELS = st.sampled_from(["shop", "blog", "x", "example", "org", "de"])
@@ -129,6 +129,6 @@ def test_a_pattern_matches_what_its_star_can_stand_for(pattern: str, host: str) 
 @given(PATTERNS, st.lists(PATTERNS | HOSTS, min_size=1, max_size=3), HOSTS)
 def test_bounds_are_sound(written: str, bounds: list[str], host: str) -> None:
     """What passes the bounds of an include never matches a site outside them."""
-    inside = [parse(each) for each in bounds]
+    inside = [parse(bound) for bound in bounds]
     if within(parse(written), inside) and matcher(domain_in(written))(host):
-        assert any(matcher(domain_in(each))(host) for each in bounds)
+        assert any(matcher(domain_in(bound))(host) for bound in bounds)

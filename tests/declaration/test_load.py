@@ -59,10 +59,10 @@ def test_an_instance_lays_its_policy_over_the_file_s(tmp_path: Path) -> None:
     assert eu.limits["expiries"] == DEFAULT_LIMITS["expiries"]
     assert (eu.wildcards_at_most, us.wildcards_at_most) == (Power.EDIT, Power.VIEW)
     assert (eu.protect, us.protect) == (("root", "vip-*"), ("root", "vip-*"))
-    assert [(each.id, each.require, each.at_most) for each in eu.rules] == [
+    assert [(rule.id, rule.require, rule.at_most) for rule in eu.rules] == [
         ("a", ("ticket",), None), ("b", ("until",), None), ("c", (), Power.MANAGE),
     ]  # fmt: skip
-    assert [each.id for each in us.rules] == ["a", "b"]
+    assert [rule.id for rule in us.rules] == ["a", "b"]
     assert str(us.admins_at).endswith(":20:11")
     assert str(eu.admins_at).endswith(":12:15")
     assert (declaration.journal_dir, str(declaration.timezone)) == ("records", "Europe/Berlin")
@@ -116,7 +116,7 @@ def test_what_a_platform_says_of_its_settings_is_told(tmp_path: Path, settings: 
     path = tmp_path / "access.yaml"
     path.write_text(HEAD.replace("per-site", "abc"))
     loaded = load(path, settings_of=lambda _: settings, widest_of=TRAITS.get)
-    assert [told(each) for each in loaded.diagnostics] == [f"access.yaml:{said}"]
+    assert [told(diagnostic) for diagnostic in loaded.diagnostics] == [f"access.yaml:{said}"]
 
 
 def test_hostile_names_that_hide_nothing_are_names(tmp_path: Path) -> None:
@@ -150,11 +150,11 @@ def test_names_are_handed_out_once_and_places_are_kept(tmp_path: Path) -> None:
     )
     declaration = declared(tmp_path, text, team="# first line\nusers: {ben: {email: b@x.org}}\n")
     assert str(declaration.users["anna"].at).endswith("access.yaml:6:3")
-    assert str(declaration.users["ben"].spot.at("email")).endswith("team.yaml:2:22")
+    assert str(declaration.users["ben"].location.at("email")).endswith("team.yaml:2:22")
     grants = declaration.grants
     assert grants is not None
     assert str(grants[0].at).endswith("access.yaml:8:5")
-    assert str(grants[0].spot.at("sites", 1)).endswith("access.yaml:8:51")
+    assert str(grants[0].location.at("sites", 1)).endswith("access.yaml:8:51")
     assert grants[0].window is ALWAYS
 
 
@@ -171,7 +171,7 @@ grants:
   - {to: [anna, team, more, nobody-here], role: analyst, sites: "*", on: stats}
 """
     loaded = read_text(tmp_path, text)
-    assert sorted(each.code for each in loaded.diagnostics) == [
+    assert sorted(diagnostic.code for diagnostic in loaded.diagnostics) == [
         "unknown-key", "unknown-key", "unknown-key", "unreadable", "wrong-type",
     ]  # fmt: skip
 
@@ -181,7 +181,9 @@ def test_an_include_may_be_bounded_in_power_alone(tmp_path: Path) -> None:
     text = HEAD + "include: [{path: team.yaml, at_most: edit}]\nusers: {anna: {}}\n"
     team = "grants: [{to: anna, role: %s, sites: shop.example.org}]\n"
     assert not read_text(tmp_path, text, team=team % "edit").diagnostics
-    assert [each.code for each in read_text(tmp_path, text, team=team % "manage").diagnostics] == ["beyond-include"]
+    assert [diagnostic.code for diagnostic in read_text(tmp_path, text, team=team % "manage").diagnostics] == [
+        "beyond-include"
+    ]
 
 
 def test_a_pattern_may_reach_into_what_a_bound_leaves_out(tmp_path: Path) -> None:
@@ -190,7 +192,9 @@ def test_a_pattern_may_reach_into_what_a_bound_leaves_out(tmp_path: Path) -> Non
     team = "grants: [{to: anna, role: view, sites: %s}]\n"
     assert not read_text(tmp_path, text, team=team % "shop.example.org").diagnostics
     for written in ('"s*.example.org"', "secret.example.org"):
-        assert [each.code for each in read_text(tmp_path, text, team=team % written).diagnostics] == ["beyond-include"]
+        assert [diagnostic.code for diagnostic in read_text(tmp_path, text, team=team % written).diagnostics] == [
+            "beyond-include"
+        ]
 
 
 def test_a_rule_on_a_site_is_judged_where_the_file_tells(tmp_path: Path) -> None:
@@ -212,11 +216,17 @@ def test_a_rule_on_a_site_is_judged_where_the_file_tells(tmp_path: Path) -> None
         ('["*.example.org", "!shop"]', '"*.example.org"', True), ('"id:7"', '"id:7"', True), ('"id:7"', "shop", False),
         ('"sitegroup:Shops"', '"sitegroup:shops"', True), ("shop", '"sh?p"', False),
     ):  # fmt: skip
-        found = [each.code for each in read_text(tmp_path, text % ("", sites, site)).diagnostics if each.blocks]
+        found = [
+            diagnostic.code
+            for diagnostic in read_text(tmp_path, text % ("", sites, site)).diagnostics
+            if diagnostic.blocks
+        ]
         assert found == ["a-rule"] * refused, (sites, site)
     for manages, refused in (('["blog.*"]', False), ('["*.example.org"]', True), ('["*", "!tag:acme"]', False)):
         loaded = read_text(tmp_path, text % (f", manages: {manages}", "[shop, blog]", "shop"))
-        assert ["a-rule"] * refused == [each.code for each in loaded.diagnostics if each.blocks], manages
+        assert ["a-rule"] * refused == [diagnostic.code for diagnostic in loaded.diagnostics if diagnostic.blocks], (
+            manages
+        )
 
 
 def test_rules_look_at_people_roles_and_kinds_of_scope(tmp_path: Path) -> None:
@@ -239,13 +249,15 @@ policy:
         ("{site: 'blog.*'}", []), ("{role: edit, user: ben}", [8, 8]), ("{role: 'umami:admin'}", [9, 9]), ("{}", [8, 8, 8, 9, 9]),
     ):  # fmt: skip
         loaded = read_text(tmp_path, text % match)
-        assert [each.at and each.at.line for each in loaded.diagnostics if each.code == "a-rule"] == lines, match
+        assert [
+            diagnostic.at and diagnostic.at.line for diagnostic in loaded.diagnostics if diagnostic.code == "a-rule"
+        ] == lines, match
 
 
 def test_a_file_with_warnings_alone_is_right(tmp_path: Path) -> None:
     """What is only worth a look does not stop anybody."""
     loaded = read_text(tmp_path, HEAD + "users: {anna: {}}\ngroups: {team: [anna]}\n")
-    assert [each.code for each in loaded.diagnostics] == ["unused-group"]
+    assert [diagnostic.code for diagnostic in loaded.diagnostics] == ["unused-group"]
     assert loaded.declaration is not None
     assert loaded.texts[str(tmp_path / "access.yaml")][4] == "groups: {team: [anna]}"
 
@@ -262,9 +274,9 @@ def test_no_shape_breaks_the_reader(tmp_path: Path, name: str, value: str) -> No
     if name == "instances":
         lines = [line for line in lines if not line.startswith("  ")]
     loaded = read_text(tmp_path, "\n".join([*lines, f"{name}: {value}"]) + "\n")
-    assert loaded.declaration is not None or any(each.blocks for each in loaded.diagnostics)
-    assert all(each.at is not None for each in loaded.diagnostics)
-    assert all(each.code in RULES for each in loaded.diagnostics)
+    assert loaded.declaration is not None or any(diagnostic.blocks for diagnostic in loaded.diagnostics)
+    assert all(diagnostic.at is not None for diagnostic in loaded.diagnostics)
+    assert all(diagnostic.code in RULES for diagnostic in loaded.diagnostics)
 
 
 def test_what_is_wrong_with_a_key_that_two_ask_for_is_told_once(tmp_path: Path) -> None:
@@ -274,6 +286,6 @@ def test_what_is_wrong_with_a_key_that_two_ask_for_is_told_once(tmp_path: Path) 
         "version: 1\ninstances:\n  pp: {platform: piwik-pro, url: 'https://a.piwik.pro', self: x@x.org, native: yes please}\n"
     )
     loaded = load(path, settings_of=settings_models().get, widest_of=TRAITS.get, platforms=tuple(TRAITS))
-    assert [each.message for each in loaded.diagnostics] == [
+    assert [diagnostic.message for diagnostic in loaded.diagnostics] == [
         "`native` must be true or false, found the text `yes please`"
     ]

@@ -53,12 +53,12 @@ def _text(tables: dict[str, str]) -> str:
 @pytest.mark.parametrize("key", ROOT)
 def test_a_misspelt_section_of_the_root_is_read_as_the_one_that_was_meant(key: str, tmp_path: Path) -> None:
     """It is one mistake: the rest of the file, and what stands in the section itself, is judged as ever."""
-    right = [told(each) for each in read_text(tmp_path, _text(TABLES)).diagnostics]
+    right = [told(diagnostic) for diagnostic in read_text(tmp_path, _text(TABLES)).diagnostics]
     for word in {*_edits(key)} - {*ROOT, ""}:
         loaded = read_text(tmp_path, _text({(word if name == key else name): each for name, each in TABLES.items()}))
-        unknown = [each for each in loaded.diagnostics if each.message == f"unknown key `{word}`"]
-        assert [(each.code, each.suggestion) for each in unknown] == [("unknown-key", key)], word
-        rest = [told(each) for each in loaded.diagnostics if each not in unknown]
+        unknown = [diagnostic for diagnostic in loaded.diagnostics if diagnostic.message == f"unknown key `{word}`"]
+        assert [(diagnostic.code, diagnostic.suggestion) for diagnostic in unknown] == [("unknown-key", key)], word
+        rest = [told(diagnostic) for diagnostic in loaded.diagnostics if diagnostic not in unknown]
         assert [each.partition(" ")[2] for each in rest] == [each.partition(" ")[2] for each in right], word
         assert len(loaded.diagnostics) == 2
 
@@ -82,7 +82,7 @@ def test_so_is_one_of_an_included_file(key: str, tmp_path: Path) -> None:
 def test_a_section_beside_the_one_that_is_meant_is_only_unknown(tmp_path: Path) -> None:
     """Which of the two counts is plain: the one whose name is right."""
     loaded = read_text(tmp_path, HEAD + "users: {anna: {}}\nuser: {anna: {emial: x}}\nuserz: {ben: {}}\n")
-    assert [each.message for each in loaded.diagnostics] == ["unknown key `user`", "unknown key `userz`"]
+    assert [diagnostic.message for diagnostic in loaded.diagnostics] == ["unknown key `user`", "unknown key `userz`"]
 
 
 def test_a_value_that_was_refused_under_a_misspelt_name_is_told_once(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_value_that_was_refused_under_a_misspelt_name_is_told_once(tmp_path: P
     loaded = read_text(
         tmp_path, HEAD + "user: {anna: , ben: {}}\ngrants: [{to: [anna, ben], role: view, sites: x.org}]\n"
     )
-    assert [each.code for each in loaded.diagnostics] == ["unknown-key", "null"]
+    assert [diagnostic.code for diagnostic in loaded.diagnostics] == ["unknown-key", "null"]
 
 
 def _tables(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -112,22 +112,22 @@ def test_no_misspelt_key_of_any_kind_of_value_breaks_the_reader(
     """On every level of the file, with every kind of value, there is an answer with a rule and a place."""
     data = json.loads(json.dumps(WRITTEN))
     data.pop("include", None)
-    holder = data
+    declared_user = data
     try:
         for step in path[:-1]:
-            holder = holder[step]
+            declared_user = declared_user[step]
     except KeyError:
         return
     edits = list(_edits(str(path[-1])))
     changed = {
         (edits[number % len(edits)] if key == path[-1] else key): (value if key == path[-1] and value != KEPT else each)
-        for key, each in holder.items()
+        for key, each in declared_user.items()
     }
-    holder.clear()
-    holder |= changed
+    declared_user.clear()
+    declared_user |= changed
     with TemporaryDirectory() as folder:
         loaded = read_text(Path(folder), json.dumps(data))
-    for each in loaded.diagnostics:
-        assert each.at is not None
-        assert each.code
-        assert each.message
+    for diagnostic in loaded.diagnostics:
+        assert diagnostic.at is not None
+        assert diagnostic.code
+        assert diagnostic.message

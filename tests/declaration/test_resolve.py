@@ -39,7 +39,7 @@ def site(host: str, identity: str = "", *, label: str | None = None, **more: Any
 
 def live_of(*sites: Site, access: tuple[Resource, ...] = (), me: str = "siteward", kind: str = "site") -> Live:
     """Return a live instance with these sites."""
-    return Live(access=Access(access), sites={Scope(kind, each.label): each for each in sites}, me=me)
+    return Live(access=Access(access), sites={Scope(kind, site.label): site for site in sites}, me=me)
 
 
 SHOP, BLOG, DOCS = (site(f"{each}.example.org") for each in ("shop", "blog", "docs"))
@@ -56,11 +56,11 @@ def of(
 
 def held(desired: Desired) -> dict[tuple[str, str], str]:
     """Return roles by account and scope."""
-    return {(each.subject.name, each.scope.name): each.role for each in desired.access.grants()}
+    return {(grant.subject.name, grant.scope.name): grant.role for grant in desired.access.grants()}
 
 
 def codes(desired: Desired) -> list[str]:
-    return [each.code for each in desired.diagnostics]
+    return [diagnostic.code for diagnostic in desired.diagnostics]
 
 
 # -- selectors
@@ -128,13 +128,15 @@ roles: {{reader: {{umami: view}}}}
 grants: [{{to: team, role: reader, sites: ["*", blog.example.org, "tag:acme"], ticket: T-1}}]
 """
     desired = of(tmp_path, text)
-    told = {key[4]: (each.via, each.wildcard) for key, each in desired.origins.items() if key[0] == "grant"}
+    told = {key[4]: (origin.via, origin.wildcard) for key, origin in desired.origins.items() if key[0] == "grant"}
     assert told == {
         "shop.example.org": (("group team", "role reader", "tag acme"), None),
         "blog.example.org": (("group team", "role reader"), None),
         "docs.example.org": (("group team", "role reader", "pattern *"), "*"),
     }
-    assert {(each.at.line, each.ticket) for key, each in desired.origins.items() if key[0] == "grant"} == {(12, "T-1")}
+    assert {(origin.at.line, origin.ticket) for key, origin in desired.origins.items() if key[0] == "grant"} == {
+        (12, "T-1")
+    }
 
 
 def test_a_site_of_somebody_else_is_matched_by_id_alone(tmp_path: Path) -> None:
@@ -159,7 +161,7 @@ def test_an_ambiguous_name_blocks_the_grants_that_use_it(tmp_path: Path) -> None
     text = f"{HEAD}{USERS}grants: [{{to: anna, role: view, sites: [shop.example.org, blog.example.org]}}]\n"
     desired = of(tmp_path, text, live)
     assert codes(desired) == ["ambiguous-site", "ambiguous-site"]
-    assert {each.about for each in desired.diagnostics} == {
+    assert {diagnostic.about for diagnostic in desired.diagnostics} == {
         grant_key(Subject("account", "anna"), Scope("site", f"shop.example.org#{each}")) for each in ("7", "8")
     }
     assert desired.diagnostics[0].message.endswith("7, 8")
@@ -174,7 +176,7 @@ def test_names_that_mean_nothing(tmp_path: Path) -> None:
     """A name that nothing bears is an error at its place, a pattern that matches nothing a warning."""
     text = f'{HEAD}{USERS}grants: [{{to: anna, role: view, sites: [shop.example.com, "*.example.com"]}}]\n'
     desired = of(tmp_path, text)
-    assert [(each.code, each.severity.word, each.about) for each in desired.diagnostics] == [
+    assert [(diagnostic.code, diagnostic.severity.word, diagnostic.about) for diagnostic in desired.diagnostics] == [
         ("unknown-site", "error", None), ("matches-nothing", "warning", None),
     ]  # fmt: skip
     assert desired.diagnostics[0].at is not None
@@ -193,7 +195,9 @@ sites: {{till: {{domain: nowhere.example.org, only: [eu]}}}}
     other = live_of(BLOG)
     assert not resolve(declaration, "stats", UMAMI, THREE, as_of=NOW).diagnostics
     assert nowhere(declaration, {"stats": THREE}) == ()
-    assert [(each.code, each.message) for each in nowhere(declaration, {"stats": THREE, "eu": other})] == [
+    assert [
+        (diagnostic.code, diagnostic.message) for diagnostic in nowhere(declaration, {"stats": THREE, "eu": other})
+    ] == [
         ("unknown-site", "no site of stats, eu is called `gone.example.org`"),
         ("matches-nothing", "`*.gone.example.org` matches no site of stats, eu"),
     ]
@@ -217,14 +221,16 @@ def test_manages_narrows_what_is_looked_at(tmp_path: Path) -> None:
     desired = of(tmp_path, text, live_of(SHOP, DOCS, site("other.org")))
     assert desired.managed == frozenset({Scope("site", "shop.example.org")})
     assert set(held(desired)) == {("anna", "shop.example.org")}
-    assert [(each.code, each.severity.word) for each in desired.diagnostics] == [("not-managed", "warning")]
+    assert [(diagnostic.code, diagnostic.severity.word) for diagnostic in desired.diagnostics] == [
+        ("not-managed", "warning")
+    ]
 
 
 def test_no_grants_key_manages_nothing(tmp_path: Path) -> None:
     """Absent and empty are two things."""
     assert of(tmp_path, HEAD + USERS).managed is None
     nothing = of(tmp_path, f"{HEAD}{USERS}grants: []\n")
-    assert nothing.managed == frozenset(Scope("site", each.label) for each in (SHOP, BLOG, DOCS))
+    assert nothing.managed == frozenset(Scope("site", site.label) for site in (SHOP, BLOG, DOCS))
     assert nothing.empty
     assert not of(tmp_path, HEAD + USERS).empty
 
@@ -277,11 +283,13 @@ grants:
 def test_what_the_found_version_lacks_is_told_at_its_line(tmp_path: Path) -> None:
     """The platform at its best has the role, this server has not; a grant that reaches nothing here is no matter."""
     old = replace(
-        MATOMO, roles={**MATOMO.roles, "site": tuple(each for each in MATOMO.roles["site"] if each.name != "write")}
+        MATOMO, roles={**MATOMO.roles, "site": tuple(role for role in MATOMO.roles["site"] if role.name != "write")}
     )
     text = f"{MATOMO_HEAD}{USERS}grants: [{{to: anna, role: edit, sites: shop.example.org}}]\n"
     desired = of(tmp_path, text, THREE, old, "eu")
-    assert [(each.code, each.at and each.at.line) for each in desired.diagnostics] == [("role-not-on-platform", 9)]
+    assert [(diagnostic.code, diagnostic.at and diagnostic.at.line) for diagnostic in desired.diagnostics] == [
+        ("role-not-on-platform", 9)
+    ]
     assert "the nearest it has is `view`" in str(desired.diagnostics[0].hint)
     assert codes(of(tmp_path, text, live_of(BLOG), old, "eu")) == ["unknown-site"]
 
@@ -297,7 +305,7 @@ grants:
   - {{to: ben, role: admin, on: eu}}
 """
     desired = of(tmp_path, text, THREE, MATOMO, "eu")
-    extras = {(each.subject.name, each.scope.name): each.extras for each in desired.access.grants()}
+    extras = {(grant.subject.name, grant.scope.name): grant.extras for grant in desired.access.grants()}
     assert extras == {
         ("anna", "shop.example.org"): None,
         ("anna", "docs.example.org"): {"tagmanager_write", "tagmanager_publish"},
@@ -318,7 +326,7 @@ def test_two_grants_on_one_pair(tmp_path: Path) -> None:
         assert held(desired) == {("anna", "shop.example.org"): "team-member"}
         origin = desired.origins[grant_key(Subject("account", "anna"), Scope("site", "shop.example.org"))]
         assert origin.at.line == 10 + order.index(lines[1])
-        assert [each.at.line for each in origin.others] == [10 + order.index(lines[0])]
+        assert [other.at.line for other in origin.others] == [10 + order.index(lines[0])]
 
 
 def test_incomparable_roles_block_the_pair(tmp_path: Path) -> None:
@@ -357,8 +365,8 @@ def test_accounts_are_wanted_where_a_grant_reaches(tmp_path: Path) -> None:
 grants: [{{to: anna, role: view, sites: shop.example.org}}]
 """
     desired = of(tmp_path, text)
-    assert {each.name for each in desired.access.accounts()} == {"anna", "eve"}
-    assert set(desired.holders) == {"anna", "ben", "carla", "dora", "eve"}
+    assert {account.name for account in desired.access.accounts()} == {"anna", "eve"}
+    assert set(desired.declared_users) == {"anna", "ben", "carla", "dora", "eve"}
     assert desired.origins["account", "anna"].at.line == 10
     assert desired.origins["account", "eve"].at.line == 9
 
@@ -369,9 +377,9 @@ def test_logins_in_the_spelling_of_the_platform(tmp_path: Path) -> None:
 grants: [{{to: [Anna, ben, Dora], role: view, sites: shop.example.org}}]
 """
     live = live_of(SHOP, access=(Account("ANNA"), Account("b.cole")))
-    assert {each.name for each in of(tmp_path, text, live).access.accounts()} == {"ANNA", "b.cole", "dora"}
+    assert {account.name for account in of(tmp_path, text, live).access.accounts()} == {"ANNA", "b.cole", "dora"}
     exact = replace(UMAMI, folds_case=False)
-    assert {each.name for each in of(tmp_path, text, live, exact).access.accounts()} == {"Anna", "B.Cole", "Dora"}
+    assert {account.name for account in of(tmp_path, text, live, exact).access.accounts()} == {"Anna", "B.Cole", "Dora"}
 
 
 def test_where_accounts_are_e_mails(tmp_path: Path) -> None:
@@ -386,8 +394,8 @@ grants: [{{to: team, role: view, sites: shop.example.org, on: cloud}}]
     text = text.replace("ben: {}", "ben: {email: b@x.org}")
     live = live_of(SHOP, access=(Account("anna@Example.org"),))
     desired = of(tmp_path, text, live, PLAUSIBLE, "cloud")
-    assert {each.name for each in desired.access.accounts()} == {"anna@Example.org", "b@x.org"}
-    assert {each.email for each in desired.access.accounts()} == {None}
+    assert {account.name for account in desired.access.accounts()} == {"anna@Example.org", "b@x.org"}
+    assert {account.email for account in desired.access.accounts()} == {None}
 
 
 def test_a_former_login_is_renamed_or_told(tmp_path: Path) -> None:
@@ -398,7 +406,7 @@ grants: [{{to: anna, role: view, sites: shop.example.org}}]
     for former in (Account("A.Berg"), Account("somebody", email="OLD@example.org")):
         desired = of(tmp_path, text, live_of(SHOP, access=(former,)))
         assert list(desired.access.accounts()) == [Account(former.name, renamed="anna")]
-        assert desired.holders[former.name].handle == "anna"
+        assert desired.declared_users[former.name].handle == "anna"
     desired = of(tmp_path, text, live_of(SHOP, access=(Account("a.berg"), Account("anna"))))
     assert list(desired.access.accounts()) == [Account("anna")]
     assert codes(desired) == ["former-login-remains"]
@@ -430,7 +438,7 @@ grants: [{{to: [mia, ed, zoe], role: view, sites: shop.example.org}}]
     live = live_of(SHOP, access=(*(Account(each) for each in ("mia", "ed", "gone")), *grants, team))
     desired = of(tmp_path, text, live, memory=Memory(users={"gone": "gone", "never": "never"}))
     assert held(desired) == {("zoe", "shop.example.org"): "team-view-only"}
-    assert {name: each.ending for name, each in desired.holders.items()} == {
+    assert {name: user.ending for name, user in desired.declared_users.items()} == {
         "mia": "suspended", "ed": "absent", "zoe": None, "gone": "left",
     }  # fmt: skip
     assert {key[2]: ending for key, (ending, _) in desired.ended.items() if key[3] == "site"} == {
@@ -444,7 +452,7 @@ def test_a_new_handle_for_somebody_is_no_leaving(tmp_path: Path) -> None:
     text = f"{HEAD}users: {{anna: {{previously: [ann]}}, ben: {{logins: {{stats: b}}}}}}\ngrants: []\n"
     live = live_of(SHOP, access=(Account("ann"), Account("b")))
     desired = of(tmp_path, text, live, memory=Memory(users={"ann": "ann", "benny": "b"}))
-    assert {each.ending for each in desired.holders.values()} == {None}
+    assert {user.ending for user in desired.declared_users.values()} == {None}
 
 
 def test_what_only_the_server_at_hand_shows(tmp_path: Path) -> None:
@@ -460,7 +468,7 @@ users:
   dora: {state: suspended}
 grants: [{to: [anna, ben, carla, dora], role: view, sites: shop.example.org}]
 """
-    bare = replace(PIWIKPRO, roles={kind: each for kind, each in PIWIKPRO.roles.items() if kind != "module"})
+    bare = replace(PIWIKPRO, roles={kind: role for kind, role in PIWIKPRO.roles.items() if kind != "module"})
     desired = of(tmp_path, text, THREE, bare, "pp")
     assert codes(desired) == ["email-needed", "no-modules"]
     assert set(held(desired)) == {("ben@example.org", "shop.example.org")}
@@ -525,7 +533,7 @@ grants:
 """
 
     def until(desired: Desired) -> dict[str, str]:
-        return {key[4]: f"{each.until:%m-%d}" for key, each in desired.origins.items() if key[0] == "grant"}
+        return {key[4]: f"{origin.until:%m-%d}" for key, origin in desired.origins.items() if key[0] == "grant"}
 
     assert until(of(tmp_path, text)) == {
         "shop.example.org": "02-01", "blog.example.org": "12-01", "docs.example.org": "01-01",
@@ -543,7 +551,7 @@ def test_the_end_of_a_user_ends_everything(tmp_path: Path) -> None:
     assert held(of(tmp_path, text, live))
     over = of(tmp_path, text, live, at=datetime(2026, 11, 23, tzinfo=UTC))
     assert not held(over)
-    assert over.holders["carla"].ending == "expired"
+    assert over.declared_users["carla"].ending == "expired"
     assert {key[4] for key in over.ended} == {"shop.example.org", "blog.example.org"}
 
 
@@ -566,12 +574,12 @@ grants:
         sites={Scope("site", "shop.example.org"): SHOP, Scope("metasite", "Europe"): europe},
     )
     desired = of(tmp_path, text, live, PIWIKPRO, "pp")
-    groups = [each for each in desired.access.values() if isinstance(each, Group)]
+    groups = [resource for resource in desired.access.values() if isinstance(resource, Group)]
     assert sorted(groups, key=lambda each: each.name) == [Group("Bare"), Group("idp-group", "ext-1"), Group("team")]
-    assert {(each.group, each.account) for each in desired.access.members()} == {
+    assert {(member.group, member.account) for member in desired.access.members()} == {
         ("team", "anna@example.org"), ("team", "carla@example.org"), ("Bare", "ben@example.org"),
     }  # fmt: skip
-    assert {(each.subject.kind, each.subject.name, str(each.scope)) for each in desired.access.grants()} == {
+    assert {(grant.subject.kind, grant.subject.name, str(grant.scope)) for grant in desired.access.grants()} == {
         ("group", "team", "shop.example.org"), ("group", "idp-group", "shop.example.org"),
         ("account", "ben@example.org", "Europe"),
     }  # fmt: skip
@@ -593,7 +601,7 @@ def test_module_switches_are_grants_on_modules(tmp_path: Path) -> None:
 grants: []
 """
     desired = of(tmp_path, text, live_of(SHOP), PIWIKPRO, "pp")
-    assert {(each.subject.name, each.scope) for each in desired.access.grants()} == {
+    assert {(grant.subject.name, grant.scope) for grant in desired.access.grants()} == {
         ("a@x.org", Scope("module", "analytics")), ("a@x.org", Scope("module", "tags")),
     }  # fmt: skip
     assert desired.modules == {"a@x.org", "b@x.org", "d@x.org"}
@@ -614,7 +622,7 @@ def test_an_account_role_holds_everywhere(tmp_path: Path) -> None:
     """It needs no site, and stands on the whole instance."""
     text = f"{HEAD}{USERS}grants: [{{to: anna, role: admin, on: stats}}, {{to: ben, role: member, on: [stats]}}]\n"
     desired = of(tmp_path, text)
-    assert {(each.subject.name, each.scope, each.role) for each in desired.access.grants()} == {
+    assert {(grant.subject.name, grant.scope, grant.role) for grant in desired.access.grants()} == {
         ("anna", EVERYWHERE, "admin"), ("ben", EVERYWHERE, "user"),
     }  # fmt: skip
     assert UMAMI.power(desired.access.grant(Subject("account", "anna"), EVERYWHERE)) is Power.ADMIN
@@ -642,7 +650,9 @@ def test_each_line_that_asks_for_the_same_is_kept(tmp_path: Path) -> None:
 """
     desired = of(tmp_path, text, traits=MATOMO, instance="eu")
     told = {
-        key[2]: [(each.wish.role, each.origin.ticket, each.ends) for each in claims if isinstance(each.wish, Grant)]
+        key[2]: [
+            (claim.wish.role, claim.origin.ticket, claim.ends) for claim in claims if isinstance(claim.wish, Grant)
+        ]
         for key, claims in desired.claims.items()
     }
     assert told == {"anna": [("view", "T-1", False), ("admin", None, True)], "ben": [("view", None, False)]}
@@ -656,7 +666,7 @@ def test_a_way_that_begins_anew_after_another_has_ended_does_not_end(tmp_path: P
 grants: [{{to: [team, term], role: view, sites: shop.example.org}}]
 """
     desired = of(tmp_path, text)
-    assert {key[2]: [each.ends for each in claims] for key, claims in desired.claims.items()} == {"anna": [False]}
+    assert {key[2]: [claim.ends for claim in claims] for key, claims in desired.claims.items()} == {"anna": [False]}
     assert all(origin.until for key, origin in desired.origins.items() if key[0] == "grant")
 
 

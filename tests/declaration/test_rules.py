@@ -13,7 +13,7 @@ from declaration.tables import read, told
 from siteward import declaration
 from siteward.access.catalog import FILE_RULES as RULES
 from siteward.access.state import Ending
-from siteward.declaration import compose
+from siteward.declaration import yaml_reader as compose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from conftest import Golden
 
 CASES = Path(__file__).parent / "cases"
-NAMES = sorted({each.stem if each.is_file() else each.name for each in CASES.iterdir()})
+NAMES = sorted({path.stem if path.is_file() else path.name for path in CASES.iterdir()})
 ROOM = Path(declaration.__file__).parent
-SOURCES = [*sorted(ROOM.glob("*.py")), ROOM.parent / "access" / "hosts.py"]
+SOURCES = [*sorted(ROOM.rglob("*.py")), ROOM.parent / "access" / "hosts.py"]
 
 # These need bytes that no checked-in text should hold, a server, or a moment; each has a test of that name, or is one
 # of `ALIASES`.
@@ -58,8 +58,8 @@ def test_a_file_gives_its_diagnostics(name: str, golden: Golden) -> None:
     loaded = read(_case(name))
     text = "\n".join(map(told, loaded.diagnostics)) + "\n"
     rule = name.partition("--")[0]
-    assert rule not in RULES or rule in {each.code for each in loaded.diagnostics}, text
-    assert loaded.declaration is None or not any(each.blocks for each in loaded.diagnostics)
+    assert rule not in RULES or rule in {diagnostic.code for diagnostic in loaded.diagnostics}, text
+    assert loaded.declaration is None or not any(diagnostic.blocks for diagnostic in loaded.diagnostics)
     golden(f"declaration/{name}.txt", text)
 
 
@@ -85,7 +85,7 @@ def test_aliases_are_bounded(rule: str, golden: Golden, tmp_path: Path, monkeypa
     path = Path(f"{rule}.yaml")
     path.write_text(ALIASES[rule], encoding="utf-8")
     loaded = read(path)
-    assert rule in {each.code for each in loaded.diagnostics}
+    assert rule in {diagnostic.code for diagnostic in loaded.diagnostics}
     assert loaded.declaration is None
     lines = ALIASES[rule].splitlines()
     for found in loaded.diagnostics:
@@ -112,12 +112,12 @@ MAKERS = {
     "error",
     "warning",
     "_say",
-    "_flaw",
+    "_fault",
     "_report",
-    "flawed",
-    "_Refused",
+    "yaml_fault",
+    "_RefusedError",
     "_said",
-    "BadDate",
+    "BadDateError",
     "Lack",
     "Diagnostic",
     "AddressError",
@@ -128,11 +128,15 @@ def _codes(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-            given = [*node.args[:1], *node.args[2:3], *(each.value for each in node.keywords if each.arg == "code")]
+            given = [
+                *node.args[:1],
+                *node.args[2:3],
+                *(keyword.value for keyword in node.keywords if keyword.arg == "code"),
+            ]
             yield from (_text(each) for each in given if name in MAKERS and _is_code(each))
         elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
-            codes = (_text(each) for each in node.value.elts[:1] if _is_code(each))
-            yield from (each for each in codes if each not in get_args(Ending))
+            codes = (_text(elt) for elt in node.value.elts[:1] if _is_code(elt))
+            yield from (code for code in codes if code not in get_args(Ending))
         elif isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "code" and node.value is not None:
             yield _text(node.value)
 

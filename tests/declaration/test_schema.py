@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from declaration.tables import SETTINGS, read
-from siteward.declaration.compose import read as compose
 from siteward.declaration.schema import access_schema
+from siteward.declaration.yaml_reader import read as compose
 from siteward.reconcile.project import settings_models
 
 HERE = Path(__file__).parent
@@ -46,7 +46,7 @@ def test_everything_the_design_shows_is_right(monkeypatch: pytest.MonkeyPatch) -
     """The whole grammar in one file: it loads without a word, and editors have no complaint."""
     monkeypatch.chdir(HERE)
     loaded = read(Path("whole.yaml"))
-    assert [each for each in loaded.diagnostics if each.blocks] == []
+    assert [diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks] == []
     assert loaded.declaration is not None
     assert loaded.files == 2
     assert list(VALIDATOR.iter_errors(_data(HERE / "whole.yaml"))) == []
@@ -58,7 +58,7 @@ def test_the_example_is_right() -> None:
     assert list(validator.iter_errors(_data(ROOT / "access.example.yaml"))) == []
 
 
-BROKEN = sorted(each for each in (HERE / "cases").glob("*.yaml") if each.stem.partition("--")[0] in OF_THE_GRAMMAR)
+BROKEN = sorted(path for path in (HERE / "cases").glob("*.yaml") if path.stem.partition("--")[0] in OF_THE_GRAMMAR)
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=lambda each: each.stem)
@@ -82,13 +82,13 @@ def test_no_table_takes_an_unknown_key(place: tuple[str | int, ...], tmp_path: P
     data["include"] = []
     if place[:1] == ("include",):
         data["include"] = [{"path": "none.yaml"}]
-    holder = data
+    declared_user = data
     for step in place:
-        holder = holder[step]
-    holder["colour"] = "red"
+        declared_user = declared_user[step]
+    declared_user["colour"] = "red"
     assert list(VALIDATOR.iter_errors(data))
     path = tmp_path / "access.yaml"
     path.write_text(json.dumps(data), encoding="utf-8")
-    found = [each for each in read(path).diagnostics if each.code in {"unknown-key", "unknown-value"}]
+    found = [diagnostic for diagnostic in read(path).diagnostics if diagnostic.code in {"unknown-key", "unknown-value"}]
     assert len(found) == 1
     assert found[0].allowed

@@ -15,9 +15,9 @@ from ruamel.yaml import YAML
 
 from declaration.tables import read as load
 from declaration.tables import read_text
-from siteward.declaration import compose
-from siteward.declaration.compose import MAX_ALIASED, read, slow_events
+from siteward.declaration import yaml_reader as compose
 from siteward.declaration.source import Items, Source, Table
+from siteward.declaration.yaml_reader import MAX_ALIASED, read, slow_events
 
 if TYPE_CHECKING:
     from siteward.declaration.source import Path as Steps
@@ -45,8 +45,8 @@ TREES: st.SearchStrategy[Any] = st.dictionaries(
 
 
 def _composed(text: str) -> Source:
-    source, flaws = read("f.yaml", text)
-    assert not flaws, flaws
+    source, faults = read("f.yaml", text)
+    assert not faults, faults
     assert source is not None
     return source
 
@@ -83,13 +83,13 @@ def test_we_read_what_the_editing_parser_writes_and_reads(*, flow: bool | None, 
     stream = io.StringIO()
     yaml.dump(tree, stream)
     text = stream.getvalue()
-    source, flaws = read("f.yaml", text)
-    if any(re.fullmatch(r"[-+]?\.[0-9]+[eE][-+]?[0-9]+", each) for each in _texts(tree)):
-        assert flaws  # which ruamel writes without quotes, and YAML 1.2 calls a number
+    source, faults = read("f.yaml", text)
+    if any(re.fullmatch(r"[-+]?\.[0-9]+[eE][-+]?[0-9]+", text) for text in _texts(tree)):
+        assert faults  # which ruamel writes without quotes, and YAML 1.2 calls a number
         return
-    if flaws:  # libyaml takes `:` and `?` in brackets for more than text; a refusal is no disagreement
+    if faults:  # libyaml takes `:` and `?` in brackets for more than text; a refusal is no disagreement
         assert flow is not False
-        assert any(each in text for text in _texts(tree) for each in ":?"), flaws
+        assert any(each in text for text in _texts(tree) for each in ":?"), faults
         return
     assert source is not None
     assert source.data == tree
@@ -168,8 +168,8 @@ ODD_NUMBERS = ("012", "+7", "1.0", "1.20", "1e3", "5E-1", "-.5", ".inf", "-.INF"
 @pytest.mark.parametrize("written", ODD_NUMBERS)
 def test_a_number_that_is_not_read_as_it_is_written_is_refused(written: str) -> None:
     """What an editor or another tool makes of it would not be what stands there; quoted, it is text."""
-    _, flaws = read("f.yaml", f"a: {written}\nb: [{written}]\n")
-    assert [(each.code, str(each.at), each.suggestion) for each in flaws] == [
+    _, faults = read("f.yaml", f"a: {written}\nb: [{written}]\n")
+    assert [(fault.code, str(fault.at), fault.suggestion) for fault in faults] == [
         ("unquoted", "f.yaml:1:4", f'"{written}"'),
         ("unquoted", "f.yaml:2:5", f'"{written}"'),
     ]
@@ -187,8 +187,8 @@ def test_scalars_are_those_of_yaml_1_2(written: str, meant: str | int) -> None:
 @pytest.mark.parametrize("text", ["{a: 1, ?b: 2}\n", "? a\n: 1\n", "x: [?a : 1]\n", "x:\n  ? a\n"])
 def test_the_long_way_to_write_a_key_is_refused(text: str) -> None:
     """Readers of YAML disagree about `?x` in brackets, so we do not guess."""
-    _, flaws = read("f.yaml", text)
-    assert [each.code for each in flaws] == ["unquoted"]
+    _, faults = read("f.yaml", text)
+    assert [fault.code for fault in faults] == ["unquoted"]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_the_long_way_to_write_a_key_is_refused(text: str) -> None:
 )  # fmt: skip
 def test_what_is_not_in_our_subset(text: str, codes: list[str]) -> None:
     """Each is told; what can be read over is."""
-    assert [each.code for each in read("f.yaml", text)[1]] == codes
+    assert [diagnostic.code for diagnostic in read("f.yaml", text)[1]] == codes
 
 
 def test_a_question_mark_in_a_text_is_nothing_special() -> None:
@@ -222,16 +222,16 @@ def test_aliases_repeat_within_bounds() -> None:
     rows = ", ".join(["x"] * 1000)
     fits = ", ".join(["*a"] * (MAX_ALIASED // 1001))
     assert len(_composed(f"a: &a [{rows}]\nb: [{fits}]\n").data["b"]) == MAX_ALIASED // 1001  # type: ignore[arg-type]
-    _, flaws = read("f.yaml", f"a: &a [{rows}]\nb: [{fits}, *a]\n")
-    assert [each.code for each in flaws] == ["alias-bomb"]
+    _, faults = read("f.yaml", f"a: &a [{rows}]\nb: [{fits}, *a]\n")
+    assert [fault.code for fault in faults] == ["alias-bomb"]
 
 
 @given(st.text(max_size=60))
 def test_no_text_breaks_the_reader(text: str) -> None:
     """Whatever the text, there is data or a reason, and never an exception."""
-    source, flaws = read("f.yaml", text)
-    assert source is not None or any(each.blocks for each in flaws)
-    assert all(each.at is not None for each in flaws)
+    source, faults = read("f.yaml", text)
+    assert source is not None or any(fault.blocks for fault in faults)
+    assert all(fault.at is not None for fault in faults)
 
 
 @given(
@@ -302,13 +302,13 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(200_000_000)
     loaded = load(path)
-    assert [(each.code, each.message.partition(" has ")[2][:6]) for each in loaded.diagnostics] == [
+    assert [(diagnostic.code, diagnostic.message.partition(" has ")[2][:6]) for diagnostic in loaded.diagnostics] == [
         ("too-large", "200 MB")
     ]
     (tmp_path / "a.yaml").write_text("# " + "x" * 12_000_000)
     (tmp_path / "b.yaml").write_text("# " + "x" * 12_000_000)
     loaded = read_text(tmp_path, "version: 1\ninstances: {}\ninclude: [a.yaml, b.yaml]\n")
-    assert [each.code for each in loaded.diagnostics if each.code != "empty-file"] == ["too-large"]
+    assert [diagnostic.code for diagnostic in loaded.diagnostics if diagnostic.code != "empty-file"] == ["too-large"]
 
 
 def test_an_include_that_links_out_is_refused(tmp_path: Path) -> None:
@@ -323,14 +323,18 @@ def test_an_include_that_links_out_is_refused(tmp_path: Path) -> None:
     (inside / "notes.txt").write_text("users: {}\n")
     (inside / "notes.yaml").symlink_to(inside / "notes.txt")
     loaded = read_text(inside, "version: 1\ninstances: {}\ninclude: [team.yaml, loop.yaml, notes.yaml]\n")
-    assert [each.code for each in loaded.diagnostics] == ["include-outside", "unreadable", "include-not-yaml"]
+    assert [diagnostic.code for diagnostic in loaded.diagnostics] == [
+        "include-outside",
+        "unreadable",
+        "include-not-yaml",
+    ]
     assert "hunter2" not in str(loaded)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     """A path that leads nowhere, or to a folder, is a diagnostic like any other."""
-    assert [each.code for each in load(tmp_path / "none.yaml").diagnostics] == ["unreadable"]
-    assert [each.code for each in load(tmp_path).diagnostics] == ["not-a-file"]
+    assert [diagnostic.code for diagnostic in load(tmp_path / "none.yaml").diagnostics] == ["unreadable"]
+    assert [diagnostic.code for diagnostic in load(tmp_path).diagnostics] == ["not-a-file"]
 
 
 def test_the_digest_is_of_names_and_bytes(tmp_path: Path) -> None:

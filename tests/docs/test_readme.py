@@ -92,7 +92,7 @@ def test_the_page_of_platforms_is_what_the_platforms_say(request: pytest.Fixture
         platform = platforms.load(name)
         fields = {
             **platform.fields,
-            **{f"{each} (optional)": about for each, about in platform.optional_fields.items()},
+            **{f"{field} (optional)": about for field, about in platform.optional_fields.items()},
         }
         parts += [
             "",
@@ -107,7 +107,7 @@ def test_the_page_of_platforms_is_what_the_platforms_say(request: pytest.Fixture
             f"- `{field.split()[0].upper()}`{field.partition(' ')[1]}{field.partition(' ')[2]}: {about}"
             for field, about in fields.items()
         ]
-        parts += ["", "What it cannot do, and what to know:", "", *(f"- {each}" for each in platform.limits)]
+        parts += ["", "What it cannot do, and what to know:", "", *(f"- {limit}" for limit in platform.limits)]
     wanted, page = "\n".join(parts) + "\n", ROOT / "docs" / "platforms.md"
     if request.config.getoption("--update-golden") and not os.environ.get("CI"):
         page.write_text(wanted, encoding="utf-8")
@@ -124,9 +124,9 @@ def test_every_verb_is_in_the_readme() -> None:
 
 def _row(platform: Platform) -> str:
     traits = platform.widest
-    sites = [each for kind in ("site", "metasite") for each in traits.roles.get(kind, ()) if each.declarable]
-    names = list(dict.fromkeys(f"{each.name}" + (f" ({each.portable})" if each.portable else "") for each in sites))
-    account = [each.name for each in reversed(traits.roles.get("instance", ())) if each.declarable]
+    sites = [role for kind in ("site", "metasite") for role in traits.roles.get(kind, ()) if role.declarable]
+    names = list(dict.fromkeys(f"{site.name}" + (f" ({site.portable})" if site.portable else "") for site in sites))
+    account = [role.name for role in reversed(traits.roles.get("instance", ())) if role.declarable]
     cells = (
         f"**{platform.title}** `{platform.name}`",
         ", ".join(platform.releases),

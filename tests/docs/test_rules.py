@@ -31,19 +31,21 @@ class Taker(NamedTuple):
 
 @cache
 def trees() -> dict[Path, ast.Module]:
-    files = (each for each in SOURCES.rglob("*.py") if "fake" not in each.parts)
-    return {each: ast.parse(each.read_text(encoding="utf-8")) for each in sorted(files)}
+    files = (path for path in SOURCES.rglob("*.py") if "fake" not in path.parts)
+    return {file: ast.parse(file.read_text(encoding="utf-8")) for file in sorted(files)}
 
 
 def takers(tree: ast.Module) -> Iterator[Taker]:
     """Yield what takes an argument called `code` that is text."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
-            names = [each.arg for each in (*node.args.posonlyargs, *node.args.args) if each.arg not in {"self", "cls"}]
+            names = [
+                posonlyarg.arg
+                for posonlyarg in (*node.args.posonlyargs, *node.args.args)
+                if posonlyarg.arg not in {"self", "cls"}
+            ]
             texts = {
-                each.arg
-                for each in node.args.args
-                if isinstance(each.annotation, ast.Name) and each.annotation.id == "str"
+                arg.arg for arg in node.args.args if isinstance(arg.annotation, ast.Name) and arg.annotation.id == "str"
             }
             if "code" in names and "code" in texts:
                 yield Taker(node.name, names.index("code"))
@@ -72,7 +74,7 @@ def texts(node: ast.expr | None) -> Iterator[str]:
 
 def said() -> dict[str, set[str]]:
     """Return every rule id in the sources, with the files that say it."""
-    everywhere = {each for tree in trees().values() for each in takers(tree) if not each.name.startswith("_")}
+    everywhere = {taker for tree in trees().values() for taker in takers(tree) if not taker.name.startswith("_")}
     found: dict[str, set[str]] = {}
     for path, tree in trees().items():
         known = {each.name: each.place for each in (*everywhere, *takers(tree))}
@@ -89,10 +91,10 @@ def _in(tree: ast.Module, known: dict[str, int]) -> Iterator[str]:
                 if name in known:
                     if known[name] < len(args):
                         yield from texts(args[known[name]])
-                    yield from (text for each in keywords if each.arg == "code" for text in texts(each.value))
+                    yield from (text for keyword in keywords if keyword.arg == "code" for text in texts(keyword.value))
             case ast.ClassDef(body=body):
                 for each in body:
-                    if isinstance(each, ast.Assign) and [ast.unparse(one) for one in each.targets] == ["code"]:
+                    if isinstance(each, ast.Assign) and [ast.unparse(target) for target in each.targets] == ["code"]:
                         yield from texts(each.value)
                     if isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == "code":
                         yield from (text for text in texts(each.value) if text)
@@ -102,7 +104,7 @@ def _in(tree: ast.Module, known: dict[str, int]) -> Iterator[str]:
 
 # Here ids stand in tables and tuples and are put together later; whatever looks like one is one, but for these.
 TABLES = (
-    "reconcile/deliver.py", "reconcile/base.py", "platforms/matomo/to_access.py", "platforms/piwikpro/read.py",
+    "reconcile/apply/passwords.py", "reconcile/revisions/policy_changes.py", "platforms/matomo/to_access.py", "platforms/piwikpro/read.py",
     "platforms/piwikpro/review.py", "render/findings.py",
 )  # fmt: skip
 NO_RULES = {"utf-8", "user-group", "meta-site", "no-access", "e-mail"}

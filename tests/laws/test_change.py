@@ -88,9 +88,9 @@ def test_a_diff_is_without_noise(worlds: tuple[Traits, Access, Access]) -> None:
 def test_undo_is_a_plan_like_any_other(worlds: tuple[Traits, Access, Access]) -> None:
     """The way back is the inverse of the way there."""
     _, one, two = worlds
-    back = {each.key: each for each in diff(two, one)}
-    assert back == {each.key: each.inverse for each in diff(one, two)}
-    assert patch(patch(one, diff(one, two)), [each.inverse for each in diff(one, two)]) == one
+    back = {change.key: change for change in diff(two, one)}
+    assert back == {change.key: change.inverse for change in diff(one, two)}
+    assert patch(patch(one, diff(one, two)), [change.inverse for change in diff(one, two)]) == one
 
 
 @given(pairs())
@@ -107,9 +107,9 @@ def test_what_something_depends_on_comes_before_it(worlds: tuple[Traits, Access,
     """Every dependency is a change of the same plan that stands earlier, so there are no cycles."""
     table, live, desired = worlds
     row = order(diff(live, desired), table)
-    place = {each.key: at for at, each in enumerate(row)}
+    place = {change.key: at for at, change in enumerate(row)}
     for key, needs in dependencies(row, table, live).items():
-        assert all(place[each] < place[key] for each in needs)
+        assert all(place[need] < place[key] for need in needs)
         assert len(set(needs)) == len(needs)
 
 
@@ -126,8 +126,10 @@ def test_openings_come_before_closings(worlds: tuple[Traits, Access, Access]) ->
     table, live, desired = worlds
     row = order(diff(live, desired), table)
     demotions = demoted(row, table)
-    shared = [each for each in row if each.key[0] in {"grant", "member"} and not is_regrant(each, table, demotions)]
-    ways = [direction(each, table) for each in shared]
+    shared = [
+        change for change in row if change.key[0] in {"grant", "member"} and not is_regrant(change, table, demotions)
+    ]
+    ways = [direction(change, table) for change in shared]
     assert "open" not in ways[ways.index("close") :] if "close" in ways else True
 
 
@@ -141,9 +143,9 @@ def test_nobody_who_keeps_a_role_is_without_it_on_the_way(
     """
     table, live, desired = worlds
     row = order(diff(live, desired), table)
-    openings = [each for each in row if direction(each, table) == "open"]
+    openings = [change for change in row if direction(change, table) == "open"]
     failing = data.draw(st.one_of(some(row), some(openings), st.just(set(openings))), label="failing")
-    done = _without(row, {each.key for each in failing}, dependencies(row, table, live))
+    done = _without(row, {change.key for change in failing}, dependencies(row, table, live))
     least = _least(table, live, desired)
     for world in _way(live, done):
         index = Index(world)
@@ -155,12 +157,12 @@ def _least(table: Traits, live: Access, desired: Access) -> dict[tuple[str, Scop
     before, after = Index(live), Index(desired)
     gap = demoted(diff(live, desired), table) if table.admin_excludes_grants else {}
     return {
-        (each.name, scope): min(
-            effective(live, table, each.name, scope, before).power,
-            effective(desired, table, each.name, scope, after).power,
+        (account.name, scope): min(
+            effective(live, table, account.name, scope, before).power,
+            effective(desired, table, account.name, scope, after).power,
         )
-        for each in live.accounts()
-        if each.name not in gap
+        for account in live.accounts()
+        if account.name not in gap
         for scope in scopes(table)
     }
 
@@ -169,27 +171,27 @@ def _without(row: Sequence[Change], failing: set[Key], needs: object) -> list[Ch
     assert isinstance(needs, dict)
     lost: set[Key] = set()
     done = []
-    for each in row:
-        if each.key in failing or lost & set(needs.get(each.key, ())):
-            lost.add(each.key)
+    for change in row:
+        if change.key in failing or lost & set(needs.get(change.key, ())):
+            lost.add(change.key)
         else:
-            done.append(each)
+            done.append(change)
     return done
 
 
 def _way(live: Access, row: Sequence[Change]) -> Iterator[Access]:
     world = live
-    for each in row:
-        world = patch(world, (each,))
+    for change in row:
+        world = patch(world, (change,))
         yield world
 
 
 def _consistent(world: Access) -> bool:
-    people = {each.name for each in world.accounts()}
-    groups = {each.name for each in world.values() if isinstance(each, Group)}
+    people = {account.name for account in world.accounts()}
+    groups = {resource.name for resource in world.values() if isinstance(resource, Group)}
     subjects = {"account": people, "group": groups}
-    return all(each.subject.name in subjects[each.subject.kind] for each in world.grants()) and all(
-        each.account in people and each.group in groups for each in world.members()
+    return all(grant.subject.name in subjects[grant.subject.kind] for grant in world.grants()) and all(
+        member.account in people and member.group in groups for member in world.members()
     )
 
 
@@ -202,7 +204,7 @@ def test_a_raise_and_a_group_leave_meet() -> None:
     always = (Account("anna"), Group("editors"), Grant(group, SHOP, "edit"))
     live, desired = Access((*always, Member("editors", "anna"))), Access((*always, Grant(anna, SHOP, "edit")))
     row = order(diff(live, desired), PIWIKPRO)
-    assert [each.action for each in row] == ["create", "delete"]
+    assert [change.action for change in row] == ["create", "delete"]
     assert dependencies(row, PIWIKPRO, live) == {row[1].key: (row[0].key,)}
 
 
@@ -212,7 +214,7 @@ def test_a_demotion_on_matomo_comes_before_the_grants_it_makes_room_for() -> Non
     live = Access((Account("anna"), Grant(anna, EVERYWHERE, "superuser")))
     desired = Access((Account("anna"), Grant(anna, SHOP, "view")))
     row = order(diff(live, desired), MATOMO)
-    assert [each.action for each in row] == ["delete", "create"]
+    assert [change.action for change in row] == ["delete", "create"]
     assert dependencies(row, MATOMO, live) == {row[1].key: (row[0].key,)}
 
 
@@ -222,7 +224,7 @@ def test_a_demotion_on_umami_waits_for_what_is_kept() -> None:
     live = Access((Account("anna"), Grant(anna, EVERYWHERE, "admin")))
     desired = Access((Account("anna"), Grant(anna, SHOP, "team-member")))
     row = order(diff(live, desired), UMAMI)
-    assert [each.action for each in row] == ["create", "delete"]
+    assert [change.action for change in row] == ["create", "delete"]
     assert dependencies(row, UMAMI, live) == {row[1].key: (row[0].key,)}
 
 
@@ -236,7 +238,7 @@ def test_accounts_come_first_and_renames_and_deletions_last() -> None:
         (Account("new"), Grant(Subject("account", "new"), SHOP, "team-member"), Account("anna", renamed="ann"))
     )
     row = order(diff(live, desired), UMAMI)
-    assert [(each.action, each.key[0]) for each in row] == [
+    assert [(change.action, change.key[0]) for change in row] == [
         ("create", "account"),
         ("create", "grant"),
         ("delete", "grant"),
@@ -278,6 +280,6 @@ def test_effective_access_is_the_strongest_way_and_says_which() -> None:
         )
     )
     found = effective(world, PIWIKPRO, "anna", SHOP)
-    assert (found.power, found.role, [each.group for each in found.ways]) == (Power.EDIT, "edit", ["editors", None])
-    assert [each.account for each in who_can(world, PIWIKPRO, Power.EDIT, SHOP)] == ["root", "anna"]
+    assert (found.power, found.role, [way.group for way in found.ways]) == (Power.EDIT, "edit", ["editors", None])
+    assert [effect.account for effect in who_can(world, PIWIKPRO, Power.EDIT, SHOP)] == ["root", "anna"]
     assert effective(world, PIWIKPRO, "ben", SHOP).power is Power.NONE

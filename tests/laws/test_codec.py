@@ -62,7 +62,7 @@ def test_the_canonical_form_is_that_of_rfc_8785(data: object) -> None:
 
 
 def _halves(data: object) -> bool:
-    return any(0xD800 <= ord(each) <= 0xDFFF for each in json.dumps(data, ensure_ascii=False))
+    return any(0xD800 <= ord(dump) <= 0xDFFF for dump in json.dumps(data, ensure_ascii=False))
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -141,7 +141,7 @@ def test_reading_is_strict_without_the_digest_too(plan: Plan, data: st.DataObjec
 
 def _leaves(data: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     inner = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    found = [one for name, each in inner for one in _leaves(each, (*path, name))]
+    found = [leave for name, each in inner for leave in _leaves(each, (*path, name))]
     return found or [path]
 
 
@@ -170,7 +170,7 @@ def test_a_newer_version_says_so(plan: Plan) -> None:
         decode(raw)
 
 
-@given(plans().filter(lambda plan: any(each.steps for each in plan.instances)))
+@given(plans().filter(lambda plan: any(instance.steps for instance in plan.instances)))
 def test_an_unknown_operation_is_refused(plan: Plan) -> None:
     """A verb or a kind of resource that is not known is never skipped over."""
     for name, word in (("action", "destroy"), ("cause", "whim"), ("risk", "none")):
@@ -208,11 +208,11 @@ def test_a_memory_comes_back_whole(memory: Memory | None) -> None:
 @given(traits().flatmap(lambda table: access(table, wish=True)))
 def test_a_resource_comes_back_whole(world: Access) -> None:
     """One by one as well, with extras that are not spoken of kept apart from none at all."""
-    for each in world.values():
-        back = decode_resource(json.loads(canonical(encode_resource(each))))
-        assert back == each
-        if isinstance(each, Grant) and isinstance(back, Grant):
-            assert (back.extras is None) == (each.extras is None)
+    for resource in world.values():
+        back = decode_resource(json.loads(canonical(encode_resource(resource))))
+        assert back == resource
+        if isinstance(resource, Grant) and isinstance(back, Grant):
+            assert (back.extras is None) == (resource.extras is None)
 
 
 def test_the_schema_in_the_tree_is_the_one_the_code_has() -> None:

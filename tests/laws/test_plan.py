@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from siteward.access.change import Change, direction, patch
-from siteward.access.guard import judge, stuck
+from siteward.access.guards import judge, unreachable_steps
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Subject, account_key, account_of, grant_key
 from siteward.access.plan import InstancePlan, compose
 from siteward.access.proposal import Proposal, manage
@@ -44,13 +44,13 @@ def test_no_plan_that_passes_touches_me_or_what_is_protected(case: tuple[Proposa
         name = account_of(step.change.key)
         if name is not None:
             assert name.casefold() != ME
-            assert not any(_protects(proposal, each) for each in _identities(proposal, name))
+            assert not any(_protects(proposal, identity) for identity in _identities(proposal, name))
 
 
 def _identities(proposal: Proposal, name: str) -> tuple[str, ...]:
-    account, holder = proposal.live.access.get(account_key(name)), proposal.desired.holders.get(name)
+    account, declared_user = proposal.live.access.get(account_key(name)), proposal.desired.declared_users.get(name)
     email = account.email if isinstance(account, Account) else None
-    return tuple(each for each in (name, email, holder.handle if holder else None) if each)
+    return tuple(each for each in (name, email, declared_user.handle if declared_user else None) if each)
 
 
 def _protects(proposal: Proposal, name: str) -> bool:
@@ -87,20 +87,27 @@ def _admins(proposal: Proposal, world: Access, *, lately: bool = False) -> set[s
     `lately` adds those who counted until the file called them suspended, absent or no longer there.
     """
     live, desired, found = proposal.live, proposal.desired, set()
-    gone = {account_of(each.key) for each in proposal.proposed if each.cause in {"suspended", "absent", "left"}}
+    gone = {
+        account_of(proposed.key) for proposed in proposal.proposed if proposed.cause in {"suspended", "absent", "left"}
+    }
     for grant in world.grants():
         name = grant.subject.name
-        holder, account = desired.holders.get(name), world.get(account_key(name))
+        declared_user, account = desired.declared_users.get(name), world.get(account_key(name))
         key = grant_key(Subject("account", name), EVERYWHERE)
-        ends = [holder.until if holder else None, desired.origins[key].until if key in desired.origins else None]
-        declared = holder is not None and holder.ending is None
+        ends = [
+            declared_user.until if declared_user else None,
+            desired.origins[key].until if key in desired.origins else None,
+        ]
+        declared = declared_user is not None and declared_user.ending is None
         if (
             proposal.traits.is_top(grant)
             and isinstance(account, Account)
             and (declared or (lately and name in gone))
             and name.casefold() != ME
-            and not (holder is not None and holder.kind == "service")
-            and not (holder is not None and any(each is not None and each <= NOW + timedelta(days=14) for each in ends))
+            and not (declared_user is not None and declared_user.kind == "service")
+            and not (
+                declared_user is not None and any(end is not None and end <= NOW + timedelta(days=14) for end in ends)
+            )
             and account.status == "active"
             and not {key, account_key(name)} & live.pending
             and not any(fnmatchcase(name.casefold(), each) for each in proposal.policy.ignore)
@@ -114,7 +121,7 @@ def _admins(proposal: Proposal, world: Access, *, lately: bool = False) -> set[s
 def test_what_depends_on_what_is_blocked_is_blocked(case: tuple[Proposal, InstancePlan]) -> None:
     """A step never goes ahead of one that it needs."""
     _, plan = case
-    blocked = {each.id for each in plan.steps if each.blocked}
+    blocked = {step.id for step in plan.steps if step.blocked}
     for step in plan.steps:
         assert step.blocked or not blocked & set(step.depends_on)
 
@@ -123,39 +130,39 @@ def test_what_depends_on_what_is_blocked_is_blocked(case: tuple[Proposal, Instan
 def test_a_second_plan_holds_only_what_the_first_announced(case: tuple[Proposal, InstancePlan]) -> None:
     """Once all that may be done is done, what is left was blocked or held back before."""
     proposal, plan = case
-    renames = [each for each in plan.runnable if isinstance(each.change.after, Account) and each.change.after.renamed]
-    done = [each.change for each in plan.runnable if each not in renames]
+    renames = [step for step in plan.runnable if isinstance(step.change.after, Account) and step.change.after.renamed]
+    done = [step.change for step in plan.runnable if step not in renames]
     live = replace(proposal.live, access=_wiped(patch(proposal.live.access, done), done, proposal.traits))
     again = manage(live, proposal.desired, proposal.traits, proposal.policy, proposal.memory)
-    announced = {each.change.key for each in (*plan.steps, *plan.held_back)} - {each.key for each in done}
-    assert {each.key for each in (*again.proposed, *again.held_back)} <= announced
+    announced = {step.change.key for step in (*plan.steps, *plan.held_back)} - {change.key for change in done}
+    assert {proposed.key for proposed in (*again.proposed, *again.held_back)} <= announced
 
 
 def _wiped(world: Access, done: list[Change], table: Traits) -> Access:
     """Take away the site grants of those who became admins, as the server does where the two exclude each other."""
     made = {
-        each.key[2]
-        for each in done
-        if table.admin_excludes_grants and isinstance(each.after, Grant) and table.is_top(each.after)
+        change.key[2]
+        for change in done
+        if table.admin_excludes_grants and isinstance(change.after, Grant) and table.is_top(change.after)
     }
     return Access(
-        each
-        for each in world.values()
-        if not (isinstance(each, Grant) and is_site(each.scope) and each.subject.name in made)
+        resource
+        for resource in world.values()
+        if not (isinstance(resource, Grant) and is_site(resource.scope) and resource.subject.name in made)
     )
 
 
 @given(proposals())
 def test_nobody_outside_the_declaration_is_touched_unless_policy_says_so(proposal: Proposal) -> None:
     """Reported and ignored accounts, everybody's account and our own get no step."""
-    known = {*proposal.desired.holders, *(proposal.memory.users.values() if proposal.memory else ())}
+    known = {*proposal.desired.declared_users, *(proposal.memory.users.values() if proposal.memory else ())}
     wished = {account_of(key) for key in proposal.desired.access}
-    for each in (*proposal.proposed, *proposal.held_back):
-        name = account_of(each.key)
+    for proposed in (*proposal.proposed, *proposal.held_back):
+        name = account_of(proposed.key)
         if name is None or name == proposal.traits.public_account:
             continue
         assert not any(fnmatchcase(name.casefold(), pattern) for pattern in proposal.policy.ignore)
-        assert name in known | wished or (proposal.policy.unmanaged != "report" and each.cause == "unmanaged")
+        assert name in known | wished or (proposal.policy.unmanaged != "report" and proposed.cause == "unmanaged")
 
 
 @given(proposals())
@@ -165,11 +172,11 @@ def test_modes_do_what_they_say(proposal: Proposal) -> None:
         assert proposal.proposed == ()
     if proposal.policy.mode == "add-only":
         named = {"expired", "not-yet", "suspended", "absent", "left", "public"}
-        for each in proposal.proposed:
-            taking = each.change.after is None or (
-                isinstance(each.change.after, Grant) and direction(each.change, proposal.traits) != "open"
+        for proposed in proposal.proposed:
+            taking = proposed.change.after is None or (
+                isinstance(proposed.change.after, Grant) and direction(proposed.change, proposal.traits) != "open"
             )
-            assert not taking or each.cause in named
+            assert not taking or proposed.cause in named
     if proposal.policy.mode == "full":
         assert proposal.held_back == ()
 
@@ -177,22 +184,26 @@ def test_modes_do_what_they_say(proposal: Proposal) -> None:
 @given(proposals(whole=False, hostile=True))
 def test_nothing_is_taken_because_something_was_not_read(proposal: Proposal) -> None:
     """While a listing lacks its proof, no removal that follows from an absence passes."""
-    blocked = {each.about for each in judge(proposal, as_of=NOW, allow_delete=True) if each.blocks}
-    for each in proposal.proposed:
-        if each.change.after is None and each.cause in {"silence", "unmanaged", "left"}:
-            assert each.key in blocked
+    blocked = {diagnostic.about for diagnostic in judge(proposal, as_of=NOW, allow_delete=True) if diagnostic.blocks}
+    for proposed in proposal.proposed:
+        if proposed.change.after is None and proposed.cause in {"silence", "unmanaged", "left"}:
+            assert proposed.key in blocked
 
 
 @given(proposals(hostile=True))
 def test_accounts_are_deleted_only_where_two_said_so(proposal: Proposal) -> None:
     """No deletion passes without consent, nor one that follows from mere leaving."""
-    blocked = {each.about for each in judge(proposal, as_of=NOW) if each.blocks}
-    agreed = {each.about for each in judge(proposal, as_of=NOW, allow_delete=True) if each.code.startswith("deletion")}
-    for each in proposal.proposed:
-        if isinstance(each.change.before, Account) and each.change.after is None:
-            assert each.key in blocked
-            assert each.cause in {"absent", "unmanaged"}
-            assert each.key not in agreed
+    blocked = {diagnostic.about for diagnostic in judge(proposal, as_of=NOW) if diagnostic.blocks}
+    agreed = {
+        diagnostic.about
+        for diagnostic in judge(proposal, as_of=NOW, allow_delete=True)
+        if diagnostic.code.startswith("deletion")
+    }
+    for proposed in proposal.proposed:
+        if isinstance(proposed.change.before, Account) and proposed.change.after is None:
+            assert proposed.key in blocked
+            assert proposed.cause in {"absent", "unmanaged"}
+            assert proposed.key not in agreed
 
 
 @given(judged())
@@ -205,14 +216,14 @@ def test_plans_are_the_same_for_the_same_world(case: tuple[Proposal, InstancePla
         replace(
             desired,
             access=Access(reversed(list(desired.access.values()))),
-            holders=dict(reversed(list(desired.holders.items()))),
+            declared_users=dict(reversed(list(desired.declared_users.items()))),
         ),
         proposal.traits,
         proposal.policy,
         proposal.memory,
     )
     assert turned.proposed == proposal.proposed
-    assert turned.strangers == proposal.strangers
+    assert turned.unmanaged == proposal.unmanaged
     one, two = (compose(each, judge(each, as_of=NOW), instance="a", origin="b") for each in (proposal, turned))
     assert one.steps == two.steps
 
@@ -220,9 +231,9 @@ def test_plans_are_the_same_for_the_same_world(case: tuple[Proposal, InstancePla
 @given(proposals(), st.data())
 def test_stuck_is_closed_under_dependency(proposal: Proposal, data: st.DataObject) -> None:
     """What depends on what cannot be done cannot be done either."""
-    keys: list[Key] = [each.key for each in proposal.proposed]
+    keys: list[Key] = [proposed.key for proposed in proposal.proposed]
     blocked = data.draw(some(keys))
-    found = stuck(blocked, proposal)
+    found = unreachable_steps(blocked, proposal)
     assert blocked <= found
     assert all(key in found for key in keys if found & set(proposal.needs.get(key, ())))
 
@@ -232,7 +243,7 @@ def test_numbers_and_exit_code_agree(plan: object) -> None:
     """The numbers add up to the steps, and the code is the one that the numbers ask for."""
     report = Report(command="plan", plan=plan)  # type: ignore[arg-type]
     total = summarize(report)
-    steps = sum(len(each.steps) for each in report.plan.instances) if report.plan else 0
+    steps = sum(len(instance.steps) for instance in report.plan.instances) if report.plan else 0
     kinds = total.accounts_created + total.accounts_deleted + total.grants_added + total.grants_raised
     assert kinds + total.grants_lowered + total.grants_revoked + total.other_changes + total.blocked == steps
     assert total.creates + total.updates + total.deletes + total.blocked == steps

@@ -29,13 +29,13 @@ from siteward.access.model import (
 )
 from siteward.access.state import Listing, Live, Memory, Site
 from siteward.access.traits import Traits, is_site
-from siteward.declaration.check_grants import owners_rules
+from siteward.declaration.checks.grants import owners_rules
 from siteward.declaration.context import Context
 from siteward.declaration.resolve import resolve
-from siteward.reconcile.deliver import Passwords
-from siteward.reconcile.gate import Gate
+from siteward.reconcile.apply.passwords import Passwords
+from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.plan import Survey, surveyed
-from siteward.reconcile.recheck import Allowance
+from siteward.reconcile.revisions.base_policy import BasePolicy
 from strategies import ALL_TRAITS, ME, NOW, some
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ SETTINGS = {"umami": {"layout": "per-site"}, "matomo": {}, "piwik-pro": {}, "pla
 
 def roles_of(table: Traits, kind: str) -> list[str]:
     """Return how a file may write the roles of a platform on a kind of scope."""
-    roles = [each for each in table.roles.get(kind, ()) if each.declarable]
-    return [each.portable for each in roles if each.portable] + [f"{table.platform}:{each.name}" for each in roles]
+    roles = [role for role in table.roles.get(kind, ()) if role.declarable]
+    return [role.portable for role in roles if role.portable] + [f"{table.platform}:{role.name}" for role in roles]
 
 
 def maybe(draw: st.DrawFn, row: dict[str, Any], **values: Any) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def groups(draw: st.DrawFn) -> dict[str, Any]:
     def members(*more: str) -> list[Any]:
         names = draw(st.lists(st.sampled_from((*PEOPLE, *more)), unique=True, min_size=1, max_size=3))
         dated = [
-            {"user": each, "until": draw(st.sampled_from(DATES))} if draw(st.booleans()) else each for each in names
+            {"user": name, "until": draw(st.sampled_from(DATES))} if draw(st.booleans()) else name for name in names
         ]
         later = {"user": draw(st.sampled_from(PEOPLE)), "from": LATER}
         return [*dated, later] if draw(st.booleans()) else dated
@@ -143,7 +143,7 @@ def rules(draw: st.DrawFn, table: Traits) -> list[dict[str, Any]]:
             "nosite.test",
         ),
         "scope": ("site", "metasite", "instance"),
-        "role": (*roles, *(each.partition(":")[2] for each in roles if ":" in each)),
+        "role": (*roles, *(role.partition(":")[2] for role in roles if ":" in role)),
     }
     found = []
     for number in range(draw(st.integers(1, 3))):
@@ -208,13 +208,13 @@ def worlds(draw: st.DrawFn, table: Traits, declaration: Declaration) -> Live:
     places = {Scope("site", each): name for name, each in DOMAINS.items()}
     if "metasite" in table.roles:
         places[Scope("metasite", "Europe")] = "m1"
-    empty = Live(access=Access(), sites={each: _site(each, id_) for each, id_ in places.items()}, me=ME)
+    empty = Live(access=Access(), sites={place: _site(place, id_) for place, id_ in places.items()}, me=ME)
     wish = resolve(declaration, HERE, table, empty, as_of=NOW)
     resources: dict[Any, Resource] = {account_key(ME): Account(ME)}
     for key, resource in wish.access.items():
         if draw(st.booleans()):
             resources[key] = _other_role(draw, table, resource)
-    for account in sorted(wish.holders):
+    for account in sorted(wish.declared_users):
         for scope in sorted(draw(some(sorted(places), most=1))):
             if scope.kind in table.roles and draw(st.booleans()):
                 role = draw(st.sampled_from(table.roles[scope.kind])).name
@@ -235,18 +235,18 @@ def _site(scope: Scope, id_: str) -> Site:
 def _other_role(draw: st.DrawFn, table: Traits, resource: Resource) -> Resource:
     if not isinstance(resource, Grant):
         return replace(resource, renamed=None) if isinstance(resource, Account) else resource
-    roles = [each.name for each in table.roles[resource.scope.kind]]
+    roles = [role.name for role in table.roles[resource.scope.kind]]
     role = draw(st.sampled_from(roles)) if draw(st.booleans()) else resource.role
     return replace(resource, role=role, extras=frozenset() if resource.extras is None else resource.extras)
 
 
 def planned(
-    declaration: Declaration, table: Traits, live: Live, gate: Gate | None
+    declaration: Declaration, table: Traits, live: Live, base_policy: BasePolicy | None
 ) -> tuple[Survey, tuple[Diagnostic, ...]]:
     """Return what was seen, and all that is said of it, by the way that plan and apply go."""
     platform = SimpleNamespace(review=lambda *_: ())
     instance: Any = SimpleNamespace(name=HERE, origin="https://x.example.org", platform=platform)
-    seen = surveyed(declaration, instance, table, live, as_of=NOW, memory=Memory(), gate=gate)
+    seen = surveyed(declaration, instance, table, live, as_of=NOW, memory=Memory(), base_policy=base_policy)
     passwords = Passwords(folder=FOLDER, out=FOLDER / "passwords")
     return seen, seen.verdict(Allowance(accept={}, allow_delete=True, passwords=passwords, asks=False))
 
@@ -257,8 +257,8 @@ def refusals(declaration: Declaration) -> set[tuple[str, str, int]]:
     found = set()
     for number, grant in enumerate(declaration.grants or ()):
         alone = replace(context, declaration=replace(declaration, grants=(grant,)), _meanings={}, _people={})
-        for each in owners_rules(alone):
-            found.add((each.code, _who(each), number))
+        for rule in owners_rules(alone):
+            found.add((rule.code, _who(rule), number))
     return found
 
 
@@ -272,32 +272,36 @@ def reached(declaration: Declaration, number: int, handle: str, table: Traits, l
     """Tell whether one grant gives that person anything here and now."""
     alone = replace(declaration, grants=(declaration.grants or ())[number : number + 1])
     wish = resolve(alone, HERE, table, live, as_of=NOW)
-    names = {account for account, holder in wish.holders.items() if holder.handle == handle}
-    groups_in = {each.group for each in wish.access.members() if each.account in names}
-    mine = {("account", each) for each in names} | {("group", each) for each in groups_in}
+    names = {account for account, declared_user in wish.declared_users.items() if declared_user.handle == handle}
+    groups_in = {member.group for member in wish.access.members() if member.account in names}
+    mine = {("account", name) for name in names} | {("group", each) for each in groups_in}
     held = [*wish.access.grants(), *(claim.wish for claims in wish.claims.values() for claim in claims)]
     return any(isinstance(each, Grant) and (each.subject.kind, each.subject.name) in mine for each in held)
 
 
-def check(head: Declaration, table: Traits, live: Live, gate: Gate | None) -> None:
+def check(head: Declaration, table: Traits, live: Live, base_policy: BasePolicy | None) -> None:
     """Hold the plan against what the files' own check says, and against the rules said the slow way."""
-    seen, said = planned(head, table, live, gate)
-    told = {(each.code, _who(each)) for each in said if each.code.startswith("rule-") and "nobody" not in each.message}
-    judged = gate.as_judged() if gate is not None else head
+    seen, said = planned(head, table, live, base_policy)
+    told = {
+        (diagnostic.code, _who(diagnostic))
+        for diagnostic in said
+        if diagnostic.code.startswith("rule-") and "nobody" not in diagnostic.message
+    }
+    judged = base_policy.as_judged() if base_policy is not None else head
     for code, handle, number in sorted(refusals(judged)):
         if reached(head, number, handle, table, live):
             event("refused and reported")
             assert (code, handle) in told, (code, handle, number)
     _gives_nothing_refused(seen, said)
     _tells_what_stands(seen, told)
-    blocked = {each.about for each in said if each.blocks and each.code.startswith("rule-")}
+    blocked = {diagnostic.about for diagnostic in said if diagnostic.blocks and diagnostic.code.startswith("rule-")}
     assert None not in blocked
-    assert blocked <= {each.key for each in seen.proposal.proposed}
+    assert blocked <= {proposed.key for proposed in seen.proposal.proposed}
 
 
 def _gives_nothing_refused(seen: Survey, said: tuple[Diagnostic, ...]) -> None:
     proposal = seen.proposal
-    blocked = {each.about for each in said if each.blocks}
+    blocked = {diagnostic.about for diagnostic in said if diagnostic.blocks}
     for step in proposal.proposed:
         if step.key in blocked or direction(step.change, seen.traits) == "close":
             continue
@@ -305,10 +309,10 @@ def _gives_nothing_refused(seen: Survey, said: tuple[Diagnostic, ...]) -> None:
             case Grant(subject=Subject("account", name)) as grant:
                 pairs = [(name, grant)]
             case Grant(subject=Subject("group", group)) as grant:
-                pairs = [(each.account, grant) for each in proposal.projected.members() if each.group == group]
+                pairs = [(member.account, grant) for member in proposal.projected.members() if member.group == group]
             case Member(group=group, account=name):
                 pairs = [
-                    (name, each) for each in proposal.projected.grants() if each.subject == Subject("group", group)
+                    (name, grant) for grant in proposal.projected.grants() if grant.subject == Subject("group", group)
                 ]
             case _:
                 pairs = []
@@ -317,27 +321,27 @@ def _gives_nothing_refused(seen: Survey, said: tuple[Diagnostic, ...]) -> None:
 
 
 def _tells_what_stands(seen: Survey, told: set[tuple[str, str]]) -> None:
-    moved = {each.key for each in seen.proposal.proposed}
+    moved = {proposed.key for proposed in seen.proposal.proposed}
     for grant in seen.live.access.grants():
         name = grant.subject.name
         role = seen.traits.role(grant.scope.kind, grant.role)
-        if grant.key in moved or grant.subject.kind == "group" or name not in seen.desired.holders or name == ME:
+        if grant.key in moved or grant.subject.kind == "group" or name not in seen.desired.declared_users or name == ME:
             continue
         if role is not None and role.lingers:
             continue
         for rule in seen.proposal.policy.rules:
             if rule.at_most is not None and _breaks(seen, replace(rule, require=()), name, grant):
-                assert (rule.id, seen.desired.holders[name].handle) in told
+                assert (rule.id, seen.desired.declared_users[name].handle) in told
 
 
 def _breaks(seen: Survey, rule: Rule, account: str, grant: Grant) -> bool:
     """Tell whether a right breaks a rule, said a second time and the slow way."""
-    holder, power, match = seen.desired.holders.get(account), seen.traits.power(grant), rule.match
+    declared_user, power, match = seen.desired.declared_users.get(account), seen.traits.power(grant), rule.match
     role = seen.traits.role(grant.scope.kind, grant.role)
     fits = {
-        "kind": lambda: holder is not None and holder.kind == match["kind"],
+        "kind": lambda: declared_user is not None and declared_user.kind == match["kind"],
         "power": lambda: power >= Power[match["power"].upper()],
-        "user": lambda: holder is not None and _like(match["user"], holder.handle),
+        "user": lambda: declared_user is not None and _like(match["user"], declared_user.handle),
         "account": lambda: _like(match["account"], account),
         "site": lambda: is_site(grant.scope) and _is_site(seen, match["site"], grant.scope),
         "scope": lambda: match["scope"] == grant.scope.kind,
@@ -350,7 +354,7 @@ def _breaks(seen: Survey, rule: Rule, account: str, grant: Grant) -> bool:
     origin = seen.desired.origins.get(grant.key)
     lines = [] if origin is None else [origin, *origin.others]
     for field in {"ticket", "reason"} & set(rule.require):
-        if not any(getattr(each, field) for each in (*lines, *([holder] if holder else []))):
+        if not any(getattr(line, field) for line in (*lines, *([declared_user] if declared_user else []))):
             return True
     return rule.at_most is not None and power > rule.at_most
 
@@ -363,8 +367,8 @@ def _is_site(seen: Survey, pattern: str, scope: Scope) -> bool:
     if pattern.startswith("id:"):
         return seen.live.sites[scope].id == pattern[3:]
     names = {scope.name, *seen.desired.names.get(scope, ())}
-    tags = {each for each in names if each.startswith("tag:")}
-    return any(_like(pattern, each) for each in (tags if pattern.startswith("tag:") else names - tags))
+    tags = {name for name in names if name.startswith("tag:")}
+    return any(_like(pattern, tag) for tag in (tags if pattern.startswith("tag:") else names - tags))
 
 
 @given(documents(), st.data())
@@ -387,5 +391,5 @@ def test_the_rules_of_the_base_are_as_good_as_ones_own(
     table, text, rows = drawn
     head = loaded(text)
     before = {**text, "sites": other[1]["sites"], "users": other[1]["users"]}
-    gate = Gate(head=head, ref="main", base=ruled(before, rows))
-    check(head, table, data.draw(worlds(table, head)), gate)
+    base_policy = BasePolicy(head=head, ref="main", base=ruled(before, rows))
+    check(head, table, data.draw(worlds(table, head)), base_policy)

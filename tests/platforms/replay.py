@@ -149,7 +149,7 @@ class Hooks:
         raw = body.get(RAW) if isinstance(body, dict) else None
         return replay.client.request(
             exchange.method,
-            "/".join(self.filled(replay, exchange, each) for each in exchange.path.split("/")),
+            "/".join(self.filled(replay, exchange, part) for part in exchange.path.split("/")),
             params=self.filled(replay, exchange, dict(exchange.query)) or None,
             headers=self.filled(replay, exchange, dict(exchange.headers)),
             **({"content": raw} if raw is not None else {"json": body} if body is not None else {}),
@@ -276,8 +276,8 @@ class Hooks:
         if recorded in replay.twins:
             if replay.twins[recorded] != answered:
                 yield f"{where}: {answered!r} is not the same thing as {recorded!r}"
-        elif any(each.fullmatch(recorded) for each in self.volatile):
-            if not any(each.fullmatch(answered) for each in self.volatile):
+        elif any(pattern.fullmatch(recorded) for pattern in self.volatile):
+            if not any(pattern.fullmatch(answered) for pattern in self.volatile):
                 yield f"{where}: {answered!r} is of another form than {recorded!r}"
         elif recorded != answered:
             if self.own.fullmatch(recorded) or PLACEHOLDER.fullmatch(recorded):
@@ -313,7 +313,7 @@ def play(recording: str, exchanges: Sequence[Exchange], hooks: Hooks) -> list[Ou
     under_way = Replay(exchanges, fake, _client(fake))
     try:
         hooks.start(under_way)
-        return [_one(under_way, each, hooks) for each in exchanges]
+        return [_one(under_way, exchange, hooks) for exchange in exchanges]
     finally:
         under_way.client.close()
 
@@ -332,12 +332,12 @@ def unexpected(outcomes: Iterable[Outcome], listed: Mapping[str, str]) -> list[s
     `listed` gives the reason why an exchange is out of reach, by its key (`file:seq`); entries of files that are
     not among the outcomes are left alone.
     """
-    seen = {each.exchange.key: each for each in outcomes}
-    files = {each.exchange.recording for each in seen.values()}
+    seen = {outcome.exchange.key: outcome for outcome in outcomes}
+    files = {outcome.exchange.recording for outcome in seen.values()}
     wrong = [
-        f"{each.exchange}\n    " + "\n    ".join(each.differences)
-        for key, each in seen.items()
-        if each.differences and key not in listed
+        f"{outcome.exchange}\n    " + "\n    ".join(outcome.differences)
+        for key, outcome in seen.items()
+        if outcome.differences and key not in listed
     ]
     stale = [
         f"{key} is listed as out of reach ({reason}) and " + ("matches" if key in seen else "is not in the recording")

@@ -10,7 +10,13 @@ import httpx
 import pytest
 
 from siteward.platforms.auth import Dialogue, RenewingAuth
-from siteward.transport.errors import Forbidden, NotThePlatform, PlatformError, Unauthenticated, Unreachable
+from siteward.transport.errors import (
+    ForbiddenError,
+    NotThePlatformError,
+    PlatformError,
+    UnauthenticatedError,
+    UnreachableError,
+)
 
 
 @dataclass
@@ -37,16 +43,16 @@ class Server:
         return self.seen.count("/login")
 
 
-class Spent(Unauthenticated):
+class SpentError(UnauthenticatedError):
     """May be good the next time."""
 
 
 class Auth(RenewingAuth[str]):
     """The smallest one."""
 
-    passing = (Spent,)
+    passing = (SpentError,)
     errors: ClassVar[dict[int, type[PlatformError]]] = {
-        401: Unauthenticated, 402: Forbidden, 404: NotThePlatform, 409: Spent, 500: Unreachable,
+        401: UnauthenticatedError, 402: ForbiddenError, 404: NotThePlatformError, 409: SpentError, 500: UnreachableError,
     }  # fmt: skip
 
     def login_request(self) -> httpx.Request:
@@ -72,8 +78,8 @@ class Auth(RenewingAuth[str]):
 class Hopeless(Auth):
     """Takes a token that is refused at once for the end."""
 
-    def hopeless(self) -> Unauthenticated:
-        return Unauthenticated("given and not accepted")
+    def hopeless(self) -> UnauthenticatedError:
+        return UnauthenticatedError("given and not accepted")
 
 
 def client(server: Server, kind: type[Auth] = Auth) -> httpx.Client:
@@ -84,7 +90,7 @@ def test_many_threads_log_in_once() -> None:
     """The others wait for the one that does."""
     server = Server()
     with client(server) as http, ThreadPoolExecutor(8) as pool:
-        assert {each.status_code for each in pool.map(http.get, ["/x"] * 40)} == {200}
+        assert {response.status_code for response in pool.map(http.get, ["/x"] * 40)} == {200}
     assert server.logins == 1
 
 
@@ -136,7 +142,7 @@ def test_a_token_that_is_dead_as_soon_as_it_was_given(kind: type[Auth], logins: 
     with client(server, kind) as http:
         for _ in range(3):
             if kind is Hopeless:
-                with pytest.raises(Unauthenticated, match="given and not accepted"):
+                with pytest.raises(UnauthenticatedError, match="given and not accepted"):
                     http.get("/x")
             else:
                 assert http.get("/x").status_code == 401

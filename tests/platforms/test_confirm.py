@@ -6,13 +6,13 @@ import pytest
 
 from siteward.platforms.confirm import DONE, INVITED, Verdict, confirm, failed, repeated, sent, unknown
 from siteward.transport.errors import (
-    NotThePlatform,
-    OutcomeUnknown,
+    NotThePlatformError,
+    OutcomeUnknownError,
     PlatformError,
-    Redirected,
-    Refused,
-    Unauthenticated,
-    Unreachable,
+    RedirectedError,
+    RefusedError,
+    UnauthenticatedError,
+    UnreachableError,
 )
 from siteward.transport.http import Answer
 
@@ -43,7 +43,7 @@ def judge(reply: Answer) -> Verdict:
 
 
 def foreign(_answer: Answer) -> object:
-    raise NotThePlatform("a page")
+    raise NotThePlatformError("a page")
 
 
 def never() -> bool:
@@ -51,11 +51,16 @@ def never() -> bool:
 
 
 def unreadable() -> bool:
-    raise Unreachable("gone", hint="wait")
+    raise UnreachableError("gone", hint="wait")
 
 
-LOST = [OutcomeUnknown("lost", hint="look"), Redirected("lost", hint="look")]
-NOT_SENT = [Unreachable("not sent"), Refused("too many"), Unauthenticated("no key"), NotThePlatform("login page")]
+LOST = [OutcomeUnknownError("lost", hint="look"), RedirectedError("lost", hint="look")]
+NOT_SENT = [
+    UnreachableError("not sent"),
+    RefusedError("too many"),
+    UnauthenticatedError("no key"),
+    NotThePlatformError("login page"),
+]
 
 
 @pytest.mark.parametrize("problem", NOT_SENT, ids=lambda each: type(each).__name__)
@@ -104,11 +109,11 @@ def test_a_command_is_sent_once(first: Answer | PlatformError) -> None:
 
 
 def test_a_command_that_may_be_repeated_is_sent_twice_at_most() -> None:
-    for first in (answer(500), OutcomeUnknown("lost")):
+    for first in (answer(500), OutcomeUnknownError("lost")):
         line = Line(first, answer(204))
         assert (repeated(line).status, line.sent) == (204, 2)
-    line = Line(OutcomeUnknown("lost"), OutcomeUnknown("lost again"))
-    with pytest.raises(OutcomeUnknown, match="again"):
+    line = Line(OutcomeUnknownError("lost"), OutcomeUnknownError("lost again"))
+    with pytest.raises(OutcomeUnknownError, match="again"):
         repeated(line)
     line = Line(answer(403))
     assert (repeated(line).status, line.sent) == (403, 1)

@@ -43,7 +43,7 @@ class Shelf(Fake):
 
 
 def shelf(*faults: str) -> Shelf:
-    return Shelf("shelf", "1", {}, faults=[Fault.parse(each) for each in faults])
+    return Shelf("shelf", "1", {}, faults=[Fault.parse(fault) for fault in faults])
 
 
 @pytest.fixture(params=["in process", "on a socket"])
@@ -136,7 +136,7 @@ def test_a_cut_connection_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
         with pytest.raises(httpx.RemoteProtocolError):
             client.get("/things")
         assert client.get("/things").status_code == 200
-    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_requests_race_where_the_server_leaves_a_window(asking: Callable[[Fake], httpx.Client]) -> None:

@@ -101,9 +101,9 @@ def role(server: UmamiFake, login: str) -> str:
 
 def members(server: UmamiFake, site: str = SHOP) -> dict[str, str]:
     """Return who is in the team of a site, with what role, but for ourselves."""
-    team = next(each for each in server.state.teams.values() if each.name == f"acl:{site}")
-    names = {each.id: each.username for each in server.state.users.values()}
-    rows = ((names.get(each.user, each.user), each.role) for each in server.state.members[team.id])
+    team = next(team for team in server.state.teams.values() if team.name == f"acl:{site}")
+    names = {user.id: user.username for user in server.state.users.values()}
+    rows = ((names.get(member.user, member.user), member.role) for member in server.state.members[team.id])
     return {name: role for name, role in rows if name != "siteward"}
 
 
@@ -117,7 +117,7 @@ class Somebody:
         self.http.headers["Authorization"] = f"Bearer {token}"
 
     def _team(self, site: str) -> str:
-        return next(each.id for each in self.server.state.teams.values() if each.name == f"acl:{site}")
+        return next(team.id for team in self.server.state.teams.values() if team.name == f"acl:{site}")
 
     def sets(self, login: str, role: str, site: str = SHOP) -> None:
         """Change a member's role."""
@@ -142,10 +142,10 @@ class Somebody:
 
 def written(server: UmamiFake, since: int = 0) -> list[str]:
     """Return the calls that changed something."""
-    return [f"{each.method} {each.path}" for each in server.calls[since:] if each.wrote]
+    return [f"{call.method} {call.path}" for call in server.calls[since:] if call.wrote]
 
 
 def texts(folder: Path, but: Iterable[str] = ()) -> str:
     """Return everything that stands in the files below a folder, but for those named."""
-    files = (each for each in sorted(folder.rglob("*")) if each.is_file() and each.name not in but)
-    return "\n".join(each.read_text(encoding="utf-8", errors="replace") for each in files)
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in but)
+    return "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)

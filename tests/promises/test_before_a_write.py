@@ -33,10 +33,10 @@ from promises.small import (
 from rig import NOW
 from siteward.access import codec
 from siteward.platforms.fakery import Fault, WorldAccount, WorldGrant
+from siteward.reconcile.apply.revalidate import Allowance
+from siteward.reconcile.apply.target import Acceptance
 from siteward.reconcile.plan import Run, drift
-from siteward.reconcile.recheck import Allowance
-from siteward.reconcile.target import Acceptance
-from siteward.transport.errors import ReadOnly
+from siteward.transport.errors import ReadOnlyError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def deciding(*logins: str, **more: Any) -> World:
     """The small world with more accounts."""
     base = world(**more)
     return base.model_copy(
-        update={"accounts": (*base.accounts, *(WorldAccount(login=each, role="view-only") for each in logins))}
+        update={"accounts": (*base.accounts, *(WorldAccount(login=login, role="view-only") for login in logins))}
     )
 
 
@@ -72,9 +72,9 @@ def test_1_the_reading_transport_refuses_to_write(path: str, tmp_path: Path) -> 
     one = rig(tmp_path)
     server = one.fake
     with one.instance.reading() as reader:
-        with pytest.raises(ReadOnly):
+        with pytest.raises(ReadOnlyError):
             reader.call(path.format(carla=server.state.names["carla"].id), json={"role": "admin"})
-        assert {each.path for each in server.calls} <= {"/api/auth/login"}
+        assert {call.path for call in server.calls} <= {"/api/auth/login"}
     assert server.writes == 0
 
 
@@ -87,7 +87,7 @@ def test_2_what_changed_since_is_refused_with_three_sides(tmp_path: Path) -> Non
     plan = made(one)
     Somebody(one.fake).sets("carla", "team-manager")
     report = one.apply(plan)
-    refused = next(each for each in report.outcomes if each.status == "refused")
+    refused = next(outcome for outcome in report.outcomes if outcome.status == "refused")
     sides = [getattr(each, "role", None) for each in (refused.reviewed, refused.now, refused.wanted)]
     assert sides == ["team-view-only", "team-manager", "team-member"]
     assert members(one.fake) == {"carla": "team-manager", "dora": "team-view-only"}
@@ -162,7 +162,7 @@ def test_2_a_plan_that_is_not_the_reviewed_one_is_refused(options: Any, code: st
     """Too old, unexpected, of another moment, or accepted for another plan: nothing is sent."""
     one = rig(tmp_path, grants=[ADMINS, edit(["carla", "dora"])])
     report = one.apply(made(one), **options)
-    assert code in {each.code for each in report.diagnostics}
+    assert code in {diagnostic.code for diagnostic in report.diagnostics}
     assert report.outcomes == ()
     assert one.fake.writes == 0
 
@@ -180,7 +180,7 @@ def test_2_an_edited_plan_is_found_by_its_digest(tmp_path: Path) -> None:
     data = codec.encode(made(one))
     data["instances"][0]["steps"][0]["change"]["after"]["role"] = "team-manager"
     report = one.apply(codec.decode(data, verify=False))
-    assert "plan-damaged" in {each.code for each in report.diagnostics}
+    assert "plan-damaged" in {diagnostic.code for diagnostic in report.diagnostics}
     assert one.fake.writes == 0
 
 
@@ -190,7 +190,7 @@ def test_2_a_plan_of_another_origin_is_refused(tmp_path: Path) -> None:
     plan = made(one)
     elsewhere = replace(plan.instances[0], origin="http://127.0.0.1:2")
     report = one.apply(codec.seal(replace(plan, instances=(elsewhere,))))
-    assert "plan-other-origin" in {each.code for each in report.diagnostics}
+    assert "plan-other-origin" in {diagnostic.code for diagnostic in report.diagnostics}
     assert one.fake.writes == 0
 
 
@@ -207,7 +207,7 @@ def test_3_an_error_while_reading_is_unknown_and_not_empty(fault: str, tmp_path:
     one.fake.faults.append(Fault.parse(fault))
     report = one.plan()
     assert report.plan is None
-    assert any(each.blocks for each in report.diagnostics)
+    assert any(diagnostic.blocks for diagnostic in report.diagnostics)
 
 
 def test_3_zero_sites_are_refused_where_there_were_some(tmp_path: Path) -> None:
@@ -223,11 +223,13 @@ def test_3_zero_grants_are_refused_where_there_were_some(tmp_path: Path) -> None
     """Neither do all grants at once."""
     one = rig(tmp_path, grants=[ADMINS, view(["carla", "dora"])])
     one.apply(made(one))
-    for each in one.fake.state.users.values():
-        each.role = "view-only" if each.username != "siteward" else each.role
+    for user in one.fake.state.users.values():
+        user.role = "view-only" if user.username != "siteward" else user.role
     for rows in one.fake.state.members.values():
         rows.clear()
-    del one.fake.state.websites[next(each.id for each in one.fake.state.websites.values() if each.domain == LAB)]
+    del one.fake.state.websites[
+        next(website.id for website in one.fake.state.websites.values() if website.domain == LAB)
+    ]
     assert "implausible-reading" in codes(part(one.plan()))
 
 
@@ -239,8 +241,8 @@ def test_4_the_new_admin_stands_before_the_old_one_falls(tmp_path: Path) -> None
     grants = [{"to": ["anna", "carla"], "role": "admin", "on": "it"}, edit("dora")]
     one = rig(tmp_path, grants=grants, policy={"admins": {"min": 2}})
     plan = made(one)
-    order = [each.change.key[2] for each in plan.instances[0].steps if each.change.key[-2:] == ("instance", "")]
-    assert not any(each.blocked for each in plan.instances[0].steps), plan
+    order = [step.change.key[2] for step in plan.instances[0].steps if step.change.key[-2:] == ("instance", "")]
+    assert not any(step.blocked for step in plan.instances[0].steps), plan
     assert order == [] or order.index("carla") < order.index("ben")
     assert "done" in set(statuses(one.apply(plan)))
     assert (role(one.fake, "carla"), role(one.fake, "ben")) == ("admin", "view-only")
@@ -256,7 +258,7 @@ def test_4_who_is_not_raised_after_all_lets_nobody_fall(tmp_path: Path) -> None:
 def test_4_never_ourselves(tmp_path: Path) -> None:
     """No mode, state or `unmanaged` touches the account in use."""
     one = rig(tmp_path, instance={"unmanaged": "remove"})
-    assert not any("siteward" in each.change.key for each in made(one).instances[0].steps)
+    assert not any("siteward" in step.change.key for step in made(one).instances[0].steps)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +286,7 @@ def test_4_live_below_the_minimum_is_a_warning_and_blocks_only_what_lowers_it(tm
     plan = made(one)
     assert codes(step(plan, "ben")) == {"too-few-admins"}
     assert not step(plan, "carla").blocked
-    assert "below-min-admins" in {each.code for each in plan.instances[0].diagnostics}
+    assert "below-min-admins" in {diagnostic.code for diagnostic in plan.instances[0].diagnostics}
 
 
 def test_4_never_more_than_the_maximum(tmp_path: Path) -> None:
@@ -300,8 +302,8 @@ def test_4_not_even_where_the_file_names_us(tmp_path: Path) -> None:
     del doc["instances"]["it"]["self"]
     one = Small(tmp_path, fake(), doc)
     report = one.plan()
-    assert not [each for each in part(report).steps if "siteward" in each.change.key and not each.blocked]
-    assert any(each.blocks for each in part(report).diagnostics)
+    assert not [step for step in part(report).steps if "siteward" in step.change.key and not step.blocked]
+    assert any(diagnostic.blocks for diagnostic in part(report).diagnostics)
 
 
 # 5. Budgets.
@@ -340,7 +342,7 @@ def test_5_an_override_dies_with_its_plan(tmp_path: Path) -> None:
     second = made(one)
     assert second.digest != first.digest
     old = {"removals": Acceptance(digest=first.digest, reason="meant")}
-    assert "accept-other-plan" in {each.code for each in one.apply(second, accept=old).diagnostics}
+    assert "accept-other-plan" in {diagnostic.code for diagnostic in one.apply(second, accept=old).diagnostics}
     assert one.fake.writes == 0
 
 
@@ -351,9 +353,9 @@ def test_5_an_override_dies_with_its_plan(tmp_path: Path) -> None:
 def test_5_the_defaults_hold_where_nothing_is_said(there: int, gone: int, *, over: bool, tmp_path: Path) -> None:
     """Allowed is the smaller of count and percent, but never less than two."""
     logins = [f"u{at}" for at in range(there)]
-    readers = tuple(WorldGrant(account=each, site=SHOP, role="team-view-only") for each in logins)
+    readers = tuple(WorldGrant(account=login, site=SHOP, role="team-view-only") for login in logins)
     start = deciding(*logins).model_copy(update={"grants": readers})
-    doc = document(users={each: {} for each in logins}, grants=[ADMINS, view(logins[gone:])])
+    doc = document(users={login: {} for login in logins}, grants=[ADMINS, view(logins[gone:])])
     if gone == there:
         doc["grants"] = [ADMINS]
     doc["policy"] = {"admins": {"min": 1}}
@@ -386,9 +388,9 @@ def test_6_who_is_not_declared_is_protected_too(tmp_path: Path) -> None:
     one = rig(tmp_path)
     one.declare(doc)
     plan = made(one)
-    about = [each for each in plan.instances[0].steps if "carla" in each.change.key]
+    about = [step for step in plan.instances[0].steps if "carla" in step.change.key]
     assert about
-    assert all("protected" in codes(each) for each in about)
+    assert all("protected" in codes(step) for step in about)
     assert "protected" not in codes(deletion(plan, "petra"))
 
 
@@ -403,7 +405,7 @@ def test_7_who_leaves_the_file_keeps_the_account(tmp_path: Path) -> None:
     del doc["users"]["carla"]
     one.declare(doc)
     plan = made(one)
-    assert all(each.change.key[0] != "account" for each in plan.instances[0].steps if "carla" in each.change.key)
+    assert all(step.change.key[0] != "account" for step in plan.instances[0].steps if "carla" in step.change.key)
     one.apply(plan)
     assert "carla" in one.fake.state.names
     assert "carla" not in members(one.fake)
@@ -427,7 +429,7 @@ def test_7_what_would_be_destroyed_is_shown_and_blocks(tmp_path: Path) -> None:
     one = rig(tmp_path, users={"petra": {"state": "absent"}}, grants=[ADMINS, view("carla"), edit("dora")])
     blocked = deletion(made(one), "petra")
     assert blocked.blocked
-    assert LAB in " ".join(each.message for each in blocked.diagnostics)
+    assert LAB in " ".join(diagnostic.message for diagnostic in blocked.diagnostics)
     one.apply(made(one))
     assert "petra" in one.fake.state.names
-    assert any(each.domain == LAB for each in one.fake.state.websites.values())
+    assert any(website.domain == LAB for website in one.fake.state.websites.values())

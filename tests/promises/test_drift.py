@@ -9,7 +9,7 @@ import pytest
 from promises.small import ADMINS, Small, Somebody, edit, made, rig, role, view
 from rig import Killed
 from siteward.access.report import exit_code
-from siteward.reconcile.target import RESUME
+from siteward.reconcile.apply.target import RESUME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +23,8 @@ def said(report: Report) -> set[str]:
     """Return the codes of all errors, wherever they stand."""
     assert report.plan is not None
     (part,) = report.plan.instances
-    of_steps = (one for step in part.steps for one in step.diagnostics)
-    return {each.code for each in (*report.diagnostics, *part.diagnostics, *of_steps) if each.blocks}
+    of_steps = (diagnostic for step in part.steps for diagnostic in step.diagnostics)
+    return {diagnostic.code for diagnostic in (*report.diagnostics, *part.diagnostics, *of_steps) if diagnostic.blocks}
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_an_apply_of_something_else_hides_nobody(tmp_path: Path) -> None:
     Somebody(one.fake).makes("eve", "admin")
     Somebody(one.fake).takes("dora")
     before = one.drift().drift
-    assert {each.kind for each in before} == {"changed-since"}
+    assert {drift_item.kind for drift_item in before} == {"changed-since"}
     one.apply(made(one), only=lambda *_: False)
     assert one.drift().drift == before
     one.apply(made(one))
     left = one.drift()
-    assert {each.live.key[1:3] for each in left.drift if each.live} == {("eve",), ("account", "eve")}
+    assert {drift_item.live.key[1:3] for drift_item in left.drift if drift_item.live} == {("eve",), ("account", "eve")}
     assert exit_code(left) == 2
 
 
@@ -84,7 +84,7 @@ def test_an_undeclared_account_without_access_is_a_count(tmp_path: Path, unmanag
     assert told.drift == ()
     assert exit_code(told) == 0
     assert told.plan is not None
-    assert "mallory" in {each.name for each in told.plan.instances[0].strangers}
+    assert "mallory" in {unmanaged_account.name for unmanaged_account in told.plan.instances[0].unmanaged}
     somebody.adds("mallory", "team-manager")
     assert exit_code(one.drift()) == 2
     one.apply(made(one))
@@ -101,7 +101,7 @@ def test_an_interrupted_apply_is_not_somebody_else(tmp_path: Path) -> None:
         one.apply(plan)
     one.axe.at = 0
     report = one.drift()
-    assert {each.kind for each in report.drift} == {"unapplied"}
+    assert {drift_item.kind for drift_item in report.drift} == {"unapplied"}
     assert report.next == RESUME
     assert one.plan().next == RESUME
     one.apply(plan, resume=True)

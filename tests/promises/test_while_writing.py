@@ -36,13 +36,13 @@ from siteward import platforms
 from siteward.access.report import exit_code
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite, in_process
 from siteward.platforms.instance import Instance
-from siteward.reconcile import journal
-from siteward.reconcile.chain import JournalBroken
+from siteward.reconcile.apply.revalidate import Allowance
+from siteward.reconcile.apply.target import Book
+from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.plan import Run, plan
 from siteward.reconcile.project import validate
-from siteward.reconcile.recheck import Allowance
-from siteward.reconcile.target import Book
-from siteward.transport.errors import Insecure, OriginMismatch, PlatformError
+from siteward.transport.errors import InsecureError, OriginMismatchError, PlatformError
 from siteward.transport.link import Link
 from siteward.transport.secrets import Secret, dotenv
 
@@ -163,7 +163,7 @@ def test_9_an_edited_journal_is_found_and_not_written_to(key: Secret | None, tmp
     one.apply(made(one))
     path = journal.path_of(one.book.folder, "it")
     path.write_text(path.read_text().replace("team-member", "team-manager", 1))
-    with pytest.raises(JournalBroken):
+    with pytest.raises(JournalBrokenError):
         journal.recall(path, key)
     before = path.read_bytes()
     assert one.plan().plan is None
@@ -182,7 +182,7 @@ def test_10_what_depends_on_a_failure_is_skipped_and_the_rest_goes_on(tmp_path: 
     report = one.apply(made(one))
     assert statuses(report).count("done") == 2
     assert outcomes(report)["account eva"] == "failed"
-    skipped = next(each for each in report.outcomes if each.status == "skipped")
+    skipped = next(outcome for outcome in report.outcomes if outcome.status == "skipped")
     assert outcomes(report)["account eva"] in skipped.message
     assert exit_code(report) == 5
 
@@ -190,9 +190,11 @@ def test_10_what_depends_on_a_failure_is_skipped_and_the_rest_goes_on(tmp_path: 
 def test_10_failures_in_a_row_stop_the_instance(tmp_path: Path) -> None:
     """After so many nothing more is tried."""
     logins = [f"u{at}" for at in range(6)]
-    one = rig(tmp_path, users={each: {} for each in logins}, grants=[ADMINS, view("carla"), edit("dora"), view(logins)])
+    one = rig(
+        tmp_path, users={login: {} for login in logins}, grants=[ADMINS, view("carla"), edit("dora"), view(logins)]
+    )
     one.fake.faults.append(Fault.parse("500x0:POST /api/users$"))
-    tried = [each for each in statuses(one.apply(made(one), failures_in_a_row=2)) if each == "failed"]
+    tried = [status for status in statuses(one.apply(made(one), failures_in_a_row=2)) if status == "failed"]
     assert len(tried) == 2
 
 
@@ -213,8 +215,8 @@ def test_10_instances_fail_apart(tmp_path: Path) -> None:
     allowance = Allowance(accept={}, allow_delete=True, passwords=one.passwords)
     report = plan(one.project, [one.instance, other], one.book, Run(created=NOW, as_of=NOW, allowance=allowance))
     assert report.plan is not None
-    assert [each.instance for each in report.plan.instances] == ["it"]
-    assert [each.instance for each in report.plan.diagnostics if each.blocks] == ["other"]
+    assert [instance.instance for instance in report.plan.instances] == ["it"]
+    assert [diagnostic.instance for diagnostic in report.plan.diagnostics if diagnostic.blocks] == ["other"]
     assert exit_code(report) == 1
 
 
@@ -239,8 +241,8 @@ def test_11_without_a_destination_nobody_is_made(tmp_path: Path) -> None:
     one = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), view("eva")])
     allowance = Allowance(accept={}, allow_delete=True, passwords=replace(one.passwords, out=None))
     report = plan(one.project, [one.instance], one.book, Run(created=NOW, as_of=NOW, allowance=allowance))
-    blocked = next(each for each in part(report).steps if each.change.key == ("account", "eva"))
-    (said,) = (each for each in blocked.diagnostics if each.blocks)
+    blocked = next(step for step in part(report).steps if step.change.key == ("account", "eva"))
+    (said,) = (diagnostic for diagnostic in blocked.diagnostics if diagnostic.blocks)
     assert said.code == "no-password-destination"
     assert "age" in (said.hint or "")
     assert "--passwords-out" in (said.hint or "")
@@ -309,10 +311,10 @@ def opened(url: str, spy: Spy, one: Small, **env: str) -> type[PlatformError] | 
 @pytest.mark.parametrize(
     ("url", "bond", "why"),
     [
-        ("https://evil.example", "https://stats.example.org", OriginMismatch),
-        ("https://stats.example.org:8443", "https://stats.example.org", OriginMismatch),
-        ("https://stats.example.org", "", OriginMismatch),
-        ("http://stats.example.org", "http://stats.example.org", Insecure),
+        ("https://evil.example", "https://stats.example.org", OriginMismatchError),
+        ("https://stats.example.org:8443", "https://stats.example.org", OriginMismatchError),
+        ("https://stats.example.org", "", OriginMismatchError),
+        ("http://stats.example.org", "http://stats.example.org", InsecureError),
     ],
 )
 def test_13_nothing_is_sent_elsewhere_or_in_the_clear(url: str, bond: str, why: type, tmp_path: Path) -> None:
@@ -336,10 +338,10 @@ def test_13_a_dotenv_is_refused_under_ci_and_names_no_command(tmp_path: Path) ->
     path.write_text("SITEWARD_IT_PASSWORD=x\n")
     path.chmod(0o600)
     assert dotenv(path, {}) == {"SITEWARD_IT_PASSWORD": "x"}
-    with pytest.raises(Insecure):
+    with pytest.raises(InsecureError):
         dotenv(path, {"CI": "true"})
     path.write_text("SITEWARD_IT_PASSWORD_COMMAND=id\n")
-    with pytest.raises(Insecure):
+    with pytest.raises(InsecureError):
         dotenv(path, {})
 
 
@@ -349,12 +351,12 @@ def test_13_a_dotenv_is_refused_under_ci_and_names_no_command(tmp_path: Path) ->
 def test_14_owning_satisfies_a_weaker_wish_and_is_reported(tmp_path: Path) -> None:
     """Petra owns the lab: a wish for less there is no step, and is told."""
     server = fake()
-    lab = next(each.id for each in server.state.websites.values() if each.domain == LAB)
+    lab = next(website.id for website in server.state.websites.values() if website.domain == LAB)
     doc = document(users={"petra": {}}, grants=[ADMINS, view("carla"), edit("dora"), view("petra", "lab")])
     doc["sites"] = {"lab": {"domain": LAB, "on": {"it": lab}}}
     found = part(Small(tmp_path, server, doc).plan())
     assert found.steps == ()
-    assert "undeclarable-role" in {each.code for each in found.diagnostics}
+    assert "undeclarable-role" in {diagnostic.code for diagnostic in found.diagnostics}
 
 
 def test_14_owning_cannot_be_declared(tmp_path: Path) -> None:
@@ -363,7 +365,7 @@ def test_14_owning_cannot_be_declared(tmp_path: Path) -> None:
     path = tmp_path / "access.yaml"
     path.write_text(json.dumps(doc))
     report = validate(path)
-    assert [each.code for each in report.diagnostics if each.blocks] == ["role-not-on-platform"]
+    assert [diagnostic.code for diagnostic in report.diagnostics if diagnostic.blocks] == ["role-not-on-platform"]
 
 
 def test_14_new_accounts_are_view_only(tmp_path: Path) -> None:
@@ -389,12 +391,12 @@ def test_14_user_is_left_alone_unless_granted_or_over(tmp_path: Path) -> None:
 def test_14_a_site_that_cannot_be_moved_is_a_blocked_step_with_the_ways(tmp_path: Path) -> None:
     """A grant on a site of somebody else names what its owner or an admin can do by hand."""
     server = fake()
-    lab = next(each.id for each in server.state.websites.values() if each.domain == LAB)
+    lab = next(website.id for website in server.state.websites.values() if website.domain == LAB)
     doc = document(grants=[ADMINS, view("carla"), edit("dora"), view("dora", "lab")])
     doc["sites"] = {"lab": {"domain": LAB, "on": {"it": lab}}}
     one = Small(tmp_path, server, doc)
     blocked = step(made(one), "dora", f"{LAB}#{lab}")
     assert blocked.blocked
-    said = next(each for each in blocked.diagnostics if each.blocks)
+    said = next(diagnostic for diagnostic in blocked.diagnostics if diagnostic.blocks)
     assert said.hint
     assert one.fake.writes == 0

@@ -20,15 +20,15 @@ from siteward.access.change import Change, diff, patch
 from siteward.access.diagnostic import Diagnostic, Span, error
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Power, Resource, Scope, account_key
 from siteward.access.plan import InstancePlan, Plan, Step
-from siteward.access.state import Desired, Holder, Listing, Live, Memory, Site
+from siteward.access.state import DeclaredUser, Desired, Listing, Live, Memory, Site
 from siteward.access.traits import Role, Traits
 from siteward.platforms.interface import Bundle, Platform, Reach, Receipt
-from siteward.reconcile.apply import apply, resume
-from siteward.reconcile.deliver import Passwords
-from siteward.reconcile.journal import path_of
+from siteward.reconcile.apply.apply import apply, resume
+from siteward.reconcile.apply.passwords import Passwords
+from siteward.reconcile.apply.target import Book, Fresh, Listener, Options, quiet
+from siteward.reconcile.journal.journal import path_of
 from siteward.reconcile.names import at_rest, change_under, key_under, under
-from siteward.reconcile.target import Book, Fresh, Listener, Options, quiet
-from siteward.transport.errors import OutcomeUnknown, Refused, Unreachable
+from siteward.transport.errors import OutcomeUnknownError, RefusedError, UnreachableError
 from siteward.transport.http import Doors, Reader, Writer
 
 if TYPE_CHECKING:
@@ -39,9 +39,32 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Secret, Secrets
 
 __all__ = [
-    "AGE", "HERE", "NOW", "ROLES", "SITES", "SMALL", "TRAITS", "Ask", "Clock", "Crash", "Desk", "FaultKind", "File",
-    "Guard", "Instance", "Server", "admin", "by_key", "codes", "delete_only_if_allowed", "few_removals", "grant",
-    "keep_an_admin", "sealed", "statuses", "world",
+    "AGE",
+    "HERE",
+    "NOW",
+    "ROLES",
+    "SITES",
+    "SMALL",
+    "TRAITS",
+    "Ask",
+    "Clock",
+    "Crash",
+    "FaultKind",
+    "File",
+    "Guard",
+    "Instance",
+    "InstanceRun",
+    "Server",
+    "admin",
+    "by_key",
+    "codes",
+    "delete_only_if_allowed",
+    "few_removals",
+    "grant",
+    "keep_an_admin",
+    "sealed",
+    "statuses",
+    "world",
 ]  # fmt: skip
 NOW = datetime(2027, 1, 10, 9, 0, tzinfo=UTC)
 SITES = ("a.test", "b.test", "c.test")
@@ -71,15 +94,15 @@ class Crash(BaseException):
 
 _BEFORE: Mapping[FaultKind | None, BaseException] = {
     "crash-before": Crash(),
-    "refused": Refused("400: no"),
-    "unreachable": Unreachable("connection refused"),
-    "lost-not-done": OutcomeUnknown("no answer"),
+    "refused": RefusedError("400: no"),
+    "unreachable": UnreachableError("connection refused"),
+    "lost-not-done": OutcomeUnknownError("no answer"),
 }
 _AFTER: Mapping[FaultKind | None, BaseException] = {
     "crash-after": Crash(),
     "half-crash": Crash(),
-    "half": OutcomeUnknown("no answer"),
-    "lost-done": OutcomeUnknown("no answer"),
+    "half": OutcomeUnknownError("no answer"),
+    "lost-done": OutcomeUnknownError("no answer"),
 }
 
 
@@ -127,7 +150,7 @@ class Server:
 
     def set(self, *resources: Resource) -> None:
         """Put resources there behind our back."""
-        self.state.update({each.key: each for each in resources})
+        self.state.update({resource.key: resource for resource in resources})
 
     def remake(self, name: str) -> None:
         """Delete an account and make it anew: the same name, another id."""
@@ -141,7 +164,7 @@ class Server:
         if fault in _BEFORE:
             raise _BEFORE[fault]
         if fault == "failed":
-            return [Receipt(key=each.key, status="failed", message="not possible") for each in bundle.changes]
+            return [Receipt(key=change.key, status="failed", message="not possible") for change in bundle.changes]
         if fault == "interrupt":
             signal.raise_signal(signal.SIGINT)
         if fault not in {"lies", "silent"}:
@@ -150,8 +173,8 @@ class Server:
         if fault in _AFTER:
             raise _AFTER[fault]
         return [
-            Receipt(key=each.key, status="sent", ids=self._ids(each), sends=self._sends(each))
-            for each in bundle.changes
+            Receipt(key=change.key, status="sent", ids=self._ids(change), sends=self._sends(change))
+            for change in bundle.changes
             if fault != "silent"
         ]
 
@@ -162,18 +185,18 @@ class Server:
         return {change.key: self.id(change.after.name)} if isinstance(change.after, Account) else {}
 
     def _do(self, changes: Iterable[Change], bundle: Bundle) -> None:
-        for each in changes:
-            if isinstance(each.before, Account) and each.after is None:
-                self.state = {key: value for key, value in self.state.items() if each.before.name not in key}
-            if isinstance(each.after, Account) and each.before is None and each.after.name in bundle.passwords:
-                self.passwords[each.after.name] = bundle.passwords[each.after.name].reveal()
-            if isinstance(each.before, Grant) and each.before.scope == EVERYWHERE:
+        for change in changes:
+            if isinstance(change.before, Account) and change.after is None:
+                self.state = {key: value for key, value in self.state.items() if change.before.name not in key}
+            if isinstance(change.after, Account) and change.before is None and change.after.name in bundle.passwords:
+                self.passwords[change.after.name] = bundle.passwords[change.after.name].reveal()
+            if isinstance(change.before, Grant) and change.before.scope == EVERYWHERE:
                 self.set(*self.wakes)
-            if isinstance(each.after, Account) and each.after.renamed:
-                self.aliases[each.after.name] = each.after.renamed
-                self.ids[each.after.renamed] = self.id(each.after.name)
+            if isinstance(change.after, Account) and change.after.renamed:
+                self.aliases[change.after.name] = change.after.renamed
+                self.ids[change.after.renamed] = self.id(change.after.name)
             # An adapter knows accounts by id, and so finds them under whatever login a plan names them by.
-            self.state = dict(at_rest(patch(self.access, [change_under(each, self.aliases)])))
+            self.state = dict(at_rest(patch(self.access, [change_under(change, self.aliases)])))
 
     def id(self, name: str) -> str:
         """Return the id of an account, which stays when it is renamed."""
@@ -183,7 +206,7 @@ class Server:
         self.reads += 1
         if self.unreadable > 0:
             self.unreadable -= 1
-            raise Unreachable("nobody answers")
+            raise UnreachableError("nobody answers")
         return Live(
             access=self.access,
             sites={Scope("site", each): Site(id=each, label=each, domains=(each,)) for each in SITES},
@@ -195,7 +218,7 @@ class Server:
 
     def look(self, keys: Collection[Key]) -> Mapping[Key, Resource | None]:
         if self.unlooking:
-            raise Unreachable("nobody answers")
+            raise UnreachableError("nobody answers")
         back = {new: old for old, new in self.aliases.items()}
         found: dict[Key, Resource | None] = {}
         for key in keys:
@@ -240,9 +263,9 @@ def _server(door: Reader) -> Server:
 def _bundle(changes: Sequence[Change], _live: Live) -> Sequence[Bundle]:
     """Grants on one site share a call; everything else goes alone."""
     shared: dict[Key, list[Change]] = {}
-    for each in changes:
-        site = each.key[-1] if each.key[0] == "grant" and each.key[3] == "site" else "-".join(each.key)
-        shared.setdefault(("to", site), []).append(each)
+    for change in changes:
+        site = change.key[-1] if change.key[0] == "grant" and change.key[3] == "site" else "-".join(change.key)
+        shared.setdefault(("to", site), []).append(change)
     return [Bundle(changes=tuple(each)) for each in shared.values()]
 
 
@@ -275,7 +298,7 @@ class File:
     """What the declaration says of one instance: the access wanted, who is behind the accounts, and the guards."""
 
     wanted: Access
-    holders: dict[str, Holder] = field(default_factory=dict)
+    declared_users: dict[str, DeclaredUser] = field(default_factory=dict)
     guards: tuple[Guard, ...] = ()
     held: frozenset[Key] = frozenset()
     traits: Traits = TRAITS
@@ -288,9 +311,11 @@ class File:
             for new, old in self.previously.items()
             if account_key(new) not in live and account_key(old) in live and account_key(new) in self.wanted
         }
-        wish = Access(under(each, old) for each in self.wanted.values())
-        accounts = (each for each in self.wanted.accounts() if each.name in old)
-        return patch(wish, [Change(None, replace(each, name=old[each.name], renamed=each.name)) for each in accounts])
+        wish = Access(under(resource, old) for resource in self.wanted.values())
+        accounts = (account for account in self.wanted.accounts() if account.name in old)
+        return patch(
+            wish, [Change(None, replace(account, name=old[account.name], renamed=account.name)) for account in accounts]
+        )
 
 
 @dataclass
@@ -317,28 +342,30 @@ class Instance:
             changes.reverse()
 
         def judge(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
-            some = [each for each in changes if each.key in keys]
+            some = [change for change in changes if change.key in keys]
             return tuple(
                 found
                 for guard in self.file.guards
                 for found in guard(live, some, allow_delete=allow_delete, accept=accept)
             )
 
-        diagnostics = judge([each.key for each in changes], accept={}, allow_delete=False)
+        diagnostics = judge([change.key for change in changes], accept={}, allow_delete=False)
         steps = _steps(changes, live, diagnostics)
-        held = tuple(each for each in steps if each.change.key in self.file.held)
+        held = tuple(step for step in steps if step.change.key in self.file.held)
         return Fresh(
             traits=self.file.traits,
             live=live,
-            desired=Desired(access=self.file.wanted, holders=self.file.holders, managed=frozenset(live.sites)),
+            desired=Desired(
+                access=self.file.wanted, declared_users=self.file.declared_users, managed=frozenset(live.sites)
+            ),
             plan=InstancePlan(
                 instance=self.name,
                 platform=self.platform.name,
                 origin=self.origin,
                 mode="full",
-                steps=tuple(each for each in steps if each not in held),
+                steps=tuple(step for step in steps if step not in held),
                 held_back=held,
-                diagnostics=tuple(each for each in diagnostics if each.about is None),
+                diagnostics=tuple(diagnostic for diagnostic in diagnostics if diagnostic.about is None),
             ),
             judge=judge,
         )
@@ -355,8 +382,8 @@ def _ordered(changes: Iterable[Change]) -> list[Change]:
 
 
 def _steps(changes: Sequence[Change], live: Live, diagnostics: Sequence[Diagnostic]) -> tuple[Step, ...]:
-    ids = {each.key: f"s{at}" for at, each in enumerate(changes, start=1)}
-    return tuple(_step(each, changes, ids, live, diagnostics) for each in changes)
+    ids = {change.key: f"s{at}" for at, change in enumerate(changes, start=1)}
+    return tuple(_step(change, changes, ids, live, diagnostics) for change in changes)
 
 
 def _step(
@@ -372,7 +399,7 @@ def _step(
         after_power=power[1],
         ids=MappingProxyType({key: live.ids[key] for key in (account_key(_name(change)),) if key in live.ids}),
         depends_on=tuple(ids[each.key] for each in changes if _first(each, change)),
-        diagnostics=tuple(each for each in diagnostics if each.about == change.key),
+        diagnostics=tuple(diagnostic for diagnostic in diagnostics if diagnostic.about == change.key),
     )
 
 
@@ -394,17 +421,17 @@ def keep_an_admin(
 ) -> Iterable[Diagnostic]:
     """Block what takes the last admin."""
     after = patch(live.access, changes)
-    if not any(each.scope == EVERYWHERE for each in after.grants()):
-        for each in changes:
-            if isinstance(each.before, Grant) and each.before.scope == EVERYWHERE and each.after is None:
-                yield error("admins-min", "nobody would be admin", about=each.key)
+    if not any(grant.scope == EVERYWHERE for grant in after.grants()):
+        for change in changes:
+            if isinstance(change.before, Grant) and change.before.scope == EVERYWHERE and change.after is None:
+                yield error("admins-min", "nobody would be admin", about=change.key)
 
 
 def few_removals(
     live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
 ) -> Iterable[Diagnostic]:
     """Block everything when more than two grants go, unless that is accepted."""
-    gone = [each for each in changes if each.after is None and each.key[0] == "grant"]
+    gone = [change for change in changes if change.after is None and change.key[0] == "grant"]
     if len(gone) > 2 and "removals" not in accept:
         yield error("limit-removals", f"{len(gone)} grants would go")
 
@@ -413,9 +440,9 @@ def delete_only_if_allowed(
     live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
 ) -> Iterable[Diagnostic]:
     """Block deletions of accounts unless they are allowed."""
-    for each in changes:
-        if each.key[0] == "account" and each.after is None and not allow_delete:
-            yield error("deletion-needs-consent", "needs --allow-delete", about=each.key)
+    for change in changes:
+        if change.key[0] == "account" and change.after is None and not allow_delete:
+            yield error("deletion-needs-consent", "needs --allow-delete", about=change.key)
 
 
 class Clock:
@@ -430,7 +457,7 @@ class Clock:
 
 
 @dataclass
-class Desk:
+class InstanceRun:
     """Everything that a test of apply needs, on a folder of its own."""
 
     folder: Path
@@ -445,7 +472,7 @@ class Desk:
 
     @property
     def targets(self) -> dict[str, Instance]:
-        return {each.name: each for each in self.instances}
+        return {instance.name: instance for instance in self.instances}
 
     @property
     def passwords(self) -> Passwords:
@@ -457,7 +484,7 @@ class Desk:
     def plan(self, **more: object) -> Plan:
         """Plan all instances, as `plan` would."""
         now = self.clock()
-        parts = tuple(each.plan(Ask(each.server), as_of=now, memory=None).plan for each in self.instances)
+        parts = tuple(instance.plan(Ask(instance.server), as_of=now, memory=None).plan for instance in self.instances)
         plan = Plan(tool="0.1.0", created=now, as_of=now, config_digest=self.config, instances=parts)
         return sealed(replace(plan, **more))
 
@@ -477,4 +504,4 @@ class Desk:
 
 def codes(report: Report) -> set[str]:
     """Return the codes of a report's diagnostics."""
-    return {each.code for each in report.diagnostics}
+    return {diagnostic.code for diagnostic in report.diagnostics}

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from reconcile.small_world import (
     NOW,
     Crash,
-    Desk,
     Guard,
+    InstanceRun,
     Server,
     admin,
     by_key,
@@ -31,10 +31,10 @@ from reconcile.small_world import (
 from reconcile.test_resume import crashed
 from siteward.access.diagnostic import error
 from siteward.access.model import Account, account_key
-from siteward.reconcile import journal
-from siteward.reconcile.admit import remarks_on
-from siteward.reconcile.chain import link
-from siteward.reconcile.target import Acceptance
+from siteward.reconcile.apply.admission import remarks_on
+from siteward.reconcile.apply.target import Acceptance
+from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.chain import link
 from siteward.transport.secrets import Secret
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def not_empty(
     live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
 ) -> Iterable[Diagnostic]:
     """Block everything where grants go, unless that is accepted."""
-    if any(each.after is None for each in changes) and "empty" not in accept:
+    if any(change.after is None for change in changes) and "empty" not in accept:
         yield error("empty-grants", "everything would go")
 
 
@@ -78,7 +78,7 @@ KINDS = {
 }
 
 
-def interrupted(folder: Path, kind: Kind, sealing: Sealing) -> tuple[Desk, Server]:
+def interrupted(folder: Path, kind: Kind, sealing: Sealing) -> tuple[InstanceRun, Server]:
     """Return a desk at which a run with that consent was cut off, under the key of whoever resumes."""
     given: dict[str, Any] = {"accept": kind.accept} if kind.accept else {"allow_delete": True}
     key = KEY if sealing == "sealed" else None
@@ -92,13 +92,13 @@ def interrupted(folder: Path, kind: Kind, sealing: Sealing) -> tuple[Desk, Serve
     return desk, server
 
 
-def digest_of(desk: Desk) -> str:
+def digest_of(desk: InstanceRun) -> str:
     run = journal.recall(desk.journal(), desk.key).unfinished
     assert run is not None
     return run.began.plan
 
 
-def again(desk: Desk, kind: Kind) -> dict[str, Any]:
+def again(desk: InstanceRun, kind: Kind) -> dict[str, Any]:
     """Return the options that say a consent once more."""
     if kind.accept is None:
         return {"allow_delete": True}
@@ -106,7 +106,7 @@ def again(desk: Desk, kind: Kind) -> dict[str, Any]:
 
 
 def hints(report: Report) -> str:
-    return " ".join(each.hint or "" for each in report.diagnostics if each.blocks)
+    return " ".join(diagnostic.hint or "" for diagnostic in report.diagnostics if diagnostic.blocks)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -118,7 +118,7 @@ def test_an_unsealed_line_gives_no_consent(tmp_path: Path, name: str, sealing: S
     sent, lines = len(server.told), desk.journal().read_bytes()
     report = desk.resume()
     expected = {"resume-needs-consents"} | (set() if sealing == "no key" else {"resume-not-sealed"})
-    assert {each.code for each in report.diagnostics if each.blocks} == expected
+    assert {diagnostic.code for diagnostic in report.diagnostics if diagnostic.blocks} == expected
     assert (len(server.told), desk.journal().read_bytes()) == (sent, lines)
     assert f"siteward apply --resume {'' if sealing == 'no key' else '--expect '}" in hints(report)
     assert kind.words in hints(report)
@@ -145,7 +145,7 @@ def test_saying_the_consent_alone_proves_no_plan(tmp_path: Path, name: str, seal
     desk, server = interrupted(tmp_path, KINDS[name], sealing)
     sent = len(server.told)
     report = desk.resume(**again(desk, KINDS[name]))
-    assert {each.code for each in report.diagnostics if each.blocks} == {"resume-not-sealed"}
+    assert {diagnostic.code for diagnostic in report.diagnostics if diagnostic.blocks} == {"resume-not-sealed"}
     assert len(server.told) == sent
 
 
@@ -156,14 +156,14 @@ def test_a_sealed_line_gives_its_consent_and_that_is_said(tmp_path: Path, name: 
     report = desk.resume()
     assert set(statuses(report)) == {"done"}
     assert server.access == world(ROBOT, *KINDS[name].wanted)
-    (told,) = [each.message for each in report.diagnostics if each.code == "run-resumed"]
+    (told,) = [diagnostic.message for diagnostic in report.diagnostics if diagnostic.code == "run-resumed"]
     assert (KINDS[name].accept or "deletions") in told
 
 
 def test_a_run_without_consents_says_that_it_takes_none_over(tmp_path: Path) -> None:
     """Also where there is nothing to take over, that is said."""
     desk, _, _ = crashed(tmp_path, [], PEOPLE)
-    (told,) = [each.message for each in desk.resume().diagnostics if each.code == "run-resumed"]
+    (told,) = [diagnostic.message for diagnostic in desk.resume().diagnostics if diagnostic.code == "run-resumed"]
     assert told.endswith("none")
 
 
@@ -182,7 +182,7 @@ def test_what_was_said_again_under_a_key_is_sealed_from_then_on(tmp_path: Path, 
     assert server.access == world(ROBOT, *KINDS[name].wanted)
 
 
-def forged(desk: Desk, **members: object) -> None:
+def forged(desk: InstanceRun, **members: object) -> None:
     """Write members into the line that begins the run and seal all anew without a key, as anybody can."""
     head, lines = "", []
     for each in desk.journal().read_bytes().splitlines():
@@ -198,14 +198,16 @@ def test_steps_that_a_line_calls_lifted_stay_blocked(tmp_path: Path) -> None:
     def nobody_touches_ann(
         live: Live, changes: Sequence[Change], *, allow_delete: bool, accept: Mapping[str, str]
     ) -> Iterable[Diagnostic]:
-        return (error("too-few-admins", "no", about=each.key) for each in changes if each.key == account_key("ann"))
+        return (
+            error("too-few-admins", "no", about=change.key) for change in changes if change.key == account_key("ann")
+        )
 
     wanted: list[Resource] = [Account("ann", "ann@a.test"), Account("bob", "bob@a.test")]
     desk, server, file = crashed(tmp_path, [Account("ann"), Account("bob")], wanted, nobody_touches_ann)
     run = journal.recall(desk.journal()).unfinished
     assert run is not None
     plan = journal.kept_plan(desk.book.folder, run.began.plan)
-    forged(desk, lifted=[each.id for each in plan.instances[0].steps], allow_delete=True)
+    forged(desk, lifted=[step.id for step in plan.instances[0].steps], allow_delete=True)
     file.guards = ()
     report = desk.resume(allow_delete=True)
     assert by_key(report)[account_key("ann")].status == "refused"
@@ -244,7 +246,7 @@ def test_another_plan_under_the_name_of_this_one_is_refused(tmp_path: Path) -> N
     (stored,) = desk.book.folder.glob("*.plan.json")
     other = desk.plan(as_of=NOW)
     journal.keep_plan(desk.book.folder, other)
-    (mine,) = [each for each in desk.book.folder.glob("*.plan.json") if each != stored]
+    (mine,) = [path for path in desk.book.folder.glob("*.plan.json") if path != stored]
     stored.write_bytes(mine.read_bytes())
     assert codes(desk.resume()) == {"plan-lost"}
 
@@ -278,11 +280,11 @@ def test_sealed_consents_are_those_of_sealed_lines(*, sealed_from: int, names: s
     with tempfile.TemporaryDirectory() as name:
         desk, _, _ = crashed(Path(name), [], PEOPLE, allow_delete=delete)
         path = desk.journal()
-        entries = [json.loads(each) for each in path.read_bytes().splitlines()]
+        entries = [json.loads(line) for line in path.read_bytes().splitlines()]
         at = entries[0]["at"]
         waivers = [
-            {"kind": "waiver", "at": at, "run": entries[0]["run"], "name": each, "digest": "d", "reason": each}
-            for each in sorted(names)
+            {"kind": "waiver", "at": at, "run": entries[0]["run"], "name": name, "digest": "d", "reason": name}
+            for name in sorted(names)
         ]
         head, lines = "", []
         rows = [*entries, *waivers]

@@ -14,9 +14,16 @@ from hypothesis import strategies as st
 from reconcile.small_world import HERE, TRAITS, grant
 from siteward.access.change import Change
 from siteward.access.model import Account, account_key
-from siteward.access.state import Holder
+from siteward.access.state import DeclaredUser
 from siteward.access.traits import Traits
-from siteward.reconcile.deliver import Passwords, Undelivered, deliver, generate, sealed_path, undeliverable
+from siteward.reconcile.apply.passwords import (
+    Passwords,
+    UndeliveredError,
+    deliver,
+    generate,
+    sealed_path,
+    undeliverable,
+)
 from siteward.transport.secrets import Secret
 
 PASSWORD = Secret("correct-horse-battery")
@@ -24,16 +31,19 @@ NEW = (Change(None, Account("ann")),)
 BY_PASSWORD = Traits(platform="small", roles={}, onboarding=frozenset({"password"}))
 
 
-def holder(age: str | None) -> Holder:
+def declared_user(age: str | None) -> DeclaredUser:
     """Return the user behind an account."""
-    return Holder(handle="ann", at=HERE, age=age)
+    return DeclaredUser(handle="ann", at=HERE, age=age)
 
 
 def objections(passwords: Passwords, age: str | None = None, traits: Traits = BY_PASSWORD) -> list[str]:
     """Return the codes of what keeps ann's password from her."""
-    found = undeliverable("stats", NEW, {"ann": holder(age)}, traits, passwords)
-    assert all((each.blocks, each.about, each.instance) == (True, account_key("ann"), "stats") for each in found)
-    return [each.code for each in found]
+    found = undeliverable("stats", NEW, {"ann": declared_user(age)}, traits, passwords)
+    assert all(
+        (diagnostic.blocks, diagnostic.about, diagnostic.instance) == (True, account_key("ann"), "stats")
+        for diagnostic in found
+    )
+    return [diagnostic.code for diagnostic in found]
 
 
 def test_a_password_goes_to_its_owner_alone(tmp_path: Path) -> None:
@@ -42,7 +52,7 @@ def test_a_password_goes_to_its_owner_alone(tmp_path: Path) -> None:
     age = str(identity.to_public())
     where = Passwords(folder=tmp_path / "passwords")
     assert objections(where, age) == []
-    path = deliver("stats", "https://stats.test", "ann", PASSWORD, holder(age), where)
+    path = deliver("stats", "https://stats.test", "ann", PASSWORD, declared_user(age), where)
     assert path == tmp_path / "passwords" / "stats-ann.age"
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -57,7 +67,7 @@ def test_an_ssh_key_will_do(tmp_path: Path) -> None:
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ann@laptop"
     where = Passwords(folder=tmp_path)
     assert objections(where, key) == []
-    assert deliver("stats", "https://stats.test", "ann", PASSWORD, holder(key), where).exists()
+    assert deliver("stats", "https://stats.test", "ann", PASSWORD, declared_user(key), where).exists()
 
 
 def test_a_second_password_takes_the_place_of_the_first(tmp_path: Path) -> None:
@@ -65,7 +75,7 @@ def test_a_second_password_takes_the_place_of_the_first(tmp_path: Path) -> None:
     identity = pyrage.x25519.Identity.generate()
     where = Passwords(folder=tmp_path)
     for text in ("first", "second"):
-        path = deliver("stats", "", "ann", Secret(text), holder(str(identity.to_public())), where)
+        path = deliver("stats", "", "ann", Secret(text), declared_user(str(identity.to_public())), where)
     assert json.loads(pyrage.decrypt(path.read_bytes(), [identity]))["password"] == "second"
 
 
@@ -77,7 +87,7 @@ def test_the_named_file_takes_them_all(tmp_path: Path) -> None:
     for name in ("ann", "bob\n\x1b[2J"):
         deliver("stats", "https://stats.test", name, PASSWORD, None, where)
     lines = (tmp_path / "passwords.txt").read_text().splitlines()
-    assert [json.loads(each)["login"] for each in lines] == ["ann", "bob\n\x1b[2J"]
+    assert [json.loads(line)["login"] for line in lines] == ["ann", "bob\n\x1b[2J"]
     assert (tmp_path / "passwords.txt").stat().st_mode & 0o777 == 0o600
 
 
@@ -112,7 +122,7 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path, spoil: str, monk
             out = tmp_path / "missing" / "passwords.txt"
     where = Passwords(folder=tmp_path, out=out)
     assert objections(where) == ["passwords-out-unsafe"]
-    with pytest.raises(Undelivered, match="could not be delivered") as caught:
+    with pytest.raises(UndeliveredError, match="could not be delivered") as caught:
         deliver("stats", "", "ann", PASSWORD, None, where)
     assert PASSWORD.reveal() not in str(caught.value)
 
@@ -126,7 +136,7 @@ def test_a_wrong_key_is_found_before_anything_runs(tmp_path: Path) -> None:
 def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where pyrage is not installed, the error says what to install."""
     monkeypatch.setitem(sys.modules, "pyrage", None)
-    (found,) = undeliverable("stats", NEW, {"ann": holder("age1x")}, BY_PASSWORD, Passwords(folder=tmp_path))
+    (found,) = undeliverable("stats", NEW, {"ann": declared_user("age1x")}, BY_PASSWORD, Passwords(folder=tmp_path))
     assert found.code == "age-extra-missing"
     assert "siteward[age]" in str(found.hint)
 

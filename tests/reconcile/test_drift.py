@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from reconcile.small_world import HERE, NOW, SITES, Ask, File, Instance, Server, admin, grant, world
 from siteward.access.change import Change
 from siteward.access.model import Access, Account, Resource, Scope
-from siteward.access.plan import InstancePlan, Stranger
-from siteward.access.state import Holder, Listing, Memory
+from siteward.access.plan import InstancePlan, UnmanagedAccount
+from siteward.access.state import DeclaredUser, Listing, Memory
 from siteward.reconcile.drift import CONTENT, HELD_BACK, INTERRUPTED, UNMANAGED, drift
 
 if TYPE_CHECKING:
     from siteward.access.report import DriftItem
-    from siteward.reconcile.target import Fresh
+    from siteward.reconcile.apply.target import Fresh
 
 ROBOT, ANN = admin("robot"), Account("ann")
 VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
@@ -68,7 +68,7 @@ def test_in_sync_is_no_drift() -> None:
 def test_somebody_did_what_the_file_wants() -> None:
     """A change by hand that the file is content with is told, without a step."""
     fresh = seen(world(ROBOT, EDIT), world(ROBOT, EDIT))
-    desired = replace(fresh.desired, holders={"ann": Holder(handle="ann", at=HERE)})
+    desired = replace(fresh.desired, declared_users={"ann": DeclaredUser(handle="ann", at=HERE)})
     (item,) = drift(fresh.plan, fresh.live, desired, Memory(last=world(ROBOT, VIEW)))
     assert (item.kind, item.step, item.note) == ("changed-since", None, CONTENT)
 
@@ -76,7 +76,7 @@ def test_somebody_did_what_the_file_wants() -> None:
 def test_an_end_that_the_file_names_is_unapplied() -> None:
     """Where a date has passed, nobody changed anything: it waits for apply."""
     fresh = seen(world(ROBOT, ANN), world(ROBOT, VIEW))
-    steps = tuple(replace(each, cause="expired") for each in fresh.plan.steps)
+    steps = tuple(replace(step, cause="expired") for step in fresh.plan.steps)
     (item,) = drift(replace(fresh.plan, steps=steps), fresh.live, fresh.desired, None)
     assert item.kind == "unapplied"
 
@@ -88,20 +88,20 @@ def test_what_is_held_back_is_told_without_a_step() -> None:
     assert (item.kind, item.step, item.note, item.live) == ("undeclared", None, HELD_BACK, VIEW)
 
 
-def strangers(plan: InstancePlan, *, ignored: bool = False) -> InstancePlan:
+def unmanaged(plan: InstancePlan, *, ignored: bool = False) -> InstancePlan:
     """Return a plan that only reports ann."""
-    return replace(plan, steps=(), strangers=(Stranger(name="ann", ignored=ignored),))
+    return replace(plan, steps=(), unmanaged=(UnmanagedAccount(name="ann", ignored=ignored),))
 
 
 def test_who_is_only_reported_is_no_drift_until_something_changes() -> None:
     """An account that nobody declared stands in the plan; what it gains is told, unless it is ignored."""
     fresh = seen(world(ROBOT), world(ROBOT, VIEW))
     same, less = Memory(last=world(ROBOT, VIEW)), Memory(last=world(ROBOT, ANN))
-    assert drift(strangers(fresh.plan), fresh.live, fresh.desired, None) == ()
-    assert drift(strangers(fresh.plan), fresh.live, fresh.desired, same) == ()
-    (item,) = drift(strangers(fresh.plan), fresh.live, fresh.desired, less)
+    assert drift(unmanaged(fresh.plan), fresh.live, fresh.desired, None) == ()
+    assert drift(unmanaged(fresh.plan), fresh.live, fresh.desired, same) == ()
+    (item,) = drift(unmanaged(fresh.plan), fresh.live, fresh.desired, less)
     assert (item.kind, item.live, item.step, item.note) == ("changed-since", VIEW, None, UNMANAGED)
-    assert drift(strangers(fresh.plan, ignored=True), fresh.live, fresh.desired, less) == ()
+    assert drift(unmanaged(fresh.plan, ignored=True), fresh.live, fresh.desired, less) == ()
 
 
 def test_sites_that_are_not_managed_are_not_looked_at() -> None:

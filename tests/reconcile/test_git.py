@@ -152,7 +152,7 @@ def started(seen: Path) -> list[tuple[list[str], dict[str, str]]]:
     return [
         (
             (seen / f"{path.stem}.args").read_text().split("\0")[:-1],
-            dict(each.split("=", 1) for each in path.read_text().split("\0")[:-1]),
+            dict(part.split("=", 1) for part in path.read_text().split("\0")[:-1]),
         )
         for path in sorted(seen.glob("*.env"))
     ]
@@ -166,7 +166,7 @@ def test_git_is_told_everything_and_sees_little(repo: Path, seen: Path) -> None:
     calls = started(seen)
     assert len(calls) == 5
     for arguments, env in calls:
-        given = arguments[: next(at for at, each in enumerate(arguments) if each in {"rev-parse", "blame", "config", "status"})]  # fmt: skip
+        given = arguments[: next(at for at, argument in enumerate(arguments) if argument in {"rev-parse", "blame", "config", "status"})]  # fmt: skip
         assert {f"--git-dir={repo / '.git'}", f"--work-tree={repo}", "--no-pager", "--no-optional-locks",
                 "--no-replace-objects"} <= set(given)  # fmt: skip
         settings = {given[at + 1] for at, each in enumerate(given) if each == "-c"}

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.small_world import HERE, Clock, Crash, Desk, File, Instance, Server, admin, grant, sealed, world
+from reconcile.small_world import HERE, Clock, Crash, File, Instance, InstanceRun, Server, admin, grant, sealed, world
 from siteward.access.change import Change
 from siteward.access.model import Access, Account, account_key
 from siteward.access.plan import Plan
-from siteward.access.state import Holder, Memory
-from siteward.reconcile import journal
-from siteward.reconcile.chain import JournalBroken, follow, link
-from siteward.reconcile.entries import Result
-from siteward.reconcile.journal import JournalBusy, opened, path_of, recall
-from siteward.reconcile.private import Unsafe
+from siteward.access.state import DeclaredUser, Memory
+from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.chain import JournalBrokenError, follow, link
+from siteward.reconcile.journal.entries import Result
+from siteward.reconcile.journal.files import UnsafeFileError
+from siteward.reconcile.journal.journal import JournalBusyError, opened, path_of, recall
 from siteward.transport.secrets import Secret
 
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ def test_what_was_written_verifies(tmp_path: Path) -> None:
     """The head is the last line's seal, and every line names the one before."""
     path = written(tmp_path)
     chain = recall(path).standing.chain
-    lines = [json.loads(each) for each in path.read_text().splitlines()]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert chain.head == lines[-1]["seal"]
-    assert [each["prev"] for each in lines] == ["", *(each["seal"] for each in lines[:-1])]
-    assert [each["kind"] for each in lines] == ["run", "waiver", "intent", "outcome", "end"]
+    assert [line["prev"] for line in lines] == ["", *(line["seal"] for line in lines[:-1])]
+    assert [line["kind"] for line in lines] == ["run", "waiver", "intent", "outcome", "end"]
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "keyed"])
@@ -67,7 +67,7 @@ def test_any_edited_byte_is_found(tmp_path: Path, key: Secret | None) -> None:
     @given(st.integers(0, len(data) - 1), st.integers(1, 255))
     def edited(at: int, by: int) -> None:
         path.write_bytes(data[:at] + bytes([data[at] ^ by]) + data[at + 1 :])
-        with pytest.raises(JournalBroken) as found:
+        with pytest.raises(JournalBrokenError) as found:
             recall(path, key)
         whole = at == len(data) - 1  # without its line feed the last line is no line, and the file ends too early
         assert found.value.line == (0 if whole else data[:at].count(b"\n") + 1)
@@ -83,7 +83,7 @@ def test_an_edit_that_says_the_same_is_found(tmp_path: Path) -> None:
     data = path.read_bytes()
     for old, new in ((b'"kind":"waiver"', b'"kind": "waiver"'), (b'"sends":2', b'"sends":2,"sends":2')):
         path.write_bytes(data.replace(old, new, 1))
-        with pytest.raises(JournalBroken, match="another form"):
+        with pytest.raises(JournalBrokenError, match="another form"):
             recall(path)
 
 
@@ -96,7 +96,7 @@ def test_every_byte_of_a_short_chain_counts(tmp_path: Path) -> None:
     for at in range(len(data)):
         path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         if at < len(data) - 1:
-            with pytest.raises(JournalBroken):
+            with pytest.raises(JournalBrokenError):
                 follow(path, None)
         else:
             assert follow(path, None).torn
@@ -108,7 +108,7 @@ def test_a_missing_line_is_found(tmp_path: Path, kept: tuple[int, ...]) -> None:
     path = written(tmp_path)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[at] for at in kept))
-    with pytest.raises(JournalBroken):
+    with pytest.raises(JournalBrokenError):
         recall(path)
 
 
@@ -116,7 +116,7 @@ def test_the_journal_itself_may_not_go_missing(tmp_path: Path) -> None:
     """Where the journal is gone but what the run left is not, nobody takes it for a first run."""
     path = written(tmp_path)
     path.unlink()
-    with pytest.raises(JournalBroken, match="missing"):
+    with pytest.raises(JournalBrokenError, match="missing"):
         recall(path)
 
 
@@ -125,7 +125,7 @@ def test_what_the_run_left_cannot_be_edited(tmp_path: Path) -> None:
     path = written(tmp_path)
     last = tmp_path / "stats.last.json"
     last.write_bytes(last.read_bytes().replace(b"edit", b"view"))
-    with pytest.raises(JournalBroken, match="not what its end names"):
+    with pytest.raises(JournalBrokenError, match="not what its end names"):
         recall(path)
 
 
@@ -133,7 +133,7 @@ def test_a_line_says_where_the_chain_breaks(tmp_path: Path) -> None:
     """The error names the file, the line and why."""
     path = written(tmp_path)
     path.write_bytes(path.read_bytes().replace(b"OPS-900", b"OPS-901"))
-    with pytest.raises(JournalBroken) as caught:
+    with pytest.raises(JournalBrokenError) as caught:
         recall(path)
     assert caught.value.line == 2
     assert "seal" in caught.value.why
@@ -144,9 +144,9 @@ def test_a_forged_chain_does_not_fit_the_key(tmp_path: Path) -> None:
     """Whoever rewrites a keyed journal without the key is found out; so is one who rewrites it without any."""
     path = written(tmp_path / "true", key=KEY)
     other = written(tmp_path / "other", key=Secret("another key"))
-    with pytest.raises(JournalBroken, match="seal"):
+    with pytest.raises(JournalBrokenError, match="seal"):
         recall(other, KEY)
-    with pytest.raises(JournalBroken, match="SITEWARD_JOURNAL_KEY"):
+    with pytest.raises(JournalBrokenError, match="SITEWARD_JOURNAL_KEY"):
         recall(path)
     assert KEY.reveal().encode() not in path.read_bytes()
 
@@ -159,7 +159,7 @@ def test_a_key_may_come_and_may_not_go(tmp_path: Path) -> None:
     chain = follow(path, KEY)
     with path.open("ab") as file:
         file.write(link({"kind": "torn"}, chain.head, None)[0])
-    with pytest.raises(JournalBroken, match="without the key"):
+    with pytest.raises(JournalBrokenError, match="without the key"):
         follow(path, KEY)
 
 
@@ -173,7 +173,7 @@ def test_a_torn_last_line_is_told_apart_and_mended(tmp_path: Path, keep: int) ->
     with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
         assert book.unfinished is not None
         book.go_on(book.unfinished)
-    kinds = [json.loads(each)["kind"] for each in path.read_text().splitlines()]
+    kinds = [json.loads(line)["kind"] for line in path.read_text().splitlines()]
     assert kinds == ["run", "waiver", "intent", "outcome", "torn", "resume"]
     recall(path)
 
@@ -262,14 +262,14 @@ def test_a_new_run_gives_up_an_unfinished_one(tmp_path: Path) -> None:
     with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
         book.begin(PLAN, **KNOWN)
     runs = journal.runs(path_of(tmp_path, "stats"))
-    assert [each.ended for each in runs] == [True, False]
+    assert [run.ended for run in runs] == [True, False]
 
 
 def test_the_lock_says_who_holds_it(tmp_path: Path) -> None:
     """One apply at a time, and the second one learns of the first; afterwards the way is free."""
     with opened(tmp_path, "stats", key=None, clock=CLOCK):
         with (
-            pytest.raises(JournalBusy, match=r"process [0-9]+ on .* since 2027"),
+            pytest.raises(JournalBusyError, match=r"process [0-9]+ on .* since 2027"),
             opened(tmp_path, "stats", key=None, clock=CLOCK),
         ):
             pass
@@ -297,7 +297,7 @@ def test_a_journal_that_others_could_have_made_is_not_written_to(
         monkeypatch.setattr("os.geteuid", lambda: path.stat().st_uid + 1)
     else:
         path.mkdir()
-    with pytest.raises((Unsafe, JournalBroken)), opened(tmp_path, "stats", key=None, clock=CLOCK):
+    with pytest.raises((UnsafeFileError, JournalBrokenError)), opened(tmp_path, "stats", key=None, clock=CLOCK):
         pass
 
 
@@ -307,7 +307,7 @@ def test_a_line_of_another_version_is_said_to_be_one(tmp_path: Path) -> None:
     chain = follow(path, None)
     with path.open("ab") as file:
         file.write(link({"kind": "prophecy", "at": "2027-01-10T09:00:00Z", "run": ""}, chain.head, None)[0])
-    with pytest.raises(JournalBroken, match="this version"):
+    with pytest.raises(JournalBrokenError, match="this version"):
         recall(path)
 
 
@@ -315,9 +315,11 @@ def test_leavers_are_remembered_until_nothing_of_theirs_is_live(tmp_path: Path) 
     """Who left and could not be taken everything stays among the users, so that the next plan still knows them."""
     server = Server()
     server.hold(world(ROBOT, EDIT))
-    left = Holder(handle="ann", at=HERE, ending="left")
-    file = File(world(ROBOT, Account("ann")), holders={"ann": left, "robot": Holder(handle="rob", at=HERE)})
-    desk = Desk(tmp_path, (Instance(server, file),))
+    left = DeclaredUser(handle="ann", at=HERE, ending="left")
+    file = File(
+        world(ROBOT, Account("ann")), declared_users={"ann": left, "robot": DeclaredUser(handle="rob", at=HERE)}
+    )
+    desk = InstanceRun(tmp_path, (Instance(server, file),))
     server.faults = {0: "failed"}
     desk.apply()
     memory = recall(desk.journal()).memory
@@ -334,33 +336,33 @@ def test_leavers_are_remembered_until_nothing_of_theirs_is_live(tmp_path: Path) 
 def test_resume_finishes_what_several_instances_began(tmp_path: Path) -> None:
     """A crash on the first instance leaves the second unwritten; resume does the rest of both, and leaves none open."""
     servers = [Server(), Server()]
-    for each in servers:
-        each.hold(world(ROBOT))
+    for server in servers:
+        server.hold(world(ROBOT))
     wanted = world(ROBOT, VIEW)
-    desk = Desk(tmp_path, tuple(Instance(each, File(wanted), name=f"i{at}") for at, each in enumerate(servers)))
+    desk = InstanceRun(tmp_path, tuple(Instance(each, File(wanted), name=f"i{at}") for at, each in enumerate(servers)))
     servers[0].faults = {0: "crash-after"}
     with pytest.raises(Crash):
         desk.apply()
     servers[0].faults = {}
     report = desk.resume()
-    assert {each.status for each in report.outcomes} == {"done"}
+    assert {outcome.status for outcome in report.outcomes} == {"done"}
     assert [each.access for each in servers] == [wanted, wanted]
-    assert {each.code for each in desk.resume().diagnostics} == {"nothing-to-resume"}
+    assert {diagnostic.code for diagnostic in desk.resume().diagnostics} == {"nothing-to-resume"}
 
 
 def test_resume_leaves_alone_what_has_its_end(tmp_path: Path) -> None:
     """Of two instances the first was done when the second went down: its journal gets no further line."""
     servers = [Server(), Server()]
-    for each in servers:
-        each.hold(world(ROBOT))
+    for server in servers:
+        server.hold(world(ROBOT))
     wanted = world(ROBOT, VIEW)
-    desk = Desk(tmp_path, tuple(Instance(each, File(wanted), name=f"i{at}") for at, each in enumerate(servers)))
+    desk = InstanceRun(tmp_path, tuple(Instance(each, File(wanted), name=f"i{at}") for at, each in enumerate(servers)))
     servers[1].faults = {0: "crash-before"}
     with pytest.raises(Crash):
         desk.apply()
     servers[1].faults = {}
     before = desk.journal("i0").read_bytes()
     report = desk.resume()
-    assert {each.instance for each in report.outcomes} == {"i1"}
+    assert {outcome.instance for outcome in report.outcomes} == {"i1"}
     assert desk.journal("i0").read_bytes() == before
     assert [each.access for each in servers] == [wanted, wanted]

@@ -16,10 +16,10 @@ from reconcile.small_world import (
     NOW,
     Ask,
     Crash,
-    Desk,
     FaultKind,
     File,
     Instance,
+    InstanceRun,
     Server,
     admin,
     by_key,
@@ -32,10 +32,10 @@ from reconcile.small_world import (
 )
 from reconcile.worlds import worlds
 from siteward.access.model import Access, account_of
-from siteward.reconcile import journal
 from siteward.reconcile.drift import drift
+from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.files import write_all
 from siteward.reconcile.names import under
-from siteward.reconcile.private import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,12 +49,12 @@ GUARDS = (keep_an_admin, few_removals, delete_only_if_allowed)
 
 
 @contextmanager
-def desk(live: Access, wanted: Access) -> Iterator[tuple[Desk, Server, File]]:
+def desk(live: Access, wanted: Access) -> Iterator[tuple[InstanceRun, Server, File]]:
     """Give a desk with one instance that holds `live`, and a file that wants `wanted`."""
     with tempfile.TemporaryDirectory() as folder:
         server, file = Server(), File(wanted)
         server.hold(live)
-        yield Desk(Path(folder), (Instance(server, file),)), server, file
+        yield InstanceRun(Path(folder), (Instance(server, file),)), server, file
 
 
 @given(worlds(), worlds())
@@ -104,7 +104,7 @@ def test_what_was_not_reviewed_is_never_touched(live: Access, wanted: Access, ot
         plan = here.plan()
         file.wanted = other
         here.apply(plan)
-        reviewed = {each.change for each in plan.instances[0].steps}
+        reviewed = {step.change for step in plan.instances[0].steps}
         assert {change for told in server.told for change in told} <= reviewed
 
 
@@ -130,11 +130,11 @@ def test_what_is_blocked_is_never_sent(live: Access, wanted: Access) -> None:
         file.guards = GUARDS
         plan = here.plan()
         part = plan.instances[0]
-        whole = any(each.about is None for each in part.diagnostics)
+        whole = any(diagnostic.about is None for diagnostic in part.diagnostics)
         report = here.apply(plan)
         sent = {change for told in server.told for change in told}
-        assert not sent & {each.change for each in part.steps if whole or each.blocked}
-        assert all(each.status == "blocked" for each in report.outcomes if whole or each.step.blocked)
+        assert not sent & {step.change for step in part.steps if whole or step.blocked}
+        assert all(outcome.status == "blocked" for outcome in report.outcomes if whole or outcome.step.blocked)
         assert len(report.outcomes) == len(part.steps)
 
 
@@ -143,13 +143,13 @@ def test_what_is_blocked_is_never_sent(live: Access, wanted: Access) -> None:
 NOBODY = ("eve", "mallory")
 
 
-def _told_as_changed(here: Desk) -> dict[Key, Resource | None]:
+def _told_as_changed(here: InstanceRun) -> dict[Key, Resource | None]:
     """Return what drift says that others have changed, and what stands there."""
     (one,) = here.instances
     memory = journal.recall(here.journal()).memory
     fresh = one.plan(Ask(one.server), as_of=NOW, memory=memory)
     items = drift(fresh.plan, fresh.live, fresh.desired, memory)
-    sides = ((each, each.live or each.declared or each.journalled) for each in items if each.kind == "changed-since")
+    sides = ((item, item.live or item.declared or item.journalled) for item in items if item.kind == "changed-since")
     return {side.key: each.live for each, side in sides if side is not None}
 
 
@@ -159,18 +159,18 @@ def _differing(one: Access, other: Access) -> dict[Key, Resource | None]:
 
 @given(worlds(), worlds(), worlds(), st.sets(st.sampled_from(NOBODY)), st.sets(st.integers(1, 12)))
 def test_applying_a_part_settles_that_part(
-    wanted: Access, moved: Access, next_wish: Access, strangers: set[str], chosen: set[int]
+    wanted: Access, moved: Access, next_wish: Access, unmanaged: set[str], chosen: set[int]
 ) -> None:
     """Law: drift tells exactly what others changed and this run did not write, however much else it wrote."""
     with desk(wanted, wanted) as (here, server, file):
         here.apply()
-        foreign = world(*moved.values(), *(admin(each) for each in strangers))
+        foreign = world(*moved.values(), *(admin(each) for each in unmanaged))
         server.hold(foreign)
         assert _told_as_changed(here) == _differing(wanted, foreign)
         file.wanted = next_wish
         ids = {f"s{each}" for each in chosen}
         report = here.apply(only=lambda _, step: step.id in ids)
-        written = {key for key, each in by_key(report).items() if each.status == "done"}
+        written = {key for key, outcome in by_key(report).items() if outcome.status == "done"}
         rest = {key: side for key, side in _differing(wanted, server.access).items() if key not in written}
         gone = {key[1] for key in written if key[0] == "account" and key not in server.access}
         assert _told_as_changed(here) == {key: side for key, side in rest.items() if account_of(key) not in gone}
@@ -184,7 +184,7 @@ OLD, NEW = "ann", "anna"
 
 
 def _newly_named(access: Access) -> Access:
-    return Access(under(each, {OLD: NEW}) for each in access.values())
+    return Access(under(resource, {OLD: NEW}) for resource in access.values())
 
 
 @given(worlds(), worlds())
@@ -292,13 +292,13 @@ def test_crashes_while_resuming_are_survived(live: Access, wanted: Access, fault
         journal.recall(here.journal())
 
 
-def _come_back(here: Desk, server: Server, live: Access, wanted: Access, *, crashed: bool) -> None:
+def _come_back(here: InstanceRun, server: Server, live: Access, wanted: Access, *, crashed: bool) -> None:
     chain = journal.recall(here.journal()).standing.chain
     if crashed and not chain.entries:
         assert server.access == live
         return
     report = here.resume()
-    if crashed and "nothing-to-resume" not in {each.code for each in report.diagnostics}:
+    if crashed and "nothing-to-resume" not in {diagnostic.code for diagnostic in report.diagnostics}:
         assert set(statuses(report)) <= {"done", "already"}
     assert server.access == wanted
     memory = journal.recall(here.journal()).memory

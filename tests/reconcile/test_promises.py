@@ -16,9 +16,9 @@ from reconcile.small_world import (
     SMALL,
     TRAITS,
     Clock,
-    Desk,
     File,
     Instance,
+    InstanceRun,
     Server,
     admin,
     by_key,
@@ -34,11 +34,11 @@ from reconcile.small_world import (
 from siteward.access.change import Change
 from siteward.access.model import Account, Key, Resource, account_key
 from siteward.access.report import exit_code
-from siteward.access.state import Holder
+from siteward.access.state import DeclaredUser
 from siteward.platforms.interface import Bundle
-from siteward.reconcile import journal
-from siteward.reconcile.private import write_all
-from siteward.reconcile.target import Acceptance, Progress
+from siteward.reconcile.apply.target import Acceptance, Progress
+from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.files import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,11 +50,11 @@ ROBOT = admin("robot")
 ANN_VIEW, ANN_EDIT, ANN_MANAGE = (grant("ann", "a.test", role) for role in ("view", "edit", "manage"))
 
 
-def setting(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource]) -> tuple[Desk, Server, File]:
+def setting(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource]) -> tuple[InstanceRun, Server, File]:
     """Return a desk with one instance; the tool's own account is in both worlds."""
     server, file = Server(), File(world(ROBOT, *wanted))
     server.hold(world(ROBOT, *live))
-    return Desk(folder, (Instance(server, file),)), server, file
+    return InstanceRun(folder, (Instance(server, file),)), server, file
 
 
 # Promise 2: what the plan says and nothing else
@@ -97,7 +97,7 @@ def test_2_an_account_that_somebody_made_meanwhile_gets_nothing(tmp_path: Path) 
 def test_2_an_account_that_an_earlier_run_made_is_known(tmp_path: Path) -> None:
     """The same plan applied again finds the account of the first time, and goes on."""
     desk, server, file = setting(tmp_path, [], [ANN_VIEW])
-    file.holders = {"ann": Holder(handle="ann", at=HERE)}
+    file.declared_users = {"ann": DeclaredUser(handle="ann", at=HERE)}
     plan = desk.plan()
     server.faults = {1: "failed"}
     assert statuses(desk.apply(plan)) == ["done", "failed"]
@@ -111,7 +111,7 @@ def test_2_the_rest_goes_on(tmp_path: Path) -> None:
     plan = desk.plan()
     server.set(ANN_MANAGE)
     report = desk.apply(plan)
-    assert {key[2]: each.status for key, each in by_key(report).items()} == {"ann": "refused", "bob": "done"}
+    assert {key[2]: outcome.status for key, outcome in by_key(report).items()} == {"ann": "refused", "bob": "done"}
     assert not report.stale
 
 
@@ -173,7 +173,7 @@ def test_2_a_verdict_taken_out_of_the_plan_is_found_again(tmp_path: Path) -> Non
     file.wanted = world(Account("ann"), Account("robot"))
     plan = desk.plan()
     part = plan.instances[0]
-    clean = replace(part, steps=tuple(replace(each, diagnostics=()) for each in part.steps))
+    clean = replace(part, steps=tuple(replace(step, diagnostics=()) for step in part.steps))
     report = desk.apply(sealed(replace(plan, instances=(clean,))))
     assert set(statuses(report)) == {"refused"}
     assert server.told == []
@@ -186,7 +186,7 @@ def test_2_guards_judge_what_is_left_and_not_what_was_planned(tmp_path: Path) ->
     file.wanted = world(Account("ann"), admin("bob"), Account("robot"))
     file.guards = (keep_an_admin,)
     plan = desk.plan()
-    assert not any(each.blocked for each in plan.instances[0].steps)
+    assert not any(step.blocked for step in plan.instances[0].steps)
     server.remake("bob")
     report = desk.apply(plan)
     assert statuses(report) == ["refused", "refused"]
@@ -301,7 +301,7 @@ def test_an_instance_that_was_not_chosen_is_left_out(tmp_path: Path) -> None:
     servers, both = (Server(), Server()), ("mat", "stats")
     for each in servers:
         each.hold(world(ROBOT))
-    desk = Desk(
+    desk = InstanceRun(
         tmp_path,
         tuple(
             Instance(server, File(world(ROBOT, ANN_EDIT)), name=name, declared=both)
@@ -312,8 +312,10 @@ def test_an_instance_that_was_not_chosen_is_left_out(tmp_path: Path) -> None:
     alone = dataclasses.replace(desk, instances=desk.instances[:1])
     report = alone.apply(plan)
     assert exit_code(report) == 0
-    assert [(each.code, each.instance) for each in report.diagnostics] == [("instance-left-out", "stats")]
-    assert {each.instance for each in report.outcomes} == {"mat"}
+    assert [(diagnostic.code, diagnostic.instance) for diagnostic in report.diagnostics] == [
+        ("instance-left-out", "stats")
+    ]
+    assert {outcome.instance for outcome in report.outcomes} == {"mat"}
     assert servers[0].access == world(ROBOT, ANN_EDIT)
     assert servers[1].told == []
     assert not desk.journal("stats").exists()
@@ -322,12 +324,12 @@ def test_an_instance_that_was_not_chosen_is_left_out(tmp_path: Path) -> None:
 def test_an_instance_that_the_file_does_not_have_is_an_error(tmp_path: Path) -> None:
     """A plan for what was taken out of the file is not left out by choice."""
     servers = (Server(), Server())
-    for each in servers:
-        each.hold(world(ROBOT))
+    for server in servers:
+        server.hold(world(ROBOT))
     pair = [Instance(each, File(world(ROBOT)), name=name) for each, name in zip(servers, ("mat", "stats"), strict=True)]
-    plan = Desk(tmp_path, tuple(pair)).plan()
+    plan = InstanceRun(tmp_path, tuple(pair)).plan()
     pair[0].declared = ("mat",)
-    report = Desk(tmp_path, (pair[0],)).apply(plan)
+    report = InstanceRun(tmp_path, (pair[0],)).apply(plan)
     assert codes(report) == {"plan-unknown-instance"}
     assert exit_code(report) == 1
 
@@ -362,7 +364,7 @@ def test_2_only_some_steps(tmp_path: Path) -> None:
     """What a run is confined to is done, the others get no outcome, and what needs them is skipped."""
     desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT, grant("bob", "b.test", "view")])
     report = desk.apply(only=lambda _instance, step: step.change.key[0] == "grant")
-    assert {key[2]: each.status for key, each in by_key(report).items()} == {"ann": "done", "bob": "skipped"}
+    assert {key[2]: outcome.status for key, outcome in by_key(report).items()} == {"ann": "done", "bob": "skipped"}
     assert account_key("bob") not in server.state
 
 
@@ -448,7 +450,7 @@ def test_8_what_wakes_when_an_admin_is_taken_down_is_not_overwritten(tmp_path: P
     turned = (replace(drop, id="s1", depends_on=()), replace(raise_, id="s2", depends_on=("s1",)))
     desk.instances[0].turned = True
     report = desk.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))
-    assert {key: each.status for key, each in by_key(report).items()} == {
+    assert {key: outcome.status for key, outcome in by_key(report).items()} == {
         admin("ann").key: "done",
         ANN_VIEW.key: "refused",
     }
@@ -462,7 +464,9 @@ def test_8_what_appears_meanwhile_is_told(tmp_path: Path) -> None:
     file.wanted = world(ROBOT, Account("ann"))
     report = desk.apply()
     assert statuses(report) == ["done"]
-    assert [(each.code, each.instance, each.count) for each in report.diagnostics] == [("appeared", "stats", 1)]
+    assert [(diagnostic.code, diagnostic.instance, diagnostic.count) for diagnostic in report.diagnostics] == [
+        ("appeared", "stats", 1)
+    ]
 
 
 def test_8_an_end_that_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -483,7 +487,7 @@ def test_a_call_knows_what_is_still_to_come(tmp_path: Path) -> None:
     """With each bundle goes what the run will do after it: neither what it did before, nor what it carries now."""
     desk, server, _ = setting(tmp_path, [], [ANN_VIEW])
     ahead: list[list[Key]] = []
-    server.when_told = lambda bundle: ahead.append([each.key for each in bundle.ahead])
+    server.when_told = lambda bundle: ahead.append([change.key for change in bundle.ahead])
     desk.apply()
     assert ahead == [[ANN_VIEW.key], []]
 
@@ -497,7 +501,7 @@ def test_what_the_review_put_first_goes_first(tmp_path: Path) -> None:
     first, second = part.steps
     turned = (replace(first, depends_on=("s2",)), second)
     assert statuses(desk.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))) == ["done", "done"]
-    assert [[each.key for each in told] for told in server.told] == [[bob.key], [ANN_VIEW.key]]
+    assert [[change.key for change in told] for told in server.told] == [[bob.key], [ANN_VIEW.key]]
 
 
 def test_steps_that_wait_for_each_other_are_not_sent(tmp_path: Path) -> None:
@@ -517,7 +521,7 @@ def test_what_closes_never_shares_a_call_with_what_opens(tmp_path: Path) -> None
     bob = grant("bob", "a.test", "view")
     desk, server, _ = setting(tmp_path, [ANN_VIEW, Account("bob")], [Account("ann"), bob])
     desk.apply()
-    assert [[each.key for each in told] for told in server.told] == [[bob.key], [ANN_VIEW.key]]
+    assert [[change.key for change in told] for told in server.told] == [[bob.key], [ANN_VIEW.key]]
 
 
 def test_a_later_call_knows_what_earlier_ones_did(tmp_path: Path) -> None:
@@ -624,10 +628,10 @@ def test_10_what_depends_on_a_failure_is_skipped_and_named(tmp_path: Path) -> No
     desk, server, _ = setting(tmp_path, [], [ANN_VIEW, grant("bob", "b.test", "view")])
     server.faults = {0: "failed"}
     report = desk.apply()
-    found = {key: each for key, each in by_key(report).items() if "ann" in key}
-    assert [each.status for each in found.values()] == ["failed", "skipped"]
+    found = {key: outcome for key, outcome in by_key(report).items() if "ann" in key}
+    assert [outcome.status for outcome in found.values()] == ["failed", "skipped"]
     assert "s1" in found[ANN_VIEW.key].message
-    assert {each.status for key, each in by_key(report).items() if "bob" in key} == {"done"}
+    assert {outcome.status for key, outcome in by_key(report).items() if "bob" in key} == {"done"}
 
 
 def test_10_failures_in_a_row_stop_the_instance(tmp_path: Path) -> None:
@@ -657,7 +661,7 @@ def test_10_instances_fail_apart(tmp_path: Path) -> None:
     other.unreadable = 1
     report = desk.apply(plan)
     assert statuses(report) == ["skipped", "done"]
-    assert [(each.code, each.instance) for each in report.diagnostics] == [("unreachable", "dead")]
+    assert [(diagnostic.code, diagnostic.instance) for diagnostic in report.diagnostics] == [("unreachable", "dead")]
     assert not report.stale
 
 
@@ -677,7 +681,7 @@ def test_10_an_interruption_finishes_the_call_in_flight(tmp_path: Path) -> None:
 # Promise 11: no secret, and a password is with its recipient first
 
 
-def with_passwords(desk: Desk, file: File) -> None:
+def with_passwords(desk: InstanceRun, file: File) -> None:
     file.traits = replace(TRAITS, onboarding=frozenset({"password"}))
 
 
@@ -731,9 +735,9 @@ def test_11_the_journal_is_for_its_owner_alone(tmp_path: Path) -> None:
     desk, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
     desk.apply()
     assert desk.book.folder.stat().st_mode & 0o777 == 0o700
-    files = [each for each in desk.book.folder.iterdir() if each.is_file()]
+    files = [path for path in desk.book.folder.iterdir() if path.is_file()]
     assert len(files) >= 3
-    assert {each.stat().st_mode & 0o777 for each in files} == {0o600}
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
 def test_every_step_is_told_before_and_after(tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconcile.small_world import HERE, NOW, Ask, Desk, File, Instance, Server, admin, grant, world
+from reconcile.small_world import HERE, NOW, Ask, File, Instance, InstanceRun, Server, admin, grant, world
 from siteward.access.diagnostic import error
 from siteward.access.model import Access, Account, account_key
-from siteward.access.state import Holder, Listing, Live
-from siteward.reconcile import journal
+from siteward.access.state import DeclaredUser, Listing, Live
 from siteward.reconcile.drift import drift
-from siteward.reconcile.entries import Result
+from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.entries import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,29 +25,29 @@ VIEW, EDIT, BOB = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
 EVE_VIEW = grant("eve", "a.test", "view")
 
 
-def applied(folder: Path, access: Access) -> tuple[Desk, Server, File]:
+def applied(folder: Path, access: Access) -> tuple[InstanceRun, Server, File]:
     """Return a desk whose one instance is as its file wants it, after an apply of everything."""
-    names = [each.name for each in access.accounts()]
-    server, file = Server(), File(access, holders={each: Holder(handle=each, at=HERE) for each in names})
+    names = [account.name for account in access.accounts()]
+    server, file = Server(), File(access, declared_users={name: DeclaredUser(handle=name, at=HERE) for name in names})
     server.hold(access)
-    desk = Desk(folder, (Instance(server, file),))
+    desk = InstanceRun(folder, (Instance(server, file),))
     desk.apply()
     return desk, server, file
 
 
-def remembered(desk: Desk) -> Memory:
+def remembered(desk: InstanceRun) -> Memory:
     memory = journal.recall(desk.journal()).memory
     assert memory is not None
     return memory
 
 
-def told(desk: Desk) -> dict[str, str]:
+def told(desk: InstanceRun) -> dict[str, str]:
     """Return drift: the kind by the words of the key."""
     (one,) = desk.instances
     memory = journal.recall(desk.journal()).memory
     fresh = one.plan(Ask(one.server), as_of=NOW, memory=memory)
     items = drift(fresh.plan, fresh.live, fresh.desired, memory)
-    sides = ((each.kind, each.live or each.declared or each.journalled) for each in items)
+    sides = ((item.kind, item.live or item.declared or item.journalled) for item in items)
     return {" ".join(side.key): kind for kind, side in sides if side is not None}
 
 
@@ -96,7 +96,7 @@ def test_an_account_nobody_saw_is_not_met(tmp_path: Path) -> None:
     """A declared login that somebody made live since is a first meeting still, until a plan with it was applied."""
     desk, server, file = applied(tmp_path, world(ROBOT, VIEW))
     server.set(Account("eve"))
-    file.holders["eve"] = Holder(handle="eve", at=HERE)
+    file.declared_users["eve"] = DeclaredUser(handle="eve", at=HERE)
     file.wanted = world(ROBOT, VIEW, EVE_VIEW, BOB)
     desk.apply(only=lambda _, step: "bob" in step.change.key)
     assert remembered(desk).accounts == {"robot", "ann", "bob"}
@@ -107,7 +107,7 @@ def test_an_account_nobody_saw_is_not_met(tmp_path: Path) -> None:
 def test_who_was_made_by_somebody_else_in_between_is_not_met(tmp_path: Path) -> None:
     """Where the plan was to make an account and it is there already, the refusal is not forgotten at the end."""
     desk, server, file = applied(tmp_path, world(ROBOT, VIEW))
-    file.holders["eve"] = Holder(handle="eve", at=HERE)
+    file.declared_users["eve"] = DeclaredUser(handle="eve", at=HERE)
     file.wanted = world(ROBOT, VIEW, EVE_VIEW)
     plan = desk.plan()
     server.set(Account("eve"))
@@ -126,8 +126,10 @@ def test_who_may_be_somebody_else_is_never_met(tmp_path: Path) -> None:
 
     server = Server()
     server.hold(world(ROBOT, Account("ann")))
-    holders = {each: Holder(handle=each, at=HERE) for each in ("ann", "robot")}
-    desk = Desk(tmp_path, (Instance(server, File(world(ROBOT, VIEW), holders=holders, guards=(mismatch,))),))
+    declared_users = {each: DeclaredUser(handle=each, at=HERE) for each in ("ann", "robot")}
+    desk = InstanceRun(
+        tmp_path, (Instance(server, File(world(ROBOT, VIEW), declared_users=declared_users, guards=(mismatch,))),)
+    )
     desk.apply()
     desk.apply()
     assert remembered(desk).accounts == {"robot"}
@@ -139,7 +141,7 @@ def test_a_renamed_account_keeps_its_past(tmp_path: Path) -> None:
     server.set(admin("ann"))
     file.previously = {"anna": "ann"}
     file.wanted = world(ROBOT, grant("anna", "a.test", "view"))
-    file.holders["anna"] = Holder(handle="ann", at=HERE)
+    file.declared_users["anna"] = DeclaredUser(handle="ann", at=HERE)
     desk.apply(only=lambda _, step: step.change.key == account_key("ann"))
     assert told(desk) == {"grant account anna instance ": "changed-since"}
     assert remembered(desk).accounts == {"robot", "anna"}
@@ -177,10 +179,10 @@ def test_a_step_that_was_done_is_remembered_as_met_after_a_crash(tmp_path: Path)
     assert "eve" in remembered(desk).accounts
 
 
-def drifted_step(desk: Desk) -> Change:
+def drifted_step(desk: InstanceRun) -> Change:
     """Return the change that would give eve her view."""
     desk.instances[0].file.wanted = world(ROBOT, VIEW, EVE_VIEW)
-    return next(each.change for each in desk.plan().instances[0].steps if each.change.key == EVE_VIEW.key)
+    return next(step.change for step in desk.plan().instances[0].steps if step.change.key == EVE_VIEW.key)
 
 
 def test_mails_are_counted_anew_once_the_grant_was_taken(tmp_path: Path) -> None:

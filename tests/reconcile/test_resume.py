@@ -13,11 +13,11 @@ from reconcile.small_world import (
     TRAITS,
     Clock,
     Crash,
-    Desk,
     FaultKind,
     File,
     Guard,
     Instance,
+    InstanceRun,
     Server,
     admin,
     by_key,
@@ -32,9 +32,9 @@ from reconcile.small_world import (
 )
 from siteward.access.diagnostic import error
 from siteward.access.model import Account, account_key
-from siteward.reconcile import journal
-from siteward.reconcile.entries import Result
-from siteward.reconcile.target import Acceptance
+from siteward.reconcile.apply.target import Acceptance
+from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.entries import Result
 from siteward.transport.secrets import Secret
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ def crashed(
     how: FaultKind = "crash-after",
     key: Secret | None = None,
     **options: Any,
-) -> tuple[Desk, Server, File]:
+) -> tuple[InstanceRun, Server, File]:
     """Return a desk at which an apply went down at write `at`; `key` seals its journal."""
     server, file = Server(), File(world(ROBOT, *wanted), guards=guards)
     server.hold(world(ROBOT, *live))
-    desk = Desk(folder, (Instance(server, file),), key=key)
+    desk = InstanceRun(folder, (Instance(server, file),), key=key)
     plan = desk.plan()
     if accept := options.pop("accept", None):
         options["accept"] = {accept: Acceptance(digest=plan.digest, reason="OPS-900")}
@@ -207,7 +207,7 @@ def test_there_may_be_nothing_to_resume(tmp_path: Path) -> None:
     """Where every run has its end, resume says so and does nothing."""
     server = Server()
     server.hold(world(ROBOT))
-    desk = Desk(tmp_path, (Instance(server, File(world(ROBOT))),))
+    desk = InstanceRun(tmp_path, (Instance(server, File(world(ROBOT))),))
     assert codes(desk.resume()) == {"nothing-to-resume"}
     desk.apply()
     assert codes(desk.resume()) == {"nothing-to-resume"}
@@ -235,7 +235,10 @@ def test_a_run_of_another_plan_lends_nothing(tmp_path: Path) -> None:
     with journal.opened(desk.book.folder, "other", key=None, clock=desk.clock) as book:
         book.begin(later, **known)
     report = desk.resume()
-    assert {(each.instance, each.status) for each in report.outcomes} == {("stats", "blocked"), ("other", "done")}
+    assert {(outcome.instance, outcome.status) for outcome in report.outcomes} == {
+        ("stats", "blocked"),
+        ("other", "done"),
+    }
     assert "run-given-up" in codes(report)
     assert len(server.told) == told
 
@@ -244,7 +247,7 @@ def test_a_password_is_delivered_anew_where_the_account_was_not_made(tmp_path: P
     """After a crash before the account was made, it is made with a password that its owner has."""
     server, file = Server(), File(world(ROBOT, TWO[0]), traits=replace(TRAITS, onboarding=frozenset({"password"})))
     server.hold(world(ROBOT))
-    desk = Desk(tmp_path, (Instance(server, file),))
+    desk = InstanceRun(tmp_path, (Instance(server, file),))
     where = replace(desk.passwords, out=tmp_path / "passwords.txt")
     server.faults = {0: "crash-before"}
     with pytest.raises(Crash):
@@ -262,17 +265,17 @@ def test_what_waits_for_a_lifted_block_is_lifted_with_it(tmp_path: Path) -> None
     traits = replace(TRAITS, onboarding=frozenset({"password"}))
     server, file = Server(), File(world(ROBOT, TWO[0]), traits=traits)
     server.hold(world(ROBOT))
-    desk = Desk(tmp_path, (Instance(server, file),))
+    desk = InstanceRun(tmp_path, (Instance(server, file),))
     plan = desk.plan()
     (part,) = plan.instances
     blocked = tuple(
-        replace(each, diagnostics=(error(code, "", about=each.change.key),))
-        for each, code in zip(part.steps, ("no-password-destination", "depends-on-blocked"), strict=True)
+        replace(step, diagnostics=(error(code, "", about=step.change.key),))
+        for step, code in zip(part.steps, ("no-password-destination", "depends-on-blocked"), strict=True)
     )
     plan = sealed(replace(plan, instances=(replace(part, steps=blocked),)))
     assert statuses(desk.apply(plan)) == ["blocked", "blocked"]
     report = desk.apply(plan, passwords=replace(desk.passwords, out=tmp_path / "passwords.txt"))
     assert statuses(report) == ["done", "done"]
     assert report.plan is not None
-    assert not any(each.blocked for each in report.plan.instances[0].steps)
-    assert not any(each.step.blocked for each in report.outcomes)
+    assert not any(step.blocked for step in report.plan.instances[0].steps)
+    assert not any(outcome.step.blocked for outcome in report.outcomes)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from siteward.declaration.files import MAX_BYTES
-from siteward.reconcile.revisions.trees import NoSuchRevision, commit_at, read_at
+from siteward.reconcile.revisions.trees import NoSuchRevisionError, commit_at, read_at
 
 REAL = shutil.which("git") or ""
 pytestmark = pytest.mark.skipif(not REAL, reason="git is not installed")
@@ -64,10 +64,10 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
 
 def told(repo: Repo, commit: str) -> str:
     """Read a commit that cannot be read; nothing is left behind, here or beside."""
-    before = {each for each in repo.folder.parent.rglob("*") if ".git" not in each.parts}
-    with pytest.raises(NoSuchRevision) as problem:
+    before = {path for path in repo.folder.parent.rglob("*") if ".git" not in path.parts}
+    with pytest.raises(NoSuchRevisionError) as problem:
         read_at(repo.folder / "access.yaml", commit)
-    assert {each for each in repo.folder.parent.rglob("*") if ".git" not in each.parts} == before
+    assert {path for path in repo.folder.parent.rglob("*") if ".git" not in path.parts} == before
     return str(problem.value)
 
 
@@ -158,7 +158,7 @@ def test_a_file_that_is_too_long_is_one_all_the_same(repo: Repo) -> None:
     commit = repo.commit(("100644", b"long.yaml", repo.blob(b"#" * (MAX_BYTES + 10))))
     loaded = read_at(repo.folder / "long.yaml", commit)
     assert loaded is not None
-    assert any("MB" in each.message for each in loaded.diagnostics)
+    assert any("MB" in diagnostic.message for diagnostic in loaded.diagnostics)
 
 
 def test_a_tree_that_unpacks_to_very_much(repo: Repo) -> None:
@@ -171,8 +171,8 @@ def test_a_tree_that_unpacks_to_very_much(repo: Repo) -> None:
 def test_a_revision_that_is_none(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     """No such name, and no git to ask, are told apart."""
     repo.commit()
-    with pytest.raises(NoSuchRevision, match="no revision nowhere"):
+    with pytest.raises(NoSuchRevisionError, match="no revision nowhere"):
         commit_at(repo.folder, "nowhere")
     monkeypatch.setenv("PATH", str(repo.folder))
-    with pytest.raises(NoSuchRevision, match="not installed"):
+    with pytest.raises(NoSuchRevisionError, match="not installed"):
         commit_at(repo.folder, "main")

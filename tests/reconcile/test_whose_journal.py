@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from reconcile.small_world import SMALL, Crash, Desk, File, Instance, Server, admin, codes, grant, world
-from siteward.reconcile import journal
-from siteward.reconcile.admit import remarks_on
-from siteward.reconcile.chain import Chain, JournalBroken, link
-from siteward.reconcile.journal import Standing
+from reconcile.small_world import SMALL, Crash, File, Instance, InstanceRun, Server, admin, codes, grant, world
+from siteward.reconcile.apply.admission import remarks_on
+from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.chain import Chain, JournalBrokenError, link
+from siteward.reconcile.journal.journal import Standing
 from siteward.transport.secrets import Secret
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ KEY = Secret("a key that is long enough")
 ROBOT, VIEW, EDIT = admin("robot"), grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
 
 
-def pair(folder: Path, key: Secret | None = None) -> Desk:
+def pair(folder: Path, key: Secret | None = None) -> InstanceRun:
     """Return a desk with two instances of one platform, both applied to."""
     instances = []
     for name in ("tags", "web"):
@@ -31,12 +31,12 @@ def pair(folder: Path, key: Secret | None = None) -> Desk:
         server.hold(world(ROBOT))
         origin = f"https://{name}.test"
         instances.append(Instance(server, File(world(ROBOT, VIEW)), name=name, origin=origin, declared=("tags", "web")))
-    desk = Desk(folder, tuple(instances), key=key)
+    desk = InstanceRun(folder, tuple(instances), key=key)
     desk.apply()
     return desk
 
 
-def swap(desk: Desk) -> None:
+def swap(desk: InstanceRun) -> None:
     """Let each journal stand under the other's name, with what its last run left."""
     for suffix in (".jsonl", ".last.json"):
         one, other = (desk.book.folder / f"{name}{suffix}" for name in ("tags", "web"))
@@ -45,7 +45,7 @@ def swap(desk: Desk) -> None:
         other.write_bytes(first)
 
 
-def rewritten(desk: Desk, name: str, *, nameless: bool = False) -> None:
+def rewritten(desk: InstanceRun, name: str, *, nameless: bool = False) -> None:
     """Seal every line of a journal anew, without a key, as anybody can who may write the file."""
     path, head, lines = desk.journal(name), "", []
     for each in path.read_bytes().splitlines():
@@ -61,12 +61,12 @@ def test_swapped_journals_are_found(tmp_path: Path) -> None:
     """The journal says whose it is; under another's name nothing of it is believed, and nothing is sent."""
     desk = pair(tmp_path)
     swap(desk)
-    with pytest.raises(JournalBroken, match="the journal of web, not of tags"):
+    with pytest.raises(JournalBrokenError, match="the journal of web, not of tags"):
         journal.recall(desk.journal("tags"))
-    sent = [len(each.server.told) for each in desk.instances]
+    sent = [len(instance.server.told) for instance in desk.instances]
     report = desk.apply()
     assert codes(report) == {"journal-broken"}
-    assert [len(each.server.told) for each in desk.instances] == sent
+    assert [len(instance.server.told) for instance in desk.instances] == sent
 
 
 def test_a_journal_of_before_names_still_knows_its_server(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_journal_of_before_names_still_knows_its_server(tmp_path: Path) -> Non
     assert remarks_on(standing, "small", "https://tags.test", None) == ()
     (told,) = remarks_on(standing, "small", "https://moved.test", None)
     assert (told.code, told.blocks) == ("journal-other-origin", False)
-    with pytest.raises(JournalBroken, match="of a small, and here is a large"):
+    with pytest.raises(JournalBrokenError, match="of a small, and here is a large"):
         remarks_on(standing, "large", "https://tags.test", None)
 
 
@@ -99,7 +99,9 @@ def test_a_journal_that_lost_its_seals_is_told(tmp_path: Path) -> None:
     rewritten(desk, "tags")
     standing = journal.recall(desk.journal("tags"), KEY).standing
     assert standing.chain.sealed_since == 0
-    assert [each.code for each in remarks_on(standing, "small", "https://tags.test", KEY)] == ["journal-not-sealed"]
+    assert [diagnostic.code for diagnostic in remarks_on(standing, "small", "https://tags.test", KEY)] == [
+        "journal-not-sealed"
+    ]
     assert "journal-not-sealed" in codes(desk.apply())
 
 
@@ -132,7 +134,7 @@ def test_resume_goes_on_beside_a_broken_journal(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"small", b"smell", 1))
     report = desk.resume()
     assert "journal-broken" in codes(report)
-    assert {each.status for each in report.outcomes if each.instance == "tags"} == {"done"}
+    assert {outcome.status for outcome in report.outcomes if outcome.instance == "tags"} == {"done"}
 
 
 def test_the_account_in_use_is_remembered(tmp_path: Path) -> None:

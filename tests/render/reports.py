@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity, Span
 from siteward.access.model import EVERYWHERE, Account, Grant, Power, Resource, Scope, Subject, account_key, grant_key
-from siteward.access.plan import Cause, InstancePlan, Plan, Risk, Step, Stranger
+from siteward.access.plan import Cause, InstancePlan, Plan, Risk, Step, UnmanagedAccount
 from siteward.access.report import DriftItem, Outcome, Report
 from siteward.access.state import Listing, Origin
 
@@ -79,7 +79,7 @@ def step(
     risk: Risk = "low",
     risks: tuple[str, ...] = (),
     raises: bool = False,
-    outsider: bool = False,
+    external: bool = False,
     said: tuple[Diagnostic, ...] = (),
     depends_on: tuple[str, ...] = (),
 ) -> Step:
@@ -92,7 +92,7 @@ def step(
         before_power=powers[0],
         after_power=powers[1],
         raises=raises,
-        outsider=outsider,
+        external=external,
         risk=risk,
         risks=risks,
         diagnostics=said,
@@ -152,14 +152,14 @@ def everything_steps() -> tuple[Step, ...]:
         step(5, None, grant("anna", EVERYWHERE, "admin"), at=origin(40, ticket="IAM-1"), person="anna", raises=True,
              risk="high", risks=("becomes-admin",), powers=admin),
         step(6, grant("jonas@partner.test", shop, "team-member"), None, cause="expired", at=origin(13), person="jonas",
-             powers=(Power.EDIT, Power.NONE), risk="medium", outsider=True, said=(rotate,)),
+             powers=(Power.EDIT, Power.NONE), risk="medium", external=True, said=(rotate,)),
         step(7, grant("jonas@partner.test", blog, "team-member"), None, cause="expired", at=origin(13), person="jonas",
-             powers=(Power.EDIT, Power.NONE), risk="medium", outsider=True),
+             powers=(Power.EDIT, Power.NONE), risk="medium", external=True),
         step(8, grant("mia", blog, "team-member"), grant("mia", blog, "team-view-only"), at=origin(9), person="mia",
              powers=(Power.EDIT, Power.VIEW)),
         step(9, grant("root", EVERYWHERE, "admin"), None, cause="unmanaged", powers=(Power.ADMIN, Power.NONE),
              risk="high", said=(protected,)),
-        step(10, None, grant("kim@agency.test", docs, "team-view-only"), at=origin(50), person="kim", outsider=True,
+        step(10, None, grant("kim@agency.test", docs, "team-view-only"), at=origin(50), person="kim", external=True,
              risk="medium", said=(unsure,)),
         step(11, Account("ben", "b@example.org"), Account("ben", "ben@example.org"), at=origin(20), person="ben"),
         *(step(20 + at, None, grant(f"editor-{at}", wiki, "team-member"), at=editors, person=f"editor-{at}",
@@ -202,17 +202,17 @@ def plan(*instances: InstancePlan, **more: Any) -> Plan:
 
 def plan_everything() -> Report:
     """Two instances: one with every kind of step, one where the mode holds a removal back."""
-    strangers = (
-        Stranger(
+    unmanaged = (
+        UnmanagedAccount(
             name="old-agency", email="team@agency.test", power=Power.ADMIN, grants=3, facts={"created": "2021-04-01"}
         ),
-        Stranger(name="trial", grants=1, power=Power.VIEW),
-        Stranger(name="sso-7", grants=1, power=Power.VIEW, ignored=True),
+        UnmanagedAccount(name="trial", grants=1, power=Power.VIEW),
+        UnmanagedAccount(name="sso-7", grants=1, power=Power.VIEW, ignored=True),
     )
     held = step(1, grant("zoe", site("blog.example.org"), "write"), None, cause="silence", person="zoe",
                 powers=(Power.EDIT, Power.NONE))  # fmt: skip
     full = instance(
-        *everything_steps(), strangers=strangers, admins_before=2, admins_after=3, requests=31, seconds=90.0,
+        *everything_steps(), unmanaged=unmanaged, admins_before=2, admins_after=3, requests=31, seconds=90.0,
         diagnostics=(said("first-meeting", Severity.WARNING, "ben meets an account of that login for the first time"),),
     )  # fmt: skip
     adding = instance(
@@ -270,7 +270,7 @@ def plan_over_budget() -> Report:
 
 def apply_partial() -> Report:
     """Steps done, one failed, what depends on it skipped, one answer lost, one blocked from the start."""
-    steps = {each.id: each for each in everything_steps()}
+    steps = {step.id: step for step in everything_steps()}
     failed = Outcome(
         instance="stats", step=steps["s1"], status="failed", message="HTTP 400: email already in use",
         hint="an account with that address exists under login li.wei: previously: [li.wei]",
@@ -293,7 +293,7 @@ def apply_partial() -> Report:
 
 
 def apply_stale() -> Report:
-    steps = {each.id: each for each in everything_steps()}
+    steps = {step.id: step for step in everything_steps()}
     now = grant("e.berg", site("shop.example.org"), "team-member")
     outcome = Outcome(
         instance="stats", step=steps["s4"], status="refused", message="changed since the plan was made",
@@ -310,7 +310,7 @@ def apply_vetoed() -> Report:
                  depends_on=("s2",))  # fmt: skip
     why = "blocked since it was reviewed, delete-account: accounts are deleted only with --allow-delete"
     outcomes = (
-        *(Outcome(instance="stats", step=each, status="refused", message=why) for each in (gone, made)),
+        *(Outcome(instance="stats", step=step, status="refused", message=why) for step in (gone, made)),
         Outcome(instance="stats", step=given, status="skipped", message="depends on s2, which is refused"),
     )
     return Report(command="apply", plan=plan(instance(gone, made, given)), outcomes=outcomes, stale=True)
@@ -334,7 +334,7 @@ def drift() -> Report:
 
 def hostile() -> Report:
     """Every hostile name in every place where a name can stand."""
-    steps, strangers, outcomes, pieces, spoken = [], [], [], [], []
+    steps, unmanaged, outcomes, pieces, spoken = [], [], [], [], []
     for at, name in enumerate(HOSTILE):
         where = site(name[::-1] + "x")
         note = said("effect", Severity.NOTE, f"sends a mail to {name}", effect="mail", who=name)
@@ -355,11 +355,11 @@ def hostile() -> Report:
             )  # fmt: skip
             steps.append(each)
             outcomes.append(Outcome(instance="stats", step=each, status="failed", message=name, hint=name, now=old))
-        strangers.append(Stranger(name=name, email=name, power=Power.ADMIN, grants=1, facts={"last": name}))
+        unmanaged.append(UnmanagedAccount(name=name, email=name, power=Power.ADMIN, grants=1, facts={"last": name}))
         pieces.append(DriftItem(instance="stats", kind="undeclared", live=old, note=name))
         spoken.append(replace(bad, at=Span(f"{name}.yaml", 1, 2, 1, 5)))
     whole = instance(
-        *steps, strangers=tuple(strangers), diagnostics=tuple(spoken), unreadable=HOSTILE, blind_spots=HOSTILE
+        *steps, unmanaged=tuple(unmanaged), diagnostics=tuple(spoken), unreadable=HOSTILE, blind_spots=HOSTILE
     )
     texts = {f"{name}.yaml": (f"to: {name}",) for name in HOSTILE}
     return Report(

@@ -186,7 +186,8 @@ def test_sarif_keeps_its_fingerprints_when_lines_move() -> None:
     moved = replace(
         report,
         diagnostics=tuple(
-            replace(each, at=each.at and replace(each.at, line=each.at.line + 7)) for each in report.diagnostics
+            replace(diagnostic, at=diagnostic.at and replace(diagnostic.at, line=diagnostic.at.line + 7))
+            for diagnostic in report.diagnostics
         ),
     )
     assert _prints(report) == _prints(moved)
@@ -194,7 +195,7 @@ def test_sarif_keeps_its_fingerprints_when_lines_move() -> None:
 
 def _prints(report: Report) -> set[str]:
     results = json.loads(render("sarif", report))["runs"][0]["results"]
-    return {each["partialFingerprints"]["siteward/v1"] for each in results}
+    return {result["partialFingerprints"]["siteward/v1"] for result in results}
 
 
 def test_sarif_stays_within_what_a_run_may_hold() -> None:
@@ -204,7 +205,7 @@ def test_sarif_stays_within_what_a_run_may_hold() -> None:
 
 
 def test_sarif_puts_the_worst_first() -> None:
-    levels = [each["level"] for each in json.loads(render("sarif", REPORTS["plan-everything"]()))["runs"][0]["results"]]
+    levels = [load["level"] for load in json.loads(render("sarif", REPORTS["plan-everything"]()))["runs"][0]["results"]]
     assert levels == sorted(levels, key=["error", "warning", "note"].index)
 
 
@@ -226,9 +227,9 @@ def test_what_is_said_of_many_steps_is_annotated_once(form: str) -> None:
     said = reports.said("identity-mismatch", Severity.ERROR, "li is somebody else", at=at)
     steps = (
         reports.step(
-            each, None, reports.grant("li", site, f"role{each}"), said=(replace(said, about=("x", str(each))),)
+            number, None, reports.grant("li", site, f"role{number}"), said=(replace(said, about=("x", str(number))),)
         )
-        for each in range(4)
+        for number in range(4)
     )
     shown = render(form, Report(command="plan", plan=reports.plan(reports.instance(*steps))))
     assert shown.count("li is somebody else") == (3 if form == "junit" else 1)
@@ -252,7 +253,7 @@ def test_github_gives_no_columns_over_several_lines() -> None:
 def test_gitlab_code_quality_holds_to_its_fields(name: str) -> None:
     issues = json.loads(render("gitlab", REPORTS[name]()))
     jsonschema.validate(issues, GITLAB)
-    assert len({each["fingerprint"] for each in issues}) == len(issues)
+    assert len({issue["fingerprint"] for issue in issues}) == len(issues)
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -262,8 +263,8 @@ def test_junit_counts_what_it_lists(name: str) -> None:
     assert suite is not None
     cases = suite.findall("testcase")
     assert suite.get("tests") == root.get("tests") == str(len(cases))
-    assert suite.get("failures") == str(sum(each.find("failure") is not None for each in cases))
-    assert all(each.get("name") and each.get("classname") for each in cases)
+    assert suite.get("failures") == str(sum(case.find("failure") is not None for case in cases))
+    assert all(case.get("name") and case.get("classname") for case in cases)
 
 
 def test_junit_fails_for_drift_and_passes_without() -> None:
@@ -275,7 +276,7 @@ def test_csv_has_a_row_a_step() -> None:
     report = REPORTS["plan-everything"]()
     rows = list(csv.DictReader(StringIO(render("csv", report))))
     assert report.plan is not None
-    assert [row["step"] for row in rows] == [each.id for each in report.plan.instances[0].steps]
+    assert [row["step"] for row in rows] == [step.id for step in report.plan.instances[0].steps]
     assert rows[3]["before"] == "team-view-only"
     assert rows[3]["ticket"] == "OPS-812"
 
@@ -370,7 +371,7 @@ def test_the_program_offers_the_formats_that_serve_a_verb(verb: str) -> None:
     """One table decides; a file's name asks for one of them or for none."""
     command = main.get_command(click.Context(main), verb)
     assert command is not None
-    offered = next(each.type for each in command.params if each.name == "formats")
+    offered = next(param.type for param in command.params if param.name == "formats")
     assert isinstance(offered, click.Choice)
     assert tuple(offered.choices) == formats_of(verb)
     assert set(SUFFIXES.values()) <= FORMATS.keys()

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from render import reports
 from siteward.access.diagnostic import Severity, Span
 from siteward.access.model import Power
-from siteward.access.plan import Stranger
+from siteward.access.plan import UnmanagedAccount
 from siteward.access.report import DriftItem, Report
 from siteward.access.state import Origin
 from siteward.render import FORMATS, Options, render
@@ -52,8 +52,8 @@ def named(name: str) -> Report:
         at=Origin(Span(name, 1, 1), via=(name,), ticket=name, reason=name),
     )  # fmt: skip
     routine = replace(step, id="s2", diagnostics=())
-    stranger = Stranger(name=name, email=name, power=Power.ADMIN, facts={name: name})
-    whole = reports.instance(step, routine, strangers=(stranger,), unreadable=(name,), diagnostics=(said,))
+    unmanaged_account = UnmanagedAccount(name=name, email=name, power=Power.ADMIN, facts={name: name})
+    whole = reports.instance(step, routine, unmanaged=(unmanaged_account,), unreadable=(name,), diagnostics=(said,))
     drift = DriftItem(instance="stats", kind="undeclared", live=step.change.before, note=name)
     return Report(command="plan", plan=reports.plan(whole), drift=(drift,), diagnostics=(said,), next=name)
 
@@ -90,7 +90,7 @@ def _json(text: str) -> None:
 
 def _junit(text: str) -> None:
     root = ET.fromstring(text)
-    assert {each.tag for each in root.iter()} <= {
+    assert {element.tag for element in root.iter()} <= {
         "testsuites", "testsuite", "testcase", "failure", "system-out", "properties", "property",
     }  # fmt: skip
 

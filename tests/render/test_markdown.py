@@ -13,7 +13,7 @@ from render.reports import five_thousand, plan_everything
 from siteward.access.model import Power
 from siteward.access.report import Report
 from siteward.render import render
-from siteward.render.blocks import Block, fit
+from siteward.render.markdown_escape import Block, fit
 from siteward.render.view import DANGER, band
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def test_five_thousand_changes_fit_with_every_removal_and_escalation() -> None:
     report = five_thousand()
     comment = render("markdown", report)
     assert len(comment) <= LIMIT
-    danger = [each for each in steps(report) if band(each) in DANGER]
+    danger = [step for step in steps(report) if band(step) in DANGER]
     assert len(danger) > 500
-    missing = [each.id for each in danger if not in_comment(comment, each)]
+    missing = [step.id for step in danger if not in_comment(comment, step)]
     assert not missing
 
 
@@ -55,7 +55,7 @@ def test_five_thousand_removals_fit_too() -> None:
     report = Report(command="plan", plan=reports.plan(reports.instance(*gone)))
     comment = render("markdown", report)
     assert len(comment) <= LIMIT
-    assert all(in_comment(comment, each) for each in gone[::97])
+    assert all(in_comment(comment, step) for step in gone[::97])
 
 
 def test_what_cannot_fit_is_said_to_be_missing() -> None:
@@ -76,8 +76,8 @@ def test_what_cannot_fit_is_said_to_be_missing() -> None:
 def test_a_small_plan_is_told_whole() -> None:
     comment = render("markdown", plan_everything())
     assert "in the full plan" not in comment
-    for each in steps(plan_everything()):
-        assert each.change.key[-1] in comment or each.change.key[1] in comment
+    for step in steps(plan_everything()):
+        assert step.change.key[-1] in comment or step.change.key[1] in comment
 
 
 def test_routine_is_folded_and_danger_is_not() -> None:

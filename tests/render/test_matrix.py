@@ -10,7 +10,7 @@ from hashlib import sha256
 from io import StringIO
 
 from render.ledgers import AS_OF, hostile, large, small
-from siteward.render.matrix import Matrix, page, table, veiled
+from siteward.render.matrix import Matrix, page, redacted, table
 
 
 def data(text: str) -> dict[str, list[list[object]]]:
@@ -89,14 +89,14 @@ def test_what_was_not_read_is_said() -> None:
 
 def test_csv_has_a_row_a_holding_and_no_formula() -> None:
     rows = list(csv.DictReader(StringIO(table((small(),)))))
-    assert len(rows) == sum(max(1, len(each.holdings)) for each in small().entries)
-    assert [each["agreement"] for each in rows if each["person"] == "ben"] == ["differs", "same"]
+    assert len(rows) == sum(max(1, len(entry.holdings)) for entry in small().entries)
+    assert [row["agreement"] for row in rows if row["person"] == "ben"] == ["differs", "same"]
     for row in csv.reader(StringIO(table((hostile(),)))):
         assert not [cell for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
 
 
 def test_a_veiled_matrix_has_no_address_and_no_foreign_login() -> None:
-    text = page(Matrix(ledgers=veiled((small(),)), as_of=AS_OF)) + table(veiled((small(),)))
+    text = page(Matrix(ledgers=redacted((small(),)), as_of=AS_OF)) + table(redacted((small(),)))
     body = text[text.index("<body>") :]
     for each in ("@example.org", "@partner", "old-agency", "b.cole", "last_seen"):
         assert each not in body

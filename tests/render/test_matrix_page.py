@@ -116,7 +116,7 @@ def test_only_what_is_in_sight_is_in_the_page(browser: Chrome, tmp_path: Path) -
 def test_hostile_names_are_only_text(browser: Chrome, tmp_path: Path) -> None:
     show(browser, tmp_path, page(Matrix(ledgers=(hostile(),), as_of=AS_OF)))
     assert count(browser, "main img, main a, main script") == 0
-    assert any("<script>alert(1)</script>" in each for each in names(browser))
+    assert any("<script>alert(1)</script>" in name for name in names(browser))
 
 
 def test_paper_gets_a_list(browser: Chrome, tmp_path: Path) -> None:

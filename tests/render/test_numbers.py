@@ -105,7 +105,7 @@ def test_logs_and_widgets_tell_the_headline(name: str) -> None:
     summary = summarize(report)
     assert told(render("github", report), HEADLINE) == wanted(summary, HEADLINE)
     suite = ET.fromstring(render("junit", report))
-    properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
+    properties = {element.get("name"): element.get("value") for element in suite.iter("property")}
     assert told(properties["plan"] or "", HEADLINE) == wanted(summary, HEADLINE)
     assert properties["exit_code"] == str(exit_code(report))
     widget = json.loads(render("gitlab-plan", report))

@@ -58,7 +58,8 @@ def test_who_loses_all_access_is_hidden_like_every_account() -> None:
     report = plan_everything()
     assert report.plan
     parts = tuple(
-        replace(each, emptied=("e.berg", "mia", "old-agency", "zoe@example.org")) for each in report.plan.instances[:1]
+        replace(instance, emptied=("e.berg", "mia", "old-agency", "zoe@example.org"))
+        for instance in report.plan.instances[:1]
     )
     report = replace(report, plan=replace(report.plan, instances=parts))
     for privacy, want in (("handles", ["eva", "mia"]), ("counts", None)):

@@ -14,30 +14,30 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from siteward.access.answer import Checkup, Explanation, Holding, with_beside
+from siteward.access.certification import Horizon, review
 from siteward.access.codec import seal
-from siteward.access.compare import Comparison, Revision, compare
 from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.diff import Comparison, Revision, compare
 from siteward.access.effective import Ledger, effective, ledger
-from siteward.access.guard import judge
+from siteward.access.guards import judge
 from siteward.access.model import Resource, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.proposal import manage
 from siteward.access.report import Missing, Outcome, OutcomeStatus, Report
-from siteward.access.review import Horizon, review
 from siteward.access.state import Desired, Live, Memory, account_names
 from siteward.reconcile.drift import drift as drifted
 from siteward.render import FORMATS, SERVES, Options, render
 from siteward.render.answers import checkups, explanations, holdings
+from siteward.render.certification import render as rendered_review
 from siteward.render.diff import render as rendered_diff
 from siteward.render.matrix import Matrix
 from siteward.render.matrix import render as rendered_matrix
 from siteward.render.privacy import errors_of
-from siteward.render.review import render as rendered_review
 from strategies import NOW, desires, lives, memories, policies, spans, traits
 
 if TYPE_CHECKING:
     from siteward.access.traits import Traits
-    from siteward.render.options import Privacy
+    from siteward.render.context import Privacy
 
 MARK = "zzq"
 CAST = (
@@ -88,14 +88,14 @@ def worlds(draw: st.DrawFn) -> World:
     memory = draw(memories(CAST, HANDLES))
     known = sorted({*account_names(live, desired, memory)} - {"siteward", "newcomer"})
     texts = tuple(draw(st.lists(sentences(known or ["siteward"]), min_size=4, max_size=4)))
-    origins = {key: replace(each, reason=texts[0], ticket=texts[1]) for key, each in desired.origins.items()}
+    origins = {key: replace(origin, reason=texts[0], ticket=texts[1]) for key, origin in desired.origins.items()}
     desired = replace(desired, origins=origins)
     live = replace(live, unreadable=(texts[3],) if draw(st.booleans()) else ())
     policy = replace(
         draw(policies()), protect=draw(st.sampled_from(((), ("zz*",), ("ZZQ.ADA", "zzq DORA")))), ignore=()
     )
     proposal = manage(live, desired, table, policy, memory)
-    remarks = tuple(_remark(texts, draw, key) for key in (None, *(each.key for each in proposal.proposed[:2])))
+    remarks = tuple(_remark(texts, draw, key) for key in (None, *(proposed.key for proposed in proposal.proposed[:2])))
     judged = judge(proposal, as_of=NOW, allow_delete=draw(st.booleans()), remarks=remarks)
     plan = compose(proposal, (*remarks, *judged), instance="stats", origin="https://stats.example.org")
     touched = {name for step in (*plan.steps, *plan.held_back) if (name := account_of(step.change.key))}
@@ -147,7 +147,7 @@ def shown(world: World) -> Report:
 
 def drifting(world: World) -> Report:
     items = drifted(world.plan, world.live, world.desired, world.memory)
-    noted = tuple(replace(each, note=world.texts[at % 4]) for at, each in enumerate(items))
+    noted = tuple(replace(item, note=world.texts[at % 4]) for at, item in enumerate(items))
     return replace(planned(world, "drift"), drift=noted)
 
 
@@ -189,8 +189,8 @@ def test_no_format_of_a_report_names_whom_it_may_not(verb: str, world: World) ->
         for form in FORMATS:
             if verb in SERVES[form]:
                 names_nobody(render(form, report, Options(privacy=privacy, verbose=True)))
-        for each in errors_of(report, privacy) if report.accounts else ():
-            names_nobody(f"{each.message} {each.hint} {each.about}")
+        for diagnostic in errors_of(report, privacy) if report.accounts else ():
+            names_nobody(f"{diagnostic.message} {diagnostic.hint} {diagnostic.about}")
 
 
 def ledger_of(world: World) -> Ledger:
@@ -214,7 +214,7 @@ def test_no_format_of_a_matrix_or_a_review_names_whom_it_may_not(world: World) -
 def test_no_format_of_a_diff_names_whom_it_may_not(before: World, text: st.DataObject) -> None:
     table = before.table
     after = text.draw(desires(table, before.live, names=CAST, handles=HANDLES))
-    wished = [Revision(traits=table, wished={NOW: each}) for each in (before.desired, after)]
+    wished = [Revision(traits=table, wished={NOW: desired}) for desired in (before.desired, after)]
     accounts = {"stats": {**before.accounts["stats"], **account_names(before.live, after, None)}}
     comparison = Comparison(
         base="main", head="HEAD", as_of=NOW, movements=compare("stats", *wished), accounts=accounts,
@@ -229,13 +229,13 @@ def test_no_format_of_a_diff_names_whom_it_may_not(before: World, text: st.DataO
 def test_no_answer_to_a_question_names_whom_it_may_not(world: World) -> None:
     gaps = (Missing(instance="stats", why=world.texts[0]),)
     accounts, live = world.accounts, world.live.access
-    steps = {each.change.key: each for each in world.plan.steps}
+    steps = {step.change.key: step for step in world.plan.steps}
     why: list[Explanation] = []
     who: list[Holding] = []
     for grant in (*live.grants(), *world.desired.access.grants()):
         if grant.subject.kind == "account":
             name = grant.subject.name
-            person = world.desired.holders[name].handle if name in world.desired.holders else None
+            person = world.desired.declared_users[name].handle if name in world.desired.declared_users else None
             way = effective(live, world.table, name, grant.scope)
             origin = world.desired.origins.get(grant.key)
             one = Explanation(
@@ -262,9 +262,9 @@ def test_no_answer_to_a_question_names_whom_it_may_not(world: World) -> None:
 @given(world=worlds())
 def test_the_handles_stay(world: World) -> None:
     """Hiding everything would pass the others: who is declared is named where something of theirs changes."""
-    people = {each.person for each in world.plan.steps if each.person}
+    people = {step.person for step in world.plan.steps if step.person}
     data = json.loads(render("json", planned(world, "plan"), Options(privacy="handles")))
     text = json.dumps(data["plan"]["instances"][0]["steps"])
-    assert all(each in text for each in people)
+    assert all(person in text for person in people)
     emptied = data["plan"]["instances"][0].get("emptied", [])
     assert len(emptied) == len(world.plan.emptied)

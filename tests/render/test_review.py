@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from render.ledgers import AS_OF, hostile, small
 from render.test_harmless import assert_harmless
-from siteward.access.review import FLAGS, Horizon, Review, review
-from siteward.render.review import data, page, table
+from siteward.access.certification import FLAGS, Horizon, Review, review
+from siteward.render.certification import data, page, table
 
 if TYPE_CHECKING:
     from siteward.access.effective import Ledger
@@ -27,7 +27,7 @@ def made(ledger: Ledger | None = None, **more: object) -> Review:
 
 
 def flags(found: Review) -> dict[tuple[str, str], set[str]]:
-    return {(each.handle or each.account, str(each.scope)): set(each.flags) for each in found.items}
+    return {(item.handle or item.account, str(item.scope)): set(item.flags) for item in found.items}
 
 
 def test_what_stands_out_is_flagged() -> None:
@@ -46,7 +46,7 @@ def test_an_end_that_has_passed_is_told_apart() -> None:
 
 
 def test_the_riskiest_come_first() -> None:
-    order = [min((FLAGS.index(flag) for flag in each.flags), default=99) for each in made().items]
+    order = [min((FLAGS.index(flag) for flag in item.flags), default=99) for item in made().items]
     assert order == sorted(order)
 
 
@@ -61,23 +61,23 @@ def test_the_digest_is_of_what_was_reviewed() -> None:
 
 def test_an_item_keeps_its_id_from_review_to_review() -> None:
     later = made(as_of=AS_OF + timedelta(days=90))
-    assert {each.id for each in later.items} == {each.id for each in made().items}
-    assert len({each.id for each in later.items}) == len(later.items)
+    assert {item.id for item in later.items} == {item.id for item in made().items}
+    assert len({item.id for item in later.items}) == len(later.items)
 
 
 def test_the_commit_of_the_line_is_told() -> None:
     found = review((small(),), HORIZON, {("access.yaml", 9): "a1b2c3d"})
-    assert {each.commit for each in found.items if each.origin} == {"a1b2c3d"}
+    assert {item.commit for item in found.items if item.origin} == {"a1b2c3d"}
     assert "commit a1b2c3d" in page(found)
 
 
 def test_every_output_has_every_item_and_the_digest() -> None:
     found = made()
-    ids = {each.id for each in found.items}
+    ids = {item.id for item in found.items}
     document = json.loads(data(found))
     rows = list(csv.DictReader(StringIO(table(found))))
-    assert {each["id"] for each in document["items"]} == {each["id"] for each in rows} == ids
-    assert {each["decision"] for each in rows} == {""}
+    assert {each["id"] for each in document["items"]} == {row["id"] for row in rows} == ids
+    assert {row["decision"] for row in rows} == {""}
     assert document["digest"] == found.digest == rows[0]["digest"]
     text = page(found)
     assert found.digest in text

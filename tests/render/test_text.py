@@ -11,12 +11,11 @@ from render import reports
 from render.reports import REPORTS, five_thousand, plan_everything
 from siteward.access.diagnostic import Severity, Span
 from siteward.access.model import EVERYWHERE, Account, Grant, Power, Subject
-from siteward.access.plan import Stranger
+from siteward.access.plan import UnmanagedAccount
 from siteward.access.report import DriftItem, Report
 from siteward.access.state import Listing
 from siteward.render import Options, render
-from siteward.render.safe import cells
-from siteward.render.snippet import excerpt
+from siteward.render.safe import cells, excerpt
 from siteward.render.view import Band, sections
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -34,12 +33,12 @@ def test_colour_changes_nothing_but_colour(name: str) -> None:
 
 def test_danger_comes_first() -> None:
     shown = text(plan_everything())
-    at = [shown.index(f"  {each.heading}\n") for each in Band]
+    at = [shown.index(f"  {band.heading}\n") for band in Band]
     assert at == sorted(at)
 
 
 def test_bands_are_about_the_step_and_what_a_new_account_gets_stays_with_it() -> None:
-    found = {each.band: [step.id for step in each.steps] for each in sections(reports.everything_steps())}
+    found = {section.band: [step.id for step in section.steps] for section in sections(reports.everything_steps())}
     assert found[Band.BLOCKED] == ["s9"]
     assert found[Band.RAISED] == ["s5", "s4"]
     assert found[Band.REMOVED] == ["s7", "s6", "s8"]
@@ -49,7 +48,7 @@ def test_bands_are_about_the_step_and_what_a_new_account_gets_stays_with_it() ->
 
 def test_every_step_is_in_exactly_one_band() -> None:
     steps = reports.everything_steps()
-    assert sorted(step.id for each in sections(steps) for step in each.steps) == sorted(each.id for each in steps)
+    assert sorted(step.id for section in sections(steps) for step in section.steps) == sorted(step.id for step in steps)
 
 
 def test_every_line_has_its_cause() -> None:
@@ -88,7 +87,7 @@ def test_one_long_name_does_not_push_the_others_away() -> None:
         for at, name in enumerate(["n" * 300, "anna"])
     ]
     shown = text(Report(command="plan", plan=reports.plan(reports.instance(*steps))))
-    line = next(each for each in shown.splitlines() if "anna" in each)
+    line = next(line for line in shown.splitlines() if "anna" in line)
     assert len(line) < 60
 
 
@@ -161,9 +160,9 @@ def test_a_stale_plan_shows_reviewed_now_and_wanted() -> None:
 
 
 def test_powerful_strangers_are_always_named() -> None:
-    weak = tuple(Stranger(name=f"guest{at}", grants=1) for at in range(50))
-    strong = tuple(Stranger(name=f"boss{at}", power=Power.ADMIN, ignored=True) for at in range(20))
-    shown = text(Report(command="plan", plan=reports.plan(reports.instance(strangers=weak + strong))))
+    weak = tuple(UnmanagedAccount(name=f"guest{at}", grants=1) for at in range(50))
+    strong = tuple(UnmanagedAccount(name=f"boss{at}", power=Power.ADMIN, ignored=True) for at in range(20))
+    shown = text(Report(command="plan", plan=reports.plan(reports.instance(unmanaged=weak + strong))))
     assert all(f"boss{at} " in shown for at in range(20))
     assert "and 50 more without power, listed with -v" in shown
 
@@ -212,10 +211,10 @@ def test_what_a_stranger_came_to_hold_is_told_as_drift() -> None:
     base = reports.drift()
     came = Grant(Subject("account", "intruder"), EVERYWHERE, "admin")
     item = DriftItem(instance="stats", kind="changed-since", live=came, note="no declared user has this account")
-    known = Stranger(name="intruder", power=Power.ADMIN, grants=1)
+    known = UnmanagedAccount(name="intruder", power=Power.ADMIN, grants=1)
     plan = plan_everything().plan
     assert plan is not None
-    seen = replace(plan, instances=(replace(plan.instances[0], instance="stats", strangers=(known,)),))
+    seen = replace(plan, instances=(replace(plan.instances[0], instance="stats", unmanaged=(known,)),))
     told = text(replace(base, plan=seen, drift=(item,)))
     since = told.partition("changed since the last apply")[2]
     assert "intruder" in since.partition("Drift:")[0]
@@ -244,7 +243,9 @@ def test_live_is_not_said_to_equal_what_it_does_not() -> None:
     wrong = reports.said("x", Severity.ERROR, "no", about=("account", "li"))
     blocked = reports.plan(reports.instance(diagnostics=(wrong,)))
     assert "equals the declaration" not in text(Report(command="plan", plan=blocked))
-    strange = reports.plan(reports.instance(strangers=(Stranger(name="x"), Stranger(name="y", ignored=True))))
+    strange = reports.plan(
+        reports.instance(unmanaged=(UnmanagedAccount(name="x"), UnmanagedAccount(name="y", ignored=True)))
+    )
     assert "equals the declaration, but for 1 account not declared" in text(Report(command="plan", plan=strange))
 
 

@@ -48,8 +48,8 @@ def rig_of(platform: str, release: str, world: Any, document: dict[str, Any], fo
 
 
 def steps(report: Report) -> dict[Any, Any]:
-    assert report.plan is not None, [each.message for each in report.diagnostics]
-    return {each.change.key: each for part in report.plan.instances for each in part.steps}
+    assert report.plan is not None, [diagnostic.message for diagnostic in report.diagnostics]
+    return {step.change.key: step for part in report.plan.instances for step in part.steps}
 
 
 @pytest.mark.parametrize(("platform", "release"), RELEASES)
@@ -66,10 +66,10 @@ def test_the_laws_hold(platform: str, release: str, data: st.DataObject) -> None
         planned = steps(first)
         assert first.plan is not None
         report = rig.apply(first.plan)
-        note(f"outcomes: {[(each.step.change, each.status, each.message) for each in report.outcomes]}")
-        note(f"said: {[(each.code, each.message) for each in report.diagnostics]}")
-        assert {each.status for each in report.outcomes} <= {"done", "already", "blocked", "skipped"}
-        announced = {each.step.change.key for each in report.outcomes if each.status in {"blocked", "skipped"}}
+        note(f"outcomes: {[(outcome.step.change, outcome.status, outcome.message) for outcome in report.outcomes]}")
+        note(f"said: {[(diagnostic.code, diagnostic.message) for diagnostic in report.diagnostics]}")
+        assert {outcome.status for outcome in report.outcomes} <= {"done", "already", "blocked", "skipped"}
+        announced = {outcome.step.change.key for outcome in report.outcomes if outcome.status in {"blocked", "skipped"}}
         second = steps(rig.plan())
         assert set(second) <= announced
         writes = rig.fake.writes
@@ -77,7 +77,7 @@ def test_the_laws_hold(platform: str, release: str, data: st.DataObject) -> None
         assert again is not None
         assert exit_code(rig.apply(again)) in {0, 1, 3, 4}
         # What was blocked may be free by what the first run did: a new admin counts once they are there.
-        assert rig.fake.writes == writes or any(each.runnable for each in again.instances)
+        assert rig.fake.writes == writes or any(instance.runnable for instance in again.instances)
         touched = {account_of(key) for key in planned}
         after = rig.access()
         for key in before.keys() | after.keys():
@@ -98,8 +98,8 @@ def test_nobody_else_is_blamed_for_what_we_did(platform: str, release: str, data
             reviewed = rig.plan().plan
             assert reviewed is not None
             report = rig.apply(reviewed, only=only)
-            note(f"outcomes: {[(each.step.change, each.status, each.message) for each in report.outcomes]}")
-            told = [each for each in rig.drift().drift if each.kind == "changed-since"]
+            note(f"outcomes: {[(outcome.step.change, outcome.status, outcome.message) for outcome in report.outcomes]}")
+            told = [drift_item for drift_item in rig.drift().drift if drift_item.kind == "changed-since"]
             assert told == []
 
 
@@ -119,8 +119,8 @@ def test_a_run_killed_at_any_write_resumes_to_the_same_end(platform: str, releas
         plan = killed.plan().plan
         assert plan is not None
         report = killed.cut_off(plan, data.draw(st.sampled_from(whole.axe.wrote)), after=data.draw(st.booleans()))
-        note(f"outcomes: {[(each.step.change, each.status, each.message) for each in report.outcomes]}")
-        note(f"said: {[(each.code, each.message) for each in report.diagnostics]}")
+        note(f"outcomes: {[(outcome.step.change, outcome.status, outcome.message) for outcome in report.outcomes]}")
+        note(f"said: {[(diagnostic.code, diagnostic.message) for diagnostic in report.diagnostics]}")
         assert killed.access() == whole.access()
 
 
@@ -141,5 +141,5 @@ def test_a_lost_answer_is_settled_by_reading(platform: str, release: str, data: 
             kind = data.draw(st.sampled_from(("cut-after-write", "500-after-write")))
             shaken.fake.faults.append(Fault.parse(f"{kind}@{at}"))
         report = shaken.apply(plan)
-        note(f"outcomes: {[(each.step.change, each.status, each.message) for each in report.outcomes]}")
+        note(f"outcomes: {[(outcome.step.change, outcome.status, outcome.message) for outcome in report.outcomes]}")
         assert shaken.access() == whole.access()

@@ -16,8 +16,8 @@ NEWCOMERS = ("gina", "hugo")
 @st.composite
 def wishes(draw: st.DrawFn, platform: str, traits: Traits, world: World, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Draw a valid declaration: some people declared, some not, some suspended or absent, new ones, groups, roles."""
-    known = [each for each in world.accounts if each.login != settings["self"]]
-    people = {each.login: each.email for each in known if draw(st.booleans())}
+    known = [account for account in world.accounts if account.login != settings["self"]]
+    people = {world_account.login: world_account.email for world_account in known if draw(st.booleans())}
     people |= {each: f"{each}@example.org" for each in NEWCOMERS if draw(st.booleans())}
     users = {_handle(name): _user(draw, name, email, traits) for name, email in people.items()}
     document: dict[str, Any] = {
@@ -34,7 +34,7 @@ def wishes(draw: st.DrawFn, platform: str, traits: Traits, world: World, setting
         "users": users,
         "policy": {"admins": {"min": 1}, "limits": _limits(draw)},
     }
-    active = [name for name, each in users.items() if "state" not in each]
+    active = [name for name, user in users.items() if "state" not in user]
     document["grants"] = _grants(draw, active, traits, world, settings["self"])
     if not document["grants"]:
         del document["grants"]
@@ -56,10 +56,10 @@ def _user(draw: st.DrawFn, name: str, email: str | None, traits: Traits) -> dict
 
 
 def _grants(draw: st.DrawFn, users: list[str], traits: Traits, world: World, own: str) -> list[dict[str, Any]]:
-    roles = [each.portable for each in traits.roles["site"] if each.declarable and each.portable]
+    roles = [role.portable for role in traits.roles["site"] if role.declarable and role.portable]
     # A site of somebody else is named by its id alone; to name it is an error in the file, which is seldom drawn.
     foreign = draw(st.integers(0, 9)) == 0
-    sites = [each for each in world.sites if each.owner in {None, own} or foreign]
+    sites = [site for site in world.sites if site.owner in {None, own} or foreign]
     grants = []
     for user in users:
         for site in sites:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from siteward.transport.errors import ReadOnly
+from siteward.transport.errors import ReadOnlyError
 from siteward.transport.http import Reading, open_doors
 from transport.servers import Server, doors, link
 
@@ -30,7 +30,7 @@ def test_what_is_named_passes_below_the_base_path() -> None:
 def test_a_path_that_is_not_named_is_not_sent(path: str) -> None:
     """A reading method alone does not make a reading call."""
     server = Server(OK)
-    with doors(server) as open_, pytest.raises(ReadOnly):
+    with doors(server) as open_, pytest.raises(ReadOnlyError):
         open_.reader.query(path if path != "/api/../../elsewhere" else "/../elsewhere")
     assert server.seen == []
 
@@ -38,7 +38,7 @@ def test_a_path_that_is_not_named_is_not_sent(path: str) -> None:
 def test_a_named_path_with_another_method_is_not_sent() -> None:
     """GET on a path says nothing about POST on it."""
     server = Server(OK)
-    with doors(server) as open_, pytest.raises(ReadOnly, match="POST /base/api/users"):
+    with doors(server) as open_, pytest.raises(ReadOnlyError, match="POST /base/api/users"):
         open_.reader.call("/api/users", json={"username": "eve"})
     assert server.seen == []
 
@@ -49,7 +49,7 @@ def test_the_body_decides_where_the_path_does_not() -> None:
     reads = [Reading("POST", "/index.php", lambda body: b"method=Sites.get" in body)]
     with open_doors(link(server), reads=reads) as open_:
         assert open_.reader.call("/index.php", form={"method": "Sites.getAll"}).ok
-        with pytest.raises(ReadOnly):
+        with pytest.raises(ReadOnlyError):
             open_.reader.call("/index.php", form={"method": "Users.add"})
     assert len(server.seen) == 1
 
@@ -65,7 +65,7 @@ class Meddling(httpx.Auth):
 def test_not_even_the_login_can_write_while_reading() -> None:
     """The gate is below the authentication."""
     server = Server(OK)
-    with doors(server, auth=Meddling()) as open_, pytest.raises(ReadOnly, match="DELETE"):
+    with doors(server, auth=Meddling()) as open_, pytest.raises(ReadOnlyError, match="DELETE"):
         open_.reader.query("/api/users")
     assert server.seen == []
 
@@ -74,10 +74,10 @@ def test_the_writer_reads_through_the_gate_too() -> None:
     """What a writer asks is held to the same list; only its commands are free."""
     server = Server(OK)
     with doors(server) as open_:
-        with pytest.raises(ReadOnly):
+        with pytest.raises(ReadOnlyError):
             open_.writer.call("/api/users")
         assert open_.writer.command("POST", "/api/users").ok
-    assert [each.method for each in server.seen] == ["POST"]
+    assert [request.method for request in server.seen] == ["POST"]
 
 
 def test_a_reader_sends_nothing_that_is_not_named_by_any_way_it_has() -> None:
@@ -93,6 +93,6 @@ def test_a_reader_sends_nothing_that_is_not_named_by_any_way_it_has() -> None:
         }
         assert len(ways) >= 2
         for name, parameters in ways.items():
-            with pytest.raises(ReadOnly):
+            with pytest.raises(ReadOnlyError):
                 getattr(reader, name)(**{word: value for word, value in given.items() if word in parameters})
     assert server.seen == []

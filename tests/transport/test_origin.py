@@ -7,7 +7,7 @@ from collections.abc import Generator
 import httpx
 import pytest
 
-from siteward.transport.errors import OriginMismatch, Unreachable
+from siteward.transport.errors import OriginMismatchError, UnreachableError
 from siteward.transport.http import open_doors
 from siteward.transport.secrets import bound
 from transport.servers import READS, Server, doors, link
@@ -27,9 +27,9 @@ def test_a_request_that_would_leave_the_origin_is_not_sent(elsewhere: str) -> No
     """Whoever built it: the last thing before the network looks at where it goes."""
     server = Server(OK)
     with doors(server) as open_:
-        with pytest.raises(OriginMismatch, match="nothing was sent"):
+        with pytest.raises(OriginMismatchError, match="nothing was sent"):
             open_.reader.query(elsewhere)
-        with pytest.raises(OriginMismatch, match="nothing was sent"):
+        with pytest.raises(OriginMismatchError, match="nothing was sent"):
             open_.writer.command("POST", elsewhere)
         assert open_.reader.query("https://UMAMI.example.test:443/base/api/x").ok
     assert len(server.seen) == 1
@@ -46,7 +46,7 @@ class Straying(httpx.Auth):
 def test_a_login_does_not_leave_the_origin_either() -> None:
     """The request that carries the password is one like all."""
     server = Server(OK)
-    with doors(server, auth=Straying()) as open_, pytest.raises(OriginMismatch):
+    with doors(server, auth=Straying()) as open_, pytest.raises(OriginMismatchError):
         open_.writer.command("POST", "/api/x")
     assert server.seen == []
 
@@ -67,13 +67,13 @@ def test_an_address_of_other_letters_binds_and_leads_nowhere(letter: str) -> Non
     """In the file or beside the credentials: words, and nothing is sent."""
     odd, plain = f"https://fa{letter}bc.example", "https://fassbc.example"
     for url, bond in ((odd, plain), (plain, odd), (odd, odd)):
-        with pytest.raises(OriginMismatch, match=r"is not usable.*nothing was sent"):
+        with pytest.raises(OriginMismatchError, match=r"is not usable.*nothing was sent"):
             bound("stats", url, {"SITEWARD_STATS_URL": bond})
 
 
 def test_the_form_to_write_is_named() -> None:
     """Whoever meant that server knows what to do."""
-    with pytest.raises(OriginMismatch) as caught:
+    with pytest.raises(OriginMismatchError) as caught:
         bound("stats", "https://x.example", {"SITEWARD_STATS_URL": "https://straße.example"})
     assert "xn--strae-oqa.example" in (caught.value.hint or "")
     assert "SITEWARD_STATS_URL" in str(caught.value)
@@ -83,7 +83,7 @@ def test_the_form_to_write_is_named() -> None:
 @pytest.mark.parametrize("bond", ["https://stats.example.org", "http://127.0.0.1:3001", "https://127.0.0.1:3000"])
 def test_this_machine_is_no_exception_to_a_bond(url: str, bond: str) -> None:
     """Credentials that are for one server go nowhere else, not home either."""
-    with pytest.raises(OriginMismatch, match="but they are for"):
+    with pytest.raises(OriginMismatchError, match="but they are for"):
         bound("stats", url, {"SITEWARD_STATS_URL": bond})
 
 
@@ -98,5 +98,5 @@ def test_a_redirect_to_a_host_that_cannot_be_read_is_told() -> None:
     def away(_: httpx.Request) -> httpx.Response:
         return httpx.Response(302, headers={"Location": "https://xn--zz.example/"}, content=iter([b""]))
 
-    with open_doors(link(away), reads=READS) as open_, pytest.raises(Unreachable):
+    with open_doors(link(away), reads=READS) as open_, pytest.raises(UnreachableError):
         open_.reader.query("/api/x")

@@ -69,11 +69,11 @@ def test_threads_share_the_limits() -> None:
             pace.take()
 
     threads = [threading.Thread(target=work) for _ in range(8)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    assert sorted(pauses) == [float(each) for each in range(1, 40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(pauses) == [float(number) for number in range(1, 40)]
 
 
 def test_retry_after_knows_both_forms_and_nothing_else() -> None:

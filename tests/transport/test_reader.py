@@ -9,7 +9,7 @@ from email.utils import formatdate
 import httpx
 import pytest
 
-from siteward.transport.errors import NotThePlatform, Redirected, Refused, Unreachable
+from siteward.transport.errors import NotThePlatformError, RedirectedError, RefusedError, UnreachableError
 from siteward.transport.http import Exchange, Rate, open_doors
 from transport.servers import READS, Clock, Server, doors, link
 
@@ -60,7 +60,7 @@ def test_a_date_without_a_date_is_no_answer_to_how_long() -> None:
 def test_patience_ends_with_the_tries() -> None:
     """Five tries, then the truth."""
     server = Server(busy(503))
-    with doors(server) as open_, pytest.raises(Unreachable, match="kept answering 503"):
+    with doors(server) as open_, pytest.raises(UnreachableError, match="kept answering 503"):
         open_.reader.query("/api/x")
     assert len(server.seen) == 5
 
@@ -68,7 +68,7 @@ def test_patience_ends_with_the_tries() -> None:
 def test_patience_ends_with_the_time() -> None:
     """A pause that would outlast the budget is not begun."""
     clock = Clock()
-    with doors(Server(busy(429, retry_after="3600")), clock) as open_, pytest.raises(Refused) as caught:
+    with doors(Server(busy(429, retry_after="3600")), clock) as open_, pytest.raises(RefusedError) as caught:
         open_.reader.query("/api/x")
     assert caught.value.status == 429
     assert clock.slept == []
@@ -94,7 +94,7 @@ def test_a_certificate_is_not_asked_twice() -> None:
     error.__cause__ = ssl.SSLCertVerificationError("self-signed certificate")
     error.__cause__.verify_message = "self-signed certificate"
     server = Server(error)
-    with doors(server) as open_, pytest.raises(Unreachable, match="not trusted: self-signed") as caught:
+    with doors(server) as open_, pytest.raises(UnreachableError, match="not trusted: self-signed") as caught:
         open_.reader.query("/api/x")
     assert "ca_file" in (caught.value.hint or "")
     assert len(server.seen) == 1
@@ -111,7 +111,7 @@ def test_a_certificate_is_not_asked_twice() -> None:
 )
 def test_no_answer_is_told_in_words(error: Exception, words: str) -> None:
     """The message names the server and what happened, not a class of a library."""
-    with doors(Server(error)) as open_, pytest.raises(Unreachable, match=words) as caught:
+    with doors(Server(error)) as open_, pytest.raises(UnreachableError, match=words) as caught:
         open_.reader.query("/api/x")
     assert "https://umami.example.test" in str(caught.value)
 
@@ -121,7 +121,7 @@ def test_a_refused_connection_is_told(unused_port: int) -> None:
     from siteward.transport.http import Link
 
     away = Link(url=f"http://127.0.0.1:{unused_port}", sleep=lambda _: None)
-    with open_doors(away, reads=READS) as open_, pytest.raises(Unreachable, match="refuses connections"):
+    with open_doors(away, reads=READS) as open_, pytest.raises(UnreachableError, match="refuses connections"):
         open_.reader.query("/api/x")
 
 
@@ -140,7 +140,7 @@ def unused_port() -> int:
 def test_no_redirect_is_followed(place: str) -> None:
     """Neither elsewhere nor here; the place is told without its query."""
     server = Server(httpx.Response(302, headers={"Location": place}))
-    with doors(server) as open_, pytest.raises(NotThePlatform, match="redirects /base/api/x to") as caught:
+    with doors(server) as open_, pytest.raises(NotThePlatformError, match="redirects /base/api/x to") as caught:
         open_.reader.query("/api/x")
     assert len(server.seen) == 1
     assert "s3cret" not in str(caught.value)
@@ -159,7 +159,10 @@ def test_no_redirect_is_followed(place: str) -> None:
 )
 def test_a_redirect_is_told_with_its_port_and_nothing_secret(place: str, told: str) -> None:
     """What is told is what the hint says to write into the file."""
-    with doors(Server(httpx.Response(301, headers={"Location": place}))) as open_, pytest.raises(Redirected) as caught:
+    with (
+        doors(Server(httpx.Response(301, headers={"Location": place}))) as open_,
+        pytest.raises(RedirectedError) as caught,
+    ):
         open_.reader.query("/api/x")
     assert str(caught.value).endswith(f" to {told}; nothing was sent there")
     assert "write the address that answers by itself" in (caught.value.hint or "")
@@ -173,7 +176,10 @@ def test_an_answer_has_a_longest_length() -> None:
     def streamed(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=iter([server(request).content]))
 
-    with open_doors(link(streamed, size=1000), reads=READS) as open_, pytest.raises(NotThePlatform, match="longer"):
+    with (
+        open_doors(link(streamed, size=1000), reads=READS) as open_,
+        pytest.raises(NotThePlatformError, match="longer"),
+    ):
         open_.reader.query("/api/x")
 
 
@@ -181,7 +187,7 @@ def test_an_answer_that_is_no_json_is_not_the_platform() -> None:
     """A page in the place of data is told as what it is, without quoting it."""
     with doors(Server(httpx.Response(200, text="<html>secret page</html>"))) as open_:
         answer = open_.reader.query("/api/x")
-        with pytest.raises(NotThePlatform) as caught:
+        with pytest.raises(NotThePlatformError) as caught:
             answer.json()
     assert "secret page" not in str(caught.value)
 
@@ -195,7 +201,7 @@ def test_map_keeps_the_order_and_the_number_of_threads() -> None:
         return item * item
 
     with doors(Server(OK)) as open_:
-        assert open_.reader.map(work, range(200)) == [each * each for each in range(200)]
+        assert open_.reader.map(work, range(200)) == [number * number for number in range(200)]
     assert len(names) <= 8
 
 
@@ -204,10 +210,10 @@ def test_map_raises_the_first_failure() -> None:
 
     def work(item: int) -> int:
         if item == 3:
-            raise Refused("no")
+            raise RefusedError("no")
         return item
 
-    with doors(Server(OK)) as open_, pytest.raises(Refused):
+    with doors(Server(OK)) as open_, pytest.raises(RefusedError):
         open_.reader.map(work, range(100))
 
 
@@ -223,7 +229,7 @@ def test_the_log_has_no_query_header_or_body() -> None:
     with open_doors(link(Server(OK), observer=told.append), reads=READS) as open_:
         open_.reader.query("/api/x", {"token": "s3cret"})
         open_.reader.call("/api/login", json={"password": "s3cret"})
-    assert [(each.method, each.path, each.status) for each in told] == [
+    assert [(exchange.method, exchange.path, exchange.status) for exchange in told] == [
         ("GET", "/base/api/x", 200),
         ("POST", "/base/api/login", 200),
     ]

@@ -6,17 +6,17 @@ import pytest
 
 from platforms.plausible.at import needs_postgres
 from siteward.transport.errors import (
-    Forbidden,
-    Insecure,
-    NotThePlatform,
+    ForbiddenError,
+    InsecureError,
+    NotThePlatformError,
     PlatformError,
-    ReadOnly,
-    SecretMissing,
-    Unauthenticated,
-    Unreachable,
+    ReadOnlyError,
+    SecretMissingError,
+    UnauthenticatedError,
+    UnreachableError,
 )
-from siteward.transport.rows import Rows
 from siteward.transport.secrets import Secret
+from siteward.transport.sql import SqlReader
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def owner_url() -> str:
 
 def test_a_question_is_answered(url: str) -> None:
     """Values travel beside the statement."""
-    assert Rows(Secret(url)).ask("SELECT %(one)s::int + 1", {"one": 1}) == [(2,)]
+    assert SqlReader(Secret(url)).ask("SELECT %(one)s::int + 1", {"one": 1}) == [(2,)]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_a_question_is_answered(url: str) -> None:
 )
 def test_what_is_no_question_is_not_sent(statement: str) -> None:
     """Refused before anything is contacted."""
-    with pytest.raises(ReadOnly):
-        Rows(Secret("postgresql://nobody@127.0.0.1:1/none")).ask(statement)
+    with pytest.raises(ReadOnlyError):
+        SqlReader(Secret("postgresql://nobody@127.0.0.1:1/none")).ask(statement)
 
 
 @pytest.mark.parametrize(
@@ -77,50 +77,50 @@ def test_what_is_no_question_is_not_sent(statement: str) -> None:
 def test_what_hides_behind_a_question_is_refused_by_the_server(owner_url: str, statement: str) -> None:
     """Even for a role that may write: the transaction is read-only, and takes one statement."""
     with pytest.raises(PlatformError):
-        Rows(Secret(owner_url)).ask(statement)
+        SqlReader(Secret(owner_url)).ask(statement)
 
 
 def test_a_wrong_password_is_told_without_it(url: str) -> None:
     """And the address is not shown either."""
     wrong = url.replace("@127", "wrong-word@127")
-    with pytest.raises(Unauthenticated) as caught:
-        Rows(Secret(wrong)).ask("SELECT 1")
+    with pytest.raises(UnauthenticatedError) as caught:
+        SqlReader(Secret(wrong)).ask("SELECT 1")
     assert "wrong-word" not in str(caught.value)
 
 
 def test_a_closed_door_is_told() -> None:
     """Nothing listens there."""
     pytest.importorskip("psycopg")
-    with pytest.raises(Unreachable):
-        Rows(Secret("postgresql://nobody@127.0.0.1:1/none")).ask("SELECT 1")
+    with pytest.raises(UnreachableError):
+        SqlReader(Secret("postgresql://nobody@127.0.0.1:1/none")).ask("SELECT 1")
 
 
 def test_what_the_role_may_not_see_is_told(url: str) -> None:
     """With the thing to do about it."""
-    with pytest.raises(Forbidden) as caught:
-        Rows(Secret(url)).ask("SELECT password_hash FROM users")
+    with pytest.raises(ForbiddenError) as caught:
+        SqlReader(Secret(url)).ask("SELECT password_hash FROM users")
     assert "SELECT" in (caught.value.hint or "")
 
 
 def test_a_table_that_is_not_there_is_told(url: str) -> None:
     """Another product's database."""
-    with pytest.raises(NotThePlatform):
-        Rows(Secret(url)).ask("SELECT 1 FROM no_such_table")
+    with pytest.raises(NotThePlatformError):
+        SqlReader(Secret(url)).ask("SELECT 1 FROM no_such_table")
 
 
 @pytest.mark.parametrize("text", ["", "host=db user=x", "mysql://db/x", "http://db/x", "postgresql://[::1/x"])
 def test_what_is_no_address_is_told(text: str) -> None:
     """Nothing of it is shown: it may hold a password."""
-    with pytest.raises(SecretMissing) as caught:
-        Rows(Secret(text))
+    with pytest.raises(SecretMissingError) as caught:
+        SqlReader(Secret(text))
     assert "db" not in str(caught.value).split()
 
 
 @pytest.mark.parametrize("mode", ["disable", "allow", "prefer"])
 def test_an_open_line_to_another_machine_is_refused(mode: str) -> None:
     """Before anything is sent."""
-    with pytest.raises(Insecure, match=mode):
-        Rows(Secret(f"postgresql://db.example.org/x?sslmode={mode}"))
+    with pytest.raises(InsecureError, match=mode):
+        SqlReader(Secret(f"postgresql://db.example.org/x?sslmode={mode}"))
 
 
 @pytest.mark.parametrize(
@@ -135,4 +135,4 @@ def test_an_open_line_to_another_machine_is_refused(mode: str) -> None:
 )
 def test_the_server_proves_its_name_unless_told_otherwise(text: str, asked: str | None) -> None:
     """This machine itself is never behind TLS."""
-    assert Rows(Secret(text))._tls == asked
+    assert SqlReader(Secret(text))._tls == asked

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siteward.transport.errors import Insecure, OriginMismatch, SecretMissing, SelfMismatch
+from siteward.transport.errors import InsecureError, OriginMismatchError, SecretMissingError, SelfMismatch
 from siteward.transport.secrets import Secret, Secrets, bound, confirmed, dotenv, find, variable
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_a_value_may_come_from_a_command(tmp_path: Path) -> None:
 def test_a_command_that_fails_is_told_without_its_words(command: str, words: str) -> None:
     """Neither the command nor its output is quoted, and no cause carries them either."""
     env = {**BOUND, "SITEWARD_STATS_EU_PASSWORD_COMMAND": command}
-    with pytest.raises(SecretMissing, match=words) as caught:
+    with pytest.raises(SecretMissingError, match=words) as caught:
         find("stats-eu", ["password"], url=URL, env=env)
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -90,7 +90,7 @@ def test_the_keyring_comes_last() -> None:
 
 def test_what_is_missing_is_named_with_its_places() -> None:
     """The message says which credential, the hint where to put it."""
-    with pytest.raises(SecretMissing, match="its password") as caught:
+    with pytest.raises(SecretMissingError, match="its password") as caught:
         find("stats-eu", FIELDS, url=URL, env={**BOUND, "SITEWARD_STATS_EU_USERNAME": "x"})
     assert "SITEWARD_STATS_EU_PASSWORD_FILE" in (caught.value.hint or "")
 
@@ -99,7 +99,7 @@ def test_an_optional_field_may_be_missing() -> None:
     """Not every field is for everybody."""
     secrets = find("stats-eu", FIELDS, url=URL, env=GIVEN, optional=["totp_secret"])
     assert secrets.optional("totp_secret") is None
-    with pytest.raises(SecretMissing):
+    with pytest.raises(SecretMissingError):
         secrets.get("totp_secret")
 
 
@@ -119,7 +119,7 @@ def test_an_optional_field_may_be_missing() -> None:
 def test_a_branch_cannot_send_credentials_elsewhere(url: str) -> None:
     """Scheme, host and port are bound; the command that knows the secret is not even run."""
     env = {**BOUND, "SITEWARD_STATS_EU_PASSWORD_COMMAND": "no-such-program-that-would-fail"}
-    with pytest.raises(OriginMismatch):
+    with pytest.raises(OriginMismatchError):
         find("stats-eu", ["password"], url=url, env=env)
 
 
@@ -133,7 +133,7 @@ def test_path_case_and_the_usual_port_are_the_same_origin(url: str) -> None:
 
 def test_without_a_bond_nothing_is_sent() -> None:
     """Not saying whom credentials are for is no permission."""
-    with pytest.raises(OriginMismatch) as caught:
+    with pytest.raises(OriginMismatchError) as caught:
         bound("stats-eu", URL, {})
     assert caught.value.hint == f"if that is the right address, set SITEWARD_STATS_EU_URL={URL} beside them"
 
@@ -149,16 +149,16 @@ def test_this_machine_itself_needs_no_bond(url: str) -> None:
 @pytest.mark.parametrize("host", ["localhost.evil.test", "127.0.0.1.evil.test", "10.0.0.1", "0x7f.1"])
 def test_what_only_looks_like_this_machine_needs_one(host: str) -> None:
     """Names and private nets are not the loopback."""
-    with pytest.raises(OriginMismatch):
+    with pytest.raises(OriginMismatchError):
         bound("stats-eu", f"http://{host}", {})
 
 
 def test_plain_http_needs_a_word() -> None:
     """Unencrypted only where somebody said so beside the credentials."""
     env = {"SITEWARD_STATS_EU_URL": "http://stats.intern"}
-    with pytest.raises(Insecure):
+    with pytest.raises(InsecureError):
         bound("stats-eu", "http://stats.intern", env)
-    with pytest.raises(Insecure):
+    with pytest.raises(InsecureError):
         bound("stats-eu", "http://stats.intern", {**env, "SITEWARD_STATS_EU_INSECURE": "no"})
     bound("stats-eu", "http://stats.intern", {**env, "SITEWARD_STATS_EU_INSECURE": "1"})
 
@@ -179,13 +179,13 @@ def test_an_env_file_holds_names_and_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
 def test_an_env_file_is_its_owners_alone(tmp_path: Path, mode: int) -> None:
     """What others may read is no secret."""
-    with pytest.raises(Insecure, match="others"):
+    with pytest.raises(InsecureError, match="others"):
         dotenv(private(tmp_path, "A=b\n", mode), {})
 
 
 def test_an_env_file_is_not_read_under_ci(tmp_path: Path) -> None:
     """A branch must not bring credentials along."""
-    with pytest.raises(Insecure, match="CI"):
+    with pytest.raises(InsecureError, match="CI"):
         dotenv(private(tmp_path, "A=b\n"), {"CI": "true"})
 
 
@@ -199,7 +199,7 @@ def test_an_env_file_is_not_read_under_ci(tmp_path: Path) -> None:
 )
 def test_an_env_file_holds_values_alone(tmp_path: Path, name: str, said: str) -> None:
     """Data becomes no program, opens no other file, and weakens no transport."""
-    with pytest.raises(Insecure, match=rf":2: .* {said}") as caught:
+    with pytest.raises(InsecureError, match=rf":2: .* {said}") as caught:
         dotenv(private(tmp_path, f"A=b\n{name}=1\n"), {})
     assert caught.value.hint == "set it in the environment"
 
@@ -207,7 +207,7 @@ def test_an_env_file_holds_values_alone(tmp_path: Path, name: str, said: str) ->
 @pytest.mark.parametrize("line", ["just words", "=s3cret", "a-b=c", "A='unclosed"])
 def test_an_env_file_that_is_none_is_told_by_line(tmp_path: Path, line: str) -> None:
     """The place is named, the line is not quoted."""
-    with pytest.raises(SecretMissing, match=":1: ") as caught:
+    with pytest.raises(SecretMissingError, match=":1: ") as caught:
         dotenv(private(tmp_path, line + "\n"), {})
     assert line not in str(caught.value)
 

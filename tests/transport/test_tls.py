@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from siteward.transport.errors import Unreachable
+from siteward.transport.errors import UnreachableError
 from siteward.transport.http import Link, Reading, open_doors
 
 if TYPE_CHECKING:
@@ -69,7 +69,10 @@ def server(certificate: Path) -> Iterator[str]:
 
 def test_an_unknown_authority_is_refused_with_the_way_out(server: str) -> None:
     """Nobody is trusted by default, and the message says what to do."""
-    with open_doors(Link(url=server), reads=READS) as open_, pytest.raises(Unreachable, match="not trusted") as caught:
+    with (
+        open_doors(Link(url=server), reads=READS) as open_,
+        pytest.raises(UnreachableError, match="not trusted") as caught,
+    ):
         open_.reader.query("/")
     assert "ca_file" in (caught.value.hint or "")
 

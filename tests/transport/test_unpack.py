@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Unreachable
+from siteward.transport.errors import NotThePlatformError, OutcomeUnknownError, UnreachableError
 from siteward.transport.http import Doors, open_doors
 from transport.servers import READS, link
 
@@ -27,7 +27,7 @@ def answering(body: bytes, *codings: str, size: int = 7) -> Doors:
 
     def handle(request: httpx.Request) -> httpx.Response:
         assert request.headers.get_list("accept-encoding") == ["gzip"]
-        headers = [("Content-Encoding", each) for each in codings]
+        headers = [("Content-Encoding", coding) for coding in codings]
         return httpx.Response(200, headers=headers, content=pieces(body, size))
 
     return open_doors(link(handle, size=LIMIT), reads=READS)
@@ -67,16 +67,16 @@ def test_the_bound_holds_for_what_is_unpacked(length: int, taken: bool, size: in
         if taken:
             assert open_.reader.query("/api/x").content == bytes(length)
         else:
-            with pytest.raises(NotThePlatform, match="longer than 10000 bytes"):
+            with pytest.raises(NotThePlatformError, match="longer than 10000 bytes"):
                 open_.reader.query("/api/x")
-            with pytest.raises(OutcomeUnknown):
+            with pytest.raises(OutcomeUnknownError):
                 open_.writer.command("POST", "/api/x")
 
 
 def test_the_bound_holds_for_many_members_and_for_what_is_packed() -> None:
     """Neither many small ones nor ones of nothing get around it."""
     for body in (gzip.compress(bytes(LIMIT // 2)) * 3, gzip.compress(b"") * LIMIT):
-        with answering(body, "gzip", size=4096) as open_, pytest.raises(NotThePlatform, match="longer"):
+        with answering(body, "gzip", size=4096) as open_, pytest.raises(NotThePlatformError, match="longer"):
             open_.reader.query("/api/x")
 
 
@@ -98,9 +98,9 @@ WHOLE = gzip.compress(FINE * 20, mtime=0)
 def test_a_damaged_answer_is_no_answer(body: bytes) -> None:
     """Never a part of it: what is absent from half a list is not absent."""
     with answering(body, "gzip") as open_:
-        with pytest.raises(Unreachable, match="could not be read"):
+        with pytest.raises(UnreachableError, match="could not be read"):
             open_.reader.query("/api/x")
-        with pytest.raises(OutcomeUnknown, match="was lost"):
+        with pytest.raises(OutcomeUnknownError, match="was lost"):
             open_.writer.command("POST", "/api/x")
 
 
@@ -109,5 +109,5 @@ def test_a_damaged_answer_is_no_answer(body: bytes) -> None:
 )
 def test_only_one_coding_is_taken(codings: tuple[str, ...]) -> None:
     """What was not asked for is not unpacked."""
-    with answering(gzip.compress(WHOLE), *codings) as open_, pytest.raises(Unreachable, match="could not be read"):
+    with answering(gzip.compress(WHOLE), *codings) as open_, pytest.raises(UnreachableError, match="could not be read"):
         open_.reader.query("/api/x")

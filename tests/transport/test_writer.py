@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Redirected, Refused, Unreachable
+from siteward.transport.errors import (
+    NotThePlatformError,
+    OutcomeUnknownError,
+    RedirectedError,
+    RefusedError,
+    UnreachableError,
+)
 from siteward.transport.http import open_doors
 from transport.servers import READS, Clock, Server, doors, link
 
@@ -24,7 +30,7 @@ OK = httpx.Response(200, json={})
 def test_a_lost_answer_leaves_the_outcome_open(error: Exception) -> None:
     """It may have been done: nobody sends it again."""
     server = Server(error)
-    with doors(server) as open_, pytest.raises(OutcomeUnknown):
+    with doors(server) as open_, pytest.raises(OutcomeUnknownError):
         open_.writer.command("POST", "/api/users", json={"password": "s3cret"})
     assert len(server.seen) == 1
 
@@ -33,7 +39,7 @@ def test_a_lost_answer_leaves_the_outcome_open(error: Exception) -> None:
 def test_a_gateway_tells_nothing_of_what_was_done(status: int) -> None:
     """The server behind it may have finished."""
     server = Server(httpx.Response(status))
-    with doors(server) as open_, pytest.raises(OutcomeUnknown, match=str(status)):
+    with doors(server) as open_, pytest.raises(OutcomeUnknownError, match=str(status)):
         open_.writer.command("DELETE", "/api/users/1")
     assert len(server.seen) == 1
 
@@ -41,7 +47,7 @@ def test_a_gateway_tells_nothing_of_what_was_done(status: int) -> None:
 @pytest.mark.parametrize("error", [httpx.ConnectError("no"), httpx.ConnectTimeout("no"), httpx.PoolTimeout("no")])
 def test_what_was_never_sent_has_surely_not_happened(error: Exception) -> None:
     """No connection, no command."""
-    with doors(Server(error)) as open_, pytest.raises(Unreachable):
+    with doors(Server(error)) as open_, pytest.raises(UnreachableError):
         open_.writer.command("POST", "/api/users")
 
 
@@ -57,7 +63,7 @@ def test_too_many_requests_is_no_execution() -> None:
 def test_too_many_requests_for_ever_is_refused() -> None:
     """Patience is bounded for commands too."""
     server = Server(httpx.Response(429))
-    with doors(server) as open_, pytest.raises(Refused):
+    with doors(server) as open_, pytest.raises(RefusedError):
         open_.writer.command("POST", "/api/users")
     assert len(server.seen) == 5
 
@@ -74,7 +80,7 @@ def test_an_answer_is_an_answer(status: int) -> None:
 def test_a_redirected_command_is_not_followed() -> None:
     """A command never ends up elsewhere."""
     server = Server(httpx.Response(307, headers={"Location": "https://evil.test/"}))
-    with doors(server) as open_, pytest.raises(Redirected):
+    with doors(server) as open_, pytest.raises(RedirectedError):
         open_.writer.command("POST", "/api/users")
     assert len(server.seen) == 1
 
@@ -89,17 +95,20 @@ class LoginFirst(httpx.Auth):
 
 def test_a_login_that_breaks_off_is_no_lost_command() -> None:
     """The command had not gone out yet, so nothing is unknown."""
-    with doors(Server(httpx.ReadError("cut")), auth=LoginFirst()) as open_, pytest.raises(Unreachable):
+    with doors(Server(httpx.ReadError("cut")), auth=LoginFirst()) as open_, pytest.raises(UnreachableError):
         open_.writer.command("POST", "/api/users")
 
 
 def test_a_command_whose_answer_is_too_long_may_have_been_carried_out() -> None:
     """It was sent, so nobody may say that it was not; of the login before it that is not said."""
-    with open_doors(link(_endless, size=1000), reads=READS) as open_, pytest.raises(OutcomeUnknown, match="too long"):
+    with (
+        open_doors(link(_endless, size=1000), reads=READS) as open_,
+        pytest.raises(OutcomeUnknownError, match="too long"),
+    ):
         open_.writer.command("POST", "/api/users")
     with (
         open_doors(link(_endless, size=1000), reads=READS, auth=LoginFirst()) as open_,
-        pytest.raises(NotThePlatform, match="longer"),
+        pytest.raises(NotThePlatformError, match="longer"),
     ):
         open_.writer.command("POST", "/api/users")
 
@@ -110,6 +119,6 @@ def _endless(_: httpx.Request) -> httpx.Response:
 
 def test_no_body_reaches_an_error() -> None:
     """Neither what was sent nor what came back is quoted."""
-    with doors(Server(httpx.ReadError("cut"))) as open_, pytest.raises(OutcomeUnknown) as caught:
+    with doors(Server(httpx.ReadError("cut"))) as open_, pytest.raises(OutcomeUnknownError) as caught:
         open_.writer.command("POST", "/api/users", json={"password": "s3cret"}, params={"token": "s3cret"})
     assert "s3cret" not in str(caught.value)

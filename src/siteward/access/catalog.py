@@ -422,9 +422,9 @@ def _rules(page: str) -> Iterator[Rule]:
         yield Rule(entry["code"], entry["sentence"], entry["step"], raised_by)
 
 
-RULES: Mapping[str, Rule] = MappingProxyType({each.code: each for each in _rules(PAGE)})
+RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _rules(PAGE)})
 FILE_RULES: Mapping[str, str] = MappingProxyType(
-    {each.code: each.sentence for each in RULES.values() if each.raised_by == THE_FILE}
+    {rule.code: rule.sentence for rule in RULES.values() if rule.raised_by == THE_FILE}
 )
 """The sentences of the rules that a declaration can break, by id."""
 

@@ -65,11 +65,11 @@ def diff(live: Access, desired: Access) -> tuple[Change, ...]:
 def patch(access: Access, changes: Iterable[Change]) -> Access:
     """Return `access` as it is once the changes are made."""
     resources = access.to_dict()
-    for each in changes:
-        if each.after is None:
-            resources.pop(each.key, None)
+    for change in changes:
+        if change.after is None:
+            resources.pop(change.key, None)
         else:
-            resources[each.key] = each.after
+            resources[change.key] = change.after
     return Access.of(resources)
 
 
@@ -131,11 +131,11 @@ class _Phase(IntEnum):
 def demoted(changes: Iterable[Change], traits: Traits) -> Mapping[str, Key]:
     """Return the accounts that stop being top, each with the key of the change that does it."""
     return {
-        each.before.subject.name: each.key
-        for each in changes
-        if isinstance(each.before, Grant)
-        and traits.is_top(each.before)
-        and not (isinstance(each.after, Grant) and traits.is_top(each.after))
+        change.before.subject.name: change.key
+        for change in changes
+        if isinstance(change.before, Grant)
+        and traits.is_top(change.before)
+        and not (isinstance(change.after, Grant) and traits.is_top(change.after))
     }
 
 
@@ -169,7 +169,7 @@ def _phase(change: Change, traits: Traits, demotions: Mapping[str, Key]) -> _Pha
     side = change.after if change.after is not None else change.before
     match side:
         case Account() | Group():
-            return _holder_phase(change)
+            return _subject_phase(change)
         case Grant(scope=scope) if scope == EVERYWHERE:
             return {"open": _Phase.PROMOTE, "close": _Phase.DEMOTE, "turn": _Phase.DEMOTE}[direction(change, traits)]
         case Grant() if is_regrant(change, traits, demotions):
@@ -178,7 +178,7 @@ def _phase(change: Change, traits: Traits, demotions: Mapping[str, Key]) -> _Pha
             return {"open": _Phase.OPEN, "close": _Phase.CLOSE, "turn": _Phase.TURN}[direction(change, traits)]
 
 
-def _holder_phase(change: Change) -> _Phase:
+def _subject_phase(change: Change) -> _Phase:
     if change.action == "create":
         return _Phase.CREATE
     if change.action == "delete":
@@ -228,7 +228,7 @@ class _Web(Struct):
                 self.enrol(member)
                 self.joins[member.account].append(key)
             case None, _Phase.CLOSE | _Phase.DEMOTE:
-                for each in _holders(key):
+                for each in _subjects(key):
                     self.closings[each].append(key)
             case _:
                 pass
@@ -239,7 +239,7 @@ class _Web(Struct):
         if phase is _Phase.DELETE:
             yield from self.closings.get((key[0], key[1]), ())
         elif change.before is None:
-            yield from (each for each in _holders(key) if each in self.created)
+            yield from (subject for subject in _subjects(key) if subject in self.created)
         if phase is _Phase.REGRANT:
             yield self.demotions[key[2]]
         elif phase in {_Phase.TURN, _Phase.CLOSE, _Phase.DEMOTE} and key[0] in {"grant", "member"}:
@@ -264,7 +264,7 @@ class _Web(Struct):
             if scopes is None:
                 yield from given.values()
             else:
-                yield from (given[each] for each in (*scopes, EVERYWHERE) if each in given)
+                yield from (given[scope] for scope in (*scopes, EVERYWHERE) if scope in given)
         yield from self.joins.get(account, ())
 
     def _given(self, account: str) -> Iterator[Mapping[Scope, Key]]:
@@ -274,7 +274,7 @@ class _Web(Struct):
             yield from (self.shared[each] for each in sorted(self.groups_of.get(account, ())) if each in self.shared)
 
 
-def _holders(key: Key) -> tuple[tuple[str, str], ...]:
+def _subjects(key: Key) -> tuple[tuple[str, str], ...]:
     """Return the keys of the accounts and groups that a grant or membership is of."""
     match key:
         case ("member", group, account):
@@ -295,7 +295,7 @@ def dependencies(changes: Sequence[Change], traits: Traits, live: Access) -> Map
     """
     web = _Web(traits, demoted(changes, traits))
     web.see(live)
-    for each in changes:
-        web.note(each)
+    for change in changes:
+        web.note(change)
     needed = ((each.key, tuple(dict.fromkeys(web.needs(each)))) for each in changes)
     return {key: keys for key, keys in needed if keys}

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from siteward.access.model import Resource
 from siteward.access.plan import InstancePlan, Plan, Step
 from siteward.access.report import Report, Summary, summarize
-from siteward.access.shape import BIGGEST, CodecError, Data, shape
+from siteward.access.serialize import BIGGEST, CodecError, Data, shape
 from siteward.access.state import Live, Memory
 
 __all__ = [
@@ -49,7 +49,7 @@ def encode(plan: Plan) -> dict[str, Any]:
     """Return a plan as plain data, with its format, its numbers, and what people and tools want to see of steps."""
     data: dict[str, Any] = shape(Plan).encode(replace(plan, instances=(), digest=""))
     data["format"] = FORMAT
-    data["instances"] = [_encode_instance(each) for each in plan.instances]
+    data["instances"] = [_encode_instance(instance) for instance in plan.instances]
     data["summary"] = encode_summary(summarize(Report(command="plan", plan=plan)))
     data["digest"] = plan.digest or _digest_of(data)
     return data
@@ -57,8 +57,8 @@ def encode(plan: Plan) -> dict[str, Any]:
 
 def _encode_instance(plan: InstancePlan) -> Data:
     data = shape(InstancePlan).encode(replace(plan, steps=(), held_back=()))
-    data["steps"] = [encode_step(each) for each in plan.steps]
-    data["held_back"] = [encode_step(each) for each in plan.held_back]
+    data["steps"] = [encode_step(step) for step in plan.steps]
+    data["held_back"] = [encode_step(step) for step in plan.held_back]
     data["blocked"] = plan.blocked
     return data
 
@@ -73,8 +73,8 @@ def _derived(step: Step) -> dict[str, Any]:
     return {
         "action": step.change.action,
         "blocked": step.blocked,
-        "mails": sum(each.count for each in step.effects("mail")),
-        "destroys": [each.message for each in step.effects("destroys")],
+        "mails": sum(effect.count for effect in step.effects("mail")),
+        "destroys": [effect.message for effect in step.effects("destroys")],
         "reversible": not step.effects("irreversible") and not step.effects("destroys"),
     }
 
@@ -103,7 +103,7 @@ def decode(data: object, *, verify: bool = True) -> Plan:
     rest = {name: each for name, each in data.items() if name not in {"format", "instances", "summary"}}
     plan: Plan = shape(Plan).decode(rest, "")
     plan = replace(
-        plan, instances=tuple(_decode_instance(each, f"/instances/{at}") for at, each in enumerate(instances))
+        plan, instances=tuple(_decode_instance(instance, f"/instances/{at}") for at, instance in enumerate(instances))
     )
     if data.get("summary") != encode_summary(summarize(Report(command="plan", plan=plan))):
         raise CodecError("/summary", "the numbers are not those of the plan")
@@ -236,10 +236,10 @@ def _plain(data: object) -> str:
 @lru_cache(maxsize=4096)
 def _sorted(names: tuple[object, ...]) -> tuple[tuple[str, str], ...]:
     """Return the names of an object as they are and as they are written, in the order of their UTF-16 units."""
-    texts = [each for each in names if isinstance(each, str)]
+    texts = [name for name in names if isinstance(name, str)]
     if len(texts) != len(names):
         raise CodecError("", "the names in an object are texts")
-    return tuple((each, encode_basestring(each)) for each in sorted(texts, key=lambda each: each.encode("utf-16-be")))
+    return tuple((text, encode_basestring(text)) for text in sorted(texts, key=lambda each: each.encode("utf-16-be")))
 
 
 def _number(value: float) -> str:

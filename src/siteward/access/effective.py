@@ -31,7 +31,7 @@ from siteward.access.model import (
     SubjectKind,
     account_key,
 )
-from siteward.access.state import Desired, Holder, Live, Origin, settle
+from siteward.access.state import DeclaredUser, Desired, Live, Origin, with_defaults
 from siteward.access.traits import Traits, declarable, is_public, is_site
 
 
@@ -141,15 +141,15 @@ def effective(access: Access, traits: Traits, account: str, scope: Scope, index:
 def who_can(access: Access, traits: Traits, power: Power, scope: Scope) -> tuple[Effect, ...]:
     """Return everybody who has at least `power` on `scope` in effect, strongest first, then by name."""
     index = Index(access)
-    names = {each.name for each in access.accounts()} | set(index.groups)
-    names |= {each.subject.name for each in access.grants() if each.subject.kind == "account"}
+    names = {account.name for account in access.accounts()} | set(index.groups)
+    names |= {grant.subject.name for grant in access.grants() if grant.subject.kind == "account"}
     found = (effective(access, traits, name, scope, index) for name in names)
-    able = (each for each in found if each.ways and each.power >= max(power, Power.VIEW))
+    able = (effect for effect in found if effect.ways and effect.power >= max(power, Power.VIEW))
     return tuple(sorted(able, key=lambda each: (-each.power, each.account)))
 
 
 def _ways(access: Access, traits: Traits, account: str, scope: Scope, groups: tuple[str, ...]) -> Iterator[Way]:
-    subjects = (Subject("account", account), *(Subject("group", each) for each in groups))
+    subjects = (Subject("account", account), *(Subject("group", group) for group in groups))
     for subject in subjects:
         group = subject.name if subject.kind == "group" else None
         everywhere = access.grant(subject, EVERYWHERE)
@@ -176,7 +176,7 @@ class Reach(Struct, frozen=True):
     def of(self, account: str) -> int:
         """Return on how many scopes an account has access, by itself and through its groups."""
         return self.scopes["account", account] + sum(
-            self.scopes["group", each] for each in self.groups.get(account, ())
+            self.scopes["group", group] for group in self.groups.get(account, ())
         )
 
 
@@ -184,7 +184,7 @@ def reach(access: Access, traits: Traits) -> Reach:
     """Return how far the access of everybody reaches."""
     lingering = _lingering(traits)
     scopes: Counter[tuple[str, str]] = Counter(
-        [(each.subject.kind, each.subject.name) for each in access.grants() if _opens(each, lingering)]
+        [(grant.subject.kind, grant.subject.name) for grant in access.grants() if _opens(grant, lingering)]
     )
     return Reach(scopes, {account: frozenset(groups) for account, groups in Index(access).groups.items()})
 
@@ -211,7 +211,7 @@ def _opens(grant: Grant, lingering: frozenset[tuple[str, str]]) -> bool:
 
 
 def _lingering(traits: Traits) -> frozenset[tuple[str, str]]:
-    return frozenset((kind, each.name) for kind, roles in traits.roles.items() for each in roles if each.lingers)
+    return frozenset((kind, role.name) for kind, roles in traits.roles.items() for role in roles if role.lingers)
 
 
 class Holding(Struct, frozen=True, kw_only=True):
@@ -273,20 +273,20 @@ class Ledger(Struct, frozen=True, kw_only=True):
 
 def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Traits) -> Ledger:
     """Return who holds what on an instance, in the order of names."""
-    wish = settle(desired, live, traits)
+    wish = with_defaults(desired, live, traits)
     sides = Index(live.access), Index(wish)
     names = (
-        {each.name for access in (live.access, wish) for each in access.accounts()}
+        {account.name for access in (live.access, wish) for account in access.accounts()}
         | sides[0].by_account.keys()
         | sides[1].by_account.keys()
     )
-    scopes = {each.scope for access in (live.access, wish) for each in access.grants() if is_site(each.scope)}
+    scopes = {grant.scope for access in (live.access, wish) for grant in access.grants() if is_site(grant.scope)}
     return Ledger(
         instance=instance,
         platform=traits.platform,
         origin=origin,
         complete=live.complete,
-        sites=tuple(sorted(scopes | {each for each in live.sites if is_site(each)})),
+        sites=tuple(sorted(scopes | {site for site in live.sites if is_site(site)})),
         entries=tuple(_entry(name, desired, live, wish, sides, traits) for name in sorted(names)),
     )
 
@@ -299,40 +299,42 @@ def _entry(
     sides: tuple[Index, Index],
     traits: Traits,
 ) -> Entry:
-    holder, key = desired.holders.get(name), account_key(name)
+    declared_user, key = desired.declared_users.get(name), account_key(name)
     have = live.access.get(key) or wish.get(key)
     account = have if isinstance(have, Account) else Account(name)
     return Entry(
         account=name,
-        kind=_kind(name, holder, live, traits),
-        handle=holder.handle if holder else None,
-        email=account.email or (holder.email if holder else None),
+        kind=_kind(name, declared_user, live, traits),
+        handle=declared_user.handle if declared_user else None,
+        email=account.email or (declared_user.email if declared_user else None),
         status="pending" if key in live.pending else account.status,
-        until=holder.until if holder else None,
+        until=declared_user.until if declared_user else None,
         facts=live.facts.get(key, MappingProxyType({})),
         holdings=tuple(
-            replace(each, stands=each.declared is None and _stands(each.live, name, holder, live, traits))
-            for each in _holdings(sides[0].ways(name), sides[1].ways(name), desired, live, traits)
+            replace(
+                holding, stands=holding.declared is None and _stands(holding.live, name, declared_user, live, traits)
+            )
+            for holding in _holdings(sides[0].ways(name), sides[1].ways(name), desired, live, traits)
         ),
     )
 
 
-def _kind(name: str, holder: Holder | None, live: Live, traits: Traits) -> str:
-    if holder is not None:
-        return holder.kind
+def _kind(name: str, declared_user: DeclaredUser | None, live: Live, traits: Traits) -> str:
+    if declared_user is not None:
+        return declared_user.kind
     if live.me is not None and name.casefold() == live.me.casefold():
         return "self"
     return "public" if is_public(traits, name) else "undeclared"
 
 
-def _stands(grant: Grant | None, name: str, holder: Holder | None, live: Live, traits: Traits) -> bool:
+def _stands(grant: Grant | None, name: str, declared_user: DeclaredUser | None, live: Live, traits: Traits) -> bool:
     """Tell whether a live grant that nobody declares is left alone all the same."""
     if grant is None:
         return False
-    if _kind(name, holder, live, traits) == "self" or not declarable(grant, traits):
+    if _kind(name, declared_user, live, traits) == "self" or not declarable(grant, traits):
         return True
     role = traits.role(grant.scope.kind, grant.role)
-    return bool(role and role.lingers and holder is not None and holder.ending is None)
+    return bool(role and role.lingers and declared_user is not None and declared_user.ending is None)
 
 
 def _holdings(have: Ways, wish: Ways, desired: Desired, live: Live, traits: Traits) -> Iterator[Holding]:

@@ -98,7 +98,7 @@ class Gains(Struct, frozen=True, dict=True):
     @cached_property
     def _wanted(self) -> Index:
         """Who would hold what if the mode held nothing back from being given."""
-        held = [each.change for each in self.proposal.held_back if each.change.after is not None]
+        held = [proposed.change for proposed in self.proposal.held_back if proposed.change.after is not None]
         return Index(patch(self.proposal.projected, held)) if held else self.proposal.projected_index
 
     def _too_wide(self, proposed: Proposed) -> Iterator[Diagnostic]:
@@ -255,8 +255,8 @@ class Gains(Struct, frozen=True, dict=True):
     def _place(self, judged: Judged) -> Span | None:
         if judged.origin is not None:
             return judged.origin.at
-        holder = self.proposal.desired.holders.get(next(iter(judged.gain.person.logins), ""))
-        return holder.at if holder is not None else None
+        declared_user = self.proposal.desired.declared_users.get(next(iter(judged.gain.person.logins), ""))
+        return declared_user.at if declared_user is not None else None
 
     # -- found once
 
@@ -266,7 +266,7 @@ class Gains(Struct, frozen=True, dict=True):
             desired, key = self.proposal.desired, account_key(account)
             wish, have = desired.access.find(key), self.proposal.live.access.find(key)
             renamed = wish.renamed if isinstance(wish, Account) else None
-            person = person_of(account, desired.holders.get(account), renamed)
+            person = person_of(account, desired.declared_users.get(account), renamed)
             if person.handle is None and isinstance(have, Account) and have.email:
                 person = replace(person, given=frozenset({"email"}))
             self._people[account] = person

@@ -132,7 +132,7 @@ def _is_host(host: str) -> bool:
     labels = host.removesuffix(".").split(".")
     if sum(map(len, labels)) + len(labels) - 1 > _LONGEST_NAME:
         return False
-    if not all(_LABEL.fullmatch(each) and len(each) <= _LONGEST_LABEL for each in labels):
+    if not all(_LABEL.fullmatch(label) and len(label) <= _LONGEST_LABEL for label in labels):
         return False
     return not host.startswith("xn--") or _decodes(host)
 

@@ -229,19 +229,19 @@ class Access(Mapping[Key, Resource]):
     def accounts(self) -> tuple[Account, ...]:
         """Return the accounts."""
         if self._accounts is None:
-            self._accounts = tuple([each for each in self._by_key.values() if isinstance(each, Account)])
+            self._accounts = tuple([resource for resource in self._by_key.values() if isinstance(resource, Account)])
         return self._accounts
 
     def grants(self) -> tuple[Grant, ...]:
         """Return the grants, of accounts and of groups."""
         if self._grants is None:
-            self._grants = tuple([each for each in self._by_key.values() if isinstance(each, Grant)])
+            self._grants = tuple([resource for resource in self._by_key.values() if isinstance(resource, Grant)])
         return self._grants
 
     def members(self) -> tuple[Member, ...]:
         """Return the memberships in the platform's own groups."""
         if self._members is None:
-            self._members = tuple([each for each in self._by_key.values() if isinstance(each, Member)])
+            self._members = tuple([resource for resource in self._by_key.values() if isinstance(resource, Member)])
         return self._members
 
     def grant(self, subject: Subject, scope: Scope) -> Grant | None:

@@ -22,10 +22,10 @@ def matcher(pattern: str) -> Callable[[str], object]:
         return bool
     if "*" not in pattern:
         return pattern.__eq__
-    return re.compile(".*".join(re.escape(each) for each in pattern.split("*")), re.DOTALL).fullmatch
+    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL).fullmatch
 
 
 def matching(patterns: Iterable[str], *names: str | None) -> str | None:
     """Return the first pattern, as it was written, that one of the names matches, both folded; `None` for none."""
     folded = [fold(name) for name in names if name]
-    return next((each for each in patterns if any(map(matcher(fold(each)), folded))), None)
+    return next((pattern for pattern in patterns if any(map(matcher(fold(pattern)), folded))), None)

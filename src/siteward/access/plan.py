@@ -10,11 +10,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from siteward.access.budget import emptied, takes
-from siteward.access.census import Stranger
+from siteward.access.accounts import UnmanagedAccount
 from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic, error
-from siteward.access.guard import stuck
+from siteward.access.guards import unreachable_steps
+from siteward.access.limits import emptied, takes
 from siteward.access.model import (
     Account,
     Grant,
@@ -33,12 +33,12 @@ from siteward.access.proposal import Proposal, Proposed
 from siteward.access.state import Cause, Listing, Origin, home_of, is_outsider
 from siteward.access.traits import Traits, is_public
 
-__all__ = ["Cause", "InstancePlan", "Plan", "Risk", "Step", "Stranger", "compose"]
+__all__ = ["Cause", "InstancePlan", "Plan", "Risk", "Step", "UnmanagedAccount", "compose"]
 
 Risk = Literal["low", "medium", "high"]
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class Step(Struct, frozen=True, kw_only=True, rename={"external": "outsider"}):
     """One change in a plan.
 
     `id` is unique in its instance's plan (`s1`, `s2`, … in order of execution). `person` is the declared
@@ -55,7 +55,7 @@ class Step(Struct, frozen=True, kw_only=True):
     before_power: Power = Power.NONE
     after_power: Power = Power.NONE
     raises: bool = False
-    outsider: bool = False
+    external: bool = False
     risk: Risk = "low"
     risks: tuple[str, ...] = ()
     ids: Mapping[Key, str] = MappingProxyType({})
@@ -65,14 +65,14 @@ class Step(Struct, frozen=True, kw_only=True):
     @property
     def blocked(self) -> bool:
         """Tell whether an error stands on this step."""
-        return any(each.blocks for each in self.diagnostics)
+        return any(diagnostic.blocks for diagnostic in self.diagnostics)
 
     def effects(self, effect: str) -> tuple[Diagnostic, ...]:
         """Return the consequences of one kind that the platform announced for this step."""
-        return tuple(each for each in self.diagnostics if each.effect == effect)
+        return tuple(diagnostic for diagnostic in self.diagnostics if diagnostic.effect == effect)
 
 
-class InstancePlan(Struct, frozen=True, kw_only=True):
+class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "strangers"}):
     """What would be done on one instance, and on what knowledge.
 
     `origin` is scheme, host and port. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
@@ -91,7 +91,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True):
     me: str | None = None
     steps: tuple[Step, ...] = ()
     held_back: tuple[Step, ...] = ()
-    strangers: tuple[Stranger, ...] = ()
+    unmanaged: tuple[UnmanagedAccount, ...] = ()
     waiting: tuple[Key, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     listings: tuple[Listing, ...] = ()
@@ -112,12 +112,12 @@ class InstancePlan(Struct, frozen=True, kw_only=True):
     @property
     def blocked(self) -> bool:
         """Tell whether an error stands on the instance as a whole, so that no step may be done."""
-        return any(each.blocks and each.about is None for each in self.diagnostics)
+        return any(diagnostic.blocks and diagnostic.about is None for diagnostic in self.diagnostics)
 
     @property
     def runnable(self) -> tuple[Step, ...]:
         """The steps that may be done: none where the instance is blocked, else those that are not blocked."""
-        return () if self.blocked else tuple(each for each in self.steps if not each.blocked)
+        return () if self.blocked else tuple(step for step in self.steps if not step.blocked)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -138,7 +138,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     def instance(self, name: str) -> InstancePlan | None:
         """Return the part of that instance."""
-        return next((each for each in self.instances if each.instance == name), None)
+        return next((instance for instance in self.instances if instance.instance == name), None)
 
 
 def compose(
@@ -170,13 +170,13 @@ def compose(
         me=live.me,
         steps=steps,
         held_back=held_back,
-        strangers=proposal.strangers,
+        unmanaged=proposal.unmanaged,
         waiting=proposal.waiting,
         diagnostics=view.unhung(steps, held_back),
         listings=live.listings,
         unreadable=live.unreadable,
         blind_spots=traits.blind_spots,
-        accepted_blind=tuple(each for each in traits.blind_spots if each in policy.accept_blind),
+        accepted_blind=tuple(spot for spot in traits.blind_spots if spot in policy.accept_blind),
         accounts=proposal.accounts,
         sites=proposal.sites,
         grants=proposal.grants,
@@ -186,7 +186,7 @@ def compose(
         requests=requests,
         seconds=seconds,
         emptied=() if view.blocked else tuple(sorted(view.emptied)),
-        flawed=any(each.blocks and each.about is None for each in proposal.desired.diagnostics),
+        flawed=any(diagnostic.blocks and diagnostic.about is None for diagnostic in proposal.desired.diagnostics),
     )
 
 
@@ -198,21 +198,25 @@ class _View:
         self.traits: Traits = proposal.traits
         self.said = tuple(dict.fromkeys((*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)))
         self.hung: dict[Key, list[Diagnostic]] = defaultdict(list)
-        for each in self.said:
-            if each.about is not None:
-                self.hung[each.about].append(each)
+        for diagnostic in self.said:
+            if diagnostic.about is not None:
+                self.hung[diagnostic.about].append(diagnostic)
         blocked = (each.about for each in self.said if each.blocks and each.about is not None)
-        left_out = stuck(blocked, proposal)
-        self.done = tuple(each.change for each in proposal.proposed if each.key not in left_out)
-        self.home = home_of(proposal.desired.holders.values())
+        left_out = unreachable_steps(blocked, proposal)
+        self.done = tuple(proposed.change for proposed in proposal.proposed if proposed.key not in left_out)
+        self.home = home_of(proposal.desired.declared_users.values())
         self.powers = _greatest_powers(proposal)
-        taken = (each for each in proposal.proposed if each.key not in left_out and takes(each.change, self.traits))
+        taken = (
+            proposed
+            for proposed in proposal.proposed
+            if proposed.key not in left_out and takes(proposed.change, self.traits)
+        )
         self.emptied = emptied(proposal, left_out, taken)
 
     @property
     def blocked(self) -> bool:
         """Whether an error stands on the instance as a whole."""
-        return any(each.blocks and each.about is None for each in self.said)
+        return any(diagnostic.blocks and diagnostic.about is None for diagnostic in self.said)
 
     def steps(self, proposed: Sequence[Proposed], prefix: str) -> tuple[Step, ...]:
         """Return the steps of what is proposed, numbered in order, with what they depend on."""
@@ -225,13 +229,13 @@ class _View:
 
     def unhung(self, *rows: Sequence[Step]) -> tuple[Diagnostic, ...]:
         """Return what was said that hangs on none of these steps."""
-        keys = {each.change.key for row in rows for each in row}
-        return tuple(each for each in self.said if each.about is None or each.about not in keys)
+        keys = {step.change.key for row in rows for step in row}
+        return tuple(diagnostic for diagnostic in self.said if diagnostic.about is None or diagnostic.about not in keys)
 
     def admins(self, changes: Iterable[Change] = ()) -> int:
         """Count those who hold the top account role once these changes are made, but for the account in use."""
         me = (self.proposal.live.me or "").casefold()
-        held = {each.subject.name for each in self.proposal.live.access.grants() if self.traits.is_top(each)}
+        held = {grant.subject.name for grant in self.proposal.live.access.grants() if self.traits.is_top(grant)}
         for change in changes:
             name = account_of(change.key) or ""
             if _is_top(change.after, self.traits):
@@ -243,9 +247,9 @@ class _View:
     def _step(self, proposed: Proposed, name: str, needed: tuple[Step, ...]) -> Step:
         change = proposed.change
         said = (*self.hung.get(change.key, ()), *_waiting_for(change.key, needed))
-        outsider = self._outsider(proposed)
+        external = self._is_external(proposed)
         raises = self._raises(change)
-        risks = tuple(self._risks(proposed, said, outsider=outsider, raises=raises))
+        risks = tuple(self._risks(proposed, said, external=external, raises=raises))
         return Step(
             id=name,
             change=change,
@@ -255,11 +259,11 @@ class _View:
             before_power=self._power(change.before),
             after_power=self._power(change.after),
             raises=raises,
-            outsider=outsider,
-            risk=max((RISKS[each] for each in risks), default="low", key=LEVELS.index),
+            external=external,
+            risk=max((RISKS[risk] for risk in risks), default="low", key=LEVELS.index),
             risks=risks,
             ids=self._ids(change.key),
-            depends_on=tuple(each.id for each in needed),
+            depends_on=tuple(step.id for step in needed),
             diagnostics=said,
         )
 
@@ -278,19 +282,19 @@ class _View:
         joins = change.before is None and isinstance(change.after, Member)
         return self._power(change.after) >= Power.MANAGE if joins else escalates(change, self.traits)
 
-    def _outsider(self, proposed: Proposed) -> bool:
+    def _is_external(self, proposed: Proposed) -> bool:
         """Tell whether the person is of another house: by kind, or by an e-mail domain that is not ours."""
         name = account_of(proposed.key)
         if name is None:
             return False
-        holder, account = proposed.holder, self.proposal.live.access.get(account_key(name))
+        declared_user, account = proposed.declared_user, self.proposal.live.access.get(account_key(name))
         live = account.email if isinstance(account, Account) else None
-        email = (holder.email if holder is not None else None) or live
-        return is_outsider(holder.kind if holder is not None else None, email, self.home)
+        email = (declared_user.email if declared_user is not None else None) or live
+        return is_outsider(declared_user.kind if declared_user is not None else None, email, self.home)
 
-    def _risks(self, proposed: Proposed, said: Sequence[Diagnostic], *, outsider: bool, raises: bool) -> Iterator[str]:
+    def _risks(self, proposed: Proposed, said: Sequence[Diagnostic], *, external: bool, raises: bool) -> Iterator[str]:
         change = proposed.change
-        codes, effects = {each.code for each in said}, {each.effect for each in said}
+        codes, effects = {diagnostic.code for diagnostic in said}, {diagnostic.effect for diagnostic in said}
         opens = direction(change, self.traits) != "close"
         if _is_top(change.after, self.traits):
             yield "becomes-admin"
@@ -302,7 +306,7 @@ class _View:
         name = account_of(change.key) or ""
         if opens and is_public(self.traits, name):
             yield "opens-to-all"
-        if opens and outsider and not isinstance(change.after, Account):
+        if opens and external and not isinstance(change.after, Account):
             yield "outsider"
         yield from (
             risk
@@ -332,7 +336,7 @@ class _View:
         keys = [key] if name is None else [key, account_key(name)]
         if key[:2] == ("grant", "group") or key[0] == "member":
             keys.append(("group", key[2] if key[0] == "grant" else key[1]))
-        found = {each: live.ids[each] for each in keys if each in live.ids}
+        found = {key: live.ids[key] for key in keys if key in live.ids}
         if scope is not None and scope in live.sites:
             found[scope_key(scope)] = live.sites[scope].id
         return found
@@ -372,7 +376,7 @@ def _is_top(side: Resource | None, traits: Traits) -> bool:
 
 
 def _waiting_for(key: Key, needed: Iterable[Step]) -> Iterator[Diagnostic]:
-    blocked = [each.id for each in needed if each.blocked]
+    blocked = [step.id for step in needed if step.blocked]
     if blocked:
         yield error("depends-on-blocked", f"this needs {', '.join(blocked)}, which cannot be done", about=key)
 
@@ -390,6 +394,8 @@ def _greatest_powers(proposal: Proposal) -> Mapping[tuple[SubjectKind, str], Pow
                 pass
     sides = (proposal.index, proposal.projected_index) if wanted else ()
     return {
-        holder: max((proposal.traits.power(grant) for side in sides for grant in side.own(*holder)), default=Power.NONE)
-        for holder in wanted
+        declared_user: max(
+            (proposal.traits.power(grant) for side in sides for grant in side.own(*declared_user)), default=Power.NONE
+        )
+        for declared_user in wanted
     }

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import Diagnostic, Span, error
 from siteward.access.model import Grant, Power, Scope
 from siteward.access.patterns import fold, matcher
-from siteward.access.state import Holder, Site
+from siteward.access.state import DeclaredUser, Site
 from siteward.access.traits import Role, Traits
 
 Mode = Literal["full", "add-only", "observe"]
@@ -174,13 +174,13 @@ class Breach(Struct, frozen=True):
         return replace(error(self.rule.id, self.message, at=at, hint=self.hint), related=related)
 
 
-def person_of(account: str, holder: Holder | None, *more: str | None) -> Person:
+def person_of(account: str, declared_user: DeclaredUser | None, *more: str | None) -> Person:
     """Return the person behind an account; `more` are further logins of it, such as the one it is renamed to."""
     logins = tuple(dict.fromkeys(login for login in (account, *more) if login))
-    if holder is None:
+    if declared_user is None:
         return Person(account, logins=logins)
-    fields = {name for name in FIELDS if getattr(holder, name)}
-    return Person(holder.handle, holder.handle, holder.kind, logins, frozenset(fields))
+    fields = {name for name in FIELDS if getattr(declared_user, name)}
+    return Person(declared_user.handle, declared_user.handle, declared_user.kind, logins, frozenset(fields))
 
 
 def role_names(grant: Grant, traits: Traits) -> frozenset[str]:

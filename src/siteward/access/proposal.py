@@ -11,7 +11,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from siteward.access.census import GONE, Census, Stranger, findings, tally
+from siteward.access.accounts import GONE, Classification, UnmanagedAccount, findings, tally
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
 from siteward.access.diagnostic import Diagnostic
 from siteward.access.effective import Index, Reach, reach, reach_after
@@ -28,7 +28,7 @@ from siteward.access.model import (
     account_of,
 )
 from siteward.access.policy import Policy
-from siteward.access.state import Cause, Desired, Ending, Holder, Live, Memory, Origin, settle
+from siteward.access.state import Cause, DeclaredUser, Desired, Ending, Live, Memory, Origin, with_defaults
 from siteward.access.traits import Traits, declarable, is_site
 
 
@@ -38,7 +38,7 @@ class Proposed(Struct, frozen=True, kw_only=True):
     change: Change
     cause: Cause
     origin: Origin | None = None
-    holder: Holder | None = None
+    declared_user: DeclaredUser | None = None
     person: str | None = None
 
     @property
@@ -60,7 +60,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     memory: Memory | None = None
     proposed: tuple[Proposed, ...] = ()
     held_back: tuple[Proposed, ...] = ()
-    strangers: tuple[Stranger, ...] = ()
+    unmanaged: tuple[UnmanagedAccount, ...] = ()
     waiting: tuple[Key, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     accounts: int = 0
@@ -70,7 +70,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     @property
     def changes(self) -> tuple[Change, ...]:
         """The proposed changes, in order."""
-        return tuple(each.change for each in self.proposed)
+        return tuple(proposed.change for proposed in self.proposed)
 
     @cached_property
     def needs(self) -> Mapping[Key, tuple[Key, ...]]:
@@ -82,16 +82,24 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def _promotions(self) -> tuple[Key, ...]:
-        tops = (each.key for each in self.changes if isinstance(each.after, Grant) and self.traits.is_top(each.after))
+        tops = (
+            change.key
+            for change in self.changes
+            if isinstance(change.after, Grant) and self.traits.is_top(change.after)
+        )
         return tuple(tops)
 
     @property
     def _promotions_needed(self) -> bool:
         """Whether too few declared admins are left without those that this proposal makes."""
         gone = demoted(self.changes, self.traits)
-        tops = {each.subject.name for each in self.live.access.grants() if self.traits.is_top(each)} - set(gone)
-        holders = [self.desired.holders[each] for each in tops if each in self.desired.holders and each != self.live.me]
-        left = [each for each in holders if each.kind != "service" and each.ending is None]
+        tops = {grant.subject.name for grant in self.live.access.grants() if self.traits.is_top(grant)} - set(gone)
+        declared_users = [
+            self.desired.declared_users[top]
+            for top in tops
+            if top in self.desired.declared_users and top != self.live.me
+        ]
+        left = [user for user in declared_users if user.kind != "service" and user.ending is None]
         return len(left) < self.policy.admins_min
 
     @cached_property
@@ -99,9 +107,11 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
         """How far the access of everybody reaches now."""
         return reach(self.live.access, self.traits)
 
-    def reach_after(self, stuck: Collection[Key]) -> Reach:
+    def reach_after(self, unreachable_steps: Collection[Key]) -> Reach:
         """Return how far it reaches once everything proposed is done but for what is stuck."""
-        return reach_after(self.reach, (each for each in self.changes if each.key not in stuck), self.traits)
+        return reach_after(
+            self.reach, (change for change in self.changes if change.key not in unreachable_steps), self.traits
+        )
 
     @cached_property
     def index(self) -> Index:
@@ -126,7 +136,7 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
     desired: Desired
     traits: Traits
     policy: Policy
-    census: Census
+    classification: Classification
     wanted: Access
 
     def cause(self, change: Change) -> Cause | None:  # noqa: PLR0911 — one for each kind of resource
@@ -148,24 +158,24 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
                 return None
 
     def _account_cause(self, change: Change, account: Account) -> Cause | None:
-        stance = self.census.stance(account.name)
-        if stance in {"public", "ignored"}:
+        classify = self.classification.classify(account.name)
+        if classify in {"public", "ignored"}:
             return None
         if change.after is not None:
             return "renamed" if account.renamed else "granted"
-        if stance == "declared" and self.census.ending(account.name) == "absent":
+        if classify == "declared" and self.classification.ending(account.name) == "absent":
             return "absent" if self.traits.deletes else None
-        ours = stance == "stranger" and self.policy.unmanaged == "remove" and self.desired.managed is not None
+        ours = classify == "stranger" and self.policy.unmanaged == "remove" and self.desired.managed is not None
         return "unmanaged" if ours and self.traits.deletes else None
 
     def _member_cause(self, change: Change, member: Member) -> Cause | None:
-        if self._external(member.group) or self.census.stance(member.account) == "ignored":
+        if self._external(member.group) or self.classification.classify(member.account) == "ignored":
             return None
         return "granted" if change.after is not None else self._taken(member.account, member.key)
 
     def _external(self, group: str) -> bool:
         sides = (self.live.access.get(("group", group)), self.wanted.get(("group", group)))
-        return any(isinstance(each, Group) and each.external for each in sides)
+        return any(isinstance(side, Group) and side.external for side in sides)
 
     def _group_cause(self, change: Change, grant: Grant) -> Cause | None:
         if ("group", grant.subject.name) not in self.wanted or not self._looked_at(grant.scope):
@@ -178,13 +188,13 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
 
     def _grant_cause(self, change: Change, grant: Grant) -> Cause | None:
         name = grant.subject.name
-        if self.census.stance(name) == "public":
+        if self.classification.classify(name) == "public":
             return "public" if grant.scope in self.desired.public and self._looked_at(grant.scope) else None
         if not self._looked_at(grant.scope):
             return None
         if change.after is None:
             return self._taken(name, change.key) if self._takeable(grant) else None
-        if self.census.stance(name) == "ignored":
+        if self.classification.classify(name) == "ignored":
             return None
         lowered = direction(change, self.traits) != "open"
         return self._named(name, change.key) or "granted" if lowered else "granted"
@@ -198,11 +208,11 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
         name, kind = grant.subject.name, grant.scope.kind
         if not declarable(grant, self.traits):
             return False
-        if self.census.ending(name) in GONE:
+        if self.classification.ending(name) in GONE:
             return True
         role = self.traits.role(kind, grant.role)
         if kind == "team":  # nothing the file speaks of, but a way in for who is not declared
-            return self.census.stance(name) == "stranger"
+            return self.classification.classify(name) == "stranger"
         if role is not None and role.lingers:
             return False
         if kind == "module":
@@ -211,7 +221,7 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def _spoken_modules(self) -> frozenset[str]:
-        wished = {each.subject.name for each in self.desired.access.grants() if each.scope.kind == "module"}
+        wished = {grant.subject.name for grant in self.desired.access.grants() if grant.scope.kind == "module"}
         return self.desired.modules | wished
 
     def _subsumed(self, name: str) -> bool:
@@ -220,13 +230,13 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
 
     def _named(self, name: str, key: Key) -> Ending | None:
         """Return how the file itself names this as over, if it does."""
-        ending = self.census.ending(name)
+        ending = self.classification.ending(name)
         if ending is not None:
             return ending
         return self.desired.ended[key][0] if key in self.desired.ended else None
 
     def _taken(self, name: str, key: Key) -> Cause | None:
-        match self.census.stance(name):
+        match self.classification.classify(name):
             case "declared" | "left":
                 return self._named(name, key) or ("silence" if self.desired.managed is not None else None)
             case "stranger":
@@ -252,17 +262,27 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
     def explained(self, change: Change, cause: Cause) -> Proposed:
         """Return the change with its cause, the place in the file that tells it, and the person behind it."""
         name = account_of(change.key)
-        holder = self.desired.holders.get(name) if name is not None else None
-        person = self.census.person(name) if name is not None else None
-        return Proposed(change=change, cause=cause, origin=self._origin(change, holder), holder=holder, person=person)
+        declared_user = self.desired.declared_users.get(name) if name is not None else None
+        person = self.classification.person(name) if name is not None else None
+        return Proposed(
+            change=change,
+            cause=cause,
+            origin=self._origin(change, declared_user),
+            declared_user=declared_user,
+            person=person,
+        )
 
-    def _origin(self, change: Change, holder: Holder | None) -> Origin | None:
+    def _origin(self, change: Change, declared_user: DeclaredUser | None) -> Origin | None:
         key = change.key
         if change.after is None and key in self.desired.ended:
             return Origin(self.desired.ended[key][1])
         if change.after is not None and key in self.desired.origins:
             return self.desired.origins[key]
-        return Origin(holder.at, ticket=holder.ticket, reason=holder.reason) if holder is not None else None
+        return (
+            Origin(declared_user.at, ticket=declared_user.ticket, reason=declared_user.reason)
+            if declared_user is not None
+            else None
+        )
 
 
 def manage(
@@ -279,15 +299,17 @@ def manage(
     `memory` is what the journal knows of the instance. `base` maps the handles declared at an earlier revision
     to their logins here; who is in it, or in the memory, and no longer in the file, has left.
     """
-    wanted = settle(desired, live, traits)
+    wanted = with_defaults(desired, live, traits)
     earlier = None if memory is None and base is None else {**(memory.users if memory else {}), **(base or {})}
-    census = Census(live, desired, traits, policy.ignore, earlier)
-    ours = _Ownership(live=live, desired=desired, traits=traits, policy=policy, census=census, wanted=wanted)
-    causes = {each: cause for each in diff(live.access, wanted) if (cause := ours.cause(each)) is not None}
-    row = tuple(ours.explained(each, causes[each]) for each in order(causes, traits))
+    classification = Classification(live, desired, traits, policy.ignore, earlier)
+    ours = _Ownership(
+        live=live, desired=desired, traits=traits, policy=policy, classification=classification, wanted=wanted
+    )
+    causes = {change: cause for change in diff(live.access, wanted) if (cause := ours.cause(change)) is not None}
+    row = tuple(ours.explained(change, causes[change]) for change in order(causes, traits))
     held = _held_back(row, ours)
-    mine = tuple(each for each in row if each.key not in held)
-    counts = tally(live, desired, traits, census, strangers_too=policy.unmanaged != "report")
+    mine = tuple(proposed for proposed in row if proposed.key not in held)
+    counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
     return Proposal(
         live=live,
         desired=desired,
@@ -295,12 +317,12 @@ def manage(
         policy=policy,
         memory=memory,
         proposed=mine,
-        held_back=tuple(each for each in row if each.key in held),
-        strangers=counts.strangers,
+        held_back=tuple(proposed for proposed in row if proposed.key in held),
+        unmanaged=counts.unmanaged,
         waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
         diagnostics=(
             *live.findings,
-            *findings(census, wanted, memory, [each.change for each in mine], counts.strangers),
+            *findings(classification, wanted, memory, [proposed.change for proposed in mine], counts.unmanaged),
         ),
         accounts=counts.accounts,
         sites=len(desired.managed or ()),
@@ -309,6 +331,8 @@ def manage(
 
 
 def _held_back(row: Sequence[Proposed], ours: _Ownership) -> set[Key]:
-    held = {each.key for each in row if ours.held_back(each)}
-    kept = {name: key for name, key in demoted((each.change for each in row), ours.traits).items() if key in held}
-    return held | {each.key for each in row if is_regrant(each.change, ours.traits, kept)}
+    held = {proposed.key for proposed in row if ours.held_back(proposed)}
+    kept = {
+        name: key for name, key in demoted((proposed.change for proposed in row), ours.traits).items() if key in held
+    }
+    return held | {proposed.key for proposed in row if is_regrant(proposed.change, ours.traits, kept)}

@@ -132,7 +132,7 @@ def summarize(report: Report) -> Summary:
     blocked and nowhere else, so that the numbers add up to the steps of the plan.
     """
     instances = report.plan.instances if report.plan is not None else ()
-    steps = [(each.instance, step) for each in instances for step in each.runnable]
+    steps = [(instance.instance, step) for instance in instances for step in instance.runnable]
     said = tuple(_all_said(report))
     return Summary(
         **_by_action(step for _, step in steps),
@@ -144,67 +144,79 @@ def summarize(report: Report) -> Summary:
         sites=len(
             {(instance, scope) for instance, step in steps if (scope := scope_of(step.change.key)) and is_site(scope)}
         ),
-        losing_everything=len({who for each in instances for who in _emptied(each)}),
-        mails=sum(_mails(each) for each in instances),
-        blocked=sum(len(each.steps) - len(each.runnable) for each in instances),
-        held_back=sum(len(each.held_back) for each in instances),
-        waiting=sum(len(each.waiting) for each in instances),
-        unmanaged=sum(not one.ignored for each in instances for one in each.strangers),
-        unmanaged_admins=sum(
-            not one.ignored and one.power is Power.ADMIN for each in instances for one in each.strangers
+        losing_everything=len({who for instance in instances for who in _emptied(instance)}),
+        mails=sum(_mails(instance) for instance in instances),
+        blocked=sum(len(instance.steps) - len(instance.runnable) for instance in instances),
+        held_back=sum(len(instance.held_back) for instance in instances),
+        waiting=sum(len(instance.waiting) for instance in instances),
+        unmanaged=sum(
+            not unmanaged_account.ignored for instance in instances for unmanaged_account in instance.unmanaged
         ),
-        ignored=sum(one.ignored for each in instances for one in each.strangers),
-        errors=sum(each.severity is Severity.ERROR for each in said),
-        warnings=sum(each.severity is Severity.WARNING for each in said),
+        unmanaged_admins=sum(
+            not unmanaged_account.ignored and unmanaged_account.power is Power.ADMIN
+            for instance in instances
+            for unmanaged_account in instance.unmanaged
+        ),
+        ignored=sum(unmanaged_account.ignored for instance in instances for unmanaged_account in instance.unmanaged),
+        errors=sum(diagnostic.severity is Severity.ERROR for diagnostic in said),
+        warnings=sum(diagnostic.severity is Severity.WARNING for diagnostic in said),
         unread=len(missing(report)),
-        unreadable=sum(_unread(each) for each in instances),
-        blind=sum(len(_blind(each)) for each in instances),
-        drift=MappingProxyType(dict(Counter(each.kind for each in report.drift))),
-        outcomes=MappingProxyType(dict(Counter(each.status for each in report.outcomes))),
+        unreadable=sum(_unread(instance) for instance in instances),
+        blind=sum(len(_blind(instance)) for instance in instances),
+        drift=MappingProxyType(dict(Counter(drift_item.kind for drift_item in report.drift))),
+        outcomes=MappingProxyType(dict(Counter(outcome.status for outcome in report.outcomes))),
     )
 
 
 def missing(report: Report) -> tuple[Missing, ...]:
     """Return the instances that were asked and of which nothing could be read."""
     plan = report.plan
-    said = {each.instance: each for each in plan.diagnostics if each.blocks and each.instance} if plan else {}
+    said = (
+        {
+            diagnostic.instance: diagnostic
+            for diagnostic in plan.diagnostics
+            if diagnostic.blocks and diagnostic.instance
+        }
+        if plan
+        else {}
+    )
     return tuple(
-        Missing(instance=name, why=each.message)
-        for name, each in said.items()
+        Missing(instance=name, why=diagnostic.message)
+        for name, diagnostic in said.items()
         if name and plan and plan.instance(name) is None
     )
 
 
 def _emptied(plan: InstancePlan) -> Iterator[str]:
     """Yield who loses all access to an instance: the person where one is known, else the account."""
-    people = {account_of(each.change.key): each.person for each in plan.steps}
+    people = {account_of(step.change.key): step.person for step in plan.steps}
     return (people.get(name) or f"{plan.instance} {name}" for name in plan.emptied)
 
 
 def _mails(plan: InstancePlan) -> int:
     """Count the mails that steps send, and those that the platform announces for no step in particular."""
     said = () if plan.blocked else plan.diagnostics
-    steps = (each for step in plan.runnable for each in step.effects("mail"))
-    return sum(each.count for each in (*steps, *said) if each.effect == "mail")
+    steps = (effect for step in plan.runnable for effect in step.effects("mail"))
+    return sum(step.count for step in (*steps, *said) if step.effect == "mail")
 
 
 def _all_said(report: Report) -> Iterator[Diagnostic]:
     yield from report.diagnostics
     if report.plan is not None:
         yield from report.plan.diagnostics
-        for each in report.plan.instances:
-            yield from each.diagnostics
-            for step in each.steps:
+        for instance in report.plan.instances:
+            yield from instance.diagnostics
+            for step in instance.steps:
                 yield from step.diagnostics
 
 
 def _by_action(steps: Iterable[Step]) -> dict[str, int]:
-    found = Counter(each.change.action for each in steps)
+    found = Counter(step.change.action for step in steps)
     return {"creates": found["create"], "updates": found["update"], "deletes": found["delete"]}
 
 
 def _by_kind(steps: Iterable[Step]) -> dict[str, int]:
-    found = Counter(_kind(each) for each in steps)
+    found = Counter(_kind(step) for step in steps)
     names = (
         "accounts_created",
         "accounts_deleted",
@@ -251,11 +263,11 @@ def _by_weight(steps: Iterable[tuple[str, Step]]) -> dict[str, int]:
 
 
 def _unread(plan: InstancePlan) -> int:
-    return len(plan.unreadable) + sum(not each.complete for each in plan.listings)
+    return len(plan.unreadable) + sum(not listing.complete for listing in plan.listings)
 
 
 def _blind(plan: InstancePlan) -> tuple[str, ...]:
-    return tuple(each for each in plan.blind_spots if each not in plan.accepted_blind)
+    return tuple(spot for spot in plan.blind_spots if spot not in plan.accepted_blind)
 
 
 def exit_code(report: Report) -> int:
@@ -274,32 +286,32 @@ def _interrupted(report: Report) -> bool:
 
 def _in_error(report: Report) -> bool:
     said = (*report.diagnostics, *(report.plan.diagnostics if report.plan is not None else ()))
-    flawed = report.plan is not None and any(each.flawed for each in report.plan.instances)
-    return flawed or any(each.severity is Severity.ERROR for each in said)
+    flawed = report.plan is not None and any(instance.flawed for instance in report.plan.instances)
+    return flawed or any(diagnostic.severity is Severity.ERROR for diagnostic in said)
 
 
 def _partly(report: Report) -> bool:
     """Tell whether writing began and did not end well: refusals alone, before any write, are staleness."""
-    statuses = {each.status for each in report.outcomes if not each.step.blocked}
+    statuses = {outcome.status for outcome in report.outcomes if not outcome.step.blocked}
     wrote = not statuses.isdisjoint({"done", "failed", "unknown"})
     return wrote and not statuses.isdisjoint({"failed", "unknown", "refused", "skipped"})
 
 
 def _stale_or_unread(report: Report) -> bool:
-    refused = any(each.status in {"refused", "skipped"} and not each.step.blocked for each in report.outcomes)
+    refused = any(outcome.status in {"refused", "skipped"} and not outcome.step.blocked for outcome in report.outcomes)
     instances = report.plan.instances if report.plan is not None else ()
-    return report.stale or refused or any(_unread(each) or _blind(each) for each in instances)
+    return report.stale or refused or any(_unread(instance) or _blind(instance) for instance in instances)
 
 
 def _blocked(report: Report) -> bool:
     if report.confined:
-        return any(each.status == "blocked" for each in report.outcomes)
+        return any(outcome.status == "blocked" for outcome in report.outcomes)
     instances = report.plan.instances if report.plan is not None else ()
-    objections = (one for each in instances for one in each.diagnostics)
+    objections = (diagnostic for instance in instances for diagnostic in instance.diagnostics)
     return (
-        any(each.status == "blocked" for each in report.outcomes)
-        or any(step.blocked for each in instances for step in each.steps)
-        or any(each.severity is Severity.ERROR for each in objections)
+        any(outcome.status == "blocked" for outcome in report.outcomes)
+        or any(step.blocked for instance in instances for step in instance.steps)
+        or any(objection.severity is Severity.ERROR for objection in objections)
     )
 
 
@@ -307,7 +319,9 @@ def _differs(report: Report) -> bool:
     if report.applied or report.command == "apply":
         return False
     instances = report.plan.instances if report.plan is not None else ()
-    return any(each.steps for each in instances) or any(_counts_as_drift(each) for each in report.drift)
+    return any(instance.steps for instance in instances) or any(
+        _counts_as_drift(drift_item) for drift_item in report.drift
+    )
 
 
 def _counts_as_drift(item: DriftItem) -> bool:

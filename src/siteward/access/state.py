@@ -52,7 +52,7 @@ class Origin(Struct, frozen=True):
     wildcard: str | None = None
 
 
-class Holder(Struct, frozen=True):
+class DeclaredUser(Struct, frozen=True):
     """The declared user behind an account of one instance: what guards and rules need to know of them."""
 
     handle: str
@@ -94,7 +94,7 @@ class Desired(Struct, frozen=True, kw_only=True):
 
     access: Access
     origins: Mapping[Key, Origin] = MappingProxyType({})
-    holders: Mapping[str, Holder] = MappingProxyType({})
+    declared_users: Mapping[str, DeclaredUser] = MappingProxyType({})
     ended: Mapping[Key, tuple[Ending, Span]] = MappingProxyType({})
     managed: frozenset[Scope] | None = frozenset()
     public: Mapping[Scope, bool] = MappingProxyType({})
@@ -156,13 +156,13 @@ class Live(Struct, frozen=True, kw_only=True):
     @property
     def complete(self) -> bool:
         """Tell whether every listing proved its end and nothing readable was left out."""
-        return not self.unreadable and all(each.complete for each in self.listings)
+        return not self.unreadable and all(listing.complete for listing in self.listings)
 
     @property
     def grants_of_others(self) -> int:
         """How many grants there are beside our own, which a reading that lost all others would still show."""
         me = (self.me or "").casefold()
-        return sum(1 for each in self.access.grants() if each.subject.name.casefold() != me)
+        return sum(1 for grant in self.access.grants() if grant.subject.name.casefold() != me)
 
 
 class Memory(Struct, frozen=True, kw_only=True):
@@ -197,10 +197,10 @@ def account_names(
     names |= memory.accounts if memory is not None else frozenset()
     names |= {live.me} if live.me else set()
     known: dict[str, str | None] = {**dict.fromkeys(sorted(names)), **declared}
-    return known | {name: each.handle for name, each in desired.holders.items()}
+    return known | {name: user.handle for name, user in desired.declared_users.items()}
 
 
-def settle(desired: Desired, live: Live, traits: Traits) -> Access:
+def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
     """Return the wish in full: what the file leaves open is filled from the live access.
 
     Extras, e-mail and language that are not spoken of stay as they are, and an e-mail that differs in case
@@ -216,18 +216,18 @@ def settle(desired: Desired, live: Live, traits: Traits) -> Access:
             continue
         match wish:
             case Grant():
-                settled[key] = _settled_grant(wish, have if isinstance(have, Grant) else None, traits)
+                settled[key] = _defaulted_grant(wish, have if isinstance(have, Grant) else None, traits)
             case Account():
-                settled[key] = _settled_account(wish, have if isinstance(have, Account) else None, traits)
+                settled[key] = _defaulted_account(wish, have if isinstance(have, Account) else None, traits)
             case Group(external=None) if isinstance(have, Group):
                 settled[key] = have
             case _:
                 settled[key] = wish
-    settled |= _settled_public(desired, live.access, traits)
+    settled |= _defaulted_public(desired, live.access, traits)
     return Access.of(settled)
 
 
-def _settled_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
+def _defaulted_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
     extras = wish.extras
     if have is not None and have.role == wish.role and (extras is None or have.extras == extras):
         return have
@@ -235,13 +235,13 @@ def _settled_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
         return have
     if extras is None:
         extras = (have.extras if have is not None else None) or frozenset()
-    part = frozenset(each for each in extras if wish.role in traits.included.get(each, ())) if extras else extras
+    part = frozenset(extra for extra in extras if wish.role in traits.included.get(extra, ())) if extras else extras
     if have is not None and have.role == wish.role and have.extras == extras - part:
         return have
     return wish if extras is wish.extras and not part else replace(wish, extras=extras - part)
 
 
-def _settled_account(wish: Account, have: Account | None, traits: Traits) -> Account:
+def _defaulted_account(wish: Account, have: Account | None, traits: Traits) -> Account:
     if wish.email is None and wish.language is None and wish.renamed is None and have is not None:
         return have
     renamed = wish.renamed if traits.renames and wish.renamed != wish.name else None
@@ -255,12 +255,12 @@ def _settled_account(wish: Account, have: Account | None, traits: Traits) -> Acc
     return have if settled == have else settled
 
 
-def _settled_public(desired: Desired, live: Access, traits: Traits) -> dict[Key, Resource]:
+def _defaulted_public(desired: Desired, live: Access, traits: Traits) -> dict[Key, Resource]:
     if traits.public_account is None:
         return {}
     everybody = Subject("account", traits.public_account)
     weakest = {
-        kind: next((each.name for each in roles if each.declarable), None) for kind, roles in traits.roles.items()
+        kind: next((role.name for role in roles if role.declarable), None) for kind, roles in traits.roles.items()
     }
     opened: dict[Key, Resource] = {}
     for scope, wish in desired.public.items():
@@ -274,9 +274,9 @@ def _settled_public(desired: Desired, live: Access, traits: Traits) -> dict[Key,
 OUTSIDE: frozenset[str | None] = frozenset({"contractor", "client", "vendor"})
 
 
-def home_of(holders: Iterable[Holder]) -> frozenset[str]:
+def home_of(declared_users: Iterable[DeclaredUser]) -> frozenset[str]:
     """Return the e-mail domains of the house, from the addresses of its declared persons."""
-    return home_domains(holder.email for holder in holders if holder.kind == "person")
+    return home_domains(declared_user.email for declared_user in declared_users if declared_user.kind == "person")
 
 
 def home_domains(emails: Iterable[str | None]) -> frozenset[str]:
@@ -284,7 +284,7 @@ def home_domains(emails: Iterable[str | None]) -> frozenset[str]:
 
     They are the most frequent one, and each that at least two of them and at least a fifth of them have.
     """
-    domains = Counter(domain for each in emails if (domain := email_domain(each)))
+    domains = Counter(domain for email in emails if (domain := email_domain(email)))
     most = max(domains.values(), default=0)
     return frozenset(
         domain for domain, count in domains.items() if count == most or (count >= 2 and count * 5 >= domains.total())

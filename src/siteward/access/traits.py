@@ -76,7 +76,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def _ranked(self) -> Mapping[tuple[str, str], tuple[int, Role]]:
-        return {(kind, each.name): (at, each) for kind, roles in self.roles.items() for at, each in enumerate(roles)}
+        return {(kind, role.name): (at, role) for kind, roles in self.roles.items() for at, role in enumerate(roles)}
 
     def role(self, kind: str, name: str) -> Role | None:
         """Return the native role `name` on scopes of `kind`, if the platform has it."""
@@ -94,7 +94,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
             return Power.NONE
         found = self._ranked.get((grant.scope.kind, grant.role))
         base = found[1].power if found is not None else Power.NONE
-        return max((base, *(self.extras.get(each, Power.NONE) for each in grant.extras))) if grant.extras else base
+        return max((base, *(self.extras.get(extra, Power.NONE) for extra in grant.extras))) if grant.extras else base
 
     def is_top(self, grant: Grant) -> bool:
         """Tell whether a grant is the platform's highest account role."""
@@ -102,7 +102,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
 
     def native(self, kind: str, portable: str) -> Role | None:
         """Return the native role that a portable name means on scopes of `kind`, if there is one."""
-        return next((each for each in self.roles.get(kind, ()) if each.portable == portable), None)
+        return next((role for role in self.roles.get(kind, ()) if role.portable == portable), None)
 
     def covers(self, held: Grant, wished: Grant) -> bool:
         """Tell whether a held, undeclarable role already gives what is wished on the same scope."""

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import note
 from siteward.access.model import account_of
 from siteward.access.report import Report
-from siteward.cli.base import option
+from siteward.cli.base_option import option
 from siteward.cli.names import instance_option, known_blocks
-from siteward.cli.session import Session, Stopped, with_session
+from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from siteward.access.plan import InstancePlan, Plan, Step
     from siteward.cli.checkout import Checkout
-    from siteward.reconcile.target import Acceptance, Options
+    from siteward.reconcile.apply.target import Acceptance, Options
 
 EMPTY = "empty"
 
@@ -79,11 +79,11 @@ def command(
     if resend:
         return session.leave(_resent(session, resend))
     from siteward.cli.checkout import open_checkout
-    from siteward.reconcile import apply as spine
-    from siteward.reconcile.target import Options
+    from siteward.reconcile.apply import apply as spine
+    from siteward.reconcile.apply.target import Options
 
     checkout = open_checkout(
-        session, "apply", names=instances, as_of=as_of, passwords_out=passwords_out, gated=True, base=base
+        session, "apply", names=instances, as_of=as_of, passwords_out=passwords_out, with_base=True, base=base
     )
     options = Options(
         passwords=checkout.passwords,
@@ -108,7 +108,7 @@ def command(
 def _resent(session: Session, whom: str) -> Report:
     """Send one invitation again."""
     from siteward.cli.checkout import open_checkout
-    from siteward.reconcile.resend import resend
+    from siteward.reconcile.apply.resend import resend
 
     login, _, name = whom.rpartition("@")
     if not login:
@@ -126,7 +126,7 @@ def _run(
 ) -> Report:
     from siteward.cli.progress import progress
 
-    total = sum(len(each.runnable) for each in plan.instances) if plan else 0
+    total = sum(len(instance.runnable) for instance in plan.instances) if plan else 0
     with progress(session, total) as listener:
         return carry_out(
             *(() if plan is None else (plan,)),
@@ -140,7 +140,7 @@ def _run(
 
 
 def _read(path: Path) -> Plan:
-    from siteward.cli.saved import read_plan
+    from siteward.cli.names import read_plan
 
     return read_plan(path, "apply")
 
@@ -149,11 +149,11 @@ def _made(session: Session, checkout: Checkout, options: Options) -> Plan:
     """Plan now, and show it; stop where there is nothing that could be applied."""
     from siteward.reconcile.plan import plan
 
-    accept = {name: each.reason for name, each in options.accept.items()}
+    accept = {name: acceptance.reason for name, acceptance in options.accept.items()}
     report = plan(checkout.project, checkout.instances, checkout.book, checkout.run(
         accept=accept, allow_delete=options.allow_delete))  # fmt: skip
-    if report.plan is None or not any(each.runnable for each in report.plan.instances):
-        raise Stopped(report)
+    if report.plan is None or not any(instance.runnable for instance in report.plan.instances):
+        raise StoppedError(report)
     if session.formats == ("text",):
         session.show(report)
     return report.plan
@@ -162,24 +162,24 @@ def _made(session: Session, checkout: Checkout, options: Options) -> Plan:
 def _something_chosen(plan: Plan, options: Options) -> None:
     """Stop, with success, where `--only` leaves nothing to do."""
     only = options.only
-    if only is None or any(only(each.instance, step) for each in plan.instances for step in each.steps):
+    if only is None or any(only(instance.instance, step) for instance in plan.instances for step in instance.steps):
         return
     told = note("nothing-chosen", "no step of this plan is among what --only names, so nothing was done")
-    raise Stopped(Report(command="apply", diagnostics=(told,)))
+    raise StoppedError(Report(command="apply", diagnostics=(told,)))
 
 
 def _confirm(session: Session, plan: Plan, options: Options, *, yes: bool, shown: bool) -> None:
     """Ask, as loudly as the risk is high; refuse at once where nobody can answer."""
-    going = {each.instance: steps for each in plan.instances if (steps := _possible(each, options))}
+    going = {instance.instance: steps for instance in plan.instances if (steps := _possible(instance, options))}
     if yes or not going:
         return
     if not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask at; review the plan and say --yes")
     if not shown:
         _show(session, Report(command="show", plan=plan))
-    people = {each.person or account_of(each.change.key) for steps in going.values() for each in steps}
+    people = {step.person or account_of(step.change.key) for steps in going.values() for step in steps}
     click.echo(f"This will change {len(people)} people on {', '.join(going)}.", err=True)
-    risky = " ".join(name for name, steps in going.items() if any(each.risk == "high" for each in steps))
+    risky = " ".join(name for name, steps in going.items() if any(step.risk == "high" for step in steps))
     if not risky:
         agreed = click.confirm("apply?", err=True)
     else:
@@ -201,7 +201,7 @@ def _show(session: Session, report: Report) -> None:
 
 
 def _acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:
-    from siteward.reconcile.target import Acceptance
+    from siteward.reconcile.apply.target import Acceptance
 
     pairs = [each.partition("=") for each in given]
     known_blocks(name for name, *_ in pairs)
@@ -215,7 +215,10 @@ def _acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:
 
 def _named(options: Options, plan: Plan) -> Options:
     """Let `--accept empty`, which speaks of the file and not of a number, stand for the plan at hand."""
-    accept = {name: replace(each, digest=each.digest or plan.digest) for name, each in options.accept.items()}
+    accept = {
+        name: replace(acceptance, digest=acceptance.digest or plan.digest)
+        for name, acceptance in options.accept.items()
+    }
     return replace(options, accept=accept)
 
 

@@ -11,15 +11,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.report import Report
-from siteward.cli.base import gate_from
+from siteward.cli.base_option import base_policy_from
 from siteward.cli.progress import talker
-from siteward.cli.session import Session, Stopped, find_config, parse_instant
-from siteward.reconcile.deliver import Passwords
+from siteward.cli.session import Session, StoppedError, find_config, parse_instant
+from siteward.reconcile.apply.passwords import Passwords
+from siteward.reconcile.apply.revalidate import Allowance
+from siteward.reconcile.apply.target import Book
 from siteward.reconcile.plan import Run, Target
 from siteward.reconcile.project import Project, Surroundings, instances, open_project
-from siteward.reconcile.recheck import Allowance
-from siteward.reconcile.target import Book
-from siteward.transport.errors import Insecure, SecretMissing
+from siteward.transport.errors import InsecureError, SecretMissingError
 from siteward.transport.secrets import Secret, dotenv
 
 if TYPE_CHECKING:
@@ -53,8 +53,13 @@ class Checkout(Struct, frozen=True, kw_only=True):
         """Return the instances as apply needs them."""
         declaration = self.project.declaration
         return {
-            each.name: Target(declaration=declaration, instance=each, passwords=self.passwords, gate=self.project.gate)
-            for each in self.instances
+            instance.name: Target(
+                declaration=declaration,
+                instance=instance,
+                passwords=self.passwords,
+                base_policy=self.project.base_policy,
+            )
+            for instance in self.instances
         }
 
 
@@ -66,7 +71,7 @@ def open_checkout(
     as_of: str | None = None,
     passwords_out: Path | None = None,
     workers: int = 8,
-    gated: bool = False,
+    with_base: bool = False,
     base: str | None = None,
 ) -> Checkout:
     """Return the checkout, or stop with what is wrong with its files or with the names given.
@@ -74,10 +79,10 @@ def open_checkout(
     Where it is `gated`, what `base` or the forge names judges beside it.
     """
     project = project_of(session, command)
-    if gated:
-        project = replace(project, gate=gate_from(base, project.path, command)(project.declaration))
+    if with_base:
+        project = replace(project, base_policy=base_policy_from(base, project.path, command)(project.declaration))
     known = project.declaration.instances
-    unknown = [each for each in names if each not in known]
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise click.UsageError(f"no instance {unknown[0]!r}; there are {', '.join(known) or 'none'}")
     environment = environment_of(project.path.parent)
@@ -106,18 +111,18 @@ def project_of(session: Session, command: str) -> Project:
     """Return the project, or stop with everything that is wrong with its files."""
     opened = open_project(find_config(session), command)
     if isinstance(opened, Report):
-        raise Stopped(opened)
+        raise StoppedError(opened)
     return opened
 
 
 def environment_of(folder: Path) -> Mapping[str, str]:
     """Return the environment, with what a `.env` file beside the declaration adds to it.
 
-    Raises `Insecure` for one that a branch may have brought along: a link, or a file that git tracks.
+    Raises `InsecureError` for one that a branch may have brought along: a link, or a file that git tracks.
     """
     path = folder / ".env"
     if path.is_symlink():
-        raise Insecure(
+        raise InsecureError(
             f"{path} is a symbolic link, and a branch can bring one along; it was not read",
             hint="put a file of mode 600 in its place, or set the variables in the environment",
         )
@@ -128,18 +133,18 @@ def environment_of(folder: Path) -> Mapping[str, str]:
 
 
 def _refuse_tracked(path: Path) -> None:
-    """See that git does not track a `.env`; raises `Insecure`, also where git cannot tell."""
+    """See that git does not track a `.env`; raises `InsecureError`, also where git cannot tell."""
     from siteward.reconcile.revisions.git import GitError, is_tracked
 
     try:
         tracked = is_tracked(path)
     except GitError as problem:
-        raise Insecure(
+        raise InsecureError(
             f"{path} was not read, for nobody can tell whether git tracks it: {problem}",
             hint=problem.hint or "set the variables in the environment",
         ) from problem
     if tracked:
-        raise Insecure(
+        raise InsecureError(
             f"{path} is tracked by git, so a branch may have brought it along; it was not read",
             hint="`git rm --cached .env`, name it in .gitignore, and change every secret that stands in it",
         )
@@ -159,7 +164,7 @@ def keyring_of() -> Keyring | None:
         try:
             found: str | None = keyring.get_password(service, name)
         except keyring.errors.KeyringError as problem:
-            raise SecretMissing(
+            raise SecretMissingError(
                 f"the system keyring cannot be asked: {problem}", hint="unset SITEWARD_KEYRING"
             ) from None
         return found

@@ -42,9 +42,9 @@ def command(keep: Path | None) -> int:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="siteward-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
         declared = _instances()
-        sandboxes = {name: _sandbox(stack, each.platform) for name, each in declared.items()}
-        _copy_example(folder, {name: each.url for name, each in sandboxes.items()})
-        owners = {name: each.self_account for name, each in declared.items() if each.self_account}
+        sandboxes = {name: _sandbox(stack, instance.platform) for name, instance in declared.items()}
+        _copy_example(folder, {name: sandbox.url for name, sandbox in sandboxes.items()})
+        owners = {name: instance.self_account for name, instance in declared.items() if instance.self_account}
         return _tell(_Story(folder, _environment(sandboxes, owners)), sandboxes)
 
 
@@ -74,8 +74,8 @@ class _Story:
 
 def _tell(story: _Story, sandboxes: Mapping[str, Sandbox]) -> int:
     story.say("Stand-in servers answer, with users, sites and some history:")
-    for name, each in sandboxes.items():
-        click.echo(f"#    {name}: {each.fake.platform} {each.fake.release} at {each.url}")
+    for name, sandbox in sandboxes.items():
+        click.echo(f"#    {name}: {sandbox.fake.platform} {sandbox.fake.release} at {sandbox.url}")
     story.say("1. Check the files. Nothing is contacted.")
     story.run("validate", expect=0)
     story.say("2. What would change? Nothing is changed; the plan is saved for review.")
@@ -146,10 +146,10 @@ def _copy_example(folder: Path, urls: Mapping[str, str]) -> None:
     for name, url in urls.items():
         text = re.sub(rf"(?m)(^  {name}:\n(?:    .*\n)*?    url: )\S+", rf"\g<1>{url}", text, count=1)
     (folder / "access.yaml").write_text(text, encoding="utf-8")
-    for each in (source / "examples").rglob("*.yaml"):
-        target = folder / each.relative_to(source)
+    for path in (source / "examples").rglob("*.yaml"):
+        target = folder / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(each.read_text(encoding="utf-8"), encoding="utf-8")
+        target.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def _environment(sandboxes: Mapping[str, Sandbox], owners: Mapping[str, str]) -> dict[str, str]:
@@ -159,8 +159,8 @@ def _environment(sandboxes: Mapping[str, Sandbox], owners: Mapping[str, str]) ->
         inherited
         | {
             variable(name, field): value
-            for name, each in sandboxes.items()
-            for field, value in each.fake.credentials.items()
+            for name, sandbox in sandboxes.items()
+            for field, value in sandbox.fake.credentials.items()
         }
         | {variable(name, "self"): owner for name, owner in owners.items()}
     )
@@ -173,7 +173,7 @@ def _interfere(sandbox: Sandbox) -> None:
         http.headers["Authorization"] = f"Bearer {token}"
         users = {each["username"]: each["id"] for each in http.get("/api/admin/users?pageSize=1000").json()["data"]}
         sites = http.get("/api/admin/websites?pageSize=1000").json()["data"]
-        shop = next(each for each in sites if each["domain"] == "shop.example.org")
+        shop = next(site for site in sites if site["domain"] == "shop.example.org")
         http.post(f"/api/users/{users['vera']}", json={"role": "admin"}).raise_for_status()
         member = {"userId": users["mia"], "role": "team-member"}
         http.post(f"/api/teams/{shop['teamId']}/users", json=member).raise_for_status()

@@ -10,7 +10,7 @@ import click
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report
-from siteward.cli.session import Session, Stopped, find_config, parse_instant, with_session
+from siteward.cli.session import Session, StoppedError, find_config, parse_instant, with_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,13 +40,13 @@ def command(session: Session, base: str, head: str | None, as_of: str | None, sn
     HEAD is what lies in the checkout, if it is not given. Nothing is contacted: where no snapshot tells which sites
     there are, selectors stand for themselves.
     """
-    from siteward.reconcile.compare import Question, compared
+    from siteward.reconcile.revisions.diff import Question, compared
     from siteward.render.diff import render
 
     path = find_config(session)
     old, new = _declaration(path, base, must=False), _declaration(path, head, must=True)
     if new is None:
-        raise Stopped(_problem("no-declaration", f"{path} does not exist at {head}"))
+        raise StoppedError(_problem("no-declaration", f"{path} does not exist at {head}"))
     question = Question(
         base=base,
         head=head or CHECKOUT,
@@ -61,34 +61,34 @@ def command(session: Session, base: str, head: str | None, as_of: str | None, sn
 def _declaration(path: Path, ref: str | None, *, must: bool) -> Declaration | None:
     """Return the declaration at a revision, or in the checkout; `None` where the file was not there yet."""
     from siteward.reconcile.project import read
-    from siteward.reconcile.revisions.trees import NoSuchRevision, commit_at, read_at
+    from siteward.reconcile.revisions.trees import NoSuchRevisionError, commit_at, read_at
 
     try:
         loaded = read(path) if ref is None else read_at(path, commit_at(path.parent, ref))
-    except NoSuchRevision as problem:
-        raise Stopped(_problem("no-revision", str(problem), problem.hint)) from problem
+    except NoSuchRevisionError as problem:
+        raise StoppedError(_problem("no-revision", str(problem), problem.hint)) from problem
     if loaded is None:
         return None
     return loaded.declaration or _invalid(loaded, ref, must=must)
 
 
 def _invalid(loaded: Loaded, ref: str | None, *, must: bool) -> Declaration:
-    told = [each for each in loaded.diagnostics if each.blocks]
+    told = [diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks]
     where = f" at {ref}" if ref is not None else ""
     head = error("not-valid", f"the declaration{where} is not valid, so nothing can be compared with it")
     shown = (*told, head) if must or ref is None else (head, *told)
-    raise Stopped(Report(command="diff", diagnostics=shown, texts=loaded.texts, files=loaded.files))
+    raise StoppedError(Report(command="diff", diagnostics=shown, texts=loaded.texts, files=loaded.files))
 
 
 def _sites(paths: tuple[Path, ...]) -> Mapping[str, Live]:
-    from siteward.reconcile.snapshot import BadSnapshot, read
+    from siteward.reconcile.snapshot import BadSnapshotError, read
 
     files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else (path,))]
     try:
         return dict(map(read, files))
     except OSError as problem:
         raise click.ClickException(f"cannot read {problem.filename}: {problem.strerror}") from problem
-    except BadSnapshot as problem:
+    except BadSnapshotError as problem:
         raise click.ClickException(str(problem)) from problem
 
 

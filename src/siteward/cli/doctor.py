@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.cli.checkout import Checkout
     from siteward.platforms.instance import Instance
-    from siteward.reconcile.chain import Chain
+    from siteward.reconcile.journal.chain import Chain
 
 
 @click.command("doctor")
@@ -30,8 +30,8 @@ def command(session: Session, instances: tuple[str, ...]) -> int:
     from siteward.render.answers import checkups
 
     checkout = open_checkout(session, "doctor", names=instances)
-    found = tuple(_check(checkout, each) for each in checkout.instances)
-    problems = tuple(each.problem for each in found if each.problem)
+    found = tuple(_check(checkout, instance) for instance in checkout.instances)
+    problems = tuple(checkup.problem for checkup in found if checkup.problem)
     accounts = checkout.project.declaration.accounts()
     return session.answer(
         lambda form, options: checkups(found, form, options, accounts),
@@ -80,7 +80,7 @@ def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: fl
 def _whose(checkout: Checkout, instance: Instance, base: Checkup, traits: Traits) -> Checkup:
     """Add what confirms whose the credentials are, and what speaks against it."""
     from siteward.access.diagnostic import warning
-    from siteward.reconcile.own import claim_of, told_otherwise
+    from siteward.reconcile.own_account import claim_of, told_otherwise
 
     if traits.knows_self:
         at = checkout.project.declaration.instances[instance.name].at
@@ -96,22 +96,25 @@ def _whose(checkout: Checkout, instance: Instance, base: Checkup, traits: Traits
 def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | None]:
     """Return what there is to say of the journal, and what is wrong with it."""
     from siteward.access.diagnostic import error
-    from siteward.reconcile.admit import remarks_on
-    from siteward.reconcile.chain import JournalBroken
-    from siteward.reconcile.journal import path_of, recall
+    from siteward.reconcile.apply.admission import remarks_on
+    from siteward.reconcile.journal.chain import JournalBrokenError
+    from siteward.reconcile.journal.journal import path_of, recall
 
     path, key = path_of(checkout.book.folder, instance.name), checkout.book.key
     try:
         known = recall(path, key).standing
         odd = remarks_on(known, instance.platform.name, instance.origin, key)
-    except JournalBroken as broken:
+    except JournalBrokenError as broken:
         return "broken", error(broken.code, str(broken), hint=broken.hint)
     chain = known.chain
     if not chain.entries:
         return f"none yet at {path}", None
     words = (f"{len(chain.entries)} entries", f"head {chain.head}", _seal(chain, keyed=key is not None))
     return "; ".join(
-        (", ".join(words), *(f"{each.severity.name.lower()} {each.code}: {each.message}" for each in odd))
+        (
+            ", ".join(words),
+            *(f"{diagnostic.severity.name.lower()} {diagnostic.code}: {diagnostic.message}" for diagnostic in odd),
+        )
     ), None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from siteward.cli.base import option
+from siteward.cli.base_option import option
 from siteward.cli.names import instance_option
 from siteward.cli.session import Session, with_session
 from siteward.render import formats_of
@@ -20,5 +20,5 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, bas
     from siteward.cli.checkout import open_checkout
     from siteward.reconcile.plan import drift
 
-    checkout = open_checkout(session, "drift", names=instances, as_of=as_of, gated=True, base=base)
+    checkout = open_checkout(session, "drift", names=instances, as_of=as_of, with_base=True, base=base)
     return session.leave(drift(checkout.project, checkout.instances, checkout.book, checkout.run()))

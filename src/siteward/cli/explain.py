@@ -19,22 +19,22 @@ def command(session: Session, user: str, site: str, instances: tuple[str, ...], 
     from siteward.access.answer import with_beside
     from siteward.cli.checkout import open_checkout
     from siteward.cli.questions import ask, gaps_of, no_answer
-    from siteward.reconcile.ask import explain, scopes_of
+    from siteward.reconcile.explain import explain, scopes_of
     from siteward.render import in_words
 
     checkout = open_checkout(session, "explain", names=instances, as_of=as_of)
     report, surveys = ask(checkout, "explain")
     plan = in_words(report).plan
     found = tuple(
-        with_beside(each, part)
+        with_beside(explanation, part)
         for survey in surveys
         if (part := plan.instance(survey.name) if plan else None) is not None
-        for each in explain(checkout.project.declaration, survey, part, user, site)
+        for explanation in explain(checkout.project.declaration, survey, part, user, site)
     )
     if not found:
-        known = [each for each in surveys if scopes_of(checkout.project.declaration, each, site)]
+        known = [survey for survey in surveys if scopes_of(checkout.project.declaration, survey, site)]
         missing = f"no account or declared user {user!r}" if known else f"no site {site!r}"
-        where = ", ".join(each.name for each in known or surveys)
+        where = ", ".join(survey.name for survey in known or surveys)
         raise no_answer(report, f"there is {missing} on {where}", "siteward who-can view SITE")
     from siteward.render.answers import explanations
 

@@ -3,11 +3,166 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
+from msgspec import Struct, ValidationError, convert, to_builtins
+from msgspec.inspect import Metadata, StructType, type_info
 
+from siteward import platforms
+from siteward.cli.checkout import environment_of, keyring_of
 from siteward.cli.names import instances as declared_instances
-from siteward.cli.session import Session, with_session
+from siteward.cli.session import Session, find_config, with_session
+from siteward.declaration.complain import near
+from siteward.declaration.generate import first_file
+from siteward.declaration.grammar import keys_of
+from siteward.declaration.instances import NAME_HINT, can_name
+from siteward.platforms.instance import Instance
+from siteward.reconcile.own_account import claim_of, own_account
+from siteward.reconcile.project import Project, open_project
+from siteward.transport.link import Link
+from siteward.transport.secrets import variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from siteward.access.traits import Traits
+    from siteward.cli.session import Session
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which instance is imported, as far as the command line says it."""
+
+    name: str
+    platform: str | None = None
+    url: str | None = None
+    self_account: str | None = None
+    settings: tuple[str, ...] = ()
+
+
+class _Place(Struct, frozen=True, kw_only=True):
+    """Where an instance is: its common keys, and what is said of it beside them, as the file has it and as read."""
+
+    platform: str
+    url: str
+    self_account: str | None
+    written: Mapping[str, object]
+    settings: Struct
+
+
+def first_text(session: Session, wanted: Wanted) -> str:
+    """Read the instance and return the file that declares what it has. Raises `PlatformError`."""
+    if not can_name(wanted.name):
+        raise click.UsageError(f"{wanted.name!r} cannot name an instance: {NAME_HINT}")
+    place = (None if wanted.platform else _declared(session, wanted.name)) or _asked_for(wanted)
+    instance = Instance(
+        name=wanted.name,
+        platform=platforms.load(place.platform),
+        settings=place.settings,
+        self_account=place.self_account,
+        link=Link(url=place.url),
+        env=environment_of(Path()),
+        keyring=keyring_of(),
+    )
+    with instance.reading() as reader:
+        traits, seed = instance.platform.probe(reader, place.settings)
+        live = instance.platform.read(reader, place.settings, traits, seed)
+    _, objections = own_account(live, traits, claim_of(instance, place.self_account))
+    for objection in objections:
+        raise click.UsageError(f"{objection.message}: say --self {live.me or 'LOGIN'}")
+    named = place.self_account or live.me or _need_self(traits)
+    block = {"platform": place.platform, "url": place.url, "self": named, **place.written}
+    return first_file(wanted.name, block, live, traits)
+
+
+def _asked_for(wanted: Wanted) -> _Place:
+    """Return the place that the command line and the environment tell."""
+    platform = wanted.platform or _need_platform()
+    url = wanted.url or environment_of(Path()).get(variable(wanted.name, "url"))
+    if not url:
+        raise click.UsageError(f"where is it? say --url URL, or set {variable(wanted.name, 'url')}")
+    given = dict(_pair(setting) for setting in wanted.settings)
+    settings = _settings(platform, given, wanted.self_account or given.get("self"))
+    told: Mapping[str, object] = to_builtins(settings)
+    return _Place(
+        platform=platform,
+        url=url,
+        self_account=wanted.self_account or given.get("self"),
+        written={name: told[name] for name in given if name != "self"},
+        settings=settings,
+    )
+
+
+def _declared(session: Session, name: str) -> _Place | None:
+    """Return the place that a declaration already names."""
+    try:
+        project = open_project(find_config(session), "import")
+    except click.ClickException:
+        return None
+    if not isinstance(project, Project) or name not in project.declaration.instances:
+        return None
+    instance = project.declaration.instances[name]
+    if instance.settings is None:
+        return None
+    written = cast("Mapping[str, Mapping[str, object]]", instance.location.source.data["instances"])[name]
+    own = keys_of(type(instance.settings))
+    return _Place(
+        platform=instance.platform,
+        url=instance.url,
+        self_account=instance.self_account,
+        written={key: each for key, each in written.items() if key in own and key not in {"platform", "url", "self"}},
+        settings=instance.settings,
+    )
+
+
+def _settings(platform: str, given: Mapping[str, str], self_account: str | None) -> Struct:
+    if platform not in platforms.names():
+        raise click.UsageError(
+            f"no platform {platform!r}; there are {', '.join(platforms.names())}" + _meant(platform, platforms.names())
+        )
+    model = platforms.load(platform).settings
+    about = _described(model)
+    for name in given.keys() - about.keys() - {"self"}:
+        raise click.UsageError(f"--set {name}=…: no such setting; there are {', '.join(about)}{_meant(name, about)}")
+    told = {**given, "self": self_account} if self_account and "self" in about else given
+    try:
+        return convert({name: each for name, each in told.items() if name in about}, model, strict=False)
+    except ValidationError as problem:
+        name = next(
+            (each for each in about if f"$.{each}`" in str(problem) or f"field `{each}`" in str(problem)), "KEY"
+        )
+        raise click.UsageError(f"say --set {name}=…: {problem}. {about.get(name, '')}".rstrip()) from problem
+
+
+def _described(model: type[Struct]) -> dict[str, str]:
+    """Return what each setting of a platform is."""
+    kind = type_info(model)
+    fields = kind.fields if isinstance(kind, StructType) else ()
+    return {
+        field.encode_name: (field.type.extra_json_schema or {}).get("description", "")
+        for field in fields
+        if isinstance(field.type, Metadata)
+    }
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    found = near(word, known)
+    return f"; did you mean {found!r}?" if found else ""
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not found:
+        raise click.UsageError(f"--set {text}: write KEY=VALUE")
+    return name, value
+
+
+def _need_platform() -> str:
+    raise click.UsageError(f"which platform is it? say --platform with one of {', '.join(platforms.names())}")
+
+
+def _need_self(traits: Traits) -> str:
+    raise click.UsageError(f"{traits.platform} does not tell whose credentials these are: say --self LOGIN")
 
 
 @click.command("import")
@@ -39,8 +194,6 @@ def command(
     Strangers are declared as users, equal sets of grants become groups, and what cannot be declared becomes a
     comment. A file that exists is never overwritten.
     """
-    from siteward.cli.importing import Wanted, first_text
-
     if out.exists():
         raise click.ClickException(f"{out} exists and is not overwritten; name another file with --out")
     wanted = Wanted(name=name, platform=platform, url=url, self_account=self_account, settings=settings)

@@ -19,7 +19,7 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, 
     from siteward.access.report import missing
     from siteward.cli.checkout import open_checkout
     from siteward.cli.questions import ask
-    from siteward.reconcile.reviewing import ledgers
+    from siteward.reconcile.certify import ledgers
     from siteward.render.matrix import Matrix, render
 
     if html:
@@ -35,4 +35,4 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, 
         accounts=report.accounts or {},
     )
     code = session.answer(lambda form, options: render(matrix, form, options), report)
-    return code or (0 if session.exit_zero or all(each.complete for each in matrix.ledgers) else 4)
+    return code or (0 if session.exit_zero or all(ledger.complete for ledger in matrix.ledgers) else 4)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from siteward.access import codec
+from siteward.access.diagnostic import error
+from siteward.access.report import Report
+from siteward.cli.session import StoppedError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from siteward.access.plan import Plan
     from siteward.declaration.load import Declaration
 
 
@@ -29,7 +36,7 @@ def sites(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
         ctx,
         param,
         begun,
-        lambda declaration: {*declaration.sites, *(each.domain for each in declaration.sites.values())},
+        lambda declaration: {*declaration.sites, *(site.domain for site in declaration.sites.values())},
     )
 
 
@@ -61,11 +68,26 @@ instance_option = click.option(
 def known_blocks(names: Iterable[str]) -> None:
     """See that what `--accept` names can be lifted; raises `UsageError` with what was likely meant."""
     from siteward.declaration.complain import near
-    from siteward.reconcile.consent import CONSENTS
+    from siteward.reconcile.apply.consent import CONSENTS
 
     known = tuple(dict.fromkeys(CONSENTS.values()))
-    for each in names:
-        if each not in known:
-            meant = near(each, known)
+    for name in names:
+        if name not in known:
+            meant = near(name, known)
             hint = f"; did you mean {meant!r}?" if meant else ""
-            raise click.UsageError(f"--accept {each}: there is no such block; there are {', '.join(known)}{hint}")
+            raise click.UsageError(f"--accept {name}: there is no such block; there are {', '.join(known)}{hint}")
+
+
+def read_plan(path: Path, command: str) -> Plan:
+    """Return the plan in `path`, or stop: not there, no JSON, no plan, edited, or from a newer version."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        inner = data.get("plan") if isinstance(data, dict) and "plan" in data else data
+        return codec.decode(inner)
+    except OSError as problem:
+        told = error("cannot-read", f"cannot read {path}: {problem.strerror}", hint="siteward plan --out plan.json")
+    except codec.CodecError as problem:
+        told = error("plan-unreadable", f"{path}: {problem}", hint="make a new one: siteward plan --out plan.json")
+    except (ValueError, RecursionError):
+        told = error("plan-unreadable", f"{path} is no JSON", hint="make a new one: siteward plan --out plan.json")
+    raise StoppedError(Report(command=command, diagnostics=(told,)))

@@ -11,9 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
-from siteward.cli.base import option
+from siteward.cli.base_option import option
 from siteward.cli.names import instance_option, known_blocks
-from siteward.cli.session import Session, Stopped, with_session
+from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def command(
         as_of=as_of,
         passwords_out=passwords_out,
         workers=workers,
-        gated=True,
+        with_base=True,
         base=base,
     )
     run = checkout.run(accept=dict.fromkeys(accept, reason or "asked for"), allow_delete=allow_delete)
@@ -91,7 +91,7 @@ def _snapshot(report: Report, folder: Path, surveys: Sequence[Survey]) -> None:
         save(folder, surveys)
     except OSError as problem:
         told = error("cannot-write", f"cannot save the sites to {folder}: {problem.strerror}")
-        raise Stopped(replace(report, plan=None, diagnostics=(told,))) from problem
+        raise StoppedError(replace(report, plan=None, diagnostics=(told,))) from problem
 
 
 class _Flags(Struct, frozen=True, kw_only=True):
@@ -120,7 +120,7 @@ class _Flags(Struct, frozen=True, kw_only=True):
 
 def _saved(report: Report, out: Path | None, flags: _Flags) -> Report:
     """Save the plan where asked; return the report with the command that leads on."""
-    if report.next or report.plan is None or not any(each.runnable for each in report.plan.instances):
+    if report.next or report.plan is None or not any(instance.runnable for instance in report.plan.instances):
         return report if out is None else _written(report, out)
     if out is None:
         return replace(report, next="siteward plan --out plan.json, then siteward apply plan.json")
@@ -138,5 +138,5 @@ def _written(report: Report, out: Path) -> Report:
         out.write_bytes(codec.canonical(codec.encode(report.plan)) + b"\n")
     except OSError as problem:
         told = error("cannot-write", f"cannot save the plan to {out}: {problem.strerror}")
-        raise Stopped(replace(report, plan=None, diagnostics=(told,))) from problem
+        raise StoppedError(replace(report, plan=None, diagnostics=(told,))) from problem
     return report

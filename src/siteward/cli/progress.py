@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from siteward.cli.session import Session
-    from siteward.reconcile.target import Progress
+    from siteward.reconcile.apply.target import Progress
 
 LONG_WAIT = 5.0
 

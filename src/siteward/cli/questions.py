@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Missing, missing
-from siteward.cli.session import Stopped
+from siteward.cli.session import StoppedError
 from siteward.reconcile.plan import plan_and_survey
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ def ask(checkout: Checkout, command: str) -> tuple[Report, tuple[Survey, ...]]:
         checkout.project, checkout.instances, checkout.book, checkout.run(), command=command
     )
     if not surveys:
-        raise Stopped(report)
+        raise StoppedError(report)
     return report, surveys
 
 
 def gaps_of(report: Report, surveys: Iterable[Survey]) -> tuple[Missing, ...]:
     """Return the instances that an answer does not show, and those that were not read whole."""
-    halves = (Missing(instance=each.name, partly=True) for each in surveys if not each.live.complete)
+    halves = (Missing(instance=survey.name, partly=True) for survey in surveys if not survey.live.complete)
     return (*missing(report), *halves)
 
 
-def no_answer(report: Report, message: str, hint: str) -> Stopped:
+def no_answer(report: Report, message: str, hint: str) -> StoppedError:
     """Return the stop that says a question has no answer, with what kept instances from being read."""
-    problems = tuple(each for each in report.plan.diagnostics if each.blocks) if report.plan else ()
+    problems = tuple(diagnostic for diagnostic in report.plan.diagnostics if diagnostic.blocks) if report.plan else ()
     told = error("no-answer", message, hint=hint)
-    return Stopped(replace(report, plan=None, diagnostics=(*problems, told)))
+    return StoppedError(replace(report, plan=None, diagnostics=(*problems, told)))

@@ -13,14 +13,14 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import error, warning
 from siteward.access.report import Report, missing
 from siteward.cli.names import instance_option
-from siteward.cli.session import Session, Stopped, with_session
+from siteward.cli.session import Session, StoppedError, with_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from siteward.access.review import Review
+    from siteward.access.certification import Review
     from siteward.cli.checkout import Checkout
-    from siteward.declaration.decide import Edit
+    from siteward.declaration.rewrite import Edit
     from siteward.reconcile.plan import Survey
 
 
@@ -51,11 +51,11 @@ def command(
     Decide in the CSV or JSON that it writes: keep, revoke, change ROLE, change until DATE. Given back with
     --decisions, while nothing has changed since, they become an edit of the files: shown as a patch, or written.
     """
-    from siteward.access.review import Horizon, review
+    from siteward.access.certification import Horizon, review
     from siteward.cli.checkout import open_checkout
     from siteward.cli.questions import ask
-    from siteward.reconcile.reviewing import commits, ledgers
-    from siteward.render.review import render
+    from siteward.reconcile.certify import commits, ledgers
+    from siteward.render.certification import render
 
     if write and decisions is None:
         raise click.UsageError("--write goes with --decisions FILE")
@@ -75,8 +75,8 @@ def _decided(
     session: Session, checkout: Checkout, surveys: tuple[Survey, ...], found: Review, path: Path, *, write: bool
 ) -> int:
     """Show or write the edit that follows from decisions; 4 where they are of another picture, 3 where some are left."""
-    from siteward.reconcile.reviewing import BadDecisions, changed_since, check_names, edited, read_decisions
-    from siteward.render.review import items
+    from siteward.reconcile.certify import BadDecisionsError, changed_since, check_names, edited, read_decisions
+    from siteward.render.certification import items
 
     try:
         decisions = read_decisions(path)
@@ -86,9 +86,9 @@ def _decided(
         edit = edited(checkout.project, surveys, found, decisions)
     except OSError as problem:
         raise click.ClickException(f"cannot read {path}: {problem.strerror}") from problem
-    except BadDecisions as problem:
+    except BadDecisionsError as problem:
         told = error("bad-decisions", str(problem))
-        raise Stopped(Report(command="review", diagnostics=(told,))) from problem
+        raise StoppedError(Report(command="review", diagnostics=(told,))) from problem
     click.echo("".join(_patch(edit)), nl=False)
     if write:
         for name, text in edit.texts.items():
@@ -102,13 +102,13 @@ def _decided(
     return 3 if edit.undone and not session.exit_zero else 0
 
 
-def _stale(theirs: str, ours: str, changed: tuple[str, ...]) -> Stopped:
+def _stale(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:
     told = warning(
         "review-changed",
         f"refused: these decisions are of review {theirs}, and what is held now is review {ours}",
         hint=f"make a new one; not as they were seen: {', '.join(changed) or 'the order of lines in the files'}",
     )
-    return Stopped(replace(Report(command="review", diagnostics=(told,)), stale=True))
+    return StoppedError(replace(Report(command="review", diagnostics=(told,)), stale=True))
 
 
 def _patch(edit: Edit) -> Iterator[str]:

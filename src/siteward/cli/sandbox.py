@@ -63,10 +63,10 @@ def command(
         raise click.UsageError("--fresh and --world exclude each other")
     with sandbox_extra():
         factory = platforms.fake(platform)
-        from siteward.platforms.fakery import CannotStandIn
+        from siteward.platforms.fakery import CannotStandInError
     try:
         fake = _start(factory, release or factory.releases[0], fresh=fresh, world=world, clock=_clock(clock))
-    except CannotStandIn as missing:
+    except CannotStandInError as missing:
         raise click.ClickException(str(missing)) from missing
     fake.latency = latency / 1000
     fake.faults.extend(_faults(faults))
@@ -104,7 +104,7 @@ def _faults(specs: tuple[str, ...]) -> list[Fault]:
     from siteward.platforms.fakery import Fault
 
     try:
-        return [Fault.parse(each) for each in specs]
+        return [Fault.parse(spec) for spec in specs]
     except ValueError as problem:
         raise click.UsageError(f"--fault: {problem}") from problem
 
@@ -124,8 +124,8 @@ def _serve(fake: Fake, host: str, port: int) -> None:
     from siteward.platforms.fakery import serve
 
     told = threading.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda _number, _frame: told.set())
+    for signals in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signals, lambda _number, _frame: told.set())
     try:
         sandbox = serve(fake, host=host, port=port)
     except OSError as problem:

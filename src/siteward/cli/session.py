@@ -63,9 +63,9 @@ class Session(Struct, frozen=True, kw_only=True):
         from siteward.render.safe import show
 
         errors = errors_of(report, self.privacy)
-        for each in errors:
-            where = f"{each.instance}: " if each.instance else ""
-            click.echo(show(f"error {each.code}: {where}{each.message}"), err=True)
+        for problem in errors:
+            where = f"{problem.instance}: " if problem.instance else ""
+            click.echo(show(f"error {problem.code}: {where}{problem.message}"), err=True)
         return 1 if errors else 0
 
     def show(self, report: Report, *, err: bool = False) -> None:
@@ -119,7 +119,7 @@ class Session(Struct, frozen=True, kw_only=True):
         )
 
 
-class Stopped(Exception):  # noqa: N818 — a verb that ends early with something to report, not a failure of its own
+class StoppedError(Exception):
     """A verb cannot go on; `report` says why."""
 
     def __init__(self, report: Report) -> None:
@@ -130,7 +130,7 @@ class Stopped(Exception):  # noqa: N818 — a verb that ends early with somethin
 def with_session(*formats: str) -> Callable[[Verb], Verb]:
     """Give a verb the common options and, where it renders a report in `formats`, those that say how.
 
-    The verb is called with a `Session` and returns an exit code. What stops it (`Stopped`, `PlatformError`) leaves
+    The verb is called with a `Session` and returns an exit code. What stops it (`StoppedError`, `PlatformError`) leaves
     as a report in the same formats, so that JSON stays JSON in every outcome.
     """
 
@@ -141,7 +141,7 @@ def with_session(*formats: str) -> Callable[[Verb], Verb]:
             session = _session(ctx.obj or {}, given, formats)
             try:
                 code: int = verb(session=session, **given)
-            except Stopped as stopped:
+            except StoppedError as stopped:
                 code = session.leave(stopped.report)
             except PlatformError as problem:
                 told = error(problem.code, str(problem), hint=problem.hint)
@@ -301,7 +301,7 @@ def read_world(path: Path) -> World:
 
 def wrong_world(path: Path, problem: ValidationError) -> click.ClickException:
     """Return what is wrong with a world file, place by place."""
-    told = (f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in problem.errors())
+    told = (f"{'.'.join(map(str, error['loc'])) or 'the file'}: {error['msg']}" for error in problem.errors())
     return click.ClickException(f"{path}: {'; '.join(told)}")
 
 

@@ -16,7 +16,7 @@ from siteward.render import formats_of
 @with_session(*formats_of("show"))
 def command(session: Session, plan_file: Path) -> int:
     """Show a saved PLAN. Contacts nothing and needs no declaration."""
-    from siteward.cli.saved import read_plan
+    from siteward.cli.names import read_plan
 
     if any(path.resolve() == plan_file.resolve() for _, path in session.outputs):
         raise click.UsageError(f"-o {plan_file} would write over the plan that is shown; name another file")

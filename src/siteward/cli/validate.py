@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from siteward.cli.base import gate_from, option
+from siteward.cli.base_option import base_policy_from, option
 from siteward.cli.session import Session, find_config, with_session
 from siteward.render import formats_of
 
@@ -17,4 +17,4 @@ def command(session: Session, base: str | None) -> int:
     from siteward.reconcile.project import validate
 
     path = find_config(session)
-    return session.leave(validate(path, gate_from(base, path, "validate")))
+    return session.leave(validate(path, base_policy_from(base, path, "validate")))

@@ -18,21 +18,21 @@ def command(session: Session, role: str, site: str, instances: tuple[str, ...], 
     """List who holds ROLE (view, edit, manage, admin, or a native name) or more on SITE, live and declared."""
     from siteward.cli.checkout import open_checkout
     from siteward.cli.questions import ask, gaps_of, no_answer
-    from siteward.reconcile.ask import holdings, power_of, scopes_of
+    from siteward.reconcile.explain import holdings, power_of, scopes_of
 
     checkout = open_checkout(session, "who-can", names=instances, as_of=as_of)
     report, surveys = ask(checkout, "who-can")
     declaration = checkout.project.declaration
-    powers = {each.name: power_of(each, role) for each in surveys}
-    if surveys and all(each is None for each in powers.values()):
+    powers = {survey.name: power_of(survey, role) for survey in surveys}
+    if surveys and all(power is None for power in powers.values()):
         raise click.UsageError(f"no role {role!r}; write view, edit, manage, admin, or a role of the platform")
-    if surveys and not any(scopes_of(declaration, each, site) for each in surveys):
+    if surveys and not any(scopes_of(declaration, survey, site) for survey in surveys):
         raise no_answer(report, f"there is no site {site!r} on {', '.join(powers)}", "siteward validate")
     found = tuple(
-        each
+        holding
         for survey in surveys
         if (power := powers[survey.name]) is not None
-        for each in holdings(declaration, survey, power, site)
+        for holding in holdings(declaration, survey, power, site)
     )
     from siteward.render.answers import holdings as rendered
 

@@ -1263,6 +1263,13 @@ SCHEMAS: dict[str, Any] = {
    },
   ],
  },
+ 'siteward.platforms._template.settings.Settings': {
+  'type': 'typed-dict',
+  'fields': {},
+  'computed_fields': [],
+  'extra_behavior': 'forbid',
+  'ref': 'siteward.platforms._template.settings.Settings',
+ },
  'siteward.platforms.matomo.settings.Settings': {
   'type': 'typed-dict',
   'fields': {

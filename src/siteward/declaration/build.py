@@ -9,9 +9,9 @@ from msgspec import Struct
 from siteward.access.model import Power
 from siteward.declaration import document
 from siteward.declaration.complain import problem
-from siteward.declaration.declared import EVERY, Bound, Grant, Group, Member, Role, RoleOn, Site, Spot, User
+from siteward.declaration.declared import EVERY, Bound, Grant, Group, Location, Member, Role, RoleOn, Site, User
 from siteward.declaration.selector import parse
-from siteward.declaration.window import ALWAYS, BadDate, Window, moment
+from siteward.declaration.window import ALWAYS, BadDateError, Window, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 V = TypeVar("V")
-POWERS: Mapping[str, Power] = {each.word: each for each in Power if each is not Power.NONE}
+POWERS: Mapping[str, Power] = {power.word: power for power in Power if power is not Power.NONE}
 
 
 def listed(names: document.Names) -> list[str]:
@@ -36,7 +36,7 @@ def _by_instance(value: V | dict[str, V]) -> dict[str, V]:
 
 
 def _texts(words: Mapping[str, document.Word]) -> dict[str, str]:
-    return {name: str(each) for name, each in words.items()}
+    return {name: str(word) for name, word in words.items()}
 
 
 def _text(word: document.Word | None) -> str | None:
@@ -50,15 +50,15 @@ class Builder(Struct):
     source: Source
     zone: tzinfo
     diagnostics: list[Diagnostic] = []
-    _moments: dict[tuple[str, str], datetime | BadDate] = {}
+    _moments: dict[tuple[str, str], datetime | BadDateError] = {}
 
     def sites(self, rows: Mapping[str, document.SiteRow], bound: Bound | None = None) -> Iterator[Site]:
         """Yield the sites; a file whose grants are bounded cannot open one to everybody."""
-        for handle, row, at, spot in self._rows("sites", rows):
+        for handle, row, at, location in self._rows("sites", rows):
             public = _by_instance(row.public)
             if bound is not None and any(public.values()):
                 message = "this file may grant within bounds, and not open sites to everybody"
-                self.diagnostics.append(problem("beyond-include", message, spot.at("public"), related=(bound.at,)))
+                self.diagnostics.append(problem("beyond-include", message, location.at("public"), related=(bound.at,)))
             yield Site(
                 handle=handle,
                 domain=row.domain,
@@ -68,12 +68,12 @@ class Builder(Struct):
                 only=None if row.only is None else frozenset(listed(row.only)),
                 public=public,
                 at=at,
-                spot=spot,
+                location=location,
             )
 
     def users(self, rows: Mapping[str, document.UserRow]) -> Iterator[User]:
         """Yield the users."""
-        for handle, row, at, spot in self._rows("users", rows):
+        for handle, row, at, location in self._rows("users", rows):
             yield User(
                 handle=handle,
                 email=row.email,
@@ -81,10 +81,10 @@ class Builder(Struct):
                 kind=row.kind,
                 logins=_texts(row.logins),
                 states=_by_instance(row.state),
-                window=self._window(row.from_, row.until, spot),
+                window=self._window(row.from_, row.until, location),
                 accounts=tuple(listed(row.accounts)),
                 previously=tuple(listed(row.previously)),
-                modules={name: tuple(listed(each)) for name, each in row.modules.items()},
+                modules={name: tuple(listed(module)) for name, module in row.modules.items()},
                 language=row.language,
                 owner=row.owner,
                 ticket=_text(row.ticket),
@@ -92,27 +92,27 @@ class Builder(Struct):
                 age=row.age,
                 forge=row.forge,
                 at=at,
-                spot=spot,
+                location=location,
             )
 
     def groups(self, rows: document.Groups) -> Iterator[Group]:
         """Yield the groups."""
-        for handle, row, at, spot in self._rows("groups", rows):
+        for handle, row, at, location in self._rows("groups", rows):
             if not isinstance(row, document.GroupRow):
-                yield Group(handle=handle, members=self._members(row, spot), at=at, spot=spot)
+                yield Group(handle=handle, members=self._members(row, location), at=at, location=location)
             elif row.members == "external":
-                yield Group(handle=handle, native=row.native, external=True, at=at, spot=spot)
+                yield Group(handle=handle, native=row.native, external=True, at=at, location=location)
             else:
-                members = self._members(row.members, spot, "members")
-                yield Group(handle=handle, members=members, native=row.native, at=at, spot=spot)
+                members = self._members(row.members, location, "members")
+                yield Group(handle=handle, members=members, native=row.native, at=at, location=location)
 
-    def _members(self, rows: document.Members, spot: Spot, *deeper: str) -> tuple[Member, ...]:
+    def _members(self, rows: document.Members, location: Location, *deeper: str) -> tuple[Member, ...]:
         return tuple(
             Member(each.removeprefix("!"), ALWAYS, each.startswith("!"))
             if isinstance(each, str)
             else Member(
                 each.user.removeprefix("!"),
-                self._window(each.from_, each.until, spot, *deeper, number),
+                self._window(each.from_, each.until, location, *deeper, number),
                 each.user.startswith("!"),
             )
             for number, each in enumerate([rows] if isinstance(rows, str) else rows)
@@ -120,23 +120,23 @@ class Builder(Struct):
 
     def roles(self, rows: document.Roles) -> Iterator[Role]:
         """Yield the roles."""
-        for handle, row, at, spot in self._rows("roles", rows):
+        for handle, row, at, location in self._rows("roles", rows):
             on = {
                 name: RoleOn(each)
                 if isinstance(each, str)
                 else RoleOn(each.role, None if each.extras is None else frozenset(each.extras))
                 for name, each in row.items()
             }
-            yield Role(handle=handle, on=on, at=at, spot=spot)
+            yield Role(handle=handle, on=on, at=at, location=location)
 
     def grants(self, rows: Sequence[tuple[int, document.GrantRow]], bound: Bound | None) -> Iterator[Grant]:
         """Yield the grants; each row comes with its number in the file."""
         if not rows:
             return
-        holder, mark, source = cast("Items", self.source.data["grants"]), self.source.mark, self.source
+        declared_user, mark, source = cast("Items", self.source.data["grants"]), self.source.mark, self.source
         for number, row in rows:
-            spot = Spot(source, ("grants", number))
-            window = ALWAYS if row.from_ is None and row.until is None else self._window(row.from_, row.until, spot)
+            location = Location(source, ("grants", number))
+            window = ALWAYS if row.from_ is None and row.until is None else self._window(row.from_, row.until, location)
             yield Grant(
                 to=tuple(listed(row.to)),
                 role=row.role,
@@ -148,8 +148,8 @@ class Builder(Struct):
                 ticket=_text(row.ticket),
                 reason=_text(row.reason),
                 bound=bound,
-                at=mark(holder, number),
-                spot=spot,
+                at=mark(declared_user, number),
+                location=location,
             )
 
     def bound(self, row: document.IncludeRow, at: Span) -> Bound | None:
@@ -157,45 +157,45 @@ class Builder(Struct):
         if row.sites is None and row.at_most is None:
             return None
         sites = None if row.sites is None else tuple(map(parse, listed(row.sites)))
-        if sites is not None and all(each.excludes for each in sites):
+        if sites is not None and all(site.excludes for site in sites):
             message = "the bounds of this include leave sites out and take none in"
             self.diagnostics.append(problem("only-exclusions", message, at, hint='begin them with "*"'))
         return Bound(sites=sites, at_most=POWERS[row.at_most] if row.at_most else None, at=at)
 
-    def _rows(self, section: str, rows: Mapping[str, R]) -> Iterator[tuple[str, R, Span, Spot]]:
+    def _rows(self, section: str, rows: Mapping[str, R]) -> Iterator[tuple[str, R, Span, Location]]:
         if not rows:
             return
         table = self._section(section)
         for number, handle in enumerate(table):
             row = rows.get(handle)
             if row is not None:
-                yield handle, row, self.source.mark(table, number), Spot(self.source, (section, handle))
+                yield handle, row, self.source.mark(table, number), Location(self.source, (section, handle))
 
     def _section(self, name: str) -> Table:
         return cast("Table", self.source.data[name])
 
-    def _window(self, start: str | None, until: str | None, spot: Spot, *more: str | int) -> Window:
+    def _window(self, start: str | None, until: str | None, location: Location, *more: str | int) -> Window:
         if start is None and until is None:
             return ALWAYS
-        begins = self._moment(start, "from", spot, more) if start is not None else None
-        ends = self._moment(until, "until", spot, more) if until is not None else None
+        begins = self._moment(start, "from", location, more) if start is not None else None
+        ends = self._moment(until, "until", location, more) if until is not None else None
         window = Window(begins, ends)
         if window.empty:
             self.diagnostics.append(
-                problem("ends-before-it-begins", f"until {until} is before from {start}", spot.at(*more, "until"))
+                problem("ends-before-it-begins", f"until {until} is before from {start}", location.at(*more, "until"))
             )
             return ALWAYS
         return window
 
-    def _moment(self, text: str, edge: Literal["from", "until"], spot: Spot, more: Path) -> datetime | None:
+    def _moment(self, text: str, edge: Literal["from", "until"], location: Location, more: Path) -> datetime | None:
         found = self._moments.get((text, edge))
         if found is None:
             try:
                 found = moment(text, self.zone, edge)
-            except BadDate as bad:
+            except BadDateError as bad:
                 found = bad
             self._moments[text, edge] = found
-        if isinstance(found, BadDate):
-            self.diagnostics.append(problem(found.code, str(found), spot.at(*more, edge), hint=found.hint))
+        if isinstance(found, BadDateError):
+            self.diagnostics.append(problem(found.code, str(found), location.at(*more, edge), hint=found.hint))
             return None
         return found

@@ -78,9 +78,10 @@ def _row(kind: type[Struct]) -> Any:
     """Return a row as a typed dictionary with the keys that files write."""
     hints = get_type_hints(kind, include_extras=True)
     keys = {
-        each.encode_name: (Required if each.required else NotRequired)[_kind(hints[each.name])] for each in fields(kind)
+        field.encode_name: (Required if field.required else NotRequired)[_kind(hints[field.name])]
+        for field in fields(kind)
     }
-    told = {each.encode_name: _for_editors(each, hints[each.name]) for each in fields(kind)}
+    told = {field.encode_name: _for_editors(field, hints[field.name]) for field in fields(kind)}
     row = cast("Any", TypedDict)(kind.__name__, keys)
     row.__module__, row.__qualname__ = kind.__module__, kind.__qualname__
     row.__doc__ = kind.__doc__
@@ -112,7 +113,7 @@ def _metas(hint: Any) -> Iterator[Meta]:
         yield from (each for each in hint.__metadata__ if isinstance(each, Meta))
         yield from _metas(get_args(hint)[0])
     elif get_origin(hint) in {Union, types.UnionType}:
-        options = [each for each in get_args(hint) if each is not type(None)]
+        options = [arg for arg in get_args(hint) if arg is not type(None)]
         yield from _metas(options[0]) if len(options) == 1 else ()
 
 
@@ -121,10 +122,10 @@ def _kind(hint: Any) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         metas = [each for each in hint.__metadata__ if isinstance(each, Meta)]
-        found = tuple(each for meta in metas for each in _constraints(meta))
+        found = tuple(constraint for meta in metas for constraint in _constraints(meta))
         return Annotated[(_kind(arguments[0]), *found)] if found else _kind(arguments[0])
     if origin in {Union, types.UnionType}:
-        return Union[tuple(_kind(each) for each in arguments if each is not type(None))]  # noqa: UP007 — made of parts
+        return Union[tuple(_kind(argument) for argument in arguments if argument is not type(None))]  # noqa: UP007 — made of parts
     if origin in {list, dict}:
         return origin[tuple(map(_kind, arguments))]
     if isinstance(hint, type) and issubclass(hint, Struct):
@@ -180,9 +181,9 @@ def kinds() -> Mapping[str, type[Struct]]:
     A platform is a folder with a module `settings`; it is looked up, since this room knows none by name.
     """
     package = importlib.import_module("siteward.platforms")
-    folders = sorted(each.name for each in pkgutil.iter_modules(package.__path__) if each.ispkg)
-    settings = [importlib.import_module(f"{package.__name__}.{each}.settings").Settings for each in folders]
-    return {name_of(each): each for each in (Document, Included, InstanceRow, *settings)}
+    folders = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+    settings = [importlib.import_module(f"{package.__name__}.{folder}.settings").Settings for folder in folders]
+    return {name_of(setting): setting for setting in (Document, Included, InstanceRow, *settings)}
 
 
 def name_of(kind: type[Struct]) -> str:

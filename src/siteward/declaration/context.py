@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.declaration.people import DIRECT, People, Way, cycle, expand
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
+from siteward.declaration.subjects import DIRECT, People, Way, cycle, expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from siteward.access.traits import Traits
-    from siteward.declaration.declared import Declaration, Grant, Instance, User
+    from siteward.declaration.declared import Declaration, Grant, Instance
 
 
 class Context(Struct, frozen=True, dict=True):
@@ -34,7 +34,7 @@ class Context(Struct, frozen=True, dict=True):
     @cached_property
     def traits(self) -> Mapping[str, Traits]:
         """What each instance's platform can do at its best; instances of unknown platforms are left out."""
-        found = {name: self.widest_of(each.platform) for name, each in self.declaration.instances.items()}
+        found = {name: self.widest_of(instance.platform) for name, instance in self.declaration.instances.items()}
         return {name: each for name, each in found.items() if each is not None}
 
     @cached_property
@@ -91,16 +91,3 @@ class Context(Struct, frozen=True, dict=True):
             found = meaning(self.declaration.roles, grant.role, grant.extras, traits, kind)
             self._meanings[key] = found
         return found
-
-
-def login_of(user: User, instance: str, traits: Traits) -> str | None:
-    """Return the login a user is wanted under, before the platform folds it; `None` where an e-mail is needed."""
-    given = user.logins.get(instance)
-    if given is not None:
-        return given
-    return user.email if traits.login == "email" else user.handle
-
-
-def folded(login: str, traits: Traits) -> str:
-    """Return a login as the platform tells two of them apart; not casefolded, which makes one of `ß` and `ss`."""
-    return login.lower() if traits.folds_case or traits.login == "email" else login

@@ -26,7 +26,7 @@ EVERY = "*"
 """The instance name under which a setting for all instances stands."""
 
 
-class Spot(Struct, frozen=True, eq=False):
+class Location(Struct, frozen=True, eq=False):
     """A way to places in a file that costs nothing until it is gone."""
 
     source: Source
@@ -60,7 +60,7 @@ class Instance(Struct, frozen=True, kw_only=True):
     onboarding: Onboarding | None = None
     native: bool = False
     at: Span
-    spot: Spot
+    location: Location
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class Site(Struct, frozen=True, kw_only=True):
     only: frozenset[str] | None = None
     public: Mapping[str, bool] = MappingProxyType({})
     at: Span
-    spot: Spot
+    location: Location
 
 
 class User(Struct, frozen=True, kw_only=True):
@@ -97,7 +97,7 @@ class User(Struct, frozen=True, kw_only=True):
     age: str | None = None
     forge: Mapping[str, str] = MappingProxyType({})
     at: Span
-    spot: Spot
+    location: Location
 
     def state(self, instance: str) -> State:
         """Return the state on one instance."""
@@ -120,7 +120,7 @@ class Group(Struct, frozen=True, kw_only=True):
     native: str | None = None
     external: bool = False
     at: Span
-    spot: Spot
+    location: Location
 
 
 class RoleOn(Struct, frozen=True):
@@ -136,7 +136,7 @@ class Role(Struct, frozen=True, kw_only=True):
     handle: str
     on: Mapping[str, RoleOn]
     at: Span
-    spot: Spot
+    location: Location
 
 
 class Bound(Struct, frozen=True, kw_only=True):
@@ -161,7 +161,7 @@ class Grant(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     bound: Bound | None = None
     at: Span
-    spot: Spot
+    location: Location
 
     @property
     def for_account(self) -> bool:

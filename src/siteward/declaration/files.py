@@ -12,8 +12,8 @@ from msgspec import Struct, field
 
 from siteward.access.diagnostic import Span
 from siteward.declaration.complain import problem
-from siteward.declaration.compose import read
 from siteward.declaration.source import split_lines
+from siteward.declaration.yaml_reader import read
 
 if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
@@ -68,7 +68,7 @@ class Files(Struct):
         at = Span(str(self.called), 1, 1)
         try:
             return self._read(self.root, str(self.called), at)
-        except _Refused as refused:
+        except _RefusedError as refused:
             self.diagnostics.append(refused.diagnostic)
             return None
 
@@ -77,28 +77,30 @@ class Files(Struct):
         try:
             path = self._inside(written, asked_at)
             return self._read(path, str(self.called.parent / written), asked_at)
-        except _Refused as refused:
+        except _RefusedError as refused:
             self.diagnostics.append(refused.diagnostic)
             return None
 
     def _inside(self, written: str, asked_at: Span) -> Path:
         """Return the path an include means, which must not lead out of the root's folder."""
         if Path(written).is_absolute() or "\\" in written or "\0" in written:
-            raise _Refused("include-path", "an include is a path relative to this file, with /", asked_at)
+            raise _RefusedError("include-path", "an include is a path relative to this file, with /", asked_at)
         path = self.root.parent / written
         try:
             inside, real = self.root.parent.resolve(), path.resolve()
         except (OSError, RuntimeError) as trouble:
-            raise _Refused("unreadable", f"`{written}` cannot be read: {_words(trouble)}", asked_at) from trouble
+            raise _RefusedError("unreadable", f"`{written}` cannot be read: {_words(trouble)}", asked_at) from trouble
         if not real.is_relative_to(inside):
             hint = "includes, and what they link to, stay under the root file's folder"
-            raise _Refused("include-outside", f"`{written}` leads out of the folder of this file", asked_at, hint=hint)
+            raise _RefusedError(
+                "include-outside", f"`{written}` leads out of the folder of this file", asked_at, hint=hint
+            )
         if not written.endswith(SUFFIXES) or real.suffix not in SUFFIXES:
-            raise _Refused("include-not-yaml", f"`{written}` is no .yaml or .yml file", asked_at)
+            raise _RefusedError("include-not-yaml", f"`{written}` is no .yaml or .yml file", asked_at)
         if real in self._seen or real == self.root.resolve():
-            raise _Refused("include-twice", f"`{written}` is read already", asked_at)
+            raise _RefusedError("include-twice", f"`{written}` is read already", asked_at)
         if len(self._seen) >= MAX_FILES:
-            raise _Refused("too-large", f"more than {MAX_FILES} files", asked_at)
+            raise _RefusedError("too-large", f"more than {MAX_FILES} files", asked_at)
         self._seen.add(real)
         return path
 
@@ -116,8 +118,8 @@ class Files(Struct):
         self._digests[name] = hashlib.sha256(content).hexdigest()
         text = _decoded(content, shown)
         self.texts.add(shown, text)
-        source, flaws = read(shown, text)
-        self.diagnostics += flaws
+        source, faults = read(shown, text)
+        self.diagnostics += faults
         return source
 
     def _bytes(self, path: Path, shown: str, asked_at: Span) -> bytes:
@@ -126,19 +128,19 @@ class Files(Struct):
         try:
             about = path.stat()
             if not stat.S_ISREG(about.st_mode):
-                raise _Refused("not-a-file", f"{shown} is no regular file", asked_at)
+                raise _RefusedError("not-a-file", f"{shown} is no regular file", asked_at)
             if about.st_size <= left:
                 with path.open("rb") as file:
                     content = file.read(left + 1)
                 if len(content) <= left:
                     return content
         except OSError as trouble:
-            raise _Refused("unreadable", f"{shown} cannot be read: {_words(trouble)}", asked_at) from trouble
+            raise _RefusedError("unreadable", f"{shown} cannot be read: {_words(trouble)}", asked_at) from trouble
         said = f"{shown} has {about.st_size / 1e6:.0f} MB; all files together may have {MAX_BYTES / 1e6:.0f} MB"
-        raise _Refused("too-large", said, asked_at)
+        raise _RefusedError("too-large", said, asked_at)
 
 
-class _Refused(Exception):  # noqa: N818 — it carries the diagnostic to the caller and is seen by nobody else
+class _RefusedError(Exception):
     """A file is not read."""
 
     def __init__(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
@@ -155,7 +157,7 @@ def _decoded(content: bytes, shown: str) -> str:
         at = Span(shown, before.count(b"\n") + 1, column)
         wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
         said = "the file is UTF-16" if wide else f"the byte 0x{content[trouble.start]:02x} is not UTF-8"
-        raise _Refused("not-utf-8", said, at, hint="save it as UTF-8") from trouble
+        raise _RefusedError("not-utf-8", said, at, hint="save it as UTF-8") from trouble
 
 
 def _words(trouble: BaseException) -> str:

@@ -13,6 +13,7 @@ import pydantic_core
 from msgspec import Struct, ValidationError, convert
 
 from siteward.declaration.complain import problem
+from siteward.declaration.source import Items, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,76 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from siteward.access.diagnostic import Diagnostic, Span
-    from siteward.declaration.source import Path, Source
+    from siteward.declaration.source import Path, Source, Value
+
+
+NAMED = ("sites", "users", "groups", "roles", "instances")
+NUMBERED = ("grants", "include")
+Numbers: TypeAlias = "Mapping[str, Sequence[int]]"
+
+
+class Recovered(Struct, frozen=True):
+    """The data of a file without what is wrong in it.
+
+    `dropped` are the names that are declared, but wrongly. `numbers` say where the items that are left of a list stand
+    in the file.
+    """
+
+    data: dict[str, Any]
+    dropped: frozenset[tuple[str, str]]
+    numbers: Numbers
+
+
+def recovered(source: Source, misfits: Iterable[Misfit]) -> Recovered:
+    """Return a file without its misfits, and without rows in which a value was refused when it was read."""
+    gone = {hole[:2] for hole in source.holes if hole[0] in (*NAMED, *NUMBERED)} | {_part(misfit) for misfit in misfits}
+    around = {path[:depth] for path in gone for depth in range(len(path))}
+    data = {} if () in gone else _without(source.data, gone, around, ())
+    return Recovered(
+        data=data,
+        dropped=frozenset((str(path[0]), str(path[1])) for path in gone if len(path) == 2 and path[0] in NAMED),
+        numbers={key: _left(source.data[key], key, gone) if key in data else () for key in NUMBERED},
+    )
+
+
+def misspelt(source: Source, misfits: Iterable[Misfit]) -> dict[Path, str]:
+    """Return what the keys that nobody knows were likely meant to be, by path, where nothing stands under that name."""
+    meant: dict[Path, str] = {}
+    taken: set[Path] = set()
+    for misfit in misfits:
+        told = misfit.diagnostic
+        if told is None or told.code != "unknown-key" or told.suggestion is None:
+            continue
+        path = (*misfit.path[:-1], told.suggestion)
+        if path not in taken and not source.has(path):
+            meant[misfit.path] = told.suggestion
+            taken.add(path)
+    return meant
+
+
+def _part(misfit: Misfit) -> Path:
+    """Return the smallest part without which the rest means what it says: a key that nobody knows, or a whole row."""
+    path, told = misfit.path, misfit.diagnostic
+    if told is not None and told.code == "unknown-key":
+        return path
+    return path[: 2 if path[:1] and path[0] in (*NAMED, *NUMBERED, "policy") else 1]
+
+
+def _without(value: Any, gone: set[Path], around: set[Path], at: Path) -> Any:
+    if at not in around:
+        return value
+    if isinstance(value, Table):
+        rest = ((key, each) for key, each in value.items() if (*at, key) not in gone)
+        return {key: _without(each, gone, around, (*at, key)) for key, each in rest}
+    if isinstance(value, Items):
+        left = ((number, each) for number, each in enumerate(value) if (*at, number) not in gone)
+        return [_without(each, gone, around, (*at, number)) for number, each in left]
+    return value
+
+
+def _left(items: Value, key: str, gone: set[Path]) -> Sequence[int]:
+    return [number for number in range(len(items)) if (key, number) not in gone] if isinstance(items, Items) else ()
+
 
 R = TypeVar("R", bound=Struct)
 Node: TypeAlias = "Mapping[str, Any]"
@@ -71,7 +141,7 @@ def misfits(
     except pydantic_core.ValidationError as refused:
         schema = schema_of(kind)
         known = {each["ref"]: each for each in schema.get("definitions", ())}
-        errors: Errors = [(each["loc"], each) for each in refused.errors(include_url=False, include_context=False)]
+        errors: Errors = [(error["loc"], error) for error in refused.errors(include_url=False, include_context=False)]
         yield from _Telling(source, prefix, also, known).told(errors, schema, data, prefix)
 
 
@@ -94,7 +164,7 @@ def schema_of(kind: type[Struct]) -> dict[str, Any]:
 
 def said(found: Iterable[Misfit]) -> list[Diagnostic]:
     """Return what is to be told of misfits."""
-    return [each.diagnostic for each in found if each.diagnostic is not None]
+    return [misfit.diagnostic for misfit in found if misfit.diagnostic is not None]
 
 
 def unknown_key(source: Source, path: Path, allowed: Sequence[str], known: Iterable[str] = ()) -> Diagnostic:
@@ -150,7 +220,7 @@ class _Telling(Struct):
         keys = node["keys_schema"]
         if keys["type"] == "literal":
             of_key = [error for way, error in errors if way == ("[key]",)]
-            errors = [each for each in errors if each[0] != ("[key]",)]
+            errors = [error for error in errors if error[0] != ("[key]",)]
             if of_key:
                 yield self._not_possible(at[-1], keys["expected"], at, self.source.key_at(at))
         yield from self.told(errors, node["values_schema"], value, at)

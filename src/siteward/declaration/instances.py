@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.hosts import AddressError, origin_of
-from siteward.access.policy import Policy
-from siteward.declaration.build import listed
+from siteward.access.hosts import AddressError, domain_in, origin_of
+from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Rule
+from siteward.declaration.build import POWERS, listed
 from siteward.declaration.complain import problem
-from siteward.declaration.declared import Instance, Spot
-from siteward.declaration.document import InstanceRow
+from siteward.declaration.declared import Instance, Location
+from siteward.declaration.document import MATCHES, InstanceRow
 from siteward.declaration.grammar import fitted, keys_of, misfits, said, unknown_key
-from siteward.declaration.policies import Policies
 from siteward.declaration.selector import parse
 from siteward.declaration.source import Table
 
@@ -23,8 +22,108 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from siteward.access.diagnostic import Diagnostic, Span
-    from siteward.declaration.document import PolicyRow
+    from siteward.declaration.document import InstancePolicyRow, LimitRow, MatchKey, PolicyRow, RuleRow
     from siteward.declaration.source import Path, Source
+
+
+_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+class Policies(Struct):
+    """Lays policies over one another and collects what is wrong with them."""
+
+    diagnostics: list[Diagnostic] = []
+
+    def laid(self, base: Policy, row: InstancePolicyRow, location: Location) -> Policy:
+        """Return `base` with what `row` says on top: numbers replace, protection and rules add up."""
+        admins = row.admins
+        policy = replace(
+            base,
+            limits=self._limits(base.limits, row, location),
+            wildcards_at_most=POWERS[row.wildcards.at_most] if row.wildcards else base.wildcards_at_most,
+            protect=tuple(dict.fromkeys((*base.protect, *listed(row.protect)))),
+            rules=self._rules(base.rules, row, location),
+        )
+        if admins is None:
+            return policy
+        policy = replace(
+            policy,
+            admins_min=admins.min or base.admins_min,
+            admins_max=admins.max or base.admins_max,
+            admins_at=location.at("admins"),
+        )
+        if policy.admins_max is not None and policy.admins_max < policy.admins_min:
+            self._say(
+                "admins-range",
+                f"at most {policy.admins_max} admins, but at least {policy.admins_min}",
+                location.at("admins"),
+            )
+        return policy
+
+    def _limits(self, base: Mapping[str, Limit], row: InstancePolicyRow, location: Location) -> Mapping[str, Limit]:
+        if row.limits is None:
+            return base
+        limits = dict(base)
+        for name in LIMIT_NAMES:
+            given: LimitRow | None = getattr(row.limits, name)
+            if given is not None:
+                before = limits.get(name, Limit())
+                limits[name] = Limit(
+                    count=before.count if given.count is None else given.count,
+                    percent=before.percent if given.percent is None else given.percent,
+                    at=location.at("limits", name),
+                )
+        return limits
+
+    def _rules(self, base: tuple[Rule, ...], row: InstancePolicyRow, location: Location) -> tuple[Rule, ...]:
+        """Return the rules by id; one that is given anew on an instance stands in place of the file's."""
+        if not row.rules:
+            return base
+        from siteward.access.catalog import FILE_RULES  # noqa: PLC0415 — most files have no rules of their own
+
+        rules = {each.id: each for each in base}
+        own: set[str] = set()
+        for number, rule in enumerate(row.rules):
+            place = Location(location.source, (*location.path, "rules", number))
+            if not _ID.fullmatch(rule.id) or rule.id in FILE_RULES:
+                hint = "take lower-case words with - between them, and none of Siteward's own rule ids"
+                self._say("rule-id", f"`{rule.id}` cannot name a rule", place.at("id"), hint=hint)
+            if rule.id in own:
+                self._say("rule-twice", f"two rules are called `{rule.id}`", place.at("id"))
+            if not rule.require and rule.at_most is None:
+                hint = "give it `require` or `at_most`"
+                self._say("rule-without-effect", f"the rule `{rule.id}` demands nothing", place.at(), hint=hint)
+            own.add(rule.id)
+            if self._matches(rule.match, place):
+                rules[rule.id] = _rule(rule, place)
+        return tuple(rules.values())
+
+    def _matches(self, match: Mapping[MatchKey, str], place: Location) -> bool:
+        """Tell whether what a rule compares with can be; what cannot is said."""
+        wrong = [key for key, value in match.items() if value not in MATCHES.get(key, (value,))]
+        for key in wrong:
+            at, message = place.at("match", key), f"`{match[key]}` is no {key}"
+            self.diagnostics.append(problem("unknown-value", message, at, allowed=MATCHES[key], word=match[key]))
+        return not wrong
+
+    def _say(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
+        self.diagnostics.append(problem(code, message, at, hint=hint))
+
+
+def _rule(row: RuleRow, place: Location) -> Rule:
+    return Rule(
+        id=row.id,
+        match={str(key): _site(value) if key == "site" else value for key, value in row.match.items()},
+        require=tuple(row.require),
+        at_most=POWERS[row.at_most] if row.at_most else None,
+        at=place.at(),
+    )
+
+
+def _site(written: str) -> str:
+    """Return the site a rule speaks of as it is compared: domains, names and patterns of them folded."""
+    return domain_in(written) if parse(written).kind in {"name", "pattern"} else written
+
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 NAME_HINT = "begin with a letter, then letters, digits, - and _: it names environment variables too"
@@ -42,55 +141,55 @@ class Instances(Struct):
     def build(self, rows: Mapping[str, InstanceRow], file_policy: PolicyRow) -> dict[str, Instance]:
         """Return the instances by name."""
         policies = Policies(self.diagnostics)
-        base = policies.laid(Policy(), file_policy, Spot(self.source, ("policy",)))
+        base = policies.laid(Policy(), file_policy, Location(self.source, ("policy",)))
         built = {}
         for name, row in rows.items():
-            spot = Spot(self.source, ("instances", name))
-            self._judge(name, row, spot)
+            location = Location(self.source, ("instances", name))
+            self._judge(name, row, location)
             policy = base
             if row.policy is not None:
-                policy = policies.laid(base, row.policy, Spot(self.source, (*spot.path, "policy")))
+                policy = policies.laid(base, row.policy, Location(self.source, (*location.path, "policy")))
             built[name] = Instance(
                 name=name,
                 platform=row.platform,
                 url=row.url,
                 self_account=row.self,
-                settings=self._settings(name, row, spot),
+                settings=self._settings(name, row, location),
                 policy=_with_modes(policy, row),
                 manages=None if row.manages is None else tuple(map(parse, listed(row.manages))),
                 ca_file=row.ca_file,
                 onboarding=row.onboarding,
                 native=row.native,
-                at=spot.key(),
-                spot=spot,
+                at=location.key(),
+                location=location,
             )
         self._collisions(built)
         return built
 
-    def _judge(self, name: str, row: InstanceRow, spot: Spot) -> None:
+    def _judge(self, name: str, row: InstanceRow, location: Location) -> None:
         if not can_name(name):
-            self._say("instance-name", f"`{name}` cannot name an instance", spot.key(), hint=NAME_HINT)
-        flaw = _address_flaw(row.url, name)
-        if flaw is not None:
-            code, message, hint = flaw
-            self._say(code, message, spot.at("url"), hint=hint)
+            self._say("instance-name", f"`{name}` cannot name an instance", location.key(), hint=NAME_HINT)
+        fault = _address_fault(row.url, name)
+        if fault is not None:
+            code, message, hint = fault
+            self._say(code, message, location.at("url"), hint=hint)
         if row.manages is not None and all(each.startswith("!") for each in listed(row.manages)):
             message = "`manages` leaves sites out and takes none in"
-            self._say("only-exclusions", message, spot.at("manages"), hint='begin it with "*"')
+            self._say("only-exclusions", message, location.at("manages"), hint='begin it with "*"')
 
-    def _settings(self, name: str, row: InstanceRow, spot: Spot) -> Struct | None:
+    def _settings(self, name: str, row: InstanceRow, location: Location) -> Struct | None:
         written = cast("dict[str, Table]", self.source.data["instances"])[name]
         model = self.settings_of(row.platform)
         if model is None:
             message = f"there is no platform `{row.platform}`"
-            at = spot.at("platform")
+            at = location.at("platform")
             self.diagnostics.append(problem("unknown-platform", message, at, allowed=self.platforms, word=row.platform))
-            self._unknown_keys(written, spot.path)
+            self._unknown_keys(written, location.path)
             return None
         own = keys_of(model)
         written = cast("dict[str, Table]", self.source.data["instances"])[name]
         given = {key: each for key, each in written.items() if key in own or key not in COMMON}
-        settings = fitted(given, model, self.source, spot.path, also=COMMON)
+        settings = fitted(given, model, self.source, location.path, also=COMMON)
         if not isinstance(settings, tuple):
             return settings
         self.diagnostics += said(settings)
@@ -111,7 +210,7 @@ class Instances(Struct):
 
     def _unknown_keys(self, table: Table, path: Path) -> None:
         """Tell the keys of an instance that no platform knows, where it does not say which platform it is."""
-        models = [model for each in self.platforms if (model := self.settings_of(each)) is not None]
+        models = [model for platform in self.platforms if (model := self.settings_of(platform)) is not None]
         known = {*COMMON, *(key for model in models for key in keys_of(model))}
         self.diagnostics += [
             unknown_key(self.source, (*path, name), COMMON, known) for name in table if name not in known
@@ -119,11 +218,11 @@ class Instances(Struct):
 
     def _collisions(self, built: Mapping[str, Instance]) -> None:
         seen: dict[str, Instance] = {}
-        for each in built.values():
-            first = seen.setdefault(variable(each.name), each)
-            if first is not each:
-                message = f"`{first.name}` and `{each.name}` read the same credentials, {variable(each.name)}_…"
-                at, related = each.spot.key(), (first.spot.key(),)
+        for instance in built.values():
+            first = seen.setdefault(variable(instance.name), instance)
+            if first is not instance:
+                message = f"`{first.name}` and `{instance.name}` read the same credentials, {variable(instance.name)}_…"
+                at, related = instance.location.key(), (first.location.key(),)
                 self.diagnostics.append(problem("instance-collision", message, at, related=related))
 
     def _say(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
@@ -146,13 +245,13 @@ def _with_modes(policy: Policy, row: InstanceRow) -> Policy:
     )
 
 
-def _address_flaw(text: str, instance: str) -> tuple[str, str, str] | None:
+def _address_fault(text: str, instance: str) -> tuple[str, str, str] | None:
     """Return code, message and hint for an address that cannot be used; `None` for a good one."""
     try:
         origin_of(text)
-    except AddressError as flaw:
+    except AddressError as fault:
         hint = f"give them as {variable(instance)}_…; a file is no place for secrets"
-        return flaw.code, str(flaw), hint if flaw.code == "secret-in-file" else flaw.hint
+        return fault.code, str(fault), hint if fault.code == "secret-in-file" else fault.hint
     if "?" in text or "#" in text:
         return "bad-url", "an address ends with its path", "take away `?…` and `#…`"
     return None

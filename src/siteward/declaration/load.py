@@ -14,14 +14,13 @@ from msgspec import Struct, convert
 
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.declaration.build import Builder
-from siteward.declaration.check import Context, findings
+from siteward.declaration.checks import Context, findings
 from siteward.declaration.complain import problem
-from siteward.declaration.declared import Declaration, Grant, Spot
+from siteward.declaration.declared import Declaration, Grant, Location
 from siteward.declaration.document import Document, GrantRow, Included, IncludeRow
 from siteward.declaration.files import Files
-from siteward.declaration.grammar import fitted, said
+from siteward.declaration.grammar import fitted, misspelt, recovered, said
 from siteward.declaration.instances import Instances
-from siteward.declaration.salvage import misspelt, salvaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -79,7 +78,7 @@ def load(
         diagnostics += findings(context)
     said = tuple(sorted({*files.diagnostics, *diagnostics}, key=_place))
     return Loaded(
-        declaration=None if any(each.blocks for each in said) else declaration,
+        declaration=None if any(diagnostic.blocks for diagnostic in said) else declaration,
         diagnostics=said,
         texts=files.texts,
         files=len(files.texts),
@@ -134,7 +133,7 @@ class _Reading(Struct):
             sites=self._merged("sites", (each.sites(file.model.sites, bound) for each, file, bound in parts)),
             users=self._merged("users", (each.users(file.model.users) for each, file, _ in parts)),
             groups=self._merged("groups", (each.groups(file.model.groups) for each, file, _ in parts)),
-            roles={each.handle: each for each in parts[0][0].roles(root.roles)},
+            roles={role.handle: role for role in parts[0][0].roles(root.roles)},
             grants=None if all(file.model.grants is None for _, file, _ in parts) else tuple(grants),
             grants_at=source.key_at(("grants",)) if "grants" in source.data else None,
             journal_dir=root.journal.dir,
@@ -149,14 +148,14 @@ class _Reading(Struct):
         self, rows: list[tuple[int, IncludeRow]], source: Source, zone: tzinfo
     ) -> Iterator[tuple[Builder, _Valid[Any], Bound | None]]:
         for number, row in rows:
-            spot = Spot(source, ("include", number))
-            included = self.files.open_include(row.path, spot.at("path"))
+            location = Location(source, ("include", number))
+            included = self.files.open_include(row.path, location.at("path"))
             if included is None:
                 self.dropped.add(("include", row.path))
                 continue
             valid = self._valid(included, Included)
             builder = Builder(valid.source, zone)
-            yield builder, valid, builder.bound(row, spot.at())
+            yield builder, valid, builder.bound(row, location.at())
 
     def _merged(self, section: str, parts: Iterable[Iterator[Any]]) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -168,9 +167,9 @@ class _Reading(Struct):
                         problem(
                             "declared-twice",
                             f"`{each.handle}` stands in two files under `{section}`",
-                            each.spot.key(),
+                            each.location.key(),
                             hint=f"first at {first.at}",
-                            related=(first.spot.key(),),
+                            related=(first.location.key(),),
                         )
                     )
         return merged
@@ -194,7 +193,7 @@ class _Reading(Struct):
         source, found = self._spelt(source, model)
         if not isinstance(found, tuple) and not source.holes:
             return _Valid(source, found, list(enumerate(found.grants or ())), list(enumerate(_includes(found))))
-        left = salvaged(source, found if isinstance(found, tuple) else ())
+        left = recovered(source, found if isinstance(found, tuple) else ())
         bones: dict[str, Any] = {"version": 1, "instances": {}} if issubclass(model, Document) else {}
         kept = fitted({**bones, **left.data}, model, source)
         if isinstance(kept, tuple):
@@ -215,7 +214,11 @@ class _Reading(Struct):
             misfits = found if isinstance(found, tuple) else ()
             meant = misspelt(source, misfits)
             there = {(*path[:-1], name) for path, name in meant.items()}
-            told += [each for each in said(each for each in misfits if each.path not in there) if each not in told]
+            told += [
+                diagnostic
+                for diagnostic in said(misfit for misfit in misfits if misfit.path not in there)
+                if diagnostic not in told
+            ]
             if not meant:
                 self.diagnostics += told
                 return source, found
@@ -224,4 +227,4 @@ class _Reading(Struct):
 
 def _includes(model: Included) -> list[IncludeRow]:
     rows = model.include if isinstance(model, Document) else []
-    return [IncludeRow(each) if isinstance(each, str) else each for each in rows]
+    return [IncludeRow(row) if isinstance(row, str) else row for row in rows]

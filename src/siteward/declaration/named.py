@@ -11,8 +11,8 @@ from msgspec import Struct
 from siteward.access.hosts import domain_in
 from siteward.access.patterns import fold, matcher
 from siteward.access.policy import SITE_WORDS
-from siteward.declaration.scopes import names_of
 from siteward.declaration.selector import parse
+from siteward.declaration.selectors import names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -65,7 +65,7 @@ class NamedSites(Struct, dict=True):
     def _named(self, selector: Selector) -> Iterator[tuple[frozenset[str], bool]]:
         site = self.declaration.sites.get(selector.text) if selector.kind == "name" else None
         if selector.kind == "tag":
-            yield from ((self._of_site(each), False) for each in self._here if selector.text in each.tags)
+            yield from ((self._of_site(site), False) for site in self._here if selector.text in site.tags)
         elif site is not None:
             yield from ((self._of_site(each), False) for each in (site,) if self._is_here(each))
         elif selector.kind == "name":
@@ -73,7 +73,7 @@ class NamedSites(Struct, dict=True):
         elif selector.kind == "pattern":
             yield frozenset({selector.text}), True
             test = matcher(selector.text)
-            yield from ((self._of_site(each), False) for each in self._sure if test(domain_in(each.domain)))
+            yield from ((self._of_site(site), False) for site in self._sure if test(domain_in(site.domain)))
         else:
             yield frozenset({f"{selector.kind}:{selector.text}"}), True
 
@@ -119,8 +119,8 @@ def _hit(selectors: Iterable[Selector], names: frozenset[str]) -> bool:
 def _within(bound: Iterable[Selector], names: frozenset[str]) -> bool:
     """Tell whether a site of these names surely lies in what a list of selectors means."""
     selectors = tuple(bound)
-    inside = any(_means(each, names, unsure=False) for each in selectors if not each.excludes)
-    return inside and not _hit((each for each in selectors if each.excludes), names)
+    inside = any(_means(selector, names, unsure=False) for selector in selectors if not selector.excludes)
+    return inside and not _hit((selector for selector in selectors if selector.excludes), names)
 
 
 def _means(selector: Selector, names: frozenset[str], *, unsure: bool) -> bool:

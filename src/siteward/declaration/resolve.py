@@ -15,13 +15,10 @@ from siteward.access.diagnostic import Severity, error, note, warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, account_key, grant_key
 from siteward.access.state import Claim, Desired, Origin
 from siteward.access.traits import SITE_KINDS
-from siteward.declaration.bearers import Bearer, Bearers, ends, standing
 from siteward.declaration.declared import EVERY
-from siteward.declaration.draft import Draft
-from siteward.declaration.identity import identities
-from siteward.declaration.people import expand
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
-from siteward.declaration.scopes import Choice, Reached, Scopes, Unresolved
+from siteward.declaration.selectors import Choice, Reached, Scopes, Unresolved
+from siteward.declaration.subjects import Draft, Principal, Principals, ends, expand, identities, standing
 from siteward.declaration.window import ALWAYS
 
 if TYPE_CHECKING:
@@ -34,7 +31,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Role, Traits
     from siteward.declaration.declared import Declaration, User
     from siteward.declaration.declared import Grant as Line
-    from siteward.declaration.identity import Identities, Identity
+    from siteward.declaration.subjects import Identities, Identity
 
 _INSTANCE = Choice((Reached(EVERYWHERE),))
 
@@ -58,11 +55,11 @@ def resolve(
     draft = Draft(traits, diagnostics=people.diagnostics)
     here = declaration.instances[instance]
     native = here.native and "group" in traits.manages
-    bearers = Bearers(
+    principals = Principals(
         declaration, instance, people.by_handle, expand(declaration.groups), native, live, as_of, draft
     )  # fmt: skip
     scopes = {kind: _scopes(declaration, instance, live, kind) for kind in SITE_KINDS}
-    return _Resolution(declaration, instance, traits, live, as_of, people, draft, bearers, scopes).desired()
+    return _Resolution(declaration, instance, traits, live, as_of, people, draft, principals, scopes).desired()
 
 
 def _scopes(declaration: Declaration, instance: str, live: Live | None, kind: str) -> Scopes | Unresolved:
@@ -83,7 +80,7 @@ class _Resolution(Struct):
     as_of: datetime
     people: Identities
     draft: Draft
-    bearers: Bearers
+    principals: Principals
     scopes: Mapping[str, Scopes | Unresolved]
     _meanings: dict[tuple[str, frozenset[str] | None, str], Meaning | Lack | Elsewhere] = {}
 
@@ -92,7 +89,7 @@ class _Resolution(Struct):
         for line in self.declaration.grants or ():
             if line.on is None or self.instance in line.on:
                 self._line(line)
-        self.bearers.keep_named_groups()
+        self.principals.keep_named_groups()
         self._ourselves()
         self._accounts()
         modules = self._modules()
@@ -102,7 +99,7 @@ class _Resolution(Struct):
         return Desired(
             access=Access.of(draft.resources),
             origins=draft.origins,
-            holders=self.people.holders,
+            declared_users=self.people.declared_users,
             ended=draft.ended,
             managed=self._managed(),
             public=self._public(),
@@ -127,10 +124,10 @@ class _Resolution(Struct):
             return
         means = self._meaning(line, kind)
         if isinstance(means, Lack):
-            self.draft.say(error(means.code, means.message, at=line.spot.at("role"), hint=means.hint))
+            self.draft.say(error(means.code, means.message, at=line.location.at("role"), hint=means.hint))
         if isinstance(means, Meaning):
-            for bearer in self.bearers.of(line.to):
-                self._bear(line, means, choice, bearer)
+            for principal in self.principals.of(line.to):
+                self._bear(line, means, choice, principal)
 
     def _meaning(self, line: Line, kind: str) -> Meaning | Lack | Elsewhere:
         key = (line.role, line.extras, kind)
@@ -140,12 +137,12 @@ class _Resolution(Struct):
             self._meanings[key] = found
         return found
 
-    def _bear(self, line: Line, means: Meaning, choice: Choice, bearer: Bearer) -> None:
+    def _bear(self, line: Line, means: Meaning, choice: Choice, principal: Principal) -> None:
         """Want the grants of one line for one bearer, or remember that they are over or not yet due."""
-        now = bearer.usual
+        now = principal.usual
         if line.window is not ALWAYS:
-            now = standing(line.window, bearer.ways, bearer.identity, line.at, self.as_of)
-        subject, identity, draft = bearer.subject, bearer.identity, self.draft
+            now = standing(line.window, principal.ways, principal.identity, line.at, self.as_of)
+        subject, identity, draft = principal.subject, principal.identity, self.draft
         if now.way is None:
             if now.over is not None:
                 for reached in choice.reached:
@@ -153,7 +150,7 @@ class _Resolution(Struct):
             return
         via = now.way.via if means.via is None else (*now.way.via, means.via)
         origin = Origin(line.at, via, line.ticket, line.reason, now.until)
-        over = now.until is not None and ends(line.window, bearer.ways)
+        over = now.until is not None and ends(line.window, principal.ways)
         # Of several ways one may end now and another begin later: what is given so does not end for good.
         resumes = now.until is not None and not over and (identity is None or identity.user.window.end is None)
         if identity is not None:
@@ -180,8 +177,8 @@ class _Resolution(Struct):
     def _choice(self, line: Line, kind: str, written: tuple[str, ...]) -> Choice:
         choice = self.scopes[kind].choose(written, line.bound)
         if choice.missing or choice.idle or choice.beyond or choice.unmanaged or choice.skipped:
-            for each in self._remarks(line, kind, choice):
-                self.draft.say(each)
+            for remark in self._remarks(line, kind, choice):
+                self.draft.say(remark)
         return choice
 
     def _remarks(self, line: Line, kind: str, choice: Choice) -> Iterator[Diagnostic]:
@@ -194,33 +191,33 @@ class _Resolution(Struct):
             if alone and number in choice.idle:
                 continue  # which says it already
             message = f"`{written[number]}` skips {_by_id_only(sites)}, matched by id alone"
-            yield note("skips-sites", message, at=line.spot.at(key, number), hint=_PIN)
+            yield note("skips-sites", message, at=line.location.at(key, number), hint=_PIN)
         for scope in choice.beyond:
-            yield error("beyond-include", f"this file may not grant on {scope}", at=line.spot.at(key))
+            yield error("beyond-include", f"this file may not grant on {scope}", at=line.location.at(key))
         # A grant that names no instance means those that look at the site; one that does was meant for this one.
         meant = line.on is not None or len(self.declaration.instances) == 1
         for scope in choice.unmanaged:
             message = f"{scope} is outside what `manages` looks at on {self.instance}"
             hint = "nothing is granted or taken there"
-            said = warning("not-managed", message, at=line.spot.at(key), hint=hint)
+            said = warning("not-managed", message, at=line.location.at(key), hint=hint)
             yield said if meant else replace(said, severity=Severity.NOTE)
 
     def _ambiguous(self, key: Key, choice: Choice, line: Line, scope: Scope) -> None:
         name, scopes = choice.ambiguous[scope], self.scopes[scope.kind]
         if not isinstance(scopes, Scopes):
             return
-        ids = scopes.ids(each for each, by in choice.ambiguous.items() if by == name)
+        ids = scopes.ids(scope for scope, by in choice.ambiguous.items() if by == name)
         number = (line.sites if scope.kind == "site" else line.metasites).index(name)
         message = f"`{name}` means several sites of {self.instance}: {ids}"
         hint = f"declare it under `sites` with its id: `on: {{{self.instance}: ID}}`"
         self.draft.say(
-            error("ambiguous-site", message, about=key, at=line.spot.at(f"{scope.kind}s", number), hint=hint)
+            error("ambiguous-site", message, about=key, at=line.location.at(f"{scope.kind}s", number), hint=hint)
         )
 
     def _managed(self) -> frozenset[Scope] | None:
         if self.declaration.grants is None:
             return None
-        live = [each.managed for each in self.scopes.values() if isinstance(each, Scopes)]
+        live = [scope.managed for scope in self.scopes.values() if isinstance(scope, Scopes)]
         return frozenset[Scope]().union(*live)
 
     def _names(self) -> Mapping[Scope, frozenset[str]]:
@@ -263,7 +260,7 @@ class _Resolution(Struct):
                 continue
             if not roles:
                 message = f"{self.traits.platform} has no modules to switch"
-                self.draft.say(error("no-modules", message, at=user.spot.at("modules", self.instance)))
+                self.draft.say(error("no-modules", message, at=user.location.at("modules", self.instance)))
                 continue
             if not self._is_top(identity):
                 spoken.add(identity.account)
@@ -303,7 +300,7 @@ class _Resolution(Struct):
         if not self.traits.admin_excludes_grants:
             return {}
         resources, origins = self.draft.resources, self.draft.origins
-        grants = [(key, each) for key, each in resources.items() if isinstance(each, Grant)]
+        grants = [(key, resource) for key, resource in resources.items() if isinstance(resource, Grant)]
         tops = {each.subject for _, each in grants if self.traits.is_top(each)}
         kinds = {*SITE_KINDS, "module"}
         gone = {key: origins.pop(key) for key, each in grants if each.subject in tops and each.scope.kind in kinds}
@@ -319,7 +316,11 @@ class _Resolution(Struct):
         ended, resources = self.draft.ended, self.draft.resources
         for key in [each for each in ended if each in resources]:
             del ended[key]
-        over = {each.account: (each.ending, each.user.at) for each in self.people.by_handle.values() if each.ending}
+        over = {
+            identity.account: (identity.ending, identity.user.at)
+            for identity in self.people.by_handle.values()
+            if identity.ending
+        }
         if self.live is None or not over:
             return
         for key, resource in self.live.access.items():
@@ -354,18 +355,18 @@ def _unmatched(
         sites = _would_be(written[number], scopes)
         if sites:
             message = f"`{written[number]}` means {_by_id_only(sites)}, matched by id alone"
-            yield error("unknown-site", message, at=line.spot.at(key, number), hint=_PIN)
+            yield error("unknown-site", message, at=line.location.at(key, number), hint=_PIN)
             continue
         message = f"no {kind} of {where} is called `{written[number]}`"
         hint = "name a live site by its domain, or declare it under `sites`" if kind == "site" else None
-        yield error("unknown-site", message, at=line.spot.at(key, number), hint=hint)
+        yield error("unknown-site", message, at=line.location.at(key, number), hint=hint)
     for number in idle:
         sites = _would_be(written[number], scopes)
         message = f"`{written[number]}` matches no {kind} of {where}"
         if sites:
             message += f" but {_by_id_only(sites)}, matched by id alone"
         hint = _PIN if sites else None
-        yield warning("matches-nothing", message, at=line.spot.at(key, number), hint=hint)
+        yield warning("matches-nothing", message, at=line.location.at(key, number), hint=hint)
 
 
 _PIN = "declare it under `sites` with its id (`on: {INSTANCE: ID}`), or have its owner move it into a team"
@@ -373,12 +374,12 @@ _NAMED = 5
 
 
 def _would_be(written: str, scopes: Mapping[str, Scopes | Unresolved]) -> tuple[Site, ...]:
-    return tuple(one for each in scopes.values() if isinstance(each, Scopes) for one in each.by_id_only(written))
+    return tuple(site for scope in scopes.values() if isinstance(scope, Scopes) for site in scope.by_id_only(written))
 
 
 def _by_id_only(sites: Sequence[Site]) -> str:
     """Return in words which sites are matched by their id alone, and why: whose they are."""
-    names = sorted(f"{each.label} (belongs to {each.owner or 'nobody'})" for each in sites)
+    names = sorted(f"{site.label} (belongs to {site.owner or 'nobody'})" for site in sites)
     listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     return listed if len(names) == 1 else f"{len(names)} sites: {listed}"
 
@@ -399,8 +400,8 @@ def nowhere(declaration: Declaration, lives: Mapping[str, Live]) -> tuple[Diagno
             continue
         for kind, written in (("site", line.sites), ("metasite", line.metasites)):
             choices = [scopes[each, kind].choose(written, None) for each in reached]
-            missing = set(choices[0].missing).intersection(*(each.missing for each in choices))
-            idle = set(choices[0].idle).intersection(*(each.idle for each in choices))
+            missing = set(choices[0].missing).intersection(*(choice.missing for choice in choices))
+            idle = set(choices[0].idle).intersection(*(choice.idle for choice in choices))
             if missing or idle:
                 asked = {each: scopes[each, kind] for each in reached}
                 found += _unmatched(line, kind, tuple(sorted(missing)), tuple(sorted(idle)), asked)

@@ -80,7 +80,7 @@ def meaning(
             f"it has: {', '.join(sorted(traits.extras))}" if traits.extras else "leave `extras` out",
             "unknown-extra",
         )
-    power = max((found.power, *(traits.extras[each] for each in extras or ())))
+    power = max((found.power, *(traits.extras[extra] for extra in extras or ())))
     travels = bool(traits.extras) and kind in SITE_KINDS
     return Meaning(found, extras if travels else frozenset(), power, via)
 
@@ -100,7 +100,7 @@ def _lack(traits: Traits, kind: str, name: str) -> Lack:
         return Lack(
             f"`{name}` is a role of the account, not of a site", "take `sites` away and name the instance with `on`"
         )
-    candidates = [each for each in traits.roles.get(kind, ()) if each.declarable]
+    candidates = [role for role in traits.roles.get(kind, ()) if role.declarable]
     if not candidates:
         return Lack(f"{traits.platform} grants nothing on a {kind}", "take it away, or narrow the grant with `on`")
     nearest = min(candidates, key=lambda each: (abs(each.power - wanted), each.power))

@@ -73,7 +73,7 @@ def _made(model: type[Struct]) -> Schema:
 
 
 def _title(platform: str) -> str:
-    return "".join(each.capitalize() for each in platform.split("-")) + "Instance"
+    return "".join(part.capitalize() for part in platform.split("-")) + "Instance"
 
 
 def _tidy(node: Any, *, named: bool = False) -> Any:

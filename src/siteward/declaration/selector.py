@@ -45,8 +45,8 @@ def within(selector: Selector, bounds: Iterable[Selector]) -> bool:
     A `*` of the selector is compared as a character, so only a `*` of a bound takes it: sound, and complete
     enough for what people write.
     """
-    inside = [each for each in bounds if not each.excludes]
-    outside = [each for each in bounds if each.excludes]
+    inside = [bound for bound in bounds if not bound.excludes]
+    outside = [bound for bound in bounds if bound.excludes]
     text = domain_in(selector.text)
     return any(_takes(each, selector, text) for each in inside) and not any(
         _touches(each, selector, text) for each in outside

@@ -71,10 +71,10 @@ class Source:
         """Return the place of the key (or list item) at the end of `path`, or of the nearest thing around it."""
         return self._span(*self._find(path, key=True))
 
-    def mark(self, holder: Table | Items, at: int) -> Span:
+    def mark(self, declared_user: Table | Items, at: int) -> Span:
         """Return where the key (or item) number `at` of `holder` begins, without its end; costs next to nothing."""
-        step = 1 + (2 * at if isinstance(holder, Table) else at)
-        place = self._places[holder.base + step]
+        step = 1 + (2 * at if isinstance(declared_user, Table) else at)
+        place = self._places[declared_user.base + step]
         return Span(self.file, (place >> COLUMN_BITS) + 1, (place & _COLUMN) + 1)
 
     def has(self, path: Path) -> bool:
@@ -164,8 +164,8 @@ def _end(line: str, column: int, value: Value | None) -> int:
     if not rest.startswith(("[", "{")):
         return column + len(rest.split(" #", 1)[0].rstrip())
     depth = 0
-    for each in re.finditer(r""""(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[\[\]{}]""", rest):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(each.group(), 0)
+    for found_match in re.finditer(r""""(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[\[\]{}]""", rest):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found_match.group(), 0)
         if depth == 0:
-            return column + each.end()
+            return column + found_match.end()
     return len(line.rstrip())

@@ -58,7 +58,7 @@ def last_end(windows: Iterable[Window], at: datetime) -> datetime | None:
     return end
 
 
-class BadDate(ValueError):  # noqa: N818 — it says what is wrong with a date, and becomes a diagnostic
+class BadDateError(ValueError):
     """A text that is no date; `code` is the rule it breaks."""
 
     def __init__(self, code: str, message: str, hint: str) -> None:
@@ -68,7 +68,7 @@ class BadDate(ValueError):  # noqa: N818 — it says what is wrong with a date, 
 
 
 def moment(text: str, zone: tzinfo, edge: Literal["from", "until"]) -> datetime:
-    """Return the instant a date or instant means at that edge of a window; raises `BadDate`.
+    """Return the instant a date or instant means at that edge of a window; raises `BadDateError`.
 
     A date `from` begins at 00:00 of that day in `zone`; a date `until` ends at 24:00 of it.
     """
@@ -80,15 +80,15 @@ def moment(text: str, zone: tzinfo, edge: Literal["from", "until"]) -> datetime:
             return datetime.combine(day, clock(), zone).astimezone(UTC)
         if match := _INSTANT.fullmatch(text):
             if match[3] is None:
-                raise BadDate(
+                raise BadDateError(
                     "instant-without-offset",
                     f"`{text}` does not say in which time zone",
                     f"write {text}Z for UTC, or with an offset such as +01:00",
                 )
             return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError) as problem:
-        if isinstance(problem, BadDate):
+        if isinstance(problem, BadDateError):
             raise
         hint = "leave it out for no end" if text.startswith("9999") else "write it as 2027-03-31"
-        raise BadDate("bad-date", f"`{text}` is no day of the calendar", hint) from problem
-    raise BadDate("bad-date", f"`{text}` is no date", "write 2027-03-31, or 2027-03-31T12:00:00+01:00")
+        raise BadDateError("bad-date", f"`{text}` is no day of the calendar", hint) from problem
+    raise BadDateError("bad-date", f"`{text}` is no date", "write 2027-03-31, or 2027-03-31T12:00:00+01:00")

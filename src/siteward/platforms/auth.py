@@ -11,8 +11,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, TypeVar
 
-from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
-from siteward.transport.lean import httpx
+from siteward.transport._httpx import httpx
+from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -114,7 +114,7 @@ class RenewingAuth(httpx.Auth, Generic[T]):
             self._token = None
             try:
                 self._token = yield from self.log_in(request)
-            except (Unauthenticated, Forbidden, NotThePlatform) as refusal:
+            except (UnauthenticatedError, ForbiddenError, NotThePlatformError) as refusal:
                 if not isinstance(refusal, self.passing):
                     self._refusal = refusal
                 raise

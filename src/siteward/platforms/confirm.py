@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from siteward.platforms.interface import Receipt
-from siteward.transport.errors import NotThePlatform, OutcomeUnknown, PlatformError, Redirected
+from siteward.transport.errors import NotThePlatformError, OutcomeUnknownError, PlatformError, RedirectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +70,7 @@ def confirm(
 ) -> Verdict:
     """Send a command once and return what became of it. Raises nothing of the wire.
 
-    `judge` returns the verdict on an answer. `parse` raises `NotThePlatform` for a yes of another kind than was asked
+    `judge` returns the verdict on an answer. `parse` raises `NotThePlatformError` for a yes of another kind than was asked
     for. `is_done` reads whether the world is as the command wants it; then the verdict is `done`.
     """
     answer = sent(send, parse)
@@ -82,14 +82,14 @@ def sent(send: Callable[[], Answer], parse: Callable[[Answer], object] | None = 
     """Send a command once and return its answer, or the verdict where none came that is the platform's own."""
     try:
         answer = send()
-    except (OutcomeUnknown, Redirected) as lost:
+    except (OutcomeUnknownError, RedirectedError) as lost:
         return unknown(str(lost), lost.hint)
     except PlatformError as problem:  # it was not sent, or not taken
         return failed(str(problem), problem.hint)
     try:
         if answer.ok and parse is not None:
             parse(answer)
-    except NotThePlatform as foreign:
+    except NotThePlatformError as foreign:
         return unknown(str(foreign), foreign.hint)
     return answer
 
@@ -111,6 +111,6 @@ def repeated(send: Callable[[], Answer]) -> Answer:
         answer = send()
         if answer.status < 500:
             return answer
-    except OutcomeUnknown:
+    except OutcomeUnknownError:
         pass
     return send()

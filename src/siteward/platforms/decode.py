@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from msgspec import MsgspecError, Struct, ValidationError, convert
 from msgspec.json import Decoder
 
-from siteward.transport.errors import NotThePlatform, Refused
+from siteward.transport.errors import NotThePlatformError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,7 +69,7 @@ class Fault(Protocol):
         """What the server says about it, for people; empty where it says nothing."""
 
 
-class Refusal(Struct, frozen=True):
+class RefusalError(Struct, frozen=True):
     """An answer that is none of the good ones: `said` tells which, with the server's own `words` about it."""
 
     answer: Answer
@@ -82,22 +82,22 @@ class Api(Struct, frozen=True, kw_only=True):
 
     `product` is its name and `hint` the next step where something else answered. `fault` is the kind of an error body.
     `meaning` returns the error for a status that means something of its own there, and `None` for all others; these
-    become `Refused`, with `unwell` as the next step where the server gave no reason or says that the fault is its own.
+    become `RefusedError`, with `unwell` as the next step where the server gave no reason or says that the fault is its own.
     """
 
     product: str
     hint: str
     fault: type[Fault]
-    meaning: Callable[[Refusal], PlatformError | None]
+    meaning: Callable[[RefusalError], PlatformError | None]
     unwell: str
 
     def parse(self, kind: type[T], answer: Answer) -> T:
-        """Return the answer's body as `kind`; raises `NotThePlatform` for any other shape, without quoting the body."""
+        """Return the answer's body as `kind`; raises `NotThePlatformError` for any other shape, without quoting the body."""
         try:
             return decoded(kind, answer.content)
         except MisshapenError as error:
             said = f"{answer.path} did not answer as {self.product} does ({error})"
-            raise NotThePlatform(said, hint=self.hint) from None
+            raise NotThePlatformError(said, hint=self.hint) from None
 
     def ask(self, reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:
         """Ask by GET and return the parsed answer; raises `PlatformError` for any status but 200."""
@@ -111,7 +111,7 @@ class Api(Struct, frozen=True, kw_only=True):
         reader: Reader,
         answer: Answer,
         about: str = "",
-        meaning: Callable[[Refusal], PlatformError | None] | None = None,
+        meaning: Callable[[RefusalError], PlatformError | None] | None = None,
     ) -> PlatformError:
         """Return the error for an answer that is none of the good ones.
 
@@ -120,11 +120,11 @@ class Api(Struct, frozen=True, kw_only=True):
         words = self.words_of(reader, answer)
         topic = f" about {about}" if about else ""
         said = f"{answer.path} was answered {answer.status}{topic}" + (f": {words}" if words else "")
-        error = (meaning or self.meaning)(Refusal(answer, words, said))
+        error = (meaning or self.meaning)(RefusalError(answer, words, said))
         if error is not None:
             return error
         hint = None if words and answer.status < 500 else self.unwell
-        return Refused(said, status=answer.status, words=words, hint=hint)
+        return RefusedError(said, status=answer.status, words=words, hint=hint)
 
     def words_of(self, reader: Reader, answer: Answer) -> str:
         """Return the server's own words about an error, scrubbed and bounded; empty where it gave none."""

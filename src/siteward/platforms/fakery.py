@@ -127,11 +127,11 @@ class Call:
     wrote: bool
 
 
-class Cut(Exception):  # noqa: N818 — it is what happens to the connection, not an error of the fake
+class CutError(Exception):
     """The connection goes down here."""
 
 
-class CannotStandIn(RuntimeError):  # noqa: N818 — it says what this machine lacks
+class CannotStandInError(RuntimeError):
     """A stand-in needs something besides this library that is not on this machine; the message says what."""
 
 
@@ -141,7 +141,7 @@ Handler: TypeAlias = Callable[..., Response]
 @cache
 def _map(rules: tuple[str, ...]) -> Map:
     """Return the compiled paths; compiling costs far more than a request, and every fake of a release shares them."""
-    return Map([Rule(each, endpoint=each) for each in rules], strict_slashes=False, merge_slashes=False)
+    return Map([Rule(rule, endpoint=rule) for rule in rules], strict_slashes=False, merge_slashes=False)
 
 
 @dataclass
@@ -200,7 +200,7 @@ class Fake:
 
     def struck(self, kind: FaultKind, request: Request) -> bool:
         """Tell whether a fault of that kind hits this request."""
-        return any([each.strikes(request) for each in self.faults if each.kind == kind])  # noqa: C419 — all must count
+        return any([fault.strikes(request) for fault in self.faults if fault.kind == kind])  # noqa: C419 — all must count
 
     def window(self) -> None:
         """Let other requests in between a check and the write that rests on it, as real servers do.
@@ -218,7 +218,7 @@ class Fake:
         """Answer one request: faults before it, the route, faults after it."""
         struck = self._struck(_BEFORE, request)
         if "cut" in struck:
-            raise Cut
+            raise CutError
         if "429" in struck:
             return self.throttled(request)
         if "500" in struck:
@@ -228,7 +228,7 @@ class Fake:
         response = self.routed(request)
         struck = self._struck(_AFTER, request) if self._mine.wrote else ()
         if "cut-after-write" in struck:
-            raise Cut
+            raise CutError
         return Response(b"", status=500) if "500-after-write" in struck else response
 
     def _struck(self, kinds: Iterable[FaultKind], request: Request) -> tuple[FaultKind, ...]:
@@ -257,7 +257,7 @@ class Fake:
         with self._turn():
             try:
                 response = self.answer(request)
-            except Cut:
+            except CutError:
                 self._note(request, 0)
                 return _cut(start_response)
             self._note(request, response.status_code)
@@ -283,7 +283,7 @@ def _cut(start_response: StartResponse) -> Iterator[bytes]:
     """Promise more than is sent, then go: the client sees a connection that ended in mid-answer."""
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", "1000")])
     yield b'{"data":['
-    raise Cut
+    raise CutError
 
 
 class _InProcess(httpx.BaseTransport):
@@ -294,7 +294,7 @@ class _InProcess(httpx.BaseTransport):
         try:
             response = self._wsgi.handle_request(request)
             response.read()
-        except Cut as cut:
+        except CutError as cut:
             raise httpx.RemoteProtocolError(
                 "peer closed connection without sending complete message body", request=request
             ) from cut
@@ -323,7 +323,7 @@ class Sandbox:
 
 def _without_cuts(record: logging.LogRecord) -> bool:
     """Drop what the server logs about a connection that a fault cut on purpose."""
-    return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], Cut))
+    return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], CutError))
 
 
 # Answers stay in memory (the team list of a large instance is 17 MB), and the server keeps its name to itself.

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from siteward.access.hosts import origin_of
-from siteward.transport.veil import Veiled
+from siteward.transport.redacted import Redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Keyring, Secrets
 
 
-class Instance(Veiled, frozen=True, kw_only=True):
+class Instance(Redacted, frozen=True, kw_only=True):
     """An instance as the file names it, ready to be opened; making one contacts nothing.
 
     `settings` is the platform's own struct, filled from the file, and `self_account` the account that the file names as
@@ -64,8 +64,8 @@ class Instance(Veiled, frozen=True, kw_only=True):
     def secrets(self) -> Secrets:
         """Find the credentials; nothing is sent.
 
-        Raises `SecretMissing`, or, where they are not meant for this address or account, `OriginMismatch`,
-        `SelfMismatch` or `Insecure`.
+        Raises `SecretMissingError`, or, where they are not meant for this address or account, `OriginMismatchError`,
+        `SelfMismatch` or `InsecureError`.
         """
         from siteward.transport.secrets import find  # noqa: PLC0415 — reading files and commands is for who connects
 

@@ -20,8 +20,8 @@ from siteward.access.model import Key, account_of, scope_of
 from siteward.access.report import DriftItem, DriftKind
 from siteward.access.state import Ending
 from siteward.access.traits import is_site
+from siteward.reconcile.apply.revalidate import reached
 from siteward.reconcile.names import touched
-from siteward.reconcile.recheck import reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,12 +48,12 @@ def drift(
     `memory` is the journal's; without one nothing can be called changed since. `in_doubt` are the changes that an
     interrupted apply may have made without knowing it, which are nobody else's.
     """
-    cut_off = frozenset(key for each in in_doubt if _maybe_ours(each, live) for key in touched(each))
+    cut_off = frozenset(key for change in in_doubt if _maybe_ours(change, live) for key in touched(change))
     changed = frozenset(_changed(plan, live, desired, memory))
     case = _Case(plan=plan, desired=desired, memory=memory, changed=changed, cut_off=cut_off)
     items = [_item(case, step) for step in plan.steps]
     items += [_item(case, step, note=HELD_BACK) for step in plan.held_back]
-    told = {each.change.key for each in (*plan.steps, *plan.held_back)}
+    told = {step.change.key for step in (*plan.steps, *plan.held_back)}
     items += [_since(case, key, live) for key in sorted(changed - told)]
     return tuple(items)
 
@@ -108,7 +108,7 @@ def _changed(plan: InstancePlan, live: Live, desired: Desired, memory: Memory | 
     last = memory.last if memory else None
     if last is None:
         return
-    ignored = {each.name for each in plan.strangers if each.ignored}
+    ignored = {unmanaged_account.name for unmanaged_account in plan.unmanaged if unmanaged_account.ignored}
     for key in last.keys() | live.access.keys():
         if last.get(key) == live.access.get(key) or account_of(key) in ignored:
             continue
@@ -121,7 +121,7 @@ def _changed(plan: InstancePlan, live: Live, desired: Desired, memory: Memory | 
 
 def _since(case: _Case, key: Key, live: Live) -> DriftItem:
     """Return what changed since and no step would change back: somebody else's doing, or that of a cut-off run."""
-    ours = account_of(key) in case.desired.holders
+    ours = account_of(key) in case.desired.declared_users
     cut_off = key in case.cut_off
     return DriftItem(
         instance=case.plan.instance,

@@ -22,8 +22,8 @@ Renames = Mapping[str, str]
 
 def renames_in(changes: Iterable[Change]) -> Renames:
     """Return the new login by the old one, for the changes that rename an account."""
-    sides = (each.after for each in changes)
-    return {each.name: each.renamed for each in sides if isinstance(each, Account) and each.renamed}
+    sides = (change.after for change in changes)
+    return {side.name: side.renamed for side in sides if isinstance(side, Account) and side.renamed}
 
 
 def under(resource: Resource, names: Renames) -> Resource:
@@ -76,5 +76,5 @@ def step_under(step: Step, names: Renames) -> Step:
 
 def at_rest(access: Access) -> Access:
     """Return an access in which every account stands under the login it was renamed to."""
-    names = {each.name: each.renamed for each in access.accounts() if each.renamed}
-    return Access(under(each, names) for each in access.values()) if names else access
+    names = {account.name: account.renamed for account in access.accounts() if account.renamed}
+    return Access(under(resource, names) for resource in access.values()) if names else access

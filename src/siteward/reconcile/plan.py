@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from siteward import __version__
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note, warning
-from siteward.access.guard import judge
+from siteward.access.guards import judge
 from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.proposal import manage
@@ -26,15 +26,15 @@ from siteward.access.report import Report
 from siteward.access.state import account_names
 from siteward.declaration.resolve import nowhere, resolve
 from siteward.platforms.interface import no_blame
-from siteward.reconcile.admit import remarks_on
-from siteward.reconcile.chain import JournalBroken
-from siteward.reconcile.consent import CONSENTS
-from siteward.reconcile.deliver import undeliverable
+from siteward.reconcile.apply.admission import remarks_on
+from siteward.reconcile.apply.consent import CONSENTS
+from siteward.reconcile.apply.passwords import undeliverable
+from siteward.reconcile.apply.revalidate import Allowance
+from siteward.reconcile.apply.target import RESUME, Fresh
 from siteward.reconcile.drift import drift as drifted
-from siteward.reconcile.own import claim_of, own_account
+from siteward.reconcile.journal.chain import JournalBrokenError
+from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import known_accounts
-from siteward.reconcile.recheck import Allowance
-from siteward.reconcile.target import RESUME, Fresh
 from siteward.transport.errors import PlatformError
 from siteward.transport.secrets import variable
 
@@ -52,11 +52,11 @@ if TYPE_CHECKING:
     from siteward.declaration.load import Declaration
     from siteward.platforms.instance import Instance
     from siteward.platforms.interface import Platform
-    from siteward.reconcile.deliver import Passwords
-    from siteward.reconcile.gate import Gate
-    from siteward.reconcile.journal import Recalled
+    from siteward.reconcile.apply.passwords import Passwords
+    from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.journal.journal import Recalled
     from siteward.reconcile.project import Project
-    from siteward.reconcile.target import Book
+    from siteward.reconcile.revisions.base_policy import BasePolicy
     from siteward.transport.http import Doors, Reader
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     proposal: Proposal
     memory: Memory | None
     as_of: datetime
-    gate: Gate | None = None
+    base_policy: BasePolicy | None = None
     confirmed: bool = False
     unfinished: bool = False
     in_doubt: tuple[Change, ...] = ()
@@ -90,14 +90,14 @@ class Survey(Struct, frozen=True, kw_only=True):
         changes = proposal.changes if allowance.asks else ()
         remarks = (
             *_with_its_name(self.platform.review(proposal.changes, self.live, self.memory), self.name),
-            *undeliverable(self.name, changes, self.desired.holders, self.traits, allowance.passwords),
-            *(self.gate.objections(self.name, proposal) if self.gate else ()),
+            *undeliverable(self.name, changes, self.desired.declared_users, self.traits, allowance.passwords),
+            *(self.base_policy.objections(self.name, proposal) if self.base_policy else ()),
         )
-        before = self.gate.as_before(self.name, proposal, self.as_of) if self.gate else ()
+        before = self.base_policy.as_before(self.name, proposal, self.as_of) if self.base_policy else ()
         judged = (
-            each
+            diagnostic
             for side in (proposal, *before)
-            for each in judge(
+            for diagnostic in judge(
                 side,
                 as_of=self.as_of,
                 accept=allowance.accept if allowance.asks else dict.fromkeys(CONSENTS.values(), ""),
@@ -105,14 +105,18 @@ class Survey(Struct, frozen=True, kw_only=True):
                 confirmed=self.confirmed,
                 remarks=remarks,
             )
-            if allowance.asks or each.code not in CONSENTS
+            if allowance.asks or diagnostic.code not in CONSENTS
         )
-        return tuple(dict.fromkeys((*remarks, *(_with_variable(each, self.name) for each in judged))))
+        return tuple(dict.fromkeys((*remarks, *(_with_variable(diagnostic, self.name) for diagnostic in judged))))
 
     def standing(self, keys: Collection[Key]) -> tuple[Diagnostic, ...]:
         """Return the errors that were found before anything was judged: about the whole instance, or these keys."""
         said = (*self.proposal.diagnostics, *self.desired.diagnostics)
-        return tuple(each for each in said if each.blocks and (each.about is None or each.about in keys))
+        return tuple(
+            diagnostic
+            for diagnostic in said
+            if diagnostic.blocks and (diagnostic.about is None or diagnostic.about in keys)
+        )
 
     def accounts(self, declared: Mapping[str, str | None] = MappingProxyType({})) -> dict[str, str | None]:
         """Return every account name that is known of the instance, with the handle of the declared user behind it."""
@@ -120,12 +124,12 @@ class Survey(Struct, frozen=True, kw_only=True):
 
     def unwanted(self, resources: Collection[Resource]) -> frozenset[Key]:
         """Return the keys of those resources, were they live, that the file would have changed or taken away."""
-        names = {account_of(each.key) for each in resources}
-        wishes = (each for each in self.desired.access.values() if account_of(each.key) in names)
+        names = {account_of(resource.key) for resource in resources}
+        wishes = (resource for resource in self.desired.access.values() if account_of(resource.key) in names)
         desired = replace(self.desired, access=Access(wishes))
         live = replace(self.live, access=Access(resources), pending=frozenset(), findings=())
-        ours = {each.key for each in manage(live, desired, self.traits, self.proposal.policy, self.memory).changes}
-        return frozenset(each.key for each in resources if each.key in ours)
+        ours = {change.key for change in manage(live, desired, self.traits, self.proposal.policy, self.memory).changes}
+        return frozenset(resource.key for resource in resources if resource.key in ours)
 
     def plan(self, allowance: Allowance, *, read_requests: int = 0) -> InstancePlan:
         """Return the plan that follows, with its expected cost."""
@@ -135,8 +139,8 @@ class Survey(Struct, frozen=True, kw_only=True):
             self.verdict(allowance),
             instance=self.name,
             origin=self.origin,
-            requests=sum(each.requests for each in bundles),
-            seconds=math.fsum(each.seconds for each in bundles),
+            requests=sum(bundle.requests for bundle in bundles),
+            seconds=math.fsum(bundle.seconds for bundle in bundles),
             read_requests=read_requests,
         )
 
@@ -148,14 +152,14 @@ def survey(
     *,
     as_of: datetime,
     memory: Memory | None,
-    gate: Gate | None = None,
+    base_policy: BasePolicy | None = None,
 ) -> Survey:
     """Read one instance and work out what should change there. Raises `PlatformError`."""
     platform = instance.platform
     probed, seed = platform.probe(reader, instance.settings)
     traits = _onboarding(probed, declaration.instances[instance.name].onboarding)
     live = platform.read(reader, instance.settings, traits, seed)
-    return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory, gate=gate)
+    return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory, base_policy=base_policy)
 
 
 def surveyed(
@@ -166,7 +170,7 @@ def surveyed(
     *,
     as_of: datetime,
     memory: Memory | None,
-    gate: Gate | None = None,
+    base_policy: BasePolicy | None = None,
 ) -> Survey:
     """Work out what should change on an instance that has been read; pure but for the platform's own word."""
     declared = declaration.instances[instance.name]
@@ -174,10 +178,10 @@ def surveyed(
     live = replace(live, findings=_with_its_name(live.findings, instance.name))
     live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
-    desired = gate.as_named(instance.name, desired, live) if gate else desired
-    policy = gate.policy(instance.name) if gate else declared.policy
-    earlier = gate.earlier(instance.name, traits, live, as_of) if gate else None
-    longer = gate.extended(instance.name, desired, live, traits, as_of) if gate else ()
+    desired = base_policy.as_named(instance.name, desired, live) if base_policy else desired
+    policy = base_policy.policy(instance.name) if base_policy else declared.policy
+    earlier = base_policy.earlier(instance.name, traits, live, as_of) if base_policy else None
+    longer = base_policy.extended(instance.name, desired, live, traits, as_of) if base_policy else ()
     proposal = manage(live, desired, traits, policy, memory, base=earlier)
     return Survey(
         name=instance.name,
@@ -189,7 +193,7 @@ def surveyed(
         proposal=replace(proposal, diagnostics=(*objections, *longer, *proposal.diagnostics)),
         memory=memory,
         as_of=as_of,
-        gate=gate,
+        base_policy=base_policy,
         confirmed=confirmed,
     )
 
@@ -202,7 +206,10 @@ def _with_variable(each: Diagnostic, instance: str) -> Diagnostic:
 
 def _with_its_name(said: Iterable[Diagnostic], instance: str) -> tuple[Diagnostic, ...]:
     """Return an adapter's words with the instance's name in the hints; it does not know what the file calls it."""
-    return tuple(replace(each, hint=each.hint.replace("<instance>", instance)) if each.hint else each for each in said)
+    return tuple(
+        replace(diagnostic, hint=diagnostic.hint.replace("<instance>", instance)) if diagnostic.hint else diagnostic
+        for diagnostic in said
+    )
 
 
 def _onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
@@ -211,16 +218,16 @@ def _onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
 
 
 def _narrowed(proposal: Proposal, keys: Collection[Key]) -> Proposal:
-    return replace(proposal, proposed=tuple(each for each in proposal.proposed if each.key in keys))
+    return replace(proposal, proposed=tuple(proposed for proposed in proposal.proposed if proposed.key in keys))
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """One instance of a checkout, as apply needs it (see `siteward.reconcile.target.Target`)."""
+    """One instance of a checkout, as apply needs it (see `siteward.reconcile.apply.target.Target`)."""
 
     declaration: Declaration
     instance: Instance
     passwords: Passwords
-    gate: Gate | None = None
+    base_policy: BasePolicy | None = None
 
     @property
     def name(self) -> str:
@@ -248,7 +255,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
         """Read and plan it again, without any acceptance. Raises `PlatformError`."""
-        seen = survey(self.declaration, self.instance, reader, as_of=as_of, memory=memory, gate=self.gate)
+        seen = survey(self.declaration, self.instance, reader, as_of=as_of, memory=memory, base_policy=self.base_policy)
 
         def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
             allowance = Allowance(passwords=self.passwords, accept=accept, allow_delete=allow_delete)
@@ -307,16 +314,16 @@ def plan_and_survey(
         instances=parts,
         diagnostics=(
             *project.said,
-            *nowhere(project.declaration, {each.name: each.live for each in surveys}),
+            *nowhere(project.declaration, {survey.name: survey.live for survey in surveys}),
             *problems,
         ),
     )
-    accounts = known_accounts(loaded.accounts, project.gate)
-    accounts |= {each.name: each.accounts(accounts.get(each.name, {})) for each in surveys}
+    accounts = known_accounts(loaded.accounts, project.base_policy)
+    accounts |= {survey.name: survey.accounts(accounts.get(survey.name, {})) for survey in surveys}
     report = Report(command=command, texts=loaded.texts, files=loaded.files, accounts=accounts)
     if not parts:
         return replace(report, diagnostics=made.diagnostics), ()
-    onward = RESUME if any(each.unfinished for each in surveys) else None
+    onward = RESUME if any(survey.unfinished for survey in surveys) else None
     report = replace(report, plan=codec.seal(made), next=onward)
     return report, surveys
 
@@ -332,12 +339,12 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
         return report
     items: list[DriftItem] = []
     unnamed: list[Diagnostic] = []
-    for each in surveys:
-        part = report.plan.instance(each.name)
-        found = drifted(part, each.live, each.desired, each.memory, each.in_doubt) if part is not None else ()
-        if each.name not in run.snapshots:
-            instance = next(one for one in instances if one.name == each.name)
-            found, problem = _named(found, instance, each)
+    for survey in surveys:
+        part = report.plan.instance(survey.name)
+        found = drifted(part, survey.live, survey.desired, survey.memory, survey.in_doubt) if part is not None else ()
+        if survey.name not in run.snapshots:
+            instance = next(instance for instance in instances if instance.name == survey.name)
+            found, problem = _named(found, instance, survey)
             unnamed += [problem] if problem else []
         items += found
     return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed))
@@ -347,7 +354,7 @@ def _named(
     items: tuple[DriftItem, ...], instance: Instance, seen: Survey
 ) -> tuple[tuple[DriftItem, ...], Diagnostic | None]:
     """Say beside each item who caused it and when, where the platform keeps a record, or why nobody can be named."""
-    keys = tuple(key for each in items if each.kind != "unapplied" and (key := _key(each)) is not None)
+    keys = tuple(key for item in items if item.kind != "unapplied" and (key := _key(item)) is not None)
     if not keys or seen.platform.blame is no_blame:
         return items, None
     try:
@@ -356,7 +363,7 @@ def _named(
     except PlatformError as problem:
         why = note(problem.code, f"who caused the drift could not be read: {problem}", hint=problem.hint)
         return items, replace(why, instance=seen.name)
-    return tuple(_noted(each, told) for each in items), None
+    return tuple(_noted(item, told) for item in items), None
 
 
 def _noted(item: DriftItem, told: Mapping[Key, str]) -> DriftItem:
@@ -380,26 +387,34 @@ def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple
         if snapshot is not None:
             traits, live = snapshot
             seen = surveyed(
-                project.declaration, instance, traits, live, as_of=run.as_of, memory=memory, gate=project.gate
+                project.declaration,
+                instance,
+                traits,
+                live,
+                as_of=run.as_of,
+                memory=memory,
+                base_policy=project.base_policy,
             )
             return seen, 0
         with instance.reading() as reader:
-            seen = survey(project.declaration, instance, reader, as_of=run.as_of, memory=memory, gate=project.gate)
+            seen = survey(
+                project.declaration, instance, reader, as_of=run.as_of, memory=memory, base_policy=project.base_policy
+            )
             return _told(seen, known, odd) if known is not None else seen, reader.requests
-    except (PlatformError, JournalBroken) as problem:
+    except (PlatformError, JournalBrokenError) as problem:
         told = error(problem.code, str(problem), hint=problem.hint, at=project.declaration.instances[instance.name].at)
         return replace(told, instance=instance.name), 0
 
 
 def _recalled(book: Book, instance: str) -> Recalled | None:
-    """Return what the journal remembers, and what it shows without an end; raises `JournalBroken`."""
+    """Return what the journal remembers, and what it shows without an end; raises `JournalBrokenError`."""
     try:
         book.folder.stat()
     except FileNotFoundError:  # nothing was ever applied from here
         return None
     except OSError:  # whoever opens the journal says what is wrong
         pass
-    from siteward.reconcile.journal import path_of, recall  # noqa: PLC0415 — it loads pydantic
+    from siteward.reconcile.journal.journal import path_of, recall  # noqa: PLC0415 — it loads pydantic
 
     return recall(path_of(book.folder, instance), book.key)
 
@@ -416,6 +431,6 @@ def _told(seen: Survey, known: Recalled, odd: tuple[Diagnostic, ...]) -> Survey:
 def _each(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:
     """Apply `function` to each instance, all at once: each waits for a server of its own."""
     if len(instances) < 2:
-        return [function(each) for each in instances]
-    with ThreadPoolExecutor(len(instances), thread_name_prefix="instance") as crew:
-        return list(crew.map(function, instances))
+        return [function(instance) for instance in instances]
+    with ThreadPoolExecutor(len(instances), thread_name_prefix="instance") as pool:
+        return list(pool.map(function, instances))

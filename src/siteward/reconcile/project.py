@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from siteward import platforms
 from siteward.access.diagnostic import warning
 from siteward.access.report import Report
-from siteward.declaration.check import Context, findings
+from siteward.declaration.checks import Context, findings
 from siteward.declaration.load import Loaded, load
-from siteward.transport.veil import Veiled
+from siteward.transport.redacted import Redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from siteward.declaration import declared
     from siteward.declaration.load import Declaration
     from siteward.platforms.instance import Instance
-    from siteward.reconcile.gate import Gate
+    from siteward.reconcile.revisions.base_policy import BasePolicy
     from siteward.transport.link import Exchange
     from siteward.transport.secrets import Keyring
 
@@ -46,12 +46,12 @@ class Project(Struct, frozen=True, kw_only=True):
     loaded: Loaded
     declaration: Declaration
     commit: Commit | None
-    gate: Gate | None = None
+    base_policy: BasePolicy | None = None
 
     @property
     def said(self) -> tuple[Diagnostic, ...]:
         """What is to be said of the files: by themselves, and against the base."""
-        return (*self.loaded.diagnostics, *(self.gate.remarks if self.gate else ()))
+        return (*self.loaded.diagnostics, *(self.base_policy.remarks if self.base_policy else ()))
 
     @property
     def journal_folder(self) -> Path:
@@ -59,31 +59,31 @@ class Project(Struct, frozen=True, kw_only=True):
         return self.path.parent / self.declaration.journal_dir
 
 
-def validate(path: Path, gate_of: Callable[[Declaration], Gate | None] = lambda _: None) -> Report:
+def validate(path: Path, base_policy_of: Callable[[Declaration], BasePolicy | None] = lambda _: None) -> Report:
     """Return all that can be said of the files without contacting anything, and by `gate_of` what they must pass."""
     loaded = read(path)
-    gate = gate_of(loaded.declaration) if loaded.declaration is not None else None
-    more = (*gate.remarks, *judged(gate, loaded.diagnostics)) if gate is not None else ()
+    base_policy = base_policy_of(loaded.declaration) if loaded.declaration is not None else None
+    more = (*base_policy.remarks, *judged(base_policy, loaded.diagnostics)) if base_policy is not None else ()
     return Report(
         command="validate",
         diagnostics=(*loaded.diagnostics, *more),
         texts=loaded.texts,
         files=loaded.files,
-        accounts=known_accounts(loaded.accounts, gate),
+        accounts=known_accounts(loaded.accounts, base_policy),
     )
 
 
-def known_accounts(accounts: Accounts, gate: Gate | None) -> dict[str, dict[str, str | None]]:
+def known_accounts(accounts: Accounts, base_policy: BasePolicy | None) -> dict[str, dict[str, str | None]]:
     """Return the account names that a declaration speaks of, with those of the base that `gate` holds against it."""
-    base = gate.base.accounts() if gate is not None and gate.base is not None else {}
+    base = base_policy.base.accounts() if base_policy is not None and base_policy.base is not None else {}
     return {each: {**base.get(each, {}), **accounts.get(each, {})} for each in {**accounts, **base}}
 
 
-def judged(gate: Gate, known: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def judged(base_policy: BasePolicy, known: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Return what the files' own check says by the strictest policy of both revisions, beside what is `known`."""
-    context = Context(gate.as_judged(), frozenset(), _widest_of, platforms.names())
+    context = Context(base_policy.as_judged(), frozenset(), _widest_of, platforms.names())
     seen = set(known)
-    return tuple(each for each in findings(context) if each not in seen)
+    return tuple(finding for finding in findings(context) if finding not in seen)
 
 
 def read(path: Path, called: Path | None = None) -> Loaded:
@@ -105,7 +105,7 @@ def _unfinished_platforms() -> Iterator[Diagnostic]:
 def open_project(path: Path, command: str) -> Project | Report:
     """Return the project, or the report that says why there is none."""
     loaded = read(path)
-    if loaded.declaration is None or any(each.blocks for each in loaded.diagnostics):
+    if loaded.declaration is None or any(diagnostic.blocks for diagnostic in loaded.diagnostics):
         return Report(
             command=command,
             diagnostics=loaded.diagnostics,
@@ -117,7 +117,7 @@ def open_project(path: Path, command: str) -> Project | Report:
     return Project(path=path, loaded=loaded, declaration=loaded.declaration, commit=commit_of(path.parent))
 
 
-class Surroundings(Veiled, frozen=True, kw_only=True):
+class Surroundings(Redacted, frozen=True, kw_only=True):
     """What the machine gives: the environment for credentials, the keyring, and who hears of requests and waits."""
 
     env: Mapping[str, str]

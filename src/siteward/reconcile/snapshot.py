@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FORMAT = "siteward.sites/1"
 
 
-class BadSnapshot(Exception):  # noqa: N818 — the name says what is wrong
+class BadSnapshotError(Exception):
     """A file is no snapshot that can be read."""
 
 
@@ -31,24 +31,24 @@ def save(folder: Path, surveys: Iterable[Survey]) -> tuple[Path, ...]:
     """Write the sites of each instance to `INSTANCE.json` in a folder. Raises `OSError`."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for each in surveys:
-        sites = {scope: replace(site, owner=None) for scope, site in each.live.sites.items()}
+    for survey in surveys:
+        sites = {scope: replace(site, owner=None) for scope, site in survey.live.sites.items()}
         data = encode_live(Live(access=Access(), sites=sites))
-        path = folder / f"{each.name}.json"
-        path.write_bytes(canonical({"format": FORMAT, "instance": each.name, "live": data}) + b"\n")
+        path = folder / f"{survey.name}.json"
+        path.write_bytes(canonical({"format": FORMAT, "instance": survey.name, "live": data}) + b"\n")
         written.append(path)
     return tuple(written)
 
 
 def read(path: Path) -> tuple[str, Live]:
-    """Return the instance that a snapshot is of, and its sites. Raises `OSError` and `BadSnapshot`."""
+    """Return the instance that a snapshot is of, and its sites. Raises `OSError` and `BadSnapshotError`."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as problem:
-        raise BadSnapshot(f"{path} is no JSON") from problem
+        raise BadSnapshotError(f"{path} is no JSON") from problem
     if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("instance"), str):
-        raise BadSnapshot(f"{path} is no {FORMAT}; make one with `siteward plan --save-snapshot DIR`")
+        raise BadSnapshotError(f"{path} is no {FORMAT}; make one with `siteward plan --save-snapshot DIR`")
     try:
         return data["instance"], decode_live(data.get("live"))
     except CodecError as problem:
-        raise BadSnapshot(f"{path}: {problem}") from problem
+        raise BadSnapshotError(f"{path}: {problem}") from problem

@@ -6,8 +6,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from siteward.render.options import GroupBy, Options, Privacy
-from siteward.render.sheet import Sheet, in_words, prepare
+from siteward.render.context import GroupBy, Options, Privacy, RenderContext, in_words, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,7 +58,7 @@ def formats_of(verb: str) -> tuple[str, ...]:
 def render(name: str, report: Report, options: Options | None = None) -> str:
     """Return `report` in the format of that name. An unknown name raises `KeyError`."""
     module, _, function = FORMATS[name].partition(":")
-    draw: Callable[[Sheet], str] = getattr(import_module(module), function or "render")
+    draw: Callable[[RenderContext], str] = getattr(import_module(module), function or "render")
     told = report if name in _WITH_IDS else in_words(report)
     return draw(prepare(told, options or Options()))
 

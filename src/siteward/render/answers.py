@@ -11,8 +11,8 @@ from siteward.access.codec import encode_resource
 from siteward.access.model import Grant
 from siteward.render import words
 from siteward.render.csv import table as csv_table
-from siteward.render.lines import Cell, Pen
-from siteward.render.privacy import Pseudonyms, veil_missing
+from siteward.render.lines import Cell, Palette
+from siteward.render.privacy import Pseudonyms, redact_missing
 from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Accounts
     from siteward.access.report import Missing
     from siteward.access.state import Origin
-    from siteward.render.options import Options, Privacy
+    from siteward.render.context import Options, Privacy
     from siteward.render.privacy import Names
 
 JSON: TypeAlias = "Mapping[str, object]"
@@ -42,13 +42,17 @@ def explanations(
     """
     count = len(found)
     if options.privacy != "full":
-        gaps, names = veil_missing(gaps, options.privacy, accounts), Pseudonyms(accounts)
-        found = [] if options.privacy == "counts" else [_veiled(each, names.of(each.instance)) for each in found]
+        gaps, names = redact_missing(gaps, options.privacy, accounts), Pseudonyms(accounts)
+        found = (
+            []
+            if options.privacy == "counts"
+            else [_redacted(explanation, names.of(explanation.instance)) for explanation in found]
+        )
     if form == "json":
-        return _json("siteward.explanations/1", [_explanation(each) for each in found], gaps, count)
-    pen = Pen(options)
-    lines = (line for each in found for line in _told(each, pen))
-    return pen.page((*pen.warn(map(words.not_read, gaps)), *lines, *_hidden(count - len(found), "explanation")))
+        return _json("siteward.explanations/1", [_explanation(explanation) for explanation in found], gaps, count)
+    palette = Palette(options)
+    lines = (line for explanation in found for line in _told(explanation, palette))
+    return palette.page((*palette.warn(map(words.not_read, gaps)), *lines, *_hidden(count - len(found), "explanation")))
 
 
 def holdings(
@@ -64,33 +68,33 @@ def holdings(
     """
     count = len(found)
     if options.privacy != "full":
-        gaps, names = veil_missing(gaps, options.privacy, accounts), Pseudonyms(accounts)
+        gaps, names = redact_missing(gaps, options.privacy, accounts), Pseudonyms(accounts)
         shown = () if options.privacy == "counts" else found
-        found = [replace(each, account=names.of(each.instance).name(each.account)) for each in shown]
+        found = [replace(holding, account=names.of(holding.instance).name(holding.account)) for holding in shown]
     if form == "json":
-        return _json("siteward.holdings/1", [_holding(each) for each in found], gaps, count)
+        return _json("siteward.holdings/1", [_holding(holding) for holding in found], gaps, count)
     if form == "csv":
-        missing = [{"instance": each.instance, "site": words.not_seen(each)} for each in gaps]
+        missing = [{"instance": gap.instance, "site": words.not_seen(gap)} for gap in gaps]
         rows = [*missing, *map(_holding, found)]
-        return csv_table(_HOLDING, [[str(each.get(name) or "") for name in _HOLDING] for each in rows])
-    pen = Pen(options)
-    lines = pen.table([_holding_row(each, pen) for each in found], 0)
-    return pen.page((*pen.warn(map(words.not_read, gaps)), *lines, *_hidden(count - len(found), "account")))
+        return csv_table(_HOLDING, [[str(row.get(name) or "") for name in _HOLDING] for row in rows])
+    palette = Palette(options)
+    lines = palette.table([_holding_row(holding, palette) for holding in found], 0)
+    return palette.page((*palette.warn(map(words.not_read, gaps)), *lines, *_hidden(count - len(found), "account")))
 
 
 def checkups(found: Sequence[Checkup], form: str, options: Options, accounts: Accounts = MappingProxyType({})) -> str:
     """Return check-ups as `text` or `json`; `accounts` as in `explanations`."""
     if options.privacy != "full":
-        own = {each.instance: {each.account: None} for each in found if each.account}
+        own = {checkup.instance: {checkup.account: None} for checkup in found if checkup.account}
         names = Pseudonyms({each: {**accounts.get(each, {}), **own.get(each, {})} for each in {**accounts, **own}})
-        found = [_veiled_checkup(each, names.of(each.instance), options.privacy) for each in found]
+        found = [_veiled_checkup(checkup, names.of(checkup.instance), options.privacy) for checkup in found]
     if form == "json":
-        return _json("siteward.checkups/1", [_checkup(each) for each in found])
-    pen = Pen(options)
-    return pen.page(line for each in found for line in _checked(each, pen))
+        return _json("siteward.checkups/1", [_checkup(checkup) for checkup in found])
+    palette = Palette(options)
+    return palette.page(line for checkup in found for line in _checked(checkup, palette))
 
 
-def _veiled(each: Explanation, names: Names) -> Explanation:
+def _redacted(each: Explanation, names: Names) -> Explanation:
     """Return an explanation without addresses, and without account names but declared handles."""
     return replace(
         each,
@@ -135,93 +139,93 @@ def _hidden(count: int, what: str) -> Iterator[str]:
 
 
 def _json(form: str, items: Sequence[JSON], gaps: Sequence[Missing] | None = None, count: int | None = None) -> str:
-    told = [{"instance": each.instance, "why": words.not_seen(each)} for each in gaps or ()]
+    told = [{"instance": gap.instance, "why": words.not_seen(gap)} for gap in gaps or ()]
     incomplete = {} if gaps is None else {"incomplete": told}
     number = {} if count is None else {"count": count}
     return as_json({"format": form, **incomplete, **number, "items": items}, 2)
 
 
-def _told(each: Explanation, pen: Pen) -> Iterator[str]:
+def _told(each: Explanation, palette: Palette) -> Iterator[str]:
     who = f"{each.person} (login {each.account})" if each.person and each.person != each.account else each.account
     role = each.wished.role if each.wished else "nothing"
-    yield f"{pen.paint(pen.text(who), 'bold')} on {pen.text(each.instance)} {pen.text(each.scope.name)}"
-    yield f"  declared: {pen.text(role)}"
-    yield from (f"    {line}" for line in _origin_lines(each.origin, pen))
+    yield f"{palette.paint(palette.text(who), 'bold')} on {palette.text(each.instance)} {palette.text(each.scope.name)}"
+    yield f"  declared: {palette.text(role)}"
+    yield from (f"    {line}" for line in _origin_lines(each.origin, palette))
     for wish, origin in each.also:
-        yield f"    and {pen.text(wish.role)}"
-        yield from (f"    {line}" for line in _origin_lines(origin, pen))
+        yield f"    and {palette.text(wish.role)}"
+        yield from (f"    {line}" for line in _origin_lines(origin, palette))
     if each.ended:
-        yield f"    {each.ended[0]} by {pen.text(str(each.ended[1]))}"
+        yield f"    {each.ended[0]} by {palette.text(str(each.ended[1]))}"
     live = each.live
-    yield f"  live: {pen.text(live.role or 'nothing') if live else 'nothing'}{' (waiting for acceptance)' if each.pending else ''}"
+    yield f"  live: {palette.text(live.role or 'nothing') if live else 'nothing'}{' (waiting for acceptance)' if each.pending else ''}"
     for way in live.ways if live else ():
         through = f" through group {way.group}" if way.group else ""
-        yield f"    {pen.text(way.grant.role)} on {pen.text(str(way.grant.scope))}{pen.text(through)}"
+        yield f"    {palette.text(way.grant.role)} on {palette.text(str(way.grant.scope))}{palette.text(through)}"
     if each.why_not:
-        yield f"  why not: {pen.text(each.why_not)}"
-    yield from (f"  {line}" for line in _next_of(each, pen))
+        yield f"  why not: {palette.text(each.why_not)}"
+    yield from (f"  {line}" for line in _next_of(each, palette))
 
 
-def _next_of(each: Explanation, pen: Pen) -> Iterator[str]:
+def _next_of(each: Explanation, palette: Palette) -> Iterator[str]:
     """Yield what is planned, here and for the account as far as it matters here, or why nothing is."""
     steps = (*((each.step,) if each.step else ()), *each.beside)
     for step in steps:
-        blocked = next((one for one in step.diagnostics if one.blocks), None)
+        blocked = next((diagnostic for diagnostic in step.diagnostics if diagnostic.blocks), None)
         on = "" if step is each.step else f"{words.subject_of_change(step.change)} "
         why = f", blocked: {blocked.code}: {blocked.message}" if blocked else ""
-        yield pen.text(f"planned: {on}{words.movement(step.change, pen.arrow)}{why}".rstrip())
+        yield palette.text(f"planned: {on}{words.movement(step.change, palette.arrow)}{why}".rstrip())
     if not steps:
-        yield f"nothing is planned: {pen.text(each.why_kept)}" if each.why_kept else "nothing is planned"
+        yield f"nothing is planned: {palette.text(each.why_kept)}" if each.why_kept else "nothing is planned"
 
 
-def _origin_lines(origin: Origin | None, pen: Pen) -> Iterator[str]:
+def _origin_lines(origin: Origin | None, palette: Palette) -> Iterator[str]:
     if origin is None:
         return
-    for one in (origin, *origin.others):
-        mark = "←" if one is origin else "also"
-        via = f" via {', '.join(one.via)}" if one.via else ""
-        until = f", until {words.end(one.until)}" if one.until else ""
-        said = "".join(f", {part}" for part in (one.ticket, one.reason) if part)
-        yield f"{mark} {pen.text(f'{one.at}{via}{until}{said}')}"
+    for other in (origin, *origin.others):
+        mark = "←" if other is origin else "also"
+        via = f" via {', '.join(other.via)}" if other.via else ""
+        until = f", until {words.end(other.until)}" if other.until else ""
+        said = "".join(f", {part}" for part in (other.ticket, other.reason) if part)
+        yield f"{mark} {palette.text(f'{other.at}{via}{until}{said}')}"
 
 
-def _holding_row(each: Holding, pen: Pen) -> tuple[Cell, ...]:
+def _holding_row(each: Holding, palette: Palette) -> tuple[Cell, ...]:
     who = f"{each.person} (login {each.account})" if each.person and each.person != each.account else each.account
     agree = each.live == each.declared
     state = "" if agree else "not live" if each.live is None else "not declared" if each.declared is None else "differs"
     return (
-        pen.cell(who, "bold"),
-        pen.cell(f"{each.instance} {each.scope.name}"),
-        pen.cell(each.live or "-"),
-        pen.cell(f"by {each.through}" if each.through else ""),
-        pen.cell("" if agree else f"declared {each.declared or 'nothing'}"),
-        pen.cell(state, "yellow"),
-        pen.cell(str(each.origin.at) if each.origin else "", "dim"),
+        palette.cell(who, "bold"),
+        palette.cell(f"{each.instance} {each.scope.name}"),
+        palette.cell(each.live or "-"),
+        palette.cell(f"by {each.through}" if each.through else ""),
+        palette.cell("" if agree else f"declared {each.declared or 'nothing'}"),
+        palette.cell(state, "yellow"),
+        palette.cell(str(each.origin.at) if each.origin else "", "dim"),
     )
 
 
-def _checked(each: Checkup, pen: Pen) -> Iterator[str]:
+def _checked(each: Checkup, palette: Palette) -> Iterator[str]:
     head = f"{each.instance}  {each.origin}  {each.platform} {each.version}".rstrip()
-    yield pen.paint(pen.text(head), "bold")
+    yield palette.paint(palette.text(head), "bold")
     for name, origin in each.credentials.items():
-        yield f"  {name}: from {pen.text(origin)}"
+        yield f"  {name}: from {palette.text(origin)}"
     if each.problem:
-        yield pen.paint(f"  error {each.problem.code}: {pen.text(each.problem.message)}", "alarm")
+        yield palette.paint(f"  error {each.problem.code}: {palette.text(each.problem.message)}", "alarm")
         if each.problem.hint:
-            yield f"    {pen.text(each.problem.hint)}"
+            yield f"    {palette.text(each.problem.hint)}"
     if not each.version:
         return
     how = f"; confirmed by {each.confirmed}" if each.confirmed else ""
-    yield f"  account: {pen.text(each.account or 'unknown')} ({pen.text(each.role or 'role unknown')}){pen.text(how)}"
-    for one in each.warnings:
-        yield pen.paint(f"  warning {one.code}: {pen.text(one.message)}", "yellow")
-        if one.hint:
-            yield f"    {pen.text(one.hint)}"
-    yield from (f"  may: {pen.text(one)}" for one in each.may)
-    yield from (f"  may not: {pen.text(one)}" for one in each.may_not)
-    yield from (f"  cannot be seen: {pen.text(one)}" for one in each.blind_spots)
-    yield from (f"  note: {pen.text(one)}" for one in each.notes)
-    yield f"  journal: {pen.text(each.journal)}"
+    yield f"  account: {palette.text(each.account or 'unknown')} ({palette.text(each.role or 'role unknown')}){palette.text(how)}"
+    for warning in each.warnings:
+        yield palette.paint(f"  warning {warning.code}: {palette.text(warning.message)}", "yellow")
+        if warning.hint:
+            yield f"    {palette.text(warning.hint)}"
+    yield from (f"  may: {palette.text(one)}" for one in each.may)
+    yield from (f"  may not: {palette.text(one)}" for one in each.may_not)
+    yield from (f"  cannot be seen: {palette.text(spot)}" for spot in each.blind_spots)
+    yield from (f"  note: {palette.text(note)}" for note in each.notes)
+    yield f"  journal: {palette.text(each.journal)}"
     yield f"  {words.plural(each.requests, 'request')} in {each.seconds:.1f} s"
 
 
@@ -243,7 +247,7 @@ def _explanation(each: Explanation) -> JSON:
         "pending": each.pending,
         "step": each.step.id if each.step else None,
         "blocked": each.step.blocked if each.step else False,
-        "beside": [one.id for one in each.beside],
+        "beside": [step.id for step in each.beside],
         "why_not": each.why_not,
         "why_kept": each.why_kept,
     }
@@ -277,7 +281,9 @@ def _checkup(each: Checkup) -> JSON:
         "may_not": list(each.may_not),
         "blind_spots": list(each.blind_spots),
         "notes": list(each.notes),
-        "warnings": [{"code": one.code, "message": one.message, "hint": one.hint} for one in each.warnings],
+        "warnings": [
+            {"code": warning.code, "message": warning.message, "hint": warning.hint} for warning in each.warnings
+        ],
         "journal": each.journal,
         "requests": each.requests,
         "seconds": round(each.seconds, 3),
@@ -296,5 +302,5 @@ def _origin(origin: Origin | None) -> JSON | None:
         "ticket": origin.ticket,
         "reason": origin.reason,
         "until": words.moment(origin.until) if origin.until else None,
-        "others": [_origin(each) for each in origin.others],
+        "others": [_origin(other) for other in origin.others],
     }

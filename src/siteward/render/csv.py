@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.report import DriftItem
-    from siteward.render.sheet import Sheet
+    from siteward.render.context import RenderContext
 
 _PLAN = (
     "instance", "step", "person", "account", "action", "on", "before", "after", "power_before", "power_after", "risk",
@@ -31,9 +31,9 @@ _SAID = ("severity", "code", "message", "file", "line", "column", "hint")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def render(sheet: Sheet) -> str:
+def render(context: RenderContext) -> str:
     """Return a table with a header row; where there is nothing to list, the header alone."""
-    return table(*_table(sheet))
+    return table(*_table(context))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -51,20 +51,22 @@ def cell(text: str) -> str:
     return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
 
 
-def _table(sheet: Sheet) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
-    report = sheet.report
+def _table(context: RenderContext) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
+    report = context.report
     if report.outcomes:
-        rows = ((*_step(each.step, each.instance), each.status, each.message) for each in report.outcomes)
+        rows = (
+            (*_step(outcome.step, outcome.instance), outcome.status, outcome.message) for outcome in report.outcomes
+        )
         return (*_PLAN, "status", "message"), rows
     if report.command == "drift":
         return _DRIFT, map(_drift, report.drift)
     if report.plan:
-        return _PLAN, (row for each in report.plan.instances for row in _instance(each))
+        return _PLAN, (row for instance in report.plan.instances for row in _instance(instance))
     return _SAID, map(_said, report.diagnostics)
 
 
 def _instance(instance: InstancePlan) -> Iterator[tuple[str, ...]]:
-    return (_step(each, instance.instance) for each in instance.steps)
+    return (_step(step, instance.instance) for step in instance.steps)
 
 
 def _step(step: Step, instance: str) -> tuple[str, ...]:
@@ -73,7 +75,7 @@ def _step(step: Step, instance: str) -> tuple[str, ...]:
         instance,
         step.id,
         step.person or "",
-        words.holder(change.key),
+        words.declared_user(change.key),
         change.action,
         words.where(change.key),
         words.value(change.before),
@@ -81,8 +83,8 @@ def _step(step: Step, instance: str) -> tuple[str, ...]:
         step.before_power.word,
         step.after_power.word,
         step.risk,
-        "yes" if step.outsider else "",
-        ", ".join(each.code for each in step.diagnostics if each.blocks),
+        "yes" if step.external else "",
+        ", ".join(diagnostic.code for diagnostic in step.diagnostics if diagnostic.blocks),
         step.cause,
         origin.at.file if origin else "",
         str(origin.at.line) if origin else "",
@@ -96,7 +98,7 @@ def _step(step: Step, instance: str) -> tuple[str, ...]:
 def _drift(item: DriftItem) -> tuple[str, ...]:
     key = words.key_of(item)
     sides = (words.value(each) for each in (item.live, item.declared, item.journalled))
-    return (item.instance, item.kind, words.holder(key), words.where(key), *sides, item.note or "")
+    return (item.instance, item.kind, words.declared_user(key), words.where(key), *sides, item.note or "")
 
 
 def _said(said: Diagnostic) -> tuple[str, ...]:

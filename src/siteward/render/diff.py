@@ -10,20 +10,19 @@ from msgspec.structs import replace
 
 from siteward.access.codec import encode_resource
 from siteward.render import words
-from siteward.render.blocks import Block
 from siteward.render.json import diagnostic
-from siteward.render.lines import Cell, Glyph, Pen, Style
+from siteward.render.lines import Cell, Glyph, Palette, Style
 from siteward.render.markdown import fitted
-from siteward.render.marks import code, comment, details, prose, table
+from siteward.render.markdown_escape import Block, code, comment, details, prose, table
 from siteward.render.privacy import Pseudonyms
 from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from siteward.access.compare import Band, Comparison, Kind, Movement, Side
     from siteward.access.diagnostic import Diagnostic
-    from siteward.render.options import Options
+    from siteward.access.diff import Band, Comparison, Kind, Movement, Side
+    from siteward.render.context import Options
     from siteward.render.privacy import Names
 
 FORMAT = "siteward.diff/1"
@@ -57,7 +56,7 @@ class _Page(Struct, frozen=True, kw_only=True):
 def render(comparison: Comparison, form: str, options: Options) -> str:
     """Return a comparison as `text`, `markdown` or `json`."""
     page = _Page(
-        shown=_veiled(comparison, options), counts=comparison.counts(), code=comparison.exit_code, options=options
+        shown=_redacted(comparison, options), counts=comparison.counts(), code=comparison.exit_code, options=options
     )
     match form:
         case "json":
@@ -65,11 +64,11 @@ def render(comparison: Comparison, form: str, options: Options) -> str:
         case "markdown":
             return fitted(_blocks(page), _foot(page))
         case _:
-            pen = Pen(options)
-            return pen.page(_lines(page, pen))
+            palette = Palette(options)
+            return palette.page(_lines(page, palette))
 
 
-def _veiled(comparison: Comparison, options: Options) -> Comparison:
+def _redacted(comparison: Comparison, options: Options) -> Comparison:
     """Return the comparison with what the privacy asked for does not allow taken out."""
     if options.privacy == "full":
         return comparison
@@ -78,8 +77,8 @@ def _veiled(comparison: Comparison, options: Options) -> Comparison:
     names = Pseudonyms(comparison.accounts)
     return replace(
         comparison,
-        movements=tuple(_handled(each, names.of(each.instance)) for each in comparison.movements),
-        notices=tuple(names.of(each.instance).diagnostic(each) for each in comparison.notices),
+        movements=tuple(_handled(movement, names.of(movement.instance)) for movement in comparison.movements),
+        notices=tuple(names.of(notice.instance).diagnostic(notice) for notice in comparison.notices),
     )
 
 
@@ -163,7 +162,7 @@ def _why(movement: Movement) -> Iterator[str]:
         yield f"until {words.moment(side.origin.until)}" if side.origin.until and movement.after else ""
     if movement.begins:
         yield f"from {words.moment(movement.begins)}"
-    if movement.outsider:
+    if movement.external:
         yield "outsider"
 
 
@@ -179,40 +178,40 @@ def _title(page: _Page) -> str:
 # -- text
 
 
-def _lines(page: _Page, pen: Pen) -> Iterator[str]:
-    yield f"{pen.paint('Access', 'bold')} {pen.text(_title(page))}"
-    for each in words.by_weight(page.shown.notices):
-        style: Style = "yellow" if each.severity else "dim"
-        at = f" ({each.at})" if each.at else ""
-        yield f"  {pen.paint(each.severity.word, style)} {pen.text(f'{each.code}: {each.message}{at}')}"
+def _lines(page: _Page, palette: Palette) -> Iterator[str]:
+    yield f"{palette.paint('Access', 'bold')} {palette.text(_title(page))}"
+    for notice in words.by_weight(page.shown.notices):
+        style: Style = "yellow" if notice.severity else "dim"
+        at = f" ({notice.at})" if notice.at else ""
+        yield f"  {palette.paint(notice.severity.word, style)} {palette.text(f'{notice.code}: {notice.message}{at}')}"
     for band, movements in page.shown.by_band().items():
         if page.options.quiet and band in {"gain", "dates"}:
             continue
         style = "alarm" if band == "escalation" else "bold"
-        yield from ("", f"  {pen.paint(HEADINGS[band], style)}")
-        rows = [_row(each, page, pen) for each in movements]
-        for row, line in zip(rows, pen.table([each[:-1] for each in rows], 4), strict=True):
+        yield from ("", f"  {palette.paint(HEADINGS[band], style)}")
+        rows = [_row(movement, page, palette) for movement in movements]
+        for row, line in zip(rows, palette.table([row[:-1] for row in rows], 4), strict=True):
             yield line
             if row[-1].text:
-                yield f"          {pen.paint(row[-1].text, 'dim')}"
+                yield f"          {palette.paint(row[-1].text, 'dim')}"
     yield ""
-    yield f"{pen.paint('Diff:', 'bold')} {pen.text(_headline(page))}."
+    yield f"{palette.paint('Diff:', 'bold')} {palette.text(_headline(page))}."
     if beside := _beside(page):
-        yield f"      {pen.join(beside)}"
+        yield f"      {palette.join(beside)}"
     if told := _unresolved(page):
-        yield pen.paint(pen.text(told), "dim")
-    yield pen.paint(f"exit {page.code} ({words.verdict(page.code)})", "dim")
+        yield palette.paint(palette.text(told), "dim")
+    yield palette.paint(f"exit {page.code} ({words.verdict(page.code)})", "dim")
 
 
-def _row(movement: Movement, page: _Page, pen: Pen) -> tuple[Cell, ...]:
-    shape = pen.glyph(_SIGNS[movement.kind])
-    flag = pen.glyph("high") if movement.raises else Cell(" ")
+def _row(movement: Movement, page: _Page, palette: Palette) -> tuple[Cell, ...]:
+    shape = palette.glyph(_SIGNS[movement.kind])
+    flag = palette.glyph("high") if movement.raises else Cell(" ")
     return (
         Cell(f"{flag.text} {shape.text}", flag.style or shape.style),
-        pen.cell(movement.person, "bold"),
-        pen.cell(_where(movement, page)),
-        pen.cell(_move(movement, pen.arrow), "bold" if movement.raises else ""),
-        Cell(pen.join((_spot(movement, page), *_why(movement))), "dim"),
+        palette.cell(movement.person, "bold"),
+        palette.cell(_where(movement, page)),
+        palette.cell(_move(movement, palette.arrow), "bold" if movement.raises else ""),
+        Cell(palette.join((_spot(movement, page), *_why(movement))), "dim"),
     )
 
 
@@ -242,13 +241,13 @@ def _notice(said: Diagnostic) -> str:
 
 def _codes(said: Iterable[Diagnostic]) -> str:
     found: dict[str, int] = defaultdict(int)
-    for each in said:
-        found[each.code] += 1
+    for finding in said:
+        found[finding.code] += 1
     return "\n".join(f"- {code(name)} {words.plural(count, 'time')}" for name, count in found.items())
 
 
 def _section(band: Band, movements: Sequence[Movement], page: _Page) -> Block:
-    rows = table(("", "who", "where", "change", "why"), (_cells(each, page) for each in movements))
+    rows = table(("", "who", "where", "change", "why"), (_cells(movement, page) for movement in movements))
     brief = _compact(movements, page)
     if band in {"gain", "dates"}:
         count = f"{words.plural(len(movements), 'line')} in the full report"
@@ -272,8 +271,8 @@ def _cells(movement: Movement, page: _Page) -> tuple[str, ...]:
 def _compact(movements: Iterable[Movement], page: _Page) -> str:
     """Return every movement without its way, those of one kind and place together."""
     people: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for each in movements:
-        people[_move(each), _where(each, page)].append(each.person)
+    for movement in movements:
+        people[_move(movement), _where(movement, page)].append(movement.person)
     return "\n".join(
         f"- {code(move)} {code(place)}: {', '.join(map(code, who))}" for (move, place), who in people.items()
     )
@@ -298,8 +297,8 @@ def _document(page: _Page) -> Mapping[str, object]:
         "as_of": words.moment(shown.as_of),
         "summary": dict(page.counts),
         "unresolved": list(shown.unresolved),
-        "notices": [diagnostic(each) for each in shown.notices],
-        "movements": [_movement(each) for each in shown.movements],
+        "notices": [diagnostic(notice) for notice in shown.notices],
+        "movements": [_movement(movement) for movement in shown.movements],
     }
 
 
@@ -311,7 +310,7 @@ def _movement(movement: Movement) -> Mapping[str, object]:
         "kind": movement.kind,
         "band": movement.band,
         "escalation": movement.raises,
-        "outsider": movement.outsider,
+        "outsider": movement.external,
         "begins": words.moment(movement.begins) if movement.begins else None,
         "ending": movement.ending,
         "before": _side(movement.before),

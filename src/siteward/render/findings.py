@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Severity, Span
 from siteward.render import words
-from siteward.render.snippet import advice
+from siteward.render.safe import advice
 from siteward.render.view import Band, band
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from siteward.access.plan import Step
     from siteward.access.report import DriftItem, Outcome, OutcomeStatus
-    from siteward.render.sheet import Sheet
+    from siteward.render.context import RenderContext
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -52,22 +52,27 @@ _OUTCOMES: dict[OutcomeStatus, Severity] = {
 }
 
 
-def collect(sheet: Sheet) -> tuple[Finding, ...]:
+def collect(context: RenderContext) -> tuple[Finding, ...]:
     """Return all findings of a report, most urgent first: errors, then risky steps, then the rest.
 
     What is said of several steps in the same words, of the same line, is one finding.
     """
     told: dict[tuple[object, ...], Finding] = {}
-    for each in _all(sheet):
-        told.setdefault((each.rule, each.severity, each.message, each.at, each.help), each)
+    for finding in _all(context):
+        told.setdefault((finding.rule, finding.severity, finding.message, finding.at, finding.help), finding)
     return tuple(sorted(told.values(), key=lambda each: (-each.severity, each.urgency, str(each.at or ""))))
 
 
-def anchor(sheet: Sheet) -> Span:
+def anchor(context: RenderContext) -> Span:
     """Return the place for findings that have none: forges refuse those, so they go to the top of the root file."""
-    report = sheet.report
+    report = context.report
     named = [report.plan.config] if report.plan else []
-    files = [*named, *report.texts, *(each.at.file for each in report.diagnostics if each.at), "access.yaml"]
+    files = [
+        *named,
+        *report.texts,
+        *(diagnostic.at.file for diagnostic in report.diagnostics if diagnostic.at),
+        "access.yaml",
+    ]
     return Span(next(filter(None, files)), 1, 1)
 
 
@@ -75,29 +80,29 @@ def fingerprints(findings: Iterable[Finding]) -> tuple[str, ...]:
     """Return one stable name a finding: of its rule and subject, numbered where two are alike."""
     seen: Counter[str] = Counter()
     names = []
-    for each in findings:
-        text = "\0".join((each.rule, *each.subject)).encode("utf-8", "surrogatepass")
+    for finding in findings:
+        text = "\0".join((finding.rule, *finding.subject)).encode("utf-8", "surrogatepass")
         name = sha256(text).hexdigest()[:32]
         seen[name] += 1
         names.append(name if seen[name] == 1 else f"{name}:{seen[name]}")
     return tuple(names)
 
 
-def _all(sheet: Sheet) -> Iterator[Finding]:
-    report, plan = sheet.report, sheet.report.plan
+def _all(context: RenderContext) -> Iterator[Finding]:
+    report, plan = context.report, context.report.plan
     said = [*report.diagnostics, *(plan.diagnostics if plan else ())]
-    yield from (_said(each, each.at, sheet) for each in said)
+    yield from (_said(diagnostic, diagnostic.at, context) for diagnostic in said)
     for instance in plan.instances if plan else ():
-        yield from (_said(each, each.at, sheet, instance.instance) for each in instance.diagnostics)
+        yield from (_said(diagnostic, diagnostic.at, context, instance.instance) for diagnostic in instance.diagnostics)
         if not report.outcomes:
             for step in instance.steps:
-                yield from _step(step, instance.instance, sheet)
-    yield from (_outcome(each) for each in report.outcomes if each.status in _OUTCOMES)
-    yield from (_drift(each) for each in report.drift)
+                yield from _step(step, instance.instance, context)
+    yield from (_outcome(outcome) for outcome in report.outcomes if outcome.status in _OUTCOMES)
+    yield from (_drift(drift_item) for drift_item in report.drift)
 
 
-def _said(said: Diagnostic, at: Span | None, sheet: Sheet, instance: str = "") -> Finding:
-    digest = sheet.report.plan.digest if sheet.report.plan else ""
+def _said(said: Diagnostic, at: Span | None, context: RenderContext, instance: str = "") -> Finding:
+    digest = context.report.plan.digest if context.report.plan else ""
     where = said.instance or instance
     subject = said.about or (said.at.file if said.at else "", said.message)
     return Finding(
@@ -111,7 +116,7 @@ def _said(said: Diagnostic, at: Span | None, sheet: Sheet, instance: str = "") -
     )
 
 
-def _step(step: Step, instance: str, sheet: Sheet) -> Iterator[Finding]:
+def _step(step: Step, instance: str, context: RenderContext) -> Iterator[Finding]:
     at = step.origin.at if step.origin else None
     found = band(step)
     if found in _STEPS:
@@ -120,7 +125,11 @@ def _step(step: Step, instance: str, sheet: Sheet) -> Iterator[Finding]:
         yield Finding(
             rule=rule, severity=severity, message=message, at=at, subject=(instance, *step.change.key), urgency=found
         )
-    yield from (_said(each, each.at or at, sheet, instance) for each in step.diagnostics if each.severity)
+    yield from (
+        _said(diagnostic, diagnostic.at or at, context, instance)
+        for diagnostic in step.diagnostics
+        if diagnostic.severity
+    )
 
 
 def _outcome(outcome: Outcome) -> Finding:
@@ -139,7 +148,7 @@ def _outcome(outcome: Outcome) -> Finding:
 def _drift(item: DriftItem) -> Finding:
     key = words.key_of(item)
     sides = f"live {words.value(item.live)}, declared {words.value(item.declared)}"
-    message = f"{item.instance}: {words.holder(key)} on {words.where(key)}: {sides} ({words.DRIFT[item.kind]})"
+    message = f"{item.instance}: {words.declared_user(key)} on {words.where(key)}: {sides} ({words.DRIFT[item.kind]})"
     return Finding(
         rule=f"drift-{item.kind}",
         severity=Severity.NOTE if item.kind == "unapplied" or _only_reported(item) else Severity.WARNING,

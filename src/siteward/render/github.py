@@ -17,22 +17,22 @@ from siteward.render.safe import show
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from siteward.render.sheet import Sheet
+    from siteward.render.context import RenderContext
 
 PER_KIND = 10
 _KINDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
-def render(sheet: Sheet) -> str:
+def render(context: RenderContext) -> str:
     """Return one workflow command a line, then the totals as a line of the log."""
-    found = collect(sheet)
+    found = collect(context)
     lines: list[str] = []
     for severity, kind in _KINDS.items():
-        same = [each for each in found if each.severity is severity]
-        lines += (_command(kind, each) for each in islice(same, PER_KIND))
+        same = [finding for finding in found if finding.severity is severity]
+        lines += (_command(kind, finding) for finding in islice(same, PER_KIND))
         if len(same) > PER_KIND:
             lines.append(f"siteward: {len(same) - PER_KIND} more of kind {kind}: see the whole report")
-    return "\n".join((*lines, *_totals(sheet))) + "\n"
+    return "\n".join((*lines, *_totals(context))) + "\n"
 
 
 def _command(kind: str, finding: Finding) -> str:
@@ -63,11 +63,11 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _totals(sheet: Sheet) -> Iterator[str]:
-    yield f"siteward: {words.findings(sheet.summary)}, exit {sheet.code}"
-    if sheet.report.plan:
-        yield f"siteward: {words.headline(sheet.summary)}"
-    if sheet.summary.outcomes:
-        yield f"siteward: {words.results(sheet.summary)}"
-    if sheet.summary.drift:
-        yield f"siteward: {words.drifted(sheet.summary)}"
+def _totals(context: RenderContext) -> Iterator[str]:
+    yield f"siteward: {words.findings(context.summary)}, exit {context.code}"
+    if context.report.plan:
+        yield f"siteward: {words.headline(context.summary)}"
+    if context.summary.outcomes:
+        yield f"siteward: {words.results(context.summary)}"
+    if context.summary.drift:
+        yield f"siteward: {words.drifted(context.summary)}"

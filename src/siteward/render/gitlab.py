@@ -14,14 +14,14 @@ from siteward.render.findings import Finding, anchor, collect, fingerprints
 from siteward.render.safe import show
 
 if TYPE_CHECKING:
-    from siteward.render.sheet import Sheet
+    from siteward.render.context import RenderContext
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.NOTE: "info"}
 
 
-def render(sheet: Sheet) -> str:
+def render(context: RenderContext) -> str:
     """Return the code quality report: a JSON list, most urgent first."""
-    found, top = collect(sheet), anchor(sheet)
+    found, top = collect(context), anchor(context)
     named = zip(found, fingerprints(found), strict=True)
     return json.dumps([_issue(each, each.at or top, name) for each, name in named], indent=1) + "\n"
 
@@ -36,7 +36,7 @@ def _issue(finding: Finding, at: Span, name: str) -> dict[str, object]:
     }
 
 
-def widget(sheet: Sheet) -> str:
+def widget(context: RenderContext) -> str:
     """Return the numbers that GitLab shows on a merge request under `reports: terraform`."""
-    numbers = {"create": sheet.summary.creates, "update": sheet.summary.updates, "delete": sheet.summary.deletes}
+    numbers = {"create": context.summary.creates, "update": context.summary.updates, "delete": context.summary.deletes}
     return json.dumps(numbers) + "\n"

@@ -17,8 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.render import words
-from siteward.render.safe import show
-from siteward.render.snippet import advice, excerpt
+from siteward.render.safe import advice, excerpt, show
 from siteward.render.view import sections, sign
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.report import DriftItem, Outcome
-    from siteward.render.sheet import Sheet
+    from siteward.render.context import RenderContext
 
 _STEPS = ("", "who", "where", "change", "why")
 _TITLES = {"validate": "Access files", "drift": "Access drift", "apply": "Access applied"}
@@ -76,14 +75,16 @@ class Part(Struct, frozen=True, kw_only=True):
     tables: tuple[Table, ...]
 
 
-def render(sheet: Sheet) -> str:
+def render(context: RenderContext) -> str:
     """Return the page of a report."""
     return draw(
-        title=_TITLES.get(sheet.report.command, "Access plan"),
-        lead=tuple(_lead(sheet)),
-        said=_remarks((replace(each, message=words.told(each)) for each in _spoken(sheet)), sheet),
-        parts=tuple(_parts(sheet)),
-        foot=tuple(_foot(sheet)),
+        title=_TITLES.get(context.report.command, "Access plan"),
+        lead=tuple(_lead(context)),
+        said=_remarks(
+            (replace(diagnostic, message=words.told(diagnostic)) for diagnostic in _spoken(context)), context
+        ),
+        parts=tuple(_parts(context)),
+        foot=tuple(_foot(context)),
     )
 
 
@@ -127,8 +128,8 @@ def resource(name: str) -> str:
     return (files(__package__ or "") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _numbers(sheet: Sheet) -> str:
-    of, report = sheet.summary, sheet.report
+def _numbers(context: RenderContext) -> str:
+    of, report = context.summary, context.report
     return {
         "validate": words.findings(of),
         "drift": words.drifted(of),
@@ -136,16 +137,16 @@ def _numbers(sheet: Sheet) -> str:
     }.get(report.command, words.headline(of))
 
 
-def _lead(sheet: Sheet) -> Iterator[str]:
-    yield _numbers(sheet)
-    if sheet.report.plan and not sheet.summary.outcomes:
+def _lead(context: RenderContext) -> Iterator[str]:
+    yield _numbers(context)
+    if context.report.plan and not context.summary.outcomes:
         yield from (
-            " · ".join(each) for each in (words.consequences(sheet.summary), words.leftovers(sheet.summary)) if each
+            " · ".join(each) for each in (words.consequences(context.summary), words.leftovers(context.summary)) if each
         )
 
 
-def _foot(sheet: Sheet) -> Iterator[str]:
-    report, plan = sheet.report, sheet.report.plan
+def _foot(context: RenderContext) -> Iterator[str]:
+    report, plan = context.report, context.report.plan
     if plan:
         commit = f" for commit {words.commit(plan)}" if plan.commit else ""
         yield f"plan {plan.digest}{commit} as of {words.moment(plan.as_of)}"
@@ -153,33 +154,33 @@ def _foot(sheet: Sheet) -> Iterator[str]:
         yield f"journal head {report.journal_head}"
     if report.next:
         yield f"next: {report.next}"
-    yield f"{words.findings(sheet.summary)} · exit {sheet.code} ({words.verdict(sheet.code)})"
+    yield f"{words.findings(context.summary)} · exit {context.code} ({words.verdict(context.code)})"
 
 
-def _spoken(sheet: Sheet) -> Iterator[Diagnostic]:
-    yield from sheet.report.diagnostics
-    yield from sheet.report.plan.diagnostics if sheet.report.plan else ()
+def _spoken(context: RenderContext) -> Iterator[Diagnostic]:
+    yield from context.report.diagnostics
+    yield from context.report.plan.diagnostics if context.report.plan else ()
 
 
-def _remarks(said: Iterable[Diagnostic], sheet: Sheet) -> tuple[Remark, ...]:
-    return tuple(_remark(each, sheet) for each in words.by_weight(said))
+def _remarks(said: Iterable[Diagnostic], context: RenderContext) -> tuple[Remark, ...]:
+    return tuple(_remark(diagnostic, context) for diagnostic in words.by_weight(said))
 
 
-def _remark(said: Diagnostic, sheet: Sheet) -> Remark:
-    found = excerpt(said.at, sheet.report.texts) if said.at else None
+def _remark(said: Diagnostic, context: RenderContext) -> Remark:
+    found = excerpt(said.at, context.report.texts) if said.at else None
     lines = [f"{number:>5}  {line}" for number, line in found.lines] if found else []
     return Remark(
         kind=said.severity.word,
         code=said.code,
         text=said.message,
         at=str(said.at) if said.at else "",
-        help=advice(said, sheet.report.plan.digest if sheet.report.plan else ""),
+        help=advice(said, context.report.plan.digest if context.report.plan else ""),
         excerpt=escape("\n".join((*lines, f"{' ' * (7 + found.start)}{'^' * found.length}")) if found else ""),
     )
 
 
-def _parts(sheet: Sheet) -> Iterator[Part]:
-    report = sheet.report
+def _parts(context: RenderContext) -> Iterator[Part]:
+    report = context.report
     if report.outcomes:
         rows = tuple(map(_outcome, words.by_outcome(report.outcomes)))
         yield Part(
@@ -187,59 +188,61 @@ def _parts(sheet: Sheet) -> Iterator[Part]:
             tables=(Table(title="Steps", header=("", "who", "where", "change", "what happened"), rows=rows),),
         )
     else:
-        yield from (_instance(each, sheet) for each in (report.plan.instances if report.plan else ()))
+        yield from (_instance(instance, context) for instance in (report.plan.instances if report.plan else ()))
     if report.drift:
-        yield Part(title="Drift", tables=tuple(_drift(sheet)))
+        yield Part(title="Drift", tables=tuple(_drift(context)))
 
 
-def _instance(instance: InstancePlan, sheet: Sheet) -> Part:
+def _instance(instance: InstancePlan, context: RenderContext) -> Part:
     release = " ".join(filter(None, (instance.platform, instance.version, instance.edition)))
     read = f"read {instance.accounts} accounts, {instance.sites} sites, {instance.grants} grants"
-    hidden = ", ".join(each for each in instance.blind_spots if each not in instance.accepted_blind)
+    hidden = ", ".join(spot for spot in instance.blind_spots if spot not in instance.accepted_blind)
     lead = (
         f"{instance.origin} · {release} · mode {instance.mode} · {read}",
-        words.headline(sheet.parts[instance.instance]),
+        words.headline(context.parts[instance.instance]),
         *(f"not read: {each}" for each in words.unread(instance)),
         *((f"cannot be seen: {hidden}",) if hidden else ()),
     )
     return Part(
         title=instance.instance,
         lead=lead,
-        said=_remarks(instance.diagnostics, sheet),
-        tables=tuple(_tables(instance, sheet)),
+        said=_remarks(instance.diagnostics, context),
+        tables=tuple(_tables(instance, context)),
     )
 
 
-def _tables(instance: InstancePlan, sheet: Sheet) -> Iterator[Table]:
-    for each in sections(instance.steps, sheet.options.group_by):
-        rows = tuple(_step(step, sheet) for step in each.steps)
-        yield Table(title=each.band.heading, kind=each.band.name.lower(), rows=rows)
+def _tables(instance: InstancePlan, context: RenderContext) -> Iterator[Table]:
+    for section in sections(instance.steps, context.options.group_by):
+        rows = tuple(_step(step, context) for step in section.steps)
+        yield Table(title=section.band.heading, kind=section.band.name.lower(), rows=rows)
     if instance.held_back:
         yield Table(
-            title=f"Held back by mode {instance.mode}", rows=tuple(_step(each, sheet) for each in instance.held_back)
+            title=f"Held back by mode {instance.mode}", rows=tuple(_step(step, context) for step in instance.held_back)
         )
     if instance.waiting:
-        waiting = tuple(Row(cells=("", words.holder(key), words.where(key))) for key in instance.waiting)
+        waiting = tuple(Row(cells=("", words.declared_user(key), words.where(key))) for key in instance.waiting)
         yield Table(title="Waiting for acceptance", header=("", "who", "where", ""), rows=waiting)
-    if instance.strangers:
-        strangers = tuple(
-            Row(cells=("?", each.name, each.email or "", each.power.word, words.plural(each.grants, "grant")),
-                why="ignored" if each.ignored else "")
-            for each in sorted(instance.strangers, key=lambda each: (-each.power, each.name))
+    if instance.unmanaged:
+        unmanaged = tuple(
+            Row(cells=("?", unmanaged_account.name, unmanaged_account.email or "", unmanaged_account.power.word, words.plural(unmanaged_account.grants, "grant")),
+                why="ignored" if unmanaged_account.ignored else "")
+            for unmanaged_account in sorted(instance.unmanaged, key=lambda each: (-each.power, each.name))
         )  # fmt: skip
         yield Table(
-            title="Live but not declared", header=("", "account", "e-mail", "power", "holds", ""), rows=strangers
+            title="Live but not declared", header=("", "account", "e-mail", "power", "holds", ""), rows=unmanaged
         )
 
 
-def _step(step: Step, sheet: Sheet) -> Row:
+def _step(step: Step, context: RenderContext) -> Row:
     flag = "⊘ " if step.blocked else "! " if step.raises or step.risk == "high" else ""
     change = step.change
     return Row(
         cells=(flag + sign(step), words.title(step), words.subject_of_change(change), words.movement(change)),
-        place=words.spot(step),
-        why=" · ".join((*words.because(step), *(("outsider",) if step.outsider else ()))),
-        remarks=_remarks((each for each in step.diagnostics if each.severity or each.effect), sheet),
+        place=words.location(step),
+        why=" · ".join((*words.because(step), *(("outsider",) if step.external else ()))),
+        remarks=_remarks(
+            (diagnostic for diagnostic in step.diagnostics if diagnostic.severity or diagnostic.effect), context
+        ),
     )
 
 
@@ -257,10 +260,10 @@ def _outcome(outcome: Outcome) -> Row:
     )
 
 
-def _drift(sheet: Sheet) -> Iterator[Table]:
+def _drift(context: RenderContext) -> Iterator[Table]:
     header = ("instance", "who", "where", "live", "declared", "last applied", "note")
     for kind, title in words.DRIFT.items():
-        rows = tuple(_piece(each) for each in sheet.report.drift if each.kind == kind)
+        rows = tuple(_piece(drift_item) for drift_item in context.report.drift if drift_item.kind == kind)
         if rows:
             yield Table(title=title.capitalize(), header=header, rows=rows)
 
@@ -268,4 +271,4 @@ def _drift(sheet: Sheet) -> Iterator[Table]:
 def _piece(item: DriftItem) -> Row:
     key = words.key_of(item)
     sides = (words.value(each) for each in (item.live, item.declared, item.journalled))
-    return Row(cells=(item.instance, words.holder(key), words.where(key), *sides), why=item.note or "")
+    return Row(cells=(item.instance, words.declared_user(key), words.where(key), *sides), why=item.note or "")

@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.model import Resource
     from siteward.access.report import DriftItem, Outcome
-    from siteward.render.sheet import Sheet
+    from siteward.render.context import RenderContext
 
 FORMAT = "siteward.report/1"
 JSON = Mapping[str, object]
 
 
-def render(sheet: Sheet) -> str:
+def render(context: RenderContext) -> str:
     """Return the report as JSON in ASCII, ending with a line break."""
-    return as_json(document(sheet), 2)
+    return as_json(document(context), 2)
 
 
-def document(sheet: Sheet) -> JSON:
+def document(context: RenderContext) -> JSON:
     """Return the report as plain data."""
-    report = sheet.report
+    report = context.report
     return {
         "format": FORMAT,
         "command": report.command,
-        "exit_code": sheet.code,
-        "privacy": sheet.options.privacy,
-        "labels": list(words.labels(sheet.summary)),
-        "summary": encode_summary(sheet.summary),
+        "exit_code": context.code,
+        "privacy": context.options.privacy,
+        "labels": list(words.labels(context.summary)),
+        "summary": encode_summary(context.summary),
         "diagnostics": [diagnostic(each) for each in report.diagnostics],
-        "plan": encode(report.plan) if report.plan and sheet.options.privacy != "counts" else None,
-        "outcomes": [_outcome(each) for each in report.outcomes],
-        "drift": [_drift(each) for each in report.drift],
+        "plan": encode(report.plan) if report.plan and context.options.privacy != "counts" else None,
+        "outcomes": [_outcome(outcome) for outcome in report.outcomes],
+        "drift": [_drift(drift_item) for drift_item in report.drift],
         "files": report.files,
         "applied": report.applied,
         "interrupted": report.interrupted,
@@ -66,7 +66,7 @@ def diagnostic(said: Diagnostic) -> JSON:
         "hint": said.hint,
         "suggestion": said.suggestion,
         "allowed": list(said.allowed),
-        "related": [_span(each) for each in said.related],
+        "related": [_span(place) for place in said.related],
         "effect": said.effect,
         "count": said.count,
         "who": said.who,

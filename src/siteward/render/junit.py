@@ -13,30 +13,32 @@ from siteward.render.safe import show
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from siteward.render.sheet import Sheet
+    from siteward.render.context import RenderContext
 
 
-def render(sheet: Sheet) -> str:
+def render(context: RenderContext) -> str:
     """Return one test suite for the verb, with the run's numbers as its properties."""
-    cases = list(_cases(sheet))
-    failed = sum(each.find("failure") is not None for each in cases)
+    cases = list(_cases(context))
+    failed = sum(case.find("failure") is not None for case in cases)
     counts = {"tests": str(len(cases)), "failures": str(failed), "errors": "0"}
     root = Element("testsuites", counts)
-    suite = SubElement(root, "testsuite", {"name": f"siteward {show(sheet.report.command)}", **counts, "skipped": "0"})
+    suite = SubElement(
+        root, "testsuite", {"name": f"siteward {show(context.report.command)}", **counts, "skipped": "0"}
+    )
     properties = SubElement(suite, "properties")
-    for name, value in _totals(sheet):
+    for name, value in _totals(context):
         SubElement(properties, "property", {"name": name, "value": value})
     suite.extend(cases)
     indent(root, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _cases(sheet: Sheet) -> Iterator[Element]:
-    found = collect(sheet)
-    for each in found:
-        yield _case(each, failed=_fails(each))
+def _cases(context: RenderContext) -> Iterator[Element]:
+    found = collect(context)
+    for finding in found:
+        yield _case(finding, failed=_fails(finding))
     if not any(map(_fails, found)):
-        yield Element("testcase", {"classname": "siteward", "name": words.verdict(sheet.code)})
+        yield Element("testcase", {"classname": "siteward", "name": words.verdict(context.code)})
 
 
 def _fails(finding: Finding) -> bool:
@@ -62,12 +64,12 @@ def _case(finding: Finding, *, failed: bool) -> Element:
     return case
 
 
-def _totals(sheet: Sheet) -> Iterator[tuple[str, str]]:
-    yield "exit_code", str(sheet.code)
-    yield "findings", words.findings(sheet.summary)
-    if sheet.report.plan:
-        yield "plan", words.headline(sheet.summary)
-    if sheet.summary.drift:
-        yield "drift", words.drifted(sheet.summary)
-    if sheet.summary.outcomes:
-        yield "outcomes", words.results(sheet.summary)
+def _totals(context: RenderContext) -> Iterator[tuple[str, str]]:
+    yield "exit_code", str(context.code)
+    yield "findings", words.findings(context.summary)
+    if context.report.plan:
+        yield "plan", words.headline(context.summary)
+    if context.summary.drift:
+        yield "drift", words.drifted(context.summary)
+    if context.summary.outcomes:
+        yield "outcomes", words.results(context.summary)

@@ -11,7 +11,7 @@ from siteward.render.safe import cells, no_commands, show
 from siteward.render.words import ARROW
 
 if TYPE_CHECKING:
-    from siteward.render.options import Options
+    from siteward.render.context import Options
 
 Style = Literal["", "bold", "dim", "red", "green", "yellow", "alarm"]
 _CODES: dict[Style, str] = {
@@ -54,7 +54,7 @@ class Cell(Struct, frozen=True):
 Row = Sequence[Cell]
 
 
-class Pen(Struct, frozen=True):
+class Palette(Struct, frozen=True):
     """Writes text as one reader wants it: with colour or not, in symbols or words."""
 
     options: Options
@@ -79,7 +79,7 @@ class Pen(Struct, frozen=True):
 
     def join(self, parts: Sequence[str]) -> str:
         """Return phrases in one line."""
-        return ("; " if self.options.plain else " · ").join(self.text(each) for each in parts if each)
+        return ("; " if self.options.plain else " · ").join(self.text(part) for part in parts if part)
 
     def paint(self, text: str, style: Style) -> str:
         """Return finished text in colour, if colour was asked for."""
@@ -93,7 +93,7 @@ class Pen(Struct, frozen=True):
     def warn(self, texts: Iterable[str]) -> list[str]:
         """Return what must not be missed as lines to stand above everything else."""
         mark = "ATTENTION:" if self.options.plain else "!"
-        lines = [self.paint(f"{mark} {self.text(each)}", "alarm") for each in texts]
+        lines = [self.paint(f"{mark} {self.text(text)}", "alarm") for text in texts]
         return [*lines, ""] if lines else []
 
     def page(self, lines: Iterable[str]) -> str:
@@ -102,7 +102,7 @@ class Pen(Struct, frozen=True):
 
     def _line(self, row: Row, widths: Sequence[int], indent: int) -> str:
         parts = [
-            self.paint(each.text, each.style) + _filling(each, width) for each, width in zip(row, widths, strict=False)
+            self.paint(cell.text, cell.style) + _filling(cell, width) for cell, width in zip(row, widths, strict=False)
         ]
         return (" " * indent + "  ".join(parts)).rstrip()
 
@@ -122,7 +122,7 @@ def _widths(rows: Sequence[Row]) -> list[int]:
 
 def _length(row: Row, widths: Sequence[int]) -> int:
     """Return how wide a row is in its table, the last column as it is."""
-    before = sum(max(width, cells(each.text)) + 2 for each, width in zip(row[:-1], widths, strict=False))
+    before = sum(max(width, cells(cell.text)) + 2 for cell, width in zip(row[:-1], widths, strict=False))
     return before + cells(row[-1].text)
 
 

@@ -11,25 +11,24 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from siteward.render import words
-from siteward.render.blocks import Block, fit
+from siteward.render.markdown_escape import Block, code, comment, details, fit, prose, table
 from siteward.render.markdown_plan import instance_blocks, remark
-from siteward.render.marks import code, comment, details, prose, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.report import DriftItem, Outcome
-    from siteward.render.sheet import Sheet
+    from siteward.render.context import RenderContext
 
 LIMIT = 60_000
 _TITLES = {"validate": "Access files", "diff": "Access diff", "drift": "Access drift", "apply": "Access applied"}
 _CUT = "\n\n**This comment is cut here: the rest is in the full report.**"
 
 
-def render(sheet: Sheet) -> str:
+def render(context: RenderContext) -> str:
     """Return one comment of at most `LIMIT` characters."""
-    return fitted(_blocks(sheet), _foot(sheet))
+    return fitted(_blocks(context), _foot(context))
 
 
 def fitted(blocks: Iterable[Block], foot: str) -> str:
@@ -48,24 +47,28 @@ def _cut(text: str, room: int) -> str:
     return kept + "\n\n</details>" * missing + _CUT
 
 
-def _blocks(sheet: Sheet) -> Iterator[Block]:
-    report = sheet.report
-    yield Block((_head(sheet),))
-    said = [each for each in (*report.diagnostics, *(report.plan.diagnostics if report.plan else ())) if each.severity]
+def _blocks(context: RenderContext) -> Iterator[Block]:
+    report = context.report
+    yield Block((_head(context),))
+    said = [
+        diagnostic
+        for diagnostic in (*report.diagnostics, *(report.plan.diagnostics if report.plan else ()))
+        if diagnostic.severity
+    ]
     if said:
-        yield _said(said, sheet)
+        yield _said(said, context)
     if report.outcomes:
         yield from _outcomes(report.outcomes)
     elif report.plan:
-        yield from chain.from_iterable(instance_blocks(each, sheet) for each in report.plan.instances)
+        yield from chain.from_iterable(instance_blocks(instance, context) for instance in report.plan.instances)
     if report.drift:
         yield from _drift(report.drift)
 
 
-def _head(sheet: Sheet) -> str:
-    report, of = sheet.report, sheet.summary
+def _head(context: RenderContext) -> str:
+    report, of = context.report, context.summary
     digest = report.plan.digest.removeprefix("sha256:")[:12] if report.plan else ""
-    instances = (each.instance for each in report.plan.instances) if report.plan else ()
+    instances = (instance.instance for instance in report.plan.instances) if report.plan else ()
     mark = comment((f"siteward:{report.command}", *instances, digest))
     numbers = {
         "validate": words.findings(of) + (f" in {words.plural(report.files, 'file')}" if report.files else ""),
@@ -76,9 +79,9 @@ def _head(sheet: Sheet) -> str:
     return "\n\n".join(filter(None, (f"{mark}\n### {_TITLES.get(report.command, 'Access plan')}: {numbers}", after)))
 
 
-def _foot(sheet: Sheet) -> str:
-    report, plan = sheet.report, sheet.report.plan
-    parts = [f"exit {sheet.code} ({words.verdict(sheet.code)})"]
+def _foot(context: RenderContext) -> str:
+    report, plan = context.report, context.report.plan
+    parts = [f"exit {context.code} ({words.verdict(context.code)})"]
     if plan:
         changed = " with changes not committed" if plan.dirty else ""
         commit = f" for {code(plan.commit)}{changed}" if plan.commit else ""
@@ -90,18 +93,18 @@ def _foot(sheet: Sheet) -> str:
     return " · ".join(parts)
 
 
-def _said(said: Iterable[Diagnostic], sheet: Sheet) -> Block:
+def _said(said: Iterable[Diagnostic], context: RenderContext) -> Block:
     """Return what was said about the files: errors whole, warnings as long as there is room."""
     ordered = words.by_weight(said)
-    lines = [f"- {remark(each, sheet, words.told(each))}" for each in ordered]
-    brief = [f"- {code(each.code)} {code(str(each.at or ''))}" for each in ordered]
+    lines = [f"- {remark(diagnostic, context, words.told(diagnostic))}" for diagnostic in ordered]
+    brief = [f"- {code(diagnostic.code)} {code(str(diagnostic.at or ''))}" for diagnostic in ordered]
     return Block(("\n".join(lines), "\n".join(brief)), 1)
 
 
 def _outcomes(outcomes: Iterable[Outcome]) -> Iterator[Block]:
     every = words.by_outcome(outcomes)
-    wrong = [each for each in every if each.status not in words.WELL]
-    well = [each for each in every if each.status in words.WELL]
+    wrong = [outcome for outcome in every if outcome.status not in words.WELL]
+    well = [outcome for outcome in every if outcome.status in words.WELL]
     if wrong:
         yield Block((_results(wrong),))
     if well:
@@ -129,7 +132,7 @@ def _result(outcome: Outcome) -> tuple[str, ...]:
 def _drift(items: Iterable[DriftItem]) -> Iterator[Block]:
     every = list(items)
     for kind, title in words.DRIFT.items():
-        same = [each for each in every if each.kind == kind]
+        same = [drift_item for drift_item in every if drift_item.kind == kind]
         if not same:
             continue
         body = table(("instance", "who", "where", "live", "declared", "last applied", "note"), map(_piece, same))
@@ -142,12 +145,12 @@ def _drift(items: Iterable[DriftItem]) -> Iterator[Block]:
 def _piece(item: DriftItem) -> tuple[str, ...]:
     key = words.key_of(item)
     sides = (code(words.value(each)) for each in (item.live, item.declared, item.journalled))
-    return (code(item.instance), code(words.holder(key)), code(words.where(key)), *sides, prose(item.note or ""))
+    return (code(item.instance), code(words.declared_user(key)), code(words.where(key)), *sides, prose(item.note or ""))
 
 
 def _brief(items: Iterable[DriftItem]) -> str:
     return "\n".join(
-        f"- {code(words.holder(key))} {code(words.where(key))}: {code(words.value(each.live))}"
-        for each in items
-        if (key := words.key_of(each))
+        f"- {code(words.declared_user(key))} {code(words.where(key))}: {code(words.value(item.live))}"
+        for item in items
+        if (key := words.key_of(item))
     )

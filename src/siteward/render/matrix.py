@@ -26,8 +26,8 @@ from siteward.access.report import Missing
 from siteward.render import words
 from siteward.render.csv import cell
 from siteward.render.html import resource
-from siteward.render.lines import Cell, Pen
-from siteward.render.privacy import Pseudonyms, veil_missing
+from siteward.render.lines import Cell, Palette
+from siteward.render.privacy import Pseudonyms, redact_missing
 from siteward.render.safe import as_json, show
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from siteward.access.effective import Entry, Holding, Ledger
     from siteward.access.model import Accounts, Grant
-    from siteward.render.options import Options
+    from siteward.render.context import Options
     from siteward.render.privacy import Names
 
 FORMAT = "siteward.matrix/1"
@@ -61,7 +61,7 @@ class Matrix(Struct, frozen=True, kw_only=True):
     @property
     def gaps(self) -> tuple[Missing, ...]:
         """What was not read, and what was not read whole."""
-        halves = (Missing(instance=each.instance, partly=True) for each in self.ledgers if not each.complete)
+        halves = (Missing(instance=ledger.instance, partly=True) for ledger in self.ledgers if not ledger.complete)
         return (*self.missing, *halves)
 
 
@@ -79,7 +79,7 @@ def page(matrix: Matrix) -> str:
         data=Markup(_embedded(_data(matrix))),  # noqa: S704 - JSON in which no "<" is left
         as_of=words.moment(matrix.as_of),
         commit=show(matrix.commit or ""),
-        gaps=[show(words.not_read(each)) for each in matrix.gaps],
+        gaps=[show(words.not_read(gap)) for gap in matrix.gaps],
     )
 
 
@@ -97,7 +97,7 @@ def _data(matrix: Matrix) -> dict[str, object]:
 
     A row is `[name, kind, details, [[column, live, declared, live power, declared power, marks, details], …]]`.
     """
-    columns = [(at, scope) for at, each in enumerate(matrix.ledgers) for scope in _scopes(each)]
+    columns = [(at, scope) for at, ledger in enumerate(matrix.ledgers) for scope in _scopes(ledger)]
     place = {key: index for index, key in enumerate(columns)}
     rows: dict[str, list[object]] = {}
     for at, ledger in enumerate(matrix.ledgers):
@@ -105,10 +105,12 @@ def _data(matrix: Matrix) -> dict[str, object]:
             name = show(entry.handle or f"{entry.account} ({ledger.instance})")
             row = rows.setdefault(name, [name, entry.kind, [], []])
             _add(row, entry, ledger)
-            cells = [[place[at, words.place(each.scope)], *_cell(each, entry, matrix)] for each in entry.holdings]
+            cells = [
+                [place[at, words.place(holding.scope)], *_cell(holding, entry, matrix)] for holding in entry.holdings
+            ]
             row[3] = [*_list(row[3]), *cells]
     return {
-        "instances": [show(each.instance) for each in matrix.ledgers],
+        "instances": [show(ledger.instance) for ledger in matrix.ledgers],
         "columns": [[at, show(scope)] for at, scope in columns],
         "rows": [rows[name] for name in sorted(rows, key=str.casefold)],
     }
@@ -120,13 +122,13 @@ def _list(value: object) -> list[object]:
 
 def _add(row: list[object], entry: Entry, ledger: Ledger) -> None:
     parts = (ledger.instance, entry.account, entry.email or "", "" if entry.status == "active" else entry.status)
-    row[2] = [*_list(row[2]), " · ".join(show(each) for each in parts if each)]
+    row[2] = [*_list(row[2]), " · ".join(show(part) for part in parts if part)]
 
 
 def _scopes(ledger: Ledger) -> Iterator[str]:
     """Yield the columns of an instance: what is held beside sites, then the sites."""
-    sites = {words.place(each) for each in ledger.sites}
-    held = {words.place(each.scope) for entry in ledger.entries for each in entry.holdings}
+    sites = {words.place(site) for site in ledger.sites}
+    held = {words.place(holding.scope) for entry in ledger.entries for holding in entry.holdings}
     yield from sorted(held - sites)
     yield from sorted(sites)
 
@@ -169,7 +171,7 @@ def _details(holding: Holding, entry: Entry) -> str:
         f"through group {holding.group}" if holding.group else "",
         f"ends {words.moment(until)}" if until else "",
     )
-    return " · ".join(show(each) for each in parts if each)
+    return " · ".join(show(part) for part in parts if part)
 
 
 def table(ledgers: Iterable[Ledger], gaps: Iterable[Missing] = ()) -> str:
@@ -193,17 +195,17 @@ def _rows(entry: Entry, ledger: Ledger) -> Iterator[Sequence[str]]:
     who = (ledger.instance, entry.handle or "", entry.account, entry.kind, entry.email or "", entry.status)
     if not entry.holdings:
         yield (*who, *[""] * (len(_HEADER) - len(who)))
-    for each in entry.holdings:
-        origin, until = each.origin, _until(each, entry)
+    for holding in entry.holdings:
+        origin, until = holding.origin, _until(holding, entry)
         yield (
             *who,
-            words.place(each.scope),
-            words.value(each.live),
-            words.value(each.declared),
-            each.agreement,
+            words.place(holding.scope),
+            words.value(holding.live),
+            words.value(holding.declared),
+            holding.agreement,
             words.moment(until) if until else "",
-            "yes" if each.pending else "",
-            each.group or "",
+            "yes" if holding.pending else "",
+            holding.group or "",
             ", ".join(origin.via) if origin else "",
             (origin.ticket or "") if origin else "",
             (origin.reason or "") if origin else "",
@@ -214,10 +216,10 @@ def _rows(entry: Entry, ledger: Ledger) -> Iterator[Sequence[str]]:
 
 def render(matrix: Matrix, form: str, options: Options) -> str:
     """Return a matrix as `text`, `html`, `csv` or `json`, with what the privacy asked for leaves of it."""
-    ledgers = matrix.ledgers if options.privacy == "full" else veiled(matrix.ledgers, matrix.accounts)
+    ledgers = matrix.ledgers if options.privacy == "full" else redacted(matrix.ledgers, matrix.accounts)
     if options.privacy == "counts":
-        ledgers = tuple(replace(each, entries=(), sites=()) for each in ledgers)
-    shown = replace(matrix, ledgers=ledgers, missing=veil_missing(matrix.missing, options.privacy, matrix.accounts))
+        ledgers = tuple(replace(ledger, entries=(), sites=()) for ledger in ledgers)
+    shown = replace(matrix, ledgers=ledgers, missing=redact_missing(matrix.missing, options.privacy, matrix.accounts))
     match form:
         case "html":
             return page(shown)
@@ -226,8 +228,8 @@ def render(matrix: Matrix, form: str, options: Options) -> str:
         case "json":
             return as_json(_document(shown, matrix), 1)
         case _:
-            pen = Pen(options)
-            return pen.page(_lines(shown, matrix, pen))
+            palette = Palette(options)
+            return palette.page(_lines(shown, matrix, palette))
 
 
 def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
@@ -235,11 +237,11 @@ def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
         "format": FORMAT,
         "as_of": words.moment(shown.as_of),
         "commit": shown.commit,
-        "incomplete": [{"instance": each.instance, "why": words.not_seen(each)} for each in shown.gaps],
+        "incomplete": [{"instance": gap.instance, "why": words.not_seen(gap)} for gap in shown.gaps],
         "summary": {**counts(whole.ledgers), "not_read": len(whole.missing)},
         "holdings": [
-            dict(zip(_HEADER, row, strict=True)) for each in shown.ledgers for entry in each.entries
-            for row in _rows(entry, each)
+            dict(zip(_HEADER, row, strict=True)) for ledger in shown.ledgers for entry in ledger.entries
+            for row in _rows(entry, ledger)
         ],
     }  # fmt: skip
 
@@ -247,15 +249,15 @@ def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
 def counts(ledgers: Iterable[Ledger]) -> Mapping[str, int]:
     """Return the numbers every output shows: accounts, sites, grants, and how live and declared agree."""
     every = tuple(ledgers)
-    entries = [each for one in every for each in one.entries]
-    agreement = Counter(each.agreement for entry in entries for each in entry.holdings)
+    entries = [entry for ledger in every for entry in ledger.entries]
+    agreement = Counter(holding.agreement for entry in entries for holding in entry.holdings)
     return {
         "instances": len(every),
         "accounts": len(entries),
-        "sites": sum(len(each.sites) for each in every),
+        "sites": sum(len(ledger.sites) for ledger in every),
         "grants": agreement.total(),
         **{name: agreement[name] for name in get_args(Agreement)},
-        "undeclared": sum(each.kind == "undeclared" for each in entries),
+        "undeclared": sum(entry.kind == "undeclared" for entry in entries),
     }
 
 
@@ -264,55 +266,63 @@ _AGREEMENTS: Mapping[Agreement, str] = {
 }  # fmt: skip
 
 
-def _lines(shown: Matrix, whole: Matrix, pen: Pen) -> Iterator[str]:
-    yield from pen.warn(map(words.not_read, shown.gaps))
+def _lines(shown: Matrix, whole: Matrix, palette: Palette) -> Iterator[str]:
+    yield from palette.warn(map(words.not_read, shown.gaps))
     for ledger in shown.ledgers:
-        yield f"{pen.paint(pen.text(ledger.instance), 'bold')}  {pen.text(ledger.origin)}"
-        yield from pen.table([row for entry in ledger.entries for row in _entry_rows(entry, pen)], 2)
+        yield f"{palette.paint(palette.text(ledger.instance), 'bold')}  {palette.text(ledger.origin)}"
+        yield from palette.table([row for entry in ledger.entries for row in _entry_rows(entry, palette)], 2)
         yield ""
     of = counts(whole.ledgers)
     parts = [f"{of[name]} {word}" for name, word in _AGREEMENTS.items() if word and of[name]]
     heads = [words.plural(of[f"{each}s"], each) for each in ("account", "site", "grant")]
     if whole.missing:
         heads.append(f"{words.plural(len(whole.missing), 'instance')} not read")
-    yield f"{pen.paint('Matrix:', 'bold')} {', '.join(heads)}."
+    yield f"{palette.paint('Matrix:', 'bold')} {', '.join(heads)}."
     if parts or of["undeclared"]:
         accounts = words.plural(of["undeclared"], "account") + " not declared" if of["undeclared"] else ""
-        yield f"      {pen.join((*parts, accounts))}"
+        yield f"      {palette.join((*parts, accounts))}"
 
 
-def _entry_rows(entry: Entry, pen: Pen) -> Iterator[tuple[Cell, ...]]:
+def _entry_rows(entry: Entry, palette: Palette) -> Iterator[tuple[Cell, ...]]:
     name = entry.handle or entry.account
     who = name if name == entry.account else f"{name} (login {entry.account})"
     kind = "" if entry.kind == "person" else entry.kind
     if not entry.holdings:
-        yield pen.cell(who, "bold"), Cell(kind), Cell("-"), Cell(""), Cell("")
-    for number, each in enumerate(entry.holdings):
-        side = each.live or each.declared
-        wish = f"{words.value(each.declared)} declared" if each.agreement == "differs" else _AGREEMENTS[each.agreement]
-        marks = ("pending" if each.pending else "", f"ends {words.moment(end)}" if (end := _until(each, entry)) else "")
+        yield palette.cell(who, "bold"), Cell(kind), Cell("-"), Cell(""), Cell("")
+    for number, holding in enumerate(entry.holdings):
+        side = holding.live or holding.declared
+        wish = (
+            f"{words.value(holding.declared)} declared"
+            if holding.agreement == "differs"
+            else _AGREEMENTS[holding.agreement]
+        )
+        marks = (
+            "pending" if holding.pending else "",
+            f"ends {words.moment(end)}" if (end := _until(holding, entry)) else "",
+        )
         yield (
-            pen.cell("" if number else who, "bold"),
+            palette.cell("" if number else who, "bold"),
             Cell("" if number else kind, "dim"),
-            pen.cell(words.place(each.scope)),
-            pen.cell(words.value(side)),
-            Cell(pen.join((wish, *marks)), "yellow" if wish else "dim"),
+            palette.cell(words.place(holding.scope)),
+            palette.cell(words.value(side)),
+            Cell(palette.join((wish, *marks)), "yellow" if wish else "dim"),
         )
 
 
-def veiled(ledgers: Iterable[Ledger], accounts: Accounts = MappingProxyType({})) -> tuple[Ledger, ...]:
+def redacted(ledgers: Iterable[Ledger], accounts: Accounts = MappingProxyType({})) -> tuple[Ledger, ...]:
     """Return the ledgers without addresses, and with numbers for the accounts that nobody declared."""
     every = tuple(ledgers)
-    known = {each.instance: {entry.account: entry.handle for entry in each.entries} for each in every}
+    known = {ledger.instance: {entry.account: entry.handle for entry in ledger.entries} for ledger in every}
     names = Pseudonyms({each: {**accounts.get(each, {}), **known.get(each, {})} for each in {**known, **accounts}})
     return tuple(
-        replace(each, entries=tuple(_veiled(entry, names.of(each.instance)) for entry in each.entries))
-        for each in every
+        replace(ledger, entries=tuple(_redacted(entry, names.of(ledger.instance)) for entry in ledger.entries))
+        for ledger in every
     )
 
 
-def _veiled(entry: Entry, names: Names) -> Entry:
+def _redacted(entry: Entry, names: Names) -> Entry:
     holdings = tuple(
-        replace(each, origin=names.origin(each.origin)) if each.origin else each for each in entry.holdings
+        replace(holding, origin=names.origin(holding.origin)) if holding.origin else holding
+        for holding in entry.holdings
     )
     return replace(entry, account=names.name(entry.account), email=None, facts={}, holdings=holdings)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.plan import InstancePlan, Plan, Step, Stranger
+    from siteward.access.plan import InstancePlan, Plan, Step, UnmanagedAccount
     from siteward.access.report import DriftItem, Missing, Outcome, Report
     from siteward.access.state import Origin
-    from siteward.render.options import Privacy
+    from siteward.render.context import Privacy
 
 _T = TypeVar("_T")
 
@@ -35,7 +35,7 @@ HIDDEN_MAIL = "(e-mail hidden)"
 OTHER_MAIL = "(another, hidden)"
 HIDDEN_ACCOUNT = "(account hidden)"
 UNTOLD = "(not told)"
-OUR_WORDS = frozenset({"siteward", *(each.word for each in Power)})
+OUR_WORDS = frozenset({"siteward", *(power.word for power in Power)})
 """The program in commands to type, and the powers: an account of that name cannot be told from them in a text."""
 # An apostrophe is part of an address between two letters only, so that quotes around an address stay.
 _MAIL = r"(?:[^\s\"'`<>()\[\]{},;:=@]|(?<=\w)'(?=\w))+(?:@|%40)[^\s\"'`<>()\[\]{},;:=]+"
@@ -54,8 +54,8 @@ class Names:
 
     def __init__(self, names: Mapping[str, str], words: frozenset[str] = OUR_WORDS) -> None:
         self._names = names
-        hidden = {each: shown for each, shown in names.items() if shown != each and each not in words}
-        kept = {each: each for each in (*names.values(), *words)}
+        hidden = {name: shown for name, shown in names.items() if shown != name and name not in words}
+        kept = {name: name for name in (*names.values(), *words)}
         # Patterns and logins that people type may differ in case from the account that they mean.
         self._in_text = {each.casefold(): shown for each, shown in hidden.items()} | hidden | kept
         odd = [each for each in hidden if not _PLAIN.fullmatch(each) and not _ANY_MAIL.fullmatch(each)]
@@ -166,7 +166,7 @@ class Pseudonyms:
         everywhere = {
             name: numbers.get(name) or (min(filter(None, found), default=name)) for name, found in merged.items()
         }
-        everywhere |= {each: each for each in handles if each not in everywhere}
+        everywhere |= {handle: handle for handle in handles if handle not in everywhere}
         own = {
             at: {name: handle or numbers.get(name, name) for name, handle in known.items()}
             for at, known in accounts.items()
@@ -179,7 +179,7 @@ class Pseudonyms:
         return self._own.get(instance or "", self._everywhere)
 
 
-def veil(report: Report, privacy: Privacy) -> Report:
+def redact(report: Report, privacy: Privacy) -> Report:
     """Return `report` with what `privacy` does not allow taken out of it."""
     if privacy == "full":
         return report
@@ -188,22 +188,22 @@ def veil(report: Report, privacy: Privacy) -> Report:
         return replace(
             report, plan=plan, diagnostics=(), outcomes=(), drift=(), texts={}, accounts=None, journal=None, next=None
         )
-    return _Veil(report).report()
+    return _Redaction(report).report()
 
 
 def errors_of(report: Report, privacy: Privacy) -> tuple[Diagnostic, ...]:
     """Return the errors that a report tells beside an answer, with what `privacy` leaves of their words."""
     every = [*report.diagnostics, *(report.plan.diagnostics if report.plan else ())]
-    errors = tuple(each for each in every if each.blocks)
+    errors = tuple(diagnostic for diagnostic in every if diagnostic.blocks)
     if privacy == "full":
         return errors
     names = Pseudonyms(_accounts(report))
     if privacy == "counts":
-        return tuple(replace(names.of(None).wordless(each), instance=None) for each in errors)
-    return tuple(names.of(each.instance).diagnostic(each) for each in errors)
+        return tuple(replace(names.of(None).wordless(error), instance=None) for error in errors)
+    return tuple(names.of(error.instance).diagnostic(error) for error in errors)
 
 
-class _Veil:
+class _Redaction:
     """One report's pseudonyms, and the walk that puts them in place of the names."""
 
     def __init__(self, report: Report) -> None:
@@ -215,7 +215,7 @@ class _Veil:
         full, names = self._report, self._names
         return replace(
             full,
-            diagnostics=tuple(names.of(each.instance).diagnostic(each) for each in full.diagnostics),
+            diagnostics=tuple(names.of(diagnostic.instance).diagnostic(diagnostic) for diagnostic in full.diagnostics),
             plan=self._plan(full.plan) if full.plan else None,
             outcomes=tuple(map(self._outcome, full.outcomes)),
             drift=tuple(map(self._drift, full.drift)),
@@ -239,9 +239,9 @@ class _Veil:
             plan,
             instances=tuple(map(self._instance, plan.instances)),
             diagnostics=tuple(
-                names.wordless(each) if self._report.accounts is None else names.diagnostic(each)
-                for each in plan.diagnostics
-                for names in (self._names.of(each.instance),)
+                names.wordless(diagnostic) if self._report.accounts is None else names.diagnostic(diagnostic)
+                for diagnostic in plan.diagnostics
+                for names in (self._names.of(diagnostic.instance),)
             ),
         )
 
@@ -250,9 +250,9 @@ class _Veil:
         return replace(
             instance,
             me=_maybe(names.name, instance.me),
-            steps=tuple(self._step(each, instance.instance) for each in instance.steps),
-            held_back=tuple(self._step(each, instance.instance) for each in instance.held_back),
-            strangers=tuple(_stranger(each, names) for each in instance.strangers),
+            steps=tuple(self._step(step, instance.instance) for step in instance.steps),
+            held_back=tuple(self._step(step, instance.instance) for step in instance.held_back),
+            unmanaged=tuple(_unmanaged_account(unmanaged_account, names) for unmanaged_account in instance.unmanaged),
             waiting=tuple(map(names.key, instance.waiting)),
             diagnostics=tuple(map(names.diagnostic if known else names.wordless, instance.diagnostics)),
             unreadable=tuple(names.text(each) if known else UNTOLD for each in instance.unreadable),
@@ -288,8 +288,8 @@ def _unwritten(origin: Origin) -> Origin:
     return replace(origin, ticket=None, reason=None, others=tuple(map(_unwritten, origin.others)))
 
 
-def _stranger(stranger: Stranger, names: Names) -> Stranger:
-    return replace(stranger, name=names.name(stranger.name), email=None, facts={})
+def _unmanaged_account(unmanaged_account: UnmanagedAccount, names: Names) -> UnmanagedAccount:
+    return replace(unmanaged_account, name=names.name(unmanaged_account.name), email=None, facts={})
 
 
 def _bounded(name: str) -> str:
@@ -302,7 +302,7 @@ def _hide_mail(_: str) -> str:
     return HIDDEN_MAIL
 
 
-def veil_missing(
+def redact_missing(
     missing: Iterable[Missing], privacy: Privacy, accounts: Accounts = MappingProxyType({})
 ) -> tuple[Missing, ...]:
     """Return what could not be read, with its reasons as far as they may be told."""
@@ -350,9 +350,9 @@ def _people(report: Report) -> Mapping[tuple[str, str], str]:
 
 def _steps(report: Report) -> Iterator[tuple[str, Step]]:
     for instance in report.plan.instances if report.plan else ():
-        yield from ((instance.instance, each) for each in (*instance.steps, *instance.held_back))
-    yield from ((each.instance, each.step) for each in report.outcomes)
-    yield from ((each.instance, each.step) for each in report.drift if each.step)
+        yield from ((instance.instance, step) for step in (*instance.steps, *instance.held_back))
+    yield from ((outcome.instance, outcome.step) for outcome in report.outcomes)
+    yield from ((drift_item.instance, drift_item.step) for drift_item in report.drift if drift_item.step)
 
 
 def _logins(report: Report) -> Iterator[tuple[str, str]]:
@@ -364,25 +364,29 @@ def _logins(report: Report) -> Iterator[tuple[str, str]]:
             if isinstance(side, Account) and side.renamed:
                 yield instance, side.renamed
     for plan in report.plan.instances if report.plan else ():
-        yield from ((plan.instance, each.name) for each in plan.strangers)
+        yield from ((plan.instance, unmanaged_account.name) for unmanaged_account in plan.unmanaged)
         yield from ((plan.instance, each) for each in (plan.me, *plan.emptied) if each)
 
 
 def _keys(report: Report) -> Iterator[tuple[str, Key]]:
     yield from ((at, each.change.key) for at, each in _steps(report))
     sides = [(item.instance, side) for item in report.drift for side in (item.declared, item.live, item.journalled)]
-    sides += [(one.instance, side) for one in report.outcomes for side in (one.reviewed, one.now, one.wanted)]
+    sides += [
+        (outcome.instance, side)
+        for outcome in report.outcomes
+        for side in (outcome.reviewed, outcome.now, outcome.wanted)
+    ]
     yield from ((at, side.key) for at, side in sides if side is not None)
-    said = [(each.instance or "", each) for each in report.diagnostics]
-    said += [(at, each) for at, step in _steps(report) for each in step.diagnostics]
+    said = [(diagnostic.instance or "", diagnostic) for diagnostic in report.diagnostics]
+    said += [(at, diagnostic) for at, step in _steps(report) for diagnostic in step.diagnostics]
     for instance in report.plan.instances if report.plan else ():
         yield from ((instance.instance, each) for each in instance.waiting)
-        said += [(instance.instance, each) for each in instance.diagnostics]
-    said += [(each.instance or "", each) for each in (report.plan.diagnostics if report.plan else ())]
+        said += [(instance.instance, diagnostic) for diagnostic in instance.diagnostics]
+    said += [(diagnostic.instance or "", diagnostic) for diagnostic in (report.plan.diagnostics if report.plan else ())]
     yield from ((at, each.about) for at, each in said if each.about is not None)
 
 
 def _words(report: Report) -> frozenset[str]:
     """Return the words of the platforms and ours: an account of that name cannot be told from them in a text."""
     sides = (side for _, step in _steps(report) for side in (step.change.before, step.change.after))
-    return OUR_WORDS | {each.role for each in sides if isinstance(each, Grant)}
+    return OUR_WORDS | {side.role for side in sides if isinstance(side, Grant)}

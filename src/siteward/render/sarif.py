@@ -17,38 +17,38 @@ from siteward.render.findings import Finding, anchor, collect, fingerprints
 from siteward.render.safe import show
 
 if TYPE_CHECKING:
-    from siteward.render.sheet import Sheet
+    from siteward.render.context import RenderContext
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MOST = 25_000
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 
 
-def render(sheet: Sheet) -> str:
+def render(context: RenderContext) -> str:
     """Return one SARIF log with one run."""
-    found = collect(sheet)
+    found = collect(context)
     kept = found[:MOST]
-    rules = tuple(dict.fromkeys(each.rule for each in kept))
+    rules = tuple(dict.fromkeys(finding.rule for finding in kept))
     at = {rule: index for index, rule in enumerate(rules)}
-    named, top = zip(kept, fingerprints(kept), strict=True), anchor(sheet)
+    named, top = zip(kept, fingerprints(kept), strict=True), anchor(context)
     run = {
-        "tool": {"driver": _driver(rules, sheet)},
+        "tool": {"driver": _driver(rules, context)},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The folder of the root file's repository."}}},
         "results": [_result(each, each.at or top, at[each.rule], name) for each, name in named],
         "properties": {
-            "exitCode": sheet.code,
-            "summary": encode_summary(sheet.summary),
+            "exitCode": context.code,
+            "summary": encode_summary(context.summary),
             "omitted": len(found) - len(kept),
         },
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
 
-def _driver(rules: tuple[str, ...], sheet: Sheet) -> dict[str, object]:
-    driver: dict[str, object] = {"name": "siteward", "rules": [_rule(each) for each in rules]}
-    if sheet.report.plan:
-        driver["version"] = sheet.report.plan.tool
+def _driver(rules: tuple[str, ...], context: RenderContext) -> dict[str, object]:
+    driver: dict[str, object] = {"name": "siteward", "rules": [_rule(rule) for rule in rules]}
+    if context.report.plan:
+        driver["version"] = context.report.plan.tool
     return driver
 
 

@@ -7,73 +7,73 @@ from typing import TYPE_CHECKING
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Power
 from siteward.render import words
-from siteward.render.lines import Cell, Glyph, Pen, Style
-from siteward.render.snippet import advice
-from siteward.render.view import DANGER, Band, Fold, band, fold, sections, sign
+from siteward.render.lines import Cell, Glyph, Palette, Style
+from siteward.render.safe import advice
+from siteward.render.view import DANGER, Band, Collapsed, band, fold, sections, sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from siteward.access.plan import InstancePlan, Step, Stranger
-    from siteward.render.sheet import Sheet
+    from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
+    from siteward.render.context import RenderContext
 
 LEGEND = "+ new   ~ change   - revoke   ! high risk   ⊘ blocked   ? not declared   = held back"
 NAMED = 5
 BELOW = " " * 10
 
 
-def plan_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
+def plan_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     """Yield the lines of the plan, without its total."""
-    instances = sheet.report.plan.instances if sheet.report.plan else ()
-    if any(each.steps for each in instances) and not (pen.options.quiet or pen.options.plain):
-        yield from (pen.paint(LEGEND, "dim"), "")
+    instances = context.report.plan.instances if context.report.plan else ()
+    if any(instance.steps for instance in instances) and not (palette.options.quiet or palette.options.plain):
+        yield from (palette.paint(LEGEND, "dim"), "")
     for at, instance in enumerate(instances):
         if at:
             yield ""
-        yield from _instance(instance, sheet, pen)
+        yield from _instance(instance, context, palette)
 
 
-def context_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
+def context_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     """Yield what was read of each instance, what is said about it, and who is there that nobody declared."""
-    for at, instance in enumerate(sheet.report.plan.instances if sheet.report.plan else ()):
+    for at, instance in enumerate(context.report.plan.instances if context.report.plan else ()):
         if at:
             yield ""
-        yield from _known(instance, sheet, pen)
-        if not pen.options.quiet:
-            yield from _strangers(instance.strangers, pen)
+        yield from _known(instance, context, palette)
+        if not palette.options.quiet:
+            yield from _unmanaged(instance.unmanaged, palette)
 
 
-def _known(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:
-    yield _header(instance, pen)
-    if not pen.options.quiet:
-        yield f"  {pen.paint(pen.join(tuple(_knowledge(instance, pen))), 'dim')}"
-    yield from _objections(instance, sheet, pen)
+def _known(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:
+    yield _header(instance, palette)
+    if not palette.options.quiet:
+        yield f"  {palette.paint(palette.join(tuple(_knowledge(instance, palette))), 'dim')}"
+    yield from _objections(instance, context, palette)
 
 
-def _instance(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:
-    yield from _known(instance, sheet, pen)
+def _instance(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:
+    yield from _known(instance, context, palette)
     if instance.steps:
-        yield f"  {pen.text(words.headline(sheet.parts[instance.instance]))}"
-        yield from _steps(instance.steps, sheet, pen)
+        yield f"  {palette.text(words.headline(context.parts[instance.instance]))}"
+        yield from _steps(instance.steps, context, palette)
     else:
-        yield f"  {_unchanged(instance, sheet)}"
-    if not pen.options.quiet:
-        yield from _beside(instance, pen)
+        yield f"  {_unchanged(instance, context)}"
+    if not palette.options.quiet:
+        yield from _beside(instance, palette)
 
 
-def _header(instance: InstancePlan, pen: Pen) -> str:
+def _header(instance: InstancePlan, palette: Palette) -> str:
     release = " ".join(filter(None, (instance.platform, instance.version, instance.edition)))
-    name = pen.paint(pen.text(instance.instance), "bold")
-    return f"{name}  {pen.text(instance.origin)}  {pen.join((release, f'mode {instance.mode}'))}"
+    name = palette.paint(palette.text(instance.instance), "bold")
+    return f"{name}  {palette.text(instance.origin)}  {palette.join((release, f'mode {instance.mode}'))}"
 
 
-def _knowledge(instance: InstancePlan, pen: Pen) -> Iterator[str]:
+def _knowledge(instance: InstancePlan, palette: Palette) -> Iterator[str]:
     counts = (words.plural(instance.accounts, "account"), words.plural(instance.sites, "site"))
     yield f"read {', '.join(counts)}, {words.plural(instance.grants, 'grant')}"
     if instance.read_requests:
         yield words.plural(instance.read_requests, "request")
     if instance.admins_before != instance.admins_after:
-        yield f"admins {instance.admins_before}{pen.arrow}{instance.admins_after}"
+        yield f"admins {instance.admins_before}{palette.arrow}{instance.admins_after}"
     if instance.requests:
         yield f"applying takes about {words.plural(instance.requests, 'request')}{_minutes(instance.seconds)}"
 
@@ -84,9 +84,9 @@ def _minutes(seconds: float) -> str:
     return f" and {seconds:.0f} s" if seconds < 120 else f" and {seconds / 60:.0f} min"
 
 
-def _unchanged(instance: InstancePlan, sheet: Sheet) -> str:
-    part = sheet.parts[instance.instance]
-    if instance.flawed or any(each.blocks for each in instance.diagnostics):
+def _unchanged(instance: InstancePlan, context: RenderContext) -> str:
+    part = context.parts[instance.instance]
+    if instance.flawed or any(diagnostic.blocks for diagnostic in instance.diagnostics):
         return "no changes are planned while an error stands on this instance"
     if instance.held_back:
         return f"no changes in mode {instance.mode}: {len(instance.held_back)} held back"
@@ -98,69 +98,76 @@ def _unchanged(instance: InstancePlan, sheet: Sheet) -> str:
     return f"no changes: live access equals the declaration{apart}"
 
 
-def _objections(instance: InstancePlan, sheet: Sheet, pen: Pen) -> Iterator[str]:
+def _objections(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:
     """Yield what is said about the instance as a whole; errors block all of it and come first."""
-    digest = sheet.report.plan.digest if sheet.report.plan else ""
+    digest = context.report.plan.digest if context.report.plan else ""
     for name in words.unread(instance):
-        yield f"  {_mark('blocked', pen)} {pen.text(f'not read: {name}')}"
-    for each in words.by_weight(instance.diagnostics):
-        if not (each.severity or (pen.options.verbose and not pen.options.quiet)):
+        yield f"  {_mark('blocked', palette)} {palette.text(f'not read: {name}')}"
+    for diagnostic in words.by_weight(instance.diagnostics):
+        if not (diagnostic.severity or (palette.options.verbose and not palette.options.quiet)):
             continue
-        mark = _mark("blocked", pen) if each.blocks else _said(each, pen)
-        yield f"  {mark} {pen.text(f'{each.code}: {each.message}')}{_at(each, pen)}"
-        yield from (f"      {pen.text(line)}" for line in advice(each, digest))
+        mark = _mark("blocked", palette) if diagnostic.blocks else _said(diagnostic, palette)
+        yield f"  {mark} {palette.text(f'{diagnostic.code}: {diagnostic.message}')}{_at(diagnostic, palette)}"
+        yield from (f"      {palette.text(line)}" for line in advice(diagnostic, digest))
 
 
-def _mark(name: Glyph, pen: Pen) -> str:
-    cell = pen.glyph(name)
-    return pen.paint(cell.text, cell.style)
+def _mark(name: Glyph, palette: Palette) -> str:
+    cell = palette.glyph(name)
+    return palette.paint(cell.text, cell.style)
 
 
-def _said(said: Diagnostic, pen: Pen) -> str:
+def _said(said: Diagnostic, palette: Palette) -> str:
     style: Style = "yellow" if said.severity else "dim"
-    return pen.paint(said.severity.word, style)
+    return palette.paint(said.severity.word, style)
 
 
-def _at(said: Diagnostic, pen: Pen) -> str:
-    return f" ({pen.text(str(said.at))})" if said.at else ""
+def _at(said: Diagnostic, palette: Palette) -> str:
+    return f" ({palette.text(str(said.at))})" if said.at else ""
 
 
-def _steps(steps: Sequence[Step], sheet: Sheet, pen: Pen) -> Iterator[str]:
-    if pen.options.quiet:
-        steps = [each for each in steps if band(each) in DANGER or any(one.severity for one in each.diagnostics)]
-    folds, single = ((), tuple(steps)) if pen.options.verbose else fold(steps)
-    lines = {each.band: _section(each.steps, sheet, pen) for each in sections(single, pen.options.group_by)}
+def _steps(steps: Sequence[Step], context: RenderContext, palette: Palette) -> Iterator[str]:
+    if palette.options.quiet:
+        steps = [
+            step
+            for step in steps
+            if band(step) in DANGER or any(diagnostic.severity for diagnostic in step.diagnostics)
+        ]
+    folds, single = ((), tuple(steps)) if palette.options.verbose else fold(steps)
+    lines = {
+        section.band: _section(section.steps, context, palette)
+        for section in sections(single, palette.options.group_by)
+    }
     if folds:
-        lines[Band.ROUTINE] = [*lines.get(Band.ROUTINE, ()), *_folds(folds, pen)]
+        lines[Band.ROUTINE] = [*lines.get(Band.ROUTINE, ()), *_folds(folds, palette)]
     for found, part in lines.items():
         style: Style = "alarm" if found in {Band.BLOCKED, Band.RAISED} else "bold"
-        yield from ("", f"  {pen.paint(found.heading, style)}", *part)
+        yield from ("", f"  {palette.paint(found.heading, style)}", *part)
 
 
-def _section(steps: Sequence[Step], sheet: Sheet, pen: Pen) -> list[str]:
+def _section(steps: Sequence[Step], context: RenderContext, palette: Palette) -> list[str]:
     """Return one line a step, whole and aligned; the cause stands beneath where it does not fit beside."""
-    rows = [_row(each, pen) for each in steps]
+    rows = [_row(step, palette) for step in steps]
     lines: list[str] = []
-    whole, short = pen.table(rows, 4), pen.table([each[:-1] for each in rows], 4)
-    for step, row, beside, line, start in zip(steps, rows, pen.fits(rows, 4), whole, short, strict=True):
+    whole, short = palette.table(rows, 4), palette.table([row[:-1] for row in rows], 4)
+    for step, row, beside, line, start in zip(steps, rows, palette.fits(rows, 4), whole, short, strict=True):
         lines.append(line if beside else start)
         if not beside and row[-1].text:
-            lines.append(f"{BELOW}{pen.paint(row[-1].text, row[-1].style)}")
-        lines += (f"{BELOW}{each}" for each in _remarks(step, sheet, pen))
+            lines.append(f"{BELOW}{palette.paint(row[-1].text, row[-1].style)}")
+        lines += (f"{BELOW}{remark}" for remark in _remarks(step, context, palette))
     return lines
 
 
-def _row(step: Step, pen: Pen) -> tuple[Cell, ...]:
+def _row(step: Step, palette: Palette) -> tuple[Cell, ...]:
     """Return one step as cells: its signs, who, what it touches, how it moves, why."""
     blocked, high = step.blocked, step.risk == "high" or step.raises
-    flag = pen.glyph("blocked") if blocked else pen.glyph("high") if high else Cell(" ")
-    shape = pen.glyph(_glyph(step))
+    flag = palette.glyph("blocked") if blocked else palette.glyph("high") if high else Cell(" ")
+    shape = palette.glyph(_glyph(step))
     signs = Cell(f"{flag.text} {shape.text}", flag.style or shape.style)
-    who = pen.cell(words.title(step), "bold")
-    what = pen.cell(words.subject_of_change(step.change))
-    move = pen.cell(words.movement(step.change, pen.arrow), "bold" if high else "")
-    first, second = (what, who) if pen.options.group_by == "site" else (who, what)
-    return signs, first, second, move, Cell(_why(step, pen), "dim")
+    who = palette.cell(words.title(step), "bold")
+    what = palette.cell(words.subject_of_change(step.change))
+    move = palette.cell(words.movement(step.change, palette.arrow), "bold" if high else "")
+    first, second = (what, who) if palette.options.group_by == "site" else (who, what)
+    return signs, first, second, move, Cell(_why(step, palette), "dim")
 
 
 def _glyph(step: Step) -> Glyph:
@@ -168,92 +175,111 @@ def _glyph(step: Step) -> Glyph:
     return shapes[sign(step)]
 
 
-def _why(step: Step, pen: Pen) -> str:
-    outside = ("outsider",) if step.outsider else ()
-    return pen.join((words.spot(step), *words.because(step), *outside))
+def _why(step: Step, palette: Palette) -> str:
+    outside = ("outsider",) if step.external else ()
+    return palette.join((words.location(step), *words.because(step), *outside))
 
 
-def _remarks(step: Step, sheet: Sheet, pen: Pen) -> Iterator[str]:
+def _remarks(step: Step, context: RenderContext, palette: Palette) -> Iterator[str]:
     """Yield what is said about one step: objections, then what the platform will do besides."""
-    digest = sheet.report.plan.digest if sheet.report.plan else ""
-    for each in words.by_weight(step.diagnostics):
-        if each.severity is Severity.NOTE and each.effect is None and not pen.options.verbose:
+    digest = context.report.plan.digest if context.report.plan else ""
+    for diagnostic in words.by_weight(step.diagnostics):
+        if diagnostic.severity is Severity.NOTE and diagnostic.effect is None and not palette.options.verbose:
             continue
-        if each.severity is Severity.NOTE and pen.options.quiet:
+        if diagnostic.severity is Severity.NOTE and palette.options.quiet:
             continue
-        yield f"{_said(each, pen)} {pen.text(f'{each.code}: {each.message}')}{_at(each, pen)}"
-        yield from (f"  {pen.text(line)}" for line in advice(each, digest))
-    if pen.options.verbose:
+        yield f"{_said(diagnostic, palette)} {palette.text(f'{diagnostic.code}: {diagnostic.message}')}{_at(diagnostic, palette)}"
+        yield from (f"  {palette.text(line)}" for line in advice(diagnostic, digest))
+    if palette.options.verbose:
         after = f"after {', '.join(step.depends_on)}" if step.depends_on else ""
         risks = f"{words.RISKS[step.risk]}{': ' if step.risks else ''}{', '.join(step.risks)}"
-        yield pen.paint(pen.join((f"step {step.id}", risks, after)), "dim")
+        yield palette.paint(palette.join((f"step {step.id}", risks, after)), "dim")
 
 
-def _folds(folds: Iterable[Fold], pen: Pen) -> Iterator[str]:
-    for each in folds:
-        step = each.steps[0]
+def _folds(folds: Iterable[Collapsed], palette: Palette) -> Iterator[str]:
+    for collapsed in folds:
+        step = collapsed.steps[0]
         noun = {"grant": "grant", "member": "membership"}.get(step.change.key[0], "change")
-        who, where = _few(each.people, "person", "people"), _few(each.places, "place", "places")
-        shape = pen.glyph(_glyph(step))
-        told = pen.text(
-            f"{words.movement(step.change, pen.arrow)}: {words.plural(len(each.steps), noun)}, {who} on {where}"
+        who, where = _few(collapsed.people, "person", "people"), _few(collapsed.places, "place", "places")
+        shape = palette.glyph(_glyph(step))
+        told = palette.text(
+            f"{words.movement(step.change, palette.arrow)}: {words.plural(len(collapsed.steps), noun)}, {who} on {where}"
         )
-        yield f"      {pen.paint(shape.text, shape.style)}  {told}"
-        yield f"{BELOW}{pen.paint(_why(step, pen), 'dim')}"
-    yield f"      {pen.paint('equal lines are folded; -v lists them', 'dim')}"
+        yield f"      {palette.paint(shape.text, shape.style)}  {told}"
+        yield f"{BELOW}{palette.paint(_why(step, palette), 'dim')}"
+    yield f"      {palette.paint('equal lines are folded; -v lists them', 'dim')}"
 
 
 def _few(names: Sequence[str], one: str, many: str) -> str:
     return ", ".join(names) if len(names) <= NAMED else words.plural(len(names), one, many)
 
 
-def _beside(instance: InstancePlan, pen: Pen) -> Iterator[str]:
+def _beside(instance: InstancePlan, palette: Palette) -> Iterator[str]:
     """Yield what is known and not acted on: held back, waiting, strangers, blind spots."""
     if instance.held_back:
-        yield from ("", f"  {pen.paint(f'Held back by mode {instance.mode}', 'bold')}")
-        rows = [(pen.glyph("held"), *_row(each, pen)[1:]) for each in instance.held_back]
-        yield from _shorten(pen.table(rows, 6), pen)
+        yield from ("", f"  {palette.paint(f'Held back by mode {instance.mode}', 'bold')}")
+        rows = [(palette.glyph("held"), *_row(step, palette)[1:]) for step in instance.held_back]
+        yield from _shorten(palette.table(rows, 6), palette)
     if instance.waiting:
-        yield from ("", f"  {pen.paint('Waiting for acceptance', 'bold')}")
-        rows_ = [(Cell(""), pen.cell(words.holder(key)), pen.cell(words.where(key))) for key in instance.waiting]
-        yield from _shorten(pen.table(rows_, 6), pen)
-    yield from _strangers(instance.strangers, pen)
-    hidden = [each for each in instance.blind_spots if each not in instance.accepted_blind]
+        yield from ("", f"  {palette.paint('Waiting for acceptance', 'bold')}")
+        rows_ = [
+            (Cell(""), palette.cell(words.declared_user(key)), palette.cell(words.where(key)))
+            for key in instance.waiting
+        ]
+        yield from _shorten(palette.table(rows_, 6), palette)
+    yield from _unmanaged(instance.unmanaged, palette)
+    hidden = [spot for spot in instance.blind_spots if spot not in instance.accepted_blind]
     for name, how in ((hidden, "cannot be seen"), (instance.accepted_blind, "cannot be seen, accepted")):
         if name:
-            yield "  " + pen.paint(pen.text(f"{how}: {', '.join(name)}"), "dim")
+            yield "  " + palette.paint(palette.text(f"{how}: {', '.join(name)}"), "dim")
 
 
-def _shorten(lines: Sequence[str], pen: Pen) -> Iterator[str]:
+def _shorten(lines: Sequence[str], palette: Palette) -> Iterator[str]:
     """Yield all lines, or without -v the first few and how many more there are."""
-    keep = len(lines) if pen.options.verbose or len(lines) <= 2 * NAMED else 2 * NAMED
+    keep = len(lines) if palette.options.verbose or len(lines) <= 2 * NAMED else 2 * NAMED
     yield from lines[:keep]
     if keep < len(lines):
-        yield f"      {pen.paint(f'and {len(lines) - keep} more, listed with -v', 'dim')}"
+        yield f"      {palette.paint(f'and {len(lines) - keep} more, listed with -v', 'dim')}"
 
 
-def _strangers(strangers: Sequence[Stranger], pen: Pen) -> Iterator[str]:
+def _unmanaged(unmanaged: Sequence[UnmanagedAccount], palette: Palette) -> Iterator[str]:
     """Yield the accounts nobody declared: those in power are always named, ignored ones only then."""
-    shown = sorted((each for each in strangers if not each.ignored or each.power >= Power.MANAGE), key=_by_power)
+    shown = sorted(
+        (
+            unmanaged_account
+            for unmanaged_account in unmanaged
+            if not unmanaged_account.ignored or unmanaged_account.power >= Power.MANAGE
+        ),
+        key=_by_power,
+    )
     if not shown:
         return
-    yield from ("", f"  {pen.paint('Live but not declared', 'bold')}")
-    mighty = sum(each.power >= Power.MANAGE for each in shown)
-    keep = len(shown) if pen.options.verbose else max(mighty, 2 * NAMED)
-    yield from pen.table([_stranger(each, pen) for each in shown[:keep]], 6)
+    yield from ("", f"  {palette.paint('Live but not declared', 'bold')}")
+    mighty = sum(unmanaged_account.power >= Power.MANAGE for unmanaged_account in shown)
+    keep = len(shown) if palette.options.verbose else max(mighty, 2 * NAMED)
+    yield from palette.table([_unmanaged_account(unmanaged_account, palette) for unmanaged_account in shown[:keep]], 6)
     if keep < len(shown):
-        yield f"      {pen.paint(f'and {len(shown) - keep} more without power, listed with -v', 'dim')}"
+        yield f"      {palette.paint(f'and {len(shown) - keep} more without power, listed with -v', 'dim')}"
 
 
-def _by_power(stranger: Stranger) -> tuple[int, str]:
-    return -stranger.power, stranger.name
+def _by_power(unmanaged_account: UnmanagedAccount) -> tuple[int, str]:
+    return -unmanaged_account.power, unmanaged_account.name
 
 
-def _stranger(stranger: Stranger, pen: Pen) -> tuple[Cell, ...]:
-    facts = (f"{name} {fact}" for name, fact in sorted(stranger.facts.items()))
-    known = pen.join((words.plural(stranger.grants, "grant"), "ignored" if stranger.ignored else "", *facts))
-    named = (
-        f"{stranger.name} <{stranger.email}>" if stranger.email and stranger.email != stranger.name else stranger.name
+def _unmanaged_account(unmanaged_account: UnmanagedAccount, palette: Palette) -> tuple[Cell, ...]:
+    facts = (f"{name} {fact}" for name, fact in sorted(unmanaged_account.facts.items()))
+    known = palette.join(
+        (words.plural(unmanaged_account.grants, "grant"), "ignored" if unmanaged_account.ignored else "", *facts)
     )
-    style: Style = "alarm" if stranger.power >= Power.ADMIN else ""
-    return pen.glyph("undeclared"), pen.cell(named), Cell(stranger.power.word, style), Cell(known, "dim")
+    named = (
+        f"{unmanaged_account.name} <{unmanaged_account.email}>"
+        if unmanaged_account.email and unmanaged_account.email != unmanaged_account.name
+        else unmanaged_account.name
+    )
+    style: Style = "alarm" if unmanaged_account.power >= Power.ADMIN else ""
+    return (
+        palette.glyph("undeclared"),
+        palette.cell(named),
+        Cell(unmanaged_account.power.word, style),
+        Cell(known, "dim"),
+    )

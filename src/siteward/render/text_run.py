@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from siteward.access.model import Resource
     from siteward.access.report import DriftItem, Outcome, OutcomeStatus
-    from siteward.render.lines import Cell, Glyph, Pen
-    from siteward.render.sheet import Sheet
+    from siteward.render.context import RenderContext
+    from siteward.render.lines import Cell, Glyph, Palette
 
 _GLYPHS: dict[OutcomeStatus, Glyph] = {
     "unknown": "unknown",
@@ -27,87 +27,93 @@ _GLYPHS: dict[OutcomeStatus, Glyph] = {
 }
 
 
-def outcome_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
+def outcome_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     """Yield what became of each step: instance by instance, what went wrong first."""
-    if sheet.report.stale:
-        yield from (pen.paint(_stale(sheet), "alarm"), "")
-    ordered = words.by_outcome(sheet.report.outcomes)
+    if context.report.stale:
+        yield from (palette.paint(_stale(context), "alarm"), "")
+    ordered = words.by_outcome(context.report.outcomes)
     for at, (name, outcomes) in enumerate(groupby(ordered, key=lambda each: each.instance)):
         if at:
             yield ""
-        yield f"{pen.paint(pen.text(name), 'bold')}  {pen.text(words.results(sheet.parts[name]))}"
-        shown = [each for each in outcomes if pen.options.verbose or each.status not in words.WELL]
-        lines = pen.table([_outcome(each, pen) for each in shown], 2)
-        for each, line in zip(shown, lines, strict=True):
+        yield f"{palette.paint(palette.text(name), 'bold')}  {palette.text(words.results(context.parts[name]))}"
+        shown = [each for each in outcomes if palette.options.verbose or each.status not in words.WELL]
+        lines = palette.table([_outcome(each, palette) for each in shown], 2)
+        for outcome, line in zip(shown, lines, strict=True):
             yield line
-            yield from (f"      {text}" for text in _details(each, pen))
+            yield from (f"      {text}" for text in _details(outcome, palette))
 
 
-def _outcome(outcome: Outcome, pen: Pen) -> tuple[Cell, ...]:
+def _outcome(outcome: Outcome, palette: Palette) -> tuple[Cell, ...]:
     change = outcome.step.change
     return (
-        pen.glyph(_GLYPHS[outcome.status]),
-        pen.cell(words.title(outcome.step), "bold"),
-        pen.cell(words.subject_of_change(change)),
-        pen.cell(words.movement(change, pen.arrow)),
+        palette.glyph(_GLYPHS[outcome.status]),
+        palette.cell(words.title(outcome.step), "bold"),
+        palette.cell(words.subject_of_change(change)),
+        palette.cell(words.movement(change, palette.arrow)),
     )
 
 
-def _details(outcome: Outcome, pen: Pen) -> Iterator[str]:
+def _details(outcome: Outcome, palette: Palette) -> Iterator[str]:
     if outcome.message:
-        yield pen.text(outcome.message)
+        yield palette.text(outcome.message)
     if three := words.three(outcome):
-        yield "   ".join(f"{pen.paint(name, 'dim')} {pen.text(side)}" for name, side in three)
+        yield "   ".join(f"{palette.paint(name, 'dim')} {palette.text(side)}" for name, side in three)
     if outcome.hint:
-        yield f"{pen.paint('hint:', 'bold')} {pen.text(outcome.hint)}"
+        yield f"{palette.paint('hint:', 'bold')} {palette.text(outcome.hint)}"
 
 
-def _stale(sheet: Sheet) -> str:
-    refused = sheet.summary.outcomes.get("refused", 0)
+def _stale(context: RenderContext) -> str:
+    refused = context.summary.outcomes.get("refused", 0)
     said = words.plural(refused, "planned change no longer fits", "planned changes no longer fit")
     return f"stale: {said} the live state; nothing was changed"
 
 
-def drift_lines(sheet: Sheet, pen: Pen) -> Iterator[str]:
+def drift_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     """Yield the drift, instance by instance, each kind under its own heading, real drift first.
 
     What accounts hold that nobody declared is listed with those accounts, once each, and not again here, unless
     it changed since the last apply: then it is what people look at drift for.
     """
     kinds = list(words.DRIFT)
-    strangers = {
-        (part.instance, each.name)
-        for part in (sheet.report.plan.instances if sheet.report.plan else ())
-        for each in part.strangers
+    unmanaged = {
+        (part.instance, unmanaged_account.name)
+        for part in (context.report.plan.instances if context.report.plan else ())
+        for unmanaged_account in part.unmanaged
     }
     known = (
-        each
-        for each in sheet.report.drift
-        if each.kind == "changed-since" or (each.instance, account_of(words.key_of(each))) not in strangers
+        drift_item
+        for drift_item in context.report.drift
+        if drift_item.kind == "changed-since"
+        or (drift_item.instance, account_of(words.key_of(drift_item))) not in unmanaged
     )
     ordered = sorted(known, key=lambda each: (each.instance, kinds.index(each.kind)))
     for at, (name, items) in enumerate(groupby(ordered, key=lambda each: each.instance)):
         if at:
             yield ""
-        yield pen.paint(pen.text(name), "bold")
+        yield palette.paint(palette.text(name), "bold")
         for kind, part in groupby(items, key=lambda each: each.kind):
-            yield f"  {pen.paint(pen.text(words.DRIFT[kind]), 'dim' if kind == 'unapplied' else 'yellow')}"
-            yield from _items(list(part), pen)
+            yield f"  {palette.paint(palette.text(words.DRIFT[kind]), 'dim' if kind == 'unapplied' else 'yellow')}"
+            yield from _items(list(part), palette)
 
 
-def _items(items: Sequence[DriftItem], pen: Pen) -> Iterator[str]:
-    for item, line in zip(items, pen.table([_item(each, pen) for each in items], 4), strict=True):
+def _items(items: Sequence[DriftItem], palette: Palette) -> Iterator[str]:
+    for item, line in zip(items, palette.table([_item(item, palette) for item in items], 4), strict=True):
         yield line
         if item.note:
-            yield f"        {pen.paint(pen.text(item.note), 'dim')}"
+            yield f"        {palette.paint(palette.text(item.note), 'dim')}"
 
 
-def _item(item: DriftItem, pen: Pen) -> tuple[Cell, ...]:
+def _item(item: DriftItem, palette: Palette) -> tuple[Cell, ...]:
     key = words.key_of(item)
     sides = f"live {_side(item.live)}, declared {_side(item.declared)}"
     last = f", last applied {_side(item.journalled)}" if item.kind == "changed-since" else ""
     sign: Glyph = "-" if item.live is None else "+" if item.declared is None else "~"
-    return pen.glyph(sign), pen.cell(words.holder(key), "bold"), pen.cell(words.where(key)), pen.cell(sides + last)
+    return (
+        palette.glyph(sign),
+        palette.cell(words.declared_user(key), "bold"),
+        palette.cell(words.where(key)),
+        palette.cell(sides + last),
+    )
 
 
 def _side(resource: Resource | None) -> str:

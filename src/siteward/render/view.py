@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from siteward.access.plan import Step
-    from siteward.render.options import GroupBy
+    from siteward.render.context import GroupBy
 
 FOLD_FROM = 4
 
@@ -55,7 +55,7 @@ def band(step: Step) -> Band:
         return Band.REMOVED if takes(step) else Band.RAISED
     if takes(step):
         return Band.REMOVED
-    if step.outsider:
+    if step.external:
         return Band.OUTSIDER
     if step.change.before is None and isinstance(step.change.after, Account):
         return Band.CREATED
@@ -87,17 +87,17 @@ def sections(steps: Iterable[Step], by: GroupBy = "person") -> tuple[Section, ..
     every = tuple(steps)
     new = {each.change.key for each in every if band(each) is Band.CREATED}
     found: dict[Band, list[Step]] = {}
-    for each in sorted(every, key=_by_person if by == "person" else _by_site):
-        own = band(each)
-        if own is Band.ROUTINE and account_key(words.holder(each.change.key)) in new:
+    for step in sorted(every, key=_by_person if by == "person" else _by_site):
+        own = band(step)
+        if own is Band.ROUTINE and account_key(words.declared_user(step.change.key)) in new:
             own = Band.CREATED
-        found.setdefault(own, []).append(each)
+        found.setdefault(own, []).append(step)
     told: set[tuple[str, str]] = set()
-    return tuple(Section(each, tuple(_once(found[each], told))) for each in Band if each in found)
+    return tuple(Section(band, tuple(_once(found[band], told))) for band in Band if band in found)
 
 
 def _by_person(step: Step) -> tuple[str, str, Key]:
-    return words.person(step), words.holder(step.change.key), step.change.key
+    return words.person(step), words.declared_user(step.change.key), step.change.key
 
 
 def _by_site(step: Step) -> tuple[str, str, Key]:
@@ -107,12 +107,16 @@ def _by_site(step: Step) -> tuple[str, str, Key]:
 def _once(steps: Iterable[Step], told: set[tuple[str, str]]) -> Iterator[Step]:
     """Yield the steps, each consequence that several share (a team made for a site) at the first of them only."""
     for step in steps:
-        said = tuple(each for each in step.diagnostics if each.severity or (each.code, each.message) not in told)
-        told.update((each.code, each.message) for each in said)
+        said = tuple(
+            diagnostic
+            for diagnostic in step.diagnostics
+            if diagnostic.severity or (diagnostic.code, diagnostic.message) not in told
+        )
+        told.update((diagnostic.code, diagnostic.message) for diagnostic in said)
         yield step if said == step.diagnostics else replace(step, diagnostics=said)
 
 
-class Fold(Struct, frozen=True):
+class Collapsed(Struct, frozen=True):
     """Routine steps that say the same of several people or places, to be told in one line."""
 
     steps: tuple[Step, ...]
@@ -120,7 +124,7 @@ class Fold(Struct, frozen=True):
     places: tuple[str, ...]
 
 
-def fold(steps: Iterable[Step]) -> tuple[tuple[Fold, ...], tuple[Step, ...]]:
+def fold(steps: Iterable[Step]) -> tuple[tuple[Collapsed, ...], tuple[Step, ...]]:
     """Split steps into folds of equal routine and the rest, which is to be shown one by one.
 
     Equal is what is routine, has nothing said against it, moves the same way and comes from the same line.
@@ -128,20 +132,24 @@ def fold(steps: Iterable[Step]) -> tuple[tuple[Fold, ...], tuple[Step, ...]]:
     buckets: dict[tuple[str, ...], list[Step]] = {}
     rest: list[Step] = []
     for step in steps:
-        if band(step) is Band.ROUTINE and step.risk == "low" and not any(each.severity for each in step.diagnostics):
+        if (
+            band(step) is Band.ROUTINE
+            and step.risk == "low"
+            and not any(diagnostic.severity for diagnostic in step.diagnostics)
+        ):
             buckets.setdefault(_likeness(step), []).append(step)
         else:
             rest.append(step)
-    folds = tuple(_fold(tuple(each)) for each in buckets.values() if len(each) >= FOLD_FROM)
-    few = (step for each in buckets.values() if len(each) < FOLD_FROM for step in each)
+    folds = tuple(_fold(tuple(bucket)) for bucket in buckets.values() if len(bucket) >= FOLD_FROM)
+    few = (step for bucket in buckets.values() if len(bucket) < FOLD_FROM for step in bucket)
     return folds, (*rest, *few)
 
 
 def _likeness(step: Step) -> tuple[str, ...]:
-    return (sign(step), step.change.key[0], words.movement(step.change), words.spot(step), *words.because(step))
+    return (sign(step), step.change.key[0], words.movement(step.change), words.location(step), *words.because(step))
 
 
-def _fold(steps: tuple[Step, ...]) -> Fold:
-    people = dict.fromkeys(words.title(each) for each in steps)
-    places = dict.fromkeys(words.subject_of_change(each.change) for each in steps)
-    return Fold(steps, tuple(people), tuple(places))
+def _fold(steps: tuple[Step, ...]) -> Collapsed:
+    people = dict.fromkeys(words.title(step) for step in steps)
+    places = dict.fromkeys(words.subject_of_change(step.change) for step in steps)
+    return Collapsed(steps, tuple(people), tuple(places))

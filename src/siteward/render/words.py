@@ -76,7 +76,7 @@ def place(scope: Scope) -> str:
     return "whole instance" if scope == EVERYWHERE else str(scope)
 
 
-def holder(key: Key) -> str:
+def declared_user(key: Key) -> str:
     """Return who a resource is about: the account's name, or the group."""
     name = account_of(key)
     if name is not None:
@@ -147,17 +147,17 @@ def sentence(change: Change) -> str:
     on = subject_of_change(change)
     if isinstance(change.after or change.before, Grant):
         on = f"role on {on}"
-    return f"{holder(change.key)}: {on} {movement(change)}".rstrip()
+    return f"{declared_user(change.key)}: {on} {movement(change)}".rstrip()
 
 
 def person(step: Step) -> str:
     """Return under which name a reviewer knows whom a step is about: the handle, else the login."""
-    return step.person or holder(step.change.key)
+    return step.person or declared_user(step.change.key)
 
 
 def title(step: Step) -> str:
     """Return the person with the login beside it where that is another."""
-    login = holder(step.change.key)
+    login = declared_user(step.change.key)
     return login if step.person in {None, login} else f"{step.person} (login {login})"
 
 
@@ -183,7 +183,7 @@ def _reasons(origin: Origin | None) -> Iterator[str]:
         yield f"until {end(origin.until)}"
 
 
-def spot(step: Step) -> str:
+def location(step: Step) -> str:
     """Return the line that causes a step, as ``file:line``; empty where none does."""
     return f"{step.origin.at.file}:{step.origin.at.line}" if step.origin else ""
 
@@ -331,7 +331,9 @@ def verdict(code: int) -> str:
 
 def unread(instance: InstancePlan) -> tuple[str, ...]:
     """Return what of an instance was not read, or not to its end."""
-    halves = (f"{each.name}: no proof that all of it was read" for each in instance.listings if not each.complete)
+    halves = (
+        f"{listing.name}: no proof that all of it was read" for listing in instance.listings if not listing.complete
+    )
     return (*instance.unreadable, *halves)
 
 

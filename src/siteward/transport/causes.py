@@ -6,8 +6,8 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from siteward.transport.errors import NotThePlatform, Unreachable
-from siteward.transport.lean import httpx
+from siteward.transport._httpx import httpx
+from siteward.transport.errors import NotThePlatformError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,20 +27,20 @@ def was_sent(error: httpx.RequestError, request: httpx.Request) -> bool:
 
 def is_hopeless(error: httpx.RequestError) -> bool:
     """Tell whether asking again cannot help: a certificate does not become trusted by asking twice."""
-    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error))
+    return any(isinstance(base_exception, ssl.SSLCertVerificationError) for base_exception in _chain(error))
 
 
-def unreachable(error: httpx.RequestError, origin: str, link: Link) -> Unreachable:
+def unreachable(error: httpx.RequestError, origin: str, link: Link) -> UnreachableError:
     """Return the error that says why `origin` gave no usable answer."""
-    for each in _chain(error):
-        if words := _words(each, origin, link):
-            return Unreachable(words[0], hint=words[1])
-    return Unreachable(f"{origin} cannot be reached ({type(error).__name__})")
+    for base_exception in _chain(error):
+        if words := _words(base_exception, origin, link):
+            return UnreachableError(words[0], hint=words[1])
+    return UnreachableError(f"{origin} cannot be reached ({type(error).__name__})")
 
 
 def redirected(
-    response: httpx.Response, scrub: Callable[[str], str], kind: type[NotThePlatform] = NotThePlatform
-) -> NotThePlatform:
+    response: httpx.Response, scrub: Callable[[str], str], kind: type[NotThePlatformError] = NotThePlatformError
+) -> NotThePlatformError:
     """Return the error for a redirect: where it leads is told, without a user, a password or a query in it."""
     asked = response.request.url
     try:

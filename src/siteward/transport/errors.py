@@ -34,23 +34,23 @@ class PlatformError(Exception):
         self.hint = hint
 
 
-class Unreachable(PlatformError):
+class UnreachableError(PlatformError):
     """No usable answer: name resolution, connection, TLS or time."""
 
     code = "unreachable"
 
 
-class NotThePlatform(PlatformError):
+class NotThePlatformError(PlatformError):
     """Something answered, but it is not the platform the file names."""
 
     code = "not-the-platform"
 
 
-class Redirected(NotThePlatform):
+class RedirectedError(NotThePlatformError):
     """The answer to the request itself is a redirect, which is not followed."""
 
 
-class TooLong(NotThePlatform):
+class TooLongError(NotThePlatformError):
     """The answer is longer than is taken; `request` is what it answers."""
 
     def __init__(self, message: str, request: object) -> None:
@@ -58,19 +58,19 @@ class TooLong(NotThePlatform):
         self.request = request
 
 
-class Unauthenticated(PlatformError):
+class UnauthenticatedError(PlatformError):
     """The credentials were not accepted."""
 
     code = "unauthenticated"
 
 
-class Forbidden(PlatformError):
+class ForbiddenError(PlatformError):
     """The credentials are good, but this account may not do what was asked."""
 
     code = "forbidden"
 
 
-class Refused(PlatformError):
+class RefusedError(PlatformError):
     """The platform answered with an error; `status` is the HTTP status, `words` what the body said, scrubbed."""
 
     code = "refused"
@@ -81,31 +81,31 @@ class Refused(PlatformError):
         self.words = words
 
 
-class Incomplete(PlatformError):
+class IncompleteError(PlatformError):
     """A listing did not prove its end."""
 
     code = "incomplete-listing"
 
 
-class OutcomeUnknown(PlatformError):
+class OutcomeUnknownError(PlatformError):
     """A command may or may not have taken place."""
 
     code = "outcome-unknown"
 
 
-class ReadOnly(PlatformError):
+class ReadOnlyError(PlatformError):
     """A call was refused before it was sent, because this transport is for reading."""
 
     code = "read-only"
 
 
-class SecretMissing(PlatformError):
+class SecretMissingError(PlatformError):
     """A credential was not found in any of the places it may stand."""
 
     code = "credential-missing"
 
 
-class OriginMismatch(PlatformError):
+class OriginMismatchError(PlatformError):
     """The file's `url` is not the origin that the credential is bound to (DESIGN promise 13)."""
 
     code = "origin-mismatch"
@@ -117,7 +117,7 @@ class SelfMismatch(PlatformError):
     code = "self-mismatch"
 
 
-class Insecure(PlatformError):
+class InsecureError(PlatformError):
     """Credentials would travel unencrypted."""
 
     code = "insecure-transport"

@@ -1,7 +1,7 @@
 """HTTP to one instance: a `Reader` that can only ask, a `Writer` that can also command.
 
 A question may be repeated, and is, where the network or a busy server stood in the way. A command is sent exactly
-once: if its answer is lost, that is `OutcomeUnknown`, and whoever sent it reads before deciding. The one exception
+once: if its answer is lost, that is `OutcomeUnknownError`, and whoever sent it reads before deciding. The one exception
 is an answer that says nothing was done (429).
 
     adapter ── Reader.query, .call, .map ──▶ client ─▶ auth ─▶ Gate ─┐
@@ -20,19 +20,26 @@ from msgspec import Struct
 
 from siteward import __version__
 from siteward.access.hosts import origin_of
+from siteward.transport._httpx import httpx
 from siteward.transport.causes import is_hopeless, redirected, unreachable, was_sent
-from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Redirected, Refused, TooLong, Unreachable
-from siteward.transport.lean import httpx
+from siteward.transport.errors import (
+    NotThePlatformError,
+    OutcomeUnknownError,
+    RedirectedError,
+    RefusedError,
+    TooLongError,
+    UnreachableError,
+)
 from siteward.transport.link import Exchange, Link
 from siteward.transport.pace import Pace, Rate, retry_after
-from siteward.transport.veil import Veiled
-from siteward.transport.wire import Gate, Reading, Wire
+from siteward.transport.redacted import Redacted
+from siteward.transport.wire import Reading, ReadOnlyTransport, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from siteward.transport.rows import Rows
+    from siteward.transport.sql import SqlReader
 
 __all__ = ["NOT_NOW", "Answer", "Doors", "Exchange", "Link", "Rate", "Reader", "Reading", "Writer", "open_doors"]
 
@@ -47,7 +54,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 _WINDOWS = 5
 
 
-class Answer(Veiled, frozen=True):
+class Answer(Redacted, frozen=True):
     """What came back: the status, the headers with lower-cased names, and the body; `path` is what was asked."""
 
     status: int
@@ -66,11 +73,11 @@ class Answer(Veiled, frozen=True):
         return 200 <= self.status < 300
 
     def json(self) -> object:
-        """Return the body as plain data; raises `NotThePlatform` where it is no JSON."""
+        """Return the body as plain data; raises `NotThePlatformError` where it is no JSON."""
         try:
             data: object = jsons.loads(self.content)
         except (ValueError, RecursionError) as error:
-            raise NotThePlatform(
+            raise NotThePlatformError(
                 f"{self.path} answered {self.status} with something that is no JSON",
                 hint="does `url` lead to the product itself, and not to a page before it? Its log may tell more",
             ) from error
@@ -87,7 +94,7 @@ class _Line(Struct, frozen=True):
     scrub: Callable[[str], str]
     origin: str
     closed_for: Callable[[Answer], float | None] | None = None
-    rows: Rows | None = None
+    rows: SqlReader | None = None
 
 
 class _Patience:
@@ -137,7 +144,7 @@ class Reader:
     def __init__(self, line: _Line, client: httpx.Client) -> None:
         self._line = line
         self._client = client
-        self._crew: ThreadPoolExecutor | None = None
+        self._pool: ThreadPoolExecutor | None = None
 
     @property
     def auth(self) -> httpx.Auth | None:
@@ -169,16 +176,16 @@ class Reader:
         return self._line.scrub(text)
 
     @property
-    def rows(self) -> Rows | None:
+    def rows(self) -> SqlReader | None:
         """The read-only door to the instance's database, where the adapter opened one."""
         return self._line.rows
 
     def query(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
         """Ask by GET.
 
-        Returns any answer but those that say "not now"; these are waited for and asked again. Raises `Unreachable`
-        when no usable answer came in time, `Refused` when the server keeps answering 429, `Redirected` for a
-        redirect, `ReadOnly` for a path not named as reading.
+        Returns any answer but those that say "not now"; these are waited for and asked again. Raises `UnreachableError`
+        when no usable answer came in time, `RefusedError` when the server keeps answering 429, `RedirectedError` for a
+        redirect, `ReadOnlyError` for a path not named as reading.
         """
         return self._ask(lambda: self._client.build_request("GET", path, params=params))
 
@@ -199,14 +206,14 @@ class Reader:
 
         The first failure is raised and what has not begun is dropped. `function` must not call `map` itself.
         """
-        if self._crew is None:
-            self._crew = ThreadPoolExecutor(self._line.link.workers, thread_name_prefix="reader")
-        return list(self._crew.map(function, items))
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._line.link.workers, thread_name_prefix="reader")
+        return list(self._pool.map(function, items))
 
     def close(self) -> None:
         """Let the threads go; what has not begun is dropped."""
-        if self._crew:
-            self._crew.shutdown(wait=False, cancel_futures=True)
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
     def _ask(self, build: Callable[[], httpx.Request], extra: Pace | None = None) -> Answer:
@@ -231,14 +238,14 @@ class Reader:
     def _answer(self, response: httpx.Response, *, redirects: bool = False) -> Answer:
         path = response.request.url.path
         if response.has_redirect_location and not redirects:
-            raise redirected(response, self.scrub, Redirected)
+            raise redirected(response, self.scrub, RedirectedError)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, response.content, path)
 
-    def _still_busy(self, answer: Answer) -> Unreachable | Refused:
+    def _still_busy(self, answer: Answer) -> UnreachableError | RefusedError:
         if answer.status == _TOO_MANY:
-            return Refused(f"{self.origin} lets no more requests through (429)", status=_TOO_MANY)
-        return Unreachable(f"{self.origin} kept answering {answer.status}: it, or a proxy before it, is not ready")
+            return RefusedError(f"{self.origin} lets no more requests through (429)", status=_TOO_MANY)
+        return UnreachableError(f"{self.origin} kept answering {answer.status}: it, or a proxy before it, is not ready")
 
 
 class Writer(Reader):
@@ -262,9 +269,9 @@ class Writer(Reader):
         """Send a command, exactly once, and return the answer whatever its status.
 
         With `redirects`, for servers whose forms answer so, a redirect is an answer as well; it is never followed.
-        Raises `Unreachable` when it surely was not sent, `OutcomeUnknown` when it may have been carried out (a lost
-        answer, one that is too long, or a gateway's 502, 503 or 504), `Redirected` for a redirect, which servers of an
-        API do not give and proxies may give at any time, `Refused` when the server keeps answering 429.
+        Raises `UnreachableError` when it surely was not sent, `OutcomeUnknownError` when it may have been carried out (a lost
+        answer, one that is too long, or a gateway's 502, 503 or 504), `RedirectedError` for a redirect, which servers of an
+        API do not give and proxies may give at any time, `RefusedError` when the server keeps answering 429.
         """
         patience = _Patience(self._line)
         while True:
@@ -275,7 +282,7 @@ class Writer(Reader):
             answer = self._answer(response, redirects=redirects)
             # What answers another request is the login's: then the command itself has not been taken.
             if answer.status in _GATEWAY and response.request is request:
-                raise OutcomeUnknown(f"{method} {answer.path} was answered {answer.status}, which tells nothing")
+                raise OutcomeUnknownError(f"{method} {answer.path} was answered {answer.status}, which tells nothing")
             if answer.status not in NOT_NOW:
                 return answer
             if answer.status == _TOO_MANY and patience.outlasts(answer):
@@ -291,13 +298,13 @@ class Writer(Reader):
     def _once(self, request: httpx.Request) -> httpx.Response:
         try:
             return self._commands.send(request)
-        except TooLong as excess:
+        except TooLongError as excess:
             if excess.request is request:
-                raise OutcomeUnknown(f"the answer to {request.method} {request.url.path} was too long") from excess
+                raise OutcomeUnknownError(f"the answer to {request.method} {request.url.path} was too long") from excess
             raise
         except httpx.RequestError as error:
             if was_sent(error, request):
-                raise OutcomeUnknown(f"the answer to {request.method} {request.url.path} was lost") from error
+                raise OutcomeUnknownError(f"the answer to {request.method} {request.url.path} was lost") from error
             raise unreachable(error, self.origin, self._line.link) from error
 
 
@@ -332,7 +339,7 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     posts_are_writes: bool = False,
     scrub: Callable[[str], str] = str,
     closed_for: Callable[[Answer], float | None] | None = None,
-    rows: Rows | None = None,
+    rows: SqlReader | None = None,
 ) -> Doors:
     """Return the doors of the instance that `link` leads to. Nothing is sent yet.
 
@@ -343,7 +350,7 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     HTTP.
     """
     wire = Wire(link)
-    gate = Gate(wire, httpx.URL(link.url).raw_path.decode("ascii").rstrip("/"), reads)
+    gate = ReadOnlyTransport(wire, httpx.URL(link.url).raw_path.decode("ascii").rstrip("/"), reads)
 
     def client(transport: httpx.BaseTransport) -> httpx.Client:
         timeout = httpx.Timeout(link.read, connect=link.connect)

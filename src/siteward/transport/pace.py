@@ -23,7 +23,7 @@ class Rate(Struct, frozen=True):
 
 def duration(rates: Sequence[Rate], calls: int) -> float:
     """Return the seconds that `calls` requests take at least under `rates`, begun with nothing used up."""
-    return max((max(0, calls - 1) // each.calls * each.seconds for each in rates), default=0.0)
+    return max((max(0, calls - 1) // rate.calls * rate.seconds for rate in rates), default=0.0)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -58,7 +58,7 @@ class Pace:
         sleep: Callable[[float], None] = time.sleep,
         waiting: Callable[[float, str], None] | None = None,
     ) -> None:
-        self._windows = [(each.seconds, deque[float](maxlen=each.calls)) for each in rates]
+        self._windows = [(rate.seconds, deque[float](maxlen=rate.calls)) for rate in rates]
         self._clock = clock
         self._sleep = sleep
         self._waiting = waiting
@@ -71,7 +71,7 @@ class Pace:
         """Return when the next request may go out."""
         with self._lock:
             now = self._clock()
-            limit = max((self._free(*each) for each in self._windows), default=0.0)
+            limit = max((self._free(*window) for window in self._windows), default=0.0)
             moment = max(now, self._not_before, limit)
             for _, window in self._windows:
                 window.append(moment)

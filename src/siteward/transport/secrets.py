@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from siteward.access.hosts import AddressError, origin_of
-from siteward.transport.errors import Insecure, OriginMismatch, SecretMissing, SelfMismatch
+from siteward.transport.errors import InsecureError, OriginMismatchError, SecretMissingError, SelfMismatch
 from siteward.transport.link import is_loopback
 
 if TYPE_CHECKING:
@@ -72,11 +72,11 @@ class Secrets:
         self._values = dict(values)
         self._instance = instance
         self._forms = tuple(
-            form for field, each in self._values.items() if field not in SHOWN for form in _forms(each.reveal())
+            form for field, value in self._values.items() if field not in SHOWN for form in _forms(value.reveal())
         )
 
     def get(self, field: str) -> Secret:
-        """Return the credential of that field; raises `SecretMissing` where there is none."""
+        """Return the credential of that field; raises `SecretMissingError` where there is none."""
         found = self._values.get(field)
         if found is None:
             raise _missing(self._instance, field)
@@ -88,7 +88,7 @@ class Secrets:
 
     def origins(self) -> Mapping[str, str]:
         """Return where each field was found; never a value."""
-        return {field: each.origin for field, each in self._values.items()}
+        return {field: value.origin for field, value in self._values.items()}
 
     def scrub(self, text: str) -> str:
         """Return `text` with every credential that is not shown anyway masked, also where it stands encoded."""
@@ -109,8 +109,8 @@ def find(
 ) -> Secrets:
     """Return the credentials of `instance` for the server at `url`.
 
-    Raises `OriginMismatch` or `Insecure` before anything is looked up, run or sent when they are not meant for that
-    server (DESIGN promise 13), and `SecretMissing` naming the places for the first of `fields` that has none.
+    Raises `OriginMismatchError` or `InsecureError` before anything is looked up, run or sent when they are not meant for that
+    server (DESIGN promise 13), and `SecretMissingError` naming the places for the first of `fields` that has none.
     """
     bound(instance, url, env)
     values: dict[str, Secret] = {}
@@ -135,25 +135,25 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
 
     Whoever can edit the file can write any address into it. So the address must stand a second time beside the
     credentials; only for this machine itself it may be missing there. Plain http to another machine needs a word there
-    as well. Only scheme, host and port are compared. Raises `OriginMismatch` or `Insecure`.
+    as well. Only scheme, host and port are compared. Raises `OriginMismatchError` or `InsecureError`.
     """
     name = variable(instance, "url")
     wanted = _origin(url, "the url in the file")
     if not env.get(name):
         if is_loopback(wanted):
             return
-        raise OriginMismatch(
+        raise OriginMismatchError(
             f"the credentials of {instance} are bound to no address, so nothing is sent to {wanted}",
             hint=f"if that is the right address, set {name}={wanted} beside them",
         )
     allowed = _origin(env[name], name)
     if allowed != wanted:
-        raise OriginMismatch(
+        raise OriginMismatchError(
             f"the file sends the credentials of {instance} to {wanted}, but they are for {allowed}; nothing was sent",
             hint=f"correct `url` in the file, or {name} if the server has moved",
         )
     if wanted.startswith("http:") and not is_loopback(wanted) and env.get(variable(instance, "insecure")) != "1":
-        raise Insecure(
+        raise InsecureError(
             f"{wanted} is plain http, and the credentials of {instance} would travel unencrypted; nothing was sent",
             hint=f"use https, or set {variable(instance, 'insecure')}=1 if the way there is safe",
         )
@@ -181,32 +181,34 @@ def confirmed(instance: str, named: str | None, env: Mapping[str, str], *, folds
 def dotenv(path: Path, env: Mapping[str, str]) -> Mapping[str, str]:
     """Return the variables of a `.env` file: lines `NAME=value`, `#` comments, quotes as in a shell.
 
-    Raises `Insecure` for a file that group or others may read, for one that names a command or a file or gives leave
+    Raises `InsecureError` for a file that group or others may read, for one that names a command or a file or gives leave
     to send credentials in the clear, and for any under `CI`, where what a branch brings along must not choose
     credentials. Whether git tracks the file is for the caller to see to.
     """
     if env.get("CI"):
-        raise Insecure(f"{path} is not read under CI", hint="give the credentials by the CI's own means")
+        raise InsecureError(f"{path} is not read under CI", hint="give the credentials by the CI's own means")
     if stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
-        raise Insecure(f"{path} can be read by others than its owner", hint=f"chmod 600 {shlex.quote(str(path))}")
+        raise InsecureError(f"{path} can be read by others than its owner", hint=f"chmod 600 {shlex.quote(str(path))}")
     values: dict[str, str] = {}
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SecretMissing(f"{path} cannot be read ({type(error).__name__})") from None
+        raise SecretMissingError(f"{path} cannot be read ({type(error).__name__})") from None
     for number, line in enumerate(text.splitlines(), 1):
         try:
             words = shlex.split(line, comments=True)
         except ValueError as error:
-            raise SecretMissing(f"{path}:{number}: a quote is not closed") from error
+            raise SecretMissingError(f"{path}:{number}: a quote is not closed") from error
         name, assigned, value = words[0].partition("=") if len(words) == 1 else ("", "", "")
         if not words:
             continue
         if not assigned or not name.isidentifier():
-            raise SecretMissing(f"{path}:{number}: not of the form NAME=value")
+            raise SecretMissingError(f"{path}:{number}: not of the form NAME=value")
         for ending, what in _NOT_IN_DOTENV.items():
             if name.endswith(ending):
-                raise Insecure(f"{path}:{number}: a .env file may {what} (…{ending})", hint="set it in the environment")
+                raise InsecureError(
+                    f"{path}:{number}: a .env file may {what} (…{ending})", hint="set it in the environment"
+                )
         values[name] = value
     return values
 
@@ -222,7 +224,7 @@ def _origin(url: str, what: str) -> str:
     try:
         return origin_of(url)
     except AddressError as error:
-        raise OriginMismatch(f"{what} is not usable: {error}; nothing was sent", hint=error.hint) from None
+        raise OriginMismatchError(f"{what} is not usable: {error}; nothing was sent", hint=error.hint) from None
 
 
 def _look(instance: str, field: str, env: Mapping[str, str], keyring: Keyring | None) -> Secret | None:
@@ -242,7 +244,7 @@ def _content(path: str, name: str) -> str:
         with open(path, encoding="utf-8", newline="") as file:  # noqa: PTH123 — the path is an environment's text
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise SecretMissing(f"the file that {name} names cannot be read ({type(error).__name__})") from error
+        raise SecretMissingError(f"the file that {name} names cannot be read ({type(error).__name__})") from error
     return _one(text, name)
 
 
@@ -259,23 +261,23 @@ def _output(command: str, name: str, env: Mapping[str, str]) -> str:
         )
         return _one(done.stdout.decode("utf-8"), name)
     except subprocess.CalledProcessError as error:
-        raise SecretMissing(f"the command of {name} ended with {error.returncode}") from None
+        raise SecretMissingError(f"the command of {name} ended with {error.returncode}") from None
     except subprocess.TimeoutExpired:
-        raise SecretMissing(f"the command of {name} gave nothing within {_COMMAND_SECONDS:g} s") from None
+        raise SecretMissingError(f"the command of {name} gave nothing within {_COMMAND_SECONDS:g} s") from None
     except (OSError, ValueError) as error:
-        raise SecretMissing(f"the command of {name} cannot be run ({type(error).__name__})") from None
+        raise SecretMissingError(f"the command of {name} cannot be run ({type(error).__name__})") from None
 
 
 def _one(text: str, name: str) -> str:
     value = text.removesuffix("\n").removesuffix("\r")
     if not value:
-        raise SecretMissing(f"{name} leads to nothing but an empty text")
+        raise SecretMissingError(f"{name} leads to nothing but an empty text")
     return value
 
 
-def _missing(instance: str, field: str) -> SecretMissing:
+def _missing(instance: str, field: str) -> SecretMissingError:
     name = variable(instance, field)
-    return SecretMissing(
+    return SecretMissingError(
         f"{instance} needs its {field.replace('_', ' ')}, and it is in none of the places where it may stand",
         hint=f"set {name}, or {name}_FILE, or {name}_COMMAND",
     )

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from siteward.access.hosts import origin_of
 from siteward.transport import unpack
-from siteward.transport.errors import OriginMismatch, ReadOnly, TooLong
-from siteward.transport.lean import httpx
+from siteward.transport._httpx import httpx
+from siteward.transport.errors import OriginMismatchError, ReadOnlyError, TooLongError
 from siteward.transport.link import Exchange, Link, is_loopback
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ class Wire(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request.
 
-        Raises `OriginMismatch`, and nothing is sent, for one that would go anywhere but to the link's own origin: it
+        Raises `OriginMismatchError`, and nothing is sent, for one that would go anywhere but to the link's own origin: it
         was judged by the text of an address, and this is what is connected to. Raises `httpx.RequestError` for what
-        the network did and for an answer that cannot be read, `TooLong` for excess.
+        the network did and for an answer that cannot be read, `TooLongError` for excess.
         """
         if _connected(request.url) != self._origin:
-            raise OriginMismatch(f"a request would have left {self._origin} for another address; nothing was sent")
+            raise OriginMismatchError(f"a request would have left {self._origin} for another address; nothing was sent")
         request.headers["Accept-Encoding"] = unpack.ACCEPTED
         with self._lock:
             self.requests += 1
@@ -81,7 +81,9 @@ class Wire(httpx.BaseTransport):
         try:
             content = self._content(response, begun, request)
         except unpack.ExcessError:
-            raise TooLong(f"the answer of {self._origin} is longer than {self._link.size} bytes", request) from None
+            raise TooLongError(
+                f"the answer of {self._origin} is longer than {self._link.size} bytes", request
+            ) from None
         except unpack.UnreadableError as error:
             raise httpx.DecodingError(str(error), request=request) from None
         finally:
@@ -124,7 +126,7 @@ class _Named:
         return self._body is None or self._body(request.read())
 
 
-class Gate(httpx.BaseTransport):
+class ReadOnlyTransport(httpx.BaseTransport):
     """Lets through only what an adapter has named as reading.
 
     It sits below the client and its authentication, so that no mistake of an adapter, no login and no repetition
@@ -134,17 +136,17 @@ class Gate(httpx.BaseTransport):
     def __init__(self, wire: Wire, base: str, reads: Sequence[Reading]) -> None:
         self._wire = wire
         self._base = base
-        self._reads = [_Named(each) for each in reads]
+        self._reads = [_Named(read) for read in reads]
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Pass a reading call on; raises `ReadOnly` for any other."""
+        """Pass a reading call on; raises `ReadOnlyError` for any other."""
         path = sent_path(request)
         if not path.startswith(self._base) or not self._reads_only(request, path.removeprefix(self._base)):
-            raise ReadOnly(f"{request.method} {path} is not among the calls that only read; it was not sent")
+            raise ReadOnlyError(f"{request.method} {path} is not among the calls that only read; it was not sent")
         return self._wire.handle_request(request)
 
     def _reads_only(self, request: httpx.Request, path: str) -> bool:
-        return any(each.covers(request, path) for each in self._reads)
+        return any(read.covers(request, path) for read in self._reads)
 
 
 def _connected(url: httpx.URL) -> str:

@@ -110,14 +110,18 @@ class Desk:
         return tuple(PLATFORM.review(changes, live or self.read(), None))
 
     def codes(self, *changes: Change, live: Live | None = None) -> list[str]:
-        return [each.code for each in self.review(*changes, live=live) if each.blocks]
+        return [diagnostic.code for diagnostic in self.review(*changes, live=live) if diagnostic.blocks]
 
     def bundles(self, changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
         """Return the bundles, each with a password for every new account and with what comes after it."""
         found, rest = [], list(changes)
         for bundle in PLATFORM.bundle(changes, live):
-            rest = [each for each in rest if each not in bundle.changes]
-            names = [each.after.name for each in bundle.changes if isinstance(each.after, Account) and not each.before]
+            rest = [change for change in rest if change not in bundle.changes]
+            names = [
+                change.after.name
+                for change in bundle.changes
+                if isinstance(change.after, Account) and not change.before
+            ]
             passwords = {name: Secret(NEW_PASSWORD) for name in names}
             found.append(replace(bundle, passwords=passwords, ahead=tuple(rest)))
         return found
@@ -136,4 +140,4 @@ class Desk:
 
     def rows(self, login: str) -> set[tuple[str, int, str]]:
         """Return the access rows of a login as the server keeps them, in the spelling they were written with."""
-        return {(each.login, each.site, each.access) for each in self.fake.state.rows_of(login)}
+        return {(row.login, row.site, row.access) for row in self.fake.state.rows_of(login)}

@@ -242,7 +242,7 @@ class Collations(Scenario):
     def _converted(self, entry: Entry) -> None:
         rows = entry.data["rows"]
         assert isinstance(rows, list)
-        for user in [each for each in self.state.users.values() if each.login not in {"root", "anonymous"}]:
+        for user in [user for user in self.state.users.values() if user.login not in {"root", "anonymous"}]:
             self.state.delete_user(user)
         self.state.collation = rows[0][1]
 
@@ -287,7 +287,7 @@ class InvitedTwice(People):
         if entry.actor == "nobody":
             return None
         if entry.actor == "expired token":
-            return next(value for value, each in self.state.tokens.items() if each.expires is not None)
+            return next(value for value, token in self.state.tokens.items() if token.expires is not None)
         return super().token(entry)
 
 

@@ -45,7 +45,7 @@ def test_a_refused_invitation_gives_nobody_its_grant(release: str, email: str, *
     if not seen:
         desk.fake.state.add_user("muller", "muller@example.org", "")
     first, *_ = desk.bundles((given(Account("müller", email)), given(grant("müller", BLOG, "admin"))), live)
-    assert {each.status for each in PLATFORM.write(desk.doors.writer, first, live)} == {"failed"}
+    assert {receipt.status for receipt in PLATFORM.write(desk.doors.writer, first, live)} == {"failed"}
     assert desk.rows("muller") == set()
     assert desk.fake.writes == (0 if seen or (release, "'" in email) == ("4.16", True) else 2)
 
@@ -67,7 +67,7 @@ def test_a_row_under_an_accent_counts_for_the_account_it_works_for_and_is_healed
     live = desk.read()
     held = grant("muller", SHOP, "admin")
     assert held in set(live.access.grants())
-    assert [each.code for each in live.findings] == ["stray-spelling"]
+    assert [finding.code for finding in live.findings] == ["stray-spelling"]
     desk.write(Change(held, grant("muller", SHOP, "view")), live=live)
     assert desk.rows("muller") == {("muller", 1, "view")}
     desk.fake.state.add_rows("müller", "admin", [2])
@@ -81,7 +81,7 @@ def test_the_server_is_asked_for_whom_a_row_works(collation: str, codes: list[st
     desk.fake.state.collation = collation
     desk.fake.state.add_rows("straße", "admin", [1])
     live = desk.read()
-    assert [each.code for each in live.findings] == codes
+    assert [finding.code for finding in live.findings] == codes
     assert (grant("strasse", SHOP, "admin") in set(live.access.grants())) == (collation == OTHERS)
 
 
@@ -128,4 +128,4 @@ def test_everybody_is_known_under_accents_too(login: str) -> None:
     live = desk.read()
     change = given(grant(login, SHOP, "admin"))
     assert "public-view-only" in desk.codes(change, live=live)
-    assert [each.status for each in desk.write(change, live=live)] == ["failed"]
+    assert [receipt.status for receipt in desk.write(change, live=live)] == ["failed"]

@@ -83,7 +83,7 @@ def _check_remark(server: Server, entry: Entry) -> None:
     """Compare what a remark tells of mails, access rows, reports and users with the state."""
     match entry.data:
         case {"mails": list(mails)}:
-            sent = sorted((each.to, each.subject[:30]) for each in server.state.mails)
+            sent = sorted((mail.to, mail.subject[:30]) for mail in server.state.mails)
             assert sent == sorted((mail["To"], _subject(mail["Subject"])[:30]) for mail in mails), str(entry)
             server.state.mails.clear()
         case {"n": str(count)} if entry.note.startswith("reports"):
@@ -101,8 +101,8 @@ def _check_remark(server: Server, entry: Entry) -> None:
             ]
             assert sorted(columns) == sorted(map(tuple, rows)), str(entry)
         case {"rows": list(rows), "sql": str(sql)} if "from matomo_user " in sql:
-            users = [each for each in server.state.sorted_users() if each.login != "anonymous"]
-            stated = [(each.login, each.email, str(int(each.superuser))) for each in users]
+            users = [user for user in server.state.sorted_users() if user.login != "anonymous"]
+            stated = [(user.login, user.email, str(int(user.superuser))) for user in users]
             assert sorted(stated) == sorted(map(tuple, rows)), str(entry)
         case {"rows": str(rows)} if re.fullmatch(r"([^\t\n]+\t\d+\t[a-z_]+\n?)*", rows):
             wanted = [tuple(row.split("\t")) for row in rows.split("\n") if row]

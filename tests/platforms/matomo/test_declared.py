@@ -30,7 +30,7 @@ def _declared(folder: Path, text: str) -> Declaration:
         path, settings_of={"matomo": PLATFORM.settings}.get, widest_of={"matomo": PLATFORM.widest}.get,
         platforms=("matomo",),
     )  # fmt: skip
-    assert [each for each in loaded.diagnostics if each.blocks] == []
+    assert [diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks] == []
     assert loaded.declaration is not None
     return loaded.declaration
 
@@ -40,7 +40,7 @@ def _logins(folder: Path, users: str, *live: str) -> dict[str, str]:
     declaration = _declared(folder, f"users:\n{users}grants: []\n")
     there = Live(access=Access(Account(each, f"{each}@example.org") for each in live), me="root")
     found = resolve(declaration, "eu", PLATFORM.widest, there, as_of=NOW)
-    return {each.handle: login for login, each in found.holders.items()}
+    return {user.handle: login for login, user in found.declared_users.items()}
 
 
 def test_a_login_is_made_as_it_is_written(tmp_path: Path) -> None:
@@ -68,5 +68,5 @@ def test_a_plugin_that_is_switched_off_plans_no_revocation(tmp_path: Path, extra
     declaration = _declared(tmp_path, f"{users}grants:\n  - {{to: bb, role: view, sites: {SHOP}{extras}}}\n")
     live, traits = desk.read(), desk.probe()
     desired = resolve(declaration, "eu", traits, live, as_of=NOW)
-    assert [each.code for each in desired.diagnostics if each.blocks] == []
+    assert [diagnostic.code for diagnostic in desired.diagnostics if diagnostic.blocks] == []
     assert manage(live, desired, traits, Policy(), None).changes == ()

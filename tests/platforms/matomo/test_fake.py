@@ -77,11 +77,11 @@ def test_a_fresh_server_is_as_the_installer_leaves_it(release: str) -> None:
     server = Server(release)
     users = server.ask("UsersManager.getUsers")
     assert isinstance(users, list)
-    assert [each["login"] for each in users] == ["anonymous", "root"]
-    assert [each["email"] for each in users] == ["anonymous@example.org", "root@example.test"]
+    assert [user["login"] for user in users] == ["anonymous", "root"]
+    assert [user["email"] for user in users] == ["anonymous@example.org", "root@example.test"]
     sites = server.ask("SitesManager.getSitesWithAtLeastViewAccess")
     assert isinstance(sites, list)
-    assert [each["name"] for each in sites] == ["Site One"]
+    assert [site["name"] for site in sites] == ["Site One"]
     assert set(server.fake.credentials) == {"token", "password"}
 
 
@@ -95,10 +95,16 @@ def test_the_token_of_piwik_2_is_made_of_login_and_password() -> None:
 @pytest.mark.parametrize("release", RELEASES)
 def test_the_demo_has_the_people_of_the_other_platforms(release: str) -> None:
     fake = FAKE.lived_in(release, clock=lambda: NOW)
-    people = {each.login for each in fake.state.users.values()}
+    people = {user.login for user in fake.state.users.values()}
     assert {"anna", "ben", "jonas", "mia", "reports", "old-ed", "hana", "breakglass-1"} <= people
-    assert {each.login for each in fake.state.superusers()} == {"root", "anna", "ben", "breakglass-1", "tmp-agency"}
-    pending = {each.login for each in fake.state.users.values() if each.pending}
+    assert {superuser.login for superuser in fake.state.superusers()} == {
+        "root",
+        "anna",
+        "ben",
+        "breakglass-1",
+        "tmp-agency",
+    }
+    pending = {user.login for user in fake.state.users.values() if user.pending}
     assert pending == ({"sven", "tess"} if release in {"5.3", "4.16"} else set())
 
 

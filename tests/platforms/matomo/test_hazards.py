@@ -9,18 +9,18 @@ import pytest
 from platforms.matomo.desk import BLOG, NOW, RELEASES, SHOP, Desk, given, grant, taken, top, world
 from siteward.access.change import Change
 from siteward.access.diagnostic import Span
-from siteward.access.guard import judge
+from siteward.access.guards import judge
 from siteward.access.model import Account, account_key
 from siteward.access.policy import Policy
 from siteward.access.proposal import manage
-from siteward.access.state import Desired, Holder, Live
+from siteward.access.state import DeclaredUser, Desired, Live
 from siteward.platforms.fakery import Fault, WorldAccount, WorldGrant
 from siteward.platforms.interface import native
 from siteward.platforms.matomo import calls
 from siteward.platforms.matomo.fake.state import Report
 from siteward.platforms.matomo.native_state import NativeState
 from siteward.platforms.matomo.platform import PLATFORM
-from siteward.transport.errors import Incomplete, Unauthenticated
+from siteward.transport.errors import IncompleteError, UnauthenticatedError
 
 HERE = Span("access.yaml", 1, 1)
 ANNA = WorldAccount(login="anna", email="anna@example.org", role="superuser")
@@ -29,10 +29,14 @@ BEN = WorldAccount(login="ben", email="ben@example.org")
 
 def blocked(desk: Desk, live: Live, wish: Live, people: tuple[str, ...]) -> dict[str, object]:
     """Return what the core's guards block on the way from `live` to what `wish` holds, by code."""
-    holders = {name: Holder(handle=name, at=HERE) for name in people}
-    desired = Desired(access=wish.access, holders=holders, managed=frozenset(live.sites))
+    declared_users = {name: DeclaredUser(handle=name, at=HERE) for name in people}
+    desired = Desired(access=wish.access, declared_users=declared_users, managed=frozenset(live.sites))
     proposal = manage(live, desired, desk.probe(), Policy(admins_min=1, unmanaged="revoke"), None)
-    return {each.code: each.about for each in judge(proposal, as_of=NOW, confirmed=True) if each.blocks}
+    return {
+        diagnostic.code: diagnostic.about
+        for diagnostic in judge(proposal, as_of=NOW, confirmed=True)
+        if diagnostic.blocks
+    }
 
 
 def test_the_owner_of_the_token_is_never_changed() -> None:
@@ -40,7 +44,7 @@ def test_the_owner_of_the_token_is_never_changed() -> None:
     desk = Desk.of("5.3", world([ANNA]))
     live = desk.read()
     receipts = desk.write(taken(top("root")), taken(live.access[account_key("root")]), live=live)
-    assert [each.status for each in receipts] == ["failed", "failed"]
+    assert [receipt.status for receipt in receipts] == ["failed", "failed"]
     assert desk.fake.writes == 0
 
 
@@ -64,7 +68,7 @@ def test_the_daily_task_takes_a_pending_superuser_away() -> None:
 def test_making_a_superuser_shows_the_grants_it_wipes(release: str) -> None:
     grants = [WorldGrant(account="ben", site=each, role="view") for each in (SHOP, BLOG)]
     desk = Desk.of(release, world([BEN], grants))
-    (said,) = [each for each in desk.review(given(top("ben"))) if each.effect == "destroys"]
+    (said,) = [diagnostic for diagnostic in desk.review(given(top("ben"))) if diagnostic.effect == "destroys"]
     assert (said.count, said.about) == (2, top("ben").key)
     desk.write(given(top("ben")))
     assert desk.rows("ben") == set()
@@ -92,7 +96,7 @@ def test_nobody_gets_the_whole_internet_as_admin(login: str, role: str) -> None:
     live = desk.read()
     change = given(grant(login, SHOP, role))
     assert "public-view-only" in desk.codes(change, live=live)
-    assert [each.status for each in desk.write(change, live=live)] == ["failed"]
+    assert [receipt.status for receipt in desk.write(change, live=live)] == ["failed"]
     assert desk.rows("anonymous") == set()
 
 
@@ -101,7 +105,7 @@ def test_no_variant_of_anonymous_becomes_superuser_or_account() -> None:
     live = desk.read()
     assert "public-superuser" in desk.codes(given(top("Anonymous")), live=live)
     changes = (given(top("Anonymous")), given(Account("ANONYMOUS", "a@example.org")))
-    assert {each.status for each in desk.write(*changes, live=live)} == {"failed"}
+    assert {receipt.status for receipt in desk.write(*changes, live=live)} == {"failed"}
     assert desk.fake.writes == 0
 
 
@@ -111,7 +115,7 @@ def test_one_failure_ends_the_run() -> None:
     live = desk.read()
     desk.fake.faults.append(Fault("expire-token", times=0))
     for _ in range(25):
-        with pytest.raises(Unauthenticated):
+        with pytest.raises(UnauthenticatedError):
             desk.write(given(grant("ben", SHOP, "view")), live=live)
     desk.fake.faults.clear()
     assert len(desk.fake.state.failures) == 1
@@ -129,7 +133,7 @@ def test_a_site_that_does_not_exist_is_never_written() -> None:
     desk = Desk.of("5.3", world([BEN]))
     live = desk.read()
     change = given(grant("ben", "gone.example.org", "view"))
-    assert [each.status for each in desk.write(change, live=live)] == ["failed"]
+    assert [receipt.status for receipt in desk.write(change, live=live)] == ["failed"]
     assert desk.fake.writes == 0
 
 
@@ -145,7 +149,7 @@ def test_a_cut_list_never_looks_like_everybody_else_is_gone() -> None:
     desk = Desk.of("5.3", world([WorldAccount(login=f"u{at:03}") for at in range(200)]))
     traits = desk.probe()
     desk.fake.faults.append(Fault("lying-total", times=0))
-    with pytest.raises(Incomplete):
+    with pytest.raises(IncompleteError):
         PLATFORM.read(desk.doors.reader, desk.settings, traits)
 
 
@@ -166,7 +170,7 @@ def test_taking_all_access_is_said_to_destroy_reports_and_a_role_change_keeps_th
     desk.write(lower, live=live)
     assert len(desk.fake.state.reports) == 1
     removal = taken(grant("ben", SHOP, "view"))
-    assert [each.effect for each in desk.review(removal, live=live)] == ["destroys"]
+    assert [diagnostic.effect for diagnostic in desk.review(removal, live=live)] == ["destroys"]
     desk.write(removal, live=live)
     assert desk.fake.state.reports == []
 
@@ -175,7 +179,7 @@ def test_deleting_an_account_is_said_to_destroy() -> None:
     desk = Desk.of("5.3", world([BEN]))
     live = desk.read()
     said = desk.review(taken(live.access[account_key("ben")]), live=live)
-    assert [each.code for each in said if each.effect == "destroys"] == ["account-deleted"]
+    assert [diagnostic.code for diagnostic in said if diagnostic.effect == "destroys"] == ["account-deleted"]
 
 
 def test_a_change_made_meanwhile_is_seen_before_writing() -> None:

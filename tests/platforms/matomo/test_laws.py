@@ -31,16 +31,16 @@ def desk(world: World, release: str) -> Desk:
 def test_reading_shows_what_a_world_holds(release: str, data: st.DataObject) -> None:
     world = data.draw(worlds(release))
     live = desk(world, release).read()
-    assert {each.name for each in live.access.accounts()} == {each.login for each in world.accounts} | {
+    assert {account.name for account in live.access.accounts()} == {account.login for account in world.accounts} | {
         "root",
         "anonymous",
     }
     found = {
-        (each.subject.name, each.scope.name, each.role, tuple(sorted(each.extras or ())))
-        for each in live.access.grants()
-        if each.scope.kind == "site"
+        (grant.subject.name, grant.scope.name, grant.role, tuple(sorted(grant.extras or ())))
+        for grant in live.access.grants()
+        if grant.scope.kind == "site"
     }
-    assert found == {(each.account, each.site, each.role, each.extras) for each in world.grants}
+    assert found == {(grant.account, grant.site, grant.role, grant.extras) for grant in world.grants}
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -54,12 +54,14 @@ def test_writing_the_difference_of_two_worlds_leads_from_one_to_the_other(releas
     changes = [each for each in diff(live.access, wanted.access) if _is_wished(each, wanted.access, here)]
     row = order(changes, here.probe())
     outside = set(live.access) - {each.key for each in row} - _of({account_of(each.key) for each in row}, live.access)
-    assert not [each for each in here.review(*row, live=live) if each.blocks]
+    assert not [diagnostic for diagnostic in here.review(*row, live=live) if diagnostic.blocks]
     receipts = here.write(*row, live=live)
-    assert {each.status for each in receipts} <= {"sent"}, [each for each in receipts if each.status != "sent"]
+    assert {receipt.status for receipt in receipts} <= {"sent"}, [
+        receipt for receipt in receipts if receipt.status != "sent"
+    ]
     after = here.read()
-    for each in row:
-        assert after.access.get(each.key) == each.after
+    for change in row:
+        assert after.access.get(change.key) == change.after
     assert {key: after.access.get(key) for key in outside} == {key: live.access[key] for key in outside}
 
 
@@ -69,11 +71,11 @@ def _is_wished(change: Change, wanted: Access, here: Desk) -> bool:
     Nobody is invited to nothing, and from who becomes a superuser nothing is taken: Matomo takes it.
     """
     name = account_of(change.key)
-    tops = {each.subject.name for each in wanted.grants() if each.scope == EVERYWHERE}
+    tops = {grant.subject.name for grant in wanted.grants() if grant.scope == EVERYWHERE}
     if isinstance(change.before, Grant) and change.after is None and name in tops:
         return False
     new = change.before is None and isinstance(change.after, Account)
-    granted = {each.subject.name for each in wanted.grants()}
+    granted = {grant.subject.name for grant in wanted.grants()}
     return not new or name in granted or here.probe().onboarding != {"invite"}
 
 
@@ -90,5 +92,5 @@ def test_bundles_carry_every_change_once_and_no_more_than_fifty_calls(release: s
     changes = diff(live.access, desk(data.draw(worlds(release)), release).read().access)
     carried = [change for bundle in PLATFORM.bundle(changes, live) for change in bundle.changes]
     assert sorted(map(repr, carried)) == sorted(map(repr, changes))
-    people = [account_of(each.key) for each in carried if isinstance(each.after, Grant)]
+    people = [account_of(change.key) for change in carried if isinstance(change.after, Grant)]
     assert all(people)

@@ -57,12 +57,12 @@ def test_a_plugin_that_is_off_blocks_its_people_alone(release: str) -> None:
     lost = Change(grant("bb", SHOP, "view", TAGS), grant("bb", SHOP, "write"))
     more = Change(grant("bb", BLOG, "view"), grant("bb", BLOG, "view", TAGS))
     fine = (Change(grant("mia", SHOP, "view"), grant("mia", SHOP, "write")), given(grant("bb", STAGING, "write")))
-    said = [each for each in desk.review(lost, more, *fine, live=live) if each.blocks]
-    assert [(each.code, each.about) for each in said] == [
+    said = [diagnostic for diagnostic in desk.review(lost, more, *fine, live=live) if diagnostic.blocks]
+    assert [(diagnostic.code, diagnostic.about) for diagnostic in said] == [
         ("capability-asleep", lost.key),
         ("capability-asleep", more.key),
     ]
-    statuses = {each.key: each.status for each in desk.write(lost, more, *fine, live=live)}
+    statuses = {receipt.key: receipt.status for receipt in desk.write(lost, more, *fine, live=live)}
     assert {key for key, status in statuses.items() if status == "failed"} == {lost.key, more.key}
     assert {("bb", 1, "view"), ("bb", 1, TAGS), ("bb", 3, "write")} <= desk.rows("bb")
     desk.fake.state.plugins["TagManager"] = True
@@ -93,9 +93,9 @@ def test_beside_ldap_no_password_is_needed(release: str) -> None:
     assert desk.codes(*changes) == ["password-missing"] * 2
     desk.fake.state.plugins["LoginLdap"] = True
     assert desk.codes(*changes) == []
-    assert [each.code for each in desk.review(*changes)].count("password-not-asked") == 2
+    assert [diagnostic.code for diagnostic in desk.review(*changes)].count("password-not-asked") == 2
     assert "LoginLdap" in " ".join(PLATFORM.reach(desk.doors.reader, desk.settings, desk.probe()).notes)
-    assert [each.status for each in desk.write(*changes)] == ["sent", "sent"]
+    assert [receipt.status for receipt in desk.write(*changes)] == ["sent", "sent"]
     desk.fake.state.directory.confirms_password = True
     (receipt,) = desk.write(taken(top("bb")))
     assert (receipt.status, receipt.message) == ("failed", "Please enter your password to confirm this change.")
@@ -103,7 +103,7 @@ def test_beside_ldap_no_password_is_needed(release: str) -> None:
 
 
 def _logged_in(desk: Desk, login: str) -> bool:
-    return any(each.login == login for each in desk.fake.state.sessions.values())
+    return any(session.login == login for session in desk.fake.state.sessions.values())
 
 
 @pytest.mark.parametrize("absent", [False, True])
@@ -117,9 +117,9 @@ def test_who_loses_all_is_logged_out_where_the_release_can(*, absent: bool, supe
     for login in ("bb", "mia"):
         desk.fake.state.sessions[login] = Session(login, login)
     live = desk.read()
-    all_of_bb = [taken(each) for each in live.access.grants() if each.subject.name == "bb"]
+    all_of_bb = [taken(grant) for grant in live.access.grants() if grant.subject.name == "bb"]
     plan = [*all_of_bb, taken(grant("mia", SHOP, "view")), *([taken(live.access[account_key("bb")])] if absent else [])]
-    assert {each.status for each in desk.write(*plan, live=live)} == {"sent"}
+    assert {receipt.status for receipt in desk.write(*plan, live=live)} == {"sent"}
     assert (_logged_in(desk, "bb"), _logged_in(desk, "mia")) == (False, True)
 
 
@@ -155,7 +155,7 @@ def _grouped(release: str, *grants: WorldGrant) -> Desk:
 
 
 def _by_groups(said: Iterable[Diagnostic]) -> list[str]:
-    return [each.message for each in said if each.code == "held-by-group"]
+    return [diagnostic.message for diagnostic in said if diagnostic.code == "held-by-group"]
 
 
 @pytest.mark.parametrize("release", CAPABLE)
@@ -186,7 +186,7 @@ def test_groups_are_never_changed() -> None:
     live = desk.read()
     desired = Desired(access=Access(), managed=frozenset(live.sites))
     found = manage(live, desired, desk.probe(), Policy(admins_min=0, unmanaged="remove"), None).changes
-    assert {each.key for each in found} == {account_key("bob"), account_key("mia")}
+    assert {change.key for change in found} == {account_key("bob"), account_key("mia")}
 
 
 def test_a_plugin_that_is_off_gives_nothing_and_costs_nothing() -> None:

@@ -10,7 +10,7 @@ from siteward.platforms.matomo.fake import FAKE
 from siteward.platforms.matomo.fake.state import Failure, Token
 from siteward.platforms.matomo.platform import PLATFORM
 from siteward.platforms.matomo.roles import version_of
-from siteward.transport.errors import Forbidden, NotThePlatform, PlatformError, Unauthenticated
+from siteward.transport.errors import ForbiddenError, NotThePlatformError, PlatformError, UnauthenticatedError
 
 ABILITIES = {
     "5.3": (("view", "write", "admin"), 3, {"invite"}, True),
@@ -24,7 +24,7 @@ ABILITIES = {
 def test_each_release_has_its_own_abilities(release: str) -> None:
     desk = Desk.of(release)
     traits = desk.probe()
-    roles = tuple(each.name for each in traits.roles["site"])
+    roles = tuple(role.name for role in traits.roles["site"])
     assert (roles, len(traits.extras), set(traits.onboarding), traits.last_seen) == ABILITIES[release]
     assert traits.version.startswith(release)
     assert traits.edition == ("Piwik" if release == "2.18" else "Matomo")
@@ -44,10 +44,10 @@ def test_the_file_may_ask_for_passwords_where_people_could_be_invited() -> None:
 
 def test_a_wrong_token_is_told_on_5_and_sent_once() -> None:
     desk = Desk(FAKE.fresh("5.3", clock=lambda: NOW), token="0" * 32)
-    with pytest.raises(Unauthenticated, match="does not accept the token"):
+    with pytest.raises(UnauthenticatedError, match="does not accept the token"):
         desk.probe()
     for _ in range(30):
-        with pytest.raises(Unauthenticated):
+        with pytest.raises(UnauthenticatedError):
             desk.probe()
     assert desk.requests == 1
     assert len(desk.fake.state.failures) == 1
@@ -56,7 +56,7 @@ def test_a_wrong_token_is_told_on_5_and_sent_once() -> None:
 @pytest.mark.parametrize("release", ["4.16", "3.14", "2.18"])
 def test_up_to_4_a_wrong_token_looks_like_a_poor_one_and_both_are_named(release: str) -> None:
     desk = Desk(FAKE.fresh(release, clock=lambda: NOW), token="0" * 32)
-    with pytest.raises(Forbidden, match="not a superuser's, or it is not valid"):
+    with pytest.raises(ForbiddenError, match="not a superuser's, or it is not valid"):
         desk.probe()
     assert desk.requests == 1
 
@@ -64,7 +64,7 @@ def test_up_to_4_a_wrong_token_looks_like_a_poor_one_and_both_are_named(release:
 def test_a_token_of_somebody_who_is_no_superuser_is_refused() -> None:
     fake = FAKE.of(world([WorldAccount(login="ben")]), "4.16", clock=lambda: NOW)
     fake.state.tokens["f" * 32] = Token("ben", "t")
-    with pytest.raises(Forbidden):
+    with pytest.raises(ForbiddenError):
         Desk(fake, token="f" * 32).probe()
 
 
@@ -73,7 +73,7 @@ def test_on_5_a_token_that_is_valid_and_poor_is_not_called_invalid() -> None:
     grants = [WorldGrant(account="ben", site=SHOP, role="admin")]
     fake = FAKE.of(world([WorldAccount(login="ben")], grants), "5.3", clock=lambda: NOW)
     fake.state.tokens["f" * 32] = Token("ben", "t")
-    with pytest.raises(Forbidden) as refused:
+    with pytest.raises(ForbiddenError) as refused:
         Desk(fake, token="f" * 32).probe()
     assert str(refused.value) == "this token is not a superuser's"
 
@@ -81,9 +81,9 @@ def test_on_5_a_token_that_is_valid_and_poor_is_not_called_invalid() -> None:
 def test_a_locked_out_address_ends_the_run_with_the_reason() -> None:
     desk = Desk.of("5.3")
     desk.fake.state.failures += [Failure(NOW, "127.0.0.1", None)] * 21
-    with pytest.raises(Unauthenticated, match="locked this address out"):
+    with pytest.raises(UnauthenticatedError, match="locked this address out"):
         desk.probe()
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(UnauthenticatedError):
         desk.probe()
     assert desk.requests == 1
 
@@ -110,7 +110,7 @@ def test_versions_are_read_off_their_text(text: str, number: tuple[int, int]) ->
 
 @pytest.mark.parametrize("text", ["", "latest", "1.12", "2.1.0"])
 def test_what_is_no_version_or_too_old_is_refused(text: str) -> None:
-    with pytest.raises(NotThePlatform):
+    with pytest.raises(NotThePlatformError):
         version_of(text)
 
 

@@ -11,7 +11,7 @@ from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, Wo
 from siteward.platforms.matomo.fake.php import collate
 from siteward.platforms.matomo.fake.state import Site
 from siteward.platforms.matomo.platform import PLATFORM
-from siteward.transport.errors import Incomplete, NotThePlatform, ReadOnly
+from siteward.transport.errors import IncompleteError, NotThePlatformError, ReadOnlyError
 
 PEOPLE = (
     WorldAccount(login="anna", email="Anna@example.org", role="superuser"),
@@ -36,7 +36,7 @@ def test_everything_is_read_in_one_request_after_the_preflight(release: str) -> 
         top("root"), top("anna"), grant("ben", SHOP, "view"), grant("ben", BLOG, "admin"), grant("12345", SHOP, "view"),
     }  # fmt: skip
     assert live.access[account_key("anna")] == Account("anna", "Anna@example.org")
-    assert {each.label for each in live.sites.values()} == {SHOP, BLOG, "staging.example.org"}
+    assert {site.label for site in live.sites.values()} == {SHOP, BLOG, "staging.example.org"}
 
 
 def test_the_reading_side_cannot_write_whatever_is_asked_of_it() -> None:
@@ -53,9 +53,9 @@ def test_the_reading_side_cannot_write_whatever_is_asked_of_it() -> None:
         (query, {"urls[0]": reading, "method": "UsersManager.deleteUser", "userLogin": "anna"}),
         (query, {}),
     ):
-        with pytest.raises(ReadOnly):
+        with pytest.raises(ReadOnlyError):
             reader.call("/index.php", params=params, form=form)
-    with pytest.raises(ReadOnly):
+    with pytest.raises(ReadOnlyError):
         reader.query("/index.php", query)
     assert desk.requests == 0
 
@@ -108,15 +108,15 @@ def test_a_server_that_cuts_lists_to_a_hundred_is_found_out() -> None:
     desk = Desk.of("5.3", world([WorldAccount(login=f"u{at:03}") for at in range(150)]))
     traits = desk.probe()
     desk.fake.faults.append(Fault("lying-total", times=0))
-    with pytest.raises(Incomplete, match="exactly 100 rows and has more behind"):
+    with pytest.raises(IncompleteError, match="exactly 100 rows and has more behind"):
         PLATFORM.read(desk.doors.reader, desk.settings, traits)
 
 
 def test_numeric_logins_keep_their_names() -> None:
     people = [WorldAccount(login=str(12300 + at)) for at in range(100)]
-    grants = [WorldGrant(account=each.login, site=SHOP, role="view") for each in people]
+    grants = [WorldGrant(account=person.login, site=SHOP, role="view") for person in people]
     live = Desk.of("5.3", world(people, grants)).read()
-    assert sum(each.subject.name.isdigit() for each in live.access.grants()) == 100
+    assert sum(grant.subject.name.isdigit() for grant in live.access.grants()) == 100
 
 
 def test_sites_of_one_domain_and_of_none_are_told_apart_by_id() -> None:
@@ -127,7 +127,7 @@ def test_sites_of_one_domain_and_of_none_are_told_apart_by_id() -> None:
         Scope("site", "shop.example.org#2"),
         Scope("site", "#3"),
     }
-    assert [each.id for each in live.sites.values()] == ["1", "2", "3"]
+    assert [site.id for site in live.sites.values()] == ["1", "2", "3"]
 
 
 def test_groups_names_and_international_domains_are_kept_for_selectors() -> None:
@@ -151,13 +151,13 @@ def test_invitations_are_states_and_their_grants_wait() -> None:
         WorldAccount(login="boss", status="pending", role="superuser"),
     ]  # fmt: skip
     live = Desk.of("5.3", world(people, [WorldGrant(account="ivy", site=SHOP, role="view")])).read()
-    statuses = {each.name: each.status for each in live.access.accounts()}
+    statuses = {account.name: account.status for account in live.access.accounts()}
     assert statuses == {
         "ivy": "pending", "late": "expired", "boss": "pending", "root": "active", "anonymous": "active",
     }  # fmt: skip
     assert {account_key("ivy"), grant("ivy", SHOP, "view").key, top("boss").key} <= live.pending
     assert live.facts[account_key("ivy")]["invited_by"] == "root"
-    codes = {each.code: each.about for each in live.findings}
+    codes = {finding.code: finding.about for finding in live.findings}
     assert codes == {"pending-superuser": account_key("boss")}
 
 
@@ -175,7 +175,7 @@ def test_rows_under_another_letter_case_count_for_the_person() -> None:
     desk.fake.state.add_rows("BOB", "admin", [1])
     live = desk.read()
     assert grant("bob", SHOP, "admin") in set(live.access.grants())
-    assert [each.code for each in live.findings] == ["stray-spelling"]
+    assert [finding.code for finding in live.findings] == ["stray-spelling"]
 
 
 def test_grants_that_hang_in_the_air_are_findings() -> None:
@@ -185,7 +185,7 @@ def test_grants_that_hang_in_the_air_are_findings() -> None:
     desk.fake.state.add_rows("ANNA", "view", [1])
     live = desk.read()
     assert set(live.access.grants()) == {top("root"), top("anna")}
-    assert sorted(each.code for each in live.findings) == [
+    assert sorted(finding.code for finding in live.findings) == [
         "orphan-grant", "orphan-grant", "stray-grants", "stray-spelling",
     ]  # fmt: skip
 
@@ -213,7 +213,7 @@ def test_an_answer_of_another_length_is_refused() -> None:
         return response
 
     desk.fake.answer = short  # type: ignore[method-assign]
-    with pytest.raises(NotThePlatform, match="11 results"):
+    with pytest.raises(NotThePlatformError, match="11 results"):
         PLATFORM.read(desk.doors.reader, desk.settings, traits)
 
 
@@ -239,7 +239,7 @@ def test_a_login_that_is_empty_is_not_matomos(release: str) -> None:
     user = desk.fake.state.user("ben")
     assert user is not None
     user.login = ""
-    with pytest.raises(NotThePlatform, match="the answer to getUsers is not what Matomo gives"):
+    with pytest.raises(NotThePlatformError, match="the answer to getUsers is not what Matomo gives"):
         desk.read()
 
 
@@ -248,6 +248,6 @@ def test_an_answer_that_says_nothing_comes_with_what_to_do(status: int) -> None:
     """The reason stands in a log."""
     desk = Desk.of("5.3", world(PEOPLE, GRANTS))
     desk.proxy.pages.append(Page("POST /index.php", times=0, status=status, content=b""))
-    with pytest.raises(NotThePlatform, match=f"answered {status} with something that is no JSON") as caught:
+    with pytest.raises(NotThePlatformError, match=f"answered {status} with something that is no JSON") as caught:
         desk.read()
     assert "log" in (caught.value.hint or "")

@@ -21,11 +21,11 @@ VIEW = given(grant("zoe", SHOP, "view"))
 
 
 def by(effect: str, said: tuple[Diagnostic, ...]) -> list[Diagnostic]:
-    return [each for each in said if each.effect == effect]
+    return [diagnostic for diagnostic in said if diagnostic.effect == effect]
 
 
 def mails(said: tuple[Diagnostic, ...]) -> dict[str | None, int]:
-    return {each.who: each.count for each in by("mail", said)}
+    return {diagnostic.who: diagnostic.count for diagnostic in by("mail", said)}
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -69,7 +69,7 @@ def test_what_needs_the_password_is_blocked_without_it_and_the_rest_is_not(relea
     email = Change(Account("ben", "ben@example.org"), Account("ben", "b@example.org"))
     case_only = Change(Account("ben", "ben@example.org"), Account("ben", "Ben@example.org"))
     plan = (given(top("ben")), email, case_only, ZOE, VIEW)
-    blocked = {each.about for each in desk.review(*plan) if each.blocks}
+    blocked = {diagnostic.about for diagnostic in desk.review(*plan) if diagnostic.blocks}
     assert blocked == (set() if release == "2.18" else {top("ben").key, account_key("ben")})
     assert desk.codes(case_only) == []
 
@@ -80,7 +80,11 @@ def test_who_would_be_nothing_but_a_superuser_is_not_made_without_the_password()
 
 
 def test_the_missing_password_is_asked_for_in_words() -> None:
-    (said,) = [each for each in Desk.of("5.3", world([BEN]), password=None).review(given(top("ben"))) if each.blocks]
+    (said,) = [
+        diagnostic
+        for diagnostic in Desk.of("5.3", world([BEN]), password=None).review(given(top("ben")))
+        if diagnostic.blocks
+    ]
     assert "password of root" in said.message
     assert "PASSWORD" in (said.hint or "")
 
@@ -109,7 +113,7 @@ def test_mails_of_a_changed_address(release: str, status: str, wanted: dict[str,
     change = Change(Account("ben", "ben@example.org"), Account("ben", "b@example.org"))
     assert mails(desk.review(change)) == wanted
     desk.write(change)
-    assert {each.to.split("<")[-1].rstrip(">"): 1 for each in desk.fake.state.mails} == wanted
+    assert {mail.to.split("<")[-1].rstrip(">"): 1 for mail in desk.fake.state.mails} == wanted
 
 
 @pytest.mark.parametrize(("release", "count"), [("5.3", 2), ("4.16", 0)])
@@ -123,7 +127,7 @@ def test_mails_of_opening_sites_to_everybody_go_to_each_superuser_once(release: 
 
 def test_opening_a_site_is_said_on_every_site() -> None:
     said = Desk.of("5.3").review(given(grant("anonymous", SHOP, "view")), given(grant("anonymous", BLOG, "view")))
-    assert [each.code for each in by("opens", said)] == ["made-public", "made-public"]
+    assert [diagnostic.code for diagnostic in by("opens", said)] == ["made-public", "made-public"]
 
 
 def test_what_a_removal_destroys_is_said() -> None:
@@ -131,7 +135,7 @@ def test_what_a_removal_destroys_is_said() -> None:
     live = desk.read()
     account = live.access[account_key("ben")]
     said = desk.review(taken(grant("ben", SHOP, "view")), taken(account), live=live)
-    assert [each.code for each in by("destroys", said)] == ["reports-deleted", "account-deleted"]
+    assert [diagnostic.code for diagnostic in by("destroys", said)] == ["reports-deleted", "account-deleted"]
 
 
 def test_a_changed_role_destroys_nothing() -> None:
@@ -162,19 +166,23 @@ def test_an_invitation_that_ran_out_is_told_but_for_people_who_go() -> None:
     live = desk.read()
     held = grant("late", SHOP, "view")
     told = {"invitation-expired": account_key("late")}
-    assert {each.code: each.about for each in desk.review(live=live) if each.hint} == told
-    assert {each.code: each.about for each in desk.review(given(grant("ben", SHOP, "view")), live=live)} == told
+    assert {diagnostic.code: diagnostic.about for diagnostic in desk.review(live=live) if diagnostic.hint} == told
+    assert {
+        diagnostic.code: diagnostic.about for diagnostic in desk.review(given(grant("ben", SHOP, "view")), live=live)
+    } == told
     for plan in ([taken(held)], [taken(live.access[account_key("late")])]):
         said = desk.review(*plan, live=live)
-        assert "invitation-expired" not in {each.code for each in said}
-        assert not [each for each in said if "--resend" in f"{each.hint}"]
+        assert "invitation-expired" not in {diagnostic.code for diagnostic in said}
+        assert not [diagnostic for diagnostic in said if "--resend" in f"{diagnostic.hint}"]
 
 
 def test_edit_is_said_to_bring_the_tag_manager() -> None:
     desk = Desk.of("5.3", world([BEN], [WorldGrant(account="ben", site=BLOG, role="admin")]))
     gained = [given(grant("ben", SHOP, "write")), Change(grant("ben", BLOG, "admin"), grant("ben", BLOG, "write"))]
-    (said,) = [each for each in desk.review(*gained) if each.code == "edit-brings-tags"]
+    (said,) = [diagnostic for diagnostic in desk.review(*gained) if diagnostic.code == "edit-brings-tags"]
     assert "tagmanager_write" in said.message
     assert "1 account" in said.message
-    assert not [each for each in desk.review(gained[1]) if each.code == "edit-brings-tags"]
-    assert not [each for each in Desk.of("2.18", world([BEN])).review(VIEW) if each.code == "edit-brings-tags"]
+    assert not [diagnostic for diagnostic in desk.review(gained[1]) if diagnostic.code == "edit-brings-tags"]
+    assert not [
+        diagnostic for diagnostic in Desk.of("2.18", world([BEN])).review(VIEW) if diagnostic.code == "edit-brings-tags"
+    ]

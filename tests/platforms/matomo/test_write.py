@@ -11,7 +11,7 @@ from siteward.access.model import Account, Grant, account_key
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.matomo.fake.php import md5
 from siteward.platforms.matomo.platform import PLATFORM
-from siteward.transport.errors import OutcomeUnknown, PlatformError, Refused, Unauthenticated
+from siteward.transport.errors import OutcomeUnknownError, PlatformError, RefusedError, UnauthenticatedError
 
 BEN = WorldAccount(login="ben", email="ben@example.org")
 ZOE = given(Account("zoe", "zoe@example.org"))
@@ -24,7 +24,7 @@ def test_grants_of_one_person_and_role_are_one_call(release: str) -> None:
     changes = [given(grant("ben", each, "view")) for each in (SHOP, BLOG, STAGING)]
     (bundle,) = PLATFORM.bundle(changes, live)
     assert bundle.changes == tuple(changes)
-    assert [each.status for each in desk.write(*changes, live=live)] == ["sent"] * 3
+    assert [receipt.status for receipt in desk.write(*changes, live=live)] == ["sent"] * 3
     assert desk.fake.writes == 1
     assert desk.rows("ben") == {("ben", 1, "view"), ("ben", 2, "view"), ("ben", 3, "view")}
 
@@ -54,7 +54,7 @@ def test_an_invited_person_begins_with_a_site_of_their_own_and_the_right_role(re
     (receipt,) = PLATFORM.write(desk.doors.writer, first, live)
     assert (receipt.status, receipt.sends) == ("sent", 2)
     assert desk.rows("zoe") == {("zoe", 2, "write"), ("zoe", 2, "tagmanager_publish_live_container")}
-    assert [each.to for each in desk.fake.state.mails] == ["root@example.test", "zoe@example.org"]
+    assert [mail.to for mail in desk.fake.state.mails] == ["root@example.test", "zoe@example.org"]
     for bundle in rest:
         PLATFORM.write(desk.doors.writer, bundle, live)
     account = desk.read().access[account_key("zoe")]
@@ -102,10 +102,12 @@ def test_without_a_password_no_account_is_made() -> None:
 @pytest.mark.parametrize("release", RELEASES)
 def test_superusers_are_made_and_unmade(release: str) -> None:
     desk = Desk.of(release, world([BEN]))
-    assert [each.status for each in desk.write(given(top("ben")))] == ["sent"]
+    assert [receipt.status for receipt in desk.write(given(top("ben")))] == ["sent"]
     assert top("ben") in set(desk.read().access.grants())
     desk.write(taken(top("ben")), given(grant("ben", SHOP, "view")))
-    assert {each for each in desk.read().access.grants() if each.subject.name == "ben"} == {grant("ben", SHOP, "view")}
+    assert {grant for grant in desk.read().access.grants() if grant.subject.name == "ben"} == {
+        grant("ben", SHOP, "view")
+    }
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -123,7 +125,7 @@ def test_what_cannot_share_a_bulk_stands_alone() -> None:
     desk = Desk.of("4.16", world([BEN, WorldAccount(login="mia")]))
     email = Change(Account("ben", "ben@example.org"), Account("ben", "a&b@example.org"))
     changes = [given(grant("mia", SHOP, "view")), email, given(grant("mia", BLOG, "admin"))]
-    assert [len(each.changes) for each in PLATFORM.bundle(changes, desk.read())] == [1, 1, 1]
+    assert [len(bundle.changes) for bundle in PLATFORM.bundle(changes, desk.read())] == [1, 1, 1]
 
 
 def test_a_failure_is_of_its_own_changes_alone() -> None:
@@ -131,8 +133,8 @@ def test_a_failure_is_of_its_own_changes_alone() -> None:
     live = desk.read()
     desk.fake.state.locks.add("mia")
     changes = (given(grant("mia", SHOP, "view")), given(grant("mia", BLOG, "view")), given(grant("ben", SHOP, "view")))
-    receipts = {each.key: each for each in desk.write(*changes, live=live)}
-    assert [receipts[each.key].status for each in changes] == ["failed", "failed", "sent"]
+    receipts = {receipt.key: receipt for receipt in desk.write(*changes, live=live)}
+    assert [receipts[change.key].status for change in changes] == ["failed", "failed", "sent"]
     assert "try again" in (receipts[changes[0].key].hint or "")
 
 
@@ -148,7 +150,7 @@ def test_a_wrong_password_is_sent_once() -> None:
     desk = Desk.of("5.3", world([WorldAccount(login=f"u{at}") for at in range(70)]), password="wrong-password")
     live = desk.read()
     receipts = desk.write(*(given(top(f"u{at}")) for at in range(70)), live=live)
-    assert {each.status for each in receipts} == {"failed"}
+    assert {receipt.status for receipt in receipts} == {"failed"}
     assert "credential PASSWORD" in (receipts[0].hint or "")
     assert len(desk.fake.state.failures) == 1
     assert desk.requests == 3
@@ -159,7 +161,7 @@ def test_a_token_that_is_revoked_on_the_way_ends_the_run() -> None:
     live = desk.read()
     desk.fake.state.tokens.clear()
     for _ in range(30):
-        with pytest.raises(Unauthenticated):
+        with pytest.raises(UnauthenticatedError):
             desk.write(given(grant("ben", SHOP, "view")), live=live)
     assert len(desk.fake.state.failures) == 1
 
@@ -170,7 +172,7 @@ def test_a_lost_answer_is_unknown_and_reading_settles_it(fault: str) -> None:
     live = desk.read()
     wish = grant("ben", SHOP, "view")
     desk.fake.faults.append(Fault(fault))  # type: ignore[arg-type]
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         desk.write(given(wish), live=live)
     assert desk.look(wish.key, live=live)[wish.key] == (wish if fault == "cut-after-write" else None)
 
@@ -205,7 +207,7 @@ def test_a_mail_whose_answer_is_a_page_is_not_called_sent(content: bytes, status
     headers = {"Location": "https://sso.test/"} if status == 302 else {}
     desk.proxy.pages.append(Page("POST /index.php", passed=True, status=status, content=content, headers=headers))
     assert PLATFORM.resend is not None
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         PLATFORM.resend(desk.doors.writer, "ivy", live)
     assert len(desk.fake.state.mails) == 1
 
@@ -240,18 +242,18 @@ def test_300_people_on_200_sites_are_read_in_3_requests_and_rebuilt_in_30() -> N
     bundles = PLATFORM.bundle(changes, live)
     assert len(bundles) <= 30
     for bundle in bundles:
-        assert {each.status for each in PLATFORM.write(desk.doors.writer, bundle, live)} == {"sent"}
+        assert {receipt.status for receipt in PLATFORM.write(desk.doors.writer, bundle, live)} == {"sent"}
     assert desk.fake.writes == len(bundles)
     before = desk.requests
     again = desk.read()
     assert desk.requests - before <= 3
-    assert {each.after for each in changes} == {each for each in again.access.grants() if each != top("root")}
+    assert {change.after for change in changes} == {grant for grant in again.access.grants() if grant != top("root")}
 
 
 def test_many_new_people_are_invited_few_at_a_time() -> None:
     desk = Desk.of("5.3")
     changes = [given(Account(f"u{at:03}", f"u{at}@example.org")) for at in range(45)]
-    assert [len(each.changes) for each in PLATFORM.bundle(changes, desk.read())] == [20, 20, 5]
+    assert [len(bundle.changes) for bundle in PLATFORM.bundle(changes, desk.read())] == [20, 20, 5]
 
 
 @pytest.mark.parametrize("limit", [20, 8, 5, 1])
@@ -262,10 +264,10 @@ def test_a_bulk_that_is_refused_whole_is_halved(limit: int) -> None:
     desk.fake.state.settings["API_bulk_request_limit"] = str(limit)
     live = desk.read()
     assert len(list(live.access.accounts())) == 42
-    changes = [given(grant(each.login, SHOP, "view")) for each in people]
-    assert {each.status for each in desk.write(*changes, live=live)} == {"sent"}
+    changes = [given(grant(person.login, SHOP, "view")) for person in people]
+    assert {receipt.status for receipt in desk.write(*changes, live=live)} == {"sent"}
     before = desk.doors.writer.requests
-    assert {each.status for each in desk.write(*map(_raised, changes), live=live)} == {"sent"}
+    assert {receipt.status for receipt in desk.write(*map(_raised, changes), live=live)} == {"sent"}
     assert desk.doors.writer.requests - before <= -(-40 // max(1, limit // 2)) + 1, "the limit is learned once"
     assert desk.fake.state.sites_with("p39", "admin") == [1]
 
@@ -279,7 +281,7 @@ def _raised(change: Change) -> Change:
 def test_a_bulk_that_is_refused_down_to_one_call_names_the_setting() -> None:
     desk = Desk.of("5.3", world([BEN]))
     desk.fake.state.settings["API_bulk_request_limit"] = "0"
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         desk.read()
     assert "API_bulk_request_limit" in (refused.value.hint or "")
 
@@ -291,6 +293,6 @@ def test_a_mail_that_fails_leaves_open_what_was_written(release: str) -> None:
     desk.fake.state.mail_fails = True
     changed = Change(Account("ben", "ben@example.org"), Account("ben", "b@example.org"))
     receipts = desk.write(ZOE, changed, given(Account("ben2", "b@example.org")))
-    assert [each.status for each in receipts] == ["unknown", "unknown", "failed"]
+    assert [receipt.status for receipt in receipts] == ["unknown", "unknown", "failed"]
     assert {desk.look(ZOE.key)[ZOE.key], desk.look(changed.key)[changed.key]} == {ZOE.after, changed.after}
-    assert all("mail settings" in (each.hint or "") for each in receipts if each.status == "unknown")
+    assert all("mail settings" in (receipt.hint or "") for receipt in receipts if receipt.status == "unknown")

@@ -32,7 +32,7 @@ def worlds(draw: st.DrawFn, release: str) -> World:
     roles = ("view", "admin") if release == "2.18" else ("view", "write", "admin")
     accounts = [draw(_account(login, invites=invites)) for login in draw(st.sets(st.sampled_from(LOGINS)))]
     sites = [WorldSite(name=each, domain=each, id=str(at + 1)) for at, each in enumerate(DOMAINS)]
-    plain = sorted(each.login for each in accounts if each.role is None)
+    plain = sorted(account.login for account in accounts if account.role is None)
     grants = [draw(_grant(login, site, roles, capable=release != "2.18")) for login in plain for site in DOMAINS]
     public = [
         WorldGrant(account="anonymous", site=each, role="view") for each in draw(st.sets(st.sampled_from(DOMAINS)))
@@ -40,7 +40,7 @@ def worlds(draw: st.DrawFn, release: str) -> World:
     return World(
         accounts=tuple(sorted(accounts, key=lambda each: each.login)),
         sites=tuple(sites),
-        grants=tuple(each for each in (*grants, *public) if each is not None),
+        grants=tuple(grant for grant in (*grants, *public) if grant is not None),
     )
 
 
@@ -54,7 +54,7 @@ def _account(draw: st.DrawFn, login: str, *, invites: bool) -> WorldAccount:
 
 def _grant(login: str, site: str, roles: tuple[str, ...], *, capable: bool) -> SearchStrategy[WorldGrant | None]:
     def made(role: str, extras: set[str]) -> WorldGrant:
-        kept = tuple(sorted(each for each in extras if capable and each in CAPABILITIES[role]))
+        kept = tuple(sorted(extra for extra in extras if capable and extra in CAPABILITIES[role]))
         return WorldGrant(account=login, site=site, role=role, extras=kept)
 
     every = st.sets(st.sampled_from(CAPABILITIES["view"]))

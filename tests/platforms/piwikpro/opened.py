@@ -63,7 +63,7 @@ class Opened:
 
     def refused(self) -> int:
         """Return how many requests were over the limit."""
-        return sum(each.status == 429 for each in self.fake.calls)
+        return sum(call.status == 429 for call in self.fake.calls)
 
 
 def opened(
@@ -97,7 +97,7 @@ def carry_out(place: Opened, live: Live, changes: Iterable[Change], wish: Live |
     """
 
     def unwanted(resources: Collection[Resource]) -> frozenset[Key]:
-        return frozenset(each.key for each in resources if wish and wish.access.get(each.key) != each)
+        return frozenset(resource.key for resource in resources if wish and wish.access.get(resource.key) != resource)
 
     receipts: list[Receipt] = []
     traits = place.traits()
@@ -108,7 +108,7 @@ def carry_out(place: Opened, live: Live, changes: Iterable[Change], wish: Live |
         together = tuple(wave)
         for bundle in PLATFORM.bundle(together, live):
             answered = PLATFORM.write(place.doors.writer, replace(bundle, unwanted=unwanted), live)
-            ids = {key: at for each in answered for key, at in each.ids.items()}
+            ids = {key: at for receipt in answered for key, at in receipt.ids.items()}
             live = replace(live, ids={**live.ids, **ids}, access=patch(live.access, bundle.changes))
             receipts += answered
     return receipts

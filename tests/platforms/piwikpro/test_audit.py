@@ -25,10 +25,10 @@ def test_who_and_when_are_told_for_what_drifted() -> None:
     """By the person or group it is about, and the site where the entry names one."""
     place = opened()
     live = place.live()
-    mia, crew = place.person("mia@example.org"), live.ids[Group("analysts").key]
+    mia, pool = place.person("mia@example.org"), live.ids[Group("analysts").key]
     _by_anna(place, "permission.user.changed.app", mia, id=place.entity(DOCS), permission="manage")
     place.clock.sleep(60)
-    _by_anna(place, "user_group.user.added", mia, id=crew)
+    _by_anna(place, "user_group.user.added", mia, id=pool)
     keys = [
         grant("mia@example.org", DOCS, "manage").key,
         grant("mia@example.org", SHOP, "view").key,
@@ -86,4 +86,4 @@ def test_without_an_owners_key_nobody_is_named() -> None:
     place.fake.state.people[place.person("siteward@example.org")].role = "USER"
 
     assert PLATFORM.blame(place.doors.reader, [account_key("mia@example.org")], live, None) == {}
-    assert account("mia@example.org") in {each.subject for each in live.access.grants()}
+    assert account("mia@example.org") in {grant.subject for grant in live.access.grants()}

@@ -132,7 +132,7 @@ def _only_owner_asks(fake: PiwikPro) -> None:
 def _manager_of(*apps: str) -> Callable[[PiwikPro], None]:
     def arrange(fake: PiwikPro) -> None:
         _plain_user(fake)
-        fake.state.levels |= {("app", each, "user", BOT): "manage" for each in apps}
+        fake.state.levels |= {("app", app, "user", BOT): "manage" for app in apps}
 
     return arrange
 

@@ -35,7 +35,7 @@ class Account:
 
     def level(self, app: str, person: str) -> str | None:
         rows = self.get(f"/api/access-control/v2/app/{app}/permission/user", limit=1000).json()["data"]
-        found: list[str] = [each["attributes"]["permission"] for each in rows if each["id"] == person]
+        found: list[str] = [row["attributes"]["permission"] for row in rows if row["id"] == person]
         return found[0] if found else None
 
 
@@ -56,14 +56,14 @@ def _id(account: Account, email: str) -> str:
 
 
 def _app(account: Account, name: str) -> str:
-    return next(each.id for each in account.fake.state.apps.values() if each.name == name)
+    return next(app.id for app in account.fake.state.apps.values() if app.name == name)
 
 
 def _crowd(people: int) -> World:
     return World(
         accounts=(
             WorldAccount(login="owner@example.org", role="owner"),
-            *(WorldAccount(login=f"p{each:05}@example.org") for each in range(people)),
+            *(WorldAccount(login=f"p{number:05}@example.org") for number in range(people)),
         ),
         sites=(WorldSite(name="shop.example.org", domain="shop.example.org"),),
         grants=(WorldGrant(account="p00000@example.org", site="shop.example.org", role="edit"),),
@@ -80,7 +80,7 @@ def test_a_fresh_account_has_one_owner_and_one_app(clock: FastClock) -> None:
 
     users, apps = account.get("/api/users/v2").json(), account.get("/api/apps/v2").json()
 
-    assert [each["attributes"]["role"] for each in users["data"]] == ["OWNER"]
+    assert [user["attributes"]["role"] for user in users["data"]] == ["OWNER"]
     assert apps["meta"]["total"] == 1
     assert account.get("/api/users/v2/me").json()["data"]["id"] == users["data"][0]["id"]
 
@@ -102,7 +102,7 @@ def test_the_sixty_first_write_of_a_minute_is_refused(account: Account, clock: F
         answers.append(account.send("POST", path + _id(account, "mia@example.org"), data))
         clock.sleep(0.5)
 
-    assert [each.status_code for each in answers] == [204] * 60 + [429]
+    assert [answer.status_code for answer in answers] == [204] * 60 + [429]
     clock.sleep(int(answers[-1].headers["Retry-After"]))
     assert account.send("POST", path + _id(account, "mia@example.org"), data).status_code == 204
 
@@ -183,7 +183,7 @@ def test_own_and_group_levels_combine_by_maximum(account: Account) -> None:
 
 def test_adding_a_present_member_fails(account: Account) -> None:
     """The stern reading of what the facts leave open: the whole call is refused and nobody is added."""
-    group = next(each for each in account.fake.state.groups.values() if each.name == "analysts")
+    group = next(group for group in account.fake.state.groups.values() if group.name == "analysts")
     both = [{"type": "ppms/user", "id": _id(account, each)} for each in ("mia@example.org", "carla@example.org")]
     path = f"/api/user-groups/v1/{group.id}/relationships/users"
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def _in_words(live: Live) -> set[tuple[str, ...]]:
     return {
-        (each.subject.kind, each.subject.name, each.scope.kind, each.scope.name, each.role)
-        for each in live.access.grants()
+        (grant.subject.kind, grant.subject.name, grant.scope.kind, grant.scope.name, grant.role)
+        for grant in live.access.grants()
     }
 
 
@@ -33,26 +33,35 @@ def _told(world: World) -> set[tuple[str, ...]]:
     assert isinstance(metas, list)
     assert isinstance(modules, dict)
     return {
-        *(("account", each.login, "instance", "", "owner") for each in world.accounts if each.role),
-        *(("account", each.account, "site", each.site, each.role) for each in world.grants),
-        *(("account", who, "metasite", each["name"], role) for each in metas for who, role in each["grants"].items()),
-        *(("group", each["name"], "site", on, role) for each in groups for on, role in each["sites"].items()),
-        *(("group", each["name"], "metasite", on, role) for each in groups for on, role in each["metasites"].items()),
-        *(("account", who, "module", each, "on") for who, names in modules.items() for each in names),
+        *(("account", account.login, "instance", "", "owner") for account in world.accounts if account.role),
+        *(("account", grant.account, "site", grant.site, grant.role) for grant in world.grants),
+        *(("account", who, "metasite", meta["name"], role) for meta in metas for who, role in meta["grants"].items()),
+        *(("group", group["name"], "site", on, role) for group in groups for on, role in group["sites"].items()),
+        *(
+            ("group", group["name"], "metasite", on, role)
+            for group in groups
+            for on, role in group["metasites"].items()
+        ),
+        *(("account", who, "module", name, "on") for who, names in modules.items() for name in names),
     }
 
 
 def _ours(live: Live, wish: Live, *, native: bool) -> list[Change]:
     """Return the differences that the core would make steps of: none for owners' levels, none that end a group."""
     changes = []
-    for each in diff(live.access, wish.access):
-        side = each.after or each.before
+    for change in diff(live.access, wish.access):
+        side = change.after or change.before
         grant = side if isinstance(side, Grant) else None
-        of_group = each.key[0] in {"group", "member"} or (grant is not None and grant.subject.kind == "group")
+        of_group = change.key[0] in {"group", "member"} or (grant is not None and grant.subject.kind == "group")
         hidden = grant is not None and grant.scope.kind != "instance" and is_owner(wish.access, grant.subject.name)
-        if SELF in each.key or hidden or (of_group and not native) or (isinstance(side, Group) and each.after is None):
+        if (
+            SELF in change.key
+            or hidden
+            or (of_group and not native)
+            or (isinstance(side, Group) and change.after is None)
+        ):
             continue
-        changes.append(each)
+        changes.append(change)
     return changes
 
 
@@ -70,12 +79,12 @@ def test_writing_leads_to_what_was_wanted(before: World, after: World, native: b
     """
     place, wish = opened(before, native=native, through=in_process), opened(after, through=in_process).live()
     shop = next(iter(place.fake.state.apps))
-    place.fake.state.levels |= {("app", shop, "user", each.id): "manage" for each in place.fake.state.owners()}
+    place.fake.state.levels |= {("app", shop, "user", owner.id): "manage" for owner in place.fake.state.owners()}
     live = place.live()
 
     receipts = carry_out(place, live, _ours(live, wish, native=native), wish)
 
-    assert {each.status for each in receipts} <= {"sent"}
+    assert {receipt.status for receipt in receipts} <= {"sent"}
     assert not _ours(place.live(), wish, native=native)
 
 
@@ -88,7 +97,7 @@ def test_looking_agrees_with_reading(before: World, after: World, native: bool) 
 
     seen = PLATFORM.refresh(place.doors.reader, keys, live)
 
-    owners = {each.subject.name for each in live.access.grants() if each.role == "owner"}
+    owners = {grant.subject.name for grant in live.access.grants() if grant.role == "owner"}
     for key in keys:
         if key[0] == "grant" and key[3] == "module" and key[2] in owners:
             continue  # an owner has every module, which is no grant
@@ -102,10 +111,12 @@ def test_nobody_beside_the_change_is_touched(world: World) -> None:
     live = place.live()
     name = world.accounts[-1].login
     mine = [
-        each for each in live.access.grants() if each.subject.name == name and each.scope.kind in {"site", "metasite"}
+        grant
+        for grant in live.access.grants()
+        if grant.subject.name == name and grant.scope.kind in {"site", "metasite"}
     ]
     before = {key: level for key, level in place.fake.state.levels.items() if key[3] != place.person(name)}
 
-    carry_out(place, live, [Change(each, None) for each in mine])
+    carry_out(place, live, [Change(grant, None) for grant in mine])
 
     assert before == {key: level for key, level in place.fake.state.levels.items() if key[3] != place.person(name)}

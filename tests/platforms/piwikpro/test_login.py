@@ -8,11 +8,11 @@ import pytest
 from platforms.piwikpro.opened import Opened, carry_out, grant, opened, site
 from siteward.access.change import Change
 from siteward.platforms.fakery import Fault
-from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated, Unreachable
+from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError, UnreachableError
 
 
 def _tokens(place: Opened) -> int:
-    return sum(each.path == "/auth/token" for each in place.fake.calls)
+    return sum(call.path == "/auth/token" for call in place.fake.calls)
 
 
 def test_one_token_serves_a_whole_reading() -> None:
@@ -31,7 +31,7 @@ def test_a_token_is_renewed_before_it_dies() -> None:
     place.live()
 
     assert _tokens(place) == 2
-    assert 401 not in {each.status for each in place.fake.calls}
+    assert 401 not in {call.status for call in place.fake.calls}
 
 
 def test_a_command_is_sent_again_with_a_new_token() -> None:
@@ -43,16 +43,16 @@ def test_a_command_is_sent_again_with_a_new_token() -> None:
 
     receipts = carry_out(place, live, [Change(None, wish)])
 
-    assert [each.status for each in receipts] == ["sent"]
+    assert [receipt.status for receipt in receipts] == ["sent"]
     assert place.level(site("docs.example.org"), "mia@example.org") == "view"
-    assert [each.status for each in place.fake.calls][-3:] == [401, 200, 204]
+    assert [call.status for call in place.fake.calls][-3:] == [401, 200, 204]
 
 
 def test_a_wrong_secret_opens_nothing_and_is_not_told() -> None:
     """The message names the way out and no secret."""
     place = opened(secret="not-the-secret-at-all")
 
-    with pytest.raises(Unauthenticated) as told:
+    with pytest.raises(UnauthenticatedError) as told:
         place.traits()
 
     assert "not-the-secret-at-all" not in f"{told.value} {told.value.hint} {told.value.__cause__}"
@@ -64,7 +64,7 @@ def test_a_secret_that_was_refused_once_is_not_sent_again() -> None:
     place = opened(secret="not-the-secret-at-all")
 
     for _ in range(3):
-        with pytest.raises(Unauthenticated):
+        with pytest.raises(UnauthenticatedError):
             place.traits()
 
     assert _tokens(place) == 1
@@ -75,7 +75,7 @@ def test_an_organisation_without_a_licence_is_told() -> None:
     place = opened()
     place.fake.state.licence_active = False
 
-    with pytest.raises(Forbidden, match="licence"):
+    with pytest.raises(ForbiddenError, match="licence"):
         place.traits()
 
 
@@ -84,7 +84,7 @@ def test_a_page_before_it_is_not_piwik_pro() -> None:
     page = httpx.Response(200, html="<title>Sign in</title>")
     place = opened(through=lambda _: httpx.MockTransport(lambda _: page))
 
-    with pytest.raises(NotThePlatform, match="/auth/token"):
+    with pytest.raises(NotThePlatformError, match="/auth/token"):
         place.traits()
 
 
@@ -94,7 +94,7 @@ def test_a_token_that_no_header_can_carry_is_not_piwik_pros(token: str) -> None:
     reply = httpx.Response(200, json={"access_token": token, "expires_in": 1800})
     place = opened(through=lambda _: httpx.MockTransport(lambda _: reply))
 
-    with pytest.raises(NotThePlatform, match="/auth/token"):
+    with pytest.raises(NotThePlatformError, match="/auth/token"):
         place.traits()
 
 
@@ -103,7 +103,7 @@ def test_a_redirected_token_request_is_told_with_where_it_leads() -> None:
     away = httpx.Response(301, headers={"Location": "https://other.piwik.pro:8443/auth/token?x=s3cret"})
     place = opened(through=lambda _: httpx.MockTransport(lambda _: away))
 
-    with pytest.raises(NotThePlatform, match="/auth/token to https://other") as told:
+    with pytest.raises(NotThePlatformError, match="/auth/token to https://other") as told:
         place.traits()
 
     assert "to https://other.piwik.pro:8443/auth/token; nothing was sent there" in str(told.value)
@@ -115,7 +115,7 @@ def test_a_server_that_is_not_ready_is_unreachable() -> None:
     place = opened()
     place.fake.faults.append(Fault.parse("htmlx0"))
 
-    with pytest.raises(Unreachable, match="502"):
+    with pytest.raises(UnreachableError, match="502"):
         place.traits()
 
 
@@ -125,7 +125,7 @@ def test_a_busy_token_server_is_waited_for() -> None:
     place.fake.faults.append(Fault.parse("429:POST /auth/token"))
 
     assert place.traits() == unhurried.traits()
-    asked = [each.status for each in place.fake.calls if each.path == "/auth/token"]
+    asked = [call.status for call in place.fake.calls if call.path == "/auth/token"]
     assert asked == [429, 200]
     assert place.clock.seconds() - unhurried.clock.seconds() >= 1.0
 
@@ -136,5 +136,5 @@ def test_a_key_whose_person_is_gone_says_so() -> None:
     place.live()
     place.fake.state.forget(place.fake.state.people[place.person("siteward@example.org")])
 
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(UnauthenticatedError):
         place.live()

@@ -9,14 +9,14 @@ from siteward.access.change import Change
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldSite, in_process
 from siteward.platforms.piwikpro.platform import PLATFORM
 
-SITES = tuple(f"s{each}.example.org" for each in range(10))
+SITES = tuple(f"s{number}.example.org" for number in range(10))
 
 
 def _crowd(people: int) -> World:
     return World(
         accounts=(
             WorldAccount(login="owner@example.org", role="owner"),
-            *(WorldAccount(login=f"p{each:03}@example.org") for each in range(people)),
+            *(WorldAccount(login=f"p{number:03}@example.org") for number in range(people)),
         ),
         sites=tuple(WorldSite(name=each, domain=each) for each in SITES),
     )
@@ -24,7 +24,9 @@ def _crowd(people: int) -> World:
 
 def _everybody_everywhere(place: Opened, people: int) -> list[Change]:
     return [
-        Change(None, grant(f"p{each:03}@example.org", site(name), "view")) for each in range(people) for name in SITES
+        Change(None, grant(f"p{number:03}@example.org", site(name), "view"))
+        for number in range(people)
+        for name in SITES
     ]
 
 
@@ -32,13 +34,13 @@ def test_a_thousand_grants_take_about_seventeen_minutes_without_one_429() -> Non
     """What the plan says is what it takes, by a clock that both sides share, each write read back."""
     place = opened(_crowd(100), through=in_process)
     live, changes = place.live(), _everybody_everywhere(place, 100)
-    expected = sum(each.seconds for each in PLATFORM.bundle(changes, live))
+    expected = sum(bundle.seconds for bundle in PLATFORM.bundle(changes, live))
     begun = place.clock.seconds()
 
-    for each in changes:
-        (receipt,) = carry_out(place, live, [each])
+    for change in changes:
+        (receipt,) = carry_out(place, live, [change])
         assert receipt.status == "sent"
-        assert PLATFORM.refresh(place.doors.reader, [each.key], live)[each.key] == each.after
+        assert PLATFORM.refresh(place.doors.reader, [change.key], live)[change.key] == change.after
 
     took = place.clock.seconds() - begun
     assert place.refused() == 0
@@ -52,9 +54,9 @@ def test_an_apply_longer_than_a_token_lives_goes_on() -> None:
     place = opened(_crowd(190), through=in_process)
     receipts = carry_out(place, place.live(), _everybody_everywhere(place, 190))
 
-    assert {each.status for each in receipts} == {"sent"}
+    assert {receipt.status for receipt in receipts} == {"sent"}
     assert place.refused() == 0
-    assert sum(each.path == "/auth/token" for each in place.fake.calls) == 2
+    assert sum(call.path == "/auth/token" for call in place.fake.calls) == 2
     assert place.clock.seconds() > 1800
 
 
@@ -66,7 +68,7 @@ def test_a_429_in_mid_apply_loses_nothing() -> None:
 
     receipts = carry_out(place, live, changes)
 
-    assert {each.status for each in receipts} == {"sent"}
+    assert {receipt.status for receipt in receipts} == {"sent"}
     assert place.refused() == 3
     assert len(place.fake.state.levels) == 40
 

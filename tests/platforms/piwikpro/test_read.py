@@ -19,7 +19,7 @@ from siteward.platforms.piwikpro import rows
 from siteward.platforms.piwikpro.fake.state import Person
 from siteward.platforms.piwikpro.native_state import NativeState
 from siteward.platforms.piwikpro.platform import PLATFORM
-from siteward.transport.errors import Incomplete, NotThePlatform, Refused
+from siteward.transport.errors import IncompleteError, NotThePlatformError, RefusedError
 
 if TYPE_CHECKING:
     from platforms.piwikpro.opened import Opened
@@ -30,22 +30,22 @@ EUROPE = Scope("metasite", "Europe")
 
 def _company(people: int, groups: int, apps: int, metas: int, owners: int = 10) -> World:
     """Return a world of some size, with a grant here and there."""
-    names = [f"p{each:03}@example.org" for each in range(people)]
-    sites = [f"s{each:03}.example.org" for each in range(apps)]
+    names = [f"p{number:03}@example.org" for number in range(people)]
+    sites = [f"s{number:03}.example.org" for number in range(apps)]
     return World(
         accounts=tuple(
             WorldAccount(login=name, role="owner" if at < owners else None) for at, name in enumerate(names)
         ),
-        sites=tuple(WorldSite(name=each, domain=each) for each in sites),
+        sites=tuple(WorldSite(name=site, domain=site) for site in sites),
         grants=tuple(
             WorldGrant(account=name, site=sites[at % apps], role="view") for at, name in enumerate(names[owners:])
         ),
         more={
             "groups": [
-                {"name": f"g{each:02}", "members": names[each::groups], "sites": {sites[each]: "edit"}}
-                for each in range(groups)
+                {"name": f"g{number:02}", "members": names[number::groups], "sites": {sites[number]: "edit"}}
+                for number in range(groups)
             ],
-            "metasites": [{"name": f"m{each}", "sites": sites[:2]} for each in range(metas)],
+            "metasites": [{"name": f"m{number}", "sites": sites[:2]} for number in range(metas)],
         },
     )
 
@@ -64,7 +64,7 @@ def test_everything_that_is_there_is_read() -> None:
     assert access[("group", "tag-editors")] == Group("tag-editors", "idp-tag-editors")
     assert Member("analysts", "bi@example.org").key in access
     assert access.grant(Subject("group", "analysts"), EUROPE) == Grant(Subject("group", "analysts"), EUROPE, "view")
-    modules = {each.scope.name for each in access.grants() if each.subject == account("bi@example.org")}
+    modules = {grant.scope.name for grant in access.grants() if grant.subject == account("bi@example.org")}
     assert modules == {"shop.example.org", "analytics"}
     assert live.me == "siteward@example.org"
     assert live.complete
@@ -80,12 +80,12 @@ def test_everything_that_is_there_is_read() -> None:
 )
 def test_what_groups_give_beside_the_file_is_told_each_time(native: bool, said: list[tuple[str, str]]) -> None:  # noqa: FBT001 — a parameter of the test
     """Access that no plan here would ever take is in every plan, never passed over as in sync."""
-    found = [each for each in opened(native=native).live().findings if each.code == "group-beside-the-file"]
+    found = [finding for finding in opened(native=native).live().findings if finding.code == "group-beside-the-file"]
 
     assert len(found) == len(said)
-    for each, (name, why) in zip(found, said, strict=True):
-        assert f"through the group {name}" in each.message
-        assert why in each.message
+    for diagnostic, (name, why) in zip(found, said, strict=True):
+        assert f"through the group {name}" in diagnostic.message
+        assert why in diagnostic.message
 
 
 def test_reading_writes_nothing() -> None:
@@ -111,7 +111,7 @@ def test_five_hundred_users_take_at_most_160_requests() -> None:
     place = opened(_company(500, 20, 100, 5), through=in_process)  # 49,000 rows are too many to hold to a schema
     live = place.live()
 
-    asked = [each for each in place.fake.calls if each.path.startswith("/api/")]
+    asked = [call for call in place.fake.calls if call.path.startswith("/api/")]
     assert len(asked) <= 160
     assert place.doors.reader.requests == len(asked) + 1
     assert len(list(live.access.accounts())) == 500
@@ -141,7 +141,7 @@ def test_a_list_that_never_stands_still_is_no_list(monkeypatch: pytest.MonkeyPat
     place = opened(_company(25, 1, 1, 0, owners=2))
     place.fake.faults.append(Fault.parse("shift-rowsx0:GET /api/users/v2$"))
 
-    with pytest.raises(Incomplete, match="24 different rows in 25"):
+    with pytest.raises(IncompleteError, match="24 different rows in 25"):
         place.live()
 
 
@@ -150,7 +150,7 @@ def test_a_total_that_lies_stops_the_reading() -> None:
     place = opened()
     place.fake.faults.append(Fault.parse("lying-totalx0:GET /api/apps/v2$"))
 
-    with pytest.raises(Incomplete, match="did not add up"):
+    with pytest.raises(IncompleteError, match="did not add up"):
         place.live()
 
 
@@ -180,14 +180,14 @@ def test_a_total_that_moves_between_pages_means_reading_again(monkeypatch: pytes
     monkeypatch.setattr(rows, "PAGE", 10)
     place = opened(_company(25, 1, 1, 0, owners=2), through=lambda fake: _Meanwhile(fake, 1))
 
-    assert "aaa@example.org" in {each.name for each in place.live().access.accounts()}
+    assert "aaa@example.org" in {account.name for account in place.live().access.accounts()}
 
 
 def test_somebody_who_comes_in_while_others_are_read_stops_the_reading() -> None:
     """A level of a person who is in no list of accounts cannot be told of anybody."""
     place = opened(through=lambda fake: _Meanwhile(fake, 1))
 
-    with pytest.raises(Incomplete, match=r"aaa@example\.org appeared"):
+    with pytest.raises(IncompleteError, match=r"aaa@example\.org appeared"):
         place.live()
 
 
@@ -228,7 +228,7 @@ def test_an_unknown_level_is_not_taken_for_none() -> None:
     )
     plain = opened(through=lambda _: in_process(place.fake))
 
-    with pytest.raises(NotThePlatform):
+    with pytest.raises(NotThePlatformError):
         plain.live()
 
 
@@ -272,7 +272,7 @@ class TestWithoutAnOwnersKey:
         assert set(live.sites) == {site("shop.example.org")}
         assert live.access.grant(account("ed@example.org"), site("shop.example.org")) is not None
         assert not native(live, NativeState).whole
-        assert [each.code for each in live.findings] == ["key-of-no-owner"]
+        assert [finding.code for finding in live.findings] == ["key-of-no-owner"]
 
     def test_with_nothing_to_manage_it_is_for_reading_alone(self) -> None:
         place = self._demoted(blog="view")
@@ -296,7 +296,7 @@ def test_doctor_names_the_owner_behind_the_key() -> None:
     reach = PLATFORM.reach(place.doors.reader, place.settings, place.traits())
 
     assert (reach.account, reach.role) == ("siteward@example.org", "owner")
-    assert any("dies with that account" in each for each in reach.notes)
+    assert any("dies with that account" in note for note in reach.notes)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_an_id_or_address_that_is_empty_is_not_piwik_pros(at: str, attributes: d
     page = Page("GET /api/users/v2$", times=0, content=json.dumps({"meta": {"total": 1}, "data": [row]}).encode())
     place = opened(through=lambda fake: Proxy(in_process(fake), [page]))
 
-    with pytest.raises(NotThePlatform, match="did not answer as Piwik PRO does"):
+    with pytest.raises(NotThePlatformError, match="did not answer as Piwik PRO does"):
         place.live()
 
 
@@ -320,7 +320,7 @@ def test_an_answer_that_says_nothing_comes_with_what_to_do(status: int) -> None:
     page = Page("GET /api/users/v2$", times=0, status=status, content=b"")
     place = opened(through=lambda fake: Proxy(in_process(fake), [page]))
 
-    with pytest.raises(Refused, match=f"was answered {status}") as told:
+    with pytest.raises(RefusedError, match=f"was answered {status}") as told:
         place.live()
 
     assert "try again" in (told.value.hint or "")

@@ -31,11 +31,11 @@ def native() -> Live:
 
 
 def _said(live: Live, *changes: Change, but: str = "cost") -> list[Diagnostic]:
-    return [each for each in PLATFORM.review(changes, live, None) if each.code != but]
+    return [diagnostic for diagnostic in PLATFORM.review(changes, live, None) if diagnostic.code != but]
 
 
 def _taken(live: Live, *resources: Resource) -> list[Change]:
-    return [Change(live.access[each.key], None) for each in resources]
+    return [Change(live.access[resource.key], None) for resource in resources]
 
 
 def _owner(name: str) -> Grant:
@@ -47,10 +47,10 @@ def test_demoting_the_last_other_owner_is_refused(live: Live) -> None:
     one = _said(live, *_taken(live, _owner("ben")))
     both = _said(live, *_taken(live, _owner("ben"), _owner("anna")))
 
-    assert "last-owner" not in {each.code for each in one}
-    refused = [each for each in both if each.code == "last-owner"]
-    assert {each.about for each in refused} == {_owner("ben").key, _owner("anna").key}
-    assert all(each.blocks and "nobody but siteward@example.org" in each.message for each in refused)
+    assert "last-owner" not in {diagnostic.code for diagnostic in one}
+    refused = [diagnostic for diagnostic in both if diagnostic.code == "last-owner"]
+    assert {diagnostic.about for diagnostic in refused} == {_owner("ben").key, _owner("anna").key}
+    assert all(diagnostic.blocks and "nobody but siteward@example.org" in diagnostic.message for diagnostic in refused)
 
 
 def test_deleting_the_last_other_owner_is_refused(live: Live) -> None:
@@ -58,14 +58,16 @@ def test_deleting_the_last_other_owner_is_refused(live: Live) -> None:
     accounts = [Account(f"{each}@example.org") for each in ("anna", "ben")]
     said = _said(live, *_taken(live, *accounts, _owner("anna"), _owner("ben")))
 
-    assert {each.about for each in said if each.code == "last-owner"} >= {each.key for each in accounts}
+    assert {diagnostic.about for diagnostic in said if diagnostic.code == "last-owner"} >= {
+        account.key for account in accounts
+    }
 
 
 def test_another_owner_made_in_the_same_plan_is_enough(live: Live) -> None:
     """Promotions come before demotions."""
     said = _said(live, *_taken(live, _owner("ben"), _owner("anna")), Change(None, _owner("carla")))
 
-    assert not [each for each in said if each.code == "last-owner"]
+    assert not [diagnostic for diagnostic in said if diagnostic.code == "last-owner"]
 
 
 def test_the_person_behind_the_key_is_refused_with_the_reason(live: Live) -> None:
@@ -73,9 +75,9 @@ def test_the_person_behind_the_key_is_refused_with_the_reason(live: Live) -> Non
     me = Account("siteward@example.org")
     said = _said(live, *_taken(live, me, _owner("siteward")), Change(None, Member("analysts", me.name)))
 
-    refused = [each for each in said if each.code == "own-account"]
+    refused = [diagnostic for diagnostic in said if diagnostic.code == "own-account"]
     assert len(refused) == 3
-    assert all(each.blocks and "made the API key" in each.message for each in refused)
+    assert all(diagnostic.blocks and "made the API key" in diagnostic.message for diagnostic in refused)
     assert "Siteward's own" in (refused[0].hint or "")
 
 
@@ -83,7 +85,7 @@ def test_a_deletion_says_what_is_lost(live: Live) -> None:
     """New id on re-invitation, private reports and keys gone, and SAML brings the person back."""
     told = _said(live, *_taken(live, Account("ed@example.org")))
 
-    assert [each.effect for each in told] == ["destroys", "irreversible"]
+    assert [diagnostic.effect for diagnostic in told] == ["destroys", "irreversible"]
     assert "SAML" in told[0].message
 
 
@@ -99,8 +101,8 @@ def test_a_demotion_wakes_what_slept(live: Live) -> None:
     bare = _said(live, *_taken(live, _owner("ben")))
     keeps = _said(live, *_taken(live, _owner("ben")), Change(None, grant("ben@example.org", SHOP, "view")))
 
-    assert [(each.code, each.effect) for each in bare] == [("sleeping-levels", None)]
-    assert ("sleeping-levels", "gap") in [(each.code, each.effect) for each in keeps]
+    assert [(diagnostic.code, diagnostic.effect) for diagnostic in bare] == [("sleeping-levels", None)]
+    assert ("sleeping-levels", "gap") in [(keep.code, keep.effect) for keep in keeps]
 
 
 def test_lowering_somebody_whom_a_group_holds_up_is_told(live: Live) -> None:
@@ -125,14 +127,14 @@ def test_leaving_the_group_in_the_same_plan_counts(native: Live) -> None:
         native, *_taken(native, grant("carla@example.org", SHOP, "view"), Member("analysts", "carla@example.org"))
     )
 
-    assert not [each for each in said if each.code == "group-gives-more"]
+    assert not [diagnostic for diagnostic in said if diagnostic.code == "group-gives-more"]
 
 
 def test_members_of_an_identity_provider_are_not_changed(native: Live) -> None:
     """It would put them back at the next sign-in."""
     said = _said(native, *_taken(native, Member("tag-editors", "mia@example.org")))
 
-    assert [(each.code, each.blocks) for each in said] == [("external-members", True)]
+    assert [(diagnostic.code, diagnostic.blocks) for diagnostic in said] == [("external-members", True)]
     assert "idp-tag-editors" in said[0].message
 
 
@@ -140,7 +142,7 @@ def test_tying_a_group_is_a_warning(native: Live) -> None:
     """From then on others decide who is in it."""
     said = _said(native, Change(native.access[("group", "analysts")], Group("analysts", "idp-analysts")))
 
-    assert [(each.code, each.severity) for each in said] == [("external-group", Severity.WARNING)]
+    assert [(diagnostic.code, diagnostic.severity) for diagnostic in said] == [("external-group", Severity.WARNING)]
 
 
 def test_a_level_for_an_owner_is_refused(live: Live) -> None:
@@ -173,7 +175,7 @@ def test_languages_are_judged_before_they_are_sent(live: Live, tag: str, why: st
     """A few languages, with any region there really is."""
     said = _said(live, Change(live.access[account_key("mia@example.org")], Account("mia@example.org", language=tag)))
 
-    assert [each.code for each in said] == ([] if why is None else ["unsupported-language"])
+    assert [diagnostic.code for diagnostic in said] == ([] if why is None else ["unsupported-language"])
     assert (why or "") in (objection(tag) or "")
 
 
@@ -194,7 +196,7 @@ def test_the_key_of_a_mere_manager_may_not_do_everything() -> None:
         Change(None, grant("nobody@example.org", STAGING, "view")),
     )
 
-    assert [(each.code, each.about) for each in said if each.blocks] == [
+    assert [(diagnostic.code, diagnostic.about) for diagnostic in said if diagnostic.blocks] == [
         ("needs-owner-key", lowered.key),
         ("needs-owner-key", account_key("new@example.org")),
         ("needs-owner-key", grant("nobody@example.org", STAGING, "view").key),
@@ -206,16 +208,16 @@ class TestCost:
 
     @staticmethod
     def _cost(live: Live, *changes: Change) -> Diagnostic:
-        (told,) = (each for each in PLATFORM.review(changes, live, None) if each.code == "cost")
+        (told,) = (diagnostic for diagnostic in PLATFORM.review(changes, live, None) if diagnostic.code == "cost")
         return told
 
     def test_nothing_costs_nothing(self, live: Live) -> None:
         assert not list(PLATFORM.review((), live, None))
 
     def test_many_with_the_same_levels_are_cheaper_as_a_group(self, live: Live) -> None:
-        people = [f"p{each}@example.org" for each in range(200)]
+        people = [f"p{number}@example.org" for number in range(200)]
         told = self._cost(
-            live, *(Change(None, grant(each, on, "view")) for each in people for on in (SHOP, BLOG, STAGING))
+            live, *(Change(None, grant(person, on, "view")) for person in people for on in (SHOP, BLOG, STAGING))
         )
 
         assert told.message == (
@@ -232,18 +234,18 @@ class TestCost:
         assert told.hint is None
 
     def test_a_thousand_grants_take_about_seventeen_minutes(self, live: Live) -> None:
-        changes = [Change(None, grant(f"p{each}@example.org", SHOP, "view")) for each in range(1000)]
+        changes = [Change(None, grant(f"p{number}@example.org", SHOP, "view")) for number in range(1000)]
         bundles = PLATFORM.bundle(changes, live)
 
-        assert sum(each.requests for each in bundles) == 1000
-        assert 16.5 <= sum(each.seconds for each in bundles) / 60 <= 17.5
+        assert sum(bundle.requests for bundle in bundles) == 1000
+        assert 16.5 <= sum(bundle.seconds for bundle in bundles) / 60 <= 17.5
         assert "about 17 min" in self._cost(live, *changes).message
 
 
 def test_who_is_an_account_is_spelled_as_the_platform_does(live: Live) -> None:
     """The subject of every grant is an account that was read, or a group."""
-    names = {each.name for each in live.access.accounts()}
+    names = {account.name for account in live.access.accounts()}
 
-    assert {each.subject for each in live.access.grants() if each.subject.kind == "account"} <= {
-        account(each) for each in names
+    assert {grant.subject for grant in live.access.grants() if grant.subject.kind == "account"} <= {
+        account(name) for name in names
     }

@@ -15,8 +15,8 @@ from rig import NOW, Rig
 from siteward.access.diagnostic import Severity
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.piwikpro.fake import FAKE, PiwikPro
+from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.plan import Run, drift
-from siteward.reconcile.recheck import Allowance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ def _rig(folder: Path, *, native: bool = False, world: World = WORLD, **document
 
 
 def _part(report: Report) -> InstancePlan:
-    assert report.plan is not None, [(each.code, each.message) for each in report.diagnostics]
+    assert report.plan is not None, [(diagnostic.code, diagnostic.message) for diagnostic in report.diagnostics]
     (part,) = report.plan.instances
     return part
 
@@ -84,8 +84,8 @@ def _done(rig: Held) -> Report:
     plan = rig.plan().plan
     assert plan is not None
     report = rig.apply(plan)
-    assert {each.status for each in report.outcomes} <= {"done"}, [
-        (each.status, each.message) for each in report.outcomes
+    assert {outcome.status for outcome in report.outcomes} <= {"done"}, [
+        (outcome.status, outcome.message) for outcome in report.outcomes
     ]
     return report
 
@@ -110,8 +110,8 @@ def test_native_groups_are_made_filled_and_granted(tmp_path: Path) -> None:
     _done(rig)
 
     state = _state(rig).state
-    readers = next(each for each in state.groups.values() if each.name == "readers")
-    assert {state.people[each].email for each in readers.members} == {"mia@example.org", "new@example.org"}
+    readers = next(group for group in state.groups.values() if group.name == "readers")
+    assert {state.people[member].email for member in readers.members} == {"mia@example.org", "new@example.org"}
     assert state.mails == ["new@example.org"]
     assert not _part(rig.plan()).steps
 
@@ -125,11 +125,11 @@ def test_without_native_groups_their_members_get_it_one_by_one(tmp_path: Path) -
         grants=[{"to": "readers", "role": "view", "sites": "*"}],
     )
     part = _part(rig.plan())
-    codes = {each.code for step in part.steps for each in step.diagnostics}
+    codes = {diagnostic.code for step in part.steps for diagnostic in step.diagnostics}
     _done(rig)
 
     assert "group-gives-more" in codes
-    assert [each.name for each in _state(rig).state.groups.values()] == ["idp"]
+    assert [group.name for group in _state(rig).state.groups.values()] == ["idp"]
     assert not _part(rig.plan()).steps
 
 
@@ -145,7 +145,7 @@ def test_members_of_a_directory_are_kept(tmp_path: Path) -> None:
     _done(rig)
 
     (group,) = _state(rig).state.groups.values()
-    assert {_state(rig).state.people[each].email for each in group.members} == {"mia@example.org"}
+    assert {_state(rig).state.people[member].email for member in group.members} == {"mia@example.org"}
     assert not _part(rig.plan()).steps
 
 
@@ -251,8 +251,8 @@ def test_an_address_of_another_account_does_not_stop_the_rest(tmp_path: Path) ->
 
     outcomes = rig.apply(plan).outcomes
 
-    assert sorted(each.status for each in outcomes) == ["done", "failed", "skipped"]
-    assert any("another Piwik PRO account" in each.message for each in outcomes)
+    assert sorted(outcome.status for outcome in outcomes) == ["done", "failed", "skipped"]
+    assert any("another Piwik PRO account" in outcome.message for outcome in outcomes)
 
 
 def test_the_person_behind_the_key_cannot_be_declared(tmp_path: Path) -> None:
@@ -265,7 +265,9 @@ def test_the_person_behind_the_key_cannot_be_declared(tmp_path: Path) -> None:
     )
     report = rig.plan()
 
-    assert "self-declared" in {each.code for part in (_part(report),) for each in part.diagnostics if each.blocks}
+    assert "self-declared" in {
+        diagnostic.code for part in (_part(report),) for diagnostic in part.diagnostics if diagnostic.blocks
+    }
 
 
 def test_drift_names_who_did_it_and_when(tmp_path: Path) -> None:
@@ -280,14 +282,14 @@ def test_drift_names_who_did_it_and_when(tmp_path: Path) -> None:
     mia, anna = state.named("mia@example.org"), state.named("anna@example.org")
     assert mia is not None
     assert anna is not None
-    shop = next(each.id for each in state.apps.values() if each.name == "shop.example.org")
+    shop = next(app.id for app in state.apps.values() if app.name == "shop.example.org")
     state.levels["app", shop, "user", mia.id] = "manage"
     state.log(NOW + timedelta(hours=1), anna, "permission.user.changed.app", mia.id, {"id": shop})
     run = Run(created=NOW, as_of=NOW, allowance=Allowance(accept={}, allow_delete=False, passwords=rig.passwords))
 
     items = drift(rig.project, [rig.instance], rig.book, run).drift
 
-    (item,) = (each for each in items if each.kind == "changed-since")
+    (item,) = (item for item in items if item.kind == "changed-since")
     assert item.note is not None
     assert item.note.startswith("anna@example.org on 2026-11-22T13:00:00Z")
 
@@ -298,7 +300,7 @@ def test_the_plan_tells_calls_minutes_and_what_is_cheaper(tmp_path: Path) -> Non
                grants=[{"to": "mia", "role": "view", "sites": "shop.example.org"}])  # fmt: skip
     part = _part(rig.plan())
 
-    (cost,) = (each for each in part.diagnostics if each.code == "cost")
+    (cost,) = (diagnostic for diagnostic in part.diagnostics if diagnostic.code == "cost")
     assert (part.requests, cost.severity) == (1, Severity.NOTE)
     assert cost.message == "1 write, about 1 s at 60 a minute"
 
@@ -309,7 +311,7 @@ def test_the_laws_hold_with_native_groups(
     tmp_path_factory: pytest.TempPathFactory, world: World, chosen: st.DataObject
 ) -> None:
     """After a completed apply nothing is left but what was announced, whatever groups, modules and levels are wished."""
-    people = [each.login for each in world.accounts if each.login != SELF]
+    people = [account.login for account in world.accounts if account.login != SELF]
     declared = chosen.draw(st.lists(st.sampled_from([*people, "gina@example.org"]), unique=True, min_size=1))
     handles = {f"u{at}": email for at, email in enumerate(declared)}
     modules = st.lists(st.sampled_from(["analytics", "tag_manager"]), unique=True)
@@ -319,7 +321,7 @@ def test_the_laws_hold_with_native_groups(
         for name in ("Analysts", "crew")
         for site, role in chosen.draw(
             st.dictionaries(
-                st.sampled_from([each.domain for each in world.sites]),
+                st.sampled_from([site.domain for site in world.sites]),
                 st.sampled_from(["view", "edit", "publish", "manage"]),
             )
         ).items()
@@ -345,9 +347,9 @@ def test_the_laws_hold_with_native_groups(
 
     outcomes = rig.apply(plan).outcomes
 
-    assert {each.status for each in outcomes} <= {"done", "already", "blocked", "skipped"}
-    announced = {each.step.change.key for each in outcomes if each.status in {"blocked", "skipped"}}
-    assert {each.change.key for each in _part(rig.plan()).steps} <= announced
+    assert {outcome.status for outcome in outcomes} <= {"done", "already", "blocked", "skipped"}
+    announced = {outcome.step.change.key for outcome in outcomes if outcome.status in {"blocked", "skipped"}}
+    assert {step.change.key for step in _part(rig.plan()).steps} <= announced
 
 
 SLEEPING: dict[str, Any] = {
@@ -395,10 +397,10 @@ def test_what_a_call_brings_along_stays_open_until_it_is_closed(times: int, stat
     assert plan is not None
     rig.fake.faults.append(Fault.parse(f"500x{times}:PUT /api/modules"))
     report = rig.apply(plan)
-    assert {each.status for each in report.outcomes} <= statuses
-    open_ones = [each for each in report.outcomes if each.status == "unknown"]
+    assert {outcome.status for outcome in report.outcomes} <= statuses
+    open_ones = [outcome for outcome in report.outcomes if outcome.status == "unknown"]
     assert bool(open_ones) == ("unknown" in statuses)
-    assert all(each.hint == "siteward apply --resume" for each in open_ones)
+    assert all(one.hint == "siteward apply --resume" for one in open_ones)
     rig.fake.faults.clear()
     rig.apply(plan, resume=True)
     assert rig.access() == whole.access()

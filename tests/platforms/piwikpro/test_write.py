@@ -29,9 +29,9 @@ def _writes(place: Opened) -> list[tuple[str, str]]:
     """Return the calls that were no reading, ids left out."""
     known = {**place.fake.state.people, **place.fake.state.groups, **place.fake.state.apps, **place.fake.state.metas}
     return [
-        (each.method, "/".join(part for part in each.path.split("/") if part not in known)[1:])
-        for each in place.fake.calls
-        if each.method != "GET" and not each.path.endswith(("/auth/token", "/by-users"))
+        (call.method, "/".join(part for part in call.path.split("/") if part not in known)[1:])
+        for call in place.fake.calls
+        if call.method != "GET" and not call.path.endswith(("/auth/token", "/by-users"))
     ]
 
 
@@ -67,7 +67,7 @@ def test_a_level_is_one_post(change: Change, level: str) -> None:
     receipts = _do(place, change)
 
     kind = "app" if side.scope.kind == "site" else "meta-site"
-    assert [each.status for each in receipts] == ["sent"]
+    assert [receipt.status for receipt in receipts] == ["sent"]
     assert _writes(place) == [("POST", f"api/access-control/v2/{kind}/permission/user")]
     assert place.level(side.scope, side.subject.name) == level
     assert _now(place, change.key) == [change.after]
@@ -80,7 +80,7 @@ def test_an_owner_takes_an_invitation_and_a_promotion() -> None:
     receipts = _do(place, Change(None, NEW), Change(None, grant(NEW.name, EVERYWHERE, "owner")))
 
     assert _writes(place) == [("POST", "api/users/v2/invite"), ("PATCH", "api/users/v2/change-role")]
-    assert sum(each.sends for each in receipts) == 1
+    assert sum(receipt.sends for receipt in receipts) == 1
     assert place.fake.state.mails == [NEW.name]
     assert _now(place, NEW.key, grant(NEW.name, EVERYWHERE, "owner").key) == [NEW, grant(NEW.name, EVERYWHERE, "owner")]
 
@@ -92,7 +92,7 @@ def test_a_new_account_gets_its_levels_in_the_same_run() -> None:
     _do(place, Change(None, NEW), Change(None, grant(NEW.name, DOCS, "edit")))
 
     assert place.level(DOCS, NEW.name) == "edit"
-    assert not [each for each in place.fake.calls if each.method == "GET" and each.path.endswith("/users/v2")][1:]
+    assert not [call for call in place.fake.calls if call.method == "GET" and call.path.endswith("/users/v2")][1:]
 
 
 @pytest.mark.parametrize("fault", ["500-after-write", "cut-after-write"])
@@ -104,7 +104,7 @@ def test_an_invitation_whose_answer_was_lost_is_not_sent_twice(fault: str) -> No
 
     receipts = carry_out(place, live, [Change(None, NEW), Change(None, grant(NEW.name, DOCS, "edit"))])
 
-    assert [each.status for each in receipts] == ["sent", "sent"]
+    assert [receipt.status for receipt in receipts] == ["sent", "sent"]
     assert place.fake.state.mails == [NEW.name]
     assert place.level(DOCS, NEW.name) == "edit"
 
@@ -118,7 +118,7 @@ def test_a_level_whose_answer_was_lost_is_set_again(fault: str) -> None:
 
     receipts = carry_out(place, live, [Change(None, grant("mia@example.org", DOCS, "view"))])
 
-    assert [each.status for each in receipts] == ["sent"]
+    assert [receipt.status for receipt in receipts] == ["sent"]
     assert place.level(DOCS, "mia@example.org") == "view"
 
 
@@ -129,7 +129,7 @@ def test_an_address_of_another_account_is_a_conflict() -> None:
 
     receipts = _do(place, Change(None, NEW), Change(None, grant("mia@example.org", DOCS, "view")))
 
-    assert [(each.status, each.key[0]) for each in receipts] == [("failed", "account"), ("sent", "grant")]
+    assert [(receipt.status, receipt.key[0]) for receipt in receipts] == [("failed", "account"), ("sent", "grant")]
     assert "another Piwik PRO account" in receipts[0].message
     assert "another address" in (receipts[0].hint or "")
 
@@ -142,7 +142,7 @@ def test_somebody_who_was_invited_meanwhile_is_not_invited_again() -> None:
 
     receipts = carry_out(place, live, [Change(None, NEW)])
 
-    assert [(each.status, each.sends) for each in receipts] == [("sent", 0)]
+    assert [(receipt.status, receipt.sends) for receipt in receipts] == [("sent", 0)]
     assert place.fake.state.mails == [NEW.name]
 
 
@@ -167,7 +167,7 @@ def test_deleting_an_account_that_is_gone_is_done() -> None:
 
     receipts = carry_out(place, live, [Change(gone, None)])
 
-    assert [each.status for each in receipts] == ["sent"]
+    assert [receipt.status for receipt in receipts] == ["sent"]
     assert PLATFORM.refresh(place.doors.reader, [gone.key], live) == {gone.key: None}
 
 
@@ -198,7 +198,7 @@ def test_an_invitation_whose_answer_says_nothing_is_looked_for(content: bytes) -
 
     receipts = _do(place, Change(None, NEW), Change(None, grant(NEW.name, DOCS, "edit")))
 
-    assert [(each.status, each.sends) for each in receipts] == [("sent", 1), ("sent", 0)]
+    assert [(receipt.status, receipt.sends) for receipt in receipts] == [("sent", 1), ("sent", 0)]
     assert receipts[0].ids == {NEW.key: place.person(NEW.name)}
     assert place.fake.state.mails == [NEW.name]
 
@@ -275,7 +275,7 @@ def test_a_group_whose_answer_says_nothing_is_looked_for() -> None:
 
     receipts = _do(place, Change(None, Group("newsroom")), Change(None, Member("newsroom", "mia@example.org")))
 
-    assert [each.status for each in receipts] == ["sent", "sent"]
+    assert [receipt.status for receipt in receipts] == ["sent", "sent"]
 
 
 class TestDemotion:
@@ -294,13 +294,13 @@ class TestDemotion:
     def test_what_wakes_and_is_not_wanted_is_taken_in_the_same_run(self) -> None:
         place = self._sleeping()
         live = place.live()
-        assert not [each for each in live.access.grants() if each.subject == account("ben@example.org")][1:]
+        assert not [grant for grant in live.access.grants() if grant.subject == account("ben@example.org")][1:]
         wish = replace(live, access=Access([grant("ben@example.org", SHOP, "view")]))
 
         carry_out(place, live, [Change(self.OWNER, None), Change(None, grant("ben@example.org", SHOP, "view"))], wish)
 
         held = {
-            each.scope: each.role for each in place.live().access.grants() if each.subject.name == "ben@example.org"
+            grant.scope: grant.role for grant in place.live().access.grants() if grant.subject.name == "ben@example.org"
         }
         assert held == {SHOP: "view"}
 
@@ -309,7 +309,7 @@ class TestDemotion:
         place = self._sleeping()
         receipts = carry_out(place, place.live(), [Change(self.OWNER, None)])
 
-        assert [each.status for each in receipts] == ["sent"]
+        assert [receipt.status for receipt in receipts] == ["sent"]
         assert place.level(SHOP, "ben@example.org") == "manage"
         assert place.fake.state.people[place.person("ben@example.org")].modules
 
@@ -327,7 +327,7 @@ class TestGroups:
         _do(
             place,
             Change(None, self.CREW),
-            *(Change(None, Member("newsroom", each)) for each in people),
+            *(Change(None, Member("newsroom", person)) for person in people),
             Change(None, level),
         )
 
@@ -336,17 +336,17 @@ class TestGroups:
             ("POST", "api/access-control/v2/app/permission/user-group"),
             ("POST", "api/user-groups/v1/relationships/users"),
         ]
-        keys = [self.CREW.key, level.key, *(Member("newsroom", each).key for each in people)]
-        assert _now(place, *keys) == [self.CREW, level, *(Member("newsroom", each) for each in people)]
+        keys = [self.CREW.key, level.key, *(Member("newsroom", person).key for person in people)]
+        assert _now(place, *keys) == [self.CREW, level, *(Member("newsroom", person) for person in people)]
 
     def test_members_go_by_one_delete_with_a_body(self) -> None:
         place = opened(native=True)
         leaving = [Member("analysts", each) for each in ("carla@example.org", "bi@example.org")]
 
-        _do(place, *(Change(each, None) for each in leaving))
+        _do(place, *(Change(member, None) for member in leaving))
 
         assert _writes(place) == [("DELETE", "api/user-groups/v1/relationships/users")]
-        assert _now(place, *(each.key for each in leaving)) == [None, None]
+        assert _now(place, *(member.key for member in leaving)) == [None, None]
 
     def test_somebody_who_is_in_already_does_not_keep_the_others_out(self) -> None:
         """Whether that fails is not known; here it does."""
@@ -354,16 +354,16 @@ class TestGroups:
         live = place.live()
         wanted = [Member("analysts", each) for each in ("carla@example.org", "lena@example.org")]
 
-        receipts = carry_out(place, live, [Change(None, each) for each in wanted])
+        receipts = carry_out(place, live, [Change(None, member) for member in wanted])
 
-        assert {each.status for each in receipts} == {"sent"}
-        assert _now(place, *(each.key for each in wanted)) == wanted
+        assert {receipt.status for receipt in receipts} == {"sent"}
+        assert _now(place, *(member.key for member in wanted)) == wanted
 
     def test_a_list_with_nothing_left_to_do_is_done(self) -> None:
         place = opened(native=True)
         receipts = carry_out(place, place.live(), [Change(None, Member("analysts", "carla@example.org"))])
 
-        assert [(each.status, each.message) for each in receipts] == [("sent", "it was so already")]
+        assert [(receipt.status, receipt.message) for receipt in receipts] == [("sent", "it was so already")]
 
     def test_a_group_whose_answer_was_lost_is_not_made_twice(self) -> None:
         place = opened(native=True)
@@ -374,8 +374,8 @@ class TestGroups:
             place, live, [Change(None, self.CREW), Change(None, Member("newsroom", "mia@example.org"))]
         )
 
-        assert {each.status for each in receipts} == {"sent"}
-        assert [each.name for each in place.fake.state.groups.values()].count("newsroom") == 1
+        assert {receipt.status for receipt in receipts} == {"sent"}
+        assert [group.name for group in place.fake.state.groups.values()].count("newsroom") == 1
 
     def test_a_group_is_tied_to_an_identity_provider(self) -> None:
         place = opened(native=True)
@@ -409,7 +409,7 @@ class TestModules:
         (bundle,) = PLATFORM.bundle([Change(None, opens), Change(closes, None)], place.live())
         receipts = PLATFORM.write(place.doors.writer, bundle, place.live())
 
-        assert {each.status for each in receipts} == {"sent"}
+        assert {receipt.status for receipt in receipts} == {"sent"}
         assert _writes(place) == [("PUT", "api/modules/v1/access/user")]
         assert _now(place, opens.key, closes.key) == [opens, None]
 
@@ -445,7 +445,7 @@ class TestModules:
 
     def test_what_a_group_holds_open_is_not_called_closed(self) -> None:
         place = opened()
-        analysts = next(each for each in place.fake.state.groups.values() if each.name == "analysts")
+        analysts = next(group for group in place.fake.state.groups.values() if group.name == "analysts")
         analysts.modules = {"analytics"}
 
         receipts = _do(place, Change(self._on("bi@example.org", "analytics"), None))
@@ -462,7 +462,7 @@ def test_looking_at_many_takes_one_list() -> None:
     before = len(place.fake.calls)
     names = ("carla@example.org", "ed@example.org", "lena@example.org")
 
-    seen = PLATFORM.refresh(place.doors.reader, [grant(each, SHOP, "view").key for each in names], live)
+    seen = PLATFORM.refresh(place.doors.reader, [grant(name, SHOP, "view").key for name in names], live)
 
     assert len(place.fake.calls) == before + 1
     assert [each.role if isinstance(each, Grant) else None for each in seen.values()] == ["view", "manage", None]
@@ -481,5 +481,7 @@ def test_a_change_on_a_site_that_is_gone_fails_in_words() -> None:
     place = opened()
     receipts = _do(place, Change(None, grant("mia@example.org", site("nowhere.example.org"), "view")))
 
-    assert [(each.status, each.message) for each in receipts] == [("failed", "there is no nowhere.example.org")]
+    assert [(receipt.status, receipt.message) for receipt in receipts] == [
+        ("failed", "there is no nowhere.example.org")
+    ]
     assert not _writes(place)

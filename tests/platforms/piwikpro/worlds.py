@@ -33,11 +33,11 @@ def worlds(draw: st.DrawFn, release: str = "current", *, whole: bool = False) ->
     """
     names = PEOPLE if whole else tuple(sorted(draw(st.sets(st.sampled_from(PEOPLE), min_size=1))))
     owners = draw(st.sets(st.sampled_from(names), max_size=2))
-    users = tuple(each for each in names if each not in owners)
+    users = tuple(name for name in names if name not in owners)
     return World(
         accounts=(
             WorldAccount(login=SELF, role="owner"),
-            *(WorldAccount(login=each, role="owner" if each in owners else None) for each in names),
+            *(WorldAccount(login=name, role="owner" if name in owners else None) for name in names),
         ),
         sites=tuple(WorldSite(name=each, domain=each) for each in SITES),
         grants=tuple(

@@ -112,15 +112,15 @@ class At:
         return tuple(PLATFORM.review(changes, self.live, memory))
 
     def codes(self, *changes: Change, memory: Memory | None = None) -> list[str]:
-        return [each.code for each in self.review(*changes, memory=memory)]
+        return [diagnostic.code for diagnostic in self.review(*changes, memory=memory)]
 
     def errors(self, *changes: Change, memory: Memory | None = None) -> list[str]:
-        return [each.code for each in self.review(*changes, memory=memory) if each.blocks]
+        return [diagnostic.code for diagnostic in self.review(*changes, memory=memory) if diagnostic.blocks]
 
     def write(self, *changes: Change) -> list[Receipt]:
         """Write the changes bundle by bundle, as the spine does."""
         bundles = PLATFORM.bundle(changes, self.live)
-        return [each for bundle in bundles for each in PLATFORM.write(self.writer, bundle, self.live)]
+        return [receipt for bundle in bundles for receipt in PLATFORM.write(self.writer, bundle, self.live)]
 
     def one(self, change: Change) -> Receipt:
         (receipt,) = self.write(change)
@@ -140,23 +140,23 @@ class At:
         """The guest list of a site as the server has it."""
         found = self.fake.state.site(site)
         assert found is not None
-        return [f"{each.email} {each.role} {each.status}" for each in self.fake.state.shown(found)]
+        return [f"{shown.email} {shown.role} {shown.status}" for shown in self.fake.state.shown(found)]
 
     def calls(self, since: int = 0) -> list[str]:
-        return [f"{each.method} {each.path}" for each in self.fake.calls[since:]]
+        return [f"{call.method} {call.path}" for call in self.fake.calls[since:]]
 
     def writes(self) -> list[str]:
-        return [f"{each.method} {each.path}" for each in self.fake.calls if each.wrote]
+        return [f"{call.method} {call.path}" for call in self.fake.calls if call.wrote]
 
 
 def needs_postgres() -> None:
     """Skip what needs a PostgreSQL that this machine has not."""
     pytest.importorskip("psycopg")
-    from siteward.platforms.plausible.fake.cluster import NoPostgres, cluster
+    from siteward.platforms.plausible.fake.cluster import PostgresMissingError, cluster
 
     try:
         cluster()
-    except NoPostgres as missing:
+    except PostgresMissingError as missing:
         pytest.skip(str(missing))
 
 

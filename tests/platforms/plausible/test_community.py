@@ -34,10 +34,10 @@ from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.plausible.fake.forms import CommunityFake
 from siteward.platforms.plausible.platform import PLATFORM
 from siteward.platforms.plausible.settings import Settings
-from siteward.transport.errors import Forbidden, NotThePlatform, PlatformError, Unauthenticated
+from siteward.transport.errors import ForbiddenError, NotThePlatformError, PlatformError, UnauthenticatedError
 from siteward.transport.http import Link
-from siteward.transport.rows import Rows
 from siteward.transport.secrets import Secret, Secrets
+from siteward.transport.sql import SqlReader
 
 CE = "ce-3"
 OLGA, OWNER = "olga@example.org", "owner@example.org"
@@ -67,7 +67,7 @@ def test_guests_invitations_and_members_are_all_there() -> None:
     """What the Sites API hides is seen here: nothing is blind."""
     with plausible(release=CE) as at:
         assert (at.traits.edition, at.traits.version, at.traits.blind_spots) == ("ce", "3.2", ())
-        roles = {(each.subject.name, each.scope.name): each.role for each in at.live.access.grants()}
+        roles = {(grant.subject.name, grant.scope.name): grant.role for grant in at.live.access.grants()}
         assert roles[ANNA, SHOP] == roles[BEN, SHOP] == "viewer"
         assert {roles[who, BLOG] for who in (OLGA, OWNER)} == {"team-owner"}
         assert roles[SELF, SHOP] == "team-admin"
@@ -84,13 +84,13 @@ def test_the_state_is_read_in_one_query(monkeypatch: pytest.MonkeyPatch) -> None
         grants=tuple(WorldGrant(account=ANNA, site=f"s{n}.example.org", role="viewer") for n in range(50)),
     )
     asked: list[str] = []
-    real = Rows.ask
+    real = SqlReader.ask
 
-    def ask(self: Rows, sql: str, params: Mapping[str, object] | None = None) -> list[tuple[object, ...]]:
+    def ask(self: SqlReader, sql: str, params: Mapping[str, object] | None = None) -> list[tuple[object, ...]]:
         asked.append(sql)
         return real(self, sql, params)
 
-    monkeypatch.setattr(Rows, "ask", ask)
+    monkeypatch.setattr(SqlReader, "ask", ask)
     with plausible(world_of_many, CE) as at:
         asked.clear()
         before = at.reader.requests
@@ -134,7 +134,7 @@ def test_what_else_there_is_is_found() -> None:
         assert site is not None
         site.slugs["Board"], site.previous = "slug", "old-shop.example.org"
         fake.tables.write(fake.state)
-        codes = {each.code for each in at.read().findings}
+        codes = {finding.code for finding in at.read().findings}
         assert codes == {"team-invitation", "site-transfer", "public-dashboard", "shared-link", "site-renamed"}
         facts = at.live.facts[account_key("dora@example.org")]
         assert facts["team"] == "invited as admin"
@@ -143,7 +143,7 @@ def test_what_else_there_is_is_found() -> None:
 def test_one_owner_is_too_few() -> None:
     """MAPPING.md section 5: without an owner the team cannot be managed."""
     with plausible(World(sites=(WorldSite(name="a", domain=SHOP),)), CE) as at:
-        assert "single-owner" in {each.code for each in at.live.findings}
+        assert "single-owner" in {finding.code for finding in at.live.findings}
 
 
 def test_who_never_came_back_was_never_seen() -> None:
@@ -168,11 +168,11 @@ def test_the_frozen_tables_of_before_are_never_read() -> None:
 @pytest.mark.parametrize(
     ("statement", "kind", "words"),
     [
-        ("DROP TABLE guest_memberships, team_memberships CASCADE", NotThePlatform, "before 3.0"),
-        ("ALTER TABLE sites RENAME COLUMN public TO visible", Forbidden, "sites (public)"),
+        ("DROP TABLE guest_memberships, team_memberships CASCADE", NotThePlatformError, "before 3.0"),
+        ("ALTER TABLE sites RENAME COLUMN public TO visible", ForbiddenError, "sites (public)"),
         ("REVOKE SELECT ON guest_invitations FROM CURRENT_USER", None, ""),
-        ("UPDATE schema_migrations SET version = 20240901000000", NotThePlatform, "before Plausible 3.0"),
-        ("DELETE FROM schema_migrations", NotThePlatform, "before Plausible 3.0"),
+        ("UPDATE schema_migrations SET version = 20240901000000", NotThePlatformError, "before Plausible 3.0"),
+        ("DELETE FROM schema_migrations", NotThePlatformError, "before Plausible 3.0"),
     ],
 )
 def test_the_tables_are_looked_at_before_they_are_read(
@@ -194,28 +194,28 @@ def test_a_grant_that_is_missing_is_named() -> None:
     """Column by column: the role sees no more than it needs."""
     fake = community()
     change(fake, f'REVOKE SELECT ON guest_invitations FROM "{fake.tables.schema}"')
-    with pytest.raises(Forbidden, match="guest_invitations"), plausible(fake=fake):
+    with pytest.raises(ForbiddenError, match="guest_invitations"), plausible(fake=fake):
         pass
 
 
 def test_the_role_sees_no_password() -> None:
     """The grants that are documented, and no others, are what the stand-in's role has."""
     fake = community()
-    rows = Rows(Secret(fake.tables.url))
+    rows = SqlReader(Secret(fake.tables.url))
     for statement in ("SELECT password_hash FROM users", "SELECT slug FROM shared_links", "SELECT * FROM invitations"):
-        with pytest.raises(Forbidden):
+        with pytest.raises(ForbiddenError):
             rows.ask(statement)
 
 
 def test_of_several_teams_one_is_named() -> None:
     """Nothing of another team is seen."""
     fake = community(world({"foreign": ["theirs.example.org"]}))
-    with pytest.raises(Forbidden, match="not just one team") as caught, plausible(fake=fake):
+    with pytest.raises(ForbiddenError, match="not just one team") as caught, plausible(fake=fake):
         pass
-    team = next(each.identifier for each in fake.state.teams.values() if each.name == "Example")
+    team = next(team.identifier for team in fake.state.teams.values() if team.name == "Example")
     assert team in (caught.value.hint or "")
     with plausible(fake=fake, team=team) as at:
-        assert {each.name for each in at.live.sites} == {SHOP, BLOG}
+        assert {site.name for site in at.live.sites} == {SHOP, BLOG}
         assert account_key("somebody@elsewhere.test") not in at.live.access
 
 
@@ -229,7 +229,7 @@ def test_another_edition_behind_the_address_is_told() -> None:
     )
     with (
         PLATFORM.connect(Settings(), secrets_of(fake), link) as doors,
-        pytest.raises(Forbidden, match="Sites API"),
+        pytest.raises(ForbiddenError, match="Sites API"),
     ):
         PLATFORM.probe(doors.reader, Settings())
 
@@ -246,7 +246,7 @@ def test_a_release_of_before_3_is_refused(version: str) -> None:
     link = Link(url="http://plausible.test", transport=httpx.MockTransport(answer), sleep=lambda _: None)
     with (
         PLATFORM.connect(Settings(), secrets_of(community()), link) as doors,
-        pytest.raises(NotThePlatform, match=r"before 3\.0"),
+        pytest.raises(NotThePlatformError, match=r"before 3\.0"),
     ):
         PLATFORM.probe(doors.reader, Settings())
 
@@ -303,7 +303,9 @@ def test_a_site_on_its_way_takes_no_invitation_for_its_next_owner() -> None:
 def test_an_account_whose_role_is_too_low_writes_nothing() -> None:
     """Seen before anything is sent."""
     with plausible(world({"self_role": "editor"}), CE) as at:
-        (told,) = [each for each in at.review(give(CARLA, SHOP, "viewer")) if each.code == "role-too-low"]
+        (told,) = [
+            diagnostic for diagnostic in at.review(give(CARLA, SHOP, "viewer")) if diagnostic.code == "role-too-low"
+        ]
         assert told.blocks
         assert told.about is None
         assert "owner or admin" in (at.one(give(CARLA, SHOP, "viewer")).hint or "")
@@ -313,7 +315,7 @@ def test_the_plan_counts_one_form_a_change() -> None:
     """Two where an invitation is withdrawn first; nothing is paced."""
     with plausible(release=CE) as at:
         bundles = PLATFORM.bundle([turn(BEN, SHOP, "viewer", "editor"), give(CARLA, SHOP, "viewer")], at.live)
-        assert [(each.requests, each.seconds) for each in bundles] == [(3, 0.0)]
+        assert [(bundle.requests, bundle.seconds) for bundle in bundles] == [(3, 0.0)]
 
 
 @pytest.mark.parametrize("fault", ["500-after-write", "cut-after-write"])
@@ -340,11 +342,11 @@ def test_reading_needs_no_account() -> None:
         receipts = PLATFORM.write(doors.writer, PLATFORM.bundle([give(CARLA, SHOP, "viewer")], live)[0], live)
         assert receipts[0].status == "failed"
         assert "_EMAIL" in (receipts[0].hint or "")
-    assert all("/login" not in each.path for each in fake.calls)
+    assert all("/login" not in call.path for call in fake.calls)
 
 
 def logged(at: At) -> list[str]:
-    return [each for each in at.calls() if each.startswith("POST /login")]
+    return [call for call in at.calls() if call.startswith("POST /login")]
 
 
 def test_one_login_serves_all_writes() -> None:
@@ -372,8 +374,8 @@ def test_a_token_that_is_stale_is_fetched_anew() -> None:
         at.one(give(CARLA, BLOG, "viewer"))
         fake = at.fake
         assert isinstance(fake, CommunityFake)
-        for each in fake.sessions.values():
-            each.token = "another"
+        for session in fake.sessions.values():
+            session.token = "another"
         assert at.one(give("dan@example.org", BLOG, "viewer")).status == "sent"
 
 
@@ -395,9 +397,9 @@ def test_credentials_that_open_nothing_are_told(others: dict[str, str], words: s
     """Without a word of them."""
     fake = community(world({"totp": "JBSWY3DPEHPK3PXP"}))
     with PLATFORM.connect(Settings(), secrets_of(fake, **others), link_of(fake)) as doors:
-        with pytest.raises(Unauthenticated, match=words) as caught:
+        with pytest.raises(UnauthenticatedError, match=words) as caught:
             doors.writer.command("POST", f"/sites/{SHOP}/memberships/invite", form={}, redirects=True)
-        assert not any(each in str(caught.value) for each in others.values())
+        assert not any(other in str(caught.value) for other in others.values())
 
 
 @pytest.mark.parametrize(
@@ -412,9 +414,9 @@ def test_a_password_that_was_refused_is_not_sent_again(others: dict[str, str], l
     fake = community(world({"totp": "JBSWY3DPEHPK3PXP"}))
     with PLATFORM.connect(Settings(), secrets_of(fake, **others), link_of(fake)) as doors:
         for _ in range(2):
-            with pytest.raises(Unauthenticated):
+            with pytest.raises(UnauthenticatedError):
                 doors.writer.command("POST", f"/sites/{SHOP}/memberships/invite", form={}, redirects=True)
-    assert [(each.method, each.path) for each in fake.calls].count(("POST", "/login")) == logins
+    assert [(call.method, call.path) for call in fake.calls].count(("POST", "/login")) == logins
 
 
 def test_a_second_factor_nobody_gave_is_asked_for() -> None:
@@ -423,7 +425,7 @@ def test_a_second_factor_nobody_gave_is_asked_for() -> None:
     del fake.credentials["totp_secret"]
     with (
         PLATFORM.connect(Settings(), secrets_of(fake), link_of(fake)) as doors,
-        pytest.raises(Unauthenticated, match="second factor") as caught,
+        pytest.raises(UnauthenticatedError, match="second factor") as caught,
     ):
         doors.writer.command("POST", f"/sites/{SHOP}/memberships/invite", form={}, redirects=True)
     assert "TOTP_SECRET" in (caught.value.hint or "")
@@ -460,7 +462,7 @@ def test_a_page_that_is_none_of_plausibles_is_told() -> None:
     link = Link(url="http://plausible.test", transport=page, sleep=lambda _: None)
     with (
         PLATFORM.connect(Settings(), secrets_of(fake), link) as doors,
-        pytest.raises(NotThePlatform, match="no page of Plausible"),
+        pytest.raises(NotThePlatformError, match="no page of Plausible"),
     ):
         doors.writer.command("POST", "/sites/a/memberships/invite", form={}, redirects=True)
 
@@ -472,7 +474,7 @@ def test_a_login_page_elsewhere_is_told_with_where_it_leads() -> None:
     link = Link(url="http://plausible.test", transport=httpx.MockTransport(lambda _: away), sleep=lambda _: None)
     with (
         PLATFORM.connect(Settings(), secrets_of(fake), link) as doors,
-        pytest.raises(NotThePlatform, match="redirects /login to") as told,
+        pytest.raises(NotThePlatformError, match="redirects /login to") as told,
     ):
         doors.writer.command("POST", "/sites/a/memberships/invite", form={}, redirects=True)
     assert "to https://plausible.test:8443/login; nothing was sent there" in str(told.value)

@@ -58,8 +58,8 @@ def base() -> PlausibleFake:
 def sites(*domains: str) -> Setup:
     def change(fake: PlausibleFake) -> None:
         team = fake.state.teams[fake.state.keys[KEY].team or 0]
-        kept = {each.domain: each for each in fake.state.sites.values() if each.team == team.id}
-        fake.state.sites = {at: each for at, each in fake.state.sites.items() if each.team != team.id}
+        kept = {site.domain: site for site in fake.state.sites.values() if site.team == team.id}
+        fake.state.sites = {at: site for at, site in fake.state.sites.items() if site.team != team.id}
         for domain in domains:
             found = kept.get(domain) or fake.state.new_site(domain, team)
             fake.state.sites[found.id] = found
@@ -88,15 +88,15 @@ def role(word: str) -> Setup:
 
 def features(*words: str) -> Setup:
     def change(fake: PlausibleFake) -> None:
-        for each in fake.state.teams.values():
-            each.features = set(words)
+        for team in fake.state.teams.values():
+            team.features = set(words)
 
     return change
 
 
 def locked(fake: PlausibleFake) -> None:
-    for each in fake.state.teams.values():
-        each.locked = True
+    for team in fake.state.teams.values():
+        team.locked = True
 
 
 def stats_key(fake: PlausibleFake) -> None:
@@ -133,7 +133,7 @@ def guest_elsewhere(fake: PlausibleFake) -> None:
     guest_of = fake.state.new_site("guest-of.example", team)
     guest_of.id = -1
     fake.state.sites[-1] = guest_of
-    fake.state.sites = {at: each for at, each in fake.state.sites.items() if at == each.id}
+    fake.state.sites = {at: site for at, site in fake.state.sites.items() if at == site.id}
     fake.state.new_guest(guest_of, own, "viewer")
 
 
@@ -144,8 +144,8 @@ def renamed(fake: PlausibleFake) -> None:
 
 
 def full(fake: PlausibleFake) -> None:
-    for each in fake.state.teams.values():
-        each.seats = len(fake.state.seated(each))
+    for team in fake.state.teams.values():
+        team.seats = len(fake.state.seated(team))
 
 
 def used_up(hour: int, ten: int) -> Setup:
@@ -159,8 +159,8 @@ def used_up(hour: int, ten: int) -> Setup:
 
 
 def props(fake: PlausibleFake) -> None:
-    for each in fake.state.sites.values():
-        each.props = ("author",)
+    for site in fake.state.sites.values():
+        site.props = ("author",)
 
 
 def consolidated(fake: PlausibleFake) -> None:
@@ -169,8 +169,8 @@ def consolidated(fake: PlausibleFake) -> None:
 
 
 def no_more_sites(fake: PlausibleFake) -> None:
-    for each in fake.state.teams.values():
-        each.most_sites = 0
+    for team in fake.state.teams.values():
+        team.most_sites = 0
 
 
 def several_teams(fake: PlausibleFake) -> None:
@@ -209,8 +209,8 @@ def too_many_goals(fake: PlausibleFake) -> None:
 
 
 def two_props(fake: PlausibleFake) -> None:
-    for each in fake.state.sites.values():
-        each.props = ("title", "author")
+    for site in fake.state.sites.values():
+        site.props = ("title", "author")
 
 
 SETUPS: dict[str, Any] = {
@@ -346,11 +346,11 @@ def peopled(fake: CommunityFake) -> None:
 
 
 def invitation(fake: PlausibleFake) -> str:
-    return next(each.invitation_id for each in fake.state.guest_invitations.values())
+    return next(invitation.invitation_id for invitation in fake.state.guest_invitations.values())
 
 
 def guest_id(fake: PlausibleFake) -> int:
-    return next(each.id for each in fake.state.users.values() if each.email == "bea@agency.example")
+    return next(user.id for user in fake.state.users.values() if user.email == "bea@agency.example")
 
 
 def token_of(page: httpx.Response) -> str:
@@ -403,7 +403,7 @@ def test_a_put_over_a_team_invitation_destroys_it() -> None:
     fake = base()
     line = next(each for each in LINES if "pending TEAM invitation" in each["scenario"])
     assert sent(fake, line).status_code == 200
-    team = next(each for each in fake.state.teams.values() if each.identifier == TEAM)
+    team = next(team for team in fake.state.teams.values() if team.identifier == TEAM)
     parent = fake.state.parent(team.id, "future-admin@corp.example")
     assert parent is not None
     assert parent.role == GUEST

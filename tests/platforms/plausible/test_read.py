@@ -30,14 +30,14 @@ from siteward.platforms.plausible.native_state import NativeState
 from siteward.platforms.plausible.platform import PLATFORM
 from siteward.platforms.plausible.settings import Settings
 from siteward.transport.errors import (
-    Forbidden,
-    Incomplete,
-    NotThePlatform,
+    ForbiddenError,
+    IncompleteError,
+    NotThePlatformError,
     PlatformError,
-    Refused,
-    SecretMissing,
-    Unauthenticated,
-    Unreachable,
+    RefusedError,
+    SecretMissingError,
+    UnauthenticatedError,
+    UnreachableError,
 )
 from siteward.transport.http import Link
 from siteward.transport.secrets import Secret, Secrets
@@ -59,12 +59,12 @@ def many(sites: int, guests: int = 0) -> World:
 def test_guests_are_grants_and_invitations_wait(release: str) -> None:
     """An invitation counts as the grant it will be, and is noted as pending: that is no difference."""
     with plausible(release=release) as at:
-        grants = {(each.subject.name, each.scope.name, each.role) for each in at.live.access.grants()}
+        grants = {(grant.subject.name, grant.scope.name, grant.role) for grant in at.live.access.grants()}
         assert grants == {(ANNA, SHOP, "viewer"), (BEN, SHOP, "viewer")}
         assert at.live.pending == {key(BEN, SHOP)}
         assert at.live.access[account_key(BEN)] == Account(BEN, status="pending")
         assert at.live.complete
-        assert {each.name for each in at.live.sites} == {SHOP, BLOG}
+        assert {site.name for site in at.live.sites} == {SHOP, BLOG}
         assert at.fake.writes == 0
 
 
@@ -72,7 +72,7 @@ def test_members_of_the_team_cannot_be_seen_and_that_is_said() -> None:
     """MAPPING.md section 1: "in sync" would claim more than anybody knows."""
     with plausible() as at:
         assert at.traits.blind_spots == ("team-members",)
-        assert "guest-layer-only" in {each.code for each in at.live.findings}
+        assert "guest-layer-only" in {finding.code for finding in at.live.findings}
         assert account_key("olga@example.org") not in at.live.access
 
 
@@ -86,7 +86,7 @@ def test_six_hundred_sites_survive_the_hours_limit() -> None:
     """607 requests, 600 of them in an hour and 60 in ten seconds: paced from our side, so nothing is answered 429."""
     with plausible(many(600)) as at:
         assert at.reader.requests == 607
-        assert 429 not in {each.status for each in at.fake.calls}
+        assert 429 not in {call.status for call in at.fake.calls}
         assert 3600 <= at.clock.passed < 3700
         assert len(at.live.sites) == 600
         assert {why for _, why in at.clock.pauses} == {"rate limit"}
@@ -98,7 +98,7 @@ def test_what_others_used_of_the_hour_is_waited_for() -> None:
     fake = fake_of(clock=clock)
     fake.counted[(fake.state.keys[fake.credentials["api_key"]].team, 3600, int(NOW.timestamp()) // 3600)] = 599
     with plausible(fake=fake, clock=clock) as at:
-        assert [each.status for each in fake.calls].count(429) == 1
+        assert [call.status for call in fake.calls].count(429) == 1
         assert len(at.live.sites) == 2
         assert [(round(seconds, 1), why) for seconds, why in at.clock.pauses] == [(3600.5, "the server answered 429")]
 
@@ -127,7 +127,7 @@ def test_an_address_is_one_person_in_any_spelling() -> None:
     """API.md section 6: Plausible compares without case, and shows what was typed."""
     extra = [WorldGrant(account="ANNA@Example.org", site=BLOG, role="editor", status="invited")]
     with plausible(world(extra=extra)) as at:
-        assert [each.name for each in at.live.access.accounts()] == [ANNA, BEN]
+        assert [account.name for account in at.live.access.accounts()] == [ANNA, BEN]
         assert key(ANNA, BLOG) in at.live.access
         assert at.live.access[account_key(ANNA)] == Account(ANNA, status="active")
 
@@ -145,9 +145,9 @@ def test_a_domain_may_have_a_path_and_letters_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("more", "kind", "words"),
     [
-        ({"locked": True}, Forbidden, "subscription"),
-        ({"features": ()}, Forbidden, "plan"),
-        ({"self_role": "billing"}, Forbidden, "role of the key's user is too low"),
+        ({"locked": True}, ForbiddenError, "subscription"),
+        ({"features": ()}, ForbiddenError, "plan"),
+        ({"self_role": "billing"}, ForbiddenError, "role of the key's user is too low"),
     ],
 )
 def test_a_refusal_is_never_an_empty_list(more: dict[str, object], kind: type[PlatformError], words: str) -> None:
@@ -161,7 +161,7 @@ def test_a_dead_key_is_told() -> None:
     """Its user may have left the team."""
     fake = fake_of()
     fake.state.keys.clear()
-    with pytest.raises(Unauthenticated, match="Invalid API key") as caught, plausible(fake=fake):
+    with pytest.raises(UnauthenticatedError, match="Invalid API key") as caught, plausible(fake=fake):
         pass
     assert fake.credentials["api_key"] not in str(caught.value)
 
@@ -173,7 +173,7 @@ def test_a_site_that_left_the_team_meanwhile_is_told() -> None:
         site = fake.state.site(SHOP)
         assert site is not None
         site.team = fake.state.new_team("Elsewhere", fake.state.new_user("new@other.test")).id
-        with pytest.raises(Forbidden, match="belongs to another team now"):
+        with pytest.raises(ForbiddenError, match="belongs to another team now"):
             at.look(key(ANNA, SHOP))
 
 
@@ -182,7 +182,7 @@ def test_one_site_unread_is_nothing_read(fault: str) -> None:
     """Half a picture would make everybody on that site look gone."""
     fake = fake_of()
     fake.faults.append(Fault.parse(fault))
-    with pytest.raises((Refused, Unreachable)), plausible(fake=fake):
+    with pytest.raises((RefusedError, UnreachableError)), plausible(fake=fake):
         pass
 
 
@@ -197,7 +197,7 @@ def test_a_listing_that_goes_in_circles_is_refused() -> None:
     secrets = Secrets({"api_key": Secret("key")})
     with PLATFORM.connect(Settings(), secrets, link) as doors:
         traits, seed = PLATFORM.probe(doors.reader, Settings())
-        with pytest.raises(Incomplete, match="circle"):
+        with pytest.raises(IncompleteError, match="circle"):
             PLATFORM.read(doors.reader, Settings(), traits, seed)
 
 
@@ -213,7 +213,7 @@ def test_the_team_is_the_one_the_file_names() -> None:
 def test_another_team_than_the_keys_is_refused() -> None:
     """MAPPING.md section 5: an old key would ignore an unknown id, and show the sites of all teams."""
     wrong = "00000000-0000-4000-8000-000000000000"
-    with pytest.raises(Forbidden, match=wrong) as caught, plausible(team=wrong):
+    with pytest.raises(ForbiddenError, match=wrong) as caught, plausible(team=wrong):
         pass
     assert TEAM in (caught.value.hint or "")
 
@@ -226,10 +226,10 @@ def test_an_old_key_of_several_teams_needs_to_be_told_which() -> None:
     stored.team = None
     other = fake.state.new_team("Second", own)
     fake.state.new_site("second.example.org", other)
-    with pytest.raises(Forbidden, match="does not belong to one team"), plausible(fake=fake):
+    with pytest.raises(ForbiddenError, match="does not belong to one team"), plausible(fake=fake):
         pass
     with plausible(fake=fake, team=TEAM) as at:
-        assert {each.name for each in at.live.sites} == {SHOP, BLOG}
+        assert {site.name for site in at.live.sites} == {SHOP, BLOG}
 
 
 @pytest.mark.parametrize(
@@ -257,14 +257,14 @@ def test_community_edition_behind_a_key_is_told(status: int, kind: str) -> None:
     server.route().respond(status, headers={"content-type": kind}, text="<html>")
     link = Link(url="http://plausible.test", transport=httpx.MockTransport(server.handler), sleep=lambda _: None)
     with PLATFORM.connect(Settings(), Secrets({"api_key": Secret("key")}), link) as doors:
-        with pytest.raises(NotThePlatform, match="Community Edition") as caught:
+        with pytest.raises(NotThePlatformError, match="Community Edition") as caught:
             PLATFORM.probe(doors.reader, Settings())
         assert "edition: ce" in (caught.value.hint or "")
 
 
 def test_without_any_credential_both_ways_are_named() -> None:
     """Nothing is sent."""
-    with pytest.raises(SecretMissing, match="neither an API key nor a database url") as caught:
+    with pytest.raises(SecretMissingError, match="neither an API key nor a database url") as caught:
         PLATFORM.connect(Settings(), Secrets({}), Link(url="http://plausible.test"))
     assert "_API_KEY" in (caught.value.hint or "")
 
@@ -298,7 +298,7 @@ def test_a_domain_or_address_that_is_empty_is_not_plausibles(on: str, content: s
     """Nothing could be told apart by it."""
     with plausible() as at:
         at.page(on, times=0, content=(content % META).encode())
-        with pytest.raises(NotThePlatform, match="did not answer as Plausible does"):
+        with pytest.raises(NotThePlatformError, match="did not answer as Plausible does"):
             at.read()
 
 
@@ -307,6 +307,6 @@ def test_an_answer_that_says_nothing_comes_with_what_to_do(status: int) -> None:
     """The reason stands in a log, here or in a proxy."""
     with plausible() as at:
         at.page("GET /sites$", times=0, status=status, content=b"")
-        with pytest.raises(Refused, match=f"was answered {status}") as caught:
+        with pytest.raises(RefusedError, match=f"was answered {status}") as caught:
             at.read()
         assert "try again" in (caught.value.hint or "")

@@ -42,7 +42,9 @@ def test_without_self_nothing_is_written() -> None:
     """The API cannot tell whose key it is (API.md section 14)."""
     with plausible() as at:
         at.live = replace(at.live, me=None)
-        (unknown,) = [each for each in at.review(give(CARLA, SHOP, "viewer")) if each.code == "self-unknown"]
+        (unknown,) = [
+            diagnostic for diagnostic in at.review(give(CARLA, SHOP, "viewer")) if diagnostic.code == "self-unknown"
+        ]
         assert unknown.blocks
         assert unknown.about is None
         assert "self:" in (unknown.hint or "")
@@ -76,7 +78,11 @@ def test_what_is_no_address_is_not_invited(name: str) -> None:
 def test_a_role_of_somebody_who_accepted_is_changed_by_hand() -> None:
     """The default: told, blocked, with the way to do it."""
     with plausible() as at:
-        (told,) = [each for each in at.review(turn(ANNA, SHOP, "viewer", "editor")) if each.effect == "manual"]
+        (told,) = [
+            diagnostic
+            for diagnostic in at.review(turn(ANNA, SHOP, "viewer", "editor"))
+            if diagnostic.effect == "manual"
+        ]
         assert told.blocks
         assert "reinvite" in (told.hint or "")
 
@@ -85,30 +91,30 @@ def test_reinviting_tells_the_gap_and_the_mails() -> None:
     """By choice, and with everything that comes of it."""
     with plausible(role_change="reinvite") as at:
         said = at.review(turn(ANNA, SHOP, "viewer", "editor"))
-        assert not [each for each in said if each.blocks]
-        assert {each.effect for each in said if each.effect} == {"gap", "mail", "destroys"}
-        assert sum(each.count for each in said if each.effect == "mail") == 2
+        assert not [diagnostic for diagnostic in said if diagnostic.blocks]
+        assert {diagnostic.effect for diagnostic in said if diagnostic.effect} == {"gap", "mail", "destroys"}
+        assert sum(diagnostic.count for diagnostic in said if diagnostic.effect == "mail") == 2
 
 
 def test_a_pending_role_changes_without_a_gap() -> None:
     """Nobody loses anything, one mail goes out."""
     with plausible() as at:
         said = at.review(turn(BEN, SHOP, "viewer", "editor"))
-        assert [each.effect for each in said if each.effect] == ["mail"]
+        assert [diagnostic.effect for diagnostic in said if diagnostic.effect] == ["mail"]
 
 
 def test_an_invitation_and_a_removal_mail_somebody_and_a_withdrawal_does_not() -> None:
     """API.md section 6."""
     with plausible() as at:
         said = at.review(give(CARLA, SHOP, "viewer"), take(ANNA, SHOP, "viewer"), take(BEN, SHOP, "viewer"))
-        assert [each.who for each in said if each.effect == "mail"] == [CARLA, ANNA]
-        assert {each.code for each in said if each.about == key(BEN, SHOP)} == {"withdraws"}
+        assert [diagnostic.who for diagnostic in said if diagnostic.effect == "mail"] == [CARLA, ANNA]
+        assert {diagnostic.code for diagnostic in said if diagnostic.about == key(BEN, SHOP)} == {"withdraws"}
 
 
 def test_what_a_removal_destroys_is_told() -> None:
     """Personal segments are gone, and access does not come back by itself (MAPPING.md section 6)."""
     with plausible() as at:
-        effects = {each.effect for each in at.review(take(ANNA, SHOP, "viewer"))}
+        effects = {diagnostic.effect for diagnostic in at.review(take(ANNA, SHOP, "viewer"))}
         assert {"destroys", "irreversible"} <= effects
 
 
@@ -156,7 +162,7 @@ def test_a_site_that_is_gone_is_told() -> None:
     """Renamed, handed over or deleted: after 72 hours anybody may take an old name."""
     with plausible() as at:
         memory = Memory(last=Access([grant(ANNA, "old-shop.example.org", "viewer"), grant(ANNA, SHOP, "viewer")]))
-        gone = [each.message for each in at.review(memory=memory) if each.code == "site-gone"]
+        gone = [diagnostic.message for diagnostic in at.review(memory=memory) if diagnostic.code == "site-gone"]
         assert len(gone) == 1
         assert "old-shop.example.org" in gone[0]
 

@@ -19,11 +19,11 @@ from platforms.plausible.worlds import SETTINGS, worlds
 from rig import NOW, Rig
 from siteward import platforms
 from siteward.access.report import Report, exit_code
-from siteward.platforms.fakery import CannotStandIn, World, WorldAccount, WorldGrant, WorldSite
+from siteward.platforms.fakery import CannotStandInError, World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.plausible.fake import FAKE, PlausibleFake
 from siteward.platforms.plausible.platform import PLATFORM
+from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.plan import Run, plan
-from siteward.reconcile.recheck import Allowance
 from siteward.render import render
 from spine.wishes import wishes
 
@@ -81,17 +81,17 @@ class Scene:
     def shown(self) -> list[str]:
         site = self.fake.state.site(SHOP)
         assert site is not None
-        return sorted(f"{each.email} {each.role} {each.status}" for each in self.fake.state.shown(site))
+        return sorted(f"{shown.email} {shown.role} {shown.status}" for shown in self.fake.state.shown(site))
 
     def steps(self, as_of: datetime | None = None) -> list[str]:
         plan = self.plan(as_of).plan
         assert plan is not None
-        return [each.change.key[2] for part in plan.instances for each in part.steps]
+        return [step.change.key[2] for part in plan.instances for step in part.steps]
 
     def codes(self) -> set[str]:
         plan = self.plan().plan
         assert plan is not None
-        return {each.code for part in plan.instances for step in part.steps for each in step.diagnostics}
+        return {diagnostic.code for part in plan.instances for step in part.steps for diagnostic in step.diagnostics}
 
 
 @contextmanager
@@ -198,7 +198,7 @@ def test_a_put_that_keeps_the_old_role_is_never_reported_as_done(monkeypatch: py
 
         monkeypatch.setattr(at.fake.state.__class__, "invite", another)
         report = at.apply()
-        assert {each.status for each in report.outcomes} == {"failed"}
+        assert {outcome.status for outcome in report.outcomes} == {"failed"}
         assert exit_code(report) == 5
 
 
@@ -207,7 +207,7 @@ def test_a_deletion_that_does_nothing_is_never_reported_as_done(monkeypatch: pyt
     with scene(view("ben")) as at:
         monkeypatch.setattr(at.fake.state.__class__, "remove", lambda *_: False)
         report = at.apply()
-        assert {each.status for each in report.outcomes} == {"failed"}
+        assert {outcome.status for outcome in report.outcomes} == {"failed"}
 
 
 def test_the_team_is_shown_as_strangers_and_never_touched() -> None:
@@ -216,7 +216,10 @@ def test_the_team_is_shown_as_strangers_and_never_touched() -> None:
         report = at.plan()
         assert report.plan is not None
         part = report.plan.instances[0]
-        assert {each.name for each in part.strangers} == {"owner@example.org", "olga@example.org"}
+        assert {unmanaged_account.name for unmanaged_account in part.unmanaged} == {
+            "owner@example.org",
+            "olga@example.org",
+        }
         assert not part.steps
         assert not part.blind_spots
 
@@ -229,13 +232,13 @@ def test_a_declared_member_needs_no_guest_grant_and_keeps_the_role() -> None:
         assert at.steps() == []
         report = at.plan()
         assert report.plan is not None
-        assert "undeclarable-role" in {each.code for each in report.plan.instances[0].diagnostics}
+        assert "undeclarable-role" in {diagnostic.code for diagnostic in report.plan.instances[0].diagnostics}
 
 
 def test_a_plan_tells_how_long_the_limits_make_it() -> None:
     """Sixty in ten seconds: what does not fit takes longer, and the plan says so."""
     people = [f"p{n}" for n in range(90)]
-    users = {each: {"email": f"{each}@example.org"} for each in people}
+    users = {person: {"email": f"{person}@example.org"} for person in people}
     with scene(view("anna")) as at:
         at.rig.declare(document(view(*people), users))
         report = at.plan()
@@ -267,13 +270,13 @@ def test_the_laws_hold_while_people_accept_and_invitations_end(release: str, dat
             assert reviewed is not None
             assert fake.writes == writes
             report = rig.apply(reviewed)
-            assert {each.status for each in report.outcomes} <= {"done", "already", "blocked", "skipped"}
-            left = {each.step.change.key for each in report.outcomes if each.status in {"blocked", "skipped"}}
+            assert {outcome.status for outcome in report.outcomes} <= {"done", "already", "blocked", "skipped"}
+            left = {outcome.step.change.key for outcome in report.outcomes if outcome.status in {"blocked", "skipped"}}
             again = rig.plan().plan
             assert again is not None
             assert {step.change.key for part in again.instances for step in part.steps} <= left
             time.at += timedelta(hours=data.draw(st.sampled_from((1, 80))))
-            for email in sorted({each.email for each in fake.state.invitations.values()}):
+            for email in sorted({invitation.email for invitation in fake.state.invitations.values()}):
                 if data.draw(st.booleans()):
                     fake.accept(email)
 
@@ -300,7 +303,7 @@ def test_without_a_postgresql_the_sandbox_says_what_to_install(monkeypatch: pyte
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(cluster, "DEBIAN", tmp_path)
     monkeypatch.setattr(cluster, "cluster", cluster.cluster.__wrapped__)
-    with pytest.raises(CannotStandIn, match="apt-get install postgresql"):
+    with pytest.raises(CannotStandInError, match="apt-get install postgresql"):
         cluster.cluster()
 
 
@@ -317,7 +320,7 @@ def test_a_role_that_was_cut_off_halfway_is_finished(release: str, at_write: int
         reviewed = at.plan().plan
         assert reviewed is not None
         report = at.rig.cut_off(reviewed, writes[at_write], after=after)
-        assert [each.status for each in report.outcomes] == ["done"]
+        assert [outcome.status for outcome in report.outcomes] == ["done"]
         assert f"{BEN} editor invited" in at.shown()
         assert at.steps() == []
 
@@ -358,4 +361,6 @@ def test_the_only_guest_may_be_cut_off_halfway_too(tmp_path: Path) -> None:
         plan = killed.plan().plan
         assert plan is not None
         report = killed.cut_off(plan, at, after=after)
-        assert [each.status for each in report.outcomes] == ["done"], [each.message for each in report.outcomes]
+        assert [outcome.status for outcome in report.outcomes] == ["done"], [
+            outcome.message for outcome in report.outcomes
+        ]

@@ -26,7 +26,7 @@ def test_an_accepted_guest_is_removed_and_an_invitation_withdrawn() -> None:
     """The same call for both; only the first mails somebody."""
     with plausible() as at:
         receipts = at.write(take(ANNA, SHOP, "viewer"), take(BEN, SHOP, "viewer"))
-        assert [each.status for each in receipts] == ["sent", "sent"]
+        assert [receipt.status for receipt in receipts] == ["sent", "sent"]
         assert at.shown() == []
         assert at.fake.state.mails == [ANNA]
 
@@ -215,11 +215,11 @@ def test_changes_on_one_site_share_the_reading() -> None:
     with plausible() as at:
         changes = (give(CARLA, SHOP, "viewer"), take(ANNA, SHOP, "viewer"), give(CARLA, BLOG, "viewer"))
         bundles = PLATFORM.bundle(changes, at.live)
-        assert [len(each.changes) for each in bundles] == [2, 1]
+        assert [len(bundle.changes) for bundle in bundles] == [2, 1]
         before = at.reader.requests
         at.write(*changes)
         looks = len(bundles)
-        assert at.reader.requests - before + looks == sum(each.requests for each in bundles)
+        assert at.reader.requests - before + looks == sum(bundle.requests for bundle in bundles)
 
 
 def test_the_plan_knows_how_long_the_pace_makes_it() -> None:
@@ -228,6 +228,6 @@ def test_the_plan_knows_how_long_the_pace_makes_it() -> None:
         few = PLATFORM.bundle([give(f"g{n}@example.org", SHOP, "viewer") for n in range(5)], at.live)
         many = PLATFORM.bundle([give(f"g{n}@example.org", SHOP, "viewer") for n in range(100)], at.live)
         huge = PLATFORM.bundle([give(f"g{n}@example.org", SHOP, "viewer") for n in range(700)], at.live)
-    assert sum(each.seconds for each in few) == 0
-    assert 10 <= sum(each.seconds for each in many) < 30
-    assert 3600 <= sum(each.seconds for each in huge) < 3700
+    assert sum(bundle.seconds for bundle in few) == 0
+    assert 10 <= sum(bundle.seconds for bundle in many) < 30
+    assert 3600 <= sum(bundle.seconds for bundle in huge) < 3700

@@ -43,10 +43,10 @@ def worlds(draw: st.DrawFn, release: str = "cloud") -> World:
     joining = [each for each in COLLEAGUES if each not in colleagues and draw(st.booleans())]
     return World(
         accounts=(
-            *(WorldAccount(login=each) for each in people),
-            *(WorldAccount(login=each, role=SETTINGS["team_members"][each]) for each in colleagues),
+            *(WorldAccount(login=person) for person in people),
+            *(WorldAccount(login=colleague, role=SETTINGS["team_members"][colleague]) for colleague in colleagues),
         ),
-        sites=tuple(WorldSite(name=each, domain=each) for each in domains),
+        sites=tuple(WorldSite(name=domain, domain=domain) for domain in domains),
         grants=tuple(grants),
         more={
             "limits": False,

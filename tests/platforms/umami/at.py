@@ -41,7 +41,7 @@ def clock() -> datetime:
 def world(more: Mapping[str, object] | None = None, *, users: Sequence[str] = ("anna", "ben", "carla")) -> World:
     """A world of a managed team `shop`, a personal site `blog` of our own, and three accounts without a role."""
     return World(
-        accounts=tuple(WorldAccount(login=each) for each in users),
+        accounts=tuple(WorldAccount(login=user) for user in users),
         sites=(WorldSite(name="Shop", domain=SHOP), WorldSite(name="Blog", domain=BLOG, owner="siteward")),
         grants=(
             WorldGrant(account="anna", site=SHOP, role="team-view-only"),
@@ -80,23 +80,25 @@ class At:
         return tuple(PLATFORM.review(changes, self.live, None))
 
     def codes(self, *changes: Change) -> list[str]:
-        return [each.code for each in self.review(*changes)]
+        return [diagnostic.code for diagnostic in self.review(*changes)]
 
     def errors(self, *changes: Change) -> list[str]:
-        return [each.code for each in self.review(*changes) if each.blocks]
+        return [diagnostic.code for diagnostic in self.review(*changes) if diagnostic.blocks]
 
     def write(self, *changes: Change) -> dict[Key, Receipt]:
         """Write the changes bundle by bundle, as the spine does, and keep the ids for what follows."""
         receipts: dict[Key, Receipt] = {}
         for bundle in PLATFORM.bundle(changes, self.live):
-            passwords = {each.key[1]: Secret(PASSWORD) for each in bundle.changes if isinstance(each.after, Account)}
-            for each in PLATFORM.write(self.writer, replace(bundle, passwords=passwords), self.live):
-                receipts[each.key] = each
-                self.live = replace(self.live, ids={**self.live.ids, **each.ids})
+            passwords = {
+                change.key[1]: Secret(PASSWORD) for change in bundle.changes if isinstance(change.after, Account)
+            }
+            for receipt in PLATFORM.write(self.writer, replace(bundle, passwords=passwords), self.live):
+                receipts[receipt.key] = receipt
+                self.live = replace(self.live, ids={**self.live.ids, **receipt.ids})
         return receipts
 
     def statuses(self, *changes: Change) -> list[str]:
-        return [each.status for each in self.write(*changes).values()]
+        return [receipt.status for receipt in self.write(*changes).values()]
 
     def look(self, *keys: Key) -> Mapping[Key, Resource | None]:
         return PLATFORM.refresh(self.reader, keys, self.live)
@@ -118,10 +120,10 @@ class At:
         return next(each.code for each in self.fake.state.teams.values() if each.name == team)
 
     def calls(self, since: int = 0) -> list[str]:
-        return [f"{each.method} {each.path}" for each in self.fake.calls[since:]]
+        return [f"{call.method} {call.path}" for call in self.fake.calls[since:]]
 
     def writes(self) -> list[str]:
-        return [f"{each.method} {each.path}" for each in self.fake.calls if each.wrote]
+        return [f"{call.method} {call.path}" for call in self.fake.calls if call.wrote]
 
 
 def fake_of(start: World | None = None, release: str = "3.2") -> UmamiFake:

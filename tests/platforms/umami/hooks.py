@@ -137,16 +137,16 @@ def _password(exchange: Exchange, size: int) -> str:
 def _named(exchanges: Sequence[Exchange]) -> Iterator[tuple[str, str]]:
     """Find the accounts' recorded ids: where a name stands beside one, and where an answer shows who asked."""
     shown = _IDS.get(PurePath(exchanges[0].recording).stem, {})
-    for each in exchanges:
-        yield from _pairs(each.answer)
-        yield from ((name, each.body[key]) for name, (seq, key) in shown.items() if seq == each.seq)
-        if each.actor and each.actor != "admin" and each.status == 200 and each.method == "POST":
-            if each.path == "/api/teams":
-                yield each.actor, each.answer[1]["userId"]
-            elif each.path == "/api/teams/join":
-                yield each.actor, each.answer["userId"]
-            elif each.path == "/api/websites":
-                yield each.actor, each.answer["createdBy"]
+    for exchange in exchanges:
+        yield from _pairs(exchange.answer)
+        yield from ((name, exchange.body[key]) for name, (seq, key) in shown.items() if seq == exchange.seq)
+        if exchange.actor and exchange.actor != "admin" and exchange.status == 200 and exchange.method == "POST":
+            if exchange.path == "/api/teams":
+                yield exchange.actor, exchange.answer[1]["userId"]
+            elif exchange.path == "/api/teams/join":
+                yield exchange.actor, exchange.answer["userId"]
+            elif exchange.path == "/api/websites":
+                yield exchange.actor, exchange.answer["createdBy"]
 
 
 def _pairs(value: Any) -> Iterator[tuple[str, str]]:
@@ -203,11 +203,11 @@ def _matrix(replay: Replay, exchange: Exchange) -> None:
         replay.twins.setdefault(exchange.path.rpartition("/")[2], dummy.id)
     if step == "member.add":
         replay.twins.setdefault(exchange.body["userId"], dummy.id)
-        state.members[team] = [each for each in state.members[team] if each.user != dummy.id]
+        state.members[team] = [member for member in state.members[team] if member.user != dummy.id]
     if step == "member.role" and not state.member(team, dummy.id):
         state.new_member(team, dummy.id, "team-view-only")
     if step == "site.take_to_self" and state.member(team, dummy.id):
-        state.members[team] = [each for each in state.members[team] if each.user != dummy.id]
+        state.members[team] = [member for member in state.members[team] if member.user != dummy.id]
 
 
 def _second_half(replay: Replay, _exchange: Exchange) -> None:
@@ -216,7 +216,11 @@ def _second_half(replay: Replay, _exchange: Exchange) -> None:
     replay.use(FAKE.fresh(release, clock=lambda: datetime.now(UTC)))
     signed = replay.client.post("/api/auth/login", json={"username": "admin", "password": FIRST_PASSWORD})
     replay.memory["tokens"] = {"admin": signed.json()["token"]}
-    deleted = [each.path.rpartition("/")[2] for each in replay.exchanges if each.note.startswith("delete user whose")]
+    deleted = [
+        exchange.path.rpartition("/")[2]
+        for exchange in replay.exchanges
+        if exchange.note.startswith("delete user whose")
+    ]
     for kind, recorded in zip(
         ("segment", "revenue", "report", "board", "link", "pixel", "replay"), deleted, strict=True
     ):
@@ -224,16 +228,16 @@ def _second_half(replay: Replay, _exchange: Exchange) -> None:
         replay.twins[recorded] = user
         site = _fake(replay).state.new_website(kind, kind, by=user, user=user)
         site.blocks = int(kind in {"revenue", "replay"})
-        for each in replay.exchanges:
-            if each.actor == f"k.{kind}" and kind in {"segment", "report"}:
-                named = each.body.get("websiteId") or each.path.split("/")[3]
+        for exchange in replay.exchanges:
+            if exchange.actor == f"k.{kind}" and kind in {"segment", "report"}:
+                named = exchange.body.get("websiteId") or exchange.path.split("/")[3]
                 replay.twins[named] = site.id
 
 
 def _race(replay: Replay, _exchange: Exchange) -> None:
     """Recording 09 added eight members twelve times each at once; so many of each got in."""
     state = _fake(replay).state
-    listed = next(each.answer["data"] for each in replay.exchanges if each.seq == 6)
+    listed = next(exchange.answer["data"] for exchange in replay.exchanges if exchange.seq == 6)
     for row in listed:
         if row["role"] != "team-owner":
             state.new_member(replay.twins[row["teamId"]], state.names[row["user"]["username"]].id, row["role"])
@@ -248,7 +252,7 @@ def _more_teams(replay: Replay, _exchange: Exchange) -> None:
 def _scale(replay: Replay, _exchange: Exchange) -> None:
     """Recording 11: 30 teams of 21, 120 sites; the members of the two teams that it shows are as it shows them."""
     state = _fake(replay).state
-    shown = next(each.answer["data"] for each in replay.exchanges if each.path == "/api/admin/teams")
+    shown = next(exchange.answer["data"] for exchange in replay.exchanges if exchange.path == "/api/admin/teams")
     known = {each["name"]: each["members"] for each in shown}
     others = [name for name in (f"Team {number:02d}" for number in range(30)) if name not in known]
     teams = []
@@ -294,7 +298,7 @@ def _twin(name: str, recorded: str) -> Callable[[Replay, Exchange], None]:
 def _marked(replay: Replay, _exchange: Exchange) -> None:
     """Recording 20 marks a team and an account as deleted in the database."""
     fake = _fake(replay)
-    team = next(each for each in fake.state.teams.values() if each.name == "T2")
+    team = next(team for team in fake.state.teams.values() if team.name == "T2")
     team.deleted = fake.state.names["mem"].deleted = fake.state.stamp()
     fake.touch()
 

@@ -50,7 +50,7 @@ def test_the_recordings_are_all_there() -> None:
 
 def test_an_exception_that_is_not_needed_is_told() -> None:
     """A table of exceptions cannot outlive what it excuses, nor excuse what was never recorded."""
-    matched = [Outcome(each, ()) for each in load(HERE / "12_scale_big_sql_seeded.jsonl", UmamiHooks())]
+    matched = [Outcome(exchange, ()) for exchange in load(HERE / "12_scale_big_sql_seeded.jsonl", UmamiHooks())]
     listed = {"12_scale_big_sql_seeded.jsonl:1": "why", "12_scale_big_sql_seeded.jsonl:99": "why", "other:1": "why"}
     assert [each.split(" is listed")[0] for each in unexpected(matched, listed)] == [
         "12_scale_big_sql_seeded.jsonl:1",

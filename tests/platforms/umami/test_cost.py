@@ -29,8 +29,8 @@ PEOPLE = tuple(f"p{number:03d}" for number in range(MANY))
 
 def _world(people: tuple[str, ...], sites: tuple[str, ...], grants: tuple[WorldGrant, ...] = ()) -> World:
     return World(
-        accounts=tuple(WorldAccount(login=each) for each in people),
-        sites=tuple(WorldSite(name=each, domain=each) for each in sites),
+        accounts=tuple(WorldAccount(login=person) for person in people),
+        sites=tuple(WorldSite(name=site, domain=site) for site in sites),
         grants=grants,
     )
 
@@ -44,7 +44,7 @@ def _rig(folder: Path, world: World, grants: list[dict[str, Any]], release: str 
     document = {
         "version": 1,
         "instances": {"it": block},
-        "users": {each.login: {} for each in world.accounts},
+        "users": {account.login: {} for account in world.accounts},
         "policy": {
             "admins": {"min": 1},
             "limits": dict.fromkeys(("removals", "revocations", "escalations", "expiries", "mails"), wide),
@@ -63,7 +63,7 @@ def _planned(rig: Rig) -> Plan:
 
 def _sent(rig: Rig, plan: Plan) -> int:
     begun = len(rig.fake.calls)
-    assert {each.status for each in rig.apply(plan).outcomes} == {"done"}
+    assert {outcome.status for outcome in rig.apply(plan).outcomes} == {"done"}
     return len(rig.fake.calls) - begun
 
 
@@ -101,8 +101,8 @@ def _give(number: int, role: str = "team-view-only") -> Change:
 def _write(at: At, changes: list[Change], begun: int = 0) -> list[str]:
     """Write the changes one by one as the spine does, telling each call what is ahead; return the statuses."""
     told: list[str] = []
-    for number, each in enumerate(changes[begun:], begun):
-        (bundle,) = PLATFORM.bundle([each], at.live)
+    for number, change in enumerate(changes[begun:], begun):
+        (bundle,) = PLATFORM.bundle([change], at.live)
         ahead = tuple(changes[number + 1 :])
         (receipt,) = PLATFORM.write(at.writer, replace(bundle, ahead=ahead), at.live)
         told.append(receipt.status)
@@ -110,7 +110,7 @@ def _write(at: At, changes: list[Change], begun: int = 0) -> list[str]:
 
 
 def _listings(at: At) -> int:
-    return sum(each.endswith("/api/admin/teams") for each in at.calls())
+    return sum(call.endswith("/api/admin/teams") for call in at.calls())
 
 
 def test_a_listing_is_never_older_than_so_many_writes() -> None:
@@ -138,16 +138,16 @@ def test_what_this_run_has_written_is_read_by_itself(release: str) -> None:
     """A membership that was given a moment ago and is raised now is no longer what the listing says."""
     with umami(_world(("p000",), SITES[:10]), release) as at:
         gives = [_give(number) for number in range(10)]
-        raised = [Change(each.after, replace(each.after, role="team-member")) for each in gives if each.after]
+        raised = [Change(change.after, replace(change.after, role="team-member")) for change in gives if change.after]
         assert set(_write(at, [*gives, *raised])) == {"sent"}
-        role = {each.role for each in at.read().access.grants() if each.subject.name == "p000"}
+        role = {grant.role for grant in at.read().access.grants() if grant.subject.name == "p000"}
         assert role == {"team-member"}
 
 
 def test_what_changed_before_the_listing_is_not_overwritten() -> None:
     """Each touched object is compared still."""
     with umami(_world(("p000",), SITES[:10])) as at:
-        team = next(each for each in at.fake.state.teams.values() if each.name == f"acl:{SITES[3]}")
+        team = next(team for team in at.fake.state.teams.values() if team.name == f"acl:{SITES[3]}")
         at.fake.state.new_member(team.id, at.fake.state.names["p000"].id, "team-manager")
         at.fake.touch()
         told = _write(at, [_give(number) for number in range(10)])
@@ -169,4 +169,4 @@ def test_an_account_that_goes_while_a_listing_stands_is_not_called_done(tmp_path
         return inner(request)
 
     rig.instance = replace(rig.instance, link=replace(rig.instance.link, transport=httpx.MockTransport(vanish)))
-    assert {each.status for each in rig.apply(plan).outcomes} <= {"failed", "skipped", "unknown"}
+    assert {outcome.status for outcome in rig.apply(plan).outcomes} <= {"failed", "skipped", "unknown"}

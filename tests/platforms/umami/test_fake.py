@@ -70,7 +70,7 @@ def boss(release: str) -> Iterator[Person]:
 
 def test_a_fresh_server_is_the_products_own(boss: Person) -> None:
     """admin/umami with the seeded id, and nothing else."""
-    assert [(each["id"], each["username"], each["role"]) for each in boss.every("users")] == [
+    assert [(row["id"], row["username"], row["role"]) for row in boss.every("users")] == [
         ("41e2b680-648e-4b09-bcd7-3e2b10c06264", "admin", "admin")
     ]
     assert boss.fake.credentials == {"username": "admin", "password": "umami"}
@@ -84,14 +84,14 @@ def test_the_demo_is_lived_in(release: str) -> None:
     me = Person(fake, **fake.credentials)
     state = fake.state
     assert (len(state.users), len(state.websites), me.signed.status_code) == (30, 12, 200)
-    admins = {each.username for each in state.users.values() if each.role == "admin"}
+    admins = {user.username for user in state.users.values() if user.role == "admin"}
     assert admins == {"admin", "siteward", "anna", "ben", "breakglass-1", "tmp-agency"}
     old_ed = state.names["old-ed"].id
-    assert sum(each.user == old_ed for rows in state.members.values() for each in rows) == 3
-    owners = Counter("nobody" if not (each.user or each.team) else "team" if each.team else
-                     state.users[str(each.user)].username for each in state.websites.values())  # fmt: skip
+    assert sum(row.user == old_ed for rows in state.members.values() for row in rows) == 3
+    owners = Counter("nobody" if not (website.user or website.team) else "team" if website.team else
+                     state.users[str(website.user)].username for website in state.websites.values())  # fmt: skip
     assert owners == {"team": 8, "siteward": 2, "petra": 1, "nobody": 1}
-    assert sum(each.user not in state.users for rows in state.members.values() for each in rows) == 1
+    assert sum(row.user not in state.users for rows in state.members.values() for row in rows) == 1
     assert len(state.shares) == 1
 
 
@@ -99,9 +99,9 @@ def test_the_same_world_is_the_same_server() -> None:
     """Ids come from the world, so that what is shown of it can be checked in; tokens open one server alone."""
     one, two = (FAKE.lived_in("3.2", clock=lambda: NOW) for _ in range(2))
     assert list(one.state.users) == list(two.state.users)
-    stranger = Person(two, **two.credentials)
-    stranger.client._transport = in_process(one)
-    assert stranger.get("/api/me").status_code == 401
+    unmanaged_account = Person(two, **two.credentials)
+    unmanaged_account.client._transport = in_process(one)
+    assert unmanaged_account.get("/api/me").status_code == 401
 
 
 def test_a_world_becomes_teams() -> None:
@@ -126,18 +126,18 @@ def test_a_world_becomes_teams() -> None:
     )
     fake = FAKE.of(world, "3.2", clock=lambda: NOW)
     me = Person(fake, **fake.credentials)
-    teams = {each["name"]: each for each in me.every("teams")}
+    teams = {row["name"]: row for row in me.every("teams")}
     shown = {name: [(row["user"]["username"], row["role"]) for row in team["members"]] for name, team in teams.items()}
     assert shown == {
         "acl:shop.example.org": [("siteward", "team-owner"), ("ben", "team-view-only"), ("ben", "team-member")],
         "Shared": [("anna", "team-owner"), ("ben", "team-member")],
     }
-    sites = {each["domain"]: each for each in me.every("websites")}
+    sites = {row["domain"]: row for row in me.every("websites")}
     assert sites["lab.example.org"]["user"]["username"] == "anna"
     assert sites["lab.example.org"]["shareId"] == "lab-for-all"
     assert (sites["left.example.org"]["userId"], sites["left.example.org"]["teamId"]) == (None, None)
     assert sites["a.example.org"]["teamId"] == sites["b.example.org"]["teamId"] == teams["Shared"]["id"]
-    assert {each.role for each in fake.state.users.values()} == {"admin", "user", "view-only"}
+    assert {user.role for user in fake.state.users.values()} == {"admin", "user", "view-only"}
     assert fake.redis
 
 
@@ -162,8 +162,8 @@ def test_rows_of_one_instant_get_lost_between_pages(boss: Person) -> None:
     """Ties have no order: pages lose some and double others, while one big page has them all."""
     for number in range(45):
         boss.new(f"list{number:02d}")
-    for each in boss.fake.state.users.values():
-        each.created = "2026-01-01T00:00:00.000Z"
+    for user in boss.fake.state.users.values():
+        user.created = "2026-01-01T00:00:00.000Z"
     walked = [row["id"] for at in range(1, 8) for row in boss.every("users", page=str(at), pageSize="7")]
     assert len(walked) == 46
     assert len(set(walked)) < 46
@@ -185,7 +185,7 @@ def test_parallel_adds_make_duplicates_on_a_socket() -> None:
         httpx.Client(base_url=box.url, headers={"authorization": token}) as client,
         ThreadPoolExecutor(8) as pool,
     ):
-        added = [each.status_code for each in pool.map(lambda _: client.post(path, json=row), range(8))]
+        added = [response.status_code for response in pool.map(lambda _: client.post(path, json=row), range(8))]
         rows = [each for each in client.get(path).json()["data"] if each["userId"] == anna]
         assert len(rows) == added.count(200) > 1
         client.post(f"{path}/{anna}", json={"role": "team-view-only"})
@@ -205,7 +205,7 @@ def test_nothing_is_looked_up_when_rows_are_tied_together(boss: Person) -> None:
     assert boss.post(f"/api/teams/{team}/users", userId=GHOST, role="team-member").status_code == 200
     assert boss.post("/api/teams", name="Ghost's", ownerId=GHOST).json()[1]["userId"] == GHOST
     assert boss.post("/api/websites", name="W", domain="w", teamId=GHOST).json()["teamId"] == GHOST
-    shown = {each["name"]: each for each in boss.every("teams")}
+    shown = {row["name"]: row for row in boss.every("teams")}
     assert [each["user"] is None for each in shown["T"]["members"]] == [False, True]
     assert shown["T"]["_count"]["members"] == 1
     assert shown["Ghost's"]["_count"]["members"] == 0
@@ -254,7 +254,7 @@ def test_boards_links_and_pixels_of_the_deleted(boss: Person, left: int) -> None
     her.post("/api/pixels", name="p", slug="slug-of-p")
     assert [her.get(f"/api/{kind}").json()["count"] for kind in ("boards", "links", "pixels")] == [1, 1, 1]
     boss.delete(f"/api/users/{anna}")
-    assert [each.user for each in boss.fake.state.things.values()] == [None] * left
+    assert [thing.user for thing in boss.fake.state.things.values()] == [None] * left
 
 
 def test_a_token_is_as_good_as_its_account(boss: Person) -> None:

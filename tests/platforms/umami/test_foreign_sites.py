@@ -43,7 +43,7 @@ def _said(folder: Path, written: Any, **more: Any) -> list[Diagnostic]:
     report = Rig(folder, fake_of(WORLD), document).plan()
     assert report.plan is not None
     found = (*report.diagnostics, *report.plan.instances[0].diagnostics)
-    return [each for each in found if each.code in {"unknown-site", "matches-nothing", "skips-sites"}]
+    return [diagnostic for diagnostic in found if diagnostic.code in {"unknown-site", "matches-nothing", "skips-sites"}]
 
 
 @pytest.mark.parametrize(

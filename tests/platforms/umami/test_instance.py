@@ -14,7 +14,7 @@ from siteward.platforms.fakery import Fault, Sandbox
 from siteward.platforms.instance import Instance
 from siteward.platforms.umami.platform import PLATFORM
 from siteward.platforms.umami.settings import Settings
-from siteward.transport.errors import OriginMismatch, SecretMissing
+from siteward.transport.errors import OriginMismatchError, SecretMissingError
 from siteward.transport.http import Link, Reader, Writer
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ def test_credentials_are_looked_up_when_it_is_opened() -> None:
     """One instance without them does not keep the others from being read."""
     lacking = instance("http://127.0.0.1:9", {})
     assert lacking.origin == "http://127.0.0.1:9"
-    with pytest.raises(SecretMissing), lacking.reading():
+    with pytest.raises(SecretMissingError), lacking.reading():
         pytest.fail("it must not open")
 
 
 def test_an_address_that_the_credentials_are_not_for_is_not_opened() -> None:
     """Promise 13, where everybody comes through."""
-    with pytest.raises(OriginMismatch), instance("https://evil.test").reading():
+    with pytest.raises(OriginMismatchError), instance("https://evil.test").reading():
         pytest.fail("it must not open")
 
 

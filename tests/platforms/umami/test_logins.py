@@ -9,7 +9,7 @@ import pytest
 from platforms.umami.at import SHOP, fake_of, umami
 from rig import Rig
 from siteward.access.model import Account
-from siteward.declaration.edit import first_file
+from siteward.declaration.generate import first_file
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def _world(*logins: str) -> World:
     return World(
-        accounts=tuple(WorldAccount(login=each) for each in logins),
+        accounts=tuple(WorldAccount(login=login) for login in logins),
         sites=(WorldSite(name=SHOP, domain=SHOP),),
         grants=(WorldGrant(account=logins[0], site=SHOP, role="team-view-only"),),
     )
@@ -42,8 +42,8 @@ def _rig(folder: Path, world: World, users: dict[str, Any], release: str = "3.2"
 
 
 def _said(report: Report) -> list[str]:
-    assert report.plan is not None, [each.message for each in report.diagnostics]
-    return [str(step.change.key) for each in report.plan.instances for step in each.steps]
+    assert report.plan is not None, [diagnostic.message for diagnostic in report.diagnostics]
+    return [str(step.change.key) for instance in report.plan.instances for step in instance.steps]
 
 
 def test_a_login_never_means_another_account(tmp_path: Path) -> None:
@@ -52,9 +52,9 @@ def test_a_login_never_means_another_account(tmp_path: Path) -> None:
     plan = rig.plan().plan
     assert plan is not None
     rig.apply(plan)
-    names = {each.name for each in rig.access().accounts()}
+    names = {account.name for account in rig.access().accounts()}
     assert names == {"siteward", "straße", "strasse"}
-    held = {each.subject.name for each in rig.access().grants() if each.scope.name == SHOP}
+    held = {grant.subject.name for grant in rig.access().grants() if grant.scope.name == SHOP}
     assert "strasse" in held
 
 
@@ -86,7 +86,7 @@ def test_a_former_login_that_differs_in_case_is_renamed(release: str, tmp_path: 
     report = rig.plan()
     assert _said(report) == ["('account', 'Ben.K')"]
     assert report.plan is not None
-    assert {each.status for each in rig.apply(report.plan).outcomes} == {"done"}
+    assert {outcome.status for outcome in rig.apply(report.plan).outcomes} == {"done"}
     assert Account("ben.k") in rig.access().accounts()
     assert _said(rig.plan()) == []
 
@@ -96,7 +96,7 @@ def test_a_former_login_is_left_where_the_new_one_is_taken(tmp_path: Path) -> No
     rig = _rig(tmp_path, _world("Ben.K", "ben.k"), {"ben.k": {"previously": ["Ben.K"]}}, "3.1")
     report = rig.plan()
     assert report.plan is not None
-    codes = {each.code for part in report.plan.instances for each in part.diagnostics}
+    codes = {diagnostic.code for part in report.plan.instances for diagnostic in part.diagnostics}
     assert "former-login-remains" in codes
     assert all(step.change.key != ("account", "Ben.K") for part in report.plan.instances for step in part.steps)
 
@@ -105,6 +105,6 @@ def test_a_former_login_is_left_where_the_new_one_is_taken(tmp_path: Path) -> No
 def test_a_login_with_capitals_says_what_it_means_here(release: str, said: str) -> None:
     """On 3.2 it is not a matter of an upgrade any more."""
     with umami(_world("Ben.K"), release) as at:
-        (found,) = [each for each in at.live.findings if each.code == "mixed-case-login"]
+        (found,) = [finding for finding in at.live.findings if finding.code == "mixed-case-login"]
         assert said in f"{found.message}; {found.hint}"
         assert "previously: [Ben.K]" in (found.hint or "")

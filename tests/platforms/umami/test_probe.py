@@ -14,7 +14,7 @@ from siteward.platforms.fakery import Fault, World, WorldAccount
 from siteward.platforms.umami.fake import FAKE, UmamiFake
 from siteward.platforms.umami.platform import PLATFORM
 from siteward.platforms.umami.settings import Settings
-from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
+from siteward.transport.errors import ForbiddenError, NotThePlatformError, RefusedError, UnauthenticatedError
 from siteward.transport.http import Doors, Link
 from siteward.transport.secrets import Secret, Secrets
 
@@ -61,7 +61,7 @@ def test_a_new_installation_is_read_too(release: str) -> None:
     assert isinstance(fake, UmamiFake)
     with umami(fake=fake) as at:
         assert at.live.me == "admin"
-        assert [each.name for each in at.live.access.accounts()] == ["admin"]
+        assert [account.name for account in at.live.access.accounts()] == ["admin"]
 
 
 def test_3_0_is_told_by_its_missing_boards() -> None:
@@ -99,7 +99,7 @@ def test_every_blind_spot_says_what_is_unseen() -> None:
 def test_a_wrong_password_is_told() -> None:
     """And neither name nor password is in the message."""
     with doors(fakery.in_process(fake_of()), secrets(password="s3cret-wrong")) as open_:
-        with pytest.raises(Unauthenticated, match="did not accept") as caught:
+        with pytest.raises(UnauthenticatedError, match="did not accept") as caught:
             PLATFORM.probe(open_.reader, SETTINGS)
         assert "s3cret" not in str(caught.value)
 
@@ -109,7 +109,7 @@ def test_an_account_without_the_role_is_told_what_it_lacks(release: str) -> None
     """Reading users needs an admin; the message says so and who we are."""
     start = World(accounts=(WorldAccount(login="plain", role="user", password="plain-password"),))
     with doors(fakery.in_process(fake_of(start, release)), secrets("plain", "plain-password")) as open_:
-        with pytest.raises(Forbidden, match="the account in use has the role user") as caught:
+        with pytest.raises(ForbiddenError, match="the account in use has the role user") as caught:
             PLATFORM.probe(open_.reader, SETTINGS)
         assert "admin" in (caught.value.hint or "")
 
@@ -117,7 +117,7 @@ def test_an_account_without_the_role_is_told_what_it_lacks(release: str) -> None
 @pytest.mark.parametrize("url", ["https://api.umami.is/v1", "https://cloud.umami.is", "https://umami.is"])
 def test_the_cloud_is_refused_before_anything_is_sent(url: str) -> None:
     """API.md section 0: no user API there."""
-    with pytest.raises(Forbidden, match="Cloud"):
+    with pytest.raises(ForbiddenError, match="Cloud"):
         doors(answering(500), url=url)
 
 
@@ -126,14 +126,17 @@ def test_a_server_in_cloud_mode_is_refused() -> None:
     server = spoken()
     server.get(path__regex="/api/admin/(users|teams|websites)").respond(json={"data": [], "count": 0})
     server.get("/api/config").respond(json={"cloudMode": True})
-    with doors(through(server)) as open_, pytest.raises(Forbidden, match="Cloud"):
+    with doors(through(server)) as open_, pytest.raises(ForbiddenError, match="Cloud"):
         PLATFORM.probe(open_.reader, SETTINGS)
 
 
 def test_a_second_factor_is_fatal_and_clear() -> None:
     """MAPPING.md hazard 11: 3.3 may answer the login with a demand instead of a token."""
     body = {"requiresTwoFactor": True, "partialToken": "s3cret"}
-    with doors(answering(200, json=body)) as open_, pytest.raises(Unauthenticated, match="second factor") as caught:
+    with (
+        doors(answering(200, json=body)) as open_,
+        pytest.raises(UnauthenticatedError, match="second factor") as caught,
+    ):
         PLATFORM.probe(open_.reader, SETTINGS)
     assert "s3cret" not in str(caught.value)
 
@@ -152,7 +155,7 @@ def test_a_second_factor_is_fatal_and_clear() -> None:
 )
 def test_something_else_that_answers_is_not_umami(transport: httpx.BaseTransport) -> None:
     """A wrong address is told as such."""
-    with doors(transport) as open_, pytest.raises(NotThePlatform) as caught:
+    with doors(transport) as open_, pytest.raises(NotThePlatformError) as caught:
         PLATFORM.probe(open_.reader, SETTINGS)
     assert "s3cret" not in str(caught.value)
     assert caught.value.hint
@@ -161,7 +164,7 @@ def test_something_else_that_answers_is_not_umami(transport: httpx.BaseTransport
 def test_a_redirected_login_is_told_with_where_it_leads() -> None:
     """The usual mistake, http instead of https: the hint names what to correct."""
     transport = answering(301, headers={"Location": "https://anna:s3cret@umami.test:8443/api/auth/login?next=s3cret"})
-    with doors(transport) as open_, pytest.raises(NotThePlatform, match="redirects /api/auth/login") as caught:
+    with doors(transport) as open_, pytest.raises(NotThePlatformError, match="redirects /api/auth/login") as caught:
         PLATFORM.probe(open_.reader, SETTINGS)
     assert "to https://umami.test:8443/api/auth/login; nothing was sent there" in str(caught.value)
     assert "into `url`" in (caught.value.hint or "")
@@ -172,7 +175,7 @@ def test_a_redirected_login_is_told_with_where_it_leads() -> None:
 def test_a_token_that_no_header_can_carry_is_not_umamis(token: object) -> None:
     """It was reached; a client that cannot send such a thing must not look as if the network were down."""
     body = {"token": token, "user": {"id": "1", "username": "siteward", "role": "admin"}}
-    with doors(answering(200, json=body)) as open_, pytest.raises(NotThePlatform, match="not as Umami does"):
+    with doors(answering(200, json=body)) as open_, pytest.raises(NotThePlatformError, match="not as Umami does"):
         PLATFORM.probe(open_.reader, SETTINGS)
 
 
@@ -182,9 +185,11 @@ def test_a_token_that_is_refused_as_soon_as_it_was_given_ends_it_for_all() -> No
     refusal = {"error": {"message": "Unauthorized", "code": "unauthorized", "status": 401}}
     server.route(path__startswith="/api/").respond(401, json=refusal)
     with doors(through(server)) as open_:
-        with pytest.raises(Unauthenticated, match="gives a token at the login and then does not accept it") as caught:
+        with pytest.raises(
+            UnauthenticatedError, match="gives a token at the login and then does not accept it"
+        ) as caught:
             PLATFORM.probe(open_.reader, SETTINGS)
-        with pytest.raises(Unauthenticated):
+        with pytest.raises(UnauthenticatedError):
             PLATFORM.probe(open_.reader, SETTINGS)
     assert "APP_SECRET" in (caught.value.hint or "")
     assert server["login"].call_count == 2
@@ -219,16 +224,16 @@ def test_a_token_that_dies_during_a_command_does_not_repeat_its_effect() -> None
         at.fault("expire-token")
         team = next(iter(at.fake.state.teams))
         assert at.writer.command("POST", f"/api/teams/{team}", json={"name": "x"}).ok
-        assert len([each for each in at.writes() if each == f"POST /api/teams/{team}"]) == 1
+        assert len([write for write in at.writes() if write == f"POST /api/teams/{team}"]) == 1
 
 
 def test_not_allowed_is_told_from_a_dead_token() -> None:
     """The one 401 that means two things: with a living token nobody logs in again and again (MAPPING.md hazard 12)."""
     with umami() as at:
-        me = next(each for each in at.fake.state.users.values() if each.username == "siteward")
+        me = next(user for user in at.fake.state.users.values() if user.username == "siteward")
         me.role = "user"
         begun = len(at.fake.calls)
-        with pytest.raises(Forbidden, match="does not let this account GET /api/admin/users") as caught:
+        with pytest.raises(ForbiddenError, match="does not let this account GET /api/admin/users") as caught:
             at.reader.query("/api/admin/users")
         assert at.calls(begun) == ["GET /api/admin/users", "POST /api/auth/verify"]
         assert "role admin" in (caught.value.hint or "")
@@ -239,7 +244,7 @@ def test_the_login_is_made_once_for_all_threads() -> None:
     fake = fake_of()
     with doors(fakery.in_process(fake)) as open_:
         open_.reader.map(lambda _: open_.reader.query("/api/admin/users"), range(24))
-    assert [each.path for each in fake.calls].count("/api/auth/login") == 1
+    assert [call.path for call in fake.calls].count("/api/auth/login") == 1
 
 
 @pytest.mark.parametrize("fault", ["html", "cut", "429"])
@@ -255,7 +260,7 @@ def test_an_error_while_probing_is_no_release() -> None:
     """A 500 says nothing about the version, so nothing is concluded from it."""
     fake = fake_of()
     fake.faults.append(Fault.parse("500x0:GET /api/(config|admin/websites)"))
-    with doors(fakery.in_process(fake)) as open_, pytest.raises(Refused, match="/api/config was answered 500"):
+    with doors(fakery.in_process(fake)) as open_, pytest.raises(RefusedError, match="/api/config was answered 500"):
         PLATFORM.probe(open_.reader, SETTINGS)
 
 
@@ -284,12 +289,12 @@ def test_reach_tells_who_we_are() -> None:
     with umami() as at:
         reach = PLATFORM.reach(at.reader, at.settings, at.traits)
     assert (reach.account, reach.role) == ("siteward", "admin")
-    assert any("deleting it would delete them all" in each for each in reach.notes)
+    assert any("deleting it would delete them all" in note for note in reach.notes)
 
 
 def test_a_wrong_password_is_tried_once() -> None:
     """Three lists are asked for at once; the server hears the wrong password from one of them."""
     fake = fake_of()
-    with doors(fakery.in_process(fake), secrets(password="s3cret-wrong")) as open_, pytest.raises(Unauthenticated):
+    with doors(fakery.in_process(fake), secrets(password="s3cret-wrong")) as open_, pytest.raises(UnauthenticatedError):
         PLATFORM.probe(open_.reader, SETTINGS)
-    assert [each.path for each in fake.calls] == ["/api/auth/login"]
+    assert [call.path for call in fake.calls] == ["/api/auth/login"]

@@ -18,7 +18,7 @@ from siteward.platforms import fakery
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldSite
 from siteward.platforms.umami.platform import PLATFORM
 from siteward.platforms.umami.settings import Settings
-from siteward.transport.errors import Incomplete, NotThePlatform, Refused
+from siteward.transport.errors import IncompleteError, NotThePlatformError, RefusedError
 from siteward.transport.http import Link
 from siteward.transport.secrets import Secret, Secrets
 
@@ -32,21 +32,25 @@ LISTINGS = {"GET /api/admin/users", "GET /api/admin/teams", "GET /api/admin/webs
 
 
 def found(at: At, code: str) -> list[Diagnostic]:
-    return [each for each in at.live.findings if each.code == code]
+    return [finding for finding in at.live.findings if finding.code == code]
 
 
 @pytest.mark.parametrize("release", ["3.2", "3.1"])
 @pytest.mark.parametrize("size", [1, 60])
 def test_reading_costs_a_login_and_three_requests_for_any_size(release: str, size: int) -> None:
     """API.md section 8."""
-    users = [f"user{each}" for each in range(size)]
+    users = [f"user{number}" for number in range(size)]
     with umami(world(users=("anna", "ben", *users)), release) as at:
         begun = len(at.fake.calls)
         at.read()
         assert set(at.calls(begun)) == LISTINGS
         assert len(at.calls(begun)) == 3
         assert at.live.complete
-        assert {each.name: each.rows for each in at.live.listings} == {"accounts": size + 3, "teams": 1, "sites": 2}
+        assert {listing.name: listing.rows for listing in at.live.listings} == {
+            "accounts": size + 3,
+            "teams": 1,
+            "sites": 2,
+        }
         assert at.fake.writes == 0
 
 
@@ -90,7 +94,7 @@ def with_teams() -> World:
 def test_a_team_of_several_sites_grants_on_each_and_one_without_any_is_a_scope() -> None:
     """Whoever is in a team sees all of its sites; an idle team is still something people are in."""
     with umami(with_teams(), layout="existing") as at:
-        assert {each for each in at.live.access.grants() if each.subject.name == "carla"} == {
+        assert {grant for grant in at.live.access.grants() if grant.subject.name == "carla"} == {
             grant("carla", "one.test", "team-manager"),
             grant("carla", "two.test", "team-manager"),
         }
@@ -122,8 +126,8 @@ def test_two_sites_of_ours_with_one_domain_carry_their_ids() -> None:
     """Neither gets the bare name; a grant on it would be ambiguous."""
     twin = WorldSite(name="Twin", domain=BLOG, owner="siteward")
     with umami(world().model_copy(update={"sites": (*world().sites, twin)})) as at:
-        labels = {each.name for each in at.live.sites}
-        assert len([each for each in labels if each.startswith(f"{BLOG}#")]) == 2
+        labels = {site.name for site in at.live.sites}
+        assert len([label for label in labels if label.startswith(f"{BLOG}#")]) == 2
         assert BLOG not in labels
 
 
@@ -158,12 +162,12 @@ def test_a_site_that_belongs_to_nobody_is_found() -> None:
         World(sites=(WorldSite(name="B", domain=BLOG), WorldSite(name="S", domain=SHOP)), more={"orphans": [BLOG]})
     )
     next(
-        each for each in fake.state.websites.values() if each.domain == SHOP
+        website for website in fake.state.websites.values() if website.domain == SHOP
     ).team = "66666666-6666-4666-8666-666666666666"
     fake.state.teams.clear()
     with umami(fake=fake) as at:
         assert len(found(at, "orphan-site")) == 2
-        assert all(each.by_id_only and each.owner is None for each in at.live.sites.values())
+        assert all(site.by_id_only and site.owner is None for site in at.live.sites.values())
         assert at.live.complete
 
 
@@ -180,7 +184,7 @@ def test_ghosts_grant_nothing_and_are_found(release: str) -> None:
     """MAPPING.md hazard 7: memberships of accounts that do not exist."""
     with umami(world({"rows": [{"site": SHOP, "account": "gone", "role": "team-manager"}]}), release) as at:
         assert "1 membership" in found(at, "ghost-member")[0].message
-        assert len([each for each in at.live.access.grants() if each.scope.name == SHOP]) == 3
+        assert len([grant for grant in at.live.access.grants() if grant.scope.name == SHOP]) == 3
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -213,8 +217,11 @@ def test_a_team_of_somebody_else_is_used_and_told() -> None:
 def test_logins_that_differ_only_in_case_are_found() -> None:
     """MAPPING.md section 3: after an upgrade to 3.2 only one of them can log in."""
     with umami(world(users=("anna", "ben", "Carla", "carla", "Dora")), "3.1") as at:
-        assert {each.about for each in found(at, "login-clash")} == {("account", "Carla"), ("account", "carla")}
-        assert [each.about for each in found(at, "mixed-case-login")] == [("account", "Dora")]
+        assert {diagnostic.about for diagnostic in found(at, "login-clash")} == {
+            ("account", "Carla"),
+            ("account", "carla"),
+        }
+        assert [diagnostic.about for diagnostic in found(at, "mixed-case-login")] == [("account", "Dora")]
 
 
 def test_roles_that_do_not_exist_are_found() -> None:
@@ -237,7 +244,7 @@ def test_neither_hashes_nor_codes_are_kept() -> None:
     with umami(world(), "2.20") as at:
         kept = repr(at.live)
         assert at.code() not in kept
-        assert not any(each.password in kept for each in at.fake.state.users.values())
+        assert not any(user.password in kept for user in at.fake.state.users.values())
 
 
 # What is marked as deleted
@@ -254,9 +261,9 @@ def test_an_account_that_is_marked_as_deleted_is_a_ghost(release: str) -> None:
     """REAL-2026-11.md, F10: neither a contradiction nor alive, where a server once ran in cloud mode."""
     with umami(_with_deleted("anna"), release) as at:
         assert at.live.complete
-        assert "anna" not in {each.name for each in at.live.access.accounts()}
-        assert not [each for each in at.live.access.grants() if each.subject.name == "anna"]
-        ghosts = [each.message for each in at.live.findings if each.code == "ghost-member"]
+        assert "anna" not in {account.name for account in at.live.access.accounts()}
+        assert not [grant for grant in at.live.access.grants() if grant.subject.name == "anna"]
+        ghosts = [finding.message for finding in at.live.findings if finding.code == "ghost-member"]
         assert len(ghosts) == 1
         assert "marked as deleted" in ghosts[0]
 
@@ -266,9 +273,9 @@ def test_a_team_that_is_marked_as_deleted_is_not_there(release: str) -> None:
     """Its site is nobody's, and nobody has access by it."""
     with umami(_with_deleted("Old"), release) as at:
         assert at.live.complete
-        assert not [each for each in at.live.access.grants() if "two.test" in each.scope.name]
-        assert not [each for each in at.live.access.grants() if each.scope.kind == "team"]
-        assert [each.code for each in at.live.findings if each.code == "orphan-site"] == ["orphan-site"]
+        assert not [grant for grant in at.live.access.grants() if "two.test" in grant.scope.name]
+        assert not [grant for grant in at.live.access.grants() if grant.scope.kind == "team"]
+        assert [finding.code for finding in at.live.findings if finding.code == "orphan-site"] == ["orphan-site"]
 
 
 def test_an_account_that_comes_and_goes_is_a_contradiction() -> None:
@@ -280,7 +287,7 @@ def test_an_account_that_comes_and_goes_is_a_contradiction() -> None:
         rows = body["data"]
         assert isinstance(rows, list)
         if path.endswith("users"):
-            body["data"] = [each for each in rows if each["username"] != hidden[-1]]
+            body["data"] = [row for row in rows if row["username"] != hidden[-1]]
             body["count"] = len(rows) - 1
         for team in rows if path.endswith("teams") else ():
             people = {each["user"]["username"] for each in team["members"] if each["user"]}
@@ -294,7 +301,7 @@ def test_an_account_that_comes_and_goes_is_a_contradiction() -> None:
         hide(path, body)
 
     lock, seen = threading.Lock(), list[str]()
-    with pytest.raises(Incomplete, match="comes and goes"):
+    with pytest.raises(IncompleteError, match="comes and goes"):
         served(fake_of(), next_round)
 
 
@@ -316,7 +323,7 @@ def test_a_lasting_contradiction_is_no_state() -> None:
     with umami() as at:
         at.fault("lying-totalx0:GET /api/admin/users")
         begun = len(at.fake.calls)
-        with pytest.raises(Incomplete, match="users announced"):
+        with pytest.raises(IncompleteError, match="users announced"):
             at.read()
         assert len(at.calls(begun)) == 9
 
@@ -352,7 +359,7 @@ def test_a_row_told_twice_is_a_contradiction() -> None:
         if path.endswith("users"):
             rows[0] = rows[1]
 
-    with pytest.raises(Incomplete, match=r"4 users announced, 3 received"):
+    with pytest.raises(IncompleteError, match=r"4 users announced, 3 received"):
         served(fake_of(), double)
 
 
@@ -363,7 +370,7 @@ def test_a_member_that_is_missing_is_a_contradiction() -> None:
         if path.endswith("teams"):
             body["data"][0]["members"].pop()  # type: ignore[index]
 
-    with pytest.raises(Incomplete, match="announces 3 members and shows 2"):
+    with pytest.raises(IncompleteError, match="announces 3 members and shows 2"):
         served(fake_of(), forget)
 
 
@@ -374,10 +381,10 @@ def test_a_member_who_is_no_user_is_a_contradiction() -> None:
         if path.endswith("users"):
             rows = body["data"]
             assert isinstance(rows, list)
-            body["data"] = [each for each in rows if each["username"] != "anna"]
+            body["data"] = [row for row in rows if row["username"] != "anna"]
             body["count"] = len(rows) - 1
 
-    with pytest.raises(Incomplete, match="not among the users"):
+    with pytest.raises(IncompleteError, match="not among the users"):
         served(fake_of(), forget)
 
 
@@ -387,7 +394,7 @@ def test_a_listing_without_ourselves_is_refused() -> None:
     def forget(path: str, body: dict[str, object]) -> None:
         body["data"], body["count"] = [], 0
 
-    with pytest.raises(Incomplete, match="logged in is not among the users"):
+    with pytest.raises(IncompleteError, match="logged in is not among the users"):
         served(fake_of(), forget)
 
 
@@ -400,7 +407,7 @@ def test_a_strange_shape_is_not_umami(spoilt: dict[str, object]) -> None:
             body.clear()
             body.update(spoilt)
 
-    with pytest.raises(NotThePlatform, match="/api/admin/websites did not answer as Umami does"):
+    with pytest.raises(NotThePlatformError, match="/api/admin/websites did not answer as Umami does"):
         served(fake_of(), spoil)
 
 
@@ -419,12 +426,12 @@ def test_an_id_that_is_empty_is_not_umamis(where: tuple[str | int, ...]) -> None
     def spoil(path: str, body: dict[str, object]) -> None:
         rows: Any = body["data"]
         if path.endswith(f"/{listing}"):
-            row = next(each for each in rows if each.get("userId", True))
+            row = next(row for row in rows if row.get("userId", True))
             for step in way:
                 row = row[step]
             row[last] = ""
 
-    with pytest.raises(NotThePlatform, match=f"/api/admin/{listing} did not answer as Umami does"):
+    with pytest.raises(NotThePlatformError, match=f"/api/admin/{listing} did not answer as Umami does"):
         served(fake_of(), spoil)
 
 
@@ -434,7 +441,7 @@ def test_an_answer_that_says_nothing_comes_with_what_to_do(status: int, release:
     """The reason stands in a log, here or in a proxy."""
     with umami(release=release) as at:
         at.page("GET ^/api/admin/users", times=0, status=status, content=b"")
-        with pytest.raises(Refused, match=f"/api/admin/users was answered {status}") as caught:
+        with pytest.raises(RefusedError, match=f"/api/admin/users was answered {status}") as caught:
             at.read()
         assert "log" in (caught.value.hint or "")
 
@@ -455,11 +462,11 @@ HOSTILE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\
 def test_any_names_are_read(logins: list[str], domain: str, release: str) -> None:
     """Escapes, marks, blanks: all of it is data, none of it breaks reading."""
     taken = {"siteward"}
-    users = [each for each in logins if each.lower() not in taken and each.lower().lower() == each.lower()]
+    users = [login for login in logins if login.lower() not in taken and login.lower().lower() == login.lower()]
     start = World(
-        accounts=tuple(WorldAccount(login=each) for each in users),
+        accounts=tuple(WorldAccount(login=user) for user in users),
         sites=(WorldSite(name="S", domain=domain, owner="siteward"),),
     )
     with umami(start, release) as at:
-        assert {each.name for each in at.live.access.accounts()} == {*users, "siteward"}
+        assert {account.name for account in at.live.access.accounts()} == {*users, "siteward"}
         assert len(at.live.sites) == 1

@@ -28,7 +28,7 @@ def shared(*, members: str = "carla") -> World:
 
 
 def by_code(diagnostics: tuple[Diagnostic, ...], code: str) -> Diagnostic:
-    return next(each for each in diagnostics if each.code == code)
+    return next(diagnostic for diagnostic in diagnostics if diagnostic.code == code)
 
 
 def test_a_plain_grant_has_nothing_to_say() -> None:
@@ -41,8 +41,8 @@ def test_the_first_grant_on_a_site_of_ours_makes_a_team_and_moves_the_site() -> 
     """Side effects greater than the grant are announced on every step that may be the first."""
     with umami() as at:
         told = at.review(Change(None, grant("carla", BLOG, VIEW)))
-        assert {each.effect for each in told} == {"creates", "moves"}
-        assert not any(each.blocks for each in told)
+        assert {diagnostic.effect for diagnostic in told} == {"creates", "moves"}
+        assert not any(diagnostic.blocks for diagnostic in told)
         assert f"acl:{BLOG}" in by_code(told, "creates-team").message
 
 
@@ -164,8 +164,8 @@ def test_a_deletion_says_what_goes_with_it_and_that_it_is_for_good() -> None:
     """Promise 7: shown, even where it is allowed."""
     with umami() as at:
         told = at.review(Change(Account("carla"), None))
-        assert not any(each.blocks for each in told)
-        assert {each.effect for each in told} == {"destroys", "irreversible"}
+        assert not any(diagnostic.blocks for diagnostic in told)
+        assert {diagnostic.effect for diagnostic in told} == {"destroys", "irreversible"}
 
 
 def test_a_revocation_announces_the_new_access_code() -> None:
@@ -251,13 +251,13 @@ def test_bundles_are_made_of_what_shares_a_sequence() -> None:
             Change(None, power("carla", "user")),
         )
         bundles = PLATFORM.bundle(changes, at.live)
-        assert [tuple(changes.index(each) for each in bundle.changes) for bundle in bundles] == [
+        assert [tuple(changes.index(change) for change in bundle.changes) for bundle in bundles] == [
             (0, 1), (2, 3), (4, 5), (6,), (7,)
         ]  # fmt: skip
         for bundle in bundles:
             begun = len(at.fake.calls)
             at.write(*bundle.changes)
-            at.look(*(key for each in bundle.changes for key in touched(each)))
+            at.look(*(key for change in bundle.changes for key in touched(change)))
             assert len(at.calls(begun)) == bundle.requests, bundle
 
 
@@ -277,7 +277,11 @@ def _remembered(*grants: Grant) -> Memory:
 
 
 def _board_links(at: At, memory: Memory | None, *changes: Change) -> list[str]:
-    return [each.message for each in PLATFORM.review(changes, at.live, memory) if each.code == "keeps-board-links"]
+    return [
+        diagnostic.message
+        for diagnostic in PLATFORM.review(changes, at.live, memory)
+        if diagnostic.code == "keeps-board-links"
+    ]
 
 
 def _closing() -> tuple[Change, ...]:

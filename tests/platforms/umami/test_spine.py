@@ -79,7 +79,7 @@ class Witness(httpx.BaseTransport):
 
     def _held(self) -> dict[tuple[str, str], int]:
         return {
-            (team, each.user): RANK.index(each.role) for team, rows in self.fake.state.members.items() for each in rows
+            (team, row.user): RANK.index(row.role) for team, rows in self.fake.state.members.items() for row in rows
         }
 
     def living(self) -> list[str]:
@@ -111,7 +111,7 @@ def _rig(folder: Path) -> Watched:
 
 
 def _statuses(report: Report) -> set[str]:
-    return {each.status for each in report.outcomes}
+    return {outcome.status for outcome in report.outcomes}
 
 
 def test_no_code_outlives_a_closing_that_a_crash_cut_off(tmp_path: Path) -> None:
@@ -140,9 +140,9 @@ def test_a_closing_without_a_new_code_is_never_done_and_is_finished_later(tmp_pa
     assert plan is not None
     rig.proxy.pages.append(Page(CODE, after=1, times=0))
     report = rig.apply(plan)
-    closings = [each for each in report.outcomes if each.status == "unknown"]
-    assert {each.step.change.key[2] for each in closings} == {"anna", "ben", "carla"}
-    assert all("the team's access code could not be set anew" in each.message for each in closings)
+    closings = [outcome for outcome in report.outcomes if outcome.status == "unknown"]
+    assert {closing.step.change.key[2] for closing in closings} == {"anna", "ben", "carla"}
+    assert all("the team's access code could not be set anew" in closing.message for closing in closings)
     assert exit_code(report) != 0
     assert len(rig.witness.living()) == 2
 

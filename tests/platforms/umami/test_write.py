@@ -176,7 +176,7 @@ def test_what_an_account_owns_is_read_again_just_before_it_is_deleted(release: s
         receipts = at.write(Change(Account("carla"), None), Change(Account("anna"), None))
         assert "team Brand new" in receipts[account_key("carla")].message
         assert "site new.test" in receipts[account_key("anna")].message
-        assert {each.status for each in receipts.values()} == {"failed"}
+        assert {receipt.status for receipt in receipts.values()} == {"failed"}
         assert at.writes() == []
 
 
@@ -205,8 +205,8 @@ def test_our_own_account_is_not_touched_even_if_asked() -> None:
             Change(Account("siteward"), None),
             Change(Account("siteward"), Account("siteward", renamed="other")),
         )
-        for each in changes:
-            assert at.statuses(each) == ["failed"]
+        for change in changes:
+            assert at.statuses(change) == ["failed"]
         assert at.writes() == []
 
 
@@ -223,7 +223,7 @@ def test_a_membership_is_added_changed_in_place_and_removed(release: str) -> Non
         assert at.statuses(Change(grant("carla", SHOP, VIEW), grant("carla", SHOP, MANAGE))) == ["sent"]
         assert at.statuses(Change(grant("carla", SHOP, MANAGE), grant("carla", SHOP, EDIT))) == ["sent"]
         assert at.statuses(Change(grant("carla", SHOP, EDIT), None)) == ["sent"]
-        assert [each for each in at.writes() if each.split()[1].startswith(place)] == [
+        assert [write for write in at.writes() if write.split()[1].startswith(place)] == [
             f"POST {place}", f"POST {place}/{carla}", f"POST {place}/{carla}", f"DELETE {place}/{carla}"
         ]  # fmt: skip
 
@@ -429,7 +429,7 @@ def test_duplicates_become_one(release: str) -> None:
     with umami(world({"rows": rows}), release) as at:
         assert at.statuses(Change(grant("anna", SHOP, VIEW), grant("anna", SHOP, EDIT))) == ["sent"]
         anna, team = at.fake.state.names["anna"].id, next(iter(at.fake.state.teams))
-        assert [each.role for each in at.fake.state.members[team] if each.user == anna] == [EDIT]
+        assert [member.role for member in at.fake.state.members[team] if member.user == anna] == [EDIT]
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -446,7 +446,7 @@ def test_what_changed_since_is_not_overwritten() -> None:
     """Promise 2: somebody made her a manager while the plan lay about."""
     with umami() as at:
         anna, team = at.fake.state.names["anna"].id, next(iter(at.fake.state.teams))
-        next(each for each in at.fake.state.members[team] if each.user == anna).role = MANAGE
+        next(member for member in at.fake.state.members[team] if member.user == anna).role = MANAGE
         (receipt,) = at.write(Change(grant("anna", SHOP, VIEW), grant("anna", SHOP, EDIT))).values()
         assert receipt.status == "failed"
         assert "team-manager by now" in receipt.message
@@ -499,7 +499,7 @@ def test_one_membership_serves_all_sites_of_a_team() -> None:
         changes = [Change(None, grant("anna", f"{each}.test", VIEW)) for each in ("one", "two")]
         assert at.statuses(*changes) == ["sent", "sent"]
         assert len(at.writes()) == 1
-        assert set(at.look(*(each.key for each in changes)).values()) == {each.after for each in changes}
+        assert set(at.look(*(change.key for change in changes)).values()) == {change.after for change in changes}
 
 
 # Sites and their teams
@@ -511,8 +511,8 @@ def test_a_site_of_ours_gets_its_team(release: str) -> None:
     with umami(release=release) as at:
         at.write(Change(None, grant("anna", BLOG, VIEW)), Change(None, grant("ben", BLOG, EDIT)))
         at.write(Change(None, grant("carla", BLOG, VIEW)))
-        team = next(each for each in at.fake.state.teams.values() if each.name == f"acl:{BLOG}")
-        site = next(each for each in at.fake.state.websites.values() if each.domain == BLOG)
+        team = next(team for team in at.fake.state.teams.values() if team.name == f"acl:{BLOG}")
+        site = next(website for website in at.fake.state.websites.values() if website.domain == BLOG)
         members = f"POST /api/teams/{team.id}/users"
         assert at.writes() == ["POST /api/teams", f"POST /api/websites/{site.id}/transfer", members, members, members]
         at.read()
@@ -526,8 +526,8 @@ def test_a_long_label_is_cut_to_what_a_team_may_be_called() -> None:
     with umami(World(accounts=world().accounts, sites=tuple(sites))) as at:
         for site in sites:
             assert at.statuses(Change(None, grant("anna", site.domain, VIEW))) == ["sent"]
-        assert [each.name for each in at.fake.state.teams.values()] == [f"acl:{'x' * 46}"] * 2
-        assert len({each.team for each in at.fake.state.websites.values()}) == 2
+        assert [team.name for team in at.fake.state.teams.values()] == [f"acl:{'x' * 46}"] * 2
+        assert len({website.team for website in at.fake.state.websites.values()}) == 2
 
 
 @pytest.mark.parametrize("release", ["3.2", "3.1", "2.20"])
@@ -538,7 +538,7 @@ def test_a_lost_answer_on_the_way_to_a_team_is_settled_by_reading(release: str, 
     with umami(release=release) as at:
         at.fault(f"{fault}:{place}")
         assert at.statuses(Change(None, grant("anna", BLOG, VIEW))) == ["sent"]
-        assert len([each for each in at.fake.state.teams.values() if each.name == f"acl:{BLOG}"]) == 1
+        assert len([team for team in at.fake.state.teams.values() if team.name == f"acl:{BLOG}"]) == 1
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -552,7 +552,7 @@ def test_what_a_broken_run_left_behind_is_used(release: str) -> None:
         at.fake.faults.clear()
         at.read()
         assert at.statuses(Change(None, grant("anna", BLOG, VIEW))) == ["sent"]
-        assert len([each for each in at.fake.state.teams.values() if each.name == f"acl:{BLOG}"]) == 1
+        assert len([team for team in at.fake.state.teams.values() if team.name == f"acl:{BLOG}"]) == 1
 
 
 def test_two_runners_that_race_for_a_site_are_told_as_that() -> None:
@@ -565,7 +565,7 @@ def test_two_runners_that_race_for_a_site_are_told_as_that() -> None:
         def overtake(request: httpx.Request) -> httpx.Response:
             if request.url.path.endswith("/transfer") and not other:
                 team, _ = at.fake.state.new_team(f"acl:{BLOG}", at.fake.state.names["siteward"].id)
-                site = next(each for each in at.fake.state.websites.values() if each.domain == BLOG)
+                site = next(website for website in at.fake.state.websites.values() if website.domain == BLOG)
                 site.user, site.team = None, team.id
                 other.append(team.id)
                 at.fake.touch()
@@ -582,7 +582,7 @@ def test_two_runners_that_race_for_a_site_are_told_as_that() -> None:
 
 def _taken_out_by_hand(at: At) -> None:
     """Take the shop out of its managed team, as its owner can in Umami."""
-    site = next(each for each in at.fake.state.websites.values() if each.domain == SHOP)
+    site = next(website for website in at.fake.state.websites.values() if website.domain == SHOP)
     site.user, site.team = at.fake.state.names["siteward"].id, None
     at.fake.touch()
     at.read()
@@ -594,18 +594,18 @@ def test_a_managed_team_that_lost_its_site_is_used_again(release: str) -> None:
     with umami(release=release) as at:
         code = at.code()
         _taken_out_by_hand(at)
-        assert "left-over-team" in {each.code for each in at.live.findings}
+        assert "left-over-team" in {finding.code for finding in at.live.findings}
         change = Change(None, grant("carla", SHOP, VIEW))
-        told = next(each for each in at.review(change) if each.code == "uses-team-again")
+        told = next(diagnostic for diagnostic in at.review(change) if diagnostic.code == "uses-team-again")
         assert "anna, ben are taken out of it first" in told.message
         assert at.statuses(change) == ["sent"]
-        assert len([each for each in at.fake.state.teams.values() if each.name == f"acl:{SHOP}"]) == 1
+        assert len([team for team in at.fake.state.teams.values() if team.name == f"acl:{SHOP}"]) == 1
         assert at.code() != code
         assert at.statuses(Change(None, grant("anna", SHOP, EDIT))) == ["sent"]
         at.read()
-        held = {each.subject.name: each.role for each in at.live.access.grants() if each.scope.name == SHOP}
+        held = {grant.subject.name: grant.role for grant in at.live.access.grants() if grant.scope.name == SHOP}
         assert held == {"siteward": "owner", "carla": VIEW, "anna": EDIT}
-        assert not [each for each in at.live.access.grants() if each.scope.kind == "team"]
+        assert not [grant for grant in at.live.access.grants() if grant.scope.kind == "team"]
 
 
 @pytest.mark.parametrize("page", ["DELETE ^/api/teams/.*/users/", "POST ^/api/teams/[^/]+$"])
@@ -617,7 +617,7 @@ def test_a_left_over_team_that_cannot_be_emptied_gets_no_site(page: str) -> None
         (receipt,) = at.write(Change(None, grant("carla", SHOP, VIEW))).values()
         assert receipt.status in {"failed", "unknown"}
         assert "left over" in receipt.message
-        assert next(each for each in at.fake.state.websites.values() if each.domain == SHOP).team is None
+        assert next(website for website in at.fake.state.websites.values() if website.domain == SHOP).team is None
 
 
 @pytest.mark.parametrize("layout", ["per-site", "existing"])
@@ -625,7 +625,7 @@ def test_a_site_that_is_not_ours_any_more_is_left_alone(layout: str) -> None:
     """Nothing is made for a site that cannot be moved."""
     with umami(layout=layout) as at:  # type: ignore[arg-type]
         carla = at.fake.state.names["carla"].id
-        next(each for each in at.fake.state.websites.values() if each.domain == BLOG).user = carla
+        next(website for website in at.fake.state.websites.values() if website.domain == BLOG).user = carla
         (receipt,) = at.write(Change(None, grant("anna", BLOG, VIEW))).values()
         assert receipt.status == "failed"
         assert at.writes() == []
@@ -635,7 +635,7 @@ def test_a_site_that_was_moved_by_hand_is_left_alone() -> None:
     """Promise 2: the members of another team are not what was reviewed."""
     with umami() as at:
         other, _ = at.fake.state.new_team("Other", at.fake.state.names["carla"].id)
-        next(each for each in at.fake.state.websites.values() if each.domain == SHOP).team = other.id
+        next(website for website in at.fake.state.websites.values() if website.domain == SHOP).team = other.id
         for change in (Change(None, grant("carla", SHOP, VIEW)), Change(grant("anna", SHOP, VIEW), None)):
             (receipt,) = at.write(change).values()
             assert receipt.status == "failed"
@@ -647,7 +647,7 @@ def test_a_site_that_is_gone_needs_no_closing_and_takes_no_opening() -> None:
     """What has gone is closed."""
     with umami() as at:
         state = at.fake.state
-        del state.websites[next(each.id for each in state.websites.values() if each.domain == SHOP)]
+        del state.websites[next(website.id for website in state.websites.values() if website.domain == SHOP)]
         assert at.statuses(Change(grant("anna", SHOP, VIEW), None)) == ["sent"]
         assert at.statuses(Change(None, grant("carla", SHOP, VIEW))) == ["failed"]
 
@@ -660,7 +660,7 @@ def test_looking_sees_what_reading_sees(release: str) -> None:
     """Few keys are asked for one by one, many at once; the answers agree with a whole reading."""
     with umami(release=release) as at:
         keys = [*at.live.access, grant("carla", SHOP, VIEW).key, power("anna", "user").key, account_key("nobody")]
-        assert at.look(*keys) == {each: at.live.access.get(each) for each in keys}
+        assert at.look(*keys) == {key: at.live.access.get(key) for key in keys}
         for key in keys:
             assert at.look(key) == {key: at.live.access.get(key)}
 
@@ -685,6 +685,6 @@ def test_a_login_with_wildcards_is_found_exactly() -> None:
         for each in ("a_b", "axb", "50%", "back\\slash"):
             at.fake.state.new_user(each, PASSWORD, "view-only")
         keys = [account_key(each) for each in ("a_b", "a%", "50%", "back\\slash", "A_B")]
-        assert [at.look(each)[each] for each in keys] == [
+        assert [at.look(key)[key] for key in keys] == [
             Account("a_b"), None, Account("50%"), Account("back\\slash"), None
         ]  # fmt: skip

@@ -23,11 +23,11 @@ def worlds(draw: st.DrawFn, release: str = "3.2") -> World:
     roles = st.sampled_from(("admin", "user", "view-only"))
     accounts = [
         WorldAccount(login=SELF, role="admin"),
-        *(WorldAccount(login=each, role=draw(roles)) for each in logins),
+        *(WorldAccount(login=login, role=draw(roles)) for login in logins),
     ]
     domains = draw(st.lists(st.sampled_from(SITES), unique=True, min_size=1, max_size=len(SITES)))
     owners = st.sampled_from((None, None, None, SELF, *logins))
-    sites = [WorldSite(name=each, domain=each, owner=draw(owners)) for each in domains]
+    sites = [WorldSite(name=domain, domain=domain, owner=draw(owners)) for domain in domains]
     grants = [
         WorldGrant(account=login, site=site.domain, role=draw(st.sampled_from(TEAM_ROLES)))
         for site in sites
@@ -35,7 +35,7 @@ def worlds(draw: st.DrawFn, release: str = "3.2") -> World:
         for login in logins
         if draw(st.booleans())
     ]
-    teamed = [each.domain for each in sites if each.owner is None]
+    teamed = [site.domain for site in sites if site.owner is None]
     more: dict[str, Any] = {}
     haunted: bool = draw(st.booleans())
     if teamed and haunted:

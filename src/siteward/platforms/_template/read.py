@@ -12,7 +12,7 @@ from siteward.access.state import Listing, Live, Site
 from siteward.platforms._template.roles import ADMIN, WIDEST
 from siteward.platforms.decode import Api
 from siteward.platforms.interface import Reach
-from siteward.transport.errors import Unauthenticated
+from siteward.transport.errors import UnauthenticatedError
 from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Key, Resource
     from siteward.access.traits import Traits
     from siteward.platforms._template.settings import Settings
-    from siteward.platforms.decode import Refusal
+    from siteward.platforms.decode import RefusalError
     from siteward.transport.errors import PlatformError
     from siteward.transport.http import Reader
 
@@ -60,9 +60,9 @@ class _Fault(Struct, frozen=True):
         return self.error
 
 
-def _meaning(refused: Refusal) -> PlatformError | None:
+def _meaning(refused: RefusalError) -> PlatformError | None:
     if refused.answer.status == 401:
-        return Unauthenticated(refused.said, hint="make a new key")
+        return UnauthenticatedError(refused.said, hint="make a new key")
     return None
 
 

@@ -79,11 +79,11 @@ class Desk(Struct, frozen=True):
 
 def parting(changes: Iterable[Change], wishes: Wishes, live: Live) -> frozenset[str]:
     """Return the logins from which these changes take the account, or the last access."""
-    removed = [each for each in changes if each.after is None]
-    gone = {each.before.name for each in removed if isinstance(each.before, Account)}
-    taken = Counter(each.before.subject.name for each in removed if isinstance(each.before, Grant))
+    removed = [change for change in changes if change.after is None]
+    gone = {change.before.name for change in removed if isinstance(change.before, Account)}
+    taken = Counter(change.before.subject.name for change in removed if isinstance(change.before, Grant))
     held = (
-        Counter(each.subject.name for each in live.access.grants() if each.subject.kind == "account")
+        Counter(grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account")
         if taken
         else Counter[str]()
     )
@@ -97,7 +97,7 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     found: list[Bundle] = []
     for slow, run in groupby(planned, key=lambda each: each.slow):
         for group in _chunks(run, MOST_SLOW if slow else MOST):
-            changed = tuple(change for each in group for change in each.changes)
+            changed = tuple(change for planned in group for change in planned.changes)
             found.append(Bundle(changes=changed, seconds=sum(map(_seconds, group))))
     return found
 
@@ -110,7 +110,7 @@ def _seconds(planned: Planned) -> float:
 def _chunks(planned: Iterable[Planned], most: int) -> Iterator[list[Planned]]:
     chunk: list[Planned] = []
     for each in planned:
-        calls = len(each.calls) + sum(len(one.calls) for one in chunk)
+        calls = len(each.calls) + sum(len(planned.calls) for planned in chunk)
         if chunk and (each.alone or chunk[-1].alone or calls > MOST or len(chunk) == most):
             yield chunk
             chunk = []
@@ -122,9 +122,9 @@ def _chunks(planned: Iterable[Planned], most: int) -> Iterator[list[Planned]]:
 def wishes(changes: Iterable[Change]) -> Wishes:
     """Return the grants that changes give, by folded login."""
     found: defaultdict[str, list[Grant]] = defaultdict(list)
-    for each in changes:
-        if isinstance(each.after, Grant):
-            found[fold(each.after.subject.name)].append(each.after)
+    for change in changes:
+        if isinstance(change.after, Grant):
+            found[fold(change.after.subject.name)].append(change.after)
     return found
 
 
@@ -133,7 +133,7 @@ def plan(changes: Iterable[Change], desk: Desk) -> list[Planned]:
     groups: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
         groups.setdefault(_together(change, desk.state), []).append(change)
-    return [each for group in groups.values() for each in _calls(group, desk)]
+    return [call for group in groups.values() for call in _calls(group, desk)]
 
 
 def _together(change: Change, state: NativeState) -> tuple[object, ...]:
@@ -149,7 +149,7 @@ def _calls(group: Sequence[Change], desk: Desk) -> Iterator[Planned]:
     change = group[0]
     side = change.after if change.after is not None else change.before
     if why := _mistaken(side, desk.state):
-        yield from (_never(each, why) for each in group)
+        yield from (_never(change, why) for change in group)
         return
     match side:
         case Grant(scope=scope) if scope != EVERYWHERE:
@@ -182,7 +182,7 @@ def _planned(call: Call, *changes: Change, desk: Desk) -> Planned:
 def _safe(call: Call, state: NativeState) -> bool:
     """Tell whether a call arrives whole inside a bulk."""
     values = [value for _, value in call.fields()]
-    return not state.version.splits_early or not any(_DAMAGED & set(each) for each in values)
+    return not state.version.splits_early or not any(_DAMAGED & set(value) for value in values)
 
 
 # grants
@@ -220,7 +220,7 @@ def _site(change: Change, live: Live) -> Site | None:
 
 def _access_call(login: str, access: tuple[str, ...], sites: Iterable[Site]) -> Call:
     written = access[0] if len(access) == 1 else access
-    ids = ",".join(each.id for each in sites)
+    ids = ",".join(site.id for site in sites)
     return Call("UsersManager.setUserAccess", {"userLogin": login, "access": written, "idSites": ids})
 
 
@@ -229,7 +229,7 @@ def _access(after: Resource | None, state: NativeState) -> tuple[str, ...]:
     if not isinstance(after, Grant):
         return (NOACCESS,)
     included = state.traits.included
-    extras = sorted(each for each in after.extras or () if after.role not in included.get(each, ()))
+    extras = sorted(extra for extra in after.extras or () if after.role not in included.get(extra, ()))
     return (after.role, *extras)
 
 
@@ -313,10 +313,10 @@ def _invite(change: Change, who: Mapping[str, str], desk: Desk) -> Planned:
 def first_wish(login: str, given: Wishes, live: Live) -> Grant | None:
     """Return the grant that an invited person begins with: on a site of theirs, or that of a superuser."""
     mine = given.get(fold(login), ())
-    on_sites = [each for each in mine if each.scope in live.sites]
+    on_sites = [grant for grant in mine if grant.scope in live.sites]
     if on_sites:
         return min(on_sites, key=lambda each: int(live.sites[each.scope].id))
-    return next((each for each in mine if each.scope == EVERYWHERE and live.sites), None)
+    return next((grant for grant in mine if grant.scope == EVERYWHERE and live.sites), None)
 
 
 def _first_site(wish: Grant | None, live: Live) -> Site | None:
@@ -355,7 +355,7 @@ def addressees(change: Change, state: NativeState) -> tuple[str, ...]:
         case Account() as old, Account() as new:
             return _changed_email(old, new, state)
         case None, Grant(subject=subject) if is_anonymous(subject.name) and state.version.mails_public:
-            return tuple(each.email for each in state.superusers)
+            return tuple(superuser.email for superuser in state.superusers)
         case _:
             return ()
 

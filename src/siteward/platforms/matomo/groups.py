@@ -39,35 +39,35 @@ class Crew(Struct, frozen=True):
     roles: Mapping[int, str]
 
 
-def crews(ask: Callable[[Sequence[Call]], list[object]], sites: Iterable[int]) -> tuple[Crew, ...]:
+def group_members(ask: Callable[[Sequence[Call]], list[object]], sites: Iterable[int]) -> tuple[Crew, ...]:
     """Return all groups; `ask` answers reading calls and raises for one that is refused."""
     (answer,) = ask([ALL_GROUPS])
     groups = parse(GROUP_LIST, answer, "getAllGroups")
     if not groups:
         return ()
     places = list(sites)
-    members = [Call("GroupPermissions.getMembersOfGroup", {"idGroup": str(each.id)}) for each in groups]
-    access = [Call("GroupPermissions.getGroupAccessFromSite", {"idSite": str(each)}) for each in places]
+    members = [Call("GroupPermissions.getMembersOfGroup", {"idGroup": str(group.id)}) for group in groups]
+    access = [Call("GroupPermissions.getGroupAccessFromSite", {"idSite": str(place)}) for place in places]
     answers = ask([*members, *access])
     roles: defaultdict[str, dict[int, str]] = defaultdict(dict)
     for site, held in zip(places, answers[len(groups) :], strict=True):
         for name, role in parse(ROLE_MAP, held, "getGroupAccessFromSite").items():
             roles[name][site] = role
     return tuple(
-        Crew(each.name, tuple(row.login for row in parse(MEMBER_LIST, answer, "getMembersOfGroup")), roles[each.name])
-        for each, answer in zip(groups, answers, strict=False)
+        Crew(group.name, tuple(row.login for row in parse(MEMBER_LIST, answer, "getMembersOfGroup")), roles[group.name])
+        for group, answer in zip(groups, answers, strict=False)
     )
 
 
 def resources_of(found: Iterable[Crew], state: NativeState, scopes: Mapping[int, Scope]) -> Iterator[Resource]:
     """Yield the groups, their members as far as these have accounts, and what they give on sites that exist."""
-    for crew in found:
-        yield Group(crew.name)
-        for user in {user.login: user for login in crew.logins if (user := state.user(login)) is not None}.values():
-            yield Member(crew.name, user.login)
-        for site, role in crew.roles.items():
+    for pool in found:
+        yield Group(pool.name)
+        for user in {user.login: user for login in pool.logins if (user := state.user(login)) is not None}.values():
+            yield Member(pool.name, user.login)
+        for site, role in pool.roles.items():
             if site in scopes and state.traits.role("site", role) is not None:
-                yield Grant(Subject("group", crew.name), scopes[site], role)
+                yield Grant(Subject("group", pool.name), scopes[site], role)
 
 
 def held_by_group(access: Access, traits: Traits) -> Iterator[tuple[str, str, Scope, str]]:

@@ -31,26 +31,26 @@ class People(Struct, frozen=True, dict=True):
 
     @cached_property
     def _by_login(self) -> Mapping[str, UserRow]:
-        return {each.login: each for each in self.rows}
+        return {row.login: row for row in self.rows}
 
     @cached_property
     def _by_fold(self) -> Mapping[str, list[UserRow]]:
         found: defaultdict[str, list[UserRow]] = defaultdict(list)
-        for each in self.rows:
-            found[fold(each.login)].append(each)
+        for row in self.rows:
+            found[fold(row.login)].append(row)
         return found
 
     @cached_property
     def _by_spelling(self) -> Mapping[str, list[UserRow]]:
         found: defaultdict[str, list[UserRow]] = defaultdict(list)
-        for each in self.rows:
-            for spelling in spellings(each.login):
-                found[spelling].append(each)
+        for row in self.rows:
+            for spelling in spellings(row.login):
+                found[spelling].append(row)
         return found
 
     @cached_property
     def _by_email(self) -> Mapping[str, UserRow]:
-        return {fold(each.email): each for each in self.rows}
+        return {fold(row.email): row for row in self.rows}
 
     def named(self, login: str) -> UserRow | None:
         """Return the user of that login, in another letter case where only one differs in nothing else."""
@@ -59,7 +59,11 @@ class People(Struct, frozen=True, dict=True):
 
     def alike(self, login: str) -> list[UserRow]:
         """Return whom a database may take for that login."""
-        found = {each.login: each for spelling in spellings(login) for each in self._by_spelling.get(spelling, ())}
+        found = {
+            user_row.login: user_row
+            for spelling in spellings(login)
+            for user_row in self._by_spelling.get(spelling, ())
+        }
         return list(found.values())
 
     def by_email(self, email: str) -> UserRow | None:
@@ -109,7 +113,7 @@ class NativeState(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def superusers(self) -> tuple[UserRow, ...]:
         """Everybody who is a superuser, pending ones too: the server makes no difference."""
-        return tuple(each for each in self.people.rows if each.superuser)
+        return tuple(row for row in self.people.rows if row.superuser)
 
 
 def fold(text: str) -> str:

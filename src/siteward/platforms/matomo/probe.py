@@ -11,7 +11,7 @@ from siteward.platforms.matomo.groups import ALL_GROUPS, BLIND_SPOT, PLUGIN
 from siteward.platforms.matomo.roles import SUPERUSER, Version, traits_of, version_of
 from siteward.platforms.matomo.rows import CAPABILITY_LIST, FLAG, TEXT, parse
 from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
-from siteward.transport.errors import Forbidden
+from siteward.transport.errors import ForbiddenError
 
 if TYPE_CHECKING:
     from siteward.access.traits import Traits
@@ -42,14 +42,14 @@ def is_on(answer: object) -> bool:
 def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
     """Return what the server can express, found out with one request; there is nothing in it that `read` asks for.
 
-    Raises `Unauthenticated` for a bad token where the server can tell (5.x), `Forbidden` for a token that is not a
+    Raises `UnauthenticatedError` for a bad token where the server can tell (5.x), `ForbiddenError` for a token that is not a
     superuser's; up to 4.x a bad token looks the same as that (API.md section 1.2).
     """
     superuser, old, new, capabilities, grouped, groups = ask(reader, PREFLIGHT)
     if isinstance(superuser, Failed) or not parse(FLAG, superuser, "hasSuperUserAccess"):
         valid = not isinstance(old, Failed) and version_of(parse(TEXT, old, "getPiwikVersion")).refuses_bad_tokens
         doubt = "" if valid else ", or it is not valid: Matomo up to 4.x does not tell which"
-        raise Forbidden(
+        raise ForbiddenError(
             f"this token is not a superuser's{doubt}",
             hint="make a token for an account of its own that is a superuser, and name that account in `self`",
         )

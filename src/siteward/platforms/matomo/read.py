@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from siteward.access.state import Listing
 from siteward.platforms.interface import native
-from siteward.platforms.matomo.groups import BLIND_SPOT, PLUGIN, crews
+from siteward.platforms.matomo.groups import BLIND_SPOT, PLUGIN, group_members
 from siteward.platforms.matomo.native_state import NativeState, People
 from siteward.platforms.matomo.probe import LDAP, is_on
 from siteward.platforms.matomo.roles import onboarding, version_of
@@ -25,7 +25,7 @@ from siteward.platforms.matomo.rows import (
 )
 from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
 from siteward.platforms.matomo.to_access import Rows, live_of
-from siteward.transport.errors import Incomplete
+from siteward.transport.errors import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ SITES = Call("SitesManager.getSitesWithAtLeastViewAccess", {"showColumns": "idsi
 def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
     """Return all access on the instance, with one request, and a second one where a list has exactly 100 rows.
 
-    Raises `Incomplete` when something stands behind the hundredth row of such a list. `Live.me` stays open where
+    Raises `IncompleteError` when something stands behind the hundredth row of such a list. `Live.me` stays open where
     `self` is no superuser: the token, which is one's, then belongs to another.
     """
     rows, listings = _rows(reader, traits)
@@ -74,17 +74,18 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
 
 
 def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
-    kinds = (*(each.name for each in traits.roles["site"]), *traits.extras)
-    calls = [USERS, SITES, *(Call("UsersManager.getUsersSitesFromAccess", {"access": each}) for each in kinds)]
+    kinds = (*(role.name for role in traits.roles["site"]), *traits.extras)
+    calls = [USERS, SITES, *(Call("UsersManager.getUsersSitesFromAccess", {"access": kind}) for kind in kinds)]
     answers = ask(reader, [*calls, *([CAPABILITIES] if traits.extras else []), LDAP, PLUGIN])
     grouped, ldap = is_on(answers.pop()), is_on(answers.pop())
     off = _switched_off(answers.pop(), traits) if traits.extras else frozenset()
-    users, sites, *holders = _all(reader, answers, dict(enumerate(kinds, 2)), off)
+    users, sites, *declared_users = _all(reader, answers, dict(enumerate(kinds, 2)), off)
     rows = Rows(
         users=parse(USER_LIST, users, "getUsers"),
         sites=parse(SITE_LIST, sites, "getSitesWithAtLeastViewAccess"),
-        holders={
-            kind: parse(HOLDER_MAP, each, "getUsersSitesFromAccess") for kind, each in zip(kinds, holders, strict=True)
+        declared_users={
+            kind: parse(HOLDER_MAP, user, "getUsersSitesFromAccess")
+            for kind, user in zip(kinds, declared_users, strict=True)
         },
         off=off,
         ldap=ldap,
@@ -92,14 +93,14 @@ def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
     listings = _proven(reader, rows, calls)
     rows = replace(rows, owners=_owners(reader, rows))
     if grouped and BLIND_SPOT not in traits.blind_spots:
-        rows = replace(rows, crews=crews(partial(_listed, reader), (each.id for each in rows.sites)))
+        rows = replace(rows, group_members=group_members(partial(_listed, reader), (site.id for site in rows.sites)))
     return (replace(rows, asleep=_asleep(reader, rows, kinds)) if off else rows), listings
 
 
 def _switched_off(answer: object, traits: Traits) -> frozenset[str]:
     """Return the capabilities that this server once had, or may have, and does not offer now."""
     offered = () if isinstance(answer, Failed) else parse(CAPABILITY_LIST, answer, "getAvailableCapabilities")
-    return frozenset(traits.extras) - {each.id for each in offered}
+    return frozenset(traits.extras) - {capability_row.id for capability_row in offered}
 
 
 def _all(reader: Reader, answers: list[object], kinds: Mapping[int, str], off: Collection[str]) -> Iterator[object]:
@@ -116,9 +117,9 @@ def _all(reader: Reader, answers: list[object], kinds: Mapping[int, str], off: C
 def _asleep(reader: Reader, rows: Rows, kinds: Collection[str]) -> Mapping[str, Mapping[int, frozenset[str]]]:
     """Return what people hold by plugins that are off, by login and site: shown only person by person (rec 23#4-8)."""
     people, awake = People(rows.users), frozenset(kinds) - rows.off
-    named = (people.named(rows.owners.get(login, login)) for logins in rows.holders.values() for login in logins)
+    named = (people.named(rows.owners.get(login, login)) for logins in rows.declared_users.values() for login in logins)
     logins = sorted({user.login for user in named if user is not None and not user.superuser})
-    answers = _answers(reader, [Call("UsersManager.getSitesAccessFromUser", {"userLogin": each}) for each in logins])
+    answers = _answers(reader, [Call("UsersManager.getSitesAccessFromUser", {"userLogin": login}) for login in logins])
     found: dict[str, Mapping[int, frozenset[str]]] = {}
     for login, answer in zip(logins, answers, strict=True):
         held: defaultdict[int, set[str]] = defaultdict(set)
@@ -134,7 +135,9 @@ def _owners(reader: Reader, rows: Rows) -> Mapping[str, str]:
     A row under `müller` is the access of `muller` where the database ignores accents (rec 21#7-11).
     """
     people = People(rows.users)
-    strays = sorted({login for logins in rows.holders.values() for login in logins if people.named(login) is None})
+    strays = sorted(
+        {login for logins in rows.declared_users.values() for login in logins if people.named(login) is None}
+    )
     asked = [login for login in strays if people.alike(login)]
     answers = ask(reader, [Call(USER.method, {**USER.arguments, "userLogin": each}) for each in asked]) if asked else []
     return {
@@ -161,7 +164,7 @@ def _listed(reader: Reader, calls: Sequence[Call]) -> list[object]:
 
 def _proven(reader: Reader, rows: Rows, calls: Sequence[Call]) -> tuple[Listing, ...]:
     """Return the listings with the proof of their ends; where one has 100 rows, ask for what is behind them."""
-    counts = [len(rows.users), len(rows.sites), *(_cuttable(each) for each in rows.holders.values())]
+    counts = [len(rows.users), len(rows.sites), *(_cuttable(user) for user in rows.declared_users.values())]
     _nothing_behind(reader, calls, counts)
     proofs = {True: "100 rows, and none behind them", False: "asked without a limit"}
     return (
@@ -172,21 +175,21 @@ def _proven(reader: Reader, rows: Rows, calls: Sequence[Call]) -> tuple[Listing,
 
 
 def _nothing_behind(reader: Reader, calls: Sequence[Call], counts: Sequence[int]) -> None:
-    """Ask for what is behind the hundredth row of each list that has just so many; raises `Incomplete` for any."""
+    """Ask for what is behind the hundredth row of each list that has just so many; raises `IncompleteError` for any."""
     suspects = [call for call, count in zip(calls, counts, strict=True) if count == SUSPECT]
-    behind = _answers(reader, [Call(each.method, {**each.arguments, **_BEYOND}) for each in suspects])
+    behind = _answers(reader, [Call(suspect.method, {**suspect.arguments, **_BEYOND}) for suspect in suspects])
     cut = [call.method for call, more in zip(suspects, behind, strict=True) if more]
     if cut:
-        raise Incomplete(
+        raise IncompleteError(
             f"{cut[0]} gave exactly {SUSPECT} rows and has more behind them: something cuts Matomo's lists",
             hint="a proxy or plugin may drop `filter_limit` from the URL",
         )
 
 
-def _cuttable(holders: Mapping[str, tuple[int, ...]]) -> int:
+def _cuttable(declared_users: Mapping[str, tuple[int, ...]]) -> int:
     """Return the length of a map by login where its first login is a number: no other map is ever cut."""
-    return len(holders) if next(iter(holders), "").isdigit() else 0
+    return len(declared_users) if next(iter(declared_users), "").isdigit() else 0
 
 
 def _count(rows: Rows) -> int:
-    return sum(len(sites) for logins in rows.holders.values() for sites in logins.values())
+    return sum(len(sites) for logins in rows.declared_users.values() for sites in logins.values())

@@ -47,7 +47,7 @@ class _Case(Struct, frozen=True):
 
 def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Iterator[Diagnostic]:
     """Yield every objection and every consequence."""
-    held = Counter(_holder(each) for each in live.access.grants() if each.scope != EVERYWHERE)
+    held = Counter(_holder(grant) for grant in live.access.grants() if grant.scope != EVERYWHERE)
     case = _Case(changes, live, native(live, NativeState), wishes(changes), held, _newcomers(changes))
     for change in changes:
         for say in _SAYINGS:
@@ -99,8 +99,12 @@ def _new_account(change: Change, case: _Case) -> Iterator[Diagnostic]:
 
 def _taken(change: Change, new: Account, case: _Case) -> Iterator[Diagnostic]:
     """Refuse a login that equals another without case and accents, which the database does not tell apart (rec 21)."""
-    live = [each.login for each in case.state.people.alike(new.name) if each.login != new.name]
-    planned = [case.newcomers[each] for each in spellings(new.name) if case.newcomers.get(each, new.name) != new.name]
+    live = [user_row.login for user_row in case.state.people.alike(new.name) if user_row.login != new.name]
+    planned = [
+        case.newcomers[spelling]
+        for spelling in spellings(new.name)
+        if case.newcomers.get(spelling, new.name) != new.name
+    ]
     for other in (*live, *planned)[:1]:
         there = "there is a {} already" if live else "{} is a new account too"
         yield error(
@@ -150,18 +154,20 @@ def _email_as_login(change: Change, new: Account, case: _Case) -> Iterator[Diagn
     """Refuse an e-mail that is somebody else's login (rec 21#30-31)."""
     if not case.state.version.refuses_login_like_email or new.email is None:
         return
-    logins = {each.login for each in case.state.people.alike(new.email)}
-    logins |= {case.newcomers[each] for each in spellings(new.email) & case.newcomers.keys()}
-    for other in sorted(each for each in logins if fold(each) != fold(new.name)):
+    logins = {user_row.login for user_row in case.state.people.alike(new.email)}
+    logins |= {case.newcomers[spelling] for spelling in spellings(new.email) & case.newcomers.keys()}
+    for other in sorted(login for login in logins if fold(login) != fold(new.name)):
         message = f"{new.email} is the login of {other}, and Matomo takes no login for another's e-mail"
         yield error("email-taken", message, about=change.key)
 
 
 def _expired(case: _Case) -> Iterator[Diagnostic]:
     """Tell of invitations that have run out, but for people from whom the plan takes the account or the access."""
-    gone = {_name(each) for each in case.changes if isinstance(each.before, Account) and each.after is None}
-    taken = Counter(_name(each) for each in case.changes if isinstance(each.before, Grant) and each.after is None)
-    given = {_name(each) for each in case.changes if isinstance(each.after, Grant)}
+    gone = {_name(change) for change in case.changes if isinstance(change.before, Account) and change.after is None}
+    taken = Counter(
+        _name(change) for change in case.changes if isinstance(change.before, Grant) and change.after is None
+    )
+    given = {_name(change) for change in case.changes if isinstance(change.after, Grant)}
     gone |= {name for name, count in taken.items() if count >= case.held[name or ""] and name not in given}
     for user in case.state.people.rows:
         if user.invite_status == "expired" and user.login not in gone:
@@ -194,7 +200,7 @@ def _tag_managers(case: _Case) -> Iterator[Diagnostic]:
     """Tell once what else the role `write` opens: its name speaks of reports alone."""
     included, off = case.state.traits.included, case.state.off
     brought = sorted(extra for extra, roles in included.items() if WRITE in roles and extra not in off)
-    names = {_name(each) for each in case.changes if _gains_write(each)}
+    names = {_name(change) for change in case.changes if _gains_write(change)}
     if brought and names:
         yield note(
             "edit-brings-tags",
@@ -254,7 +260,7 @@ def _is_top(change: Change) -> bool:
 
 def _only_superuser(new: Account, case: _Case) -> bool:
     mine = case.wishes.get(fold(new.name), ())
-    return bool(mine) and all(each.scope == EVERYWHERE for each in mine)
+    return bool(mine) and all(grant.scope == EVERYWHERE for grant in mine)
 
 
 def _promotion(change: Change, case: _Case) -> Iterator[Diagnostic]:
@@ -328,7 +334,7 @@ def _mailed(change: Change, case: _Case) -> Iterator[Diagnostic]:
 def _opened(case: _Case) -> Iterable[Diagnostic]:
     """Tell of the mails of all openings once: they share one call."""
     first = next(
-        (each for each in case.changes if isinstance(each.after, Grant) and addressees(each, case.state)), None
+        (change for change in case.changes if isinstance(change.after, Grant) and addressees(change, case.state)), None
     )
     return _mailed(first, case) if first is not None else ()
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from siteward.access.model import Power
 from siteward.access.traits import Role, Traits
 from siteward.platforms.matomo.settings import NAME
-from siteward.transport.errors import NotThePlatform
+from siteward.transport.errors import NotThePlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,7 +80,7 @@ def traits_of(version: Version, capabilities: Iterable[CapabilityRow], settings:
         blind_spots=(),
     )
     known = _KNOWN_CAPABILITIES if version.has_write_role else {}
-    return _capable(traits, {**known, **{each.id: frozenset(each.included) for each in capabilities}})
+    return _capable(traits, {**known, **{capability.id: frozenset(capability.included) for capability in capabilities}})
 
 
 def plugin_of(capability: str) -> str:
@@ -180,11 +180,11 @@ class Version(Struct, frozen=True, order=True):
 
 
 def version_of(text: str) -> Version:
-    """Return the version that a server names; raises `NotThePlatform` for none, or one that is too old."""
+    """Return the version that a server names; raises `NotThePlatformError` for none, or one that is too old."""
     found = re.match(r"(\d+)\.(\d+)", text)
     if not found:
-        raise NotThePlatform(f"the server calls its version {text[:40]!r}, which is none of Matomo's")
+        raise NotThePlatformError(f"the server calls its version {text[:40]!r}, which is none of Matomo's")
     version = Version((int(found[1]), int(found[2])), text)
     if version.number < _OLDEST:
-        raise NotThePlatform(f"{version.product} {text} is too old; 2.2 is the oldest that can be managed")
+        raise NotThePlatformError(f"{version.product} {text} is too old; 2.2 is the oldest that can be managed")
     return version

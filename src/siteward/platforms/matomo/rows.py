@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from msgspec import Struct, field
 
 from siteward.platforms.decode import MisshapenError, converted
-from siteward.transport.errors import NotThePlatform
+from siteward.transport.errors import NotThePlatformError
 from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ TEXT = Form(str, _unwrapped)
 
 
 def parse(form: Form[T], answer: object, what: str) -> T:
-    """Return an answer in its form; raises `NotThePlatform` naming `what`, and never what was in it."""
+    """Return an answer in its form; raises `NotThePlatformError` naming `what`, and never what was in it."""
     try:
         return converted(form.kind, form.unify(answer), lax=True)
     except MisshapenError as error:
-        raise NotThePlatform(f"the answer to {what} is not what Matomo gives ({error})") from None
+        raise NotThePlatformError(f"the answer to {what} is not what Matomo gives ({error})") from None

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from msgspec import Struct
 
-from siteward.transport.errors import Forbidden, NotThePlatform, Refused, Unauthenticated
-from siteward.transport.veil import Veiled
+from siteward.transport.errors import ForbiddenError, NotThePlatformError, RefusedError, UnauthenticatedError
+from siteward.transport.redacted import Redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ READING = frozenset({
 })  # fmt: skip
 
 
-class Call(Veiled, frozen=True):
+class Call(Redacted, frozen=True):
     """One call of a method with its arguments, which may hold a password and are never shown; a list is `name[]`."""
 
     method: str
@@ -90,7 +90,7 @@ def query(method: str) -> dict[str, str]:
 
 def bulk_form(calls: Iterable[Call]) -> dict[str, str]:
     """Return the entries of a bulk as form fields."""
-    return {f"urls[{at}]": each.entry() for at, each in enumerate(calls)}
+    return {f"urls[{at}]": call.entry() for at, call in enumerate(calls)}
 
 
 def reads_only(body: bytes) -> bool:
@@ -98,7 +98,7 @@ def reads_only(body: bytes) -> bool:
     fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
     entries = [value for name, value in fields if name != "token_auth"]
     named = all(name == "token_auth" or name.startswith("urls[") for name, _ in fields)
-    return named and bool(entries) and all(_reads(each) for each in entries)
+    return named and bool(entries) and all(_reads(entry) for entry in entries)
 
 
 def _reads(entry: str) -> bool:
@@ -109,7 +109,7 @@ def _reads(entry: str) -> bool:
 def ask(reader: Reader, calls: Sequence[Call]) -> list[object]:
     """Return what each reading call answers, `Failed` for those that the server refuses.
 
-    Raises `Unauthenticated` and closes the door for a token that is not accepted; `NotThePlatform` for a page, or for
+    Raises `UnauthenticatedError` and closes the door for a token that is not accepted; `NotThePlatformError` for a page, or for
     another number of results than of calls.
     """
 
@@ -138,7 +138,7 @@ def in_bulks(
             continue
         try:
             found += results(reader, answer, len(some))
-        except Refused as problem:
+        except RefusedError as problem:
             if not found and not after_others:
                 raise
             found += [Failed(str(problem))] * (len(calls) - len(found))
@@ -151,7 +151,7 @@ def results(reader: Reader, answer: Answer, wanted: int) -> list[object]:
     if isinstance(body, dict):
         raise refusal(reader, words_of(reader, body, inner=False), answer.status)
     if not isinstance(body, list) or len(body) != wanted:
-        raise NotThePlatform(f"a bulk of {wanted} calls was answered with something else than {wanted} results")
+        raise NotThePlatformError(f"a bulk of {wanted} calls was answered with something else than {wanted} results")
     return [_result(reader, each) for each in body]
 
 
@@ -180,9 +180,11 @@ def refusal(reader: Reader, words: str, status: int) -> PlatformError:
             "Matomo has locked this address out after too many failed log-ins; it ends by itself within an hour"
         )
     if _NO_SUPERUSER in words:
-        return Forbidden(f"Matomo refuses: {words}", hint="the token must be one of a superuser")
+        return ForbiddenError(f"Matomo refuses: {words}", hint="the token must be one of a superuser")
     hint = f"the server may bound bulks: look at {_LIMIT} in the section [General] of its config"
-    return Refused(f"Matomo refuses: {words}", status=status, words=words, hint=hint if status == _TOO_MANY else None)
+    return RefusedError(
+        f"Matomo refuses: {words}", status=status, words=words, hint=hint if status == _TOO_MANY else None
+    )
 
 
 def token_of(reader: Reader) -> Token:
@@ -190,5 +192,5 @@ def token_of(reader: Reader) -> Token:
     from siteward.platforms.matomo.token import Token  # noqa: PLC0415 — `validate` loads this module, and needs no HTTP
 
     if not isinstance(reader.auth, Token):
-        raise Unauthenticated("this door was not opened by the Matomo adapter")
+        raise UnauthenticatedError("this door was not opened by the Matomo adapter")
     return reader.auth

@@ -42,18 +42,18 @@ class Rows(Struct, frozen=True):
 
     users: tuple[UserRow, ...]
     sites: tuple[SiteRow, ...]
-    holders: Mapping[str, Mapping[str, tuple[int, ...]]]
+    declared_users: Mapping[str, Mapping[str, tuple[int, ...]]]
     owners: Mapping[str, str] = MappingProxyType({})
     off: frozenset[str] = frozenset()
     ldap: bool = False
-    crews: tuple[Crew, ...] = ()
+    group_members: tuple[Crew, ...] = ()
     asleep: Mapping[str, Mapping[int, frozenset[str]]] = MappingProxyType({})
 
 
 def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Live:
     """Return the live state that `rows` amount to."""
     sites = _sites(rows.sites)
-    scopes = {int(each.id): scope for scope, each in sites.items()}
+    scopes = {int(site.id): scope for scope, site in sites.items()}
     held, lost = _held(rows, state, scopes)
     for login, asleep in rows.asleep.items():
         for site, sleeping in asleep.items():
@@ -68,17 +68,17 @@ def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Li
         grant = _grant(login, scope, words, state.traits)
         if grant is not None:
             _put(resources, grant)
-    for each in resources_of(rows.crews, state, scopes):
-        resources[each.key] = each
+    for resource in resources_of(rows.group_members, state, scopes):
+        resources[resource.key] = resource
     access = Access.of(resources)
     me = state.user(state.me)
     return Live(
         access=access,
         sites=sites,
         me=me.login if me and me.superuser else None,
-        ids={account_key(each.login): each.login for each in rows.users},
+        ids={account_key(user.login): user.login for user in rows.users},
         pending=frozenset(_pending(resources.values(), rows.users)),
-        facts={account_key(each.login): _facts(each) for each in rows.users},
+        facts={account_key(user.login): _facts(user) for user in rows.users},
         listings=listings,
         findings=(
             *_strays(lost),
@@ -108,12 +108,12 @@ def _sites(rows: Iterable[SiteRow]) -> dict[Scope, Site]:
     hosts = {each.id: host_of(each.main_url) for each in rows}
     times = Counter(hosts.values())
     found: dict[Scope, Site] = {}
-    for each in rows:
-        host = hosts[each.id]
-        label = host if host and times[host] == 1 else f"{host}#{each.id}"
+    for row in rows:
+        host = hosts[row.id]
+        label = host if host and times[host] == 1 else f"{host}#{row.id}"
         domains = (host,) if host else ()
         found[Scope("site", label)] = Site(
-            id=str(each.id), label=label, name=each.name, domains=domains, group=each.group.strip()
+            id=str(row.id), label=label, name=row.name, domains=domains, group=row.group.strip()
         )
     return found
 
@@ -136,7 +136,7 @@ def _held(
     """
     held: defaultdict[tuple[str, Scope], set[str]] = defaultdict(set)
     lost: defaultdict[str, set[str]] = defaultdict(set)
-    for access, logins in rows.holders.items():
+    for access, logins in rows.declared_users.items():
         for login, sites in logins.items():
             user = state.user(rows.owners.get(login, login))
             if user is None:
@@ -204,11 +204,11 @@ def _sleeping(rows: Rows) -> Iterator[Diagnostic]:
 
 def _grant(login: str, scope: Scope, access: set[str], traits: Traits) -> Grant | None:
     """Return what the rows of one user on one site amount to; capabilities without a role open nothing."""
-    roles = [each.name for each in traits.roles["site"] if each.name in access]
+    roles = [role.name for role in traits.roles["site"] if role.name in access]
     if not roles:
         return None
     role = roles[-1]
-    extras = frozenset(each for each in access & traits.extras.keys() if role not in traits.included[each])
+    extras = frozenset(key for key in access & traits.extras.keys() if role not in traits.included[key])
     return Grant(Subject("account", login), scope, role, extras)
 
 
@@ -222,11 +222,11 @@ def _status(user: UserRow) -> Status:
 
 
 def _pending(resources: Iterable[Resource], users: Iterable[UserRow]) -> Iterator[Key]:
-    waiting = {each.login for each in users if is_pending(each)}
-    for each in resources:
-        match each:
+    waiting = {user.login for user in users if is_pending(user)}
+    for resource in resources:
+        match resource:
             case Account(name=name) | Grant(subject=Subject(name=name)) if name in waiting:
-                yield each.key
+                yield resource.key
             case _:
                 pass
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.matomo.rpc import MOST
-from siteward.transport.errors import Unauthenticated
-from siteward.transport.lean import httpx
+from siteward.transport._httpx import httpx
+from siteward.transport.errors import UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -37,9 +37,9 @@ class Token(httpx.Auth):
         return self._password is not None
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send the request as it is; raises `Unauthenticated`, sending nothing, after a refusal."""
+        """Send the request as it is; raises `UnauthenticatedError`, sending nothing, after a refusal."""
         if self.refused is not None:
-            raise Unauthenticated(self.refused)
+            raise UnauthenticatedError(self.refused)
         yield request
 
     def form(self, fields: Mapping[str, str], *, confirmed: bool = False) -> dict[str, str]:
@@ -51,7 +51,7 @@ class Token(httpx.Auth):
         confirmation = {"passwordConfirmation": self._password.reveal()} if confirmed and self._password else {}
         return {"token_auth": self._token.reveal(), **fields, **confirmation}
 
-    def close(self, why: str) -> Unauthenticated:
+    def close(self, why: str) -> UnauthenticatedError:
         """Let nothing more out, and return the error that says why."""
         self.refused = why
-        return Unauthenticated(why)
+        return UnauthenticatedError(why)

@@ -26,7 +26,7 @@ from siteward.platforms.matomo.rpc import (
     token_of,
     words_of,
 )
-from siteward.transport.errors import NotThePlatform, OutcomeUnknown, Unauthenticated
+from siteward.transport.errors import NotThePlatformError, OutcomeUnknownError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +55,7 @@ class Beside(Struct, frozen=True):
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     """Send one bundle and return a receipt for each of its changes.
 
-    Raises `Unauthenticated` when the token is refused or the address is locked out, and `OutcomeUnknown` for a lost
+    Raises `UnauthenticatedError` when the token is refused or the address is locked out, and `OutcomeUnknownError` for a lost
     answer; nothing that carries the password is sent any more once it was refused.
     """
     ahead = wishes((*bundle.changes, *bundle.ahead))
@@ -74,7 +74,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
 def resend(writer: Writer, login: str, live: Live) -> Receipt:
     """Send the invitation of a pending account again: a mail goes out, the former link is dead.
 
-    No reading shows that, so an answer that is not Matomo's leaves it open. Raises `OutcomeUnknown` then.
+    No reading shows that, so an answer that is not Matomo's leaves it open. Raises `OutcomeUnknownError` then.
     """
     state = native(live, NativeState)
     key = account_key(state.spelling(login))
@@ -83,12 +83,12 @@ def resend(writer: Writer, login: str, live: Live) -> Receipt:
         return failed(f"{login} has no invitation that is open or has run out").receipt(key)
     try:
         result = _direct(writer, Call("UsersManager.resendInvite", {"userLogin": user.login}), confirmed=False)
-    except NotThePlatform as stranger:
-        raise OutcomeUnknown(str(stranger), hint=stranger.hint) from stranger
+    except NotThePlatformError as unmanaged_account:
+        raise OutcomeUnknownError(str(unmanaged_account), hint=unmanaged_account.hint) from unmanaged_account
     if isinstance(result, Failed):
         return failed(result.words).receipt(key)
     if not (isinstance(result, dict) and result.get("result") == "success"):
-        raise OutcomeUnknown("the invitation was answered otherwise than Matomo does")
+        raise OutcomeUnknownError("the invitation was answered otherwise than Matomo does")
     return INVITED.receipt(key)
 
 
@@ -172,7 +172,7 @@ def _direct(writer: Writer, call: Call, *, confirmed: bool) -> object:
         return body
     words = words_of(writer, body, inner=False)
     problem = refusal(writer, words, answer.status)
-    if isinstance(problem, Unauthenticated):
+    if isinstance(problem, UnauthenticatedError):
         raise problem
     return Failed(words)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from siteward.access.model import Group, account_key, scope_of
 from siteward.platforms.piwikpro.rows import AUDIT_PAGE, Entry, Page, ask
-from siteward.transport.errors import Forbidden
+from siteward.transport.errors import ForbiddenError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -29,12 +29,12 @@ def blame(reader: Reader, keys: Collection[Key], live: Live, since: datetime | N
     subjects = {key: at for key in keys if (at := _subject(key, live))}
     try:
         entries = list(_entries(reader, sorted(set(subjects.values())), since)) if subjects else []
-    except Forbidden:
+    except ForbiddenError:
         return {}
     told = {}
     for key, subject in subjects.items():
         place = _place(key, live)
-        entry = next((each for each in entries if each.subject == subject and _is_there(each, place)), None)
+        entry = next((entry for entry in entries if entry.subject == subject and _is_there(entry, place)), None)
         if entry:
             told[key] = f"{entry.author or 'somebody'} on {entry.created} ({entry.type})"
     return told
@@ -77,6 +77,6 @@ def _entries(reader: Reader, subjects: list[str], since: datetime | None) -> Ite
         params["filter[date_from]"] = since.isoformat()
     for number in range(_MOST_PAGES):
         page = ask(reader, ENTRIES, Page[Entry], {**params, "offset": number * AUDIT_PAGE})
-        yield from (each.attributes for each in page.rows)
+        yield from (row.attributes for row in page.rows)
         if len(page.rows) < AUDIT_PAGE:
             return

@@ -35,8 +35,8 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:  # noqa: 
 
 def _bundles(changes: Sequence[Change]) -> list[Bundle]:
     shared: dict[tuple[str, ...], list[Change]] = {}
-    for number, each in enumerate(changes):
-        shared.setdefault(_call(each) or ("alone", str(number)), []).append(each)
+    for number, change in enumerate(changes):
+        shared.setdefault(_call(change) or ("alone", str(number)), []).append(change)
     return [
         Bundle(changes=tuple(part), requests=_writes(part), seconds=_writes(part) * SECONDS_A_WRITE)
         for together in shared.values()
@@ -46,7 +46,7 @@ def _bundles(changes: Sequence[Change]) -> list[Bundle]:
 
 def calls(changes: Sequence[Change]) -> int:
     """Return how many writes a set of changes takes."""
-    return sum(each.requests for each in _bundles(changes))
+    return sum(bundle.requests for bundle in _bundles(changes))
 
 
 def _call(change: Change) -> tuple[str, ...] | None:
@@ -102,15 +102,15 @@ def _with_groups(changes: Sequence[Change]) -> int:
     A group costs one call to make, one for its members and one for each level; it pays from two people on.
     """
     gains: defaultdict[str, set[tuple[Scope, str]]] = defaultdict(set)
-    for each in changes:
-        after = each.after
-        if each.before is not None or not isinstance(after, Grant) or after.scope.kind not in ENTITY:
+    for change in changes:
+        after = change.after
+        if change.before is not None or not isinstance(after, Grant) or after.scope.kind not in ENTITY:
             continue
         if after.subject.kind == "account":
             gains[after.subject.name].add((after.scope, after.role))
-    crews = Counter(frozenset(each) for each in gains.values())
+    group_members = Counter(frozenset(gain) for gain in gains.values())
     personal = sum(map(len, gains.values()))
-    grouped = sum(min(people * len(levels), 2 + len(levels)) for levels, people in crews.items())
+    grouped = sum(min(people * len(levels), 2 + len(levels)) for levels, people in group_members.items())
     return calls(changes) - personal + grouped
 
 
@@ -127,13 +127,13 @@ def _with_personal_grants(changes: Sequence[Change], live: Access) -> int:
                 scopes[grant.subject.name].add(grant.scope)
     pairs: set[tuple[str, Scope]] = set()
     rest = []
-    for each in changes:
-        side = each.after or each.before
+    for change in changes:
+        side = change.after or change.before
         match side:
             case Member(group=group, account=account):
                 pairs |= {(account, scope) for scope in scopes[group]}
             case Grant(subject=subject, scope=scope) if subject.kind == "group":
                 pairs |= {(account, scope) for account in members[subject.name]}
             case _:
-                rest += [] if each.key[0] == "group" else [each]
+                rest += [] if change.key[0] == "group" else [change]
     return calls(rest) + len(pairs)

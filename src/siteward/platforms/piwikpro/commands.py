@@ -71,7 +71,7 @@ def repeatable(writer: Writer, method: Method, path: str, body: object = None) -
 
 def has_code(answer: Answer, code: str) -> bool:
     """Tell whether an error answer has that code."""
-    return any(each.code == code for each in faults_of(answer))
+    return any(fault.code == code for fault in faults_of(answer))
 
 
 def receipt_of(writer: Writer, key: Key, answer: Answer) -> Receipt:
@@ -111,8 +111,10 @@ def set_level(writer: Writer, grant: Grant, level: str, live: Live) -> Receipt:
     if site is None:
         raise NotThereError(f"there is no {grant.scope}")
     name = grant.subject.name
-    holder: Literal["user", "user-group"] = "user-group" if grant.subject.kind == "group" else "user"
-    at = group_id(writer, name, live) if holder == "user-group" else person_id(writer, name, live)
-    kind = f"{ENTITY[grant.scope.kind]}/permission/{holder}"
+    declared_user: Literal["user", "user-group"] = "user-group" if grant.subject.kind == "group" else "user"
+    at = group_id(writer, name, live) if declared_user == "user-group" else person_id(writer, name, live)
+    kind = f"{ENTITY[grant.scope.kind]}/permission/{declared_user}"
     body = {"data": {"type": kind, "attributes": {"permission": level}}}
-    return receipt_of(writer, grant.key, repeatable(writer, "POST", level_path(grant.scope, site.id, holder, at), body))
+    return receipt_of(
+        writer, grant.key, repeatable(writer, "POST", level_path(grant.scope, site.id, declared_user, at), body)
+    )

@@ -34,7 +34,7 @@ from siteward.platforms.piwikpro.rows import (
     parse,
     refusal,
 )
-from siteward.transport.errors import Incomplete
+from siteward.transport.errors import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +60,7 @@ class Gathering(Struct):
     sites: dict[Scope, Site] = {}
     members: dict[str, Sequence[Row[MemberOf]]] = {}
     people: dict[Scope, Sequence[Row[PersonLevel]]] = {}
-    crews: dict[Scope, Sequence[Row[GroupLevel]]] = {}
+    group_members: dict[Scope, Sequence[Row[GroupLevel]]] = {}
     reaches: dict[str, Sequence[Row[GroupAccess]]] = {}
     modules: dict[str, frozenset[str]] = {}
 
@@ -101,10 +101,10 @@ class Gathering(Struct):
         """Fetch the levels of everybody but owners on one site."""
         self.people[scope] = listing(self.reader, level_path(scope, self.sites[scope].id, "user"), PersonLevel)
 
-    def read_crew(self, scope: Scope) -> None:
+    def read_group_members(self, scope: Scope) -> None:
         """Fetch the levels of all groups on one site."""
         path = level_path(scope, self.sites[scope].id, "user-group")
-        self.crews[scope] = listing(self.reader, path, GroupLevel, {"sort": "name"})
+        self.group_members[scope] = listing(self.reader, path, GroupLevel, {"sort": "name"})
 
     def read_modules(self, ids: Sequence[str]) -> None:
         """Ask for the open modules of at most a hundred people; a POST that only reads."""
@@ -112,18 +112,18 @@ class Gathering(Struct):
         answer = self.reader.call(MODULES_BY_USERS, json=body)
         if answer.status != 200:
             raise refusal(self.reader, answer)
-        told = {each.id: frozenset(each.attributes.modules) for each in parse(Rows[OpenModules], answer).data}
+        told = {row.id: frozenset(row.attributes.modules) for row in parse(Rows[OpenModules], answer).data}
         if missing := set(ids) - told.keys():
-            raise Incomplete(f"{MODULES_BY_USERS} left out {len(missing)} of {len(ids)} people")
+            raise IncompleteError(f"{MODULES_BY_USERS} left out {len(missing)} of {len(ids)} people")
         self.modules |= told
 
     def settle_sites(self) -> None:
         """Give every app and meta site its scope, with the hosts of its addresses where the file wants these."""
         if self.settings.sites_by == "address":
-            self.at_once(*(partial(self.read_hosts, each.id) for each in self.apps))
-        apps = {each.id: each.attributes.name for each in self.apps}
+            self.at_once(*(partial(self.read_hosts, app.id) for app in self.apps))
+        apps = {app.id: app.attributes.name for app in self.apps}
         self.sites = scopes("site", apps, self.hosts)
-        self.sites |= scopes("metasite", {each.id: each.attributes.name for each in self.metas}, {})
+        self.sites |= scopes("metasite", {meta.id: meta.attributes.name for meta in self.metas}, {})
 
 
 def _run(task: Callable[[], None]) -> None:
@@ -133,9 +133,9 @@ def _run(task: Callable[[], None]) -> None:
 def managed_ids(reader: Reader) -> frozenset[str]:
     """Return the ids of the apps and meta sites on which the caller may set levels; these lists do not page."""
     return frozenset(
-        each.id
+        row.id
         for entity in ENTITY.values()
-        for each in ask(reader, f"/api/access-control/v2/entry/ppms/{entity}/action/manage", Rows[Entity]).data
+        for row in ask(reader, f"/api/access-control/v2/entry/ppms/{entity}/action/manage", Rows[Entity]).data
     )
 
 

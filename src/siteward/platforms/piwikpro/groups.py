@@ -61,10 +61,10 @@ def change_members(writer: Writer, group: str, changes: Sequence[Change], live: 
     is sent again without those for whom there is nothing to do.
     """
     at, adds = group_id(writer, group, live), changes[0].after is not None
-    ids = {person_id(writer, each.key[2], live): each.key for each in changes}
+    ids = {person_id(writer, change.key[2], live): change.key for change in changes}
     answer = _sendchange_members(writer, at, ids, adds=adds)
     if answer.status == 400:
-        present = {each.id for each in members_of(writer, at)}
+        present = {row.id for row in members_of(writer, at)}
         rest = ids.keys() - present if adds else ids.keys() & present
         if rest == ids.keys():
             return [receipt_of(writer, key, answer) for key in ids.values()]
@@ -76,6 +76,6 @@ def change_members(writer: Writer, group: str, changes: Sequence[Change], live: 
 
 
 def _sendchange_members(writer: Writer, group: str, people: Collection[str], *, adds: bool) -> Answer:
-    body = {"data": [{"type": "ppms/user", "id": each} for each in sorted(people)]}
+    body = {"data": [{"type": "ppms/user", "id": person} for person in sorted(people)]}
     path = f"{GROUPS}/{group}/relationships/users"
     return writer.command("POST" if adds else "DELETE", path, json=body)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from siteward.platforms.auth import Dialogue, RenewingAuth
 from siteward.platforms.decode import MisshapenError, decoded
+from siteward.transport._httpx import httpx
 from siteward.transport.causes import redirected
-from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated, Unreachable
-from siteward.transport.lean import httpx
+from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError, UnreachableError
+from siteward.transport.redacted import Redacted
 from siteward.transport.texts import Token  # noqa: TC001 — msgspec reads it at run time
-from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +26,12 @@ _EARLY = 60.0
 _BUSY = 429
 
 
-class _Reply(Veiled, frozen=True):
+class _Reply(Redacted, frozen=True):
     access_token: Token
     expires_in: float
 
 
-class _Pass(Veiled, frozen=True):
+class _Pass(Redacted, frozen=True):
     token: str
     until: float
 
@@ -72,23 +72,23 @@ class ClientCredentials(RenewingAuth[_Pass]):
         return reply.status_code == _BUSY or (reply.status_code >= 500 and request.method == "GET")
 
     def admitted(self, reply: httpx.Response) -> _Pass:
-        """Return the token; raises `Unauthenticated`, `Forbidden`, `NotThePlatform`, or `Unreachable` for a failure."""
+        """Return the token; raises `UnauthenticatedError`, `ForbiddenError`, `NotThePlatformError`, or `UnreachableError` for a failure."""
         match reply.status_code:
             case 400 | 401:
-                raise Unauthenticated(
+                raise UnauthenticatedError(
                     "Piwik PRO did not accept the client id and secret",
                     hint="a key lives until it, or the person who made it, is deleted; make one in Profile, API keys",
                 )
             case 402:
-                raise Forbidden("Piwik PRO says that this organisation has no active licence")
+                raise ForbiddenError("Piwik PRO says that this organisation has no active licence")
             case status if status >= 500:
-                raise Unreachable(f"Piwik PRO answered {status} when asked for a token; nothing was sent")
+                raise UnreachableError(f"Piwik PRO answered {status} when asked for a token; nothing was sent")
         if reply.has_redirect_location:
             raise redirected(reply, self._scrub)
         try:
             told = decoded(_Reply, reply.content)
         except MisshapenError:
-            raise NotThePlatform(
+            raise NotThePlatformError(
                 f"{TOKEN} was answered {reply.status_code}, and not as Piwik PRO does",
                 hint="does `url` lead to the account's own host, https://ACCOUNT.piwik.pro?",
             ) from None

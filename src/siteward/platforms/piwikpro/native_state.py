@@ -38,7 +38,7 @@ def is_owner(access: Access, account: str) -> bool:
 def owners(access: Access) -> frozenset[str]:
     """Return the accounts that are owners."""
     return frozenset(
-        each.subject.name
-        for each in access.grants()
-        if each.scope == EVERYWHERE and each.subject.kind == "account" and account_key(each.subject.name) in access
+        grant.subject.name
+        for grant in access.grants()
+        if grant.scope == EVERYWHERE and grant.subject.kind == "account" and account_key(grant.subject.name) in access
     )

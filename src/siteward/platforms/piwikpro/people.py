@@ -46,8 +46,8 @@ def close_modules(writer: Writer, account: Account, live: Live, bundle: Bundle) 
     at = person_id(writer, account.name, live)
     modules = [switched_on(account.name, each) for each in sorted(native(live, NativeState).licensed)]
     unwanted = bundle.unwanted([account, *modules])
-    closed = _switch(writer, at, {each.scope.name: False for each in modules if each.key in unwanted})
-    if closed.status == "sent" or not any(each.key in unwanted for each in _open(writer, at, account.name)):
+    closed = _switch(writer, at, {module.scope.name: False for module in modules if module.key in unwanted})
+    if closed.status == "sent" or not any(grant.key in unwanted for grant in _open(writer, at, account.name)):
         return Receipt(key=account.key, status="sent")
     return Receipt(key=account.key, status="unknown", message="its modules could not be closed")
 
@@ -119,11 +119,11 @@ def put_back_to_sleep(writer: Writer, grant: Grant, live: Live, bundle: Bundle) 
     at = person_id(writer, name, live)
     woken, modules = _levels(writer, name, live), _open(writer, at, name)
     unwanted = bundle.unwanted([Account(name, name), *woken, *modules])
-    answers = [set_level(writer, each, NO_ACCESS, live) for each in woken if each.key in unwanted]
-    answers.append(_switch(writer, at, {each.scope.name: False for each in modules if each.key in unwanted}))
-    if any(each.status != "sent" for each in answers):
+    answers = [set_level(writer, grant, NO_ACCESS, live) for grant in woken if grant.key in unwanted]
+    answers.append(_switch(writer, at, {module.scope.name: False for module in modules if module.key in unwanted}))
+    if any(answer.status != "sent" for answer in answers):
         left = (*_levels(writer, name, live), *_open(writer, at, name))
-        if any(each.key in unwanted for each in left):
+        if any(grant.key in unwanted for grant in left):
             return Receipt(key=grant.key, status="unknown", message=_awake_still(grant))
     return Receipt(key=grant.key, status="sent")
 
@@ -134,7 +134,7 @@ def _awake_still(grant: Grant) -> str:
 
 def _levels(writer: Writer, name: str, live: Live) -> list[Grant]:
     """Return what a person's own levels give now."""
-    scopes = [each for each in live.sites if each.kind in ENTITY]
+    scopes = [site for site in live.sites if site.kind in ENTITY]
     rows = writer.map(lambda each: level_of(writer, each, live.sites[each].id, name), scopes)
     levels = {scope: row.attributes.permission for scope, row in zip(scopes, rows, strict=True) if row}
     return [Grant(Subject("account", name), scope, level) for scope, level in levels.items() if level != NO_ACCESS]
@@ -157,7 +157,7 @@ def switched_on(name: str, module: str) -> Grant:
 def change_modules(writer: Writer, name: str, changes: Sequence[Change], live: Live) -> list[Receipt]:
     """Set the switches of one person in one call; what a group holds open cannot be closed so, and is not sent."""
     at = person_id(writer, name, live)
-    wanted = {each.key: each.after is not None for each in changes}
+    wanted = {change.key: change.after is not None for change in changes}
     held = _held_open(writer, at, wanted)
     receipt = _switch(writer, at, {key[4]: on for key, on in wanted.items() if key not in held})
     vain = [_closed_in_vain(key, groups) for key, groups in held.items()]
@@ -168,7 +168,7 @@ def _switch(writer: Writer, at: str, switches: Mapping[str, bool]) -> Receipt:
     """Set several switches in one call; none at all is done already. The receipt has no key yet."""
     if not switches:
         return Receipt(key=(), status="sent")
-    data = [{"type": "module/access", "id": each, "attributes": {"access": on}} for each, on in switches.items()]
+    data = [{"type": "module/access", "id": switch, "attributes": {"access": on}} for switch, on in switches.items()]
     return receipt_of(writer, (), repeatable(writer, "PUT", f"/api/modules/v1/access/user/{at}", {"data": data}))
 
 
@@ -186,4 +186,4 @@ def _held_open(writer: Writer, at: str, wanted: Mapping[Key, bool]) -> Mapping[K
     closing = [key for key, on in wanted.items() if not on]
     switches = (switches_of(writer, at) or {}) if closing else {}
     through = {key: switches[key[4]].group_access for key in closing if key[4] in switches}
-    return {key: each.group_names for key, each in through.items() if each.access}
+    return {key: by_group.group_names for key, by_group in through.items() if by_group.access}

@@ -21,7 +21,7 @@ from siteward.platforms.piwikpro.gather import MOST_BY_USERS, Gathering, managed
 from siteward.platforms.piwikpro.native_state import NativeState
 from siteward.platforms.piwikpro.roles import NO_ACCESS, ON, OWNER, listed
 from siteward.platforms.piwikpro.session import own
-from siteward.transport.errors import Incomplete
+from siteward.transport.errors import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
     """Return the state of the account.
 
-    Raises `Incomplete` when a list did not add up, and whatever else the server says; half an answer is none.
+    Raises `IncompleteError` when a list did not add up, and whatever else the server says; half an answer is none.
     """
     gathering = Gathering(reader, settings, own(reader))
     return _whole(gathering) if listed(traits) else _managed(gathering)
@@ -49,16 +49,16 @@ def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None)
 def _whole(found: Gathering) -> Live:
     found.at_once(found.read_users, found.read_groups, found.read_apps, found.read_metas)
     found.settle_sites()
-    people = [each.id for each in found.users if each.attributes.role == "USER"] + [found.me.id]
+    people = [user.id for user in found.users if user.attributes.role == "USER"] + [found.me.id]
     found.at_once(
-        *(partial(found.read_people, each) for each in found.sites),
-        *(partial(found.read_members, each.id) for each in found.groups),
-        *(partial(found.read_reach, each.id) for each in found.groups),
-        *(partial(found.read_crew, each) for each in found.sites if each.kind == "metasite"),
+        *(partial(found.read_people, site) for site in found.sites),
+        *(partial(found.read_members, group.id) for group in found.groups),
+        *(partial(found.read_reach, group.id) for group in found.groups),
+        *(partial(found.read_group_members, site) for site in found.sites if site.kind == "metasite"),
         *(partial(found.read_modules, people[at : at + MOST_BY_USERS]) for at in range(0, len(people), MOST_BY_USERS)),
     )
-    names = {each.id: each.attributes.email for each in found.users}
-    group_names = {each.id: each.attributes.name for each in found.groups}
+    names = {user.id: user.attributes.email for user in found.users}
+    group_names = {group.id: group.attributes.name for group in found.groups}
     scope_of = {site.id: scope for scope, site in found.sites.items()}
     access = Access(
         (
@@ -66,7 +66,7 @@ def _whole(found: Gathering) -> Live:
             *_groups(found, names),
             *_levels(found, names),
             *_reaches(found, group_names, scope_of),
-            *_crews(found),
+            *_group_members(found),
             *_modules(found, names),
         )
     )
@@ -75,7 +75,7 @@ def _whole(found: Gathering) -> Live:
         sites=found.sites,
         me=found.me.attributes.email,
         ids=_ids(names, group_names),
-        facts={account_key(each.attributes.email): _facts(each) for each in found.users},
+        facts={account_key(user.attributes.email): _facts(user) for user in found.users},
         listings=_listings(found),
         findings=tuple(_beside_the_file(found, names)),
         native=NativeState(
@@ -104,42 +104,42 @@ def _groups(found: Gathering, names: dict[str, str]) -> Iterator[Resource]:
 
 def _levels(found: Gathering, names: dict[str, str]) -> Iterator[Resource]:
     for scope, rows in found.people.items():
-        for each in rows:
-            level = each.attributes.permission
+        for row in rows:
+            level = row.attributes.permission
             if level != NO_ACCESS:
-                name = _known(names, each.id, each.attributes.email)
+                name = _known(names, row.id, row.attributes.email)
                 yield Grant(Subject("account", name), scope, level)
 
 
 def _reaches(found: Gathering, groups: dict[str, str], scope_of: dict[str, Scope]) -> Iterator[Resource]:
     for group, rows in found.reaches.items():
-        for each in rows:
-            if each.attributes.access != NO_ACCESS:
-                if each.id not in scope_of:
-                    raise Incomplete("an app was made while the account was read", hint="try again")
-                yield Grant(Subject("group", groups[group]), scope_of[each.id], each.attributes.access)
+        for row in rows:
+            if row.attributes.access != NO_ACCESS:
+                if row.id not in scope_of:
+                    raise IncompleteError("an app was made while the account was read", hint="try again")
+                yield Grant(Subject("group", groups[group]), scope_of[row.id], row.attributes.access)
 
 
-def _crews(found: Gathering) -> Iterator[Resource]:
-    for scope, rows in found.crews.items():
-        for each in rows:
-            if each.attributes.permission != NO_ACCESS:
-                yield Grant(Subject("group", each.attributes.name), scope, each.attributes.permission)
+def _group_members(found: Gathering) -> Iterator[Resource]:
+    for scope, rows in found.group_members.items():
+        for row in rows:
+            if row.attributes.permission != NO_ACCESS:
+                yield Grant(Subject("group", row.attributes.name), scope, row.attributes.permission)
 
 
 def _modules(found: Gathering, names: dict[str, str]) -> Iterator[Resource]:
     """Yield the open modules of those who are no owners; owners always have all of them (API.md section 8)."""
-    owners = {each.id for each in found.users if each.attributes.role == "OWNER"}
+    owners = {user.id for user in found.users if user.attributes.role == "OWNER"}
     for person, modules in found.modules.items():
         if person not in owners:
-            for each in sorted(modules):
-                yield Grant(Subject("account", names[person]), Scope("module", each), ON)
+            for module in sorted(modules):
+                yield Grant(Subject("account", names[person]), Scope("module", module), ON)
 
 
 def _known(names: dict[str, str], person: str, email: str) -> str:
     """Return the account's name; somebody who came in while we read makes the reading worthless."""
     if person not in names:
-        raise Incomplete(f"{email} appeared while the account was read", hint="try again")
+        raise IncompleteError(f"{email} appeared while the account was read", hint="try again")
     return names[person]
 
 
@@ -156,13 +156,13 @@ def _facts(user: Row[User]) -> dict[str, str]:
 
 def _beside_the_file(found: Gathering, names: dict[str, str]) -> Iterator[Diagnostic]:
     """Say which groups give people something that no plan here takes: all, or those a directory fills."""
-    owners = {each.id for each in found.users if each.attributes.role == "OWNER"}
-    crews = [(scope, row) for scope, rows in found.crews.items() for row in rows]
+    owners = {user.id for user in found.users if user.attributes.role == "OWNER"}
+    group_members = [(scope, row) for scope, rows in found.group_members.items() for row in rows]
     for group in found.groups:
         name, external = group.attributes.name, group.attributes.external_id
-        people = {each.id for each in found.members[group.id]} & names.keys() - owners
-        sites = sum(each.attributes.access != NO_ACCESS for each in found.reaches[group.id])
-        sites += sum(row.id == group.id and row.attributes.permission != NO_ACCESS for _, row in crews)
+        people = {member.id for member in found.members[group.id]} & names.keys() - owners
+        sites = sum(row.attributes.access != NO_ACCESS for row in found.reaches[group.id])
+        sites += sum(row.id == group.id and row.attributes.permission != NO_ACCESS for _, row in group_members)
         if not people or not sites or (found.settings.native and not external):
             continue
         why = f"whose members come from {external}" if found.settings.native else "and groups are not managed here"
@@ -185,7 +185,7 @@ def _listings(found: Gathering) -> tuple[Listing, ...]:
         "meta sites": len(found.metas),
         "group members": sum(map(len, found.members.values())),
         "levels of people": sum(map(len, found.people.values())),
-        "levels of groups": sum(map(len, (*found.reaches.values(), *found.crews.values()))),
+        "levels of groups": sum(map(len, (*found.reaches.values(), *found.group_members.values()))),
         "open modules": len(found.modules),
     }
     proof = {"open modules": "one row for each person asked about"}
@@ -201,21 +201,21 @@ def _listings(found: Gathering) -> tuple[Listing, ...]:
 def _managed(found: Gathering) -> Live:
     found.at_once(found.read_apps, found.read_metas)
     ids = managed_ids(found.reader)
-    found.apps = [each for each in found.apps if each.id in ids]
-    found.metas = [each for each in found.metas if each.id in ids]
+    found.apps = [app for app in found.apps if app.id in ids]
+    found.metas = [meta for meta in found.metas if meta.id in ids]
     found.settle_sites()
     found.at_once(
-        *(partial(found.read_people, each) for each in found.sites),
-        *(partial(found.read_crew, each) for each in found.sites),
+        *(partial(found.read_people, site) for site in found.sites),
+        *(partial(found.read_group_members, site) for site in found.sites),
     )
-    names = {each.id: each.attributes.email for rows in found.people.values() for each in rows}
-    groups = {each.id: each.attributes.name for rows in found.crews.values() for each in rows}
+    names = {row.id: row.attributes.email for rows in found.people.values() for row in rows}
+    groups = {row.id: row.attributes.name for rows in found.group_members.values() for row in rows}
     access = Access(
         (
-            *(Account(each, each) for each in names.values()),
-            *(Group(each) for each in groups.values()),
+            *(Account(name, name) for name in names.values()),
+            *(Group(group) for group in groups.values()),
             *_levels(found, names),
-            *_crews(found),
+            *_group_members(found),
         )
     )
     return Live(

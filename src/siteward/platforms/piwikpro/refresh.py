@@ -50,25 +50,25 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
         partial(_groups, reader, wanted.groups),
         *(partial(_members, reader, group, names, live) for group, names in wanted.members.items()),
         *(partial(_levels, reader, scope, names, live) for scope, names in wanted.levels.items()),
-        *(partial(_crews, reader, scope, names, live) for scope, names in wanted.crews.items()),
+        *(partial(_group_members, reader, scope, names, live) for scope, names in wanted.group_members.items()),
         *(partial(_modules, reader, name, modules, live) for name, modules in wanted.modules.items()),
     ]
     seen: Seen = {}
-    for each in reader.map(_run, tasks):
-        seen |= each
+    for row in reader.map(_run, tasks):
+        seen |= row
     return {key: seen[key] for key in keys if key in seen}
 
 
 def person(reader: Reader, name: str) -> Row[User] | None:
     """Return the person with that address, if there is one."""
     rows = found(reader, USERS, User, name)
-    return next((each for each in rows if each.attributes.email.casefold() == name.casefold()), None)
+    return next((row for row in rows if row.attributes.email.casefold() == name.casefold()), None)
 
 
 def group_named(reader: Reader, name: str) -> Row[UserGroup] | None:
     """Return the group of that name, if there is one."""
     rows = found(reader, GROUPS, UserGroup, name)
-    return next((each for each in rows if each.attributes.name == name), None)
+    return next((row for row in rows if row.attributes.name == name), None)
 
 
 def members_of(reader: Reader, group_id: str) -> tuple[Row[MemberOf], ...]:
@@ -79,7 +79,7 @@ def members_of(reader: Reader, group_id: str) -> tuple[Row[MemberOf], ...]:
 def level_of(reader: Reader, scope: Scope, scope_id: str, name: str) -> Row[PersonLevel] | None:
     """Return a person's row on a site; `None` for owners and those who are not there."""
     rows = found(reader, level_path(scope, scope_id, "user"), PersonLevel, name)
-    return next((each for each in rows if each.attributes.email.casefold() == name.casefold()), None)
+    return next((row for row in rows if row.attributes.email.casefold() == name.casefold()), None)
 
 
 def switches_of(reader: Reader, person_id: str) -> Mapping[str, Switch] | None:
@@ -89,7 +89,7 @@ def switches_of(reader: Reader, person_id: str) -> Mapping[str, Switch] | None:
         return None
     if answer.status != 200:
         raise refusal(reader, answer)
-    return {each.id: each.attributes for each in parse(Rows[Switch], answer).data}
+    return {row.id: row.attributes for row in parse(Rows[Switch], answer).data}
 
 
 class _Wanted:
@@ -100,7 +100,7 @@ class _Wanted:
         self.groups: set[str] = set()
         self.members: dict[str, set[str]] = defaultdict(set)
         self.levels: dict[Scope, set[str]] = defaultdict(set)
-        self.crews: dict[Scope, set[str]] = defaultdict(set)
+        self.group_members: dict[Scope, set[str]] = defaultdict(set)
         self.modules: dict[str, set[str]] = defaultdict(set)
 
     def note(self, key: Key) -> None:
@@ -117,7 +117,7 @@ class _Wanted:
             case ("grant", "account", name, kind, label):
                 self.levels[Scope(kind, label)].add(name)
             case ("grant", "group", name, kind, label):
-                self.crews[Scope(kind, label)].add(name)
+                self.group_members[Scope(kind, label)].add(name)
             case _:
                 pass
 
@@ -129,7 +129,7 @@ def _run(task: Callable[[], Seen]) -> Seen:
 def _people(reader: Reader, names: Collection[str]) -> Seen:
     seen: Seen = {}
     if len(names) > 1:
-        everybody = {each.attributes.email.casefold(): each for each in listing(reader, USERS, User, {"sort": "email"})}
+        everybody = {row.attributes.email.casefold(): row for row in listing(reader, USERS, User, {"sort": "email"})}
         rows = {name: everybody.get(name.casefold()) for name in names}
     else:
         rows = {name: person(reader, name) for name in names}
@@ -143,7 +143,7 @@ def _people(reader: Reader, names: Collection[str]) -> Seen:
 
 def _groups(reader: Reader, names: Collection[str]) -> Seen:
     rows = listing(reader, GROUPS, UserGroup, {"sort": "name"}) if names else ()
-    known = {each.attributes.name: Group(each.attributes.name, each.attributes.external_id) for each in rows}
+    known = {row.attributes.name: Group(row.attributes.name, row.attributes.external_id) for row in rows}
     return {Group(name).key: known.get(name) for name in names}
 
 
@@ -154,7 +154,7 @@ def _members(reader: Reader, group: str, names: Collection[str], live: Live) -> 
         at = row.id if row else None
     path, only = f"{GROUPS}/{at}/users", next(iter(names))
     rows = () if at is None else found(reader, path, MemberOf, only) if len(names) == 1 else members_of(reader, at)
-    present = {each.attributes.email.casefold() for each in rows}
+    present = {row.attributes.email.casefold() for row in rows}
     return {Member(group, name).key: Member(group, name) if name.casefold() in present else None for name in names}
 
 
@@ -164,22 +164,22 @@ def _levels(reader: Reader, scope: Scope, names: Collection[str], live: Live) ->
         return {}
     path, only = level_path(scope, site.id, "user"), next(iter(names))
     rows = found(reader, path, PersonLevel, only) if len(names) == 1 else listing(reader, path, PersonLevel)
-    held = {each.attributes.email.casefold(): each.attributes.permission for each in rows}
+    held = {row.attributes.email.casefold(): row.attributes.permission for row in rows}
     return _grants("account", scope, {name: held.get(name.casefold(), NO_ACCESS) for name in names})
 
 
-def _crews(reader: Reader, scope: Scope, names: Collection[str], live: Live) -> Seen:
+def _group_members(reader: Reader, scope: Scope, names: Collection[str], live: Live) -> Seen:
     site = live.sites.get(scope)
     if site is None:
         return {}
     rows = listing(reader, level_path(scope, site.id, "user-group"), GroupLevel, {"sort": "name"})
-    held = {each.attributes.name: each.attributes.permission for each in rows}
+    held = {row.attributes.name: row.attributes.permission for row in rows}
     return _grants("group", scope, {name: held.get(name, NO_ACCESS) for name in names})
 
 
 def _grants(kind: SubjectKind, scope: Scope, levels: Mapping[str, str]) -> Seen:
     held = [Grant(Subject(kind, name), scope, level) for name, level in levels.items()]
-    return {each.key: each if each.role != NO_ACCESS else None for each in held}
+    return {grant.key: grant if grant.role != NO_ACCESS else None for grant in held}
 
 
 def _modules(reader: Reader, name: str, modules: Iterable[str], live: Live) -> Seen:

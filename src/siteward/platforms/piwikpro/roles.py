@@ -81,9 +81,9 @@ def listed(traits: Traits) -> bool:
     return traits.accounts_listed
 
 
-def level_path(scope: Scope, scope_id: str, holder: Literal["user", "user-group"], holder_id: str = "") -> str:
+def level_path(scope: Scope, scope_id: str, declared_user: Literal["user", "user-group"], holder_id: str = "") -> str:
     """Return the path under which levels on a site or meta site are listed, or that of one holder is set."""
-    path = f"/api/access-control/v2/{ENTITY[scope.kind]}/{scope_id}/permission/{holder}"
+    path = f"/api/access-control/v2/{ENTITY[scope.kind]}/{scope_id}/permission/{declared_user}"
     return f"{path}/{holder_id}" if holder_id else path
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from msgspec import Struct, field
 
-from siteward.platforms.decode import Api, MisshapenError, Refusal, decoded
-from siteward.transport.errors import Forbidden, Incomplete, NotThePlatform, Unauthenticated
+from siteward.platforms.decode import Api, MisshapenError, RefusalError, decoded
+from siteward.transport.errors import ForbiddenError, IncompleteError, NotThePlatformError, UnauthenticatedError
 from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
@@ -169,15 +169,15 @@ class Entry(Struct, frozen=True):
 def listing(
     reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None
 ) -> tuple[Row[T], ...]:
-    """Return all rows of a list, proven complete; raises `Incomplete` when three readings did not add up."""
+    """Return all rows of a list, proven complete; raises `IncompleteError` when three readings did not add up."""
     said = ""
     for _ in range(_TRIES):
         rows, total, steady = _pages(reader, path, kind, params or {})
-        distinct = tuple({each.id: each for each in rows}.values())
+        distinct = tuple({row.id: row for row in rows}.values())
         if steady and len(rows) == len(distinct) == total:
             return distinct
         said = f"{len(distinct)} different rows in {len(rows)}, while {total} are counted"
-    raise Incomplete(f"{path} did not add up in {_TRIES} readings: {said}", hint="try again when less is going on")
+    raise IncompleteError(f"{path} did not add up in {_TRIES} readings: {said}", hint="try again when less is going on")
 
 
 def _pages(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int]) -> tuple[list[Row[T]], int, bool]:
@@ -240,16 +240,18 @@ def faults_of(answer: Answer) -> tuple[Fault, ...]:
         return ()
 
 
-def _meaning(refused: Refusal) -> PlatformError | None:
+def _meaning(refused: RefusalError) -> PlatformError | None:
     """Return the error for a status that means something of its own."""
     said = refused.said
     match refused.answer.status:
         case 401:
-            return Unauthenticated(said, hint="the API key may have been deleted; make a new one in Profile, API keys")
+            return UnauthenticatedError(
+                said, hint="the API key may have been deleted; make a new one in Profile, API keys"
+            )
         case 403:
-            return Forbidden(said, hint="the key's account needs the role Owner")
+            return ForbiddenError(said, hint="the key's account needs the role Owner")
         case 404 if not refused.answer.path.startswith("/api/"):
-            return NotThePlatform(f"{said}, and not as Piwik PRO does", hint="look at `url`")
+            return NotThePlatformError(f"{said}, and not as Piwik PRO does", hint="look at `url`")
         case _:
             return None
 

@@ -45,9 +45,9 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
             case Grant(scope=Scope("module"), subject=subject):
                 return change_modules(writer, subject.name, bundle.changes, live)
             case _:
-                return [_one(writer, each, live, bundle) for each in bundle.changes]
+                return [_one(writer, change, live, bundle) for change in bundle.changes]
     except NotThereError as missing:
-        return [Receipt(key=each.key, status="failed", message=str(missing)) for each in bundle.changes]
+        return [Receipt(key=change.key, status="failed", message=str(missing)) for change in bundle.changes]
 
 
 def finish(writer: Writer, bundle: Bundle, live: Live) -> Receipt:

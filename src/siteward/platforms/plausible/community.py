@@ -24,7 +24,7 @@ from msgspec import Struct
 from siteward.access.state import Listing
 from siteward.platforms.decode import MisshapenError, converted
 from siteward.platforms.plausible.native_state import Colleague, Entry, NativeState, Place, folded
-from siteward.transport.errors import Forbidden, NotThePlatform
+from siteward.transport.errors import ForbiddenError, NotThePlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.platforms.plausible.settings import Settings
     from siteward.transport.http import Reader
-    from siteward.transport.rows import Rows
+    from siteward.transport.sql import SqlReader
 
 COLUMNS: Mapping[str, frozenset[str]] = {
     "users": frozenset({"id", "email", "last_seen", "inserted_at"}),
@@ -142,15 +142,15 @@ class _Snapshot(Struct, frozen=True):
     transfers: tuple[_Transfer, ...]
 
 
-def check(rows: Rows) -> None:
+def check(rows: SqlReader) -> None:
     """Make sure that the tables are there and have the columns that are read, before any of them is.
 
-    Raises `NotThePlatform` for a database of before 3.0 or of another product, `Forbidden` for a role that may not see
+    Raises `NotThePlatformError` for a database of before 3.0 or of another product, `ForbiddenError` for a role that may not see
     what is needed.
     """
     found = {name: frozenset(columns) for name, columns in rows.ask(_SHAPE, {"tables": list(COLUMNS)})}
     if not {"guest_memberships", "team_memberships"} & found.keys():
-        raise NotThePlatform(
+        raise NotThePlatformError(
             "the database has no guests of teams, or its role may not see them",
             hint="Plausible Community Edition before 3.0 is not supported; for a newer one grant the role SELECT",
         )
@@ -160,24 +160,24 @@ def check(rows: Rows) -> None:
         if (lacks := columns - found.get(name, frozenset()))
     ]
     if missing:
-        raise Forbidden(
+        raise ForbiddenError(
             f"the database shows no {'; '.join(missing)}",
             hint="grant the role SELECT on that, or is this a release that is not known yet?",
         )
     newest = rows.ask("SELECT max(version) FROM schema_migrations")[0][0]
     if newest is None or newest < _FIRST_MIGRATION:
-        raise NotThePlatform("the database is of before Plausible 3.0", hint="update Plausible to 3.0 or later")
+        raise NotThePlatformError("the database is of before Plausible 3.0", hint="update Plausible to 3.0 or later")
 
 
-def team_in(rows: Rows, settings: Settings) -> str:
-    """Return the id of the team whose sites these are; raises `Forbidden` where that cannot be told."""
+def team_in(rows: SqlReader, settings: Settings) -> str:
+    """Return the id of the team whose sites these are; raises `ForbiddenError` where that cannot be told."""
     teams: list[tuple[str, str]] = [(row[0], row[1]) for row in rows.ask(_TEAMS)]
     if settings.team is None and len(teams) == 1:
         return teams[0][0]
     if settings.team is not None and settings.team.lower() in {name for name, _ in teams}:
         return settings.team.lower()
     seen = ", ".join(f"{at} ({name})" for at, name in teams) or "none"
-    raise Forbidden(
+    raise ForbiddenError(
         f"there is no team {settings.team}" if settings.team else "there is not just one team, and the file names none",
         hint=f"write `team` with one of these ids: {seen}",
     )
@@ -194,27 +194,27 @@ def snapshot(reader: Reader, settings: Settings, traits: Traits) -> NativeState:
     try:
         seen = converted(_Snapshot, found[0][0])
     except MisshapenError as error:
-        raise NotThePlatform(f"the database is not as Plausible keeps it ({error})") from None
+        raise NotThePlatformError(f"the database is not as Plausible keeps it ({error})") from None
     return NativeState(
         settings=settings,
         traits=traits,
         door="web",
-        places={each.domain: each for each in _places(seen)},
+        places={place.domain: place for place in _places(seen)},
         colleagues=tuple(_colleagues(seen)),
-        transfers=frozenset((_domains(seen)[each.site], folded(each.email)) for each in seen.transfers),
+        transfers=frozenset((_domains(seen)[transfer.site], folded(transfer.email)) for transfer in seen.transfers),
         me=own_email(reader),
         now=own_clock(reader),
-        seen=MappingProxyType({folded(each.email): each.seen for each in seen.people if each.seen}),
+        seen=MappingProxyType({folded(person.email): person.seen for person in seen.people if person.seen}),
         listings=_listings(seen),
     )
 
 
 def _domains(seen: _Snapshot) -> Mapping[int, str]:
-    return {each.id: each.domain for each in seen.sites}
+    return {site.id: site.domain for site in seen.sites}
 
 
 def _places(seen: _Snapshot) -> Iterable[Place]:
-    people = {each.id: each.email for each in seen.people}
+    people = {person.id: person.email for person in seen.people}
     entries: defaultdict[int, list[Entry]] = defaultdict(list)
     links: defaultdict[int, list[str]] = defaultdict(list)
     for guest in seen.guests:
@@ -228,7 +228,7 @@ def _places(seen: _Snapshot) -> Iterable[Place]:
 
 
 def _colleagues(seen: _Snapshot) -> Iterable[Colleague]:
-    yield from (Colleague(each.email, each.role) for each in seen.people if each.role != "guest")
+    yield from (Colleague(person.email, person.role) for person in seen.people if person.role != "guest")
     yield from (Colleague(each.email, each.role, invited=True) for each in seen.joining)
 
 
@@ -236,7 +236,7 @@ def _listings(seen: _Snapshot) -> tuple[Listing, ...]:
     counted: Sequence[tuple[str, int]] = (
         ("sites", len(seen.sites)),
         ("guests", len(seen.guests) + len(seen.invited)),
-        ("team members", sum(each.role != "guest" for each in seen.people)),
+        ("team members", sum(person.role != "guest" for person in seen.people)),
     )
     return tuple(
         Listing(name=name, rows=rows, complete=True, proof="one query, one moment of the database")

@@ -27,7 +27,9 @@ def findings(state: NativeState) -> Iterator[Diagnostic]:
 
 
 def _owners(state: NativeState) -> Iterator[Diagnostic]:
-    owners = sorted(each.email for each in state.colleagues if each.role == "owner" and not each.invited)
+    owners = sorted(
+        colleague.email for colleague in state.colleagues if colleague.role == "owner" and not colleague.invited
+    )
     if len(owners) == 1:
         yield warning(
             "single-owner",
@@ -37,10 +39,11 @@ def _owners(state: NativeState) -> Iterator[Diagnostic]:
 
 
 def _team(state: NativeState) -> Iterator[Diagnostic]:
-    for each in state.colleagues:
-        if each.invited:
+    for colleague in state.colleagues:
+        if colleague.invited:
             yield note(
-                "team-invitation", f"{each.email} is invited into the team as {each.role}; nothing here changes it"
+                "team-invitation",
+                f"{colleague.email} is invited into the team as {colleague.role}; nothing here changes it",
             )
     for domain, email in sorted(state.transfers):
         yield warning("site-transfer", f"{domain} is being handed over to {email}; its guests go with it")

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from siteward.platforms.auth import Dialogue, RenewingAuth
+from siteward.transport._httpx import httpx
 from siteward.transport.causes import redirected
-from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
+from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError
 from siteward.transport.http import NOT_NOW
-from siteward.transport.lean import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ class _NotNowError(Exception):
     """The login was answered with a status that says nothing but that it may be asked again."""
 
 
-class _SpentCodeError(Unauthenticated):
+class _SpentCodeError(UnauthenticatedError):
     """A code of the second factor that was not accepted; the next one may be."""
 
 
@@ -81,7 +81,7 @@ class WebLogin(RenewingAuth[str]):
         return self._email.reveal() if self._email else None
 
     def sync_auth_flow(self, request: httpx.Request) -> Dialogue[None]:
-        """Send `request` as the account; raises `Unauthenticated` or `Forbidden` where that cannot be.
+        """Send `request` as the account; raises `UnauthenticatedError` or `ForbiddenError` where that cannot be.
 
         A form that was answered "forged" (403), or with the way to the login, did nothing and is sent once more.
         """
@@ -105,18 +105,18 @@ class WebLogin(RenewingAuth[str]):
         return self._with_cookies(request)
 
     def is_dead(self, request: httpx.Request, response: httpx.Response, token: str) -> Dialogue[bool]:  # noqa: ARG002
-        """Tell whether the session is over; raises `Forbidden` where the account must do something else first."""
+        """Tell whether the session is over; raises `ForbiddenError` where the account must do something else first."""
         yield from ()
         self._keep(response)
         place = self._leads(response)
         if place is not None and place.startswith(_ELSEWHERE):
-            raise Forbidden(_closed(place), hint="log in with this account in a browser once")
+            raise ForbiddenError(_closed(place), hint="log in with this account in a browser once")
         return response.status_code == 403 or place == LOGIN
 
     def _enter(self) -> Dialogue[str]:
         """Log in, with the second factor where it is asked for, and fetch the token of the new session."""
         if self._email is None or self._password is None:
-            raise Unauthenticated(
+            raise UnauthenticatedError(
                 "writing to Community Edition goes through its web forms, and there is no account for them",
                 hint="set …_EMAIL and …_PASSWORD of an owner or admin of the team",
             )
@@ -130,12 +130,12 @@ class WebLogin(RenewingAuth[str]):
         if place is None:
             raise _turned_away(response)
         if place not in {HOME, "/"}:
-            raise Forbidden(_closed(place), hint="log in with this account in a browser once")
+            raise ForbiddenError(_closed(place), hint="log in with this account in a browser once")
         return _csrf((yield from self._got(self._page(HOME))))
 
     def _second_factor(self) -> Dialogue[str]:
         if self._totp is None:
-            raise Unauthenticated(
+            raise UnauthenticatedError(
                 "Plausible asks for a second factor",
                 hint="set …_TOTP_SECRET to the secret that the app was set up with",
             )
@@ -173,7 +173,7 @@ class WebLogin(RenewingAuth[str]):
                 found = SimpleCookie(line)
             except CookieError:
                 continue
-            self._cookies |= {name: each.value for name, each in found.items()}
+            self._cookies |= {name: morsel.value for name, morsel in found.items()}
 
     def _leads(self, response: httpx.Response) -> str | None:
         """Return the path that a redirect leads to, below the base, or `None` for no redirect."""
@@ -207,7 +207,7 @@ def totp(secret: str, seconds: float) -> str:
     try:
         key = base64.b32decode(text + "=" * (-len(text) % 8))
     except binascii.Error as error:
-        raise Unauthenticated("the secret of the second factor is no base32 text") from error
+        raise UnauthenticatedError("the secret of the second factor is no base32 text") from error
     digest = hmac.digest(key, struct.pack(">Q", int(seconds) // _STEP), "sha1")
     at = digest[-1] & 15
     return f"{(struct.unpack('>I', digest[at : at + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
@@ -217,7 +217,7 @@ def _clock(response: httpx.Response) -> float:
     """Return the server's clock: codes are good by that one."""
     now = _told(response)
     if now is None:
-        raise NotThePlatform("the login page does not tell the time")
+        raise NotThePlatformError("the login page does not tell the time")
     return now.timestamp()
 
 
@@ -233,16 +233,18 @@ def _csrf(response: httpx.Response) -> str:
         raise redirected(response, str)
     found = _TOKEN.search(response.text)
     if response.status_code != 200 or found is None:
-        raise NotThePlatform(
+        raise NotThePlatformError(
             f"{response.request.url.path} is no page of Plausible", hint="does `url` lead to Plausible itself?"
         )
     return found[1]
 
 
-def _turned_away(response: httpx.Response) -> Unauthenticated | NotThePlatform:
+def _turned_away(response: httpx.Response) -> UnauthenticatedError | NotThePlatformError:
     if response.status_code == 200:
-        return Unauthenticated("Plausible did not accept the e-mail and password", hint="try them in its login page")
-    return NotThePlatform(f"the login was answered {response.status_code}, and not as Plausible does")
+        return UnauthenticatedError(
+            "Plausible did not accept the e-mail and password", hint="try them in its login page"
+        )
+    return NotThePlatformError(f"the login was answered {response.status_code}, and not as Plausible does")
 
 
 def _closed(place: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.transport.lean import httpx
+from siteward.transport._httpx import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Secret
 
 
-class Bearer(httpx.Auth):
+class BearerAuth(httpx.Auth):
     """Proves by a key of one team; the key acts as its user, whose role decides what it may do (API.md section 2).
 
     `team` is that team, once it was asked for.

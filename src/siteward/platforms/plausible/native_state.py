@@ -83,7 +83,7 @@ class NativeState(Struct, frozen=True, kw_only=True):
     def members(self) -> Mapping[str, str]:
         """The team role of each address, folded, that the file names or the database shows."""
         declared = {folded(name): role for name, role in (self.settings.team_members or {}).items()}
-        return declared | {folded(each.email): each.role for each in self.colleagues}
+        return declared | {folded(colleague.email): colleague.role for colleague in self.colleagues}
 
 
 def folded(email: str) -> str:
@@ -93,4 +93,4 @@ def folded(email: str) -> str:
 
 def find(entries: Iterable[Entry], email: str) -> Entry | None:
     """Return the entry of an address; letter case does not count."""
-    return next((each for each in entries if folded(each.email) == folded(email)), None)
+    return next((entry for entry in entries if folded(entry.email) == folded(email)), None)

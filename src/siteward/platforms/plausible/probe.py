@@ -14,13 +14,13 @@ from siteward.platforms.plausible.roles import Edition, traits_of
 from siteward.platforms.plausible.rows import ask
 from siteward.platforms.plausible.session import SYSTEM, is_cloud
 from siteward.platforms.plausible.sites_api import BASE, team_of
-from siteward.transport.errors import Forbidden, NotThePlatform
+from siteward.transport.errors import ForbiddenError, NotThePlatformError
 
 if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.platforms.plausible.settings import Settings
     from siteward.transport.http import Reader
-    from siteward.transport.rows import Rows
+    from siteward.transport.sql import SqlReader
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _SURE_OF_ROLE = "only a write shows whether the key's user is owner or admin: a lower role is answered 404"
@@ -38,16 +38,16 @@ def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
     """Return what this server can do.
 
     With a key the list of teams tells: JSON where there is a Sites API, a page that is none in Community Edition. The
-    edition `cloud` is Plausible's own host. Raises `Forbidden` for a team the credentials do not see, `NotThePlatform`
+    edition `cloud` is Plausible's own host. Raises `ForbiddenError` for a team the credentials do not see, `NotThePlatformError`
     for another edition than the credentials are for.
     """
     if reader.rows is not None:
         return _community(reader, reader.rows), None
     try:
         team_of(reader, settings)
-    except NotThePlatform as problem:
+    except NotThePlatformError as problem:
         if reader.query(SYSTEM).status == 200:
-            raise NotThePlatform(
+            raise NotThePlatformError(
                 "this is Plausible Community Edition, which has no Sites API",
                 hint="write `edition: ce`, and give …_DATABASE_URL, …_EMAIL and …_PASSWORD",
             ) from problem
@@ -87,20 +87,20 @@ def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
     )
 
 
-def _community(reader: Reader, rows: Rows) -> Traits:
+def _community(reader: Reader, rows: SqlReader) -> Traits:
     """Tell Community Edition by the path it lacks, its version by what it says, its tables by looking."""
     answer = reader.query(BASE)
     if answer.status == 401:
-        raise Forbidden(
+        raise ForbiddenError(
             "this Plausible has the Sites API, so it is no Community Edition",
             hint="write `edition: enterprise` (or `cloud`) and give …_API_KEY",
         )
     if answer.status not in {404, 406}:
-        raise NotThePlatform(f"{BASE} was answered {answer.status}, and not as Plausible does")
+        raise NotThePlatformError(f"{BASE} was answered {answer.status}, and not as Plausible does")
     version = ask(reader, SYSTEM, _System).build.version or ""
     found = _VERSION.match(version)
     if found and int(found[1]) < 3:
-        raise NotThePlatform(
+        raise NotThePlatformError(
             f"this is Plausible {version}, and before 3.0 there are no guests", hint="update Plausible"
         )
     check(rows)

@@ -43,14 +43,14 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
     but its grants. Raises `PlatformError`.
     """
     state = native(live, NativeState)
-    known = {each.scope: each.domain for each in state.places.values()}
+    known = {place.scope: place.domain for place in state.places.values()}
     wanted = {scope for key in keys if (scope := scope_of(key)) in known}
     if state.door == "api":
         ordered = sorted(wanted)
         lists = reader.map(lambda scope: guests_of(reader, known[scope]), ordered)
         return _told(keys, dict(zip(ordered, lists, strict=True)))
     now = live_of(snapshot(reader, state.settings, state.traits)).access
-    grants = {(_lower(each.key), each.scope): each.role for each in now.grants()}
+    grants = {(_lower(grant.key), grant.scope): grant.role for grant in now.grants()}
     return {
         key: _grant(key, grants.get((_lower(key), scope)))
         for key in keys

@@ -50,7 +50,7 @@ class _Case(Struct, frozen=True, dict=True):
     @cached_property
     def places(self) -> Mapping[Scope, Place]:
         """The live sites by scope."""
-        return {each.scope: each for each in self.state.places.values()}
+        return {place.scope: place for place in self.state.places.values()}
 
     def entry(self, change: Change) -> Entry | None:
         """Return what stands there, as it was read."""
@@ -60,13 +60,13 @@ class _Case(Struct, frozen=True, dict=True):
     @cached_property
     def invites(self) -> tuple[Change, ...]:
         """The changes that send an invitation to somebody who is not there."""
-        return tuple(each for each in self.changes if each.before is None)
+        return tuple(change for change in self.changes if change.before is None)
 
     @cached_property
     def turns(self) -> tuple[tuple[Change, Entry], ...]:
         """The changes of a role, with what stands there."""
-        both = (each for each in self.changes if each.before is not None and each.after is not None)
-        return tuple((each, entry) for each in both if (entry := self.entry(each)))
+        both = (change for change in self.changes if change.before is not None and change.after is not None)
+        return tuple((change, entry) for change in both if (entry := self.entry(change)))
 
 
 def own_account(case: _Case) -> Iterator[Diagnostic]:
@@ -78,12 +78,12 @@ def own_account(case: _Case) -> Iterator[Diagnostic]:
             "whose key this is cannot be found out, so that account could not be protected",
             hint="write `self:` with the e-mail address of the key's user",
         )
-    for each in case.changes:
-        if me is not None and folded(_name(each)) == folded(me):
+    for change in case.changes:
+        if me is not None and folded(_name(change)) == folded(me):
             yield error(
                 "own-account",
                 f"{me} is the account that Siteward works with, and is never changed",
-                about=each.key,
+                about=change.key,
             )
 
 
@@ -104,21 +104,21 @@ def weak_account(case: _Case) -> Iterator[Diagnostic]:
 
 def address(case: _Case) -> Iterator[Diagnostic]:
     """Refuse what is no address: Plausible would take it, and mail a stranger or nobody."""
-    for each in case.invites:
-        if not _ADDRESS.fullmatch(_name(each)):
-            yield error("no-address", f"{_name(each)} is no e-mail address that can be invited", about=each.key)
+    for invite in case.invites:
+        if not _ADDRESS.fullmatch(_name(invite)):
+            yield error("no-address", f"{_name(invite)} is no e-mail address that can be invited", about=invite.key)
 
 
 def redundant(case: _Case) -> Iterator[Diagnostic]:
     """Refuse to make a guest of a team member, or of somebody invited into the team, whose role would be lost."""
-    for each in case.invites:
-        role = case.state.members.get(folded(_name(each)))
+    for invite in case.invites:
+        role = case.state.members.get(folded(_name(invite)))
         if role is not None:
             yield error(
                 "redundant-grant",
-                f"{_name(each)} is {role} of the team (or invited to be) and reaches every site of it; an invitation as "
+                f"{_name(invite)} is {role} of the team (or invited to be) and reaches every site of it; an invitation as "
                 "guest would be refused, or would overwrite the pending one",
-                about=each.key,
+                about=invite.key,
                 hint="take the grant out of the file",
             )
 
@@ -136,35 +136,35 @@ def unstated_team(case: _Case) -> Iterator[Diagnostic]:
 
 def transfer(case: _Case) -> Iterator[Diagnostic]:
     """Refuse to invite whom the site is being handed over to."""
-    for each in case.invites:
-        place = case.places.get(Scope(each.key[3], each.key[4]))
-        if place and (place.domain, folded(_name(each))) in case.state.transfers:
+    for invite in case.invites:
+        place = case.places.get(Scope(invite.key[3], invite.key[4]))
+        if place and (place.domain, folded(_name(invite))) in case.state.transfers:
             yield error(
                 "site-transfer",
-                f"{place.domain} is being handed over to {_name(each)}, who cannot be its guest",
-                about=each.key,
+                f"{place.domain} is being handed over to {_name(invite)}, who cannot be its guest",
+                about=invite.key,
             )
 
 
 def repeated(case: _Case) -> Iterator[Diagnostic]:
     """Hold an invitation back that was sent often enough, or a short while ago: the live state cannot tell."""
     wish = case.state.settings.invitations
-    for each in case.invites:
-        count, last = case.memory.sends.get(_key(each, case.memory), (0, None)) if case.memory else (0, None)
+    for invite in case.invites:
+        count, last = case.memory.sends.get(_key(invite, case.memory), (0, None)) if case.memory else (0, None)
         if count >= wish.max_sends:
             yield error(
                 "did-not-accept",
-                f"{_name(each)} was invited {count} times to {each.key[4]}, the last time on {_day(last)}, and has not "
+                f"{_name(invite)} was invited {count} times to {invite.key[4]}, the last time on {_day(last)}, and has not "
                 "accepted; no more invitations are sent",
-                about=each.key,
+                about=invite.key,
                 hint="ask them, then take the grant out, or raise `invitations: {max_sends}` for this instance",
             )
         elif last is not None and (case.state.now is None or case.state.now < last + wish.pause):
             yield error(
                 "invited-recently",
-                f"{_name(each)} was invited to {each.key[4]} on {_day(last)}, and the next invitation is due "
+                f"{_name(invite)} was invited to {invite.key[4]} on {_day(last)}, and the next invitation is due "
                 f"{wish.resend_after} after that",
-                about=each.key,
+                about=invite.key,
             )
 
 
@@ -204,38 +204,38 @@ def _reinvited(change: Change, entry: Entry) -> Iterator[Diagnostic]:
 
 def mails(case: _Case) -> Iterator[Diagnostic]:
     """Say who gets a mail, and what cannot be had back."""
-    for each in case.invites:
+    for invite in case.invites:
         yield _effect(
             "invitation",
-            f"sends an invitation to {_name(each)}; access begins when it is accepted",
-            each,
+            f"sends an invitation to {_name(invite)}; access begins when it is accepted",
+            invite,
             "mail",
-            _name(each),
+            _name(invite),
         )
-    for each in case.changes:
-        entry = case.entry(each) if each.after is None else None
+    for change in case.changes:
+        entry = case.entry(change) if change.after is None else None
         if entry is not None and entry.status == "accepted":
-            yield _effect("removal", f"mails {entry.email} that access has ended", each, "mail", entry.email)
-            yield _segments(each, entry)
+            yield _effect("removal", f"mails {entry.email} that access has ended", change, "mail", entry.email)
+            yield _segments(change, entry)
             yield _effect(
                 "irreversible",
                 "taking this back sends an invitation; access returns when that is accepted",
-                each,
+                change,
                 "irreversible",
             )
         elif entry is not None:
-            yield note("withdraws", f"withdraws the invitation of {entry.email}, without a mail", about=each.key)
+            yield note("withdraws", f"withdraws the invitation of {entry.email}, without a mail", about=change.key)
 
 
 def shared_age(case: _Case) -> Iterator[Diagnostic]:
     """Say where a new invitation will not live long: all of one address have the age of the first."""
     waiting = {_account(key) for key in case.live.pending if key[0] == "grant"}
-    for each in case.invites:
-        if folded(_name(each)) in waiting:
+    for invite in case.invites:
+        if folded(_name(invite)) in waiting:
             yield note(
                 "inherits-age",
-                f"{_name(each)} has another invitation pending in this team; this one ends together with it",
-                about=each.key,
+                f"{_name(invite)} has another invitation pending in this team; this one ends together with it",
+                about=invite.key,
             )
 
 
@@ -245,12 +245,12 @@ def moved_address(case: _Case) -> Iterator[Diagnostic]:
     for name, had in gone.items():
         same = [other for other, gets in come.items() if gets == had]
         if len(same) == 1 and sum(each == had for each in gone.values()) == 1:
-            for each in case.changes:
-                if folded(_name(each)) in {name, same[0]}:
+            for change in case.changes:
+                if folded(_name(change)) in {name, same[0]}:
                     yield warning(
                         "possible-address-change",
                         f"{name} loses exactly what {same[0]} gets: is this one person with a new address?",
-                        about=each.key,
+                        about=change.key,
                         hint="if so, correct the e-mail in the file first: removing and inviting takes access away",
                     )
 
@@ -258,10 +258,10 @@ def moved_address(case: _Case) -> Iterator[Diagnostic]:
 def _sets(case: _Case, *, taken: bool) -> Mapping[str, frozenset[tuple[str, str]]]:
     """Return, for addresses that lose all they have (or get their first), the sites and roles it is about."""
     changed: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
-    for each in case.changes:
-        side = each.before if taken else each.after
-        if isinstance(side, Grant) and (each.after if taken else each.before) is None:
-            changed[folded(_name(each))].add((side.scope.name, side.role))
+    for change in case.changes:
+        side = change.before if taken else change.after
+        if isinstance(side, Grant) and (change.after if taken else change.before) is None:
+            changed[folded(_name(change))].add((side.scope.name, side.role))
     held: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for grant in case.live.access.grants():
         held[folded(grant.subject.name)].add((grant.scope.name, grant.role))
@@ -273,8 +273,8 @@ def _sets(case: _Case, *, taken: bool) -> Mapping[str, frozenset[tuple[str, str]
 def gone_sites(case: _Case) -> Iterator[Diagnostic]:
     """Warn of sites that were there in the last run: renamed, handed over or deleted, which the API does not tell."""
     last = case.memory.last if case.memory else None
-    before = {each.scope for each in last.grants() if each.scope.kind == "site"} if last is not None else set()
-    renamed = {each.previous for each in case.state.places.values()}
+    before = {grant.scope for grant in last.grants() if grant.scope.kind == "site"} if last is not None else set()
+    renamed = {place.previous for place in case.state.places.values()}
     for scope in sorted(before - case.places.keys()):
         if scope.name not in renamed:
             yield warning(

@@ -60,5 +60,5 @@ def traits_of(edition: Edition, version: str = "") -> Traits:
         return replace(WIDEST, edition=edition, version=version, knows_self=True, blind_spots=())
     # Every plan's head has this, so that nobody takes "in sync" for more than it says (MAPPING.md section 1).
     seen = f"{edition}, {GUESTS_ONLY}"
-    guests = {"site": tuple(each for each in _SITE_ROLES if each.declarable)}
+    guests = {"site": tuple(role for role in _SITE_ROLES if role.declarable)}
     return replace(WIDEST, edition=seen, roles=guests, role_change="reinvite", last_seen=False)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
-from siteward.platforms.decode import Api, Refusal
+from siteward.platforms.decode import Api, RefusalError
 from siteward.platforms.plausible.native_state import Standing  # noqa: TC001 — msgspec reads it at run time
-from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
+from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError
 from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
@@ -91,29 +91,29 @@ class _Fault(Struct, frozen=True):
 
 
 def _meaning(  # noqa: PLR0911 — one for each status
-    refused: Refusal, site: str | None = None, *, writing: bool = False
+    refused: RefusalError, site: str | None = None, *, writing: bool = False
 ) -> PlatformError | None:
     """Return the error for a status that means something of its own; `site` is what was asked about, if one was."""
     said = refused.said
     match refused.answer.status:
         case 401 if site and not writing:
-            return Forbidden(
+            return ForbiddenError(
                 f"{said}; {site} belongs to another team now",
                 hint="was it handed over? Until that is clear nothing on it is managed",
             )
         case 401 if writing:
-            return Forbidden(said, hint="a Stats key may only read: make a Sites key; or the site left the team")
+            return ForbiddenError(said, hint="a Stats key may only read: make a Sites key; or the site left the team")
         case 401:
-            return Unauthenticated(said, hint="is the key still there, and its user still in the team?")
+            return UnauthenticatedError(said, hint="is the key still there, and its user still in the team?")
         case 402:
-            return Forbidden(said, hint="the subscription has lapsed, or the plan has no Sites API")
+            return ForbiddenError(said, hint="the subscription has lapsed, or the plan has no Sites API")
         case 404 if refused.words:
-            return Forbidden(
+            return ForbiddenError(
                 f"{said}; there is no such site, or the role of the key's user is too low",
                 hint="the key's user must be owner or admin of the team" if writing else None,
             )
         case 404 | 406:
-            return NotThePlatform(said, hint="Community Edition has no Sites API: write `edition: ce`")
+            return NotThePlatformError(said, hint="Community Edition has no Sites API: write `edition: ce`")
         case _:
             return None
 

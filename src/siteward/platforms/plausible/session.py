@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from siteward.transport.errors import SecretMissing
+from siteward.transport.errors import SecretMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ def rates(settings: Settings) -> Sequence[Rate]:
 def connect(settings: Settings, secrets: Secrets, link: Link) -> Doors:
     """Return the doors: the Sites API where there is an API key, else Community Edition's database and web forms.
 
-    `edition` decides where it is not `auto`. Raises `SecretMissing` for what is needed and not there; nothing is sent.
+    `edition` decides where it is not `auto`. Raises `SecretMissingError` for what is needed and not there; nothing is sent.
     """
     if settings.edition == "ce" or (settings.edition == "auto" and secrets.optional("api_key") is None):
         return _community(settings, secrets, link)
@@ -43,14 +43,14 @@ def connect(settings: Settings, secrets: Secrets, link: Link) -> Doors:
 
 
 def _sites_api(settings: Settings, secrets: Secrets, link: Link) -> Doors:
-    from siteward.platforms.plausible.key import Bearer  # noqa: PLC0415 — see above
+    from siteward.platforms.plausible.key import BearerAuth  # noqa: PLC0415 — see above
     from siteward.platforms.plausible.sites_api import READS  # noqa: PLC0415
     from siteward.transport.http import Reading, open_doors  # noqa: PLC0415
 
     return open_doors(
         link,
         reads=[Reading(*each) for each in READS],
-        auth=Bearer(secrets.get("api_key")),
+        auth=BearerAuth(secrets.get("api_key")),
         headers={"Accept": "application/json"},
         rates=rates(settings),
         scrub=secrets.scrub,
@@ -61,12 +61,12 @@ def _sites_api(settings: Settings, secrets: Secrets, link: Link) -> Doors:
 def _community(settings: Settings, secrets: Secrets, link: Link) -> Doors:
     from siteward.platforms.plausible.forms import FORM_READS, WebLogin  # noqa: PLC0415 — see above
     from siteward.transport.http import Reading, open_doors  # noqa: PLC0415
-    from siteward.transport.rows import Rows  # noqa: PLC0415
+    from siteward.transport.sql import SqlReader  # noqa: PLC0415
 
     url = secrets.optional("database_url")
     if url is None:
         if settings.edition == "auto":
-            raise SecretMissing(
+            raise SecretMissingError(
                 "there is neither an API key nor a database url, so no edition of Plausible can be read",
                 hint="Cloud and Enterprise: set …_API_KEY; Community Edition: …_DATABASE_URL, …_EMAIL and …_PASSWORD",
             )
@@ -77,7 +77,7 @@ def _community(settings: Settings, secrets: Secrets, link: Link) -> Doors:
         auth=WebLogin(link.url, secrets),
         scrub=secrets.scrub,
         closed_for=closed_to_logins,
-        rows=Rows(url, scrub=secrets.scrub),
+        rows=SqlReader(url, scrub=secrets.scrub),
     )
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from siteward.access.state import Listing
-from siteward.platforms.plausible.key import Bearer
+from siteward.platforms.plausible.key import BearerAuth
 from siteward.platforms.plausible.native_state import Entry, NativeState, Place, folded
 from siteward.platforms.plausible.rows import GuestPage, GuestRow, SitePage, TeamPage, TeamRow, parse, refusal, told
-from siteward.transport.errors import Forbidden, Incomplete
+from siteward.transport.errors import ForbiddenError, IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,11 +36,11 @@ def guest_path(email: str) -> str:
 def team_of(reader: Reader, settings: Settings) -> TeamRow:
     """Return the team whose sites these are.
 
-    Raises `Forbidden` where the file names another one, or none where the key sees several. An old key without a team
+    Raises `ForbiddenError` where the file names another one, or none where the key sees several. An old key without a team
     would answer to an unknown id with the sites of all teams (API.md section 6), so the id is compared before use. Asked once for each key.
     """
     key = reader.auth
-    if not isinstance(key, Bearer):
+    if not isinstance(key, BearerAuth):
         raise TypeError("this reader was not opened with a key of the Sites API")
     if key.team is None:
         key.team = _chosen(_teams(reader), settings)
@@ -50,10 +50,10 @@ def team_of(reader: Reader, settings: Settings) -> TeamRow:
 def _chosen(teams: list[TeamRow], settings: Settings) -> TeamRow:
     if settings.team is None and len(teams) == 1:
         return teams[0]
-    seen = ", ".join(f"{each.id} ({each.name})" for each in teams) or "none"
-    found = next((each for each in teams if each.id == (settings.team or "").lower()), None)
+    seen = ", ".join(f"{team.id} ({team.name})" for team in teams) or "none"
+    found = next((team for team in teams if team.id == (settings.team or "").lower()), None)
     if found is None:
-        raise Forbidden(
+        raise ForbiddenError(
             f"the key does not see the team {settings.team}"
             if settings.team
             else "the key does not belong to one team",
@@ -110,9 +110,9 @@ def guests_of(reader: Reader, domain: str) -> tuple[Entry, ...]:
             return found.meta
 
         _pages(reader, GUESTS, {"site_id": domain}, page, site=domain)
-        if len({folded(each.email) for each in rows}) == len(rows):
-            return tuple(Entry(each.email, each.role, each.status) for each in rows)
-    raise Incomplete(f"the guests of {domain} come out twice on different pages, {_ROUNDS} times over")
+        if len({folded(row.email) for row in rows}) == len(rows):
+            return tuple(Entry(row.email, row.role, row.status) for row in rows)
+    raise IncompleteError(f"the guests of {domain} come out twice on different pages, {_ROUNDS} times over")
 
 
 def _sites(reader: Reader, team: str) -> tuple[list[str], datetime | None]:
@@ -121,7 +121,7 @@ def _sites(reader: Reader, team: str) -> tuple[list[str], datetime | None]:
 
     def rows(answer: Answer) -> Meta:
         page = parse(SitePage, answer)
-        domains.extend(each.domain for each in page.sites)
+        domains.extend(site.domain for site in page.sites)
         clocks.append(told(answer))
         return page.meta
 
@@ -143,5 +143,5 @@ def _pages(
         if after is None:
             return
         if after in cursors:
-            raise Incomplete(f"{path} leads in a circle: one cursor came twice")
+            raise IncompleteError(f"{path} leads in a circle: one cursor came twice")
         cursors.add(after)

@@ -23,7 +23,7 @@ def live_of(state: NativeState) -> Live:
     accounts = (Account(name, status="pending" if name in waiting else "active") for name in names.values())
     return Live(
         access=Access((*accounts, *(grant for grant, _ in guests), *_members(state, names))),
-        sites={each.scope: _site(each) for each in state.places.values()},
+        sites={place.scope: _site(place) for place in state.places.values()},
         me=state.me,
         pending=pending,
         facts=dict(_facts(state, names)),
@@ -35,10 +35,10 @@ def live_of(state: NativeState) -> Live:
 
 def _names(state: NativeState) -> dict[str, str]:
     """Return the spelling of each address, by its folded form: an accepted guest's before an invitation's."""
-    entries = [each for place in state.places.values() for each in place.entries]
+    entries = [entry for place in state.places.values() for entry in place.entries]
     entries.sort(key=lambda each: (each.status, folded(each.email), each.email))
     names: dict[str, str] = {}
-    for email in (*(each.email for each in state.colleagues), *(each.email for each in entries)):
+    for email in (*(colleague.email for colleague in state.colleagues), *(entry.email for entry in entries)):
         names.setdefault(folded(email), email)
     return names
 
@@ -53,10 +53,10 @@ def _guests(state: NativeState, names: Mapping[str, str]) -> Iterator[tuple[Gran
 
 
 def _members(state: NativeState, names: Mapping[str, str]) -> Iterator[Grant]:
-    for each in state.colleagues:
-        if not each.invited:
+    for colleague in state.colleagues:
+        if not colleague.invited:
             for place in state.places.values():
-                yield _grant(names[folded(each.email)], place, TEAM_ROLES.get(each.role, each.role))
+                yield _grant(names[folded(colleague.email)], place, TEAM_ROLES.get(colleague.role, colleague.role))
 
 
 def _grant(name: str, place: Place, role: str) -> Grant:
@@ -65,9 +65,9 @@ def _grant(name: str, place: Place, role: str) -> Grant:
 
 def _waiting(state: NativeState, names: Mapping[str, str]) -> frozenset[str]:
     """Return those who have accepted nothing yet."""
-    entries = [each for place in state.places.values() for each in place.entries]
-    here = {folded(each.email) for each in entries if each.status == "accepted"}
-    here |= {folded(each.email) for each in state.colleagues if not each.invited}
+    entries = [entry for place in state.places.values() for entry in place.entries]
+    here = {folded(entry.email) for entry in entries if entry.status == "accepted"}
+    here |= {folded(colleague.email) for colleague in state.colleagues if not colleague.invited}
     return frozenset(name for email, name in names.items() if email not in here)
 
 
@@ -77,7 +77,7 @@ def _site(place: Place) -> Site:
 
 
 def _facts(state: NativeState, names: Mapping[str, str]) -> Iterator[tuple[Key, Mapping[str, str]]]:
-    roles = {folded(each.email): each for each in state.colleagues}
+    roles = {folded(colleague.email): colleague for colleague in state.colleagues}
     for email, name in names.items():
         facts = {"last_seen": state.seen[email]} if email in state.seen else {}
         if email in roles:

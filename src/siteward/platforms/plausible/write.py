@@ -52,17 +52,17 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     """Make the changes of one bundle, all on one site, and tell what became of each."""
     state = native(live, NativeState)
     scope = scope_of(bundle.changes[0].key)
-    place = next((each for each in state.places.values() if each.scope == scope), None)
+    place = next((place for place in state.places.values() if place.scope == scope), None)
     if place is None:
-        return [failed(f"{scope} is no site of the team").receipt(each.key) for each in bundle.changes]
+        return [failed(f"{scope} is no site of the team").receipt(change.key) for change in bundle.changes]
     guests = _guests(writer, state, place)
     try:
         entries = guests.entries()
     except PlatformError as problem:
-        return [failed(f"nothing was sent: {problem}", problem.hint).receipt(each.key) for each in bundle.changes]
+        return [failed(f"nothing was sent: {problem}", problem.hint).receipt(change.key) for change in bundle.changes]
     return [
-        _one(guests, each, find(entries, account_of(each.key) or ""), state).receipt(each.key)
-        for each in bundle.changes
+        _one(guests, change, find(entries, account_of(change.key) or ""), state).receipt(change.key)
+        for change in bundle.changes
     ]
 
 
@@ -108,8 +108,8 @@ def _replaced(guests: Guests, entry: Entry, role: str) -> Verdict:
 def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     """Return the changes grouped by site, in the order in which each group begins."""
     groups: dict[Scope | None, list[Change]] = {}
-    for each in changes:
-        groups.setdefault(scope_of(each.key), []).append(each)
+    for change in changes:
+        groups.setdefault(scope_of(change.key), []).append(change)
     state = native(live, NativeState)
     costs = [_requests(group, live, state) for group in groups.values()]
     return tuple(
@@ -121,8 +121,8 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
 def _requests(group: Sequence[Change], live: Live, state: NativeState) -> int:
     """Return how many requests a group takes: the list before and after, and each command with its own look."""
     if state.door == "web":
-        return sum(1 if each.before is None or each.after is None else _turns(each, live) for each in group)
-    commands = sum(1 if each.before is None else 2 if each.after is None else 3 for each in group)
+        return sum(1 if change.before is None or change.after is None else _turns(change, live) for change in group)
+    commands = sum(1 if change.before is None else 2 if change.after is None else 3 for change in group)
     return 2 + commands
 
 
@@ -136,6 +136,6 @@ def _seconds(costs: Sequence[int], state: NativeState) -> Iterator[float]:
 
     limits = rates(state.settings) if state.door == "api" else ()
     spent = state.cost
-    for each in costs:
-        before, spent = spent, spent + each
+    for cost in costs:
+        before, spent = spent, spent + cost
         yield duration(limits, spent) - duration(limits, before)

@@ -31,8 +31,8 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     state = native(live, NativeState)
     made = {each.key[1] for each in changes if isinstance(each.after, Account) and each.before is None}
     groups: dict[Hashable, list[Change]] = {}
-    for each in changes:
-        groups.setdefault(_group(each, live, state, made), []).append(each)
+    for change in changes:
+        groups.setdefault(_group(change, live, state, made), []).append(change)
     forecast = _Forecast(live, state, list(groups.values()))
     return tuple(
         Bundle(
@@ -75,7 +75,7 @@ class _Forecast:
             # A deletion is preceded by a look at the account, and at which teams and sites would go with it.
             deletes = isinstance(first, Account) and group[0].after is None
             return (5 if deletes else 2) + _renames(group[0])
-        ahead = [each for later in self._groups[number + 1 :] for each in later]
+        ahead = [change for later in self._groups[number + 1 :] for change in later]
         return self._memberships(group, ahead, first.scope)
 
     def _memberships(self, group: Sequence[Change], ahead: Sequence[Change], scope: Scope) -> int:
@@ -87,7 +87,7 @@ class _Forecast:
         for at in range(0, len(group), MOST_WRITES):
             sent += self._look_over(group[at:]) if at else 0
             sent += not self._is_fresh() or at > 0 or (team or scope) in self._written or team is None
-            sent += sum(self._of(each) for each in group[at : at + MOST_WRITES])
+            sent += sum(self._of(change) for change in group[at : at + MOST_WRITES])
             self._wrote(len(group[at : at + MOST_WRITES]))
         self._written.add(team or scope)
         sent += 2 if closing else 0
@@ -121,8 +121,8 @@ class _Forecast:
 
     def _read_back(self, group: Sequence[Change], *, of_site: bool) -> int:
         """Return how many requests it takes to see what stands there: the account, its site, the team's members."""
-        names = {account_of(each.key) for each in group}
-        sites = {side.scope for each in group if isinstance(side := each.after or each.before, Grant)}
+        names = {account_of(change.key) for change in group}
+        sites = {side.scope for change in group if isinstance(side := change.after or change.before, Grant)}
         if self._is_fresh():
             return 1
         return _asked(len(names)) + (_asked(len(sites)) if of_site else 0) + 1

@@ -74,7 +74,7 @@ def _owned(state: NativeState) -> Iterator[Diagnostic]:
 
 def _teams(state: NativeState) -> Iterator[Diagnostic]:
     for team in sorted(state.rows.teams.values(), key=lambda each: (each.name, each.id)):
-        if len({each.user_id for each in team.members if each.user is not None}) < len(team.members):
+        if len({member.user_id for member in team.members if member.user is not None}) < len(team.members):
             yield from _memberships(state, team)
         owned_by = owners(team)
         if not owned_by:
@@ -91,7 +91,7 @@ def _teams(state: NativeState) -> Iterator[Diagnostic]:
 
 
 def _memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:
-    ghosts = sum(each.user is None for each in team.members)
+    ghosts = sum(member.user is None for member in team.members)
     if ghosts:
         yield warning(
             "ghost-member",
@@ -101,7 +101,7 @@ def _memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:
         )
     for user, rows in people(team).items():
         if len(rows) > 1:
-            roles = ", ".join(sorted({each.role for each in rows}))
+            roles = ", ".join(sorted({row.role for row in rows}))
             yield warning(
                 "duplicate-member",
                 f"{state.rows.users[user].username} is in team {team.name} {len(rows)} times ({roles}); the strongest counts",
@@ -154,13 +154,13 @@ def _mixed_case(login: str, version: str) -> Diagnostic:
 
 
 def _unknown_roles(state: NativeState) -> Iterator[Diagnostic]:
-    known = {each.name for kind in state.traits.roles.values() for each in kind} | {NOBODY_SPECIAL, TEAM_OWNER}
-    held = [(each.username, each.role, "") for each in state.rows.users.values()]
+    known = {role.name for kind in state.traits.roles.values() for role in kind} | {NOBODY_SPECIAL, TEAM_OWNER}
+    held = [(user.username, user.role, "") for user in state.rows.users.values()]
     held += [
-        (state.rows.users[each.user_id].username, each.role, f" in team {team.name}")
+        (state.rows.users[member.user_id].username, member.role, f" in team {team.name}")
         for team in state.rows.teams.values()
-        for each in team.members
-        if each.user is not None and each.role not in known
+        for member in team.members
+        if member.user is not None and member.role not in known
     ]
     for name, role, where in held:
         if role not in known:

@@ -30,9 +30,9 @@ T = TypeVar("T", UserRow, TeamRow, SiteRow)
 
 def is_worth_it(changes: Collection[Change]) -> bool:
     """Tell whether reading what these changes rest on object by object costs much more than the listings do."""
-    grants = [side for each in changes if isinstance(side := each.after or each.before, Grant)]
-    places = {each.scope for each in grants if each.scope != EVERYWHERE}
-    added = sum(each.before is None and isinstance(each.after, Grant) for each in changes)
+    grants = [side for change in changes if isinstance(side := change.after or change.before, Grant)]
+    places = {grant.scope for grant in grants if grant.scope != EVERYWHERE}
+    added = sum(change.before is None and isinstance(change.after, Grant) for change in changes)
     return bool(places) and 2 * len(places) + added > _WORTH
 
 
@@ -58,7 +58,7 @@ _KINDS: Sequence[tuple[str, type]] = (("users", Page[UserRow]), ("teams", Page[T
 
 def _listed(reader: Reader, name: str, kind: type[Page[T]]) -> dict[str, T] | None:
     page = ask(reader, path("admin", name), kind, ONE_PAGE)
-    rows = {each.id: each for each in page.data}
+    rows = {site_row.id: site_row for site_row in page.data}
     return rows if page.count == len(page.data) == len(rows) else None
 
 
@@ -97,7 +97,7 @@ def members_now(reader: Reader, team: str, state: NativeState) -> tuple[MemberRo
     found = rows.teams.get(team) if rows else None
     if rows is None or found is None:
         return members_of(reader, team)
-    return tuple(each for each in found.members if each.user is not None and each.user_id in rows.users)
+    return tuple(member for member in found.members if member.user is not None and member.user_id in rows.users)
 
 
 def members_of(reader: Reader, team: str) -> tuple[MemberRow, ...]:

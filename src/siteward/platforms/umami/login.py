@@ -8,12 +8,12 @@ from msgspec import Struct, field
 
 from siteward.platforms.auth import Dialogue, RenewingAuth
 from siteward.platforms.decode import MisshapenError, decoded
+from siteward.transport._httpx import httpx
 from siteward.transport.causes import redirected
-from siteward.transport.errors import Forbidden, NotThePlatform, Unauthenticated
+from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError
 from siteward.transport.http import NOT_NOW
-from siteward.transport.lean import httpx
+from siteward.transport.redacted import Redacted
 from siteward.transport.texts import Some, Token  # noqa: TC001 — msgspec reads them at run time
-from siteward.transport.veil import Veiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ class Own(Struct, frozen=True):
     role: str
 
 
-class _Reply(Veiled, frozen=True):
+class _Reply(Redacted, frozen=True):
     token: Token | None = None
     user: Own | None = None
     two_factor: bool = field(default=False, name="requiresTwoFactor")
@@ -63,7 +63,7 @@ class Login(RenewingAuth[str]):
         return httpx.Request("POST", self._base + LOGIN, json=credentials)
 
     def admitted(self, reply: httpx.Response) -> str:
-        """Return the token, and keep whose it is; raises `Unauthenticated` or `NotThePlatform`."""
+        """Return the token, and keep whose it is; raises `UnauthenticatedError` or `NotThePlatformError`."""
         token, self.own = _admitted(reply, self._scrub)
         return token
 
@@ -73,12 +73,12 @@ class Login(RenewingAuth[str]):
         return request
 
     def is_dead(self, request: httpx.Request, response: httpx.Response, token: str) -> Dialogue[bool]:
-        """Tell whether the token is dead; raises `Forbidden` where it lives and may not do this."""
+        """Tell whether the token is dead; raises `ForbiddenError` where it lives and may not do this."""
         if response.status_code != 401:
             return False
         alive = yield self.carrying(httpx.Request("POST", self._base + VERIFY), token)
         if alive.status_code == 200:
-            raise Forbidden(
+            raise ForbiddenError(
                 f"Umami does not let this account {request.method} {request.url.path}",
                 hint="the account needs Umami's role admin",
             )
@@ -88,9 +88,9 @@ class Login(RenewingAuth[str]):
         """Tell whether the login was answered with a status that only says to ask again."""
         return reply.status_code in NOT_NOW
 
-    def hopeless(self) -> Unauthenticated:
+    def hopeless(self) -> UnauthenticatedError:
         """Return the error for a token that is refused as soon as it was given."""
-        return Unauthenticated(
+        return UnauthenticatedError(
             "Umami gives a token at the login and then does not accept it",
             hint="do several servers with different APP_SECRETs answer at `url`, or does a proxy drop the header "
             "Authorization?",
@@ -99,7 +99,9 @@ class Login(RenewingAuth[str]):
 
 def _admitted(reply: httpx.Response, scrub: Callable[[str], str]) -> tuple[str, Own]:
     if reply.status_code == 401:
-        raise Unauthenticated("Umami did not accept the name and password", hint="try them in Umami's own login page")
+        raise UnauthenticatedError(
+            "Umami did not accept the name and password", hint="try them in Umami's own login page"
+        )
     if reply.has_redirect_location:
         raise redirected(reply, scrub)
     try:
@@ -107,12 +109,12 @@ def _admitted(reply: httpx.Response, scrub: Callable[[str], str]) -> tuple[str, 
     except MisshapenError:
         content = _Reply()
     if content.two_factor:
-        raise Unauthenticated(
+        raise UnauthenticatedError(
             "Umami asks for a second factor, which a program cannot give",
             hint="use an account of its own for Siteward, without two-factor login (Umami 3.3 and later)",
         )
     if content.token is None or content.user is None:
-        raise NotThePlatform(
+        raise NotThePlatformError(
             f"the login at {reply.request.url.path} was answered {reply.status_code}, and not as Umami does",
             hint="does `url` lead to Umami itself, with its base path if it has one?",
         )

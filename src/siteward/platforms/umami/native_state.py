@@ -32,10 +32,10 @@ class Rows(Struct, frozen=True):
     def adrift(self) -> frozenset[str]:
         """The ids of sites whose team or owner is not among those read."""
         return frozenset(
-            each.id
-            for each in self.sites.values()
-            if (each.team_id is not None and each.team_id not in self.teams)
-            or (each.user_id is not None and each.user_id not in self.users)
+            site.id
+            for site in self.sites.values()
+            if (site.team_id is not None and site.team_id not in self.teams)
+            or (site.user_id is not None and site.user_id not in self.users)
         )
 
 
@@ -86,15 +86,15 @@ def sites_by_team(rows: Rows) -> dict[str, tuple[str, ...]]:
 def people(team: TeamRow) -> dict[str, tuple[MemberRow, ...]]:
     """Return the membership rows of a team by account id, ghosts left out; more than one row is a duplicate."""
     found: defaultdict[str, tuple[MemberRow, ...]] = defaultdict(tuple)
-    for each in team.members:
-        if each.user is not None:
-            found[each.user_id] += (each,)
+    for member in team.members:
+        if member.user is not None:
+            found[member.user_id] += (member,)
     return dict(found)
 
 
 def owners(team: TeamRow) -> tuple[str, ...]:
     """Return the ids of the accounts that own a team."""
-    return tuple(each.user_id for each in team.members if each.role == TEAM_OWNER and each.user is not None)
+    return tuple(member.user_id for member in team.members if member.role == TEAM_OWNER and member.user is not None)
 
 
 def team_name(label: str) -> str:
@@ -109,16 +109,16 @@ def left_over(label: str, state: NativeState) -> TeamRow | None:
     """
     name = team_name(label)
     found = (
-        each
-        for each in state.rows.teams.values()
-        if each.name == name and owners(each) == (state.me,) and each.id not in state.sites_of
+        team
+        for team in state.rows.teams.values()
+        if team.name == name and owners(team) == (state.me,) and team.id not in state.sites_of
     )
     return min(found, key=lambda each: (len(each.members), each.id), default=None)
 
 
 def others_in(team: TeamRow, state: NativeState) -> tuple[str, ...]:
     """Return the logins of the members of a team but for our own, sorted."""
-    return tuple(sorted(state.rows.users[each].username for each in people(team) if each != state.me))
+    return tuple(sorted(state.rows.users[person].username for person in people(team) if person != state.me))
 
 
 # --- labels -----------------------------------------------------------------------------------------------------------
@@ -139,18 +139,18 @@ def site_labels(rows: Rows, me: str) -> dict[str, str]:
     Foreign sites always carry their id and do not count, so that nobody can rename a site of ours by making another
     one of the same domain.
     """
-    ours = Counter(domain_of(each) for each in rows.sites.values() if not is_foreign(each, rows, me))
+    ours = Counter(domain_of(site) for site in rows.sites.values() if not is_foreign(site, rows, me))
     return {
-        each.id: domain
-        if (domain := domain_of(each)) and ours[domain] == 1 and not is_foreign(each, rows, me)
-        else f"{domain}#{each.id}"
-        for each in rows.sites.values()
+        site.id: domain
+        if (domain := domain_of(site)) and ours[domain] == 1 and not is_foreign(site, rows, me)
+        else f"{domain}#{site.id}"
+        for site in rows.sites.values()
     }
 
 
 def team_labels(rows: Rows, idle: Iterable[str]) -> dict[str, str]:
     """Return the label of each team of `idle` by id: the name where it is unique among all teams, else `name#id`."""
-    names: Mapping[str, int] = Counter(each.name for each in rows.teams.values())
+    names: Mapping[str, int] = Counter(team.name for team in rows.teams.values())
     return {at: name if (name := rows.teams[at].name) and names[name] == 1 else f"{name}#{at}" for at in idle}
 
 

@@ -10,7 +10,7 @@ from siteward.platforms.interface import Reach
 from siteward.platforms.umami.roles import BOARD_LINKS, traits_of
 from siteward.platforms.umami.rows import Listings, Page, SiteRow, parse, refusal
 from siteward.platforms.umami.session import ask_listings, own
-from siteward.transport.errors import Forbidden
+from siteward.transport.errors import ForbiddenError
 
 if TYPE_CHECKING:
     from siteward.access.traits import Traits
@@ -31,11 +31,11 @@ def probe(reader: Reader, _settings: Settings) -> tuple[Traits, Listings | None]
     Where there is a site this costs no request of its own: the listings, one of which tells the release, are those that
     `read` needs anyway. Only an empty 3.x is asked once or twice more; 2.20 is asked for two lists it does not have.
 
-    Raises `Forbidden` for Umami Cloud and for an account that is no admin, and whatever the login raises.
+    Raises `ForbiddenError` for Umami Cloud and for an account that is no admin, and whatever the login raises.
     """
     try:
         release, listings = _release(reader)
-    except Forbidden:
+    except ForbiddenError:
         _need_admin(reader)
         raise
     _need_admin(reader)
@@ -65,7 +65,7 @@ def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
 def _need_admin(reader: Reader) -> None:
     account = own(reader)
     if account.role != "admin":
-        raise Forbidden(
+        raise ForbiddenError(
             f"the account in use has the role {account.role} in Umami; reading users and teams needs the role admin",
             hint="give Siteward an admin account of its own",
         )
@@ -100,7 +100,7 @@ def _release_of_an_empty(reader: Reader) -> Release:
         raise refusal(reader, answer)
     config = parse(_Config, answer)
     if config.cloud:
-        raise Forbidden("Umami Cloud has no way to manage users through its API; only self-hosted Umami has")
+        raise ForbiddenError("Umami Cloud has no way to manage users through its API; only self-hosted Umami has")
     if config.current is not None:
         return "3.1"
     return "3.0" if reader.query("/api/boards").status == 404 else "3.2"

@@ -17,7 +17,7 @@ from siteward.platforms.umami.native_state import Rows
 from siteward.platforms.umami.rows import ONE_PAGE, MemberRow, Page, SiteRow, TeamRow, UserRow, ask, parse, refusal
 from siteward.platforms.umami.session import ask_listings, own, path
 from siteward.platforms.umami.to_access import live_of
-from siteward.transport.errors import Incomplete
+from siteward.transport.errors import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +49,7 @@ class _Round(Struct, frozen=True):
 def read(reader: Reader, settings: Settings, traits: Traits, seed: Listings | None = None) -> Live:
     """Return all access on the instance; `seed` are the listings that `probe` has read, taken in the first round.
 
-    Raises `Incomplete` when the listings keep contradicting each other, and other `PlatformError`s for answers that
+    Raises `IncompleteError` when the listings keep contradicting each other, and other `PlatformError`s for answers that
     are none. A site whose team or owner is unknown twice in a row is an orphan (API.md section 6), and a member whose
     account is not listed twice in a row is one that is marked as deleted (REAL-2026-11.md, U11): no contradictions.
     """
@@ -61,7 +61,7 @@ def read(reader: Reader, settings: Settings, traits: Traits, seed: Listings | No
         now = _round(reader, traits, None)
     doubts = (*now.doubts, *(f"the account {each} comes and goes" for each in sorted(now.unlisted - unlisted)))
     if doubts:
-        raise Incomplete(
+        raise IncompleteError(
             f"Umami's listings contradict each other, {ROUNDS} times over: {'; '.join(doubts[:_SHOWN])}",
             hint="somebody may be changing users, teams or sites right now; try again",
         )
@@ -76,9 +76,9 @@ def _without(rows: Rows, unlisted: frozenset[str]) -> Rows:
         return rows
 
     def members(team: TeamRow) -> tuple[MemberRow, ...]:
-        return tuple(replace(each, user=None) if each.user_id in unlisted else each for each in team.members)
+        return tuple(replace(member, user=None) if member.user_id in unlisted else member for member in team.members)
 
-    return replace(rows, teams={at: replace(each, members_3=members(each)) for at, each in rows.teams.items()})
+    return replace(rows, teams={at: replace(team, members_3=members(team)) for at, team in rows.teams.items()})
 
 
 def _round(reader: Reader, traits: Traits, seed: Listings | None) -> _Round:
@@ -88,7 +88,7 @@ def _round(reader: Reader, traits: Traits, seed: Listings | None) -> _Round:
     doubts += _contradictions(rows, old=old)
     if own(reader).id not in rows.users:
         doubts.append("the account that is logged in is not among the users")
-    shown = {each.user_id for team in rows.teams.values() for each in team.members if each.user is not None}
+    shown = {member.user_id for team in rows.teams.values() for member in team.members if member.user is not None}
     return _Round(rows, tuple(doubts), frozenset(shown - rows.users.keys()))
 
 
@@ -126,20 +126,20 @@ def _by_account(reader: Reader, doubts: list[str]) -> Rows:
 
 def _alive(rows: dict[str, U]) -> dict[str, U]:
     """Return the rows but for those that are marked as deleted."""
-    return {at: each for at, each in rows.items() if each.deleted is None}
+    return {at: row for at, row in rows.items() if row.deleted is None}
 
 
 def _merged(name: str, pages: Iterable[Page[T]], doubts: list[str]) -> dict[str, T]:
     """Return the rows of all pages by id, and doubt what was announced, repeated or told differently."""
     rows: dict[str, T] = {}
     for page in pages:
-        distinct = {each.id: each for each in page.data}
+        distinct = {site_row.id: site_row for site_row in page.data}
         if not page.count == len(page.data) == len(distinct):
             doubts.append(f"{page.count} {name} announced, {len(distinct)} received")
         doubts.extend(
-            f"{name} {each.id} told in two ways"
-            for each in page.data
-            if (first := rows.setdefault(each.id, each)) is not each and first != each
+            f"{name} {site_row.id} told in two ways"
+            for site_row in page.data
+            if (first := rows.setdefault(site_row.id, site_row)) is not site_row and first != site_row
         )
     return rows
 
@@ -147,7 +147,7 @@ def _merged(name: str, pages: Iterable[Page[T]], doubts: list[str]) -> dict[str,
 def _contradictions(rows: Rows, *, old: bool) -> Iterator[str]:
     """Yield where teams and users disagree. Whether 2.20 counts ghosts among members is not known; both will do."""
     for team in rows.teams.values():
-        here = [each.user_id for each in team.members if each.user is not None]
+        here = [member.user_id for member in team.members if member.user is not None]
         listed = sum(each in rows.users for each in here)
         if listed < len(here) and team.counts and team.counts.members == listed:
             continue  # accounts that are marked as deleted are shown and not counted

@@ -44,14 +44,14 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
     `live` knows the account by, also after a rename; the account itself then stands under its new name.
     """
     state = native(live, NativeState)
-    placed = {name for each in keys if _place(each) != EVERYWHERE and (name := account_of(each)) is not None}
-    named = {name for each in keys if _place(each) == EVERYWHERE and (name := account_of(each)) is not None}
+    placed = {name for key in keys if _place(key) != EVERYWHERE and (name := account_of(key)) is not None}
+    named = {name for key in keys if _place(key) == EVERYWHERE and (name := account_of(key)) is not None}
     users = _users(reader, named, live) | _users(reader, placed - named, live, state)
-    sites = _sites(reader, {scope for each in keys if (scope := _place(each)) in live.sites}, live, state)
-    teams = {each.team_id for each in sites.values() if each and each.team_id}
-    teams |= {team for each in keys if (team := idle_team(each, state))}
+    sites = _sites(reader, {scope for key in keys if (scope := _place(key)) in live.sites}, live, state)
+    teams = {site.team_id for site in sites.values() if site and site.team_id}
+    teams |= {team for key in keys if (team := idle_team(key, state))}
     sight = _Sight(users, sites, _members(reader, teams, state))
-    return {each: _now(each, sight, state) for each in keys if _is_told(each, sight, state)}
+    return {key: _now(key, sight, state) for key in keys if _is_told(key, sight, state)}
 
 
 def find_user(reader: Reader, name: str) -> UserRow | None:
@@ -61,7 +61,7 @@ def find_user(reader: Reader, name: str) -> UserRow | None:
     """
     narrowed = {**ONE_PAGE, "search": name} if name and "\\" not in name else ONE_PAGE
     page = ask(reader, path("admin", "users"), Page[UserRow], narrowed)
-    return next((each for each in page.data if each.username == name), None)
+    return next((user_row for user_row in page.data if user_row.username == name), None)
 
 
 def account_id(reader: Reader, name: str, live: Live) -> str | None:
@@ -103,7 +103,7 @@ def _sites(reader: Reader, scopes: Collection[Scope], live: Live, state: NativeS
 def _members(reader: Reader, teams: Collection[str], state: NativeState) -> dict[str, tuple[MemberRow, ...]]:
     if len(teams) > FEW and not state.old:
         listed = ask(reader, path("admin", "teams"), Page[TeamRow], ONE_PAGE).data
-        return {each.id: tuple(row for row in each.members if row.user) for each in listed}
+        return {team_row.id: tuple(row for row in team_row.members if row.user) for team_row in listed}
     ordered = list(teams)
     return dict(zip(ordered, reader.map(lambda each: members_of(reader, each), ordered), strict=True))
 
@@ -114,7 +114,7 @@ def _each(
     """Return the objects of those ids, `None` for those that are not there; many at once where there is a `listing`."""
     wanted = list(dict.fromkeys(ids))
     if listing and len(wanted) > FEW:
-        rows = {each.id: each for each in ask(reader, path("admin", name), listing, ONE_PAGE).data}
+        rows = {site_row.id: site_row for site_row in ask(reader, path("admin", name), listing, ONE_PAGE).data}
         return {each: rows.get(each) for each in wanted}
     return dict(zip(wanted, reader.map(lambda each: ask_one(reader, path(name, each), kind), wanted), strict=True))
 
@@ -157,5 +157,5 @@ def _role(user: UserRow, scope: Scope, sight: _Sight, state: NativeState) -> str
     if site and site.user_id == user.id:
         return OWNER
     team = state.idle.get(scope.name) if scope.kind == "team" else site and site.team_id
-    rows = [each for each in sight.members.get(team or "", ()) if each.user_id == user.id]
+    rows = [member for member in sight.members.get(team or "", ()) if member.user_id == user.id]
     return strongest(rows) if rows else None

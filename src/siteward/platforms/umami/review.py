@@ -66,15 +66,15 @@ def review(changes: Sequence[Change], live: Live, memory: Memory | None = None) 
     }
     room = _Room(live, state, clashes(state), roles)
     yield from _boards(changes, room, memory)
-    for each in changes:
+    for change in changes:
         for say in _ON_ALL:
-            yield from say(each, room)
-        side = each.after or each.before
+            yield from say(change, room)
+        side = change.after or change.before
         if isinstance(side, Account):
-            yield from _deletion(each, room) if each.after is None else _login(each, room)
+            yield from _deletion(change, room) if change.after is None else _login(change, room)
         elif isinstance(side, Grant) and side.scope != EVERYWHERE:
             for speak in _ON_PLACES:
-                yield from speak(each, side.scope, room)
+                yield from speak(change, side.scope, room)
 
 
 def _boards(changes: Sequence[Change], room: _Room, memory: Memory | None) -> Iterator[Diagnostic]:
@@ -157,7 +157,7 @@ def _login(change: Change, room: _Room) -> Iterator[Diagnostic]:
     after = change.after
     wanted = after.renamed or after.name if isinstance(after, Account) else ""
     own = room.user(change)
-    taken = {each.username.lower() for each in room.state.rows.users.values() if each != own}
+    taken = {user.username.lower() for user in room.state.rows.users.values() if user != own}
     if not wanted or "\0" in wanted or len(wanted) > LONGEST_LOGIN:
         yield error("login-impossible", f"a login has 1 to {LONGEST_LOGIN} characters in Umami", about=change.key)
     elif wanted != wanted.lower():
@@ -205,8 +205,8 @@ def _deletion(change: Change, room: _Room) -> Iterator[Diagnostic]:
 def owned(user_id: str, state: NativeState) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
     """Return the labels of an account's personal sites, and each team it owns with the labels of that team's sites."""
     rows = state.rows
-    sites = tuple(sorted(state.labels[each.id] for each in rows.sites.values() if each.user_id == user_id))
-    teams = sorted((each.name, each.id) for each in rows.teams.values() if user_id in owners(each))
+    sites = tuple(sorted(state.labels[site.id] for site in rows.sites.values() if site.user_id == user_id))
+    teams = sorted((team.name, team.id) for team in rows.teams.values() if user_id in owners(team))
     return sites, tuple((name, tuple(state.labels[site] for site in state.sites_of.get(at, ()))) for name, at in teams)
 
 
@@ -271,7 +271,7 @@ def _sharing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
     name = account_of(change.key) or ""
     wanted = room.roles[name, scope]
     places = [Scope("site", room.state.labels[each]) for each in room.state.sites_of.get(team or "", ())]
-    others = [str(each) for each in places if room.roles.get((name, each), OWNER) != wanted]
+    others = [str(place) for place in places if room.roles.get((name, place), OWNER) != wanted]
     if others:
         verb = "close" if is_closing(change, room.state) else "open"
         yield error(
@@ -288,7 +288,7 @@ def _team_alone(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnosti
         yield error("team-without-site", f"{scope} has no site, so there is nothing to grant", about=change.key)
 
 
-def _strangers(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
+def _unmanaged(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
     """Refuse a role that only the file's words, or a release before 3.0, could have made up."""
     after = change.after
     if isinstance(after, Grant) and room.state.traits.role(scope.kind, after.role) is None:
@@ -331,5 +331,5 @@ def _effect(
 
 _ON_ALL: tuple[Callable[[Change, _Room], Iterable[Diagnostic]], ...] = (_own_account, _clash)
 _ON_PLACES: tuple[Callable[[Change, Scope, _Room], Iterable[Diagnostic]], ...] = (
-    _ownership, _placing, _sharing, _team_alone, _strangers, _consequences,
+    _ownership, _placing, _sharing, _team_alone, _unmanaged, _consequences,
 )  # fmt: skip

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from msgspec import Struct, field
 
-from siteward.platforms.decode import Api, Refusal
-from siteward.transport.errors import Forbidden, NotThePlatform
+from siteward.platforms.decode import Api, RefusalError
+from siteward.transport.errors import ForbiddenError, NotThePlatformError
 from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from siteward.platforms.decode import Refusal
+    from siteward.platforms.decode import RefusalError
     from siteward.transport.errors import PlatformError
     from siteward.transport.http import Answer, Reader
 
@@ -151,20 +151,20 @@ class FaultBody(Struct, frozen=True):
     @property
     def words(self) -> str:
         """The message, with what was wrong about which field."""
-        fields = (f"{name}: {', '.join(each.get('errors', ()))}" for name, each in self.properties.items())
+        fields = (f"{name}: {', '.join(property_.get('errors', ()))}" for name, property_ in self.properties.items())
         return "; ".join((self.message, *fields))
 
 
-def _meaning(refused: Refusal) -> PlatformError | None:
+def _meaning(refused: RefusalError) -> PlatformError | None:
     """Return the error for a status that means something of its own.
 
     401 with a living token means "not allowed" here, 403 is never used (API.md section 1); a dead token has been
     renewed before this is reached.
     """
     if refused.answer.status == 401:
-        return Forbidden(refused.said, hint="the account needs Umami's role admin")
+        return ForbiddenError(refused.said, hint="the account needs Umami's role admin")
     if refused.answer.status == 404 and not refused.words:
-        return NotThePlatform(f"{refused.said}, and not as Umami does", hint="look at `url`, and at its path")
+        return NotThePlatformError(f"{refused.said}, and not as Umami does", hint="look at `url`, and at its path")
     return None
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from siteward.platforms.confirm import Verdict, confirm, failed
 from siteward.platforms.umami.rows import ONE_PAGE, parse, words_of
-from siteward.transport.errors import Forbidden, Unauthenticated
+from siteward.transport.errors import ForbiddenError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,14 +37,14 @@ READING_CALLS = (
 def connect(_settings: Settings, secrets: Secrets, link: Link) -> Doors:
     """Return the doors to a self-hosted Umami.
 
-    Raises `Forbidden` for Umami Cloud before anything is sent: its API has no calls for users (API.md section 0).
+    Raises `ForbiddenError` for Umami Cloud before anything is sent: its API has no calls for users (API.md section 0).
     """
     from siteward.platforms.umami.login import Login  # noqa: PLC0415 — `validate` loads this module, and needs no HTTP
     from siteward.transport.http import Reading, open_doors  # noqa: PLC0415
 
     host = urlsplit(link.url).hostname or ""
     if any(host == each or host.endswith(f".{each}") for each in CLOUD):
-        raise Forbidden(
+        raise ForbiddenError(
             "Umami Cloud has no way to manage users through its API; only self-hosted Umami has",
             hint="manage the members of a Cloud team in Umami itself",
         )
@@ -53,12 +53,12 @@ def connect(_settings: Settings, secrets: Secrets, link: Link) -> Doors:
 
 
 def own(reader: Reader) -> Own:
-    """Return the account that is logged in, as the login answered; raises `Unauthenticated` before the first request."""
+    """Return the account that is logged in, as the login answered; raises `UnauthenticatedError` before the first request."""
     from siteward.platforms.umami.login import Login  # noqa: PLC0415 — see above
 
     found = reader.auth.own if isinstance(reader.auth, Login) else None
     if found is None:
-        raise Unauthenticated("nobody is logged in to Umami yet")
+        raise UnauthenticatedError("nobody is logged in to Umami yet")
     return found
 
 
@@ -72,7 +72,7 @@ def ask_listings(reader: Reader) -> tuple[Answer, Answer, Answer]:
 
 def path(*parts: str) -> str:
     """Return the path of an API call, its parts encoded so that no id can lead anywhere else."""
-    return "/api/" + "/".join(quote(each, safe="") for each in parts)
+    return "/api/" + "/".join(quote(part, safe="") for part in parts)
 
 
 def command(

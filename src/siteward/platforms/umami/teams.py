@@ -67,11 +67,11 @@ def write_memberships(
         look_over(writer, state, (*changes, *ahead))
         team = team_for(writer, changes[0].key, live, make=not closing)
     except NoTeamError as stopped:
-        return [stopped.verdict.receipt(each.key) for each in changes]
+        return [stopped.verdict.receipt(change.key) for change in changes]
     except PlatformError as problem:
-        return [failed(f"nothing was sent: {problem}", problem.hint).receipt(each.key) for each in changes]
+        return [failed(f"nothing was sent: {problem}", problem.hint).receipt(change.key) for change in changes]
     verdicts = (_closed if closing else _made)(writer, team, changes, live)
-    return [verdicts[account_of(each.key) or ""].receipt(each.key) for each in changes]
+    return [verdicts[account_of(change.key) or ""].receipt(change.key) for change in changes]
 
 
 def finish_closing(writer: Writer, scope: Scope, live: Live) -> Verdict:
@@ -90,10 +90,10 @@ def _closed(writer: Writer, team: str, changes: Sequence[Change], live: Live) ->
     state = native(live, NativeState)
     _new_code(writer, team)
     verdicts = _made(writer, team, changes, live)
-    some = any(each.status != "failed" for each in verdicts.values())
+    some = any(verdict.status != "failed" for verdict in verdicts.values())
     refused = _new_code(writer, team) if some else ""
     wrote(state, team, 2)
-    return {name: _coded(each, refused) for name, each in verdicts.items()}
+    return {name: _coded(verdict, refused) for name, verdict in verdicts.items()}
 
 
 def _made(writer: Writer, team: str, changes: Sequence[Change], live: Live) -> dict[str, Verdict]:
@@ -101,16 +101,16 @@ def _made(writer: Writer, team: str, changes: Sequence[Change], live: Live) -> d
     state = native(live, NativeState)
     rows: Sequence[MemberRow] = ()
     verdicts: dict[str, Verdict] = {}
-    for number, each in enumerate(changes):
+    for number, change in enumerate(changes):
         if number % MOST_WRITES == 0:
             try:
                 rows = _read_again(writer, team, state, changes[number:])
             except PlatformError as problem:
                 return {account_of(one.key) or "": _left_alone(problem) for one in changes} | verdicts
         # One membership serves all sites of a team, so the second site's change is done with the first's.
-        name = account_of(each.key) or ""
+        name = account_of(change.key) or ""
         if name not in verdicts:
-            verdicts[name] = _change(writer, team, each, live, rows)
+            verdicts[name] = _change(writer, team, change, live, rows)
             wrote(state, team)
     return verdicts
 
@@ -126,7 +126,7 @@ def _change(writer: Writer, team: str, change: Change, live: Live, rows: Sequenc
         at = account_id(writer, account_of(change.key) or "", live)
         if at is None:
             return failed("the account is not known on the instance", "plan again")
-        mine = [each for each in rows if each.user_id == at]
+        mine = [row for row in rows if row.user_id == at]
         return _become(writer, team, change, at, mine, native(live, NativeState))
     except PlatformError as problem:
         return _left_alone(problem)
@@ -163,10 +163,12 @@ def _set(writer: Writer, team: str, at: str, mine: Sequence[MemberRow], wanted: 
     place = path("teams", team, "users", at)
 
     def is_done() -> bool:
-        return [each.role for each in members_of(writer, team) if each.user_id == at] == ([wanted] if wanted else [])
+        return [member_row.role for member_row in members_of(writer, team) if member_row.user_id == at] == (
+            [wanted] if wanted else []
+        )
 
     def is_out() -> bool:
-        return not any(each.user_id == at for each in members_of(writer, team))
+        return not any(member_row.user_id == at for member_row in members_of(writer, team))
 
     if wanted is None:
         return command(writer, "DELETE", place, None, Deleted, is_out)
@@ -263,7 +265,7 @@ def team_for(writer: Writer, key: Key, live: Live, *, make: bool) -> str:
 def _is_managed(writer: Writer, team: str, state: NativeState) -> bool:
     """Tell whether a team that had no site while reading is ours: made, or used again, earlier in this run."""
     return team not in state.sites_of and any(
-        each.user_id == state.me and each.role == TEAM_OWNER for each in members_of(writer, team)
+        member_row.user_id == state.me and member_row.role == TEAM_OWNER for member_row in members_of(writer, team)
     )
 
 
@@ -312,7 +314,7 @@ def _new_team(writer: Writer, label: str, state: NativeState) -> str:
     found: list[str] = []
 
     def is_made() -> bool:
-        new = (each for each in _named(writer, name, state) if each.id not in state.rows.teams)
+        new = (team_row for team_row in _named(writer, name, state) if team_row.id not in state.rows.teams)
         found.append(_unused(writer, name, state, new) or "")
         return bool(found[-1])
 
@@ -327,7 +329,7 @@ def _vacate(writer: Writer, team: str, state: NativeState) -> None:
 
     Raises `NoTeamError` where somebody stays.
     """
-    others = {each.user_id for each in members_of(writer, team)} - {state.me}
+    others = {member_row.user_id for member_row in members_of(writer, team)} - {state.me}
     for user in sorted(others):
         removed = _set(writer, team, user, (), None)
         if removed.status != "sent":
@@ -336,7 +338,7 @@ def _vacate(writer: Writer, team: str, state: NativeState) -> None:
         return
     refused = _new_code(writer, team)
     try:
-        left = {each.user_id for each in members_of(writer, team)} - {state.me}
+        left = {member_row.user_id for member_row in members_of(writer, team)} - {state.me}
     except PlatformError as problem:
         raise NoTeamError(_not_used(str(problem), problem.hint)) from problem
     if refused or left:
@@ -353,15 +355,15 @@ def _named(writer: Writer, name: str, state: NativeState) -> tuple[TeamRow, ...]
         page = ask(writer, path("users", state.me, "teams"), Page[TeamRow], ONE_PAGE)
     else:
         page = ask(writer, path("admin", "teams"), Page[TeamRow], {**ONE_PAGE, "search": name})
-    return tuple(each for each in page.data if each.deleted is None)
+    return tuple(team_row for team_row in page.data if team_row.deleted is None)
 
 
 def _unused(writer: Writer, name: str, state: NativeState, teams: Iterable[TeamRow]) -> str | None:
     """Return the first of `teams` that bears the name, has us as only member and owner, and has no site now."""
-    for each in teams:
-        is_ours = each.name == name and len(each.members) == 1 and owners(each) == (state.me,)
-        if is_ours and _is_without_site(writer, each.id):
-            return each.id
+    for team in teams:
+        is_ours = team.name == name and len(team.members) == 1 and owners(team) == (state.me,)
+        if is_ours and _is_without_site(writer, team.id):
+            return team.id
     return None
 
 

@@ -38,7 +38,7 @@ _STRENGTH = ("team-view-only", "team-member", "team-manager", TEAM_OWNER)
 def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tuple[Listing, ...]) -> Live:
     """Return the live state that `rows` amount to; `me` is the id of our own account."""
     sites_of = sites_by_team(rows)
-    idle = team_labels(rows, (each for each in rows.teams if each not in sites_of))
+    idle = team_labels(rows, (team for team in rows.teams if team not in sites_of))
     state = NativeState(
         rows=rows,
         layout=layout,
@@ -48,10 +48,10 @@ def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tu
         idle={label: at for at, label in idle.items()},
         sites_of=sites_of,
     )
-    accounts = {each.id: Account(each.username) for each in rows.users.values()}
+    accounts = {user.id: Account(user.username) for user in rows.users.values()}
     return Live(
         access=Access((*accounts.values(), *_grants(state, idle))),
-        sites={Scope("site", state.labels[each.id]): _site(each, state) for each in rows.sites.values()},
+        sites={Scope("site", state.labels[site.id]): _site(site, state) for site in rows.sites.values()},
         me=accounts[me].name,
         ids={account.key: at for at, account in accounts.items()},
         facts=dict(_facts(state)),
@@ -66,7 +66,11 @@ def strongest(memberships: Sequence[MemberRow]) -> str:
 
     A role that 2.20 stored although it does not exist (API.md section 9) is kept as it is, and is weaker than all.
     """
-    role = memberships[0].role if len(memberships) == 1 else max((each.role for each in memberships), key=_rank)
+    role = (
+        memberships[0].role
+        if len(memberships) == 1
+        else max((membership.role for membership in memberships), key=_rank)
+    )
     return OWNER if role == TEAM_OWNER else role
 
 
@@ -76,7 +80,7 @@ def _rank(role: str) -> int:
 
 def _grants(state: NativeState, idle: Mapping[str, str]) -> Iterator[Grant]:
     rows = state.rows
-    subjects = {each.id: Subject("account", each.username) for each in rows.users.values()}
+    subjects = {user.id: Subject("account", user.username) for user in rows.users.values()}
     scopes = {at: Scope("site", label) for at, label in state.labels.items()}
     for user in rows.users.values():
         if user.role != NOBODY_SPECIAL:

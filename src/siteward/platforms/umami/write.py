@@ -44,10 +44,12 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     first = bundle.changes[0].after or bundle.changes[0].before
     if isinstance(first, Grant) and first.scope != EVERYWHERE:
         return write_memberships(writer, bundle.changes, live, bundle.ahead)
-    made = next((each for each in bundle.changes if isinstance(each.after, Account) and each.before is None), None)
+    made = next(
+        (change for change in bundle.changes if isinstance(change.after, Account) and change.before is None), None
+    )
     if made is not None:
         return _create(writer, bundle, made, native(live, NativeState))
-    return [_change(writer, each, live) for each in bundle.changes]
+    return [_change(writer, change, live) for change in bundle.changes]
 
 
 def finish(writer: Writer, bundle: Bundle, live: Live) -> Receipt:
@@ -62,7 +64,7 @@ def finish(writer: Writer, bundle: Bundle, live: Live) -> Receipt:
 def _create(writer: Writer, bundle: Bundle, made: Change, state: NativeState) -> list[Receipt]:
     """Make an account with its role. The id is ours, so that reading can tell our account from another's."""
     name, at = made.key[1], str(uuid.uuid4())
-    role = next((each.after.role for each in bundle.changes if isinstance(each.after, Grant)), NOBODY_SPECIAL)
+    role = next((change.after.role for change in bundle.changes if isinstance(change.after, Grant)), NOBODY_SPECIAL)
     password = bundle.passwords.get(name)
     if password is None:
         verdict = failed("no password was made for it")
@@ -71,7 +73,7 @@ def _create(writer: Writer, bundle: Bundle, made: Change, state: NativeState) ->
     else:
         verdict, at = _make(writer, UserRow(at, name, role), password, state)
     ids = {account_key(name): at} if verdict.status == "sent" else {}
-    return [verdict.receipt(each.key, ids) for each in bundle.changes]
+    return [verdict.receipt(change.key, ids) for change in bundle.changes]
 
 
 def _make(writer: Writer, wanted: UserRow, password: Secret, state: NativeState) -> tuple[Verdict, str]:
@@ -142,8 +144,8 @@ def _delete(writer: Writer, at: str, name: str) -> Verdict:
     """Delete an account that owns nothing, as it was read a moment ago (MAPPING.md hazards 1 and 3)."""
     teams = ask(writer, path("users", at, "teams"), Page[TeamRow], ONE_PAGE)
     sites = ask(writer, path("users", at, "websites"), Page[SiteRow], ONE_PAGE)
-    lost = [f"team {each.name}" for each in teams.data if _owns(each, at)]
-    lost += [f"site {each.domain or each.name}" for each in sites.data if each.user_id == at]
+    lost = [f"team {team_row.name}" for team_row in teams.data if _owns(team_row, at)]
+    lost += [f"site {site_row.domain or site_row.name}" for site_row in sites.data if site_row.user_id == at]
     if lost or teams.count != len(teams.data) or sites.count != len(sites.data):
         return failed(f"not deleted: {', '.join(lost) or 'what it owns cannot be told'} would go with it")
     verdict = command(writer, "DELETE", path("users", at), None, Deleted, lambda: find_user(writer, name) is None)
@@ -153,4 +155,4 @@ def _delete(writer: Writer, at: str, name: str) -> Verdict:
 
 
 def _owns(team: TeamRow, at: str) -> bool:
-    return any(each.user_id == at and each.role == TEAM_OWNER for each in team.members)
+    return any(member.user_id == at and member.role == TEAM_OWNER for member in team.members)

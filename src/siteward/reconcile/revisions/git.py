@@ -139,7 +139,7 @@ def _pointed_to(path: Path) -> Path | None:
 
 def _without_filters(listed: bytes) -> Iterable[str]:
     """Return the settings that empty each filter among the `listed` names."""
-    names = {found["name"] for each in listed.split(b"\0") if (found := _FILTER.fullmatch(os.fsdecode(each)))}
+    names = {found["name"] for part in listed.split(b"\0") if (found := _FILTER.fullmatch(os.fsdecode(part)))}
     for name in sorted(names):
         if "=" in name:
             raise GitError(f"the filter {name!r} in git's configuration cannot be switched off", "rename it")
@@ -181,7 +181,7 @@ def _run(folder: Path, arguments: Iterable[str], *, given: bytes = b"", settings
 def _search_path() -> str:
     """Return PATH without what it names from the working directory on, which may be a branch's own folder."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(each for each in folders if Path(each).is_absolute())
+    return os.pathsep.join(folder for folder in folders if Path(folder).is_absolute())
 
 
 def _environment(path: str) -> Mapping[str, str]:

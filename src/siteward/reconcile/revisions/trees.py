@@ -32,7 +32,7 @@ _MOST_BYTES = 10 * MAX_BYTES
 """How much is laid out of one commit: a small repository can hold what unpacks to very much."""
 
 
-class NoSuchRevision(Exception):  # noqa: N818 — it is an answer about a name, and the caller tells it as one
+class NoSuchRevisionError(Exception):
     """A revision cannot be read; `hint` says what to do."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
@@ -62,34 +62,34 @@ def in_repository(folder: Path) -> bool:
 
 
 def commit_at(folder: Path, ref: str) -> str:
-    """Return the commit that a name means in the repository of `folder`. Raises `NoSuchRevision`."""
+    """Return the commit that a name means in the repository of `folder`. Raises `NoSuchRevisionError`."""
     try:
         found = ask(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     except GitError as problem:
         if not problem.refused:
-            raise NoSuchRevision(str(problem), problem.hint) from problem
+            raise NoSuchRevisionError(str(problem), problem.hint) from problem
         hint = "fetch it first: `git fetch origin BRANCH`, or check out with the whole history (fetch-depth: 0)"
-        raise NoSuchRevision(f"there is no revision {ref} in this repository", hint) from problem
+        raise NoSuchRevisionError(f"there is no revision {ref} in this repository", hint) from problem
     return found.decode().strip()
 
 
 def fork_point(folder: Path, commit: str) -> str:
     """Return the commit from which the checkout went its own way, or `commit` where that history is not here.
 
-    Raises `NoSuchRevision` where git cannot be asked.
+    Raises `NoSuchRevisionError` where git cannot be asked.
     """
     try:
         return ask(folder, "merge-base", "--end-of-options", commit, "HEAD").decode().strip()
     except GitError as problem:
         if not problem.refused:
-            raise NoSuchRevision(str(problem), problem.hint) from problem
+            raise NoSuchRevisionError(str(problem), problem.hint) from problem
         return commit
 
 
 def read_at(path: Path, commit: str) -> Loaded | None:
     """Return what the root file at `path` and its includes said at a commit; `None` where there was no such file.
 
-    Places name the files as in the checkout. Raises `NoSuchRevision` where the tree cannot be read, or laid out.
+    Places name the files as in the checkout. Raises `NoSuchRevisionError` where the tree cannot be read, or laid out.
     """
     folder = path.parent.resolve()
     with TemporaryDirectory(prefix="siteward-") as place:
@@ -101,11 +101,11 @@ def read_at(path: Path, commit: str) -> Loaded | None:
                 problem.hint
                 or "is this the whole repository? A partial clone (--filter) lacks files, and none is fetched"
             )
-            raise NoSuchRevision(f"the files of {commit} cannot be read: {problem}", hint) from problem
+            raise NoSuchRevisionError(f"the files of {commit} cannot be read: {problem}", hint) from problem
         except _OddTreeError as problem:
-            raise NoSuchRevision(f"the files of {commit} cannot be read: {problem}", problem.hint) from problem
+            raise NoSuchRevisionError(f"the files of {commit} cannot be read: {problem}", problem.hint) from problem
         except OSError as problem:
-            raise NoSuchRevision(f"the files of {commit} cannot be laid out: {problem.strerror}") from problem
+            raise NoSuchRevisionError(f"the files of {commit} cannot be laid out: {problem.strerror}") from problem
         return read(root / path.name, called=path) if (root / path.name).exists() else None
 
 
@@ -131,10 +131,10 @@ def _lay_out(folder: Path, commit: str, root: Path) -> None:
             file.write(contents.get(entry.object, b""))
             if entry.object not in contents:
                 file.truncate(MAX_BYTES + 1)  # as long as the reader needs to say that it is too long
-    links = [each for each in entries if each.mode == _LINK]
+    links = [entry for entry in entries if entry.mode == _LINK]
     for entry in links:
         (root / entry.name).symlink_to(_target(entry, contents))
-    _drop_leading_out(root, [root / each.name for each in links])
+    _drop_leading_out(root, [root / link.name for link in links])
 
 
 def _entry(row: bytes) -> _Entry | None:
@@ -167,13 +167,13 @@ def _check_apart(entries: Iterable[_Entry]) -> None:
 
 def _sizes(folder: Path, entries: Sequence[_Entry]) -> Mapping[str, int]:
     """Return how long each object is. Raises `_OddTreeError` for one that is not there."""
-    objects = tuple(dict.fromkeys(each.object for each in entries))
+    objects = tuple(dict.fromkeys(entry.object for entry in entries))
     told = ask(folder, "cat-file", "--batch-check", given=_lines(objects)).decode().splitlines()
     sizes = {}
     for oid, line in zip(objects, told, strict=True):
         kind, _, size = line.partition(" ")[2].partition(" ")
         if kind != "blob":
-            name = next(each.name for each in entries if each.object == oid)
+            name = next(entry.name for entry in entries if entry.object == oid)
             raise _OddTreeError(
                 f"the content of {_shown(os.fsencode(name))} is not here",
                 "a partial clone lacks it, and nothing is fetched while reading; clone without `--filter`",

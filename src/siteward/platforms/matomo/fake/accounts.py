@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from siteward.platforms.matomo.fake.call import ADMIN, ApiError, Call, NoAccess, api, as_integer
+from siteward.platforms.matomo.fake.call import ADMIN, ApiError, Call, NoAccessError, api, as_integer
 from siteward.platforms.matomo.fake.php import Value, md5
 from siteward.platforms.matomo.fake.state import ANONYMOUS, Mail, User
 from siteward.platforms.matomo.fake.users import SECURITY_NOTICE
@@ -217,7 +217,7 @@ def _unknown_for_delete(call: Call, login: str) -> ApiError:
     if call.release.before(3):
         return ApiError(f"User '{call.quoted(login)}' doesn't exist therefore it can't be deleted.")
     words = call.unknown_user(login)
-    return ApiError(words) if call.actor.superuser else NoAccess(words)
+    return ApiError(words) if call.actor.superuser else NoAccessError(words)
 
 
 @api("UsersManager.setSuperUserAccess", "userLogin", "hasSuperUserAccess")
@@ -248,7 +248,9 @@ def _log_out_user(call: Call) -> Value:
     login = call.text("userLogin")
     refuse_anonymous(call, login)
     user = call.existing(login)
-    call.state.sessions = {value: each for value, each in call.state.sessions.items() if each.login != user.login}
+    call.state.sessions = {
+        value: session for value, session in call.state.sessions.items() if session.login != user.login
+    }
     call.touched = True
     return None
 

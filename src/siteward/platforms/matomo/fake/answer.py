@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
-from siteward.platforms.matomo.fake.call import Always, ApiError
+from siteward.platforms.matomo.fake.call import AlwaysError, ApiError
 from siteward.platforms.matomo.fake.php import Parameter, Value, as_text, escape, export, is_index, xml
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _columns(value: list[Value] | dict[str, Value], params: Mapping[str, Paramet
 
 
 def _names(params: Mapping[str, Parameter], name: str) -> set[str]:
-    return {each for each in as_text(params.get(name, "")).split(",") if each}
+    return {part for part in as_text(params.get(name, "")).split(",") if part}
 
 
 def _number(params: Mapping[str, Parameter], name: str, default: int) -> int:
@@ -112,7 +112,7 @@ def error_body(message: str, *, inner: bool = False) -> dict[str, Value]:
 
 def status_of(problem: ApiError, release: Release) -> int:
     """Return the HTTP status of an error on a release (API.md section 1.2)."""
-    if isinstance(problem, Always):
+    if isinstance(problem, AlwaysError):
         return problem.status
     return problem.status if release.since(5) else 200
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from siteward.platforms.matomo.fake.call import LOCKED_OUT, Actor, Always, NoAccess
+from siteward.platforms.matomo.fake.call import LOCKED_OUT, Actor, AlwaysError, NoAccessError
 from siteward.platforms.matomo.fake.state import ANONYMOUS, State, User
 
 
@@ -27,13 +27,13 @@ def authenticate(state: State, shown: Credentials) -> Actor:
     if shown.token in {"", ANONYMOUS}:
         return Actor()
     if state.locked_out(shown.address):
-        raise Always(LOCKED_OUT, 500)
+        raise AlwaysError(LOCKED_OUT, 500)
     user = _owner(state, shown)
     if user is None:
         state.fail(shown.address, None)
         if state.release.before(5):
             return Actor()
-        raise NoAccess(_refusal(shown))
+        raise NoAccessError(_refusal(shown))
     _check_address(state, shown.address)
     return Actor(user.login, user.superuser, session=shown.wants_session)
 
@@ -41,7 +41,7 @@ def authenticate(state: State, shown: Credentials) -> Actor:
 def _owner(state: State, shown: Credentials) -> User | None:
     if state.release.before(4):
         return next(
-            (each for each in state.users.values() if each.token == shown.token and each.login != ANONYMOUS), None
+            (user for user in state.users.values() if user.token == shown.token and user.login != ANONYMOUS), None
         )
     session = state.sessions.get(shown.token)
     if session is not None:
@@ -67,4 +67,4 @@ def _refusal(shown: Credentials) -> str:
 def _check_address(state: State, address: str) -> None:
     allowed = state.settings.get("login_allowlist_ip")
     if allowed and allowed != address and state.release.since(4):
-        raise NoAccess(f"You cannot use this Matomo as your IP {address} is not allowed.")
+        raise NoAccessError(f"You cannot use this Matomo as your IP {address} is not allowed.")

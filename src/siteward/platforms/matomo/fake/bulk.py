@@ -7,7 +7,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 from siteward.platforms.matomo.fake.answer import error_body, shape
 from siteward.platforms.matomo.fake.auth import Credentials, authenticate
-from siteward.platforms.matomo.fake.call import Actor, Always, ApiError, Call, api, invoke
+from siteward.platforms.matomo.fake.call import Actor, AlwaysError, ApiError, Call, api, invoke
 from siteward.platforms.matomo.fake.php import Parameter, Value, as_text, variables
 
 BULK = "API.getBulkRequest"
@@ -31,7 +31,7 @@ def _get_bulk_request(call: Call) -> Value:
         if method and method != BULK:
             results.append(_run(call, method, outer, params))
         elif call.release.before(3):
-            raise Always("Maximum execution time of 30 seconds exceeded", 500)
+            raise AlwaysError("Maximum execution time of 30 seconds exceeded", 500)
     return results
 
 
@@ -44,7 +44,7 @@ def _entry(call: Call, url: str) -> dict[str, Parameter]:
     text = unquote_plus(url).lstrip("?") if early else url
     _, found, rest = text.partition("index.php?")
     query = rest if found else text
-    return variables("&".join(_encoded(each) for each in query.split("&")) if early else query)
+    return variables("&".join(_encoded(part) for part in query.split("&")) if early else query)
 
 
 def _encoded(field: str) -> str:

@@ -32,14 +32,14 @@ class ApiError(Exception):
         self.status = status
 
 
-class NoAccess(ApiError):  # noqa: N818 — its name on the server
+class NoAccessError(ApiError):
     """The caller may not."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, 401)
 
 
-class Always(ApiError):  # noqa: N818 — its status holds on every release
+class AlwaysError(ApiError):
     """An error that no release answers with 200: PHP itself failed, a lock-out, a second factor that is missing."""
 
 
@@ -120,17 +120,17 @@ class Call:
     def require_superuser(self) -> None:
         """Refuse all but superusers."""
         if not self.actor.superuser:
-            raise NoAccess("You can't access this resource as it requires a 'superuser' access.")
+            raise NoAccessError("You can't access this resource as it requires a 'superuser' access.")
 
     def require_login(self) -> None:
         """Refuse the anonymous user."""
         if self.actor.anonymous:
-            raise NoAccess(NOT_LOGGED_IN)
+            raise NoAccessError(NOT_LOGGED_IN)
 
     def require_some(self, access: tuple[str, ...]) -> None:
         """Refuse whoever has none of these roles anywhere."""
         if not self.actor.superuser and not self.sites_with(access):
-            raise NoAccess(
+            raise NoAccessError(
                 f"You can't access this resource as it requires {self._article}{access[0]} access "
                 "for at least one website."
             )
@@ -144,7 +144,7 @@ class Call:
         allowed = self.sites_with(access)
         for site in sites:
             if site not in allowed:
-                raise NoAccess(
+                raise NoAccessError(
                     f"You can't access this resource as it requires {self._article}'{access[0]}' access "
                     f"for the website id = {site}."
                 )
@@ -152,7 +152,7 @@ class Call:
     def require_self(self, login: str) -> None:
         """Refuse all but superusers and that user."""
         if not self.actor.superuser and self.state.key(self.actor.login) != self.state.key(login):
-            raise NoAccess(f"The user has to be either a Super User or the user '{login}' itself.")
+            raise NoAccessError(f"The user has to be either a Super User or the user '{login}' itself.")
 
     @property
     def _article(self) -> str:
@@ -240,7 +240,7 @@ def invoke(call: Call) -> Value:
         raise ApiError("The method name is invalid. Expected 'module.methodName'")
     if plugin not in plugins(call.state):
         raise ApiError(_no_plugin(plugin, call.release))
-    method = next((each for each in METHODS.get(call.method, ()) if each.exists(call.release)), None)
+    method = next((method for method in METHODS.get(call.method, ()) if method.exists(call.release)), None)
     if method is None:
         raise ApiError(
             f"The method '{name}' does not exist or is not available in the module '\\Piwik\\Plugins\\{plugin}\\API'.",

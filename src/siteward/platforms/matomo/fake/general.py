@@ -72,11 +72,11 @@ def _get_reports(call: Call) -> Value:
     site = call.integer("idSite")
     return [
         {
-            "idreport": call.number(each.id),
-            "idsite": call.number(each.site),
-            "login": each.login,
-            "description": each.description,
+            "idreport": call.number(report.id),
+            "idsite": call.number(report.site),
+            "login": report.login,
+            "description": report.description,
         }
-        for each in call.state.reports
-        if each.login == call.actor.login and site in (0, each.site)
+        for report in call.state.reports
+        if report.login == call.actor.login and site in (0, report.site)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.fake.call import ADMIN, Always, ApiError, Call, api
+from siteward.platforms.matomo.fake.call import ADMIN, AlwaysError, ApiError, Call, api
 from siteward.platforms.matomo.fake.roles import (
     CAPABILITIES,
     NOACCESS,
@@ -35,13 +35,13 @@ def _role_and_extras(call: Call) -> tuple[str, list[str]]:
         check_access(call, ["Array"])
     words = call.array("access")
     check_access(call, words)
-    chosen = [each for each in words if each in roles(call)]
+    chosen = [word for word in words if word in roles(call)]
     listed = ", ".join(roles(call))
     if not chosen:
         raise ApiError(f"No role is set but one of these needs to be set: {listed}")
     if len(chosen) > 1:
         raise ApiError(f"Only one role can be set but multiple have been set. Use only one of: {listed}")
-    return chosen[0], [each for each in words if each not in chosen]
+    return chosen[0], [word for word in words if word not in chosen]
 
 
 def _sites_asked(call: Call) -> list[int]:
@@ -67,7 +67,7 @@ def _site_id(word: str) -> int:
 
 def _refuse_superuser(call: Call, login: str) -> None:
     """Refuse a superuser as target; the login is compared with its case (rec 04#31)."""
-    if login in {each.login for each in call.state.superusers()}:
+    if login in {superuser.login for superuser in call.state.superusers()}:
         who = f"The user '{login}'" if call.release.since(3) else "This user"
         raise ApiError(
             f"{who} has Super User access and has already permission to access and modify all websites in "
@@ -116,7 +116,7 @@ def _check_anonymous(call: Call) -> None:
     if access == "view" and call.release.since(5, 1):
         if call.actor.session:
             call.confirm_password()
-        call.state.mails += [Mail(each.email, SECURITY_NOTICE) for each in call.state.superusers()]
+        call.state.mails += [Mail(superuser.email, SECURITY_NOTICE) for superuser in call.state.superusers()]
 
 
 @api("UsersManager.addCapabilities", "userLogin", "capabilities", "idSites", since=(3, 6))
@@ -160,8 +160,8 @@ def _remove_capabilities(call: Call) -> Value:
 
 def _capabilities_asked(call: Call) -> list[str]:
     words = call.array("capabilities")
-    if any(each not in {known.id for known in CAPABILITIES} for each in words):
+    if any(word not in {known.id for known in CAPABILITIES} for word in words):
         if call.release.before(4):
             raise ApiError("")
-        raise Always("The arguments array must contain 2 items, 1 given", 500)
+        raise AlwaysError("The arguments array must contain 2 items, 1 given", 500)
     return words

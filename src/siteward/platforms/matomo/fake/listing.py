@@ -46,14 +46,14 @@ def _get_available_capabilities(call: Call) -> Value:
     call.require_some(ADMIN)
     return [
         {
-            "id": each.id,
-            "name": each.name,
-            "description": each.description,
+            "id": capability.id,
+            "name": capability.name,
+            "description": capability.description,
             "helpUrl": "",
-            "includedInRoles": list(each.included),
+            "includedInRoles": list(capability.included),
             "category": "Tag Manager",
         }
-        for each in capabilities(call)
+        for capability in capabilities(call)
     ]
 
 
@@ -78,7 +78,7 @@ def _get_users_sites_from_access(call: Call) -> Value:
 def _get_users_access_from_site(call: Call) -> Value:
     site = call.integer("idSite")
     call.require_on(ADMIN, [site])
-    seen = None if call.actor.superuser else {call.state.key(each.login) for each in visible(call)}
+    seen = None if call.actor.superuser else {call.state.key(user.login) for user in visible(call)}
     return {
         row.login: row.access for row in call.state.rows_on(site) if seen is None or call.state.key(row.login) in seen
     }
@@ -90,7 +90,7 @@ def _get_users_with_site_access(call: Call) -> Value:
     call.require_on(ADMIN, [site])
     check_access(call, [access])
     logins = {call.state.key(row.login) for row in call.state.rows_on(site) if row.access == access}
-    return [record(call, each) for each in visible(call) if call.state.key(each.login) in logins]
+    return [record(call, user) for user in visible(call) if call.state.key(user.login) in logins]
 
 
 @api("UsersManager.getSitesAccessFromUser", "userLogin")
@@ -113,9 +113,7 @@ def _get_users_plus_role(call: Call) -> Value:
     if not call.actor.superuser and site not in call.sites_with(ADMIN):
         found = _own_with_role(call, site)
     else:
-        found = [
-            each for each in (_with_role(call, user, site) for user in _users_of_sites(call)) if _wanted(call, each)
-        ]
+        found = [row for row in (_with_role(call, user, site) for user in _users_of_sites(call)) if _wanted(call, row)]
     call.headers["X-Matomo-Total-Results"] = str(len(found))
     return _page(call, found)
 
@@ -139,7 +137,7 @@ def _users_of_sites(call: Call) -> list[User]:
         return call.state.sorted_users()
     sites = set(call.sites_with(ADMIN))
     return [
-        each for each in call.state.sorted_users() if any(row.site in sites for row in call.state.rows_of(each.login))
+        user for user in call.state.sorted_users() if any(row.site in sites for row in call.state.rows_of(user.login))
     ]
 
 
@@ -195,7 +193,7 @@ def _get_sites_access_for_user(call: Call) -> Value:
     if user.superuser:
         raise ApiError("This method should not be used with superusers.")
     found = [
-        each for each in (_site_access(call, user, site) for site in call.sites_with(ADMIN)) if _site_wanted(call, each)
+        row for row in (_site_access(call, user, site) for site in call.sites_with(ADMIN)) if _site_wanted(call, row)
     ]
     found.sort(key=lambda each: call.state.key(str(each["site_name"])))
     some = any(row.access in VIEW for row in call.state.rows_of(user.login))

@@ -26,7 +26,7 @@ def _create_group(call: Call) -> Value:
 @api("GroupPermissions.getAllGroups")
 def _get_all_groups(call: Call) -> Value:
     call.require_superuser()
-    return [{"idgroup": number, "name": each.name} for number, each in call.state.groups.items()]
+    return [{"idgroup": number, "name": group.name} for number, group in call.state.groups.items()]
 
 
 @api("GroupPermissions.addUserToGroup", "idGroup", "login")
@@ -40,16 +40,16 @@ def _add_user_to_group(call: Call) -> Value:
 @api("GroupPermissions.getMembersOfGroup", "idGroup")
 def _get_members(call: Call) -> Value:
     call.require_superuser()
-    return [{"login": each} for each in _group(call).members]
+    return [{"login": member} for member in _group(call).members]
 
 
 @api("GroupPermissions.setGroupAccess", "name", "access", "idSites")
 def _set_group_access(call: Call) -> Value:
     call.require_superuser()
-    crew = next((each for each in call.state.groups.values() if each.name == call.text("name")), None)
-    if crew is None:
+    pool = next((group for group in call.state.groups.values() if group.name == call.text("name")), None)
+    if pool is None:
         raise ApiError("There is no such group.")
-    crew.access |= {int(each): call.text("access") for each in call.text("idSites").split(",")}
+    pool.access |= {int(part): call.text("access") for part in call.text("idSites").split(",")}
     call.touched = True
     return None
 
@@ -58,7 +58,7 @@ def _set_group_access(call: Call) -> Value:
 def _get_group_access(call: Call) -> Value:
     call.require_superuser()
     site = call.integer("idSite")
-    return {each.name: each.access[site] for each in call.state.groups.values() if site in each.access}
+    return {group.name: group.access[site] for group in call.state.groups.values() if site in group.access}
 
 
 def _group(call: Call) -> Crew:
@@ -75,7 +75,7 @@ def _group(call: Call) -> Crew:
 def _get_ldap_users(call: Call) -> Value:
     call.require_superuser()
     known = {call.state.key(each) for each in call.state.directory.met}
-    return [each.login for each in call.state.sorted_users() if call.state.key(each.login) in known]
+    return [user.login for user in call.state.sorted_users() if call.state.key(user.login) in known]
 
 
 def log_in(state: State, typed: str, password: str) -> User | None:
@@ -86,7 +86,7 @@ def log_in(state: State, typed: str, password: str) -> User | None:
     user = state.user(typed)
     if user is not None and user.password and user.password == md5(password):
         return user
-    person = next((each for each in state.directory.people if state.key(each.login) == state.key(typed)), None)
+    person = next((person for person in state.directory.people if state.key(person.login) == state.key(typed)), None)
     return None if person is None or person.password != password else _synchronized(state, person, typed)
 
 

@@ -26,8 +26,8 @@ class Release:
 # Of this one the changelog was read; no such server ran, so no sandbox is offered as it.
 READ_ABOUT = Release("5.14", (5, 14, 1), "5.14.1")
 RELEASES = {
-    each.name: each
-    for each in (
+    release.name: release
+    for release in (
         Release("5.3", (5, 3, 0), "5.3.0-alpha"),
         Release("4.16", (4, 16, 1), "4.16.1"),
         Release("3.14", (3, 14, 1), "3.14.1"),

@@ -78,20 +78,20 @@ def capabilities(call: Call) -> tuple[Capability, ...]:
 
 def included(role: str) -> set[str]:
     """Return the capabilities that are part of a role."""
-    return {each.id for each in CAPABILITIES if role in each.included}
+    return {capability.id for capability in CAPABILITIES if role in capability.included}
 
 
 def role_and_capabilities(call: Call, access: Iterable[str]) -> tuple[str, list[str]]:
     """Return the role among access rows, `noaccess` for none, and the capabilities among them."""
     rows = list(access)
-    role = next((each for each in rows if each in VIEW), NOACCESS)
-    known = {each.id for each in capabilities(call)}
-    return role, [each for each in rows if each in known]
+    role = next((row for row in rows if row in VIEW), NOACCESS)
+    known = {capability.id for capability in capabilities(call)}
+    return role, [row for row in rows if row in known]
 
 
 def check_access(call: Call, access: Iterable[str]) -> None:
     """Refuse a word that is neither role nor capability, in the words of the release."""
-    known = [*roles(call), *(each.id for each in capabilities(call))]
+    known = [*roles(call), *(capability.id for capability in capabilities(call))]
     for each in access:
         if each in known:
             continue

@@ -74,7 +74,7 @@ def _limited(call: Call, found: list[Value]) -> list[Value]:
 @api("SitesManager.getAllSites")
 def _get_all_sites(call: Call) -> Value:
     call.require_superuser()
-    return {str(each): site_record(call, call.state.sites[each]) for each in sorted(call.state.sites)}
+    return {str(site): site_record(call, call.state.sites[site]) for site in sorted(call.state.sites)}
 
 
 @api("SitesManager.getAllSitesId")
@@ -86,14 +86,14 @@ def _get_all_sites_id(call: Call) -> Value:
 @api("SitesManager.getSitesGroups")
 def _get_sites_groups(call: Call) -> Value:
     call.require_superuser()
-    return list(dict.fromkeys(each.group for each in call.state.sites.values()))
+    return list(dict.fromkeys(site.group for site in call.state.sites.values()))
 
 
 @api("SitesManager.getSitesFromGroup")
 def _get_sites_from_group(call: Call) -> Value:
     call.require_superuser()
     group = call.text("group").strip()
-    return _records(call, (each.id for each in call.state.sites.values() if each.group == group))
+    return _records(call, (site.id for site in call.state.sites.values() if site.group == group))
 
 
 @api("SitesManager.getSitesWithAtLeastViewAccess")
@@ -172,9 +172,9 @@ def _get_ids_from_url(call: Call) -> Value:
     url = call.text("url").rstrip("/")
     allowed = set(call.sites_with(VIEW))
     return [
-        {"idsite": call.number(each.id)}
-        for each in call.state.sites.values()
-        if url in each.urls and each.id in allowed
+        {"idsite": call.number(site.id)}
+        for site in call.state.sites.values()
+        if url in site.urls and site.id in allowed
     ]
 
 

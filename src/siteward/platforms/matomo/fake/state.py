@@ -208,7 +208,7 @@ class State:
     def by_email(self, email: str) -> User | None:
         """Return the user of that e-mail in any letter case."""
         wanted = self.key(email)
-        return next((each for each in self.users.values() if self.key(each.email) == wanted), None)
+        return next((user for user in self.users.values() if self.key(user.email) == wanted), None)
 
     def add_user(self, login: str, email: str, password: str, *, alias: str = "") -> User:
         """Add a user whose stored password is `password`, hashed already or empty."""
@@ -223,8 +223,8 @@ class State:
         del self.users[key]
         self._rows.pop(key, None)
         self.last_seen.pop(key, None)
-        self.tokens = {value: each for value, each in self.tokens.items() if self.key(each.login) != key}
-        self.reports = [each for each in self.reports if self.key(each.login) != key]
+        self.tokens = {value: token for value, token in self.tokens.items() if self.key(token.login) != key}
+        self.reports = [report for report in self.reports if self.key(report.login) != key]
 
     def sorted_users(self) -> list[User]:
         """Return the users in the order of the database's collation."""
@@ -232,7 +232,7 @@ class State:
 
     def superusers(self) -> list[User]:
         """Return the superusers as they were registered, pending ones too."""
-        return [each for each in self.users.values() if each.superuser]
+        return [user for user in self.users.values() if user.superuser]
 
     # access
 
@@ -269,9 +269,9 @@ class State:
         """Yield the sites that groups give a login with one of these roles, while their plugin is on."""
         if not self.plugins.get("GroupPermissions"):
             return
-        for crew in self.groups.values():
-            if self.key(login) in map(self.key, crew.members):
-                yield from (site for site, role in crew.access.items() if role in access)
+        for pool in self.groups.values():
+            if self.key(login) in map(self.key, pool.members):
+                yield from (site for site, role in pool.access.items() if role in access)
 
     def add_rows(self, login: str, access: str, sites: Iterable[int]) -> None:
         """Add rows, one a site."""
@@ -298,7 +298,7 @@ class State:
         """Delete the scheduled reports of a user on sites, as losing all access there does (rec 16#9-10)."""
         lost = set(sites)
         self.reports = [
-            each for each in self.reports if self.key(each.login) != self.key(login) or each.site not in lost
+            report for report in self.reports if self.key(report.login) != self.key(login) or report.site not in lost
         ]
 
     # time
@@ -325,5 +325,5 @@ class State:
     def locked_out(self, address: str) -> bool:
         """Tell whether that address has failed more than 20 times within the hour."""
         since = self.now() - LOCKOUT_WINDOW
-        recent = sum(each.address == address and each.at > since for each in self.failures)
+        recent = sum(failure.address == address and failure.at > since for failure in self.failures)
         return recent > LOCKOUT_FAILURES

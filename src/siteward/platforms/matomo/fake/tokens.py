@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from siteward.platforms.matomo.fake.accounts import NOT_MD5
-from siteward.platforms.matomo.fake.call import VIEW, Always, ApiError, Call, api
+from siteward.platforms.matomo.fake.call import VIEW, AlwaysError, ApiError, Call, api
 from siteward.platforms.matomo.fake.php import Value, is_index, md5
 from siteward.platforms.matomo.fake.state import Token
 
@@ -32,7 +32,7 @@ def _create_token(call: Call) -> Value:
     call.touched = True
     if user.two_factor:
         # the row stays although the caller gets nothing (rec 06#29-31)
-        raise Always(
+        raise AlwaysError(
             "Incorrect two-factor authentication code."
             if call.given("authCode")
             else "Please specify a two-factor authentication code.",

@@ -86,7 +86,7 @@ def visible(call: Call) -> list[User]:
     if call.actor.superuser:
         return users
     shared = set(call.sites_with(ADMIN))
-    return [each for each in users if _shares(call, each, shared)]
+    return [user for user in users if _shares(call, user, shared)]
 
 
 def _shares(call: Call, user: User, sites: set[int]) -> bool:
@@ -110,14 +110,14 @@ def _get_users(call: Call) -> Value:
         if call.release.since(3):
             raise ApiError("Parameter userLogins needs to be a string containing a comma separated list of users")
         wanted = ""
-    only = {call.state.key(each) for each in wanted.split(",")} if wanted else None
-    return [record(call, each) for each in visible(call) if only is None or call.state.key(each.login) in only]
+    only = {call.state.key(part) for part in wanted.split(",")} if wanted else None
+    return [record(call, user) for user in visible(call) if only is None or call.state.key(user.login) in only]
 
 
 @api("UsersManager.getUsersLogin")
 def _get_users_login(call: Call) -> Value:
     call.require_some(ADMIN)
-    return [each.login for each in visible(call)]
+    return [user.login for user in visible(call)]
 
 
 @api("UsersManager.getUser", "userLogin")
@@ -175,7 +175,7 @@ def _has_superuser_access(call: Call) -> Value:
 @api("UsersManager.getUsersHavingSuperUserAccess")
 def _get_superusers(call: Call) -> Value:
     call.require_login()
-    return [_superuser_record(call, each) for each in call.state.superusers()]
+    return [_superuser_record(call, superuser) for superuser in call.state.superusers()]
 
 
 def _superuser_record(call: Call, user: User) -> dict[str, Value]:

@@ -34,7 +34,7 @@ def page(state: State, request: Request, url: str) -> Response:
 
 
 def _session_token(state: State, request: Request) -> str:
-    return next(value for value, each in state.sessions.items() if each.cookie == request.cookies.get(COOKIE))
+    return next(value for value, session in state.sessions.items() if session.cookie == request.cookies.get(COOKIE))
 
 
 def _login_form(title: str, problem: str = "", status: int = 200) -> Response:
@@ -49,7 +49,7 @@ def _login_form(title: str, problem: str = "", status: int = 200) -> Response:
 
 def _visitor(state: State, request: Request) -> User | None:
     cookie = request.cookies.get(COOKIE)
-    session = next((each for each in state.sessions.values() if cookie and each.cookie == cookie), None)
+    session = next((session for session in state.sessions.values() if cookie and session.cookie == cookie), None)
     return state.user(session.login) if session else None
 
 
@@ -78,7 +78,7 @@ def _logged_in(state: State, request: Request) -> User | None:
 
 def _invitation(state: State, request: Request, url: str) -> Response:
     token = request.values.get("token", "")
-    user = next((each for each in state.users.values() if token and token in each.invite_tokens.values()), None)
+    user = next((user for user in state.users.values() if token and token in user.invite_tokens.values()), None)
     if user is None or state.invite_status(user) in {"active", "expired"}:
         return error_page(state.release, "This invitation link is not valid or has expired.", status=200)
     if request.method != "POST":

@@ -41,7 +41,7 @@ def of(state: State, world: World) -> str:
     """
     beside = more.before(state, world)
     token = _people(state)
-    sites = {each.domain: add_site(state, each) for each in world.sites}
+    sites = {site.domain: add_site(state, site) for site in world.sites}
     for account in world.accounts:
         add_account(state, account)
     for grant in world.grants:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.piwikpro.fake.state import LEVELS, NO_ACCESS, App, EntityKind
-from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, done, known_uuid, one, stamp
+from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, done, known_uuid, one, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,9 +54,9 @@ def list_apps(asked: Asked) -> Response:
     """List the apps that the caller may see (or edit, publish, manage: `permission`), newest first unless sorted."""
     action = asked.request.args.get("permission", "view")
     rows = [
-        app_row(each)
-        for each in reversed(asked.state.apps.values())
-        if may(asked, "app", each.id, ACTIONS.get(action, ""))
+        app_row(app)
+        for app in reversed(asked.state.apps.values())
+        if may(asked, "app", app.id, ACTIONS.get(action, ""))
     ]
     names = {"name": "name", "addedAt": "addedAt", "updatedAt": "updatedAt"}
     return asked.listing(asked.sorted(asked.found(rows, "name"), names, "-addedAt"))
@@ -66,7 +66,7 @@ def get_app(asked: Asked, app: str) -> Response:
     """Show one app with its addresses and settings."""
     found = _app(asked, app)
     if not may(asked, "app", found.id, "view"):
-        raise Problem(404)
+        raise ProblemError(404)
     return one(_whole_app(found))
 
 
@@ -76,19 +76,19 @@ def create_app(asked: Asked) -> Response:
     given = attributes_of(asked)
     app_id, name, urls = str(given.get("id", asked.state.new_id())), str(given.get("name", "")), given.get("urls")
     if app_id in asked.state.apps:
-        raise Problem(400, title="app id in use")
+        raise ProblemError(400, title="app id in use")
     if not name or len(name) > 90:
-        raise Problem(
+        raise ProblemError(
             400, title="Invalid form", detail="over 90 characters" if name else "must not be blank", pointer="/name"
         )
     if given.get("appType") == "demo":
-        raise Problem(400, title="Invalid form", detail="demo cannot be added", pointer="/appType")
+        raise ProblemError(400, title="Invalid form", detail="demo cannot be added", pointer="/appType")
     if not isinstance(urls, list) or not urls:
-        raise Problem(400, title="Invalid form", detail="must not be blank", pointer="/urls")
+        raise ProblemError(400, title="Invalid form", detail="must not be blank", pointer="/urls")
     if len(asked.state.apps) >= asked.state.app_limit:
-        raise Problem(409, "apps.error.apps-limit-reached", "no more apps in this plan")
+        raise ProblemError(409, "apps.error.apps-limit-reached", "no more apps in this plan")
     settings = {name: given.get(name, value) for name, value in APP_SETTINGS.items()}
-    app = App(app_id, name, [str(each) for each in urls], asked.now, asked.now, settings)
+    app = App(app_id, name, [str(url) for url in urls], asked.now, asked.now, settings)
     asked.state.apps[app.id] = app
     asked.wrote("app.added", app.id, id=app.id, name=name)
     return one(_whole_app(app), 201)
@@ -98,7 +98,7 @@ def edit_app(asked: Asked, app: str) -> Response:
     """Rename an app or change its settings."""
     found = _app(asked, app)
     if not may(asked, "app", found.id, "edit"):
-        raise Problem(403)
+        raise ProblemError(403)
     given = attributes_of(asked)
     found.name, found.updated = str(given.get("name", found.name)), asked.now
     asked.wrote("app.edited", found.id, id=found.id)
@@ -119,14 +119,14 @@ def apps_of_group(asked: Asked, group: str) -> Response:
     """List every app with the level of one group. The description says one object; its paging says a list."""
     asked.owners_only()
     if known_uuid(group) not in asked.state.groups:
-        raise Problem(404)
+        raise ProblemError(404)
     rows: list[Row] = [
         {
             "type": "ppms/app_permissions_for_user_group",
-            "id": each.id,
-            "attributes": {"app_name": each.name, "access": asked.state.level("app", each.id, "user-group", group)},
+            "id": app.id,
+            "attributes": {"app_name": app.name, "access": asked.state.level("app", app.id, "user-group", group)},
         }
-        for each in asked.state.apps.values()
+        for app in asked.state.apps.values()
     ]
     return asked.listing(asked.sorted(asked.found(rows, "app_name"), {"name": "app_name"}, "name"))
 
@@ -135,15 +135,15 @@ def people_of_app(asked: Asked, app: str) -> Response:
     """List the people with a level of their own on an app: the deprecated call, which pages by ten thousand."""
     found = _app(asked, app)
     if not may(asked, "app", found.id, "manage"):
-        raise Problem(404)
+        raise ProblemError(404)
     rows: list[Row] = [
         {
             "type": "ppms/app_permissions_for_user",
-            "id": each.id,
-            "attributes": {"displayName": each.email, "access": [level]},
+            "id": person.id,
+            "attributes": {"displayName": person.email, "access": [level]},
         }
-        for each in asked.state.people.values()
-        if (level := asked.state.level("app", found.id, "user", each.id)) != NO_ACCESS
+        for person in asked.state.people.values()
+        if (level := asked.state.level("app", found.id, "user", person.id)) != NO_ACCESS
     ]
     return asked.listing(asked.sorted(rows, {"displayName": "displayName"}, "displayName"), most=10_000)
 
@@ -176,7 +176,7 @@ def _whole_app(app: App) -> Row:
 def _app(asked: Asked, app: str) -> App:
     found = asked.state.apps.get(app)
     if found is None:
-        raise Problem(404)
+        raise ProblemError(404)
     return found
 
 
@@ -184,5 +184,5 @@ def attributes_of(asked: Asked) -> Row:
     """Return the attributes of the resource that was sent; a 400 without them."""
     given = asked.body().get("attributes")
     if not isinstance(given, dict):
-        raise Problem(400, title="attributes missing")
+        raise ProblemError(400, title="attributes missing")
     return given

@@ -6,7 +6,7 @@ import ipaddress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, zulu
+from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, zulu
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
@@ -20,7 +20,7 @@ def list_audit(asked: Asked) -> Response:
     """List the log, newest first unless sorted, by a hundred at most."""
     asked.owners_only()
     _check_address(asked)
-    rows = [_entry_row(each) for each in reversed(asked.state.audit) if _passes(asked, each)]
+    rows = [_entry_row(audit_entry) for audit_entry in reversed(asked.state.audit) if _passes(asked, audit_entry)]
     names = {
         "type": "type",
         "created_at": "created_at",
@@ -46,7 +46,7 @@ def _check_address(asked: Asked) -> None:
     try:
         ipaddress.ip_address(asked.request.args.get("filter[ip]", ADDRESS))
     except ValueError:
-        raise Problem(400, "invalid", detail="not an address", parameter="filter[ip]") from None
+        raise ProblemError(400, "invalid", detail="not an address", parameter="filter[ip]") from None
 
 
 def _moment(asked: Asked, name: str) -> datetime | None:
@@ -54,7 +54,7 @@ def _moment(asked: Asked, name: str) -> datetime | None:
     try:
         return datetime.fromisoformat(wanted) if wanted else None
     except ValueError:
-        raise Problem(400, "invalid", detail="not a date", parameter=f"filter[{name}]") from None
+        raise ProblemError(400, "invalid", detail="not a date", parameter=f"filter[{name}]") from None
 
 
 def _entry_row(entry: AuditEntry) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.piwikpro.fake.state import UserGroup
-from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, done, known_uuid, one, zulu
+from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, done, known_uuid, one, zulu
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def list_groups(asked: Asked) -> Response:
     """List all groups, by name."""
     asked.owners_only()
-    rows = asked.found([group_row(each) for each in asked.state.groups.values()], "name", "external_id")
+    rows = asked.found([group_row(group) for group in asked.state.groups.values()], "name", "external_id")
     names = {"name": "name", "created_at": "created_at", "updated_at": "updated_at"}
     return asked.listing(asked.sorted(rows, names, "name"))
 
@@ -30,7 +30,7 @@ def create_group(asked: Asked) -> Response:
     asked.owners_only()
     name = _group_fields(asked).get("name")
     if not isinstance(name, str) or not name or _name_taken(asked, name):
-        raise Problem(400)
+        raise ProblemError(400)
     group = UserGroup(asked.state.new_id(), name, asked.now, asked.now)
     asked.state.groups[group.id] = group
     asked.wrote("user_group.added", group.id, name=name)
@@ -45,7 +45,7 @@ def edit_group(asked: Asked, group: str) -> Response:
     found, given = _group(asked, group), _group_fields(asked)
     name = given.get("name", found.name)
     if not isinstance(name, str) or not name or (name != found.name and _name_taken(asked, name)):
-        raise Problem(400)
+        raise ProblemError(400)
     found.name, found.updated = name, asked.now
     external = given.get("external_id", found.external_id)
     found.external_id = None if external is None else str(external)
@@ -82,7 +82,7 @@ def add_members(asked: Asked, group: str) -> Response:
     asked.owners_only()
     found, wanted = _group(asked, group), _wanted_people(asked)
     if wanted & found.members:
-        raise Problem(400)
+        raise ProblemError(400)
     found.members |= wanted
     for each in sorted(wanted):
         asked.wrote("user_group.user.added", each, id=found.id)
@@ -123,7 +123,7 @@ def _people(asked: Asked, wanted: set[str]) -> Response:
 def _group(asked: Asked, group: str) -> UserGroup:
     found = asked.state.groups.get(known_uuid(group))
     if found is None:
-        raise Problem(400)  # the description of this API has no 404
+        raise ProblemError(400)  # the description of this API has no 404
     return found
 
 
@@ -131,16 +131,16 @@ def _group_fields(asked: Asked) -> Row:
     body = asked.body()
     given = body.get("attributes")
     if body.get("type") != "ppms/user-group" or not isinstance(given, dict):
-        raise Problem(400)
+        raise ProblemError(400)
     return given
 
 
 def _name_taken(asked: Asked, name: str) -> bool:
-    return any(each.name == name for each in asked.state.groups.values())
+    return any(group.name == name for group in asked.state.groups.values())
 
 
 def _wanted_people(asked: Asked) -> set[str]:
-    wanted = {str(each.get("id")) for each in asked.bodies()}
+    wanted = {str(body.get("id")) for body in asked.bodies()}
     if not wanted <= asked.state.people.keys():
-        raise Problem(400)
+        raise ProblemError(400)
     return wanted

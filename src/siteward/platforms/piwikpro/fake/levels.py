@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from siteward.platforms.piwikpro.fake.apps import ACTIONS, may
 from siteward.platforms.piwikpro.fake.state import LEVELS, EntityKind, HolderKind, Person
-from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, answer, done, known_uuid, one
+from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, answer, done, known_uuid, one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,9 @@ def people_on(kind: EntityKind) -> Callable[..., Response]:
 
     def handler(asked: Asked, entity: str) -> Response:
         _managed(asked, kind, entity, refusal=404)
-        rows = [_person_row(asked, kind, entity, each) for each in asked.state.people.values() if each.role == "USER"]
+        rows = [
+            _person_row(asked, kind, entity, person) for person in asked.state.people.values() if person.role == "USER"
+        ]
         return asked.listing(asked.sorted(asked.found(rows, "email"), {"email": "email"}, "email"))
 
     return handler
@@ -32,31 +34,37 @@ def groups_on(kind: EntityKind) -> Callable[..., Response]:
         _managed(asked, kind, entity, refusal=403 if kind == "app" else 404)
         rows: list[Row] = [
             {
-                "id": each.id,
+                "id": group.id,
                 "type": f"{kind}/permission/user-group",
-                "attributes": {"name": each.name, "permission": asked.state.level(kind, entity, "user-group", each.id)},
+                "attributes": {
+                    "name": group.name,
+                    "permission": asked.state.level(kind, entity, "user-group", group.id),
+                },
             }
-            for each in asked.state.groups.values()
+            for group in asked.state.groups.values()
         ]
         return asked.listing(asked.sorted(asked.found(rows, "name"), {"name": "name"}, "name"))
 
     return handler
 
 
-def set_level(kind: EntityKind, holder: HolderKind) -> Callable[..., Response]:
+def set_level(kind: EntityKind, declared_user: HolderKind) -> Callable[..., Response]:
     """Return the handler that sets a level. There is no other way to revoke than `no-access`."""
 
     def handler(asked: Asked, entity: str, holder_id: str) -> Response:
         _managed(asked, kind, entity, refusal=403)
-        level, held = _wanted_level(asked, kind, holder), asked.state.level(kind, entity, holder, known_uuid(holder_id))
-        known = asked.state.people if holder == "user" else asked.state.groups
+        level, held = (
+            _wanted_level(asked, kind, declared_user),
+            asked.state.level(kind, entity, declared_user, known_uuid(holder_id)),
+        )
+        known = asked.state.people if declared_user == "user" else asked.state.groups
         if holder_id not in known:
-            raise Problem(400, title="Invalid form", detail=f"no such {holder}", pointer="/data")
+            raise ProblemError(400, title="Invalid form", detail=f"no such {declared_user}", pointer="/data")
         if held == "manage" != level and not asked.is_owner:
-            raise Problem(403)  # only owners hold `demote_app_manager`
-        asked.state.levels[kind, entity, holder, holder_id] = level
+            raise ProblemError(403)  # only owners hold `demote_app_manager`
+        asked.state.levels[kind, entity, declared_user, holder_id] = level
         asked.wrote(
-            f"permission.{holder.replace('-', '_')}.changed.{kind.replace('-', '_')}",
+            f"permission.{declared_user.replace('-', '_')}.changed.{kind.replace('-', '_')}",
             holder_id,
             id=entity,
             permission=level,
@@ -108,7 +116,7 @@ def entities_with(kind: EntityKind) -> Callable[..., Response]:
 
 def people_with(asked: Asked, action: str) -> Response:
     """List whom the caller may list, edit or delete: everybody else for an owner, nobody for others."""
-    others = [each.id for each in asked.state.people.values() if each is not asked.caller]
+    others = [person.id for person in asked.state.people.values() if person is not asked.caller]
     return _entities("ppms/user", others if asked.is_owner and action else [])
 
 
@@ -126,9 +134,9 @@ def _entities(kind: str, ids: list[str]) -> Response:
 def _managed(asked: Asked, kind: EntityKind, entity: str, *, refusal: int) -> None:
     known = asked.state.apps if kind == "app" else asked.state.metas
     if known_uuid(entity) not in known:
-        raise Problem(404)
+        raise ProblemError(404)
     if not may(asked, kind, entity, "manage"):
-        raise Problem(refusal)
+        raise ProblemError(refusal)
 
 
 def _person_row(asked: Asked, kind: EntityKind, entity: str, person: Person) -> Row:
@@ -144,14 +152,14 @@ def _person_row(asked: Asked, kind: EntityKind, entity: str, person: Person) -> 
     }
 
 
-def _wanted_level(asked: Asked, kind: EntityKind, holder: HolderKind) -> str:
+def _wanted_level(asked: Asked, kind: EntityKind, declared_user: HolderKind) -> str:
     body = asked.body()
     given = body.get("attributes")
-    if body.get("type") != f"{kind}/permission/{holder}":
-        raise Problem(400, title="Invalid form", detail="resource type not accepted", pointer="/data/type")
+    if body.get("type") != f"{kind}/permission/{declared_user}":
+        raise ProblemError(400, title="Invalid form", detail="resource type not accepted", pointer="/data/type")
     level = given.get("permission") if isinstance(given, dict) else None
     if level not in LEVELS[kind]:
-        raise Problem(
+        raise ProblemError(
             400,
             title="Invalid form",
             detail=f"level not offered for {kind.replace('-', ' ')}s",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from siteward.platforms.piwikpro.fake.apps import APP_SETTINGS, attributes_of, may
 from siteward.platforms.piwikpro.fake.state import App, MetaSite
-from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, done, known_uuid, one, zulu
+from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, done, known_uuid, one, zulu
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def list_metas(asked: Asked) -> Response:
     """List the meta sites that the caller may see."""
-    rows = [meta_row(each) for each in asked.state.metas.values() if may(asked, "meta-site", each.id, "view")]
+    rows = [meta_row(meta) for meta in asked.state.metas.values() if may(asked, "meta-site", meta.id, "view")]
     names = {"name": "name", "created_at": "created_at", "updated_at": "updated_at"}
     return asked.listing(asked.sorted(asked.found(rows, "name"), names, "name"))
 
@@ -29,8 +29,8 @@ def create_meta(asked: Asked) -> Response:
     asked.owners_only()
     body, given = asked.body(), attributes_of(asked)
     name = str(given.get("name", ""))
-    if not 1 <= len(name) <= 191 or any(each.name == name for each in asked.state.metas.values()):
-        raise Problem(400, title="Invalid form", detail="name must be new", pointer="/data/attributes/name")
+    if not 1 <= len(name) <= 191 or any(meta.name == name for meta in asked.state.metas.values()):
+        raise ProblemError(400, title="Invalid form", detail="name must be new", pointer="/data/attributes/name")
     meta = MetaSite(
         str(body.get("id", asked.state.new_id())),
         name,
@@ -66,7 +66,7 @@ def add_apps(asked: Asked, meta: str) -> Response:
     """Put apps in."""
     asked.owners_only()
     found = _meta(asked, meta)
-    found.apps += [each for each in _wanted_apps(asked) if each not in found.apps]
+    found.apps += [app for app in _wanted_apps(asked) if app not in found.apps]
     asked.wrote("meta_site.apps.added", found.id, id=found.id)
     return done()
 
@@ -75,7 +75,7 @@ def remove_apps(asked: Asked, meta: str) -> Response:
     """Take apps out; a DELETE that has a body."""
     asked.owners_only()
     found, wanted = _meta(asked, meta), _wanted_apps(asked)
-    found.apps = [each for each in found.apps if each not in wanted]
+    found.apps = [app for app in found.apps if app not in wanted]
     asked.wrote("meta_site.apps.removed", found.id, id=found.id)
     return done()
 
@@ -83,27 +83,27 @@ def remove_apps(asked: Asked, meta: str) -> Response:
 def list_meta_apps(asked: Asked, meta: str) -> Response:
     """List the apps in a meta site."""
     found = _meta(asked, meta)
-    return _composition(asked, [each for each in asked.state.apps.values() if each.id in found.apps])
+    return _composition(asked, [app for app in asked.state.apps.values() if app.id in found.apps])
 
 
 def list_other_apps(asked: Asked, meta: str) -> Response:
     """List the apps that are not in a meta site."""
     found = _meta(asked, meta)
-    return _composition(asked, [each for each in asked.state.apps.values() if each.id not in found.apps])
+    return _composition(asked, [app for app in asked.state.apps.values() if app.id not in found.apps])
 
 
 def list_both(asked: Asked) -> Response:
     """List apps and meta sites together."""
     action = asked.request.args.get("action", "view")
     rows: list[Row] = [
-        {"type": "ppms/meta-site", "id": each.id, "attributes": {"name": each.name, "created_at": zulu(each.created)}}
-        for each in asked.state.metas.values()
-        if may(asked, "meta-site", each.id, action)
+        {"type": "ppms/meta-site", "id": meta.id, "attributes": {"name": meta.name, "created_at": zulu(meta.created)}}
+        for meta in asked.state.metas.values()
+        if may(asked, "meta-site", meta.id, action)
     ]
     rows += [
-        {"type": "ppms/app", "id": each.id, "attributes": {"name": each.name, "created_at": zulu(each.added)}}
-        for each in asked.state.apps.values()
-        if may(asked, "app", each.id, action)
+        {"type": "ppms/app", "id": app.id, "attributes": {"name": app.name, "created_at": zulu(app.added)}}
+        for app in asked.state.apps.values()
+        if may(asked, "app", app.id, action)
     ]
     names = {"name": "name", "created_at": "created_at", "type": "type"}
     return asked.listing(asked.sorted(asked.found(rows, "name"), names, "name"))
@@ -151,14 +151,14 @@ def _whole_meta(meta: MetaSite) -> Row:
 def _meta(asked: Asked, meta: str, level: str = "view") -> MetaSite:
     found = asked.state.metas.get(known_uuid(meta))
     if found is None or not may(asked, "meta-site", found.id, level):
-        raise Problem(404, "meta-site.error.not-exists", "no such meta site")
+        raise ProblemError(404, "meta-site.error.not-exists", "no such meta site")
     return found
 
 
 def _wanted_apps(asked: Asked) -> list[str]:
-    wanted = [str(each.get("id")) for each in asked.bodies()]
+    wanted = [str(body.get("id")) for body in asked.bodies()]
     if len(wanted) > 1000 or not set(wanted) <= asked.state.apps.keys():
-        raise Problem(400, title="Invalid form", detail="no such app", pointer="/data")
+        raise ProblemError(400, title="Invalid form", detail="no such app", pointer="/data")
     return wanted
 
 
@@ -166,14 +166,14 @@ def _composition(asked: Asked, apps: list[App]) -> Response:
     rows: list[Row] = [
         {
             "type": "ppms/app",
-            "id": each.id,
+            "id": app.id,
             "attributes": {
-                "name": each.name,
-                "timezone": each.settings.get("timezone", APP_SETTINGS["timezone"]),
-                "currency": each.settings.get("currency", APP_SETTINGS["currency"]),
+                "name": app.name,
+                "timezone": app.settings.get("timezone", APP_SETTINGS["timezone"]),
+                "currency": app.settings.get("currency", APP_SETTINGS["currency"]),
                 "cnil": False,
             },
         }
-        for each in apps
+        for app in apps
     ]
     return asked.listing(asked.sorted(asked.found(rows, "name"), {"name": "name", "cnil": "cnil"}, "name"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.piwikpro.fake.state import MODULES, Person
-from siteward.platforms.piwikpro.fake.wire import JSON_API, Asked, Problem, Row, answer, done, one
+from siteward.platforms.piwikpro.fake.wire import JSON_API, Asked, ProblemError, Row, answer, done, one
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
@@ -22,9 +22,9 @@ def my_modules(asked: Asked) -> Response:
 def my_module(asked: Asked, module: str) -> Response:
     """Say whether one module is open to the caller."""
     if module not in MODULES:
-        raise Problem(404, "modules.error.module-not-exists", detail="no such module")
+        raise ProblemError(404, "modules.error.module-not-exists", detail="no such module")
     if module not in asked.state.effective_modules(asked.caller):
-        raise Problem(403, "modules.error.access-denied", detail="module switched off for this user")
+        raise ProblemError(403, "modules.error.access-denied", detail="module switched off for this user")
     return one({"id": module, "type": "ppms/module"})
 
 
@@ -54,12 +54,12 @@ def set_modules(asked: Asked, user: str) -> Response:
     """Set several switches of one person at once."""
     asked.owners_only()
     if asked.request.mimetype != JSON_API:
-        raise Problem(415, "unsupported_media_type", detail="media type not supported", pointer="/data")
+        raise ProblemError(415, "unsupported_media_type", detail="media type not supported", pointer="/data")
     person = _module_user(asked, user)
-    wanted = {str(each.get("id")): _switch(each) for each in asked.bodies()}
+    wanted = {str(body.get("id")): _switch(body) for body in asked.bodies()}
     missing = sorted(wanted.keys() - asked.state.licensed)
     if missing:
-        raise Problem(403, "modules.error.unlicensed-module", detail=f"not licensed: {', '.join(missing)}")
+        raise ProblemError(403, "modules.error.unlicensed-module", detail=f"not licensed: {', '.join(missing)}")
     person.modules = {each for each in MODULES if wanted.get(each, each in person.modules)}
     asked.wrote("module.access.changed", person.id)
     return done()
@@ -68,9 +68,9 @@ def set_modules(asked: Asked, user: str) -> Response:
 def modules_by_users(asked: Asked) -> Response:
     """Say what is open, own or through groups, to a hundred people at most; a POST, so it spends the quota of writes."""
     asked.owners_only()
-    wanted = [str(each.get("id")) for each in asked.bodies()]
+    wanted = [str(body.get("id")) for body in asked.bodies()]
     if len(wanted) > MOST_USERS:
-        raise Problem(
+        raise ProblemError(
             400, "modules.error.too-many-users", detail=f"{len(wanted)} given, {MOST_USERS} allowed", pointer="/data"
         )
     people = [asked.state.people[each] for each in wanted if each in asked.state.people]
@@ -79,12 +79,12 @@ def modules_by_users(asked: Asked) -> Response:
             "data": [
                 {
                     "type": "ppms/user/modules",
-                    "id": each.id,
+                    "id": person.id,
                     "attributes": {
-                        "modules": [name for name in MODULES if name in asked.state.effective_modules(each)]
+                        "modules": [name for name in MODULES if name in asked.state.effective_modules(person)]
                     },
                 }
-                for each in people
+                for person in people
             ]
         }
     )
@@ -93,7 +93,7 @@ def modules_by_users(asked: Asked) -> Response:
 def _module_user(asked: Asked, user: str) -> Person:
     person = asked.state.people.get(user)
     if person is None:
-        raise Problem(404, "modules.error.user-not-exists", detail="no such user")
+        raise ProblemError(404, "modules.error.user-not-exists", detail="no such user")
     return person
 
 

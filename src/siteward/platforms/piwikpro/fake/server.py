@@ -20,7 +20,7 @@ from werkzeug.wrappers import Request, Response
 from siteward.platforms.fakery import Clock, Fake, World
 from siteward.platforms.piwikpro.fake import apps, audit, groups, levels, metas, modules, users
 from siteward.platforms.piwikpro.fake.state import EntityKind, Person, State
-from siteward.platforms.piwikpro.fake.wire import PLAIN, Area, Asked, Problem, answer, error
+from siteward.platforms.piwikpro.fake.wire import PLAIN, Area, Asked, ProblemError, answer, error
 from siteward.platforms.piwikpro.fake.world import CLIENT_ID, CLIENT_SECRET, FRESH, LIVED_IN, build
 
 READS_A_MINUTE, WRITES_A_MINUTE = 600, 60
@@ -62,7 +62,7 @@ class PiwikPro(Fake):
                 caller = self._caller(request)
                 asked = Asked(area, self.state, request, caller, self.clock(), self.touch, self.struck)
                 response: Response = handler(asked, **arguments)
-            except Problem as problem:
+            except ProblemError as problem:
                 return error(area, request.method, problem)
             return response
 
@@ -87,7 +87,7 @@ class PiwikPro(Fake):
             self.state.tokens.clear()
         token = self.state.tokens.get(text)
         if token is None or token.ends <= self.clock():
-            raise Problem(401)
+            raise ProblemError(401)
         return self.state.people[token.person]
 
     def _token(self, request: Request) -> Response:

@@ -137,22 +137,22 @@ class State:
 
     def named(self, email: str) -> Person | None:
         """Return the person with that address, whatever its case."""
-        return next((each for each in self.people.values() if each.email.casefold() == email.casefold()), None)
+        return next((person for person in self.people.values() if person.email.casefold() == email.casefold()), None)
 
     def owners(self) -> list[Person]:
         """Return the people who may do everything."""
-        return [each for each in self.people.values() if each.role == "OWNER"]
+        return [person for person in self.people.values() if person.role == "OWNER"]
 
-    def level(self, kind: EntityKind, entity: str, holder: HolderKind, holder_id: str) -> str:
+    def level(self, kind: EntityKind, entity: str, declared_user: HolderKind, holder_id: str) -> str:
         """Return the level set for that holder itself."""
-        return self.levels.get((kind, entity, holder, holder_id), NO_ACCESS)
+        return self.levels.get((kind, entity, declared_user, holder_id), NO_ACCESS)
 
     def through_groups(self, kind: EntityKind, entity: str, person: str) -> tuple[str, list[str]]:
         """Return the highest level that groups give a person, and the names of the groups that give it."""
         held = {
-            each.name: self.level(kind, entity, "user-group", each.id)
-            for each in self.groups.values()
-            if person in each.members
+            group.name: self.level(kind, entity, "user-group", group.id)
+            for group in self.groups.values()
+            if person in group.members
         }
         best = max(held.values(), key=LEVELS[kind].index, default=NO_ACCESS)
         return best, sorted(name for name, level in held.items() if level == best != NO_ACCESS)
@@ -166,7 +166,9 @@ class State:
 
     def module_groups(self, module: str, person: str) -> list[str]:
         """Return the names of the groups that open a module for a person."""
-        return sorted(each.name for each in self.groups.values() if person in each.members and module in each.modules)
+        return sorted(
+            group.name for group in self.groups.values() if person in group.members and module in group.modules
+        )
 
     def effective_modules(self, person: Person) -> set[str]:
         """Return the modules that are open to a person."""

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from siteward.platforms.piwikpro.fake.state import Person
-from siteward.platforms.piwikpro.fake.wire import Asked, Problem, Row, done, known_uuid, one, stamp
+from siteward.platforms.piwikpro.fake.wire import Asked, ProblemError, Row, done, known_uuid, one, stamp
 from siteward.platforms.piwikpro.roles import LANGUAGES, REGIONS
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ PASSWORD = re.compile(r"(?=.*\d)(?=.*[A-Z])(?=.*[a-z]).{12,128}")
 def list_users(asked: Asked) -> Response:
     """List everybody; newest first unless `sort` says otherwise."""
     asked.owners_only()
-    rows = asked.found([user_row(each) for each in reversed(asked.state.people.values())], "email")
+    rows = asked.found([user_row(person) for person in reversed(asked.state.people.values())], "email")
     return asked.listing(asked.sorted(rows, {"email": "email", "addedAt": "addedAt", "role": "role"}, "-addedAt"))
 
 
@@ -89,9 +89,9 @@ def delete_user(asked: Asked, user: str) -> Response:
     asked.owners_only()
     person = _person(asked, user)
     if asked.state.owners() == [person]:
-        raise Problem(400, "users.error.cannot-delete-last-owner", "last owner stays")
+        raise ProblemError(400, "users.error.cannot-delete-last-owner", "last owner stays")
     if person is asked.caller:
-        raise Problem(400, "users.error.cannot-delete-own-account", "own account stays")
+        raise ProblemError(400, "users.error.cannot-delete-own-account", "own account stays")
     asked.state.forget(person)
     asked.wrote("user.deleted", person.id, email=person.email)
     return done()
@@ -116,23 +116,23 @@ def user_fields(person: Person) -> Row:
 def _person(asked: Asked, user: str) -> Person:
     person = asked.state.people.get(known_uuid(user))
     if person is None:
-        raise Problem(404, "users.error.user-does-not-exist", "no such user")
+        raise ProblemError(404, "users.error.user-does-not-exist", "no such user")
     return person
 
 
 def _user_fields(asked: Asked, of: Person | None = None) -> Row:
     if asked.request.mimetype != "application/vnd.api+json":
-        raise Problem(400, "error.json-api-content-type", "JSON:API content type expected")
+        raise ProblemError(400, "error.json-api-content-type", "JSON:API content type expected")
     body = asked.body()
     if body.get("type") != "ppms/user":
-        raise Problem(400, "error.json-api-resource-type", "resource type must be ppms/user")
+        raise ProblemError(400, "error.json-api-resource-type", "resource type must be ppms/user")
     if of is not None and "id" not in body:
-        raise Problem(400, "error.json-api-resource-id-not-provided", "id missing in data")
+        raise ProblemError(400, "error.json-api-resource-id-not-provided", "id missing in data")
     if of is not None and body["id"] != of.id:
-        raise Problem(409, "error", detail="data.id differs from the path", pointer="/data")
+        raise ProblemError(409, "error", detail="data.id differs from the path", pointer="/data")
     given = body.get("attributes")
     if not isinstance(given, dict):
-        raise Problem(400, "error.json-api-content", "attributes missing")
+        raise ProblemError(400, "error.json-api-content", "attributes missing")
     return given
 
 
@@ -159,7 +159,7 @@ def _add(asked: Asked, given: Row, *, role: str) -> Person:
 
 def _set_role(asked: Asked, person: Person, role: str) -> None:
     if person is asked.caller:
-        raise Problem(400, "users.error.cannot-change-own-role", "own role is fixed")
+        raise ProblemError(400, "users.error.cannot-change-own-role", "own role is fixed")
     person.role = _role(role)
     asked.wrote("user.role.changed", person.id, role=role)
 
@@ -183,5 +183,5 @@ def _language(tag: str) -> str:
     return tag
 
 
-def _invalid(code: str, detail: str, pointer: str) -> Problem:
-    return Problem(400, code, "Invalid form", detail, pointer)
+def _invalid(code: str, detail: str, pointer: str) -> ProblemError:
+    return ProblemError(400, code, "Invalid form", detail, pointer)

@@ -27,7 +27,7 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(slots=True)
-class Problem(Exception):  # noqa: N818 — an answer, not a fault of the fake
+class ProblemError(Exception):
     """An error answer: its status, and the fields of the one error object in the main shape."""
 
     status: int
@@ -58,7 +58,7 @@ class Asked:
     def owners_only(self) -> None:
         """Refuse everybody else."""
         if not self.is_owner:
-            raise Problem(403)
+            raise ProblemError(403)
 
     def wrote(self, kind: str, subject: str, **payload: str) -> None:
         """Note a change of state: in the count of writes and in the audit log."""
@@ -69,21 +69,21 @@ class Asked:
         """Return the `data` object of a JSON:API body; raises a 400 for anything else."""
         found = self._data()
         if not isinstance(found, dict):
-            raise Problem(400, "error.json-api-content", "data must be an object", pointer="/data")
+            raise ProblemError(400, "error.json-api-content", "data must be an object", pointer="/data")
         return found
 
     def bodies(self) -> list[dict[str, object]]:
         """Return the `data` list of a JSON:API body; raises a 400 for anything else."""
         found = self._data()
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-            raise Problem(400, "error.json-api-content", "data must be a list of objects", pointer="/data")
+            raise ProblemError(400, "error.json-api-content", "data must be a list of objects", pointer="/data")
         return found
 
     def _data(self) -> object:
         try:
             body = json.loads(self.request.get_data())
         except ValueError:
-            raise Problem(400, "error.json-api-content", "not JSON") from None
+            raise ProblemError(400, "error.json-api-content", "not JSON") from None
         return body.get("data") if isinstance(body, dict) else None
 
     def listing(self, rows: Sequence[Row], *, most: int = 1000) -> Response:
@@ -98,9 +98,9 @@ class Asked:
     def _number(self, name: str, default: int, most: int) -> int:
         text = self.request.args.get(name, str(default))
         if not text.isdecimal():
-            raise Problem(400, title=f"{name} must be a positive integer", parameter=name)
+            raise ProblemError(400, title=f"{name} must be a positive integer", parameter=name)
         if int(text) > most:
-            raise Problem(400, title=f"{name} {text} exceeds {most}", parameter=name)
+            raise ProblemError(400, title=f"{name} {text} exceeds {most}", parameter=name)
         return int(text)
 
     def sorted(self, rows: Sequence[Row], names: Mapping[str, str], default: str) -> list[Row]:
@@ -108,7 +108,7 @@ class Asked:
         wanted = self.request.args.get("sort", default)
         descends, name = wanted.startswith("-"), wanted.removeprefix("-")
         if name not in names:
-            raise Problem(400, title=f"sort must be one of {', '.join(names)}", parameter="sort")
+            raise ProblemError(400, title=f"sort must be one of {', '.join(names)}", parameter="sort")
         return sorted(rows, key=lambda row: str(attributes(row).get(names[name]) or "").casefold(), reverse=descends)
 
     def found(self, rows: Sequence[Row], *names: str) -> list[Row]:
@@ -146,7 +146,7 @@ def done() -> Response:
 def known_uuid(text: str) -> str:
     """Return `text` if it is a UUID; a 400 otherwise."""
     if not UUID.fullmatch(text):
-        raise Problem(400, title="not a UUID")
+        raise ProblemError(400, title="not a UUID")
     return text.lower()
 
 
@@ -160,7 +160,7 @@ def zulu(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def error(area: Area, method: str, problem: Problem) -> Response:
+def error(area: Area, method: str, problem: ProblemError) -> Response:
     """Return a problem in the shape that its API has for it."""
     status = problem.status
     if area == "groups" or (area == "grants" and status in {403, 404}) or (area == "apps" and status in {403, 404}):
@@ -186,7 +186,7 @@ _FORBIDDEN: Mapping[Area, str] = {
 }
 
 
-def _error_object(area: Area, problem: Problem) -> Row:
+def _error_object(area: Area, problem: ProblemError) -> Row:
     code, title, detail = problem.code, problem.title, problem.detail
     if problem.status == 403 and code == "error.default":
         code, title = _FORBIDDEN.get(area, code), "Forbidden"

@@ -71,15 +71,15 @@ def build(world: World) -> State:
     state.throttles = more.throttles
     for at, account in enumerate(world.accounts):
         _add_person(state, account, more, at)
-    app_ids = {each.domain: _add_app(state, each, at) for at, each in enumerate(world.sites)}
-    ids = {each.email: each.id for each in state.people.values()}
+    app_ids = {site.domain: _add_app(state, site, at) for at, site in enumerate(world.sites)}
+    ids = {person.email: person.id for person in state.people.values()}
     for grant in world.grants:
         state.levels["app", app_ids[grant.site], "user", ids[grant.account]] = grant.role
     for at, meta in enumerate(more.metasites):
         _add_meta(state, meta, app_ids, ids, at)
     for at, group in enumerate(more.groups):
         _add_group(state, group, app_ids, ids, at)
-    owner = ids[more.self] if more.self else next(each.id for each in state.owners())
+    owner = ids[more.self] if more.self else next(owner.id for owner in state.owners())
     state.keys[CLIENT_ID] = ApiKey(CLIENT_SECRET, owner)
     return state
 
@@ -99,17 +99,17 @@ def _add_app(state: State, site: WorldSite, at: int) -> str:
 
 
 def _add_meta(state: State, meta: MoreMetaSite, apps: Ids, people: Ids, at: int) -> None:
-    made = MetaSite(state.new_id(), meta.name, _day(at), _day(at), [apps[each] for each in meta.sites])
+    made = MetaSite(state.new_id(), meta.name, _day(at), _day(at), [apps[site] for site in meta.sites])
     state.metas[made.id] = made
     for who, level in meta.grants.items():
         state.levels["meta-site", made.id, "user", people[who]] = level
 
 
 def _add_group(state: State, group: MoreGroup, apps: Ids, people: Ids, at: int) -> None:
-    members = {people[each] for each in group.members}
+    members = {people[member] for member in group.members}
     made = UserGroup(state.new_id(), group.name, _day(at), _day(at), group.external_id, members)
     state.groups[made.id] = made
-    metas = {each.name: each.id for each in state.metas.values()}
+    metas = {meta.name: meta.id for meta in state.metas.values()}
     for site, level in group.sites.items():
         state.levels["app", apps[site], "user-group", made.id] = level
     for name, level in group.metasites.items():
@@ -128,14 +128,14 @@ FRESH = World(
 
 def _people(owners: str, users: str) -> tuple[WorldAccount, ...]:
     return tuple(
-        WorldAccount(login=each, role=role)
+        WorldAccount(login=part, role=role)
         for role, names in (("owner", owners), (None, users))
-        for each in names.split()
+        for part in names.split()
     )
 
 
 def _levels(site: str, role: str, accounts: str) -> tuple[WorldGrant, ...]:
-    return tuple(WorldGrant(account=each, site=f"{site}.example.org", role=role) for each in accounts.split())
+    return tuple(WorldGrant(account=part, site=f"{site}.example.org", role=role) for part in accounts.split())
 
 
 LIVED_IN = World(

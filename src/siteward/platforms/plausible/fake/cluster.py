@@ -21,7 +21,7 @@ from typing import TypedDict
 import psycopg
 from psycopg import sql
 
-from siteward.platforms.fakery import CannotStandIn
+from siteward.platforms.fakery import CannotStandInError
 
 DATABASE = "plausible"
 DEBIAN = Path("/usr/lib/postgresql")
@@ -43,7 +43,7 @@ class Lent(TypedDict, total=False):
     extra_groups: list[int]
 
 
-class NoPostgres(CannotStandIn):
+class PostgresMissingError(CannotStandInError):
     """There is no PostgreSQL on this machine that could be started."""
 
 
@@ -73,7 +73,7 @@ class Cluster:
 
 @cache
 def cluster() -> Cluster:
-    """Return this process's server, started at the first call; raises `NoPostgres`."""
+    """Return this process's server, started at the first call; raises `PostgresMissingError`."""
     programs = _programs()
     lent = _lent()
     folder = Path(tempfile.mkdtemp(prefix="siteward-pg-"))
@@ -103,10 +103,12 @@ def _programs() -> Path:
     found = shutil.which("initdb")
     places = [Path(found).resolve().parent] if found else []
     places += sorted(DEBIAN.glob("*/bin"), key=lambda each: _number(each.parent.name), reverse=True)
-    for each in places:
-        if (each / "initdb").exists() and (each / "postgres").exists():
-            return each
-    raise NoPostgres("there is no PostgreSQL on this machine: apt-get install postgresql, or put initdb on the PATH")
+    for place in places:
+        if (place / "initdb").exists() and (place / "postgres").exists():
+            return place
+    raise PostgresMissingError(
+        "there is no PostgreSQL on this machine: apt-get install postgresql, or put initdb on the PATH"
+    )
 
 
 def _number(name: str) -> int:
@@ -120,7 +122,7 @@ def _lent() -> Lent:
     known = {each.pw_name: each for each in pwd.getpwall()}
     found = next((known[each] for each in _LENDERS if each in known), None)
     if found is None:
-        raise NoPostgres("PostgreSQL does not run as root, and there is no other user to run it")
+        raise PostgresMissingError("PostgreSQL does not run as root, and there is no other user to run it")
     return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
 
 
@@ -130,7 +132,7 @@ def _initialize(program: Path, data: Path, lent: Lent) -> None:
         stdin=subprocess.DEVNULL, capture_output=True, check=False, cwd="/", **lent,
     )  # fmt: skip
     if done.returncode:
-        raise NoPostgres(f"PostgreSQL did not begin: {done.stderr.decode(errors='replace').strip()}")
+        raise PostgresMissingError(f"PostgreSQL did not begin: {done.stderr.decode(errors='replace').strip()}")
 
 
 def _prepare(made: Cluster) -> None:
@@ -144,14 +146,14 @@ def _prepare(made: Cluster) -> None:
         except psycopg.OperationalError as error:
             if time.monotonic() > deadline or made.keeper.poll() is not None:
                 made.stop()
-                raise NoPostgres(f"PostgreSQL did not come up: {type(error).__name__}") from error
+                raise PostgresMissingError(f"PostgreSQL did not come up: {type(error).__name__}") from error
             time.sleep(0.05)
     try:
         with made.admin() as connection:
             connection.execute("CREATE EXTENSION citext")
     except psycopg.Error as error:
         made.stop()
-        raise NoPostgres("this PostgreSQL has no extension citext: apt-get install postgresql") from error
+        raise PostgresMissingError("this PostgreSQL has no extension citext: apt-get install postgresql") from error
 
 
 def _free_port() -> int:

@@ -6,7 +6,7 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from siteward.platforms.fakery import CannotStandIn
+from siteward.platforms.fakery import CannotStandInError
 from siteward.platforms.plausible.fake import worlds
 from siteward.platforms.plausible.fake.more import FurnishedFake
 from siteward.platforms.plausible.fake.worlds import KEY, OWNER, PASSWORD, More
@@ -25,7 +25,7 @@ RELEASES = ("cloud", "enterprise", COMMUNITY)
 
 @dataclass(frozen=True, slots=True)
 class Factory:
-    """Makes Plausible servers. Those of Community Edition start a PostgreSQL, and raise `NoPostgres` without one."""
+    """Makes Plausible servers. Those of Community Edition start a PostgreSQL, and raise `PostgresMissingError` without one."""
 
     releases: tuple[str, ...] = RELEASES
 
@@ -49,7 +49,7 @@ def _made(release: str, clock: Callable[[], datetime], state: State, more: More)
     try:  # the extra `postgres`, and a server on this machine, are for who asks for this edition
         from siteward.platforms.plausible.fake import tables  # noqa: PLC0415
     except ImportError as missing:
-        raise CannotStandIn(f"this stand-in needs {missing.name}: pip install 'siteward[postgres]'") from missing
+        raise CannotStandInError(f"this stand-in needs {missing.name}: pip install 'siteward[postgres]'") from missing
     from siteward.platforms.plausible.fake.forms import CommunityFake  # noqa: PLC0415
 
     made = tables.made()

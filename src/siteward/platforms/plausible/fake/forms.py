@@ -13,7 +13,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response
 
 from siteward.platforms.plausible.fake.server import PlausibleFake, json_answer
-from siteward.platforms.plausible.fake.state import GUEST, Refused, Site, User
+from siteward.platforms.plausible.fake.state import GUEST, RefusedError, Site, User
 from siteward.platforms.plausible.forms import totp
 
 if TYPE_CHECKING:
@@ -201,20 +201,20 @@ class CommunityFake(PlausibleFake):
         return self._inside(handle)
 
     def _home(self, _request: Request, session: Session) -> Response:
-        items = (f'<li data-domain="{escape(each.domain)}"></li>' for each in self.state.sites.values())
+        items = (f'<li data-domain="{escape(site.domain)}"></li>' for site in self.state.sites.values())
         return _page("".join(items), session)
 
     def _people(self, _request: Request, session: Session, *, domain: str) -> Response:
         site = self.state.site(domain)
         if site is None or self.state.role(site.team, session.user or 0) not in _MANAGERS | {"editor"}:
             return _page("<h1>404</h1>", status=404)
-        shown = (f"<li>{escape(each.email)} {each.role}</li>" for each in self.state.shown(site))
+        shown = (f"<li>{escape(shown.email)} {shown.role}</li>" for shown in self.state.shown(site))
         return _page("".join(shown), session)
 
     def _invite(self, request: Request, session: Session, site: Site) -> Response:
         try:
             self.state.invite(site, request.form["email"], request.form["role"], session.user or 0)
-        except Refused as refused:
+        except RefusedError as refused:
             return _back(site) if refused.why == "transfer pending" else _page(refused.why)
         self.touch()
         return _back(site)

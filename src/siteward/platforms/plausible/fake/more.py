@@ -14,7 +14,7 @@ from siteward.platforms.plausible.fake.server import (
     READERS,
     Ask,
     PlausibleFake,
-    Problem,
+    ProblemError,
     page,
 )
 from siteward.platforms.plausible.fake.state import GUEST, Goal, Site, Team
@@ -64,18 +64,18 @@ class FurnishedFake(PlausibleFake):
     def _create(self, ask: Ask) -> object:
         team = ask.team or self._chosen(ask)
         if self.state.role(team.id, ask.key.user) not in _BUILDERS:
-            raise Problem(403, "You can't add sites to the selected team.")
+            raise ProblemError(403, "You can't add sites to the selected team.")
         if team.most_sites is not None and self._how_many(team) >= team.most_sites:
-            raise Problem(402, "Your account has reached the limit of sites.")
+            raise ProblemError(402, "Your account has reached the limit of sites.")
         domain, zone = str(ask.params.get("domain", "")).strip().lower(), ask.params.get("timezone", "Etc/UTC")
         if not domain:
-            raise Problem(400, "domain: can't be blank")
+            raise ProblemError(400, "domain: can't be blank")
         if _RESERVED.search(domain):
-            raise Problem(400, "domain: must not contain URI reserved characters")
+            raise ProblemError(400, "domain: must not contain URI reserved characters")
         if zone not in available_timezones():
-            raise Problem(400, "timezone: is invalid")
+            raise ProblemError(400, "timezone: is invalid")
         if self.state.site(domain) is not None:
-            raise Problem(400, "domain: This domain cannot be registered. Somebody has it already.\n")
+            raise ProblemError(400, "domain: This domain cannot be registered. Somebody has it already.\n")
         tracker = _tracked({}, ask.body.get("tracker_script_configuration"))
         made = self.state.new_site(domain, team)
         made.timezone, made.tracker = zone, tracker
@@ -84,18 +84,18 @@ class FurnishedFake(PlausibleFake):
 
     def _chosen(self, ask: Ask) -> Team:
         """Return where an old key, which names no team, makes a site."""
-        own = [each for each in self.state.teams.values() if self.state.role(each.id, ask.key.user) == "owner"]
+        own = [team for team in self.state.teams.values() if self.state.role(team.id, ask.key.user) == "owner"]
         if len(own) != 1:
-            raise Problem(400, "You must select a team with the parameter team_id.")
+            raise ProblemError(400, "You must select a team with the parameter team_id.")
         return own[0]
 
     def _how_many(self, team: Team) -> int:
-        return sum(each.team == team.id for each in self.state.sites.values())
+        return sum(site.team == team.id for site in self.state.sites.values())
 
     def _update(self, ask: Ask) -> object:
         site = self.at(ask, _BUILDERS | {GUEST})
         if not {"domain", "tracker_script_configuration"} & ask.body.keys():
-            raise Problem(400, "Payload must contain domain or tracker_script_configuration.")
+            raise ProblemError(400, "Payload must contain domain or tracker_script_configuration.")
         tracker = _tracked(site.tracker, ask.body.get("tracker_script_configuration"))
         if "domain" in ask.body:
             self._rename(site, str(ask.body["domain"]).strip().lower())
@@ -105,9 +105,9 @@ class FurnishedFake(PlausibleFake):
 
     def _rename(self, site: Site, domain: str) -> None:
         if domain == site.domain:
-            raise Problem(400, "domain: New domain must be different than the current one")
+            raise ProblemError(400, "domain: New domain must be different than the current one")
         if not domain or _RESERVED.search(domain) or self.state.site(domain) is not None:
-            raise Problem(400, "domain: This domain cannot be registered. Somebody has it already.\n")
+            raise ProblemError(400, "domain: This domain cannot be registered. Somebody has it already.\n")
         site.previous, site.renamed, site.domain = site.domain, self.clock(), domain
 
     def _delete(self, ask: Ask) -> object:
@@ -120,9 +120,9 @@ class FurnishedFake(PlausibleFake):
     def _link(self, ask: Ask) -> object:
         site, name = self.at(ask, _BUILDERS), ask.params.get("name")
         if not name:
-            raise Problem(400, "Parameter `name` is required to put a shared link.")
+            raise ProblemError(400, "Parameter `name` is required to put a shared link.")
         if name == _RESERVED_NAME:
-            raise Problem(400, "This name is reserved. Take another one.")
+            raise ProblemError(400, "This name is reserved. Take another one.")
         self._included(site, "links", "Shared Links")
         if name not in site.slugs:
             site.slugs[name] = self.state.nanoid()
@@ -131,7 +131,7 @@ class FurnishedFake(PlausibleFake):
 
     def _included(self, site: Site, feature: str, words: str) -> None:
         if feature not in self.state.teams[site.team].features:
-            raise Problem(402, f"Your current subscription plan does not include {words}")
+            raise ProblemError(402, f"Your current subscription plan does not include {words}")
 
     def _goals(self, ask: Ask) -> object:
         site = self.at(ask, READERS)
@@ -144,10 +144,10 @@ class FurnishedFake(PlausibleFake):
         wish = self._wished_goal(ask)
         if wish.custom_props:
             self._included(site, "props", "Custom Properties")
-        known = next((at for at, each in site.goals.items() if each.same(wish)), None)
+        known = next((at for at, goal in site.goals.items() if goal.same(wish)), None)
         if known is None:
             if len(site.goals) >= MOST_GOALS:
-                raise Problem(400, "goal: Maximum number of goals reached")
+                raise ProblemError(400, "goal: Maximum number of goals reached")
             known = self.state.new_id()
             site.goals[known] = wish
             self.touch()
@@ -156,10 +156,10 @@ class FurnishedFake(PlausibleFake):
     def _wished_goal(self, ask: Ask) -> Goal:
         kind = ask.params.get("goal_type")
         if kind not in {"event", "page"}:
-            raise Problem(400, "Parameter `goal_type` is required to be event or page.")
+            raise ProblemError(400, "Parameter `goal_type` is required to be event or page.")
         needed = "event_name" if kind == "event" else "page_path"
         if not ask.params.get(needed):
-            raise Problem(400, f"Parameter `{needed}` is required to put a goal.")
+            raise ProblemError(400, f"Parameter `{needed}` is required to put a goal.")
         props = ask.body.get("custom_props")
         event = ask.params.get("event_name") if kind == "event" else None
         path = ask.params.get("page_path") if kind == "page" else None
@@ -170,19 +170,19 @@ class FurnishedFake(PlausibleFake):
     def _delete_goal(self, ask: Ask) -> object:
         site, text = self.at(ask, _BUILDERS), ask.params["goal"]
         if not text.isdigit() or site.goals.pop(int(text), None) is None:
-            raise Problem(404, "Goal could not be found")
+            raise ProblemError(404, "Goal could not be found")
         self.touch()
         return {"deleted": True}
 
     def _properties(self, ask: Ask) -> object:
-        return {"custom_properties": [{"property": each} for each in sorted(self.at(ask, READERS).props)]}
+        return {"custom_properties": [{"property": prop} for prop in sorted(self.at(ask, READERS).props)]}
 
     def _put_property(self, ask: Ask) -> object:
         site, name = self.at(ask, _BUILDERS), ask.params.get("property")
         if not name:
-            raise Problem(400, "Parameter `property` is required to put a property.")
+            raise ProblemError(400, "Parameter `property` is required to put a property.")
         if len(name) > _LONGEST_PROPERTY:
-            raise Problem(400, "Parameter `property` is too long")
+            raise ProblemError(400, "Parameter `property` is too long")
         if name not in site.props:
             site.props = (*site.props, name)
             self.touch()
@@ -191,7 +191,7 @@ class FurnishedFake(PlausibleFake):
     def _delete_property(self, ask: Ask) -> object:
         site = self.at(ask, _BUILDERS)
         if ask.params["property"] in site.props:
-            site.props = tuple(each for each in site.props if each != ask.params["property"])
+            site.props = tuple(prop for prop in site.props if prop != ask.params["property"])
             self.touch()
         return {"deleted": True}
 
@@ -216,7 +216,7 @@ def _tracked(now: Mapping[str, object], wish: object) -> Mapping[str, object]:
     for name, value in wished.items():
         good = value in _INSTALLATIONS if name == "installation_type" else name in SWITCHES and isinstance(value, bool)
         if not good:
-            raise Problem(400, f"tracker_script_configuration.{name}: is invalid")
+            raise ProblemError(400, f"tracker_script_configuration.{name}: is invalid")
     return {**now, **wished}
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from werkzeug.wrappers import Response
 
 from siteward.platforms.fakery import Fake
-from siteward.platforms.plausible.fake.state import GUEST, Refused, Shown, Site, State, Team
+from siteward.platforms.plausible.fake.state import GUEST, RefusedError, Shown, Site, State, Team
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +41,7 @@ NOT_FOUND = "Site could not be found"
 T = TypeVar("T")
 
 
-class Problem(Exception):  # noqa: N818 — it is the answer
+class ProblemError(Exception):
     """The request ends here with an error."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -114,9 +114,9 @@ class PlausibleFake(Fake):
         def handle(request: Request, **path: str) -> Response:
             try:
                 return json_answer(run(self._admitted(request, path, kind, site=site)))
-            except Problem as problem:
+            except ProblemError as problem:
                 return json_answer({"error": problem.text}, problem.status)
-            except (Refused, ValueError, binascii.Error):
+            except (RefusedError, ValueError, binascii.Error):
                 return json_answer({"error": "internal server error"}, 500)
 
         return handle
@@ -124,21 +124,21 @@ class PlausibleFake(Fake):
     def _admitted(self, request: Request, path: Mapping[str, str], kind: str, *, site: bool) -> Ask:
         """Check a request in the server's own order (API.md section 3)."""
         if not request.accept_mimetypes.accept_json:
-            raise Problem(406, "Not Acceptable")
+            raise ProblemError(406, "Not Acceptable")
         header = request.headers.get("Authorization", "")
         if not header.startswith("Bearer "):
-            raise Problem(401, _MISSING_KEY)
+            raise ProblemError(401, _MISSING_KEY)
         body = _body(request)
         texts = {name: each for name, each in body.items() if isinstance(each, str)}
         params = {**request.args, **texts, **path}
         if site and not params.get("site_id"):
-            raise Problem(400, _NO_SITE_ID)
+            raise ProblemError(400, _NO_SITE_ID)
         key = self.state.keys.get(header.removeprefix("Bearer "))
         if key is None:
-            raise Problem(401, _BAD_KEY)
+            raise ProblemError(401, _BAD_KEY)
         self._count(key)
         if kind == "write" and "sites" not in key.scopes:
-            raise Problem(401, _BAD_KEY)
+            raise ProblemError(401, _BAD_KEY)
         feature = "sites" if kind == "write" else "stats"
         if site:
             self._allowed(key, self.state.site(params["site_id"]), feature)
@@ -160,54 +160,56 @@ class PlausibleFake(Fake):
             window = (bucket, seconds, now // seconds)
             self.counted[window] += 1
             if self.counted[window] > most:
-                raise Problem(429, text)
+                raise ProblemError(429, text)
 
     def _allowed(self, key: Key, site: Site | None, feature: str) -> None:
         if site is None:
             return
         if site.consolidated:
-            raise Problem(400, "This operation is unavailable for a consolidated view.")
+            raise ProblemError(400, "This operation is unavailable for a consolidated view.")
         if key.team is not None and key.team != site.team:
-            raise Problem(401, _BAD_KEY)
+            raise ProblemError(401, _BAD_KEY)
         self._paid(self.state.teams[site.team], feature)
         if self.state.role(site.team, key.user) is None:
-            raise Problem(401, _BAD_KEY)
+            raise ProblemError(401, _BAD_KEY)
 
     def _paid(self, team: Team, feature: str) -> None:
         if team.locked:
-            raise Problem(402, "This Plausible site is locked because its subscription has ended.")
+            raise ProblemError(402, "This Plausible site is locked because its subscription has ended.")
         if feature not in team.features:
-            raise Problem(402, f"The owner's account does not have access to {feature.capitalize()} API. Upgrade it.")
+            raise ProblemError(
+                402, f"The owner's account does not have access to {feature.capitalize()} API. Upgrade it."
+            )
 
     def _team(self, key: Key, params: Mapping[str, str], feature: str) -> Team | None:
         """Return the team a request is confined to; an old key's unknown `team_id` is ignored."""
-        wanted = next((each for each in self.state.teams.values() if each.identifier == params.get("team_id")), None)
+        wanted = next((team for team in self.state.teams.values() if team.identifier == params.get("team_id")), None)
         team = self.state.teams[key.team] if key.team is not None else wanted
         if team is None:
             return None
         self._paid(team, feature)
         if self.state.role(team.id, key.user) in {None, GUEST}:
-            raise Problem(401, _BAD_KEY)
+            raise ProblemError(401, _BAD_KEY)
         return team
 
     def at(self, ask: Ask, roles: frozenset[str]) -> Site:
         """Return the site that is spoken of; a role that is too low looks like no site."""
         site = self.state.site(ask.params["site_id"])
         if site is None or self.state.role(site.team, ask.key.user) not in roles:
-            raise Problem(404, NOT_FOUND)
+            raise ProblemError(404, NOT_FOUND)
         return site
 
     # -- the calls
 
     def _teams(self, ask: Ask) -> object:
         mine = [
-            each
-            for each in self.state.teams.values()
-            if self.state.role(each.id, ask.key.user) not in {None, GUEST} and ask.key.team in {None, each.id}
+            team
+            for team in self.state.teams.values()
+            if self.state.role(team.id, ask.key.user) not in {None, GUEST} and ask.key.team in {None, team.id}
         ]
         rows = [
-            (-each.id, {"id": each.identifier, "name": each.name, "api_available": "stats" in each.features})
-            for each in mine
+            (-team.id, {"id": team.identifier, "name": team.name, "api_available": "stats" in team.features})
+            for team in mine
         ]
         return page("teams", sorted(rows, key=lambda row: row[0]), ask.params)
 
@@ -215,11 +217,11 @@ class PlausibleFake(Fake):
         teams = (
             {ask.team.id}
             if ask.team
-            else {each.team for each in self.state.members.values() if each.user == ask.key.user}
+            else {member.team for member in self.state.members.values() if member.user == ask.key.user}
         )
-        seen = [each for each in self.state.sites.values() if each.team in teams and self._sees(each, ask.key)]
+        seen = [site for site in self.state.sites.values() if site.team in teams and self._sees(site, ask.key)]
         rows = [
-            (-each.id, {"domain": each.domain, "timezone": each.timezone}) for each in seen if not each.consolidated
+            (-site.id, {"domain": site.domain, "timezone": site.timezone}) for site in seen if not site.consolidated
         ]
         return page("sites", sorted(rows, key=lambda row: row[0]), ask.params)
 
@@ -230,14 +232,14 @@ class PlausibleFake(Fake):
 
     def _guests(self, ask: Ask) -> object:
         site = self.at(ask, READERS)
-        return page("guests", [(each.order, _shown(each)) for each in self.state.shown(site)], ask.params)
+        return page("guests", [(shown.order, _shown(shown)) for shown in self.state.shown(site)], ask.params)
 
     def _put_guest(self, ask: Ask) -> object:
         site = self.at(ask, MANAGERS)
         if ask.params.get("role") not in {"viewer", "editor"}:
-            raise Problem(400, "Parameter `role` is required to be viewer or editor.")
+            raise ProblemError(400, "Parameter `role` is required to be viewer or editor.")
         if "email" not in ask.params:
-            raise Problem(400, "Parameter `email` is required to put a guest.")
+            raise ProblemError(400, "Parameter `email` is required to put a guest.")
         email = ask.params["email"]
         if self._entry(site, email) is None:
             self.state.invite(site, email, ask.params["role"], ask.key.user)
@@ -251,7 +253,7 @@ class PlausibleFake(Fake):
         return {"deleted": True}
 
     def _entry(self, site: Site, email: str) -> Shown | None:
-        return next((each for each in self.state.shown(site) if each.email.lower() == email.lower()), None)
+        return next((shown for shown in self.state.shown(site) if shown.email.lower() == email.lower()), None)
 
     def _system(self, request: Request) -> Response:  # noqa: ARG002 — the same for all
         build = {"version": VERSION, "commit": "0123abcd", "created": "2026-01-16T10:00:00Z", "tags": [VERSION]}
@@ -275,7 +277,7 @@ def page(name: str, rows: Sequence[tuple[int, T]], params: Mapping[str, str]) ->
     asked = int(params.get("limit", _MOST))
     limit = asked if 1 <= asked <= _MOST else _MOST
     after, before = _cursor(params.get("after")), _cursor(params.get("before"))
-    left = [each for each in rows if (after is None or each[0] > after) and (before is None or each[0] < before)]
+    left = [row for row in rows if (after is None or row[0] > after) and (before is None or row[0] < before)]
     page = left[-limit:] if before is not None else left[:limit]
     more = bool(page) and page[-1][0] != rows[-1][0]
     earlier = bool(page) and page[0][0] != rows[0][0]

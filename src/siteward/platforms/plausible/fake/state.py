@@ -23,7 +23,7 @@ _LIFETIME = timedelta(hours=48)
 _PREVIOUS_NAME = timedelta(hours=72)
 
 
-class Refused(Exception):  # noqa: N818 — it is the service's answer
+class RefusedError(Exception):
     """A service said no; the Sites API has no branch for that and crashes."""
 
     def __init__(self, why: Why) -> None:
@@ -222,8 +222,8 @@ class State:
         made.role = role
         self.members[made.id] = made
         if role != GUEST:
-            for each in [each for each in self.guests.values() if each.member == made.id]:
-                del self.guests[each.id]
+            for guest in [each for each in self.guests.values() if each.member == made.id]:
+                del self.guests[guest.id]
         return made
 
     def new_site(self, domain: str, team: Team) -> Site:
@@ -250,11 +250,11 @@ class State:
 
     def user(self, email: str) -> User | None:
         """Return the account of an address, in any letter case."""
-        return next((each for each in self.users.values() if _same(each.email, email)), None)
+        return next((user for user in self.users.values() if _same(user.email, email)), None)
 
     def member(self, team: int, user: int) -> Member | None:
         """Return somebody's row in a team."""
-        return next((each for each in self.members.values() if (each.team, each.user) == (team, user)), None)
+        return next((member for member in self.members.values() if (member.team, member.user) == (team, user)), None)
 
     def role(self, team: int, user: int) -> str | None:
         """Return somebody's role in a team, `guest` for one who only has entries of sites."""
@@ -263,9 +263,9 @@ class State:
 
     def site(self, domain: str) -> Site | None:
         """Return the site of a domain, or of the one it had within the last 72 hours."""
-        now = next((each for each in self.sites.values() if each.domain == domain), None)
+        now = next((site for site in self.sites.values() if site.domain == domain), None)
         return now or next(
-            (each for each in self.sites.values() if each.previous == domain and self._answers(each)), None
+            (site for site in self.sites.values() if site.previous == domain and self._answers(site)), None
         )
 
     def _answers(self, site: Site) -> bool:
@@ -276,13 +276,18 @@ class State:
         user = self.user(email)
         row = self.member(site.team, user.id) if user else None
         return next(
-            (each for each in self.guests.values() if row and (each.member, each.site) == (row.id, site.id)), None
+            (guest for guest in self.guests.values() if row and (guest.member, guest.site) == (row.id, site.id)), None
         )
 
     def parent(self, team: int, email: str) -> TeamInvitation | None:
         """Return the invitation of an address by a team; there is at most one."""
         return next(
-            (each for each in self.invitations.values() if each.team == team and _same(each.email, email)), None
+            (
+                invitation
+                for invitation in self.invitations.values()
+                if invitation.team == team and _same(invitation.email, email)
+            ),
+            None,
         )
 
     def invited(self, site: Site, email: str) -> GuestInvitation | None:
@@ -290,9 +295,9 @@ class State:
         parent = self.parent(site.team, email)
         return next(
             (
-                each
-                for each in self.guest_invitations.values()
-                if parent and (each.parent, each.site) == (parent.id, site.id)
+                invitation
+                for invitation in self.guest_invitations.values()
+                if parent and (invitation.parent, invitation.site) == (parent.id, site.id)
             ),
             None,
         )
@@ -300,32 +305,32 @@ class State:
     def shown(self, site: Site) -> list[Shown]:
         """Return a site's guest list: accepted ones first, the newest of them on top, then invited, oldest first."""
         accepted = [
-            Shown(self.users[self.members[each.member].user].email, each.role, "accepted", -each.id)
-            for each in self.guests.values()
-            if each.site == site.id
+            Shown(self.users[self.members[guest.member].user].email, guest.role, "accepted", -guest.id)
+            for guest in self.guests.values()
+            if guest.site == site.id
         ]
         invited = [
-            Shown(self.invitations[each.parent].email, each.role, "invited", each.id)
-            for each in self.guest_invitations.values()
-            if each.site == site.id
+            Shown(self.invitations[invitation.parent].email, invitation.role, "invited", invitation.id)
+            for invitation in self.guest_invitations.values()
+            if invitation.site == site.id
         ]
         return sorted((*accepted, *invited), key=lambda each: each.order)
 
     # -- what the services do
 
     def invite(self, site: Site, email: str, role: str, inviter: int) -> None:
-        """Invite an address to a site, with a mail; raises `Refused`."""
+        """Invite an address to a site, with a mail; raises `RefusedError`."""
         team = self.teams[site.team]
         user = self.user(email)
         held = self.role(team.id, user.id) if user else None
         if not email:
-            raise Refused("empty address")
-        if any(each.site == site.id and _same(each.email, email) for each in self.transfers.values()):
-            raise Refused("transfer pending")
+            raise RefusedError("empty address")
+        if any(transfer.site == site.id and _same(transfer.email, email) for transfer in self.transfers.values()):
+            raise RefusedError("transfer pending")
         if (held is not None and held != GUEST) or self.guest(site, email):
-            raise Refused("already a member")
+            raise RefusedError("already a member")
         if team.seats is not None and email.lower() not in self.seated(team) and len(self.seated(team)) >= team.seats:
-            raise Refused("no seat left")
+            raise RefusedError("no seat left")
         parent = self.parent(team.id, email) or self.new_team_invitation(team, email, GUEST, inviter)
         parent.role = GUEST
         known = self.invited(site, email)
@@ -336,9 +341,9 @@ class State:
 
     def seated(self, team: Team) -> set[str]:
         """Return the addresses that take a seat: all but the first owner, invited ones too."""
-        here = [self.users[each.user].email for each in self.members.values() if each.team == team.id]
-        waiting = [each.email for each in self.invitations.values() if each.team == team.id]
-        owner = next(self.users[each.user].email for each in self.members.values() if each.team == team.id)
+        here = [self.users[member.user].email for member in self.members.values() if member.team == team.id]
+        waiting = [invitation.email for invitation in self.invitations.values() if invitation.team == team.id]
+        owner = next(self.users[member.user].email for member in self.members.values() if member.team == team.id)
         return {each.lower() for each in (*here, *waiting)} - {owner.lower()}
 
     def remove(self, site: Site, email: str) -> bool:
@@ -355,11 +360,11 @@ class State:
 
     def delete_site(self, site: Site) -> None:
         """Delete a site, and everybody's access to it."""
-        for guest in [each for each in self.guests.values() if each.site == site.id]:
+        for guest in [guest for guest in self.guests.values() if guest.site == site.id]:
             self.drop_guest(guest)
-        for invitation in [each for each in self.guest_invitations.values() if each.site == site.id]:
+        for invitation in [invitation for invitation in self.guest_invitations.values() if invitation.site == site.id]:
             self.withdraw(invitation)
-        self.transfers = {at: each for at, each in self.transfers.items() if each.site != site.id}
+        self.transfers = {at: transfer for at, transfer in self.transfers.items() if transfer.site != site.id}
         del self.sites[site.id]
 
     def drop_guest(self, guest: Guest) -> None:
@@ -382,18 +387,18 @@ class State:
 
     def accept(self, email: str) -> None:
         """Let somebody accept every invitation; who joins a team is no guest in it any more."""
-        for parent in [each for each in self.invitations.values() if _same(each.email, email)]:
+        for parent in [invitation for invitation in self.invitations.values() if _same(invitation.email, email)]:
             user, team = self.user(email) or self.new_user(parent.email), self.teams[parent.team]
             if parent.role != GUEST:
                 self.new_member(team, user, parent.role)
-            for each in [each for each in self.guest_invitations.values() if each.parent == parent.id]:
-                if self.role(team.id, user.id) in {None, GUEST} and not self.guest(self.sites[each.site], email):
-                    self.new_guest(self.sites[each.site], user, each.role)
+            for invitation in [each for each in self.guest_invitations.values() if each.parent == parent.id]:
+                if self.role(team.id, user.id) in {None, GUEST} and not self.guest(self.sites[invitation.site], email):
+                    self.new_guest(self.sites[invitation.site], user, invitation.role)
             self.forget(parent)
 
     def reject(self, email: str) -> None:
         """Let somebody turn every invitation down, or let them end before their time."""
-        for parent in [each for each in self.invitations.values() if _same(each.email, email)]:
+        for parent in [invitation for invitation in self.invitations.values() if _same(invitation.email, email)]:
             self.forget(parent)
 
     def run_jobs(self) -> bool:
@@ -401,8 +406,8 @@ class State:
         now = self.clock()
         gone = False
         for night in _nights(self.cleaned or now, now) if self.cron else ():
-            for each in [each for each in self.invitations.values() if night - each.created > _LIFETIME]:
-                self.forget(each)
+            for invitation in [each for each in self.invitations.values() if night - each.created > _LIFETIME]:
+                self.forget(invitation)
                 gone = True
         self.cleaned = now
         return gone

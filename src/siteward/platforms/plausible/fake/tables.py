@@ -114,7 +114,7 @@ class Tables:
 
 
 def made() -> Tables:
-    """Return empty tables; raises `NoPostgres` where this machine has no server."""
+    """Return empty tables; raises `PostgresMissingError` where this machine has no server."""
     server = cluster()
     while _FREE:
         free = _FREE.pop()

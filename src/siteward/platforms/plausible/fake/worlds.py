@@ -87,8 +87,8 @@ def of(world: World, more: More, clock: Callable[[], datetime]) -> State:
     state.keys[KEY] = Key(own.id, team.id, frozenset(more.scopes))
     for account in world.accounts:
         _account(state, account)
-    for each in world.sites:
-        state.new_site(each.domain, team).public = each.domain in more.public
+    for site in world.sites:
+        state.new_site(site.domain, team).public = site.domain in more.public
     for grant in world.grants:
         _grant(state, grant, own.id)
     for invitation in more.joining:
@@ -134,8 +134,8 @@ def _grants(
     site: str, role: str, people: str, status: Literal["accepted", "invited"] = "accepted"
 ) -> tuple[WorldGrant, ...]:
     return tuple(
-        WorldGrant(account=f"{each}@example.org", site=f"{site}.example.org", role=role, status=status)
-        for each in people.split()
+        WorldGrant(account=f"{part}@example.org", site=f"{site}.example.org", role=role, status=status)
+        for part in people.split()
     )
 
 
@@ -147,7 +147,7 @@ LIVED_IN = World(
         WorldAccount(login="petra@example.org", role="viewer"),
         WorldAccount(login="dora@example.org", role="admin"),
     ),
-    sites=tuple(WorldSite(name=each.capitalize(), domain=f"{each}.example.org") for each in _SITES.split()),
+    sites=tuple(WorldSite(name=part.capitalize(), domain=f"{part}.example.org") for part in _SITES.split()),
     grants=(
         *_grants("shop", "viewer", "anna carla dmitri jonas mia reports"),
         *_grants("shop", "editor", "elif old-ed"),

@@ -11,13 +11,13 @@ from siteward.platforms.umami.fake.ask import (
     Ask,
     Listing,
     Order,
-    Refusal,
+    RefusalError,
     Route,
     bad_request,
     page,
     sorting,
 )
-from siteward.platforms.umami.fake.rows import Crash, Json, Session, User
+from siteward.platforms.umami.fake.rows import CrashError, Json, Session, User
 from siteward.platforms.umami.fake.shape import loose_uuid, one_of, optional, pattern, text, uuid
 from siteward.platforms.umami.fake.sites import sites_of
 from siteward.platforms.umami.fake.state import digest, ident, token
@@ -76,7 +76,7 @@ def login(ask: Ask) -> Json:
     name = ask.need("username")
     user = ask.state.names.get(name.lower() if ask.fake.new else name)
     if user is None or user.deleted or user.password != digest(str(ask.values["password"])):
-        raise Refusal(
+        raise RefusalError(
             401, "message.incorrect-username-password" if ask.fake.old else None, "incorrect-username-password"
         )
     shown: Json = {"id": user.id, "username": name, "role": user.role, "createdAt": user.created}
@@ -98,7 +98,7 @@ def _sign_in(ask: Ask, user: User, lasting: timedelta) -> str:
 
 
 def _brief(ask: Ask, user: User) -> list[Json]:
-    return [{"id": each.id, "name": each.name, "logoUrl": None} for each in ask.state.teams_of(user.id)]
+    return [{"id": team.id, "name": team.name, "logoUrl": None} for team in ask.state.teams_of(user.id)]
 
 
 def _self(user: User) -> Json:
@@ -127,8 +127,8 @@ def sso(ask: Ask) -> Json:
     """Hand out a token that lasts a day, which needs Redis."""
     if not ask.fake.redis:
         if ask.fake.old:
-            raise Crash
-        raise Refusal(500, "Redis is disabled", "server-error")
+            raise CrashError
+        raise RefusalError(500, "Redis is disabled", "server-error")
     return {"user": _self(ask.me), "token": _sign_in(ask, ask.me, _DAY)}
 
 
@@ -179,7 +179,7 @@ def users(ask: Ask) -> Json:
 
     order = Order(("username", "role", "createdAt"), by="createdAt", descending=True, told=True)
     return page(
-        ask, Listing([each for each in ask.state.users.values() if each.deleted is None], row, ("username",), order)
+        ask, Listing([user for user in ask.state.users.values() if user.deleted is None], row, ("username",), order)
     )
 
 
@@ -213,8 +213,8 @@ def update(ask: Ask, user: str) -> Json:
     found = ask.state.users.get(ident(user))
     if found is None:
         if ask.fake.old:
-            raise Crash
-        raise Refusal(404)
+            raise CrashError
+        raise RefusalError(404)
     name = ask.get("username") if ask.is_admin else None
     name = name.lower() if name and ask.fake.new else name
     if name and name != found.username and name in ask.state.names:

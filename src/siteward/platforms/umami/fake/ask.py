@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from siteward.platforms.umami.fake.rows import Crash, Json, Member, User
+from siteward.platforms.umami.fake.rows import CrashError, Json, Member, User
 from siteward.platforms.umami.fake.shape import Shape, one_of, optional, positive, text
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _RIGHTS: Mapping[str, frozenset[str]] = {
 _COLUMNS = frozenset({"id", "username", "role", "name", "domain", "createdAt", "updatedAt"})
 
 
-class Refusal(Exception):  # noqa: N818 — an answer of the server, not an error of the stand-in
+class RefusalError(Exception):
     """An answer that is no success, in the server's own words."""
 
     def __init__(
@@ -52,26 +52,26 @@ class Refusal(Exception):  # noqa: N818 — an answer of the server, not an erro
         self.beside = beside
 
 
-def unauthorized(message: str | None = None) -> Refusal:
+def unauthorized(message: str | None = None) -> RefusalError:
     """Return the answer to everything that is not allowed: this server never says 403."""
-    return Refusal(401, message)
+    return RefusalError(401, message)
 
 
-def bad_request(message: str | None = None) -> Refusal:
+def bad_request(message: str | None = None) -> RefusalError:
     """Return the answer to a request that fits its shape and still makes no sense."""
-    return Refusal(400, message)
+    return RefusalError(400, message)
 
 
-def database_error(ask: Ask, code: str, model: str, cause: Json) -> Refusal:
+def database_error(ask: Ask, code: str, model: str, cause: Json) -> RefusalError:
     """Return what the few handlers that catch the database's errors let out of them (recording v3.1.0/06)."""
     name = "PrismaClientKnownRequestError"
     if ask.fake.old:
-        return Refusal(500, beside={"name": name, "code": code, "meta": cause})
+        return RefusalError(500, beside={"name": name, "code": code, "meta": cause})
     beside: Json = {"meta": {"modelName": model, **cause}, "clientVersion": "7.6.0", "name": name}
-    return Refusal(500, code=code, beside=beside)
+    return RefusalError(500, code=code, beside=beside)
 
 
-def no_such(ask: Ask, model: str) -> Refusal:
+def no_such(ask: Ask, model: str) -> RefusalError:
     """Return the database error of an update that finds no row."""
     return database_error(ask, "P2025", model, {"operation": "an update"})
 
@@ -93,14 +93,14 @@ class Ask:
     def me(self) -> User:
         """The account that asks; handlers that forget share links break on them, as the server does."""
         if self.user is None:
-            raise Crash
+            raise CrashError
         return self.user
 
     @property
     def is_admin(self) -> bool:
         """Whether an admin asks."""
         if self.user is None and self.fake.old:
-            raise Crash
+            raise CrashError
         return self.user is not None and self.user.role == "admin"
 
     def must(self, allowed: object, message: str | None = None) -> None:
@@ -118,7 +118,7 @@ class Ask:
         if not isinstance(value, str):
             return None
         if "\0" in value:
-            raise Crash
+            raise CrashError
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def json(self, name: str) -> Json:
@@ -236,15 +236,15 @@ def _found(ask: Ask, listing: Listing) -> Sequence[Any]:
     like = re.compile(
         "".join({"%": ".*", "_": "."}.get(letter, re.escape(letter)) for letter in wanted), re.IGNORECASE | re.DOTALL
     )
-    return [each for each in listing.rows if any(like.search(getattr(each, name)) for name in listing.searched)]
+    return [row for row in listing.rows if any(like.search(getattr(row, name)) for name in listing.searched)]
 
 
 def _order(ask: Ask, listing: Listing) -> tuple[str | None, bool, bool]:
     """Return by what to order, whether downwards, and whether the reply tells it."""
     order, asked = listing.order, ask.get("orderBy")
     if asked and ask.fake.old:
-        if asked not in _COLUMNS or not all(hasattr(each, listing.aliases.get(asked, asked)) for each in listing.rows):
-            raise Crash
+        if asked not in _COLUMNS or not all(hasattr(row, listing.aliases.get(asked, asked)) for row in listing.rows):
+            raise CrashError
         return asked, order.descending, True
     if asked and asked in order.fields:
         return asked, ask.values.get("sortDescending") == "true", True

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.umami.fake.ask import PAGING, SEARCH, Ask, Listing, Refusal, Route, bad_request, page
-from siteward.platforms.umami.fake.rows import Crash, Json, Thing
+from siteward.platforms.umami.fake.ask import PAGING, SEARCH, Ask, Listing, RefusalError, Route, bad_request, page
+from siteward.platforms.umami.fake.rows import CrashError, Json, Thing
 from siteward.platforms.umami.fake.shape import (
     Shape,
-    Unfit,
+    UnfitError,
     loose_uuid,
     mapping,
     moment,
@@ -76,7 +76,7 @@ def _in_time(values: object) -> None:
     """Ask for a whole range of time, as 3.x does of every figure."""
     named = set(values) if isinstance(values, dict) else set()
     if not ({"startAt", "endAt"} <= named or {"startDate", "endDate"} <= named):
-        raise Unfit("Either startAt+endAt or startDate+endDate must be provided")
+        raise UnfitError("Either startAt+endAt or startDate+endDate must be provided")
 
 
 _RANGE: Shape = {
@@ -113,11 +113,11 @@ def reports(ask: Ask, site: str) -> Json:
     ask.must(may_see(ask, site))
     wanted = ask.get("type")
     found = _of(ask, "report", site)
-    return page(ask, Listing([each for each in found if wanted in {None, each.own["type"]}], _row))
+    return page(ask, Listing([thing for thing in found if wanted in {None, thing.own["type"]}], _row))
 
 
 def _of(ask: Ask, table: str, site: str) -> list[Thing]:
-    return [each for each in ask.state.things.values() if each.table == table and each.site == ident(site)]
+    return [thing for thing in ask.state.things.values() if thing.table == table and thing.site == ident(site)]
 
 
 def _row(thing: Thing) -> Json:
@@ -143,7 +143,7 @@ def _report(ask: Ask) -> Json:
 def _the_report(ask: Ask, report: str) -> Thing:
     found = ask.state.things.get(ident(report))
     if found is None or found.table != "report":
-        raise Refusal(404)
+        raise RefusalError(404)
     return found
 
 
@@ -151,7 +151,7 @@ def show_report(ask: Ask, report: str) -> Json:
     """Return a report; one that is not there makes the server break for whoever is no admin."""
     found = ask.state.things.get(ident(report))
     if found is None:
-        raise Crash
+        raise CrashError
     ask.must(ask.is_admin or found.user == ask.me.id or may_see(ask, str(found.site)))
     return _row(found)
 
@@ -186,15 +186,15 @@ def _gone(ask: Ask, thing: Thing) -> Json:
 def segments(ask: Ask, site: str) -> Json | list[Json]:
     """List a site's segments, in 2.x without pages."""
     ask.must(may_see(ask, site))
-    found = [each for each in _of(ask, "segment", site) if each.own["type"] == ask.get("type")]
-    return [_row(each) for each in found] if ask.fake.old else page(ask, Listing(found, _row, ("name",)))
+    found = [thing for thing in _of(ask, "segment", site) if thing.own["type"] == ask.get("type")]
+    return [_row(thing) for thing in found] if ask.fake.old else page(ask, Listing(found, _row, ("name",)))
 
 
 def create_segment(ask: Ask, site: str) -> Json:
     """Save a segment on a site, which from then on keeps its owner from being deleted."""
     ask.must(may_touch(ask, site, "website:update"))
     if ident(site) not in ask.state.websites:
-        raise Crash
+        raise CrashError
     made = ask.state.new_thing("segment", dict(ask.values), site=ident(site))
     ask.fake.touch()
     return _row(made)
@@ -203,7 +203,7 @@ def create_segment(ask: Ask, site: str) -> Json:
 def _the_segment(ask: Ask, site: str, segment: str) -> Thing:
     found = ask.state.things.get(ident(segment))
     if found is None or found.site != ident(site):
-        raise Refusal(404)
+        raise RefusalError(404)
     return found
 
 

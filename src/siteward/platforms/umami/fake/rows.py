@@ -14,7 +14,7 @@ Kind: TypeAlias = Literal["board", "link", "pixel"]
 Table: TypeAlias = Kind | Literal["report", "segment"]
 
 
-class Crash(Exception):  # noqa: N818 — the server breaks here, not the stand-in
+class CrashError(Exception):
     """The real server runs into an exception: 500 with an empty body."""
 
 

@@ -15,8 +15,8 @@ from werkzeug.wrappers import Response
 
 from siteward.platforms.fakery import Fake
 from siteward.platforms.umami.fake import accounts, more, shares, sites, teams, worlds
-from siteward.platforms.umami.fake.ask import Ask, Refusal, Route
-from siteward.platforms.umami.fake.rows import Crash, Json, Session
+from siteward.platforms.umami.fake.ask import Ask, RefusalError, Route
+from siteward.platforms.umami.fake.rows import CrashError, Json, Session
 from siteward.platforms.umami.fake.shape import MISSING, read
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ class UmamiFake(Fake):
         def handle(request: Request, **ids: str) -> Response:
             try:
                 return self._reply(self._run(route, request, ids))
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 return self._refused(refusal)
-            except Crash:
+            except CrashError:
                 return self._plain(500)
 
         return handle
@@ -96,7 +96,7 @@ class UmamiFake(Fake):
         if route.shape is not None:
             reading = read(route.shape, _query(request) if request.method == "GET" else _body(request))
             if not reading.fits:
-                raise Refusal(400, beside=reading.flat() if self.old else reading.tree())
+                raise RefusalError(400, beside=reading.flat() if self.old else reading.tree())
             values = reading.values
         ask = Ask(self, self.state, request, values) if route.open else self._known(request, values)
         return self._kept(ask, ids) or self._keep(ask, ids, _encoded(route.run(ask, **ids)))
@@ -108,7 +108,7 @@ class UmamiFake(Fake):
 
     def _keep(self, ask: Ask, ids: Mapping[str, str], answer: bytes) -> bytes:
         if len(answer) > _LARGE and ask.request.method == "GET" and not self.faults:
-            self.pages = {key: each for key, each in self.pages.items() if each[0] == self.writes}
+            self.pages = {key: page for key, page in self.pages.items() if page[0] == self.writes}
             self.pages[_question(ask, ids)] = (self.writes, answer)
         return answer
 
@@ -122,7 +122,7 @@ class UmamiFake(Fake):
         user = self.state.users.get(session.user) if session and self._lives(session) else None
         share = self.state.passes.get(request.headers.get("x-umami-share-token", ""))
         if user is None and not (share and (self.old or request.headers.get("x-umami-share-context"))):
-            raise Refusal(401)
+            raise RefusalError(401)
         return Ask(self, self.state, request, values, user, token, session.key if session else None, share)
 
     def _lives(self, session: Session) -> bool:
@@ -132,7 +132,7 @@ class UmamiFake(Fake):
         user = self.state.users.get(session.user)
         return user is not None and (not self.new or user.password == session.password)
 
-    def _refused(self, refusal: Refusal) -> Response:
+    def _refused(self, refusal: RefusalError) -> Response:
         status = refusal.status
         if self.old:
             return self._reply(_encoded({"error": refusal.beside or refusal.message or _MESSAGES[status]}), status)

@@ -22,7 +22,7 @@ _UUID = re.compile(
 _LOOSE_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-class Unfit(Exception):  # noqa: N818 — an answer of the server, not an error of the stand-in
+class UnfitError(Exception):
     """One value does not fit: `tree` is how 3.x says so, `flat` how 2.x does."""
 
     def __init__(self, tree: str, flat: str = "Invalid") -> None:
@@ -40,8 +40,8 @@ class Reading:
     """What became of a request's data: the values that fit, or what does not (`whole`: the body itself)."""
 
     values: Mapping[str, object]
-    whole: Unfit | None = None
-    fields: Mapping[str, Unfit] | None = None
+    whole: UnfitError | None = None
+    fields: Mapping[str, UnfitError] | None = None
 
     @property
     def fits(self) -> bool:
@@ -52,11 +52,14 @@ class Reading:
         """Return what 3.x puts beside message, code and status."""
         if self.whole:
             return {"errors": [self.whole.tree]}
-        return {"errors": [], "properties": {key: {"errors": [each.tree]} for key, each in (self.fields or {}).items()}}
+        return {
+            "errors": [],
+            "properties": {key: {"errors": [field.tree]} for key, field in (self.fields or {}).items()},
+        }
 
     def flat(self) -> list[str]:
         """Return what 2.x puts as `error`."""
-        return [f"{key}: {each.flat}" for key, each in (self.fields or {}).items()]
+        return [f"{key}: {field.flat}" for key, field in (self.fields or {}).items()]
 
 
 def read(shape: Shape, data: object) -> Reading:
@@ -64,13 +67,13 @@ def read(shape: Shape, data: object) -> Reading:
     if not isinstance(data, dict):
         return Reading({}, whole=_mistyped("object", data))
     values: dict[str, object] = {}
-    wrong: dict[str, Unfit] = {}
+    wrong: dict[str, UnfitError] = {}
     for key, check in shape.items():
         if not key:
             continue
         try:
             value = check(data.get(key, MISSING))
-        except Unfit as unfit:
+        except UnfitError as unfit:
             wrong[key] = unfit
         else:
             if value is not MISSING:
@@ -78,7 +81,7 @@ def read(shape: Shape, data: object) -> Reading:
     if "" in shape and not wrong:
         try:
             shape[""](values)
-        except Unfit as unfit:
+        except UnfitError as unfit:
             return Reading({}, whole=unfit)
     return Reading(values, fields=wrong)
 
@@ -101,12 +104,12 @@ def text(most: int | None = None, *, least: int = 0) -> Check:
             raise _mistyped("string", value)
         size = len(value.encode("utf-16-le", "surrogatepass")) // 2
         if size < least:
-            raise Unfit(
+            raise UnfitError(
                 f"Too small: expected string to have >={least} characters",
                 f"String must contain at least {least} character(s)",
             )
         if most is not None and size > most:
-            raise Unfit(
+            raise UnfitError(
                 f"Too big: expected string to have <={most} characters",
                 f"String must contain at most {most} character(s)",
             )
@@ -123,7 +126,7 @@ def pattern(source: str, *, fold: bool = False) -> Check:
         if not isinstance(value, str):
             raise _mistyped("string", value)
         if not compiled.search(value):
-            raise Unfit("Invalid string")
+            raise UnfitError("Invalid string")
         return value
 
     return check
@@ -140,7 +143,7 @@ def one_of(*allowed: str, said: str = "") -> Check:
         flat = f"Expected {old}, received {_kind(value)}"
         if isinstance(value, str):
             flat = f"Invalid enum value. Expected {old}, received '{value}'"
-        raise Unfit(said or f"Invalid option: expected one of {words}", "Required" if value is MISSING else flat)
+        raise UnfitError(said or f"Invalid option: expected one of {words}", "Required" if value is MISSING else flat)
 
     return check
 
@@ -159,7 +162,7 @@ def _uuid(value: object, form: re.Pattern[str]) -> str:
     if not isinstance(value, str):
         raise _mistyped("string", value)
     if not form.fullmatch(value):
-        raise Unfit("Invalid UUID", "Invalid uuid")
+        raise UnfitError("Invalid UUID", "Invalid uuid")
     return value.lower()
 
 
@@ -182,13 +185,15 @@ def positive(value: object) -> object:
     number = _number(value)
     if math.isnan(number) or math.isinf(number):
         word = "NaN" if math.isnan(number) else "Infinity"
-        raise Unfit(f"Invalid input: expected number, received {word}", f"Expected number, received {word.lower()}")
+        raise UnfitError(
+            f"Invalid input: expected number, received {word}", f"Expected number, received {word.lower()}"
+        )
     if number != int(number):
-        raise Unfit("Invalid input: expected int, received number", "Expected integer, received float")
+        raise UnfitError("Invalid input: expected int, received number", "Expected integer, received float")
     if number > _LARGEST:
-        raise Unfit(f"Too big: expected int to be <={_LARGEST}", "Expected integer, received float")
+        raise UnfitError(f"Too big: expected int to be <={_LARGEST}", "Expected integer, received float")
     if number <= 0:
-        raise Unfit("Too small: expected number to be >0", "Number must be greater than 0")
+        raise UnfitError("Too small: expected number to be >0", "Number must be greater than 0")
     return int(number)
 
 
@@ -196,9 +201,9 @@ def whole(value: object) -> object:
     """Ask for a whole number that may not be left out."""
     number = _number("undefined" if value is MISSING else value)
     if math.isnan(number):
-        raise Unfit("Invalid input: expected number, received NaN", "Expected number, received nan")
+        raise UnfitError("Invalid input: expected number, received NaN", "Expected number, received nan")
     if number != int(number):
-        raise Unfit("Invalid input: expected int, received number", "Expected integer, received float")
+        raise UnfitError("Invalid input: expected int, received number", "Expected integer, received float")
     return int(number)
 
 
@@ -206,7 +211,7 @@ def moment(value: object) -> object:
     """Ask for milliseconds since 1970, written in a query."""
     number = _number(value)
     if math.isnan(number):
-        raise Unfit("Invalid input: expected number, received NaN", "Expected number, received nan")
+        raise UnfitError("Invalid input: expected number, received NaN", "Expected number, received nan")
     return number
 
 
@@ -224,9 +229,9 @@ def _number(value: object) -> float:
     return math.nan
 
 
-def _mistyped(expected: str, value: object) -> Unfit:
+def _mistyped(expected: str, value: object) -> UnfitError:
     flat = "Required" if value is MISSING else f"Expected {expected}, received {_kind(value)}"
-    return Unfit(f"Invalid input: expected {expected}, received {_kind(value)}", flat)
+    return UnfitError(f"Invalid input: expected {expected}, received {_kind(value)}", flat)
 
 
 def _kind(value: object) -> str:

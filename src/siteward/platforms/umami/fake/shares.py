@@ -14,7 +14,7 @@ from siteward.platforms.umami.fake.ask import (
     Handler,
     Listing,
     Order,
-    Refusal,
+    RefusalError,
     Route,
     bad_request,
     may,
@@ -22,7 +22,7 @@ from siteward.platforms.umami.fake.ask import (
     page,
     sorting,
 )
-from siteward.platforms.umami.fake.rows import BOARD, LINK, PIXEL, WEBSITE, Crash, Json, Kind, Share, Thing
+from siteward.platforms.umami.fake.rows import BOARD, LINK, PIXEL, WEBSITE, CrashError, Json, Kind, Share, Thing
 from siteward.platforms.umami.fake.shape import Check, Shape, mapping, nullable, one_of, optional, text, uuid, whole
 from siteward.platforms.umami.fake.sites import may_see, may_touch
 from siteward.platforms.umami.fake.state import ident, token
@@ -93,13 +93,13 @@ def routes(release: str) -> Mapping[tuple[str, str], Route]:
 def open_share(ask: Ask, slug: str) -> Json:
     """Hand out a pass for a public link; nothing but another APP_SECRET ends it."""
     if ask.fake.old:
-        site = next((each for each in ask.state.websites.values() if each.share == slug), None)
+        site = next((website for website in ask.state.websites.values() if website.share == slug), None)
         claims: Json | None = {"websiteId": site.id} if site else None
     else:
-        share = next((each for each in ask.state.shares.values() if each.slug == slug), None)
+        share = next((share for share in ask.state.shares.values() if share.slug == slug), None)
         claims = _claims(ask, share) if share else None
     if claims is None:
-        raise Refusal(404)
+        raise RefusalError(404)
     made = token(240)
     kind: Json = {"type": "share"} if ask.fake.new else {}
     ask.state.passes[made] = {**claims, **kind, "iat": int(ask.fake.clock().timestamp())}
@@ -142,7 +142,7 @@ def _share_row(share: Share) -> Json:
 def shares(ask: Ask, entity: str) -> Json:
     """List an object's public links, newest first."""
     ask.must(may_see(ask, entity))
-    found = [each for each in ask.state.shares.values() if each.entity == ident(entity)]
+    found = [share for share in ask.state.shares.values() if share.entity == ident(entity)]
     return page(ask, Listing(found, _share_row, order=Order(by="created", descending=True)))
 
 
@@ -171,7 +171,7 @@ def create_share(ask: Ask) -> Json:
 def _the_share(ask: Ask, share: str, right: str | None) -> Share:
     found = ask.state.shares.get(ident(share))
     if found is None:
-        raise Crash
+        raise CrashError
     ask.must(may_touch(ask, found.entity, right))
     return found
 
@@ -184,11 +184,11 @@ def show_share(ask: Ask, share: str) -> Json:
 def update_share(ask: Ask, share: str) -> Json:
     """Change a public link; passes made from it live on."""
     if ident(share) not in ask.state.shares:
-        raise Refusal(404)
+        raise RefusalError(404)
     found = _the_share(ask, share, "website:update")
     slug = ask.need("slug")
-    if any(each.slug == slug and each is not found for each in ask.state.shares.values()):
-        raise Crash
+    if any(share.slug == slug and share is not found for share in ask.state.shares.values()):
+        raise CrashError
     found.name, found.slug, found.parameters = ask.need("name"), slug, ask.json("parameters")
     found.updated = ask.state.stamp()
     ask.fake.touch()
@@ -223,7 +223,7 @@ def _team_lister(kind: Kind) -> Handler:
 
 def _things(ask: Ask, kind: Kind, *, user: str | None = None, team: str | None = None) -> Json:
     found = [
-        each for each in ask.state.things.values() if each.table == kind and (each.user, each.team) == (user, team)
+        thing for thing in ask.state.things.values() if thing.table == kind and (thing.user, thing.team) == (user, team)
     ]
     return page(ask, Listing(found, _thing_row))
 
@@ -242,9 +242,9 @@ def _maker(kind: Kind) -> Handler:
         ask.must(not team or ask.is_admin or ask.may_in(team, "website:create"))
         ask.must(ask.is_admin or (ask.user and may(ask.user.role, "website:create")))
         slug, own = ask.get("slug"), {key: ask.values[key] for key in _COLUMNS if key in ask.values}
-        taken = slug is not None and any(each.own.get("slug") == slug and each.table == kind for each in _all(ask))
+        taken = slug is not None and any(thing.own.get("slug") == slug and thing.table == kind for thing in _all(ask))
         if taken or ask.get("id") in ask.state.things or (kind == "board" and "description" not in own):
-            raise Crash
+            raise CrashError
         if kind == "board":
             own |= {"type": "mixed" if own["type"] == "open" else own["type"], "parameters": ask.json("parameters")}
             if ask.fake.release != "3.1" and not all(may_touch(ask, each, None) for each in _named(own)):
@@ -279,7 +279,7 @@ def update(ask: Ask, entity: str) -> Json:
         raise no_such(ask, ask.request.path.split("/")[2].rstrip("s").capitalize())
     slug = ask.get("slug")
     if slug is not None and any(
-        each.own.get("slug") == slug and each is not found and each.table == found.table for each in _all(ask)
+        thing.own.get("slug") == slug and thing is not found and thing.table == found.table for thing in _all(ask)
     ):
         raise bad_request("That slug is already taken.")
     found.own |= ask.values
@@ -292,7 +292,7 @@ def delete(ask: Ask, entity: str) -> Json:
     """Delete a board, link or pixel."""
     found = _the(ask, entity, "website:delete")
     if found is None:
-        raise Crash
+        raise CrashError
     del ask.state.things[found.id]
     ask.fake.touch()
     return {"ok": True}

@@ -10,7 +10,7 @@ from siteward.platforms.umami.fake.ask import (
     Ask,
     Listing,
     Order,
-    Refusal,
+    RefusalError,
     Route,
     bad_request,
     database_error,
@@ -20,7 +20,7 @@ from siteward.platforms.umami.fake.ask import (
     sorting,
     unauthorized,
 )
-from siteward.platforms.umami.fake.rows import WEBSITE, Crash, Json, Website
+from siteward.platforms.umami.fake.rows import WEBSITE, CrashError, Json, Website
 from siteward.platforms.umami.fake.shape import (
     Shape,
     boolean,
@@ -142,7 +142,7 @@ def _owner(ask: Ask) -> Beside:
         found = ask.state.teams.get(site.team) if site.team else None
         if found is None or found.deleted is not None:
             return None
-        owners = [member_row(each) for each in ask.state.members.get(found.id, ()) if each.role == "team-owner"]
+        owners = [member_row(member) for member in ask.state.members.get(found.id, ()) if member.role == "team-owner"]
         return {**team_row(found), "teamUser" if ask.fake.old else "members": owners}
 
     return {"user": lambda site: _user(ask, site.user), "team": team}
@@ -161,8 +161,8 @@ def every_of(ask: Ask) -> Json:
     user = ask.need("userId")
     roles = () if ask.get("includeAllTeams") else ("team-owner",)
     wide = ask.get("includeAllTeams") or ask.get("includeOwnedTeams")
-    teams = {each.id for each in ask.state.teams_of(user, roles)} if wide else set()
-    found = [each for each in ask.state.websites.values() if each.user == user or each.team in teams]
+    teams = {team.id for team in ask.state.teams_of(user, roles)} if wide else set()
+    found = [website for website in ask.state.websites.values() if website.user == user or website.team in teams]
     return _list(ask, found, Order(), _owner(ask))
 
 
@@ -171,17 +171,17 @@ def sites_of(ask: Ask, user: str) -> Json:
     order = Order(_NAMES.fields) if ask.fake.release == "3.1" else Order(_NAMES.fields, by="name", told=True)
     if ask.get("includeTeams"):
         roles = ("team-owner", "team-manager") if ask.fake.new else ("team-owner",)
-        teams = {each.id for each in ask.state.teams_of(user, roles)}
-        found = [each for each in ask.state.websites.values() if each.user == user or each.team in teams]
+        teams = {team.id for team in ask.state.teams_of(user, roles)}
+        found = [website for website in ask.state.websites.values() if website.user == user or website.team in teams]
         return _list(ask, found, order, {})
-    found = [each for each in ask.state.websites.values() if each.user == user]
+    found = [website for website in ask.state.websites.values() if website.user == user]
     return _list(ask, found, order, {"user": lambda site: _user(ask, site.user)})
 
 
 def team_sites(ask: Ask, team: str) -> Json:
     """List a team's sites, for any member."""
     ask.must(ask.is_admin or ask.role_in(ident(team)))
-    found = [each for each in ask.state.websites.values() if each.team == ident(team)]
+    found = [website for website in ask.state.websites.values() if website.team == ident(team)]
 
     def maker(site: Website) -> Json | None:
         user = ask.state.users.get(site.by) if site.by else None
@@ -197,8 +197,8 @@ def create(ask: Ask) -> Json:
     ask.must(not team or ask.is_admin or ask.may_in(team, "website:create"))
     ask.must(ask.is_admin or (ask.user and may(ask.user.role, "website:create")))
     slug = ask.get("shareId")
-    if ask.fake.old and slug and any(each.share == slug for each in ask.state.websites.values()):
-        raise Crash
+    if ask.fake.old and slug and any(website.share == slug for website in ask.state.websites.values()):
+        raise CrashError
     site = ask.state.new_website(
         ask.need("name"),
         ask.need("domain"),
@@ -217,8 +217,8 @@ def create(ask: Ask) -> Json:
 
 def _own_slug(ask: Ask, site: Website, slug: str | None) -> None:
     """Set the one share link that a site has in 2.x."""
-    if slug and any(each.share == slug and each is not site for each in ask.state.websites.values()):
-        raise Refusal(500, beside={"name": "Error", "message": "That share ID is already taken."})
+    if slug and any(website.share == slug and website is not site for website in ask.state.websites.values()):
+        raise RefusalError(500, beside={"name": "Error", "message": "That share ID is already taken."})
     site.share = slug
 
 
@@ -242,7 +242,7 @@ def may_touch(ask: Ask, entity: str, right: str | None) -> bool:
         return True
     found = ask.state.websites.get(ident(entity)) or ask.state.things.get(ident(entity))
     if found is None and ask.fake.old:
-        raise Crash
+        raise CrashError
     return found is not None and ask.may_on(found.user, found.team, right)
 
 
@@ -256,7 +256,7 @@ def show(ask: Ask, site: str) -> Json | None:
 def _the(ask: Ask, site: str) -> Website:
     found = ask.state.websites.get(ident(site))
     if found is None:
-        raise Crash
+        raise CrashError
     return found
 
 
@@ -284,7 +284,7 @@ def update(ask: Ask, site: str) -> Json:
     return _full(ask, found)
 
 
-def _too_long(ask: Ask, most: int) -> Refusal:
+def _too_long(ask: Ask, most: int) -> RefusalError:
     cause: Json = {"originalCode": "22001", "originalMessage": f"value too long for type character varying({most})"}
     error = {"name": "DriverAdapterError", "cause": {**cause, "kind": "LengthMismatch"}}
     return database_error(ask, "P2000", "Website", {"driverAdapterError": error})
@@ -299,8 +299,8 @@ def _written(ask: Ask, site: Website) -> None:
 def _reshare(ask: Ask, site: Website, slug: str | None) -> None:
     """Take all share links away (null), or make one more."""
     if slug is None:
-        ask.state.shares = {key: each for key, each in ask.state.shares.items() if each.entity != site.id}
-    elif any(each.slug == slug for each in ask.state.shares.values()):
+        ask.state.shares = {key: share for key, share in ask.state.shares.items() if share.entity != site.id}
+    elif any(share.slug == slug for share in ask.state.shares.values()):
         raise bad_request("That share ID is already taken.")
     elif slug:
         ask.state.new_share(site.id, WEBSITE, site.name, slug, dict(_SHOWN))
@@ -322,7 +322,7 @@ def transfer(ask: Ask, site: str) -> Json:
         raise bad_request()
     found = ask.state.websites.get(ident(site))
     if found is None:
-        raise Crash if ask.fake.old else unauthorized()
+        raise CrashError if ask.fake.old else unauthorized()
     if user:
         ask.must(found.team and user == ask.me.id and ask.may_in(found.team, "transfer-to-user"))
         found.user, found.team = user, None

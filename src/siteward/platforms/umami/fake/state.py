@@ -16,7 +16,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from siteward.platforms.umami.fake.rows import Crash, Json, Member, Session, Share, Table, Team, Thing, User, Website
+from siteward.platforms.umami.fake.rows import (
+    CrashError,
+    Json,
+    Member,
+    Session,
+    Share,
+    Table,
+    Team,
+    Thing,
+    User,
+    Website,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,23 +72,25 @@ class State:
 
     def member(self, team: str, user: str) -> Member | None:
         """Return a membership of that pair; where there are several, the one written longest ago."""
-        return next((each for each in self.members.get(team, ()) if each.user == user), None)
+        return next((member for member in self.members.get(team, ()) if member.user == user), None)
 
     def teams_of(self, user: str, roles: tuple[str, ...] = ()) -> Iterator[Team]:
         """Yield the existing teams in which the account is a member (in one of the roles)."""
         for team in self.teams.values():
-            if any(each.user == user and (not roles or each.role in roles) for each in self.members.get(team.id, ())):
+            if any(
+                member.user == user and (not roles or member.role in roles) for member in self.members.get(team.id, ())
+            ):
                 yield team
 
     def slug(self, entity: str) -> str | None:
         """Return the newest share slug of an object."""
-        newest = [each for each in self.shares.values() if each.entity == entity]
+        newest = [share for share in self.shares.values() if share.entity == entity]
         return max(newest, key=lambda each: each.created).slug if newest else None
 
     def new_user(self, username: str, password: str, role: str, *, id: str | None = None) -> User:  # noqa: A002
         """Insert an account; a taken name or id is a clash in the database."""
         if username in self.names or id in self.users:
-            raise Crash
+            raise CrashError
         now = self.stamp()
         made = User(id or self.new_id(), username, role, digest(password), now, now)
         self.users[made.id] = self.names[username] = made
@@ -115,7 +128,7 @@ class State:
     ) -> Website:
         """Insert a site."""
         if id in self.websites:
-            raise Crash
+            raise CrashError
         now = self.stamp()
         made = Website(id or self.new_id(), name, domain, user, team, by, now, now)
         self.websites[made.id] = made
@@ -123,8 +136,8 @@ class State:
 
     def new_share(self, entity: str, kind: int, name: str, slug: str, parameters: Json) -> Share:
         """Insert a public link; a taken slug is a clash in the database."""
-        if any(each.slug == slug for each in self.shares.values()):
-            raise Crash
+        if any(share.slug == slug for share in self.shares.values()):
+            raise CrashError
         now = self.stamp()
         made = Share(self.new_id(), entity, name, kind, slug, parameters, now, now)
         self.shares[made.id] = made
@@ -164,39 +177,39 @@ class State:
     def delete_website(self, site: str) -> None:
         """Delete a site with all that hangs on it."""
         del self.websites[site]
-        self.shares = {key: each for key, each in self.shares.items() if each.entity != site}
-        self.things = {key: each for key, each in self.things.items() if each.site != site}
+        self.shares = {key: share for key, share in self.shares.items() if share.entity != site}
+        self.things = {key: thing for key, thing in self.things.items() if thing.site != site}
 
     def delete_user(self, user: str, *, things: bool) -> None:
         """Delete an account, its sites, the teams it owns and its memberships; blocked by what API.md names."""
         owned = [each for each in self.websites.values() if each.user == user]
-        segmented = {each.site for each in self.things.values() if each.table == "segment"}
+        segmented = {thing.site for thing in self.things.values() if thing.table == "segment"}
         if user not in self.users or any(each.blocks or each.id in segmented for each in owned):
-            raise Crash
-        for team in [each.id for each in self.teams_of(user, ("team-owner",))]:
+            raise CrashError
+        for team in [team.id for team in self.teams_of(user, ("team-owner",))]:
             self.delete_team(team, things=things)
         for team, rows in list(self.members.items()):
-            self.members[team] = [each for each in rows if each.user != user]
+            self.members[team] = [row for row in rows if row.user != user]
         gone = {each.id for each in owned}
         for site in gone:
             del self.websites[site]
-        for each in self.websites.values():
-            each.by = None if each.by == user else each.by
+        for website in self.websites.values():
+            website.by = None if website.by == user else website.by
         self.things = {
-            key: each
-            for key, each in self.things.items()
-            if each.table in {"board", "link", "pixel"} or (each.user != user and each.site not in gone)
+            key: thing
+            for key, thing in self.things.items()
+            if thing.table in {"board", "link", "pixel"} or (thing.user != user and thing.site not in gone)
         }
         self._let_go("user", user, things=things)
         del self.names[self.users.pop(user).username]
 
     def _let_go(self, owner: Literal["user", "team"], id: str, *, things: bool) -> None:  # noqa: A002
         """Delete an owner's boards, links and pixels (3.2), or leave them without one (before)."""
-        owned = [each for each in self.things.values() if getattr(each, owner) == id and each.table != "report"]
+        owned = [thing for thing in self.things.values() if getattr(thing, owner) == id and thing.table != "report"]
         for thing in owned:
             if things:
                 del self.things[thing.id]
-                self.shares = {key: each for key, each in self.shares.items() if each.entity != thing.id}
+                self.shares = {key: share for key, share in self.shares.items() if share.entity != thing.id}
             elif owner == "user":
                 thing.user = None
             else:
@@ -219,4 +232,4 @@ def ident(value: str) -> str:
     try:
         return str(uuid.UUID(value))
     except ValueError:
-        raise Crash from None
+        raise CrashError from None

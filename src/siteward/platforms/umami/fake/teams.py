@@ -10,14 +10,14 @@ from siteward.platforms.umami.fake.ask import (
     Ask,
     Listing,
     Order,
-    Refusal,
+    RefusalError,
     Route,
     bad_request,
     may,
     page,
     sorting,
 )
-from siteward.platforms.umami.fake.rows import Crash, Json, Member, Team
+from siteward.platforms.umami.fake.rows import CrashError, Json, Member, Team
 from siteward.platforms.umami.fake.shape import loose_uuid, one_of, optional, pattern, text, uuid
 from siteward.platforms.umami.fake.state import ident
 
@@ -97,8 +97,8 @@ def _listing(ask: Ask, teams: Sequence[Team], order: Order) -> Json:
             sites[site.team] = sites.get(site.team, 0) + 1
 
     def full(team: Team) -> Json:
-        people = [_person(ask, each) for each in ask.state.members.get(team.id, ())]
-        real = sum(_is_alive(ask, each) for each in ask.state.members.get(team.id, ()))
+        people = [_person(ask, member) for member in ask.state.members.get(team.id, ())]
+        real = sum(_is_alive(ask, member) for member in ask.state.members.get(team.id, ()))
         count = {"website" if old else "websites": sites.get(team.id, 0), "teamUser" if old else "members": real}
         return {**row(team), "teamUser" if old else "members": people, "_count": count}
 
@@ -115,7 +115,7 @@ def every(ask: Ask) -> Json:
 def teams_of(ask: Ask, user: str) -> Json:
     """List the teams in which an account is a member."""
     return _listing(
-        ask, [each for each in ask.state.teams_of(user) if each.deleted is None], Order(("name", "createdAt"))
+        ask, [team for team in ask.state.teams_of(user) if team.deleted is None], Order(("name", "createdAt"))
     )
 
 
@@ -131,9 +131,9 @@ def create(ask: Ask) -> list[Json]:
 def join(ask: Ask) -> Json:
     """Become a team-member by a code, whatever one was before."""
     code = ask.need("accessCode")
-    team = next((each for each in ask.state.teams.values() if each.code == code), None)
+    team = next((team for team in ask.state.teams.values() if team.code == code), None)
     if team is None:
-        raise Refusal(404, "Team not found.", "team-not-found")
+        raise RefusalError(404, "Team not found.", "team-not-found")
     if ask.state.member(team.id, ask.me.id):
         raise bad_request("User is already a team member.")
     ask.fake.window()
@@ -147,8 +147,8 @@ def show(ask: Ask, team: str) -> Json:
     ask.must(ask.is_admin or ask.role_in(ident(team)))
     found = ask.state.teams.get(ident(team))
     if found is None:
-        raise Refusal(404, "Team not found.")
-    people = [member_row(each) for each in ask.state.members.get(found.id, ())]
+        raise RefusalError(404, "Team not found.")
+    people = [member_row(member) for member in ask.state.members.get(found.id, ())]
     return {**row(found), "teamUser" if ask.fake.old else "members": people}
 
 
@@ -162,9 +162,9 @@ def update(ask: Ask, team: str) -> Json:
     _must_run(ask, team)
     found = ask.state.teams.get(ident(team))
     code = ask.get("accessCode")
-    taken = code is not None and any(each.code == code and each is not found for each in ask.state.teams.values())
+    taken = code is not None and any(team.code == code and team is not found for team in ask.state.teams.values())
     if found is None or taken:
-        raise Crash
+        raise CrashError
     name = ask.get("name")
     found.name = found.name if name is None else name
     found.code = found.code if code is None else code
@@ -178,7 +178,7 @@ def delete(ask: Ask, team: str) -> Json:
     """Delete a team; its sites become nobody's."""
     _must_run(ask, team, "team:delete")
     if ident(team) not in ask.state.teams:
-        raise Crash
+        raise CrashError
     ask.state.delete_team(ident(team), things=ask.fake.new)
     ask.fake.touch()
     return {"ok": True}
@@ -188,7 +188,7 @@ def members(ask: Ask, team: str) -> Json:
     """List a team's members, leaving out those whose account is gone or deleted."""
     words = "You must be the owner of this team." if ask.fake.old else "You must be a member of this team."
     ask.must(ask.is_admin or ask.role_in(ident(team)), words)
-    people = [_Person(each, ask) for each in ask.state.members.get(ident(team), ()) if _is_alive(ask, each)]
+    people = [_Person(member, ask) for member in ask.state.members.get(ident(team), ()) if _is_alive(ask, member)]
     return page(ask, Listing(people, lambda each: _person(ask, each.member), ("username",), Order(by="created")))
 
 
@@ -262,6 +262,6 @@ def remove(ask: Ask, team: str, user: str) -> Json:
         stays = found.role == "team-owner" if leaving else not _outranks(ask, found)
         ask.must(not stays, "You do not have permission to remove this user.")
     rows = ask.state.members[found.team]
-    ask.state.members[found.team] = [each for each in rows if each.user != found.user]
+    ask.state.members[found.team] = [row for row in rows if row.user != found.user]
     ask.fake.touch()
     return {"ok": True}

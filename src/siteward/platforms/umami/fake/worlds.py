@@ -89,11 +89,11 @@ def fresh(clock: Callable[[], datetime]) -> State:
 def of(world: World, more: More, clock: Callable[[], datetime]) -> State:
     """Return the state of a world; raises `ValueError` where it speaks of what is not in it."""
     state = State(clock, hashlib.sha256(world.model_dump_json().encode()).hexdigest())
-    if all(each.login != SELF for each in world.accounts):
+    if all(account.login != SELF for account in world.accounts):
         state.new_user(SELF, CREDENTIALS["password"], "admin")
     for account in world.accounts:
         _account(state, account)
-    teams = {each.name: _team(state, each) for each in more.teams}
+    teams = {team.name: _team(state, team) for team in more.teams}
     sites = {}
     for site in world.sites:
         team = _site(state, site, more, teams)
@@ -104,7 +104,7 @@ def of(world: World, more: More, clock: Callable[[], datetime]) -> State:
         user = state.names.get(row.account)
         state.new_member(_at(sites, row.site).id, user.id if user else state.new_id(), row.role)
     for share in more.shares:
-        entity = next(each.id for each in state.websites.values() if each.domain == share.site)
+        entity = next(website.id for website in state.websites.values() if website.domain == share.site)
         state.new_share(entity, WEBSITE, share.site, share.slug, {"overview": True, "events": True})
     instant = state.stamp()
     for login in more.ties:
@@ -133,9 +133,9 @@ def _team(state: State, team: MoreTeam) -> Team:
     made, owner = state.new_team(team.name, _user(state, team.owner or SELF).id)
     if team.owner is None:
         state.members[made.id].remove(owner)
-    for each in team.members:
-        user = state.names.get(each.account)
-        state.new_member(made.id, user.id if user else state.new_id(), each.role)
+    for member in team.members:
+        user = state.names.get(member.account)
+        state.new_member(made.id, user.id if user else state.new_id(), member.role)
     return made
 
 
@@ -162,7 +162,7 @@ def _at(sites: Mapping[str, Team | None], domain: str) -> Team:
 
 
 def _grants(site: str, role: str, accounts: str) -> tuple[WorldGrant, ...]:
-    return tuple(WorldGrant(account=each, site=f"{site}.example.org", role=role) for each in accounts.split())
+    return tuple(WorldGrant(account=part, site=f"{site}.example.org", role=role) for part in accounts.split())
 
 
 _USERS = "carla dmitri elif fatou george hana ivan julia kofi lena nadia omar petra quentin rosa sven tess umut"
@@ -172,11 +172,11 @@ _SITES = "shop blog docs staging internal www careers events status support"
 LIVED_IN = World(
     accounts=(
         *(WorldAccount(login=each, role="admin") for each in ("admin", SELF, "anna", "ben", "breakglass-1", "tmp-agency")),
-        *(WorldAccount(login=each, role="user") for each in ("marco", *_USERS.split())),
-        *(WorldAccount(login=each, role="view-only") for each in _VIEWERS.split()),
+        *(WorldAccount(login=part, role="user") for part in ("marco", *_USERS.split())),
+        *(WorldAccount(login=part, role="view-only") for part in _VIEWERS.split()),
     ),
     sites=(
-        *(WorldSite(name=each.capitalize(), domain=f"{each}.example.org") for each in _SITES.split() if each not in
+        *(WorldSite(name=part.capitalize(), domain=f"{part}.example.org") for part in _SITES.split() if part not in
           {"status", "support"}),
         *(WorldSite(name=each.capitalize(), domain=f"{each}.example.org", owner=SELF) for each in ("status", "support")),
         WorldSite(name="Lab", domain="lab.example.org", owner="petra"),

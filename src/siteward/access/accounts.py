@@ -1,0 +1,336 @@
+"""Who is who on one instance, and what meeting them brings to light.
+
+Every account is exactly one of: the one whose credentials we use, everybody (a public account), ignored,
+declared, gone from the file, or nobody's.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal
+
+from msgspec import Struct
+
+from siteward.access.change import Change, direction
+from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.effective import Index
+from siteward.access.model import (
+    Access,
+    Account,
+    Grant,
+    Power,
+    Scope,
+    account_key,
+    account_of,
+)
+from siteward.access.patterns import matching
+from siteward.access.state import Desired, Ending, Live, Memory
+from siteward.access.traits import Traits, is_public, is_site
+
+GONE: frozenset[str | None] = frozenset({"suspended", "absent", "left"})
+
+
+class UnmanagedAccount(Struct, frozen=True, kw_only=True):
+    """A live account that no declared user resolves to, with what it holds; reported, or revoked by policy."""
+
+    name: str
+    email: str | None = None
+    power: Power = Power.NONE
+    grants: int = 0
+    ignored: bool = False
+    facts: Mapping[str, str] = MappingProxyType({})
+
+
+AccountClass = Literal["self", "public", "ignored", "declared", "left", "stranger"]
+
+
+class Classification:
+    """Who is who on one instance: which account is ours, declared, gone from the file, or nobody's."""
+
+    def __init__(
+        self, live: Live, desired: Desired, traits: Traits, ignore: Iterable[str], earlier: Mapping[str, str] | None
+    ) -> None:
+        self.live = live
+        self.desired = desired
+        self.me = live.me.casefold() if live.me is not None else None
+        self.declared_users = desired.declared_users
+        self.traits = traits
+        self.leavers_unknown = earlier is None and all(
+            user.ending != "left" for user in desired.declared_users.values()
+        )
+        self.ignore = tuple(ignore)
+        handles = {user.handle for user in desired.declared_users.values()}
+        self.left = {login: handle for handle, login in (earlier or {}).items() if handle not in handles}
+        self._classes: dict[str, AccountClass] = {}
+
+    def classify(self, name: str) -> AccountClass:
+        """Return what an account is to us; the first that fits, in the order of `AccountClass`."""
+        found = self._classes.get(name)
+        if found is None:
+            found = self._classes[name] = self._judge(name)
+        return found
+
+    def _judge(self, name: str) -> AccountClass:
+        if self.me is not None and name.casefold() == self.me:
+            return "self"
+        if is_public(self.traits, name):
+            return "public"
+        if matching(self.ignore, name):
+            return "ignored"
+        if name in self.declared_users:
+            return "left" if self.declared_users[name].ending == "left" else "declared"
+        return "left" if name in self.left else "stranger"
+
+    def live_account(self, name: str) -> Account | None:
+        """Return the live account of that name, if there is one."""
+        found = self.live.access.get(account_key(name))
+        return found if isinstance(found, Account) else None
+
+    def ending(self, name: str) -> Ending | None:
+        """Return why the file says that everything of this account is over, if it does."""
+        declared_user = self.declared_users.get(name)
+        if declared_user is not None:
+            return declared_user.ending
+        return "left" if self.classify(name) == "left" else None
+
+    def person(self, name: str) -> str | None:
+        """Return the handle behind an account, also of one who left."""
+        declared_user = self.declared_users.get(name)
+        return declared_user.handle if declared_user is not None else self.left.get(name)
+
+
+class Tally(Struct, frozen=True, kw_only=True):
+    """The accounts that are nobody's, and how much of what is live is managed."""
+
+    unmanaged: tuple[UnmanagedAccount, ...]
+    accounts: int
+    grants: int
+
+
+def tally(
+    live: Live, desired: Desired, traits: Traits, classification: Classification, *, include_unmanaged: bool
+) -> Tally:
+    """Count what is live and managed, and list the accounts that are not declared, the powerful ones first.
+
+    Accounts that are ignored are listed too, marked so. `strangers_too` tells that the policy manages the others.
+    """
+    managed = {"declared", "left", "stranger"} if include_unmanaged else {"declared", "left"}
+    grants = live.access.grants()
+    names = dict.fromkeys([account.name for account in live.access.accounts()])
+    names |= dict.fromkeys([grant.subject.name for grant in grants if grant.subject.kind == "account"])
+    foreign = {name for name in names if classification.classify(name) in {"ignored", "stranger"}}
+    held = _holdings(live.access, traits, foreign)
+    unmanaged = [
+        _unmanaged_account(live, name, *held[name], ignored=classification.classify(name) == "ignored")
+        for name in foreign
+    ]
+    ours = {name for name in names if classification.classify(name) in managed}
+    return Tally(
+        unmanaged=tuple(sorted(unmanaged, key=lambda each: (each.ignored, -each.power, each.name))),
+        accounts=len(ours),
+        grants=_managed_grants(grants, desired, ours),
+    )
+
+
+def _holdings(access: Access, traits: Traits, names: set[str]) -> Mapping[str, tuple[Power, int]]:
+    """Return the greatest power and the number of grants of these accounts, by themselves and through groups."""
+    index = Index(access)
+    found: dict[str, tuple[Power, int]] = {}
+    for name in names:
+        held = [grant for ways in index.ways(name).values() for grant, _ in ways]
+        found[name] = (max(map(traits.power, held), default=Power.NONE), len(held))
+    return found
+
+
+def _unmanaged_account(live: Live, name: str, power: Power, grants: int, *, ignored: bool) -> UnmanagedAccount:
+    key = account_key(name)
+    account = live.access.get(key)
+    email = account.email if isinstance(account, Account) else None
+    facts = live.facts.get(key, MappingProxyType({}))
+    return UnmanagedAccount(name=name, email=email, power=power, grants=grants, ignored=ignored, facts=facts)
+
+
+def _managed_grants(grants: Iterable[Grant], desired: Desired, accounts: set[str]) -> int:
+    managed = desired.managed
+    if managed is None:
+        return 0
+    groups = {key[1] for key in desired.access if key[0] == "group"}
+    return sum(
+        [
+            grant.subject.name in (accounts if grant.subject.kind == "account" else groups)
+            and (grant.scope in managed or not is_site(grant.scope))
+            for grant in grants
+        ]
+    )
+
+
+def findings(
+    classification: Classification,
+    wanted: Access,
+    memory: Memory | None,
+    changes: Sequence[Change],
+    unmanaged: Sequence[UnmanagedAccount],
+) -> Iterator[Diagnostic]:
+    """Yield what meeting the live accounts brings to light: facts and objections that no single guard is about."""
+    if classification.leavers_unknown and any(not unmanaged_account.ignored for unmanaged_account in unmanaged):
+        yield note(
+            "leavers-unknown",
+            "people removed from the file cannot be told from accounts that never were in it: there is no journal of this instance",
+            hint="compare with an earlier revision (`--base REVISION`), or keep the journal",
+        )
+    yield from _meetings(classification, memory, changes)
+    yield from _kept(classification)
+    yield from _open_to_all(classification)
+    yield from _out_of_reach(classification, wanted)
+
+
+def _meetings(classification: Classification, memory: Memory | None, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """Yield the first meetings of declared users with live accounts that no journal knows."""
+    met = memory.accounts if memory is not None else frozenset()
+    new = [
+        name
+        for name in classification.declared_users
+        if classification.classify(name) == "declared" and name not in met and classification.live_account(name)
+    ]
+    about: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        about[account_of(change.key) or ""].append(change)
+    quiet = []
+    for name in new:
+        mismatch = tuple(_mismatch(classification, name, about[name]))
+        gained = [
+            each
+            for each in about[name]
+            if isinstance(each.after, Grant) and direction(each, classification.traits) == "open"
+        ]
+        if mismatch:
+            yield from mismatch
+        elif gained:
+            strongest = max(gained, key=lambda each: _power_after(each, classification.traits))
+            yield warning(
+                "first-meeting",
+                f"{name} is a live account that no journal knows; it gains power here",
+                about=strongest.key,
+            )
+        else:
+            quiet.append(name)
+    if quiet:
+        listed = ", ".join(sorted(quiet))
+        yield note("first-meeting", f"met for the first time, as declared: {listed}")
+
+
+def _power_after(change: Change, traits: Traits) -> Power:
+    return traits.power(change.after) if isinstance(change.after, Grant) else Power.NONE
+
+
+def _mismatch(classification: Classification, name: str, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    declared_user, account = classification.declared_users[name], classification.live_account(name)
+    live, declared = (account.email if account else None), declared_user.email
+    if not live or not declared or live.casefold() == declared.casefold():
+        return
+    for key in [change.key for change in changes] or [account_key(name)]:
+        yield error(
+            "identity-mismatch",
+            f"the live account {name} has the e-mail {live}, and {declared_user.handle} is declared with {declared}",
+            about=key,
+            at=declared_user.at,
+            hint="if they are the same person, correct the e-mail in the file or in the account; if not, give another login under `logins`",
+        )
+
+
+def _kept(classification: Classification) -> Iterator[Diagnostic]:
+    """Yield what declared people have by facts that are not rights to hand out, such as owning a site."""
+    facts = {
+        (kind, role.name)
+        for kind, roles in classification.traits.roles.items()
+        for role in roles
+        if not role.declarable
+    }
+    if not facts:
+        return
+    for held in classification.live.access.grants():
+        name = held.subject.name
+        if (held.scope.kind, held.role) not in facts or held.subject.kind != "account":
+            continue
+        if classification.classify(name) not in {"declared", "left"}:
+            continue
+        yield _kept_one(classification, held)
+
+
+def _kept_one(classification: Classification, held: Grant) -> Diagnostic:
+    name, wish = held.subject.name, classification.desired.access.get(held.key)
+    what = f"{name} is {held.role} of {held.scope}"
+    ending = classification.ending(name)
+    if ending in GONE:
+        return warning(
+            "undeclarable-role",
+            f"{what} and keeps that although {ending}: this role cannot be taken away here",
+            about=held.key,
+        )
+    if isinstance(wish, Grant) and not classification.traits.covers(held, wish):
+        return warning("undeclarable-role", f"{what}, which stands in the way of the role {wish.role}", about=held.key)
+    if isinstance(wish, Grant):
+        return note(
+            "undeclarable-role",
+            f"{what}, which includes the declared role {wish.role}; there is nothing to do",
+            about=held.key,
+        )
+    return note("undeclarable-role", f"{what}, which the file cannot declare and nothing here changes", about=held.key)
+
+
+def _open_to_all(classification: Classification) -> Iterator[Diagnostic]:
+    desired = classification.desired
+    for grant in classification.live.access.grants():
+        if (
+            is_public(classification.traits, grant.subject.name)
+            and grant.subject.kind == "account"
+            and grant.scope not in desired.public
+        ):
+            yield warning(
+                "public-access",
+                f"{grant.scope} is open to everybody ({grant.subject.name}: {grant.role}), and the file does not say so",
+                hint="say `public: true` or `public: false` for this site and instance",
+            )
+
+
+def _out_of_reach(classification: Classification, wanted: Access) -> Iterator[Diagnostic]:
+    for name, declared_user in classification.declared_users.items():
+        key = account_key(name)
+        if classification.classify(name) == "ignored" and key in wanted:
+            yield warning(
+                "declared-but-ignored",
+                f"{name} is declared and matches `ignore`, so nothing is done",
+                at=declared_user.at,
+            )
+        if declared_user.ending == "absent" and not classification.traits.deletes and classification.live_account(name):
+            yield note(
+                "cannot-delete",
+                f"{name} stays as an account without access: accounts cannot be deleted here",
+                at=declared_user.at,
+            )
+        wish = classification.desired.access.get(key)
+        if isinstance(wish, Account) and wish.renamed and not classification.traits.renames:
+            yield note(
+                "cannot-rename",
+                f"{name} keeps its login: accounts cannot be renamed to {wish.renamed} here",
+                at=declared_user.at,
+            )
+    yield from _outside(classification)
+
+
+def _outside(classification: Classification) -> Iterator[Diagnostic]:
+    managed = classification.desired.managed
+    if managed is None:
+        return
+    outside: dict[str, list[Scope]] = defaultdict(list)
+    for grant in classification.live.access.grants():
+        if is_site(grant.scope) and grant.scope not in managed and classification.ending(grant.subject.name) in GONE:
+            outside[grant.subject.name].append(grant.scope)
+    for name, scopes in outside.items():
+        sites = ", ".join(sorted(map(str, scopes)))
+        yield warning(
+            "outside-manages",
+            f"{name} is {classification.ending(name)} and keeps access to sites that are not looked at: {sites}",
+        )

@@ -1,0 +1,520 @@
+"""What must not happen: a tuple of small functions over a proposal, each of which returns its objections.
+
+A guard never raises and never prints. An error about a key blocks that step, an error about nothing in
+particular blocks the instance. Guards run in the order of `GUARDS`, and each knows what those before it have
+blocked: who is not promoted after all does not count as an admin. To add one, write a function, add its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from functools import cached_property, reduce
+from types import MappingProxyType
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from siteward.access.accounts import GONE
+from siteward.access.change import Change, demoted, direction, is_regrant
+from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.gains import Gains
+from siteward.access.limits import Spending, budgets
+from siteward.access.model import (
+    EVERYWHERE,
+    Account,
+    Grant,
+    Key,
+    Resource,
+    Subject,
+    account_key,
+    account_of,
+    grant_key,
+)
+from siteward.access.patterns import matching
+from siteward.access.proposal import Proposal, Proposed
+from siteward.access.state import DeclaredUser
+from siteward.access.traits import Traits
+
+CONFIRM = (
+    "where `self` is right, set SITEWARD_<INSTANCE>_SELF to it beside the credentials, or accept this plan once: "
+    "`--accept self` with a reason"
+)
+"""What to do while nothing but the file says whose the credentials are; who knows the instance puts in its name."""
+
+SOON = timedelta(days=14)
+"""How near the end of an admin is who does not count any more."""
+FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
+
+
+class Case(Struct, frozen=True, kw_only=True, dict=True):
+    """A proposal before its judges, with what this run allows and what is blocked so far."""
+
+    proposal: Proposal
+    as_of: datetime
+    accept: Mapping[str, str] = MappingProxyType({})
+    allow_delete: bool = False
+    confirmed: bool = False
+    mails: int = 0
+    remarks: tuple[Diagnostic, ...] = ()
+    blocked: frozenset[Key] = frozenset()
+
+    @cached_property
+    def unreachable_steps(self) -> frozenset[Key]:
+        """What will not be done: what is blocked, and what depends on that."""
+        return unreachable_steps(self.blocked, self.proposal)
+
+    @cached_property
+    def group_members(self) -> Mapping[str, tuple[str, ...]]:
+        """The members of each of the platform's own groups, now or afterwards."""
+        now, then = self.proposal.index.members, self.proposal.projected_index.members
+        return {group: tuple(sorted({*now.get(group, ()), *then.get(group, ())})) for group in now.keys() | then.keys()}
+
+    def affected(self, key: Key) -> tuple[str, ...]:
+        """Return the accounts whose access a change of that key touches: its own, or its group's members."""
+        name = account_of(key)
+        if name is not None:
+            return (name,)
+        return self.group_members.get(key[2] if key[0] == "grant" else key[1], ())
+
+
+def unreachable_steps(blocked: Iterable[Key], proposal: Proposal) -> frozenset[Key]:
+    """Return the keys of what cannot be done when `blocked` is not: those, and all that depend on them."""
+    found = set(blocked)
+    if found:
+        for change in proposal.changes:
+            if not found.isdisjoint(proposal.needs.get(change.key, ())):
+                found.add(change.key)
+    return frozenset(found)
+
+
+def judge(
+    proposal: Proposal,
+    *,
+    as_of: datetime,
+    accept: Mapping[str, str] = MappingProxyType({}),
+    allow_delete: bool = False,
+    confirmed: bool = False,
+    mails: int = 0,
+    remarks: Iterable[Diagnostic] = (),
+) -> tuple[Diagnostic, ...]:
+    """Return every objection to a proposal.
+
+    `accept` maps what is waived in this run (a budget's name, `empty` or `self`) to the reason; the caller has compared
+    the digest. `confirmed` tells that more than the file says whose the credentials are. `remarks` are what the platform's review said: a step it blocks counts as not done, the mails it
+    announces count towards their budget. `mails` are further ones that no remark is about.
+    """
+    said = (*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)
+    case = Case(
+        proposal=proposal,
+        as_of=as_of,
+        accept=accept,
+        allow_delete=allow_delete,
+        confirmed=confirmed or proposal.traits.knows_self,
+        mails=mails,
+        remarks=tuple(remarks),
+        blocked=_blocked(said),
+    )
+    found: list[Diagnostic] = []
+    for guard in GUARDS:
+        news = tuple(guard(case))
+        if news:
+            found.extend(news)
+            case = replace(case, blocked=case.blocked | _blocked(news))
+    return tuple(found)
+
+
+def _blocked(diagnostics: Iterable[Diagnostic]) -> frozenset[Key]:
+    return frozenset(
+        diagnostic.about for diagnostic in diagnostics if diagnostic.blocks and diagnostic.about is not None
+    )
+
+
+def keep_whole_reading(case: Case) -> Iterator[Diagnostic]:
+    """Refuse a reading that cannot be true: ourselves not listed, or nothing where there was something."""
+    live, memory, traits = case.proposal.live, case.proposal.memory, case.proposal.traits
+    if traits.accounts_listed:
+        if live.me is None:
+            yield error(
+                "self-unknown", "it is not known whose credentials these are, so that account cannot be protected"
+            )
+        elif not any(account.name.casefold() == live.me.casefold() for account in live.access.accounts()):
+            yield error("self-not-listed", f"the list of accounts does not hold our own, {live.me}; it cannot be whole")
+    hint = "if somebody took all of it away by hand, move the journal of this instance aside; else find out why"
+    if memory is not None and memory.sites and not live.sites:
+        yield error("implausible-reading", f"no site was listed where the last run saw {memory.sites}", hint=hint)
+    if memory is not None and memory.grants and not live.grants_of_others:
+        words = f"nobody but the account in use has a grant where the last run saw {memory.grants}"
+        yield error("implausible-reading", words, hint=hint)
+
+
+def keep_proven(case: Case) -> Iterator[Diagnostic]:
+    """Refuse removals that follow from an absence, while something was not read to its proven end."""
+    live = case.proposal.live
+    if live.complete:
+        return
+    gaps = ", ".join((*live.unreadable, *(listing.name for listing in live.listings if not listing.complete)))
+    for proposed in case.proposal.proposed:
+        takes = isinstance(proposed.change.after, Grant) and direction(proposed.change, case.proposal.traits) != "open"
+        absent = proposed.cause in FROM_ABSENCE and (proposed.change.after is None or takes)
+        if absent or _deletes(proposed.change):
+            yield error(
+                "incomplete-reading",
+                f"this follows from an absence, and not everything was read ({gaps})",
+                about=proposed.key,
+            )
+
+
+def keep_grants(case: Case) -> Iterator[Diagnostic]:
+    """Refuse `grants: []`, the wish that nobody has anything, without an explicit consent."""
+    takes = any(proposed.cause == "silence" and proposed.change.after is None for proposed in case.proposal.proposed)
+    if case.proposal.desired.empty and takes:
+        if "empty" in case.accept:
+            yield warning(
+                "empty-grants", f"`grants: []` takes everything from everybody; accepted: {case.accept['empty']}"
+            )
+        else:
+            yield error(
+                "empty-grants",
+                "`grants: []` takes everything from everybody",
+                hint="leave the key out to manage nothing, or accept this plan once: `--accept empty`",
+            )
+
+
+def keep_myself(case: Case) -> Iterator[Diagnostic]:
+    """Refuse every change to the account whose credentials are used, by whatever way."""
+    me = (case.proposal.live.me or "").casefold()
+    if not me:
+        return
+    groups = {
+        group for group, members in case.group_members.items() if any(member.casefold() == me for member in members)
+    }
+    for proposed in case.proposal.proposed:
+        own = any(name.casefold() == me for name in _names(proposed))
+        shared = _group(proposed.key) in groups and direction(proposed.change, case.proposal.traits) != "open"
+        if own or shared:
+            yield error(
+                "self-protected",
+                f"{case.proposal.live.me} is the account in use here and is never changed",
+                about=proposed.key,
+            )
+
+
+def keep_known_self(case: Case) -> Iterator[Diagnostic]:
+    """Refuse to work as another account than the run before did, while the file alone says which one it is."""
+    live, memory = case.proposal.live, case.proposal.memory
+    before = memory.me if memory is not None else None
+    if case.confirmed or live.me is None or before is None or _same(live.me, before, case.proposal.traits):
+        return
+    message = f"`self` names {live.me}, and the run before this one worked as {before}"
+    if "self" in case.accept:
+        yield warning("self-changed", f"{message}; accepted: {case.accept['self']}")
+    elif case.proposal.proposed:
+        yield error("self-changed", message, hint=CONFIRM)
+    else:
+        yield warning("self-changed", message, hint=CONFIRM)
+
+
+def keep_owner(case: Case) -> Iterator[Diagnostic]:
+    """Refuse to take the top role from an account that may be the one in use, which the file alone tells.
+
+    An account with a lesser role is none whose credentials do this work, and one that waits for its invitation to be
+    taken up has none yet.
+    """
+    live, traits = case.proposal.live, case.proposal.traits
+    if case.confirmed or traits.top is None:
+        return
+    tops = {
+        grant.subject.name for grant in live.access.grants() if traits.is_top(grant) and grant.key not in live.pending
+    }
+    for proposed in case.proposal.proposed:
+        name, change = account_of(proposed.key), proposed.change
+        demotes = isinstance(change.before, Grant) and traits.is_top(change.before)
+        keeps = isinstance(change.after, Grant) and traits.is_top(change.after)
+        if name not in tops or keeps or not (demotes or _deletes(change)):
+            continue
+        message = f"{traits.platform} does not tell whose credentials these are, and they may be those of {name}"
+        if "self" in case.accept:
+            yield warning("self-unconfirmed", f"{message}; accepted: {case.accept['self']}", about=proposed.key)
+        else:
+            yield error("self-unconfirmed", message, about=proposed.key, hint=CONFIRM)
+
+
+def _same(one: str, other: str, traits: Traits) -> bool:
+    """Tell whether two logins are one to the platform."""
+    folds = traits.folds_case or traits.login == "email"
+    return one == other or (folds and one.casefold() == other.casefold())
+
+
+def _names(proposed: Proposed) -> Iterator[str]:
+    """Yield the logins a change is about, the one it would give to an account included."""
+    name = account_of(proposed.key)
+    if name is not None:
+        yield name
+    if isinstance(proposed.change.after, Account) and proposed.change.after.renamed:
+        yield proposed.change.after.renamed
+
+
+def _group(key: Key) -> str | None:
+    return key[2] if key[:2] == ("grant", "group") else key[1] if key[0] == "group" else None
+
+
+def keep_protected(case: Case) -> Iterator[Diagnostic]:
+    """Refuse every change, gains too, to what a pattern protects, declared or not, and to nothing else."""
+    patterns = case.proposal.policy.protect
+    found: dict[str, str | None] = {}
+    for proposed in case.proposal.proposed:
+        for name in (*case.affected(proposed.key), *_names(proposed)):
+            if name not in found:
+                found[name] = matching(patterns, *_identities(case.proposal, name))
+        names = (*case.affected(proposed.key), *_names(proposed), *_wished_emails(proposed))
+        pattern = next((hit for name in names if (hit := found.get(name) or matching(patterns, name))), None)
+        if pattern is not None:
+            yield error("protected", f"protected by the pattern {pattern}", about=proposed.key)
+
+
+def _identities(proposal: Proposal, name: str) -> tuple[str | None, ...]:
+    account, declared_user = proposal.live.access.get(account_key(name)), proposal.desired.declared_users.get(name)
+    email = account.email if isinstance(account, Account) else None
+    return (
+        name,
+        email,
+        declared_user.handle if declared_user else None,
+        declared_user.email if declared_user else None,
+    )
+
+
+def _wished_emails(proposed: Proposed) -> tuple[str, ...]:
+    after = proposed.change.after
+    return (after.email,) if isinstance(after, Account) and after.email else ()
+
+
+def keep_expressible(case: Case) -> Iterator[Diagnostic]:
+    """Refuse roles and extras that this server does not have, or that are facts and not rights."""
+    traits = case.proposal.traits
+    for proposed in case.proposal.proposed:
+        after = proposed.change.after
+        if not isinstance(after, Grant):
+            continue
+        role = traits.role(after.scope.kind, after.role)
+        unknown = sorted((after.extras or frozenset()) - set(traits.extras) - set(traits.included))
+        if role is None or not role.declarable:
+            has = tuple(role.name for role in traits.roles.get(after.scope.kind, ()) if role.declarable)
+            message = f"{after.role} is no role that can be given here; there are: {', '.join(has) or 'none'}"
+            yield replace(error("role-not-available", message, about=proposed.key), allowed=has)
+        elif unknown:
+            yield error("extra-not-available", f"there is no such right here: {', '.join(unknown)}", about=proposed.key)
+
+
+def keep_accounts(case: Case) -> Iterator[Diagnostic]:
+    """Refuse deletions that nobody asked for in so many words, in the file and in this run."""
+    for proposed in case.proposal.proposed:
+        if not _deletes(proposed.change):
+            continue
+        if proposed.cause not in {"absent", "unmanaged"}:
+            yield error(
+                "deletion-not-asked",
+                "leaving is not deleting: say `state: absent` to have it deleted",
+                about=proposed.key,
+            )
+        elif not case.allow_delete:
+            yield error(
+                "deletion-needs-consent", "an account is deleted only with `--allow-delete`", about=proposed.key
+            )
+
+
+def _deletes(change: Change) -> bool:
+    return change.after is None and isinstance(change.before, Account)
+
+
+def keep_rules(case: Case) -> Iterator[Diagnostic]:
+    """Refuse what the owners' rules forbid, and tell of what stands and breaks one."""
+    yield from Gains(case.proposal).objections()
+
+
+def keep_admins(case: Case) -> Iterator[Diagnostic]:
+    """Refuse what would leave too few people who can mend things, or make too many, after any step."""
+    if case.proposal.traits.top is None:
+        return
+    board = AdminTimeline(case.proposal, case.as_of, case.unreachable_steps)
+    policy = case.proposal.policy
+    before = len(board.counted)
+    low, high = board.objections()
+    for key in low:
+        yield replace(
+            error(
+                "too-few-admins",
+                f"this would leave fewer than {policy.admins_min} admins who count",
+                about=key,
+                at=policy.admins_at,
+            ),
+            hint="an admin counts who is declared, active, no service, not the account in use, and does not end within 14 days",
+        )
+    for key in high:
+        yield error(
+            "too-many-admins", f"this would make more than {policy.admins_max} admins", about=key, at=policy.admins_at
+        )
+    if before < policy.admins_min:
+        yield warning(
+            "below-min-admins",
+            f"there are {before} admins who count, and the policy asks for {policy.admins_min}",
+            at=policy.admins_at,
+        )
+    left = board.after(low | high)
+    if policy.admins_max is not None and len(left) > policy.admins_max and not high:
+        yield warning(
+            "above-max-admins",
+            f"there are {len(left)} admins in the end, and the policy allows {policy.admins_max}",
+            at=policy.admins_at,
+        )
+
+
+class _AdminChange(Struct, frozen=True):
+    """One step that makes or unmakes an admin; `counted` tells that unmaking this one takes somebody who counts."""
+
+    key: Key
+    name: str
+    makes: bool
+    counted: bool
+
+
+class AdminTimeline:
+    """Who is an admin now, who of them counts, and what a plan makes of that.
+
+    `holding` are all with the top account role but the account in use, `counted` those who count towards the
+    minimum. `stuck` is what will not be done.
+    """
+
+    def __init__(self, proposal: Proposal, as_of: datetime, unreachable_steps: frozenset[Key]) -> None:
+        self._proposal = proposal
+        self._as_of = as_of
+        self._unreachable = unreachable_steps
+        me = (proposal.live.me or "").casefold()
+        tops = (
+            grant for grant in proposal.live.access.grants() if self._top(grant) and grant.subject.kind == "account"
+        )
+        self.holding = frozenset(top.subject.name for top in tops if top.subject.name.casefold() != me)
+        self.counted = frozenset(each for each in self.holding if self._counts(each))
+        self._moves = tuple(move for proposed in proposal.proposed if (move := self._move(proposed)) is not None)
+
+    def objections(self) -> tuple[frozenset[Key], frozenset[Key]]:
+        """Return the steps that leave too few and those that make too many, when neither is done."""
+        low: frozenset[Key] = frozenset()
+        high: frozenset[Key] = frozenset()
+        while True:
+            gone = self._unreachable | low | high
+            moves = [move for move in self._moves if move.key not in gone]
+            too_many, too_few = self._too_many(moves), self._too_few(moves)
+            if not too_many and not too_few:
+                return low, high
+            high |= too_many
+            low |= frozenset() if too_many else too_few
+
+    def after(self, undone: frozenset[Key]) -> frozenset[str]:
+        """Return who holds the top account role in the end, when `undone` is left undone as well."""
+        return self._after([move for move in self._moves if move.key not in self._unreachable | undone])
+
+    @staticmethod
+    def _changed(held: frozenset[str], move: _AdminChange) -> frozenset[str]:
+        return held | {move.name} if move.makes else held - {move.name}
+
+    def _after(self, moves: list[_AdminChange]) -> frozenset[str]:
+        return reduce(self._changed, moves, self.holding)
+
+    def _move(self, proposed: Proposed) -> _AdminChange | None:
+        change, name = proposed.change, account_of(proposed.key)
+        deletes = change.after is None and isinstance(change.before, Account) and name in self.holding
+        if name is None or (not deletes and self._top(change.before) == self._top(change.after)):
+            return None
+        counted = name in self.counted or (proposed.cause in GONE and self._counts(name, gone=True))
+        return _AdminChange(change.key, name, self._top(change.after), counted)
+
+    def _top(self, side: Resource | None) -> bool:
+        return isinstance(side, Grant) and self._proposal.traits.is_top(side)
+
+    def _counts(self, name: str, *, gone: bool = False) -> bool:
+        """Tell whether an admin counts towards the minimum.
+
+        `gone` asks whether somebody whom the file now calls suspended, absent or no longer there counted until
+        then: taking the last admin away by one word in the file is a lock-out as well.
+        """
+        proposal, declared_user = self._proposal, self._proposal.desired.declared_users.get(name)
+        if not gone and (declared_user is None or declared_user.ending is not None):
+            return False
+        if declared_user is not None and (declared_user.kind == "service" or self._ends_soon(name, declared_user)):
+            return False
+        top, account = grant_key(Subject("account", name), EVERYWHERE), proposal.live.access.get(account_key(name))
+        if {top, account_key(name)} & proposal.live.pending or matching(proposal.policy.ignore, name):
+            return False
+        return (
+            account.status == "active" if isinstance(account, Account) else "invite" not in proposal.traits.onboarding
+        )
+
+    def _ends_soon(self, name: str, declared_user: DeclaredUser) -> bool:
+        origin = self._proposal.desired.origins.get(grant_key(Subject("account", name), EVERYWHERE))
+        ends = (declared_user.until, origin.until if origin is not None else None)
+        return any(end is not None and end - self._as_of <= SOON for end in ends)
+
+    def _too_few(self, moves: list[_AdminChange]) -> frozenset[Key]:
+        least, counted = self._proposal.policy.admins_min, set(self.counted)
+        found = set()
+        for move in moves:
+            if move.makes:
+                counted |= {move.name} if self._counts(move.name) else set()
+            elif move.counted and len(counted - {move.name}) < least:
+                found.add(move.key)
+            else:
+                counted.discard(move.name)
+        return frozenset(found)
+
+    def _too_many(self, moves: list[_AdminChange]) -> frozenset[Key]:
+        most, made = self._proposal.policy.admins_max, [move.key for move in moves if move.makes]
+        over = len(self._after(moves)) - most if most is not None else 0
+        return frozenset(made[max(0, len(made) - over) :]) if over > 0 else frozenset()
+
+
+def keep_budgets(case: Case) -> Iterator[Diagnostic]:
+    """Refuse a plan that takes or gives more at once than the owners allow."""
+    mails = case.mails + sum(
+        remark.count
+        for remark in case.remarks
+        if remark.effect == "mail" and remark.about not in case.unreachable_steps
+    )
+    spending = Spending(case.proposal, case.unreachable_steps, mails)
+    yield from budgets(spending, case.accept)
+
+
+def tell_reach(case: Case) -> Iterator[Diagnostic]:
+    """Tell how many people one step reaches, and where one is without a role for a moment."""
+    traits = case.proposal.traits
+    demotions = demoted(case.proposal.changes, traits)
+    for proposed in case.proposal.proposed:
+        group = _group(proposed.key)
+        if group is not None and proposed.key[0] == "grant":
+            people = len(case.affected(proposed.key))
+            yield replace(
+                note("reach", f"through group {group} this reaches {people} accounts", about=proposed.key), count=people
+            )
+        if is_regrant(proposed.change, traits, demotions):
+            message = (
+                "the account is without this for a moment: it can only be given once the account is no admin any more"
+            )
+            yield replace(note("gap", message, about=proposed.key), effect="gap")
+
+
+Guard = Callable[[Case], Iterable[Diagnostic]]
+GUARDS: tuple[Guard, ...] = (
+    keep_whole_reading,
+    keep_proven,
+    keep_grants,
+    keep_myself,
+    keep_known_self,
+    keep_owner,
+    keep_protected,
+    keep_expressible,
+    keep_accounts,
+    keep_rules,
+    keep_admins,
+    keep_budgets,
+    tell_reach,
+)

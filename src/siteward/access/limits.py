@@ -1,0 +1,143 @@
+"""How much a proposal takes and gives at once, against what the owners allow (promise 5).
+
+What counts: `removals`, accounts that lose all access or are deleted; `revocations`, grants taken or lowered;
+`escalations`, grants that gain what the platform lists as powerful; `expiries`, grants whose time has come;
+`mails`. What goes through a group counts once for each of its members. What has expired counts as that and
+nothing else. Blocked steps do not count: they are not done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from math import ceil
+
+from msgspec import Struct
+
+from siteward.access.change import Change, direction, escalates
+from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.effective import Index
+from siteward.access.model import Account, Grant, Key, Member, account_of
+from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit
+from siteward.access.proposal import Proposal, Proposed
+from siteward.access.traits import Traits
+
+FLOOR = 2
+WORDS: Mapping[str, str] = {
+    "removals": "accounts would lose all access",
+    "revocations": "grants would be taken or lowered",
+    "escalations": "grants would gain power",
+    "expiries": "grants would end because their time has come",
+    "mails": "mails would be sent",
+}
+
+
+def allowed(limit: Limit, base: int) -> int | None:
+    """Return how many a limit allows where `base` are live and managed; `None` for as many as one likes."""
+    share = max(FLOOR, ceil(limit.percent * base / 100)) if limit.percent is not None else None
+    sides = [each for each in (limit.count, share) if each is not None]
+    return min(sides) if sides else None
+
+
+class Spending(Struct, frozen=True):
+    """What a proposal would do when all that is not stuck is done."""
+
+    proposal: Proposal
+    unreachable_steps: frozenset[Key]
+    mails: int = 0
+
+    @property
+    def steps(self) -> tuple[Proposed, ...]:
+        """What will be done."""
+        return tuple(proposed for proposed in self.proposal.proposed if proposed.key not in self.unreachable_steps)
+
+    def counts(self) -> Mapping[str, int]:
+        """Return what each budget is charged with."""
+        steps, traits = self.steps, self.proposal.traits
+        group_members = _sizes(self.proposal)
+        deleted = {step.key[1] for step in steps if _deletes(step.change)}
+        taken = [step for step in steps if takes(step.change, traits)]
+        lost = [proposed for proposed in taken if proposed.cause != "expired"]
+        powerful = _powerful_groups(self.proposal.projected_index, traits) if group_members else frozenset()
+        return {
+            "removals": len(emptied(self.proposal, self.unreachable_steps, lost) | deleted),
+            "revocations": sum(_weight(proposed.key, group_members) for proposed in lost),
+            "escalations": sum(
+                _weight(step.key, group_members) for step in steps if _gains(step.change, traits, powerful)
+            ),
+            "expiries": sum(_weight(proposed.key, group_members) for proposed in taken if proposed.cause == "expired"),
+            "mails": self.mails,
+        }
+
+
+def emptied(proposal: Proposal, unreachable_steps: Collection[Key], taken: Iterable[Proposed]) -> frozenset[str]:
+    """Return the accounts from which these steps take something, and which have access now and none afterwards."""
+    losing: set[str] = set()
+    for proposed in taken:
+        name = account_of(proposed.key)
+        losing.update((name,) if name is not None else proposal.index.members.get(proposed.key[2], ()))
+    before, after = proposal.reach, proposal.reach_after(unreachable_steps)
+    return frozenset(each for each in losing if before.of(each) and not after.of(each))
+
+
+def takes(change: Change, traits: Traits) -> bool:
+    """Tell whether a change takes a grant or a membership away, or lowers one."""
+    side = change.before
+    return isinstance(side, Grant | Member) and (change.after is None or direction(change, traits) != "open")
+
+
+def _deletes(change: Change) -> bool:
+    return change.after is None and isinstance(change.before, Account)
+
+
+def _gains(change: Change, traits: Traits, powerful: frozenset[str]) -> bool:
+    if isinstance(change.after, Member):
+        return change.before is None and change.after.group in powerful
+    return escalates(change, traits)
+
+
+def _powerful_groups(index: Index, traits: Traits) -> frozenset[str]:
+    return frozenset(
+        group
+        for group, grants in index.shared.items()
+        if any(not traits.powerful.isdisjoint({grant.role, *(grant.extras or ())}) for grant in grants)
+    )
+
+
+def _sizes(proposal: Proposal) -> Mapping[str, int]:
+    """Return how many are in each group, now or afterwards, whichever is more."""
+    now, then = proposal.index.members, proposal.projected_index.members
+    return {group: max(len(now.get(group, ())), len(then.get(group, ()))) for group in now.keys() | then.keys()}
+
+
+def _weight(key: Key, group_members: Mapping[str, int]) -> int:
+    return max(1, group_members.get(key[2], 0)) if key[:2] == ("grant", "group") else 1
+
+
+def budgets(spending: Spending, accept: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """Yield an error for each budget that is overdrawn, or a warning where this run accepts it with a reason."""
+    proposal = spending.proposal
+    spent = spending.counts()
+    for name in LIMIT_NAMES:
+        limit = proposal.policy.limits.get(name, DEFAULT_LIMITS[name])
+        base = proposal.accounts if name in {"removals", "mails"} else proposal.grants
+        most = allowed(limit, base)
+        if most is not None and spent[name] > most:
+            yield _over(name, limit, spent[name], most, base, accept.get(name))
+
+
+def _over(name: str, limit: Limit, count: int, most: int, base: int, reason: str | None) -> Diagnostic:
+    sides = [f"count {limit.count}"] if limit.count is not None else []
+    if limit.percent is not None:
+        sides.append(f"{limit.percent} % of {base} live and managed, but never less than {FLOOR}")
+    message = f"{count} {WORDS[name]}, and {most} are allowed ({'; '.join(sides)})"
+    where = f"the limit is set at {limit.at}" if limit.at is not None else "the limit is the default"
+    return Diagnostic(
+        code=f"limit-{name}",
+        severity=Severity.WARNING if reason is not None else Severity.ERROR,
+        message=f"{message}; accepted: {reason}" if reason is not None else message,
+        at=limit.at,
+        hint=None
+        if reason is not None
+        else f"{where}; if this is meant: siteward apply PLAN --accept {name}=<digest> --reason TEXT",
+        count=count,
+    )

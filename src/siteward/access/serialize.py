@@ -1,0 +1,333 @@
+"""Frozen values as plain data and back, and the JSON Schema of that data, all read off their annotations.
+
+Fields that stand at their default are left out. Powers and severities are words, times are UTC with `Z`, sets
+are sorted lists, mappings with text keys are objects and others lists of pairs. A resource says its `type`.
+Reading is strict: what is missing, unknown or of another type is refused with the path to it.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import IntEnum
+from functools import cache, cached_property
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import FieldInfo, fields
+
+from siteward.access.model import Access, Account, Grant, Group, Member
+
+Data: TypeAlias = Any  # what JSON can say: None, bool, int, float, str, list and dict of these
+Encode: TypeAlias = Callable[[Any], Data]
+Decode: TypeAlias = Callable[[Data, str], Any]
+RESOURCES: Mapping[str, type] = {"account": Account, "group": Group, "member": Member, "grant": Grant}
+BIGGEST = 2**53 - 1
+
+
+class CodecError(ValueError):
+    """Plain data is not what it should be; `path` says where."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+        self.message = message
+
+
+class Serializer:
+    """How the values of one type are written, read and described."""
+
+    def __init__(self, encode: Encode, decode: Decode, schema: Callable[[dict[str, Data]], Data]) -> None:
+        self.encode = encode
+        self.decode = decode
+        self.schema = schema
+
+
+def shape(kind: Any) -> Serializer:
+    """Return the shape of a type, as an annotation says it; raises `TypeError` for one that has none."""
+    return _shape(kind)
+
+
+@cache
+def _shape(kind: Any) -> Serializer:  # noqa: PLR0911 — one for each kind of type
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind in _SCALARS:
+        return _SCALARS[kind]
+    if kind is Access:
+        return _access()
+    if origin is Literal:
+        return _words(arguments)
+    if origin in {Union, types.UnionType}:
+        return _union(arguments)
+    if origin is tuple:
+        return _row(_shape(arguments[0]), tuple, ordered=True) if arguments[-1] is ... else _fixed(arguments)
+    if origin is frozenset:
+        return _row(_shape(arguments[0]), frozenset, ordered=False)
+    if origin is not None and issubclass(origin, Mapping):
+        return _object(_shape(arguments[1])) if _is_text(arguments[0]) else _pairs(*map(_shape, arguments))
+    if isinstance(kind, type) and issubclass(kind, IntEnum):
+        return _ranks(kind)
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return _record(kind)
+    raise TypeError(f"no shape for {kind}")
+
+
+def _is_text(kind: Any) -> bool:
+    return kind is str or (get_origin(kind) is Literal) or (get_origin(kind) in {Union, types.UnionType})
+
+
+def _scalar(kind: type, word: str) -> Serializer:
+    def decode(data: Data, path: str) -> Any:
+        if type(data) is not kind:
+            raise CodecError(path, f"should be {word}")
+        return data
+
+    return Serializer(lambda value: value, decode, lambda _: {"type": word})
+
+
+def _number() -> Serializer:
+    def encode(value: float) -> Data:
+        if not math.isfinite(value):
+            raise CodecError("", f"{value} is no number that JSON can say")
+        return value
+
+    def decode(data: Data, path: str) -> float:
+        if type(data) not in {int, float} or not math.isfinite(data):
+            raise CodecError(path, "should be a number")
+        return float(data)
+
+    return Serializer(encode, decode, lambda _: {"type": "number"})
+
+
+def _moment() -> Serializer:
+    def encode(value: datetime) -> Data:
+        if value.utcoffset() is None:
+            raise CodecError("", f"{value} has no offset")
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+    def decode(data: Data, path: str) -> datetime:
+        try:
+            value = datetime.fromisoformat(data)
+        except (TypeError, ValueError):
+            raise CodecError(path, "should be a time") from None
+        if value.utcoffset() is None:
+            raise CodecError(path, "should have an offset")
+        return value
+
+    return Serializer(encode, decode, lambda _: {"type": "string", "format": "date-time"})
+
+
+def _words(allowed: tuple[str, ...]) -> Serializer:
+    def decode(data: Data, path: str) -> str:
+        if not isinstance(data, str) or data not in allowed:
+            raise CodecError(path, f"should be one of {', '.join(allowed)}")
+        return data
+
+    return Serializer(lambda value: value, decode, lambda _: {"enum": list(allowed)})
+
+
+def _ranks(kind: type[IntEnum]) -> Serializer:
+    words = {int_enum.name.lower(): int_enum for int_enum in kind}
+    text = _words(tuple(words))
+    return Serializer(lambda value: value.name.lower(), lambda data, path: words[text.decode(data, path)], text.schema)
+
+
+def _row(inner: Serializer, make: Callable[[Any], Any], *, ordered: bool) -> Serializer:
+    def encode(value: Any) -> Data:
+        encoded = [inner.encode(each) for each in value]
+        return encoded if ordered else sorted(encoded)
+
+    def decode(data: Data, path: str) -> Any:
+        if not isinstance(data, list):
+            raise CodecError(path, "should be a list")
+        return make(inner.decode(each, f"{path}/{at}") for at, each in enumerate(data))
+
+    return Serializer(encode, decode, lambda defs: {"type": "array", "items": inner.schema(defs)})
+
+
+def _fixed(arguments: tuple[Any, ...]) -> Serializer:
+    inner = [_shape(argument) for argument in arguments]
+
+    def decode(data: Data, path: str) -> Any:
+        if not isinstance(data, list) or len(data) != len(inner):
+            raise CodecError(path, f"should be a list of {len(inner)}")
+        return tuple(one.decode(each, f"{path}/{at}") for at, (one, each) in enumerate(zip(inner, data, strict=True)))
+
+    def schema(defs: dict[str, Data]) -> Data:
+        return {
+            "type": "array",
+            "prefixItems": [serializer.schema(defs) for serializer in inner],
+            "minItems": len(inner),
+            "items": False,
+        }
+
+    return Serializer(
+        lambda value: [serializer.encode(each) for serializer, each in zip(inner, value, strict=True)], decode, schema
+    )
+
+
+def _object(inner: Serializer) -> Serializer:
+    def decode(data: Data, path: str) -> Any:
+        if not isinstance(data, dict):
+            raise CodecError(path, "should be an object")
+        return types.MappingProxyType({str(name): inner.decode(each, f"{path}/{name}") for name, each in data.items()})
+
+    def schema(defs: dict[str, Data]) -> Data:
+        return {"type": "object", "additionalProperties": inner.schema(defs)}
+
+    return Serializer(lambda value: {name: inner.encode(value[name]) for name in sorted(value)}, decode, schema)
+
+
+def _pairs(key: Serializer, value: Serializer) -> Serializer:
+    def encode(mapping: Mapping[Any, Any]) -> Data:
+        return [[key.encode(each), value.encode(mapping[each])] for each in sorted(mapping)]
+
+    def decode(data: Data, path: str) -> Any:
+        if not isinstance(data, list) or any(not isinstance(each, list) or len(each) != 2 for each in data):
+            raise CodecError(path, "should be a list of pairs")
+        pairs = ((key.decode(a, f"{path}/{at}/0"), value.decode(b, f"{path}/{at}/1")) for at, (a, b) in enumerate(data))
+        return types.MappingProxyType(dict(pairs))
+
+    def schema(defs: dict[str, Data]) -> Data:
+        pair = {"type": "array", "prefixItems": [key.schema(defs), value.schema(defs)], "minItems": 2, "items": False}
+        return {"type": "array", "items": pair}
+
+    return Serializer(encode, decode, schema)
+
+
+def _union(arguments: tuple[Any, ...]) -> Serializer:
+    some = tuple(argument for argument in arguments if argument is not type(None))
+    if set(some) == set(RESOURCES.values()):
+        inner = _resource()
+    elif all(get_origin(each) is Literal for each in some):
+        inner = _words(tuple(word for each in some for word in get_args(each)))
+    elif len(some) == 1:
+        inner = _shape(some[0])
+    else:
+        raise TypeError(f"no shape for a union of {some}")
+    return inner if len(some) == len(arguments) else _optional(inner)
+
+
+def _optional(inner: Serializer) -> Serializer:
+    return Serializer(
+        lambda value: None if value is None else inner.encode(value),
+        lambda data, path: None if data is None else inner.decode(data, path),
+        lambda defs: {"anyOf": [inner.schema(defs), {"type": "null"}]},
+    )
+
+
+def _resource() -> Serializer:
+    inner = {word: _record(kind, tag=word) for word, kind in RESOURCES.items()}
+    words = {kind: word for word, kind in RESOURCES.items()}
+
+    def decode(data: Data, path: str) -> Any:
+        word = data.get("type") if isinstance(data, dict) else None
+        if not isinstance(word, str) or word not in inner:
+            raise CodecError(f"{path}/type", f"should be one of {', '.join(inner)}")
+        return inner[word].decode(data, path)
+
+    return Serializer(
+        lambda value: inner[words[type(value)]].encode(value),
+        decode,
+        lambda defs: {"anyOf": [serializer.schema(defs) for serializer in inner.values()]},
+    )
+
+
+def _access() -> Serializer:
+    row = _row(_resource(), list, ordered=True)
+
+    def decode(data: Data, path: str) -> Access:
+        try:
+            return Access(row.decode(data, path))
+        except CodecError:
+            raise
+        except ValueError as problem:
+            raise CodecError(path, str(problem)) from None
+
+    return Serializer(lambda value: row.encode([value[key] for key in sorted(value)]), decode, row.schema)
+
+
+class _Record:
+    """The shape of a struct; `tag` is what its data says as `type`. Its parts are looked at when first needed."""
+
+    def __init__(self, kind: type, tag: str | None = None) -> None:
+        self.kind = kind
+        self.tag = tag
+
+    @cached_property
+    def parts(self) -> Mapping[str, tuple[FieldInfo, Serializer]]:
+        hints = get_type_hints(self.kind)
+        return {
+            field.encode_name: (field, _shape(hints[field.name]))
+            for field in fields(self.kind)
+            if hints[field.name] is not object
+        }
+
+    @cached_property
+    def needed(self) -> tuple[str, ...]:
+        return tuple(name for name, (part, _) in self.parts.items() if part.required)
+
+    def encode(self, value: Any) -> Data:
+        data: dict[str, Data] = {} if self.tag is None else {"type": self.tag}
+        for name, (part, inner) in self.parts.items():
+            content = getattr(value, part.name)
+            if not _stands_at_default(part, content):
+                data[name] = inner.encode(content)
+        return data
+
+    def decode(self, data: Data, path: str) -> Any:
+        if not isinstance(data, dict):
+            raise CodecError(path, "should be an object")
+        told = {name: each for name, each in data.items() if name != "type" or self.tag is None}
+        for name in told:
+            if name not in self.parts:
+                raise CodecError(f"{path}/{name}", "is not known")
+        for name in self.needed:
+            if name not in told:
+                raise CodecError(f"{path}/{name}", "is missing")
+        return self.kind(
+            **{
+                field.name: inner.decode(told[name], f"{path}/{name}")
+                for name, (field, inner) in self.parts.items()
+                if name in told
+            }
+        )
+
+    def schema(self, defs: dict[str, Data]) -> Data:
+        name = self.kind.__name__
+        if name not in defs:
+            defs[name] = {}
+            defs[name] |= self._described(defs)
+        return {"$ref": f"#/$defs/{name}"}
+
+    def _described(self, defs: dict[str, Data]) -> dict[str, Data]:
+        tag = {} if self.tag is None else {"type": {"const": self.tag}}
+        return {
+            "type": "object",
+            "description": (self.kind.__doc__ or "").partition("\n")[0],
+            "properties": tag | {name: inner.schema(defs) for name, (_, inner) in self.parts.items()},
+            "required": [*tag, *self.needed],
+            "additionalProperties": False,
+        }
+
+
+def _record(kind: type, tag: str | None = None) -> Serializer:
+    record = _Record(kind, tag)
+    return Serializer(record.encode, record.decode, record.schema)
+
+
+def _stands_at_default(part: FieldInfo, value: Any) -> bool:
+    if part.default is not NODEFAULT:
+        return bool(value == part.default) and isinstance(value, bool) == isinstance(part.default, bool)
+    return part.default_factory is not NODEFAULT and not value
+
+
+_SCALARS: Mapping[Any, Serializer] = {
+    str: _scalar(str, "string"),
+    bool: _scalar(bool, "boolean"),
+    int: _scalar(int, "integer"),
+    float: _number(),
+    datetime: _moment(),
+}

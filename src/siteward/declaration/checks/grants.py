@@ -1,0 +1,333 @@
+"""Grants: what each asks of its platforms, and what the owners' policy says to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from siteward.access.diagnostic import Severity
+from siteward.access.policy import Gain, Person, about_right, concerning, judge, least_power, names_of_role, person_of
+from siteward.declaration.complain import problem
+from siteward.declaration.named import NamedSites
+from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
+from siteward.declaration.selector import parse, within
+from siteward.declaration.subjects import ends, holder_of, login_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.policy import Rule
+    from siteward.access.traits import Traits
+    from siteward.declaration.context import Context
+    from siteward.declaration.declared import Bound, Grant, Group, Instance
+    from siteward.declaration.selector import Selector
+    from siteward.declaration.subjects import Way
+
+
+def shapes(context: Context) -> Iterator[Diagnostic]:
+    """See that a grant is to somebody, and names sites, or instances for a role of the account."""
+    for grant in context.declaration.grants or ():
+        location = grant.location
+        if not grant.to:
+            yield problem("grant-to-nobody", "a grant to nobody", location.at("to"), hint="name a user or a group")
+        for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
+            if written and written[0].startswith("!") and all(each.startswith("!") for each in written):
+                hint = 'name what they are left out of, such as "*"'
+                yield problem(
+                    "only-exclusions", "every site is left out and none is named", location.at(key), hint=hint
+                )
+        if grant.on == ():
+            hint = "name instances, or leave it out for wherever the sites are"
+            yield problem("names-nothing", "`on` names no instance", location.at("on"), hint=hint)
+        if grant.for_account and grant.on is None:
+            yield _without_sites(grant)
+
+
+def empty_groups(context: Context) -> Iterator[Diagnostic]:
+    """Point at groups that are granted something and hold nobody."""
+    groups = context.declaration.groups
+    empty = {name for name, people in context.groups.items() if not people and not _elsewhere(groups[name])}
+    if not empty:
+        return
+    for grant in context.declaration.grants or ():
+        if empty.isdisjoint(grant.to):
+            continue
+        for number, name in enumerate(grant.to):
+            if name in empty:
+                at = grant.location.at("to", number)
+                yield problem("grant-to-nobody", f"nobody is in `{name}`", at, severity=Severity.WARNING)
+
+
+def _elsewhere(group: Group) -> bool:
+    """Tell whether a group is a platform's own, which may be there without members of ours."""
+    return group.external or group.native is not None
+
+
+def _without_sites(grant: Grant) -> Diagnostic:
+    if grant.role in ACCOUNT_ROLES or ":" in grant.role:
+        return problem(
+            "account-role-without-on",
+            f"`{grant.role}` without sites is a role of the account and needs `on`",
+            grant.location.key(),
+            hint="name the instances: `on: [stats]`",
+        )
+    return problem(
+        "grant-without-sites",
+        "the grant names no sites",
+        grant.location.key(),
+        hint="add `sites`; a role of the account needs `on` instead",
+    )
+
+
+def roles_on_platforms(context: Context) -> Iterator[Diagnostic]:
+    """See that a role exists on every platform the grant surely reaches."""
+    fine: set[tuple[object, ...]] = set()
+    alone = len(context.declaration.instances) == 1
+    for grant in context.declaration.grants or ():
+        asks = (grant.role, grant.extras, grant.on, not grant.sites, not grant.metasites)
+        if asks in fine or not _is_known(context, grant):
+            continue
+        said = {lack.message: lack for lack in _lacks(context, grant)}
+        yield from said.values()
+        if not said and (alone or grant.on is not None):
+            fine.add(asks)
+
+
+def _lacks(context: Context, grant: Grant) -> Iterator[Diagnostic]:
+    for instance in _surely_reached(context, grant):
+        yield from _lacking(context, grant, instance)
+
+
+def _lacking(context: Context, grant: Grant, instance: Instance) -> Iterator[Diagnostic]:
+    for kind in _kinds(grant):
+        means = context.meaning(grant, instance, kind)
+        if isinstance(means, Lack):
+            at = grant.location.at("role")
+            yield problem(means.code, means.message, at, hint=means.hint, instance=instance.name)
+        elif isinstance(means, Elsewhere) and grant.on is not None and len(grant.on) == 1:
+            message = f"`{grant.role}` is a role of {means.platform}, and {instance.name} is {instance.platform}"
+            yield problem("role-of-another-platform", message, grant.location.at("role"), instance=instance.name)
+
+
+def _is_known(context: Context, grant: Grant) -> bool:
+    return grant.role in PORTABLE or grant.role in context.declaration.roles or ":" in grant.role
+
+
+def _kinds(grant: Grant) -> tuple[str, ...]:
+    if grant.metasites:
+        return ("site", "metasite") if grant.sites else ("metasite",)
+    return ("site",) if grant.sites else ("instance",)
+
+
+def _surely_reached(context: Context, grant: Grant) -> Iterable[Instance]:
+    """Return the instances that the file alone shows the grant to reach: named, all by a bare `*`, or by a site."""
+    instances = context.declaration.instances
+    if grant.on is None and grant.for_account:
+        return ()
+    if grant.on is not None:
+        return [instances[name] for name in grant.on if name in instances]
+    if len(instances) == 1 or "*" in grant.sites:
+        return instances.values()
+    reached: set[str] = set()
+    for written in grant.sites:
+        site = context.declaration.sites.get(written)
+        if site is not None:
+            reached |= site.pins.keys() | (site.only or frozenset())
+    return [instances[name] for name in sorted(reached & instances.keys())]
+
+
+def wildcards(context: Context) -> Iterator[Diagnostic]:
+    """See that a grant on a pattern carries at most what the policy allows patterns."""
+    for grant in context.declaration.grants or ():
+        for number, written in enumerate(grant.sites):
+            if "*" in written and not written.startswith("!"):
+                yield from _too_wide(context, grant, number)
+                break
+
+
+def _too_wide(context: Context, grant: Grant, number: int) -> Iterator[Diagnostic]:
+    for instance in context.instances(grant).values():
+        found = context.meaning(grant, instance, "site")
+        most = instance.policy.wildcards_at_most
+        if isinstance(found, Meaning) and found.power > most:
+            pattern = grant.sites[number]
+            message = (
+                f"`{pattern}` may give {most.word} at most, and `{grant.role}` is {found.power.word} on {instance.name}"
+            )
+            hint = "name the sites, or raise `policy.wildcards.at_most`"
+            at = grant.location.at("sites", number)
+            yield problem("wildcard-too-powerful", message, at, hint=hint, instance=instance.name)
+            return
+
+
+def include_bounds(context: Context) -> Iterator[Diagnostic]:
+    """See that what a bounded include grants lies within its bounds."""
+    for grant in context.declaration.grants or ():
+        if grant.bound is not None:
+            yield from _sites_within(context, grant, grant.bound)
+            yield from _power_within(context, grant, grant.bound)
+
+
+def _sites_within(context: Context, grant: Grant, bound: Bound) -> Iterator[Diagnostic]:
+    if bound.sites is None:
+        return
+    if grant.for_account:
+        yield problem(
+            "beyond-include",
+            "this file may grant on sites only, not roles of the account",
+            grant.location.key(),
+            related=(bound.at,),
+        )
+    for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
+        for number, each in enumerate(written):
+            selector = parse(each)
+            if not selector.excludes and not all(within(part, bound.sites) for part in _parts(context, selector)):
+                allowed = tuple(part.written for part in bound.sites)
+                yield problem(
+                    "beyond-include",
+                    f"this file may not grant on `{each}`",
+                    grant.location.at(key, number),
+                    allowed=allowed,
+                    related=(bound.at,),
+                )
+
+
+def _parts(context: Context, selector: Selector) -> list[Selector]:
+    """Return the domains a selector means by the file, or itself."""
+    sites = context.declaration.sites
+    if selector.kind == "tag":
+        return [parse(site.domain) for site in sites.values() if selector.text in site.tags]
+    site = sites.get(selector.text) if selector.kind == "name" else None
+    return [parse(site.domain)] if site is not None else [selector]
+
+
+def _power_within(context: Context, grant: Grant, bound: Bound) -> Iterator[Diagnostic]:
+    if bound.at_most is None:
+        return
+    for instance in context.instances(grant).values():
+        for kind in _kinds(grant):
+            found = context.meaning(grant, instance, kind)
+            if isinstance(found, Meaning) and found.power > bound.at_most:
+                yield problem(
+                    "beyond-include",
+                    f"this file may grant at most {bound.at_most.word}, and `{grant.role}` is "
+                    f"{found.power.word} on {instance.name}",
+                    grant.location.at("role"),
+                    related=(bound.at,),
+                    instance=instance.name,
+                )
+                return
+
+
+def owners_rules(context: Context) -> Iterator[Diagnostic]:
+    """See that every rule of the owners holds on every grant and user that it matches, as far as the file tells."""
+    said: set[tuple[str, Span | None, str]] = set()
+    for instance in context.declaration.instances.values():
+        traits = context.traits.get(instance.name)
+        if traits is None or not instance.policy.rules:
+            continue
+        ruling = _Ruling(context, instance, traits, NamedSites(context.declaration, instance))
+        for grant in context.declaration.grants or ():
+            for found in ruling.of(grant) if grant.reaches(instance.name) else ():
+                key = (found.code, found.at, found.message)
+                if key not in said:
+                    said.add(key)
+                    yield found
+
+
+class _Ruling(Struct):
+    """What the rules of one instance say to the grants of the file."""
+
+    context: Context
+    instance: Instance
+    traits: Traits
+    named: NamedSites
+    _people: dict[str, tuple[Person, frozenset[str]]] = {}
+    _found: dict[tuple[object, ...], tuple[tuple[Rule, Gain], ...]] = {}
+
+    def of(self, grant: Grant) -> Iterator[Diagnostic]:
+        """Yield what rules say to what a grant gives each person on each kind of scope."""
+        for kind in _kinds(grant):
+            rights = self._rights(grant, kind)
+            for handle, ways in self.context.people(grant).items() if rights else ():
+                person, concerned = self._person(handle)
+                for rule, right in rights:
+                    if rule.id in concerned:
+                        gain = replace(right, person=person, given=_given(grant, ways))
+                        for breach in judge(rule, gain):
+                            yield breach.told(grant.location.key() if breach.lacks else grant.location.at("role"))
+
+    def _rights(self, grant: Grant, kind: str) -> tuple[tuple[Rule, Gain], ...]:
+        """Return each rule that is about what a grant gives, with that right, on one of the sites it is about."""
+        key = (grant.role, grant.extras, kind, grant.sites, grant.metasites, id(grant.bound))
+        found = self._found.get(key)
+        if found is None:
+            means = self.context.meaning(grant, self.instance, kind)
+            found = tuple(self._about(grant, means, kind)) if isinstance(means, Meaning) else ()
+            self._found[key] = found
+        return found
+
+    def _about(self, grant: Grant, means: Meaning, kind: str) -> Iterator[tuple[Rule, Gain]]:
+        plain = Gain(Person(""), kind, means.power, grant.role, names_of_role(means.role, self.traits.platform))
+        for rule in self.instance.policy.rules:
+            if means.power < least_power(rule):
+                continue
+            sites = self.named.of(grant, kind) if "site" in rule.match else (None,)
+            rights = (plain if names is None else replace(plain, sites=names) for names in sites)
+            right = next((right for right in rights if about_right(rule, right)), None)
+            if right is not None:
+                yield rule, right
+
+    def _person(self, handle: str) -> tuple[Person, frozenset[str]]:
+        """Return a declared user as rules see them here, and the ids of the rules that are about them."""
+        found = self._people.get(handle)
+        if found is None:
+            user = self.context.declaration.users[handle]
+            login = login_of(user, self.instance.name, self.traits)
+            person = person_of(login or "", holder_of(user, None))
+            rules = concerning(self.instance.policy.rules, person)
+            found = self._people[handle] = (person, frozenset(rule.id for rule in rules))
+        return found
+
+
+def _given(grant: Grant, ways: tuple[Way, ...]) -> frozenset[str]:
+    """Return the fields that stand on a grant, for somebody who is meant by these ways."""
+    fields = (("ticket", grant.ticket), ("reason", grant.reason), ("until", ends(grant.window, ways)))
+    return frozenset(name for name, value in fields if value)
+
+
+def logins_needed(context: Context) -> Iterator[Diagnostic]:
+    """See that whoever is granted something where accounts are e-mails has one."""
+    said: set[tuple[str, str]] = set()
+    if all(traits.login == "handle" for traits in context.traits.values()):
+        return
+    for grant in context.declaration.grants or ():
+        for instance in _surely_reached(context, grant):
+            traits = context.traits.get(instance.name)
+            if traits is None or traits.login != "email":
+                continue
+            for handle in context.people(grant):
+                user = context.declaration.users[handle]
+                if user.email is None and instance.name not in user.logins and (handle, instance.name) not in said:
+                    said.add((handle, instance.name))
+                    yield problem(
+                        "email-needed",
+                        f"`{handle}` needs an e-mail: it is the login on {instance.name}",
+                        user.location.key(),
+                        related=(grant.at,),
+                        instance=instance.name,
+                    )
+
+
+GRANT_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
+    shapes,
+    empty_groups,
+    roles_on_platforms,
+    wildcards,
+    include_bounds,
+    owners_rules,
+    logins_needed,
+)

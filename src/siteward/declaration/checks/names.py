@@ -1,0 +1,314 @@
+"""Names: those that refer to something, those that go in a circle, and those that no name may look like."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from siteward.access.diagnostic import Severity
+from siteward.access.patterns import matching
+from siteward.access.policy import names_of_role
+from siteward.declaration.complain import problem
+from siteward.declaration.declared import EVERY
+from siteward.declaration.roles import PORTABLE
+from siteward.declaration.selector import parse
+from siteward.declaration.subjects import MAX_NESTING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.policy import Rule
+    from siteward.declaration.context import Context
+    from siteward.declaration.declared import Location
+
+MAX_NAME = 255
+_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}").fullmatch
+
+
+def known_instances(context: Context) -> Iterator[Diagnostic]:
+    """See that whatever names an instance names one of the file's."""
+    for site in context.declaration.sites.values():
+        yield from _instances(context, site.location, "on", site.pins)
+        yield from _instances(context, site.location, "only", site.only or ())
+        if site.only is not None and not site.only:
+            hint = "leave it out for wherever the site is"
+            yield problem("names-nothing", "`only` names no instance", site.location.at("only"), hint=hint)
+        yield from _instances(context, site.location, "public", site.public)
+    for user in context.declaration.users.values():
+        for key, names in (
+            ("logins", user.logins),
+            ("state", user.states),
+            ("accounts", user.accounts),
+            ("modules", user.modules),
+        ):
+            if names:
+                yield from _instances(context, user.location, key, names)
+    for grant in context.declaration.grants or ():
+        if grant.on is not None:
+            yield from _instances(context, grant.location, "on", grant.on)
+
+
+def _instances(context: Context, location: Location, key: str, names: Iterable[str]) -> Iterator[Diagnostic]:
+    for number, name in enumerate(names):
+        if name != EVERY and not context.known("instances", name):
+            listed = isinstance(names, tuple)
+            place = location.at(key, number) if listed else location.key(key, name)
+            yield problem(
+                "unknown-instance",
+                f"there is no instance `{name}`",
+                place,
+                word=name,
+                allowed=tuple(context.declaration.instances),
+            )
+
+
+def known_people(context: Context) -> Iterator[Diagnostic]:
+    """See that groups and grants name users and groups of the file."""
+    for group in context.declaration.groups.values():
+        deeper = () if isinstance(_raw(group.location), list) else ("members",)
+        for number, member in enumerate(group.members):
+            place = (*group.location.path, *deeper, number)
+            if not _known_name(context, member.name):
+                yield _nobody(context, member.name, group.location.source.at(place))
+            if member.excludes and (member.window.start or member.window.end):
+                yield problem(
+                    "window-on-exclusion",
+                    f"`!{member.name}` is left out for good; a time for it means nothing",
+                    group.location.source.at(place),
+                    hint="take the dates away",
+                )
+        if group.members and all(member.excludes for member in group.members):
+            yield problem(
+                "only-exclusions", f"the group `{group.handle}` leaves out and takes in nobody", group.location.key()
+            )
+    for grant in context.declaration.grants or ():
+        for number, name in enumerate(grant.to):
+            if not _known_name(context, name):
+                yield _nobody(context, name, grant.location.at("to", number))
+
+
+def _raw(location: Location) -> object:
+    node: object = location.source.data
+    for step in location.path:
+        node = node[step]  # type: ignore[index]  # the path was read from this very data
+    return node
+
+
+def _known_name(context: Context, name: str) -> bool:
+    return context.known("users", name) or context.known("groups", name) or context.some_include_is_missing()
+
+
+def _nobody(context: Context, name: str, at: Span) -> Diagnostic:
+    if name.startswith("!"):
+        return problem(
+            "unknown-user",
+            f"a grant leaves out nobody: `{name}`",
+            at,
+            hint="make a group that leaves them out, and grant to it",
+        )
+    if name == "external":
+        hint = "write {members: external} for a group whose members a directory knows"
+        return problem("unknown-user", "there is no user or group `external`", at, hint=hint)
+    refused = (each for section, each in context.dropped if section in {"users", "groups"})
+    declared = (*context.declaration.users, *context.declaration.groups, *sorted(refused))
+    return problem(
+        "unknown-user",
+        f"there is no user or group `{name}`",
+        at,
+        word=name,
+        known=declared,
+        hint="declare it under `users`",
+    )
+
+
+def group_circles(context: Context) -> Iterator[Diagnostic]:
+    """See that no group holds itself, or has the name of a user."""
+    declaration = context.declaration
+    names = context.group_cycle
+    if names is not None:
+        first = declaration.groups[names[0]].location.key()
+        if names[0] == names[-1]:
+            places = tuple(declaration.groups[name].location.key() for name in names[1:-1])
+            yield problem("group-cycle", "groups hold each other: " + " → ".join(names), first, related=places)
+        else:
+            yield problem("group-depth", f"groups within groups, more than {MAX_NESTING} deep", first)
+    for name in sorted(declaration.groups.keys() & declaration.users.keys()):
+        yield problem(
+            "name-clash",
+            f"`{name}` is a user and a group",
+            declaration.groups[name].location.key(),
+            related=(declaration.users[name].location.key(),),
+        )
+
+
+def known_roles(context: Context) -> Iterator[Diagnostic]:
+    """See that grants name portable roles, roles of the file or a platform's own, and roles name platforms."""
+    declaration = context.declaration
+    for role in declaration.roles.values():
+        if role.handle in PORTABLE:
+            yield problem(
+                "reserved-role",
+                f"`{role.handle}` means the same everywhere and cannot be declared anew",
+                role.location.key(),
+                hint="take another name",
+            )
+        for platform, on in role.on.items():
+            if context.platforms and platform not in context.platforms:
+                yield problem(
+                    "unknown-platform",
+                    f"there is no platform `{platform}`",
+                    role.location.key(platform),
+                    word=platform,
+                    allowed=context.platforms,
+                )
+            prefix, colon, _ = on.role.partition(":")
+            if colon and prefix != platform:
+                yield problem(
+                    "role-of-another-platform",
+                    f"`{on.role}` is a role of {prefix}, not of {platform}",
+                    role.location.at(platform),
+                )
+    seen: set[str] = set()
+    for grant in declaration.grants or ():
+        if grant.role in seen:
+            continue
+        prefix, colon, _ = grant.role.partition(":")
+        if (
+            (
+                colon
+                and (
+                    prefix in context.platforms
+                    or any(prefix == instance.platform for instance in declaration.instances.values())
+                )
+            )
+            or grant.role in PORTABLE
+            or context.known("roles", grant.role)
+        ):
+            seen.add(grant.role)
+        else:
+            yield problem(
+                "unknown-role",
+                f"there is no role `{grant.role}`",
+                grant.location.at("role"),
+                word=grant.role,
+                allowed=(*PORTABLE, *declaration.roles),
+            )
+
+
+def known_tags(context: Context) -> Iterator[Diagnostic]:
+    """See that a `tag:` is a tag of some site of the file."""
+    declaration = context.declaration
+    tags = {tag for site in declaration.sites.values() for tag in site.tags}
+    fine: set[str] = set()
+    for grant in declaration.grants or ():
+        for number, written in enumerate(grant.sites):
+            if written in fine:
+                continue
+            selector = parse(written)
+            at = grant.location.at
+            if not selector.text.strip():
+                yield problem("empty-name", f"`{written}` selects nothing", at("sites", number))
+            elif selector.kind == "tag" and selector.text not in tags:
+                message = f"no site of the file has the tag `{selector.text}`"
+                yield problem("unknown-tag", message, at("sites", number), word=selector.text, known=tags)
+            else:
+                fine.add(written)
+
+
+def unused_groups(context: Context) -> Iterator[Diagnostic]:
+    """Point at groups that nothing uses; most often a grant was forgotten."""
+    declaration = context.declaration
+    used = {name for grant in declaration.grants or () for name in grant.to}
+    used |= {member.name for group in declaration.groups.values() for member in group.members}
+    for name, group in declaration.groups.items():
+        if name not in used and group.native is None:
+            yield problem(
+                "unused-group", f"nothing uses the group `{name}`", group.location.key(), severity=Severity.WARNING
+            )
+
+
+def safe_names(context: Context) -> Iterator[Diagnostic]:
+    """See that names, which people compare by eye, hold nothing that hides, reorders or controls."""
+    declaration = context.declaration
+    for user in declaration.users.values():
+        location = user.location
+        yield from _safe(user.handle, location, key=True)
+        if user.email is not None:
+            yield from _safe(user.email, location, "email")
+        for instance, login in user.logins.items():
+            yield from _safe(login, location, "logins", instance)
+        for number, former in enumerate(user.previously):
+            yield from _safe(former, location, "previously", number)
+    for group in declaration.groups.values():
+        yield from _safe(group.handle, group.location, key=True)
+        if group.native is not None:
+            yield from _safe(group.native, group.location, "native")
+    for site in declaration.sites.values():
+        yield from _safe(site.handle, site.location, key=True)
+        yield from _safe(site.domain, site.location, "domain")
+
+
+def _safe(text: str, location: Location, *more: str | int, key: bool = False) -> Iterator[Diagnostic]:
+    if _HARMLESS(text) is not None:
+        return
+    fault = name_fault(text, handle=key)
+    if fault is not None:
+        code, message = fault
+        yield problem(code, message, location.key(*more) if key else location.at(*more))
+
+
+def name_fault(text: str, *, handle: bool = False) -> tuple[str, str] | None:
+    """Return the rule a name breaks, and how; `None` for a harmless one."""
+    if not text.strip():
+        return "empty-name", "a name must not be empty"
+    if len(text) > MAX_NAME:
+        return "name-too-long", f"a name of {len(text)} characters; {MAX_NAME} is the most"
+    for each in text:
+        if unicodedata.category(each) in {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}:
+            return (
+                "hostile-character",
+                f"the character U+{ord(each):04X} hides or reorders text and cannot stand in a name",
+            )
+    if text != text.strip():
+        return "hostile-character", "a name must not begin or end with a space"
+    if handle and text.startswith("!"):
+        return "hostile-character", "a name must not begin with `!`, which leaves out"
+    return None
+
+
+def rules_about_somebody(context: Context) -> Iterator[Diagnostic]:
+    """Point at rules on a user or a role that is nowhere: a typo would turn the rule off in silence."""
+    declaration = context.declaration
+    roles = {
+        name
+        for traits in context.traits.values()
+        for roles in traits.roles.values()
+        for role in roles
+        for name in names_of_role(role, traits.platform)
+    }
+    rules = {id(rule): rule for instance in declaration.instances.values() for rule in instance.policy.rules}
+    for rule in rules.values():
+        user, role = rule.match.get("user"), rule.match.get("role")
+        if user is not None and not any(matching([user], handle) for handle in declaration.users):
+            yield _about_nobody(rule, f"no user is `{user}`", user, declaration.users)
+        if role is not None and role not in roles:
+            yield _about_nobody(rule, f"no role of these platforms is `{role}`", role, roles)
+
+
+def _about_nobody(rule: Rule, why: str, word: str, known: Iterable[str]) -> Diagnostic:
+    message = f"the rule {rule} speaks of nobody: {why}"
+    return problem("rule-of-nobody", message, rule.at, word=word, known=known, severity=Severity.WARNING)
+
+
+NAME_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
+    known_instances,
+    known_people,
+    group_circles,
+    known_roles,
+    known_tags,
+    unused_groups,
+    safe_names,
+    rules_about_somebody,
+)

@@ -1,0 +1,193 @@
+"""People: no two on one account, nobody on a protected or our own one, and addresses that are some."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from siteward.access.patterns import matching
+from siteward.access.traits import is_public
+from siteward.declaration.complain import problem
+from siteward.declaration.subjects import folded, login_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.traits import Traits
+    from siteward.declaration.context import Context
+    from siteward.declaration.declared import Instance, User
+
+_ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@.]+(?:\.[^\s@.]+)+")
+_NO_ADDRESS = frozenset('<>()[],;:\\"')
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text looks like an e-mail address, with a dot in its domain."""
+    return _ADDRESS.fullmatch(text) is not None and _NO_ADDRESS.isdisjoint(text)
+
+
+def addresses(context: Context) -> Iterator[Diagnostic]:
+    """See that an e-mail is one, and one user's alone."""
+    seen: dict[str, User] = {}
+    for user in context.declaration.users.values():
+        if user.email is None:
+            continue
+        if not is_address(user.email):
+            yield problem("bad-email", f"`{user.email}` is no e-mail address", user.location.at("email"))
+            continue
+        first = seen.setdefault(user.email.casefold(), user)
+        if first is not user:
+            yield problem(
+                "email-twice",
+                f"`{first.handle}` and `{user.handle}` have the same e-mail",
+                user.location.at("email"),
+                related=(first.location.at("email"),),
+            )
+
+
+def accounts(context: Context) -> Iterator[Diagnostic]:
+    """See that on every instance a user has an account of its own, which is neither protected nor ours."""
+    for instance in context.declaration.instances.values():
+        traits = context.traits.get(instance.name)
+        if traits is not None:
+            yield from _accounts(context, instance, traits)
+
+
+def _accounts(context: Context, instance: Instance, traits: Traits) -> Iterator[Diagnostic]:
+    ours = folded(instance.self_account, traits) if instance.self_account else None
+    seen: dict[str, User] = {}
+    for user in context.declaration.users.values():
+        login = login_of(user, instance.name, traits)
+        if login is None:
+            continue
+        account = folded(login, traits)
+        by_login = instance.name in user.logins
+        place = user.location.at("logins", instance.name) if by_login else None
+        first = seen.setdefault(account, user)
+        if first is not user:
+            yield problem(
+                "account-twice",
+                f"`{first.handle}` and `{user.handle}` are both `{login}` on {instance.name}",
+                place or user.location.key(),
+                related=(first.location.key(),),
+            )
+        if account == ours:
+            yield problem(
+                "self-declared",
+                f"`{login}` is the account Siteward itself uses on {instance.name}",
+                place or user.location.key(),
+                hint="`self` is always protected and never declared",
+                related=(instance.location.at("self"),),
+            )
+        if is_public(traits, login):
+            yield problem(
+                "reserved-login",
+                f"`{login}` stands for everybody on {instance.name}, and is nobody's account",
+                place or user.location.key(),
+                hint="give another login under `logins`; whether a site is open says `public` of the site",
+            )
+        if by_login and (pattern := matching(instance.policy.protect, login)):
+            yield problem(
+                "protected-login", f"`{login}` is protected by `{pattern}` and cannot be anybody's login", place
+            )
+
+
+def instance_abilities(context: Context) -> Iterator[Diagnostic]:
+    """See that an instance says who we are where the platform cannot, and asks for nothing the platform lacks."""
+    for instance in context.declaration.instances.values():
+        traits = context.traits.get(instance.name)
+        if traits is None:
+            continue
+        if not traits.knows_self and instance.self_account is None and instance.settings is not None:
+            yield problem(
+                "self-missing",
+                f"{instance.platform} cannot tell whose credentials these are",
+                instance.location.key(),
+                hint="name the account behind the credentials with `self`",
+            )
+        if instance.native and "group" not in traits.manages:
+            yield problem(
+                "native-groups", f"{instance.platform} has no groups of its own", instance.location.at("native")
+            )
+        if instance.onboarding is not None and instance.onboarding not in traits.onboarding:
+            yield problem(
+                "onboarding",
+                f"{instance.platform} cannot begin accounts with `{instance.onboarding}`",
+                instance.location.at("onboarding"),
+                allowed=sorted(traits.onboarding),
+            )
+
+
+def blind_spots(context: Context) -> Iterator[Diagnostic]:
+    """See that what is accepted as unseen is something the platform cannot show."""
+    for instance in context.declaration.instances.values():
+        traits = context.traits.get(instance.name)
+        known = traits.blind_spots if traits is not None else ()
+        for name in sorted(instance.policy.accept_blind.difference(known)) if traits is not None else ():
+            message = f"`{name}` is nothing that {instance.platform} cannot show"
+            at = instance.location.at("accept_blind")
+            yield problem("unknown-blind-spot", message, at, allowed=known, word=name, instance=instance.name)
+
+
+def platform_features(context: Context) -> Iterator[Diagnostic]:
+    """See that switches of modules and of public access are asked for only where the platform has them."""
+    declaration, known = context.declaration, context.traits
+    for user in declaration.users.values():
+        for name in user.modules.keys() & known.keys():
+            if "module" not in known[name].roles:
+                message = f"{known[name].platform} has no modules to switch"
+                yield problem("no-modules", message, user.location.key("modules", name), instance=name)
+    for site in declaration.sites.values():
+        for name in site.public.keys() & known.keys():
+            if known[name].public_account is None:
+                message = f"{known[name].platform} cannot let everybody in"
+                yield problem("no-public-access", message, site.location.key("public", name), instance=name)
+
+
+def former_names(context: Context) -> Iterator[Diagnostic]:
+    """See that a former name is nobody's present one, and one user's former one."""
+    users = context.declaration.users
+    present: dict[str, User] = {}
+    for user in users.values():
+        for name in (user.handle, user.email, *user.logins.values()):
+            if name is not None:
+                present.setdefault(name.casefold(), user)
+    former: dict[str, User] = {}
+    for user in users.values():
+        for number, name in enumerate(user.previously):
+            other = present.get(name.casefold())
+            if other is None:
+                other = former.setdefault(name.casefold(), user)
+            if other is not user:
+                yield problem(
+                    "previously-clash",
+                    f"`{name}` is also `{other.handle}`",
+                    user.location.at("previously", number),
+                    hint="a name can lead to one user only",
+                    related=(other.location.key(),),
+                )
+
+
+def owners(context: Context) -> Iterator[Diagnostic]:
+    """See that whoever answers for a service is declared."""
+    for user in context.declaration.users.values():
+        if user.owner is not None and not context.known("users", user.owner) and not context.some_include_is_missing():
+            yield problem(
+                "unknown-user",
+                f"there is no user `{user.owner}`",
+                user.location.at("owner"),
+                word=user.owner,
+                known=context.declaration.users,
+            )
+
+
+USER_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
+    addresses,
+    accounts,
+    instance_abilities,
+    blind_spots,
+    platform_features,
+    former_names,
+    owners,
+)

@@ -1,0 +1,409 @@
+"""Which scopes of one instance the words of the file mean."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from siteward.access.hosts import domain_in
+from siteward.access.model import Scope
+from siteward.access.patterns import matcher
+from siteward.access.state import Site as LiveSite  # noqa: TC001 — msgspec reads it at run time
+from siteward.declaration.selector import parse, within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from siteward.access.diagnostic import Span
+    from siteward.access.state import Live
+    from siteward.declaration.declared import Bound, Declaration, Grant, Site
+    from siteward.declaration.selector import Selector
+
+
+class Exclusion(Struct, frozen=True):
+    """Something with a `!` in the file: what it is, in words, and where."""
+
+    words: str
+    at: Span
+
+
+def deciding(declaration: Declaration, granted: Callable[[Declaration], bool]) -> Exclusion | None:
+    """Return the exclusion without which it would be granted, as `granted` tells of a declaration, if there is one."""
+    return next((each for each, without in _each_left_out(declaration) if granted(without)), None)
+
+
+def _each_left_out(declaration: Declaration) -> Iterator[tuple[Exclusion, Declaration]]:
+    for group in declaration.groups.values():
+        for number, member in enumerate(group.members):
+            if member.excludes:
+                fewer = replace(group, members=(*group.members[:number], *group.members[number + 1 :]))
+                found = Exclusion(f"the group {group.handle} leaves out `!{member.name}`", group.at)
+                yield found, replace(declaration, groups={**declaration.groups, group.handle: fewer})
+    grants = declaration.grants or ()
+    for number, grant in enumerate(grants):
+        for found, wider in _wider(grant):
+            yield found, replace(declaration, grants=(*grants[:number], wider, *grants[number + 1 :]))
+
+
+def _wider(grant: Grant) -> Iterator[tuple[Exclusion, Grant]]:
+    for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
+        for number, each in enumerate(written):
+            if parse(each).excludes:
+                rest = (*written[:number], *written[number + 1 :])
+                found = Exclusion(f"the grant leaves out `{each}`", grant.location.at(key, number))
+                yield found, replace(grant, **{key: rest})
+
+
+class Reached(Struct, frozen=True):
+    """A scope that a list of selectors means, and how it came to: `via` in words, `wildcard` where a pattern did."""
+
+    scope: Scope
+    via: tuple[str, ...] = ()
+    wildcard: str | None = None
+
+
+class Choice(Struct, frozen=True):
+    """What a list of selectors means on one instance.
+
+    `ambiguous` maps each scope that an unclear name may mean to that name. `missing` and `idle` are the
+    numbers of plain names and of patterns that mean nothing here. `skipped` are, by the number of a pattern, the sites
+    that are looked at and that it would match, were they not matched by their id alone. `beyond` are scopes outside an include's
+    bounds, `unmanaged` those that were named but are not looked at.
+    """
+
+    reached: tuple[Reached, ...] = ()
+    ambiguous: Mapping[Scope, str] = MappingProxyType({})
+    missing: tuple[int, ...] = ()
+    idle: tuple[int, ...] = ()
+    beyond: tuple[Scope, ...] = ()
+    unmanaged: tuple[Scope, ...] = ()
+    skipped: Mapping[int, tuple[LiveSite, ...]] = MappingProxyType({})
+
+
+class _Hit(Struct, frozen=True):
+    scopes: tuple[Scope, ...]
+    ambiguous: bool = False
+    elsewhere: bool = False
+
+
+_NOT_PLAIN = Reached(Scope(""))
+
+
+class _Tally(Struct):
+    """What the selectors of one list mean, while they are counted one by one."""
+
+    managed: frozenset[Scope]
+    out: frozenset[Scope]
+    reached: dict[Scope, Reached] = {}
+    ambiguous: dict[Scope, str] = {}
+    missing: list[int] = []
+    idle: list[int] = []
+    beyond: list[Scope] = []
+    stray: dict[Scope, None] = {}
+    skipped: dict[int, tuple[LiveSite, ...]] = {}
+
+    def count(self, number: int, selector: Selector, hit: _Hit) -> None:
+        """Add what one selector means; a site that is named stands before one that is matched."""
+        named = selector.kind in {"name", "id"}
+        if not hit.scopes and not hit.elsewhere:
+            (self.missing if named else self.idle).append(number)
+        for scope in hit.scopes:
+            if scope in self.out:
+                continue
+            if scope not in self.managed:
+                if named:
+                    self.stray[scope] = None
+                continue
+            if hit.ambiguous:
+                self.ambiguous[scope] = selector.written
+            before = self.reached.get(scope)
+            if before is None or (before.wildcard is not None and selector.kind != "pattern"):
+                self.reached[scope] = _reached(scope, selector)
+
+    def choice(self) -> Choice:
+        """Return the sum."""
+        return Choice(
+            tuple(self.reached.values()),
+            self.ambiguous,
+            tuple(self.missing),
+            tuple(self.idle),
+            tuple(self.beyond),
+            tuple(self.stray),
+            self.skipped,
+        )
+
+
+class Scopes:
+    """The sites, or meta sites, of one instance as selectors see them."""
+
+    def __init__(self, sites: Mapping[str, Site], instance: str, live: Live, kind: str) -> None:
+        self._declared = sites
+        self._instance = instance
+        self._sites = {scope: site for scope, site in live.sites.items() if scope.kind == kind}
+        self._choices: dict[tuple[tuple[str, ...], int], Choice] = {}
+        self._by_id = {site.id: scope for scope, site in self._sites.items()}
+        self._by_host: dict[str, list[Scope]] = defaultdict(list)
+        self._by_name: dict[str, list[Scope]] = defaultdict(list)
+        self._by_group: dict[str, list[Scope]] = defaultdict(list)
+        self._foreign: dict[str, list[Scope]] = defaultdict(list)
+        self._labels: dict[str, Scope] = {}
+        for scope, site in self._sites.items():
+            self._index(scope, site)
+        self._tagged: dict[str, list[str]] = defaultdict(list)
+        for handle, declared in sites.items():
+            for tag in declared.tags:
+                self._tagged[tag].append(handle)
+        self._single: dict[str, Reached] = {}
+        self.managed = frozenset(self._sites)
+        self._in_sight = self.managed
+
+    def _index(self, scope: Scope, site: LiveSite) -> None:
+        hosts = {domain_in(domain) for domain in site.domains}
+        if site.by_id_only:
+            for host in hosts:
+                self._foreign[host].append(scope)
+            if site.id in site.label:
+                self._labels[scope.name] = scope
+            return
+        self._labels[scope.name] = scope
+        for host in hosts:
+            self._by_host[host].append(scope)
+        if site.name:
+            self._by_name[site.name.casefold()].append(scope)
+        if site.group:
+            self._by_group[site.group.casefold()].append(scope)
+
+    def manage(self, selectors: Iterable[Selector] | None) -> None:
+        """Narrow what is looked at to what the selectors mean; `None` leaves all."""
+        if selectors is not None:
+            out, inner = self._left_out(selectors), [selector for selector in selectors if not selector.excludes]
+            self.managed = self._taken(inner) - out
+            self._in_sight = self.managed | (
+                frozenset(scope for selector in inner for scope in self._foreign_hit(selector)) - out
+            )
+
+    def by_id_only(self, written: str) -> tuple[LiveSite, ...]:
+        """Return the sites that a name or pattern would mean, were they not somebody else's or nobody's."""
+        selector = parse(written)
+        if selector.kind == "pattern":
+            return tuple(self._sites[scope] for scope in self._foreign_hit(selector))
+        declared = self._declared.get(selector.text)
+        host = domain_in(declared.domain if declared is not None else selector.text)
+        return tuple(
+            site
+            for site in self._sites.values()
+            if site.by_id_only
+            and (host in map(domain_in, site.domains) or site.name.casefold() == selector.text.casefold())
+        )
+
+    def choose(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
+        """Return what a list of selectors means: the plain ones together, without the `!` ones."""
+        key = (written, id(bound))
+        found = self._choices.get(key)
+        if found is None:
+            found = (self._plain(written) if bound is None else None) or self._chosen(written, bound)
+            self._choices[key] = found
+        return found
+
+    def site(self, handle: str) -> tuple[Scope, ...]:
+        """Return the scopes a declared site means here."""
+        return self._hit(parse(handle)).scopes
+
+    def names(self) -> Mapping[Scope, frozenset[str]]:
+        """Return, by live site, the handles, domains and tags that the file has for it, and its name as hosts compare."""
+        found: dict[Scope, set[str]] = defaultdict(set)
+        for scope, site in self._sites.items():
+            if not (site.name.isascii() and site.label.isascii()):
+                found[scope] |= {domain_in(site.name), domain_in(site.label)}
+        for declared in self._declared.values():
+            for scope in self._declared_site(declared).scopes:
+                found[scope] |= names_of(declared)
+        return {scope: frozenset(names) for scope, names in found.items()}
+
+    def ids(self, scopes: Iterable[Scope]) -> str:
+        """Return the ids of scopes, for people to choose from."""
+        return ", ".join(sorted(self._sites[scope].id for scope in scopes if scope in self._sites))
+
+    def _plain(self, written: tuple[str, ...]) -> Choice | None:
+        """Return the choice where every word names one managed site, as almost all do; `None` elsewhere."""
+        reached: dict[str, Reached] = {}
+        for word in written:
+            one = self._single.get(word)
+            if one is None:
+                one = self._single[word] = self._only_site(word)
+            if one is _NOT_PLAIN:
+                return None
+            reached[one.scope.name] = one
+        return Choice(tuple(reached.values()))
+
+    def _only_site(self, word: str) -> Reached:
+        selector = parse(word)
+        if selector.excludes or selector.kind != "name":
+            return _NOT_PLAIN
+        hit = self._hit(selector)
+        plain = len(hit.scopes) == 1 and hit.scopes[0] in self.managed
+        return Reached(hit.scopes[0]) if plain else _NOT_PLAIN
+
+    def _chosen(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
+        selectors = tuple(map(parse, written))
+        tally = _Tally(self.managed, self._left_out(selectors))
+        for number, selector in enumerate(selectors):
+            if not selector.excludes:
+                tally.count(number, selector, self._hit(selector))
+                if selector.kind == "pattern" and (skipped := self._skipped(selector, tally.out)):
+                    tally.skipped[number] = skipped
+        if bound is not None and bound.sites is not None:
+            for scope in [scope for scope in tally.reached if not self._inside(scope, bound.sites)]:
+                del tally.reached[scope]
+                tally.beyond.append(scope)
+        return tally.choice()
+
+    def _skipped(self, selector: Selector, out: frozenset[Scope]) -> tuple[LiveSite, ...]:
+        """Return the sites that a pattern leaves out because they are matched by their id alone."""
+        found = (scope for scope in self._foreign_hit(selector) if scope not in out and scope in self._in_sight)
+        return tuple(self._sites[fromkey] for fromkey in dict.fromkeys(found))
+
+    def _inside(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:
+        """Tell whether a live site lies within an include's bounds, by every name it goes by."""
+        site = self._sites[scope]
+        hosts = [domain_in(domain) for domain in site.domains] or [domain_in(site.label)]
+        inside = any(within(parse(host), [bound for bound in bounds if not bound.excludes]) for host in hosts)
+        return inside and scope not in self._left_out(bounds)
+
+    def _taken(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
+        return frozenset(
+            scope for selector in selectors if not selector.excludes for scope in self._hit(selector).scopes
+        )
+
+    def _left_out(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
+        """Return what the `!` ones mean; here a name counts for everybody's sites."""
+        out: set[Scope] = set()
+        for selector in selectors:
+            if selector.excludes:
+                out.update(self._hit(selector).scopes)
+                out.update(self._foreign_hit(selector))
+        return frozenset(out)
+
+    def _foreign_hit(self, selector: Selector) -> Iterable[Scope]:
+        if selector.kind == "pattern":
+            test = matcher(selector.text)
+            return [scope for host, scopes in self._foreign.items() if test(host) for scope in scopes]
+        return self._foreign.get(domain_in(selector.text), ()) if selector.kind == "name" else ()
+
+    def _hit(self, selector: Selector) -> _Hit:
+        match selector.kind:
+            case "name":
+                return self._named(selector.text)
+            case "id":
+                found = self._by_id.get(selector.text)
+                return _Hit((found,) if found is not None else ())
+            case "tag":
+                scopes = (
+                    scope for handle in self._tagged.get(selector.text, ()) for scope in self._named(handle).scopes
+                )
+                return _Hit(tuple(dict.fromkeys(scopes)))
+            case "sitegroup":
+                return _Hit(tuple(self._by_group.get(selector.text.casefold(), ())))
+            case "pattern":
+                return _Hit(self._matching(selector.text))
+
+    def _named(self, text: str) -> _Hit:
+        declared = self._declared.get(text)
+        if declared is not None:
+            return self._declared_site(declared)
+        label = self._labels.get(text)
+        if label is not None:
+            return _Hit((label,))
+        found = self._by_host.get(domain_in(text)) or self._by_name.get(text.casefold()) or ()
+        return _Hit(tuple(found), ambiguous=len(found) > 1)
+
+    def _declared_site(self, site: Site) -> _Hit:
+        if site.only is not None and self._instance not in site.only:
+            return _Hit((), elsewhere=True)
+        pin = site.pins.get(self._instance)
+        if pin is not None:
+            found = self._by_id.get(pin)
+            return _Hit((found,) if found is not None else ())
+        hosts = self._by_host.get(domain_in(site.domain), ())
+        return _Hit(tuple(hosts), ambiguous=len(hosts) > 1)
+
+    def _matching(self, pattern: str) -> tuple[Scope, ...]:
+        test = matcher(pattern)
+        hosts = (scope for host, scopes in self._by_host.items() if test(host) for scope in scopes)
+        names = (
+            scope
+            for label, scope in self._labels.items()
+            if not (site := self._sites[scope]).by_id_only and not site.domains and test(label.casefold())
+        )
+        return tuple(dict.fromkeys((*hosts, *names)))
+
+
+def names_of(site: Site) -> frozenset[str]:
+    """Return the names the file has for a site, as rules compare them: handle, domain and tags."""
+    return frozenset({domain_in(site.handle), domain_in(site.domain), *(f"tag:{tag}" for tag in site.tags)})
+
+
+def _reached(scope: Scope, selector: Selector) -> Reached:
+    match selector.kind:
+        case "tag":
+            return Reached(scope, (f"tag {selector.text}",))
+        case "sitegroup":
+            return Reached(scope, (f"site group {selector.text}",))
+        case "pattern":
+            return Reached(scope, (f"pattern {selector.written}",), selector.written)
+        case _:
+            return Reached(scope)
+
+
+class Unresolved:
+    """What selectors mean while no server was asked: each stands for itself, by domain where the file knows it."""
+
+    def __init__(self, sites: Mapping[str, Site], instance: str, kind: str) -> None:
+        self._declared = sites
+        self._instance = instance
+        self._kind = kind
+
+    def choose(self, written: tuple[str, ...], _bound: Bound | None) -> Choice:
+        """Return a scope for each plain name and for each pattern as it is written, with what is left out of it."""
+        selectors = tuple(map(parse, written))
+        out = [selector for selector in selectors if selector.excludes]
+        without = "".join(f" {written}" for written in sorted({selector.written for selector in out}))
+        reached: dict[Scope, Reached] = {}
+        for selector in selectors:
+            if selector.excludes:
+                continue
+            for name in self._names(selector):
+                open_ended = selector.kind in {"pattern", "sitegroup"}
+                if open_ended or not self._left_out(name, out):
+                    scope = Scope(self._kind, name + without if open_ended else name)
+                    reached.setdefault(scope, _reached(scope, selector))
+        return Choice(tuple(reached.values()))
+
+    def _left_out(self, name: str, out: list[Selector]) -> bool:
+        host = name.partition("#")[0]
+        return any(
+            matcher(selector.text)(host) if selector.kind == "pattern" else name in self._names(selector)
+            for selector in out
+        )
+
+    def _names(self, selector: Selector) -> list[str]:
+        if selector.kind == "tag":
+            return [
+                self._label(site) for site in self._declared.values() if selector.text in site.tags and self._here(site)
+            ]
+        site = self._declared.get(selector.text) if selector.kind == "name" else None
+        if site is None:
+            return [domain_in(selector.text) if selector.kind == "name" else selector.written]
+        return [self._label(site)] if self._here(site) else []
+
+    def _label(self, site: Site) -> str:
+        host = domain_in(site.domain)
+        pin = site.pins.get(self._instance)
+        return host if pin is None else f"{host}#{pin}"
+
+    def _here(self, site: Site) -> bool:
+        return site.only is None or self._instance in site.only

@@ -1,0 +1,477 @@
+"""Text → data with places, from the events of libyaml's parser.
+
+Scalars are YAML 1.2's, cut down to what the grammar needs: text, `true`/`false` and whole numbers; `no`, `on` and dates
+stay text. Null is refused wherever it stands, and so is a number written in any other way (`1.20`, `012`, `5e1`):
+readers of YAML disagree about some, and what they give back is not what was written. Duplicate keys, tags, a second document and
+aliases without bound are refused too. What can be read over is told and left out, so that the rest is seen.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from typing import TYPE_CHECKING, Protocol, cast
+
+import yaml
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+from siteward.access.diagnostic import Diagnostic, Severity, Span
+from siteward.declaration.source import COLUMN_BITS, Items, Source, Table, split_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from yaml.error import Mark
+
+    from siteward.declaration.source import Path, Value
+
+
+_STRAY = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+_UNPRINTABLE = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"  # the same among ASCII, which is what most files are
+_RESERVED = {"*": "an alias", "!": "a tag", "&": "an anchor", "@": "reserved", "`": "reserved", "%": "a directive"}
+
+
+class YamlSyntaxError(Exception):
+    """The file cannot be read any further."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+def yaml_fault(code: str, message: str, at: Span, *, hint: str | None = None) -> Diagnostic:
+    """Return an error about a place in a file."""
+    return Diagnostic(code=code, severity=Severity.ERROR, message=message, at=at, hint=hint)
+
+
+def stray_character(file: str, text: str) -> Diagnostic | None:
+    """Return what is wrong with the first character that YAML texts must not hold, if there is one.
+
+    Besides control characters these are the byte order mark and the three line separators that YAML 1.1 and
+    1.2 count differently, so that every reader sees the same lines.
+    """
+    if text.startswith("\ufeff"):
+        return yaml_fault(
+            "byte-order-mark",
+            "the file begins with a byte order mark",
+            Span(file, 1, 1),
+            hint="save it as UTF-8 without BOM",
+        )
+    found = re.search(_UNPRINTABLE if text.isascii() else _STRAY, text)
+    if found is None:
+        return None
+    before = text[: found.start()]
+    lines = re.split(r"\r\n|\n|\r", before)
+    return yaml_fault(
+        "bad-character",
+        f"the character U+{ord(found.group()):04X} cannot stand in a YAML file",
+        Span(file, len(lines), len(lines[-1]) + 1),
+        hint=r'remove it, or write it as an escape in double quotes: "\x1b"',
+    )
+
+
+def of_error(file: str, text: str, problem: YAMLError) -> Diagnostic:
+    """Return what a parser's exception means, in our words and at our place."""
+    if not isinstance(problem, MarkedYAMLError):
+        return yaml_fault("yaml", f"not YAML: {problem}", Span(file, 1, 1))
+    mark: Mark | None = problem.problem_mark or problem.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    at = Span(file, line + 1, column + 1)
+    lines = re.split(r"\r\n|\n|\r", text)
+    here = lines[line] if line < len(lines) else ""
+    if re.match(r" *\t", here):
+        return yaml_fault(
+            "tab",
+            "a tab where YAML wants spaces",
+            Span(file, line + 1, here.index("\t") + 1),
+            hint="indent with spaces",
+        )
+    if (quoted := _to_quote(file, problem, lines)) is not None:
+        return quoted
+    message = (problem.problem or "cannot be read").replace(
+        "found character that cannot start any token", "a character that cannot begin a value"
+    )
+    if problem.context and problem.context_mark and problem.context_mark.line != line:
+        message = f"{message} ({problem.context} that begins on line {problem.context_mark.line + 1})"
+    hint = None
+    if "mapping values are not allowed" in message:
+        message, hint = "a second `: ` in one line", "quote the value, or begin a new line"
+    return yaml_fault("yaml", f"not YAML: {message}", at, hint=hint)
+
+
+def _to_quote(file: str, problem: MarkedYAMLError, lines: list[str]) -> Diagnostic | None:
+    """Return the advice to quote, where a value begins with a character that YAML keeps for itself."""
+    for mark in (problem.context_mark, problem.problem_mark):
+        if mark is None or mark.line >= len(lines):
+            continue
+        rest = lines[mark.line][mark.column :]
+        if rest[:1] in _RESERVED:
+            word = re.match(r"[^\s,\]}]*", rest)
+            text = word.group() if word else rest[:1]
+            return Diagnostic(
+                code="unquoted",
+                severity=Severity.ERROR,
+                message=f"`{text}` without quotes is {_RESERVED[rest[0]]} to YAML",
+                at=Span(file, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 1 + len(text)),
+                hint=f'quote it: "{text}"',
+                suggestion=f'"{text}"',
+            )
+    return None
+
+
+MAX_DEPTH = 32
+MAX_ALIASED = 100_000
+"""How many values aliases may add to a file, all together."""
+
+_NOT_TEXT = frozenset("-+.0123456789tTfFnN~")  # what a plain scalar that is no text can begin with
+_WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_ASKS = re.compile(r"(?:^|[\s{\[,])\?\s*$")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_LONG_NUMBER = re.compile(r"-?[1-9][0-9]*")  # stays text: an id keeps its digits, and no amount is so large
+_ODD_NUMBER = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
+# Events are told apart by their exact class, which is the fastest way; as objects, because the parser in C and the
+# one in Python share these classes and nothing that a type checker could see.
+_ALIAS: object = AliasEvent
+_SCALAR: object = ScalarEvent
+_TABLE: object = MappingStartEvent
+_TABLE_END: object = MappingEndEvent
+_ITEMS: object = SequenceStartEvent
+_ITEMS_END: object = SequenceEndEvent
+_DOCUMENT: object = DocumentStartEvent
+_DOCUMENT_END: object = DocumentEndEvent
+_STREAM_END: object = StreamEndEvent
+_BEGINS = frozenset({_TABLE, _ITEMS})
+_ENDS = frozenset({_TABLE_END, _ITEMS_END})
+
+
+class Position(Protocol):
+    """A place in a text, counted from 0."""
+
+    line: int
+    column: int
+
+
+class Event(Protocol):
+    """What the parser saw; the lower ones only where the class of the event has them."""
+
+    start_mark: Position
+    end_mark: Position
+    anchor: str | None
+    tag: str | None
+    value: str
+    style: str | None
+
+
+def read(file: str, text: str) -> tuple[Source | None, tuple[Diagnostic, ...]]:
+    """Return the file's data with its places, and all that is wrong with its YAML.
+
+    There is no `Source` where the text does not parse, or is not one document with a mapping in it.
+    """
+    stray = stray_character(file, text)
+    if stray is not None:
+        return None, (stray,)
+    composer = _YamlReader(file, text)
+    try:
+        data = composer.document()
+    except YamlSyntaxError as fault:
+        return None, (*composer.faults, fault.diagnostic)
+    except yaml.YAMLError as problem:
+        return None, (*composer.faults, of_error(file, text, problem))
+    return Source(file, text, data, composer.places, frozenset(composer.holes)), tuple(composer.faults)
+
+
+def slow_events(text: str) -> Callable[[], Event]:
+    """Return the source of events of the parser in Python, some eighteen times slower than libyaml's."""
+    from yaml.parser import Parser  # noqa: PLC0415 — needed only where the extension is missing
+    from yaml.reader import Reader  # noqa: PLC0415 — the same
+    from yaml.scanner import Scanner  # noqa: PLC0415 — the same
+
+    class Slow(Reader, Scanner, Parser):
+        def __init__(self, stream: str) -> None:
+            Reader.__init__(self, stream)
+            Scanner.__init__(self)
+            Parser.__init__(self)
+
+    slow: Callable[[], Event] = Slow(text).get_event
+    return slow
+
+
+def _events(text: str) -> Callable[[], Event]:
+    if not yaml.__with_libyaml__:
+        return slow_events(text)
+    from yaml._yaml import CParser  # noqa: PLC0415 — the extension may be missing
+
+    return cast("Callable[[], Event]", CParser(text).get_event)
+
+
+def _place(event: Event) -> int:
+    mark = event.start_mark
+    return mark.line << COLUMN_BITS | mark.column
+
+
+class _YamlReader:
+    """Builds tables and lists from events, and collects what is wrong on the way."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.places: array[int] = array("Q")
+        self.faults: list[Diagnostic] = []
+        self.holes: list[Path] = []
+        self._next = _events(text)
+        self._asking = split_lines(text) if "?" in text else None
+        self._shared: dict[str, str] = {}
+        self._anchors: dict[str, tuple[Value, int]] = {}
+        self._open: set[str] = set()
+        self._path: list[str | int] = []
+        self._values = 0
+        self._aliased = 0
+
+    def document(self) -> Table:
+        """Return the root mapping of the only document."""
+        self._next()
+        event = self._next()
+        if type(event) is not _STREAM_END:
+            event = self._next()
+        if type(event) is _STREAM_END or (type(event) is _SCALAR and not event.style and event.value in _NULLS):
+            raise self._fault("empty-file", "the file is empty", event, hint="begin it with `version: 1`")
+        if type(event) is not _TABLE:
+            found = "a list" if type(event) is _ITEMS else "a single value"
+            raise self._fault("not-a-mapping", f"the file must hold keys and values, found {found}", event)
+        self._tagged(event)
+        root = self._table(event)
+        end = self._next()
+        while type(end) is _DOCUMENT_END:
+            end = self._next()
+        if type(end) is _DOCUMENT:
+            hint = "remove the `---` and what follows, or move it into an include"
+            raise self._fault("several-documents", "the file holds more than one YAML document", end, hint=hint)
+        return root
+
+    def _container(self, event: Event) -> Table | Items:
+        """Build the table or list that `event` begins."""
+        if len(self._path) >= MAX_DEPTH:
+            raise self._fault("too-deep", f"more than {MAX_DEPTH} levels of nesting", event)
+        self._tagged(event)
+        anchor, before = event.anchor, self._values
+        if anchor is not None:
+            self._open.add(anchor)
+        built = self._table(event) if type(event) is _TABLE else self._items(event)
+        if anchor is not None:
+            self._open.discard(anchor)
+            self._anchors[anchor] = (built, self._values - before + 1)
+        return built
+
+    def _table(self, start: Event) -> Table:
+        # This loop and the next one are most of what a plan costs offline, so the usual text is told in place.
+        table, places = Table(), [_place(start)]
+        following, shared, path, plain_keys = self._next, self._shared, self._path, self._asking is None
+        while type(event := following()) is not _TABLE_END:
+            if type(event) is _SCALAR and plain_keys and event.tag is event.anchor is None and event.value:
+                key: str | None = shared.setdefault(event.value, event.value)
+            else:
+                key = self._key(event)
+            value_event = following()
+            if key is None or key in table:
+                self._discard(value_event)
+                if key is not None:
+                    self._twice(table, places, key, event)
+                continue
+            if (
+                type(value_event) is _SCALAR
+                and value_event.tag is value_event.anchor is None
+                and (text := value_event.value)
+                and (value_event.style or text[0] not in _NOT_TEXT)
+            ):
+                value: Value | None = shared.setdefault(text, text)
+            else:
+                path.append(key)
+                value = self._value(value_event)
+                path.pop()
+            if value is not None:
+                mark = event.start_mark
+                places.append(mark.line << COLUMN_BITS | mark.column)
+                mark = value_event.start_mark
+                places.append(mark.line << COLUMN_BITS | mark.column)
+                table[key] = value
+        self._values += len(table)
+        table.base = len(self.places)
+        self.places.extend(places)
+        return table
+
+    def _items(self, start: Event) -> Items:
+        items, places = Items(), [_place(start)]
+        following, shared, path = self._next, self._shared, self._path
+        while type(event := following()) is not _ITEMS_END:
+            if (
+                type(event) is _SCALAR
+                and event.tag is event.anchor is None
+                and (text := event.value)
+                and (event.style or text[0] not in _NOT_TEXT)
+            ):
+                value: Value | None = shared.setdefault(text, text)
+            else:
+                path.append(len(items))
+                value = self._value(event)
+                path.pop()
+            if value is not None:
+                mark = event.start_mark
+                places.append(mark.line << COLUMN_BITS | mark.column)
+                items.append(value)
+        self._values += len(items)
+        items.base = len(self.places)
+        self.places.extend(places)
+        return items
+
+    def _key(self, event: Event) -> str | None:
+        """Return the text of a key; `None`, and a diagnostic, for what is none."""
+        if type(event) is _ALIAS:
+            hint = f'quote it: "*{event.anchor}"'
+            raise self._fault("unquoted", f"`*{event.anchor}` is YAML's way to repeat a value", event, hint=hint)
+        if type(event) is not _SCALAR:
+            hint = "quote it, if it begins with [ or {"
+            raise self._fault("key-not-text", "a key must be plain text", event, hint=hint)
+        if self._asking is not None:
+            self._refuse_explicit(event, self._asking)
+        if event.tag is event.anchor is None and event.value:
+            return self._shared.setdefault(event.value, event.value)
+        if event.anchor is not None:
+            self._report("unquoted", f"`&{event.anchor}` cannot stand before a key", event, hint="quote it")
+        elif not self._tagged(event):
+            self._report("key-not-text", "a key must not be empty", event)
+        return None
+
+    def _refuse_explicit(self, event: Event, lines: Sequence[str]) -> None:
+        """Refuse `? key`: of `{?x: 1}` one reader of YAML makes the key `x`, another `?x`."""
+        mark = event.start_mark
+        if _ASKS.search(lines[mark.line][: mark.column]):
+            hint = f'write it without `?`, or quote all of it: "?{event.value}"'
+            raise self._fault(
+                "unquoted", f"`?` before `{event.value}` is YAML's long way to write a key", event, hint=hint
+            )
+
+    def _value(self, event: Event) -> Value | None:
+        """Return any value; `None`, and a diagnostic, for one that is refused."""
+        if type(event) in _BEGINS:
+            return self._container(event)
+        if type(event) is _ALIAS:
+            return self._alias(event)
+        value = None if self._tagged(event) else self._scalar(event)
+        if value is None:
+            self.holes.append(tuple(self._path))
+        elif event.anchor is not None:
+            self._anchors[event.anchor] = (value, 1)
+        return value
+
+    def _scalar(self, event: Event) -> Value | None:
+        text = event.value
+        if event.style:
+            return self._shared.setdefault(text, text)
+        if text in _NULLS:
+            key = self._path[-1] if self._path else ""
+            what = f"`{key}` has no value" if isinstance(key, str) else "an item has no value"
+            said = f"{what}: `{text}` is YAML's null" if text else what
+            self._report("null", said, event, hint='leave it out, or write what you mean: [], {}, "" or a quoted word')
+            return None
+        if text in _WORDS:
+            return _WORDS[text]
+        if _NUMBER.fullmatch(text):
+            return int(text)
+        if _ODD_NUMBER.fullmatch(text) and not _LONG_NUMBER.fullmatch(text):
+            said = f"`{text}` without quotes is a number that is not read as it is written"
+            hint = f'quote it: "{text}", or write a whole number in plain digits'
+            self._report("unquoted", said, event, hint=hint, suggestion=f'"{text}"')
+            return None
+        return self._shared.setdefault(text, text)
+
+    def _alias(self, event: Event) -> Value | None:
+        name = event.anchor or ""
+        if name in self._open:
+            raise self._fault("alias-loop", f"`*{name}` repeats something that holds it", event)
+        found = self._anchors.get(name)
+        if found is None:
+            self.holes.append(tuple(self._path))
+            said = f"`*{name}` is YAML's way to repeat a value, and there is no `&{name}` before it"
+            self._report("unquoted", said, event, hint=f'quote it: "*{name}"', suggestion=f'"*{name}"')
+            return None
+        value, weight = found
+        self._values += weight
+        self._aliased += weight
+        if self._aliased > MAX_ALIASED:
+            hint = "write the values out, or use groups, tags and roles instead"
+            raise self._fault("alias-bomb", f"aliases repeat more than {MAX_ALIASED} values", event, hint=hint)
+        return value
+
+    def _tagged(self, event: Event) -> bool:
+        """Refuse a tag, which most often is an exclusion that somebody forgot to quote."""
+        if event.tag is None:
+            return False
+        if event.tag.startswith("!") and type(event) is _SCALAR:
+            text = f"{event.tag} {event.value}".strip()
+            said = f"`{text}` without quotes is a YAML tag"
+            self._report("unquoted", said, event, hint=f'quote it: "{text}"', suggestion=f'"{text}"')
+        else:
+            self._report("tag", f"the YAML tag `{event.tag}` has no meaning here", event, hint="remove it")
+        return True
+
+    def _discard(self, event: Event) -> None:
+        """Read over the value of a key that is refused."""
+        depth = 0
+        while True:
+            depth += (type(event) in _BEGINS) - (type(event) in _ENDS)
+            if depth == 0:
+                return
+            event = self._next()
+
+    def _twice(self, table: Table, places: Sequence[int], key: str, event: Event) -> None:
+        first = places[1 + 2 * list(table).index(key)]
+        before = Span(self.file, (first >> COLUMN_BITS) + 1, (first & ((1 << COLUMN_BITS) - 1)) + 1)
+        said = f"`{key}` is given twice, first on line {before.line}"
+        self._report("duplicate-key", said, event, related=(before,))
+
+    def _report(
+        self,
+        code: str,
+        message: str,
+        event: Event,
+        *,
+        hint: str | None = None,
+        suggestion: str | None = None,
+        related: tuple[Span, ...] = (),
+    ) -> None:
+        self.faults.append(
+            Diagnostic(
+                code=code,
+                severity=Severity.ERROR,
+                message=message,
+                at=self._at(event),
+                hint=hint,
+                suggestion=suggestion,
+                related=related,
+            )
+        )
+
+    def _fault(self, code: str, message: str, event: Event, *, hint: str | None = None) -> YamlSyntaxError:
+        return YamlSyntaxError(
+            Diagnostic(code=code, severity=Severity.ERROR, message=message, at=self._at(event), hint=hint)
+        )
+
+    def _at(self, event: Event) -> Span:
+        start, end = event.start_mark, event.end_mark
+        if end.line != start.line:
+            return Span(self.file, start.line + 1, start.column + 1)
+        return Span(self.file, start.line + 1, start.column + 1, end.line + 1, end.column + 1)

@@ -1,0 +1,1 @@
+"""Apply: a reviewed plan is admitted, checked against a fresh reading, carried out step by step, and remembered."""

@@ -1,0 +1,120 @@
+"""Whether a plan may be applied at all, and to what is here: judged before anything is opened or sent."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from siteward.access import codec
+from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.reconcile.journal.chain import JournalBrokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from siteward.access.plan import InstancePlan, Plan
+    from siteward.reconcile.apply.target import Options, Target
+    from siteward.reconcile.journal.journal import Standing
+    from siteward.transport.secrets import Secret
+
+_AHEAD = timedelta(minutes=5)
+_SHORTEST = {"expect": 12, "accept": 8}
+CONFIG_CHANGED = warning(
+    "config-changed", "the files are not those the plan was made from; what they no longer want is refused"
+)
+
+
+def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnostic, ...]:
+    """Return what keeps a plan from being applied at all."""
+    found = []
+    if codec.digest(plan) != plan.digest:
+        found.append(
+            error("plan-damaged", "the plan is not what its digest says: it was edited or cut", hint="siteward plan")
+        )
+    if options.expect is not None and not _names(options.expect, plan.digest, _SHORTEST["expect"]):
+        found.append(error("plan-unexpected", f"this is not the plan that was expected: its digest is {plan.digest}"))
+    if plan.created - now > _AHEAD:
+        found.append(
+            error(
+                "plan-from-the-future",
+                f"the plan says that it was made at {plan.created:%Y-%m-%d %H:%MZ}, which is yet to come",
+            )
+        )
+    if (plan.as_of if plan.as_of_given else None) != options.as_of:
+        given = (
+            f"for {plan.as_of.isoformat()}: repeat --as-of to apply it"
+            if plan.as_of_given
+            else "for the time it was made at, not for another --as-of"
+        )
+        found.append(error("plan-as-of", f"the plan was made {given}"))
+    for name, acceptance in options.accept.items():
+        if not _names(acceptance.digest, plan.digest, _SHORTEST["accept"]):
+            found.append(error("accept-other-plan", f"--accept {name} names another plan than this one, {plan.digest}"))
+        if not acceptance.reason.strip():
+            found.append(error("accept-without-reason", f"--accept {name} needs a reason"))
+    return tuple(found)
+
+
+def _names(given: str, digest: str, shortest: int) -> bool:
+    """Tell whether `given` is a digest, or enough of its beginning."""
+    wanted, whole = given.removeprefix("sha256:").lower(), digest.removeprefix("sha256:")
+    return len(wanted) >= shortest and whole.startswith(wanted)
+
+
+def too_old(plan: Plan) -> Diagnostic:
+    """Return the word on a plan that has grown stale: no error in anything, so no error."""
+    words = f"the plan was made {plan.created:%Y-%m-%d %H:%MZ}, longer ago than --max-age allows; nothing was done"
+    return warning("plan-too-old", words, hint="siteward plan")
+
+
+def mismatched(reviewed: InstancePlan, target: Target | None) -> Diagnostic | None:
+    """Return why a part of the plan is not for the instance of that name here."""
+    name = reviewed.instance
+    if target is None:
+        found = error("plan-unknown-instance", f"the file, as checked out here, has no instance {name}")
+    elif target.platform.name != reviewed.platform:
+        found = error(
+            "plan-other-origin", f"the plan is for a {reviewed.platform} and {name} is a {target.platform.name} here"
+        )
+    elif target.origin != reviewed.origin:
+        found = error("plan-other-origin", f"the plan is for {reviewed.origin} and {name} is {target.origin} here")
+    else:
+        return None
+    return replace(found, instance=name, hint="siteward plan")
+
+
+def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | None) -> tuple[Diagnostic, ...]:
+    """Return what is odd about a journal of an instance; raises `JournalBrokenError` where it is that of another one."""
+    began, chain = standing.began, standing.chain
+    if began is not None and began.platform != platform:
+        raise JournalBrokenError(
+            standing.path, 0, f"this is the journal of a {began.platform}, and here is a {platform}"
+        )
+    found = []
+    if began is not None and began.origin != origin:
+        words = (
+            f"the last run was on {began.origin}, and this is {origin} now: {standing.path} may be another's journal"
+        )
+        found.append(warning("journal-other-origin", words, hint="make sure that it is the same server, moved"))
+    if key is not None and chain.entries and not chain.sealed_since:
+        words = f"SITEWARD_JOURNAL_KEY is set, and no line of {standing.path} is sealed with it"
+        found.append(
+            warning("journal-not-sealed", words, hint="right before the first apply with a key; else compare a copy")
+        )
+    elif key is not None and chain.sealed_since > 1:
+        words = (
+            f"the first {chain.sealed_since - 1} lines of {standing.path} are not sealed with SITEWARD_JOURNAL_KEY, so "
+            "nothing proves them"
+        )
+        found.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
+    return tuple(found)
+
+
+def left_out(name: str, targets: Mapping[str, Target]) -> Diagnostic | None:
+    """Return the word on an instance that the file has and this run was not asked for, if it is one."""
+    if name in targets or not any(name in target.declared for target in targets.values()):
+        return None
+    words = f"{name} was not chosen for this run; nothing of its plan was done"
+    return replace(note("instance-left-out", words), instance=name)

@@ -1,0 +1,153 @@
+"""Consents: the blocks that whoever applies may lift, and which of them an interrupted run may still give.
+
+A consent that stands in a journal is as good as the line that holds it. What the journal key has sealed was given by
+who holds the key; everything else can have been written by whoever may write the file, so it gives nothing, and the
+person who resumes says it again.
+"""
+
+from __future__ import annotations
+
+import shlex
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from siteward.access.diagnostic import error, warning
+from siteward.access.policy import LIMIT_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.plan import InstancePlan, Plan, Step
+    from siteward.reconcile.apply.revalidate import Allowance
+    from siteward.reconcile.apply.target import Options
+    from siteward.reconcile.journal.journal import Run
+
+CONSENTS: Mapping[str, str] = MappingProxyType(
+    {
+        **{f"limit-{name}": name for name in LIMIT_NAMES},
+        "empty-grants": "empty",
+        "self-changed": "self",
+        "self-unconfirmed": "self",
+    }
+)
+"""What `--accept` lifts: the names to give by the codes of the blocks."""
+DELETION, PASSWORDS, DEPENDS = "deletion-needs-consent", "no-password-destination", "depends-on-blocked"
+_DIGITS = 16
+
+
+class Consents(Struct, frozen=True, kw_only=True):
+    """What a run was allowed: reasons by the names of blocks, deletion, and the steps (by id) that this lifted."""
+
+    accept: Mapping[str, str] = MappingProxyType({})
+    allow_delete: bool = False
+    lifted: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        """Return the consents in words, with their reasons."""
+        named = tuple(f"{name} ({reason})" for name, reason in self.accept.items())
+        return ", ".join((*(("deletions",) if self.allow_delete else ()), *named)) or "none"
+
+    def __or__(self, other: Consents) -> Consents:
+        """Return what either of two allows."""
+        return Consents(
+            accept={**self.accept, **other.accept},
+            allow_delete=self.allow_delete or other.allow_delete,
+            lifted=self.lifted | other.lifted,
+        )
+
+
+def asked_again(runs: Mapping[str, Run], plan: Plan, options: Options, *, keyed: bool) -> Iterator[Diagnostic]:
+    """Yield why the open runs of a plan, by instance, cannot go on with what was said on the command line.
+
+    `keyed` tells that there is a journal key. Then a run that it has not sealed goes on only where the person names the
+    plan as well, because not even which plan it was is certain.
+    """
+    unsealed = {name: run for name, run in runs.items() if not run.is_sealed}
+    missing = _missing(runs, options)
+    command = _command(plan, missing, options, expect=keyed and bool(unsealed))
+    where = ", ".join(sorted(unsealed))
+    if keyed and unsealed and options.expect is None:
+        yield error(
+            "resume-not-sealed",
+            f"the interrupted run on {where} is not sealed with SITEWARD_JOURNAL_KEY, so anybody may have written it; "
+            "nothing was sent",
+            hint=f"where its plan is the one that was reviewed: {command}; else plan anew, which gives the run up",
+        )
+    if missing.accept or missing.allow_delete:
+        told = ", ".join((*(("deletions",) if missing.allow_delete else ()), *missing.accept))
+        yield error(
+            "resume-needs-consents",
+            f"the interrupted run on {where} says that it was allowed {told}; no seal proves that, so it is asked for "
+            "again, and nothing was sent",
+            hint=f"where that is right: {command}; else plan anew, which gives the run up",
+        )
+
+
+def taken_over(run: Run) -> Diagnostic:
+    """Return the word on which consents a run that goes on brings along."""
+    words = f"run {run.began.run} goes on; consents taken over from its sealed lines: {run.sealed}"
+    return warning("run-resumed", words)
+
+
+def still_lifted(run: Run, reviewed: InstancePlan, allowance: Allowance) -> frozenset[str]:
+    """Return the steps whose block stays lifted when a run goes on.
+
+    Those are the ones that a sealed line names, and of the others those that the plan blocked for nothing but what is
+    consented to now. What the run did not lift is not lifted by resuming.
+    """
+    doubtful = run.claimed.lifted - run.sealed.lifted
+    return run.sealed.lifted | (doubtful & _consented(reviewed, allowance) if doubtful else frozenset())
+
+
+def _missing(runs: Mapping[str, Run], options: Options) -> Consents:
+    """Return what the runs claim to have been allowed, no seal proves, and nobody has said again."""
+    found = Consents()
+    for run in runs.values():
+        known = {*run.sealed.accept, *options.accept}
+        found |= Consents(
+            accept={name: reason for name, reason in run.claimed.accept.items() if name not in known},
+            allow_delete=run.claimed.allow_delete and not (run.sealed.allow_delete or options.allow_delete),
+        )
+    return found
+
+
+def _command(plan: Plan, missing: Consents, options: Options, *, expect: bool) -> str:
+    """Return the command that resumes with what is missing; no text of an unsealed line but names stands in it."""
+    digest = plan.digest.removeprefix("sha256:")[:_DIGITS]
+    names = sorted({*missing.accept, *options.accept})
+    delete = missing.allow_delete or options.allow_delete
+    return " ".join((
+        "siteward apply --resume",
+        *((f"--expect {digest}",) if expect else ()),
+        *((f"--as-of {plan.as_of.isoformat()}",) if plan.as_of_given else ()),
+        *(("--allow-delete",) if delete else ()),
+        *(f"--accept {shlex.quote(f'{name}={digest}')}" for name in names),
+        *(("--reason TEXT",) if names else ()),
+    ))  # fmt: skip
+
+
+def _consented(plan: InstancePlan, allowance: Allowance) -> frozenset[str]:
+    """Return the blocked steps of a plan on which nothing stands but what is consented to, with all that they need."""
+    if not all(_lifts(diagnostic, allowance) for diagnostic in plan.diagnostics if diagnostic.about is None):
+        return frozenset()
+    steps = {step.id: step for step in plan.steps}
+    open_ones = {name for name, step in steps.items() if _free(step, allowance)}
+    while shut := {name for name in open_ones if not open_ones.issuperset(steps.keys() & set(steps[name].depends_on))}:
+        open_ones -= shut
+    return frozenset(name for name in open_ones if steps[name].blocked or plan.blocked)
+
+
+def _free(step: Step, allowance: Allowance) -> bool:
+    return all(diagnostic.code == DEPENDS or _lifts(diagnostic, allowance) for diagnostic in step.diagnostics)
+
+
+def _lifts(each: Diagnostic, allowance: Allowance) -> bool:
+    """Tell whether a diagnostic is no block, or one that is consented to."""
+    if not each.blocks or CONSENTS.get(each.code) in allowance.accept:
+        return True
+    return (each.code == DELETION and allowance.allow_delete) or (
+        each.code == PASSWORDS and allowance.passwords.out is not None
+    )

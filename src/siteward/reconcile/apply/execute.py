@@ -1,0 +1,380 @@
+"""Writing what is left of a plan on one instance: wave by wave, journalled before and after, read back.
+
+    steps to do ─ wave ─ bundle ─▶ deliver passwords ─ intent ─ write ─ look ─ outcome ─▶ next
+
+A wave is a run of steps, in order, of which none depends on another: it is what a platform may carry in shared
+calls. Everything else that could be decided has been decided before (`recheck`); what is decided here is only
+whether a write took place, and that is read, never believed.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from siteward.access.change import Change, patch
+from siteward.access.model import Account, Grant, Group, Key, Member, Resource
+from siteward.access.report import Outcome
+from siteward.platforms.interface import Bundle, Receipt
+from siteward.reconcile.apply.passwords import UndeliveredError, deliver, generate, made_with_password
+from siteward.reconcile.apply.revalidate import LOST, SETTLED, left_undone, reached, refused, unmet
+from siteward.reconcile.apply.target import RESUME, Progress
+from siteward.reconcile.journal.entries import Result
+from siteward.reconcile.names import touched
+from siteward.transport.errors import PlatformError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from siteward.access.plan import Step
+    from siteward.access.state import Live
+    from siteward.platforms.interface import Platform
+    from siteward.reconcile.apply.passwords import Passwords
+    from siteward.reconcile.apply.revalidate import Revalidated
+    from siteward.reconcile.apply.target import Fresh, Listener, Target
+    from siteward.reconcile.journal.journal import Journal
+    from siteward.transport.http import Doors, Writer
+    from siteward.transport.secrets import Secret
+
+Seen = Mapping[Key, Resource | None]
+
+
+class CancellationToken:
+    """Whether somebody has asked to stop: what is in flight is finished, nothing more is begun."""
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def pull(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """Ask to stop; asked a second time, stop at once."""
+        if self.cancelled:
+            raise KeyboardInterrupt
+        self.cancelled = True
+
+
+@contextmanager
+def cancelled_by_signals() -> Iterator[CancellationToken]:
+    """Turn the first Ctrl-C into a pulled brake while this lasts; only the main thread is ever interrupted."""
+    cancellation = CancellationToken()
+    if threading.current_thread() is not threading.main_thread():
+        yield cancellation
+        return
+    before = signal.signal(signal.SIGINT, cancellation.pull)
+    try:
+        yield cancellation
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Execution(Struct, kw_only=True):
+    """One instance while it is written to; `outcomes` fills up, `live` follows what is done."""
+
+    target: Target
+    doors: Doors
+    journal: Journal
+    fresh: Fresh
+    revalidated: Revalidated
+    passwords: Passwords
+    patience: int
+    steps: int
+    cancellation: CancellationToken
+    tell: Listener
+    outcomes: dict[str, Outcome]
+    live: Live
+    failures: int = 0
+    sent: bool = False
+    again: Callable[[Mapping[str, Outcome], frozenset[str]], tuple[Fresh, Revalidated]]
+    sends: dict[Key, int] = {}
+    in_flight: set[str] = set()
+
+
+def execute(execution: Execution) -> None:
+    """Do the steps that are left, in order; every one of them ends in `work.outcomes`."""
+    rest = list(execution.revalidated.go)
+    while rest := _without_hindered(execution, rest):
+        wave = _wave(rest, execution.revalidated.needs)
+        taken = {step.id for step in wave}
+        rest = [step for step in rest if step.id not in taken]
+        if why := _halted(execution):
+            _settle(execution, [_skipped(execution, step, why) for step in wave])
+            continue
+        _write_wave(execution, wave)
+        if rest and any(_may_reveal_grants(execution, step) for step in wave):
+            rest = _looked_again(execution, rest)
+
+
+def _without_hindered(execution: Execution, rest: Sequence[Step]) -> list[Step]:
+    """Settle the steps whose needs were not met, and those that wait for each other, and return the others."""
+    causes = {step.id: unmet(step, execution.revalidated.needs, execution.outcomes) for step in rest}
+    lost = [left_undone(execution.target.name, step, cause) for step in rest if (cause := causes[step.id])]
+    free = [step for step in rest if causes[step.id] is None]
+    if free and not _wave(free, execution.revalidated.needs):
+        lost += [_skipped(execution, step, "it waits for a step that waits for it") for step in free]
+        free = []
+    _settle(execution, lost)
+    return free
+
+
+def _wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Step]:
+    """Return the next steps of one kind, in order, of which none needs another that is still to be done."""
+    waiting = {step.id for step in rest}
+    wave: list[Step] = []
+    for step in rest:
+        fits = not needs[step.id] & waiting and (not wave or _kind(step) == _kind(wave[0]))
+        if fits:
+            wave.append(step)
+        elif wave:
+            break
+    return wave
+
+
+def _kind(step: Step) -> str:
+    """Tell making, opening and closing apart: what closes never shares a call with what opens."""
+    if isinstance(step.change.after, Account) and step.change.before is None:
+        return "make"
+    return "close" if step.change.after is None or step.after_power < step.before_power else "open"
+
+
+def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
+    """Write one wave, bundle by bundle."""
+    steps = {step.change: step for step in _unmoved(execution, wave)}
+    bundles = execution.target.platform.bundle(tuple(steps), execution.live) if steps else ()
+    if Counter(change for bundle in bundles for change in bundle.changes) != Counter(tuple(steps)):
+        raise RuntimeError(f"{execution.target.platform.name} did not bundle exactly what it was given")
+    for bundle in bundles:
+        carried = [steps[change] for change in bundle.changes]
+        if why := _halted(execution):
+            _settle(execution, [_skipped(execution, step, why) for step in carried])
+        else:
+            _send(execution, bundle, carried)
+    done = [change for change, step in steps.items() if execution.outcomes[step.id].status in SETTLED]
+    execution.live = replace(execution.live, access=patch(execution.live.access, done))
+
+
+def _unmoved(execution: Execution, wave: Sequence[Step]) -> list[Step]:
+    """Read once more the accounts that are about to be deleted, and let go those that are not as they were."""
+    doomed = {step.change.key: step for step in wave if _is_deletion(step.change)}
+    if not doomed:
+        return list(wave)
+    seen, why = _look(execution, set(doomed))
+    unread = [step for key, step in doomed.items() if key not in seen]
+    moved = [step for key, step in doomed.items() if key in seen and seen[key] != step.change.before]
+    words = why or "reading could not tell whether it is as it was"
+    _settle(execution, [_failed(execution, step, f"not deleted: {words}") for step in unread])
+    name, message = execution.target.name, "it changed while the plan was applied"
+    _settle(execution, [refused(name, step, seen[step.change.key], message) for step in moved])
+    return [step for step in wave if step not in unread and step not in moved]
+
+
+def _is_deletion(change: Change) -> bool:
+    return isinstance(change.before, Account) and change.after is None
+
+
+def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
+    """Write one bundle, with everything that promises 8, 9 and 11 put around it."""
+    for step in steps:
+        execution.tell(_progress(execution, step, None))
+    try:
+        passwords, ahead = _delivered(execution, steps), _ahead(execution, steps)
+        bundle = replace(bundle, passwords=passwords, ahead=ahead, unwanted=execution.fresh.unwanted)
+    except UndeliveredError as problem:
+        _settle(execution, [_failed(execution, step, str(problem)) for step in steps])
+        return
+    execution.journal.intend({step.id: step.change for step in steps})
+    execution.sent = True
+    execution.in_flight = {step.id for step in steps}
+    receipts = _written(execution, bundle)
+    execution.live = replace(
+        execution.live,
+        ids={**execution.live.ids, **{key: id_ for receipt in receipts for key, id_ in receipt.ids.items()}},
+    )
+    found = {receipt.key: receipt for receipt in receipts}
+    unsure = {
+        step.change.key for step in steps if step.change.key not in found or found[step.change.key].status != "failed"
+    }
+    seen, why = _look(execution, {key for step in steps if step.change.key in unsure for key in touched(step.change)})
+    _settle(execution, [_outcome(execution, step, found.get(step.change.key), seen, why) for step in steps], found)
+
+
+def _ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change, ...]:
+    """Return the changes that are still to come after `steps`."""
+    now = {step.id for step in steps}
+    return tuple(
+        step.change for step in execution.revalidated.go if step.id not in now and step.id not in execution.outcomes
+    )
+
+
+def _delivered(execution: Execution, steps: Iterable[Step]) -> Mapping[str, Secret]:
+    """Make, and bring to their owners, the passwords of the accounts that these steps make."""
+    given = {}
+    for step in steps:
+        account = step.change.after
+        if isinstance(account, Account) and made_with_password(step.change, execution.fresh.traits):
+            given[account.name] = generate()
+            declared_user = execution.fresh.desired.declared_users.get(account.name)
+            deliver(
+                execution.target.name,
+                execution.target.origin,
+                account.name,
+                given[account.name],
+                declared_user,
+                execution.passwords,
+            )
+    return given
+
+
+def _written(execution: Execution, bundle: Bundle) -> Sequence[Receipt]:
+    """Send a bundle; whatever is raised on the way leaves open what of it took place."""
+    try:
+        return execution.target.platform.write(execution.doors.writer, bundle, execution.live)
+    except PlatformError as problem:
+        return [
+            Receipt(key=change.key, status="unknown", message=str(problem), hint=problem.hint)
+            for change in bundle.changes
+        ]
+
+
+def _look(execution: Execution, keys: set[Key]) -> tuple[Seen, str]:
+    """Read what stands under some keys now; what could not be told is left out, and why comes with it."""
+    if not keys:
+        return {}, ""
+    try:
+        return execution.target.platform.refresh(execution.doors.reader, keys, execution.live), ""
+    except PlatformError as problem:
+        return {}, f"it could not be read back: {problem}"
+
+
+def _outcome(execution: Execution, step: Step, receipt: Receipt | None, seen: Seen, why: str) -> Outcome:
+    """Return what became of a step: done only where the platform shows it."""
+    change, instance = step.change, execution.target.name
+    words = receipt.message if receipt else "the platform said nothing of it"
+    hint = receipt.hint if receipt else None
+    if receipt is not None and receipt.status == "failed":
+        return _failed(execution, step, words, hint)
+    if not touched(change) <= seen.keys():
+        message = "; ".join(filter(None, (words, why or "reading could not tell whether it took place")))
+        return Outcome(instance=instance, step=step, status="unknown", message=message, hint=hint or RESUME)
+    now = seen[change.key]
+    if reached(change, seen):
+        lost = receipt is None or receipt.status == "unknown"
+        done = Outcome(instance=instance, step=step, status="done", message=LOST if lost else "")
+        return (
+            finished(done, execution.target.platform, execution.doors.writer, execution.fresh, execution.live)
+            if lost
+            else done
+        )
+    accepted = receipt is not None and receipt.status == "sent"
+    shows = (
+        f"it was accepted, but reading shows {said(now)}" if accepted else f"it did not take place, {said(now)} stands"
+    )
+    outcome = _failed(execution, step, "; ".join(filter(None, (words, shows))), hint)
+    return replace(outcome, reviewed=change.before, now=now, wanted=change.after)
+
+
+def finished(outcome: Outcome, platform: Platform, writer: Writer, fresh: Fresh, live: Live) -> Outcome:
+    """Do what belongs to the call of a change that stands, and that nobody knows to be done; return the outcome then.
+
+    What cannot be finished stays open, so that the run has no end and can be resumed.
+    """
+    if platform.finish is None:
+        return outcome
+    change = outcome.step.change
+    try:
+        receipt = platform.finish(writer, Bundle(changes=(change,), unwanted=fresh.unwanted), live)
+    except PlatformError as problem:
+        receipt = Receipt(key=change.key, status="unknown", message=str(problem))
+    if receipt.status == "sent":
+        return outcome
+    return replace(outcome, status="unknown", message=receipt.message, hint=RESUME)
+
+
+def _settle(execution: Execution, outcomes: Sequence[Outcome], receipts: Mapping[Key, Receipt] | None = None) -> None:
+    """Journal what became of some steps, and tell."""
+    if not outcomes:
+        return
+    sends = {key: receipt.sends for key, receipt in (receipts or {}).items() if receipt.sends}
+    execution.journal.became([result(each, sends.get(each.step.change.key, 0)) for each in outcomes])
+    execution.sends.update(sends)
+    execution.in_flight = set()
+    bad = {"failed", "unknown"}
+    if any(each.status in SETTLED for each in outcomes):
+        execution.failures = 0
+    elif any(each.status in bad for each in outcomes):
+        execution.failures += 1
+    for outcome in outcomes:
+        execution.outcomes[outcome.step.id] = outcome
+        execution.tell(_progress(execution, outcome.step, outcome))
+
+
+def result(outcome: Outcome, sends: int = 0) -> Result:
+    """Return what the journal keeps of an outcome."""
+    return Result(step=outcome.step.id, status=outcome.status, message=outcome.message, sends=sends)
+
+
+def said(resource: Resource | None) -> str:
+    """Return what stands somewhere, in a few words."""
+    match resource:
+        case None:
+            return "nothing"
+        case Grant():
+            extras = f" with {', '.join(sorted(resource.extras))}" if resource.extras else ""
+            return f"role {resource.role}{extras} on {resource.scope}"
+        case Account():
+            return f"the account {resource.name}" + (f" ({resource.email})" if resource.email else "")
+        case Group():
+            return f"the group {resource.name}"
+        case Member():
+            return f"{resource.account} in {resource.group}"
+
+
+def _halted(execution: Execution) -> str:
+    """Return why nothing more is begun, if so."""
+    if execution.cancellation.cancelled:
+        return "interrupted before it was sent"
+    return f"not tried after {execution.failures} failures in a row" if execution.failures >= execution.patience else ""
+
+
+def _may_reveal_grants(execution: Execution, step: Step) -> bool:
+    """Tell whether a step took a top role, under which a platform may have hidden or wiped other grants."""
+    before = step.change.before
+    done = execution.outcomes[step.id].status == "done"
+    return done and isinstance(before, Grant) and execution.fresh.traits.is_top(before)
+
+
+def _looked_again(execution: Execution, rest: Sequence[Step]) -> list[Step]:
+    """Read and judge again what is left, after a step that may have changed more than it says."""
+    try:
+        execution.fresh, execution.revalidated = execution.again(execution.outcomes, execution.revalidated.lifted)
+    except PlatformError as problem:
+        _settle(
+            execution,
+            [_skipped(execution, step, f"it could not be read again before it was sent: {problem}") for step in rest],
+        )
+        return []
+    execution.live = execution.fresh.live
+    _settle(
+        execution,
+        [outcome for name, outcome in execution.revalidated.outcomes.items() if name not in execution.outcomes],
+    )
+    return list(execution.revalidated.go)
+
+
+def _failed(execution: Execution, step: Step, message: str, hint: str | None = None) -> Outcome:
+    return Outcome(instance=execution.target.name, step=step, status="failed", message=message, hint=hint)
+
+
+def _skipped(execution: Execution, step: Step, message: str) -> Outcome:
+    return Outcome(instance=execution.target.name, step=step, status="skipped", message=message)
+
+
+def _progress(execution: Execution, step: Step, outcome: Outcome | None) -> Progress:
+    return Progress(
+        instance=execution.target.name, step=step, outcome=outcome, at=len(execution.outcomes), of=execution.steps
+    )

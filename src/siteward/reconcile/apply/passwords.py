@@ -1,0 +1,176 @@
+"""New passwords: made here, and with their recipient before the account exists.
+
+A password goes, encrypted to the recipient's `age` key, into `<folder>/<instance>-<login>.age`, or in clear into
+the one file that whoever applies has named. It is on the disk before the platform hears of it, so that no account
+is ever made that nobody can enter; and it is nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from siteward.access.diagnostic import Diagnostic, error
+from siteward.access.model import Account, account_key
+from siteward.reconcile.journal.files import UnsafeFileError, append_only, make_private, replace_file, write_all
+from siteward.transport.secrets import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from siteward.access.change import Change
+    from siteward.access.state import DeclaredUser
+    from siteward.access.traits import Traits
+
+WAYS = "give the user an `age:` key in the file, or name a file with `--passwords-out FILE`"
+_LETTERS = "abcdefghijkmnpqrstuvwxyz"
+_CAPITALS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+_DIGITS = "23456789"
+_LONGEST_NAME = 100
+
+
+class UndeliveredError(Exception):
+    """A password could not be put where it belongs; the account it was for must not be made."""
+
+
+class Passwords(Struct, frozen=True, kw_only=True):
+    """Where new passwords go: into `folder`, encrypted, or all in clear into the file `out`."""
+
+    folder: Path
+    out: Path | None = None
+
+
+def made_with_password(change: Change, traits: Traits) -> bool:
+    """Tell whether a change makes an account that needs a password from us, because nobody is invited."""
+    return isinstance(change.after, Account) and change.before is None and "invite" not in traits.onboarding
+
+
+def undeliverable(
+    instance: str,
+    changes: Iterable[Change],
+    declared_users: Mapping[str, DeclaredUser],
+    traits: Traits,
+    passwords: Passwords,
+) -> tuple[Diagnostic, ...]:
+    """Return, for each account that could not get its password to its owner, the error that blocks its step."""
+    found = []
+    for change in changes:
+        if isinstance(change.after, Account) and made_with_password(change, traits):
+            name = change.after.name
+            objection = _objection(name, declared_users.get(name), passwords)
+            if objection is not None:
+                code, message, hint = objection
+                found.append(replace(error(code, message, about=account_key(name), hint=hint), instance=instance))
+    return tuple(found)
+
+
+def generate() -> Secret:
+    """Return a new password: 29 characters in groups of five, about 140 bits, nothing that reads like something else."""
+    alphabet = _LETTERS + _CAPITALS + _DIGITS
+    while True:
+        text = "-".join("".join(secrets.choice(alphabet) for _ in range(5)) for _ in range(5))
+        if all(any(each in kind for each in text) for kind in (_LETTERS, _CAPITALS, _DIGITS)):
+            return Secret(text, "generated")
+
+
+def deliver(
+    instance: str, url: str, login: str, password: Secret, declared_user: DeclaredUser | None, passwords: Passwords
+) -> Path:
+    """Put a password where it belongs and flush it to the disk; return the file. Raises `UndeliveredError`."""
+    text = json.dumps(
+        {"instance": instance, "url": url, "login": login, "password": password.reveal()}, ensure_ascii=False
+    )
+    data = f"{text}\n".encode("utf-8", "surrogatepass")
+    try:
+        if passwords.out is not None:
+            return _append(passwords.out, data)
+        if declared_user is not None and declared_user.age is not None:
+            return _encrypted(passwords.folder, instance, login, data, declared_user.age)
+    except (OSError, UnsafeFileError, _AgeMissingError, ValueError) as problem:
+        raise UndeliveredError(f"the new password of {login} could not be delivered: {problem}") from None
+    raise UndeliveredError(f"the new password of {login} has nowhere to go: {WAYS}")
+
+
+def sealed_path(folder: Path, instance: str, login: str) -> Path:
+    """Return the file of an encrypted password; whatever a login holds, the name stays inside the folder."""
+    name = quote(login, safe="@", errors="surrogatepass")
+    if len(name) > _LONGEST_NAME or name.startswith("."):
+        name = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(login.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+    return folder / f"{instance}-{name}.age"
+
+
+class _AgeMissingError(Exception):
+    """The `age` extra is not installed."""
+
+
+def _objection(login: str, declared_user: DeclaredUser | None, passwords: Passwords) -> tuple[str, str, str] | None:
+    """Return code, message and hint of what keeps a password from its recipient, if anything does."""
+    if passwords.out is not None:
+        why = _unwritable(passwords.out)
+        hint = "name a new file, or one that only you may read"
+        return ("passwords-out-unsafe", why, hint) if why else None
+    if declared_user is None or declared_user.age is None:
+        return "no-password-destination", f"a new password for {login} has nowhere to go", WAYS
+    try:
+        _recipient(declared_user.age)
+    except _AgeMissingError:
+        hint = "install `siteward[age]`, or name a file with `--passwords-out FILE`"
+        return "age-extra-missing", f"the password of {login} cannot be encrypted: pyrage is not installed", hint
+    except ValueError:
+        return "age-key-invalid", f"the `age` key of {login} is none", "it begins with age1, or is an SSH public key"
+    return None
+
+
+def _unwritable(path: Path) -> str:
+    """Return why passwords cannot go into a file, or nothing; makes no file."""
+    if not os.path.lexists(path):
+        return "" if os.access(path.parent, os.W_OK | os.X_OK) else f"{path.parent} is no folder to write in"
+    try:
+        os.close(append_only(path))
+    except UnsafeFileError as problem:
+        return str(problem)
+    except OSError as problem:
+        return f"{path} cannot be written: {problem.strerror}"
+    return ""
+
+
+def _append(path: Path, data: bytes) -> Path:
+    handle = append_only(path)
+    try:
+        write_all(handle, data)
+    finally:
+        os.close(handle)
+    return path
+
+
+def _encrypted(folder: Path, instance: str, login: str, data: bytes, key: str) -> Path:
+    path = sealed_path(folder, instance, login)
+    make_private(folder)
+    replace_file(path, _recipient(key)(data))
+    return path
+
+
+def _recipient(key: str) -> Callable[[bytes], bytes]:
+    """Return what encrypts to a key; raises `_NoAge`, and `ValueError` for what is no key."""
+    try:
+        import pyrage  # noqa: PLC0415 — an extra, needed by who makes accounts
+    except ImportError:
+        raise _AgeMissingError("pyrage is not installed") from None
+    kind = pyrage.ssh.Recipient if key.startswith("ssh-") else pyrage.x25519.Recipient
+    try:
+        recipient = kind.from_str(key)
+    except pyrage.RecipientError:
+        raise ValueError("this is no age key") from None
+
+    def encrypt(data: bytes) -> bytes:
+        return bytes(pyrage.encrypt(data, [recipient], armored=True))
+
+    return encrypt

@@ -1,0 +1,409 @@
+"""The second look: what of a reviewed plan may still be done, in a world and under a file that may have moved.
+
+Pure. It can only take away: a step goes ahead when the thing it touches is as it was reviewed, the checkout wants
+exactly this, and no guard objects to what is left of the plan. No verdict in the plan is believed but one: what
+was blocked when it was reviewed goes ahead only where whoever applies has lifted that block, not because the
+block has gone away since, which nobody has reviewed.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from siteward.access.change import Change
+from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_key, scope_of
+from siteward.access.report import Outcome, OutcomeStatus
+from siteward.reconcile.apply.passwords import undeliverable
+from siteward.reconcile.names import renames_in, step_under
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from siteward.access.plan import InstancePlan, Step
+    from siteward.access.state import Live
+    from siteward.reconcile.apply.passwords import Passwords
+    from siteward.reconcile.apply.target import Fresh
+    from siteward.reconcile.journal.entries import Result
+    from siteward.reconcile.journal.journal import Run
+
+SETTLED: frozenset[OutcomeStatus] = frozenset({"done", "already"})
+LOST = "its answer was lost; reading shows it"
+
+
+class Allowance(Struct, frozen=True, kw_only=True):
+    """What whoever applies allows beyond the plan: blocks lifted by name, deletion, a place for passwords.
+
+    Where nothing will be applied, nothing `asks` for such a consent, given or not.
+    """
+
+    accept: Mapping[str, str]
+    allow_delete: bool
+    passwords: Passwords
+    asks: bool = True
+
+
+class Revalidated(Struct, frozen=True, kw_only=True):
+    """What is left of an instance's plan.
+
+    `go` are the steps to do, in order, under the logins their accounts have now; `needs` says for each, by id, which
+    must be done first. `outcomes` are those of the steps that are settled already, by id; `lifted` are the steps that
+    were blocked when they were reviewed and may be done because whoever applies has allowed it.
+    """
+
+    go: tuple[Step, ...]
+    needs: Mapping[str, frozenset[str]]
+    outcomes: Mapping[str, Outcome]
+    lifted: frozenset[str]
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """What is known from before this look.
+
+    `met` are the accounts that the journal knows; `run` is the unfinished run that is gone on with. `settled` are the
+    outcomes of an earlier look in this run, and `lifted` what that look, or the unfinished run, found to be allowed.
+    """
+
+    met: Collection[str] = ()
+    run: Run | None = None
+    settled: Mapping[str, Outcome] = MappingProxyType({})
+    lifted: frozenset[str] | None = None
+
+
+def revalidate(
+    reviewed: InstancePlan,
+    fresh: Fresh,
+    allowance: Allowance,
+    history: History,
+    *,
+    chosen: Collection[str] | None = None,
+) -> Revalidated:
+    """Compare each reviewed step with the fresh world and wishes; `chosen` confines it to steps by id."""
+    known = _from_halfway(_as_named_now(reviewed, fresh.live), fresh.live, history.run)
+    case = _Case(reviewed=known, fresh=fresh, allowance=allowance, history=history)
+    settled, lifted = history.settled, history.lifted
+    steps = {
+        step.id: step
+        for step in case.reviewed.steps
+        if (chosen is None or step.id in chosen) and step.id not in settled
+    }
+    outcomes = dict(settled)
+    outcomes.update({name: found for name, step in steps.items() if (found := _compared(case, step))})
+    needs = {name: _needs(case, step) for name, step in steps.items() if name not in outcomes}
+    if lifted is None:
+        lifted = _lifted(case, [steps[name] for name in needs], needs)
+    while True:
+        _drop_dependants(case, steps, needs, outcomes)
+        rest = [steps[name] for name in needs if name not in outcomes]
+        news = _objected(case, rest) or _vanished(case, rest, lifted)
+        if not news:
+            break
+        outcomes.update(news)
+    go = tuple(sorted(rest, key=lambda each: case.order[each.change.key]))
+    return Revalidated(go=go, needs=needs, outcomes=outcomes, lifted=lifted)
+
+
+def reached(change: Change, seen: Mapping[Key, Resource | None] | Mapping[Key, Resource]) -> bool:
+    """Tell whether the world is as a change wants it; what the change does not speak of does not count."""
+    wanted, now = change.after, seen.get(change.key)
+    match wanted:
+        case None:
+            return now is None
+        case Account(renamed=str(new)) if new != wanted.name:
+            moved = seen.get(account_key(new))
+            return now is None and isinstance(moved, Account) and _speaks_of(wanted, moved)
+        case Account():
+            return isinstance(now, Account) and _speaks_of(wanted, now)
+        case Grant():
+            return isinstance(now, Grant) and now == replace(
+                wanted, extras=now.extras if wanted.extras is None else wanted.extras
+            )
+        case Group() | Member():
+            return now == wanted
+
+
+def unmet(step: Step, needs: Mapping[str, frozenset[str]], outcomes: Mapping[str, Outcome]) -> Outcome | None:
+    """Return the outcome of the first thing a step depends on that was not done, if there is one."""
+    known = (outcomes[need] for need in sorted(needs[step.id]) if need in outcomes)
+    return next((outcome for outcome in known if outcome.status not in SETTLED), None)
+
+
+def allowed(reviewed: InstancePlan, lifted: Collection[str]) -> InstancePlan:
+    """Return a reviewed plan in which the blocks that whoever applies has lifted are warnings."""
+    if not lifted:
+        return reviewed
+    steps = tuple(
+        replace(step, diagnostics=tuple(map(_lowered, step.diagnostics))) if step.id in lifted else step
+        for step in reviewed.steps
+    )
+    diagnostics = tuple(
+        _lowered(diagnostic) if diagnostic.about is None else diagnostic for diagnostic in reviewed.diagnostics
+    )
+    return replace(reviewed, steps=steps, diagnostics=diagnostics)
+
+
+def _lowered(diagnostic: Diagnostic) -> Diagnostic:
+    return replace(diagnostic, severity=Severity.WARNING) if diagnostic.blocks else diagnostic
+
+
+def left_undone(instance: str, step: Step, cause: Outcome) -> Outcome:
+    """Return what becomes of a step when something it depends on was not done."""
+    status: OutcomeStatus = "blocked" if cause.status == "blocked" else "skipped"
+    return Outcome(
+        instance=instance, step=step, status=status, message=f"depends on {cause.step.id}, which is {cause.status}"
+    )
+
+
+def refused(instance: str, step: Step, now: Resource | None, why: str) -> Outcome:
+    """Return the refusal of a step, with what was reviewed, what is there now and what was wanted."""
+    return Outcome(
+        instance=instance, step=step, status="refused", message=why, hint="siteward plan",
+        reviewed=step.change.before, now=now, wanted=step.change.after,
+    )  # fmt: skip
+
+
+def _speaks_of(wanted: Account, now: Account) -> bool:
+    email, language = wanted.email, wanted.language
+    same_email = email is None or (now.email or "").casefold() == email.casefold()
+    return same_email and (language is None or now.language == language)
+
+
+class _Case(Struct, frozen=True, kw_only=True, dict=True):
+    """A reviewed plan before the fresh one."""
+
+    reviewed: InstancePlan
+    fresh: Fresh
+    allowance: Allowance
+    history: History
+
+    @property
+    def instance(self) -> str:
+        return self.reviewed.instance
+
+    @cached_property
+    def ids(self) -> Mapping[Key, str]:
+        """The reviewed steps by what they change."""
+        return {step.change.key: step.id for step in self.reviewed.steps}
+
+    @cached_property
+    def wishes(self) -> Mapping[Key, Step]:
+        """The fresh steps by what they change."""
+        return {step.change.key: step for step in self.fresh.plan.steps}
+
+    @cached_property
+    def keys(self) -> Mapping[str, Key]:
+        """What each fresh step changes."""
+        return {step.id: step.change.key for step in self.fresh.plan.steps}
+
+    @cached_property
+    def order(self) -> Mapping[Key, int]:
+        """The place of each fresh step."""
+        return {key: at for at, key in enumerate(self.wishes)}
+
+    @cached_property
+    def held_back(self) -> frozenset[Key]:
+        """What the fresh plan holds back."""
+        return frozenset(step.change.key for step in self.fresh.plan.held_back)
+
+    def told(self, step: Step) -> Result | None:
+        """Return what the unfinished run says of a step, if there is such a run."""
+        return self.history.run.results.get(step.id) if self.history.run else None
+
+
+def _as_named_now(reviewed: InstancePlan, live: Live) -> InstancePlan:
+    """Return the plan with the steps of accounts that it has renamed already under their new logins."""
+    names = renames_in(step.change for step in reviewed.steps if reached(step.change, live.access))
+    return replace(reviewed, steps=tuple(step_under(step, names) for step in reviewed.steps)) if names else reviewed
+
+
+def _from_halfway(reviewed: InstancePlan, live: Live, run: Run | None) -> InstancePlan:
+    """Return the plan with the steps that an unfinished run was in the middle of as they stand now.
+
+    Where a platform turns one thing into another by taking it and giving it anew, which it has announced (a gap, or an
+    invitation by mail), a run that was cut off in between has left nothing there: what is left to do is to give.
+    """
+    if run is None:
+        return reviewed
+    halfway = {
+        step.id
+        for step in reviewed.steps
+        if step.id in run.unsettled
+        and step.change.action == "update"
+        and step.change.key not in live.access
+        and (step.effects("gap") or step.effects("mail"))
+    }
+    steps = (
+        replace(step, change=Change(None, step.change.after)) if step.id in halfway else step for step in reviewed.steps
+    )
+    return replace(reviewed, steps=tuple(steps)) if halfway else reviewed
+
+
+def _compared(case: _Case, step: Step) -> Outcome | None:
+    """Return what is settled about a step by reading alone, or `None` where it may still be done."""
+    change, live = step.change, case.fresh.live
+    if reached(change, live.access):
+        return _there(case, step)
+    now, wish = live.access.get(change.key), case.wishes.get(change.key)
+    if why := _moved(case, step):
+        return refused(case.instance, step, now, why)
+    if wish is None:
+        held = change.key in case.held_back
+        why = "the instance's mode holds it back now" if held else "the file, as checked out here, does not ask for it"
+        return refused(case.instance, step, now, why)
+    if wish.change.after != change.after:
+        outcome = refused(case.instance, step, now, "the file, as checked out here, asks for something else")
+        return replace(outcome, wanted=wish.change.after)
+    return None
+
+
+def _moved(case: _Case, step: Step) -> str:
+    """Return what somebody has done to the thing a step touches since it was reviewed, if anything."""
+    told, live = case.told(step), case.fresh.live
+    if told is not None and told.status == "done":
+        return "this run had done it, and somebody has changed it since"
+    if replaced := _replaced(step, live):
+        return f"{replaced} was deleted and made anew since the plan was made"
+    return "it changed after the plan was made" if live.access.get(step.change.key) != step.change.before else ""
+
+
+def _there(case: _Case, step: Step) -> Outcome:
+    """Return the outcome of a step that the world shows as wanted."""
+    told = case.told(step)
+    outcome = Outcome(instance=case.instance, step=step, status="done")
+    if case.history.run is not None and step.id in case.history.run.unsettled:
+        return replace(outcome, message=LOST)
+    if told is not None and told.status == "done":
+        return replace(outcome, message="done before the interruption")
+    made = step.change.after
+    if isinstance(made, Account) and step.change.before is None and made.name not in case.history.met:
+        now = case.fresh.live.access.get(made.key)
+        return refused(case.instance, step, now, "somebody has made it since; whose it is was not reviewed")
+    return replace(outcome, status="already")
+
+
+def _replaced(step: Step, live: Live) -> str | None:
+    """Return the name of a pinned thing whose id on the platform is another one now."""
+    for key, pinned in step.ids.items():
+        now = _id(key, live)
+        if now is not None and now != pinned:
+            return " ".join(key)
+    return None
+
+
+def _id(key: Key, live: Live) -> str | None:
+    if key in live.ids:
+        return live.ids[key]
+    scope = scope_of(key) if key[0] == "grant" else Scope(key[-2], key[-1]) if len(key) > 1 else None
+    site = live.sites.get(scope) if scope else None
+    return site.id if site else None
+
+
+def _needs(case: _Case, step: Step) -> frozenset[str]:
+    """Return what must be done first, by the reviewed plan and by the fresh one.
+
+    These are ids of reviewed steps; what only the fresh plan has stands there by its own name.
+    """
+    fresh = (case.keys[each] for each in case.wishes[step.change.key].depends_on)
+    return frozenset(step.depends_on) | {case.ids.get(key, " ".join(key)) for key in fresh}
+
+
+def _drop_dependants(
+    case: _Case, steps: Mapping[str, Step], needs: Mapping[str, frozenset[str]], outcomes: dict[str, Outcome]
+) -> None:
+    """Settle, until nothing changes, the steps that depend on what is refused, was not reviewed or was not chosen."""
+    dropped = True
+    while dropped:
+        dropped = False
+        for name in needs:
+            if name not in outcomes and (outcome := _hindered(case, steps, steps[name], needs, outcomes)):
+                outcomes[name] = outcome
+                dropped = True
+
+
+def _hindered(
+    case: _Case,
+    steps: Mapping[str, Step],
+    step: Step,
+    needs: Mapping[str, frozenset[str]],
+    outcomes: Mapping[str, Outcome],
+) -> Outcome | None:
+    if cause := unmet(step, needs, outcomes):
+        return left_undone(case.instance, step, cause)
+    strange = sorted(need for need in needs[step.id] if need not in steps and need not in outcomes)
+    if not strange:
+        return None
+    why = f"depends on {strange[0]}, which is not part of what was reviewed and chosen"
+    return Outcome(instance=case.instance, step=step, status="skipped", message=why)
+
+
+def _lifted(case: _Case, steps: Collection[Step], needs: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Return the steps, blocked when they were reviewed, that are blocked still but for what is allowed now."""
+    blocked = frozenset(step.id for step in steps if _was_blocked(case, step))
+    if not blocked:
+        return blocked
+    no_file = replace(case.allowance.passwords, out=None)
+    nothing = replace(case.allowance, accept={}, allow_delete=False, passwords=no_file)
+    return blocked & (_unreachable(case, steps, needs, nothing) - _unreachable(case, steps, needs, case.allowance))
+
+
+def _unreachable(
+    case: _Case, steps: Collection[Step], needs: Mapping[str, frozenset[str]], allowance: Allowance
+) -> frozenset[str]:
+    """Return the steps that an objection stands on, and all that need one of those."""
+    objections = _objections(case.fresh, steps, allowance)
+    found = {step.id for step in steps if _objection(objections, step) is not None}
+    while more := {step.id for step in steps if needs[step.id] & found} - found:
+        found |= more
+    return frozenset(found)
+
+
+def _objections(fresh: Fresh, steps: Collection[Step], allowance: Allowance) -> Mapping[Key | None, Diagnostic]:
+    """Return the errors that doing just these steps would raise, by key; under `None` one that is about all."""
+    if not steps:
+        return {}
+    keys = frozenset(step.change.key for step in steps)
+    verdict = fresh.judge(keys, accept=allowance.accept, allow_delete=allowance.allow_delete)
+    undelivered = undeliverable(
+        fresh.plan.instance,
+        (step.change for step in steps),
+        fresh.desired.declared_users,
+        fresh.traits,
+        allowance.passwords,
+    )
+    return {diagnostic.about: diagnostic for diagnostic in (*verdict, *undelivered) if diagnostic.blocks}
+
+
+def _objection(objections: Mapping[Key | None, Diagnostic], step: Step) -> Diagnostic | None:
+    return objections.get(None) or objections.get(step.change.key)
+
+
+def _objected(case: _Case, steps: Collection[Step]) -> Mapping[str, Outcome]:
+    """Return what becomes of the steps that the guards object to, were just these steps done."""
+    objections = _objections(case.fresh, steps, case.allowance)
+    return {step.id: _vetoed(case, step, why) for step in steps if (why := _objection(objections, step)) is not None}
+
+
+def _vetoed(case: _Case, step: Step, why: Diagnostic) -> Outcome:
+    was = _was_blocked(case, step)
+    message = f"{'' if was else 'blocked since it was reviewed, '}{why.code}: {why.message}"
+    status: OutcomeStatus = "blocked" if was else "refused"
+    return Outcome(instance=case.instance, step=step, status=status, message=message, hint=why.hint)
+
+
+def _vanished(case: _Case, steps: Collection[Step], lifted: Collection[str]) -> Mapping[str, Outcome]:
+    """Return the refusal of the steps whose block is gone, though nobody here has lifted it."""
+    message = "it was blocked when it was reviewed and no longer is: review it again"
+    return {
+        step.id: Outcome(instance=case.instance, step=step, status="refused", message=message, hint="siteward plan")
+        for step in steps
+        if _was_blocked(case, step) and step.id not in lifted
+    }
+
+
+def _was_blocked(case: _Case, step: Step) -> bool:
+    return step.blocked or case.reviewed.blocked

@@ -1,0 +1,130 @@
+"""What apply is given: the instances of a checkout, the options of a run, and who wants to hear how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from siteward.platforms.interface import nothing_unwanted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.model import Key, Resource
+    from siteward.access.plan import InstancePlan, Step
+    from siteward.access.report import Outcome
+    from siteward.access.state import Desired, Live, Memory
+    from siteward.access.traits import Traits
+    from siteward.platforms.interface import Platform
+    from siteward.reconcile.apply.passwords import Passwords
+    from siteward.transport.http import Doors, Reader
+    from siteward.transport.secrets import Secret
+
+Clock: TypeAlias = Callable[[], datetime]
+RESUME = "siteward apply --resume"
+"""What finishes a run that was cut off."""
+
+
+class Judge(Protocol):
+    """The guards, the rules and the platform's own word on a part of a proposal: nothing else would be done."""
+
+    def __call__(
+        self, keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool
+    ) -> tuple[Diagnostic, ...]:
+        """Return the verdict on the proposed changes of these keys; `accept` maps a block's name to the reason."""
+
+
+class Fresh(Struct, frozen=True, kw_only=True):
+    """One instance, read and planned again: what is there, and what the checkout makes of it now.
+
+    `plan` is composed as for `plan`, without any acceptance; apply takes its order and its wishes, no more. `confirmed`
+    tells that more than the file says whose the credentials are.
+    """
+
+    traits: Traits
+    live: Live
+    desired: Desired
+    plan: InstancePlan
+    judge: Judge
+    confirmed: bool = True
+    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = nothing_unwanted
+
+
+class Target(Protocol):
+    """One instance of the checkout, as apply needs it."""
+
+    @property
+    def name(self) -> str:
+        """The instance's name in the file."""
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+
+    @property
+    def platform(self) -> Platform:
+        """Its platform."""
+
+    @property
+    def declared(self) -> Collection[str]:
+        """The names of all instances in the file, chosen for this run or not."""
+
+    def open(self) -> Doors:
+        """Return its reader and writer; closed when left."""
+
+    def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
+        """Read and plan it again, by reading alone; raises `PlatformError`."""
+
+
+class Acceptance(Struct, frozen=True, kw_only=True):
+    """A block that whoever applies lifts: for the plan of that digest alone, and for a reason."""
+
+    digest: str
+    reason: str
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """How one run of apply goes.
+
+    `expect` is the reviewed plan's digest, or at least its first twelve hex digits. `as_of` repeats the one that the
+    plan was made with, if it was. `only` tells, of an instance's name and a step, whether this run may do it; steps
+    left out get no outcome. After `failures_in_a_row` writes that failed, an instance is left alone.
+    """
+
+    passwords: Passwords
+    accept: Mapping[str, Acceptance] = MappingProxyType({})
+    allow_delete: bool = False
+    expect: str | None = None
+    max_age: timedelta = timedelta(hours=24)
+    as_of: datetime | None = None
+    only: Callable[[str, Step], bool] | None = None
+    failures_in_a_row: int = 5
+
+
+class Book(Struct, frozen=True, kw_only=True):
+    """Where the journals are, and the key they are sealed with, if there is one."""
+
+    folder: Path
+    key: Secret | None = None
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far an instance is: a step is about to be sent (`outcome` is `None`), or is settled; `at` of `of` are."""
+
+    instance: str
+    step: Step
+    outcome: Outcome | None
+    at: int
+    of: int
+
+
+Listener: TypeAlias = Callable[[Progress], None]
+
+
+def quiet(_progress: Progress) -> None:
+    """Tell nobody."""

@@ -1,0 +1,137 @@
+"""Lines that nobody changes unseen: each is sealed, and each names the seal of the one before.
+
+A line is canonical JSON (RFC 8785) and ends with a line feed. Its `seal` covers the rest of it: HMAC-SHA256
+under the journal key, plain SHA-256 without one, which finds accidents and no more. A chain may begin without
+a key and go on with one, never the other way. What stands after the last line feed is a line that a crash
+cut off: no accident with a finished line looks like that, so it is told apart and not held against the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from siteward.access.codec import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from siteward.transport.secrets import Secret
+
+KEYED = "hmac-sha256:"
+PLAIN = "sha256:"
+
+
+class JournalBrokenError(Exception):
+    """The journal is not what was written: `line` counts from 1 (0: the file as a whole), `why` is for people."""
+
+    code = "journal-broken"
+    hint = "restore the journal from a copy, or move it away to begin a new one; nothing is written over it"
+
+    def __init__(self, path: Path, line: int, why: str) -> None:
+        super().__init__(f"{path}:{line}: {why}" if line else f"{path}: {why}")
+        self.path = path
+        self.line = line
+        self.why = why
+
+
+class Chain(Struct, frozen=True, kw_only=True):
+    """A verified chain: its entries without their seals, the last seal, and the bytes that are good.
+
+    `torn` are the bytes after the last whole line; `closed` is false when just the last line feed is missing.
+    `sealed_since` is the number of the first line that a key has sealed, 0 where none is.
+    """
+
+    entries: tuple[Mapping[str, object], ...] = ()
+    head: str = ""
+    size: int = 0
+    torn: int = 0
+    closed: bool = True
+    sealed_since: int = 0
+
+
+def link(entry: Mapping[str, object], head: str, key: Secret | None) -> tuple[bytes, str]:
+    """Return the line that adds `entry` to the chain that ends in `head`, and the new head."""
+    chained = {**entry, "prev": head}
+    seal = _seal(chained, key)
+    return canonical({**chained, "seal": seal}) + b"\n", seal
+
+
+def follow(path: Path, key: Secret | None) -> Chain:
+    """Read and verify a whole file; one that is not there is an empty chain. Raises `JournalBrokenError`."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Chain()
+    except OSError as problem:
+        raise JournalBrokenError(path, 0, f"it cannot be read: {problem.strerror}") from None
+    *lines, rest = data.split(b"\n")
+    entries: list[Mapping[str, object]] = []
+    head, since = "", 0
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry, head = _unsealed(line, head, key)
+        except _WrongLineError as problem:
+            raise JournalBrokenError(path, number, str(problem)) from None
+        entries.append(entry)
+        since = since or _first_sealed(head, number)
+    try:
+        entry, last = _unsealed(rest, head, key)
+    except _WrongLineError:
+        size, torn = len(data) - len(rest), len(rest)
+        return Chain(entries=tuple(entries), head=head, size=size, torn=torn, sealed_since=since)
+    since = since or _first_sealed(last, len(entries) + 1)
+    return Chain(entries=(*entries, entry), head=last, size=len(data), closed=False, sealed_since=since)
+
+
+def _first_sealed(seal: str, number: int) -> int:
+    return number if seal.startswith(KEYED) else 0
+
+
+class _WrongLineError(Exception):
+    """A line cannot stand where it stands; the text says why."""
+
+
+def _seal(chained: Mapping[str, object], key: Secret | None) -> str:
+    data = canonical(chained)
+    if key is not None:
+        return KEYED + hmac.new(key.reveal().encode(), data, hashlib.sha256).hexdigest()
+    return PLAIN + hashlib.sha256(data).hexdigest()
+
+
+def _unsealed(line: bytes, head: str, key: Secret | None) -> tuple[Mapping[str, object], str]:
+    """Return the entry of a line that follows the line sealed `head`, and its own seal. Raises `_Wrong`."""
+    entry, seal = _parted(line)
+    keyed = seal.startswith(KEYED)
+    if keyed and key is None:
+        raise _WrongLineError("this line is sealed with SITEWARD_JOURNAL_KEY, which is not given here")
+    if head.startswith(KEYED) and not keyed:
+        raise _WrongLineError("this line is sealed without the key that sealed the line before")
+    if entry.get("prev") != head:
+        raise _WrongLineError("this line does not follow the line before: lines were removed, added or reordered")
+    try:
+        fits = hmac.compare_digest(seal.encode(), _seal(entry, key if keyed else None).encode())
+        same = canonical({**entry, "seal": seal}) == line
+    except ValueError:
+        raise _WrongLineError("this line holds what no journal writes") from None
+    if not fits:
+        raise _WrongLineError("the seal does not fit: the line was changed, or another key sealed it")
+    if not same:
+        raise _WrongLineError("the line was written over in another form")
+    return {name: each for name, each in entry.items() if name != "prev"}, seal
+
+
+def _parted(line: bytes) -> tuple[dict[str, object], str]:
+    """Return a line's entry without its seal, and the seal."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        raise _WrongLineError("this is no JSON") from None
+    if not isinstance(entry, dict) or not isinstance(seal := entry.pop("seal", None), str):
+        raise _WrongLineError("this line has no seal")
+    return entry, seal

@@ -1,0 +1,87 @@
+"""Files for their owner alone: made 0600 in folders made 0700, flushed to the disk before anybody relies on them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class UnsafeFileError(Exception):
+    """A file that others could read, or that is not what it seems; nothing is written to it."""
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner enters, unless it is there already."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def append_only(path: Path) -> int:
+    """Open a file to append to, made 0600 where there is none; return the descriptor.
+
+    Raises `UnsafeFileError` for a link, for what is no regular file, and for one that others may read or write.
+    """
+    new = not os.path.lexists(path)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        if path.is_symlink():
+            raise UnsafeFileError(f"{path} is a link") from problem
+        raise
+    if why := _unsafe(os.fstat(handle)):
+        os.close(handle)
+        raise UnsafeFileError(f"{path} {why}")
+    if new:
+        flush_folder(path.parent)
+    return handle
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of `data` and flush it to the disk."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+    os.fsync(handle)
+
+
+def write_flushed(path: Path, data: bytes) -> None:
+    """Write a whole file, 0600, over what may be there, and flush it to the disk."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(handle, 0o600)
+        write_all(handle, data)
+    finally:
+        os.close(handle)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put a whole file in the place of another at once: a reader sees the old or the new one, also after a crash."""
+    fresh = path.with_name(f"{path.name}.new")
+    write_flushed(fresh, data)
+    move_flushed(fresh, path)
+
+
+def move_flushed(fresh: Path, path: Path) -> None:
+    """Rename `fresh` to `path` and flush the folder that names them."""
+    fresh.replace(path)
+    flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush a folder's names to the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unsafe(found: os.stat_result) -> str:
+    if not stat.S_ISREG(found.st_mode):
+        return "is no regular file"
+    if found.st_mode & 0o077:
+        return f"may be read by others (mode {stat.S_IMODE(found.st_mode):04o}, wanted 0600)"
+    return "" if found.st_uid == os.geteuid() else "belongs to another user"

@@ -1,0 +1,232 @@
+"""An access review as a page, a table and data; the table has an empty column in which to decide."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+from msgspec.structs import replace
+
+from siteward.access.certification import FLAGS, Flag, Item, Review
+from siteward.render import words
+from siteward.render.csv import cell
+from siteward.render.html import Part, Remark, Row, Table, draw
+from siteward.render.lines import Cell, Palette
+from siteward.render.privacy import Pseudonyms, redact_missing
+from siteward.render.safe import as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from siteward.render.context import Options, Privacy
+    from siteward.render.privacy import Names
+
+FORMAT = "siteward.review/1"
+_COLUMNS = (
+    "decision", "id", "instance", "person", "account", "kind", "e-mail", "where", "live", "declared", "power", "flags",
+    "until", "via", "ticket", "reason", "file", "line", "commit", "created", "last seen", "owner", "digest",
+)  # fmt: skip
+_TITLES = {
+    "admin": "Admins",
+    "undeclared": "Not declared",
+    "public": "Public access",
+    "outsider": "Outsiders",
+    "service": "Service accounts",
+    "expired": "Ended and still there",
+    "expiring": "Ending soon",
+    "stale": "Not used for long",
+    "pending": "Pending",
+    "differs": "Live differs from declared",
+}
+
+
+def data(review: Review) -> str:
+    """Return the review as JSON, each item with an empty `decision`: keep, revoke or change."""
+    document = {
+        "format": FORMAT,
+        "as_of": words.moment(review.as_of),
+        "digest": review.digest,
+        "incomplete": [{"instance": gap.instance, "why": words.not_seen(gap)} for gap in review.gaps],
+        "counts": dict(review.counts()),
+        "items": items(review),
+    }
+    return as_json(document, 1)
+
+
+def items(review: Review, privacy: Privacy = "full") -> list[dict[str, str]]:
+    """Return the items as data has them, with the names that the privacy leaves."""
+    shown = _redacted(review, privacy)
+    return [dict(zip(_COLUMNS[:-1], _values(item), strict=True)) for item in shown.items]
+
+
+def table(review: Review) -> str:
+    """Return one row an item as CSV, formula-safe; first, as rows without an id, the instances that are missing."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for gap in review.gaps:
+        told = {
+            "instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap), "digest": review.digest
+        }  # fmt: skip
+        writer.writerow([cell(told.get(each, "")) for each in _COLUMNS])
+    writer.writerows([cell(value) for value in (*_values(item), review.digest)] for item in review.items)
+    return out.getvalue()
+
+
+def _values(item: Item) -> tuple[str, ...]:
+    origin = item.origin
+    return (
+        "",
+        item.id,
+        item.instance,
+        item.handle or "",
+        item.account,
+        item.kind,
+        item.email or "",
+        words.place(item.scope),
+        words.value(item.live),
+        words.value(item.declared),
+        item.power.word,
+        " ".join(item.flags),
+        words.moment(item.until) if item.until else "",
+        ", ".join(origin.via) if origin else "",
+        (origin.ticket or "") if origin else "",
+        (origin.reason or "") if origin else "",
+        origin.at.file if origin else "",
+        str(origin.at.line) if origin else "",
+        item.commit or "",
+        item.facts.get("created", ""),
+        item.facts.get("last_seen", ""),
+        item.facts.get("owner", ""),
+    )
+
+
+def render(review: Review, form: str, options: Options) -> str:
+    """Return a review as `text`, `html`, `csv` or `json`, with what the privacy asked for leaves of it."""
+    shown = _redacted(review, options.privacy)
+    match form:
+        case "html":
+            return page(shown)
+        case "csv":
+            return table(shown)
+        case "json":
+            return data(shown)
+        case _:
+            palette = Palette(options)
+            return palette.page(_lines(shown, review.counts(), len(review.items), palette))
+
+
+def _redacted(review: Review, privacy: Privacy) -> Review:
+    if privacy == "full":
+        return review
+    missing = redact_missing(review.missing, privacy, review.accounts)
+    if privacy == "counts":
+        return replace(review, items=(), missing=missing)
+    known: dict[str, dict[str, str | None]] = {}
+    for item in review.items:
+        known.setdefault(item.instance, {})[item.account] = item.handle
+    accounts = review.accounts
+    names = Pseudonyms({each: {**accounts.get(each, {}), **known.get(each, {})} for each in {**known, **accounts}})
+    return replace(
+        review, items=tuple(_hidden(each, names.of(each.instance)) for each in review.items), missing=missing
+    )
+
+
+def _hidden(item: Item, names: Names) -> Item:
+    """Return an item without addresses and logins; accounts that nobody declared get a number."""
+    origin = names.origin(item.origin) if item.origin is not None else None
+    facts = {name: names.text(fact) for name, fact in item.facts.items() if name == "owner"}
+    return replace(item, account=names.name(item.account), email=None, origin=origin, facts=facts)
+
+
+def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Palette) -> Iterator[str]:
+    yield from palette.warn(map(words.not_read, review.gaps))
+    yield f"{palette.paint('Access review', 'bold')} as of {words.moment(review.as_of)}"
+    told = {flag: [item for item in review.items if flag in item.flags] for flag in FLAGS}
+    everything = {"All grants": list(review.items)} if palette.options.verbose else {}
+    for title, items in {**{_TITLES[flag]: each for flag, each in told.items()}, **everything}.items():
+        if items:
+            yield from ("", f"  {palette.paint(title, 'bold')}")
+            yield from palette.table([_cells(item, palette) for item in items], 4)
+    yield ""
+    numbers = (f"{counts[flag]} {_TITLES[flag].lower()}" for flag in FLAGS if counts[flag])
+    without = f", {words.plural(len(review.missing), 'instance')} not read" if review.missing else ""
+    yield f"{palette.paint('Review:', 'bold')} {words.plural(number, 'grant')}{without}."
+    yield f"      {palette.join(tuple(numbers))}"
+    yield review.digest
+
+
+def _cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
+    row = _row(item)
+    side = f"{words.value(item.live)} live" if item.agreement != "same" else words.value(item.live)
+    declared = f", {words.value(item.declared)} declared" if item.agreement != "same" else ""
+    return (
+        palette.cell(str(row.cells[1]), "bold"),
+        palette.cell(words.place(item.scope)),
+        palette.cell(side + declared),
+        Cell(palette.join((row.place, row.why)), "dim"),
+    )
+
+
+def page(review: Review) -> str:
+    """Return the review as one page: what stands out first, each kind by itself, then everything."""
+    counts = review.counts()
+    told = (f"{counts[each]} {_TITLES[each].lower()}" for each in FLAGS if counts[each])
+    return draw(
+        title="Access review",
+        lead=(
+            f"{words.plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
+            " · ".join(told),
+        ),
+        said=tuple(
+            Remark(kind="error", code="not-read", text=words.not_read(gap), at="", help=(), excerpt=Markup())
+            for gap in review.gaps
+        ),
+        parts=(
+            Part(title="What stands out", tables=tuple(_sections(review))),
+            Part(title="Everything", tables=(_rows("All grants", review.items),)),
+        ),
+        foot=(f"review {review.digest}", "Decide in the CSV or JSON: keep, revoke or change."),
+    )
+
+
+def _sections(review: Review) -> Iterator[Table]:
+    for flag in FLAGS:
+        items = tuple(item for item in review.items if flag in item.flags)
+        if items:
+            yield _rows(_TITLES[flag], items)
+
+
+def _rows(title: str, items: tuple[Item, ...]) -> Table:
+    header = ("id", "who", "where", "live", "declared", "why")
+    return Table(title=title, header=header, rows=tuple(map(_row, items)))
+
+
+def _row(item: Item) -> Row:
+    origin = item.origin
+    place = f"{origin.at.file}:{origin.at.line}" if origin else ""
+    why = (
+        f"via {', '.join(origin.via)}" if origin and origin.via else "",
+        (origin.ticket or "") if origin else "",
+        (origin.reason or "") if origin else "",
+        f"commit {item.commit}" if item.commit else "",
+        f"ends {words.moment(item.until)}" if item.until else "",
+        f"last seen {item.facts['last_seen']}" if "last_seen" in item.facts else "",
+        f"owner {item.facts['owner']}" if "owner" in item.facts else "",
+        ", ".join(item.flags),
+    )
+    who = item.handle or item.account
+    named = who if item.handle in {None, item.account} else f"{who} (login {item.account})"
+    return Row(
+        cells=(
+            item.id,
+            f"{named} on {item.instance}",
+            words.place(item.scope),
+            words.value(item.live),
+            words.value(item.declared),
+        ),
+        place=place,
+        why=" · ".join(filter(None, why)),
+    )

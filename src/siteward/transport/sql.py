@@ -1,0 +1,131 @@
+"""A read-only door to a PostgreSQL database, for platforms that show no access through HTTP.
+
+Nothing can be written through it: only a single SELECT is taken, in a transaction that the server itself keeps
+read-only and that sees one moment. A role that may only read is asked for all the same; the adapter says which grants
+it needs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from siteward.transport.errors import (
+    ForbiddenError,
+    InsecureError,
+    NotThePlatformError,
+    ReadOnlyError,
+    SecretMissingError,
+    UnauthenticatedError,
+    UnreachableError,
+)
+from siteward.transport.link import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from psycopg import Connection, Error
+
+    from siteward.transport.errors import PlatformError
+    from siteward.transport.secrets import Secret
+
+_READING = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
+_PROVING = frozenset({"verify-full", "verify-ca", "require"})
+_OPTIONS = "-c default_transaction_read_only=on -c statement_timeout=60000"
+_SECONDS = 10
+_LONGEST_WORDS = 300
+_TURNED_AWAY = ("authentication failed", "no pg_hba.conf entry", "no password supplied")
+
+
+class SqlReader:
+    """Asks one database. Making it contacts nothing; each question opens a connection of its own."""
+
+    def __init__(self, url: Secret, *, scrub: Callable[[str], str] = str) -> None:
+        """Take a connection URL; raises `SecretMissingError` for a text that is none, `InsecureError` for an open line.
+
+        Except on this machine itself the connection is encrypted and the server proves its name, unless the URL says
+        `sslmode=require` or `verify-ca`.
+        """
+        self._url = url
+        self._scrub = scrub
+        self._tls = _tls(url.reveal())
+
+    def ask(self, sql: str, params: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows that one SELECT finds.
+
+        Raises `ReadOnlyError` for any other statement before it is sent, and the usual errors for what the database says:
+        `UnreachableError`, `UnauthenticatedError`, `ForbiddenError` (the role may not read that), `NotThePlatformError` (no such table).
+        """
+        if not _READING.match(sql):
+            raise ReadOnlyError("only SELECT goes through this door; it was not sent")
+        try:
+            import psycopg  # noqa: PLC0415 — an extra, and slow to import
+        except ImportError as missing:
+            raise UnreachableError(
+                "reading a PostgreSQL database needs psycopg, which is not installed",
+                hint="pip install 'siteward[postgres]'",
+            ) from missing
+        try:
+            with psycopg.connect(
+                self._url.reveal(), connect_timeout=_SECONDS, application_name="siteward", **self._given()
+            ) as connection:
+                return _rows(connection, sql, params)
+        except psycopg.Error as error:
+            raise self._trouble(error) from None
+
+    def _given(self) -> dict[str, Any]:
+        named = parse_qs(urlsplit(self._url.reveal()).query).get("options", [])
+        given = {"options": " ".join((*named, _OPTIONS))}
+        return given | ({"sslmode": self._tls} if self._tls else {})
+
+    def _trouble(self, error: Error) -> PlatformError:
+        """Return what the database said, in our words; it gives no code to those it did not let in."""
+        state = error.sqlstate or ""
+        words = self._shown(error.diag.message_primary or str(error))
+        if state.startswith("28") or (not state and any(each in words for each in _TURNED_AWAY)):
+            return UnauthenticatedError(f"the database did not accept the credentials: {words}")
+        if state == "42501":
+            return ForbiddenError(
+                f"the database role may not read this: {words}", hint="grant it SELECT on what is named"
+            )
+        if state.startswith("42") or state == "3F000":
+            return NotThePlatformError(f"the database is not as expected: {words}")
+        return UnreachableError(f"the database did not answer: {words}")
+
+    def _shown(self, words: str) -> str:
+        """Return the server's words on one line, bounded, without the password."""
+        password = unquote(urlsplit(self._url.reveal()).password or "")
+        text = " ".join(self._scrub(words).split())
+        return (text.replace(password, "•••") if password else text)[:_LONGEST_WORDS]
+
+
+def _rows(connection: Connection[Any], sql: str, params: Mapping[str, object] | None) -> list[tuple[Any, ...]]:
+    from psycopg import IsolationLevel  # noqa: PLC0415 — see above
+
+    connection.read_only = True
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    # A prepared statement is one statement: the server refuses a second one behind a semicolon.
+    rows: list[tuple[Any, ...]] = connection.execute(cast("Any", sql), params, prepare=True).fetchall()
+    return rows
+
+
+def _tls(url: str) -> str | None:
+    """Return the TLS mode to ask for beside the URL, `None` where the URL's own or none is right."""
+    try:
+        parts = urlsplit(url)
+        named = parse_qs(parts.query)
+        hosts = [*([parts.hostname] if parts.hostname else []), *named.get("host", [])]
+    except ValueError:
+        parts, named, hosts = urlsplit(""), {}, []
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise SecretMissingError("the database url is no postgresql:// address")
+    if all(host.startswith("/") or is_loopback(f"http://{host}") for host in hosts):
+        return None
+    mode = named.get("sslmode", [""])[-1]
+    if mode and mode not in _PROVING:
+        raise InsecureError(
+            f"the database url asks for sslmode={mode}, and what it reads would travel unencrypted; nothing was sent",
+            hint="take sslmode away, or write sslmode=require",
+        )
+    return None if mode else "verify-full"

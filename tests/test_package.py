@@ -83,8 +83,9 @@ def test_the_source_archive_has_what_a_reader_needs(archives: Archives) -> None:
 
 
 def test_the_wheel_has_the_package_and_the_example_of_the_demo(archives: Archives) -> None:
-    """Every module is in the wheel, with the declaration that `siteward demo` shows and the licence."""
-    sources = {name.removeprefix("src/") for name in files_below("src/siteward")}
+    """Every module but the template is in the wheel, with the declaration that `siteward demo` shows and the licence."""
+    template = files_below("src/siteward/platforms/_template")
+    sources = {name.removeprefix("src/") for name in files_below("src/siteward") - template}
     example = {f"siteward/cli/example/{name}" for name in ("access.example.yaml", "examples/teams/shop.yaml")}
     about = {name for name in archives.wheel if ".dist-info/" in name}
     assert archives.wheel - about == sources | example

@@ -27,7 +27,7 @@ from access.worlds import (
 )
 from siteward.access.diagnostic import Diagnostic, Severity, Span, error
 from siteward.access.limits import allowed
-from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Power, Resource
+from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Power, Resource, Scope
 from siteward.access.plan import InstancePlan
 from siteward.access.policy import Limit, Policy, Rule
 from siteward.access.state import (
@@ -446,6 +446,15 @@ def test_an_accepted_budget_is_a_warning_with_its_reason() -> None:
         diagnostic.message for diagnostic in accepted if diagnostic.code == "limit-removals"
     )
     assert over(planned(found, accept={"revocations": "no"})) == [("limit-removals", 10)]
+
+
+def test_a_place_in_a_team_without_sites_is_no_access() -> None:
+    """REAL-2026-11.md, F2: ten people in a team "all staff" lose everything just the same."""
+    staff = [grant(each, "team-member", Scope("team", "all staff")) for each in PEOPLE]
+    found = proposed(
+        live(*crowd(), *staff), wish(declared=[declared_user(each) for each in PEOPLE]), budget(removals=Limit(count=0))
+    )
+    assert over(planned(found)) == [("limit-removals", 10)]
 
 
 def test_deleted_accounts_are_removals_too() -> None:

@@ -25,6 +25,7 @@ from access.worlds import (
 )
 from siteward.access.diagnostic import Severity, Span
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope
+from siteward.access.policy import Policy
 from siteward.access.proposal import manage
 from siteward.access.state import Memory, with_defaults
 from strategies import MATOMO, ME, PIWIKPRO, PLAUSIBLE, UMAMI
@@ -192,6 +193,14 @@ def test_teams_are_closed_only_for_who_is_gone(ending: str | None, closed: int) 
         proposed(live(grant("anna", "team-member", TEAM)), wish(declared=[declared_user("anna", ending=ending)]))
     )
     assert (("delete", key("anna", TEAM), ending) in found) == closed
+
+
+@pytest.mark.parametrize(("policy", "closed"), [(REVOKE, True), (OPEN, False)])
+def test_teams_are_closed_for_who_is_not_declared(policy: Policy, closed: int) -> None:
+    """`unmanaged: revoke` takes every way in, but for being a team's owner, which cannot be taken."""
+    world = live(grant("mal", "team-member", TEAM), grant("own", "team-owner", TEAM))
+    found = keys(proposed(world, wish(), policy))
+    assert found == ([("delete", key("mal", TEAM), "unmanaged")] if closed else [])
 
 
 def test_modules_are_left_alone_unless_spoken_of_or_suspended() -> None:

@@ -20,7 +20,7 @@ ALLOWED = ("--as-of", "2026-12-01", "--allow-delete", "--passwords-out", "passwo
 LOWERED = """
 version: 1
 instances:
-  stats: {platform: umami, url: 'URL', self: siteward, layout: per-site}
+  stats: {platform: umami, url: 'URL', self: siteward, layout: per-site, accept_blind: [board-links]}
 users: {anna: {}, ben: {}, jonas: {}}
 grants:
   - {to: [anna, ben], role: admin, on: stats}

@@ -53,6 +53,20 @@ def test_the_file_is_right_and_its_plan_is_empty(place: tuple[Program, str, str]
     assert "not overwritten" in told
 
 
+def test_what_is_never_shown_is_accepted_and_said(place: tuple[Program, str, str]) -> None:
+    """The plan that follows has exit code 0: what the platform can never show is named, with what it is."""
+    program, platform, _ = place
+    assert _import(place, *SETTINGS[platform])[0] == 0
+    planned = program("plan", "--format", "json")
+    (instance,) = planned.json()["plan"]["instances"]
+    spots = instance.get("blind_spots", [])
+    assert spots == instance.get("accepted_blind", [])
+    assert planned.code == 0
+    text = (program.folder / "access.yaml").read_text(encoding="utf-8")
+    assert text.count("# Never shown here: ") == len(spots)
+    assert len(spots) == (platform in {"umami", "plausible"})
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

@@ -31,7 +31,7 @@ WORKFLOWS = sorted((CI / ".github" / "workflows").glob("*.yml"))
 YESTERDAY = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
 DECLARATION = """version: 1
 instances:
-  stats: {platform: umami, url: URL, self: siteward, layout: per-site}
+  stats: {platform: umami, url: URL, self: siteward, layout: per-site, accept_blind: [board-links]}
 users:
   anna: {email: anna@example.org, forge: {github: anna-berg}}
   ben: {email: ben@example.org}

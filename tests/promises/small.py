@@ -65,7 +65,15 @@ def document(**changed: Any) -> dict[str, Any]:
     """Return the declaration of what is live; `instance`, `users` and `policy` are merged, `grants` taken as given."""
     base: dict[str, Any] = {
         "version": 1,
-        "instances": {"it": {"platform": "umami", "url": URL, "self": "siteward", "layout": "per-site"}},
+        "instances": {
+            "it": {
+                "platform": "umami",
+                "url": URL,
+                "self": "siteward",
+                "layout": "per-site",
+                "accept_blind": ["board-links"],
+            }
+        },
         "users": {name: {} for name in ("anna", "ben", "carla", "dora")},
         "grants": [deepcopy(ADMINS), view("carla"), edit("dora")],
         "policy": {"admins": {"min": 1}, "limits": deepcopy(WIDE)},
@@ -122,6 +130,11 @@ class Somebody:
         """Take a member out."""
         user = self.server.state.names[login].id
         self.http.delete(f"/api/teams/{self._team(site)}/users/{user}").raise_for_status()
+
+    def adds(self, login: str, role: str, site: str = SHOP) -> None:
+        """Put an account into a team."""
+        body = {"userId": self.server.state.names[login].id, "role": role}
+        self.http.post(f"/api/teams/{self._team(site)}/users", json=body).raise_for_status()
 
     def makes(self, login: str, role: str = "view-only") -> None:
         """Make an account."""

@@ -246,7 +246,7 @@ def test_a_crash_at_any_line_of_the_journal_is_survived(live: Access, wanted: Ac
     with desk(live, wanted) as (here, server, _):
         plan = here.plan()
         crashed = False
-        with mock.patch("siteward.reconcile.journal.write_all", _crashing(at, how)):
+        with mock.patch("siteward.reconcile.journal.journal.write_all", _crashing(at, how)):
             try:
                 here.apply(plan)
             except Crash:

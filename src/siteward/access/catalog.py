@@ -119,6 +119,7 @@ next step. The ids under `policy.rules` are your own and are not listed.
 - **`email-needed`** Where accounts are e-mails, whoever is granted something has one. *Next:* give the user an `email`.
 - **`account-twice`** No two users are one account. *Next:* give one of them another login, or merge the two users.
 - **`self-declared`** The account whose credentials are used is never declared. *Next:* take the user out: nothing ever changes that account.
+- **`reserved-login`** The login stands for everybody who is not logged in. *Next:* give another under `logins`; whether a site is open says `public` of the site.
 - **`protected-login`** A protected account is nobody's login. *Next:* give another login, or have the owners of `protect` change the pattern.
 - **`previously-clash`** A former name leads to one user only. *Next:* take the former name from one of the two.
 - **`former-login-remains`** A former login is gone once there is a new one. *Next:* find out whose the old account is, then delete or rename it by hand.
@@ -307,11 +308,14 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`email-taken`** Another account has that e-mail. *Next:* find out whose it is.
 - **`login-form`** Matomo would not take this login. *Next:* give another under `logins`.
 - **`login-has-grants`** Old grants wait in the database for whoever gets this login. *Next:* have them taken out of the database.
-- **`reserved-login`** The login stands for everybody. *Next:* give another under `logins`.
 - **`password-missing`** Superusers are changed only with the token owner's password. *Next:* set `SITEWARD_<INSTANCE>_PASSWORD`.
+- **`password-not-asked`** LoginLdap is on, and the server asks for no password. *Next:* nothing; where the plugin was set to ask, give `SITEWARD_<INSTANCE>_PASSWORD`.
 - **`grants-replaced`** Making or unmaking a superuser wipes the grants on sites. *Next:* nothing: the plan gives again what is declared.
 - **`reports-deleted`** Scheduled reports of that site are deleted with the access. *Next:* export them first.
 - **`made-public`** The site's statistics are opened to everybody. *Next:* be sure.
+- **`capability-asleep`** The plugin that brings a capability is switched off, and what people hold by it sleeps. *Next:* switch it on, or take their access there away.
+- **`held-by-group`** A group of the plugin GroupPermissions gives somebody more than their own grants do. *Next:* take them out of the group, or its sites away, in Matomo.
+- **`edit-brings-tags`** The role `edit` brings the tag manager along. *Next:* give `view` where that will do.
 - **`public-superuser`** Everybody cannot be made superuser. *Next:* take it out of the file.
 - **`public-view-only`** Everybody can be given view at most. *Next:* write `public: true`.
 - **`no-such-site`** The site is gone. *Next:* plan again.

@@ -167,7 +167,7 @@ def _strongest_first(way: Way) -> tuple[int, bool, str, str]:
 class Reach(Struct, frozen=True):
     """On how many scopes each account and group has access, and who is in which group.
 
-    What lingers (Umami's global `user`) opens nothing by itself and does not count.
+    What opens nothing by itself does not count: what lingers (Umami's global `user`), and teams without sites.
     """
 
     scopes: Counter[tuple[str, str]]
@@ -184,11 +184,7 @@ def reach(access: Access, traits: Traits) -> Reach:
     """Return how far the access of everybody reaches."""
     lingering = _lingering(traits)
     scopes: Counter[tuple[str, str]] = Counter(
-        [
-            (grant.subject.kind, grant.subject.name)
-            for grant in access.grants()
-            if not lingering or (grant.scope.kind, grant.role) not in lingering
-        ]
+        [(grant.subject.kind, grant.subject.name) for grant in access.grants() if _opens(grant, lingering)]
     )
     return Reach(scopes, {account: frozenset(groups) for account, groups in Index(access).groups.items()})
 
@@ -200,14 +196,18 @@ def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Rea
         for side, sign in ((change.before, -1), (change.after, 1)):
             match side:
                 case Grant(subject=subject):
-                    counts = (side.scope.kind, side.role) not in lingering
-                    scopes[subject.kind, subject.name] += sign if counts else 0
+                    scopes[subject.kind, subject.name] += sign if _opens(side, lingering) else 0
                 case Member(group=group, account=account):
                     mine = groups.get(account, frozenset())
                     groups[account] = mine | {group} if sign > 0 else mine - {group}
                 case _:
                     pass
     return Reach(scopes, groups)
+
+
+def _opens(grant: Grant, lingering: frozenset[tuple[str, str]]) -> bool:
+    """Tell whether a grant opens anything by itself; a scope of the kind `team` is one that has no site."""
+    return grant.scope.kind != "team" and (grant.scope.kind, grant.role) not in lingering
 
 
 def _lingering(traits: Traits) -> frozenset[tuple[str, str]]:

@@ -211,7 +211,9 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
         if self.classification.ending(name) in GONE:
             return True
         role = self.traits.role(kind, grant.role)
-        if kind == "team" or (role is not None and role.lingers):
+        if kind == "team":  # nothing the file speaks of, but a way in for who is not declared
+            return self.classification.classify(name) == "stranger"
+        if role is not None and role.lingers:
             return False
         if kind == "module":
             return name in self._spoken_modules

@@ -7,6 +7,7 @@ no platform by name.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -40,7 +41,10 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     `roles` maps a scope kind to its roles, weakest first; of two roles in one tuple the later satisfies
     the earlier unless `incomparable` names the pair. `top` is the account role that admins hold.
     `extras` maps an extra to the power it adds, `included` an extra to the roles it is part of anyway.
-    `blind_spots` are things this platform can never show, in words people can put into `accept_blind`.
+    `folds_case` tells that logins differing in letter case are one account (compared by `lower`, which keeps `straße` and
+    `strasse` apart), `keeps_case` that a new one is made in the case it was written in nevertheless. `blind_spots` are
+    things this platform can never show, in words people can put into `accept_blind`; `unseen` says in a sentence part
+    what each of them is.
     """
 
     platform: str
@@ -59,6 +63,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     keeps_language: bool = False
     login: Literal["handle", "email"] = "handle"
     folds_case: bool = True
+    keeps_case: bool = False
     renames: bool = False
     deletes: bool = True
     role_change: Literal["in-place", "reinvite"] = "in-place"
@@ -67,6 +72,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     public_account: str | None = None
     last_seen: bool = False
     blind_spots: tuple[str, ...] = ()
+    unseen: Mapping[str, str] = MappingProxyType({})
 
     @cached_property
     def _ranked(self) -> Mapping[tuple[str, str], tuple[int, Role]]:
@@ -117,8 +123,15 @@ def is_site(scope: Scope) -> bool:
 
 
 def is_public(traits: Traits, account: str) -> bool:
-    """Tell whether an account stands for everybody (Matomo's `anonymous`, in any spelling)."""
-    return traits.public_account is not None and traits.public_account.casefold() == account.casefold()
+    """Tell whether an account stands for everybody (Matomo's `anonymous`, in any spelling of case and accents)."""
+    if traits.public_account is None:
+        return False
+    plain = account if account.isascii() else _without_accents(account)
+    return traits.public_account.lower() == plain.lower()
+
+
+def _without_accents(text: str) -> str:
+    return "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
 
 
 def declarable(grant: Grant, traits: Traits) -> bool:

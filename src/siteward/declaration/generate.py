@@ -93,13 +93,21 @@ class _FileGenerator(Struct):
         yield ""
         yield "instances:"
         yield f"  {quoted(self.instance)}:"
-        own = {"native", "unmanaged"}
+        own = {"native", "unmanaged", "accept_blind"}
         yield from (f"    {key}: {written(value)}" for key, value in self.block.items() if key not in own)
         if native:
             yield "    native: true"
+        yield from self._unseen()
         yield "    unmanaged: report    # accounts that are not declared below; `revoke` is where this leads"
         if self.timezone != "UTC":
             yield from ("", f"policy: {{timezone: {quoted(self.timezone)}}}")
+
+    def _unseen(self) -> Iterator[str]:
+        """Yield the line that accepts what the platform can never show, with a comment for each thing."""
+        spots = self.traits.blind_spots
+        if spots:
+            yield from (f"    # Never shown here: {harmless(self.traits.unseen.get(spot, spot))}." for spot in spots)
+            yield f"    accept_blind: {_flow(spots, 6)}    # as imported; until named here, it counts as unread"
 
     # -- who
 

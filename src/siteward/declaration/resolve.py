@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import Severity, error, warning
+from siteward.access.diagnostic import Severity, error, note, warning
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, account_key, grant_key
 from siteward.access.state import Claim, Desired, Origin
 from siteward.access.traits import SITE_KINDS
@@ -22,12 +22,12 @@ from siteward.declaration.subjects import Draft, Principal, Principals, ends, ex
 from siteward.declaration.window import ALWAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Key
-    from siteward.access.state import Live, Memory
+    from siteward.access.state import Live, Memory, Site
     from siteward.access.traits import Role, Traits
     from siteward.declaration.declared import Declaration, User
     from siteward.declaration.declared import Grant as Line
@@ -176,15 +176,22 @@ class _Resolution(Struct):
 
     def _choice(self, line: Line, kind: str, written: tuple[str, ...]) -> Choice:
         choice = self.scopes[kind].choose(written, line.bound)
-        if choice.missing or choice.idle or choice.beyond or choice.unmanaged:
+        if choice.missing or choice.idle or choice.beyond or choice.unmanaged or choice.skipped:
             for remark in self._remarks(line, kind, choice):
                 self.draft.say(remark)
         return choice
 
     def _remarks(self, line: Line, kind: str, choice: Choice) -> Iterator[Diagnostic]:
         key = f"{kind}s"
-        if line.on == (self.instance,) or len(self.declaration.instances) == 1:
-            yield from _unmatched(line, kind, choice.missing, choice.idle, self.instance)
+        alone = line.on == (self.instance,) or len(self.declaration.instances) == 1
+        if alone:
+            yield from _unmatched(line, kind, choice.missing, choice.idle, {self.instance: self.scopes[kind]})
+        written = line.sites if kind == "site" else line.metasites
+        for number, sites in choice.skipped.items():
+            if alone and number in choice.idle:
+                continue  # which says it already
+            message = f"`{written[number]}` skips {_by_id_only(sites)}, matched by id alone"
+            yield note("skips-sites", message, at=line.location.at(key, number), hint=_PIN)
         for scope in choice.beyond:
             yield error("beyond-include", f"this file may not grant on {scope}", at=line.location.at(key))
         # A grant that names no instance means those that look at the site; one that does was meant for this one.
@@ -220,9 +227,9 @@ class _Resolution(Struct):
 
     def _ourselves(self) -> None:
         """Refuse a user that turns out to be the account whose credentials are used."""
-        me = self.live.me.casefold() if self.live is not None and self.live.me is not None else None
+        me = self.live.me.lower() if self.live is not None and self.live.me is not None else None
         for identity in self.people.by_handle.values() if me is not None else ():
-            if identity.account.casefold() == me:
+            if identity.account.lower() == me:
                 message = f"`{identity.account}` is the account Siteward itself uses on {self.instance}"
                 hint = "`self` is always protected and never declared"
                 self.draft.say(error("self-declared", message, at=identity.user.at, hint=hint))
@@ -335,19 +342,46 @@ def _matched(origin: Origin, reached: Reached) -> Origin:
 
 
 def _unmatched(
-    line: Line, kind: str, missing: tuple[int, ...], idle: tuple[int, ...], where: str
+    line: Line,
+    kind: str,
+    missing: tuple[int, ...],
+    idle: tuple[int, ...],
+    scopes: Mapping[str, Scopes | Unresolved],
 ) -> Iterator[Diagnostic]:
-    """Yield what is said of plain names that nothing bears, and of patterns that match nothing."""
+    """Yield what is said of plain names that nothing bears, and of patterns that match nothing, on these instances."""
     key = f"{kind}s"
-    written = line.sites if kind == "site" else line.metasites
+    written, where = line.sites if kind == "site" else line.metasites, ", ".join(scopes)
     for number in missing:
+        sites = _would_be(written[number], scopes)
+        if sites:
+            message = f"`{written[number]}` means {_by_id_only(sites)}, matched by id alone"
+            yield error("unknown-site", message, at=line.location.at(key, number), hint=_PIN)
+            continue
         message = f"no {kind} of {where} is called `{written[number]}`"
         hint = "name a live site by its domain, or declare it under `sites`" if kind == "site" else None
         yield error("unknown-site", message, at=line.location.at(key, number), hint=hint)
     for number in idle:
-        yield warning(
-            "matches-nothing", f"`{written[number]}` matches no {kind} of {where}", at=line.location.at(key, number)
-        )
+        sites = _would_be(written[number], scopes)
+        message = f"`{written[number]}` matches no {kind} of {where}"
+        if sites:
+            message += f" but {_by_id_only(sites)}, matched by id alone"
+        hint = _PIN if sites else None
+        yield warning("matches-nothing", message, at=line.location.at(key, number), hint=hint)
+
+
+_PIN = "declare it under `sites` with its id (`on: {INSTANCE: ID}`), or have its owner move it into a team"
+_NAMED = 5
+
+
+def _would_be(written: str, scopes: Mapping[str, Scopes | Unresolved]) -> tuple[Site, ...]:
+    return tuple(site for scope in scopes.values() if isinstance(scope, Scopes) for site in scope.by_id_only(written))
+
+
+def _by_id_only(sites: Sequence[Site]) -> str:
+    """Return in words which sites are matched by their id alone, and why: whose they are."""
+    names = sorted(f"{site.label} (belongs to {site.owner or 'nobody'})" for site in sites)
+    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return listed if len(names) == 1 else f"{len(names)} sites: {listed}"
 
 
 def nowhere(declaration: Declaration, lives: Mapping[str, Live]) -> tuple[Diagnostic, ...]:
@@ -369,6 +403,6 @@ def nowhere(declaration: Declaration, lives: Mapping[str, Live]) -> tuple[Diagno
             missing = set(choices[0].missing).intersection(*(choice.missing for choice in choices))
             idle = set(choices[0].idle).intersection(*(choice.idle for choice in choices))
             if missing or idle:
-                where = ", ".join(reached)
-                found += _unmatched(line, kind, tuple(sorted(missing)), tuple(sorted(idle)), where)
+                asked = {each: scopes[each, kind] for each in reached}
+                found += _unmatched(line, kind, tuple(sorted(missing)), tuple(sorted(idle)), asked)
     return tuple(found)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from siteward.access.hosts import domain_in
 from siteward.access.model import Scope
 from siteward.access.patterns import matcher
+from siteward.access.state import Site as LiveSite  # noqa: TC001 — msgspec reads it at run time
 from siteward.declaration.selector import parse, within
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Span
     from siteward.access.state import Live
-    from siteward.access.state import Site as LiveSite
     from siteward.declaration.declared import Bound, Declaration, Grant, Site
     from siteward.declaration.selector import Selector
 
@@ -70,7 +70,8 @@ class Choice(Struct, frozen=True):
     """What a list of selectors means on one instance.
 
     `ambiguous` maps each scope that an unclear name may mean to that name. `missing` and `idle` are the
-    numbers of plain names and of patterns that mean nothing here. `beyond` are scopes outside an include's
+    numbers of plain names and of patterns that mean nothing here. `skipped` are, by the number of a pattern, the sites
+    that are looked at and that it would match, were they not matched by their id alone. `beyond` are scopes outside an include's
     bounds, `unmanaged` those that were named but are not looked at.
     """
 
@@ -80,6 +81,7 @@ class Choice(Struct, frozen=True):
     idle: tuple[int, ...] = ()
     beyond: tuple[Scope, ...] = ()
     unmanaged: tuple[Scope, ...] = ()
+    skipped: Mapping[int, tuple[LiveSite, ...]] = MappingProxyType({})
 
 
 class _Hit(Struct, frozen=True):
@@ -102,6 +104,7 @@ class _Tally(Struct):
     idle: list[int] = []
     beyond: list[Scope] = []
     stray: dict[Scope, None] = {}
+    skipped: dict[int, tuple[LiveSite, ...]] = {}
 
     def count(self, number: int, selector: Selector, hit: _Hit) -> None:
         """Add what one selector means; a site that is named stands before one that is matched."""
@@ -130,6 +133,7 @@ class _Tally(Struct):
             tuple(self.idle),
             tuple(self.beyond),
             tuple(self.stray),
+            self.skipped,
         )
 
 
@@ -155,6 +159,7 @@ class Scopes:
                 self._tagged[tag].append(handle)
         self._single: dict[str, Reached] = {}
         self.managed = frozenset(self._sites)
+        self._in_sight = self.managed
 
     def _index(self, scope: Scope, site: LiveSite) -> None:
         hosts = {domain_in(domain) for domain in site.domains}
@@ -175,7 +180,25 @@ class Scopes:
     def manage(self, selectors: Iterable[Selector] | None) -> None:
         """Narrow what is looked at to what the selectors mean; `None` leaves all."""
         if selectors is not None:
-            self.managed = self._taken(selectors) - self._left_out(selectors)
+            out, inner = self._left_out(selectors), [selector for selector in selectors if not selector.excludes]
+            self.managed = self._taken(inner) - out
+            self._in_sight = self.managed | (
+                frozenset(scope for selector in inner for scope in self._foreign_hit(selector)) - out
+            )
+
+    def by_id_only(self, written: str) -> tuple[LiveSite, ...]:
+        """Return the sites that a name or pattern would mean, were they not somebody else's or nobody's."""
+        selector = parse(written)
+        if selector.kind == "pattern":
+            return tuple(self._sites[scope] for scope in self._foreign_hit(selector))
+        declared = self._declared.get(selector.text)
+        host = domain_in(declared.domain if declared is not None else selector.text)
+        return tuple(
+            site
+            for site in self._sites.values()
+            if site.by_id_only
+            and (host in map(domain_in, site.domains) or site.name.casefold() == selector.text.casefold())
+        )
 
     def choose(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
         """Return what a list of selectors means: the plain ones together, without the `!` ones."""
@@ -231,11 +254,18 @@ class Scopes:
         for number, selector in enumerate(selectors):
             if not selector.excludes:
                 tally.count(number, selector, self._hit(selector))
+                if selector.kind == "pattern" and (skipped := self._skipped(selector, tally.out)):
+                    tally.skipped[number] = skipped
         if bound is not None and bound.sites is not None:
             for scope in [scope for scope in tally.reached if not self._inside(scope, bound.sites)]:
                 del tally.reached[scope]
                 tally.beyond.append(scope)
         return tally.choice()
+
+    def _skipped(self, selector: Selector, out: frozenset[Scope]) -> tuple[LiveSite, ...]:
+        """Return the sites that a pattern leaves out because they are matched by their id alone."""
+        found = (scope for scope in self._foreign_hit(selector) if scope not in out and scope in self._in_sight)
+        return tuple(self._sites[fromkey] for fromkey in dict.fromkeys(found))
 
     def _inside(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:
         """Tell whether a live site lies within an include's bounds, by every name it goes by."""

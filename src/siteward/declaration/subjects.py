@@ -209,10 +209,14 @@ class _Directory:
 
     def find(self, login: str, user: User, said: list[Diagnostic]) -> tuple[str, str | None]:
         """Return the account of a user, and the new login where it still has a former one."""
-        wanted = login.lower() if self._traits.folds_case or self._traits.login == "email" else login
+        traits = self._traits
+        lowered = (traits.folds_case and not traits.keeps_case) or traits.login == "email"
+        wanted = login.lower() if lowered else login
         name = self.live_name(login)
         if not user.previously:
             return name or wanted, None
+        if name is not None and name != wanted and name in user.previously:
+            return name, wanted  # they differ in case alone, and the file says that this is the old spelling
         former = next(filter(None, map(self._former, user.previously)), None)
         if name is None:
             return (former, wanted) if former is not None else (wanted, None)
@@ -432,5 +436,5 @@ def login_of(user: User, instance: str, traits: Traits) -> str | None:
 
 
 def folded(login: str, traits: Traits) -> str:
-    """Return a login as the platform tells two of them apart."""
-    return login.casefold() if traits.folds_case or traits.login == "email" else login
+    """Return a login as the platform tells two of them apart; not casefolded, which makes one of `ß` and `ss`."""
+    return login.lower() if traits.folds_case or traits.login == "email" else login

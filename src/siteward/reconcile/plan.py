@@ -39,7 +39,7 @@ from siteward.transport.errors import PlatformError
 from siteward.transport.secrets import variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from siteward.access.change import Change
@@ -89,7 +89,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         proposal = self.proposal if keys is None else _narrowed(self.proposal, keys)
         changes = proposal.changes if allowance.asks else ()
         remarks = (
-            *self.platform.review(proposal.changes, self.live, self.memory),
+            *_with_its_name(self.platform.review(proposal.changes, self.live, self.memory), self.name),
             *undeliverable(self.name, changes, self.desired.declared_users, self.traits, allowance.passwords),
             *(self.base_policy.objections(self.name, proposal) if self.base_policy else ()),
         )
@@ -175,9 +175,8 @@ def surveyed(
     """Work out what should change on an instance that has been read; pure but for the platform's own word."""
     declared = declaration.instances[instance.name]
     confirmed = instance.confirmed() or traits.knows_self
-    live, objections = own_account(
-        _with_its_name(live, instance.name), traits, claim_of(instance, declared.self_account, declared.at)
-    )
+    live = replace(live, findings=_with_its_name(live.findings, instance.name))
+    live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
     desired = base_policy.as_named(instance.name, desired, live) if base_policy else desired
     policy = base_policy.policy(instance.name) if base_policy else declared.policy
@@ -205,13 +204,12 @@ def _with_variable(each: Diagnostic, instance: str) -> Diagnostic:
     return replace(each, hint=hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))) if hint else each
 
 
-def _with_its_name(live: Live, instance: str) -> Live:
-    """Return the live state with the instance's name in its hints; an adapter does not know what the file calls it."""
-    findings = tuple(
-        replace(finding, hint=finding.hint.replace("<instance>", instance)) if finding.hint else finding
-        for finding in live.findings
+def _with_its_name(said: Iterable[Diagnostic], instance: str) -> tuple[Diagnostic, ...]:
+    """Return an adapter's words with the instance's name in the hints; it does not know what the file calls it."""
+    return tuple(
+        replace(diagnostic, hint=diagnostic.hint.replace("<instance>", instance)) if diagnostic.hint else diagnostic
+        for diagnostic in said
     )
-    return replace(live, findings=findings)
 
 
 def _onboarding(traits: Traits, wish: Onboarding | None) -> Traits:

@@ -27,13 +27,13 @@ def was_sent(error: httpx.RequestError, request: httpx.Request) -> bool:
 
 def is_hopeless(error: httpx.RequestError) -> bool:
     """Tell whether asking again cannot help: a certificate does not become trusted by asking twice."""
-    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error))
+    return any(isinstance(base_exception, ssl.SSLCertVerificationError) for base_exception in _chain(error))
 
 
 def unreachable(error: httpx.RequestError, origin: str, link: Link) -> UnreachableError:
     """Return the error that says why `origin` gave no usable answer."""
-    for each in _chain(error):
-        if words := _words(each, origin, link):
+    for base_exception in _chain(error):
+        if words := _words(base_exception, origin, link):
             return UnreachableError(words[0], hint=words[1])
     return UnreachableError(f"{origin} cannot be reached ({type(error).__name__})")
 

@@ -162,6 +162,11 @@ class Reader:
         return self._line.wire.requests
 
     @property
+    def now(self) -> float:
+        """The seconds of a clock that only goes forward: what tells how old something is that was read."""
+        return self._line.link.clock()
+
+    @property
     def waited(self) -> float:
         """The seconds spent in pauses so far."""
         return self._line.pace.waited

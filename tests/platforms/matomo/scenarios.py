@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from platforms.matomo.recorded import WRONG_TOKEN, Entry, Server
 from siteward.platforms.matomo.fake.php import collate, md5
-from siteward.platforms.matomo.fake.state import Failure
+from siteward.platforms.matomo.fake.state import Directory, Failure, Person
 
 
 class Scenario:
@@ -227,6 +227,116 @@ class Legacy(Scenario):
         return self.server.tokens["alice"]
 
 
+class Collations(Scenario):
+    """The tables of one server, converted twice, each time with a first state again but for the sites."""
+
+    def prepare(self) -> None:
+        self.server.add_sites(2, 3)
+
+    def before(self, entry: Entry) -> None:
+        if "collation of the tables" in entry.note:
+            self._converted(entry)
+        if entry.note == "e-mail in another case":
+            self.server.ask("UsersManager.addUser", userLogin="anna", password="Secret-123", email="anna@example.org")
+
+    def _converted(self, entry: Entry) -> None:
+        rows = entry.data["rows"]
+        assert isinstance(rows, list)
+        for user in [user for user in self.state.users.values() if user.login not in {"root", "anonymous"}]:
+            self.state.delete_user(user)
+        self.state.collation = rows[0][1]
+
+
+class People(Scenario):
+    """Some sites, and people with addresses at example.org."""
+
+    logins: tuple[str, ...] = ()
+    sites = 3
+
+    def prepare(self) -> None:
+        root = self.state.user("root")
+        assert root is not None
+        root.email = "root@example.org"
+        self.server.add_sites(2, self.sites)
+        for login in self.logins:
+            self.server.ask(
+                "UsersManager.addUser", userLogin=login, password="Secret-123", email=f"{login}@example.org"
+            )
+
+
+class SiteDeleted(People):
+    logins, sites = ("aa", "bb"), 4
+
+
+class PluginOff(People):
+    logins = ("aa", "bb")
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.server.ask("UsersManager.setUserAccess", userLogin="aa", access="write", idSites="3")
+
+    def before(self, entry: Entry) -> None:
+        if entry.note.startswith("TagManager is deactivated"):
+            self.state.plugins["TagManager"] = False
+
+
+class InvitedTwice(People):
+    logins = ("aa",)
+
+    def token(self, entry: Entry) -> str | None:
+        if entry.actor == "nobody":
+            return None
+        if entry.actor == "expired token":
+            return next(value for value, token in self.state.tokens.items() if token.expires is not None)
+        return super().token(entry)
+
+
+class AccessLists(People):
+    logins = ("ww",)
+
+
+class Groups(People):
+    logins = ("bob",)
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.state.plugins["GroupPermissions"] = True
+
+    def before(self, entry: Entry) -> None:
+        if entry.note == "plugin deactivated":
+            self.state.plugins["GroupPermissions"] = False
+
+
+class Ldap(People):
+    """Three people in a directory: lena, Mark and never."""
+
+    logins = ("local1",)
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.state.plugins["LoginLdap"] = True
+        found = (Person("lena", "lena@example.org", "Ldap-lena", {1: "view"}),
+                 Person("Mark", "mark@example.org", "Ldap-mark", {1: "admin"}),
+                 Person("never", "never@example.org", "Ldap-never"))  # fmt: skip
+        self.state.directory = Directory(list(found), default_view=(2,))
+
+    def before(self, entry: Entry) -> None:
+        if entry.note.startswith("access sync on"):
+            self.state.directory.sync_access = True
+        if "web_login" in entry.data:
+            self._log_in(entry)
+
+    def _log_in(self, entry: Entry) -> None:
+        """Log in as the remark tells; an answer that differs from it fails the recording."""
+        login = str(entry.data["web_login"])
+        by_api = entry.note in {"with the password set by API", "the password set by API is gone"}
+        answer = self.server.client.post(
+            "/index.php?module=Login",
+            data={"form_login": login, "form_password": "new-pass-99" if by_api else f"Ldap-{login}"},
+        )
+        assert answer.status_code == entry.data["status"], str(entry)
+
+
 SCENARIOS: dict[str, type[Scenario]] = {
     "01_http_conventions": Http,
     "02_users": Users,
@@ -243,6 +353,13 @@ SCENARIOS: dict[str, type[Scenario]] = {
     "15_lockout_by_expired_invite": ExpiredInvite,
     "16_language_and_side_effects": Effects,
     "20_legacy_only": Legacy,
+    "21_accents_and_collations": Collations,
+    "22_site_deleted_with_grants": SiteDeleted,
+    "23_capability_plugin_off": PluginOff,
+    "24_invite_twice_and_tokens": InvitedTwice,
+    "25_initialIdSite_and_access_lists": AccessLists,
+    "26_plugin_group_permissions": Groups,
+    "27_plugin_loginldap": Ldap,
 }
 HASHES = {
     '_isPasswordHashed=1 with md5("password")': md5("password"),

@@ -243,3 +243,39 @@ def test_in_process_and_socket_are_the_same_server() -> None:
     fake = FAKE.fresh("5.3", clock=lambda: NOW)
     client = httpx.Client(transport=in_process(fake), base_url="http://x.invalid")
     assert client.get("/?module=API&method=API.getMatomoVersion&format=JSON").status_code == 401
+
+
+def test_a_parameter_of_a_later_release_changes_nothing() -> None:
+    """Invitations came with 4.11 and sessions of the API after 2.x: older releases look at neither parameter."""
+    old = Server("3.14")
+    assert old.ask("UsersManager.getUsersPlusRole", idSite=1, filter_status="pending") == old.ask(
+        "UsersManager.getUsersPlusRole", idSite=1
+    )
+    older = Server("2.18")
+    made = older.ask(
+        "UsersManager.deleteUser", userLogin="nobody", force_api_session=1, expiryInDays=3, initialIdSite=1
+    )
+    assert made == older.ask("UsersManager.deleteUser", userLogin="nobody")
+
+
+def test_a_world_may_say_what_only_matomo_knows() -> None:
+    row = {"login": "böb", "site": "a.example.org", "access": "view"}
+    more: dict[str, object] = {
+        "plugins": {"TagManager": False, "GroupPermissions": True},
+        "groups": [{"name": "editors", "members": ["bob"], "access": {"b.example.org": "admin"}}],
+        "collation": "utf8mb4_unicode_ci",
+        "rows": [row],
+        "bulk_limit": 5,
+    }
+    sites = tuple(WorldSite(name=each, domain=f"{each}.example.org") for each in "ab")
+    fake = FAKE.of(World(accounts=(WorldAccount(login="bob"),), sites=sites, more=more), "5.3", clock=lambda: NOW)
+    assert (fake.state.sites_with("bob", "admin"), fake.state.sites_with("bob", "view")) == ([2], [1])
+    assert fake.state.key("ß") == "SS"
+    bad: tuple[dict[str, object], ...] = (
+        {"plugin": {}},
+        {"plugins": {"Nope": True}},
+        {"rows": [{**row, "site": "x"}]},
+    )
+    for wrong in bad:
+        with pytest.raises(ValueError, match=r"plugin|Nope|no site 'x'"):
+            FAKE.of(World(sites=sites, more=wrong), "5.3", clock=lambda: NOW)

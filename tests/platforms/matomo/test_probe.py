@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from platforms.matomo.desk import NOW, RELEASES, Desk, world
-from siteward.platforms.fakery import Fault, WorldAccount
+from platforms.matomo.desk import NOW, RELEASES, SHOP, Desk, world
+from siteward.platforms.fakery import Fault, WorldAccount, WorldGrant
 from siteward.platforms.matomo.fake import FAKE
 from siteward.platforms.matomo.fake.state import Failure, Token
 from siteward.platforms.matomo.platform import PLATFORM
@@ -66,6 +66,16 @@ def test_a_token_of_somebody_who_is_no_superuser_is_refused() -> None:
     fake.state.tokens["f" * 32] = Token("ben", "t")
     with pytest.raises(ForbiddenError):
         Desk(fake, token="f" * 32).probe()
+
+
+def test_on_5_a_token_that_is_valid_and_poor_is_not_called_invalid() -> None:
+    """There a token that is not valid is refused as such, so this one is only too weak."""
+    grants = [WorldGrant(account="ben", site=SHOP, role="admin")]
+    fake = FAKE.of(world([WorldAccount(login="ben")], grants), "5.3", clock=lambda: NOW)
+    fake.state.tokens["f" * 32] = Token("ben", "t")
+    with pytest.raises(ForbiddenError) as refused:
+        Desk(fake, token="f" * 32).probe()
+    assert str(refused.value) == "this token is not a superuser's"
 
 
 def test_a_locked_out_address_ends_the_run_with_the_reason() -> None:

@@ -157,3 +157,32 @@ def test_a_site_that_is_gone_is_refused() -> None:
     live = desk.read()
     assert site("gone.example.org") not in live.sites
     assert desk.codes(given(grant("ben", "gone.example.org", "view")), live=live) == ["no-such-site"]
+
+
+def test_an_invitation_that_ran_out_is_told_but_for_people_who_go() -> None:
+    """Who is deleted, or loses all, is not to be invited again."""
+    late = WorldAccount(login="late", email="late@example.org", status="expired")
+    desk = Desk.of("5.3", world([late, BEN], [WorldGrant(account="late", site=SHOP, role="view")]))
+    live = desk.read()
+    held = grant("late", SHOP, "view")
+    told = {"invitation-expired": account_key("late")}
+    assert {diagnostic.code: diagnostic.about for diagnostic in desk.review(live=live) if diagnostic.hint} == told
+    assert {
+        diagnostic.code: diagnostic.about for diagnostic in desk.review(given(grant("ben", SHOP, "view")), live=live)
+    } == told
+    for plan in ([taken(held)], [taken(live.access[account_key("late")])]):
+        said = desk.review(*plan, live=live)
+        assert "invitation-expired" not in {diagnostic.code for diagnostic in said}
+        assert not [diagnostic for diagnostic in said if "--resend" in f"{diagnostic.hint}"]
+
+
+def test_edit_is_said_to_bring_the_tag_manager() -> None:
+    desk = Desk.of("5.3", world([BEN], [WorldGrant(account="ben", site=BLOG, role="admin")]))
+    gained = [given(grant("ben", SHOP, "write")), Change(grant("ben", BLOG, "admin"), grant("ben", BLOG, "write"))]
+    (said,) = [diagnostic for diagnostic in desk.review(*gained) if diagnostic.code == "edit-brings-tags"]
+    assert "tagmanager_write" in said.message
+    assert "1 account" in said.message
+    assert not [diagnostic for diagnostic in desk.review(gained[1]) if diagnostic.code == "edit-brings-tags"]
+    assert not [
+        diagnostic for diagnostic in Desk.of("2.18", world([BEN])).review(VIEW) if diagnostic.code == "edit-brings-tags"
+    ]

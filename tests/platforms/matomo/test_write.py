@@ -7,11 +7,11 @@ import pytest
 from platforms.matomo.desk import BLOG, NEW_PASSWORD, RELEASES, SHOP, STAGING, Desk, given, grant, taken, top, world
 from platforms.proxy import Page
 from siteward.access.change import Change
-from siteward.access.model import Account, account_key
+from siteward.access.model import Account, Grant, account_key
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.matomo.fake.php import md5
 from siteward.platforms.matomo.platform import PLATFORM
-from siteward.transport.errors import OutcomeUnknownError, PlatformError, UnauthenticatedError
+from siteward.transport.errors import OutcomeUnknownError, PlatformError, RefusedError, UnauthenticatedError
 
 BEN = WorldAccount(login="ben", email="ben@example.org")
 ZOE = given(Account("zoe", "zoe@example.org"))
@@ -254,3 +254,45 @@ def test_many_new_people_are_invited_few_at_a_time() -> None:
     desk = Desk.of("5.3")
     changes = [given(Account(f"u{at:03}", f"u{at}@example.org")) for at in range(45)]
     assert [len(bundle.changes) for bundle in PLATFORM.bundle(changes, desk.read())] == [20, 20, 5]
+
+
+@pytest.mark.parametrize("limit", [20, 8, 5, 1])
+def test_a_bulk_that_is_refused_whole_is_halved(limit: int) -> None:
+    """5.8 and later may bound bulks: nothing of a longer one runs, and no setting can be asked."""
+    people = [WorldAccount(login=f"p{at:02}", email=f"p{at:02}@example.org") for at in range(40)]
+    desk = Desk.of("5.3", world(people))
+    desk.fake.state.settings["API_bulk_request_limit"] = str(limit)
+    live = desk.read()
+    assert len(list(live.access.accounts())) == 42
+    changes = [given(grant(person.login, SHOP, "view")) for person in people]
+    assert {receipt.status for receipt in desk.write(*changes, live=live)} == {"sent"}
+    before = desk.doors.writer.requests
+    assert {receipt.status for receipt in desk.write(*map(_raised, changes), live=live)} == {"sent"}
+    assert desk.doors.writer.requests - before <= -(-40 // max(1, limit // 2)) + 1, "the limit is learned once"
+    assert desk.fake.state.sites_with("p39", "admin") == [1]
+
+
+def _raised(change: Change) -> Change:
+    after = change.after
+    assert isinstance(after, Grant)
+    return Change(after, grant(after.subject.name, SHOP, "admin"))
+
+
+def test_a_bulk_that_is_refused_down_to_one_call_names_the_setting() -> None:
+    desk = Desk.of("5.3", world([BEN]))
+    desk.fake.state.settings["API_bulk_request_limit"] = "0"
+    with pytest.raises(RefusedError) as refused:
+        desk.read()
+    assert "API_bulk_request_limit" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize("release", ["5.3", "4.16"])
+def test_a_mail_that_fails_leaves_open_what_was_written(release: str) -> None:
+    """The row is written before the mail is sent, so only reading tells; a refusal is still one."""
+    desk = Desk.of(release, world([BEN]), onboarding="password")
+    desk.fake.state.mail_fails = True
+    changed = Change(Account("ben", "ben@example.org"), Account("ben", "b@example.org"))
+    receipts = desk.write(ZOE, changed, given(Account("ben2", "b@example.org")))
+    assert [receipt.status for receipt in receipts] == ["unknown", "unknown", "failed"]
+    assert {desk.look(ZOE.key)[ZOE.key], desk.look(changed.key)[changed.key]} == {ZOE.after, changed.after}
+    assert all("mail settings" in (receipt.hint or "") for receipt in receipts if receipt.status == "unknown")

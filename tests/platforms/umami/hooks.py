@@ -285,6 +285,24 @@ def _legacy_name(replay: Replay, exchange: Exchange) -> None:
     state.rename(state.names["ann.bigger"], "Legacy.User")
 
 
+def _twin(name: str, recorded: str) -> Callable[[Replay, Exchange], None]:
+    """Make an account that recording 20 shows under an id which a later account of its name has not."""
+
+    def make(replay: Replay, _exchange: Exchange) -> None:
+        replay.memory["ids"].pop(name, None)
+        replay.twins[recorded] = account(replay, name)
+
+    return make
+
+
+def _marked(replay: Replay, _exchange: Exchange) -> None:
+    """Recording 20 marks a team and an account as deleted in the database."""
+    fake = _fake(replay)
+    team = next(team for team in fake.state.teams.values() if team.name == "T2")
+    team.deleted = fake.state.names["mem"].deleted = fake.state.stamp()
+    fake.touch()
+
+
 _SPECIAL: Mapping[tuple[str, int], Callable[[Replay, Exchange], None]] = {
     ("01_dev_tour", 8): _legacy_name,
     ("08_delete_user_cascade", 21): _second_half,
@@ -293,4 +311,7 @@ _SPECIAL: Mapping[tuple[str, int], Callable[[Replay, Exchange], None]] = {
     ("11_scale_250u_30t_120w", 19): _scale,
     ("13_with_redis", 13): _expired,
     ("17_extras", 4): _loaded,
+    ("20_questions", 26): _twin("uli", "c49eb93d-094e-4603-87e3-e32f3733069a"),
+    ("20_questions", 43): _twin("mem", "6d0ff985-8a0a-4c70-86f3-7d0837212778"),
+    ("20_questions", 66): _marked,
 }

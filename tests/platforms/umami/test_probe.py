@@ -81,6 +81,21 @@ def test_2_20_cannot_show_everything_and_says_so() -> None:
         assert set(at.traits.blind_spots) == {"teams-without-members", "orphan-sites"}
 
 
+@pytest.mark.parametrize("release", ["3.2", "3.1"])
+def test_public_links_to_boards_are_a_blind_spot(release: str) -> None:
+    """No admin list shows them, and `doctor` says who can make them and what protects."""
+    with umami(release=release) as at:
+        assert at.traits.blind_spots == ("board-links",)
+        notes = " ".join(PLATFORM.reach(at.reader, at.settings, at.traits).notes)
+        assert "share boards publicly" in notes
+        assert "view-only, which cannot" in notes
+
+
+def test_every_blind_spot_says_what_is_unseen() -> None:
+    """What stands in `accept_blind` has words for people."""
+    assert set(PLATFORM.widest.blind_spots) == set(PLATFORM.widest.unseen)
+
+
 def test_a_wrong_password_is_told() -> None:
     """And neither name nor password is in the message."""
     with doors(fakery.in_process(fake_of()), secrets(password="s3cret-wrong")) as open_:

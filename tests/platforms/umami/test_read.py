@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -244,6 +245,64 @@ def test_neither_hashes_nor_codes_are_kept() -> None:
         kept = repr(at.live)
         assert at.code() not in kept
         assert not any(user.password in kept for user in at.fake.state.users.values())
+
+
+# What is marked as deleted
+
+
+def _with_deleted(*names: str) -> World:
+    more = {"teams": [{"name": "Old", "members": [{"account": "ben", "role": "team-member"}]}], "deleted": names}
+    two = WorldSite(name="Two", domain="two.test", group="Old")
+    return world(more).model_copy(update={"sites": (*world().sites, two)})
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_an_account_that_is_marked_as_deleted_is_a_ghost(release: str) -> None:
+    """REAL-2026-11.md, F10: neither a contradiction nor alive, where a server once ran in cloud mode."""
+    with umami(_with_deleted("anna"), release) as at:
+        assert at.live.complete
+        assert "anna" not in {account.name for account in at.live.access.accounts()}
+        assert not [grant for grant in at.live.access.grants() if grant.subject.name == "anna"]
+        ghosts = [finding.message for finding in at.live.findings if finding.code == "ghost-member"]
+        assert len(ghosts) == 1
+        assert "marked as deleted" in ghosts[0]
+
+
+@pytest.mark.parametrize("release", ["3.2", "3.1"])
+def test_a_team_that_is_marked_as_deleted_is_not_there(release: str) -> None:
+    """Its site is nobody's, and nobody has access by it."""
+    with umami(_with_deleted("Old"), release) as at:
+        assert at.live.complete
+        assert not [grant for grant in at.live.access.grants() if "two.test" in grant.scope.name]
+        assert not [grant for grant in at.live.access.grants() if grant.scope.kind == "team"]
+        assert [finding.code for finding in at.live.findings if finding.code == "orphan-site"] == ["orphan-site"]
+
+
+def test_an_account_that_comes_and_goes_is_a_contradiction() -> None:
+    """Only what is told in two rounds in a row is believed; here somebody else is hidden each time."""
+    rounds = iter(("anna", "ben", "anna", "ben"))
+    hidden: list[str] = []
+
+    def hide(path: str, body: dict[str, object]) -> None:
+        rows = body["data"]
+        assert isinstance(rows, list)
+        if path.endswith("users"):
+            body["data"] = [row for row in rows if row["username"] != hidden[-1]]
+            body["count"] = len(rows) - 1
+        for team in rows if path.endswith("teams") else ():
+            people = {each["user"]["username"] for each in team["members"] if each["user"]}
+            team["_count"]["members"] = len(people - {hidden[-1]})
+
+    def next_round(path: str, body: dict[str, object]) -> None:
+        with lock:
+            if len(seen) % 3 == 0:
+                hidden.append(next(rounds))
+            seen.append(path)
+        hide(path, body)
+
+    lock, seen = threading.Lock(), list[str]()
+    with pytest.raises(IncompleteError, match="comes and goes"):
+        served(fake_of(), next_round)
 
 
 # Proof of completeness

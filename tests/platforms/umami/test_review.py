@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from platforms.umami.at import BLOG, SHOP, grant, power, umami, world
+from platforms.umami.at import BLOG, SHOP, At, grant, power, umami, world
 from siteward.access.change import Change
-from siteward.access.model import Account, Grant, Scope, Subject
-from siteward.platforms.fakery import World, WorldSite
+from siteward.access.model import Access, Account, Grant, Scope, Subject
+from siteward.access.state import Memory
+from siteward.platforms.fakery import World, WorldAccount, WorldSite
 from siteward.platforms.umami.platform import PLATFORM
+from siteward.reconcile.names import touched
 
 if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
@@ -255,6 +257,7 @@ def test_bundles_are_made_of_what_shares_a_sequence() -> None:
         for bundle in bundles:
             begun = len(at.fake.calls)
             at.write(*bundle.changes)
+            at.look(*(key for change in bundle.changes for key in touched(change)))
             assert len(at.calls(begun)) == bundle.requests, bundle
 
 
@@ -264,3 +267,66 @@ def test_reviewing_asks_nothing() -> None:
         begun = len(at.fake.calls)
         at.review(Change(Account("carla"), None), Change(None, grant("carla", BLOG, VIEW)))
         assert at.calls(begun) == []
+
+
+# --- public links to boards -------------------------------------------------------------------------------------------
+
+
+def _remembered(*grants: Grant) -> Memory:
+    return Memory(accounts=frozenset({"anna"}), last=Access((Account("anna"), *grants)))
+
+
+def _board_links(at: At, memory: Memory | None, *changes: Change) -> list[str]:
+    return [
+        diagnostic.message
+        for diagnostic in PLATFORM.review(changes, at.live, memory)
+        if diagnostic.code == "keeps-board-links"
+    ]
+
+
+def _closing() -> tuple[Change, ...]:
+    return (Change(grant("anna", SHOP, VIEW), None),)
+
+
+def _of_role(role: str) -> World:
+    people = (WorldAccount(login="anna", role=role), WorldAccount(login="ben"), WorldAccount(login="carla"))
+    return world().model_copy(update={"accounts": people})
+
+
+@pytest.mark.parametrize("role", ["user", "admin"])
+def test_who_loses_access_may_hold_a_board_link(role: str) -> None:
+    """REAL-2026-11.md, F1: one note for each account, whose role now lets it share boards."""
+    with umami(_of_role(role)) as at:
+        (told,) = _board_links(at, None, *_closing(), Change(power("anna", role), None))
+        assert f"anna has the role {role}" in told
+
+
+def test_who_had_the_role_before_may_hold_one_too() -> None:
+    """Only the journal knows that; a view-only account of which it knows nothing else is not accused."""
+    with umami() as at:
+        assert _board_links(at, None, *_closing()) == []
+        assert _board_links(at, _remembered(), *_closing()) == []
+        (told,) = _board_links(at, _remembered(power("anna", "user")), *_closing())
+        assert "anna had the role user" in told
+
+
+@pytest.mark.parametrize("release", ["3.1", "2.20"])
+def test_boards_came_with_3_1(release: str) -> None:
+    """2.20 has none, so there is nothing to say."""
+    with umami(_of_role("user"), release) as at:
+        assert len(_board_links(at, None, *_closing())) == (release == "3.1")
+
+
+def test_a_deletion_is_a_loss_and_a_raise_is_none() -> None:
+    """What the note is about is access that ends."""
+    with umami(_of_role("user")) as at:
+        assert len(_board_links(at, None, Change(Account("anna"), None))) == 1
+        assert _board_links(at, None, Change(grant("anna", SHOP, VIEW), grant("anna", SHOP, EDIT))) == []
+
+
+def test_whoever_gets_a_role_of_the_instance_may_share_boards() -> None:
+    """Umami's default for new accounts is `user`; ours is view-only, which cannot."""
+    with umami() as at:
+        assert "may-share-boards" in at.codes(Change(None, power("carla", "user")))
+    with umami(release="2.20") as at:
+        assert "may-share-boards" not in at.codes(Change(None, power("carla", "user")))

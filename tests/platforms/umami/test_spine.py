@@ -38,7 +38,15 @@ WIDE = {"count": 99, "percent": 100}
 # Anna loses her only grant, Ben is lowered, Carla moves from one site to the other, and Dora is new.
 DOCUMENT: dict[str, Any] = {
     "version": 1,
-    "instances": {"it": {"platform": "umami", "url": "http://127.0.0.1:1", "self": "siteward", "layout": "per-site"}},
+    "instances": {
+        "it": {
+            "platform": "umami",
+            "url": "http://127.0.0.1:1",
+            "self": "siteward",
+            "layout": "per-site",
+            "accept_blind": ["board-links"],
+        }
+    },
     "users": {person: {"email": f"{person}@example.org"} for person in (*PEOPLE, "dora")},
     "policy": {
         "admins": {"min": 1},

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
-from platforms.umami.at import BLOG, PASSWORD, RELEASES, SHOP, grant, power, umami, world
+from platforms.umami.at import BLOG, PASSWORD, RELEASES, SHOP, At, grant, power, umami, world
 from siteward.access.change import Change
 from siteward.access.model import Account, Grant, Scope, Subject, account_key
 from siteward.platforms.fakery import World, WorldSite
@@ -552,6 +553,71 @@ def test_what_a_broken_run_left_behind_is_used(release: str) -> None:
         at.read()
         assert at.statuses(Change(None, grant("anna", BLOG, VIEW))) == ["sent"]
         assert len([team for team in at.fake.state.teams.values() if team.name == f"acl:{BLOG}"]) == 1
+
+
+def test_two_runners_that_race_for_a_site_are_told_as_that() -> None:
+    """REAL-2026-11.md, F11: the site is in the other runner's team already; no role of ours is missing."""
+    with umami() as at:
+        other: list[str] = []
+
+        inner = at.proxy.behind
+
+        def overtake(request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith("/transfer") and not other:
+                team, _ = at.fake.state.new_team(f"acl:{BLOG}", at.fake.state.names["siteward"].id)
+                site = next(website for website in at.fake.state.websites.values() if website.domain == BLOG)
+                site.user, site.team = None, team.id
+                other.append(team.id)
+                at.fake.touch()
+            return inner.handle_request(request)
+
+        at.proxy.behind = httpx.MockTransport(overtake)
+        (receipt,) = at.write(Change(None, grant("anna", BLOG, VIEW))).values()
+        assert receipt.status == "failed"
+        assert "another run of Siteward, has moved blog.example.org meanwhile" in receipt.message
+        assert "stays behind" in receipt.message
+        assert "admin" not in f"{receipt.message} {receipt.hint}"
+        assert receipt.hint == "let one runner apply at a time; plan again"
+
+
+def _taken_out_by_hand(at: At) -> None:
+    """Take the shop out of its managed team, as its owner can in Umami."""
+    site = next(website for website in at.fake.state.websites.values() if website.domain == SHOP)
+    site.user, site.team = at.fake.state.names["siteward"].id, None
+    at.fake.touch()
+    at.read()
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_managed_team_that_lost_its_site_is_used_again(release: str) -> None:
+    """REAL-2026-11.md, F8: not made twice; who was left in it is out before the site is in, and the code is new."""
+    with umami(release=release) as at:
+        code = at.code()
+        _taken_out_by_hand(at)
+        assert "left-over-team" in {finding.code for finding in at.live.findings}
+        change = Change(None, grant("carla", SHOP, VIEW))
+        told = next(diagnostic for diagnostic in at.review(change) if diagnostic.code == "uses-team-again")
+        assert "anna, ben are taken out of it first" in told.message
+        assert at.statuses(change) == ["sent"]
+        assert len([team for team in at.fake.state.teams.values() if team.name == f"acl:{SHOP}"]) == 1
+        assert at.code() != code
+        assert at.statuses(Change(None, grant("anna", SHOP, EDIT))) == ["sent"]
+        at.read()
+        held = {grant.subject.name: grant.role for grant in at.live.access.grants() if grant.scope.name == SHOP}
+        assert held == {"siteward": "owner", "carla": VIEW, "anna": EDIT}
+        assert not [grant for grant in at.live.access.grants() if grant.scope.kind == "team"]
+
+
+@pytest.mark.parametrize("page", ["DELETE ^/api/teams/.*/users/", "POST ^/api/teams/[^/]+$"])
+def test_a_left_over_team_that_cannot_be_emptied_gets_no_site(page: str) -> None:
+    """Whoever stayed in it, or knows its code, would get the site back."""
+    with umami() as at:
+        _taken_out_by_hand(at)
+        at.page(page, times=0)
+        (receipt,) = at.write(Change(None, grant("carla", SHOP, VIEW))).values()
+        assert receipt.status in {"failed", "unknown"}
+        assert "left over" in receipt.message
+        assert next(website for website in at.fake.state.websites.values() if website.domain == SHOP).team is None
 
 
 @pytest.mark.parametrize("layout", ["per-site", "existing"])

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from siteward.access.patterns import matching
+from siteward.access.traits import is_public
 from siteward.declaration.complain import problem
 from siteward.declaration.subjects import folded, login_of
 
@@ -78,6 +79,13 @@ def _accounts(context: Context, instance: Instance, traits: Traits) -> Iterator[
                 place or user.location.key(),
                 hint="`self` is always protected and never declared",
                 related=(instance.location.at("self"),),
+            )
+        if is_public(traits, login):
+            yield problem(
+                "reserved-login",
+                f"`{login}` stands for everybody on {instance.name}, and is nobody's account",
+                place or user.location.key(),
+                hint="give another login under `logins`; whether a site is open says `public` of the site",
             )
         if by_login and (pattern := matching(instance.policy.protect, login)):
             yield problem(

@@ -8,7 +8,7 @@ change sends, and to whom, is at the end (MAPPING.md section 6, default settings
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import groupby
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from siteward.access.model import EVERYWHERE, Account, Grant
 from siteward.platforms.interface import Bundle, native
 from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending
-from siteward.platforms.matomo.roles import SUPERUSER, VIEW
+from siteward.platforms.matomo.roles import ANONYMOUS, SUPERUSER, VIEW, plugin_of
 from siteward.platforms.matomo.rpc import MOST, Call
 
 if TYPE_CHECKING:
@@ -42,12 +42,17 @@ _DAMAGED = frozenset("&<>\"'")
 class Planned(Struct, frozen=True, kw_only=True):
     """Calls that belong together, the changes they make, and what they cost beside their share of a request.
 
-    The first call makes the changes, others follow it in the same request. There are none where nothing may be sent,
-    and `why` says why. `confirmed` tells that the password of the token's owner is needed, `slow` that an account is
-    made or deleted, `mails` how many mails are sent, `alone` that the call must not stand in a bulk.
+    The first call makes the changes, others follow it in the same request. A bulk is no transaction: what follows a
+    refused first call may take place, for whoever has that login for the database (rec 21#4-11), and `undo` are the
+    calls that take it back then. There are no calls where nothing may be sent, and `why` says why. `beside` are calls that go before
+    the first in the same request, and may fail. `confirmed` tells that the password of the token's owner is needed,
+    `slow` that an account is made or deleted, `mails` how many mails are sent, `alone` that the call must not stand in
+    a bulk.
     """
 
     calls: tuple[Call, ...]
+    beside: tuple[Call, ...] = ()
+    undo: tuple[Call, ...] = ()
     changes: tuple[Change, ...]
     confirmed: bool = False
     slow: bool = False
@@ -61,13 +66,29 @@ class Desk(Struct, frozen=True):
     """What it takes to turn changes into calls.
 
     `passwords` are for new accounts, by name; `wishes` are the grants that each person is going to have, by folded
-    login. While only the grouping counts, both are left empty.
+    login. While only the grouping counts, both are left empty, and nobody is `parting`: the logins that have nothing
+    left once this is done.
     """
 
     live: Live
     state: NativeState
     passwords: Mapping[str, Secret] = MappingProxyType({})
     wishes: Wishes = MappingProxyType({})
+    parting: frozenset[str] = frozenset()
+
+
+def parting(changes: Iterable[Change], wishes: Wishes, live: Live) -> frozenset[str]:
+    """Return the logins from which these changes take the account, or the last access."""
+    removed = [change for change in changes if change.after is None]
+    gone = {change.before.name for change in removed if isinstance(change.before, Account)}
+    taken = Counter(change.before.subject.name for change in removed if isinstance(change.before, Grant))
+    held = (
+        Counter(grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account")
+        if taken
+        else Counter[str]()
+    )
+    bare = {name for name, count in taken.items() if count >= held[name] and fold(name) not in wishes}
+    return frozenset(gone | bare)
 
 
 def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
@@ -127,6 +148,9 @@ def _together(change: Change, state: NativeState) -> tuple[object, ...]:
 def _calls(group: Sequence[Change], desk: Desk) -> Iterator[Planned]:
     change = group[0]
     side = change.after if change.after is not None else change.before
+    if why := _mistaken(side, desk.state):
+        yield from (_never(change, why) for change in group)
+        return
     match side:
         case Grant(scope=scope) if scope != EVERYWHERE:
             yield from _site_grants(group, side, desk)
@@ -136,6 +160,13 @@ def _calls(group: Sequence[Change], desk: Desk) -> Iterator[Planned]:
             yield _account(change, desk)
         case _:
             yield _never(change, "Matomo has no such thing")
+
+
+def _mistaken(side: Resource | None, state: NativeState) -> str:
+    """Return why nothing is sent for a login that the database may take for another's; empty when it may not."""
+    name = side.subject.name if isinstance(side, Grant) else side.name if isinstance(side, Account) else ""
+    others = state.people.alike(name) if state.user(name) is None and not is_anonymous(name) else []
+    return f"the database may take the login {name} for that of {others[0].login}" if others else ""
 
 
 def _never(change: Change, why: str) -> Planned:
@@ -165,13 +196,21 @@ def _site_grants(group: Sequence[Change], side: Grant, desk: Desk) -> Iterator[P
         site = _site(change, desk.live)
         if site is None:
             yield _never(change, "the site does not exist, and Matomo would keep the grant for a future one of its id")
-        elif why := _forbidden(login, access):
+        elif why := _forbidden(login, access) or asleep(change, site, desk.state):
             yield _never(change, why)
         else:
             good[change] = site
     if good:
         call = _access_call(login, access, good.values())
-        yield replace(_planned(call, *good, desk=desk), rows=len(access) * len(good))
+        yield replace(_planned(call, *good, desk=desk), rows=len(access) * len(good), beside=_goodbye(side, desk))
+
+
+def _goodbye(side: Grant | Account, desk: Desk) -> tuple[Call, ...]:
+    """Return the call that ends the web sessions of somebody who has nothing left; tokens cannot be ended."""
+    name = side.name if isinstance(side, Account) else side.subject.name
+    if name not in desk.parting or is_anonymous(name) or not desk.state.version.ends_sessions:
+        return ()
+    return (Call("UsersManager.logoutUser", {"userLogin": desk.state.spelling(name)}),)
 
 
 def _site(change: Change, live: Live) -> Site | None:
@@ -196,18 +235,34 @@ def _access(after: Resource | None, state: NativeState) -> tuple[str, ...]:
 
 def _forbidden(login: str, access: tuple[str, ...]) -> str:
     """Return why a grant must not be sent; empty when it may. The server guards one spelling only (rec 07#17)."""
-    if is_anonymous(login) and (login != fold(login) or access not in {(VIEW,), (NOACCESS,)}):
+    if is_anonymous(login) and (login != ANONYMOUS or access not in {(VIEW,), (NOACCESS,)}):
         return "everybody may be given nothing but view"
     return ""
 
 
+def asleep(change: Change, site: Site, state: NativeState) -> str:
+    """Return why a grant waits for a plugin that is switched off; empty when it does not.
+
+    Its capabilities cannot be written, and a role written without them would destroy those that sleep (rec 23#9-11).
+    """
+    after = change.after
+    if not isinstance(after, Grant):
+        return ""
+    held = state.asleep.get(state.spelling(after.subject.name), {}).get(int(site.id), frozenset())
+    words = sorted(held | (state.off & (after.extras or frozenset())))
+    if not words:
+        return ""
+    return f"{plugin_of(words[0])} is switched off on the server, and {', '.join(words)} can be neither given nor kept"
+
+
 def _superuser(change: Change, side: Grant, desk: Desk) -> Planned:
     login = desk.state.spelling(side.subject.name)
-    if is_anonymous(login) or fold(login) == desk.state.me or side.role != SUPERUSER:
+    if is_anonymous(login) or desk.state.is_me(login) or side.role != SUPERUSER:
         return _never(change, "whether this account is a superuser is never changed")
     flag = "0" if change.after is None else "1"  # any other text, "false" too, would mean yes (rec 04#24)
     call = Call("UsersManager.setSuperUserAccess", {"userLogin": login, "hasSuperUserAccess": flag})
-    return replace(_planned(call, change, desk=desk), confirmed=desk.state.version.confirms_superuser)
+    planned = _planned(call, change, desk=desk)
+    return replace(planned, confirmed=desk.state.version.confirms_superuser, beside=_goodbye(side, desk))
 
 
 # accounts
@@ -249,7 +304,10 @@ def _invite(change: Change, who: Mapping[str, str], desk: Desk) -> Planned:
     if wish is None or site is None:
         return planned
     access = _access(wish if wish.scope != EVERYWHERE else None, desk.state)
-    return replace(planned, calls=(call, _access_call(login, access, [site])))
+    if access == (VIEW,):
+        return planned
+    undo = _access_call(login, (NOACCESS,), [site])
+    return replace(planned, calls=(call, _access_call(login, access, [site])), undo=(undo,))
 
 
 def first_wish(login: str, given: Wishes, live: Live) -> Grant | None:
@@ -270,9 +328,10 @@ def _first_site(wish: Grant | None, live: Live) -> Site | None:
 
 def _delete(change: Change, old: Account, desk: Desk) -> Planned:
     login = desk.state.spelling(old.name)
-    if is_anonymous(login) or fold(login) == desk.state.me:
+    if is_anonymous(login) or desk.state.is_me(login):
         return _never(change, "this account is never deleted")
-    return replace(_planned(Call("UsersManager.deleteUser", {"userLogin": login}), change, desk=desk), slow=True)
+    planned = _planned(Call("UsersManager.deleteUser", {"userLogin": login}), change, desk=desk)
+    return replace(planned, slow=True, beside=_goodbye(old, desk))
 
 
 def _update(change: Change, new: Account, desk: Desk) -> Planned:

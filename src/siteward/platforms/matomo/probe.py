@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from siteward.platforms.interface import Reach
+from siteward.platforms.matomo.groups import ALL_GROUPS, BLIND_SPOT, PLUGIN
 from siteward.platforms.matomo.roles import SUPERUSER, Version, traits_of, version_of
 from siteward.platforms.matomo.rows import CAPABILITY_LIST, FLAG, TEXT, parse
 from siteward.platforms.matomo.rpc import Call, Failed, ask, refusal, token_of
@@ -22,7 +25,18 @@ PREFLIGHT = (
     Call("API.getPiwikVersion"),
     Call("API.getMatomoVersion"),
     Call("UsersManager.getAvailableCapabilities"),
+    PLUGIN,
+    ALL_GROUPS,
 )
+
+
+# As it is shipped, this plugin takes every password and none for a confirmation (rec 27#8-11).
+LDAP = Call("API.isPluginActivated", {"pluginName": "LoginLdap"})
+
+
+def is_on(answer: object) -> bool:
+    """Tell what `API.isPluginActivated` was answered; a server that does not say has no such plugin."""
+    return not isinstance(answer, Failed) and parse(FLAG, answer, "isPluginActivated")
 
 
 def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
@@ -31,13 +45,17 @@ def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
     Raises `UnauthenticatedError` for a bad token where the server can tell (5.x), `ForbiddenError` for a token that is not a
     superuser's; up to 4.x a bad token looks the same as that (API.md section 1.2).
     """
-    superuser, old, new, capabilities = ask(reader, PREFLIGHT)
+    superuser, old, new, capabilities, grouped, groups = ask(reader, PREFLIGHT)
     if isinstance(superuser, Failed) or not parse(FLAG, superuser, "hasSuperUserAccess"):
+        valid = not isinstance(old, Failed) and version_of(parse(TEXT, old, "getPiwikVersion")).refuses_bad_tokens
+        doubt = "" if valid else ", or it is not valid: Matomo up to 4.x does not tell which"
         raise ForbiddenError(
-            "this token is not a superuser's, or it is not valid: Matomo up to 4.x does not tell which",
+            f"this token is not a superuser's{doubt}",
             hint="make a token for an account of its own that is a superuser, and name that account in `self`",
         )
-    return traits_of(_version(reader, old, new), _capabilities(capabilities), settings), None
+    traits = traits_of(_version(reader, old, new), _capabilities(capabilities), settings)
+    hidden = is_on(grouped) and isinstance(groups, Failed)
+    return (replace(traits, blind_spots=(BLIND_SPOT,)) if hidden else traits), None
 
 
 def _version(reader: Reader, old: object, new: object) -> Version:
@@ -57,20 +75,22 @@ def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
     version = version_of(traits.version)
     may, may_not = ["read every account, site and grant", "create and delete accounts", "give and take site access"], []
     confirmed = "make and unmake superusers, change e-mail addresses"
-    if token_of(reader).has_password or not version.confirms_superuser:
+    asked = version.confirms_superuser and not token_of(reader).has_password
+    ldap = asked and is_on(ask(reader, (LDAP,))[0])
+    if not asked or ldap:
         may.append(confirmed)
     else:
         may_not.append(f"{confirmed}: these need the password of {settings.self_login}, the credential PASSWORD")
     may.append("invite people" if version.invites else "make accounts with a password; invitations came with 4.11")
+    notes = ["whose token this is cannot be asked; `self` is compared with the list of superusers"]
+    if version.mails_creator:
+        notes.append("every account made or deleted mails the token's owner, so give it an address of its own")
+    if ldap:
+        notes.append("LoginLdap is on, which asks for no password unless it was set to")
     return Reach(
         account=settings.self_login,
         role=SUPERUSER,
         may=tuple(may),
         may_not=(*may_not, "see or revoke tokens: no call of the API does"),
-        notes=(
-            "whose token this is cannot be asked; `self` is compared with the list of superusers",
-            "every account made or deleted mails the token's owner, so give it an address of its own",
-        )
-        if version.mails_creator
-        else ("whose token this is cannot be asked; `self` is compared with the list of superusers",),
+        notes=tuple(notes),
     )

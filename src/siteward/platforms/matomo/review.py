@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import Diagnostic, Effect, Severity, error
-from siteward.access.model import EVERYWHERE, Account, Grant
+from siteward.access.change import patch
+from siteward.access.diagnostic import Diagnostic, Effect, Severity, error, note, warning
+from siteward.access.model import EVERYWHERE, Account, Grant, account_key, account_of
 from siteward.platforms.interface import native
-from siteward.platforms.matomo.calls import addressees, first_wish, wishes
-from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending
-from siteward.platforms.matomo.roles import VIEW
+from siteward.platforms.matomo.calls import addressees, asleep, first_wish, wishes
+from siteward.platforms.matomo.groups import held_by_group, told
+from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending, spellings
+from siteward.platforms.matomo.roles import ADMIN, ANONYMOUS, VIEW, WRITE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.change import Change
     from siteward.access.model import Key
@@ -30,23 +32,39 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
 class _Case(Struct, frozen=True):
-    """A plan's changes, the world they are for, the grants each person is going to have, and how many each has."""
+    """A plan's changes, the world they are for, the grants each person is going to have, and how many each has.
+
+    `newcomers` are the logins of new accounts by each of their spellings, the first of those that share one.
+    """
 
     changes: Sequence[Change]
     live: Live
     state: NativeState
     wishes: Wishes
     held: Counter[str]
+    newcomers: Mapping[str, str]
 
 
 def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Iterator[Diagnostic]:
     """Yield every objection and every consequence."""
-    held = Counter(grant.subject.name for grant in live.access.grants() if grant.scope != EVERYWHERE)
-    case = _Case(changes, live, native(live, NativeState), wishes(changes), held)
+    held = Counter(_holder(grant) for grant in live.access.grants() if grant.scope != EVERYWHERE)
+    case = _Case(changes, live, native(live, NativeState), wishes(changes), held, _newcomers(changes))
     for change in changes:
         for say in _SAYINGS:
             yield from say(change, case)
     yield from _opened(case)
+    yield from _expired(case)
+    yield from _left_by_groups(case)
+    yield from _tag_managers(case)
+
+
+def _newcomers(changes: Iterable[Change]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for change in changes:
+        if isinstance(change.after, Account) and change.before is None:
+            for spelling in sorted(spellings(change.after.name)):
+                found.setdefault(spelling, change.after.name)
+    return found
 
 
 def _tell(about: Key, effect: Effect, code: str, message: str, *, count: int = 1, who: str | None = None) -> Diagnostic:
@@ -68,11 +86,8 @@ def _new_account(change: Change, case: _Case) -> Iterator[Diagnostic]:
     elif not _LOGIN.fullmatch(new.name) or not _SHORTEST <= len(new.name.encode()) <= _LONGEST:
         hint = "2 to 100 bytes: letters, digits, _ . @ + - and ä ö ü ß"
         yield error("login-form", f"{new.name} cannot be a login of Matomo", about=change.key, hint=hint)
-    taken = case.state.user(new.name)
-    if taken is not None and taken.login != new.name:
-        message = f"there is a {taken.login} already, and Matomo takes {new.name} for the same"
-        yield error("login-taken", message, about=change.key)
-    if fold(new.name) in case.state.ghosts:
+    yield from _taken(change, new, case)
+    if spellings(new.name) & case.state.ghosts:
         message = f"Matomo still keeps grants for the login {new.name}, and a new account might have them at once"
         yield error("login-has-grants", message, about=change.key, hint="only the database can be rid of them")
     if new.email is None:
@@ -80,6 +95,24 @@ def _new_account(change: Change, case: _Case) -> Iterator[Diagnostic]:
             "email-needed", f"Matomo makes no account without an e-mail, and {new.name} has none", about=change.key
         )
     yield from _invitation(change, new, case)
+
+
+def _taken(change: Change, new: Account, case: _Case) -> Iterator[Diagnostic]:
+    """Refuse a login that equals another without case and accents, which the database does not tell apart (rec 21)."""
+    live = [user_row.login for user_row in case.state.people.alike(new.name) if user_row.login != new.name]
+    planned = [
+        case.newcomers[spelling]
+        for spelling in spellings(new.name)
+        if case.newcomers.get(spelling, new.name) != new.name
+    ]
+    for other in (*live, *planned)[:1]:
+        there = "there is a {} already" if live else "{} is a new account too"
+        yield error(
+            "login-taken",
+            f"{there.format(other)}, and Matomo may take {new.name} for the same: it compares without case and accents",
+            about=change.key,
+            hint="give another login under `logins`",
+        )
 
 
 def _invitation(change: Change, new: Account, case: _Case) -> Iterator[Diagnostic]:
@@ -99,15 +132,88 @@ def _email(change: Change, case: _Case) -> Iterator[Diagnostic]:
     new, state = change.after, case.state
     if not isinstance(new, Account) or new.email is None:
         return
-    if not _EMAIL.fullmatch(new.email):
-        yield error("email-form", f"Matomo does not take {new.email} for an e-mail address", about=change.key)
-    owner = state.by_email(new.email)
+    if not _EMAIL.fullmatch(new.email) or not new.email.isascii():
+        hint = None if new.email.isascii() else "it takes ASCII alone; a domain has such a form, which begins with xn--"
+        yield error(
+            "email-form", f"Matomo does not take {new.email} for an e-mail address", about=change.key, hint=hint
+        )
+    owner = state.people.by_email(new.email)
     if owner is not None and fold(owner.login) != fold(new.name):
         message = f"{new.email} is the e-mail of {owner.login}, and Matomo keeps each one once"
-        yield error("email-taken", message, about=change.key)
-    named = state.by_email(new.name) if change.before is None and state.version.refuses_login_like_email else None
+        hint = f"if {owner.login} is the same person, say so: `logins: {{<instance>: {owner.login}}}`"
+        yield error("email-taken", message, about=change.key, hint=hint)
+    yield from _email_as_login(change, new, case)
+    named = (
+        state.people.by_email(new.name) if change.before is None and state.version.refuses_login_like_email else None
+    )
     if named is not None and fold(named.login) != fold(new.name):
         yield error("login-taken", f"{new.name} is the e-mail of {named.login}", about=change.key)
+
+
+def _email_as_login(change: Change, new: Account, case: _Case) -> Iterator[Diagnostic]:
+    """Refuse an e-mail that is somebody else's login (rec 21#30-31)."""
+    if not case.state.version.refuses_login_like_email or new.email is None:
+        return
+    logins = {user_row.login for user_row in case.state.people.alike(new.email)}
+    logins |= {case.newcomers[spelling] for spelling in spellings(new.email) & case.newcomers.keys()}
+    for other in sorted(login for login in logins if fold(login) != fold(new.name)):
+        message = f"{new.email} is the login of {other}, and Matomo takes no login for another's e-mail"
+        yield error("email-taken", message, about=change.key)
+
+
+def _expired(case: _Case) -> Iterator[Diagnostic]:
+    """Tell of invitations that have run out, but for people from whom the plan takes the account or the access."""
+    gone = {_name(change) for change in case.changes if isinstance(change.before, Account) and change.after is None}
+    taken = Counter(
+        _name(change) for change in case.changes if isinstance(change.before, Grant) and change.after is None
+    )
+    given = {_name(change) for change in case.changes if isinstance(change.after, Grant)}
+    gone |= {name for name, count in taken.items() if count >= case.held[name or ""] and name not in given}
+    for user in case.state.people.rows:
+        if user.invite_status == "expired" and user.login not in gone:
+            yield warning(
+                "invitation-expired",
+                f"the invitation of {user.login} ended at {user.invite_ends}; Matomo deletes the account 3 days later",
+                about=account_key(user.login),
+                hint=f"send it again: siteward apply --resend {user.login}@<instance>",
+            )
+
+
+def _holder(grant: Grant) -> str:
+    return grant.subject.name if grant.subject.kind == "account" else ""
+
+
+def _name(change: Change) -> str | None:
+    return account_of(change.key)
+
+
+def _left_by_groups(case: _Case) -> Iterator[Diagnostic]:
+    """Tell what people keep by a group of GroupPermissions, where the plan takes what covered it."""
+    traits, access = case.state.traits, case.live.access
+    if not access.members():
+        return
+    before = set(held_by_group(access, traits))
+    yield from told(each for each in held_by_group(patch(access, case.changes), traits) if each not in before)
+
+
+def _tag_managers(case: _Case) -> Iterator[Diagnostic]:
+    """Tell once what else the role `write` opens: its name speaks of reports alone."""
+    included, off = case.state.traits.included, case.state.off
+    brought = sorted(extra for extra, roles in included.items() if WRITE in roles and extra not in off)
+    names = {_name(change) for change in case.changes if _gains_write(change)}
+    if brought and names:
+        yield note(
+            "edit-brings-tags",
+            f"`edit` is Matomo's role write, which brings {', '.join(brought)}: whoever has it may also edit the tags "
+            f"that a site loads; this plan gives it to {len(names)} account{'s' if len(names) > 1 else ''}",
+            hint="no role edits reports and not tags; `view` does neither",
+        )
+
+
+def _gains_write(change: Change) -> bool:
+    before, after = change.before, change.after
+    had = before.role if isinstance(before, Grant) else ""
+    return isinstance(after, Grant) and after.role == WRITE and had not in {WRITE, ADMIN}
 
 
 def _deletion(change: Change, _case: _Case) -> Iterator[Diagnostic]:
@@ -124,10 +230,11 @@ def _deletion(change: Change, _case: _Case) -> Iterator[Diagnostic]:
 
 def _password(change: Change, case: _Case) -> Iterator[Diagnostic]:
     """Refuse what needs the token owner's password where it is not at hand (API.md section 1.8)."""
-    if case.state.has_password:
-        return
-    what = _confirmed(change, case)
-    if what:
+    what = "" if case.state.has_password else _confirmed(change, case)
+    if what and case.state.ldap:
+        message = f"{what} takes no password while LoginLdap is on, unless it was set to ask for one"
+        yield note("password-not-asked", message, about=change.key)
+    elif what:
         hint = "give it as the credential PASSWORD beside TOKEN; the rest of the plan can be applied without it"
         message = f"{what} needs the password of {case.live.me or 'the account whose token is used'}"
         yield error("password-missing", message, about=change.key, hint=hint)
@@ -187,9 +294,10 @@ def _site_grant(change: Change, case: _Case) -> Iterator[Diagnostic]:
     if after.scope not in case.live.sites:
         message = f"there is no site {after.scope}; Matomo would keep the grant for a future site of its id"
         yield error("no-such-site", message, about=change.key)
-    if is_anonymous(after.subject.name) and (
-        after.subject.name != fold(after.subject.name) or after.role != VIEW or after.extras
-    ):
+    elif why := asleep(change, case.live.sites[after.scope], case.state):
+        hint = "switch the plugin on, then plan again; all else in the plan can be applied meanwhile"
+        yield error("capability-asleep", why, about=change.key, hint=hint)
+    if is_anonymous(after.subject.name) and (after.subject.name != ANONYMOUS or after.role != VIEW or after.extras):
         yield error("public-view-only", "everybody may be given nothing but view", about=change.key)
 
 

@@ -52,17 +52,23 @@ WIDEST = _capable(
         top=SUPERUSER,
         admin_excludes_grants=True,
         knows_self=False,
+        keeps_case=True,
         onboarding=frozenset({"invite", "password"}),
         powerful=frozenset({SUPERUSER, ADMIN}),
         public_account=ANONYMOUS,
         last_seen=True,
+        blind_spots=("group-permissions",),
     ),
     _KNOWN_CAPABILITIES,
 )
 
 
 def traits_of(version: Version, capabilities: Iterable[CapabilityRow], settings: Settings) -> Traits:
-    """Return what one server can express, and how accounts begin there."""
+    """Return what one server can express, and how accounts begin there.
+
+    The capabilities of the bundled TagManager are among it also while that is switched off: what people hold then
+    sleeps, and is in force again as soon as it is on (rec 23).
+    """
     traits = replace(
         WIDEST,
         version=version.text,
@@ -71,8 +77,15 @@ def traits_of(version: Version, capabilities: Iterable[CapabilityRow], settings:
         onboarding=frozenset({onboarding(version, settings.onboarding)}),
         last_seen=version.keeps_last_seen,
         powerful=frozenset({SUPERUSER, ADMIN}),
+        blind_spots=(),
     )
-    return _capable(traits, {capability.id: frozenset(capability.included) for capability in capabilities})
+    known = _KNOWN_CAPABILITIES if version.has_write_role else {}
+    return _capable(traits, {**known, **{capability.id: frozenset(capability.included) for capability in capabilities}})
+
+
+def plugin_of(capability: str) -> str:
+    """Return the plugin that brings a capability, in words."""
+    return "TagManager" if capability in _KNOWN_CAPABILITIES else "a plugin"
 
 
 def onboarding(version: Version, wish: Onboarding | None) -> Literal["invite", "password"]:
@@ -114,6 +127,16 @@ class Version(Struct, frozen=True, order=True):
     def keeps_last_seen(self) -> bool:
         """Tell whether users show when they last opened a page (API calls never count)."""
         return self.number >= (3, 0)
+
+    @property
+    def refuses_bad_tokens(self) -> bool:
+        """Tell whether a token that is not valid is refused as such, with 401."""
+        return self.number >= (5, 0)
+
+    @property
+    def ends_sessions(self) -> bool:
+        """Tell whether somebody can be logged out of the web interface (developer changelog; read, not driven)."""
+        return self.number >= (5, 9)
 
     @property
     def confirms_email(self) -> bool:

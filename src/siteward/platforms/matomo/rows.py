@@ -71,6 +71,26 @@ class CapabilityRow(Struct, frozen=True):
     included: tuple[str, ...] = field(default=(), name="includedInRoles")
 
 
+class AccessRow(Struct, frozen=True):
+    """A role or capability of one user on one site."""
+
+    site: int
+    access: str
+
+
+class GroupRow(Struct, frozen=True):
+    """A group of the plugin GroupPermissions."""
+
+    id: int = field(name="idgroup")
+    name: Some = ""
+
+
+class MemberRow(Struct, frozen=True):
+    """A member of such a group."""
+
+    login: Some
+
+
 class Form(Struct, Generic[T], frozen=True):
     """What an answer holds, and what brings all releases' ways to write it to one."""
 
@@ -79,8 +99,13 @@ class Form(Struct, Generic[T], frozen=True):
 
 
 USER_LIST = Form(tuple[UserRow, ...], _listed)
+USER_RECORD = Form(UserRow, _mapped)
 SITE_LIST = Form(tuple[SiteRow, ...], _listed)
 CAPABILITY_LIST = Form(tuple[CapabilityRow, ...], _listed)
+ACCESS_LIST = Form(tuple[AccessRow, ...], _listed)
+GROUP_LIST = Form(tuple[GroupRow, ...], _listed)
+MEMBER_LIST = Form(tuple[MemberRow, ...], _listed)
+ROLE_MAP: Form[Mapping[str, str]] = Form(dict[str, str], _mapped)
 HOLDER_MAP: Form[Mapping[str, tuple[int, ...]]] = Form(dict[str, tuple[int, ...]], _mapped)
 FLAG = Form(bool, _unwrapped)
 TEXT = Form(str, _unwrapped)

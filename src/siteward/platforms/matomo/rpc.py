@@ -13,7 +13,7 @@ from siteward.transport.errors import ForbiddenError, NotThePlatformError, Refus
 from siteward.transport.redacted import Redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from siteward.platforms.matomo.token import Token
     from siteward.transport.errors import PlatformError
@@ -28,14 +28,21 @@ _BAD_TOKEN = "Unable to authenticate with the provided token"  # noqa: S105 — 
 _LOCKED_OUT = "Too many failed logins"
 _NO_SUPERUSER = "requires a 'superuser' access"
 _LONGEST_WORDS = 300
+_TOO_MANY, _LIMIT = 400, "API_bulk_request_limit"
 
 READING = frozenset({
     "API.getPiwikVersion",
     "API.getMatomoVersion",
+    "API.isPluginActivated",
     "UsersManager.hasSuperUserAccess",
     "UsersManager.getAvailableCapabilities",
     "UsersManager.getUsers",
+    "UsersManager.getUser",
+    "UsersManager.getSitesAccessFromUser",
     "UsersManager.getUsersSitesFromAccess",
+    "GroupPermissions.getAllGroups",
+    "GroupPermissions.getMembersOfGroup",
+    "GroupPermissions.getGroupAccessFromSite",
     "SitesManager.getSitesWithAtLeastViewAccess",
 })  # fmt: skip
 
@@ -105,8 +112,37 @@ def ask(reader: Reader, calls: Sequence[Call]) -> list[object]:
     Raises `UnauthenticatedError` and closes the door for a token that is not accepted; `NotThePlatformError` for a page, or for
     another number of results than of calls.
     """
-    answer = reader.call(PATH, params=query(BULK), form=token_of(reader).form(bulk_form(calls)))
-    return results(reader, answer, len(calls))
+
+    def send(some: Sequence[Call]) -> Answer:
+        return reader.call(PATH, params=query(BULK), form=token_of(reader).form(bulk_form(some)))
+
+    return in_bulks(reader, calls, send)
+
+
+def in_bulks(
+    reader: Reader, calls: Sequence[Call], send: Callable[[Sequence[Call]], Answer], *, after_others: bool = False
+) -> list[object]:
+    """Return what calls are answered, sent in as many bulks as the server lets them be.
+
+    A bulk that is refused whole with 400 has run nothing (`API_bulk_request_limit`, 5.8 and later): it is halved and
+    sent again, and later ones are no longer. Raises as `ask` does; but a refusal after a bulk that ran, or
+    `after_others` that did, is the answer to what was left.
+    """
+    door = token_of(reader)
+    found: list[object] = []
+    while len(found) < len(calls):
+        some = calls[len(found) : len(found) + door.most]
+        answer = send(some)
+        if answer.status == _TOO_MANY and len(some) > 1:
+            door.most = len(some) // 2
+            continue
+        try:
+            found += results(reader, answer, len(some))
+        except RefusedError as problem:
+            if not found and not after_others:
+                raise
+            found += [Failed(str(problem))] * (len(calls) - len(found))
+    return found
 
 
 def results(reader: Reader, answer: Answer, wanted: int) -> list[object]:
@@ -145,7 +181,10 @@ def refusal(reader: Reader, words: str, status: int) -> PlatformError:
         )
     if _NO_SUPERUSER in words:
         return ForbiddenError(f"Matomo refuses: {words}", hint="the token must be one of a superuser")
-    return RefusedError(f"Matomo refuses: {words}", status=status, words=words)
+    hint = f"the server may bound bulks: look at {_LIMIT} in the section [General] of its config"
+    return RefusedError(
+        f"Matomo refuses: {words}", status=status, words=words, hint=hint if status == _TOO_MANY else None
+    )
 
 
 def token_of(reader: Reader) -> Token:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -12,8 +13,9 @@ from siteward.access.diagnostic import warning
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key
 from siteward.access.state import Live, Site
-from siteward.platforms.matomo.native_state import fold, is_anonymous, is_pending
-from siteward.platforms.matomo.roles import SUPERUSER
+from siteward.platforms.matomo.groups import held_by_group, resources_of, told
+from siteward.platforms.matomo.native_state import is_anonymous, is_pending, spellings
+from siteward.platforms.matomo.roles import SUPERUSER, plugin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Key, Resource
     from siteward.access.state import Listing
     from siteward.access.traits import Traits
+    from siteward.platforms.matomo.groups import Crew
     from siteward.platforms.matomo.native_state import NativeState
     from siteward.platforms.matomo.rows import SiteRow, UserRow
 
@@ -30,37 +33,66 @@ _SHOWN = 5
 
 
 class Rows(Struct, frozen=True):
-    """All that was read: users, sites, and for each role and capability who holds it where."""
+    """All that was read: users, sites, and for each role and capability who holds it where.
+
+    `off` are capabilities whose plugin is switched off, `asleep` what people hold by such plugins, by login and site.
+    `ldap` tells that LoginLdap is on; `crews` are the groups of GroupPermissions. `owners` maps the spelling of a row
+    that is no account's, but works for one, to that account's login.
+    """
 
     users: tuple[UserRow, ...]
     sites: tuple[SiteRow, ...]
     declared_users: Mapping[str, Mapping[str, tuple[int, ...]]]
+    owners: Mapping[str, str] = MappingProxyType({})
+    off: frozenset[str] = frozenset()
+    ldap: bool = False
+    group_members: tuple[Crew, ...] = ()
+    asleep: Mapping[str, Mapping[int, frozenset[str]]] = MappingProxyType({})
 
 
 def live_of(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Live:
     """Return the live state that `rows` amount to."""
     sites = _sites(rows.sites)
-    held, lost = _held(rows, state, {int(site.id): scope for scope, site in sites.items()})
+    scopes = {int(site.id): scope for scope, site in sites.items()}
+    held, lost = _held(rows, state, scopes)
+    for login, asleep in rows.asleep.items():
+        for site, sleeping in asleep.items():
+            if site in scopes:
+                held.setdefault((login, scopes[site]), set()).update(sleeping)
     resources: dict[Key, Resource] = {}
     for user in rows.users:
         resources[account_key(user.login)] = Account(user.login, user.email or None, status=_status(user))
         if user.superuser:
             _put(resources, Grant(Subject("account", user.login), EVERYWHERE, SUPERUSER))
-    for (login, scope), access in held.items():
-        grant = _grant(login, scope, access, state.traits)
+    for (login, scope), words in held.items():
+        grant = _grant(login, scope, words, state.traits)
         if grant is not None:
             _put(resources, grant)
-    me = state.users.get(state.me)
+    for resource in resources_of(rows.group_members, state, scopes):
+        resources[resource.key] = resource
+    access = Access.of(resources)
+    me = state.user(state.me)
     return Live(
-        access=Access.of(resources),
+        access=access,
         sites=sites,
         me=me.login if me and me.superuser else None,
         ids={account_key(user.login): user.login for user in rows.users},
         pending=frozenset(_pending(resources.values(), rows.users)),
         facts={account_key(user.login): _facts(user) for user in rows.users},
         listings=listings,
-        findings=(*_strays(lost), *_invitations(rows.users)),
-        native=replace(state, ghosts=frozenset(map(fold, lost.get("gone", ())))),
+        findings=(
+            *_strays(lost),
+            *_sleeping(rows),
+            *told(held_by_group(access, state.traits)),
+            *_pending_superusers(rows.users),
+        ),
+        native=replace(
+            state,
+            off=rows.off,
+            asleep=rows.asleep,
+            ldap=rows.ldap,
+            ghosts=frozenset().union(*map(spellings, lost.get("gone", ()))),
+        ),
     )
 
 
@@ -99,19 +131,19 @@ def _held(
 ) -> tuple[dict[tuple[str, Scope], set[str]], Mapping[str, set[str]]]:
     """Return what each user holds on each site, and by kind the rows that hang in the air.
 
-    A row under another letter case counts for the user all the same: the database compares without case, and the
-    next grant through the right spelling heals it (rec 03#51-54).
+    A row under another spelling, of letter case or accents, counts for the user all the same: the database compares
+    without both, and the next change through the right spelling heals it (rec 03#51-54, 21#11-14).
     """
     held: defaultdict[tuple[str, Scope], set[str]] = defaultdict(set)
     lost: defaultdict[str, set[str]] = defaultdict(set)
     for access, logins in rows.declared_users.items():
         for login, sites in logins.items():
-            user = state.user(login)
+            user = state.user(rows.owners.get(login, login))
             if user is None:
                 lost["gone"].add(login)
                 continue
             if user.login != login:
-                lost["case"].add(login)
+                lost["spelling"].add(login)
             if user.superuser:
                 lost["superuser"].add(login)
                 continue
@@ -134,9 +166,9 @@ _STRAY = {
         "grants are kept for {n} logins that do not exist: {who}",
         "only the database can be rid of them; no account of such a login is made here",
     ),
-    "case": (
+    "spelling": (
         "stray-spelling",
-        "grants of {n} users were written with another letter case: {who}",
+        "grants were written in another spelling than the account has, of letter case or accents: {who}",
         "they hold all the same, and the next change of the person's access puts them right",
     ),
     "superuser": (
@@ -153,6 +185,21 @@ def _strays(lost: Mapping[str, set[str]]) -> Iterator[Diagnostic]:
         if names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             yield warning(code, message.format(n=len(names), who=", ".join(names[:_SHOWN]) + more), hint=hint)
+
+
+def _sleeping(rows: Rows) -> Iterator[Diagnostic]:
+    """Tell of rights that are not in force because the plugin they belong to is switched off."""
+    words = sorted({word for held in rows.asleep.values() for each in held.values() for word in each})
+    if words:
+        who = sorted(rows.asleep)
+        plugin = plugin_of(words[0])
+        yield warning(
+            "capability-asleep",
+            f"{plugin} is switched off, and {len(who)} account{'s' if len(who) > 1 else ''} would have "
+            f"{', '.join(words)} again as soon as it is on: {', '.join(who[:_SHOWN])}"
+            + (f" and {len(who) - _SHOWN} more" if len(who) > _SHOWN else ""),
+            hint="a change of their role there waits for it; taking all their access takes this too",
+        )
 
 
 def _grant(login: str, scope: Scope, access: set[str], traits: Traits) -> Grant | None:
@@ -195,17 +242,10 @@ def _facts(user: UserRow) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
-def _invitations(users: Iterable[UserRow]) -> Iterator[Diagnostic]:
+def _pending_superusers(users: Iterable[UserRow]) -> Iterator[Diagnostic]:
     for user in users:
         if is_anonymous(user.login):
             continue
-        if user.invite_status == "expired":
-            yield warning(
-                "invitation-expired",
-                f"the invitation of {user.login} ended at {user.invite_ends}; Matomo deletes the account 3 days later",
-                about=account_key(user.login),
-                hint=f"send it again: siteward apply --resend {user.login}@<instance>",
-            )
         if user.superuser and is_pending(user):
             yield warning(
                 "pending-superuser",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from siteward.platforms.matomo.rpc import MOST
 from siteward.transport._httpx import httpx
 from siteward.transport.errors import UnauthenticatedError
 
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
 
 
 class Token(httpx.Auth):
-    """Holds the credentials of one pair of doors; lets nothing out any more once the token was refused."""
+    """Holds the credentials of one pair of doors; lets nothing out any more once the token was refused.
+
+    `most` is how many calls a bulk may carry, as far as this server has let us know.
+    """
 
     def __init__(self, token: Secret, password: Secret | None) -> None:
         self._token = token
         self._password = password
         self.refused: str | None = None
         self.password_refused = False
+        self.most = MOST
 
     @property
     def has_password(self) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import islice
+import re
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.model import account_key
-from siteward.platforms.confirm import DONE, INVITED, Verdict, failed
+from siteward.platforms.confirm import DONE, INVITED, Verdict, failed, unknown
 from siteward.platforms.interface import Receipt, native
-from siteward.platforms.matomo.calls import Desk, plan, wishes
+from siteward.platforms.matomo.calls import Desk, parting, plan, wishes
 from siteward.platforms.matomo.native_state import NativeState, is_pending
 from siteward.platforms.matomo.rpc import (
     BULK,
@@ -19,27 +20,36 @@ from siteward.platforms.matomo.rpc import (
     Call,
     Failed,
     bulk_form,
+    in_bulks,
     query,
     refusal,
-    results,
     token_of,
     words_of,
 )
 from siteward.transport.errors import NotThePlatformError, OutcomeUnknownError, UnauthenticatedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from siteward.access.change import Change
     from siteward.access.model import Key
     from siteward.access.state import Live
     from siteward.platforms.interface import Bundle
     from siteward.platforms.matomo.calls import Planned
-    from siteward.transport.http import Writer
+    from siteward.transport.http import Answer, Writer
 
+# What the library that mails for Matomo says; the row is written by then (updateUser on 5.3).
+_NO_MAIL = re.compile(r"Invalid address|SMTP|mail function")
+_MAIL_HINT = "mend the mail settings of the server: it changed the account and could not tell anybody"
 _LOCKED = "Could not get the lock"
 _PASSWORD_HINT = "correct the credential PASSWORD: it must be the password of the account whose token is used"  # noqa: S105
 _LOCK_HINT = "somebody else is changing this person right now; try again"
+
+
+class Beside(Struct, frozen=True):
+    """The answer to a change that was made, where something beside it was refused; in words for people."""
+
+    words: str
 
 
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
@@ -48,8 +58,10 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     Raises `UnauthenticatedError` when the token is refused or the address is locked out, and `OutcomeUnknownError` for a lost
     answer; nothing that carries the password is sent any more once it was refused.
     """
-    planned = plan(bundle.changes, Desk(live, native(live, NativeState), bundle.passwords, wishes(bundle.ahead)))
-    doubts = [_why_not(writer, each) for each in planned]
+    ahead = wishes((*bundle.changes, *bundle.ahead))
+    going_to = parting(bundle.changes, ahead, live)
+    planned = plan(bundle.changes, Desk(live, native(live, NativeState), bundle.passwords, ahead, going_to))
+    doubts = [_why_not(writer, each, native(live, NativeState)) for each in planned]
     going = [each for each, why in zip(planned, doubts, strict=True) if why is None]
     answers = iter(_sent(writer, going))
     return [
@@ -80,11 +92,11 @@ def resend(writer: Writer, login: str, live: Live) -> Receipt:
     return INVITED.receipt(key)
 
 
-def _why_not(writer: Writer, planned: Planned) -> str | None:
+def _why_not(writer: Writer, planned: Planned, state: NativeState) -> str | None:
     """Return why nothing is sent, if so."""
     if not planned.calls:
         return planned.why
-    if planned.confirmed and not token_of(writer).has_password:
+    if planned.confirmed and not token_of(writer).has_password and not state.ldap:
         return "this needs the password of the account whose token is used"
     if planned.confirmed and token_of(writer).password_refused:
         return "the password was refused before, and was not sent again"
@@ -97,24 +109,58 @@ def _why_not(writer: Writer, planned: Planned) -> str | None:
 
 
 def _sent(writer: Writer, planned: Sequence[Planned]) -> list[object]:
-    """Send calls and return, for each planned, what its first call was answered."""
+    """Send calls and return, for each planned, what its first call was answered, with what went wrong beside it."""
     if not planned:
         return []
-    confirmed = any(each.confirmed for each in planned)
-    calls = [call for each in planned for call in each.calls]
-    if planned[0].alone:
-        return _firsts(planned, [_direct(writer, call, confirmed=confirmed) for call in calls])
-    form = token_of(writer).form(bulk_form(calls), confirmed=confirmed)
-    answer = writer.command("POST", PATH, params=query(BULK), form=form)
-    return _firsts(planned, results(writer, answer, len(calls)))
+    calls = [(call, each) for each in planned for call in (*each.beside, *each.calls)]
+    told = iter(_send(writer, calls))
+    found = [_told(each, told) for each in planned]
+    strayed = [call for each, (_, stray) in zip(planned, found, strict=True) if stray for call in each.undo]
+    if strayed:
+        undone = _send(writer, [(call, planned[0]) for call in strayed], after_others=True)
+        left = next((each.words for each in undone if isinstance(each, Failed)), "")
+        found = [(_undone(answer, left) if stray else answer, stray) for answer, stray in found]
+    return [answer for answer, _ in found]
 
 
-def _firsts(planned: Sequence[Planned], answers: Iterable[object]) -> list[object]:
-    """Return the answer to the first call of each; what follows it is looked at when all is read back."""
-    rest, found = iter(answers), []
-    for each in planned:
-        first, *_ = islice(rest, len(each.calls))
-        found.append(first)
+def _told(planned: Planned, told: Iterator[object]) -> tuple[object, bool]:
+    """Return the answer to a planned first call, and whether what follows took place although that was refused."""
+    beside = [(call, next(told)) for call in planned.beside]
+    answer, *after = (next(told) for _ in planned.calls)
+    if isinstance(answer, Failed):
+        return answer, any(not isinstance(each, Failed) for each in after)
+    others = (*beside, *zip(planned.calls[1:], after, strict=True))
+    flaws = [f"{call.method} beside it did not: {each.words}" for call, each in others if isinstance(each, Failed)]
+    return (Beside(f"it took place, but {flaws[0]}") if flaws else answer), False
+
+
+def _undone(answer: object, left: str) -> Failed:
+    """Return a refusal with what became of that which had followed it all the same."""
+    words = answer.words if isinstance(answer, Failed) else ""
+    if left:
+        return Failed(f"{words}; what went with it reached another account, and could not be taken back: {left}")
+    return Failed(f"{words}; what went with it reached another account, and was taken back at once")
+
+
+def _send(writer: Writer, calls: Sequence[tuple[Call, Planned]], *, after_others: bool = False) -> list[object]:
+    """Return what calls are answered, sent in one bulk, or one by one where a bulk would damage them."""
+    confirmed = any(each.confirmed for _, each in calls)
+    if any(each.alone for _, each in calls):
+        return _one_by_one(writer, [call for call, _ in calls], confirmed=confirmed)
+
+    def send(some: Sequence[Call]) -> Answer:
+        form = token_of(writer).form(bulk_form(some), confirmed=confirmed)
+        return writer.command("POST", PATH, params=query(BULK), form=form)
+
+    return in_bulks(writer, [call for call, _ in calls], send, after_others=after_others)
+
+
+def _one_by_one(writer: Writer, calls: Sequence[Call], *, confirmed: bool) -> list[object]:
+    """Return what calls are answered; after one that is refused nothing more is sent."""
+    found: list[object] = []
+    for call in calls:
+        refused = next((each for each in found if isinstance(each, Failed)), None)
+        found.append(refused or _direct(writer, call, confirmed=confirmed))
     return found
 
 
@@ -134,7 +180,7 @@ def _direct(writer: Writer, call: Call, *, confirmed: bool) -> object:
 def _receipts(writer: Writer, planned: Planned, result: object) -> list[Receipt]:
     """Return a receipt for each change that a call makes; the first one counts the mails."""
     verdict = _judged(writer, result)
-    if verdict.status == "failed":
+    if verdict.status != "sent":
         return [verdict.receipt(change.key) for change in planned.changes]
     return [
         replace(verdict, sends=0 if at else planned.mails).receipt(change.key, _made(change))
@@ -144,11 +190,15 @@ def _receipts(writer: Writer, planned: Planned, result: object) -> list[Receipt]
 
 def _judged(writer: Writer, result: object) -> Verdict:
     """Return the verdict on what one call was answered; a refused password is not sent again."""
+    if isinstance(result, Beside):
+        return replace(DONE, message=result.words)
     if not isinstance(result, Failed):
         return DONE
     if WRONG_PASSWORD in result.words:
         token_of(writer).password_refused = True
         return failed(result.words, _PASSWORD_HINT)
+    if _NO_MAIL.search(result.words):
+        return unknown(result.words, _MAIL_HINT)
     return failed(result.words, _LOCK_HINT if _LOCKED in result.words else None)
 
 

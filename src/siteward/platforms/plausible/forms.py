@@ -173,7 +173,7 @@ class WebLogin(RenewingAuth[str]):
                 found = SimpleCookie(line)
             except CookieError:
                 continue
-            self._cookies |= {name: each.value for name, each in found.items()}
+            self._cookies |= {name: morsel.value for name, morsel in found.items()}
 
     def _leads(self, response: httpx.Response) -> str | None:
         """Return the path that a redirect leads to, below the base, or `None` for no redirect."""

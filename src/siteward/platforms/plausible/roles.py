@@ -50,6 +50,7 @@ WIDEST = Traits(
     onboarding=frozenset({"invite"}),
     last_seen=True,
     blind_spots=("team-members",),
+    unseen={"team-members": "members of the team, who see all its sites"},
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Diagnostic, note, warning
 from siteward.access.model import account_key
-from siteward.platforms.umami.native_state import owners, people
+from siteward.platforms.umami.native_state import MANAGED, others_in, owners, people
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER
 
 if TYPE_CHECKING:
@@ -81,6 +81,13 @@ def _teams(state: NativeState) -> Iterator[Diagnostic]:
             yield warning("team-without-owner", f"team {team.name} has no owner; only admins can manage it")
         if state.layout == "per-site" and team.id in state.sites_of:
             yield from _strange_to_layout(state, team, owned_by)
+        others = others_in(team, state)
+        if team.id not in state.sites_of and team.name.startswith(MANAGED) and owned_by == (state.me,) and others:
+            yield warning(
+                "left-over-team",
+                f"team {team.name} has no site any more and still has {', '.join(others)} in it",
+                hint="it opens nothing; it is used again when its site needs a team, or delete it in Umami",
+            )
 
 
 def _memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:
@@ -88,7 +95,8 @@ def _memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:
     if ghosts:
         yield warning(
             "ghost-member",
-            f"team {team.name} has {ghosts} {'membership' if ghosts == 1 else 'memberships'} of accounts that do not exist",
+            f"team {team.name} has {ghosts} {'membership' if ghosts == 1 else 'memberships'} of accounts that do not exist or "
+            "are marked as deleted",
             hint="they grant nothing; an admin can remove them by their account id",
         )
     for user, rows in people(team).items():
@@ -130,12 +138,19 @@ def _logins(state: NativeState) -> Iterator[Diagnostic]:
                 hint="rename one of them; no change is made to either before",
             )
         elif user.username != user.username.lower():
-            yield warning(
-                "mixed-case-login",
-                f"the login {user.username} has capital letters; Umami 3.2 looks only for lower-case ones",
-                about=account_key(user.username),
-                hint="rename it before an upgrade to 3.2",
-            )
+            yield _mixed_case(user.username, state.traits.version)
+
+
+def _mixed_case(login: str, version: str) -> Diagnostic:
+    """Return the warning about a login with capitals, for which 3.2 does not look (API.md section 0)."""
+    how = f"declare it as `{login.lower()}` with `previously: [{login}]`, or rename it in Umami"
+    if version in {"2.20", "3.0", "3.1"}:
+        said, hint = "Umami 3.2 looks only for lower-case ones", f"before an upgrade to 3.2, {how}"
+    else:
+        said, hint = "nobody can log in to it, because Umami looks only for lower-case ones", how
+    return warning(
+        "mixed-case-login", f"the login {login} has capital letters; {said}", about=account_key(login), hint=hint
+    )
 
 
 def _unknown_roles(state: NativeState) -> Iterator[Diagnostic]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from siteward.access.hosts import domain_in
 from siteward.platforms.umami.roles import TEAM_OWNER
@@ -39,11 +39,24 @@ class Rows(Struct, frozen=True):
         )
 
 
+class Glance(Struct):
+    """The listing that stands for reading single objects again while many are written: see `glance`.
+
+    `taken` is when it was read, `writes` counts what was written since, `touched` are the ids of what this run has
+    written to, which is never taken from it.
+    """
+
+    rows: Rows | None = None
+    taken: float = 0.0
+    writes: int = 0
+    touched: set[str] = field(default_factory=set)
+
+
 class NativeState(Struct, frozen=True, kw_only=True):
     """What reading leaves for reviewing and writing.
 
     `me` is the id of our own account. `labels` has the label of each site, `idle` the id of each team without sites by
-    its label, `sites_of` the ids of the sites of each other team.
+    its label, `sites_of` the ids of the sites of each other team. `glance` is filled while writing.
     """
 
     rows: Rows
@@ -53,6 +66,7 @@ class NativeState(Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str]
     idle: Mapping[str, str]
     sites_of: Mapping[str, tuple[str, ...]]
+    glance: Glance = field(default_factory=Glance)
 
     @property
     def old(self) -> bool:
@@ -86,6 +100,25 @@ def owners(team: TeamRow) -> tuple[str, ...]:
 def team_name(label: str) -> str:
     """Return the name of the managed team of a site: a hint for people, at most 50 characters (API.md section 5)."""
     return f"{MANAGED}{label}"[:_LONGEST_TEAM_NAME]
+
+
+def left_over(label: str, state: NativeState) -> TeamRow | None:
+    """Return a team of ours that is called like the managed team of a site and had no site when it was read.
+
+    A run that broke off leaves an empty one; a site that was taken out of its team by hand, one with members.
+    """
+    name = team_name(label)
+    found = (
+        team
+        for team in state.rows.teams.values()
+        if team.name == name and owners(team) == (state.me,) and team.id not in state.sites_of
+    )
+    return min(found, key=lambda each: (len(each.members), each.id), default=None)
+
+
+def others_in(team: TeamRow, state: NativeState) -> tuple[str, ...]:
+    """Return the logins of the members of a team but for our own, sorted."""
+    return tuple(sorted(state.rows.users[person].username for person in people(team) if person != state.me))
 
 
 # --- labels -----------------------------------------------------------------------------------------------------------

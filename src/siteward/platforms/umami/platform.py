@@ -41,6 +41,7 @@ PLATFORM = Platform(
             "revocation, and POST /api/teams/join should be blocked at the proxy"
         ),
         "a share link's token outlives the link",
+        "3.1 and later: public links to boards are never listed (blind spot `board-links`)",
         "no last login, no e-mail address, no disabled accounts: `suspended` is no role and no team",
         "2.20 shows neither teams without members nor sites that belong to nobody",
         "Umami Cloud has no API for users",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from siteward.platforms.interface import Reach
-from siteward.platforms.umami.roles import traits_of
+from siteward.platforms.umami.roles import BOARD_LINKS, traits_of
 from siteward.platforms.umami.rows import Listings, Page, SiteRow, parse, refusal
 from siteward.platforms.umami.session import ask_listings, own
 from siteward.transport.errors import ForbiddenError
@@ -116,6 +116,11 @@ def _notes(settings: Settings, traits: Traits) -> tuple[str, ...]:
     ]
     if settings.layout == "per-site":
         notes.append("this account owns the managed teams: deleting it would delete them all")
+    if BOARD_LINKS in traits.blind_spots:
+        notes.append(
+            "whoever has the role user or above can share boards publicly, and no list shows these links; new accounts "
+            "begin as view-only, which cannot"
+        )
     if traits.version == "2.20":
         notes.append("2.20 does not show teams without members, nor websites that belong to nobody")
     if traits.version == "3.0":

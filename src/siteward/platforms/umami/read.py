@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.state import Listing
 from siteward.platforms.umami.native_state import Rows
-from siteward.platforms.umami.rows import ONE_PAGE, Page, SiteRow, TeamRow, UserRow, ask, parse, refusal
+from siteward.platforms.umami.rows import ONE_PAGE, MemberRow, Page, SiteRow, TeamRow, UserRow, ask, parse, refusal
 from siteward.platforms.umami.session import ask_listings, own, path
 from siteward.platforms.umami.to_access import live_of
 from siteward.transport.errors import IncompleteError
@@ -30,34 +31,54 @@ if TYPE_CHECKING:
 ROUNDS = 3
 _SHOWN = 3
 T = TypeVar("T", UserRow, TeamRow, SiteRow)
+U = TypeVar("U", UserRow, TeamRow)
 
 
 class _Round(Struct, frozen=True):
-    """What one round of reading brought; `doubts` say where it contradicts itself."""
+    """What one round of reading brought; `doubts` say where it contradicts itself.
+
+    `unlisted` are the ids of accounts that teams show and do not count, and that are not among the users: the server
+    has them marked as deleted, if it says so twice.
+    """
 
     rows: Rows
     doubts: tuple[str, ...]
+    unlisted: frozenset[str]
 
 
 def read(reader: Reader, settings: Settings, traits: Traits, seed: Listings | None = None) -> Live:
     """Return all access on the instance; `seed` are the listings that `probe` has read, taken in the first round.
 
     Raises `IncompleteError` when the listings keep contradicting each other, and other `PlatformError`s for answers that
-    are none. A site whose team or owner is unknown twice in a row is an orphan (API.md section 6), not a
-    contradiction.
+    are none. A site whose team or owner is unknown twice in a row is an orphan (API.md section 6), and a member whose
+    account is not listed twice in a row is one that is marked as deleted (REAL-2026-11.md, U11): no contradictions.
     """
-    now, adrift = _round(reader, traits, seed), frozenset[str]()
+    now, adrift, unlisted = _round(reader, traits, seed), frozenset[str](), frozenset[str]()
     for _ in range(ROUNDS - 1):
-        if not now.doubts and now.rows.adrift == adrift:
+        if not now.doubts and now.rows.adrift == adrift and now.unlisted == unlisted:
             break
-        adrift = now.rows.adrift
+        adrift, unlisted = now.rows.adrift, now.unlisted
         now = _round(reader, traits, None)
-    if now.doubts:
+    doubts = (*now.doubts, *(f"the account {each} comes and goes" for each in sorted(now.unlisted - unlisted)))
+    if doubts:
         raise IncompleteError(
-            f"Umami's listings contradict each other, {ROUNDS} times over: {'; '.join(now.doubts[:_SHOWN])}",
+            f"Umami's listings contradict each other, {ROUNDS} times over: {'; '.join(doubts[:_SHOWN])}",
             hint="somebody may be changing users, teams or sites right now; try again",
         )
-    return live_of(now.rows, settings.layout, traits, me=own(reader).id, listings=_listings(now.rows))
+    return live_of(
+        _without(now.rows, now.unlisted), settings.layout, traits, me=own(reader).id, listings=_listings(now.rows)
+    )
+
+
+def _without(rows: Rows, unlisted: frozenset[str]) -> Rows:
+    """Return the rows in which those who are marked as deleted are members whose account is gone."""
+    if not unlisted:
+        return rows
+
+    def members(team: TeamRow) -> tuple[MemberRow, ...]:
+        return tuple(replace(member, user=None) if member.user_id in unlisted else member for member in team.members)
+
+    return replace(rows, teams={at: replace(team, members_3=members(team)) for at, team in rows.teams.items()})
 
 
 def _round(reader: Reader, traits: Traits, seed: Listings | None) -> _Round:
@@ -67,7 +88,8 @@ def _round(reader: Reader, traits: Traits, seed: Listings | None) -> _Round:
     doubts += _contradictions(rows, old=old)
     if own(reader).id not in rows.users:
         doubts.append("the account that is logged in is not among the users")
-    return _Round(rows, tuple(doubts))
+    shown = {member.user_id for team in rows.teams.values() for member in team.members if member.user is not None}
+    return _Round(rows, tuple(doubts), frozenset(shown - rows.users.keys()))
 
 
 def _by_listing(reader: Reader, seed: Listings | None, doubts: list[str]) -> Rows:
@@ -78,8 +100,8 @@ def _by_listing(reader: Reader, seed: Listings | None, doubts: list[str]) -> Row
 
     users, teams, sites = (seed.users, seed.teams, seed.sites) if seed else ask_listings(reader)
     return Rows(
-        _merged("users", [whole(Page[UserRow], users)], doubts),
-        _merged("teams", [whole(Page[TeamRow], teams)], doubts),
+        _alive(_merged("users", [whole(Page[UserRow], users)], doubts)),
+        _alive(_merged("teams", [whole(Page[TeamRow], teams)], doubts)),
         _merged("sites", [sites if isinstance(sites, Page) else whole(Page[SiteRow], sites)], doubts),
     )
 
@@ -94,12 +116,17 @@ def _by_account(reader: Reader, doubts: list[str]) -> Rows:
             reader, path("admin", "websites"), Page[SiteRow], {**ONE_PAGE, "userId": user, "includeAllTeams": "1"}
         )
 
-    users = _merged("users", [ask(reader, path("admin", "users"), Page[UserRow], ONE_PAGE)], doubts)
+    users = _alive(_merged("users", [ask(reader, path("admin", "users"), Page[UserRow], ONE_PAGE)], doubts))
     return Rows(
         users,
-        _merged("teams", reader.map(teams_of, users), doubts),
+        _alive(_merged("teams", reader.map(teams_of, users), doubts)),
         _merged("sites", reader.map(sites_of, users), doubts),
     )
+
+
+def _alive(rows: dict[str, U]) -> dict[str, U]:
+    """Return the rows but for those that are marked as deleted."""
+    return {at: row for at, row in rows.items() if row.deleted is None}
 
 
 def _merged(name: str, pages: Iterable[Page[T]], doubts: list[str]) -> dict[str, T]:
@@ -121,9 +148,12 @@ def _contradictions(rows: Rows, *, old: bool) -> Iterator[str]:
     """Yield where teams and users disagree. Whether 2.20 counts ghosts among members is not known; both will do."""
     for team in rows.teams.values():
         here = [member.user_id for member in team.members if member.user is not None]
+        listed = sum(each in rows.users for each in here)
+        if listed < len(here) and team.counts and team.counts.members == listed:
+            continue  # accounts that are marked as deleted are shown and not counted
         if team.counts and team.counts.members not in {len(here), len(team.members) if old else len(here)}:
             yield f"team {team.name} announces {team.counts.members} members and shows {len(here)}"
-        if not rows.users.keys() >= set(here):
+        if listed < len(here):
             yield f"team {team.name} has members that are not among the users"
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from siteward.access.model import EVERYWHERE, Account, Grant, Scope, Subject, account_key, account_of
 from siteward.platforms.interface import native
+from siteward.platforms.umami.glance import is_fresh, members_of, site_now, user_now
 from siteward.platforms.umami.native_state import NativeState
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, OWNER
 from siteward.platforms.umami.rows import ONE_PAGE, MemberRow, Page, SiteRow, TeamRow, UserRow, ask, ask_one
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Live
     from siteward.transport.http import Reader
 
-_FEW = 4
+FEW = 4
 T = TypeVar("T", UserRow, TeamRow, SiteRow)
 
 
@@ -43,17 +44,14 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
     `live` knows the account by, also after a rename; the account itself then stands under its new name.
     """
     state = native(live, NativeState)
-    users = _users(reader, {name for key in keys if (name := account_of(key)) is not None}, live)
+    placed = {name for key in keys if _place(key) != EVERYWHERE and (name := account_of(key)) is not None}
+    named = {name for key in keys if _place(key) == EVERYWHERE and (name := account_of(key)) is not None}
+    users = _users(reader, named, live) | _users(reader, placed - named, live, state)
     sites = _sites(reader, {scope for key in keys if (scope := _place(key)) in live.sites}, live, state)
     teams = {site.team_id for site in sites.values() if site and site.team_id}
     teams |= {team for key in keys if (team := idle_team(key, state))}
     sight = _Sight(users, sites, _members(reader, teams, state))
     return {key: _now(key, sight, state) for key in keys if _is_told(key, sight, state)}
-
-
-def members_of(reader: Reader, team: str) -> tuple[MemberRow, ...]:
-    """Return the memberships of a team; those of accounts that are gone are not shown (API.md section 5)."""
-    return ask(reader, path("teams", team, "users"), Page[MemberRow], ONE_PAGE).data
 
 
 def find_user(reader: Reader, name: str) -> UserRow | None:
@@ -80,9 +78,15 @@ def idle_team(key: Key, state: NativeState) -> str | None:
     return state.idle.get(key[4]) if key[0] == "grant" and key[3] == "team" else None
 
 
-def _users(reader: Reader, names: Collection[str], live: Live) -> dict[str, UserRow | None]:
+def _users(
+    reader: Reader, names: Collection[str], live: Live, state: NativeState | None = None
+) -> dict[str, UserRow | None]:
+    """Return the accounts of those names; with `state`, where no more is asked than whether they are there."""
     known = {name: at for name in names if (at := live.ids.get(account_key(name))) is not None}
-    found = _each(reader, "users", known.values(), UserRow, Page[UserRow])
+    if state is not None and is_fresh(reader, state):
+        found: dict[str, UserRow | None] = {at: user_now(reader, at, state) for at in known.values()}
+    else:
+        found = _each(reader, "users", known.values(), UserRow, Page[UserRow])
     rows = {name: found[at] for name, at in known.items()}
     unknown = [name for name in names if name not in known]
     return rows | dict(zip(unknown, reader.map(lambda name: find_user(reader, name), unknown), strict=True))
@@ -90,12 +94,14 @@ def _users(reader: Reader, names: Collection[str], live: Live) -> dict[str, User
 
 def _sites(reader: Reader, scopes: Collection[Scope], live: Live, state: NativeState) -> dict[Scope, SiteRow | None]:
     ids = {scope: live.sites[scope].id for scope in scopes}
+    if is_fresh(reader, state):
+        return {scope: site_now(reader, at, state) for scope, at in ids.items()}
     found = _each(reader, "websites", ids.values(), SiteRow, None if state.old else Page[SiteRow])
     return {scope: found[at] for scope, at in ids.items()}
 
 
 def _members(reader: Reader, teams: Collection[str], state: NativeState) -> dict[str, tuple[MemberRow, ...]]:
-    if len(teams) > _FEW and not state.old:
+    if len(teams) > FEW and not state.old:
         listed = ask(reader, path("admin", "teams"), Page[TeamRow], ONE_PAGE).data
         return {team_row.id: tuple(row for row in team_row.members if row.user) for team_row in listed}
     ordered = list(teams)
@@ -107,7 +113,7 @@ def _each(
 ) -> dict[str, T | None]:
     """Return the objects of those ids, `None` for those that are not there; many at once where there is a `listing`."""
     wanted = list(dict.fromkeys(ids))
-    if listing and len(wanted) > _FEW:
+    if listing and len(wanted) > FEW:
         rows = {site_row.id: site_row for site_row in ask(reader, path("admin", name), listing, ONE_PAGE).data}
         return {each: rows.get(each) for each in wanted}
     return dict(zip(wanted, reader.map(lambda each: ask_one(reader, path(name, each), kind), wanted), strict=True))

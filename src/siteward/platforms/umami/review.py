@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Effect, Severity, error, note
-from siteward.access.model import EVERYWHERE, Account, Grant, Scope, account_key, account_of
+from siteward.access.model import EVERYWHERE, Account, Grant, Scope, Subject, account_key, account_of
 from siteward.platforms.interface import native
 from siteward.platforms.umami.findings import clashes
-from siteward.platforms.umami.native_state import NativeState, is_foreign, owners, people, team_name
-from siteward.platforms.umami.roles import OWNER
+from siteward.platforms.umami.native_state import (
+    NativeState,
+    is_foreign,
+    left_over,
+    others_in,
+    owners,
+    people,
+    team_name,
+)
+from siteward.platforms.umami.roles import BOARD_LINKS, NOBODY_SPECIAL, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,7 +56,7 @@ class _Room(Struct, frozen=True):
         return self.state.rows.sites.get(self.live.sites[scope].id) if scope in self.live.sites else None
 
 
-def review(changes: Sequence[Change], live: Live, _memory: Memory | None = None) -> Iterable[Diagnostic]:
+def review(changes: Sequence[Change], live: Live, memory: Memory | None = None) -> Iterable[Diagnostic]:
     """Yield what stands against each change (errors), and what comes with it (notes)."""
     state = native(live, NativeState)
     roles = {
@@ -57,6 +65,7 @@ def review(changes: Sequence[Change], live: Live, _memory: Memory | None = None)
         if isinstance(side := each.after or each.before, Grant)
     }
     room = _Room(live, state, clashes(state), roles)
+    yield from _boards(changes, room, memory)
     for change in changes:
         for say in _ON_ALL:
             yield from say(change, room)
@@ -66,6 +75,45 @@ def review(changes: Sequence[Change], live: Live, _memory: Memory | None = None)
         elif isinstance(side, Grant) and side.scope != EVERYWHERE:
             for speak in _ON_PLACES:
                 yield from speak(change, side.scope, room)
+
+
+def _boards(changes: Sequence[Change], room: _Room, memory: Memory | None) -> Iterator[Diagnostic]:
+    """Yield, once for each account, what public links to boards it may hold on to, or will be able to make."""
+    if BOARD_LINKS not in room.state.traits.blind_spots:
+        return
+    told: set[str] = set()
+    for change in changes:
+        name = account_of(change.key) or ""
+        if name not in told and _is_loss(change, room.state) and (role := _sharing_role(name, room, memory)):
+            told.add(name)
+            yield note(
+                "keeps-board-links",
+                f"{name} {role}: a public link to a board that it shared stays open, and no list shows it",
+                about=change.key,
+                hint="look at its boards before the account goes; only a new APP_SECRET ends such links for certain",
+            )
+        if isinstance(change.after, Grant) and change.after.scope == EVERYWHERE and change.before is None:
+            yield note(
+                "may-share-boards",
+                f"as {change.after.role} one may share boards publicly, whatever one's role in the team, and no list shows it",
+                about=change.key,
+                hint="view-only, which new accounts begin with, cannot",
+            )
+
+
+def _is_loss(change: Change, state: NativeState) -> bool:
+    """Tell whether a change takes access away, the account itself included."""
+    return is_closing(change, state) if isinstance(change.before, Grant) else change.after is None
+
+
+def _sharing_role(name: str, room: _Room, memory: Memory | None) -> str:
+    """Return in words which role lets an account share boards, or did when the last run ended; empty for none."""
+    user = room.state.rows.users.get(room.live.ids.get(account_key(name), ""))
+    if user is not None and user.role != NOBODY_SPECIAL:
+        return f"has the role {user.role}"
+    last = memory.last if memory is not None else None
+    held = last.grant(Subject("account", name), EVERYWHERE) if last is not None else None
+    return f"had the role {held.role}" if held is not None else ""
 
 
 def is_closing(change: Change, state: NativeState) -> bool:
@@ -197,10 +245,24 @@ def _placing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
             hint="move it into a team in Umami, or use layout per-site",
         )
     else:
+        yield from _left(change, room.state.labels[site.id], room.state)
         yield _effect(
             "creates-team", f"makes team {team}, owned by {room.live.me}, if there is none", change, "creates"
         )
         yield _effect("moves-site", f"moves {scope} from {room.live.me} into team {team}", change, "moves")
+
+
+def _left(change: Change, label: str, state: NativeState) -> Iterator[Diagnostic]:
+    """Yield who is taken out of a managed team that lost its site, before it is used again."""
+    left = left_over(label, state)
+    others = others_in(left, state) if left is not None else ()
+    if left is not None and others:
+        yield note(
+            "uses-team-again",
+            f"team {left.name}, which has no site, is used again; {', '.join(others)} {'is' if len(others) == 1 else 'are'} "
+            "taken out of it first, and its access code is set anew",
+            about=change.key,
+        )
 
 
 def _sharing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:

@@ -16,6 +16,8 @@ from siteward.access.traits import Role, Traits
 from siteward.platforms.umami.settings import NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from siteward.platforms.umami.session import Release
 
 OWNER = "owner"
@@ -33,8 +35,17 @@ _ACCOUNT_ROLES = (
     Role(name="admin", power=Power.ADMIN, portable="admin"),
 )
 
+BOARD_LINKS = "board-links"
 # 2.20 lists sites and teams only by account (API.md section 8), so what no account leads to is never seen.
 _UNSEEN_IN_2 = ("teams-without-members", "orphan-sites")
+# Boards came with 3.1. Whoever has the role `user` or above, or had it once, may have shared one publicly, and no list
+# that an admin may ask for shows it (REAL-2026-11.md, F1). Our own account is an admin, so there always is somebody.
+_UNSEEN: Mapping[str, tuple[str, ...]] = {"2.20": _UNSEEN_IN_2, "3.0": ()}
+_WORDS: Mapping[str, str] = {
+    "teams-without-members": "teams that nobody is in",
+    "orphan-sites": "sites that belong to nobody",
+    BOARD_LINKS: "public links to boards, which anybody with the role `user` or above can make",
+}
 
 # Every release taken together, which is what a file is checked against before any server was asked.
 WIDEST = Traits(
@@ -43,12 +54,14 @@ WIDEST = Traits(
     roles={"site": _TEAM_ROLES, "team": _TEAM_ROLES, "instance": _ACCOUNT_ROLES},
     top="admin",
     keeps_email=False,
+    # As JavaScript's toLowerCase does: `straße` and `strasse` are two accounts (recording 20_questions, 13 to 22).
     renames=True,
     powerful=frozenset({"admin", "team-manager"}),
-    blind_spots=_UNSEEN_IN_2,
+    blind_spots=(*_UNSEEN_IN_2, BOARD_LINKS),
+    unseen=_WORDS,
 )
 
 
 def traits_of(release: Release) -> Traits:
     """Return what that release can express."""
-    return replace(WIDEST, version=release, blind_spots=_UNSEEN_IN_2 if release == "2.20" else ())
+    return replace(WIDEST, version=release, blind_spots=_UNSEEN.get(release, (BOARD_LINKS,)))

@@ -40,6 +40,7 @@ class UserRow(Struct, frozen=True):
     username: str
     role: str
     created: str | None = field(default=None, name="createdAt")
+    deleted: str | None = field(default=None, name="deletedAt")
 
 
 class MemberRow(Struct, frozen=True):
@@ -75,6 +76,8 @@ class TeamRow(Struct, frozen=True):
     members_3: tuple[MemberRow, ...] | None = field(default=None, name="members")
     members_2: tuple[MemberRow, ...] | None = field(default=None, name="teamUser")
     counts: TeamCounts | None = field(default=None, name="_count")
+    # A server that once ran in cloud mode keeps the rows of what was deleted, and lists such teams (REAL-2026-11.md, U11).
+    deleted: str | None = field(default=None, name="deletedAt")
 
     def __post_init__(self) -> None:
         if self.members_3 is None and self.members_2 is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from siteward.access.model import EVERYWHERE, Account, Grant, account_key, scope_of
 from siteward.platforms.confirm import DONE, Verdict, failed
 from siteward.platforms.interface import native
+from siteward.platforms.umami.glance import wrote
 from siteward.platforms.umami.native_state import NativeState
 from siteward.platforms.umami.refresh import account_id, find_user
 from siteward.platforms.umami.review import is_closing
@@ -42,7 +43,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     """
     first = bundle.changes[0].after or bundle.changes[0].before
     if isinstance(first, Grant) and first.scope != EVERYWHERE:
-        return write_memberships(writer, bundle.changes, live)
+        return write_memberships(writer, bundle.changes, live, bundle.ahead)
     made = next(
         (change for change in bundle.changes if isinstance(change.after, Account) and change.before is None), None
     )
@@ -107,6 +108,7 @@ def _change(writer: Writer, change: Change, live: Live) -> Receipt:
             return failed(f"the account {name} is not known on the instance", "plan again").receipt(change.key)
         if at == state.me:
             return failed("Siteward never changes the account it works with").receipt(change.key)
+        wrote(state, at)
         if isinstance(change.after, Account):
             new = change.after.renamed or name
             return _update(writer, at, state, username=new).receipt(change.key, {account_key(new): at})

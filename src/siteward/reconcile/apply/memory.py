@@ -1,7 +1,8 @@
 """What a run leaves behind: what of it stands, what has appeared, and what is to be remembered.
 
 What others changed is remembered as it was before they did, so that drift goes on telling it: the record moves on
-only where this run wrote, or where all of a plan was applied and the file is content with what is there.
+only where this run wrote, or where all of a plan was applied and the file is content with what is there. An account
+that nobody declared and that opens nothing is no more than a count, once a run has seen it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.effective import Reach, reach
 from siteward.access.model import Access, Account, Grant, Key, Resource, account_key, account_of, scope_of
 from siteward.access.state import Memory
 from siteward.access.traits import declarable
@@ -125,7 +127,7 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
             return True
         if key not in self.now and not self.live.complete:
             return False
-        return self._brought_along(key, recorded) or (self.whole and self._content(key))
+        return self._brought_along(key, recorded) or (self.whole and (self._content(key) or self._is_counted(key)))
 
     def _brought_along(self, key: Key, recorded: Resource | None) -> bool:
         """Tell whether it came with what was written, while it was written.
@@ -152,6 +154,18 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
         wish = self.fresh.desired
         known = key in wish.access or account_of(key) in wish.declared_users or key not in self.now
         return known and key not in self.open and not self.fresh.plan.blocked
+
+    @cached_property
+    def reach(self) -> Reach:
+        """How far the access of everybody reaches now."""
+        return reach(self.now, self.fresh.traits)
+
+    def _is_counted(self, key: Key) -> bool:
+        """Tell whether it is an undeclared account that this run saw and that opens nothing: the plan counts it."""
+        name, now = account_of(key), self.now.get(key)
+        seen = now is not None and now == self.at_first.get(key) and key not in self.open
+        idle = name is not None and name not in self.fresh.desired.declared_users and not self.reach.of(name)
+        return seen and idle and not self.fresh.plan.blocked
 
     def meets(self, name: str) -> bool:
         """Tell whether somebody has seen this account in a plan, as the file's, of which nothing stayed open."""

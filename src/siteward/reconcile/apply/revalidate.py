@@ -17,8 +17,9 @@ from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity
-from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_key, scope_of
+from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_key, account_of, scope_of
 from siteward.access.report import Outcome, OutcomeStatus
+from siteward.declaration.subjects import folded
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.names import renames_in, step_under
 
@@ -191,14 +192,31 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
         return {step.change.key: step.id for step in self.reviewed.steps}
 
     @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The fresh steps, on logins in the spelling of the reviewed plan.
+
+        A login that a cut-off run has taken away is spelled as the file says it until it is given again; the reviewed
+        plan has it as the server spelled it.
+        """
+        spelled: dict[str, str] = {}
+        for step in self.reviewed.steps:
+            if (login := account_of(step.change.key)) is not None:
+                spelled.setdefault(folded(login, self.fresh.traits), login)
+        logins = {account_of(step.change.key) for step in self.fresh.plan.steps} - {None, *spelled.values()}
+        names = {
+            login: spelled[key] for login in logins if login and (key := folded(login, self.fresh.traits)) in spelled
+        }
+        return tuple(step_under(step, names) for step in self.fresh.plan.steps)
+
+    @cached_property
     def wishes(self) -> Mapping[Key, Step]:
         """The fresh steps by what they change."""
-        return {step.change.key: step for step in self.fresh.plan.steps}
+        return {step.change.key: step for step in self.steps}
 
     @cached_property
     def keys(self) -> Mapping[str, Key]:
         """What each fresh step changes."""
-        return {step.id: step.change.key for step in self.fresh.plan.steps}
+        return {step.id: step.change.key for step in self.steps}
 
     @cached_property
     def order(self) -> Mapping[Key, int]:

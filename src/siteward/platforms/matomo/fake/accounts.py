@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 
 from siteward.platforms.matomo.fake.call import ADMIN, ApiError, Call, NoAccessError, api, as_integer
-from siteward.platforms.matomo.fake.php import Value, collate, md5
+from siteward.platforms.matomo.fake.php import Value, md5
 from siteward.platforms.matomo.fake.state import ANONYMOUS, Mail, User
 from siteward.platforms.matomo.fake.users import SECURITY_NOTICE
 
@@ -31,7 +31,7 @@ def check_login(call: Call, login: str) -> None:
     prefix = "Username: " if call.release.since(4) else ""
     if not LOGIN.fullmatch(login) or not 2 <= len(login.encode()) <= 100:
         raise ApiError(f"{prefix}{BAD_LOGIN}")
-    if call.state.user(login) is not None or collate(login) == collate(ANONYMOUS):
+    if call.state.user(login) is not None or call.state.key(login) == call.state.key(ANONYMOUS):
         raise ApiError(f"{prefix}Username '{login}' already exists.")
     if call.release.since(4) and call.state.by_email(login) is not None:
         raise ApiError(f"{prefix}Username '{login}' already used as an email.")
@@ -40,7 +40,7 @@ def check_login(call: Call, login: str) -> None:
 def check_email(call: Call, email: str, *, field: str, but: User | None = None) -> None:
     """Refuse an e-mail that is taken by somebody else than `but`, or has a wrong form."""
     prefix = f"{field}: " if call.release.since(4) and field else ""
-    if not EMAIL.fullmatch(email):
+    if not EMAIL.fullmatch(email) or not email.isascii():
         if call.release.before(4):
             raise ApiError("The email doesn't have a valid format.")
         raise ApiError(f'{prefix}The value "{email}" does not look like a valid email.')
@@ -49,6 +49,9 @@ def check_email(call: Call, email: str, *, field: str, but: User | None = None) 
         # before 3.0 a change of case alone meets the owner itself (rec 02.m218#58)
         prefix = prefix if call.release.since(4) else ""
         raise ApiError(f"{prefix}User with email '{email}' already exists.")
+    namesake = call.state.user(email)
+    if call.release.since(4) and namesake is not None and namesake is not but:
+        raise ApiError(f"{prefix}Email '{email}' already used as a username.")
 
 
 def check_password_form(call: Call, password: str) -> None:
@@ -73,11 +76,19 @@ def refuse_anonymous(call: Call, login: str) -> None:
         )
 
 
+def post(call: Call, *mails: Mail) -> None:
+    """Send mails, which comes after the row was written; a broken mail set-up is an error all the same."""
+    call.touched = True
+    if call.state.mail_fails:
+        raise ApiError("Invalid address: (From): noreply@127.0.0.1:8153")
+    call.state.mails += mails
+
+
 def notify(call: Call) -> None:
     """Send the acting user the security notice of 4.x and later."""
     actor = call.state.user(call.actor.login)
     if call.release.since(4) and actor is not None:
-        call.state.mails.append(Mail(actor.email, SECURITY_NOTICE))
+        post(call, Mail(actor.email, SECURITY_NOTICE))
 
 
 # writing
@@ -111,12 +122,17 @@ def _initial_site(call: Call) -> int:
         call.require_superuser()
         return 0
     call.require_some(ADMIN)
-    site = call.integer("initialIdSite")
+    site = _site_asked(call)
     if not call.actor.superuser:
         if not site:
             raise ApiError(SITE_WANTED)
         call.require_on(ADMIN, [site])
     return site
+
+
+def _site_asked(call: Call) -> int:
+    """Return the number at the beginning of `initialIdSite`; PHP makes 1 of any list (rec 25#3-7)."""
+    return int(isinstance(call.params.get("initialIdSite"), list)) or call.integer("initialIdSite")
 
 
 @api("UsersManager.updateUser", "userLogin")
@@ -127,7 +143,7 @@ def _update_user(call: Call) -> Value:
     refuse_anonymous(call, login)
     user = call.existing(login)
     email, password = call.text("email") or user.email, call.text("password")
-    if call.release.since(3, 8) and (password or collate(email) != collate(user.email)):
+    if call.release.since(3, 8) and (password or call.state.key(email) != call.state.key(user.email)):
         call.confirm_password()
     if password and call.text("_isPasswordHashed", "0") != "1":
         check_password_form(call, password)
@@ -143,14 +159,14 @@ def _update_user(call: Call) -> Value:
 
 def _change_email(call: Call, user: User, email: str) -> None:
     before, user.email = user.email, email
-    if collate(before) == collate(email) or call.release.before(3):
+    if call.state.key(before) == call.state.key(email) or call.release.before(3):
         return
     if user.pending and call.release.since(5, 2):
         user.expires = call.state.now() + timedelta(days=7)
         send_invite(call, user)
         return
     subject = "Your Matomo account's email address has just been changed"
-    call.state.mails += [Mail(f"{user.login} <{email}>", subject), Mail(f"{user.login} <{before}>", subject)]
+    post(call, *(Mail(f"{user.login} <{each}>", subject) for each in (email, before)))
 
 
 def _change_password(call: Call, user: User, password: str) -> None:
@@ -225,13 +241,27 @@ def _set_superuser_access(call: Call) -> Value:
     return None
 
 
+@api("UsersManager.logoutUser", "userLogin", since=(5, 9))
+def _log_out_user(call: Call) -> Value:
+    """End the web sessions of a user; tokens stay. Read about, never seen."""
+    call.require_superuser()
+    login = call.text("userLogin")
+    refuse_anonymous(call, login)
+    user = call.existing(login)
+    call.state.sessions = {
+        value: session for value, session in call.state.sessions.items() if session.login != user.login
+    }
+    call.touched = True
+    return None
+
+
 # invitations
 
 
 def send_invite(call: Call, user: User) -> None:
     """Send the mail with a new link; the former link of this kind is dead."""
     user.invite_tokens["mail"] = call.state.secret()
-    call.state.mails.append(Mail(user.email, f"{call.actor.login} sent you an invite to join Matomo Analytics"))
+    post(call, Mail(user.email, f"{call.actor.login} sent you an invite to join Matomo Analytics"))
 
 
 @api("UsersManager.inviteUser", "userLogin", "email", since=(4, 11))
@@ -240,7 +270,7 @@ def _invite_user(call: Call) -> Value:
     call.users_may_change()
     if call.actor.session:
         call.confirm_password()
-    site = call.integer("initialIdSite")
+    site = _site_asked(call)
     if not site:
         raise ApiError(SITE_WANTED)
     if site not in call.state.sites:

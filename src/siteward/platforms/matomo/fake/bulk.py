@@ -20,6 +20,9 @@ def _get_bulk_request(call: Call) -> Value:
     urls = call.params["urls"]
     if not isinstance(urls, list):
         return []
+    limit = call.state.settings.get("API_bulk_request_limit", "-1")
+    if call.release.since(5) and 0 <= int(limit) < len(urls):
+        raise ApiError(f"A bulk request may carry {limit} requests at most.", 400)  # our words: it was read, not seen
     outer = {name: value for name, value in call.params.items() if name not in NOT_INHERITED}
     results: list[Value] = []
     for url in urls:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from siteward.platforms.matomo.fake.php import Parameter, Value, as_text, collate, md5
+from siteward.platforms.matomo.fake.php import Parameter, Value, as_text, md5
 from siteward.platforms.matomo.fake.state import ANONYMOUS, State, User
 
 if TYPE_CHECKING:
     from siteward.platforms.matomo.fake.release import Release
 
+TRIMMED = frozenset({"userLogin", "email", "userEmail"})
 Level: TypeAlias = str
 VIEW: tuple[str, ...] = ("view", "write", "admin")
 ADMIN: tuple[str, ...] = ("admin",)
@@ -79,8 +80,9 @@ class Call:
     # arguments
 
     def text(self, name: str, default: str = "") -> str:
-        """Return a scalar argument."""
-        return as_text(self.params.get(name, default))
+        """Return a scalar argument; blanks around logins and e-mails are dropped (rec 21#12)."""
+        text = as_text(self.params.get(name, default))
+        return text.strip() if name in TRIMMED and self.release.since(4) else text
 
     def given(self, name: str) -> bool:
         """Tell whether an argument was sent and is not empty."""
@@ -149,7 +151,7 @@ class Call:
 
     def require_self(self, login: str) -> None:
         """Refuse all but superusers and that user."""
-        if not self.actor.superuser and collate(self.actor.login) != collate(login):
+        if not self.actor.superuser and self.state.key(self.actor.login) != self.state.key(login):
             raise NoAccessError(f"The user has to be either a Super User or the user '{login}' itself.")
 
     @property
@@ -157,7 +159,12 @@ class Call:
         return "" if self.release.since(3) else "an "
 
     def confirm_password(self, *, given: str | None = None) -> None:
-        """Ask for the password of the acting user; a wrong one counts as a failed log-in (API.md section 1.8)."""
+        """Ask for the password of the acting user; a wrong one counts as a failed log-in (API.md section 1.8).
+
+        LoginLdap, as it is shipped, switches the whole question off (rec 27#8-11).
+        """
+        if "LoginLdap" in plugins(self.state) and not self.state.directory.confirms_password:
+            return
         password = self.text("passwordConfirmation") if given is None else given
         if not password:
             raise ApiError(CONFIRMATION_WANTED)
@@ -231,7 +238,7 @@ def invoke(call: Call) -> Value:
     plugin, dot, name = call.method.partition(".")
     if not dot:
         raise ApiError("The method name is invalid. Expected 'module.methodName'")
-    if plugin not in plugins(call.release):
+    if plugin not in plugins(call.state):
         raise ApiError(_no_plugin(plugin, call.release))
     method = next((method for method in METHODS.get(call.method, ()) if method.exists(call.release)), None)
     if method is None:
@@ -254,8 +261,13 @@ def _no_plugin(plugin: str, release: Release) -> str:
     )
 
 
-def plugins(release: Release) -> set[str]:
-    """Return the plugins whose API answers on a release."""
+def plugins(state: State) -> set[str]:
+    """Return the plugins whose API answers: those of the release, but for what was switched on or off."""
+    off = {name for name, on in state.plugins.items() if not on}
+    return (_shipped(state.release) | state.plugins.keys()) - off
+
+
+def _shipped(release: Release) -> set[str]:
     found = {"API", "UsersManager", "SitesManager", "ScheduledReports", "LanguagesManager"}
     if release.since(3):
         found |= {"CorePluginsAdmin", "TwoFactorAuth", "TagManager"}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.matomo.fake import worlds
-from siteward.platforms.matomo.fake.php import collate
 from siteward.platforms.matomo.fake.state import ANONYMOUS, Report
 
 if TYPE_CHECKING:
@@ -74,6 +73,6 @@ def lived_in(state: State) -> str:
     """Fill `state` with the demo's world and the traces of its use; return the superuser's token."""
     token = worlds.of(state, world(state.release))
     for login, days in SEEN.items():
-        state.last_seen[collate(login)] = state.now() - timedelta(days=days)
+        state.last_seen[state.key(login)] = state.now() - timedelta(days=days)
     state.reports.append(Report(state.next("report"), "old-ed", 1, "weekly figures"))
     return token

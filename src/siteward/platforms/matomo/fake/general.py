@@ -50,7 +50,7 @@ def _get_settings(_call: Call) -> Value:
 @api("API.isPluginActivated", "pluginName")
 def _is_plugin_activated(call: Call) -> Value:
     call.require_some(VIEW)
-    return call.text("pluginName") in plugins(call.release) | ACTIVE_BESIDES
+    return call.text("pluginName") in plugins(call.state) | ACTIVE_BESIDES
 
 
 @api("ScheduledReports.addReport", "idSite", "description", "period", "hour", "reportType", "reportFormat", "reports")

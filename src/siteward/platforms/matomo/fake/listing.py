@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.matomo.fake.call import ADMIN, VIEW, ApiError, Call, api
-from siteward.platforms.matomo.fake.php import Value, collate
 from siteward.platforms.matomo.fake.roles import (
     GERMAN_ROLE_WORDS,
     NOACCESS,
@@ -21,6 +20,7 @@ from siteward.platforms.matomo.fake.users import full_record, record, reduced_re
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from siteward.platforms.matomo.fake.php import Value
     from siteward.platforms.matomo.fake.state import User
 
 # what exists
@@ -78,8 +78,10 @@ def _get_users_sites_from_access(call: Call) -> Value:
 def _get_users_access_from_site(call: Call) -> Value:
     site = call.integer("idSite")
     call.require_on(ADMIN, [site])
-    seen = None if call.actor.superuser else {collate(user.login) for user in visible(call)}
-    return {row.login: row.access for row in call.state.rows_on(site) if seen is None or collate(row.login) in seen}
+    seen = None if call.actor.superuser else {call.state.key(user.login) for user in visible(call)}
+    return {
+        row.login: row.access for row in call.state.rows_on(site) if seen is None or call.state.key(row.login) in seen
+    }
 
 
 @api("UsersManager.getUsersWithSiteAccess", "idSite", "access")
@@ -87,8 +89,8 @@ def _get_users_with_site_access(call: Call) -> Value:
     site, access = call.integer("idSite"), call.text("access")
     call.require_on(ADMIN, [site])
     check_access(call, [access])
-    logins = {collate(row.login) for row in call.state.rows_on(site) if row.access == access}
-    return [record(call, user) for user in visible(call) if collate(user.login) in logins]
+    logins = {call.state.key(row.login) for row in call.state.rows_on(site) if row.access == access}
+    return [record(call, user) for user in visible(call) if call.state.key(user.login) in logins]
 
 
 @api("UsersManager.getSitesAccessFromUser", "userLogin")
@@ -147,7 +149,7 @@ def _with_role(call: Call, user: User, site: int) -> dict[str, Value]:
     if not call.actor.superuser:
         return {**_reordered(reduced_record(call, user), role, held), "superuser_access": user.superuser}
     shown = full_record(call, user) | {"superuser_access": user.superuser, "role": role, "capabilities": held}
-    seen = call.state.last_seen.get(collate(user.login))
+    seen = call.state.last_seen.get(call.state.key(user.login))
     if seen is not None:
         shown["last_seen"] = _ago(int((call.state.now() - seen).total_seconds()))
     return shown
@@ -164,6 +166,7 @@ def _wanted(call: Call, shown: dict[str, Value]) -> bool:
     search, access, status = (
         call.text(parameter).lower() for parameter in ("filter_search", "filter_access", "filter_status")
     )
+    status = status if call.release.since(4, 11) else ""  # came with the invitations
     if search and search not in f"{shown['login']} {shown.get('email', '')}".lower():
         return False
     if access and not _has_access(access, shown):
@@ -194,7 +197,7 @@ def _get_sites_access_for_user(call: Call) -> Value:
     found = [
         row for row in (_site_access(call, user, site) for site in call.sites_with(ADMIN)) if _site_wanted(call, row)
     ]
-    found.sort(key=lambda row: collate(str(row["site_name"])))
+    found.sort(key=lambda row: call.state.key(str(row["site_name"])))
     some = any(row.access in VIEW for row in call.state.rows_of(user.login))
     call.headers |= {"X-Matomo-Total-Results": str(len(found)), "X-Matomo-Has-Some": str(int(some))}
     return _page(call, found)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 Parameter: TypeAlias = "str | list[str] | dict[str, str]"
 Value: TypeAlias = "bool | int | str | list[Value] | dict[str, Value] | None"
 
+GENERAL = "utf8mb4_general_ci"
 MAX_INPUT_VARS = 1001  # `max_input_vars` is 1,000, and PHP lets one more pass (rec 13#58-61)
 
 
@@ -41,9 +42,12 @@ def _put(found: dict[str, Parameter], base: str, key: str, value: str) -> None:
         found[base] = [*(present if isinstance(present, list) else []), value]
 
 
-def collate(text: str) -> str:
-    """Return the key by which MySQL's general collation compares and sorts: no case, no accents."""
-    bare = unicodedata.normalize("NFD", text)
+def collate(text: str, collation: str = GENERAL) -> str:
+    """Return the key by which a collation compares and sorts: no case, no accents.
+
+    The general one takes ß for s, the others for ss (rec 21#15-18, #46-49).
+    """
+    bare = unicodedata.normalize("NFD", text.replace("ß", "s") if collation == GENERAL else text)
     return "".join(item for item in bare if not unicodedata.combining(item)).upper()
 
 

@@ -23,6 +23,8 @@ class Release:
         return self.number < number
 
 
+# Of this one the changelog was read; no such server ran, so no sandbox is offered as it.
+READ_ABOUT = Release("5.14", (5, 14, 1), "5.14.1")
 RELEASES = {
     release.name: release
     for release in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.fake.call import VIEW, ApiError, Call
+from siteward.platforms.matomo.fake.call import VIEW, ApiError, Call, plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,8 +72,8 @@ def roles(call: Call) -> tuple[str, ...]:
 
 
 def capabilities(call: Call) -> tuple[Capability, ...]:
-    """Return the capabilities of the release."""
-    return CAPABILITIES if call.release.since(3, 6) else ()
+    """Return the capabilities of the release, none while the plugin that brings them is off (rec 23#4)."""
+    return CAPABILITIES if call.release.since(3, 6) and "TagManager" in plugins(call.state) else ()
 
 
 def included(role: str) -> set[str]:

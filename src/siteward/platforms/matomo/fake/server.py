@@ -16,6 +16,7 @@ from siteward.platforms.matomo.fake import (
     general,
     grants,
     listing,
+    plugins,
     sites,
     tokens,
     users,
@@ -33,7 +34,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-PLUGINS = (accounts, bulk, general, grants, listing, sites, tokens, users)  # importing them fills the table of methods
+PLUGINS = (
+    accounts,
+    bulk,
+    general,
+    grants,
+    listing,
+    plugins,
+    sites,
+    tokens,
+    users,
+)  # importing them fills the table of methods
 VERBS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 LYING_LIMIT = "100"
 
@@ -94,7 +105,7 @@ class MatomoFake(Fake):
             "expired" if self.struck("expire-token", request) else as_text(token),
             "token_auth" in body,
             request.remote_addr or "127.0.0.1",
-            wants_session=as_text(sent.get("force_api_session", "")) == "1",
+            wants_session=release.since(3) and as_text(sent.get("force_api_session", "")) == "1",
             cookie=request.cookies.get(COOKIE, ""),
         )
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.fake.php import collate, md5
+from siteward.platforms.matomo.fake.php import GENERAL, collate, md5
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -114,9 +114,43 @@ class Report:
     description: str
 
 
+@dataclass(slots=True)
+class Crew:
+    """A group of the plugin GroupPermissions: its members and its role on each site."""
+
+    name: str
+    members: list[str] = field(default_factory=list)
+    access: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Person:
+    """An entry of the LDAP directory behind LoginLdap; `access` are site and role there."""
+
+    login: str
+    email: str
+    password: str
+    access: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Directory:
+    """The LDAP directory, and how LoginLdap is set to use it."""
+
+    people: list[Person] = field(default_factory=list)
+    default_view: tuple[int, ...] = ()
+    sync_access: bool = False
+    confirms_password: bool = False
+    met: set[str] = field(default_factory=set)
+
+
 @dataclass
 class State:
-    """All of it. `settings` are entries of the `[General]` section, `locks` logins somebody else is changing."""
+    """All of it. `settings` are entries of the `[General]` section, `locks` logins somebody else is changing.
+
+    `collation` is that of the tables; `mail_fails` tells that no mail can be sent; `plugins` are those switched on or off since the installation. `groups` belong
+    to the plugin GroupPermissions, `directory` to LoginLdap.
+    """
 
     release: Release
     clock: Callable[[], datetime]
@@ -131,6 +165,11 @@ class State:
     failures: list[Failure] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
     locks: set[str] = field(default_factory=set)
+    collation: str = GENERAL
+    mail_fails: bool = False
+    plugins: dict[str, bool] = field(default_factory=dict)
+    groups: dict[int, Crew] = field(default_factory=dict)
+    directory: Directory = field(default_factory=Directory)
     _rows: dict[str, list[Row]] = field(default_factory=dict)
     _serials: dict[str, int] = field(default_factory=dict)
     _failed: bool = False
@@ -156,32 +195,36 @@ class State:
         """Return 32 hex digits that were not given before; the same sequence for each new server."""
         return hashlib.sha256(f"{self.release.name}:{self.next('secret')}".encode()).hexdigest()[:32]
 
+    def key(self, text: str) -> str:
+        """Return a text as the tables compare it."""
+        return collate(text, self.collation)
+
     # users
 
     def user(self, login: str) -> User | None:
         """Return the user of that login in any letter case."""
-        return self.users.get(collate(login))
+        return self.users.get(self.key(login))
 
     def by_email(self, email: str) -> User | None:
         """Return the user of that e-mail in any letter case."""
-        wanted = collate(email)
-        return next((user for user in self.users.values() if collate(user.email) == wanted), None)
+        wanted = self.key(email)
+        return next((user for user in self.users.values() if self.key(user.email) == wanted), None)
 
     def add_user(self, login: str, email: str, password: str, *, alias: str = "") -> User:
         """Add a user whose stored password is `password`, hashed already or empty."""
         user = User(login, email, password, self.now(), alias=(alias or login)[:ALIAS_LENGTH])
         user.token = md5(login + password) if self.release.before(3) else self.secret()
-        self.users[collate(login)] = user
+        self.users[self.key(login)] = user
         return user
 
     def delete_user(self, user: User) -> None:
         """Delete a user and what goes with it; preference options stay (rec 02#81)."""
-        key = collate(user.login)
+        key = self.key(user.login)
         del self.users[key]
         self._rows.pop(key, None)
         self.last_seen.pop(key, None)
-        self.tokens = {value: token for value, token in self.tokens.items() if collate(token.login) != key}
-        self.reports = [report for report in self.reports if collate(report.login) != key]
+        self.tokens = {value: token for value, token in self.tokens.items() if self.key(token.login) != key}
+        self.reports = [report for report in self.reports if self.key(report.login) != key]
 
     def sorted_users(self) -> list[User]:
         """Return the users in the order of the database's collation."""
@@ -200,7 +243,7 @@ class State:
 
     def rows_of(self, login: str) -> list[Row]:
         """Return the access rows of a login in any letter case, as they were written."""
-        rows = self._rows.get(collate(login), [])
+        rows = self._rows.get(self.key(login), [])
         return sorted(rows, key=lambda row: row.site) if self.release.before(3) else list(rows)
 
     def rows_on(self, site: int) -> list[Row]:
@@ -219,17 +262,26 @@ class State:
 
     def sites_with(self, login: str, *access: str) -> list[int]:
         """Return the existing sites on which a login has one of these roles."""
-        return [row.site for row in self.rows_of(login) if row.access in access and row.site in self.sites]
+        found = [row.site for row in self.rows_of(login) if row.access in access and row.site in self.sites]
+        return sorted({*found, *self._through_groups(login, access)}) if self.groups else found
+
+    def _through_groups(self, login: str, access: tuple[str, ...]) -> Iterator[int]:
+        """Yield the sites that groups give a login with one of these roles, while their plugin is on."""
+        if not self.plugins.get("GroupPermissions"):
+            return
+        for pool in self.groups.values():
+            if self.key(login) in map(self.key, pool.members):
+                yield from (site for site, role in pool.access.items() if role in access)
 
     def add_rows(self, login: str, access: str, sites: Iterable[int]) -> None:
         """Add rows, one a site."""
-        rows = self._rows.setdefault(collate(login), [])
+        rows = self._rows.setdefault(self.key(login), [])
         rows.extend(Row(self.next("row"), login, site, access) for site in sites)
 
     def delete_rows(self, login: str, sites: Iterable[int] | None = None, access: str | None = None) -> None:
         """Delete the rows of a login, on `sites` if given, of one kind if given."""
         only = None if sites is None else set(sites)
-        key = collate(login)
+        key = self.key(login)
         self._rows[key] = [
             row
             for row in self._rows.get(key, [])
@@ -246,7 +298,7 @@ class State:
         """Delete the scheduled reports of a user on sites, as losing all access there does (rec 16#9-10)."""
         lost = set(sites)
         self.reports = [
-            report for report in self.reports if collate(report.login) != collate(login) or report.site not in lost
+            report for report in self.reports if self.key(report.login) != self.key(login) or report.site not in lost
         ]
 
     # time

@@ -11,11 +11,12 @@ from siteward.platforms.matomo.fake.call import (
     Call,
     api,
 )
-from siteward.platforms.matomo.fake.php import Value, collate
 from siteward.platforms.matomo.fake.state import ANONYMOUS, User
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from siteward.platforms.matomo.fake.php import Value
 
 SECURITY_NOTICE = "Security Notification"
 
@@ -47,7 +48,7 @@ def full_record(call: Call, user: User) -> dict[str, Value]:
             "invite_accept_at": moment(user.accepted),
         }
     if release.since(3):
-        seen = state.last_seen.get(collate(user.login))
+        seen = state.last_seen.get(call.state.key(user.login))
         record |= {"last_seen": moment(seen)} if seen else {}
     if release.since(4, 11):
         record["invite_status"] = state.invite_status(user)
@@ -64,7 +65,7 @@ def reduced_record(call: Call, user: User) -> dict[str, Value]:
         record["alias"] = user.alias
     if release.before(3):
         return record
-    if user.superuser or collate(user.login) == collate(call.actor.login):
+    if user.superuser or call.state.key(user.login) == call.state.key(call.actor.login):
         record["email"] = user.email
     record["superuser_access"] = call.number(int(user.superuser))
     if release.since(4, 11):
@@ -109,8 +110,8 @@ def _get_users(call: Call) -> Value:
         if call.release.since(3):
             raise ApiError("Parameter userLogins needs to be a string containing a comma separated list of users")
         wanted = ""
-    only = {collate(part) for part in wanted.split(",")} if wanted else None
-    return [record(call, user) for user in visible(call) if only is None or collate(user.login) in only]
+    only = {call.state.key(part) for part in wanted.split(",")} if wanted else None
+    return [record(call, user) for user in visible(call) if only is None or call.state.key(user.login) in only]
 
 
 @api("UsersManager.getUsersLogin")
@@ -125,7 +126,7 @@ def _get_user(call: Call) -> Value:
     call.require_self(login)
     if call.release.before(3):
         call.require_some(VIEW)
-    if collate(login) == collate(ANONYMOUS) and call.state.user(login) is None:
+    if call.state.key(login) == call.state.key(ANONYMOUS) and call.state.user(login) is None:
         return [] if call.release.since(4) else False
     user = call.existing(login)
     return full_record(call, user) if call.release.before(3) else record(call, user)

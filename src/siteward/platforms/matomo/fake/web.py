@@ -8,7 +8,8 @@ from werkzeug.wrappers import Request, Response
 
 from siteward.platforms.matomo.fake.answer import HTML, error_page
 from siteward.platforms.matomo.fake.call import Actor, ApiError, Call
-from siteward.platforms.matomo.fake.php import collate, md5
+from siteward.platforms.matomo.fake.php import md5
+from siteward.platforms.matomo.fake.plugins import log_in
 from siteward.platforms.matomo.fake.state import Mail, Session, State, User
 
 COOKIE = "MATOMO_SESSID"
@@ -24,7 +25,7 @@ def page(state: State, request: Request, url: str) -> Response:
     user = _visitor(state, request)
     if module == "Login" or user is None:
         return _login_form("Sign in")
-    state.last_seen[collate(user.login)] = state.now()
+    state.last_seen[state.key(user.login)] = state.now()
     token = user.token if state.release.before(4) else _session_token(state, request)
     return Response(
         f'<!DOCTYPE html><title>{state.release.product}</title><script>piwik.token_auth = "{token}";</script>',
@@ -36,11 +37,12 @@ def _session_token(state: State, request: Request) -> str:
     return next(value for value, session in state.sessions.items() if session.cookie == request.cookies.get(COOKIE))
 
 
-def _login_form(title: str, problem: str = "") -> Response:
+def _login_form(title: str, problem: str = "", status: int = 200) -> Response:
     return Response(
         f"<!DOCTYPE html><title>{title}</title><form method='post'><p>{html.escape(problem)}</p>"
         '<input name="form_login"><input name="form_password" type="password">'
         '<input type="hidden" name="form_nonce" id="login_form_nonce" value="0123456789abcdef"></form>',
+        status,
         content_type=HTML,
     )
 
@@ -52,18 +54,26 @@ def _visitor(state: State, request: Request) -> User | None:
 
 
 def _log_in(state: State, request: Request, url: str) -> Response:
-    address = request.remote_addr or "127.0.0.1"
-    try:
-        user = Call(state, Actor(), "", {}, address).check_password(
-            request.form.get("form_login", ""), request.form.get("form_password", "")
+    user = _logged_in(state, request)
+    if user is None:
+        return _login_form(
+            "Sign in", "Wrong Username and password combination.", 403 if state.plugins.get("LoginLdap") else 200
         )
-    except ApiError:
-        return _login_form("Sign in", "Wrong Username and password combination.")
     session = Session(user.login, state.secret())
     state.sessions[state.secret()] = session
     answer = Response(status=302, headers={"Location": f"{url}/index.php"})
     answer.set_cookie(COOKIE, session.cookie, httponly=True, samesite="Lax")
     return answer
+
+
+def _logged_in(state: State, request: Request) -> User | None:
+    login, password = request.form.get("form_login", ""), request.form.get("form_password", "")
+    if state.plugins.get("LoginLdap"):
+        return log_in(state, login, password)
+    try:
+        return Call(state, Actor(), "", {}, request.remote_addr or "127.0.0.1").check_password(login, password)
+    except ApiError:
+        return None
 
 
 def _invitation(state: State, request: Request, url: str) -> Response:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
-from siteward.platforms.matomo.fake.php import collate, md5
+from siteward.platforms.matomo.fake import more
+from siteward.platforms.matomo.fake.php import md5
 from siteward.platforms.matomo.fake.state import ANONYMOUS, Site, State, Token, User
 
 ROOT = "root"
@@ -38,12 +39,14 @@ def of(state: State, world: World) -> str:
     An account `root` of the world tells its e-mail and password; `anonymous` is there anyway. A role the release
     does not have raises `ValueError`.
     """
+    beside = more.before(state, world)
     token = _people(state)
     sites = {site.domain: add_site(state, site) for site in world.sites}
     for account in world.accounts:
         add_account(state, account)
     for grant in world.grants:
         add_grant(state, grant, sites[grant.site])
+    more.after(state, beside, sites)
     return token
 
 
@@ -88,7 +91,7 @@ def add_grant(state: State, grant: WorldGrant, site: int) -> None:
         raise ValueError(f"the world grants {grant.account!r} something but has no such account")
     if grant.role not in ({"view", "admin"} if state.release.before(3, 6) else {"view", "write", "admin"}):
         raise ValueError(f"{state.release.product} {state.release.name} has no role {grant.role!r}")
-    login = user.login if collate(user.login) == collate(grant.account) else grant.account
+    login = user.login if state.key(user.login) == state.key(grant.account) else grant.account
     state.delete_rows(login, [site])
     for access in (grant.role, *grant.extras):
         state.add_rows(login, access, [site])

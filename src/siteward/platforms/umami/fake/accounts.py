@@ -75,7 +75,7 @@ def login(ask: Ask) -> Json:
     """Hand out a token: 3.2 ignores the case of the name and echoes it as typed."""
     name = ask.need("username")
     user = ask.state.names.get(name.lower() if ask.fake.new else name)
-    if user is None or user.password != digest(str(ask.values["password"])):
+    if user is None or user.deleted or user.password != digest(str(ask.values["password"])):
         raise RefusalError(
             401, "message.incorrect-username-password" if ask.fake.old else None, "incorrect-username-password"
         )
@@ -173,12 +173,14 @@ def users(ask: Ask) -> Json:
             "displayName": None,
             "createdAt": user.created,
             "updatedAt": user.updated,
-            "deletedAt": None,
+            "deletedAt": user.deleted,
             "_count": {"websiteUser" if ask.fake.old else "websites": owned.get(user.id, 0)},
         }
 
     order = Order(("username", "role", "createdAt"), by="createdAt", descending=True, told=True)
-    return page(ask, Listing(list(ask.state.users.values()), row, ("username",), order))
+    return page(
+        ask, Listing([user for user in ask.state.users.values() if user.deleted is None], row, ("username",), order)
+    )
 
 
 def create(ask: Ask) -> Json:
@@ -202,7 +204,7 @@ def show(ask: Ask, user: str) -> Json | None:
     """Return an account, or null for one that is not there."""
     _self_or_admin(ask, user)
     found = ask.state.users.get(ident(user))
-    return {**_row(found), "createdAt": found.created} if found else None
+    return {**_row(found), "createdAt": found.created} if found and found.deleted is None else None
 
 
 def update(ask: Ask, user: str) -> Json:

@@ -20,7 +20,7 @@ class CrashError(Exception):
 
 @dataclass(slots=True)
 class User:
-    """An account; `password` is what stands for its hash."""
+    """An account; `password` is what stands for its hash. `deleted`: a server that ran in cloud mode kept the row."""
 
     id: str
     username: str
@@ -28,17 +28,19 @@ class User:
     password: str
     created: str
     updated: str | None
+    deleted: str | None = None
 
 
 @dataclass(slots=True)
 class Team:
-    """A team; any member may read its access code."""
+    """A team; any member may read its access code. `deleted` is as for accounts."""
 
     id: str
     name: str
     code: str
     created: str
     updated: str
+    deleted: str | None = None
 
 
 @dataclass(slots=True)

@@ -247,7 +247,8 @@ def _maker(kind: Kind) -> Handler:
             raise CrashError
         if kind == "board":
             own |= {"type": "mixed" if own["type"] == "open" else own["type"], "parameters": ask.json("parameters")}
-            ask.must(ask.fake.release == "3.1" or all(may_touch(ask, entity, None) for entity in _named(own)))
+            if ask.fake.release != "3.1" and not all(may_touch(ask, entity, None) for entity in _named(own)):
+                raise bad_request("Board contains inaccessible entities.")
         user = None if team else ask.me.id
         made = ask.state.new_thing(kind, own, user=user, team=team, id=ask.get("id"))
         ask.fake.touch()

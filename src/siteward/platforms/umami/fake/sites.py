@@ -140,7 +140,7 @@ def _owner(ask: Ask) -> Beside:
 
     def team(site: Website) -> Json | None:
         found = ask.state.teams.get(site.team) if site.team else None
-        if found is None:
+        if found is None or found.deleted is not None:
             return None
         owners = [member_row(member) for member in ask.state.members.get(found.id, ()) if member.role == "team-owner"]
         return {**team_row(found), "teamUser" if ask.fake.old else "members": owners}

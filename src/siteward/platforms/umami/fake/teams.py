@@ -62,7 +62,7 @@ def row(team: Team) -> Json:
         "logoUrl": None,
         "createdAt": team.created,
         "updatedAt": team.updated,
-        "deletedAt": None,
+        "deletedAt": team.deleted,
     }
 
 
@@ -83,8 +83,13 @@ def _person(ask: Ask, member: Member) -> Json:
     return {**member_row(member), "user": {"id": user.id, "username": user.username} if user else None}
 
 
+def _is_alive(ask: Ask, member: Member) -> bool:
+    user = ask.state.users.get(member.user)
+    return user is not None and user.deleted is None
+
+
 def _listing(ask: Ask, teams: Sequence[Team], order: Order) -> Json:
-    """List teams with all their members in them; ghosts are shown and not counted."""
+    """List teams with all their members in them; ghosts and deleted accounts are shown and not counted."""
     old = ask.fake.old
     sites: dict[str, int] = {}
     for site in ask.state.websites.values():
@@ -93,7 +98,7 @@ def _listing(ask: Ask, teams: Sequence[Team], order: Order) -> Json:
 
     def full(team: Team) -> Json:
         people = [_person(ask, member) for member in ask.state.members.get(team.id, ())]
-        real = sum(person["user"] is not None for person in people)
+        real = sum(_is_alive(ask, member) for member in ask.state.members.get(team.id, ()))
         count = {"website" if old else "websites": sites.get(team.id, 0), "teamUser" if old else "members": real}
         return {**row(team), "teamUser" if old else "members": people, "_count": count}
 
@@ -101,7 +106,7 @@ def _listing(ask: Ask, teams: Sequence[Team], order: Order) -> Json:
 
 
 def every(ask: Ask) -> Json:
-    """List all teams."""
+    """List all teams, deleted ones too (recording 20_questions, 66)."""
     ask.must(ask.is_admin)
     order = Order(("name", "createdAt"), by="createdAt", descending=True)
     return _listing(ask, list(ask.state.teams.values()), order)
@@ -109,7 +114,9 @@ def every(ask: Ask) -> Json:
 
 def teams_of(ask: Ask, user: str) -> Json:
     """List the teams in which an account is a member."""
-    return _listing(ask, list(ask.state.teams_of(user)), Order(("name", "createdAt")))
+    return _listing(
+        ask, [team for team in ask.state.teams_of(user) if team.deleted is None], Order(("name", "createdAt"))
+    )
 
 
 def create(ask: Ask) -> list[Json]:
@@ -178,12 +185,10 @@ def delete(ask: Ask, team: str) -> Json:
 
 
 def members(ask: Ask, team: str) -> Json:
-    """List a team's members, leaving out those whose account is gone."""
+    """List a team's members, leaving out those whose account is gone or deleted."""
     words = "You must be the owner of this team." if ask.fake.old else "You must be a member of this team."
     ask.must(ask.is_admin or ask.role_in(ident(team)), words)
-    people = [
-        _Person(member, ask) for member in ask.state.members.get(ident(team), ()) if member.user in ask.state.users
-    ]
+    people = [_Person(member, ask) for member in ask.state.members.get(ident(team), ()) if _is_alive(ask, member)]
     return page(ask, Listing(people, lambda joined: _person(ask, joined.member), ("username",), Order(by="created")))
 
 

@@ -65,7 +65,8 @@ class More(_Strict):
 
     `teams` are shared teams: a site is in one when its `group` is the team's name. `orphans` are domains of sites
     that belong to nobody. `rows` are memberships beside the grants: ghosts and duplicates. `ties` are logins that
-    were created at the same instant, which makes paged lists lose some.
+    were created at the same instant, which makes paged lists lose some. `deleted` are logins and team names whose rows
+    are marked deleted and still there, as on a server that once ran in cloud mode.
     """
 
     redis: bool = False
@@ -74,6 +75,7 @@ class More(_Strict):
     shares: tuple[MoreShare, ...] = ()
     rows: tuple[MoreRow, ...] = ()
     ties: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
 
 
 def fresh(clock: Callable[[], datetime]) -> State:
@@ -107,6 +109,10 @@ def of(world: World, more: More, clock: Callable[[], datetime]) -> State:
     instant = state.stamp()
     for login in more.ties:
         _user(state, login).created = instant
+    for user in state.users.values():
+        user.deleted = instant if user.username in more.deleted else None
+    for made in state.teams.values():
+        made.deleted = instant if made.name in more.deleted else None
     return state
 
 

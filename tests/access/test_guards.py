@@ -450,9 +450,9 @@ def test_an_accepted_budget_is_a_warning_with_its_reason() -> None:
 
 def test_a_place_in_a_team_without_sites_is_no_access() -> None:
     """REAL-2026-11.md, F2: ten people in a team "all staff" lose everything just the same."""
-    staff = [grant(each, "team-member", Scope("team", "all staff")) for each in PEOPLE]
+    staff = [grant(name, "team-member", Scope("team", "all staff")) for name in PEOPLE]
     found = proposed(
-        live(*crowd(), *staff), wish(declared=[declared_user(each) for each in PEOPLE]), budget(removals=Limit(count=0))
+        live(*crowd(), *staff), wish(declared=[declared_user(name) for name in PEOPLE]), budget(removals=Limit(count=0))
     )
     assert over(planned(found)) == [("limit-removals", 10)]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from declaration.tables import TRAITS, read_text, widest_of
 from siteward.access.change import direction
@@ -270,15 +270,19 @@ def _who(found: Diagnostic) -> str:
     return match[1]
 
 
-def reached(declaration: Declaration, number: int, handle: str, table: Traits, live: Live) -> bool:
-    """Tell whether one grant gives that person anything here and now."""
+def reached(declaration: Declaration, number: int, handle: str, seen: Survey, pattern: str | None) -> bool:
+    """Return whether one grant gives that person anything here and now, on a site that a rule's pattern is about.
+
+    `pattern` is the rule's `site`, None where it has none: a grant may name sites that the instance does not have.
+    """
     alone = replace(declaration, grants=(declaration.grants or ())[number : number + 1])
-    wish = resolve(alone, HERE, table, live, as_of=NOW)
+    wish = resolve(alone, HERE, seen.traits, seen.live, as_of=NOW)
     names = {account for account, declared_user in wish.declared_users.items() if declared_user.handle == handle}
     groups_in = {member.group for member in wish.access.members() if member.account in names}
     mine = {("account", name) for name in names} | {("group", group) for group in groups_in}
     held = [*wish.access.grants(), *(claim.wish for claims in wish.claims.values() for claim in claims)]
-    return any(isinstance(grant, Grant) and (grant.subject.kind, grant.subject.name) in mine for grant in held)
+    given = (grant for grant in held if isinstance(grant, Grant) and astuple(grant.subject) in mine)
+    return any(pattern is None or (is_site(grant.scope) and _is_site(seen, pattern, grant.scope)) for grant in given)
 
 
 def check(head: Declaration, table: Traits, live: Live, base_policy: BasePolicy | None) -> None:
@@ -290,8 +294,9 @@ def check(head: Declaration, table: Traits, live: Live, base_policy: BasePolicy 
         if diagnostic.code.startswith("rule-") and "nobody" not in diagnostic.message
     }
     judged = base_policy.as_judged() if base_policy is not None else head
+    patterns = {rule.id: rule.match.get("site") for rule in seen.proposal.policy.rules}
     for code, handle, number in sorted(refusals(judged)):
-        if reached(head, number, handle, table, live):
+        if reached(head, number, handle, seen, patterns[code]):
             event("refused and reported")
             assert (code, handle) in told, (code, handle, number)
     _gives_nothing_refused(seen, said)
@@ -348,7 +353,8 @@ def _breaks(seen: Survey, rule: Rule, account: str, grant: Grant) -> bool:
         "site": lambda: is_site(grant.scope) and _is_site(seen, match["site"], grant.scope),
         "scope": lambda: match["scope"] == grant.scope.kind,
         "role": lambda: (
-            match["role"].removeprefix(f"{seen.traits.platform}:") in {grant.role, role.portable if role else None}
+            match["role"]
+            in {grant.role, f"{seen.traits.platform}:{grant.role}", role.portable if role is not None else None}
         ),
     }
     if not all(fits[key]() for key in match):

@@ -74,21 +74,21 @@ def test_an_apply_of_something_else_hides_nobody(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unmanaged", ["report", "revoke"])
 def test_an_undeclared_account_without_access_is_a_count(tmp_path: Path, unmanaged: str) -> None:
     """REAL-2026-11.md, F7: told as drift until an apply has seen it; what it gets later is drift again."""
-    one = rig(tmp_path, instance={"unmanaged": unmanaged})
-    one.apply(made(one))
-    somebody = Somebody(one.fake)
+    small = rig(tmp_path, instance={"unmanaged": unmanaged})
+    small.apply(made(small))
+    somebody = Somebody(small.fake)
     somebody.makes("mallory", "user")
-    assert exit_code(one.drift()) == 2
-    one.apply(made(one))
-    told = one.drift()
+    assert exit_code(small.drift()) == 2
+    small.apply(made(small))
+    told = small.drift()
     assert told.drift == ()
     assert exit_code(told) == 0
     assert told.plan is not None
     assert "mallory" in {unmanaged_account.name for unmanaged_account in told.plan.instances[0].unmanaged}
     somebody.adds("mallory", "team-manager")
-    assert exit_code(one.drift()) == 2
-    one.apply(made(one))
-    assert exit_code(one.drift()) == (0 if unmanaged == "revoke" else 2)
+    assert exit_code(small.drift()) == 2
+    small.apply(made(small))
+    assert exit_code(small.drift()) == (0 if unmanaged == "revoke" else 2)
 
 
 def test_an_interrupted_apply_is_not_somebody_else(tmp_path: Path) -> None:

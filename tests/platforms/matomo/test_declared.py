@@ -38,7 +38,7 @@ def _declared(folder: Path, text: str) -> Declaration:
 def _logins(folder: Path, users: str, *live: str) -> dict[str, str]:
     """Return the account that each declared user of a file is on a Matomo that has the accounts `live`."""
     declaration = _declared(folder, f"users:\n{users}grants: []\n")
-    there = Live(access=Access(Account(each, f"{each}@example.org") for each in live), me="root")
+    there = Live(access=Access(Account(login, f"{login}@example.org") for login in live), me="root")
     found = resolve(declaration, "eu", PLATFORM.widest, there, as_of=NOW)
     return {user.handle: login for login, user in found.declared_users.items()}
 

@@ -267,7 +267,7 @@ def test_a_world_may_say_what_only_matomo_knows() -> None:
         "rows": [row],
         "bulk_limit": 5,
     }
-    sites = tuple(WorldSite(name=each, domain=f"{each}.example.org") for each in "ab")
+    sites = tuple(WorldSite(name=letter, domain=f"{letter}.example.org") for letter in "ab")
     fake = FAKE.of(World(accounts=(WorldAccount(login="bob"),), sites=sites, more=more), "5.3", clock=lambda: NOW)
     assert (fake.state.sites_with("bob", "admin"), fake.state.sites_with("bob", "view")) == ([2], [1])
     assert fake.state.key("ß") == "SS"

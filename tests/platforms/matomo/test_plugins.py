@@ -109,9 +109,9 @@ def _logged_in(desk: Desk, login: str) -> bool:
 @pytest.mark.parametrize("absent", [False, True])
 @pytest.mark.parametrize("superuser", [False, True])
 def test_who_loses_all_is_logged_out_where_the_release_can(*, absent: bool, superuser: bool) -> None:
-    grants = [WorldGrant(account="mia", site=each, role="view") for each in (SHOP, BLOG)]
+    grants = [WorldGrant(account="mia", site=place, role="view") for place in (SHOP, BLOG)]
     people = [WorldAccount(login="bb", email="bb@example.org", role="superuser" if superuser else None), MIA]
-    own = [] if superuser else [WorldGrant(account="bb", site=each, role="view") for each in (SHOP, BLOG)]
+    own = [] if superuser else [WorldGrant(account="bb", site=place, role="view") for place in (SHOP, BLOG)]
     desk = Desk.of("5.3", world(people, [*grants, *own]))
     desk.fake.state.release = READ_ABOUT
     for login in ("bb", "mia"):
@@ -170,7 +170,7 @@ def test_what_groups_of_a_plugin_give_is_read_and_told_by_name(release: str) -> 
 
 
 def test_what_a_group_gives_is_told_where_the_plan_takes_what_covered_it() -> None:
-    own = [WorldGrant(account="bob", site=each, role="admin") for each in (BLOG, STAGING)]
+    own = [WorldGrant(account="bob", site=place, role="admin") for place in (BLOG, STAGING)]
     desk = _grouped("5.3", *own)
     live = desk.read()
     assert _by_groups(live.findings) == []

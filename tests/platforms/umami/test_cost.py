@@ -67,7 +67,7 @@ def _sent(rig: Rig, plan: Plan) -> int:
     return len(rig.fake.calls) - begun
 
 
-HELD = tuple(WorldGrant(account="p000", site=each, role="team-view-only") for each in SITES)
+HELD = tuple(WorldGrant(account="p000", site=site, role="team-view-only") for site in SITES)
 ONE_GIVEN_ALL = _world(("p000",), SITES), [{"to": "p000", "role": "view", "sites": list(SITES)}]
 ALL_GIVEN_ONE = _world(PEOPLE, SITES[:1]), [{"to": list(PEOPLE), "role": "view", "sites": SITES[0]}]
 ONE_TAKEN_ALL = _world(("p000",), SITES, HELD), [{"to": "p000", "role": "member", "on": "it"}]
@@ -151,7 +151,7 @@ def test_what_changed_before_the_listing_is_not_overwritten() -> None:
         at.fake.state.new_member(team.id, at.fake.state.names["p000"].id, "team-manager")
         at.fake.touch()
         told = _write(at, [_give(number) for number in range(10)])
-        assert [number for number, each in enumerate(told) if each != "sent"] == [3]
+        assert [number for number, status in enumerate(told) if status != "sent"] == [3]
 
 
 def test_an_account_that_goes_while_a_listing_stands_is_not_called_done(tmp_path: Path) -> None:

@@ -290,7 +290,7 @@ def test_an_account_that_comes_and_goes_is_a_contradiction() -> None:
             body["data"] = [row for row in rows if row["username"] != hidden[-1]]
             body["count"] = len(rows) - 1
         for team in rows if path.endswith("teams") else ():
-            people = {each["user"]["username"] for each in team["members"] if each["user"]}
+            people = {member["user"]["username"] for member in team["members"] if member["user"]}
             team["_count"]["members"] = len(people - {hidden[-1]})
 
     def next_round(path: str, body: dict[str, object]) -> None:

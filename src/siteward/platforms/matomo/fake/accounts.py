@@ -166,7 +166,7 @@ def _change_email(call: Call, user: User, email: str) -> None:
         send_invite(call, user)
         return
     subject = "Your Matomo account's email address has just been changed"
-    post(call, *(Mail(f"{user.login} <{each}>", subject) for each in (email, before)))
+    post(call, *(Mail(f"{user.login} <{address}>", subject) for address in (email, before)))
 
 
 def _change_password(call: Call, user: User, password: str) -> None:

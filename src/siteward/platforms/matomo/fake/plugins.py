@@ -74,7 +74,7 @@ def _group(call: Call) -> Crew:
 @api("LoginLdap.getExistingLdapUsersFromDb")
 def _get_ldap_users(call: Call) -> Value:
     call.require_superuser()
-    known = {call.state.key(each) for each in call.state.directory.met}
+    known = {call.state.key(name) for name in call.state.directory.met}
     return [user.login for user in call.state.sorted_users() if call.state.key(user.login) in known]
 
 

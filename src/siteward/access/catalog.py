@@ -141,6 +141,7 @@ next step. The ids under `policy.rules` are your own and are not listed.
 - **`unknown-site`** A site that is named exists. *Next:* correct the name; `siteward plan` shows what is there.
 - **`ambiguous-site`** A site that is named is one site. *Next:* pin the id: `on: {instance: ID}`.
 - **`matches-nothing`** A selector matches something. *Next:* correct the selector, or take it out.
+- **`skips-sites`** A pattern leaves out sites that are matched by their id alone, because they are somebody else's or nobody's. *Next:* pin the ids, or have their owners move them.
 - **`not-managed`** A site that is named is one the instance manages. *Next:* add the site to `manages`, or narrow the grant with `on`.
 
 ## What the guards refuse
@@ -286,12 +287,16 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`team-without-owner`** A team has no owner. *Next:* give it one in Umami.
 - **`managed-team-not-ours`** A managed team belongs to another account. *Next:* make the account in use its owner.
 - **`creates-team`** A team is made for the site. *Next:* nothing.
+- **`uses-team-again`** A managed team that lost its site is used again, emptied first. *Next:* nothing.
+- **`left-over-team`** A managed team has no site any more and people are still in it. *Next:* delete it in Umami, or give its site back a grant.
 - **`moves-site`** The site is moved into its team. *Next:* nothing; its data stays.
 - **`new-access-code`** The team's access code is set anew, so that the old one lets nobody in again. *Next:* tell those who use it to join.
+- **`keeps-board-links`** Who loses access had a role that may share boards publicly; such links stay open, and no list shows them. *Next:* look at the person's boards; only a new APP_SECRET ends the links for certain.
+- **`may-share-boards`** With this role one may share boards publicly, and no list shows it. *Next:* leave new accounts `view-only`, which cannot.
 - **`edit-may-delete`** In Umami whoever may edit a site may also delete it. *Next:* give view where that will do.
 - **`replaces-duplicates`** Several rows of one member become one. *Next:* nothing.
 - **`duplicate-member`** An account stands in a team more than once. *Next:* nothing: the next change of theirs puts it right.
-- **`ghost-member`** A team has a member whose account does not exist. *Next:* an admin can remove it by the account's id.
+- **`ghost-member`** A team has a member whose account does not exist, or is marked as deleted. *Next:* an admin can remove it by the account's id.
 - **`orphan-site`** A site belongs to nobody. *Next:* give it an owner in the database, or delete it.
 - **`site-owned-by-account`** A site belongs to a person and is matched by its id alone. *Next:* pin the id, or have its owner move it.
 - **`public-share-link`** Whoever knows the link reads the statistics. *Next:* delete the link, and set a new APP_SECRET if it was misused.

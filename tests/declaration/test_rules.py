@@ -30,7 +30,7 @@ SOURCES = [*sorted(ROOM.rglob("*.py")), ROOM.parent / "access" / "hosts.py"]
 ELSEWHERE = {
     "alias-bomb", "alias-loop",
     "too-large", "not-utf-8", "byte-order-mark", "bad-character",
-    "unknown-site", "ambiguous-site", "matches-nothing", "not-managed", "incomparable-roles", "external-group",
+    "unknown-site", "ambiguous-site", "matches-nothing", "skips-sites", "not-managed", "incomparable-roles", "external-group",
     "former-login-remains",
 }  # fmt: skip
 
@@ -111,6 +111,7 @@ MAKERS = {
     "problem",
     "error",
     "warning",
+    "note",
     "_say",
     "_fault",
     "_report",

@@ -28,7 +28,7 @@ next step. The ids under `policy.rules` are your own and are not listed.
 
 ## The file
 
-`siteward validate` finds these without a server, all but the last four of the grants, which need to see the sites.
+`siteward validate` finds these without a server, all but the last five of the grants, which need to see the sites.
 
 ### Files
 

@@ -112,7 +112,7 @@ def test_an_end_is_told_once() -> None:
     assert [(movement.kind, movement.begins) for movement in compare("stats", before, after)] == [("shorter", None)]
 
 
-def test_outsiders_and_other_accounts() -> None:
+def test_externals_and_other_accounts() -> None:
     """What an outsider gains stands apart, and another login of the same person is a move."""
     (gained,) = moved(desired(), desired(grant("cleo", "shop", "view"), kinds={"cleo": "client"}))
     assert gained.band == "outsider"

@@ -175,7 +175,7 @@ def test_an_existing_user_role_goes_with_its_person(ending: str) -> None:
     assert ("delete", key("anna", EVERYWHERE), ending) in found
 
 
-def test_a_stranger_keeps_what_lingers() -> None:
+def test_an_unmanaged_account_keeps_what_lingers() -> None:
     """`unmanaged: revoke` takes grants, not the global `user` of an account."""
     found = proposed(live(grant("old", "team-member"), Grant(subject("old"), EVERYWHERE, "user")), wish(), REVOKE)
     assert keys(found) == [("delete", key("old"), "unmanaged")]
@@ -219,7 +219,7 @@ def test_modules_are_left_alone_unless_spoken_of_or_suspended() -> None:
 # -- unmanaged, ignored, ourselves, everybody
 
 
-def test_strangers_are_reported_with_what_they_hold() -> None:
+def test_unmanaged_accounts_are_reported_with_what_they_hold() -> None:
     """The default: no step, but named with their power, the powerful ones first."""
     found = proposed(live(grant("old", "team-member"), admin("agency"), grant("agency", "team-view-only")), wish())
     assert found.changes == ()
@@ -232,7 +232,7 @@ def test_strangers_are_reported_with_what_they_hold() -> None:
     ]
 
 
-def test_a_strangers_power_through_a_group_counts() -> None:
+def test_the_power_of_an_unmanaged_account_through_a_group_counts() -> None:
     """Who holds nothing but is in a group that does."""
     world = live(grant("group:editors", "edit"), Member("editors", "old"), table=PIWIKPRO)
     found = proposed(world, wish(), table=PIWIKPRO)
@@ -461,7 +461,7 @@ def test_add_only_takes_what_the_file_names_as_ended() -> None:
     assert found.proposed[0].origin.at == Span("a.yaml", 1, 1)
 
 
-def test_add_only_does_not_touch_strangers() -> None:
+def test_add_only_does_not_touch_unmanaged_accounts() -> None:
     """That an account is nobody's follows from silence."""
     found = proposed(live(grant("old", "team-member")), wish(), replace(ADD_ONLY, unmanaged="remove"))
     assert found.changes == ()

@@ -194,7 +194,7 @@ def test_who_is_of_another_house() -> None:
     assert externals(people) == {"x", "y", "z"}
 
 
-def test_an_outsider_who_gains_is_a_risk() -> None:
+def test_an_external_who_gains_is_a_risk() -> None:
     """Not one who loses."""
     people = {"y": declared_user("y", kind="vendor")}
     desired = replace(wish(grant("y", "viewer")), declared_users=people)

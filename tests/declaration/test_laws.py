@@ -20,14 +20,14 @@ NAMES = ("anna", "ben", "carla", "dora")
 GROUPS = ("g0", "g1", "g2", "g3")
 START = datetime(2027, 1, 1, tzinfo=UTC)
 HERE = Span("f", 1, 1)
-SPOT = Location(Source.__new__(Source), ())
+NOWHERE = Location(Source.__new__(Source), ())
 
 MOMENTS = st.integers(0, 8).map(lambda days: START + timedelta(days=days))
 WINDOWS = st.builds(Window, st.none() | MOMENTS, st.none() | MOMENTS)
 
 
 def _group(handle: str, members: list[Member]) -> Group:
-    return Group(handle=handle, members=tuple(members), at=HERE, location=SPOT)
+    return Group(handle=handle, members=tuple(members), at=HERE, location=NOWHERE)
 
 
 @st.composite

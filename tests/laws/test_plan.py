@@ -231,7 +231,7 @@ def test_plans_are_the_same_for_the_same_world(case: tuple[Proposal, InstancePla
 
 
 @given(proposals(), st.data())
-def test_stuck_is_closed_under_dependency(proposal: Proposal, data: st.DataObject) -> None:
+def test_blocking_is_closed_under_dependency(proposal: Proposal, data: st.DataObject) -> None:
     """What depends on what cannot be done cannot be done either."""
     keys: list[Key] = [proposed.key for proposed in proposal.proposed]
     blocked = data.draw(some(keys))

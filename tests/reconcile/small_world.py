@@ -53,8 +53,8 @@ __all__ = [
     "File",
     "Guard",
     "Instance",
-    "InstanceRun",
     "Server",
+    "SmallRig",
     "admin",
     "by_key",
     "codes",
@@ -216,7 +216,7 @@ class Server:
             pending=self.pending,
         )
 
-    def look(self, keys: Collection[Key]) -> Mapping[Key, Resource | None]:
+    def refresh(self, keys: Collection[Key]) -> Mapping[Key, Resource | None]:
         if self.unlooking:
             raise UnreachableError("nobody answers")
         back = {new: old for old, new in self.aliases.items()}
@@ -278,7 +278,7 @@ SMALL = Platform(
     connect=_connect,
     probe=lambda _reader, _settings: (TRAITS, None),
     read=lambda reader, _settings, _traits, _seed=None: _server(reader).live(),
-    refresh=lambda reader, keys, _live: _server(reader).look(keys),
+    refresh=lambda reader, keys, _live: _server(reader).refresh(keys),
     bundle=_bundle,
     write=lambda writer, bundle, live: _server(writer).write(bundle, live),
     reach=lambda _reader, _settings, _traits: Reach(account="robot", role="admin"),
@@ -457,7 +457,7 @@ class Clock:
 
 
 @dataclass
-class InstanceRun:
+class SmallRig:
     """Everything that a test of apply needs, on a folder of its own."""
 
     folder: Path

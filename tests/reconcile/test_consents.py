@@ -17,8 +17,8 @@ from reconcile.small_world import (
     NOW,
     Crash,
     Guard,
-    InstanceRun,
     Server,
+    SmallRig,
     admin,
     by_key,
     codes,
@@ -78,31 +78,31 @@ KINDS = {
 }
 
 
-def interrupted(folder: Path, kind: Kind, sealing: Sealing) -> tuple[InstanceRun, Server]:
-    """Return a desk at which a run with that consent was cut off, under the key of whoever resumes."""
+def interrupted(folder: Path, kind: Kind, sealing: Sealing) -> tuple[SmallRig, Server]:
+    """Return a rig at which a run with that consent was cut off, under the key of whoever resumes."""
     given: dict[str, Any] = {"accept": kind.accept} if kind.accept else {"allow_delete": True}
     key = KEY if sealing == "sealed" else None
-    desk, server, _ = crashed(folder, kind.live, kind.wanted, kind.guard, key=key, **given)
-    desk = desk if sealing == "no key" else with_fields(desk, key=KEY)
+    rig, server, _ = crashed(folder, kind.live, kind.wanted, kind.guard, key=key, **given)
+    rig = rig if sealing == "no key" else with_fields(rig, key=KEY)
     if sealing == "half":
-        run = journal.recall(desk.journal(), KEY).unfinished
+        run = journal.recall(rig.journal(), KEY).unfinished
         assert run is not None
-        with journal.opened(desk.book.folder, "stats", key=KEY, clock=desk.clock) as book:
+        with journal.opened(rig.book.folder, "stats", key=KEY, clock=rig.clock) as book:
             book.go_on(run)
-    return desk, server
+    return rig, server
 
 
-def digest_of(desk: InstanceRun) -> str:
-    run = journal.recall(desk.journal(), desk.key).unfinished
+def digest_of(rig: SmallRig) -> str:
+    run = journal.recall(rig.journal(), rig.key).unfinished
     assert run is not None
     return run.began.plan
 
 
-def again(desk: InstanceRun, kind: Kind) -> dict[str, Any]:
+def again(rig: SmallRig, kind: Kind) -> dict[str, Any]:
     """Return the options that say a consent once more."""
     if kind.accept is None:
         return {"allow_delete": True}
-    return {"accept": {kind.accept: Acceptance(digest=digest_of(desk), reason="asked again")}}
+    return {"accept": {kind.accept: Acceptance(digest=digest_of(rig), reason="asked again")}}
 
 
 def hints(report: Report) -> str:
@@ -114,16 +114,16 @@ def hints(report: Report) -> str:
 def test_an_unsealed_line_gives_no_consent(tmp_path: Path, name: str, sealing: Sealing) -> None:
     """Nothing is sent, what is missing is named with the command to type, and typing it goes on."""
     kind = KINDS[name]
-    desk, server = interrupted(tmp_path, kind, sealing)
-    sent, lines = len(server.told), desk.journal().read_bytes()
-    report = desk.resume()
+    rig, server = interrupted(tmp_path, kind, sealing)
+    sent, lines = len(server.told), rig.journal().read_bytes()
+    report = rig.resume()
     expected = {"resume-needs-consents"} | (set() if sealing == "no key" else {"resume-not-sealed"})
     assert {diagnostic.code for diagnostic in report.diagnostics if diagnostic.blocks} == expected
-    assert (len(server.told), desk.journal().read_bytes()) == (sent, lines)
+    assert (len(server.told), rig.journal().read_bytes()) == (sent, lines)
     assert f"siteward apply --resume {'' if sealing == 'no key' else '--expect '}" in hints(report)
     assert kind.words in hints(report)
-    expect = None if sealing == "no key" else digest_of(desk)
-    report = desk.resume(expect=expect, **again(desk, kind))
+    expect = None if sealing == "no key" else digest_of(rig)
+    report = rig.resume(expect=expect, **again(rig, kind))
     assert set(statuses(report)) == {"done"}
     assert server.access == world(ROBOT, *kind.wanted)
 
@@ -132,9 +132,9 @@ def test_an_unsealed_line_gives_no_consent(tmp_path: Path, name: str, sealing: S
 @pytest.mark.parametrize("sealing", ["unsealed", "half"])
 def test_naming_the_plan_alone_takes_no_consent_over(tmp_path: Path, name: str, sealing: Sealing) -> None:
     """With a key, the plan's digest proves which plan it is, and not what was allowed."""
-    desk, server = interrupted(tmp_path, KINDS[name], sealing)
+    rig, server = interrupted(tmp_path, KINDS[name], sealing)
     sent = len(server.told)
-    assert "resume-needs-consents" in codes(desk.resume(expect=digest_of(desk)))
+    assert "resume-needs-consents" in codes(rig.resume(expect=digest_of(rig)))
     assert len(server.told) == sent
 
 
@@ -142,9 +142,9 @@ def test_naming_the_plan_alone_takes_no_consent_over(tmp_path: Path, name: str, 
 @pytest.mark.parametrize("sealing", ["unsealed", "half"])
 def test_saying_the_consent_alone_proves_no_plan(tmp_path: Path, name: str, sealing: Sealing) -> None:
     """With a key, not even the plan of an unsealed run is believed."""
-    desk, server = interrupted(tmp_path, KINDS[name], sealing)
+    rig, server = interrupted(tmp_path, KINDS[name], sealing)
     sent = len(server.told)
-    report = desk.resume(**again(desk, KINDS[name]))
+    report = rig.resume(**again(rig, KINDS[name]))
     assert {diagnostic.code for diagnostic in report.diagnostics if diagnostic.blocks} == {"resume-not-sealed"}
     assert len(server.told) == sent
 
@@ -152,8 +152,8 @@ def test_saying_the_consent_alone_proves_no_plan(tmp_path: Path, name: str, seal
 @pytest.mark.parametrize("name", KINDS)
 def test_a_sealed_line_gives_its_consent_and_that_is_said(tmp_path: Path, name: str) -> None:
     """Resume says which consents it takes over."""
-    desk, server = interrupted(tmp_path, KINDS[name], "sealed")
-    report = desk.resume()
+    rig, server = interrupted(tmp_path, KINDS[name], "sealed")
+    report = rig.resume()
     assert set(statuses(report)) == {"done"}
     assert server.access == world(ROBOT, *KINDS[name].wanted)
     (told,) = [diagnostic.message for diagnostic in report.diagnostics if diagnostic.code == "run-resumed"]
@@ -162,34 +162,34 @@ def test_a_sealed_line_gives_its_consent_and_that_is_said(tmp_path: Path, name: 
 
 def test_a_run_without_consents_says_that_it_takes_none_over(tmp_path: Path) -> None:
     """Also where there is nothing to take over, that is said."""
-    desk, _, _ = crashed(tmp_path, [], PEOPLE)
-    (told,) = [diagnostic.message for diagnostic in desk.resume().diagnostics if diagnostic.code == "run-resumed"]
+    rig, _, _ = crashed(tmp_path, [], PEOPLE)
+    (told,) = [diagnostic.message for diagnostic in rig.resume().diagnostics if diagnostic.code == "run-resumed"]
     assert told.endswith("none")
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_what_was_said_again_under_a_key_is_sealed_from_then_on(tmp_path: Path, name: str) -> None:
     """A second crash does not make it be said a third time; the plan is named all the same."""
-    desk, server = interrupted(tmp_path, KINDS[name], "unsealed")
-    given, digest = again(desk, KINDS[name]), digest_of(desk)
+    rig, server = interrupted(tmp_path, KINDS[name], "unsealed")
+    given, digest = again(rig, KINDS[name]), digest_of(rig)
     server.faults = {len(server.told): "crash-before"}
     with pytest.raises(Crash):
-        desk.resume(expect=digest, **given)
+        rig.resume(expect=digest, **given)
     server.faults = {}
-    assert codes(desk.resume()) >= {"resume-not-sealed"}
-    assert "resume-needs-consents" not in codes(desk.resume())
-    assert set(statuses(desk.resume(expect=digest))) == {"done"}
+    assert codes(rig.resume()) >= {"resume-not-sealed"}
+    assert "resume-needs-consents" not in codes(rig.resume())
+    assert set(statuses(rig.resume(expect=digest))) == {"done"}
     assert server.access == world(ROBOT, *KINDS[name].wanted)
 
 
-def forged(desk: InstanceRun, **members: object) -> None:
+def forged(rig: SmallRig, **members: object) -> None:
     """Write members into the line that begins the run and seal all anew without a key, as anybody can."""
     head, lines = "", []
-    for raw in desk.journal().read_bytes().splitlines():
+    for raw in rig.journal().read_bytes().splitlines():
         entry = {key: value for key, value in json.loads(raw).items() if key not in {"prev", "seal"}}
         line, head = link({**entry, **members} if entry["kind"] == "run" else entry, head, None)
         lines.append(line)
-    desk.journal().write_bytes(b"".join(lines))
+    rig.journal().write_bytes(b"".join(lines))
 
 
 def test_steps_that_a_line_calls_lifted_stay_blocked(tmp_path: Path) -> None:
@@ -203,13 +203,13 @@ def test_steps_that_a_line_calls_lifted_stay_blocked(tmp_path: Path) -> None:
         )
 
     wanted: list[Resource] = [Account("ann", "ann@a.test"), Account("bob", "bob@a.test")]
-    desk, server, file = crashed(tmp_path, [Account("ann"), Account("bob")], wanted, nobody_touches_ann)
-    run = journal.recall(desk.journal()).unfinished
+    rig, server, file = crashed(tmp_path, [Account("ann"), Account("bob")], wanted, nobody_touches_ann)
+    run = journal.recall(rig.journal()).unfinished
     assert run is not None
-    plan = journal.kept_plan(desk.book.folder, run.began.plan)
-    forged(desk, lifted=[step.id for step in plan.instances[0].steps], allow_delete=True)
+    plan = journal.kept_plan(rig.book.folder, run.began.plan)
+    forged(rig, lifted=[step.id for step in plan.instances[0].steps], allow_delete=True)
     file.guards = ()
-    report = desk.resume(allow_delete=True)
+    report = rig.resume(allow_delete=True)
     assert by_key(report)[account_key("ann")].status == "refused"
     assert server.state[account_key("ann")] == Account("ann")
 
@@ -217,48 +217,48 @@ def test_steps_that_a_line_calls_lifted_stay_blocked(tmp_path: Path) -> None:
 def test_the_moment_of_an_unsealed_run_is_said_again(tmp_path: Path) -> None:
     """An `as_of` can bring back what has expired, so it is a consent as well."""
     moment = NOW + timedelta(days=90)
-    desk, server, _ = crashed(tmp_path, [], PEOPLE, as_of=moment)
+    rig, server, _ = crashed(tmp_path, [], PEOPLE, as_of=moment)
     sent = len(server.told)
-    assert codes(desk.resume()) == {"plan-as-of"}
+    assert codes(rig.resume()) == {"plan-as-of"}
     assert len(server.told) == sent
-    assert set(statuses(desk.resume(as_of=moment))) == {"done"}
+    assert set(statuses(rig.resume(as_of=moment))) == {"done"}
 
 
 def test_resume_is_confined_by_what_is_said_now_too(tmp_path: Path) -> None:
     """`only` given with `--resume` was passed over in silence."""
-    desk, server, _ = crashed(tmp_path, [], PEOPLE)
-    report = desk.resume(only=lambda _name, step: "bob" in step.change.key)
+    rig, server, _ = crashed(tmp_path, [], PEOPLE)
+    report = rig.resume(only=lambda _name, step: "bob" in step.change.key)
     assert {key[1] for key in by_key(report)} == {"bob"}
     assert account_key("eve") not in server.state
 
 
 def test_expect_ties_a_resumed_run_to_its_plan(tmp_path: Path) -> None:
     """`expect` given with `--resume` was overwritten by what the journal says."""
-    desk, server, _ = crashed(tmp_path, [], PEOPLE)
+    rig, server, _ = crashed(tmp_path, [], PEOPLE)
     sent = len(server.told)
-    assert codes(desk.resume(expect="sha256:" + "0" * 64)) == {"plan-unexpected"}
+    assert codes(rig.resume(expect="sha256:" + "0" * 64)) == {"plan-unexpected"}
     assert len(server.told) == sent
 
 
 def test_another_plan_under_the_name_of_this_one_is_refused(tmp_path: Path) -> None:
     """A stored plan that is sound in itself and not the one of the run is no plan of it."""
-    desk, _, _ = crashed(tmp_path, [], PEOPLE)
-    (stored,) = desk.book.folder.glob("*.plan.json")
-    other = desk.plan(as_of=NOW)
-    journal.keep_plan(desk.book.folder, other)
-    (mine,) = [path for path in desk.book.folder.glob("*.plan.json") if path != stored]
+    rig, _, _ = crashed(tmp_path, [], PEOPLE)
+    (stored,) = rig.book.folder.glob("*.plan.json")
+    other = rig.plan(as_of=NOW)
+    journal.keep_plan(rig.book.folder, other)
+    (mine,) = [path for path in rig.book.folder.glob("*.plan.json") if path != stored]
     stored.write_bytes(mine.read_bytes())
-    assert codes(desk.resume()) == {"plan-lost"}
+    assert codes(rig.resume()) == {"plan-lost"}
 
 
 def test_a_chain_that_goes_on_sealed_tells_how_it_began(tmp_path: Path) -> None:
     """Lines from before the key stay unproven for good, also for who reads long after."""
-    desk, _, _ = crashed(tmp_path, [], PEOPLE)
-    desk.resume()
-    keyed = with_fields(desk, key=KEY)
+    rig, _, _ = crashed(tmp_path, [], PEOPLE)
+    rig.resume()
+    keyed = with_fields(rig, key=KEY)
     keyed.apply()
     keyed.apply()
-    standing = journal.recall(desk.journal(), KEY).standing
+    standing = journal.recall(rig.journal(), KEY).standing
     (told,) = remarks_on(standing, "small", "https://stats.test", KEY)
     assert (told.code, told.blocks) == ("journal-partly-sealed", False)
     assert f"first {standing.chain.sealed_since - 1} lines" in told.message
@@ -266,8 +266,8 @@ def test_a_chain_that_goes_on_sealed_tells_how_it_began(tmp_path: Path) -> None:
 
 def test_a_new_plan_is_the_other_way_out(tmp_path: Path) -> None:
     """Whoever does not want to say it again is not stuck: a plan made anew gives the run up."""
-    desk, server = interrupted(tmp_path, KINDS["deletion"], "unsealed")
-    report = desk.apply(allow_delete=True)
+    rig, server = interrupted(tmp_path, KINDS["deletion"], "unsealed")
+    report = rig.apply(allow_delete=True)
     assert "run-given-up" in codes(report)
     assert server.access == world(ROBOT)
 
@@ -278,8 +278,8 @@ def test_a_new_plan_is_the_other_way_out(tmp_path: Path) -> None:
 def test_sealed_consents_are_those_of_sealed_lines(*, sealed_from: int, names: set[str], delete: bool) -> None:
     """Law: whatever line the key begins at, a run's sealed consents are what the lines from there on say."""
     with tempfile.TemporaryDirectory() as name:
-        desk, _, _ = crashed(Path(name), [], PEOPLE, allow_delete=delete)
-        path = desk.journal()
+        rig, _, _ = crashed(Path(name), [], PEOPLE, allow_delete=delete)
+        path = rig.journal()
         entries = [json.loads(line) for line in path.read_bytes().splitlines()]
         at = entries[0]["at"]
         waivers = [

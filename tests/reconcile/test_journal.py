@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.small_world import HERE, Clock, Crash, File, Instance, InstanceRun, Server, admin, grant, sealed, world
+from reconcile.small_world import HERE, Clock, Crash, File, Instance, Server, SmallRig, admin, grant, sealed, world
 from siteward.access.change import Change
 from siteward.access.model import Access, Account, account_key
 from siteward.access.plan import Plan
@@ -164,7 +164,7 @@ def test_a_key_may_come_and_may_not_go(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [1, 40, -1])
-def test_a_torn_last_line_is_told_apart_and_mended(tmp_path: Path, keep: int) -> None:
+def test_a_truncated_last_line_is_told_apart_and_mended(tmp_path: Path, keep: int) -> None:
     """What a crash cut off is no edit; the next run takes it away, says so, and goes on with the chain."""
     path = written(tmp_path, end=False)
     whole = path.read_bytes()
@@ -319,15 +319,15 @@ def test_leavers_are_remembered_until_nothing_of_theirs_is_live(tmp_path: Path) 
     file = File(
         world(ROBOT, Account("ann")), declared_users={"ann": left, "robot": DeclaredUser(handle="rob", at=HERE)}
     )
-    desk = InstanceRun(tmp_path, (Instance(server, file),))
+    rig = SmallRig(tmp_path, (Instance(server, file),))
     server.faults = {0: "failed"}
-    desk.apply()
-    memory = recall(desk.journal()).memory
+    rig.apply()
+    memory = recall(rig.journal()).memory
     assert memory is not None
     assert memory.users == {"ann": "ann", "rob": "robot"}
     server.faults = {}
-    desk.apply()
-    memory = recall(desk.journal()).memory
+    rig.apply()
+    memory = recall(rig.journal()).memory
     assert memory is not None
     assert memory.users == {"rob": "robot"}
     assert memory.accounts == {"ann", "robot"}
@@ -339,17 +339,15 @@ def test_resume_finishes_what_several_instances_began(tmp_path: Path) -> None:
     for server in servers:
         server.hold(world(ROBOT))
     wanted = world(ROBOT, VIEW)
-    desk = InstanceRun(
-        tmp_path, tuple(Instance(server, File(wanted), name=f"i{at}") for at, server in enumerate(servers))
-    )
+    rig = SmallRig(tmp_path, tuple(Instance(server, File(wanted), name=f"i{at}") for at, server in enumerate(servers)))
     servers[0].faults = {0: "crash-after"}
     with pytest.raises(Crash):
-        desk.apply()
+        rig.apply()
     servers[0].faults = {}
-    report = desk.resume()
+    report = rig.resume()
     assert {outcome.status for outcome in report.outcomes} == {"done"}
     assert [server.access for server in servers] == [wanted, wanted]
-    assert {diagnostic.code for diagnostic in desk.resume().diagnostics} == {"nothing-to-resume"}
+    assert {diagnostic.code for diagnostic in rig.resume().diagnostics} == {"nothing-to-resume"}
 
 
 def test_resume_leaves_alone_what_has_its_end(tmp_path: Path) -> None:
@@ -358,15 +356,13 @@ def test_resume_leaves_alone_what_has_its_end(tmp_path: Path) -> None:
     for server in servers:
         server.hold(world(ROBOT))
     wanted = world(ROBOT, VIEW)
-    desk = InstanceRun(
-        tmp_path, tuple(Instance(server, File(wanted), name=f"i{at}") for at, server in enumerate(servers))
-    )
+    rig = SmallRig(tmp_path, tuple(Instance(server, File(wanted), name=f"i{at}") for at, server in enumerate(servers)))
     servers[1].faults = {0: "crash-before"}
     with pytest.raises(Crash):
-        desk.apply()
+        rig.apply()
     servers[1].faults = {}
-    before = desk.journal("i0").read_bytes()
-    report = desk.resume()
+    before = rig.journal("i0").read_bytes()
+    report = rig.resume()
     assert {outcome.instance for outcome in report.outcomes} == {"i1"}
-    assert desk.journal("i0").read_bytes() == before
+    assert rig.journal("i0").read_bytes() == before
     assert [server.access for server in servers] == [wanted, wanted]

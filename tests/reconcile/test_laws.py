@@ -19,8 +19,8 @@ from reconcile.small_world import (
     FaultKind,
     File,
     Instance,
-    InstanceRun,
     Server,
+    SmallRig,
     admin,
     by_key,
     delete_only_if_allowed,
@@ -49,18 +49,18 @@ GUARDS = (keep_an_admin, few_removals, delete_only_if_allowed)
 
 
 @contextmanager
-def desk(live: Access, wanted: Access) -> Iterator[tuple[InstanceRun, Server, File]]:
-    """Give a desk with one instance that holds `live`, and a file that wants `wanted`."""
+def rig(live: Access, wanted: Access) -> Iterator[tuple[SmallRig, Server, File]]:
+    """Give a rig with one instance that holds `live`, and a file that wants `wanted`."""
     with tempfile.TemporaryDirectory() as folder:
         server, file = Server(), File(wanted)
         server.hold(live)
-        yield InstanceRun(Path(folder), (Instance(server, file),)), server, file
+        yield SmallRig(Path(folder), (Instance(server, file),)), server, file
 
 
 @given(worlds(), worlds())
 def test_after_apply_nothing_is_left_to_plan(live: Access, wanted: Access) -> None:
     """Law: apply, then plan, is empty; and every step of the plan has its outcome."""
-    with desk(live, wanted) as (here, server, _):
+    with rig(live, wanted) as (here, server, _):
         plan = here.plan()
         report = here.apply(plan)
         assert statuses(report) == ["done"] * len(plan.instances[0].steps)
@@ -71,7 +71,7 @@ def test_after_apply_nothing_is_left_to_plan(live: Access, wanted: Access) -> No
 @given(worlds())
 def test_an_unchanged_world_is_not_written_to(live: Access) -> None:
     """Law: where nothing differs, nothing is sent, and the journal is kept all the same."""
-    with desk(live, live) as (here, server, _):
+    with rig(live, live) as (here, server, _):
         assert here.apply().outcomes == ()
         assert server.told == []
         memory = journal.recall(here.journal()).memory
@@ -84,7 +84,7 @@ def test_whatever_fails_the_next_apply_gets_there(
     live: Access, wanted: Access, faults: list[tuple[int, FaultKind]]
 ) -> None:
     """Law: `done` is said of nothing that is not so, nothing that failed is lost, and a second apply finishes."""
-    with desk(live, wanted) as (here, server, _):
+    with rig(live, wanted) as (here, server, _):
         server.faults = dict(faults)
         report = here.apply(failures_in_a_row=100)
         assert len(report.outcomes) == len(report.plan.instances[0].steps if report.plan else ())
@@ -100,7 +100,7 @@ def test_whatever_fails_the_next_apply_gets_there(
 @given(worlds(), worlds(), worlds())
 def test_what_was_not_reviewed_is_never_touched(live: Access, wanted: Access, other: Access) -> None:
     """Law: whatever the file has come to ask for since, only keys of the reviewed plan are written, as reviewed."""
-    with desk(live, wanted) as (here, server, file):
+    with rig(live, wanted) as (here, server, file):
         plan = here.plan()
         file.wanted = other
         here.apply(plan)
@@ -111,7 +111,7 @@ def test_what_was_not_reviewed_is_never_touched(live: Access, wanted: Access, ot
 @given(worlds(), worlds(), worlds())
 def test_what_somebody_else_changed_stays_as_they_left_it(live: Access, wanted: Access, moved: Access) -> None:
     """Law: a thing that is neither as reviewed nor as wanted is left as it is."""
-    with desk(live, wanted) as (here, server, _):
+    with rig(live, wanted) as (here, server, _):
         plan = here.plan()
         server.hold(moved)
         report = here.apply(plan)
@@ -126,7 +126,7 @@ def test_what_somebody_else_changed_stays_as_they_left_it(live: Access, wanted: 
 @given(worlds(), worlds())
 def test_what_is_blocked_is_never_sent(live: Access, wanted: Access) -> None:
     """Law: a step that a guard blocks is not sent, nor is what depends on it; both have an outcome."""
-    with desk(live, wanted) as (here, server, file):
+    with rig(live, wanted) as (here, server, file):
         file.guards = GUARDS
         plan = here.plan()
         part = plan.instances[0]
@@ -143,7 +143,7 @@ def test_what_is_blocked_is_never_sent(live: Access, wanted: Access) -> None:
 NOBODY = ("eve", "mallory")
 
 
-def _told_as_changed(here: InstanceRun) -> dict[Key, Resource | None]:
+def _told_as_changed(here: SmallRig) -> dict[Key, Resource | None]:
     """Return what drift says that others have changed, and what stands there."""
     (instance,) = here.instances
     memory = journal.recall(here.journal()).memory
@@ -162,7 +162,7 @@ def test_applying_a_part_settles_that_part(
     wanted: Access, moved: Access, next_wish: Access, unmanaged: set[str], chosen: set[int]
 ) -> None:
     """Law: drift tells exactly what others changed and this run did not write, however much else it wrote."""
-    with desk(wanted, wanted) as (here, server, file):
+    with rig(wanted, wanted) as (here, server, file):
         here.apply()
         foreign = world(*moved.values(), *(admin(login) for login in unmanaged))
         server.hold(foreign)
@@ -191,7 +191,7 @@ def _newly_named(access: Access) -> Access:
 def test_renaming_and_all_else_in_one_plan(live: Access, wanted: Access) -> None:
     """Law: a plan that renames and grants reaches its end, claims all of it, and leaves nothing to plan."""
     wanted = _newly_named(wanted)
-    with desk(live, wanted) as (here, server, file):
+    with rig(live, wanted) as (here, server, file):
         file.previously = {NEW: OLD}
         report = here.apply()
         assert set(statuses(report)) <= {"done"}
@@ -207,7 +207,7 @@ def test_renaming_and_all_else_in_one_plan(live: Access, wanted: Access) -> None
 def test_a_crash_around_a_renaming_is_survived(live: Access, wanted: Access, at: int, how: FaultKind) -> None:
     """Law: also where the account has its new login already when the run goes on, and the plan speaks of the old."""
     wanted = _newly_named(wanted)
-    with desk(live, wanted) as (here, server, file):
+    with rig(live, wanted) as (here, server, file):
         file.previously = {NEW: OLD}
         server.faults = {at: how}
         try:
@@ -243,7 +243,7 @@ def _crashing(at: int, how: str) -> Callable[[int, bytes], None]:
 @given(worlds(), worlds(), st.integers(0, 25), st.sampled_from(("before", "torn", "after")))
 def test_a_crash_at_any_line_of_the_journal_is_survived(live: Access, wanted: Access, at: int, how: str) -> None:
     """Law: wherever the journal breaks off, resume reaches the end of an uninterrupted run, and the chain holds."""
-    with desk(live, wanted) as (here, server, _):
+    with rig(live, wanted) as (here, server, _):
         plan = here.plan()
         crashed = False
         with mock.patch("siteward.reconcile.journal.journal.write_all", _crashing(at, how)):
@@ -257,7 +257,7 @@ def test_a_crash_at_any_line_of_the_journal_is_survived(live: Access, wanted: Ac
 @given(worlds(), worlds(), st.integers(0, 6), st.sampled_from(("crash-before", "crash-after", "half-crash")))
 def test_a_crash_at_any_write_is_survived(live: Access, wanted: Access, at: int, how: FaultKind) -> None:
     """Law: whether the write took place, did not, or did by half, resume settles it and reaches the same end."""
-    with desk(live, wanted) as (here, server, _):
+    with rig(live, wanted) as (here, server, _):
         server.faults = {at: how}
         try:
             here.apply()
@@ -278,7 +278,7 @@ def test_a_crash_at_any_write_is_survived(live: Access, wanted: Access, at: int,
 )
 def test_crashes_while_resuming_are_survived(live: Access, wanted: Access, faults: list[FaultKind]) -> None:
     """Law: however often it goes down on the way, and whatever fails in between, resume gets there in the end."""
-    with desk(live, wanted) as (here, server, _):
+    with rig(live, wanted) as (here, server, _):
         server.faults = dict(enumerate(faults))
         try:
             here.apply()
@@ -292,7 +292,7 @@ def test_crashes_while_resuming_are_survived(live: Access, wanted: Access, fault
         journal.recall(here.journal())
 
 
-def _come_back(here: InstanceRun, server: Server, live: Access, wanted: Access, *, crashed: bool) -> None:
+def _come_back(here: SmallRig, server: Server, live: Access, wanted: Access, *, crashed: bool) -> None:
     chain = journal.recall(here.journal()).standing.chain
     if crashed and not chain.entries:
         assert server.access == live
@@ -309,7 +309,7 @@ def _come_back(here: InstanceRun, server: Server, live: Access, wanted: Access, 
 @pytest.mark.parametrize("kind", ["failed", "refused", "unreachable", "lost-not-done"])
 def test_a_write_that_surely_did_not_happen_is_failed(kind: FaultKind) -> None:
     """What reading shows not to have happened is `failed`, in words."""
-    with desk(world(admin("robot")), world(admin("robot"), grant("ann", "a.test", "view"))) as (here, server, _):
+    with rig(world(admin("robot")), world(admin("robot"), grant("ann", "a.test", "view"))) as (here, server, _):
         server.faults = {0: kind}
         report = here.apply()
         assert statuses(report) == ["failed", "skipped"]

@@ -18,8 +18,8 @@ from reconcile.small_world import (
     Clock,
     File,
     Instance,
-    InstanceRun,
     Server,
+    SmallRig,
     admin,
     by_key,
     codes,
@@ -50,11 +50,11 @@ ROBOT = admin("robot")
 ANN_VIEW, ANN_EDIT, ANN_MANAGE = (grant("ann", "a.test", role) for role in ("view", "edit", "manage"))
 
 
-def setting(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource]) -> tuple[InstanceRun, Server, File]:
-    """Return a desk with one instance; the tool's own account is in both worlds."""
+def setting(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource]) -> tuple[SmallRig, Server, File]:
+    """Return a rig with one instance; the tool's own account is in both worlds."""
     server, file = Server(), File(world(ROBOT, *wanted))
     server.hold(world(ROBOT, *live))
-    return InstanceRun(folder, (Instance(server, file),)), server, file
+    return SmallRig(folder, (Instance(server, file),)), server, file
 
 
 # Promise 2: what the plan says and nothing else
@@ -62,10 +62,10 @@ def setting(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource]) 
 
 def test_2_a_change_since_the_review_is_refused_in_three_columns(tmp_path: Path) -> None:
     """What changed since the review stays, and the outcome shows what was reviewed, what is, and what was wanted."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    plan = desk.plan()
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = rig.plan()
     server.set(ANN_MANAGE)
-    report = desk.apply(plan)
+    report = rig.apply(plan)
     (outcome,) = report.outcomes
     assert outcome.status == "refused"
     assert (outcome.reviewed, outcome.now, outcome.wanted) == (ANN_VIEW, ANN_MANAGE, ANN_EDIT)
@@ -75,10 +75,10 @@ def test_2_a_change_since_the_review_is_refused_in_three_columns(tmp_path: Path)
 
 def test_2_dependants_of_a_refused_step_are_skipped_and_name_it(tmp_path: Path) -> None:
     """An account that appeared meanwhile is somebody else's: what was to be granted to it is not granted."""
-    desk, server, _ = setting(tmp_path, [], [Account("ann", "ann@a.test"), ANN_VIEW])
-    plan = desk.plan()
+    rig, server, _ = setting(tmp_path, [], [Account("ann", "ann@a.test"), ANN_VIEW])
+    plan = rig.plan()
     server.set(Account("ann", "stranger@a.test"))
-    report = desk.apply(plan)
+    report = rig.apply(plan)
     assert statuses(report) == ["refused", "skipped"]
     assert "s1" in report.outcomes[1].message
     assert server.told == []
@@ -86,69 +86,69 @@ def test_2_dependants_of_a_refused_step_are_skipped_and_name_it(tmp_path: Path) 
 
 def test_2_an_account_that_somebody_made_meanwhile_gets_nothing(tmp_path: Path) -> None:
     """Whoever makes the account first, in time between review and apply, does not get what was meant for another."""
-    desk, server, _ = setting(tmp_path, [], [ANN_VIEW])
-    plan = desk.plan()
+    rig, server, _ = setting(tmp_path, [], [ANN_VIEW])
+    plan = rig.plan()
     server.set(Account("ann"))
-    report = desk.apply(plan)
+    report = rig.apply(plan)
     assert statuses(report) == ["refused", "skipped"]
     assert server.told == []
 
 
 def test_2_an_account_that_an_earlier_run_made_is_known(tmp_path: Path) -> None:
     """The same plan applied again finds the account of the first time, and goes on."""
-    desk, server, file = setting(tmp_path, [], [ANN_VIEW])
+    rig, server, file = setting(tmp_path, [], [ANN_VIEW])
     file.declared_users = {"ann": DeclaredUser(handle="ann", at=HERE)}
-    plan = desk.plan()
+    plan = rig.plan()
     server.faults = {1: "failed"}
-    assert statuses(desk.apply(plan)) == ["done", "failed"]
-    assert statuses(desk.apply(plan)) == ["already", "done"]
+    assert statuses(rig.apply(plan)) == ["done", "failed"]
+    assert statuses(rig.apply(plan)) == ["already", "done"]
 
 
 def test_2_the_rest_goes_on(tmp_path: Path) -> None:
     """One stale step does not hold back the others, and then the run is no longer stale but in part applied."""
     bob = grant("bob", "b.test", "view")
-    desk, server, _ = setting(tmp_path, [ANN_VIEW, Account("bob")], [ANN_EDIT, bob])
-    plan = desk.plan()
+    rig, server, _ = setting(tmp_path, [ANN_VIEW, Account("bob")], [ANN_EDIT, bob])
+    plan = rig.plan()
     server.set(ANN_MANAGE)
-    report = desk.apply(plan)
+    report = rig.apply(plan)
     assert {key[2]: outcome.status for key, outcome in by_key(report).items()} == {"ann": "refused", "bob": "done"}
     assert not report.stale
 
 
 def test_2_what_is_already_as_wanted_is_not_sent(tmp_path: Path) -> None:
     """What somebody did by hand in the meantime is `already`."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    plan = desk.plan()
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = rig.plan()
     server.set(ANN_EDIT)
-    assert statuses(desk.apply(plan)) == ["already"]
+    assert statuses(rig.apply(plan)) == ["already"]
     assert server.told == []
 
 
 def test_2_what_the_file_no_longer_wants_is_refused(tmp_path: Path) -> None:
     """The checkout is resolved again: a step it no longer asks for is refused, whatever the plan says."""
-    desk, server, file = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    plan = desk.plan()
+    rig, server, file = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = rig.plan()
     file.wanted = world(ROBOT, ANN_VIEW)
-    assert statuses(desk.apply(plan)) == ["refused"]
+    assert statuses(rig.apply(plan)) == ["refused"]
     assert server.told == []
 
 
 def test_2_what_the_file_wants_otherwise_now_is_refused(tmp_path: Path) -> None:
     """A step that the checkout now asks for with another role is refused, and shows the new wish."""
-    desk, server, file = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    plan = desk.plan()
+    rig, server, file = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = rig.plan()
     file.wanted = world(ROBOT, ANN_MANAGE)
-    (outcome,) = desk.apply(plan).outcomes
+    (outcome,) = rig.apply(plan).outcomes
     assert (outcome.status, outcome.wanted) == ("refused", ANN_MANAGE)
     assert server.told == []
 
 
 def test_2_what_the_mode_now_holds_back_is_refused(tmp_path: Path) -> None:
     """A step that the instance's mode has come to hold back is refused, and says so."""
-    desk, server, file = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    plan = desk.plan()
+    rig, server, file = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = rig.plan()
     file.held = frozenset({ANN_VIEW.key})
-    (outcome,) = desk.apply(plan).outcomes
+    (outcome,) = rig.apply(plan).outcomes
     assert outcome.status == "refused"
     assert "mode" in outcome.message
     assert server.told == []
@@ -156,11 +156,11 @@ def test_2_what_the_mode_now_holds_back_is_refused(tmp_path: Path) -> None:
 
 def test_2_guards_run_again_and_believe_no_verdict(tmp_path: Path) -> None:
     """A step that the plan calls harmless is judged by the guards of the checkout."""
-    desk, server, file = setting(tmp_path, [admin("ann")], [Account("ann")])
+    rig, server, file = setting(tmp_path, [admin("ann")], [Account("ann")])
     file.wanted = world(Account("ann"), Account("robot"))
-    plan = desk.plan()
+    plan = rig.plan()
     file.guards = (keep_an_admin,)
-    report = desk.apply(plan)
+    report = rig.apply(plan)
     assert statuses(report) == ["refused", "refused"]
     assert "admins-min" in report.outcomes[0].message
     assert server.told == []
@@ -168,49 +168,49 @@ def test_2_guards_run_again_and_believe_no_verdict(tmp_path: Path) -> None:
 
 def test_2_a_verdict_taken_out_of_the_plan_is_found_again(tmp_path: Path) -> None:
     """Whoever edits a block out of a plan and seals it anew gains nothing."""
-    desk, server, file = setting(tmp_path, [admin("ann")], [Account("ann")])
+    rig, server, file = setting(tmp_path, [admin("ann")], [Account("ann")])
     file.guards = (keep_an_admin,)
     file.wanted = world(Account("ann"), Account("robot"))
-    plan = desk.plan()
+    plan = rig.plan()
     part = plan.instances[0]
     clean = replace(part, steps=tuple(replace(step, diagnostics=()) for step in part.steps))
-    report = desk.apply(sealed(replace(plan, instances=(clean,))))
+    report = rig.apply(sealed(replace(plan, instances=(clean,))))
     assert set(statuses(report)) == {"refused"}
     assert server.told == []
 
 
 def test_2_guards_judge_what_is_left_and_not_what_was_planned(tmp_path: Path) -> None:
     """Where the raise of a new admin is refused, the old one is not taken down either."""
-    desk, server, file = setting(tmp_path, [], [])
+    rig, server, file = setting(tmp_path, [], [])
     server.hold(world(admin("ann"), Account("bob"), Account("robot")))
     file.wanted = world(Account("ann"), admin("bob"), Account("robot"))
     file.guards = (keep_an_admin,)
-    plan = desk.plan()
+    plan = rig.plan()
     assert not any(step.blocked for step in plan.instances[0].steps)
     server.remake("bob")
-    report = desk.apply(plan)
+    report = rig.apply(plan)
     assert statuses(report) == ["refused", "refused"]
     assert server.told == []
 
 
 def test_2_a_block_that_went_away_by_itself_was_not_reviewed(tmp_path: Path) -> None:
     """What was blocked when it was reviewed is not done because the world has moved."""
-    desk, server, file = setting(tmp_path, [], [])
+    rig, server, file = setting(tmp_path, [], [])
     server.hold(world(admin("ann"), Account("robot")))
     file.wanted = world(Account("ann"), Account("robot"))
     file.guards = (keep_an_admin,)
-    plan = desk.plan()
+    plan = rig.plan()
     server.set(Account("bob"), admin("bob"))
-    assert statuses(desk.apply(plan)) == ["refused"]
+    assert statuses(rig.apply(plan)) == ["refused"]
     assert server.told == []
 
 
 def test_2_a_step_is_never_added(tmp_path: Path) -> None:
     """What only the checkout asks for now is not done, also where a reviewed step needs it."""
-    desk, server, _ = setting(tmp_path, [Account("ann")], [ANN_VIEW])
-    plan = desk.plan()
+    rig, server, _ = setting(tmp_path, [Account("ann")], [ANN_VIEW])
+    plan = rig.plan()
     server.hold(world(ROBOT))
-    report = desk.apply(plan)
+    report = rig.apply(plan)
     assert statuses(report) == ["skipped"]
     assert "account ann" in report.outcomes[0].message
     assert server.told == []
@@ -218,10 +218,10 @@ def test_2_a_step_is_never_added(tmp_path: Path) -> None:
 
 def test_2_what_a_step_has_come_to_need_counts_beside_what_it_needed(tmp_path: Path) -> None:
     """An account that was given more since the review is not deleted: what it got was not reviewed for taking."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [])
-    plan = desk.plan()
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [])
+    plan = rig.plan()
     server.set(grant("ann", "b.test", "edit"))
-    report = desk.apply(plan)
+    report = rig.apply(plan)
     assert statuses(report) == ["done", "skipped"]
     assert "b.test" in report.outcomes[1].message
     assert account_key("ann") in server.state
@@ -229,10 +229,10 @@ def test_2_what_a_step_has_come_to_need_counts_beside_what_it_needed(tmp_path: P
 
 def test_2_an_account_made_anew_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
     """Ids are pinned: the same login with another id is refused."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    plan = desk.plan()
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = rig.plan()
     server.remake("ann")
-    report = desk.apply(plan)
+    report = rig.apply(plan)
     assert statuses(report) == ["refused"]
     assert "anew" in report.outcomes[0].message
     assert server.told == []
@@ -240,57 +240,57 @@ def test_2_an_account_made_anew_is_not_taken_for_the_old_one(tmp_path: Path) -> 
 
 def test_2_an_edited_plan_is_refused(tmp_path: Path) -> None:
     """The digest finds damage."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    plan = replace(desk.plan(), commit="another")
-    assert codes(desk.apply(plan)) == {"plan-damaged"}
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = replace(rig.plan(), commit="another")
+    assert codes(rig.apply(plan)) == {"plan-damaged"}
     assert server.told == []
     assert server.reads == 1
 
 
 def test_2_expect_ties_apply_to_the_reviewed_plan(tmp_path: Path) -> None:
     """Another plan than the expected one is refused, however well it is sealed; a short prefix is no digest."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    plan = desk.plan()
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = rig.plan()
     other = sealed(replace(plan, commit="another"))
-    assert codes(desk.apply(other, expect=plan.digest)) == {"plan-unexpected"}
-    assert codes(desk.apply(plan, expect=plan.digest[:10])) == {"plan-unexpected"}
+    assert codes(rig.apply(other, expect=plan.digest)) == {"plan-unexpected"}
+    assert codes(rig.apply(plan, expect=plan.digest[:10])) == {"plan-unexpected"}
     assert server.told == []
-    assert statuses(desk.apply(plan, expect=plan.digest.removeprefix("sha256:")[:12])) == ["done"]
+    assert statuses(rig.apply(plan, expect=plan.digest.removeprefix("sha256:")[:12])) == ["done"]
 
 
 def test_2_an_old_plan_is_stale(tmp_path: Path) -> None:
     """A plan older than `max_age` is refused and called stale; one from the future is no way around that."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    plan = desk.plan()
-    desk.clock = Clock(NOW + timedelta(hours=25))
-    report = desk.apply(plan)
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = rig.plan()
+    rig.clock = Clock(NOW + timedelta(hours=25))
+    report = rig.apply(plan)
     assert codes(report) == {"plan-too-old"}
     assert report.stale
     ahead = sealed(replace(plan, created=NOW + timedelta(days=30)))
-    assert codes(desk.apply(ahead)) == {"plan-from-the-future"}
+    assert codes(rig.apply(ahead)) == {"plan-from-the-future"}
     assert server.told == []
-    assert statuses(desk.apply(plan, max_age=timedelta(hours=48))) == ["done"]
+    assert statuses(rig.apply(plan, max_age=timedelta(hours=48))) == ["done"]
 
 
 def test_2_an_as_of_of_its_own_must_be_repeated(tmp_path: Path) -> None:
     """A plan made for another time is applied only by whoever says that time again."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
     when = NOW + timedelta(days=90)
-    plan = sealed(replace(desk.plan(), as_of=when, as_of_given=True))
-    assert codes(desk.apply(plan)) == {"plan-as-of"}
-    assert codes(desk.apply(plan, as_of=when + timedelta(days=1))) == {"plan-as-of"}
-    assert codes(desk.apply(desk.plan(), as_of=when)) == {"plan-as-of"}
+    plan = sealed(replace(rig.plan(), as_of=when, as_of_given=True))
+    assert codes(rig.apply(plan)) == {"plan-as-of"}
+    assert codes(rig.apply(plan, as_of=when + timedelta(days=1))) == {"plan-as-of"}
+    assert codes(rig.apply(rig.plan(), as_of=when)) == {"plan-as-of"}
     assert server.told == []
-    assert statuses(desk.apply(plan, as_of=when)) == ["done"]
+    assert statuses(rig.apply(plan, as_of=when)) == ["done"]
 
 
 @pytest.mark.parametrize("change", [{"origin": "https://evil.test"}, {"platform": replace(SMALL, name="other")}])
 def test_2_a_plan_of_another_origin_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     """The plan names where it was made; nothing is sent, or even asked, anywhere else."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    plan = desk.plan()
-    desk.instances = (dataclasses.replace(desk.instances[0], **change),)  # type: ignore[arg-type]  # one of the two
-    report = desk.apply(plan)
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = rig.plan()
+    rig.instances = (dataclasses.replace(rig.instances[0], **change),)  # type: ignore[arg-type]  # one of the two
+    report = rig.apply(plan)
     assert codes(report) == {"plan-other-origin"}
     assert statuses(report) == ["skipped"]
     assert (server.told, server.reads) == ([], 1)
@@ -301,15 +301,15 @@ def test_an_instance_that_was_not_chosen_is_left_out(tmp_path: Path) -> None:
     servers, both = (Server(), Server()), ("mat", "stats")
     for instance_server in servers:
         instance_server.hold(world(ROBOT))
-    desk = InstanceRun(
+    rig = SmallRig(
         tmp_path,
         tuple(
             Instance(server, File(world(ROBOT, ANN_EDIT)), name=name, declared=both)
             for server, name in zip(servers, both, strict=True)
         ),
     )
-    plan = desk.plan()
-    alone = dataclasses.replace(desk, instances=desk.instances[:1])
+    plan = rig.plan()
+    alone = dataclasses.replace(rig, instances=rig.instances[:1])
     report = alone.apply(plan)
     assert exit_code(report) == 0
     assert [(diagnostic.code, diagnostic.instance) for diagnostic in report.diagnostics] == [
@@ -318,7 +318,7 @@ def test_an_instance_that_was_not_chosen_is_left_out(tmp_path: Path) -> None:
     assert {outcome.instance for outcome in report.outcomes} == {"mat"}
     assert servers[0].access == world(ROBOT, ANN_EDIT)
     assert servers[1].told == []
-    assert not desk.journal("stats").exists()
+    assert not rig.journal("stats").exists()
 
 
 def test_an_instance_that_the_file_does_not_have_is_an_error(tmp_path: Path) -> None:
@@ -329,9 +329,9 @@ def test_an_instance_that_the_file_does_not_have_is_an_error(tmp_path: Path) -> 
     pair = [
         Instance(server, File(world(ROBOT)), name=name) for server, name in zip(servers, ("mat", "stats"), strict=True)
     ]
-    plan = InstanceRun(tmp_path, tuple(pair)).plan()
+    plan = SmallRig(tmp_path, tuple(pair)).plan()
     pair[0].declared = ("mat",)
-    report = InstanceRun(tmp_path, (pair[0],)).apply(plan)
+    report = SmallRig(tmp_path, (pair[0],)).apply(plan)
     assert codes(report) == {"plan-unknown-instance"}
     assert exit_code(report) == 1
 
@@ -339,33 +339,33 @@ def test_an_instance_that_the_file_does_not_have_is_an_error(tmp_path: Path) -> 
 def test_2_an_acceptance_names_this_plan(tmp_path: Path) -> None:
     """A budget is lifted for the plan whose digest is named, with a reason that the journal keeps; it dies with it."""
     gone = [grant("ann", site, "view") for site in ("a.test", "b.test", "c.test")]
-    desk, server, file = setting(tmp_path, gone, [Account("ann")])
+    rig, server, file = setting(tmp_path, gone, [Account("ann")])
     file.guards = (few_removals,)
-    plan = desk.plan()
-    assert statuses(desk.apply(plan)) == ["blocked"] * 3
+    plan = rig.plan()
+    assert statuses(rig.apply(plan)) == ["blocked"] * 3
     other = Acceptance(digest="sha256:" + "0" * 64, reason="media was sold")
-    assert codes(desk.apply(plan, accept={"removals": other})) == {"accept-other-plan"}
+    assert codes(rig.apply(plan, accept={"removals": other})) == {"accept-other-plan"}
     unsaid = Acceptance(digest=plan.digest, reason=" ")
-    assert codes(desk.apply(plan, accept={"removals": unsaid})) == {"accept-without-reason"}
+    assert codes(rig.apply(plan, accept={"removals": unsaid})) == {"accept-without-reason"}
     assert server.told == []
     good = Acceptance(digest=plan.digest[:20], reason="media was sold, OPS-900")
-    assert statuses(desk.apply(plan, accept={"removals": good})) == ["done"] * 3
-    last = journal.runs(desk.journal())[-1]
+    assert statuses(rig.apply(plan, accept={"removals": good})) == ["done"] * 3
+    last = journal.runs(rig.journal())[-1]
     assert last.claimed.accept["removals"] == "media was sold, OPS-900"
 
 
 def test_2_a_changed_file_is_told(tmp_path: Path) -> None:
     """Whoever applies from other files than the plan's hears of it."""
-    desk, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    plan = desk.plan()
-    desk.config = "sha256:other"
-    assert codes(desk.apply(plan)) == {"config-changed"}
+    rig, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    plan = rig.plan()
+    rig.config = "sha256:other"
+    assert codes(rig.apply(plan)) == {"config-changed"}
 
 
 def test_2_only_some_steps(tmp_path: Path) -> None:
     """What a run is confined to is done, the others get no outcome, and what needs them is skipped."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT, grant("bob", "b.test", "view")])
-    report = desk.apply(only=lambda _instance, step: step.change.key[0] == "grant")
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT, grant("bob", "b.test", "view")])
+    report = rig.apply(only=lambda _instance, step: step.change.key[0] == "grant")
     assert {key[2]: outcome.status for key, outcome in by_key(report).items()} == {"ann": "done", "bob": "skipped"}
     assert account_key("bob") not in server.state
 
@@ -375,20 +375,20 @@ def test_2_only_some_steps(tmp_path: Path) -> None:
 
 def test_7_deletion_needs_its_own_word(tmp_path: Path) -> None:
     """A deletion that the plan shows as blocked goes ahead with `allow_delete` and not otherwise."""
-    desk, server, file = setting(tmp_path, [Account("ann")], [])
+    rig, server, file = setting(tmp_path, [Account("ann")], [])
     file.guards = (delete_only_if_allowed,)
-    plan = desk.plan()
-    assert statuses(desk.apply(plan)) == ["blocked"]
+    plan = rig.plan()
+    assert statuses(rig.apply(plan)) == ["blocked"]
     assert account_key("ann") in server.state
-    assert statuses(desk.apply(plan, allow_delete=True)) == ["done"]
+    assert statuses(rig.apply(plan, allow_delete=True)) == ["done"]
     assert account_key("ann") not in server.state
 
 
 def test_7_an_account_is_read_once_more_before_it_is_deleted(tmp_path: Path) -> None:
     """What changes while the plan is applied is not deleted."""
-    desk, server, _ = setting(tmp_path, [Account("ann", "ann@a.test"), ANN_VIEW], [])
+    rig, server, _ = setting(tmp_path, [Account("ann", "ann@a.test"), ANN_VIEW], [])
     server.when_told = lambda bundle: server.set(Account("ann", "new@a.test"))
-    report = desk.apply()
+    report = rig.apply()
     assert statuses(report) == ["done", "refused"]
     assert account_key("ann") in server.state
 
@@ -398,60 +398,60 @@ def test_7_an_account_is_read_once_more_before_it_is_deleted(tmp_path: Path) -> 
 
 def test_8_a_platform_that_says_yes_and_does_nothing_is_found_out(tmp_path: Path) -> None:
     """200 is no proof: what reading does not show is `failed`, and says what stands there."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
     server.faults = {0: "lies"}
-    (outcome,) = desk.apply().outcomes
+    (outcome,) = rig.apply().outcomes
     assert (outcome.status, outcome.now) == ("failed", ANN_VIEW)
     assert "view on a.test" in outcome.message
 
 
 def test_8_a_lost_answer_is_settled_by_reading(tmp_path: Path) -> None:
     """A write whose answer was lost is sent once, and done where reading shows it."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
     server.faults = {0: "lost-done"}
-    assert statuses(desk.apply()) == ["done"]
+    assert statuses(rig.apply()) == ["done"]
     assert len(server.told) == 1
 
 
 def test_8_what_cannot_be_read_back_is_unknown(tmp_path: Path) -> None:
     """Where reading fails too, nothing is claimed, the run keeps no end, and resume settles it."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
     server.unlooking = True
-    report = desk.apply()
+    report = rig.apply()
     assert statuses(report) == ["unknown"]
     assert report.next == "siteward apply --resume"
-    assert journal.recall(desk.journal()).unfinished is not None
+    assert journal.recall(rig.journal()).unfinished is not None
     server.unlooking = False
-    assert statuses(desk.resume()) == ["done"]
+    assert statuses(rig.resume()) == ["done"]
     assert len(server.told) == 1
-    assert journal.recall(desk.journal()).unfinished is None
+    assert journal.recall(rig.journal()).unfinished is None
 
 
 def test_8_what_is_gone_again_at_the_end_is_not_done(tmp_path: Path) -> None:
     """What a later write of the same run takes back is told as failed."""
-    desk, server, _ = setting(tmp_path, [], [ANN_VIEW, grant("bob", "b.test", "view")])
-    desk.plan()
+    rig, server, _ = setting(tmp_path, [], [ANN_VIEW, grant("bob", "b.test", "view")])
+    rig.plan()
 
     def wipe(_bundle: object) -> None:
         if len(server.told) == 3:
             server.state.pop(ANN_VIEW.key, None)
 
     server.when_told = wipe
-    report = desk.apply()
+    report = rig.apply()
     assert by_key(report)[ANN_VIEW.key].status == "failed"
 
 
 def test_8_what_wakes_when_an_admin_is_taken_down_is_not_overwritten(tmp_path: Path) -> None:
     """After a demotion the world is read again: a hidden role that came back is refused, not written over."""
-    desk, server, file = setting(tmp_path, [admin("ann")], [ANN_VIEW])
+    rig, server, file = setting(tmp_path, [admin("ann")], [ANN_VIEW])
     server.wakes = (ANN_MANAGE,)
     file.wanted = world(ROBOT, ANN_VIEW)
-    plan = desk.plan()
+    plan = rig.plan()
     part = plan.instances[0]
     raise_, drop = part.steps
     turned = (replace(drop, id="s1", depends_on=()), replace(raise_, id="s2", depends_on=("s1",)))
-    desk.instances[0].turned = True
-    report = desk.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))
+    rig.instances[0].turned = True
+    report = rig.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))
     assert {key: outcome.status for key, outcome in by_key(report).items()} == {
         admin("ann").key: "done",
         ANN_VIEW.key: "refused",
@@ -461,10 +461,10 @@ def test_8_what_wakes_when_an_admin_is_taken_down_is_not_overwritten(tmp_path: P
 
 def test_8_what_appears_meanwhile_is_told(tmp_path: Path) -> None:
     """What nobody planned and the end shows is a warning: plan again."""
-    desk, server, file = setting(tmp_path, [admin("ann")], [Account("ann")])
+    rig, server, file = setting(tmp_path, [admin("ann")], [Account("ann")])
     server.wakes = (ANN_MANAGE,)
     file.wanted = world(ROBOT, Account("ann"))
-    report = desk.apply()
+    report = rig.apply()
     assert statuses(report) == ["done"]
     assert [(diagnostic.code, diagnostic.instance, diagnostic.count) for diagnostic in report.diagnostics] == [
         ("appeared", "stats", 1)
@@ -473,11 +473,11 @@ def test_8_what_appears_meanwhile_is_told(tmp_path: Path) -> None:
 
 def test_8_an_end_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """Where the last reading fails, that is said, and what the run is known to have done is remembered."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
     server.when_told = lambda _bundle: setattr(server, "unreadable", 1)
-    report = desk.apply()
+    report = rig.apply()
     assert (statuses(report), codes(report)) == (["done"], {"end-not-read"})
-    memory = journal.recall(desk.journal()).memory
+    memory = journal.recall(rig.journal()).memory
     assert memory is not None
     assert memory.last == world(ROBOT, ANN_EDIT)
 
@@ -487,33 +487,33 @@ def test_8_an_end_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 def test_a_call_knows_what_is_still_to_come(tmp_path: Path) -> None:
     """With each bundle goes what the run will do after it: neither what it did before, nor what it carries now."""
-    desk, server, _ = setting(tmp_path, [], [ANN_VIEW])
+    rig, server, _ = setting(tmp_path, [], [ANN_VIEW])
     ahead: list[list[Key]] = []
     server.when_told = lambda bundle: ahead.append([change.key for change in bundle.ahead])
-    desk.apply()
+    rig.apply()
     assert ahead == [[ANN_VIEW.key], []]
 
 
 def test_what_the_review_put_first_goes_first(tmp_path: Path) -> None:
     """Where the fresh order differs from the reviewed one, a step still waits for what it was reviewed to need."""
     bob = grant("bob", "a.test", "view")
-    desk, server, _ = setting(tmp_path, [Account("ann"), Account("bob")], [ANN_VIEW, bob])
-    plan = desk.plan()
+    rig, server, _ = setting(tmp_path, [Account("ann"), Account("bob")], [ANN_VIEW, bob])
+    plan = rig.plan()
     (part,) = plan.instances
     first, second = part.steps
     turned = (replace(first, depends_on=("s2",)), second)
-    assert statuses(desk.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))) == ["done", "done"]
+    assert statuses(rig.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))) == ["done", "done"]
     assert [[change.key for change in told] for told in server.told] == [[bob.key], [ANN_VIEW.key]]
 
 
 def test_steps_that_wait_for_each_other_are_not_sent(tmp_path: Path) -> None:
     """A plan in which two steps need each other is wrong; neither is done, and both say why."""
-    desk, server, _ = setting(tmp_path, [Account("ann"), Account("bob")], [ANN_VIEW, grant("bob", "a.test", "view")])
-    plan = desk.plan()
+    rig, server, _ = setting(tmp_path, [Account("ann"), Account("bob")], [ANN_VIEW, grant("bob", "a.test", "view")])
+    plan = rig.plan()
     (part,) = plan.instances
     first, second = part.steps
     turned = (replace(first, depends_on=("s2",)), replace(second, depends_on=("s1",)))
-    report = desk.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))
+    report = rig.apply(sealed(replace(plan, instances=(replace(part, steps=turned),))))
     assert statuses(report) == ["skipped", "skipped"]
     assert server.told == []
 
@@ -521,15 +521,15 @@ def test_steps_that_wait_for_each_other_are_not_sent(tmp_path: Path) -> None:
 def test_what_closes_never_shares_a_call_with_what_opens(tmp_path: Path) -> None:
     """Of two changes on one site, which the platform would carry in one call, the opening one goes first."""
     bob = grant("bob", "a.test", "view")
-    desk, server, _ = setting(tmp_path, [ANN_VIEW, Account("bob")], [Account("ann"), bob])
-    desk.apply()
+    rig, server, _ = setting(tmp_path, [ANN_VIEW, Account("bob")], [Account("ann"), bob])
+    rig.apply()
     assert [[change.key for change in told] for told in server.told] == [[bob.key], [ANN_VIEW.key]]
 
 
 def test_a_later_call_knows_what_earlier_ones_did(tmp_path: Path) -> None:
     """The picture that an adapter is given follows the run: the accounts that were made, and their ids, are in it."""
-    desk, server, _ = setting(tmp_path, [], [ANN_VIEW])
-    desk.apply()
+    rig, server, _ = setting(tmp_path, [], [ANN_VIEW])
+    rig.apply()
     before, after = server.lives
     assert account_key("ann") not in before.access
     assert account_key("ann") in after.access
@@ -547,15 +547,15 @@ def test_a_later_call_knows_what_earlier_ones_did(tmp_path: Path) -> None:
 )
 def test_2_an_adapter_bundles_what_it_was_given_and_nothing_else(tmp_path: Path, spoil: Any) -> None:
     """A platform that drops, doubles or invents a change is a fault of the program, found before anything is sent."""
-    desk, server, _ = setting(tmp_path, [Account("ann"), Account("bob")], [ANN_VIEW, grant("bob", "b.test", "view")])
-    (instance,) = desk.instances
+    rig, server, _ = setting(tmp_path, [Account("ann"), Account("bob")], [ANN_VIEW, grant("bob", "b.test", "view")])
+    (instance,) = rig.instances
 
     def bundle(changes: Sequence[Change], _live: Live) -> Sequence[Bundle]:
         return [Bundle(changes=tuple(spoil(tuple(changes))))]
 
     instance.platform = replace(SMALL, bundle=bundle)
     with pytest.raises(RuntimeError, match="small did not bundle exactly what it was given"):
-        desk.apply()
+        rig.apply()
     assert server.told == []
 
 
@@ -564,30 +564,30 @@ def test_2_an_adapter_bundles_what_it_was_given_and_nothing_else(tmp_path: Path,
 
 def test_9_the_intent_is_on_the_disk_before_the_write(tmp_path: Path) -> None:
     """When the platform hears of a change, the journal has it already, and no word yet of what came of it."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
     seen: list[list[str]] = []
-    server.when_told = lambda _bundle: seen.append(_kinds(desk.journal()))
-    desk.apply()
+    server.when_told = lambda _bundle: seen.append(_kinds(rig.journal()))
+    rig.apply()
     assert seen == [["run", "intent"]]
-    assert _kinds(desk.journal()) == ["run", "intent", "outcome", "end"]
+    assert _kinds(rig.journal()) == ["run", "intent", "outcome", "end"]
 
 
 def test_9_the_head_is_in_the_report(tmp_path: Path) -> None:
     """The chain's head is told, so that somebody can keep it elsewhere."""
-    desk, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    report = desk.apply()
-    assert report.journal == str(desk.journal())
-    assert report.journal_head == journal.recall(desk.journal()).standing.chain.head
+    rig, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    report = rig.apply()
+    assert report.journal == str(rig.journal())
+    assert report.journal_head == journal.recall(rig.journal()).standing.chain.head
 
 
 def test_9_a_broken_journal_is_not_written_to(tmp_path: Path) -> None:
     """Nothing is sent to an instance whose journal does not verify."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    desk.apply()
-    told, text = len(server.told), desk.journal().read_bytes()
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    rig.apply()
+    told, text = len(server.told), rig.journal().read_bytes()
     server.set(ANN_VIEW)
-    desk.journal().write_bytes(text.replace(b"a.test", b"b.test", 1))
-    report = desk.apply()
+    rig.journal().write_bytes(text.replace(b"a.test", b"b.test", 1))
+    report = rig.apply()
     assert codes(report) == {"journal-broken"}
     assert statuses(report) == ["skipped"]
     assert len(server.told) == told
@@ -595,9 +595,9 @@ def test_9_a_broken_journal_is_not_written_to(tmp_path: Path) -> None:
 
 def test_9_one_apply_at_a_time(tmp_path: Path) -> None:
     """A second apply on the same instance is turned away and told who is at work."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    with journal.opened(desk.book.folder, "stats", key=None, clock=desk.clock):
-        report = desk.apply()
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    with journal.opened(rig.book.folder, "stats", key=None, clock=rig.clock):
+        report = rig.apply()
     assert codes(report) == {"journal-busy"}
     assert "process" in report.diagnostics[0].message
     assert server.told == []
@@ -605,7 +605,7 @@ def test_9_one_apply_at_a_time(tmp_path: Path) -> None:
 
 def test_9_a_journal_that_cannot_be_written_stops_its_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a line on the disk nothing is sent."""
-    desk, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    rig, server, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
     count = 0
 
     def full(handle: int, data: bytes) -> None:
@@ -616,7 +616,7 @@ def test_9_a_journal_that_cannot_be_written_stops_its_instance(tmp_path: Path, m
         write_all(handle, data)
 
     monkeypatch.setattr("siteward.reconcile.journal.journal.write_all", full)
-    report = desk.apply()
+    report = rig.apply()
     assert codes(report) == {"journal-not-written"}
     assert server.told == []
     assert len(report.outcomes) == 1
@@ -627,9 +627,9 @@ def test_9_a_journal_that_cannot_be_written_stops_its_instance(tmp_path: Path, m
 
 def test_10_what_depends_on_a_failure_is_skipped_and_named(tmp_path: Path) -> None:
     """The account that could not be made gets no grants; the others do."""
-    desk, server, _ = setting(tmp_path, [], [ANN_VIEW, grant("bob", "b.test", "view")])
+    rig, server, _ = setting(tmp_path, [], [ANN_VIEW, grant("bob", "b.test", "view")])
     server.faults = {0: "failed"}
-    report = desk.apply()
+    report = rig.apply()
     found = {key: outcome for key, outcome in by_key(report).items() if "ann" in key}
     assert [outcome.status for outcome in found.values()] == ["failed", "skipped"]
     assert "s1" in found[ANN_VIEW.key].message
@@ -638,9 +638,9 @@ def test_10_what_depends_on_a_failure_is_skipped_and_named(tmp_path: Path) -> No
 
 def test_10_failures_in_a_row_stop_the_instance(tmp_path: Path) -> None:
     """After five failed writes one after the other no sixth is tried, and the rest says why."""
-    desk, server, _ = setting(tmp_path, [], [Account(f"u{at}") for at in range(9)])
+    rig, server, _ = setting(tmp_path, [], [Account(f"u{at}") for at in range(9)])
     server.always = "failed"
-    report = desk.apply()
+    report = rig.apply()
     assert statuses(report) == ["failed"] * 5 + ["skipped"] * 4
     assert len(server.told) == 5
     assert "5 failures in a row" in report.outcomes[-1].message
@@ -648,20 +648,20 @@ def test_10_failures_in_a_row_stop_the_instance(tmp_path: Path) -> None:
 
 def test_10_a_success_between_failures_counts(tmp_path: Path) -> None:
     """Only failures without a success between them stop an instance."""
-    desk, server, _ = setting(tmp_path, [], [Account(f"u{at}") for at in range(9)])
+    rig, server, _ = setting(tmp_path, [], [Account(f"u{at}") for at in range(9)])
     server.faults = dict.fromkeys((0, 1, 2, 3, 5, 6, 7, 8), "failed")
-    assert statuses(desk.apply()).count("failed") == 8
+    assert statuses(rig.apply()).count("failed") == 8
 
 
 def test_10_instances_fail_apart(tmp_path: Path) -> None:
     """An instance that nobody answers for is an error of its own; the other one is done."""
-    desk, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    rig, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
     other = Server()
     other.hold(world(ROBOT, ANN_VIEW))
-    desk.instances = (Instance(other, File(world(ROBOT, ANN_EDIT)), name="dead"), *desk.instances)
-    plan = desk.plan()
+    rig.instances = (Instance(other, File(world(ROBOT, ANN_EDIT)), name="dead"), *rig.instances)
+    plan = rig.plan()
     other.unreadable = 1
-    report = desk.apply(plan)
+    report = rig.apply(plan)
     assert statuses(report) == ["skipped", "done"]
     assert [(diagnostic.code, diagnostic.instance) for diagnostic in report.diagnostics] == [("unreachable", "dead")]
     assert not report.stale
@@ -669,29 +669,29 @@ def test_10_instances_fail_apart(tmp_path: Path) -> None:
 
 def test_10_an_interruption_finishes_the_call_in_flight(tmp_path: Path) -> None:
     """Ctrl-C once: the write that is out is finished and journalled, nothing more is sent, resume does the rest."""
-    desk, server, _ = setting(tmp_path, [], [Account(f"u{at}") for at in range(3)])
+    rig, server, _ = setting(tmp_path, [], [Account(f"u{at}") for at in range(3)])
     server.faults = {1: "interrupt"}
-    report = desk.apply()
+    report = rig.apply()
     assert report.interrupted
     assert statuses(report) == ["done", "done", "skipped"]
     assert report.next == "siteward apply --resume"
     server.faults = {}
-    assert statuses(desk.resume()) == ["done", "done", "done"]
+    assert statuses(rig.resume()) == ["done", "done", "done"]
     assert len(server.told) == 3
 
 
 # Promise 11: no secret, and a password is with its recipient first
 
 
-def with_passwords(desk: InstanceRun, file: File) -> None:
+def with_passwords(rig: SmallRig, file: File) -> None:
     file.traits = replace(TRAITS, onboarding=frozenset({"password"}))
 
 
 def test_11_without_a_destination_nothing_is_made(tmp_path: Path) -> None:
     """An account whose password has nowhere to go is blocked before anything runs, with the two ways named."""
-    desk, server, file = setting(tmp_path, [], [ANN_VIEW])
-    with_passwords(desk, file)
-    report = desk.apply()
+    rig, server, file = setting(tmp_path, [], [ANN_VIEW])
+    with_passwords(rig, file)
+    report = rig.apply()
     assert statuses(report) == ["refused", "skipped"]
     assert "no-password-destination" in report.outcomes[0].message
     assert "age" in str(report.outcomes[0].hint)
@@ -701,12 +701,12 @@ def test_11_without_a_destination_nothing_is_made(tmp_path: Path) -> None:
 
 def test_11_the_password_is_on_the_disk_before_the_account_is(tmp_path: Path) -> None:
     """When the platform hears of the account, its password is in the file, 0600; it is nowhere else."""
-    desk, server, file = setting(tmp_path, [], [ANN_VIEW])
-    with_passwords(desk, file)
+    rig, server, file = setting(tmp_path, [], [ANN_VIEW])
+    with_passwords(rig, file)
     out = tmp_path / "passwords.txt"
     seen: list[str] = []
     server.when_told = lambda bundle: seen.extend([out.read_text()] if bundle.passwords else [])
-    report = desk.apply(passwords=replace(desk.passwords, out=out))
+    report = rig.apply(passwords=replace(rig.passwords, out=out))
     password = server.passwords["ann"]
     assert statuses(report) == ["done", "done"]
     assert [json.loads(line)["password"] for line in seen] == [password]
@@ -718,8 +718,8 @@ def test_11_the_password_is_on_the_disk_before_the_account_is(tmp_path: Path) ->
 
 def test_11_an_undelivered_password_makes_no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the file turns out not to take the password, the account is not made."""
-    desk, server, file = setting(tmp_path, [], [ANN_VIEW])
-    with_passwords(desk, file)
+    rig, server, file = setting(tmp_path, [], [ANN_VIEW])
+    with_passwords(rig, file)
     out = tmp_path / "passwords.txt"
 
     def spoil(progress: Progress) -> None:
@@ -727,30 +727,30 @@ def test_11_an_undelivered_password_makes_no_account(tmp_path: Path, monkeypatch
             out.touch(mode=0o600)
             out.chmod(0o644)
 
-    report = desk.apply(passwords=replace(desk.passwords, out=out), tell=spoil)
+    report = rig.apply(passwords=replace(rig.passwords, out=out), tell=spoil)
     assert statuses(report) == ["failed", "skipped"]
     assert server.told == []
 
 
 def test_11_the_journal_is_for_its_owner_alone(tmp_path: Path) -> None:
     """Journal, memory and plan hold names and addresses: nobody else may read them."""
-    desk, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    desk.apply()
-    assert desk.book.folder.stat().st_mode & 0o777 == 0o700
-    files = [path for path in desk.book.folder.iterdir() if path.is_file()]
+    rig, _, _ = setting(tmp_path, [ANN_VIEW], [ANN_EDIT])
+    rig.apply()
+    assert rig.book.folder.stat().st_mode & 0o777 == 0o700
+    files = [path for path in rig.book.folder.iterdir() if path.is_file()]
     assert len(files) >= 3
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
 def test_every_step_is_told_before_and_after(tmp_path: Path) -> None:
     """Whoever listens hears of each step when it is about to be sent and when it is settled."""
-    desk, _, _ = setting(tmp_path, [], [ANN_VIEW])
+    rig, _, _ = setting(tmp_path, [], [ANN_VIEW])
     heard: list[tuple[str, str, int, int]] = []
 
     def hear(progress: Progress) -> None:
         heard.append((progress.step.id, progress.outcome.status if progress.outcome else "", progress.at, progress.of))
 
-    desk.apply(tell=hear)
+    rig.apply(tell=hear)
     assert heard == [("s1", "", 0, 2), ("s1", "done", 1, 2), ("s2", "", 1, 2), ("s2", "done", 2, 2)]
 
 
@@ -759,30 +759,30 @@ def test_every_step_is_told_before_and_after(tmp_path: Path) -> None:
 
 def test_the_exit_code_says_how_it_went(tmp_path: Path) -> None:
     """All done: 0. Nothing done because of staleness: 4. Part done: 5. An error: 1. Blocked by a guard: 3."""
-    desk, server, file = setting(tmp_path, [ANN_VIEW, Account("bob")], [ANN_EDIT, grant("bob", "b.test", "view")])
-    plan = desk.plan()
+    rig, server, file = setting(tmp_path, [ANN_VIEW, Account("bob")], [ANN_EDIT, grant("bob", "b.test", "view")])
+    plan = rig.plan()
     server.set(ANN_MANAGE)
-    only_ann = desk.apply(plan, only=lambda _name, step: "ann" in step.change.key)
+    only_ann = rig.apply(plan, only=lambda _name, step: "ann" in step.change.key)
     assert exit_code(only_ann) == 4
-    assert exit_code(desk.apply(plan)) == 5
-    assert exit_code(desk.apply()) == 0
+    assert exit_code(rig.apply(plan)) == 5
+    assert exit_code(rig.apply()) == 0
     server.unreadable = 1
-    assert exit_code(desk.apply(plan)) == 1
-    assert exit_code(desk.apply(plan, max_age=timedelta(0))) == 4
+    assert exit_code(rig.apply(plan)) == 1
+    assert exit_code(rig.apply(plan, max_age=timedelta(0))) == 4
     file.guards = (delete_only_if_allowed,)
     file.wanted = world(ROBOT, ANN_EDIT)
     server.hold(world(ROBOT, ANN_EDIT, Account("bob")))
-    plan = desk.plan()
-    assert exit_code(desk.apply(plan)) == 3
-    assert exit_code(desk.apply(plan, allow_delete=True)) == 0
+    plan = rig.plan()
+    assert exit_code(rig.apply(plan)) == 3
+    assert exit_code(rig.apply(plan, allow_delete=True)) == 0
 
 
 def test_a_lifted_step_that_fails_is_told_as_such(tmp_path: Path) -> None:
     """What was blocked when it was reviewed, was lifted, and failed, is a failure: 5, not 3."""
-    desk, server, file = setting(tmp_path, [Account("ann"), Account("bob")], [])
+    rig, server, file = setting(tmp_path, [Account("ann"), Account("bob")], [])
     file.guards = (delete_only_if_allowed,)
     server.faults = {0: "failed"}
-    assert exit_code(desk.apply(allow_delete=True)) == 5
+    assert exit_code(rig.apply(allow_delete=True)) == 5
 
 
 def _kinds(path: Path) -> list[str]:

@@ -17,8 +17,8 @@ from reconcile.small_world import (
     File,
     Guard,
     Instance,
-    InstanceRun,
     Server,
+    SmallRig,
     admin,
     by_key,
     codes,
@@ -58,67 +58,67 @@ def crashed(
     how: FaultKind = "crash-after",
     key: Secret | None = None,
     **options: Any,
-) -> tuple[InstanceRun, Server, File]:
-    """Return a desk at which an apply went down at write `at`; `key` seals its journal."""
+) -> tuple[SmallRig, Server, File]:
+    """Return a rig at which an apply went down at write `at`; `key` seals its journal."""
     server, file = Server(), File(world(ROBOT, *wanted), guards=guards)
     server.hold(world(ROBOT, *live))
-    desk = InstanceRun(folder, (Instance(server, file),), key=key)
-    plan = desk.plan()
+    rig = SmallRig(folder, (Instance(server, file),), key=key)
+    plan = rig.plan()
     if accept := options.pop("accept", None):
         options["accept"] = {accept: Acceptance(digest=plan.digest, reason="OPS-900")}
     if as_of := options.get("as_of"):
         plan = sealed(replace(plan, as_of=as_of, as_of_given=True))
     server.faults = {at: how}
     with pytest.raises(Crash):
-        desk.apply(plan, **options)
+        rig.apply(plan, **options)
     server.faults = {}
-    return desk, server, file
+    return rig, server, file
 
 
 def test_what_was_in_flight_is_settled_by_reading_and_not_sent_again(tmp_path: Path) -> None:
     """The write whose outcome nobody wrote down is found to be done; the rest is sent once."""
-    desk, server, _ = crashed(tmp_path, [], TWO)
-    report = desk.resume()
+    rig, server, _ = crashed(tmp_path, [], TWO)
+    report = rig.resume()
     assert set(statuses(report)) == {"done"}
     assert "reading shows it" in report.outcomes[0].message
     sent = [change for told in server.told for change in told]
     assert len(sent) == len(set(sent))
-    assert journal.recall(desk.journal()).unfinished is None
+    assert journal.recall(rig.journal()).unfinished is None
 
 
 def test_the_last_attempt_is_the_one_that_counts(tmp_path: Path) -> None:
     """What failed first, was tried again by resume and then lost, is settled by reading and not by its first word."""
-    desk, server, _ = crashed(tmp_path, [], [Account("ann"), Account("bob")], at=1)
-    run = journal.recall(desk.journal()).unfinished
+    rig, server, _ = crashed(tmp_path, [], [Account("ann"), Account("bob")], at=1)
+    run = journal.recall(rig.journal()).unfinished
     assert run is not None
     server.state.pop(account_key("ann"))
-    with journal.opened(desk.book.folder, "stats", key=None, clock=desk.clock) as book:
+    with journal.opened(rig.book.folder, "stats", key=None, clock=rig.clock) as book:
         book.go_on(run)
         book.became([Result(step="s1", status="failed")])
     server.faults = {2: "crash-after"}
     with pytest.raises(Crash):
-        desk.resume()
+        rig.resume()
     server.faults = {}
-    assert statuses(desk.resume()) == ["done", "done"]
+    assert statuses(rig.resume()) == ["done", "done"]
 
 
 def test_what_was_done_before_is_told_as_done(tmp_path: Path) -> None:
     """The report of the resumed run is that of the whole run."""
-    desk, _, _ = crashed(tmp_path, [], TWO, at=1)
-    report = desk.resume()
+    rig, _, _ = crashed(tmp_path, [], TWO, at=1)
+    report = rig.resume()
     assert statuses(report) == ["done"] * 4
     assert "before the interruption" in report.outcomes[0].message
 
 
 def test_what_somebody_took_back_meanwhile_is_not_done_again(tmp_path: Path) -> None:
     """What this run had done and somebody has undone since is refused: it is no longer as reviewed."""
-    desk, server, _ = crashed(tmp_path, [Account("ann"), Account("bob")], [Account("ann", "ann@a.test"), *TWO], at=1)
-    done = journal.recall(desk.journal()).unfinished
+    rig, server, _ = crashed(tmp_path, [Account("ann"), Account("bob")], [Account("ann", "ann@a.test"), *TWO], at=1)
+    done = journal.recall(rig.journal()).unfinished
     assert done is not None
     assert next(iter(done.done.values())).key == account_key("ann")
     server.set(Account("ann"))
     told = len(server.told)
-    outcome = by_key(desk.resume())[account_key("ann")]
+    outcome = by_key(rig.resume())[account_key("ann")]
     assert outcome.status == "refused"
     assert "somebody has changed it since" in outcome.message
     assert all(account_key("ann") != change.key for changes in server.told[told:] for change in changes)
@@ -127,64 +127,64 @@ def test_what_somebody_took_back_meanwhile_is_not_done_again(tmp_path: Path) -> 
 def test_what_was_accepted_is_accepted_still(tmp_path: Path) -> None:
     """In a sealed journal, a budget lifted when the run began need not be lifted again, though by now it would not be exceeded either."""
     live: list[Resource] = [Account("ann"), *THREE]
-    desk, server, _ = crashed(tmp_path, live, [Account("ann")], few_removals, accept="removals", key=KEY)
-    assert statuses(desk.resume()) == ["done"] * 3
+    rig, server, _ = crashed(tmp_path, live, [Account("ann")], few_removals, accept="removals", key=KEY)
+    assert statuses(rig.resume()) == ["done"] * 3
     assert server.access == world(ROBOT, Account("ann"))
 
 
 def test_what_was_accepted_holds_where_nothing_was_sent_yet(tmp_path: Path) -> None:
     """Nor where the crash came before the first write took place."""
     live: list[Resource] = [Account("ann"), *THREE]
-    desk, _, _ = crashed(tmp_path, live, [Account("ann")], few_removals, accept="removals", how="crash-before", key=KEY)
-    assert statuses(desk.resume()) == ["done"] * 3
+    rig, _, _ = crashed(tmp_path, live, [Account("ann")], few_removals, accept="removals", how="crash-before", key=KEY)
+    assert statuses(rig.resume()) == ["done"] * 3
 
 
 def test_deletion_once_allowed_is_allowed_still(tmp_path: Path) -> None:
     """`allow_delete` goes with a sealed run."""
     live: list[Resource] = [Account("ann"), Account("bob")]
-    desk, server, _ = crashed(tmp_path, live, [], delete_only_if_allowed, allow_delete=True, key=KEY)
-    assert statuses(desk.resume()) == ["done", "done"]
+    rig, server, _ = crashed(tmp_path, live, [], delete_only_if_allowed, allow_delete=True, key=KEY)
+    assert statuses(rig.resume()) == ["done", "done"]
     assert server.access == world(ROBOT)
 
 
 def test_what_was_not_allowed_is_not_allowed_by_resuming(tmp_path: Path) -> None:
     """A step that was blocked when the run began stays blocked, also when resume is given more."""
     live: list[Resource] = [Account("ann"), Account("bob"), grant("bob", "a.test", "view")]
-    desk, server, _ = crashed(tmp_path, live, [Account("bob")], delete_only_if_allowed)
-    report = desk.resume()
+    rig, server, _ = crashed(tmp_path, live, [Account("bob")], delete_only_if_allowed)
+    report = rig.resume()
     assert by_key(report)[account_key("ann")].status == "blocked"
     assert account_key("ann") in server.state
 
 
 def test_guards_run_again(tmp_path: Path) -> None:
     """What the world has made dangerous since is refused."""
-    desk, server, _ = crashed(tmp_path, [admin("ann"), Account("bob")], [Account("ann"), Account("bob", "bob@a.test")])
+    rig, server, _ = crashed(tmp_path, [admin("ann"), Account("bob")], [Account("ann"), Account("bob", "bob@a.test")])
     server.state.pop(ROBOT.key)
-    desk.instances[0].file.guards = (keep_an_admin,)
-    report = desk.resume()
+    rig.instances[0].file.guards = (keep_an_admin,)
+    report = rig.resume()
     assert by_key(report)[admin("ann").key].status == "refused"
     assert admin("ann").key in server.state
 
 
 def test_what_the_run_was_confined_to_confines_it_still(tmp_path: Path) -> None:
     """Steps left out with `only` are left out by resume."""
-    desk, server, _ = crashed(tmp_path, [], TWO, only=lambda _name, step: "ann" in step.change.key)
-    assert {key[-1] if key[0] == "account" else key[2] for key in by_key(desk.resume())} == {"ann"}
+    rig, server, _ = crashed(tmp_path, [], TWO, only=lambda _name, step: "ann" in step.change.key)
+    assert {key[-1] if key[0] == "account" else key[2] for key in by_key(rig.resume())} == {"ann"}
     assert account_key("bob") not in server.state
 
 
 def test_the_moment_goes_with_the_run(tmp_path: Path) -> None:
     """An `as_of` that was repeated when a sealed run began need not be repeated again."""
-    desk, _, _ = crashed(tmp_path, [], TWO, as_of=NOW + timedelta(days=90), key=KEY)
-    assert set(statuses(desk.resume())) == {"done"}
+    rig, _, _ = crashed(tmp_path, [], TWO, as_of=NOW + timedelta(days=90), key=KEY)
+    assert set(statuses(rig.resume())) == {"done"}
 
 
 def test_a_run_too_old_is_not_resumed(tmp_path: Path) -> None:
     """A plan ages while its run lies there."""
-    desk, server, _ = crashed(tmp_path, [], TWO)
+    rig, server, _ = crashed(tmp_path, [], TWO)
     told = len(server.told)
-    desk.clock = Clock(NOW + timedelta(hours=30))
-    report = desk.resume()
+    rig.clock = Clock(NOW + timedelta(hours=30))
+    report = rig.resume()
     assert codes(report) == {"plan-too-old"}
     assert report.stale
     assert len(server.told) == told
@@ -192,14 +192,14 @@ def test_a_run_too_old_is_not_resumed(tmp_path: Path) -> None:
 
 def test_a_plan_that_was_edited_meanwhile_is_not_resumed(tmp_path: Path) -> None:
     """The stored plan is held to the digest in the journal."""
-    desk, server, _ = crashed(tmp_path, [], TWO)
-    (stored,) = desk.book.folder.glob("*.plan.json")
+    rig, server, _ = crashed(tmp_path, [], TWO)
+    (stored,) = rig.book.folder.glob("*.plan.json")
     text = stored.read_bytes()
     stored.write_bytes(text.replace(b"b.test", b"c.test").replace(b"ann", b"bob"))
     told = len(server.told)
-    assert codes(desk.resume()) <= {"plan-lost", "plan-unexpected", "plan-damaged"}
+    assert codes(rig.resume()) <= {"plan-lost", "plan-unexpected", "plan-damaged"}
     stored.unlink()
-    assert codes(desk.resume()) == {"plan-lost"}
+    assert codes(rig.resume()) == {"plan-lost"}
     assert len(server.told) == told
 
 
@@ -207,34 +207,34 @@ def test_there_may_be_nothing_to_resume(tmp_path: Path) -> None:
     """Where every run has its end, resume says so and does nothing."""
     server = Server()
     server.hold(world(ROBOT))
-    desk = InstanceRun(tmp_path, (Instance(server, File(world(ROBOT))),))
-    assert codes(desk.resume()) == {"nothing-to-resume"}
-    desk.apply()
-    assert codes(desk.resume()) == {"nothing-to-resume"}
+    rig = SmallRig(tmp_path, (Instance(server, File(world(ROBOT))),))
+    assert codes(rig.resume()) == {"nothing-to-resume"}
+    rig.apply()
+    assert codes(rig.resume()) == {"nothing-to-resume"}
 
 
 def test_a_new_plan_gives_up_the_old_run(tmp_path: Path) -> None:
     """Who applies another plan instead ends the wait, and is told."""
-    desk, server, file = crashed(tmp_path, [], TWO)
-    assert "run-given-up" in codes(desk.apply())
+    rig, server, file = crashed(tmp_path, [], TWO)
+    assert "run-given-up" in codes(rig.apply())
     assert server.access == file.wanted
-    assert codes(desk.resume()) == {"nothing-to-resume"}
+    assert codes(rig.resume()) == {"nothing-to-resume"}
 
 
 def test_a_run_of_another_plan_lends_nothing(tmp_path: Path) -> None:
     """What was accepted for one plan does not hold for the plan that is resumed, in whose name nobody accepted it."""
-    desk, server, _ = crashed(tmp_path, THREE, [Account("ann")], few_removals, at=1, accept="removals")
+    rig, server, _ = crashed(tmp_path, THREE, [Account("ann")], few_removals, at=1, accept="removals")
     told = len(server.told)
     other = Server()
     other.hold(world(ROBOT))
-    desk.instances = (*desk.instances, Instance(other, File(world(ROBOT, TWO[0])), name="other"))
+    rig.instances = (*rig.instances, Instance(other, File(world(ROBOT, TWO[0])), name="other"))
     server.set(*THREE)
-    later = desk.plan()
-    journal.keep_plan(desk.book.folder, later)
+    later = rig.plan()
+    journal.keep_plan(rig.book.folder, later)
     known = {"platform": "small", "origin": "https://stats.test", "users": {}, "accounts": (), "sites": 3, "grants": 0}
-    with journal.opened(desk.book.folder, "other", key=None, clock=desk.clock) as book:
+    with journal.opened(rig.book.folder, "other", key=None, clock=rig.clock) as book:
         book.begin(later, **known)
-    report = desk.resume()
+    report = rig.resume()
     assert {(outcome.instance, outcome.status) for outcome in report.outcomes} == {
         ("stats", "blocked"),
         ("other", "done"),
@@ -247,13 +247,13 @@ def test_a_password_is_delivered_anew_where_the_account_was_not_made(tmp_path: P
     """After a crash before the account was made, it is made with a password that its owner has."""
     server, file = Server(), File(world(ROBOT, TWO[0]), traits=replace(TRAITS, onboarding=frozenset({"password"})))
     server.hold(world(ROBOT))
-    desk = InstanceRun(tmp_path, (Instance(server, file),))
-    where = replace(desk.passwords, out=tmp_path / "passwords.txt")
+    rig = SmallRig(tmp_path, (Instance(server, file),))
+    where = replace(rig.passwords, out=tmp_path / "passwords.txt")
     server.faults = {0: "crash-before"}
     with pytest.raises(Crash):
-        desk.apply(passwords=where)
+        rig.apply(passwords=where)
     server.faults = {}
-    assert set(statuses(desk.resume(passwords=where))) == {"done"}
+    assert set(statuses(rig.resume(passwords=where))) == {"done"}
     assert server.passwords["ann"] in (tmp_path / "passwords.txt").read_text().splitlines()[-1]
 
 
@@ -265,16 +265,16 @@ def test_what_waits_for_a_lifted_block_is_lifted_with_it(tmp_path: Path) -> None
     traits = replace(TRAITS, onboarding=frozenset({"password"}))
     server, file = Server(), File(world(ROBOT, TWO[0]), traits=traits)
     server.hold(world(ROBOT))
-    desk = InstanceRun(tmp_path, (Instance(server, file),))
-    plan = desk.plan()
+    rig = SmallRig(tmp_path, (Instance(server, file),))
+    plan = rig.plan()
     (part,) = plan.instances
     blocked = tuple(
         replace(step, diagnostics=(error(code, "", about=step.change.key),))
         for step, code in zip(part.steps, ("no-password-destination", "depends-on-blocked"), strict=True)
     )
     plan = sealed(replace(plan, instances=(replace(part, steps=blocked),)))
-    assert statuses(desk.apply(plan)) == ["blocked", "blocked"]
-    report = desk.apply(plan, passwords=replace(desk.passwords, out=tmp_path / "passwords.txt"))
+    assert statuses(rig.apply(plan)) == ["blocked", "blocked"]
+    report = rig.apply(plan, passwords=replace(rig.passwords, out=tmp_path / "passwords.txt"))
     assert statuses(report) == ["done", "done"]
     assert report.plan is not None
     assert not any(step.blocked for step in report.plan.instances[0].steps)

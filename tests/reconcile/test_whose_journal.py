@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from reconcile.small_world import SMALL, Crash, File, Instance, InstanceRun, Server, admin, codes, grant, world
+from reconcile.small_world import SMALL, Crash, File, Instance, Server, SmallRig, admin, codes, grant, world
 from siteward.reconcile.apply.admission import remarks_on
 from siteward.reconcile.journal import journal
 from siteward.reconcile.journal.chain import Chain, JournalBrokenError, link
@@ -23,31 +23,31 @@ KEY = Secret("a key that is long enough")
 ROBOT, VIEW, EDIT = admin("robot"), grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
 
 
-def pair(folder: Path, key: Secret | None = None) -> InstanceRun:
-    """Return a desk with two instances of one platform, both applied to."""
+def pair(folder: Path, key: Secret | None = None) -> SmallRig:
+    """Return a rig with two instances of one platform, both applied to."""
     instances = []
     for name in ("tags", "web"):
         server = Server()
         server.hold(world(ROBOT))
         origin = f"https://{name}.test"
         instances.append(Instance(server, File(world(ROBOT, VIEW)), name=name, origin=origin, declared=("tags", "web")))
-    desk = InstanceRun(folder, tuple(instances), key=key)
-    desk.apply()
-    return desk
+    rig = SmallRig(folder, tuple(instances), key=key)
+    rig.apply()
+    return rig
 
 
-def swap(desk: InstanceRun) -> None:
+def swap(rig: SmallRig) -> None:
     """Let each journal stand under the other's name, with what its last run left."""
     for suffix in (".jsonl", ".last.json"):
-        own, other = (desk.book.folder / f"{name}{suffix}" for name in ("tags", "web"))
+        own, other = (rig.book.folder / f"{name}{suffix}" for name in ("tags", "web"))
         first, second = own.read_bytes(), other.read_bytes()
         own.write_bytes(second)
         other.write_bytes(first)
 
 
-def rewritten(desk: InstanceRun, name: str, *, nameless: bool = False) -> None:
+def rewritten(rig: SmallRig, name: str, *, nameless: bool = False) -> None:
     """Seal every line of a journal anew, without a key, as anybody can who may write the file."""
-    path, head, lines = desk.journal(name), "", []
+    path, head, lines = rig.journal(name), "", []
     for raw in path.read_bytes().splitlines():
         entry = {key: value for key, value in json.loads(raw).items() if key not in {"prev", "seal"}}
         if nameless:
@@ -59,21 +59,21 @@ def rewritten(desk: InstanceRun, name: str, *, nameless: bool = False) -> None:
 
 def test_swapped_journals_are_found(tmp_path: Path) -> None:
     """The journal says whose it is; under another's name nothing of it is believed, and nothing is sent."""
-    desk = pair(tmp_path)
-    swap(desk)
+    rig = pair(tmp_path)
+    swap(rig)
     with pytest.raises(JournalBrokenError, match="the journal of web, not of tags"):
-        journal.recall(desk.journal("tags"))
-    sent = [len(instance.server.told) for instance in desk.instances]
-    report = desk.apply()
+        journal.recall(rig.journal("tags"))
+    sent = [len(instance.server.told) for instance in rig.instances]
+    report = rig.apply()
     assert codes(report) == {"journal-broken"}
-    assert [len(instance.server.told) for instance in desk.instances] == sent
+    assert [len(instance.server.told) for instance in rig.instances] == sent
 
 
 def test_a_journal_of_before_names_still_knows_its_server(tmp_path: Path) -> None:
     """Where no name was written down, another origin is told, and another platform is an error."""
-    desk = pair(tmp_path)
-    rewritten(desk, "tags", nameless=True)
-    standing = journal.recall(desk.journal("tags")).standing
+    rig = pair(tmp_path)
+    rewritten(rig, "tags", nameless=True)
+    standing = journal.recall(rig.journal("tags")).standing
     assert remarks_on(standing, "small", "https://tags.test", None) == ()
     (told,) = remarks_on(standing, "small", "https://moved.test", None)
     assert (told.code, told.blocks) == ("journal-other-origin", False)
@@ -83,34 +83,34 @@ def test_a_journal_of_before_names_still_knows_its_server(tmp_path: Path) -> Non
 
 def test_apply_says_that_the_server_is_another(tmp_path: Path) -> None:
     """A moved server goes on with its journal, and that is told; another platform does not."""
-    desk = pair(tmp_path)
-    desk.instances[0].origin = "https://moved.test"
-    assert codes(desk.apply()) == {"journal-other-origin"}
-    desk.instances[1].platform = replace(SMALL, name="large")
-    assert codes(desk.apply()) == {"journal-broken"}
+    rig = pair(tmp_path)
+    rig.instances[0].origin = "https://moved.test"
+    assert codes(rig.apply()) == {"journal-other-origin"}
+    rig.instances[1].platform = replace(SMALL, name="large")
+    assert codes(rig.apply()) == {"journal-broken"}
 
 
 def test_a_journal_that_lost_its_seals_is_told(tmp_path: Path) -> None:
     """Whoever rewrites all of a keyed journal without the key is told while nothing has been written after it."""
-    desk = pair(tmp_path, KEY)
-    standing = journal.recall(desk.journal("tags"), KEY).standing
+    rig = pair(tmp_path, KEY)
+    standing = journal.recall(rig.journal("tags"), KEY).standing
     assert standing.chain.sealed_since == 1
     assert remarks_on(standing, "small", "https://tags.test", KEY) == ()
-    rewritten(desk, "tags")
-    standing = journal.recall(desk.journal("tags"), KEY).standing
+    rewritten(rig, "tags")
+    standing = journal.recall(rig.journal("tags"), KEY).standing
     assert standing.chain.sealed_since == 0
     assert [diagnostic.code for diagnostic in remarks_on(standing, "small", "https://tags.test", KEY)] == [
         "journal-not-sealed"
     ]
-    assert "journal-not-sealed" in codes(desk.apply())
+    assert "journal-not-sealed" in codes(rig.apply())
 
 
 def test_a_key_that_came_later_is_told_from_where_on(tmp_path: Path) -> None:
     """A journal that goes on with a key is sealed from that line on, also where the last line feed is missing."""
-    desk = pair(tmp_path)
-    path = desk.journal("tags")
+    rig = pair(tmp_path)
+    path = rig.journal("tags")
     before = len(path.read_bytes().splitlines())
-    dataclasses.replace(desk, key=KEY).apply()
+    dataclasses.replace(rig, key=KEY).apply()
     assert journal.recall(path, KEY).standing.chain.sealed_since == before + 1
     path.write_bytes(path.read_bytes()[:-1])
     assert journal.recall(path, KEY).standing.chain.sealed_since == before + 1
@@ -124,26 +124,26 @@ def test_no_journal_has_nothing_odd(tmp_path: Path) -> None:
 
 def test_resume_goes_on_beside_a_broken_journal(tmp_path: Path) -> None:
     """One journal that cannot be believed does not keep another run from being finished."""
-    desk = pair(tmp_path)
-    tags, web = desk.instances
+    rig = pair(tmp_path)
+    tags, web = rig.instances
     tags.file.wanted = web.file.wanted = world(ROBOT, EDIT)
     tags.server.faults = {len(tags.server.told): "crash-after"}
     with pytest.raises(Crash):
-        desk.apply()
-    path = desk.journal("web")
+        rig.apply()
+    path = rig.journal("web")
     path.write_bytes(path.read_bytes().replace(b"small", b"smell", 1))
-    report = desk.resume()
+    report = rig.resume()
     assert "journal-broken" in codes(report)
     assert {outcome.status for outcome in report.outcomes if outcome.instance == "tags"} == {"done"}
 
 
 def test_the_account_in_use_is_remembered(tmp_path: Path) -> None:
     """Each run writes down whom it worked as; a journal of before that was written down knows nobody, and still reads."""
-    desk = pair(tmp_path)
-    memory = journal.recall(desk.journal("tags")).memory
+    rig = pair(tmp_path)
+    memory = journal.recall(rig.journal("tags")).memory
     assert memory is not None
     assert memory.me == "robot"
-    path, head, lines = desk.journal("tags"), "", []
+    path, head, lines = rig.journal("tags"), "", []
     for raw in path.read_bytes().splitlines():
         entry = {key: value for key, value in json.loads(raw).items() if key not in {"prev", "seal", "me"}}
         line, head = link(entry, head, None)

@@ -95,7 +95,7 @@ def test_csv_has_a_row_a_holding_and_no_formula() -> None:
         assert not [cell for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
 
 
-def test_a_veiled_matrix_has_no_address_and_no_foreign_login() -> None:
+def test_a_redacted_matrix_has_no_address_and_no_foreign_login() -> None:
     text = page(Matrix(ledgers=redacted((small(),)), as_of=AS_OF)) + table(redacted((small(),)))
     body = text[text.index("<body>") :]
     for private in ("@example.org", "@partner", "old-agency", "b.cole", "last_seen"):

@@ -159,7 +159,7 @@ def test_a_stale_plan_shows_reviewed_now_and_wanted() -> None:
     assert "nothing was changed" in shown
 
 
-def test_powerful_strangers_are_always_named() -> None:
+def test_powerful_unmanaged_accounts_are_always_named() -> None:
     weak = tuple(UnmanagedAccount(name=f"guest{at}", grants=1) for at in range(50))
     strong = tuple(UnmanagedAccount(name=f"boss{at}", power=Power.ADMIN, ignored=True) for at in range(20))
     shown = text(Report(command="plan", plan=reports.plan(reports.instance(unmanaged=weak + strong))))
@@ -206,7 +206,7 @@ def test_a_shared_consequence_is_told_once() -> None:
         assert render(form, report).count("moves the site into a team") == 1
 
 
-def test_what_a_stranger_came_to_hold_is_told_as_drift() -> None:
+def test_what_an_unmanaged_account_came_to_hold_is_told_as_drift() -> None:
     """An admin whom nobody declared and who was not there at the last apply is listed among what changed."""
     base = reports.drift()
     came = Grant(Subject("account", "intruder"), EVERYWHERE, "admin")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from platforms.matomo.desk import NOW, SHOP, Desk, world
+from platforms.matomo.rig import NOW, SHOP, MatomoRig, world
 from siteward.access.model import Access, Account
 from siteward.access.policy import Policy
 from siteward.access.proposal import manage
@@ -60,13 +60,13 @@ def test_sharp_s_and_two_s_are_two_people(tmp_path: Path, live: tuple[str, ...])
 def test_a_plugin_that_is_switched_off_plans_no_revocation(tmp_path: Path, extras: str, *, is_on: bool) -> None:
     """Neither where the file names the capability nor where it does not speak of any."""
     people = [WorldAccount(login="bb", email="bb@example.org")]
-    desk = Desk.of(
+    rig = MatomoRig.of(
         "5.3", world(people, [WorldGrant(account="bb", site=SHOP, role="view", extras=("tagmanager_write",))])
     )
-    desk.fake.state.plugins["TagManager"] = is_on
+    rig.fake.state.plugins["TagManager"] = is_on
     users = "users:\n  bb: {email: bb@example.org}\n"
     declaration = _declared(tmp_path, f"{users}grants:\n  - {{to: bb, role: view, sites: {SHOP}{extras}}}\n")
-    live, traits = desk.read(), desk.probe()
+    live, traits = rig.read(), rig.probe()
     desired = resolve(declaration, "eu", traits, live, as_of=NOW)
     assert [diagnostic.code for diagnostic in desired.diagnostics if diagnostic.blocks] == []
     assert manage(live, desired, traits, Policy(), None).changes == ()

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from platforms.matomo.desk import NOW, RELEASES
 from platforms.matomo.recorded import FORM, Clock, Server
+from platforms.matomo.rig import NOW, RELEASES
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite, in_process, serve
 from siteward.platforms.matomo.fake import FAKE
 from siteward.platforms.matomo.fake.php import export, xml

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from platforms.matomo.desk import BLOG, NOW, RELEASES, SHOP, Desk, given, grant, taken, top, world
+from platforms.matomo.rig import BLOG, NOW, RELEASES, SHOP, MatomoRig, given, grant, taken, top, world
 from siteward.access.change import Change
 from siteward.access.diagnostic import Span
 from siteward.access.guards import judge
@@ -27,11 +27,11 @@ ANNA = WorldAccount(login="anna", email="anna@example.org", role="superuser")
 BEN = WorldAccount(login="ben", email="ben@example.org")
 
 
-def blocked(desk: Desk, live: Live, wish: Live, people: tuple[str, ...]) -> dict[str, object]:
+def blocked(rig: MatomoRig, live: Live, wish: Live, people: tuple[str, ...]) -> dict[str, object]:
     """Return what the core's guards block on the way from `live` to what `wish` holds, by code."""
     declared_users = {name: DeclaredUser(handle=name, at=HERE) for name in people}
     desired = Desired(access=wish.access, declared_users=declared_users, managed=frozenset(live.sites))
-    proposal = manage(live, desired, desk.probe(), Policy(admins_min=1, unmanaged="revoke"), None)
+    proposal = manage(live, desired, rig.probe(), Policy(admins_min=1, unmanaged="revoke"), None)
     return {
         diagnostic.code: diagnostic.about
         for diagnostic in judge(proposal, as_of=NOW, confirmed=True)
@@ -41,150 +41,150 @@ def blocked(desk: Desk, live: Live, wish: Live, people: tuple[str, ...]) -> dict
 
 def test_the_owner_of_the_token_is_never_changed() -> None:
     """A superuser may demote or delete itself on the server while another exists."""
-    desk = Desk.of("5.3", world([ANNA]))
-    live = desk.read()
-    receipts = desk.write(taken(top("root")), taken(live.access[account_key("root")]), live=live)
+    rig = MatomoRig.of("5.3", world([ANNA]))
+    live = rig.read()
+    receipts = rig.write(taken(top("root")), taken(live.access[account_key("root")]), live=live)
     assert [receipt.status for receipt in receipts] == ["failed", "failed"]
-    assert desk.fake.writes == 0
+    assert rig.fake.writes == 0
 
 
 def test_a_pending_superuser_does_not_count_as_an_admin() -> None:
     """The server counts one, and its daily task then deletes it: nobody would be left."""
-    desk = Desk.of("5.3", world([ANNA, WorldAccount(login="boss", role="superuser", status="pending")]))
-    live = desk.read()
-    without = Desk.of("5.3", world([WorldAccount(login="anna", email="anna@example.org"),
+    rig = MatomoRig.of("5.3", world([ANNA, WorldAccount(login="boss", role="superuser", status="pending")]))
+    live = rig.read()
+    without = MatomoRig.of("5.3", world([WorldAccount(login="anna", email="anna@example.org"),
                                     WorldAccount(login="boss", role="superuser", status="pending")])).read()  # fmt: skip
-    assert blocked(desk, live, without, ("anna", "boss")).get("too-few-admins") == top("anna").key
+    assert blocked(rig, live, without, ("anna", "boss")).get("too-few-admins") == top("anna").key
 
 
 def test_the_daily_task_takes_a_pending_superuser_away() -> None:
-    desk = Desk.of("5.3", world([WorldAccount(login="boss", role="superuser", status="pending")]))
-    desk.fake.state.clock = lambda: NOW + timedelta(days=11)
-    desk.fake.run_daily_tasks()
-    assert desk.fake.state.user("boss") is None
+    rig = MatomoRig.of("5.3", world([WorldAccount(login="boss", role="superuser", status="pending")]))
+    rig.fake.state.clock = lambda: NOW + timedelta(days=11)
+    rig.fake.run_daily_tasks()
+    assert rig.fake.state.user("boss") is None
 
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_making_a_superuser_shows_the_grants_it_wipes(release: str) -> None:
     grants = [WorldGrant(account="ben", site=site, role="view") for site in (SHOP, BLOG)]
-    desk = Desk.of(release, world([BEN], grants))
-    (said,) = [diagnostic for diagnostic in desk.review(given(top("ben"))) if diagnostic.effect == "destroys"]
+    rig = MatomoRig.of(release, world([BEN], grants))
+    (said,) = [diagnostic for diagnostic in rig.review(given(top("ben"))) if diagnostic.effect == "destroys"]
     assert (said.count, said.about) == (2, top("ben").key)
-    desk.write(given(top("ben")))
-    assert desk.rows("ben") == set()
+    rig.write(given(top("ben")))
+    assert rig.rows("ben") == set()
 
 
 def test_a_demotion_gives_the_grants_back_in_the_same_plan() -> None:
-    desk = Desk.of("5.3", world([ANNA]))
-    live = desk.read()
-    desk.write(taken(top("anna")), given(grant("anna", SHOP, "view")), live=live)
-    assert desk.rows("anna") == {("anna", 1, "view")}
+    rig = MatomoRig.of("5.3", world([ANNA]))
+    live = rig.read()
+    rig.write(taken(top("anna")), given(grant("anna", SHOP, "view")), live=live)
+    assert rig.rows("anna") == {("anna", 1, "view")}
 
 
 @pytest.mark.parametrize(("change", "flag"), [(given(top("ben")), "1"), (taken(top("ben")), "0")])
 def test_the_superuser_flag_is_one_or_nought_and_never_a_word(change: Change, flag: str) -> None:
     """The text `false` means true."""
-    live = Desk.of("5.3", world([BEN])).read()
-    (planned,) = calls.plan([change], calls.Desk(live, native(live, NativeState)))
+    live = MatomoRig.of("5.3", world([BEN])).read()
+    (planned,) = calls.plan([change], calls.MatomoRig(live, native(live, NativeState)))
     assert planned.calls[0].arguments["hasSuperUserAccess"] == flag
 
 
 @pytest.mark.parametrize("login", ["Anonymous", "ANONYMOUS", "anonymous"])
 @pytest.mark.parametrize("role", ["write", "admin"])
 def test_nobody_gets_the_whole_internet_as_admin(login: str, role: str) -> None:
-    desk = Desk.of("5.3")
-    live = desk.read()
+    rig = MatomoRig.of("5.3")
+    live = rig.read()
     change = given(grant(login, SHOP, role))
-    assert "public-view-only" in desk.codes(change, live=live)
-    assert [receipt.status for receipt in desk.write(change, live=live)] == ["failed"]
-    assert desk.rows("anonymous") == set()
+    assert "public-view-only" in rig.codes(change, live=live)
+    assert [receipt.status for receipt in rig.write(change, live=live)] == ["failed"]
+    assert rig.rows("anonymous") == set()
 
 
 def test_no_variant_of_anonymous_becomes_superuser_or_account() -> None:
-    desk = Desk.of("5.3")
-    live = desk.read()
-    assert "public-superuser" in desk.codes(given(top("Anonymous")), live=live)
+    rig = MatomoRig.of("5.3")
+    live = rig.read()
+    assert "public-superuser" in rig.codes(given(top("Anonymous")), live=live)
     changes = (given(top("Anonymous")), given(Account("ANONYMOUS", "a@example.org")))
-    assert {receipt.status for receipt in desk.write(*changes, live=live)} == {"failed"}
-    assert desk.fake.writes == 0
+    assert {receipt.status for receipt in rig.write(*changes, live=live)} == {"failed"}
+    assert rig.fake.writes == 0
 
 
 def test_one_failure_ends_the_run() -> None:
     """Twenty-one would lock the address out for an hour, good tokens included."""
-    desk = Desk.of("5.3", world([BEN]))
-    live = desk.read()
-    desk.fake.faults.append(Fault("expire-token", times=0))
+    rig = MatomoRig.of("5.3", world([BEN]))
+    live = rig.read()
+    rig.fake.faults.append(Fault("expire-token", times=0))
     for _ in range(25):
         with pytest.raises(UnauthenticatedError):
-            desk.write(given(grant("ben", SHOP, "view")), live=live)
-    desk.fake.faults.clear()
-    assert len(desk.fake.state.failures) == 1
+            rig.write(given(grant("ben", SHOP, "view")), live=live)
+    rig.fake.faults.clear()
+    assert len(rig.fake.state.failures) == 1
 
 
 def test_logins_are_written_in_the_spelling_of_the_server() -> None:
     """Another case writes rows that nobody sees, for superusers too."""
-    desk = Desk.of("5.3", world([BEN]))
-    desk.write(given(grant("BEN", SHOP, "view")))
-    assert desk.rows("ben") == {("ben", 1, "view")}
+    rig = MatomoRig.of("5.3", world([BEN]))
+    rig.write(given(grant("BEN", SHOP, "view")))
+    assert rig.rows("ben") == {("ben", 1, "view")}
 
 
 def test_a_site_that_does_not_exist_is_never_written() -> None:
     """A superuser's token may, and a later site of that id inherits the grant."""
-    desk = Desk.of("5.3", world([BEN]))
-    live = desk.read()
+    rig = MatomoRig.of("5.3", world([BEN]))
+    live = rig.read()
     change = given(grant("ben", "gone.example.org", "view"))
-    assert [receipt.status for receipt in desk.write(change, live=live)] == ["failed"]
-    assert desk.fake.writes == 0
+    assert [receipt.status for receipt in rig.write(change, live=live)] == ["failed"]
+    assert rig.fake.writes == 0
 
 
 def test_no_account_is_made_of_a_login_that_grants_are_kept_for() -> None:
     """Rows of a login that was deleted outside wait for the next account of that name."""
-    desk = Desk.of("5.3")
-    desk.fake.state.add_rows("ghost", "admin", [1])
+    rig = MatomoRig.of("5.3")
+    rig.fake.state.add_rows("ghost", "admin", [1])
     plan = (given(Account("Ghost", "ghost@example.org")), given(grant("Ghost", SHOP, "view")))
-    assert desk.codes(*plan) == ["login-has-grants"]
+    assert rig.codes(*plan) == ["login-has-grants"]
 
 
 def test_a_cut_list_never_looks_like_everybody_else_is_gone() -> None:
-    desk = Desk.of("5.3", world([WorldAccount(login=f"u{at:03}") for at in range(200)]))
-    traits = desk.probe()
-    desk.fake.faults.append(Fault("lying-total", times=0))
+    rig = MatomoRig.of("5.3", world([WorldAccount(login=f"u{at:03}") for at in range(200)]))
+    traits = rig.probe()
+    rig.fake.faults.append(Fault("lying-total", times=0))
     with pytest.raises(IncompleteError):
-        PLATFORM.read(desk.doors.reader, desk.settings, traits)
+        PLATFORM.read(rig.doors.reader, rig.settings, traits)
 
 
 def test_a_pending_account_is_never_given_a_password() -> None:
     """It would be usable, and deleted with its invitation all the same."""
-    desk = Desk.of("5.3", world([WorldAccount(login="ivy", email="ivy@example.org", status="pending")]))
-    desk.write(Change(Account("ivy", "ivy@example.org"), Account("ivy", "new@example.org")))
-    ivy = desk.fake.state.user("ivy")
+    rig = MatomoRig.of("5.3", world([WorldAccount(login="ivy", email="ivy@example.org", status="pending")]))
+    rig.write(Change(Account("ivy", "ivy@example.org"), Account("ivy", "new@example.org")))
+    ivy = rig.fake.state.user("ivy")
     assert ivy is not None
     assert (ivy.email, ivy.password) == ("new@example.org", "")
 
 
 def test_taking_all_access_is_said_to_destroy_reports_and_a_role_change_keeps_them() -> None:
-    desk = Desk.of("5.3", world([BEN], [WorldGrant(account="ben", site=SHOP, role="admin")]))
-    desk.fake.state.reports.append(Report(1, "ben", 1, "weekly"))
-    live = desk.read()
+    rig = MatomoRig.of("5.3", world([BEN], [WorldGrant(account="ben", site=SHOP, role="admin")]))
+    rig.fake.state.reports.append(Report(1, "ben", 1, "weekly"))
+    live = rig.read()
     lower = Change(grant("ben", SHOP, "admin"), grant("ben", SHOP, "view"))
-    desk.write(lower, live=live)
-    assert len(desk.fake.state.reports) == 1
+    rig.write(lower, live=live)
+    assert len(rig.fake.state.reports) == 1
     removal = taken(grant("ben", SHOP, "view"))
-    assert [diagnostic.effect for diagnostic in desk.review(removal, live=live)] == ["destroys"]
-    desk.write(removal, live=live)
-    assert desk.fake.state.reports == []
+    assert [diagnostic.effect for diagnostic in rig.review(removal, live=live)] == ["destroys"]
+    rig.write(removal, live=live)
+    assert rig.fake.state.reports == []
 
 
 def test_deleting_an_account_is_said_to_destroy() -> None:
-    desk = Desk.of("5.3", world([BEN]))
-    live = desk.read()
-    said = desk.review(taken(live.access[account_key("ben")]), live=live)
+    rig = MatomoRig.of("5.3", world([BEN]))
+    live = rig.read()
+    said = rig.review(taken(live.access[account_key("ben")]), live=live)
     assert [diagnostic.code for diagnostic in said if diagnostic.effect == "destroys"] == ["account-deleted"]
 
 
 def test_a_change_made_meanwhile_is_seen_before_writing() -> None:
-    desk = Desk.of("5.3", world([BEN]))
-    live = desk.read()
+    rig = MatomoRig.of("5.3", world([BEN]))
+    live = rig.read()
     key = grant("ben", SHOP, "view").key
-    desk.fake.state.add_rows("ben", "admin", [1])
-    assert desk.look(key, live=live)[key] == grant("ben", SHOP, "admin")
+    rig.fake.state.add_rows("ben", "admin", [1])
+    assert rig.refresh(key, live=live)[key] == grant("ben", SHOP, "admin")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from platforms.matomo.desk import NOW, RELEASES, Desk
+from platforms.matomo.rig import NOW, RELEASES, MatomoRig
 from platforms.matomo.worlds import worlds
 from siteward.access.change import Change, diff, order
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, account_of
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 FEW = settings(max_examples=max(1, settings().max_examples // 4))
 
 
-def desk(world: World, release: str) -> Desk:
-    return Desk(FAKE.of(world, release, clock=lambda: NOW))
+def rig(world: World, release: str) -> MatomoRig:
+    return MatomoRig(FAKE.of(world, release, clock=lambda: NOW))
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -30,7 +30,7 @@ def desk(world: World, release: str) -> Desk:
 @given(data=st.data())
 def test_reading_shows_what_a_world_holds(release: str, data: st.DataObject) -> None:
     world = data.draw(worlds(release))
-    live = desk(world, release).read()
+    live = rig(world, release).read()
     assert {account.name for account in live.access.accounts()} == {account.login for account in world.accounts} | {
         "root",
         "anonymous",
@@ -48,8 +48,8 @@ def test_reading_shows_what_a_world_holds(release: str, data: st.DataObject) -> 
 @given(data=st.data())
 def test_writing_the_difference_of_two_worlds_leads_from_one_to_the_other(release: str, data: st.DataObject) -> None:
     """Law: after all bundles, reading shows what was wanted; nobody outside the plan is touched."""
-    here = desk(data.draw(worlds(release)), release)
-    wanted = desk(data.draw(worlds(release)), release).read()
+    here = rig(data.draw(worlds(release)), release)
+    wanted = rig(data.draw(worlds(release)), release).read()
     live = here.read()
     changes = [change for change in diff(live.access, wanted.access) if _is_wished(change, wanted.access, here)]
     row = order(changes, here.probe())
@@ -67,7 +67,7 @@ def test_writing_the_difference_of_two_worlds_leads_from_one_to_the_other(releas
     assert {key: after.access.get(key) for key in outside} == {key: live.access[key] for key in outside}
 
 
-def _is_wished(change: Change, wanted: Access, here: Desk) -> bool:
+def _is_wished(change: Change, wanted: Access, here: MatomoRig) -> bool:
     """Tell whether the house would plan a change.
 
     Nobody is invited to nothing, and from who becomes a superuser nothing is taken: Matomo takes it.
@@ -89,9 +89,9 @@ def _of(names: set[str | None], access: Access) -> set[tuple[str, ...]]:
 @FEW
 @given(data=st.data())
 def test_bundles_carry_every_change_once_and_no_more_than_fifty_calls(release: str, data: st.DataObject) -> None:
-    here = desk(data.draw(worlds(release)), release)
+    here = rig(data.draw(worlds(release)), release)
     live = here.read()
-    changes = diff(live.access, desk(data.draw(worlds(release)), release).read().access)
+    changes = diff(live.access, rig(data.draw(worlds(release)), release).read().access)
     carried = [change for bundle in PLATFORM.bundle(changes, live) for change in bundle.changes]
     assert sorted(map(repr, carried)) == sorted(map(repr, changes))
     people = [account_of(change.key) for change in carried if isinstance(change.after, Grant)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from platforms.matomo.desk import BLOG, SHOP, STAGING, Desk, given, grant, site, taken, top, world
+from platforms.matomo.rig import BLOG, SHOP, STAGING, MatomoRig, given, grant, site, taken, top, world
 from siteward.access.change import Change
 from siteward.access.effective import effective
 from siteward.access.model import Access, Account, Power, account_key
@@ -16,7 +16,7 @@ from siteward.access.state import Desired
 from siteward.platforms.fakery import WorldAccount, WorldGrant
 from siteward.platforms.matomo.fake.call import METHODS
 from siteward.platforms.matomo.fake.release import READ_ABOUT, RELEASES
-from siteward.platforms.matomo.fake.state import Crew, Session
+from siteward.platforms.matomo.fake.state import Session, UserGroup
 from siteward.platforms.matomo.platform import PLATFORM
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ MIA = WorldAccount(login="mia", email="mia@example.org")
 TAGS = "tagmanager_write"
 
 
-def _off(release: str) -> Desk:
-    """Return a desk at a server on which bb has view with a capability, and whose TagManager is then switched off."""
+def _off(release: str) -> MatomoRig:
+    """Return a rig at a server on which bb has view with a capability, and whose TagManager is then switched off."""
     grants = [WorldGrant(account="bb", site=SHOP, role="view", extras=(TAGS,)),
               WorldGrant(account="bb", site=BLOG, role="view"), WorldGrant(account="mia", site=SHOP, role="view")]  # fmt: skip
-    desk = Desk.of(release, world([BB, MIA], grants))
-    desk.fake.state.plugins["TagManager"] = False
-    return desk
+    rig = MatomoRig.of(release, world([BB, MIA], grants))
+    rig.fake.state.plugins["TagManager"] = False
+    return rig
 
 
 @pytest.mark.parametrize("release", CAPABLE)
@@ -52,58 +52,58 @@ def test_what_sleeps_is_read_and_told(release: str) -> None:
 @pytest.mark.parametrize("release", CAPABLE)
 def test_a_plugin_that_is_off_blocks_its_people_alone(release: str) -> None:
     """And what sleeps is kept: a role written without it would destroy it."""
-    desk = _off(release)
-    live = desk.read()
+    rig = _off(release)
+    live = rig.read()
     lost = Change(grant("bb", SHOP, "view", TAGS), grant("bb", SHOP, "write"))
     more = Change(grant("bb", BLOG, "view"), grant("bb", BLOG, "view", TAGS))
     fine = (Change(grant("mia", SHOP, "view"), grant("mia", SHOP, "write")), given(grant("bb", STAGING, "write")))
-    said = [diagnostic for diagnostic in desk.review(lost, more, *fine, live=live) if diagnostic.blocks]
+    said = [diagnostic for diagnostic in rig.review(lost, more, *fine, live=live) if diagnostic.blocks]
     assert [(diagnostic.code, diagnostic.about) for diagnostic in said] == [
         ("capability-asleep", lost.key),
         ("capability-asleep", more.key),
     ]
-    statuses = {receipt.key: receipt.status for receipt in desk.write(lost, more, *fine, live=live)}
+    statuses = {receipt.key: receipt.status for receipt in rig.write(lost, more, *fine, live=live)}
     assert {key for key, status in statuses.items() if status == "failed"} == {lost.key, more.key}
-    assert {("bb", 1, "view"), ("bb", 1, TAGS), ("bb", 3, "write")} <= desk.rows("bb")
-    desk.fake.state.plugins["TagManager"] = True
-    assert desk.read().access[lost.key] == grant("bb", SHOP, "view", TAGS)
+    assert {("bb", 1, "view"), ("bb", 1, TAGS), ("bb", 3, "write")} <= rig.rows("bb")
+    rig.fake.state.plugins["TagManager"] = True
+    assert rig.read().access[lost.key] == grant("bb", SHOP, "view", TAGS)
 
 
 def test_taking_all_access_takes_what_sleeps_too() -> None:
-    desk = _off("5.3")
+    rig = _off("5.3")
     gone = taken(grant("bb", SHOP, "view", TAGS))
-    assert desk.codes(gone) == []
-    desk.write(gone)
-    assert desk.rows("bb") == {("bb", 2, "view")}
+    assert rig.codes(gone) == []
+    rig.write(gone)
+    assert rig.rows("bb") == {("bb", 2, "view")}
 
 
 def test_a_plugin_that_goes_off_between_two_readings_takes_nothing_away() -> None:
-    desk = Desk.of("5.3", world([BB], [WorldGrant(account="bb", site=SHOP, role="view", extras=(TAGS,))]))
-    live = desk.read()
-    desk.fake.state.plugins["TagManager"] = False
+    rig = MatomoRig.of("5.3", world([BB], [WorldGrant(account="bb", site=SHOP, role="view", extras=(TAGS,))]))
+    live = rig.read()
+    rig.fake.state.plugins["TagManager"] = False
     held = grant("bb", SHOP, "view", TAGS)
-    assert desk.look(held.key, live=live) == {held.key: held}
+    assert rig.refresh(held.key, live=live) == {held.key: held}
 
 
 @pytest.mark.parametrize("release", CAPABLE)
 def test_beside_ldap_no_password_is_needed(release: str) -> None:
     """As LoginLdap is shipped the server asks for none; where it was set to ask, the step fails by itself."""
-    desk = Desk.of(release, world([BB]), password=None)
+    rig = MatomoRig.of(release, world([BB]), password=None)
     changes = (given(top("bb")), Change(Account("bb", "bb@example.org"), Account("bb", "b@example.org")))
-    assert desk.codes(*changes) == ["password-missing"] * 2
-    desk.fake.state.plugins["LoginLdap"] = True
-    assert desk.codes(*changes) == []
-    assert [diagnostic.code for diagnostic in desk.review(*changes)].count("password-not-asked") == 2
-    assert "LoginLdap" in " ".join(PLATFORM.reach(desk.doors.reader, desk.settings, desk.probe()).notes)
-    assert [receipt.status for receipt in desk.write(*changes)] == ["sent", "sent"]
-    desk.fake.state.directory.confirms_password = True
-    (receipt,) = desk.write(taken(top("bb")))
+    assert rig.codes(*changes) == ["password-missing"] * 2
+    rig.fake.state.plugins["LoginLdap"] = True
+    assert rig.codes(*changes) == []
+    assert [diagnostic.code for diagnostic in rig.review(*changes)].count("password-not-asked") == 2
+    assert "LoginLdap" in " ".join(PLATFORM.reach(rig.doors.reader, rig.settings, rig.probe()).notes)
+    assert [receipt.status for receipt in rig.write(*changes)] == ["sent", "sent"]
+    rig.fake.state.directory.confirms_password = True
+    (receipt,) = rig.write(taken(top("bb")))
     assert (receipt.status, receipt.message) == ("failed", "Please enter your password to confirm this change.")
-    assert desk.fake.state.failures == []
+    assert rig.fake.state.failures == []
 
 
-def _logged_in(desk: Desk, login: str) -> bool:
-    return any(session.login == login for session in desk.fake.state.sessions.values())
+def _logged_in(rig: MatomoRig, login: str) -> bool:
+    return any(session.login == login for session in rig.fake.state.sessions.values())
 
 
 @pytest.mark.parametrize("absent", [False, True])
@@ -112,46 +112,49 @@ def test_who_loses_all_is_logged_out_where_the_release_can(*, absent: bool, supe
     grants = [WorldGrant(account="mia", site=place, role="view") for place in (SHOP, BLOG)]
     people = [WorldAccount(login="bb", email="bb@example.org", role="superuser" if superuser else None), MIA]
     own = [] if superuser else [WorldGrant(account="bb", site=place, role="view") for place in (SHOP, BLOG)]
-    desk = Desk.of("5.3", world(people, [*grants, *own]))
-    desk.fake.state.release = READ_ABOUT
+    rig = MatomoRig.of("5.3", world(people, [*grants, *own]))
+    rig.fake.state.release = READ_ABOUT
     for login in ("bb", "mia"):
-        desk.fake.state.sessions[login] = Session(login, login)
-    live = desk.read()
+        rig.fake.state.sessions[login] = Session(login, login)
+    live = rig.read()
     all_of_bb = [taken(grant) for grant in live.access.grants() if grant.subject.name == "bb"]
     plan = [*all_of_bb, taken(grant("mia", SHOP, "view")), *([taken(live.access[account_key("bb")])] if absent else [])]
-    assert {receipt.status for receipt in desk.write(*plan, live=live)} == {"sent"}
-    assert (_logged_in(desk, "bb"), _logged_in(desk, "mia")) == (False, True)
+    assert {receipt.status for receipt in rig.write(*plan, live=live)} == {"sent"}
+    assert (_logged_in(rig, "bb"), _logged_in(rig, "mia")) == (False, True)
 
 
 def test_who_goes_from_one_site_to_another_stays_logged_in() -> None:
-    desk = Desk.of("5.3", world([BB], [WorldGrant(account="bb", site=SHOP, role="view")]))
-    desk.fake.state.release = READ_ABOUT
-    desk.fake.state.sessions["bb"] = Session("bb", "bb")
-    desk.write(taken(grant("bb", SHOP, "view")), given(grant("bb", BLOG, "view")))
-    assert _logged_in(desk, "bb")
+    rig = MatomoRig.of("5.3", world([BB], [WorldGrant(account="bb", site=SHOP, role="view")]))
+    rig.fake.state.release = READ_ABOUT
+    rig.fake.state.sessions["bb"] = Session("bb", "bb")
+    rig.write(taken(grant("bb", SHOP, "view")), given(grant("bb", BLOG, "view")))
+    assert _logged_in(rig, "bb")
 
 
 def test_a_log_out_that_fails_never_fails_the_step() -> None:
-    desk = Desk.of("5.3", world([BB], [WorldGrant(account="bb", site=SHOP, role="view")]))
-    desk.fake.state.release = READ_ABOUT
-    live = desk.read()
-    desk.fake.state.release = RELEASES["5.3"]
-    (receipt,) = desk.write(taken(grant("bb", SHOP, "view")), live=live)
+    rig = MatomoRig.of("5.3", world([BB], [WorldGrant(account="bb", site=SHOP, role="view")]))
+    rig.fake.state.release = READ_ABOUT
+    live = rig.read()
+    rig.fake.state.release = RELEASES["5.3"]
+    (receipt,) = rig.write(taken(grant("bb", SHOP, "view")), live=live)
     assert receipt.status == "sent"
     assert "logoutUser" in receipt.message
-    assert desk.rows("bb") == set()
+    assert rig.rows("bb") == set()
 
 
 BOB = WorldAccount(login="bob", email="bob@example.org")
 
 
-def _grouped(release: str, *grants: WorldGrant) -> Desk:
-    """Return a desk at a server where bob is admin of two sites by the group editors."""
-    desk = Desk.of(release, world([BOB, MIA], grants))
-    state = desk.fake.state
+def _grouped(release: str, *grants: WorldGrant) -> MatomoRig:
+    """Return a rig at a server where bob is admin of two sites by the group editors."""
+    rig = MatomoRig.of(release, world([BOB, MIA], grants))
+    state = rig.fake.state
     state.plugins["GroupPermissions"] = True
-    state.groups = {1: Crew("editors", ["bob", "root"], {2: "admin", 3: "admin", 99: "admin"}), 2: Crew("empty")}
-    return desk
+    state.groups = {
+        1: UserGroup("editors", ["bob", "root"], {2: "admin", 3: "admin", 99: "admin"}),
+        2: UserGroup("empty"),
+    }
+    return rig
 
 
 def _by_groups(said: Iterable[Diagnostic]) -> list[str]:
@@ -171,37 +174,37 @@ def test_what_groups_of_a_plugin_give_is_read_and_told_by_name(release: str) -> 
 
 def test_what_a_group_gives_is_told_where_the_plan_takes_what_covered_it() -> None:
     own = [WorldGrant(account="bob", site=place, role="admin") for place in (BLOG, STAGING)]
-    desk = _grouped("5.3", *own)
-    live = desk.read()
+    rig = _grouped("5.3", *own)
+    live = rig.read()
     assert _by_groups(live.findings) == []
-    assert _by_groups(desk.review(live=live)) == []
-    (said,) = _by_groups(desk.review(taken(grant("bob", BLOG, "admin")), live=live))
+    assert _by_groups(rig.review(live=live)) == []
+    (said,) = _by_groups(rig.review(taken(grant("bob", BLOG, "admin")), live=live))
     assert BLOG in said
     assert STAGING not in said
 
 
 def test_groups_are_never_changed() -> None:
     """Also where nothing that is live is wished for."""
-    desk = _grouped("5.3")
-    live = desk.read()
+    rig = _grouped("5.3")
+    live = rig.read()
     desired = Desired(access=Access(), managed=frozenset(live.sites))
-    found = manage(live, desired, desk.probe(), Policy(admins_min=0, unmanaged="remove"), None).changes
+    found = manage(live, desired, rig.probe(), Policy(admins_min=0, unmanaged="remove"), None).changes
     assert {change.key for change in found} == {account_key("bob"), account_key("mia")}
 
 
 def test_a_plugin_that_is_off_gives_nothing_and_costs_nothing() -> None:
-    desk = _grouped("5.3")
-    desk.fake.state.plugins["GroupPermissions"] = False
-    before = desk.requests
-    assert _by_groups(desk.read().findings) == []
-    assert desk.requests - before == 2
+    rig = _grouped("5.3")
+    rig.fake.state.plugins["GroupPermissions"] = False
+    before = rig.requests
+    assert _by_groups(rig.read().findings) == []
+    assert rig.requests - before == 2
 
 
 def test_groups_that_cannot_be_read_are_a_blind_spot(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where another release of the plugin has no such method."""
-    desk = _grouped("5.3")
+    rig = _grouped("5.3")
     monkeypatch.delitem(METHODS, "GroupPermissions.getAllGroups")
-    traits = desk.probe()
+    traits = rig.probe()
     assert traits.blind_spots == ("group-permissions",)
     assert PLATFORM.widest.blind_spots == traits.blind_spots, "so that a file may accept it"
-    assert _by_groups(desk.read().findings) == []
+    assert _by_groups(rig.read().findings) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from platforms.matomo.desk import BLOG, NOW, RELEASES, SHOP, Desk, grant, top, world
+from platforms.matomo.rig import BLOG, NOW, RELEASES, SHOP, MatomoRig, grant, top, world
 from platforms.proxy import Page
 from siteward.access.model import Account, Scope, account_key
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
@@ -27,9 +27,9 @@ GRANTS = (
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_everything_is_read_in_one_request_after_the_preflight(release: str) -> None:
-    desk = Desk.of(release, world(PEOPLE, GRANTS))
-    live = desk.read()
-    assert desk.requests == 2
+    rig = MatomoRig.of(release, world(PEOPLE, GRANTS))
+    live = rig.read()
+    assert rig.requests == 2
     assert live.me == "root"
     assert live.complete
     assert set(live.access.grants()) == {
@@ -40,8 +40,8 @@ def test_everything_is_read_in_one_request_after_the_preflight(release: str) -> 
 
 
 def test_the_reading_side_cannot_write_whatever_is_asked_of_it() -> None:
-    desk = Desk.of("5.3")
-    reader = desk.doors.reader
+    rig = MatomoRig.of("5.3")
+    reader = rig.doors.reader
     query = {"module": "API", "method": "API.getBulkRequest", "format": "JSON", "filter_limit": "-1", "language": "en"}
     reading = "method=UsersManager.getUsers"
     writing = "method=UsersManager.deleteUser&userLogin=anna"
@@ -57,38 +57,38 @@ def test_the_reading_side_cannot_write_whatever_is_asked_of_it() -> None:
             reader.call("/index.php", params=params, form=form)
     with pytest.raises(ReadOnlyError):
         reader.query("/index.php", query)
-    assert desk.requests == 0
+    assert rig.requests == 0
 
 
 def test_the_token_is_the_first_field_of_the_body_and_never_in_the_address() -> None:
-    desk = Desk.of("5.3")
+    rig = MatomoRig.of("5.3")
     seen: list[tuple[str, bytes]] = []
-    answer = desk.fake.answer
+    answer = rig.fake.answer
 
     def listening(request):  # type: ignore[no-untyped-def]
         seen.append((request.query_string.decode(), request.get_data()))
         return answer(request)
 
-    desk.fake.answer = listening  # type: ignore[method-assign]
-    desk.read()
+    rig.fake.answer = listening  # type: ignore[method-assign]
+    rig.read()
     assert len(seen) == 2
     assert all(body.startswith(b"token_auth=") and "token_auth" not in query for query, body in seen)
     assert all("filter_limit=-1" in query and "language=en" in query for query, _ in seen)
 
 
 def test_2_x_is_not_asked_for_its_passwords_and_tokens() -> None:
-    desk = Desk.of("2.18", world(PEOPLE))
+    rig = MatomoRig.of("2.18", world(PEOPLE))
     bodies: list[bytes] = []
-    answer = desk.fake.answer
+    answer = rig.fake.answer
 
     def listening(request):  # type: ignore[no-untyped-def]
         response = answer(request)
         bodies.append(response.get_data())
         return response
 
-    desk.fake.answer = listening  # type: ignore[method-assign]
-    live = desk.read()
-    secrets = [value for user in desk.fake.state.users.values() for value in (user.password, user.token) if value]
+    rig.fake.answer = listening  # type: ignore[method-assign]
+    live = rig.read()
+    secrets = [value for user in rig.fake.state.users.values() for value in (user.password, user.token) if value]
     assert secrets
     assert not any(secret.encode() in body for secret in secrets for body in bodies)
     assert not any(secret in repr(live) for secret in secrets)
@@ -98,30 +98,30 @@ def test_2_x_is_not_asked_for_its_passwords_and_tokens() -> None:
 @pytest.mark.parametrize("people", [99, 100, 101])
 def test_a_list_of_a_hundred_is_asked_for_what_is_behind_it(release: str, people: int) -> None:
     many = [WorldAccount(login=f"u{at:03}") for at in range(people - 2)]  # beside root and anonymous
-    desk = Desk.of(release, world(many))
-    live = desk.read()
+    rig = MatomoRig.of(release, world(many))
+    live = rig.read()
     assert len(list(live.access.accounts())) == people
-    assert desk.requests == (3 if people == 100 else 2)
+    assert rig.requests == (3 if people == 100 else 2)
 
 
 def test_a_server_that_cuts_lists_to_a_hundred_is_found_out() -> None:
-    desk = Desk.of("5.3", world([WorldAccount(login=f"u{at:03}") for at in range(150)]))
-    traits = desk.probe()
-    desk.fake.faults.append(Fault("lying-total", times=0))
+    rig = MatomoRig.of("5.3", world([WorldAccount(login=f"u{at:03}") for at in range(150)]))
+    traits = rig.probe()
+    rig.fake.faults.append(Fault("lying-total", times=0))
     with pytest.raises(IncompleteError, match="exactly 100 rows and has more behind"):
-        PLATFORM.read(desk.doors.reader, desk.settings, traits)
+        PLATFORM.read(rig.doors.reader, rig.settings, traits)
 
 
 def test_numeric_logins_keep_their_names() -> None:
     people = [WorldAccount(login=str(12300 + at)) for at in range(100)]
     grants = [WorldGrant(account=person.login, site=SHOP, role="view") for person in people]
-    live = Desk.of("5.3", world(people, grants)).read()
+    live = MatomoRig.of("5.3", world(people, grants)).read()
     assert sum(grant.subject.name.isdigit() for grant in live.access.grants()) == 100
 
 
 def test_sites_of_one_domain_and_of_none_are_told_apart_by_id() -> None:
     twins = (WorldSite(name="A", domain="Shop.example.org/a"), WorldSite(name="B", domain="shop.example.org/b"))
-    live = Desk.of("5.3", World(sites=(*twins, WorldSite(name="C", domain="")))).read()
+    live = MatomoRig.of("5.3", World(sites=(*twins, WorldSite(name="C", domain="")))).read()
     assert set(live.sites) == {
         Scope("site", "shop.example.org#1"),
         Scope("site", "shop.example.org#2"),
@@ -132,16 +132,16 @@ def test_sites_of_one_domain_and_of_none_are_told_apart_by_id() -> None:
 
 def test_groups_names_and_international_domains_are_kept_for_selectors() -> None:
     site = WorldSite(name='<b>"Laden" & mehr', domain="bücher.example", group=" Team A ")
-    (found,) = Desk.of("5.3", World(sites=(site,))).read().sites.values()
+    (found,) = MatomoRig.of("5.3", World(sites=(site,))).read().sites.values()
     assert (found.name, found.label, found.group) == ('<b>"Laden" & mehr', "xn--bcher-kva.example", "Team A")
 
 
 def test_capabilities_come_with_their_role_and_those_in_the_role_do_not() -> None:
-    desk = Desk.of("5.3", world([WorldAccount(login="ben")]))
-    desk.fake.state.add_rows("ben", "write", [1, 2])
-    desk.fake.state.add_rows("ben", "tagmanager_write", [1])
-    desk.fake.state.add_rows("ben", "tagmanager_publish_live_container", [2])
-    grants = set(desk.read().access.grants()) - {top("root")}
+    rig = MatomoRig.of("5.3", world([WorldAccount(login="ben")]))
+    rig.fake.state.add_rows("ben", "write", [1, 2])
+    rig.fake.state.add_rows("ben", "tagmanager_write", [1])
+    rig.fake.state.add_rows("ben", "tagmanager_publish_live_container", [2])
+    grants = set(rig.read().access.grants()) - {top("root")}
     assert grants == {grant("ben", SHOP, "write"), grant("ben", BLOG, "write", "tagmanager_publish_live_container")}
 
 
@@ -150,7 +150,7 @@ def test_invitations_are_states_and_their_grants_wait() -> None:
         WorldAccount(login="ivy", status="pending"), WorldAccount(login="late", status="expired"),
         WorldAccount(login="boss", status="pending", role="superuser"),
     ]  # fmt: skip
-    live = Desk.of("5.3", world(people, [WorldGrant(account="ivy", site=SHOP, role="view")])).read()
+    live = MatomoRig.of("5.3", world(people, [WorldGrant(account="ivy", site=SHOP, role="view")])).read()
     statuses = {account.name: account.status for account in live.access.accounts()}
     assert statuses == {
         "ivy": "pending", "late": "expired", "boss": "pending", "root": "active", "anonymous": "active",
@@ -162,28 +162,28 @@ def test_invitations_are_states_and_their_grants_wait() -> None:
 
 
 def test_last_seen_is_a_fact_and_its_absence_too() -> None:
-    desk = Desk.of("5.3", world([WorldAccount(login="ben")]))
-    desk.fake.state.last_seen[collate("root")] = NOW
-    facts = desk.read().facts
+    rig = MatomoRig.of("5.3", world([WorldAccount(login="ben")]))
+    rig.fake.state.last_seen[collate("root")] = NOW
+    facts = rig.read().facts
     assert facts[account_key("root")]["last_seen"] == "2026-11-22 03:00:00"
     assert "last_seen" not in facts[account_key("ben")]
     assert facts[account_key("ben")]["two_factor"] == "no"
 
 
 def test_rows_under_another_letter_case_count_for_the_person() -> None:
-    desk = Desk.of("5.3", world([WorldAccount(login="bob")]))
-    desk.fake.state.add_rows("BOB", "admin", [1])
-    live = desk.read()
+    rig = MatomoRig.of("5.3", world([WorldAccount(login="bob")]))
+    rig.fake.state.add_rows("BOB", "admin", [1])
+    live = rig.read()
     assert grant("bob", SHOP, "admin") in set(live.access.grants())
     assert [finding.code for finding in live.findings] == ["stray-spelling"]
 
 
 def test_grants_that_hang_in_the_air_are_findings() -> None:
-    desk = Desk.of("5.3", world([WorldAccount(login="bob"), WorldAccount(login="anna", role="superuser")]))
-    desk.fake.state.add_rows("bob", "view", [999])
-    desk.fake.state.add_rows("ghost", "view", [1])
-    desk.fake.state.add_rows("ANNA", "view", [1])
-    live = desk.read()
+    rig = MatomoRig.of("5.3", world([WorldAccount(login="bob"), WorldAccount(login="anna", role="superuser")]))
+    rig.fake.state.add_rows("bob", "view", [999])
+    rig.fake.state.add_rows("ghost", "view", [1])
+    rig.fake.state.add_rows("ANNA", "view", [1])
+    live = rig.read()
     assert set(live.access.grants()) == {top("root"), top("anna")}
     assert sorted(finding.code for finding in live.findings) == [
         "orphan-grant", "orphan-grant", "stray-grants", "stray-spelling",
@@ -191,39 +191,39 @@ def test_grants_that_hang_in_the_air_are_findings() -> None:
 
 
 def test_public_access_is_a_grant_of_everybody() -> None:
-    live = Desk.of("5.3", world(grants=[WorldGrant(account="anonymous", site=SHOP, role="view")])).read()
+    live = MatomoRig.of("5.3", world(grants=[WorldGrant(account="anonymous", site=SHOP, role="view")])).read()
     assert grant("anonymous", SHOP, "view") in set(live.access.grants())
 
 
 def test_self_that_is_no_superuser_is_not_taken_for_the_owner_of_the_token() -> None:
-    assert Desk.of("5.3", world([WorldAccount(login="ben")]), own_login="ben").read().me is None
-    assert Desk.of("5.3", own_login="nobody").read().me is None
-    assert Desk.of("5.3", own_login="ROOT").read().me == "root"
+    assert MatomoRig.of("5.3", world([WorldAccount(login="ben")]), own_login="ben").read().me is None
+    assert MatomoRig.of("5.3", own_login="nobody").read().me is None
+    assert MatomoRig.of("5.3", own_login="ROOT").read().me == "root"
 
 
 def test_an_answer_of_another_length_is_refused() -> None:
-    desk = Desk.of("5.3")
-    traits = desk.probe()
-    desk.fake.state.sites[7] = Site(7, "x", ["http://x.example"], NOW)
-    answer = desk.fake.answer
+    rig = MatomoRig.of("5.3")
+    traits = rig.probe()
+    rig.fake.state.sites[7] = Site(7, "x", ["http://x.example"], NOW)
+    answer = rig.fake.answer
 
     def short(request):  # type: ignore[no-untyped-def]
         response = answer(request)
         response.set_data(b"[[]]")
         return response
 
-    desk.fake.answer = short  # type: ignore[method-assign]
+    rig.fake.answer = short  # type: ignore[method-assign]
     with pytest.raises(NotThePlatformError, match="11 results"):
-        PLATFORM.read(desk.doors.reader, desk.settings, traits)
+        PLATFORM.read(rig.doors.reader, rig.settings, traits)
 
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_looking_again_tells_presence_absence_and_change(release: str) -> None:
-    desk = Desk.of(release, world(PEOPLE, GRANTS))
-    live = desk.read()
+    rig = MatomoRig.of(release, world(PEOPLE, GRANTS))
+    live = rig.read()
     there, gone = grant("ben", SHOP, "view"), grant("ben", "staging.example.org", "view")
-    desk.fake.state.delete_rows("ben", [2])
-    seen = desk.look(there.key, gone.key, grant("ben", BLOG, "admin").key, account_key("nobody"), live=live)
+    rig.fake.state.delete_rows("ben", [2])
+    seen = rig.refresh(there.key, gone.key, grant("ben", BLOG, "admin").key, account_key("nobody"), live=live)
     assert seen == {
         there.key: there,
         gone.key: None,
@@ -235,19 +235,19 @@ def test_looking_again_tells_presence_absence_and_change(release: str) -> None:
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_login_that_is_empty_is_not_matomos(release: str) -> None:
     """Nobody could be told apart by it."""
-    desk = Desk.of(release, world(PEOPLE, GRANTS))
-    user = desk.fake.state.user("ben")
+    rig = MatomoRig.of(release, world(PEOPLE, GRANTS))
+    user = rig.fake.state.user("ben")
     assert user is not None
     user.login = ""
     with pytest.raises(NotThePlatformError, match="the answer to getUsers is not what Matomo gives"):
-        desk.read()
+        rig.read()
 
 
 @pytest.mark.parametrize("status", [204, 500])
 def test_an_answer_that_says_nothing_comes_with_what_to_do(status: int) -> None:
     """The reason stands in a log."""
-    desk = Desk.of("5.3", world(PEOPLE, GRANTS))
-    desk.proxy.pages.append(Page("POST /index.php", times=0, status=status, content=b""))
+    rig = MatomoRig.of("5.3", world(PEOPLE, GRANTS))
+    rig.proxy.pages.append(Page("POST /index.php", times=0, status=status, content=b""))
     with pytest.raises(NotThePlatformError, match=f"answered {status} with something that is no JSON") as caught:
-        desk.read()
+        rig.read()
     assert "log" in (caught.value.hint or "")

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROLE = b'{"data":{"id":"23f32013-b1d9-4e70-903c-d7b99e0908d2","type":"ppms/user","attributes":{"role":"%s"}}}'
-BEARER = {"Authorization": "Bearer x"}
+HEADERS = {"Authorization": "Bearer x"}
 JSON_API = {"Content-Type": "application/vnd.api+json"}
 
 
 def _exchange(method: str, path: str, body: bytes, answer: bytes, **query: str) -> tuple[httpx.Request, httpx.Response]:
-    headers = BEARER | (JSON_API if body else {})
+    headers = HEADERS | (JSON_API if body else {})
     request = httpx.Request(method, f"https://x.piwik.pro{path}", params=query, headers=headers, content=body)
     return request, httpx.Response(200, headers=JSON_API, content=answer, request=request)
 

@@ -319,7 +319,7 @@ class TestDemotion:
 class TestGroups:
     """Groups of the platform: made, filled by the list, tied to an identity provider."""
 
-    CREW = Group("newsroom")
+    NEWSROOM = Group("newsroom")
 
     def test_a_group_is_made_filled_and_granted(self) -> None:
         place = opened(native=True)
@@ -328,7 +328,7 @@ class TestGroups:
 
         _do(
             place,
-            Change(None, self.CREW),
+            Change(None, self.NEWSROOM),
             *(Change(None, Member("newsroom", person)) for person in people),
             Change(None, level),
         )
@@ -338,8 +338,8 @@ class TestGroups:
             ("POST", "api/access-control/v2/app/permission/user-group"),
             ("POST", "api/user-groups/v1/relationships/users"),
         ]
-        keys = [self.CREW.key, level.key, *(Member("newsroom", person).key for person in people)]
-        assert _now(place, *keys) == [self.CREW, level, *(Member("newsroom", person) for person in people)]
+        keys = [self.NEWSROOM.key, level.key, *(Member("newsroom", person).key for person in people)]
+        assert _now(place, *keys) == [self.NEWSROOM, level, *(Member("newsroom", person) for person in people)]
 
     def test_members_go_by_one_delete_with_a_body(self) -> None:
         place = opened(native=True)
@@ -373,7 +373,7 @@ class TestGroups:
         place.fake.faults.append(Fault.parse("cut-after-write:POST /api/user-groups/v1$"))
 
         receipts = carry_out(
-            place, live, [Change(None, self.CREW), Change(None, Member("newsroom", "mia@example.org"))]
+            place, live, [Change(None, self.NEWSROOM), Change(None, Member("newsroom", "mia@example.org"))]
         )
 
         assert {receipt.status for receipt in receipts} == {"sent"}

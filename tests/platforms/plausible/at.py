@@ -126,7 +126,7 @@ class At:
         (receipt,) = self.write(change)
         return receipt
 
-    def look(self, *keys: Key) -> Mapping[Key, Resource | None]:
+    def refresh(self, *keys: Key) -> Mapping[Key, Resource | None]:
         return PLATFORM.refresh(self.reader, keys, self.live)
 
     def fault(self, text: str) -> None:

@@ -265,9 +265,9 @@ def test_a_guest_is_invited_changed_in_place_and_removed() -> None:
         assert at.receipt(turn(CARLA, BLOG, "viewer", "editor")).status == "sent"
         assert at.shown(BLOG) == [f"{CARLA} editor accepted"]
         assert at.fake.state.mails == []
-        assert at.look(key(CARLA, BLOG)) == {key(CARLA, BLOG): grant(CARLA, BLOG, "editor")}
+        assert at.refresh(key(CARLA, BLOG)) == {key(CARLA, BLOG): grant(CARLA, BLOG, "editor")}
         assert at.receipt(take(CARLA, BLOG, "editor")).status == "sent"
-        assert at.look(key(CARLA, BLOG)) == {key(CARLA, BLOG): None}
+        assert at.refresh(key(CARLA, BLOG)) == {key(CARLA, BLOG): None}
 
 
 def test_an_invitation_is_withdrawn_and_another_role_sent_anew() -> None:

@@ -139,7 +139,7 @@ def test_a_domain_may_have_a_path_and_letters_of_its_own() -> None:
     with plausible(World(sites=sites, grants=grants)) as at:
         (scope,) = at.live.sites
         assert scope.name == "xn--bcher-kva.example/Blog"
-        assert at.look(key(ANNA, scope.name)) == {key(ANNA, scope.name): at.live.access[key(ANNA, scope.name)]}
+        assert at.refresh(key(ANNA, scope.name)) == {key(ANNA, scope.name): at.live.access[key(ANNA, scope.name)]}
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_site_that_left_the_team_meanwhile_is_told() -> None:
         assert site is not None
         site.team = fake.state.new_team("Elsewhere", fake.state.new_user("new@other.test")).id
         with pytest.raises(ForbiddenError, match="belongs to another team now"):
-            at.look(key(ANNA, SHOP))
+            at.refresh(key(ANNA, SHOP))
 
 
 @pytest.mark.parametrize("fault", ["500x0:GET /guests", "htmlx0:GET /guests", "cutx0:GET /guests"])

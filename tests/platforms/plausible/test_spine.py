@@ -210,7 +210,7 @@ def test_a_deletion_that_does_nothing_is_never_reported_as_done(monkeypatch: pyt
         assert {outcome.status for outcome in report.outcomes} == {"failed"}
 
 
-def test_the_team_is_shown_as_strangers_and_never_touched() -> None:
+def test_the_team_is_shown_as_unmanaged_and_never_touched() -> None:
     """Community Edition: members stand there with their role, and no policy takes it."""
     with scene(view("anna", "ben"), "ce-3", unmanaged="revoke") as at:
         report = at.plan()

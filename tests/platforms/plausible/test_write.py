@@ -18,7 +18,7 @@ def test_an_invitation_is_sent_and_counted() -> None:
         receipt = at.receipt(give(CARLA, BLOG, "editor"))
         assert (receipt.status, receipt.sends) == ("sent", 1)
         assert at.shown(BLOG) == [f"{CARLA} editor invited"]
-        assert at.look(key(CARLA, BLOG)) == {key(CARLA, BLOG): grant(CARLA, BLOG, "editor")}
+        assert at.refresh(key(CARLA, BLOG)) == {key(CARLA, BLOG): grant(CARLA, BLOG, "editor")}
         assert at.fake.state.mails == [CARLA]
 
 
@@ -131,7 +131,7 @@ def test_who_was_taken_away_and_not_invited_again_is_not_called_as_before(page: 
         receipt = at.receipt(turn(BEN, SHOP, "viewer", "editor"))
         assert receipt.status == "unknown"
         assert receipt.message.startswith("viewer (invited) was taken away, and then: ")
-        assert at.look(key(BEN, SHOP)) == {key(BEN, SHOP): None}
+        assert at.refresh(key(BEN, SHOP)) == {key(BEN, SHOP): None}
 
 
 def test_what_cannot_be_settled_stays_unknown() -> None:
@@ -207,7 +207,7 @@ def test_a_site_that_is_not_there_takes_nothing() -> None:
     """A plan of yesterday, a site renamed since."""
     with plausible() as at:
         assert at.receipt(give(CARLA, "gone.example.org", "viewer")).status == "failed"
-        assert at.look(key(CARLA, "gone.example.org")) == {}
+        assert at.refresh(key(CARLA, "gone.example.org")) == {}
 
 
 def test_changes_on_one_site_share_the_reading() -> None:

@@ -100,7 +100,7 @@ class At:
     def statuses(self, *changes: Change) -> list[str]:
         return [receipt.status for receipt in self.write(*changes).values()]
 
-    def look(self, *keys: Key) -> Mapping[Key, Resource | None]:
+    def refresh(self, *keys: Key) -> Mapping[Key, Resource | None]:
         return PLATFORM.refresh(self.reader, keys, self.live)
 
     def fault(self, text: str) -> None:

@@ -257,7 +257,7 @@ def test_bundles_are_made_of_what_shares_a_sequence() -> None:
         for bundle in bundles:
             begun = len(at.fake.calls)
             at.write(*bundle.changes)
-            at.look(*(key for change in bundle.changes for key in touched(change)))
+            at.refresh(*(key for change in bundle.changes for key in touched(change)))
             assert len(at.calls(begun)) == bundle.requests, bundle
 
 

@@ -27,7 +27,7 @@ def test_a_new_account_is_view_only(release: str) -> None:
         made = at.fake.state.names["dora"]
         assert made.role == "view-only"
         assert at.live.ids[account_key("dora")] == made.id
-        assert at.look(account_key("dora")) == {account_key("dora"): Account("dora")}
+        assert at.refresh(account_key("dora")) == {account_key("dora"): Account("dora")}
         assert at.fake.state.names["dora"].password != PASSWORD
 
 
@@ -125,7 +125,7 @@ def test_account_roles_are_set(release: str, before: str | None, after: str | No
         change = Change(power("carla", before) if before else None, power("carla", after) if after else None)
         assert at.statuses(change) == ["sent"]
         assert at.fake.state.names["carla"].role == role
-        assert at.look(change.key) == {change.key: change.after}
+        assert at.refresh(change.key) == {change.key: change.after}
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -134,7 +134,7 @@ def test_a_rename_keeps_the_account(release: str) -> None:
     with umami(release=release) as at:
         assert at.statuses(Change(Account("anna"), Account("anna", renamed="anna.berg"))) == ["sent"]
         old, new, held = account_key("anna"), account_key("anna.berg"), grant("anna", SHOP, VIEW)
-        assert at.look(old, new, held.key) == {old: None, new: Account("anna.berg"), held.key: held}
+        assert at.refresh(old, new, held.key) == {old: None, new: Account("anna.berg"), held.key: held}
         assert at.statuses(Change(held, None)) == ["sent"]
 
 
@@ -163,7 +163,7 @@ def test_an_account_that_owns_nothing_is_deleted(release: str) -> None:
     with umami(release=release) as at:
         assert at.statuses(Change(Account("anna"), None)) == ["sent"]
         assert "anna" not in at.fake.state.names
-        assert at.look(account_key("anna")) == {account_key("anna"): None}
+        assert at.refresh(account_key("anna")) == {account_key("anna"): None}
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -277,7 +277,7 @@ def test_a_code_that_cannot_be_set_does_not_hold_up_a_revocation() -> None:
         change = Change(grant("anna", SHOP, VIEW), None)
         (receipt,) = at.write(change).values()
         assert receipt.status == "unknown"
-        assert at.look(change.key) == {change.key: None}
+        assert at.refresh(change.key) == {change.key: None}
 
 
 CODE = "POST ^/api/teams/[^/]+$"
@@ -391,7 +391,7 @@ def test_a_yes_that_is_not_umamis_is_settled_by_reading(
         at.page(on, passed=passed, status=status, headers=headers)
         (receipt,) = at.write(change).values()
         assert receipt.status == ("sent" if passed else "unknown")
-        assert (at.look(change.key)[change.key] == change.after) is passed
+        assert (at.refresh(change.key)[change.key] == change.after) is passed
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -407,7 +407,7 @@ def test_an_account_whose_id_was_not_told_gets_its_grants(release: str, content:
             at.page("GET ^/api/(admin/)?users")
         (made,) = at.write(Change(None, Account("dora"))).values()
         assert made.status == ("sent" if readable else "unknown")
-        assert at.look(account_key("dora")) == {account_key("dora"): Account("dora")}
+        assert at.refresh(account_key("dora")) == {account_key("dora"): Account("dora")}
         changes = Change(None, grant("dora", SHOP, VIEW)), Change(None, power("dora", "user"))
         assert at.statuses(*changes) == ["sent", "sent"]
 
@@ -487,7 +487,7 @@ def test_a_suspended_account_leaves_teams_without_sites_too(release: str) -> Non
         old = at.code("Idle")
         held = Grant(Subject("account", "anna"), Scope("team", "Idle"), VIEW)
         assert at.statuses(Change(held, None)) == ["sent"]
-        assert at.look(held.key) == {held.key: None}
+        assert at.refresh(held.key) == {held.key: None}
         assert at.code("Idle") != old
 
 
@@ -499,7 +499,7 @@ def test_one_membership_serves_all_sites_of_a_team() -> None:
         changes = [Change(None, grant("anna", f"{name}.test", VIEW)) for name in ("one", "two")]
         assert at.statuses(*changes) == ["sent", "sent"]
         assert len(at.writes()) == 1
-        assert set(at.look(*(change.key for change in changes)).values()) == {change.after for change in changes}
+        assert set(at.refresh(*(change.key for change in changes)).values()) == {change.after for change in changes}
 
 
 # Sites and their teams
@@ -660,22 +660,22 @@ def test_looking_sees_what_reading_sees(release: str) -> None:
     """Few keys are asked for one by one, many at once; the answers agree with a whole reading."""
     with umami(release=release) as at:
         keys = [*at.live.access, grant("carla", SHOP, VIEW).key, power("anna", "user").key, account_key("nobody")]
-        assert at.look(*keys) == {key: at.live.access.get(key) for key in keys}
+        assert at.refresh(*keys) == {key: at.live.access.get(key) for key in keys}
         for key in keys:
-            assert at.look(key) == {key: at.live.access.get(key)}
+            assert at.refresh(key) == {key: at.live.access.get(key)}
 
 
 def test_what_looking_cannot_tell_is_left_out() -> None:
     """An unknown site is not an absence."""
     with umami() as at:
-        assert at.look(grant("anna", "unknown.test", VIEW).key, ("group", "x"), ("member", "x", "anna")) == {}
+        assert at.refresh(grant("anna", "unknown.test", VIEW).key, ("group", "x"), ("member", "x", "anna")) == {}
 
 
 def test_looking_asks_little() -> None:
     """One grant: its site and the members of that site's team, and its account."""
     with umami() as at:
         begun = len(at.fake.calls)
-        at.look(grant("anna", SHOP, VIEW).key)
+        at.refresh(grant("anna", SHOP, VIEW).key)
         assert len(at.calls(begun)) == 3
 
 
@@ -685,6 +685,6 @@ def test_a_login_with_wildcards_is_found_exactly() -> None:
         for login in ("a_b", "axb", "50%", "back\\slash"):
             at.fake.state.new_user(login, PASSWORD, "view-only")
         keys = [account_key(name) for name in ("a_b", "a%", "50%", "back\\slash", "A_B")]
-        assert [at.look(key)[key] for key in keys] == [
+        assert [at.refresh(key)[key] for key in keys] == [
             Account("a_b"), None, Account("50%"), Account("back\\slash"), None
         ]  # fmt: skip

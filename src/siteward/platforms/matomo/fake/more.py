@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from siteward.platforms.matomo.fake.state import Crew
+from siteward.platforms.matomo.fake.state import UserGroup
 
 if TYPE_CHECKING:
     from siteward.platforms.fakery import World
@@ -66,7 +66,7 @@ def after(state: State, more: More, sites: Mapping[str, int]) -> None:
         state.add_rows(row.login, row.access, [sites[row.site]])
     for group in more.groups:
         access: dict[int, str] = {sites[domain]: role for domain, role in group.access.items()}
-        state.groups[state.next("group")] = Crew(group.name, list(group.members), access)
+        state.groups[state.next("group")] = UserGroup(group.name, list(group.members), access)
     state.mail_fails = more.mail_fails
     state.plugins |= {str(name): on for name, on in more.plugins.items()}
     if more.bulk_limit is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from siteward.platforms.matomo.fake.call import ApiError, Call, api
 from siteward.platforms.matomo.fake.php import md5
-from siteward.platforms.matomo.fake.state import Crew, Person, State, User
+from siteward.platforms.matomo.fake.state import Person, State, User, UserGroup
 
 if TYPE_CHECKING:
     from siteward.platforms.matomo.fake.php import Value
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _create_group(call: Call) -> Value:
     call.require_superuser()
     number = call.state.next("group")
-    call.state.groups[number] = Crew(call.text("groupName"))
+    call.state.groups[number] = UserGroup(call.text("groupName"))
     call.touched = True
     return str(number)
 
@@ -61,7 +61,7 @@ def _get_group_access(call: Call) -> Value:
     return {group.name: group.access[site] for group in call.state.groups.values() if site in group.access}
 
 
-def _group(call: Call) -> Crew:
+def _group(call: Call) -> UserGroup:
     found = call.state.groups.get(call.integer("idGroup"))
     if found is None:
         raise ApiError("There is no such group.")

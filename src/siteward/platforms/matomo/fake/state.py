@@ -115,7 +115,7 @@ class Report:
 
 
 @dataclass(slots=True)
-class Crew:
+class UserGroup:
     """A group of the plugin GroupPermissions: its members and its role on each site."""
 
     name: str
@@ -168,7 +168,7 @@ class State:
     collation: str = GENERAL
     mail_fails: bool = False
     plugins: dict[str, bool] = field(default_factory=dict)
-    groups: dict[int, Crew] = field(default_factory=dict)
+    groups: dict[int, UserGroup] = field(default_factory=dict)
     directory: Directory = field(default_factory=Directory)
     _rows: dict[str, list[Row]] = field(default_factory=dict)
     _serials: dict[str, int] = field(default_factory=dict)

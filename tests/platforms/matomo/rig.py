@@ -60,7 +60,7 @@ def world(accounts: Iterable[WorldAccount] = (), grants: Iterable[WorldGrant] = 
 
 
 @dataclass
-class Desk:
+class MatomoRig:
     """One stand-in, the doors into it, and what was read of it last."""
 
     fake: MatomoFake
@@ -92,7 +92,7 @@ class Desk:
         password: str | None = "root-pass-1234",
         onboarding: str | None = None,
         own_login: str = "root",
-    ) -> Desk:
+    ) -> MatomoRig:
         fake = FAKE.of(the_world or world(), release, clock=lambda: NOW)
         return cls(fake, password=password, onboarding=onboarding, own_login=own_login)
 
@@ -135,7 +135,7 @@ class Desk:
             for receipt in PLATFORM.write(self.doors.writer, bundle, live)
         ]
 
-    def look(self, *keys: Key, live: Live | None = None) -> Mapping[Key, Resource | None]:
+    def refresh(self, *keys: Key, live: Live | None = None) -> Mapping[Key, Resource | None]:
         return PLATFORM.refresh(self.doors.reader, keys, live or self.read())
 
     def rows(self, login: str) -> set[tuple[str, int, str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from siteward.access.diagnostic import problem
 from siteward.access.patterns import matching
-from siteward.declaration.complain import problem
 from siteward.declaration.subjects import folded, login_of
 
 if TYPE_CHECKING:

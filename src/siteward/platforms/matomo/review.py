@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import Diagnostic, Effect, Severity, error
+from siteward.access.diagnostic import Diagnostic, Effect, error, note
 from siteward.access.model import EVERYWHERE, Account, Grant
 from siteward.platforms.interface import native
 from siteward.platforms.matomo.calls import addressees, first_wish, wishes
@@ -50,9 +50,7 @@ def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Ite
 
 
 def _tell(about: Key, effect: Effect, code: str, message: str, *, count: int = 1, who: str | None = None) -> Diagnostic:
-    return Diagnostic(
-        code=code, severity=Severity.NOTE, message=message, about=about, effect=effect, count=count, who=who
-    )
+    return note(code, message, about=about, effect=effect, count=count, who=who)
 
 
 # accounts

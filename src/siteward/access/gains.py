@@ -33,6 +33,7 @@ from siteward.access.proposal import Proposal, Proposed
 from siteward.access.state import Claim, Origin
 from siteward.access.traits import is_site
 
+_NOTHING: frozenset[str] = frozenset()
 NAMED = 10
 """How many accounts that nobody declared one warning names."""
 
@@ -225,8 +226,8 @@ class Gains(Struct, frozen=True, dict=True):
         `member` is the membership it comes through, whose end is an end of the right.
         """
         claims = self._claims(grant.key)
-        through = self._through(member) if member is not None else frozenset[str]()
-        given = through.union(*map(_given, claims))
+        through = self._through(member) if member is not None else _NOTHING
+        given = through.union(*map(_given, claims)) if claims else through
         yield Judged(self._gain(grant, person, given), claims[0].origin if claims else None)
         for claim in claims:
             wish = claim.wish

@@ -7,6 +7,7 @@ Rules judge power, never the name of a role alone; a rule on a power is about ev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 from msgspec import Struct, field
@@ -256,6 +257,7 @@ def _fits(pattern: str, names: Iterable[str | None]) -> bool:
     return any(test(fold(name)) for name in names if name is not None)
 
 
+@lru_cache(maxsize=16384)  # many rights are on the same few sites
 def _fits_site(pattern: str, names: frozenset[str]) -> bool:
     """Return whether a site of these names is meant; a pattern without `tag:` and the like is about domains and names."""
     wanted = fold(pattern)

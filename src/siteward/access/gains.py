@@ -16,15 +16,15 @@ from msgspec.structs import replace
 from siteward.access.change import direction, patch
 from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic, warning
 from siteward.access.effective import Index
-from siteward.access.model import Account, Grant, Key, Member, Power, Scope, account_key
+from siteward.access.model import Account, Grant, Key, Member, Scope, account_key
 from siteward.access.policy import (
     Breach,
     Gain,
     Person,
     Rule,
+    about_right,
     concerning,
     judge,
-    least_power,
     person_of,
     role_names,
     site_names,
@@ -51,7 +51,8 @@ class Gains(Struct, frozen=True, dict=True):
     proposal: Proposal
     _people: dict[str, Person] = {}
     _concerning: dict[str | tuple[str, ...], tuple[Rule, ...]] = {}
-    _powers: dict[str, int] = {}
+    _ids: dict[str, frozenset[str]] = {}
+    _rule_ids: dict[tuple[Scope, str, frozenset[str] | None], frozenset[str]] = {}
     _site_names: dict[Scope, frozenset[str]] = {}
     _role_names: dict[tuple[str, str], frozenset[str]] = {}
 
@@ -199,12 +200,14 @@ class Gains(Struct, frozen=True, dict=True):
                 yield member
 
     def _interests(self, key: Key, grant: Grant, account: str) -> bool:
-        """Tell whether any rule has something to say of an account at the power of a grant, or of what is asked for."""
-        traits, least = self.proposal.traits, self._least(account)
-        if traits.power(grant) >= least:
+        """Return whether any rule is about a grant that an account has, or about what lines ask for in its place."""
+        concerned = self._concerned(account)
+        if not concerned:
+            return False
+        if len(self.proposal.desired.claims.get(key, ())) > 1 or not concerned.isdisjoint(self._about(grant)):
             return True
         wish = self.proposal.desired.access.find(key)
-        return isinstance(wish, Grant) and wish.role != grant.role and traits.power(wish) >= least
+        return isinstance(wish, Grant) and wish.role != grant.role and not concerned.isdisjoint(self._about(wish))
 
     def _standing_patterns(self) -> Iterator[Diagnostic]:
         """Yield a warning for each person and pattern that gives more than patterns may, and has given it already."""
@@ -285,13 +288,22 @@ class Gains(Struct, frozen=True, dict=True):
             self._concerning[person.logins or person.name] = rules
         return rules
 
-    def _least(self, account: str) -> int:
-        """Return the least power at which any rule has something to say of the person behind an account."""
-        least = self._powers.get(account)
-        if least is None:
-            rules = self._rules(self._person(account))
-            least = self._powers[account] = min(map(least_power, rules), default=Power.ADMIN + 1)
-        return least
+    def _concerned(self, account: str) -> frozenset[str]:
+        """Return the ids of the rules that are about the person behind an account."""
+        ids = self._ids.get(account)
+        if ids is None:
+            ids = self._ids[account] = frozenset(rule.id for rule in self._rules(self._person(account)))
+        return ids
+
+    def _about(self, grant: Grant) -> frozenset[str]:
+        """Return the ids of the rules that are about what a grant gives, whoever has it."""
+        key = (grant.scope, grant.role, grant.extras)
+        ids = self._rule_ids.get(key)
+        if ids is None:
+            gain = self._gain(grant, Person(""), _NOTHING)
+            ids = frozenset(rule.id for rule in self.proposal.policy.rules if about_right(rule, gain))
+            self._rule_ids[key] = ids
+        return ids
 
     def _sites(self, scope: Scope) -> frozenset[str]:
         names = self._site_names.get(scope)

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, note, warning
 from siteward.access.model import Grant, Key, Scope, account_of
@@ -177,13 +176,11 @@ def role_change(case: _Case) -> Iterator[Diagnostic]:
         elif case.state.door == "web":
             yield note("role-in-place", "takes effect at once, without a mail", about=each.key)
         elif case.state.settings.role_change == "manual":
-            yield replace(
-                error(
-                    "role-change-manual",
-                    f"{entry.email} has accepted as {entry.role}, and the Sites API cannot change that",
-                    about=each.key,
-                    hint="change it in Plausible, under the site's settings, People; or write `role_change: reinvite`",
-                ),
+            yield error(
+                "role-change-manual",
+                f"{entry.email} has accepted as {entry.role}, and the Sites API cannot change that",
+                about=each.key,
+                hint="change it in Plausible, under the site's settings, People; or write `role_change: reinvite`",
                 effect="manual",
             )
         else:
@@ -197,8 +194,8 @@ def _reinvited(change: Change, entry: Entry) -> Iterator[Diagnostic]:
         change,
         "gap",
     )
-    told = _effect("mails", f"mails {entry.email} twice: removed, and invited", change, "mail", entry.email)
-    yield replace(told, count=2)
+    twice = f"mails {entry.email} twice: removed, and invited"
+    yield note("mails", twice, about=change.key, effect="mail", who=entry.email, count=2)
     yield _segments(change, entry)
 
 
@@ -323,4 +320,4 @@ def _segments(change: Change, entry: Entry) -> Diagnostic:
 
 
 def _effect(code: str, message: str, change: Change, effect: Effect, who: str | None = None) -> Diagnostic:
-    return replace(note(code, message, about=change.key), effect=effect, who=who)
+    return note(code, message, about=change.key, effect=effect, who=who)

@@ -304,7 +304,7 @@ class Session(Struct):
             execution.outcomes.update({outcome.step.id: outcome for outcome in lost})
         if news := appeared(fresh.plan, (instance_run.reviewed, instance_run.fresh.plan)):
             words = f"{len(news)} changes appeared while this was applied, the first on {' '.join(news[0].change.key)}"
-            self._say(instance_run, replace(warning("appeared", words, hint="siteward plan"), count=len(news)))
+            self._say(instance_run, warning("appeared", words, hint="siteward plan", count=len(news)))
         return fresh
 
     def _met(self, instance: str, fresh: Fresh, memory: Memory | None) -> None:
@@ -371,8 +371,8 @@ def trouble(
 ) -> Diagnostic:
     """Return what went wrong with an instance as a diagnostic."""
     if isinstance(problem, PlatformError | JournalBrokenError | JournalBusyError):
-        return replace(error(problem.code, str(problem), hint=problem.hint), instance=instance)
-    return replace(error("journal-not-written", f"the journal cannot be written: {problem}"), instance=instance)
+        return error(problem.code, str(problem), hint=problem.hint, instance=instance)
+    return error("journal-not-written", f"the journal cannot be written: {problem}", instance=instance)
 
 
 def _account_for(execution: Execution) -> None:

@@ -102,3 +102,20 @@ def test_nothing_is_asked_of_the_installed_distributions() -> None:
     modules = done.stdout.split()
     assert "pydantic" in modules
     assert "importlib.metadata" not in modules
+
+
+def test_only_a_run_with_a_base_compares_settings(folder: Path) -> None:
+    """deepdiff takes a tenth of a second to load; importing what uses it is not enough to load it."""
+    code = (
+        "import sys; from siteward.reconcile.revisions import base_policy, policy_changes as changes; "
+        "before = 'deepdiff' in sys.modules; list(changes.differences({}, {})); print(before, 'deepdiff' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["False", "True"]

@@ -32,10 +32,10 @@ from reconcile.small_world import (
 )
 from reconcile.worlds import worlds
 from siteward.access.model import Access, account_of
+from siteward.access.renames import under
 from siteward.reconcile.drift import drift
 from siteward.reconcile.journal import journal
 from siteward.reconcile.journal.files import write_all
-from siteward.reconcile.names import under
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -246,7 +246,7 @@ def test_a_crash_at_any_line_of_the_journal_is_survived(live: Access, wanted: Ac
     with desk(live, wanted) as (here, server, _):
         plan = here.plan()
         crashed = False
-        with mock.patch("siteward.reconcile.journal.write_all", _crashing(at, how)):
+        with mock.patch("siteward.reconcile.journal.journal.write_all", _crashing(at, how)):
             try:
                 here.apply(plan)
             except Crash:

@@ -53,7 +53,7 @@ class InstanceRun(Struct, kw_only=True):
     fresh: Fresh
     revalidated: Revalidated
     allowance: Allowance
-    chosen: Collection[str] | None
+    chosen: tuple[str, ...] | None
     run: Run | None
     history: History
 
@@ -156,14 +156,14 @@ class Session(Struct):
         delete = self.options.allow_delete or taken.allow_delete
         return Allowance(accept=accept, allow_delete=delete, passwords=self.options.passwords)
 
-    def _chosen(self, reviewed: InstancePlan, run: Run | None) -> Collection[str] | None:
+    def _chosen(self, reviewed: InstancePlan, run: Run | None) -> tuple[str, ...] | None:
         """Return the steps that this run is confined to, by what was said now and by what it began with."""
         only = self.options.only
         chosen = None if only is None else tuple(step.id for step in reviewed.steps if only(reviewed.instance, step))
         before = run.began.chosen if run is not None else None
         if before is None or chosen is None:
             return before if chosen is None else chosen
-        return tuple(each for each in chosen if each in before)
+        return tuple(step for step in chosen if step in before)
 
     def _begun(self, instance_run: InstanceRun) -> bool:
         """Journal that the run begins or goes on, and what the second look has settled already."""

@@ -613,7 +613,7 @@ def test_9_a_journal_that_cannot_be_written_stops_its_instance(tmp_path: Path, m
             raise OSError(28, "No space left on device")
         write_all(handle, data)
 
-    monkeypatch.setattr("siteward.reconcile.journal.write_all", full)
+    monkeypatch.setattr("siteward.reconcile.journal.journal.write_all", full)
     report = desk.apply()
     assert codes(report) == {"journal-not-written"}
     assert server.told == []

@@ -1,7 +1,7 @@
 """Apply: exactly what a reviewed plan says, or less.
 
     plan ─ is it the reviewed one, young, for these origins? ─▶ every instance: lock its journal, read it again,
-    sift what may still be done (recheck) ─▶ begin all journals ─▶ write, one instance after the other (execute)
+    judge again what may still be done (revalidate) ─▶ begin all journals ─▶ write, one instance after the other (execute)
     ─▶ read what is left behind, end the journals ─▶ report
 
 It can veto and never add. Instances fail apart: what goes wrong with one is a diagnostic and the outcomes of its
@@ -18,7 +18,8 @@ from siteward.access.diagnostic import error, warning
 from siteward.access.report import Report
 from siteward.reconcile.apply.admission import objections_to
 from siteward.reconcile.apply.consent import asked_again
-from siteward.reconcile.apply.run import Session, trouble
+from siteward.reconcile.apply.inputs import ApplyInput, trouble
+from siteward.reconcile.apply.run import run as run_apply
 from siteward.reconcile.apply.target import quiet
 from siteward.reconcile.journal import journal
 from siteward.reconcile.journal.chain import JournalBrokenError
@@ -47,8 +48,11 @@ def apply(
     `targets` are the instances of the checkout, `config_digest` that of its files, `clock` gives the time in UTC.
     Whoever calls has asked already; nothing here asks. Raises nothing for what one instance does.
     """
-    session = Session(plan, targets, book, options, clock, on_progress, options.as_of or clock())
-    return session.run(objections_to(plan, options, clock()), config_digest)
+    given = ApplyInput(
+        plan=plan, targets=targets, book=book, options=options, clock=clock, tell=on_progress,
+        moment=options.as_of or clock(),
+    )  # fmt: skip
+    return run_apply(given, objections_to(plan, options, clock()), config_digest)
 
 
 def resume(
@@ -70,7 +74,7 @@ def resume(
     if not found:
         nothing = warning("nothing-to-resume", "every run in the journals has an end")
         return Report(command="apply", diagnostics=diagnostics or (nothing,))
-    digest = max(found.values(), key=lambda each: each.began.at).began.plan
+    digest = max(found.values(), key=lambda run: run.began.at).began.plan
     try:
         plan = journal.kept_plan(book.folder, digest)
     except (OSError, ValueError) as problem:
@@ -86,9 +90,11 @@ def resume(
     )
     begun = frozenset(name for name in targets if _begun(book, name, digest)) - found.keys()
     plan = replace(plan, instances=tuple(instance for instance in plan.instances if instance.instance not in begun))
-    moment = options.as_of or clock()
-    session = Session(plan, targets, book, options, clock, on_progress, moment, resuming=True)
-    return session.run(objections, config_digest)
+    given = ApplyInput(
+        plan=plan, targets=targets, book=book, options=options, clock=clock, tell=on_progress,
+        moment=options.as_of or clock(), resuming=True,
+    )  # fmt: skip
+    return run_apply(given, objections, config_digest)
 
 
 def _said_again(options: Options, plan: Plan, digest: str, *, is_sealed: bool) -> Options:
@@ -118,7 +124,7 @@ def _unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[str, Ru
 
 
 def _begun(book: Book, instance: str, digest: str) -> bool:
-    """Tell whether a plan was ever begun on an instance."""
+    """Return whether a plan was ever begun on an instance."""
     try:
         known = journal.runs(journal.path_of(book.folder, instance), book.key)
     except JournalBrokenError:  # has been told, and whoever opens the journal tells it again

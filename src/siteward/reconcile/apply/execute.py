@@ -3,7 +3,7 @@
     steps to do ─ wave ─ bundle ─▶ deliver passwords ─ intent ─ write ─ look ─ outcome ─▶ next
 
 A wave is a run of steps, in order, of which none depends on another: it is what a platform may carry in shared
-calls. Everything else that could be decided has been decided before (`recheck`); what is decided here is only
+calls. Everything else that could be decided has been decided before (`revalidate`); what is decided here is only
 whether a write took place, and that is read, never believed.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,9 @@ from siteward.access.model import Account, Grant, Group, Key, Member, Resource
 from siteward.access.renames import touched
 from siteward.access.report import Outcome
 from siteward.platforms.interface import Bundle, Receipt
+from siteward.reconcile.apply.inputs import judge_again, read_again
 from siteward.reconcile.apply.passwords import UndeliveredError, deliver, generate, made_with_password
-from siteward.reconcile.apply.revalidate import LOST, SETTLED, left_undone, reached, refused, unmet
+from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, left_undone, reached, refused, unmet
 from siteward.reconcile.apply.target import RESUME, Progress
 from siteward.reconcile.journal.entries import Result
 from siteward.transport.errors import PlatformError
@@ -36,11 +37,10 @@ if TYPE_CHECKING:
     from siteward.access.plan import Step
     from siteward.access.state import Live
     from siteward.platforms.interface import Platform
-    from siteward.reconcile.apply.passwords import Passwords
+    from siteward.reconcile.apply.inputs import ApplyInput, Prepared
     from siteward.reconcile.apply.revalidate import Revalidated
-    from siteward.reconcile.apply.target import Fresh, Listener, Target
-    from siteward.reconcile.journal.journal import Journal
-    from siteward.transport.http import Doors, Writer
+    from siteward.reconcile.apply.target import Fresh, Target
+    from siteward.transport.http import Writer
     from siteward.transport.secrets import Secret
 
 Seen = Mapping[Key, Resource | None]
@@ -61,7 +61,7 @@ class CancellationToken:
 
 @contextmanager
 def cancelled_by_signals() -> Iterator[CancellationToken]:
-    """Turn the first Ctrl-C into a pulled brake while this lasts; only the main thread is ever interrupted."""
+    """Turn the first Ctrl-C into a cancellation while this lasts; only the main thread is ever interrupted."""
     cancellation = CancellationToken()
     if threading.current_thread() is not threading.main_thread():
         yield cancellation
@@ -74,29 +74,32 @@ def cancelled_by_signals() -> Iterator[CancellationToken]:
 
 
 class Execution(Struct, kw_only=True):
-    """One instance while it is written to; `outcomes` fills up, `live` follows what is done."""
+    """One instance while it is written to: what it is given, and how far it is.
 
-    target: Target
-    doors: Doors
-    journal: Journal
+    `fresh`, `revalidated` and `live` follow what is done; `outcomes` fills up. `failures` counts the writes in a row
+    that failed, `sends` the mails by key, and `in_flight` are the steps that are being sent.
+    """
+
+    given: ApplyInput
+    instance: Prepared
+    cancellation: CancellationToken
     fresh: Fresh
     revalidated: Revalidated
-    passwords: Passwords
-    patience: int
-    steps: int
-    cancellation: CancellationToken
-    tell: Listener
-    outcomes: dict[str, Outcome]
     live: Live
+    outcomes: dict[str, Outcome]
     failures: int = 0
     sent: bool = False
-    again: Callable[[Mapping[str, Outcome], frozenset[str]], tuple[Fresh, Revalidated]]
     sends: dict[Key, int] = {}
     in_flight: set[str] = set()
 
+    @property
+    def target(self) -> Target:
+        """The instance of the checkout."""
+        return self.instance.target
+
 
 def execute(execution: Execution) -> None:
-    """Do the steps that are left, in order; every one of them ends in `work.outcomes`."""
+    """Do the steps that are left, in order; every one of them ends in `execution.outcomes`."""
     rest = list(execution.revalidated.go)
     while rest := _without_hindered(execution, rest):
         wave = _wave(rest, execution.revalidated.needs)
@@ -180,14 +183,14 @@ def _is_deletion(change: Change) -> bool:
 def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
     """Write one bundle, with everything that promises 8, 9 and 11 put around it."""
     for step in steps:
-        execution.tell(_progress(execution, step, None))
+        execution.given.tell(_progress(execution, step, None))
     try:
         passwords, ahead = _delivered(execution, steps), _ahead(execution, steps)
         bundle = replace(bundle, passwords=passwords, ahead=ahead, unwanted=execution.fresh.unwanted)
     except UndeliveredError as problem:
         _settle(execution, [_failed(execution, step, str(problem)) for step in steps])
         return
-    execution.journal.intend({step.id: step.change for step in steps})
+    execution.instance.journal.intend({step.id: step.change for step in steps})
     execution.sent = True
     execution.in_flight = {step.id for step in steps}
     receipts = _written(execution, bundle)
@@ -225,7 +228,7 @@ def _delivered(execution: Execution, steps: Iterable[Step]) -> Mapping[str, Secr
                 account.name,
                 given[account.name],
                 declared_user,
-                execution.passwords,
+                execution.given.options.passwords,
             )
     return given
 
@@ -233,7 +236,7 @@ def _delivered(execution: Execution, steps: Iterable[Step]) -> Mapping[str, Secr
 def _written(execution: Execution, bundle: Bundle) -> Sequence[Receipt]:
     """Send a bundle; whatever is raised on the way leaves open what of it took place."""
     try:
-        return execution.target.platform.write(execution.doors.writer, bundle, execution.live)
+        return execution.target.platform.write(execution.instance.doors.writer, bundle, execution.live)
     except PlatformError as problem:
         return [
             Receipt(key=change.key, status="unknown", message=str(problem), hint=problem.hint)
@@ -246,7 +249,7 @@ def _look(execution: Execution, keys: set[Key]) -> tuple[Seen, str]:
     if not keys:
         return {}, ""
     try:
-        return execution.target.platform.refresh(execution.doors.reader, keys, execution.live), ""
+        return execution.target.platform.refresh(execution.instance.doors.reader, keys, execution.live), ""
     except PlatformError as problem:
         return {}, f"it could not be read back: {problem}"
 
@@ -266,7 +269,7 @@ def _outcome(execution: Execution, step: Step, receipt: Receipt | None, seen: Se
         lost = receipt is None or receipt.status == "unknown"
         done = Outcome(instance=instance, step=step, status="done", message=LOST if lost else "")
         return (
-            finished(done, execution.target.platform, execution.doors.writer, execution.fresh, execution.live)
+            finished(done, execution.target.platform, execution.instance.doors.writer, execution.fresh, execution.live)
             if lost
             else done
         )
@@ -300,17 +303,17 @@ def _settle(execution: Execution, outcomes: Sequence[Outcome], receipts: Mapping
     if not outcomes:
         return
     sends = {key: receipt.sends for key, receipt in (receipts or {}).items() if receipt.sends}
-    execution.journal.became([result(each, sends.get(each.step.change.key, 0)) for each in outcomes])
+    execution.instance.journal.became([result(outcome, sends.get(outcome.step.change.key, 0)) for outcome in outcomes])
     execution.sends.update(sends)
     execution.in_flight = set()
     bad = {"failed", "unknown"}
-    if any(each.status in SETTLED for each in outcomes):
+    if any(outcome.status in SETTLED for outcome in outcomes):
         execution.failures = 0
-    elif any(each.status in bad for each in outcomes):
+    elif any(outcome.status in bad for outcome in outcomes):
         execution.failures += 1
     for outcome in outcomes:
         execution.outcomes[outcome.step.id] = outcome
-        execution.tell(_progress(execution, outcome.step, outcome))
+        execution.given.tell(_progress(execution, outcome.step, outcome))
 
 
 def result(outcome: Outcome, sends: int = 0) -> Result:
@@ -338,7 +341,11 @@ def _halted(execution: Execution) -> str:
     """Return why nothing more is begun, if so."""
     if execution.cancellation.cancelled:
         return "interrupted before it was sent"
-    return f"not tried after {execution.failures} failures in a row" if execution.failures >= execution.patience else ""
+    return (
+        f"not tried after {execution.failures} failures in a row"
+        if execution.failures >= execution.given.options.failures_in_a_row
+        else ""
+    )
 
 
 def _may_reveal_grants(execution: Execution, step: Step) -> bool:
@@ -351,13 +358,17 @@ def _may_reveal_grants(execution: Execution, step: Step) -> bool:
 def _looked_again(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     """Read and judge again what is left, after a step that may have changed more than it says."""
     try:
-        execution.fresh, execution.revalidated = execution.again(execution.outcomes, execution.revalidated.lifted)
+        execution.fresh = read_again(execution.given, execution.instance)
     except PlatformError as problem:
         _settle(
             execution,
             [_skipped(execution, step, f"it could not be read again before it was sent: {problem}") for step in rest],
         )
         return []
+    instance, history = execution.instance, History(settled=execution.outcomes, lifted=execution.revalidated.lifted)
+    execution.revalidated = judge_again(
+        instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
+    )
     execution.live = execution.fresh.live
     _settle(
         execution,
@@ -375,6 +386,6 @@ def _skipped(execution: Execution, step: Step, message: str) -> Outcome:
 
 
 def _progress(execution: Execution, step: Step, outcome: Outcome | None) -> Progress:
-    return Progress(
-        instance=execution.target.name, step=step, outcome=outcome, at=len(execution.outcomes), of=execution.steps
-    )
+    known = execution.instance.revalidated
+    steps = len(known.outcomes) + len(known.go)
+    return Progress(instance=execution.target.name, step=step, outcome=outcome, at=len(execution.outcomes), of=steps)

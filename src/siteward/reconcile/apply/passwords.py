@@ -17,6 +17,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.model import Account, account_key
 from siteward.reconcile.journal.files import UnsafeFileError, append_only, make_private, replace_file, write_all
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from siteward.access.change import Change
+    from siteward.access.model import Key
+    from siteward.access.plan import InstancePlan
     from siteward.access.state import DeclaredUser
     from siteward.access.traits import Traits
+    from siteward.reconcile.apply.target import Fresh
 
 WAYS = "give the user an `age:` key in the file, or name a file with `--passwords-out FILE`"
 _LETTERS = "abcdefghijkmnpqrstuvwxyz"
@@ -49,7 +52,7 @@ class Passwords(Struct, frozen=True, kw_only=True):
 
 
 def made_with_password(change: Change, traits: Traits) -> bool:
-    """Tell whether a change makes an account that needs a password from us, because nobody is invited."""
+    """Return whether a change makes an account that needs a password from us, because nobody is invited."""
     return isinstance(change.after, Account) and change.before is None and "invite" not in traits.onboarding
 
 
@@ -72,12 +75,32 @@ def undeliverable(
     return tuple(found)
 
 
+class Obstacles(Struct, frozen=True, kw_only=True):
+    """The objections to delivering new passwords, by account key: with the file that is allowed, and without any."""
+
+    as_allowed: Mapping[Key, Diagnostic]
+    without_file: Mapping[Key, Diagnostic]
+
+
+def obstacles_to_delivery(reviewed: InstancePlan, fresh: Fresh, passwords: Passwords) -> Obstacles:
+    """Return what keeps the passwords of the accounts that a plan may make from their owners, by looking at the disk."""
+    made = [Change(None, step.change.after) for step in reviewed.steps if isinstance(step.change.after, Account)]
+
+    def look(allowed: Passwords) -> Mapping[Key, Diagnostic]:
+        owners = fresh.desired.declared_users
+        objections = undeliverable(fresh.plan.instance, made, owners, fresh.traits, allowed)
+        return {objection.about: objection for objection in objections if objection.about is not None}
+
+    without = look(replace(passwords, out=None))
+    return Obstacles(as_allowed=without if passwords.out is None else look(passwords), without_file=without)
+
+
 def generate() -> Secret:
     """Return a new password: 29 characters in groups of five, about 140 bits, nothing that reads like something else."""
     alphabet = _LETTERS + _CAPITALS + _DIGITS
     while True:
         text = "-".join("".join(secrets.choice(alphabet) for _ in range(5)) for _ in range(5))
-        if all(any(each in kind for each in text) for kind in (_LETTERS, _CAPITALS, _DIGITS)):
+        if all(any(character in kind for character in text) for kind in (_LETTERS, _CAPITALS, _DIGITS)):
             return Secret(text, "generated")
 
 
@@ -159,7 +182,7 @@ def _encrypted(folder: Path, instance: str, login: str, data: bytes, key: str) -
 
 
 def _recipient(key: str) -> Callable[[bytes], bytes]:
-    """Return what encrypts to a key; raises `_NoAge`, and `ValueError` for what is no key."""
+    """Return what encrypts to a key; raises `_AgeMissingError`, and `ValueError` for what is no key."""
     try:
         import pyrage  # noqa: PLC0415 — an extra, needed by who makes accounts
     except ImportError:

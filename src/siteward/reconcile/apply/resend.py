@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error, note
 from siteward.access.report import Report
-from siteward.reconcile.apply.run import TROUBLE, trouble
+from siteward.reconcile.apply.inputs import TROUBLE, trouble
 from siteward.reconcile.journal.journal import opened
 from siteward.transport.errors import OutcomeUnknownError
 

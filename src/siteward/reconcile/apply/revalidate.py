@@ -1,6 +1,6 @@
 """The second look: what of a reviewed plan may still be done, in a world and under a file that may have moved.
 
-Pure. It can only take away: a step goes ahead when the thing it touches is as it was reviewed, the checkout wants
+It reads and opens nothing: all it judges by is handed in. It can only take away: a step goes ahead when the thing it touches is as it was reviewed, the checkout wants
 exactly this, and no guard objects to what is left of the plan. No verdict in the plan is believed but one: what
 was blocked when it was reviewed goes ahead only where whoever applies has lifted that block, not because the
 block has gone away since, which nobody has reviewed.
@@ -20,7 +20,7 @@ from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_key, account_of, scope_of
 from siteward.access.renames import change_under, key_under, renames_in
 from siteward.access.report import Outcome, OutcomeStatus
-from siteward.reconcile.apply.passwords import undeliverable
+from siteward.reconcile.apply.passwords import made_with_password
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.renames import Renames
     from siteward.access.state import Live
-    from siteward.reconcile.apply.passwords import Passwords
+    from siteward.reconcile.apply.passwords import Obstacles, Passwords
     from siteward.reconcile.apply.target import Fresh
     from siteward.reconcile.journal.entries import Result
     from siteward.reconcile.journal.journal import Run
@@ -81,12 +81,16 @@ def revalidate(
     fresh: Fresh,
     allowance: Allowance,
     history: History,
+    obstacles: Obstacles,
     *,
     chosen: Collection[str] | None = None,
 ) -> Revalidated:
-    """Compare each reviewed step with the fresh world and wishes; `chosen` confines it to steps by id."""
+    """Compare each reviewed step with the fresh world and wishes; `chosen` confines it to steps by id.
+
+    `obstacles` are the objections to delivering new passwords, which the caller has looked up.
+    """
     known = _from_halfway(_as_named_now(reviewed, fresh.live), fresh.live, history.run)
-    case = _Case(reviewed=known, fresh=fresh, allowance=allowance, history=history)
+    case = _Case(reviewed=known, fresh=fresh, allowance=allowance, history=history, obstacles=obstacles)
     settled, lifted = history.settled, history.lifted
     steps = {
         step.id: step
@@ -105,7 +109,7 @@ def revalidate(
         if not news:
             break
         outcomes.update(news)
-    go = tuple(sorted(rest, key=lambda each: case.order[each.change.key]))
+    go = tuple(sorted(rest, key=lambda step: case.order[step.change.key]))
     return Revalidated(go=go, needs=needs, outcomes=outcomes, lifted=lifted)
 
 
@@ -181,6 +185,7 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
     fresh: Fresh
     allowance: Allowance
     history: History
+    obstacles: Obstacles
 
     @property
     def instance(self) -> str:
@@ -317,7 +322,7 @@ def _needs(case: _Case, step: Step) -> frozenset[str]:
 
     These are ids of reviewed steps; what only the fresh plan has stands there by its own name.
     """
-    fresh = (case.keys[each] for each in case.wishes[step.change.key].depends_on)
+    fresh = (case.keys[need] for need in case.wishes[step.change.key].depends_on)
     return frozenset(step.depends_on) | {case.ids.get(key, " ".join(key)) for key in fresh}
 
 
@@ -364,25 +369,24 @@ def _unreachable(
     case: _Case, steps: Collection[Step], needs: Mapping[str, frozenset[str]], allowance: Allowance
 ) -> frozenset[str]:
     """Return the steps that an objection stands on, and all that need one of those."""
-    objections = _objections(case.fresh, steps, allowance)
+    objections = _objections(case, steps, allowance)
     found = {step.id for step in steps if _objection(objections, step) is not None}
     while more := {step.id for step in steps if needs[step.id] & found} - found:
         found |= more
     return frozenset(found)
 
 
-def _objections(fresh: Fresh, steps: Collection[Step], allowance: Allowance) -> Mapping[Key | None, Diagnostic]:
+def _objections(case: _Case, steps: Collection[Step], allowance: Allowance) -> Mapping[Key | None, Diagnostic]:
     """Return the errors that doing just these steps would raise, by key; under `None` one that is about all."""
     if not steps:
         return {}
     keys = frozenset(step.change.key for step in steps)
-    verdict = fresh.judge(keys, accept=allowance.accept, allow_delete=allowance.allow_delete)
-    undelivered = undeliverable(
-        fresh.plan.instance,
-        (step.change for step in steps),
-        fresh.desired.declared_users,
-        fresh.traits,
-        allowance.passwords,
+    verdict = case.fresh.judge(keys, accept=allowance.accept, allow_delete=allowance.allow_delete)
+    known = case.obstacles.without_file if allowance.passwords.out is None else case.obstacles.as_allowed
+    undelivered = (
+        known[step.change.key]
+        for step in steps
+        if step.change.key in known and made_with_password(step.change, case.fresh.traits)
     )
     return {diagnostic.about: diagnostic for diagnostic in (*verdict, *undelivered) if diagnostic.blocks}
 
@@ -393,7 +397,7 @@ def _objection(objections: Mapping[Key | None, Diagnostic], step: Step) -> Diagn
 
 def _objected(case: _Case, steps: Collection[Step]) -> Mapping[str, Outcome]:
     """Return what becomes of the steps that the guards object to, were just these steps done."""
-    objections = _objections(case.fresh, steps, case.allowance)
+    objections = _objections(case, steps, case.allowance)
     return {step.id: _vetoed(case, step, why) for step in steps if (why := _objection(objections, step)) is not None}
 
 

@@ -200,10 +200,12 @@ def surveyed(
     )
 
 
-def _with_variable(each: Diagnostic, instance: str) -> Diagnostic:
-    """Return a guard's word with the name of the variable that says whose the credentials are."""
-    hint = each.hint
-    return replace(each, hint=hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))) if hint else each
+def _with_variable(diagnostic: Diagnostic, instance: str) -> Diagnostic:
+    """Return a guard's diagnostic with the name of the variable that names the account of the credentials."""
+    if not diagnostic.hint:
+        return diagnostic
+    hint = diagnostic.hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))
+    return replace(diagnostic, hint=hint)
 
 
 def _with_its_name(live: Live, instance: str) -> Live:
@@ -298,11 +300,15 @@ def plan(project: Project, instances: Sequence[Instance], book: Book, run: Run, 
 def plan_and_survey(
     project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan"
 ) -> tuple[Report, tuple[Survey, ...]]:
-    """Return the report of a plan, and what was seen of each instance that could be read."""
-    seen = _each(lambda instance: _looked(project, instance, book, run), instances)
-    surveys = tuple(each for each, _ in seen if isinstance(each, Survey))
-    problems = tuple(each for each, _ in seen if isinstance(each, Diagnostic))
-    parts = tuple(each.plan(run.allowance, read_requests=cost) for each, cost in seen if isinstance(each, Survey))
+    """Return the report of a plan, and the survey of each instance that could be read.
+
+    All journals are read first; then the instances are, each with the history that its journal tells.
+    """
+    histories = {instance.name: _read_journal(project, instance, book) for instance in instances}
+    seen = _each(lambda instance: _look_at(project, instance, histories[instance.name], run), instances)
+    surveys = tuple(found for found, _ in seen if isinstance(found, Survey))
+    problems = tuple(found for found, _ in seen if isinstance(found, Diagnostic))
+    parts = tuple(found.plan(run.allowance, read_requests=cost) for found, cost in seen if isinstance(found, Survey))
     loaded = project.loaded
     made = Plan(
         tool=__version__,
@@ -380,53 +386,90 @@ def _key(item: DriftItem) -> Key | None:
     return side.key if side is not None else None
 
 
-def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple[Survey | Diagnostic, int]:
-    """Return what was seen of one instance and the requests it cost, or the problem that kept us from seeing it."""
+class _History(Struct, frozen=True, kw_only=True):
+    """The journal of one instance, read before planning: what it recalls, if there is one, and what is odd about it."""
+
+    recalled: Recalled | None = None
+    remarks: tuple[Diagnostic, ...] = ()
+
+    @property
+    def memory(self) -> Memory | None:
+        """The memory of earlier runs."""
+        return self.recalled.memory if self.recalled is not None else None
+
+
+def _read_journal(project: Project, instance: Instance, book: Book) -> _History | Diagnostic:
+    """Return the history of an instance, or why its journal cannot be relied on."""
     try:
-        known = _recalled(book, instance.name)
-        odd = remarks_on(known.standing, instance.platform.name, instance.origin, book.key) if known else ()
-        memory = known.memory if known is not None else None
-        snapshot = run.snapshots.get(instance.name)
-        if snapshot is not None:
-            traits, live = snapshot
+        recalled = _recalled(book, instance.name)
+        if recalled is None:
+            return _History()
+        remarks = remarks_on(recalled.standing, instance.platform.name, instance.origin, book.key)
+    except JournalBrokenError as problem:
+        return _problem_of(project, instance, problem)
+    return _History(recalled=recalled, remarks=remarks)
+
+
+def _recalled(book: Book, instance: str) -> Recalled | None:
+    """Return what the journal of an instance recalls, `None` without a folder; raises `JournalBrokenError`."""
+    try:
+        book.folder.stat()
+    except FileNotFoundError:  # nothing was ever applied from here
+        return None
+    except OSError:  # reading the journal names the problem
+        pass
+    return recall(path_of(book.folder, instance), book.key)
+
+
+def _look_at(
+    project: Project, instance: Instance, history: _History | Diagnostic, run: Run
+) -> tuple[Survey | Diagnostic, int]:
+    """Return the survey of one instance and the requests it cost, or the problem that stood in the way."""
+    if isinstance(history, Diagnostic):
+        return history, 0
+    try:
+        if instance.name in run.snapshots:
+            traits, live = run.snapshots[instance.name]
             seen = surveyed(
                 project.declaration,
                 instance,
                 traits,
                 live,
                 as_of=run.as_of,
-                memory=memory,
+                memory=history.memory,
                 base_policy=project.base_policy,
             )
             return seen, 0
         with instance.reading() as reader:
             seen = survey(
-                project.declaration, instance, reader, as_of=run.as_of, memory=memory, base_policy=project.base_policy
+                project.declaration,
+                instance,
+                reader,
+                as_of=run.as_of,
+                memory=history.memory,
+                base_policy=project.base_policy,
             )
-            return _told(seen, known, odd) if known is not None else seen, reader.requests
-    except (PlatformError, JournalBrokenError) as problem:
-        told = error(problem.code, str(problem), hint=problem.hint, at=project.declaration.instances[instance.name].at)
-        return replace(told, instance=instance.name), 0
+            return _with_history(seen, history), reader.requests
+    except PlatformError as problem:
+        return _problem_of(project, instance, problem), 0
 
 
-def _recalled(book: Book, instance: str) -> Recalled | None:
-    """Return what the journal remembers, and what it shows without an end; raises `JournalBrokenError`."""
-    try:
-        book.folder.stat()
-    except FileNotFoundError:  # nothing was ever applied from here
-        return None
-    except OSError:  # whoever opens the journal says what is wrong
-        pass
-    return recall(path_of(book.folder, instance), book.key)
+def _problem_of(project: Project, instance: Instance, problem: PlatformError | JournalBrokenError) -> Diagnostic:
+    """Return a problem as a diagnostic at the place of the instance in the file."""
+    at = project.declaration.instances[instance.name].at
+    return replace(error(problem.code, str(problem), hint=problem.hint, at=at), instance=instance.name)
 
 
-def _told(seen: Survey, known: Recalled, odd: tuple[Diagnostic, ...]) -> Survey:
-    """Say what is odd about the journal, and that an apply was interrupted, which a plan would pass over in silence."""
-    unfinished = known.unfinished is not None
+def _with_history(seen: Survey, history: _History) -> Survey:
+    """Return a survey that tells what is odd about the journal, and an interrupted apply, which no difference shows."""
+    recalled = history.recalled
+    if recalled is None:
+        return seen
+    unfinished = recalled.unfinished is not None
     cut = warning("unfinished-run", "an apply was interrupted here and not finished", hint=f"{RESUME} finishes it")
-    said = (*seen.proposal.diagnostics, *odd, *((cut,) if unfinished else ()))
-    proposal = replace(seen.proposal, diagnostics=said)
-    return replace(seen, proposal=proposal, in_doubt=known.in_doubt, unfinished=unfinished)
+    diagnostics = (*seen.proposal.diagnostics, *history.remarks, *((cut,) if unfinished else ()))
+    proposal = replace(seen.proposal, diagnostics=diagnostics)
+    return replace(seen, proposal=proposal, in_doubt=recalled.in_doubt, unfinished=unfinished)
 
 
 def _each(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:

@@ -76,7 +76,7 @@ def validate(path: Path, base_policy_of: Callable[[Declaration], BasePolicy | No
 def known_accounts(accounts: Accounts, base_policy: BasePolicy | None) -> dict[str, dict[str, str | None]]:
     """Return the account names that a declaration speaks of, with those of the base that `gate` holds against it."""
     base = base_policy.base.accounts() if base_policy is not None and base_policy.base is not None else {}
-    return {each: {**base.get(each, {}), **accounts.get(each, {})} for each in {**accounts, **base}}
+    return {name: {**base.get(name, {}), **accounts.get(name, {})} for name in {**accounts, **base}}
 
 
 def judged(base_policy: BasePolicy, known: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

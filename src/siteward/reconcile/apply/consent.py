@@ -144,10 +144,10 @@ def _free(step: Step, allowance: Allowance) -> bool:
     return all(diagnostic.code == DEPENDS or _lifts(diagnostic, allowance) for diagnostic in step.diagnostics)
 
 
-def _lifts(each: Diagnostic, allowance: Allowance) -> bool:
-    """Tell whether a diagnostic is no block, or one that is consented to."""
-    if not each.blocks or CONSENTS.get(each.code) in allowance.accept:
+def _lifts(diagnostic: Diagnostic, allowance: Allowance) -> bool:
+    """Return whether a diagnostic is no block, or one that is consented to."""
+    if not diagnostic.blocks or CONSENTS.get(diagnostic.code) in allowance.accept:
         return True
-    return (each.code == DELETION and allowance.allow_delete) or (
-        each.code == PASSWORDS and allowance.passwords.out is not None
+    return (diagnostic.code == DELETION and allowance.allow_delete) or (
+        diagnostic.code == PASSWORDS and allowance.passwords.out is not None
     )

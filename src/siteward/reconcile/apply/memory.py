@@ -95,7 +95,7 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
     def deleted(self) -> frozenset[str]:
         """The accounts that were deleted, with all that hung on them."""
         gone = (change.before for change in self.written if change.after is None)
-        return frozenset(each.name for each in gone if isinstance(each, Account))
+        return frozenset(account.name for account in gone if isinstance(account, Account))
 
     @cached_property
     def shaken(self) -> frozenset[str]:
@@ -213,7 +213,7 @@ def _met(fresh: Fresh, memory: Memory | None, run_result: RunResult | None) -> f
     elif run_result is None:
         new = frozenset()
     else:
-        known = frozenset(run_result.names.get(each, each) for each in known)
+        known = frozenset(run_result.names.get(name, name) for name in known)
         new = run_result.accounts | frozenset(filter(run_result.meets, declared_users))
     return known | (new - _in_doubt(fresh.plan))
 

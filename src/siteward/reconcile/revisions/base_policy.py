@@ -81,7 +81,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         if self.base is None:
             return {}
         both = self.base.users.keys() & self.head.users.keys()
-        pairs = ((each, self.base.users[each].kind) for each in both)
+        pairs = ((handle, self.base.users[handle].kind) for handle in both)
         return {handle: kind for handle, kind in pairs if kind != self.head.users[handle].kind}
 
     def as_judged(self) -> Declaration:
@@ -175,7 +175,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         if not self.persons or before is None or self.base is None:
             return
         was = resolve(self.base, before.name, traits, live, as_of=as_of)
-        sides = (Revision(traits=traits, wished={as_of: each}) for each in (was, desired))
+        sides = (Revision(traits=traits, wished={as_of: wish}) for wish in (was, desired))
         for movement in compare(instance, *sides):
             if (
                 movement.kind == "longer"

@@ -108,7 +108,7 @@ def _of_file(base: Declaration, head: Declaration) -> Iterator[Told]:
         yield from _user(base.users[handle], head.users[handle])
     for handle, site in head.sites.items():
         before = base.sites[handle].public if handle in base.sites else {}
-        opened = sorted(each for each, wish in site.public.items() if wish and not before.get(each))
+        opened = sorted(instance for instance, wish in site.public.items() if wish and not before.get(instance))
         if opened:
             names = "every instance" if EVERY in opened else ", ".join(opened)
             yield "public-changed", f"{site.domain} is opened to everybody on {names}", site.at
@@ -160,7 +160,7 @@ def _word(value: Any) -> str:
         case Power():
             return value.word
         case tuple() | frozenset():
-            words = [_selector(each) for each in value]
+            words = [_selector(item) for item in value]
             return ", ".join(sorted(words) if isinstance(value, frozenset) else words) or "none"
         case dict():
             return ", ".join(f"{key} {each}" for key, each in value.items()) or "none"

@@ -62,7 +62,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Decisions(Struct, frozen=True, kw_only=True):
-    """What reviewers decided, by item, of the review with that digest.
+    """The decisions of reviewers, by item, of the review with that digest.
 
     `rows` are the items as they saw them, `places` where each stands in their file.
     """

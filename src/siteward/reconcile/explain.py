@@ -146,7 +146,7 @@ def _why_not(declaration: Declaration, survey: Survey, live: Effect) -> str | No
 
 
 def _is_granted(declaration: Declaration, survey: Survey, account: str, scope: Scope) -> bool:
-    """Tell whether another declaration would give somebody access to a scope."""
+    """Return whether another declaration would give somebody access to a scope."""
     wishes = resolve(
         declaration, survey.name, survey.traits, survey.live, as_of=survey.as_of, memory=survey.memory
     ).access

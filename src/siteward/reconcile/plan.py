@@ -67,8 +67,8 @@ Snapshot: TypeAlias = "tuple[Traits, Live]"
 class Survey(Struct, frozen=True, kw_only=True):
     """One instance seen whole: what is there, what is wished, and what would follow.
 
-    `confirmed` tells that more than the file says whose the credentials are.
-    `unfinished` tells that an apply was interrupted here, `in_doubt` what it may have changed without knowing it.
+    `confirmed` is true where more than the file names the account of the credentials.
+    `unfinished` is true where an apply was interrupted here; `in_doubt` are the changes it may have made without knowing it.
     """
 
     name: str
@@ -280,7 +280,7 @@ class Target(Struct, frozen=True, kw_only=True):
 class Run(Struct, frozen=True, kw_only=True):
     """One planning run: which instances, at what moment, and what it allows.
 
-    `as_of_given` tells that a person chose the moment; apply then asks for it again. `snapshots` are instances
+    `as_of_given` is true where a person chose the moment; apply then asks for it again. `snapshots` are instances
     that were read earlier, by name; nothing is sent for them.
     """
 
@@ -362,7 +362,7 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
 def _named(
     items: tuple[DriftItem, ...], instance: Instance, seen: Survey
 ) -> tuple[tuple[DriftItem, ...], Diagnostic | None]:
-    """Say beside each item who caused it and when, where the platform keeps a record, or why nobody can be named."""
+    """Note beside each item who caused it and when, where the platform keeps a record, or return why nobody can be named."""
     keys = tuple(key for item in items if item.kind != "unapplied" and (key := _key(item)) is not None)
     if not keys or seen.platform.blame is no_blame:
         return items, None

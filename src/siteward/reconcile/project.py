@@ -50,7 +50,7 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def said(self) -> tuple[Diagnostic, ...]:
-        """What is to be said of the files: by themselves, and against the base."""
+        """The diagnostics of the files, by themselves and against the base."""
         return (*self.loaded.diagnostics, *(self.base_policy.remarks if self.base_policy else ()))
 
     @property
@@ -118,7 +118,7 @@ def open_project(path: Path, command: str) -> Project | Report:
 
 
 class Surroundings(Redacted, frozen=True, kw_only=True):
-    """What the machine gives: the environment for credentials, the keyring, and who hears of requests and waits."""
+    """The parts of the machine that a run uses: the environment, the keyring, and the observers of requests and waits."""
 
     env: Mapping[str, str]
     keyring: Keyring | None = None

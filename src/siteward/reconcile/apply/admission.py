@@ -1,4 +1,4 @@
-"""Whether a plan may be applied at all, and to what is here: judged before anything is opened or sent."""
+"""Admission of a plan: the objections to applying it at all, or to this checkout, before anything is opened or sent."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnost
 
 
 def _names(given: str, digest: str, shortest: int) -> bool:
-    """Tell whether `given` is a digest, or enough of its beginning."""
+    """Return whether `given` is a digest, or enough of its beginning."""
     wanted, whole = given.removeprefix("sha256:").lower(), digest.removeprefix("sha256:")
     return len(wanted) >= shortest and whole.startswith(wanted)
 

@@ -33,13 +33,13 @@ CONSENTS: Mapping[str, str] = MappingProxyType(
         "self-unconfirmed": "self",
     }
 )
-"""What `--accept` lifts: the names to give by the codes of the blocks."""
+"""The names that `--accept` takes, by the codes of the blocks they lift."""
 DELETION, PASSWORDS, DEPENDS = "deletion-needs-consent", "no-password-destination", "depends-on-blocked"
 _DIGITS = 16
 
 
 class Consents(Struct, frozen=True, kw_only=True):
-    """What a run was allowed: reasons by the names of blocks, deletion, and the steps (by id) that this lifted."""
+    """The consents of a run: reasons by the names of blocks, deletion, and the steps (by id) that this lifted."""
 
     accept: Mapping[str, str] = MappingProxyType({})
     allow_delete: bool = False
@@ -62,7 +62,7 @@ class Consents(Struct, frozen=True, kw_only=True):
 def asked_again(runs: Mapping[str, Run], plan: Plan, options: Options, *, keyed: bool) -> Iterator[Diagnostic]:
     """Yield why the open runs of a plan, by instance, cannot go on with what was said on the command line.
 
-    `keyed` tells that there is a journal key. Then a run that it has not sealed goes on only where the person names the
+    `keyed` is true where there is a journal key. Then a run that it has not sealed goes on only where the person names the
     plan as well, because not even which plan it was is certain.
     """
     unsealed = {name: run for name, run in runs.items() if not run.is_sealed}

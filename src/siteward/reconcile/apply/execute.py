@@ -47,7 +47,7 @@ Seen = Mapping[Key, Resource | None]
 
 
 class CancellationToken:
-    """Whether somebody has asked to stop: what is in flight is finished, nothing more is begun."""
+    """A request to stop: what is in flight is finished, nothing more is begun."""
 
     def __init__(self) -> None:
         self.cancelled = False
@@ -139,7 +139,7 @@ def _wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Ste
 
 
 def _kind(step: Step) -> str:
-    """Tell making, opening and closing apart: what closes never shares a call with what opens."""
+    """Return `make`, `open` or `close`: a change that closes never shares a call with one that opens."""
     if isinstance(step.change.after, Account) and step.change.before is None:
         return "make"
     return "close" if step.change.after is None or step.after_power < step.before_power else "open"
@@ -349,7 +349,7 @@ def _halted(execution: Execution) -> str:
 
 
 def _may_reveal_grants(execution: Execution, step: Step) -> bool:
-    """Tell whether a step took a top role, under which a platform may have hidden or wiped other grants."""
+    """Return whether a step took a top role, under which a platform may have hidden or wiped other grants."""
     before = step.change.before
     done = execution.outcomes[step.id].status == "done"
     return done and isinstance(before, Grant) and execution.fresh.traits.is_top(before)

@@ -1,4 +1,4 @@
-"""The second look: what of a reviewed plan may still be done, in a world and under a file that may have moved.
+"""Revalidation: the steps of a reviewed plan that may still be done, although live state and files may have changed.
 
 It reads and opens nothing: all it judges by is handed in. It can only take away: a step goes ahead when the thing it touches is as it was reviewed, the checkout wants
 exactly this, and no guard objects to what is left of the plan. No verdict in the plan is believed but one: what
@@ -38,7 +38,7 @@ LOST = "its answer was lost; reading shows it"
 
 
 class Allowance(Struct, frozen=True, kw_only=True):
-    """What whoever applies allows beyond the plan: blocks lifted by name, deletion, a place for passwords.
+    """The consents given for a run beyond the plan: blocks lifted by name, deletion, a place for passwords.
 
     Where nothing will be applied, nothing `asks` for such a consent, given or not.
     """
@@ -50,7 +50,7 @@ class Allowance(Struct, frozen=True, kw_only=True):
 
 
 class Revalidated(Struct, frozen=True, kw_only=True):
-    """What is left of an instance's plan.
+    """The rest of an instance's plan that may still be done.
 
     `go` are the steps to do, in order, under the logins their accounts have now; `needs` says for each, by id, which
     must be done first. `outcomes` are those of the steps that are settled already, by id; `lifted` are the steps that
@@ -64,7 +64,7 @@ class Revalidated(Struct, frozen=True, kw_only=True):
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """What is known from before this look.
+    """The facts known from before this revalidation.
 
     `met` are the accounts that the journal knows; `run` is the unfinished run that is gone on with. `settled` are the
     outcomes of an earlier look in this run, and `lifted` what that look, or the unfinished run, found to be allowed.
@@ -114,7 +114,7 @@ def revalidate(
 
 
 def reached(change: Change, seen: Mapping[Key, Resource | None] | Mapping[Key, Resource]) -> bool:
-    """Tell whether the world is as a change wants it; what the change does not speak of does not count."""
+    """Return whether the live state is as a change wants it; what the change does not speak of does not count."""
     wanted, now = change.after, seen.get(change.key)
     match wanted:
         case None:
@@ -203,7 +203,7 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def keys(self) -> Mapping[str, Key]:
-        """What each fresh step changes."""
+        """The key that each fresh step changes."""
         return {step.id: step.change.key for step in self.fresh.plan.steps}
 
     @cached_property
@@ -213,7 +213,7 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def held_back(self) -> frozenset[Key]:
-        """What the fresh plan holds back."""
+        """The keys of the steps that the fresh plan holds back."""
         return frozenset(step.change.key for step in self.fresh.plan.held_back)
 
     def told(self, step: Step) -> Result | None:

@@ -128,7 +128,7 @@ def path_of(folder: Path, instance: str) -> Path:
 
 
 class Recalled(Struct, frozen=True, kw_only=True):
-    """What a journal tells: what it knows of its instance, the last run if a crash left it without an end, and more.
+    """The content of a journal: its memory of the instance, and the last run if a crash left it without an end.
 
     `memory` is `None` where there is no journal; what a run without an end did counts as ours all the same: it is in
     `last`, and its mails are in `sends`. `in_doubt` are the changes that runs without an end were about to make, with
@@ -142,7 +142,7 @@ class Recalled(Struct, frozen=True, kw_only=True):
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """What a journal says of itself: where it stands, its chain, and the last run that began."""
+    """The journal file itself: its path, its chain, and the last run that began."""
 
     path: Path
     chain: Chain

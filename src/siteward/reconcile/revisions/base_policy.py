@@ -1,4 +1,4 @@
-"""What a change of the files must pass: the policy of the revision it would be merged into, beside its own.
+"""The policy that a change of the files must pass: that of the revision it would be merged into, beside its own.
 
 The base's policy, its kinds of users and what it looks at judge together with those of the checkout, and the
 strictest wins. Who asks is known from the forge, never from git, where everybody writes any name.
@@ -56,7 +56,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def remarks(self) -> tuple[Diagnostic, ...]:
-        """What changed that judges access."""
+        """The changes of what judges access."""
         if self.base is not None:
             return changed_rules(self.base, self.head)
         message = f"there is no such file at {self.ref}: no rule but this checkout's own judges"

@@ -1,4 +1,4 @@
-"""What changed between two declarations that decides how everything else is judged.
+"""The changes between two declarations that decide how everything else is judged.
 
 A rule, a limit, the address of an instance, the kind of a user, or who somebody is to a forge: none of it is access,
 and each of it can open the way to some.

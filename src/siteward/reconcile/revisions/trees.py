@@ -57,7 +57,7 @@ class _Entry(Struct, frozen=True, kw_only=True):
 
 
 def in_repository(folder: Path) -> bool:
-    """Tell whether a folder lies in a git repository."""
+    """Return whether a folder lies in a git repository."""
     return repository_of(folder) is not None
 
 

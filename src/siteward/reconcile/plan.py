@@ -87,7 +87,7 @@ class Survey(Struct, frozen=True, kw_only=True):
 
     def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
         """Return what guards, rules, the platform and the delivery of passwords say, of all changes or of some."""
-        proposal = self.proposal if keys is None else _narrowed(self.proposal, keys)
+        proposal = self.proposal if keys is None else _narrow(self.proposal, keys)
         changes = proposal.changes if allowance.asks else ()
         remarks = (
             *self.platform.review(proposal.changes, self.live, self.memory),
@@ -158,7 +158,7 @@ def survey(
     """Read one instance and work out what should change there. Raises `PlatformError`."""
     platform = instance.platform
     probed, seed = platform.probe(reader, instance.settings)
-    traits = _onboarding(probed, declaration.instances[instance.name].onboarding)
+    traits = _narrow_onboarding(probed, declaration.instances[instance.name].onboarding)
     live = platform.read(reader, instance.settings, traits, seed)
     return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory, base_policy=base_policy)
 
@@ -217,12 +217,12 @@ def _with_its_name(live: Live, instance: str) -> Live:
     return replace(live, findings=findings)
 
 
-def _onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
+def _narrow_onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
     """Narrow how accounts are made to the way the file asks for, where the platform has it."""
     return replace(traits, onboarding=frozenset({wish})) if wish in traits.onboarding and wish is not None else traits
 
 
-def _narrowed(proposal: Proposal, keys: Collection[Key]) -> Proposal:
+def _narrow(proposal: Proposal, keys: Collection[Key]) -> Proposal:
     return replace(proposal, proposed=tuple(proposed for proposed in proposal.proposed if proposed.key in keys))
 
 
@@ -305,7 +305,7 @@ def plan_and_survey(
     All journals are read first; then the instances are, each with the history that its journal tells.
     """
     histories = {instance.name: _read_journal(project, instance, book) for instance in instances}
-    seen = _each(lambda instance: _look_at(project, instance, histories[instance.name], run), instances)
+    seen = _in_parallel(lambda instance: _look_at(project, instance, histories[instance.name], run), instances)
     surveys = tuple(found for found, _ in seen if isinstance(found, Survey))
     problems = tuple(found for found, _ in seen if isinstance(found, Diagnostic))
     parts = tuple(found.plan(run.allowance, read_requests=cost) for found, cost in seen if isinstance(found, Survey))
@@ -353,17 +353,17 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
         found = drifted(part, survey.live, survey.desired, survey.memory, survey.in_doubt) if part is not None else ()
         if survey.name not in run.snapshots:
             instance = next(instance for instance in instances if instance.name == survey.name)
-            found, problem = _named(found, instance, survey)
+            found, problem = _with_causes(found, instance, survey)
             unnamed += [problem] if problem else []
         items += found
     return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed))
 
 
-def _named(
+def _with_causes(
     items: tuple[DriftItem, ...], instance: Instance, seen: Survey
 ) -> tuple[tuple[DriftItem, ...], Diagnostic | None]:
     """Note beside each item who caused it and when, where the platform keeps a record, or return why nobody can be named."""
-    keys = tuple(key for item in items if item.kind != "unapplied" and (key := _key(item)) is not None)
+    keys = tuple(key for item in items if item.kind != "unapplied" and (key := _key_of(item)) is not None)
     if not keys or seen.platform.blame is no_blame:
         return items, None
     try:
@@ -372,16 +372,16 @@ def _named(
     except PlatformError as problem:
         why = note(problem.code, f"who caused the drift could not be read: {problem}", hint=problem.hint)
         return items, replace(why, instance=seen.name)
-    return tuple(_noted(item, told) for item in items), None
+    return tuple(_with_note(item, told) for item in items), None
 
 
-def _noted(item: DriftItem, told: Mapping[Key, str]) -> DriftItem:
-    key = _key(item)
+def _with_note(item: DriftItem, told: Mapping[Key, str]) -> DriftItem:
+    key = _key_of(item)
     said = told.get(key) if key is not None else None
     return replace(item, note="; ".join(filter(None, (item.note, said)))) if said else item
 
 
-def _key(item: DriftItem) -> Key | None:
+def _key_of(item: DriftItem) -> Key | None:
     side = item.live or item.declared or item.journalled
     return side.key if side is not None else None
 
@@ -401,7 +401,7 @@ class _History(Struct, frozen=True, kw_only=True):
 def _read_journal(project: Project, instance: Instance, book: Book) -> _History | Diagnostic:
     """Return the history of an instance, or why its journal cannot be relied on."""
     try:
-        recalled = _recalled(book, instance.name)
+        recalled = _recall(book, instance.name)
         if recalled is None:
             return _History()
         remarks = remarks_on(recalled.standing, instance.platform.name, instance.origin, book.key)
@@ -410,7 +410,7 @@ def _read_journal(project: Project, instance: Instance, book: Book) -> _History 
     return _History(recalled=recalled, remarks=remarks)
 
 
-def _recalled(book: Book, instance: str) -> Recalled | None:
+def _recall(book: Book, instance: str) -> Recalled | None:
     """Return what the journal of an instance recalls, `None` without a folder; raises `JournalBrokenError`."""
     try:
         book.folder.stat()
@@ -472,7 +472,7 @@ def _with_history(seen: Survey, history: _History) -> Survey:
     return replace(seen, proposal=proposal, in_doubt=recalled.in_doubt, unfinished=unfinished)
 
 
-def _each(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:
+def _in_parallel(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:
     """Apply `function` to each instance, all at once: each waits for a server of its own."""
     if len(instances) < 2:
         return [function(instance) for instance in instances]

@@ -70,7 +70,7 @@ def resume(
     to be said again; what it was confined to confines it still. Where several plans have such runs, the one that began
     last is finished and the others are named.
     """
-    found, diagnostics = _unfinished(targets, book)
+    found, diagnostics = _find_unfinished(targets, book)
     if not found:
         nothing = warning("nothing-to-resume", "every run in the journals has an end")
         return Report(command="apply", diagnostics=diagnostics or (nothing,))
@@ -81,14 +81,14 @@ def resume(
         lost = error("plan-lost", f"the plan of the unfinished run is not to be had: {problem}", hint="siteward plan")
         return Report(command="apply", diagnostics=(*diagnostics, lost))
     runs = {name: run for name, run in found.items() if run.began.plan == digest}
-    options = _said_again(options, plan, digest, is_sealed=all(run.is_sealed for run in runs.values()))
+    options = _options_to_resume(options, plan, digest, is_sealed=all(run.is_sealed for run in runs.values()))
     objections = (
         *objections_to(plan, options, clock()),
         *asked_again(runs, plan, options, keyed=book.key is not None),
         *diagnostics,
         *_other_runs(found, digest),
     )
-    begun = frozenset(name for name in targets if _begun(book, name, digest)) - found.keys()
+    begun = frozenset(name for name in targets if _was_begun(book, name, digest)) - found.keys()
     plan = replace(plan, instances=tuple(instance for instance in plan.instances if instance.instance not in begun))
     given = ApplyInput(
         plan=plan, targets=targets, book=book, options=options, clock=clock, tell=on_progress,
@@ -97,7 +97,7 @@ def resume(
     return run_apply(given, objections, config_digest)
 
 
-def _said_again(options: Options, plan: Plan, digest: str, *, is_sealed: bool) -> Options:
+def _options_to_resume(options: Options, plan: Plan, digest: str, *, is_sealed: bool) -> Options:
     """Return the options of a run that goes on: what was said now, and the plan's own moment where seals prove it.
 
     A consent without a digest speaks of the plan at hand.
@@ -109,7 +109,7 @@ def _said_again(options: Options, plan: Plan, digest: str, *, is_sealed: bool) -
     return replace(options, accept=accept, as_of=options.as_of or moment)
 
 
-def _unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[str, Run], tuple[Diagnostic, ...]]:
+def _find_unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[str, Run], tuple[Diagnostic, ...]]:
     found: dict[str, Run] = {}
     diagnostics = []
     for name in targets:
@@ -123,7 +123,7 @@ def _unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[str, Ru
     return found, tuple(diagnostics)
 
 
-def _begun(book: Book, instance: str, digest: str) -> bool:
+def _was_begun(book: Book, instance: str, digest: str) -> bool:
     """Return whether a plan was ever begun on an instance."""
     try:
         known = journal.runs(journal.path_of(book.folder, instance), book.key)

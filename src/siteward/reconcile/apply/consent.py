@@ -66,8 +66,8 @@ def asked_again(runs: Mapping[str, Run], plan: Plan, options: Options, *, keyed:
     plan as well, because not even which plan it was is certain.
     """
     unsealed = {name: run for name, run in runs.items() if not run.is_sealed}
-    missing = _missing(runs, options)
-    command = _command(plan, missing, options, expect=keyed and bool(unsealed))
+    missing = _find_missing(runs, options)
+    command = _resume_command(plan, missing, options, expect=keyed and bool(unsealed))
     where = ", ".join(sorted(unsealed))
     if keyed and unsealed and options.expect is None:
         yield error(
@@ -99,10 +99,10 @@ def still_lifted(run: Run, reviewed: InstancePlan, allowance: Allowance) -> froz
     consented to now. What the run did not lift is not lifted by resuming.
     """
     doubtful = run.claimed.lifted - run.sealed.lifted
-    return run.sealed.lifted | (doubtful & _consented(reviewed, allowance) if doubtful else frozenset())
+    return run.sealed.lifted | (doubtful & _find_consented(reviewed, allowance) if doubtful else frozenset())
 
 
-def _missing(runs: Mapping[str, Run], options: Options) -> Consents:
+def _find_missing(runs: Mapping[str, Run], options: Options) -> Consents:
     """Return what the runs claim to have been allowed, no seal proves, and nobody has said again."""
     found = Consents()
     for run in runs.values():
@@ -114,7 +114,7 @@ def _missing(runs: Mapping[str, Run], options: Options) -> Consents:
     return found
 
 
-def _command(plan: Plan, missing: Consents, options: Options, *, expect: bool) -> str:
+def _resume_command(plan: Plan, missing: Consents, options: Options, *, expect: bool) -> str:
     """Return the command that resumes with what is missing; no text of an unsealed line but names stands in it."""
     digest = plan.digest.removeprefix("sha256:")[:_DIGITS]
     names = sorted({*missing.accept, *options.accept})
@@ -129,18 +129,18 @@ def _command(plan: Plan, missing: Consents, options: Options, *, expect: bool) -
     ))  # fmt: skip
 
 
-def _consented(plan: InstancePlan, allowance: Allowance) -> frozenset[str]:
+def _find_consented(plan: InstancePlan, allowance: Allowance) -> frozenset[str]:
     """Return the blocked steps of a plan on which nothing stands but what is consented to, with all that they need."""
     if not all(_lifts(diagnostic, allowance) for diagnostic in plan.diagnostics if diagnostic.about is None):
         return frozenset()
     steps = {step.id: step for step in plan.steps}
-    open_ones = {name for name, step in steps.items() if _free(step, allowance)}
+    open_ones = {name for name, step in steps.items() if _is_free(step, allowance)}
     while shut := {name for name in open_ones if not open_ones.issuperset(steps.keys() & set(steps[name].depends_on))}:
         open_ones -= shut
     return frozenset(name for name in open_ones if steps[name].blocked or plan.blocked)
 
 
-def _free(step: Step, allowance: Allowance) -> bool:
+def _is_free(step: Step, allowance: Allowance) -> bool:
     return all(diagnostic.code == DEPENDS or _lifts(diagnostic, allowance) for diagnostic in step.diagnostics)
 
 

@@ -101,19 +101,19 @@ class Execution(Struct, kw_only=True):
 def execute(execution: Execution) -> None:
     """Do the steps that are left, in order; every one of them ends in `execution.outcomes`."""
     rest = list(execution.revalidated.go)
-    while rest := _without_hindered(execution, rest):
+    while rest := _settle_hindered(execution, rest):
         wave = _wave(rest, execution.revalidated.needs)
         taken = {step.id for step in wave}
         rest = [step for step in rest if step.id not in taken]
-        if why := _halted(execution):
+        if why := _describe_halt(execution):
             _settle(execution, [_skipped(execution, step, why) for step in wave])
             continue
         _write_wave(execution, wave)
         if rest and any(_may_reveal_grants(execution, step) for step in wave):
-            rest = _looked_again(execution, rest)
+            rest = _look_again(execution, rest)
 
 
-def _without_hindered(execution: Execution, rest: Sequence[Step]) -> list[Step]:
+def _settle_hindered(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     """Settle the steps whose needs were not met, and those that wait for each other, and return the others."""
     causes = {step.id: unmet(step, execution.revalidated.needs, execution.outcomes) for step in rest}
     lost = [left_undone(execution.target.name, step, cause) for step in rest if (cause := causes[step.id])]
@@ -130,7 +130,7 @@ def _wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Ste
     waiting = {step.id for step in rest}
     wave: list[Step] = []
     for step in rest:
-        fits = not needs[step.id] & waiting and (not wave or _kind(step) == _kind(wave[0]))
+        fits = not needs[step.id] & waiting and (not wave or _kind_of_change(step) == _kind_of_change(wave[0]))
         if fits:
             wave.append(step)
         elif wave:
@@ -138,7 +138,7 @@ def _wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Ste
     return wave
 
 
-def _kind(step: Step) -> str:
+def _kind_of_change(step: Step) -> str:
     """Return `make`, `open` or `close`: a change that closes never shares a call with one that opens."""
     if isinstance(step.change.after, Account) and step.change.before is None:
         return "make"
@@ -147,13 +147,13 @@ def _kind(step: Step) -> str:
 
 def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
     """Write one wave, bundle by bundle."""
-    steps = {step.change: step for step in _unmoved(execution, wave)}
+    steps = {step.change: step for step in _settle_moved(execution, wave)}
     bundles = execution.target.platform.bundle(tuple(steps), execution.live) if steps else ()
     if Counter(change for bundle in bundles for change in bundle.changes) != Counter(tuple(steps)):
         raise RuntimeError(f"{execution.target.platform.name} did not bundle exactly what it was given")
     for bundle in bundles:
         carried = [steps[change] for change in bundle.changes]
-        if why := _halted(execution):
+        if why := _describe_halt(execution):
             _settle(execution, [_skipped(execution, step, why) for step in carried])
         else:
             _send(execution, bundle, carried)
@@ -161,7 +161,7 @@ def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
     execution.live = replace(execution.live, access=patch(execution.live.access, done))
 
 
-def _unmoved(execution: Execution, wave: Sequence[Step]) -> list[Step]:
+def _settle_moved(execution: Execution, wave: Sequence[Step]) -> list[Step]:
     """Read once more the accounts that are about to be deleted, and let go those that are not as they were."""
     doomed = {step.change.key: step for step in wave if _is_deletion(step.change)}
     if not doomed:
@@ -185,7 +185,7 @@ def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
     for step in steps:
         execution.given.tell(_progress(execution, step, None))
     try:
-        passwords, ahead = _delivered(execution, steps), _ahead(execution, steps)
+        passwords, ahead = _deliver_passwords(execution, steps), _changes_ahead(execution, steps)
         bundle = replace(bundle, passwords=passwords, ahead=ahead, unwanted=execution.fresh.unwanted)
     except UndeliveredError as problem:
         _settle(execution, [_failed(execution, step, str(problem)) for step in steps])
@@ -193,7 +193,7 @@ def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
     execution.instance.journal.intend({step.id: step.change for step in steps})
     execution.sent = True
     execution.in_flight = {step.id for step in steps}
-    receipts = _written(execution, bundle)
+    receipts = _write_bundle(execution, bundle)
     execution.live = replace(
         execution.live,
         ids={**execution.live.ids, **{key: id_ for receipt in receipts for key, id_ in receipt.ids.items()}},
@@ -203,10 +203,12 @@ def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
         step.change.key for step in steps if step.change.key not in found or found[step.change.key].status != "failed"
     }
     seen, why = _look(execution, {key for step in steps if step.change.key in unsure for key in touched(step.change)})
-    _settle(execution, [_outcome(execution, step, found.get(step.change.key), seen, why) for step in steps], found)
+    _settle(
+        execution, [_judge_outcome(execution, step, found.get(step.change.key), seen, why) for step in steps], found
+    )
 
 
-def _ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change, ...]:
+def _changes_ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change, ...]:
     """Return the changes that are still to come after `steps`."""
     now = {step.id for step in steps}
     return tuple(
@@ -214,7 +216,7 @@ def _ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change, ...]:
     )
 
 
-def _delivered(execution: Execution, steps: Iterable[Step]) -> Mapping[str, Secret]:
+def _deliver_passwords(execution: Execution, steps: Iterable[Step]) -> Mapping[str, Secret]:
     """Make, and bring to their owners, the passwords of the accounts that these steps make."""
     given = {}
     for step in steps:
@@ -233,7 +235,7 @@ def _delivered(execution: Execution, steps: Iterable[Step]) -> Mapping[str, Secr
     return given
 
 
-def _written(execution: Execution, bundle: Bundle) -> Sequence[Receipt]:
+def _write_bundle(execution: Execution, bundle: Bundle) -> Sequence[Receipt]:
     """Send a bundle; whatever is raised on the way leaves open what of it took place."""
     try:
         return execution.target.platform.write(execution.instance.doors.writer, bundle, execution.live)
@@ -254,7 +256,7 @@ def _look(execution: Execution, keys: set[Key]) -> tuple[Seen, str]:
         return {}, f"it could not be read back: {problem}"
 
 
-def _outcome(execution: Execution, step: Step, receipt: Receipt | None, seen: Seen, why: str) -> Outcome:
+def _judge_outcome(execution: Execution, step: Step, receipt: Receipt | None, seen: Seen, why: str) -> Outcome:
     """Return what became of a step: done only where the platform shows it."""
     change, instance = step.change, execution.target.name
     words = receipt.message if receipt else "the platform said nothing of it"
@@ -337,7 +339,7 @@ def said(resource: Resource | None) -> str:
             return f"{resource.account} in {resource.group}"
 
 
-def _halted(execution: Execution) -> str:
+def _describe_halt(execution: Execution) -> str:
     """Return why nothing more is begun, if so."""
     if execution.cancellation.cancelled:
         return "interrupted before it was sent"
@@ -355,7 +357,7 @@ def _may_reveal_grants(execution: Execution, step: Step) -> bool:
     return done and isinstance(before, Grant) and execution.fresh.traits.is_top(before)
 
 
-def _looked_again(execution: Execution, rest: Sequence[Step]) -> list[Step]:
+def _look_again(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     """Read and judge again what is left, after a step that may have changed more than it says."""
     try:
         execution.fresh = read_again(execution.given, execution.instance)

@@ -68,7 +68,7 @@ def undeliverable(
     for change in changes:
         if isinstance(change.after, Account) and made_with_password(change, traits):
             name = change.after.name
-            objection = _objection(name, declared_users.get(name), passwords)
+            objection = _objection_to(name, declared_users.get(name), passwords)
             if objection is not None:
                 code, message, hint = objection
                 found.append(replace(error(code, message, about=account_key(name), hint=hint), instance=instance))
@@ -114,9 +114,9 @@ def deliver(
     data = f"{text}\n".encode("utf-8", "surrogatepass")
     try:
         if passwords.out is not None:
-            return _append(passwords.out, data)
+            return _append_to(passwords.out, data)
         if declared_user is not None and declared_user.age is not None:
-            return _encrypted(passwords.folder, instance, login, data, declared_user.age)
+            return _write_encrypted(passwords.folder, instance, login, data, declared_user.age)
     except (OSError, UnsafeFileError, _AgeMissingError, ValueError) as problem:
         raise UndeliveredError(f"the new password of {login} could not be delivered: {problem}") from None
     raise UndeliveredError(f"the new password of {login} has nowhere to go: {WAYS}")
@@ -134,16 +134,16 @@ class _AgeMissingError(Exception):
     """The `age` extra is not installed."""
 
 
-def _objection(login: str, declared_user: DeclaredUser | None, passwords: Passwords) -> tuple[str, str, str] | None:
+def _objection_to(login: str, declared_user: DeclaredUser | None, passwords: Passwords) -> tuple[str, str, str] | None:
     """Return code, message and hint of what keeps a password from its recipient, if anything does."""
     if passwords.out is not None:
-        why = _unwritable(passwords.out)
+        why = _describe_unwritable(passwords.out)
         hint = "name a new file, or one that only you may read"
         return ("passwords-out-unsafe", why, hint) if why else None
     if declared_user is None or declared_user.age is None:
         return "no-password-destination", f"a new password for {login} has nowhere to go", WAYS
     try:
-        _recipient(declared_user.age)
+        _encrypter_for(declared_user.age)
     except _AgeMissingError:
         hint = "install `siteward[age]`, or name a file with `--passwords-out FILE`"
         return "age-extra-missing", f"the password of {login} cannot be encrypted: pyrage is not installed", hint
@@ -152,7 +152,7 @@ def _objection(login: str, declared_user: DeclaredUser | None, passwords: Passwo
     return None
 
 
-def _unwritable(path: Path) -> str:
+def _describe_unwritable(path: Path) -> str:
     """Return why passwords cannot go into a file, or nothing; makes no file."""
     if not os.path.lexists(path):
         return "" if os.access(path.parent, os.W_OK | os.X_OK) else f"{path.parent} is no folder to write in"
@@ -165,7 +165,7 @@ def _unwritable(path: Path) -> str:
     return ""
 
 
-def _append(path: Path, data: bytes) -> Path:
+def _append_to(path: Path, data: bytes) -> Path:
     handle = append_only(path)
     try:
         write_all(handle, data)
@@ -174,14 +174,14 @@ def _append(path: Path, data: bytes) -> Path:
     return path
 
 
-def _encrypted(folder: Path, instance: str, login: str, data: bytes, key: str) -> Path:
+def _write_encrypted(folder: Path, instance: str, login: str, data: bytes, key: str) -> Path:
     path = sealed_path(folder, instance, login)
     make_private(folder)
-    replace_file(path, _recipient(key)(data))
+    replace_file(path, _encrypter_for(key)(data))
     return path
 
 
-def _recipient(key: str) -> Callable[[bytes], bytes]:
+def _encrypter_for(key: str) -> Callable[[bytes], bytes]:
     """Return what encrypts to a key; raises `_AgeMissingError`, and `ValueError` for what is no key."""
     try:
         import pyrage  # noqa: PLC0415 — an extra, needed by who makes accounts

@@ -62,7 +62,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Decisions(Struct, frozen=True, kw_only=True):
-    """What reviewers decided, by item, of the review with that digest.
+    """The decisions of reviewers, by item, of the review with that digest.
 
     `rows` are the items as they saw them, `places` where each stands in their file.
     """
@@ -154,7 +154,7 @@ def read_decisions(path: Path) -> Decisions:
 def _from_json(text: str, path: Path) -> tuple[list[Mapping[str, str]], str]:
     try:
         data = json.loads(text)
-        rows = [{str(key): str(value) for key, value in each.items()} for each in data["items"]]
+        rows = [{str(key): str(value) for key, value in item.items()} for item in data["items"]]
         digest = data["digest"]
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise BadDecisionsError(f"{path} is no review: write one with `siteward review -o review.json`") from problem
@@ -257,7 +257,7 @@ def _decision(item: Item, answer: Answer, surveys: Mapping[str, Survey], project
     by_id = site is not None and (site.by_id_only or "#" in label)
     selector = f"id:{site.id}" if site is not None and by_id else label
     declared = project.declaration.sites.values()
-    meaning_it = {each.handle for each in declared if site is not None and each.pins.get(item.instance) == site.id}
+    meaning_it = {entry.handle for entry in declared if site is not None and entry.pins.get(item.instance) == site.id}
     if not by_id:
         meaning_it |= {site.handle for site in declared if domain_in(site.domain) == label and not site.pins}
     return Decision(
@@ -303,7 +303,7 @@ def _rights(desired: Desired) -> Mapping[tuple[str, Scope], Right]:
     found: dict[tuple[str, Scope], Right] = {}
     for account, scopes in Index(desired.access).by_account.items():
         for scope, ways in scopes.items():
-            grant = max((each for each, _ in ways), key=lambda each: (each.role, sorted(each.extras or ())))
+            grant = max((grant for grant, _ in ways), key=lambda grant: (grant.role, sorted(grant.extras or ())))
             origin = desired.origins.get(grant.key)
             found[account, scope] = (grant.role, grant.extras, origin.until if origin else None)
     return found

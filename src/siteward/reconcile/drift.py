@@ -59,7 +59,7 @@ def drift(
 
 
 class _Case(Struct, frozen=True, kw_only=True):
-    """What tells the differences apart."""
+    """The facts by which kinds of drift are told apart."""
 
     plan: InstancePlan
     desired: Desired
@@ -74,7 +74,7 @@ class _Case(Struct, frozen=True, kw_only=True):
 
 
 def _maybe_ours(change: Change, live: Live) -> bool:
-    """Tell whether what stands there is what a cut-off write leaves: done, or taken to be given anew."""
+    """Return whether what stands there is what a cut-off write leaves: done, or taken to be given anew."""
     halfway = change.action == "update" and change.key not in live.access
     return halfway or reached(change, live.access)
 

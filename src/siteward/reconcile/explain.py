@@ -56,7 +56,7 @@ def explain(
 def holdings(declaration: Declaration, survey: Survey, power: Power, site: str) -> tuple[Holding, ...]:
     """Return everybody with at least `power` on `site`, live or by the declaration, the mightiest first."""
     found = [holding for scope in scopes_of(declaration, survey, site) for holding in _holdings(survey, power, scope)]
-    return tuple(sorted(found, key=lambda each: (-max(each.live_power, each.declared_power), each.account)))
+    return tuple(sorted(found, key=lambda holding: (-max(holding.live_power, holding.declared_power), holding.account)))
 
 
 def power_of(survey: Survey, role: str) -> Power | None:
@@ -64,7 +64,7 @@ def power_of(survey: Survey, role: str) -> Power | None:
     if role in {power.word for power in Power} - {Power.NONE.word}:
         return Power[role.upper()]
     native = (role for roles in survey.traits.roles.values() for role in roles)
-    return next((each.power for each in native if role in {each.name, each.portable}), None)
+    return next((known.power for known in native if role in {known.name, known.portable}), None)
 
 
 def accounts_of(survey: Survey, user: str) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ def _why_not(declaration: Declaration, survey: Survey, live: Effect) -> str | No
 
 
 def _is_granted(declaration: Declaration, survey: Survey, account: str, scope: Scope) -> bool:
-    """Tell whether another declaration would give somebody access to a scope."""
+    """Return whether another declaration would give somebody access to a scope."""
     wishes = resolve(
         declaration, survey.name, survey.traits, survey.live, as_of=survey.as_of, memory=survey.memory
     ).access

@@ -1,4 +1,4 @@
-"""Whose the credentials are: what the file says, what stands beside them, and what the platform tells."""
+"""The account that the credentials belong to, by the file, by what stands beside them, and by the platform."""
 
 from __future__ import annotations
 

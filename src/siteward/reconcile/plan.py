@@ -67,8 +67,8 @@ Snapshot: TypeAlias = "tuple[Traits, Live]"
 class Survey(Struct, frozen=True, kw_only=True):
     """One instance seen whole: what is there, what is wished, and what would follow.
 
-    `confirmed` tells that more than the file says whose the credentials are.
-    `unfinished` tells that an apply was interrupted here, `in_doubt` what it may have changed without knowing it.
+    `confirmed` is true where more than the file names the account of the credentials.
+    `unfinished` is true where an apply was interrupted here; `in_doubt` are the changes it may have made without knowing it.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Survey(Struct, frozen=True, kw_only=True):
 
     def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
         """Return what guards, rules, the platform and the delivery of passwords say, of all changes or of some."""
-        proposal = self.proposal if keys is None else _narrowed(self.proposal, keys)
+        proposal = self.proposal if keys is None else _narrow(self.proposal, keys)
         changes = proposal.changes if allowance.asks else ()
         remarks = (
             *_with_its_name(self.platform.review(proposal.changes, self.live, self.memory), self.name),
@@ -158,7 +158,7 @@ def survey(
     """Read one instance and work out what should change there. Raises `PlatformError`."""
     platform = instance.platform
     probed, seed = platform.probe(reader, instance.settings)
-    traits = _onboarding(probed, declaration.instances[instance.name].onboarding)
+    traits = _narrow_onboarding(probed, declaration.instances[instance.name].onboarding)
     live = platform.read(reader, instance.settings, traits, seed)
     return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory, base_policy=base_policy)
 
@@ -199,10 +199,12 @@ def surveyed(
     )
 
 
-def _with_variable(each: Diagnostic, instance: str) -> Diagnostic:
-    """Return a guard's word with the name of the variable that says whose the credentials are."""
-    hint = each.hint
-    return replace(each, hint=hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))) if hint else each
+def _with_variable(diagnostic: Diagnostic, instance: str) -> Diagnostic:
+    """Return a guard's diagnostic with the name of the variable that names the account of the credentials."""
+    if not diagnostic.hint:
+        return diagnostic
+    hint = diagnostic.hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))
+    return replace(diagnostic, hint=hint)
 
 
 def _with_its_name(said: Iterable[Diagnostic], instance: str) -> tuple[Diagnostic, ...]:
@@ -213,12 +215,12 @@ def _with_its_name(said: Iterable[Diagnostic], instance: str) -> tuple[Diagnosti
     )
 
 
-def _onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
+def _narrow_onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
     """Narrow how accounts are made to the way the file asks for, where the platform has it."""
     return replace(traits, onboarding=frozenset({wish})) if wish in traits.onboarding and wish is not None else traits
 
 
-def _narrowed(proposal: Proposal, keys: Collection[Key]) -> Proposal:
+def _narrow(proposal: Proposal, keys: Collection[Key]) -> Proposal:
     return replace(proposal, proposed=tuple(proposed for proposed in proposal.proposed if proposed.key in keys))
 
 
@@ -276,7 +278,7 @@ class Target(Struct, frozen=True, kw_only=True):
 class Run(Struct, frozen=True, kw_only=True):
     """One planning run: which instances, at what moment, and what it allows.
 
-    `as_of_given` tells that a person chose the moment; apply then asks for it again. `snapshots` are instances
+    `as_of_given` is true where a person chose the moment; apply then asks for it again. `snapshots` are instances
     that were read earlier, by name; nothing is sent for them.
     """
 
@@ -296,11 +298,15 @@ def plan(project: Project, instances: Sequence[Instance], book: Book, run: Run, 
 def plan_and_survey(
     project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan"
 ) -> tuple[Report, tuple[Survey, ...]]:
-    """Return the report of a plan, and what was seen of each instance that could be read."""
-    seen = _each(lambda instance: _looked(project, instance, book, run), instances)
-    surveys = tuple(each for each, _ in seen if isinstance(each, Survey))
-    problems = tuple(each for each, _ in seen if isinstance(each, Diagnostic))
-    parts = tuple(each.plan(run.allowance, read_requests=cost) for each, cost in seen if isinstance(each, Survey))
+    """Return the report of a plan, and the survey of each instance that could be read.
+
+    All journals are read first; then the instances are, each with the history that its journal tells.
+    """
+    histories = {instance.name: _read_journal(project, instance, book) for instance in instances}
+    seen = _in_parallel(lambda instance: _look_at(project, instance, histories[instance.name], run), instances)
+    surveys = tuple(found for found, _ in seen if isinstance(found, Survey))
+    problems = tuple(found for found, _ in seen if isinstance(found, Diagnostic))
+    parts = tuple(found.plan(run.allowance, read_requests=cost) for found, cost in seen if isinstance(found, Survey))
     loaded = project.loaded
     made = Plan(
         tool=__version__,
@@ -345,17 +351,17 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
         found = drifted(part, survey.live, survey.desired, survey.memory, survey.in_doubt) if part is not None else ()
         if survey.name not in run.snapshots:
             instance = next(instance for instance in instances if instance.name == survey.name)
-            found, problem = _named(found, instance, survey)
+            found, problem = _with_causes(found, instance, survey)
             unnamed += [problem] if problem else []
         items += found
     return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed))
 
 
-def _named(
+def _with_causes(
     items: tuple[DriftItem, ...], instance: Instance, seen: Survey
 ) -> tuple[tuple[DriftItem, ...], Diagnostic | None]:
-    """Say beside each item who caused it and when, where the platform keeps a record, or why nobody can be named."""
-    keys = tuple(key for item in items if item.kind != "unapplied" and (key := _key(item)) is not None)
+    """Note beside each item who caused it and when, where the platform keeps a record, or return why nobody can be named."""
+    keys = tuple(key for item in items if item.kind != "unapplied" and (key := _key_of(item)) is not None)
     if not keys or seen.platform.blame is no_blame:
         return items, None
     try:
@@ -364,70 +370,107 @@ def _named(
     except PlatformError as problem:
         why = note(problem.code, f"who caused the drift could not be read: {problem}", hint=problem.hint)
         return items, replace(why, instance=seen.name)
-    return tuple(_noted(item, told) for item in items), None
+    return tuple(_with_note(item, told) for item in items), None
 
 
-def _noted(item: DriftItem, told: Mapping[Key, str]) -> DriftItem:
-    key = _key(item)
+def _with_note(item: DriftItem, told: Mapping[Key, str]) -> DriftItem:
+    key = _key_of(item)
     said = told.get(key) if key is not None else None
     return replace(item, note="; ".join(filter(None, (item.note, said)))) if said else item
 
 
-def _key(item: DriftItem) -> Key | None:
+def _key_of(item: DriftItem) -> Key | None:
     side = item.live or item.declared or item.journalled
     return side.key if side is not None else None
 
 
-def _looked(project: Project, instance: Instance, book: Book, run: Run) -> tuple[Survey | Diagnostic, int]:
-    """Return what was seen of one instance and the requests it cost, or the problem that kept us from seeing it."""
+class _History(Struct, frozen=True, kw_only=True):
+    """The journal of one instance, read before planning: what it recalls, if there is one, and what is odd about it."""
+
+    recalled: Recalled | None = None
+    remarks: tuple[Diagnostic, ...] = ()
+
+    @property
+    def memory(self) -> Memory | None:
+        """The memory of earlier runs."""
+        return self.recalled.memory if self.recalled is not None else None
+
+
+def _read_journal(project: Project, instance: Instance, book: Book) -> _History | Diagnostic:
+    """Return the history of an instance, or why its journal cannot be relied on."""
     try:
-        known = _recalled(book, instance.name)
-        odd = remarks_on(known.standing, instance.platform.name, instance.origin, book.key) if known else ()
-        memory = known.memory if known is not None else None
-        snapshot = run.snapshots.get(instance.name)
-        if snapshot is not None:
-            traits, live = snapshot
+        recalled = _recall(book, instance.name)
+        if recalled is None:
+            return _History()
+        remarks = remarks_on(recalled.standing, instance.platform.name, instance.origin, book.key)
+    except JournalBrokenError as problem:
+        return _problem_of(project, instance, problem)
+    return _History(recalled=recalled, remarks=remarks)
+
+
+def _recall(book: Book, instance: str) -> Recalled | None:
+    """Return what the journal of an instance recalls, `None` without a folder; raises `JournalBrokenError`."""
+    try:
+        book.folder.stat()
+    except FileNotFoundError:  # nothing was ever applied from here
+        return None
+    except OSError:  # reading the journal names the problem
+        pass
+    return recall(path_of(book.folder, instance), book.key)
+
+
+def _look_at(
+    project: Project, instance: Instance, history: _History | Diagnostic, run: Run
+) -> tuple[Survey | Diagnostic, int]:
+    """Return the survey of one instance and the requests it cost, or the problem that stood in the way."""
+    if isinstance(history, Diagnostic):
+        return history, 0
+    try:
+        if instance.name in run.snapshots:
+            traits, live = run.snapshots[instance.name]
             seen = surveyed(
                 project.declaration,
                 instance,
                 traits,
                 live,
                 as_of=run.as_of,
-                memory=memory,
+                memory=history.memory,
                 base_policy=project.base_policy,
             )
             return seen, 0
         with instance.reading() as reader:
             seen = survey(
-                project.declaration, instance, reader, as_of=run.as_of, memory=memory, base_policy=project.base_policy
+                project.declaration,
+                instance,
+                reader,
+                as_of=run.as_of,
+                memory=history.memory,
+                base_policy=project.base_policy,
             )
-            return _told(seen, known, odd) if known is not None else seen, reader.requests
-    except (PlatformError, JournalBrokenError) as problem:
-        told = error(problem.code, str(problem), hint=problem.hint, at=project.declaration.instances[instance.name].at)
-        return replace(told, instance=instance.name), 0
+            return _with_history(seen, history), reader.requests
+    except PlatformError as problem:
+        return _problem_of(project, instance, problem), 0
 
 
-def _recalled(book: Book, instance: str) -> Recalled | None:
-    """Return what the journal remembers, and what it shows without an end; raises `JournalBrokenError`."""
-    try:
-        book.folder.stat()
-    except FileNotFoundError:  # nothing was ever applied from here
-        return None
-    except OSError:  # whoever opens the journal says what is wrong
-        pass
-    return recall(path_of(book.folder, instance), book.key)
+def _problem_of(project: Project, instance: Instance, problem: PlatformError | JournalBrokenError) -> Diagnostic:
+    """Return a problem as a diagnostic at the place of the instance in the file."""
+    at = project.declaration.instances[instance.name].at
+    return replace(error(problem.code, str(problem), hint=problem.hint, at=at), instance=instance.name)
 
 
-def _told(seen: Survey, known: Recalled, odd: tuple[Diagnostic, ...]) -> Survey:
-    """Say what is odd about the journal, and that an apply was interrupted, which a plan would pass over in silence."""
-    unfinished = known.unfinished is not None
+def _with_history(seen: Survey, history: _History) -> Survey:
+    """Return a survey that tells what is odd about the journal, and an interrupted apply, which no difference shows."""
+    recalled = history.recalled
+    if recalled is None:
+        return seen
+    unfinished = recalled.unfinished is not None
     cut = warning("unfinished-run", "an apply was interrupted here and not finished", hint=f"{RESUME} finishes it")
-    said = (*seen.proposal.diagnostics, *odd, *((cut,) if unfinished else ()))
-    proposal = replace(seen.proposal, diagnostics=said)
-    return replace(seen, proposal=proposal, in_doubt=known.in_doubt, unfinished=unfinished)
+    diagnostics = (*seen.proposal.diagnostics, *history.remarks, *((cut,) if unfinished else ()))
+    proposal = replace(seen.proposal, diagnostics=diagnostics)
+    return replace(seen, proposal=proposal, in_doubt=recalled.in_doubt, unfinished=unfinished)
 
 
-def _each(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:
+def _in_parallel(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:
     """Apply `function` to each instance, all at once: each waits for a server of its own."""
     if len(instances) < 2:
         return [function(instance) for instance in instances]

@@ -50,7 +50,7 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def said(self) -> tuple[Diagnostic, ...]:
-        """What is to be said of the files: by themselves, and against the base."""
+        """The diagnostics of the files, by themselves and against the base."""
         return (*self.loaded.diagnostics, *(self.base_policy.remarks if self.base_policy else ()))
 
     @property
@@ -76,7 +76,7 @@ def validate(path: Path, base_policy_of: Callable[[Declaration], BasePolicy | No
 def known_accounts(accounts: Accounts, base_policy: BasePolicy | None) -> dict[str, dict[str, str | None]]:
     """Return the account names that a declaration speaks of, with those of the base that `gate` holds against it."""
     base = base_policy.base.accounts() if base_policy is not None and base_policy.base is not None else {}
-    return {each: {**base.get(each, {}), **accounts.get(each, {})} for each in {**accounts, **base}}
+    return {name: {**base.get(name, {}), **accounts.get(name, {})} for name in {**accounts, **base}}
 
 
 def judged(base_policy: BasePolicy, known: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -118,7 +118,7 @@ def open_project(path: Path, command: str) -> Project | Report:
 
 
 class Surroundings(Redacted, frozen=True, kw_only=True):
-    """What the machine gives: the environment for credentials, the keyring, and who hears of requests and waits."""
+    """The parts of the machine that a run uses: the environment, the keyring, and the observers of requests and waits."""
 
     env: Mapping[str, str]
     keyring: Keyring | None = None

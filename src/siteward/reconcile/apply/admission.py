@@ -1,4 +1,4 @@
-"""Whether a plan may be applied at all, and to what is here: judged before anything is opened or sent."""
+"""Admission of a plan: the objections to applying it at all, or to this checkout, before anything is opened or sent."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnost
         found.append(
             error("plan-damaged", "the plan is not what its digest says: it was edited or cut", hint="siteward plan")
         )
-    if options.expect is not None and not _names(options.expect, plan.digest, _SHORTEST["expect"]):
+    if options.expect is not None and not _matches_digest(options.expect, plan.digest, _SHORTEST["expect"]):
         found.append(error("plan-unexpected", f"this is not the plan that was expected: its digest is {plan.digest}"))
     if plan.created - now > _AHEAD:
         found.append(
@@ -50,15 +50,15 @@ def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnost
         )
         found.append(error("plan-as-of", f"the plan was made {given}"))
     for name, acceptance in options.accept.items():
-        if not _names(acceptance.digest, plan.digest, _SHORTEST["accept"]):
+        if not _matches_digest(acceptance.digest, plan.digest, _SHORTEST["accept"]):
             found.append(error("accept-other-plan", f"--accept {name} names another plan than this one, {plan.digest}"))
         if not acceptance.reason.strip():
             found.append(error("accept-without-reason", f"--accept {name} needs a reason"))
     return tuple(found)
 
 
-def _names(given: str, digest: str, shortest: int) -> bool:
-    """Tell whether `given` is a digest, or enough of its beginning."""
+def _matches_digest(given: str, digest: str, shortest: int) -> bool:
+    """Return whether `given` is a digest, or enough of its beginning."""
     wanted, whole = given.removeprefix("sha256:").lower(), digest.removeprefix("sha256:")
     return len(wanted) >= shortest and whole.startswith(wanted)
 

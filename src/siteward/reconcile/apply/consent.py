@@ -33,13 +33,13 @@ CONSENTS: Mapping[str, str] = MappingProxyType(
         "self-unconfirmed": "self",
     }
 )
-"""What `--accept` lifts: the names to give by the codes of the blocks."""
+"""The names that `--accept` takes, by the codes of the blocks they lift."""
 DELETION, PASSWORDS, DEPENDS = "deletion-needs-consent", "no-password-destination", "depends-on-blocked"
 _DIGITS = 16
 
 
 class Consents(Struct, frozen=True, kw_only=True):
-    """What a run was allowed: reasons by the names of blocks, deletion, and the steps (by id) that this lifted."""
+    """The consents of a run: reasons by the names of blocks, deletion, and the steps (by id) that this lifted."""
 
     accept: Mapping[str, str] = MappingProxyType({})
     allow_delete: bool = False
@@ -62,12 +62,12 @@ class Consents(Struct, frozen=True, kw_only=True):
 def asked_again(runs: Mapping[str, Run], plan: Plan, options: Options, *, keyed: bool) -> Iterator[Diagnostic]:
     """Yield why the open runs of a plan, by instance, cannot go on with what was said on the command line.
 
-    `keyed` tells that there is a journal key. Then a run that it has not sealed goes on only where the person names the
+    `keyed` is true where there is a journal key. Then a run that it has not sealed goes on only where the person names the
     plan as well, because not even which plan it was is certain.
     """
     unsealed = {name: run for name, run in runs.items() if not run.is_sealed}
-    missing = _missing(runs, options)
-    command = _command(plan, missing, options, expect=keyed and bool(unsealed))
+    missing = _find_missing(runs, options)
+    command = _resume_command(plan, missing, options, expect=keyed and bool(unsealed))
     where = ", ".join(sorted(unsealed))
     if keyed and unsealed and options.expect is None:
         yield error(
@@ -99,10 +99,10 @@ def still_lifted(run: Run, reviewed: InstancePlan, allowance: Allowance) -> froz
     consented to now. What the run did not lift is not lifted by resuming.
     """
     doubtful = run.claimed.lifted - run.sealed.lifted
-    return run.sealed.lifted | (doubtful & _consented(reviewed, allowance) if doubtful else frozenset())
+    return run.sealed.lifted | (doubtful & _find_consented(reviewed, allowance) if doubtful else frozenset())
 
 
-def _missing(runs: Mapping[str, Run], options: Options) -> Consents:
+def _find_missing(runs: Mapping[str, Run], options: Options) -> Consents:
     """Return what the runs claim to have been allowed, no seal proves, and nobody has said again."""
     found = Consents()
     for run in runs.values():
@@ -114,7 +114,7 @@ def _missing(runs: Mapping[str, Run], options: Options) -> Consents:
     return found
 
 
-def _command(plan: Plan, missing: Consents, options: Options, *, expect: bool) -> str:
+def _resume_command(plan: Plan, missing: Consents, options: Options, *, expect: bool) -> str:
     """Return the command that resumes with what is missing; no text of an unsealed line but names stands in it."""
     digest = plan.digest.removeprefix("sha256:")[:_DIGITS]
     names = sorted({*missing.accept, *options.accept})
@@ -129,25 +129,25 @@ def _command(plan: Plan, missing: Consents, options: Options, *, expect: bool) -
     ))  # fmt: skip
 
 
-def _consented(plan: InstancePlan, allowance: Allowance) -> frozenset[str]:
+def _find_consented(plan: InstancePlan, allowance: Allowance) -> frozenset[str]:
     """Return the blocked steps of a plan on which nothing stands but what is consented to, with all that they need."""
     if not all(_lifts(diagnostic, allowance) for diagnostic in plan.diagnostics if diagnostic.about is None):
         return frozenset()
     steps = {step.id: step for step in plan.steps}
-    open_ones = {name for name, step in steps.items() if _free(step, allowance)}
+    open_ones = {name for name, step in steps.items() if _is_free(step, allowance)}
     while shut := {name for name in open_ones if not open_ones.issuperset(steps.keys() & set(steps[name].depends_on))}:
         open_ones -= shut
     return frozenset(name for name in open_ones if steps[name].blocked or plan.blocked)
 
 
-def _free(step: Step, allowance: Allowance) -> bool:
+def _is_free(step: Step, allowance: Allowance) -> bool:
     return all(diagnostic.code == DEPENDS or _lifts(diagnostic, allowance) for diagnostic in step.diagnostics)
 
 
-def _lifts(each: Diagnostic, allowance: Allowance) -> bool:
-    """Tell whether a diagnostic is no block, or one that is consented to."""
-    if not each.blocks or CONSENTS.get(each.code) in allowance.accept:
+def _lifts(diagnostic: Diagnostic, allowance: Allowance) -> bool:
+    """Return whether a diagnostic is no block, or one that is consented to."""
+    if not diagnostic.blocks or CONSENTS.get(diagnostic.code) in allowance.accept:
         return True
-    return (each.code == DELETION and allowance.allow_delete) or (
-        each.code == PASSWORDS and allowance.passwords.out is not None
+    return (diagnostic.code == DELETION and allowance.allow_delete) or (
+        diagnostic.code == PASSWORDS and allowance.passwords.out is not None
     )

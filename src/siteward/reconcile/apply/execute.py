@@ -3,7 +3,7 @@
     steps to do ─ wave ─ bundle ─▶ deliver passwords ─ intent ─ write ─ look ─ outcome ─▶ next
 
 A wave is a run of steps, in order, of which none depends on another: it is what a platform may carry in shared
-calls. Everything else that could be decided has been decided before (`recheck`); what is decided here is only
+calls. Everything else that could be decided has been decided before (`revalidate`); what is decided here is only
 whether a write took place, and that is read, never believed.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,9 @@ from siteward.access.model import Account, Grant, Group, Key, Member, Resource
 from siteward.access.renames import touched
 from siteward.access.report import Outcome
 from siteward.platforms.interface import Bundle, Receipt
+from siteward.reconcile.apply.inputs import judge_again, read_again
 from siteward.reconcile.apply.passwords import UndeliveredError, deliver, generate, made_with_password
-from siteward.reconcile.apply.revalidate import LOST, SETTLED, left_undone, reached, refused, unmet
+from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, left_undone, reached, refused, unmet
 from siteward.reconcile.apply.target import RESUME, Progress
 from siteward.reconcile.journal.entries import Result
 from siteward.transport.errors import PlatformError
@@ -36,18 +37,17 @@ if TYPE_CHECKING:
     from siteward.access.plan import Step
     from siteward.access.state import Live
     from siteward.platforms.interface import Platform
-    from siteward.reconcile.apply.passwords import Passwords
+    from siteward.reconcile.apply.inputs import ApplyInput, Prepared
     from siteward.reconcile.apply.revalidate import Revalidated
-    from siteward.reconcile.apply.target import Fresh, Listener, Target
-    from siteward.reconcile.journal.journal import Journal
-    from siteward.transport.http import Doors, Writer
+    from siteward.reconcile.apply.target import Fresh, Target
+    from siteward.transport.http import Writer
     from siteward.transport.secrets import Secret
 
 Seen = Mapping[Key, Resource | None]
 
 
 class CancellationToken:
-    """Whether somebody has asked to stop: what is in flight is finished, nothing more is begun."""
+    """A request to stop: what is in flight is finished, nothing more is begun."""
 
     def __init__(self) -> None:
         self.cancelled = False
@@ -61,7 +61,7 @@ class CancellationToken:
 
 @contextmanager
 def cancelled_by_signals() -> Iterator[CancellationToken]:
-    """Turn the first Ctrl-C into a pulled brake while this lasts; only the main thread is ever interrupted."""
+    """Turn the first Ctrl-C into a cancellation while this lasts; only the main thread is ever interrupted."""
     cancellation = CancellationToken()
     if threading.current_thread() is not threading.main_thread():
         yield cancellation
@@ -74,43 +74,46 @@ def cancelled_by_signals() -> Iterator[CancellationToken]:
 
 
 class Execution(Struct, kw_only=True):
-    """One instance while it is written to; `outcomes` fills up, `live` follows what is done."""
+    """One instance while it is written to: what it is given, and how far it is.
 
-    target: Target
-    doors: Doors
-    journal: Journal
+    `fresh`, `revalidated` and `live` follow what is done; `outcomes` fills up. `failures` counts the writes in a row
+    that failed, `sends` the mails by key, and `in_flight` are the steps that are being sent.
+    """
+
+    given: ApplyInput
+    instance: Prepared
+    cancellation: CancellationToken
     fresh: Fresh
     revalidated: Revalidated
-    passwords: Passwords
-    patience: int
-    steps: int
-    cancellation: CancellationToken
-    tell: Listener
-    outcomes: dict[str, Outcome]
     live: Live
+    outcomes: dict[str, Outcome]
     failures: int = 0
     sent: bool = False
-    again: Callable[[Mapping[str, Outcome], frozenset[str]], tuple[Fresh, Revalidated]]
     sends: dict[Key, int] = {}
     in_flight: set[str] = set()
 
+    @property
+    def target(self) -> Target:
+        """The instance of the checkout."""
+        return self.instance.target
+
 
 def execute(execution: Execution) -> None:
-    """Do the steps that are left, in order; every one of them ends in `work.outcomes`."""
+    """Do the steps that are left, in order; every one of them ends in `execution.outcomes`."""
     rest = list(execution.revalidated.go)
-    while rest := _without_hindered(execution, rest):
+    while rest := _settle_hindered(execution, rest):
         wave = _wave(rest, execution.revalidated.needs)
         taken = {step.id for step in wave}
         rest = [step for step in rest if step.id not in taken]
-        if why := _halted(execution):
+        if why := _describe_halt(execution):
             _settle(execution, [_skipped(execution, step, why) for step in wave])
             continue
         _write_wave(execution, wave)
         if rest and any(_may_reveal_grants(execution, step) for step in wave):
-            rest = _looked_again(execution, rest)
+            rest = _look_again(execution, rest)
 
 
-def _without_hindered(execution: Execution, rest: Sequence[Step]) -> list[Step]:
+def _settle_hindered(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     """Settle the steps whose needs were not met, and those that wait for each other, and return the others."""
     causes = {step.id: unmet(step, execution.revalidated.needs, execution.outcomes) for step in rest}
     lost = [left_undone(execution.target.name, step, cause) for step in rest if (cause := causes[step.id])]
@@ -127,7 +130,7 @@ def _wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Ste
     waiting = {step.id for step in rest}
     wave: list[Step] = []
     for step in rest:
-        fits = not needs[step.id] & waiting and (not wave or _kind(step) == _kind(wave[0]))
+        fits = not needs[step.id] & waiting and (not wave or _kind_of_change(step) == _kind_of_change(wave[0]))
         if fits:
             wave.append(step)
         elif wave:
@@ -135,8 +138,8 @@ def _wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Ste
     return wave
 
 
-def _kind(step: Step) -> str:
-    """Tell making, opening and closing apart: what closes never shares a call with what opens."""
+def _kind_of_change(step: Step) -> str:
+    """Return `make`, `open` or `close`: a change that closes never shares a call with one that opens."""
     if isinstance(step.change.after, Account) and step.change.before is None:
         return "make"
     return "close" if step.change.after is None or step.after_power < step.before_power else "open"
@@ -144,13 +147,13 @@ def _kind(step: Step) -> str:
 
 def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
     """Write one wave, bundle by bundle."""
-    steps = {step.change: step for step in _unmoved(execution, wave)}
+    steps = {step.change: step for step in _settle_moved(execution, wave)}
     bundles = execution.target.platform.bundle(tuple(steps), execution.live) if steps else ()
     if Counter(change for bundle in bundles for change in bundle.changes) != Counter(tuple(steps)):
         raise RuntimeError(f"{execution.target.platform.name} did not bundle exactly what it was given")
     for bundle in bundles:
         carried = [steps[change] for change in bundle.changes]
-        if why := _halted(execution):
+        if why := _describe_halt(execution):
             _settle(execution, [_skipped(execution, step, why) for step in carried])
         else:
             _send(execution, bundle, carried)
@@ -158,7 +161,7 @@ def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
     execution.live = replace(execution.live, access=patch(execution.live.access, done))
 
 
-def _unmoved(execution: Execution, wave: Sequence[Step]) -> list[Step]:
+def _settle_moved(execution: Execution, wave: Sequence[Step]) -> list[Step]:
     """Read once more the accounts that are about to be deleted, and let go those that are not as they were."""
     doomed = {step.change.key: step for step in wave if _is_deletion(step.change)}
     if not doomed:
@@ -180,17 +183,17 @@ def _is_deletion(change: Change) -> bool:
 def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
     """Write one bundle, with everything that promises 8, 9 and 11 put around it."""
     for step in steps:
-        execution.tell(_progress(execution, step, None))
+        execution.given.tell(_progress(execution, step, None))
     try:
-        passwords, ahead = _delivered(execution, steps), _ahead(execution, steps)
+        passwords, ahead = _deliver_passwords(execution, steps), _changes_ahead(execution, steps)
         bundle = replace(bundle, passwords=passwords, ahead=ahead, unwanted=execution.fresh.unwanted)
     except UndeliveredError as problem:
         _settle(execution, [_failed(execution, step, str(problem)) for step in steps])
         return
-    execution.journal.intend({step.id: step.change for step in steps})
+    execution.instance.journal.intend({step.id: step.change for step in steps})
     execution.sent = True
     execution.in_flight = {step.id for step in steps}
-    receipts = _written(execution, bundle)
+    receipts = _write_bundle(execution, bundle)
     execution.live = replace(
         execution.live,
         ids={**execution.live.ids, **{key: id_ for receipt in receipts for key, id_ in receipt.ids.items()}},
@@ -200,10 +203,12 @@ def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
         step.change.key for step in steps if step.change.key not in found or found[step.change.key].status != "failed"
     }
     seen, why = _look(execution, {key for step in steps if step.change.key in unsure for key in touched(step.change)})
-    _settle(execution, [_outcome(execution, step, found.get(step.change.key), seen, why) for step in steps], found)
+    _settle(
+        execution, [_judge_outcome(execution, step, found.get(step.change.key), seen, why) for step in steps], found
+    )
 
 
-def _ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change, ...]:
+def _changes_ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change, ...]:
     """Return the changes that are still to come after `steps`."""
     now = {step.id for step in steps}
     return tuple(
@@ -211,7 +216,7 @@ def _ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change, ...]:
     )
 
 
-def _delivered(execution: Execution, steps: Iterable[Step]) -> Mapping[str, Secret]:
+def _deliver_passwords(execution: Execution, steps: Iterable[Step]) -> Mapping[str, Secret]:
     """Make, and bring to their owners, the passwords of the accounts that these steps make."""
     given = {}
     for step in steps:
@@ -225,15 +230,15 @@ def _delivered(execution: Execution, steps: Iterable[Step]) -> Mapping[str, Secr
                 account.name,
                 given[account.name],
                 declared_user,
-                execution.passwords,
+                execution.given.options.passwords,
             )
     return given
 
 
-def _written(execution: Execution, bundle: Bundle) -> Sequence[Receipt]:
+def _write_bundle(execution: Execution, bundle: Bundle) -> Sequence[Receipt]:
     """Send a bundle; whatever is raised on the way leaves open what of it took place."""
     try:
-        return execution.target.platform.write(execution.doors.writer, bundle, execution.live)
+        return execution.target.platform.write(execution.instance.doors.writer, bundle, execution.live)
     except PlatformError as problem:
         return [
             Receipt(key=change.key, status="unknown", message=str(problem), hint=problem.hint)
@@ -246,12 +251,12 @@ def _look(execution: Execution, keys: set[Key]) -> tuple[Seen, str]:
     if not keys:
         return {}, ""
     try:
-        return execution.target.platform.refresh(execution.doors.reader, keys, execution.live), ""
+        return execution.target.platform.refresh(execution.instance.doors.reader, keys, execution.live), ""
     except PlatformError as problem:
         return {}, f"it could not be read back: {problem}"
 
 
-def _outcome(execution: Execution, step: Step, receipt: Receipt | None, seen: Seen, why: str) -> Outcome:
+def _judge_outcome(execution: Execution, step: Step, receipt: Receipt | None, seen: Seen, why: str) -> Outcome:
     """Return what became of a step: done only where the platform shows it."""
     change, instance = step.change, execution.target.name
     words = receipt.message if receipt else "the platform said nothing of it"
@@ -266,7 +271,7 @@ def _outcome(execution: Execution, step: Step, receipt: Receipt | None, seen: Se
         lost = receipt is None or receipt.status == "unknown"
         done = Outcome(instance=instance, step=step, status="done", message=LOST if lost else "")
         return (
-            finished(done, execution.target.platform, execution.doors.writer, execution.fresh, execution.live)
+            finished(done, execution.target.platform, execution.instance.doors.writer, execution.fresh, execution.live)
             if lost
             else done
         )
@@ -300,17 +305,17 @@ def _settle(execution: Execution, outcomes: Sequence[Outcome], receipts: Mapping
     if not outcomes:
         return
     sends = {key: receipt.sends for key, receipt in (receipts or {}).items() if receipt.sends}
-    execution.journal.became([result(each, sends.get(each.step.change.key, 0)) for each in outcomes])
+    execution.instance.journal.became([result(outcome, sends.get(outcome.step.change.key, 0)) for outcome in outcomes])
     execution.sends.update(sends)
     execution.in_flight = set()
     bad = {"failed", "unknown"}
-    if any(each.status in SETTLED for each in outcomes):
+    if any(outcome.status in SETTLED for outcome in outcomes):
         execution.failures = 0
-    elif any(each.status in bad for each in outcomes):
+    elif any(outcome.status in bad for outcome in outcomes):
         execution.failures += 1
     for outcome in outcomes:
         execution.outcomes[outcome.step.id] = outcome
-        execution.tell(_progress(execution, outcome.step, outcome))
+        execution.given.tell(_progress(execution, outcome.step, outcome))
 
 
 def result(outcome: Outcome, sends: int = 0) -> Result:
@@ -334,30 +339,38 @@ def said(resource: Resource | None) -> str:
             return f"{resource.account} in {resource.group}"
 
 
-def _halted(execution: Execution) -> str:
+def _describe_halt(execution: Execution) -> str:
     """Return why nothing more is begun, if so."""
     if execution.cancellation.cancelled:
         return "interrupted before it was sent"
-    return f"not tried after {execution.failures} failures in a row" if execution.failures >= execution.patience else ""
+    return (
+        f"not tried after {execution.failures} failures in a row"
+        if execution.failures >= execution.given.options.failures_in_a_row
+        else ""
+    )
 
 
 def _may_reveal_grants(execution: Execution, step: Step) -> bool:
-    """Tell whether a step took a top role, under which a platform may have hidden or wiped other grants."""
+    """Return whether a step took a top role, under which a platform may have hidden or wiped other grants."""
     before = step.change.before
     done = execution.outcomes[step.id].status == "done"
     return done and isinstance(before, Grant) and execution.fresh.traits.is_top(before)
 
 
-def _looked_again(execution: Execution, rest: Sequence[Step]) -> list[Step]:
+def _look_again(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     """Read and judge again what is left, after a step that may have changed more than it says."""
     try:
-        execution.fresh, execution.revalidated = execution.again(execution.outcomes, execution.revalidated.lifted)
+        execution.fresh = read_again(execution.given, execution.instance)
     except PlatformError as problem:
         _settle(
             execution,
             [_skipped(execution, step, f"it could not be read again before it was sent: {problem}") for step in rest],
         )
         return []
+    instance, history = execution.instance, History(settled=execution.outcomes, lifted=execution.revalidated.lifted)
+    execution.revalidated = judge_again(
+        instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
+    )
     execution.live = execution.fresh.live
     _settle(
         execution,
@@ -375,6 +388,6 @@ def _skipped(execution: Execution, step: Step, message: str) -> Outcome:
 
 
 def _progress(execution: Execution, step: Step, outcome: Outcome | None) -> Progress:
-    return Progress(
-        instance=execution.target.name, step=step, outcome=outcome, at=len(execution.outcomes), of=execution.steps
-    )
+    known = execution.instance.revalidated
+    steps = len(known.outcomes) + len(known.go)
+    return Progress(instance=execution.target.name, step=step, outcome=outcome, at=len(execution.outcomes), of=steps)

@@ -1,4 +1,4 @@
-"""What a run leaves behind: what of it stands, what has appeared, and what is to be remembered.
+"""The end of a run: changes that are gone again, changes that appeared, and the memory for the next run.
 
 What others changed is remembered as it was before they did, so that drift goes on telling it: the record moves on
 only where this run wrote, or where all of a plan was applied and the file is content with what is there. An account
@@ -54,7 +54,7 @@ def appeared(fresh: InstancePlan, known: Collection[InstancePlan]) -> tuple[Step
 class RunResult(Struct, frozen=True, kw_only=True, dict=True):
     """How a run went: what became of its steps, what stood there when it began, and what stands there now.
 
-    `whole` tells that it was confined to no part of its plan; `extra` are changes that an earlier run, which had no
+    `whole` is true where it was confined to no part of its plan; `extra` are changes that an earlier run, which had no
     end, was about to make and that turned out to have taken place.
     """
 
@@ -78,7 +78,7 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def now(self) -> Access:
-        """What stands there."""
+        """The live access, under the logins of now."""
         return at_rest(self.live.access)
 
     @cached_property
@@ -97,7 +97,7 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
     def deleted(self) -> frozenset[str]:
         """The accounts that were deleted, with all that hung on them."""
         gone = (change.before for change in self.written if change.after is None)
-        return frozenset(each.name for each in gone if isinstance(each, Account))
+        return frozenset(account.name for account in gone if isinstance(account, Account))
 
     @cached_property
     def shaken(self) -> frozenset[str]:
@@ -118,11 +118,11 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def at_first(self) -> Mapping[Key, Resource]:
-        """What stood there when the run began, under the logins of now."""
+        """The access when the run began, under the logins of now."""
         return _under(self.before.access, self.names)
 
     def settles(self, key: Key, recorded: Resource | None) -> bool:
-        """Tell whether what stands under a key is what this run leaves, and no longer something that others did."""
+        """Return whether what stands under a key is what this run leaves, and no longer something that others did."""
         if key in self.keys or account_of(key) in self.deleted:
             return True
         if key not in self.now and not self.live.complete:
@@ -130,7 +130,7 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
         return self._brought_along(key, recorded) or (self.whole and (self._content(key) or self._is_counted(key)))
 
     def _brought_along(self, key: Key, recorded: Resource | None) -> bool:
-        """Tell whether it came with what was written, while it was written.
+        """Return whether it came with what was written, while it was written.
 
         That is what a platform takes along, an account that its first grant makes, a fact such as owning a site, what
         a new account begins with, and all that wakes or sleeps under a top role.
@@ -150,7 +150,7 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
         return scope is not None and any(scope_of(key) == scope for key in self.keys)
 
     def _content(self, key: Key) -> bool:
-        """Tell whether the file, in whose plan nothing was left out, wants what stands under a key, or lets it be."""
+        """Return whether the file, in whose plan nothing was left out, wants what stands under a key, or lets it be."""
         wish = self.fresh.desired
         known = key in wish.access or account_of(key) in wish.declared_users or key not in self.now
         return known and key not in self.open and not self.fresh.plan.blocked
@@ -168,7 +168,7 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
         return seen and idle and not self.fresh.plan.blocked
 
     def meets(self, name: str) -> bool:
-        """Tell whether somebody has seen this account in a plan, as the file's, of which nothing stayed open."""
+        """Return whether somebody has seen this account in a plan, as the file's, of which nothing stayed open."""
         if name in self.accounts:
             return True
         left_open = any(account_of(key) == name for key in self.open)
@@ -227,7 +227,7 @@ def _met(fresh: Fresh, memory: Memory | None, run_result: RunResult | None) -> f
     elif run_result is None:
         new = frozenset()
     else:
-        known = frozenset(run_result.names.get(each, each) for each in known)
+        known = frozenset(run_result.names.get(name, name) for name in known)
         new = run_result.accounts | frozenset(filter(run_result.meets, declared_users))
     return known | (new - _in_doubt(fresh.plan))
 

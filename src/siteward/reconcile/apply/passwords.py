@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.model import Account, account_key
 from siteward.reconcile.journal.files import UnsafeFileError, append_only, make_private, replace_file, write_all
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from siteward.access.change import Change
+    from siteward.access.model import Key
+    from siteward.access.plan import InstancePlan
     from siteward.access.state import DeclaredUser
     from siteward.access.traits import Traits
+    from siteward.reconcile.apply.target import Fresh
 
 WAYS = "give the user an `age:` key in the file, or name a file with `--passwords-out FILE`"
 _LETTERS = "abcdefghijkmnpqrstuvwxyz"
@@ -48,7 +52,7 @@ class Passwords(Struct, frozen=True, kw_only=True):
 
 
 def made_with_password(change: Change, traits: Traits) -> bool:
-    """Tell whether a change makes an account that needs a password from us, because nobody is invited."""
+    """Return whether a change makes an account that needs a password from us, because nobody is invited."""
     return isinstance(change.after, Account) and change.before is None and "invite" not in traits.onboarding
 
 
@@ -64,11 +68,31 @@ def undeliverable(
     for change in changes:
         if isinstance(change.after, Account) and made_with_password(change, traits):
             name = change.after.name
-            objection = _objection(name, declared_users.get(name), passwords)
+            objection = _objection_to(name, declared_users.get(name), passwords)
             if objection is not None:
                 code, message, hint = objection
                 found.append(error(code, message, about=account_key(name), hint=hint, instance=instance))
     return tuple(found)
+
+
+class Obstacles(Struct, frozen=True, kw_only=True):
+    """The objections to delivering new passwords, by account key: with the file that is allowed, and without any."""
+
+    as_allowed: Mapping[Key, Diagnostic]
+    without_file: Mapping[Key, Diagnostic]
+
+
+def obstacles_to_delivery(reviewed: InstancePlan, fresh: Fresh, passwords: Passwords) -> Obstacles:
+    """Return what keeps the passwords of the accounts that a plan may make from their owners, by looking at the disk."""
+    made = [Change(None, step.change.after) for step in reviewed.steps if isinstance(step.change.after, Account)]
+
+    def look(allowed: Passwords) -> Mapping[Key, Diagnostic]:
+        owners = fresh.desired.declared_users
+        objections = undeliverable(fresh.plan.instance, made, owners, fresh.traits, allowed)
+        return {objection.about: objection for objection in objections if objection.about is not None}
+
+    without = look(replace(passwords, out=None))
+    return Obstacles(as_allowed=without if passwords.out is None else look(passwords), without_file=without)
 
 
 def generate() -> Secret:
@@ -76,7 +100,7 @@ def generate() -> Secret:
     alphabet = _LETTERS + _CAPITALS + _DIGITS
     while True:
         text = "-".join("".join(secrets.choice(alphabet) for _ in range(5)) for _ in range(5))
-        if all(any(each in kind for each in text) for kind in (_LETTERS, _CAPITALS, _DIGITS)):
+        if all(any(character in kind for character in text) for kind in (_LETTERS, _CAPITALS, _DIGITS)):
             return Secret(text, "generated")
 
 
@@ -90,9 +114,9 @@ def deliver(
     data = f"{text}\n".encode("utf-8", "surrogatepass")
     try:
         if passwords.out is not None:
-            return _append(passwords.out, data)
+            return _append_to(passwords.out, data)
         if declared_user is not None and declared_user.age is not None:
-            return _encrypted(passwords.folder, instance, login, data, declared_user.age)
+            return _write_encrypted(passwords.folder, instance, login, data, declared_user.age)
     except (OSError, UnsafeFileError, _AgeMissingError, ValueError) as problem:
         raise UndeliveredError(f"the new password of {login} could not be delivered: {problem}") from None
     raise UndeliveredError(f"the new password of {login} has nowhere to go: {WAYS}")
@@ -110,16 +134,16 @@ class _AgeMissingError(Exception):
     """The `age` extra is not installed."""
 
 
-def _objection(login: str, declared_user: DeclaredUser | None, passwords: Passwords) -> tuple[str, str, str] | None:
+def _objection_to(login: str, declared_user: DeclaredUser | None, passwords: Passwords) -> tuple[str, str, str] | None:
     """Return code, message and hint of what keeps a password from its recipient, if anything does."""
     if passwords.out is not None:
-        why = _unwritable(passwords.out)
+        why = _describe_unwritable(passwords.out)
         hint = "name a new file, or one that only you may read"
         return ("passwords-out-unsafe", why, hint) if why else None
     if declared_user is None or declared_user.age is None:
         return "no-password-destination", f"a new password for {login} has nowhere to go", WAYS
     try:
-        _recipient(declared_user.age)
+        _encrypter_for(declared_user.age)
     except _AgeMissingError:
         hint = "install `siteward[age]`, or name a file with `--passwords-out FILE`"
         return "age-extra-missing", f"the password of {login} cannot be encrypted: pyrage is not installed", hint
@@ -128,7 +152,7 @@ def _objection(login: str, declared_user: DeclaredUser | None, passwords: Passwo
     return None
 
 
-def _unwritable(path: Path) -> str:
+def _describe_unwritable(path: Path) -> str:
     """Return why passwords cannot go into a file, or nothing; makes no file."""
     if not os.path.lexists(path):
         return "" if os.access(path.parent, os.W_OK | os.X_OK) else f"{path.parent} is no folder to write in"
@@ -141,7 +165,7 @@ def _unwritable(path: Path) -> str:
     return ""
 
 
-def _append(path: Path, data: bytes) -> Path:
+def _append_to(path: Path, data: bytes) -> Path:
     handle = append_only(path)
     try:
         write_all(handle, data)
@@ -150,15 +174,15 @@ def _append(path: Path, data: bytes) -> Path:
     return path
 
 
-def _encrypted(folder: Path, instance: str, login: str, data: bytes, key: str) -> Path:
+def _write_encrypted(folder: Path, instance: str, login: str, data: bytes, key: str) -> Path:
     path = sealed_path(folder, instance, login)
     make_private(folder)
-    replace_file(path, _recipient(key)(data))
+    replace_file(path, _encrypter_for(key)(data))
     return path
 
 
-def _recipient(key: str) -> Callable[[bytes], bytes]:
-    """Return what encrypts to a key; raises `_NoAge`, and `ValueError` for what is no key."""
+def _encrypter_for(key: str) -> Callable[[bytes], bytes]:
+    """Return what encrypts to a key; raises `_AgeMissingError`, and `ValueError` for what is no key."""
     try:
         import pyrage  # noqa: PLC0415 — an extra, needed by who makes accounts
     except ImportError:

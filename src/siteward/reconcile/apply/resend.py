@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error, note
 from siteward.access.report import Report
-from siteward.reconcile.apply.run import TROUBLE, trouble
+from siteward.reconcile.apply.inputs import TROUBLE, trouble
 from siteward.reconcile.journal.journal import opened
 from siteward.transport.errors import OutcomeUnknownError
 
@@ -26,13 +26,13 @@ def resend(instance: Instance, login: str, book: Book, clock: Clock) -> Report:
     """
     try:
         with opened(book.folder, instance.name, key=book.key, clock=clock) as journal:
-            told = _sent(instance, login, journal)
+            told = _send_again(instance, login, journal)
     except TROUBLE as problem:
         told = trouble(instance.name, problem)
     return Report(command="apply", diagnostics=(replace(told, instance=instance.name),), applied=True)
 
 
-def _sent(instance: Instance, login: str, journal: Journal) -> Diagnostic:
+def _send_again(instance: Instance, login: str, journal: Journal) -> Diagnostic:
     send = instance.platform.resend
     if send is None:
         return error("nothing-to-resend", f"{instance.platform.title} has no invitation that could be sent again")
@@ -48,10 +48,10 @@ def _sent(instance: Instance, login: str, journal: Journal) -> Diagnostic:
                 "outcome-unknown", str(lost), hint=f"ask {login} whether the mail came before sending it again"
             )
         journal.resent(login, receipt.status, receipt.message)
-        return _words(login, receipt)
+        return _describe_receipt(login, receipt)
 
 
-def _words(login: str, receipt: Receipt) -> Diagnostic:
+def _describe_receipt(login: str, receipt: Receipt) -> Diagnostic:
     if receipt.status == "sent":
         return note("invitation-sent", f"the invitation of {login} was sent again; its former link is dead")
     return error("nothing-to-resend", receipt.message, hint=receipt.hint)

@@ -1,6 +1,6 @@
-"""The second look: what of a reviewed plan may still be done, in a world and under a file that may have moved.
+"""Revalidation: the steps of a reviewed plan that may still be done, although live state and files may have changed.
 
-Pure. It can only take away: a step goes ahead when the thing it touches is as it was reviewed, the checkout wants
+It reads and opens nothing: all it judges by is handed in. It can only take away: a step goes ahead when the thing it touches is as it was reviewed, the checkout wants
 exactly this, and no guard objects to what is left of the plan. No verdict in the plan is believed but one: what
 was blocked when it was reviewed goes ahead only where whoever applies has lifted that block, not because the
 block has gone away since, which nobody has reviewed.
@@ -21,7 +21,7 @@ from siteward.access.model import Account, Grant, Group, Key, Member, Resource, 
 from siteward.access.renames import change_under, key_under, renames_in
 from siteward.access.report import Outcome, OutcomeStatus
 from siteward.declaration.subjects import folded
-from siteward.reconcile.apply.passwords import undeliverable
+from siteward.reconcile.apply.passwords import made_with_password
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.renames import Renames
     from siteward.access.state import Live
-    from siteward.reconcile.apply.passwords import Passwords
+    from siteward.reconcile.apply.passwords import Obstacles, Passwords
     from siteward.reconcile.apply.target import Fresh
     from siteward.reconcile.journal.entries import Result
     from siteward.reconcile.journal.journal import Run
@@ -39,7 +39,7 @@ LOST = "its answer was lost; reading shows it"
 
 
 class Allowance(Struct, frozen=True, kw_only=True):
-    """What whoever applies allows beyond the plan: blocks lifted by name, deletion, a place for passwords.
+    """The consents given for a run beyond the plan: blocks lifted by name, deletion, a place for passwords.
 
     Where nothing will be applied, nothing `asks` for such a consent, given or not.
     """
@@ -51,7 +51,7 @@ class Allowance(Struct, frozen=True, kw_only=True):
 
 
 class Revalidated(Struct, frozen=True, kw_only=True):
-    """What is left of an instance's plan.
+    """The rest of an instance's plan that may still be done.
 
     `go` are the steps to do, in order, under the logins their accounts have now; `needs` says for each, by id, which
     must be done first. `outcomes` are those of the steps that are settled already, by id; `lifted` are the steps that
@@ -65,7 +65,7 @@ class Revalidated(Struct, frozen=True, kw_only=True):
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """What is known from before this look.
+    """The facts known from before this revalidation.
 
     `met` are the accounts that the journal knows; `run` is the unfinished run that is gone on with. `settled` are the
     outcomes of an earlier look in this run, and `lifted` what that look, or the unfinished run, found to be allowed.
@@ -82,12 +82,16 @@ def revalidate(
     fresh: Fresh,
     allowance: Allowance,
     history: History,
+    obstacles: Obstacles,
     *,
     chosen: Collection[str] | None = None,
 ) -> Revalidated:
-    """Compare each reviewed step with the fresh world and wishes; `chosen` confines it to steps by id."""
+    """Compare each reviewed step with the fresh world and wishes; `chosen` confines it to steps by id.
+
+    `obstacles` are the objections to delivering new passwords, which the caller has looked up.
+    """
     known = _from_halfway(_as_named_now(reviewed, fresh.live), fresh.live, history.run)
-    case = _Case(reviewed=known, fresh=fresh, allowance=allowance, history=history)
+    case = _Case(reviewed=known, fresh=fresh, allowance=allowance, history=history, obstacles=obstacles)
     settled, lifted = history.settled, history.lifted
     steps = {
         step.id: step
@@ -95,23 +99,23 @@ def revalidate(
         if (chosen is None or step.id in chosen) and step.id not in settled
     }
     outcomes = dict(settled)
-    outcomes.update({name: found for name, step in steps.items() if (found := _compared(case, step))})
-    needs = {name: _needs(case, step) for name, step in steps.items() if name not in outcomes}
+    outcomes.update({name: found for name, step in steps.items() if (found := _compare(case, step))})
+    needs = {name: _find_needs(case, step) for name, step in steps.items() if name not in outcomes}
     if lifted is None:
-        lifted = _lifted(case, [steps[name] for name in needs], needs)
+        lifted = _find_lifted(case, [steps[name] for name in needs], needs)
     while True:
         _drop_dependants(case, steps, needs, outcomes)
         rest = [steps[name] for name in needs if name not in outcomes]
-        news = _objected(case, rest) or _vanished(case, rest, lifted)
+        news = _veto_objected(case, rest) or _refuse_vanished(case, rest, lifted)
         if not news:
             break
         outcomes.update(news)
-    go = tuple(sorted(rest, key=lambda each: case.order[each.change.key]))
+    go = tuple(sorted(rest, key=lambda step: case.order[step.change.key]))
     return Revalidated(go=go, needs=needs, outcomes=outcomes, lifted=lifted)
 
 
 def reached(change: Change, seen: Mapping[Key, Resource | None] | Mapping[Key, Resource]) -> bool:
-    """Tell whether the world is as a change wants it; what the change does not speak of does not count."""
+    """Return whether the live state is as a change wants it; what the change does not speak of does not count."""
     wanted, now = change.after, seen.get(change.key)
     match wanted:
         case None:
@@ -140,16 +144,16 @@ def allowed(reviewed: InstancePlan, lifted: Collection[str]) -> InstancePlan:
     if not lifted:
         return reviewed
     steps = tuple(
-        replace(step, diagnostics=tuple(map(_lowered, step.diagnostics))) if step.id in lifted else step
+        replace(step, diagnostics=tuple(map(_lower_block, step.diagnostics))) if step.id in lifted else step
         for step in reviewed.steps
     )
     diagnostics = tuple(
-        _lowered(diagnostic) if diagnostic.about is None else diagnostic for diagnostic in reviewed.diagnostics
+        _lower_block(diagnostic) if diagnostic.about is None else diagnostic for diagnostic in reviewed.diagnostics
     )
     return replace(reviewed, steps=steps, diagnostics=diagnostics)
 
 
-def _lowered(diagnostic: Diagnostic) -> Diagnostic:
+def _lower_block(diagnostic: Diagnostic) -> Diagnostic:
     return replace(diagnostic, severity=Severity.WARNING) if diagnostic.blocks else diagnostic
 
 
@@ -182,6 +186,7 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
     fresh: Fresh
     allowance: Allowance
     history: History
+    obstacles: Obstacles
 
     @property
     def instance(self) -> str:
@@ -216,7 +221,7 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def keys(self) -> Mapping[str, Key]:
-        """What each fresh step changes."""
+        """The key that each fresh step changes."""
         return {step.id: step.change.key for step in self.steps}
 
     @cached_property
@@ -226,7 +231,7 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def held_back(self) -> frozenset[Key]:
-        """What the fresh plan holds back."""
+        """The keys of the steps that the fresh plan holds back."""
         return frozenset(step.change.key for step in self.fresh.plan.held_back)
 
     def told(self, step: Step) -> Result | None:
@@ -270,13 +275,13 @@ def _from_halfway(reviewed: InstancePlan, live: Live, run: Run | None) -> Instan
     return replace(reviewed, steps=tuple(steps)) if halfway else reviewed
 
 
-def _compared(case: _Case, step: Step) -> Outcome | None:
+def _compare(case: _Case, step: Step) -> Outcome | None:
     """Return what is settled about a step by reading alone, or `None` where it may still be done."""
     change, live = step.change, case.fresh.live
     if reached(change, live.access):
-        return _there(case, step)
+        return _settle_reached(case, step)
     now, wish = live.access.get(change.key), case.wishes.get(change.key)
-    if why := _moved(case, step):
+    if why := _describe_move(case, step):
         return refused(case.instance, step, now, why)
     if wish is None:
         held = change.key in case.held_back
@@ -288,17 +293,17 @@ def _compared(case: _Case, step: Step) -> Outcome | None:
     return None
 
 
-def _moved(case: _Case, step: Step) -> str:
+def _describe_move(case: _Case, step: Step) -> str:
     """Return what somebody has done to the thing a step touches since it was reviewed, if anything."""
     told, live = case.told(step), case.fresh.live
     if told is not None and told.status == "done":
         return "this run had done it, and somebody has changed it since"
-    if replaced := _replaced(step, live):
+    if replaced := _find_replaced(step, live):
         return f"{replaced} was deleted and made anew since the plan was made"
     return "it changed after the plan was made" if live.access.get(step.change.key) != step.change.before else ""
 
 
-def _there(case: _Case, step: Step) -> Outcome:
+def _settle_reached(case: _Case, step: Step) -> Outcome:
     """Return the outcome of a step that the world shows as wanted."""
     told = case.told(step)
     outcome = Outcome(instance=case.instance, step=step, status="done")
@@ -313,16 +318,16 @@ def _there(case: _Case, step: Step) -> Outcome:
     return replace(outcome, status="already")
 
 
-def _replaced(step: Step, live: Live) -> str | None:
+def _find_replaced(step: Step, live: Live) -> str | None:
     """Return the name of a pinned thing whose id on the platform is another one now."""
     for key, pinned in step.ids.items():
-        now = _id(key, live)
+        now = _live_id(key, live)
         if now is not None and now != pinned:
             return " ".join(key)
     return None
 
 
-def _id(key: Key, live: Live) -> str | None:
+def _live_id(key: Key, live: Live) -> str | None:
     if key in live.ids:
         return live.ids[key]
     scope = scope_of(key) if key[0] == "grant" else Scope(key[-2], key[-1]) if len(key) > 1 else None
@@ -330,12 +335,12 @@ def _id(key: Key, live: Live) -> str | None:
     return site.id if site else None
 
 
-def _needs(case: _Case, step: Step) -> frozenset[str]:
+def _find_needs(case: _Case, step: Step) -> frozenset[str]:
     """Return what must be done first, by the reviewed plan and by the fresh one.
 
     These are ids of reviewed steps; what only the fresh plan has stands there by its own name.
     """
-    fresh = (case.keys[each] for each in case.wishes[step.change.key].depends_on)
+    fresh = (case.keys[need] for need in case.wishes[step.change.key].depends_on)
     return frozenset(step.depends_on) | {case.ids.get(key, " ".join(key)) for key in fresh}
 
 
@@ -347,12 +352,12 @@ def _drop_dependants(
     while dropped:
         dropped = False
         for name in needs:
-            if name not in outcomes and (outcome := _hindered(case, steps, steps[name], needs, outcomes)):
+            if name not in outcomes and (outcome := _hinder(case, steps, steps[name], needs, outcomes)):
                 outcomes[name] = outcome
                 dropped = True
 
 
-def _hindered(
+def _hinder(
     case: _Case,
     steps: Mapping[str, Step],
     step: Step,
@@ -368,61 +373,62 @@ def _hindered(
     return Outcome(instance=case.instance, step=step, status="skipped", message=why)
 
 
-def _lifted(case: _Case, steps: Collection[Step], needs: Mapping[str, frozenset[str]]) -> frozenset[str]:
+def _find_lifted(case: _Case, steps: Collection[Step], needs: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """Return the steps, blocked when they were reviewed, that are blocked still but for what is allowed now."""
     blocked = frozenset(step.id for step in steps if _was_blocked(case, step))
     if not blocked:
         return blocked
     no_file = replace(case.allowance.passwords, out=None)
     nothing = replace(case.allowance, accept={}, allow_delete=False, passwords=no_file)
-    return blocked & (_unreachable(case, steps, needs, nothing) - _unreachable(case, steps, needs, case.allowance))
+    return blocked & (
+        _find_unreachable(case, steps, needs, nothing) - _find_unreachable(case, steps, needs, case.allowance)
+    )
 
 
-def _unreachable(
+def _find_unreachable(
     case: _Case, steps: Collection[Step], needs: Mapping[str, frozenset[str]], allowance: Allowance
 ) -> frozenset[str]:
     """Return the steps that an objection stands on, and all that need one of those."""
-    objections = _objections(case.fresh, steps, allowance)
-    found = {step.id for step in steps if _objection(objections, step) is not None}
+    objections = _collect_objections(case, steps, allowance)
+    found = {step.id for step in steps if _objection_to(objections, step) is not None}
     while more := {step.id for step in steps if needs[step.id] & found} - found:
         found |= more
     return frozenset(found)
 
 
-def _objections(fresh: Fresh, steps: Collection[Step], allowance: Allowance) -> Mapping[Key | None, Diagnostic]:
+def _collect_objections(case: _Case, steps: Collection[Step], allowance: Allowance) -> Mapping[Key | None, Diagnostic]:
     """Return the errors that doing just these steps would raise, by key; under `None` one that is about all."""
     if not steps:
         return {}
     keys = frozenset(step.change.key for step in steps)
-    verdict = fresh.judge(keys, accept=allowance.accept, allow_delete=allowance.allow_delete)
-    undelivered = undeliverable(
-        fresh.plan.instance,
-        (step.change for step in steps),
-        fresh.desired.declared_users,
-        fresh.traits,
-        allowance.passwords,
+    verdict = case.fresh.judge(keys, accept=allowance.accept, allow_delete=allowance.allow_delete)
+    known = case.obstacles.without_file if allowance.passwords.out is None else case.obstacles.as_allowed
+    undelivered = (
+        known[step.change.key]
+        for step in steps
+        if step.change.key in known and made_with_password(step.change, case.fresh.traits)
     )
     return {diagnostic.about: diagnostic for diagnostic in (*verdict, *undelivered) if diagnostic.blocks}
 
 
-def _objection(objections: Mapping[Key | None, Diagnostic], step: Step) -> Diagnostic | None:
+def _objection_to(objections: Mapping[Key | None, Diagnostic], step: Step) -> Diagnostic | None:
     return objections.get(None) or objections.get(step.change.key)
 
 
-def _objected(case: _Case, steps: Collection[Step]) -> Mapping[str, Outcome]:
+def _veto_objected(case: _Case, steps: Collection[Step]) -> Mapping[str, Outcome]:
     """Return what becomes of the steps that the guards object to, were just these steps done."""
-    objections = _objections(case.fresh, steps, case.allowance)
-    return {step.id: _vetoed(case, step, why) for step in steps if (why := _objection(objections, step)) is not None}
+    objections = _collect_objections(case, steps, case.allowance)
+    return {step.id: _veto(case, step, why) for step in steps if (why := _objection_to(objections, step)) is not None}
 
 
-def _vetoed(case: _Case, step: Step, why: Diagnostic) -> Outcome:
+def _veto(case: _Case, step: Step, why: Diagnostic) -> Outcome:
     was = _was_blocked(case, step)
     message = f"{'' if was else 'blocked since it was reviewed, '}{why.code}: {why.message}"
     status: OutcomeStatus = "blocked" if was else "refused"
     return Outcome(instance=case.instance, step=step, status=status, message=message, hint=why.hint)
 
 
-def _vanished(case: _Case, steps: Collection[Step], lifted: Collection[str]) -> Mapping[str, Outcome]:
+def _refuse_vanished(case: _Case, steps: Collection[Step], lifted: Collection[str]) -> Mapping[str, Outcome]:
     """Return the refusal of the steps whose block is gone, though nobody here has lifted it."""
     message = "it was blocked when it was reviewed and no longer is: review it again"
     return {

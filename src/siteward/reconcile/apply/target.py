@@ -1,4 +1,4 @@
-"""What apply is given: the instances of a checkout, the options of a run, and who wants to hear how it goes."""
+"""The parameters of apply: the instances of a checkout, the options of a run, and the listener to its progress."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Clock: TypeAlias = Callable[[], datetime]
 RESUME = "siteward apply --resume"
-"""What finishes a run that was cut off."""
+"""The command that finishes a run that was cut off."""
 
 
 class Judge(Protocol):
@@ -43,7 +43,7 @@ class Fresh(Struct, frozen=True, kw_only=True):
     """One instance, read and planned again: what is there, and what the checkout makes of it now.
 
     `plan` is composed as for `plan`, without any acceptance; apply takes its order and its wishes, no more. `confirmed`
-    tells that more than the file says whose the credentials are.
+    is true where more than the file names the account of the credentials.
     """
 
     traits: Traits
@@ -127,4 +127,4 @@ Listener: TypeAlias = Callable[[Progress], None]
 
 
 def quiet(_progress: Progress) -> None:
-    """Tell nobody."""
+    """Ignore the progress."""

@@ -1,4 +1,4 @@
-"""Lines that nobody changes unseen: each is sealed, and each names the seal of the one before.
+"""A chain of sealed lines, in which no change goes unseen: each line names the seal of the line before.
 
 A line is canonical JSON (RFC 8785) and ends with a line feed. Its `seal` covers the rest of it: HMAC-SHA256
 under the journal key, plain SHA-256 without one, which finds accidents and no more. A chain may begin without
@@ -76,13 +76,13 @@ def follow(path: Path, key: Secret | None) -> Chain:
     head, since = "", 0
     for number, line in enumerate(lines, start=1):
         try:
-            entry, head = _unsealed(line, head, key)
+            entry, head = _unseal(line, head, key)
         except _WrongLineError as problem:
             raise JournalBrokenError(path, number, str(problem)) from None
         entries.append(entry)
         since = since or _first_sealed(head, number)
     try:
-        entry, last = _unsealed(rest, head, key)
+        entry, last = _unseal(rest, head, key)
     except _WrongLineError:
         size, torn = len(data) - len(rest), len(rest)
         return Chain(entries=tuple(entries), head=head, size=size, torn=torn, sealed_since=since)
@@ -105,9 +105,9 @@ def _seal(chained: Mapping[str, object], key: Secret | None) -> str:
     return PLAIN + hashlib.sha256(data).hexdigest()
 
 
-def _unsealed(line: bytes, head: str, key: Secret | None) -> tuple[Mapping[str, object], str]:
-    """Return the entry of a line that follows the line sealed `head`, and its own seal. Raises `_Wrong`."""
-    entry, seal = _parted(line)
+def _unseal(line: bytes, head: str, key: Secret | None) -> tuple[Mapping[str, object], str]:
+    """Return the entry of a line that follows the line sealed `head`, and its own seal. Raises `_WrongLineError`."""
+    entry, seal = _split_seal(line)
     keyed = seal.startswith(KEYED)
     if keyed and key is None:
         raise _WrongLineError("this line is sealed with SITEWARD_JOURNAL_KEY, which is not given here")
@@ -124,10 +124,10 @@ def _unsealed(line: bytes, head: str, key: Secret | None) -> tuple[Mapping[str, 
         raise _WrongLineError("the seal does not fit: the line was changed, or another key sealed it")
     if not same:
         raise _WrongLineError("the line was written over in another form")
-    return {name: each for name, each in entry.items() if name != "prev"}, seal
+    return {name: member for name, member in entry.items() if name != "prev"}, seal
 
 
-def _parted(line: bytes) -> tuple[dict[str, object], str]:
+def _split_seal(line: bytes) -> tuple[dict[str, object], str]:
     """Return a line's entry without its seal, and the seal."""
     try:
         entry = json.loads(line)

@@ -31,7 +31,7 @@ def append_only(path: Path) -> int:
         if path.is_symlink():
             raise UnsafeFileError(f"{path} is a link") from problem
         raise
-    if why := _unsafe(os.fstat(handle)):
+    if why := _describe_danger(os.fstat(handle)):
         os.close(handle)
         raise UnsafeFileError(f"{path} {why}")
     if new:
@@ -79,9 +79,10 @@ def flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _unsafe(found: os.stat_result) -> str:
-    if not stat.S_ISREG(found.st_mode):
+def _describe_danger(status: os.stat_result) -> str:
+    """Return why a file is not safe to write to, or nothing."""
+    if not stat.S_ISREG(status.st_mode):
         return "is no regular file"
-    if found.st_mode & 0o077:
-        return f"may be read by others (mode {stat.S_IMODE(found.st_mode):04o}, wanted 0600)"
-    return "" if found.st_uid == os.geteuid() else "belongs to another user"
+    if status.st_mode & 0o077:
+        return f"may be read by others (mode {stat.S_IMODE(status.st_mode):04o}, wanted 0600)"
+    return "" if status.st_uid == os.geteuid() else "belongs to another user"

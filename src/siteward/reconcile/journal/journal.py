@@ -1,4 +1,4 @@
-"""The journal: what apply was about to do, what came of it, and what it left behind.
+"""The journal: the intents of apply, their results, and the state that each run leaves.
 
 One file an instance, `<instance>.jsonl`, only ever appended to and flushed to the disk line by line:
 
@@ -79,17 +79,17 @@ class JournalBusyError(Exception):
     code = "journal-busy"
     hint = "one apply at a time works on an instance; wait for it to end"
 
-    def __init__(self, instance: str, declared_user: str) -> None:
-        super().__init__(f"another apply is at work on {instance}: {declared_user}")
+    def __init__(self, instance: str, holder: str) -> None:
+        super().__init__(f"another apply is at work on {instance}: {holder}")
         self.instance = instance
-        self.declared_user = declared_user
+        self.holder = holder
 
 
 class Run(Struct, frozen=True, kw_only=True):
     """A run as the journal tells it. `intents` and `results` are by step; the result is the last word on it.
 
     `claimed` is what its lines say that it was allowed, `sealed` what those say that the journal key has sealed;
-    `is_sealed` tells whether all of them are.
+    `is_sealed` is true where all of them are.
     """
 
     began: RunStarted
@@ -102,7 +102,7 @@ class Run(Struct, frozen=True, kw_only=True):
 
     @property
     def unsettled(self) -> frozenset[str]:
-        """The steps that were about to be sent, or sent, and of which nobody knows what came."""
+        """The steps that were about to be sent, or sent, and whose result is not known."""
         return frozenset(
             step for step in self.intents if step not in self.results or self.results[step].status == "unknown"
         )
@@ -128,11 +128,11 @@ def path_of(folder: Path, instance: str) -> Path:
 
 
 class Recalled(Struct, frozen=True, kw_only=True):
-    """What a journal tells: what it knows of its instance, the last run if a crash left it without an end, and more.
+    """The content of a journal: its memory of the instance, and the last run if a crash left it without an end.
 
     `memory` is `None` where there is no journal; what a run without an end did counts as ours all the same: it is in
-    `last`, and its mails are in `sends`. `in_doubt` are the changes that runs without an end were about to make, and of which nobody knows what came;
-    `standing` is what tells whose journal this is, and how well it is sealed.
+    `last`, and its mails are in `sends`. `in_doubt` are the changes that runs without an end were about to make, with
+    no result known; `standing` says which instance the journal is of, and how well it is sealed.
     """
 
     memory: Memory | None = None
@@ -142,7 +142,7 @@ class Recalled(Struct, frozen=True, kw_only=True):
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """What a journal says of itself: where it stands, its chain, and the last run that began."""
+    """The journal file itself: its path, its chain, and the last run that began."""
 
     path: Path
     chain: Chain
@@ -209,7 +209,7 @@ class Journal:
         self._mend(book.chain)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         os.close(self._file)
 
     def begin(self, plan: Plan, **facts: Unpack[RunFacts]) -> None:
@@ -241,11 +241,11 @@ class Journal:
         self._add(StepsIntended(at=self._clock(), run=self._run, steps=steps))
 
     def became(self, results: Sequence[Result]) -> None:
-        """Write what became of steps."""
+        """Write the results of steps."""
         self._add(StepsFinished(at=self._clock(), run=self._run, results=tuple(results)))
 
     def resent(self, login: str, status: ResendStatus, message: str = "") -> None:
-        """Write that an invitation is about to be sent again, or what became of that."""
+        """Write that an invitation is about to be sent again, or the result of that."""
         self._add(InvitationResent(at=self._clock(), run="", login=login, status=status, message=message))
 
     def end(self, outcomes: Mapping[OutcomeStatus, int], left: Memory) -> None:
@@ -277,24 +277,24 @@ def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> 
     """Open the journal of an instance for one apply.
 
     Raises `JournalBusyError` where another apply has it, naming that one, and `JournalBrokenError` for a file that does not
-    verify: nothing is ever appended to such a one.
+    verify: nothing is ever appended to such a file.
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 — it loads asyncio, and reading a journal takes no lock
 
     make_private(folder)
-    declared_user = folder / f"{instance}.holder"
+    holder = folder / f"{instance}.holder"
     lock = FileLock(folder / f"{instance}.lock", timeout=0, mode=0o600)
     try:
         lock.acquire()
     except Timeout:
-        raise JournalBusyError(instance, _words(declared_user)) from None
+        raise JournalBusyError(instance, _describe_holder(holder)) from None
     try:
         who = f"process {os.getpid()} on {socket.gethostname()}, since {clock():%Y-%m-%d %H:%M:%S %Z}"
-        replace_file(declared_user, who.encode())
+        replace_file(holder, who.encode())
         with contextlib.closing(Journal(path_of(folder, instance), key, clock)) as journal:
             yield journal
     finally:
-        declared_user.unlink(missing_ok=True)
+        holder.unlink(missing_ok=True)
         lock.release()
 
 
@@ -325,8 +325,8 @@ def _read(path: Path, key: Secret | None) -> _Book:
     memory = last if last is not None else Memory() if entries else None
     if memory is not None:
         for run in since:
-            memory = _and(memory, run)
-        memory = replace(memory, me=_me(entries))
+            memory = _with_run(memory, run)
+        memory = replace(memory, me=_own_account(entries))
     return _Book(
         chain=chain,
         entries=entries,
@@ -338,7 +338,7 @@ def _read(path: Path, key: Secret | None) -> _Book:
     )
 
 
-def _me(entries: Sequence[Entry]) -> str | None:
+def _own_account(entries: Sequence[Entry]) -> str | None:
     """Return the account that the last run worked as, of those that wrote it down."""
     return next(
         (entry.me for entry in reversed(entries) if isinstance(entry, RunStarted) and entry.me is not None), None
@@ -378,22 +378,22 @@ def _runs(entries: Iterable[_Marked]) -> tuple[Run, ...]:
 
 
 def _run(entries: Sequence[_Marked]) -> Run:
-    """Return one run, told by its entries; the first says that it began."""
+    """Return one run from its entries; the first of them is its beginning."""
     began, intents, ended = None, {}, False
     results: dict[str, Result] = {}
     claimed = sealed = Consents()
-    for each, is_sealed in entries:
-        given = _consents(each)
+    for entry, is_sealed in entries:
+        given = _consents(entry)
         claimed, sealed = claimed | given, sealed | given if is_sealed else sealed
-        match each:
+        match entry:
             case RunStarted():
-                began = each
+                began = entry
             case StepsIntended():
-                intents.update({intent.step: intent for intent in each.steps})
-                for intent in each.steps:  # what was said of an earlier attempt says nothing of this one
+                intents.update({intent.step: intent for intent in entry.steps})
+                for intent in entry.steps:  # what was said of an earlier attempt says nothing of this one
                     results.pop(intent.step, None)
             case StepsFinished():
-                results.update({result.step: result for result in each.results})
+                results.update({result.step: result for result in entry.results})
             case RunEnded() | RunAbandoned():
                 ended = True
             case RunResumed() | Truncated() | InvitationResent() | BlockWaived():
@@ -417,8 +417,8 @@ def _consents(entry: Entry) -> Consents:
             return Consents()
 
 
-def _and(memory: Memory, run: Run) -> Memory:
-    """Return what is remembered once a run that did not end is counted in."""
+def _with_run(memory: Memory, run: Run) -> Memory:
+    """Return a memory in which a run that did not end is counted."""
     done = run.done
     met = {name for change in done.values() for key in touched(change) if (name := account_of(key)) is not None}
     sends = dict(memory.sends)
@@ -494,5 +494,6 @@ def _bytes(path: Path) -> bytes | None:
         raise JournalBrokenError(path, 0, f"it cannot be read: {problem.strerror}") from None
 
 
-def _words(declared_user: Path) -> str:
-    return (_bytes(declared_user) or b"it has not said who it is").decode(errors="replace")
+def _describe_holder(holder: Path) -> str:
+    """Return what the apply that holds a journal has written about itself."""
+    return (_bytes(holder) or b"it has not said who it is").decode(errors="replace")

@@ -1,4 +1,4 @@
-"""What a change of the files must pass: the policy of the revision it would be merged into, beside its own.
+"""The policy that a change of the files must pass: that of the revision it would be merged into, beside its own.
 
 The base's policy, its kinds of users and what it looks at judge together with those of the checkout, and the
 strictest wins. Who asks is known from the forge, never from git, where everybody writes any name.
@@ -56,7 +56,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def remarks(self) -> tuple[Diagnostic, ...]:
-        """What changed that judges access."""
+        """The changes of what judges access."""
         if self.base is not None:
             return changed_rules(self.base, self.head)
         message = f"there is no such file at {self.ref}: no rule but this checkout's own judges"
@@ -81,7 +81,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         if self.base is None:
             return {}
         both = self.base.users.keys() & self.head.users.keys()
-        pairs = ((each, self.base.users[each].kind) for each in both)
+        pairs = ((handle, self.base.users[handle].kind) for handle in both)
         return {handle: kind for handle, kind in pairs if kind != self.head.users[handle].kind}
 
     def as_judged(self) -> Declaration:
@@ -175,7 +175,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         if not self.persons or before is None or self.base is None:
             return
         was = resolve(self.base, before.name, traits, live, as_of=as_of)
-        sides = (Revision(traits=traits, wished={as_of: each}) for each in (was, desired))
+        sides = (Revision(traits=traits, wished={as_of: wish}) for wish in (was, desired))
         for movement in compare(instance, *sides):
             if (
                 movement.kind == "longer"

@@ -63,7 +63,7 @@ def compared(base: Declaration | None, head: Declaration, question: Question) ->
 def _accounts(base: Declaration | None, head: Declaration) -> dict[str, dict[str, str | None]]:
     """Return the account names that either revision speaks of."""
     before, after = base.accounts() if base is not None else {}, head.accounts()
-    return {each: {**before.get(each, {}), **after.get(each, {})} for each in {**before, **after}}
+    return {name: {**before.get(name, {}), **after.get(name, {})} for name in {**before, **after}}
 
 
 def _revision(

@@ -28,7 +28,7 @@ SECONDS = 60.0
 _POINTER = b"gitdir: "
 _MOST_POINTER_BYTES = 8192
 _KEPT = ("HOME", "SYSTEMROOT")
-"""What git sees of the environment beside PATH; HOME because a repository may include a file by `~`."""
+"""The variables that git gets beside PATH; HOME because a repository may include a file by `~`."""
 
 _ENVIRONMENT = {
     "LANG": "C",
@@ -105,7 +105,7 @@ def ask_about_files(folder: Path, *arguments: str) -> bytes:
 
 
 def is_tracked(path: Path) -> bool:
-    """Tell whether git tracks a file, in whatever case its name is written. Raises `GitError`."""
+    """Return whether git tracks a file, in whatever case its name is written. Raises `GitError`."""
     if repository_of(path.parent) is None:
         return False
     return bool(ask(path.parent, "ls-files", "-z", "--", f":(icase,literal){path.name}"))

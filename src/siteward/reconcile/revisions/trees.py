@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LINK = "120000"
 _FILES = ("100644", "100755", "100664", _LINK)
-_ENDINGS = tuple(each.encode() for each in SUFFIXES)
+_ENDINGS = tuple(suffix.encode() for suffix in SUFFIXES)
 _MOST_NAME_BYTES = 255
 _MOST_LINK_BYTES = 4096
 _MOST_BYTES = 10 * MAX_BYTES
@@ -57,7 +57,7 @@ class _Entry(Struct, frozen=True, kw_only=True):
 
 
 def in_repository(folder: Path) -> bool:
-    """Tell whether a folder lies in a git repository."""
+    """Return whether a folder lies in a git repository."""
     return repository_of(folder) is not None
 
 
@@ -194,7 +194,7 @@ def _contents(folder: Path, objects: Sequence[str]) -> Iterator[bytes]:
 
 
 def _lines(objects: Iterable[str]) -> bytes:
-    return "".join(f"{each}\n" for each in objects).encode()
+    return "".join(f"{name}\n" for name in objects).encode()
 
 
 def _target(entry: _Entry, contents: dict[str, bytes]) -> str:

@@ -57,12 +57,13 @@ def nothing_unwanted(_resources: Collection[Resource]) -> frozenset[Key]:
 class Bundle(Struct, frozen=True, kw_only=True):
     """Changes that are written together, because one call (or one inseparable sequence) carries them.
 
-    `requests` is how many requests writing is expected to cost, `seconds` how long beyond the pace limit.
-    `passwords` are given by the spine just before writing, by account name, after each has been delivered.
-    `ahead` are the changes that this run still has before it, given by the spine as well: an invitation may need to
-    know where its account will be let in (Matomo). So is `unwanted`, for where a call brings along what no change
-    speaks of (Piwik PRO's levels that wake with a demotion, its modules that every new account has): of such resources
-    it returns the keys of those that the file does not want so, for the same call to take away again.
+    `requests` is the expected number of requests, `seconds` the waiting time that the rate limits add.
+
+    The caller sets the other fields just before writing. `passwords` are by account name, each delivered before.
+    `ahead` are the later changes of the run: an invitation may need a site on which its account will have access
+    (Matomo). `unwanted` is for calls with side effects that no change speaks of (Piwik PRO's levels that return with a
+    demotion, and the modules of every new account): of such resources it returns the keys of those that the file does
+    not want, for the same call to take away again.
     """
 
     changes: tuple[Change, ...]

@@ -270,15 +270,15 @@ def _compare(got: Any, wanted: Any, at: str = "") -> None:
 
 def _untied(example: Mapping[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     if example["scenario"] in TIES:
-        assert [each["attributes"]["role"] for each in body["data"]] == ["OWNER", "OWNER", "USER", "USER", "USER"]
-        return {**body, "data": sorted(body["data"], key=lambda each: str(each["id"]))}
+        assert [user["attributes"]["role"] for user in body["data"]] == ["OWNER", "OWNER", "USER", "USER", "USER"]
+        return {**body, "data": sorted(body["data"], key=lambda row: str(row["id"]))}
     if example["scenario"].startswith("audit.") and "data" in body:
-        return {**body, "data": [{**each, "id": ""} for each in body["data"]]}
+        return {**body, "data": [{**row, "id": ""} for row in body["data"]]}
     return body
 
 
 @needs_examples
-@pytest.mark.parametrize("example", _examples(), ids=lambda each: each["scenario"])
+@pytest.mark.parametrize("example", _examples(), ids=lambda example: example["scenario"])
 def test_answers_as_recorded(example: dict[str, Any]) -> None:
     """Each recorded exchange gets the recorded status and a body of the same shape, ids and codes."""
     fake = _acme()

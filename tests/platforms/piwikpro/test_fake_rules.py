@@ -140,9 +140,9 @@ def test_rows_can_shift_between_pages(clock: FastClock) -> None:
     fake.faults.append(Fault.parse("shift-rows:GET /api/users/v2$"))
     account = Account(fake)
 
-    pages = [account.get("/api/users/v2", sort="email", limit=20, offset=each).json() for each in (0, 20)]
+    pages = [account.get("/api/users/v2", sort="email", limit=20, offset=offset).json() for offset in (0, 20)]
 
-    ids = [each["id"] for page in pages for each in page["data"]]
+    ids = [user["id"] for page in pages for user in page["data"]]
     assert len(ids) == pages[0]["meta"]["total"] == 26
     assert len(set(ids)) == 25
 
@@ -184,7 +184,7 @@ def test_own_and_group_levels_combine_by_maximum(account: Account) -> None:
 def test_adding_a_present_member_fails(account: Account) -> None:
     """The stern reading of what the facts leave open: the whole call is refused and nobody is added."""
     group = next(group for group in account.fake.state.groups.values() if group.name == "analysts")
-    both = [{"type": "ppms/user", "id": _id(account, each)} for each in ("mia@example.org", "carla@example.org")]
+    both = [{"type": "ppms/user", "id": _id(account, email)} for email in ("mia@example.org", "carla@example.org")]
     path = f"/api/user-groups/v1/{group.id}/relationships/users"
 
     assert account.send("POST", path, both).status_code == 400
@@ -223,7 +223,7 @@ def test_a_manager_may_not_lower_a_manager(account: Account) -> None:
     """Only owners hold `demote_app_manager` (API.md section 6, inferred)."""
     state, app = account.fake.state, _app(account, "staging.example.org")
     me, ben, jonas = (
-        _id(account, each) for each in ("siteward@example.org", "carla@example.org", "jonas@partner.test")
+        _id(account, email) for email in ("siteward@example.org", "carla@example.org", "jonas@partner.test")
     )
     state.people[me].role = "USER"
     state.levels["app", app, "user", me] = "manage"
@@ -242,7 +242,7 @@ def test_module_switches_of_groups_stay_effective(account: Account) -> None:
 
     account.send("PUT", path, [{"type": "module/access", "id": "analytics", "attributes": {"access": False}}])
 
-    rows = {each["id"]: each["attributes"] for each in account.get(path).json()["data"]}
+    rows = {row["id"]: row["attributes"] for row in account.get(path).json()["data"]}
     assert rows["analytics"] == {"access": False, "group_access": {"group_names": ["analysts"], "access": True}}
     effective = account.send("POST", "/api/modules/v1/by-users", [{"type": "ppms/user", "id": ben}]).json()
     assert "analytics" in effective["data"][0]["attributes"]["modules"]

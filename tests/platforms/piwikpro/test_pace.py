@@ -18,7 +18,7 @@ def _crowd(people: int) -> World:
             WorldAccount(login="owner@example.org", role="owner"),
             *(WorldAccount(login=f"p{number:03}@example.org") for number in range(people)),
         ),
-        sites=tuple(WorldSite(name=each, domain=each) for each in SITES),
+        sites=tuple(WorldSite(name=domain, domain=domain) for domain in SITES),
     )
 
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 SELF = "siteward@example.org"
-PEOPLE = tuple(f"{each}@example.org" for each in ("ana", "Ben.O", "cai", "dörte", "eve"))
-SITES = tuple(f"{each}.example.org" for each in ("blog", "docs", "shop"))
+PEOPLE = tuple(f"{name}@example.org" for name in ("ana", "Ben.O", "cai", "dörte", "eve"))
+SITES = tuple(f"{name}.example.org" for name in ("blog", "docs", "shop"))
 METAS = ("Europe", "All sites")
 GROUPS = ("Analysts", "tag editors")
 SETTINGS = {"self": SELF}
@@ -39,7 +39,7 @@ def worlds(draw: st.DrawFn, release: str = "current", *, whole: bool = False) ->
             WorldAccount(login=SELF, role="owner"),
             *(WorldAccount(login=name, role="owner" if name in owners else None) for name in names),
         ),
-        sites=tuple(WorldSite(name=each, domain=each) for each in SITES),
+        sites=tuple(WorldSite(name=domain, domain=domain) for domain in SITES),
         grants=tuple(
             WorldGrant(account=name, site=site, role=role)
             for name in users

@@ -261,11 +261,11 @@ KEYS = {"auth: no Authorization": None, "auth: unknown key": "bogus", "auth: sit
 
 
 def listed(scenario: str, table: dict[str, Any]) -> Any:
-    return next((each for start, each in table.items() if scenario.startswith(start)), None)
+    return next((setup for start, setup in table.items() if scenario.startswith(start)), None)
 
 
 def sent(fake: PlausibleFake, line: dict[str, Any]) -> httpx.Response:
-    key = next((each for start, each in KEYS.items() if line["scenario"].startswith(start)), KEY)
+    key = next((credential for start, credential in KEYS.items() if line["scenario"].startswith(start)), KEY)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     query = dict(line["query"])
     with httpx.Client(transport=in_process(fake), base_url="http://plausible.test", headers=headers) as http:
@@ -282,12 +282,12 @@ def same(recorded: Any, answered: Any, where: str = "body") -> list[str]:
     """Say where an answer is not the recorded one; cursors and generated ids only have to be there."""
     if isinstance(recorded, dict) and isinstance(answered, dict):
         wrong = [] if recorded.keys() == answered.keys() else [f"{where}: {sorted(recorded)} and {sorted(answered)}"]
-        return wrong + [each for key in recorded for each in same(recorded[key], answered.get(key), f"{where}.{key}")]
+        return wrong + [fault for key in recorded for fault in same(recorded[key], answered.get(key), f"{where}.{key}")]
     if isinstance(recorded, list) and isinstance(answered, list) and len(recorded) == len(answered):
         return [
-            each
+            fault
             for at, pair in enumerate(zip(recorded, answered, strict=True))
-            for each in same(*pair, f"{where}[{at}]")
+            for fault in same(*pair, f"{where}[{at}]")
         ]
     if isinstance(recorded, str) and isinstance(answered, str):
         pattern = ".+".join(map(re.escape, recorded.split("[...]")))
@@ -371,8 +371,8 @@ def shape_of(recorded: Any, answer: httpx.Response) -> list[str]:
         return same(recorded, answer.json())
     place = answer.headers.get("location")
     wrong = [] if place == recorded["_location"] else [f"leads to {place}"]
-    given = {each.partition("=")[0] for each in answer.headers.get_list("set-cookie")}
-    return wrong + [f"no cookie {each}" for each in recorded.get("_set_cookie", ()) if each not in given]
+    given = {cookie.partition("=")[0] for cookie in answer.headers.get_list("set-cookie")}
+    return wrong + [f"no cookie {cookie}" for cookie in recorded.get("_set_cookie", ()) if cookie not in given]
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: re.sub(r"\W+", "-", line["scenario"])[:60])
@@ -395,13 +395,13 @@ def test_the_exchanges_are_all_there() -> None:
     """Every entry of the tables is about something."""
     assert len(LINES) == 118
     for start in (*SETUPS, *KEYS):
-        assert any(each["scenario"].startswith(start) for each in LINES), start
+        assert any(line["scenario"].startswith(start) for line in LINES), start
 
 
 def test_a_put_over_a_team_invitation_destroys_it() -> None:
     """What the answer does not show: the invitation as admin is one as guest now."""
     fake = base()
-    line = next(each for each in LINES if "pending TEAM invitation" in each["scenario"])
+    line = next(line for line in LINES if "pending TEAM invitation" in line["scenario"])
     assert sent(fake, line).status_code == 200
     team = next(team for team in fake.state.teams.values() if team.identifier == TEAM)
     parent = fake.state.parent(team.id, "future-admin@corp.example")

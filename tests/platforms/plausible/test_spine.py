@@ -50,7 +50,7 @@ def document(grants: list[dict[str, Any]], users: Mapping[str, Any] | None = Non
         "team_members": {"olga@example.org": "owner"},
         **more,
     }
-    limits = {each: {"count": 99, "percent": 100} for each in ("removals", "revocations", "expiries", "mails")}
+    limits = {limit: {"count": 99, "percent": 100} for limit in ("removals", "revocations", "expiries", "mails")}
     policy = {"timezone": "UTC", "limits": limits}
     return {"version": 1, "instances": {"it": instance}, "users": users or known, "grants": grants, "policy": policy}
 
@@ -172,7 +172,7 @@ def test_a_role_has_phases_and_only_the_moment_moves(release: str) -> None:
         for moment in (NOW, datetime(2027, 1, 15, tzinfo=UTC), datetime(2027, 4, 15, tzinfo=UTC)):
             at.apply(moment)
             at.fake.accept(ANNA)
-            found.append([each for each in at.shown() if each.startswith(ANNA)])
+            found.append([entry for entry in at.shown() if entry.startswith(ANNA)])
             assert at.steps(moment) == []
         assert found == [[f"{ANNA} editor accepted"], [f"{ANNA} viewer accepted"], []]
 

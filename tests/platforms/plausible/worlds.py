@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SELF = "siteward@example.org"
-PEOPLE = tuple(f"{each}@example.org" for each in ("ana", "Ben", "cleo", "dan", "eva"))
+PEOPLE = tuple(f"{name}@example.org" for name in ("ana", "Ben", "cleo", "dan", "eva"))
 COLLEAGUES = ("finn@example.org", "gus@example.org")
 SITES = ("a.example.org", "b.example.org", "c.test", "d.test/blog")
 SETTINGS: Mapping[str, Any] = {
@@ -40,7 +40,7 @@ def worlds(draw: st.DrawFn, release: str = "cloud") -> World:
         for who in people
         if draw(st.booleans())
     ]
-    joining = [each for each in COLLEAGUES if each not in colleagues and draw(st.booleans())]
+    joining = [email for email in COLLEAGUES if email not in colleagues and draw(st.booleans())]
     return World(
         accounts=(
             *(WorldAccount(login=person) for person in people),
@@ -50,6 +50,6 @@ def worlds(draw: st.DrawFn, release: str = "cloud") -> World:
         grants=tuple(grants),
         more={
             "limits": False,
-            "joining": [{"email": each, "role": SETTINGS["team_members"][each]} for each in joining],
+            "joining": [{"email": email, "role": SETTINGS["team_members"][email]} for email in joining],
         },
     )

@@ -98,7 +98,7 @@ class Gathering(Struct):
         self.reaches[group] = listing(self.reader, path, GroupAccess, {"sort": "name"})
 
     def read_people(self, scope: Scope) -> None:
-        """Fetch the levels of everybody but owners on one site."""
+        """Fetch the levels of all accounts but owners on one site."""
         self.people[scope] = listing(self.reader, level_path(scope, self.sites[scope].id, "user"), PersonLevel)
 
     def read_group_levels(self, scope: Scope) -> None:

@@ -57,8 +57,8 @@ def tie_group(writer: Writer, group: Group, at: str) -> Receipt:
 def change_members(writer: Writer, group: str, changes: Sequence[Change], live: Live) -> list[Receipt]:
     """Add members, or remove them, in one call.
 
-    Whether adding somebody who is in already fails is not known (MAPPING.md section 8), so a list that was refused
-    is sent again without those for whom there is nothing to do.
+    It is not known whether adding an account that is a member already fails (MAPPING.md section 8), so a refused list
+    is sent again without the accounts that are as wanted.
     """
     at, adds = group_id(writer, group, live), changes[0].after is not None
     ids = {person_id(writer, change.key[2], live): change.key for change in changes}

@@ -197,7 +197,7 @@ def _build_listings(lists: Gathering) -> tuple[Listing, ...]:
     )
 
 
-# --- with the key of somebody who is no owner ------------------------------------------------------------------------
+# --- with the key of a user who is no owner ---------------------------------------------------------------------------
 
 
 def _read_managed(lists: Gathering) -> Live:

@@ -63,7 +63,7 @@ NOT_SENT = [
 ]
 
 
-@pytest.mark.parametrize("problem", NOT_SENT, ids=lambda problem: type(problem).__name__)
+@pytest.mark.parametrize("problem", NOT_SENT, ids=lambda error: type(error).__name__)
 def test_what_was_not_taken_surely_failed_and_is_not_read(problem: PlatformError) -> None:
     verdict = confirm(Line(problem), judge, never)
     assert (verdict.status, verdict.message) == ("failed", str(problem))
@@ -74,7 +74,7 @@ def test_a_clear_answer_is_not_read_back(status: int) -> None:
     assert confirm(Line(answer(status)), judge, never) == judge(answer(status))
 
 
-@pytest.mark.parametrize("problem", LOST, ids=lambda problem: type(problem).__name__)
+@pytest.mark.parametrize("problem", LOST, ids=lambda error: type(error).__name__)
 def test_a_lost_answer_is_read_back(problem: PlatformError) -> None:
     """Done where reading shows it, else unknown: the server may still be at it."""
     assert confirm(Line(problem), judge, lambda: True, done=INVITED) == INVITED

@@ -48,7 +48,7 @@ def test_many_threads_make_each_decoder_once_and_one_at_a_time(monkeypatch: pyte
     maker = Maker()
     monkeypatch.setattr(decode, "Decoder", maker)
     monkeypatch.setattr(decode, "_DECODERS", {})
-    kinds = [list[type_] for type_ in (int, str, bool, float, bytes, object)]  # type: ignore[valid-type]  # chosen at run time
+    kinds = [list[item] for item in (int, str, bool, float, bytes, object)]  # type: ignore[valid-type]  # chosen at run time
     start = threading.Barrier(8)
 
     def work(first: int) -> list[object]:
@@ -59,7 +59,7 @@ def test_many_threads_make_each_decoder_once_and_one_at_a_time(monkeypatch: pyte
         found = list(pool.map(work, range(8)))
     assert maker.most == 1
     assert sorted(map(str, maker.made)) == sorted(map(str, kinds))
-    assert all(sorted(map(str, value)) == sorted(map(str, kinds)) for value in found)
+    assert all(sorted(map(str, answers)) == sorted(map(str, kinds)) for answers in found)
 
 
 def test_data_is_converted_only_once_the_decoder_of_its_kind_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

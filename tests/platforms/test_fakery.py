@@ -62,8 +62,8 @@ def asking(request: pytest.FixtureRequest) -> Iterator[Callable[[Fake], httpx.Cl
         return made
 
     yield client
-    for server in reversed(opened):
-        server()
+    for close in reversed(opened):
+        close()
 
 
 def test_a_fault_is_written_as_one_word() -> None:

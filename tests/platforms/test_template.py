@@ -72,9 +72,9 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The renamed template as one more platform of this process; its name."""
     copy_to(tmp_path / "more" / "acme")
     monkeypatch.setattr(platforms, "__path__", [*platforms.__path__, str(tmp_path / "more")])
-    platforms._registry.cache_clear()
+    platforms._find_platforms.cache_clear()
     yield NAME
-    platforms._registry.cache_clear()
+    platforms._find_platforms.cache_clear()
     for name in [name for name in sys.modules if name.startswith("siteward.platforms.acme")]:
         del sys.modules[name]
 

@@ -1,9 +1,9 @@
-"""The platforms: the folder is the registry.
+"""The registry of platforms, which is this folder.
 
 A package in this folder is a platform when it has the modules `settings`, `roles` and `platform`, and its settings give
 `NAME`, the name that files use (`piwik-pro` lives in `piwikpro`). A folder that begins with `_` is none: `_template` is
-the one to copy. What a file may say of a platform and what it can do at its best stand apart, in `settings.Settings`
-and `roles.WIDEST`, because that is all that checking a file needs.
+the one to copy. The settings of an instance (`settings.Settings`) and the widest traits (`roles.WIDEST`) have modules
+of their own, because checking a file needs nothing else of a platform.
 """
 
 from __future__ import annotations
@@ -30,54 +30,54 @@ _NAME = re.compile(r'^NAME = "([a-z0-9]+(?:-[a-z0-9]+)*)"$', re.MULTILINE)
 
 def names() -> tuple[str, ...]:
     """Return the names of all platforms, as files write them, without importing any of them."""
-    return tuple(sorted(_registry()[0]))
+    return tuple(sorted(_find_platforms()[0]))
 
 
 def unfinished() -> Mapping[str, str]:
-    """Return the folders that are no platform yet, and what each of them lacks, in words."""
-    return _registry()[1]
+    """Return the folders that are no platform yet, each with what it lacks, in words."""
+    return _find_platforms()[1]
 
 
 def folder_of(name: str) -> str:
-    """Return the folder of the platform of that name; raises `KeyError` for a name that `names` has not."""
-    return _registry()[0][name]
+    """Return the folder of the platform of that name; raises `KeyError` for an unknown name."""
+    return _find_platforms()[0][name]
 
 
 def load(name: str) -> Platform:
-    """Return the platform of that name; raises `KeyError` for a name that `names` has not."""
-    platform: Platform = _module(name, "platform").PLATFORM
+    """Return the platform of that name; raises `KeyError` for an unknown name."""
+    platform: Platform = _import_part(name, "platform").PLATFORM
     return platform
 
 
 def settings_of(name: str) -> type[Struct]:
-    """Return what an instance of that platform may say in the file, without importing the rest of the platform."""
-    model: type[Struct] = _module(name, "settings").Settings
+    """Return the settings struct of that platform's instances, without importing the rest of the platform."""
+    model: type[Struct] = _import_part(name, "settings").Settings
     return model
 
 
 def widest_of(name: str) -> Traits:
-    """Return what that platform can do at its best, without importing the rest of it."""
-    widest: Traits = _module(name, "roles").WIDEST
+    """Return the traits of all releases of that platform together, without importing the rest of it."""
+    widest: Traits = _import_part(name, "roles").WIDEST
     return widest
 
 
 def fake(name: str) -> FakeFactory:
-    """Return what makes the stand-in servers of a platform; needs the `sandbox` extra."""
-    factory: FakeFactory = _module(name, "fake").FAKE
+    """Return the factory of a platform's stand-in servers; needs the `sandbox` extra."""
+    factory: FakeFactory = _import_part(name, "fake").FAKE
     return factory
 
 
-def _module(name: str, part: str) -> ModuleType:
+def _import_part(name: str, part: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{folder_of(name)}.{part}")
 
 
 @cache
-def _registry() -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Return the folder of each platform by its name, and what every other folder lacks to be one."""
+def _find_platforms() -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return the folder of each platform by its name, and what each other folder lacks, by folder."""
     named: dict[str, str] = {}
     lacking: dict[str, str] = {}
-    for folder in _folders():
-        name, lacks = _name_of(folder)
+    for folder in _list_folders():
+        name, lacks = _read_name(folder)
         if name in named:
             lacks = f"its settings.py gives the name `{name}`, as that of {named[name]} does"
         if lacks:
@@ -87,14 +87,14 @@ def _registry() -> tuple[Mapping[str, str], Mapping[str, str]]:
     return named, lacking
 
 
-def _folders() -> Iterator[Path]:
+def _list_folders() -> Iterator[Path]:
     for base in __path__:
         for path in sorted(Path(base).iterdir()):
             if path.name.isidentifier() and not path.name.startswith("_") and any(path.glob("*.py")):
                 yield path
 
 
-def _name_of(folder: Path) -> tuple[str, str]:
+def _read_name(folder: Path) -> tuple[str, str]:
     """Return the name that a folder's settings give, and what the folder lacks; one of them is empty."""
     missing = [f"{part}.py" for part in PARTS if not (folder / f"{part}.py").is_file()]
     if missing:

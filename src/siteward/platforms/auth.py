@@ -1,9 +1,9 @@
-"""Tokens that are renewed on the way: one login for all threads, and none after a refusal.
+"""Authentication by tokens that are renewed: one login for all threads, and none after a refusal.
 
     request ─ token that lives ─ answer ─┬─ good: that is it
                                          └─ the token is dead: log in, once for all threads, and send again
 
-A server says that a token is dead before it does anything, so the same request may be sent again, a command too.
+A server refuses a dead token before it does anything, so the same request may be sent again, even a command.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
-# Requests that are sent on the way to a result, each answered before the next.
+# Yields requests, is sent the response to each, and returns a result.
 Dialogue: TypeAlias = "Generator[httpx.Request, httpx.Response, R]"
 
 
 class RenewingAuth(httpx.Auth, Generic[T]):
     """Puts a token on each request; logs in before the first one, and again when the token is dead.
 
-    An adapter says what its login is (`login_request` and `admitted`, or the whole `log_in` where it takes several
-    requests), how a token goes onto a request (`carrying`), and which answer means that it is dead (`is_dead`).
+    An adapter defines its login (`login_request` and `admitted`, or the whole `log_in` where it takes several requests),
+    how a token goes onto a request (`carrying`), and which answer means that it is dead (`is_dead`).
 
-    Refused once, refused for all: what ended a login is raised for every later request, so that no account is locked
-    out by trying and no password is sent again to what is not the platform. What may pass (`passing`, and a server
-    that is not ready) is not kept.
+    The error that ended a login is raised for every later request, so that no account is locked out by retries and no
+    password is sent again to another server. Errors that may pass (`passing`, and a server that is not ready) are not
+    kept.
     """
 
     requires_response_body = True
@@ -44,14 +44,14 @@ class RenewingAuth(httpx.Auth, Generic[T]):
         self._lock = threading.Lock()
         self._refusal: PlatformError | None = None
 
-    # --- what an adapter says -----------------------------------------------------------------------------------------
+    # --- for adapters to define -----------------------------------------------------------------------------------------
 
     def login_request(self) -> httpx.Request:
         """Return the request that asks for a token."""
         raise NotImplementedError
 
     def admitted(self, reply: httpx.Response) -> T:
-        """Return the token that the login was answered with; raises `PlatformError` where it was not let in."""
+        """Return the token from the answer to a login; raises `PlatformError` if the login was refused."""
         raise NotImplementedError
 
     def carrying(self, request: httpx.Request, token: T) -> httpx.Request:
@@ -59,37 +59,37 @@ class RenewingAuth(httpx.Auth, Generic[T]):
         raise NotImplementedError
 
     def is_dead(self, request: httpx.Request, response: httpx.Response, token: T) -> Dialogue[bool]:
-        """Tell whether an answer means that the token is dead; may ask the server. Raises `PlatformError`."""
+        """Return whether an answer means that the token is dead; may send requests. Raises `PlatformError`."""
         raise NotImplementedError
 
     def is_busy(self, reply: httpx.Response, request: httpx.Request) -> bool:
-        """Tell whether the login for `request` was answered "not now"."""
+        """Return whether the login for `request` was answered "not now"."""
         raise NotImplementedError
 
     def lives(self, token: T) -> bool:  # noqa: ARG002 — for platforms that say when a token ends
-        """Tell whether a token is still good, as far as is known here."""
+        """Return whether a token has not expired yet; true where its end is not known."""
         return True
 
     def hopeless(self) -> PlatformError | None:
-        """Return the error for a token that is dead as soon as it was given; `None` lets the answer stand."""
+        """Return the error for a new token that is already dead; with `None` the answer is returned as it is."""
         return None
 
     def log_in(self, request: httpx.Request) -> Dialogue[T | None]:
-        """Log in for `request` and return the token; `None` where the server is too busy for it."""
+        """Log in for `request` and return the token, or `None` if the server is too busy."""
         reply = yield self.login_request()
         return None if self.is_busy(reply, request) else self.admitted(reply)
 
     # --- what httpx calls ---------------------------------------------------------------------------------------------
 
     def sync_auth_flow(self, request: httpx.Request) -> Dialogue[None]:
-        """Send `request` with a token that lives; raises `PlatformError` where there is none.
+        """Send `request` with a living token; raises `PlatformError` if there is none.
 
         Where the login is answered "not now", that answer is the last: the transport waits and begins again.
         """
-        token = yield from self._living(request, None)
+        token = yield from self._living_token(request, None)
         if token is None or not (yield from self._is_refused(request, token)):
             return
-        renewed = yield from self._living(request, token)
+        renewed = yield from self._living_token(request, token)
         if renewed is None or not (yield from self._is_refused(request, renewed)):
             return
         error = self.hopeless()
@@ -98,14 +98,14 @@ class RenewingAuth(httpx.Auth, Generic[T]):
             raise error
 
     def _is_refused(self, request: httpx.Request, token: T) -> Dialogue[bool]:
-        """Send `request` and tell whether its token is dead."""
+        """Send `request` and return whether its token is dead."""
         if self._refusal is not None:
             raise self._refusal
         response = yield self.carrying(request, token)
         return (yield from self.is_dead(request, response, token))
 
-    def _living(self, request: httpx.Request, dead: T | None) -> Dialogue[T | None]:
-        """Return a token that lives, fetched unless another thread has done so since `dead` was in use."""
+    def _living_token(self, request: httpx.Request, dead: T | None) -> Dialogue[T | None]:
+        """Return a living token, fetched unless another thread has done so since `dead` was in use."""
         with self._lock:
             if self._refusal is not None:
                 raise self._refusal

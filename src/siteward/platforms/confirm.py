@@ -1,12 +1,12 @@
-"""What became of a write: send it once, classify the answer, read back where that tells too little.
+"""Outcomes of writes: send once, classify the answer, and read back where the answer leaves the outcome open.
 
-    send ─┬─ answered   the platform's own yes or no: the adapter judges it
+    send ─┬─ answered   the platform's own answer: the adapter judges it
           ├─ refused    surely nothing happened: it could not be sent, or was turned away before it was taken
           ├─ lost       no answer, or a redirect: it may have happened
-          └─ foreign    a yes of another shape, which is somebody else's: it may have happened
+          └─ foreign    a success of another shape, from another server: it may have happened
 
-A verdict that is not `sure` is settled by reading, never by sending again; what reading cannot tell stays `unknown`,
-because the server may still be at it.
+A verdict that is not `sure` is settled by reading, never by sending again; it stays `unknown` where reading does not
+show the result, because the server may still be working on it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What became of a command.
+    """The outcome of a command.
 
-    `answer` is there where the server itself said yes, and is of the kind that was asked for. `sends` counts the mails
-    that went out. `sure` tells that reading could add nothing.
+    `answer` is the server's own answer where it accepted the command. `sends` is the number of mails that were sent.
+    `sure` is false where reading may show another outcome.
     """
 
     status: Literal["sent", "failed", "unknown"]
@@ -40,7 +40,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     sure: bool = True
 
     def receipt(self, key: Key, ids: Mapping[Key, str] | None = None) -> Receipt:
-        """Return the receipt for the change of that key; `ids` are what later bundles need."""
+        """Return the receipt for the change of that key; `ids` are the ids that later bundles need."""
         return Receipt(
             key=key, status=self.status, message=self.message, hint=self.hint, ids=ids or {}, sends=self.sends
         )
@@ -51,12 +51,12 @@ INVITED = Verdict(status="sent", sends=1)
 
 
 def failed(message: str, hint: str | None = None, *, sure: bool = True) -> Verdict:
-    """Return the verdict that something did not happen; where that is not `sure`, reading may show that it did."""
+    """Return the verdict that a command had no effect; if it is not `sure`, reading may show that it had."""
     return Verdict(status="failed", message=message, hint=hint, sure=sure)
 
 
 def unknown(message: str, hint: str | None = None) -> Verdict:
-    """Return the verdict that something may have happened; reading may tell."""
+    """Return the verdict that a command may have had an effect; reading may show it."""
     return Verdict(status="unknown", message=message, hint=hint, sure=False)
 
 
@@ -68,10 +68,10 @@ def confirm(
     parse: Callable[[Answer], object] | None = None,
     done: Verdict = DONE,
 ) -> Verdict:
-    """Send a command once and return what became of it. Raises nothing of the wire.
+    """Send a command once and return its outcome. Errors of the transport become verdicts.
 
-    `judge` returns the verdict on an answer. `parse` raises `NotThePlatformError` for a yes of another kind than was asked
-    for. `is_done` reads whether the world is as the command wants it; then the verdict is `done`.
+    `judge` returns the verdict on an answer. `parse` raises `NotThePlatformError` for a success of another shape than
+    expected. `is_done` reads whether the state is as the command wants it; then the verdict is `done`.
     """
     answer = sent(send, parse)
     verdict = answer if isinstance(answer, Verdict) else judge(answer)
@@ -79,7 +79,7 @@ def confirm(
 
 
 def sent(send: Callable[[], Answer], parse: Callable[[Answer], object] | None = None) -> Answer | Verdict:
-    """Send a command once and return its answer, or the verdict where none came that is the platform's own."""
+    """Send a command once and return its answer, or a verdict if no answer of the platform came."""
     try:
         answer = send()
     except (OutcomeUnknownError, RedirectedError) as lost:
@@ -95,7 +95,7 @@ def sent(send: Callable[[], Answer], parse: Callable[[Answer], object] | None = 
 
 
 def read_back(verdict: Verdict, is_done: Callable[[], bool], done: Verdict = DONE) -> Verdict:
-    """Return `done` where reading shows that a command took place, else `verdict`, which was in doubt."""
+    """Return `done` if reading shows that a command took effect, else `verdict`."""
     try:
         return done if is_done() else verdict
     except PlatformError as problem:
@@ -103,9 +103,9 @@ def read_back(verdict: Verdict, is_done: Callable[[], bool], done: Verdict = DON
 
 
 def repeated(send: Callable[[], Answer]) -> Answer:
-    """Send a command that may be repeated, once more where the answer was lost or the server failed.
+    """Send a command that may be repeated, and again if the answer was lost or the server failed.
 
-    Raises what the second sending raises.
+    Raises what the second attempt raises.
     """
     try:
         answer = send()

@@ -1,7 +1,7 @@
-"""Decoding of answers, shared by the adapters: rows of their own kind, errors of one tree.
+"""Decoding of JSON answers, shared by the adapters: typed rows, and errors of one hierarchy.
 
 Decoders are made once. No error quotes a body: it says where an answer is wrong, or gives the server's own words,
-scrubbed and bounded. `Api` puts that together for products that answer in JSON and say in a body why they refuse.
+scrubbed and shortened. `Api` combines this for products that answer in JSON and explain refusals in a body.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def decoded(kind: type[T], content: bytes) -> T:
     try:
         made: T = _decoder(kind).decode(content)
     except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise MisshapenError(_said(error)) from None
+        raise MisshapenError(_describe_error(error)) from None
     return made
 
 
@@ -47,11 +47,11 @@ def converted(kind: type[T], data: object, *, lax: bool = False) -> T:
     try:
         return convert(data, kind, strict=not lax)
     except ValidationError as error:
-        raise MisshapenError(_said(error)) from None
+        raise MisshapenError(_describe_error(error)) from None
 
 
 def _decoder(kind: type[T]) -> Decoder[T]:
-    """Return what decodes a kind, made once, by one thread at a time: msgspec reads a struct's types without a lock."""
+    """Return the decoder of a type, made once and by one thread at a time: msgspec resolves a struct's types without a lock."""
     found = _DECODERS.get(kind)
     if found is None:
         with _MAKING:
@@ -66,11 +66,11 @@ class Fault(Protocol):
 
     @property
     def words(self) -> str:
-        """What the server says about it, for people; empty where it says nothing."""
+        """The server's reason, for people; empty if it gives none."""
 
 
 class RefusalError(Struct, frozen=True):
-    """An answer that is none of the good ones: `said` tells which, with the server's own `words` about it."""
+    """An answer that refuses: `said` is the message about it, which includes the server's own `words`."""
 
     answer: Answer
     words: str
@@ -78,11 +78,11 @@ class RefusalError(Struct, frozen=True):
 
 
 class Api(Struct, frozen=True, kw_only=True):
-    """The JSON API of one product: questions, answers of the right kind, and what its refusals mean.
+    """The JSON API of one product: requests, typed answers, and errors for refusals.
 
-    `product` is its name and `hint` the next step where something else answered. `fault` is the kind of an error body.
-    `meaning` returns the error for a status that means something of its own there, and `None` for all others; these
-    become `RefusedError`, with `unwell` as the next step where the server gave no reason or says that the fault is its own.
+    `product` is its name, and `hint` the next step where another server answered. `fault` is the type of an error body.
+    `meaning` returns the error for a status with a meaning of its own, and `None` for all others; these become
+    `RefusedError`, with `unwell` as the next step where the server gave no reason or failed itself.
     """
 
     product: str
@@ -92,7 +92,7 @@ class Api(Struct, frozen=True, kw_only=True):
     unwell: str
 
     def parse(self, kind: type[T], answer: Answer) -> T:
-        """Return the answer's body as `kind`; raises `NotThePlatformError` for any other shape, without quoting the body."""
+        """Return the answer's body as `kind`; raises `NotThePlatformError` for any other shape."""
         try:
             return decoded(kind, answer.content)
         except MisshapenError as error:
@@ -100,7 +100,7 @@ class Api(Struct, frozen=True, kw_only=True):
             raise NotThePlatformError(said, hint=self.hint) from None
 
     def ask(self, reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:
-        """Ask by GET and return the parsed answer; raises `PlatformError` for any status but 200."""
+        """Send a GET and return the parsed answer; raises `PlatformError` for any status but 200."""
         answer = reader.query(path, params)
         if answer.status != 200:
             raise self.refusal(reader, answer)
@@ -113,9 +113,9 @@ class Api(Struct, frozen=True, kw_only=True):
         about: str = "",
         meaning: Callable[[RefusalError], PlatformError | None] | None = None,
     ) -> PlatformError:
-        """Return the error for an answer that is none of the good ones.
+        """Return the error for an answer of another status than expected.
 
-        `about` is what it was about, in words; `meaning` takes the place of the product's own where more is known.
+        `about` is the subject of the request, in words; `meaning` replaces the product's own where more is known.
         """
         words = self.words_of(reader, answer)
         topic = f" about {about}" if about else ""
@@ -127,7 +127,7 @@ class Api(Struct, frozen=True, kw_only=True):
         return RefusedError(said, status=answer.status, words=words, hint=hint)
 
     def words_of(self, reader: Reader, answer: Answer) -> str:
-        """Return the server's own words about an error, scrubbed and bounded; empty where it gave none."""
+        """Return the server's own words about an error, scrubbed and shortened; empty if it gave none."""
         try:
             fault = decoded(self.fault, answer.content)
         except MisshapenError:
@@ -135,8 +135,8 @@ class Api(Struct, frozen=True, kw_only=True):
         return reader.scrub(fault.words)[:_LONGEST_WORDS]
 
 
-def _said(error: Exception) -> str:
-    """Return what is wrong with an answer; of what may quote a value, only the place is told."""
+def _describe_error(error: Exception) -> str:
+    """Return what is wrong with an answer; only the place, if the message may quote a value."""
     if not isinstance(error, ValidationError):
         return "no JSON"
     text = str(error)

@@ -1,4 +1,4 @@
-"""One installation or account of a platform: where it is, how to reach it, and the doors into it."""
+"""The connection to one installation or account of a platform: its address, credentials and doors."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Instance(Redacted, frozen=True, kw_only=True):
-    """An instance as the file names it, ready to be opened; making one contacts nothing.
+    """An instance of the file, ready to be opened; creating it contacts nothing.
 
     `settings` is the platform's own struct, filled from the file, and `self_account` the account that the file names as
-    the one in use. `env` is where credentials are looked up, at the
-    moment of opening; `keyring` is the system's, where its extra is installed.
+    the one in use. Credentials are looked up in `env` at the moment of opening; `keyring` is the system's, if its extra
+    is installed.
     """
 
     name: str
@@ -38,23 +38,23 @@ class Instance(Redacted, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port, as plans and journals keep it."""
+        """The scheme, host and port, as plans and journals record them."""
         return origin_of(self.link.url)
 
     @property
     def owner(self) -> str | None:
-        """The account that stands beside the credentials as theirs, if one does; never compared with the file here."""
+        """The account that is given beside the credentials as theirs, or `None`; it is not compared with the file here."""
         return self.env.get(self.owner_variable) or None
 
     @property
     def owner_variable(self) -> str:
-        """The name of the variable that says whose the credentials are."""
+        """The name of the variable that holds the account of the credentials."""
         from siteward.transport.secrets import variable  # noqa: PLC0415 — see below
 
         return variable(self.name, "self")
 
     def confirmed(self) -> bool:
-        """Tell whether the file's `self` stands beside the credentials too; raises `SelfMismatch` for another one."""
+        """Return whether the file's `self` is given beside the credentials too; raises `SelfMismatch` if another one is."""
         from siteward.transport.secrets import confirmed  # noqa: PLC0415 — see below
 
         widest = self.platform.widest
@@ -62,9 +62,9 @@ class Instance(Redacted, frozen=True, kw_only=True):
         return confirmed(self.name, self.self_account, self.env, folds_case=folds_case)
 
     def secrets(self) -> Secrets:
-        """Find the credentials; nothing is sent.
+        """Return the credentials; nothing is sent.
 
-        Raises `SecretMissingError`, or, where they are not meant for this address or account, `OriginMismatchError`,
+        Raises `SecretMissingError`, or, if they are not meant for this address or account, `OriginMismatchError`,
         `SelfMismatch` or `InsecureError`.
         """
         from siteward.transport.secrets import find  # noqa: PLC0415 — reading files and commands is for who connects
@@ -85,12 +85,12 @@ class Instance(Redacted, frozen=True, kw_only=True):
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
-        """Give a reader for as long as it is needed."""
+        """Yield a reader, and close it at the end."""
         with self.open() as doors:
             yield doors.reader
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        """Give a writer for as long as it is needed."""
+        """Yield a writer, and close it at the end."""
         with self.open() as doors:
             yield doors.writer

@@ -1,4 +1,4 @@
-"""The platform contract: a table and a few functions.
+"""The contract between the program and a platform: a table and a few functions.
 
 The way of one instance through an adapter:
 
@@ -6,7 +6,7 @@ The way of one instance through an adapter:
               ├─ connect ─▶ Doors ─ reader ─▶ probe ─▶ Traits, seed
     secrets ──┘               │       └─────▶ read ──▶ Live ─▶ (core: diff, manage, judge)
                               │                                   │ changes
-                              │                    review ◀───────┤  what the platform cannot do, or does besides
+                              │                    review ◀───────┤  limits and side effects of the platform
                               │                    bundle ◀───────┘  which changes share a call, and the cost
                               └─ writer ─▶ write(bundle) ─▶ Receipts ─ refresh ─▶ read-back
 
@@ -50,19 +50,20 @@ T = TypeVar("T")
 
 
 def nothing_unwanted(_resources: Collection[Resource]) -> frozenset[Key]:
-    """Return that all may stay."""
+    """Return no key: all resources may stay."""
     return frozenset()
 
 
 class Bundle(Struct, frozen=True, kw_only=True):
     """Changes that are written together, because one call (or one inseparable sequence) carries them.
 
-    `requests` is how many requests writing is expected to cost, `seconds` how long beyond the pace limit.
-    `passwords` are given by the spine just before writing, by account name, after each has been delivered.
-    `ahead` are the changes that this run still has before it, given by the spine as well: an invitation may need to
-    know where its account will be let in (Matomo). So is `unwanted`, for where a call brings along what no change
-    speaks of (Piwik PRO's levels that wake with a demotion, its modules that every new account has): of such resources
-    it returns the keys of those that the file does not want so, for the same call to take away again.
+    `requests` is the expected number of requests, `seconds` the waiting time that the rate limits add.
+
+    The caller sets the other fields just before writing. `passwords` are by account name, each delivered before.
+    `ahead` are the later changes of the run: an invitation may need a site on which its account will have access
+    (Matomo). `unwanted` is for calls with side effects that no change speaks of (Piwik PRO's levels that return with a
+    demotion, and the modules of every new account): of such resources it returns the keys of those that the file does
+    not want, for the same call to take away again.
     """
 
     changes: tuple[Change, ...]
@@ -74,11 +75,11 @@ class Bundle(Struct, frozen=True, kw_only=True):
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
-    """What the platform answered for one change.
+    """The result of writing one change.
 
-    `sent`: the platform accepted it; it is done only when `refresh` has seen it. `failed`: it surely did not
-    happen, `message` says why in words for people. `unknown`: it may have happened. `ids` are what later
-    bundles of this run need (a new account's id, a new team's), by key; `sends` counts mails that went out.
+    `sent`: the platform accepted it; it is done only when `refresh` has seen it. `failed`: it surely had no effect, and
+    `message` says why, for people. `unknown`: it may have had an effect. `ids` are the ids that later bundles of this
+    run need (of a new account or team), by key; `sends` is the number of mails that were sent.
     """
 
     key: Key
@@ -90,7 +91,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
 
 class Reach(Struct, frozen=True, kw_only=True):
-    """What `doctor` tells of one instance: who the credentials are and what they may do."""
+    """The account of the credentials and its rights on one instance, for `doctor`."""
 
     account: str | None
     role: str | None
@@ -100,17 +101,17 @@ class Reach(Struct, frozen=True, kw_only=True):
 
 
 def no_remarks(_changes: Sequence[Change], _live: Live, _memory: Memory | None) -> Iterable[Diagnostic]:
-    """Say nothing: for a platform that can do all its traits promise and does nothing besides."""
+    """Return no diagnostics: for a platform without limits and side effects beyond its traits."""
     return ()
 
 
 def no_blame(_reader: Reader, _keys: Collection[Key], _live: Live, _since: datetime | None) -> Mapping[Key, str]:
-    """Know nobody: for a platform that keeps no record of who changed what."""
+    """Return no authors: for a platform without a readable record of changes."""
     return {}
 
 
 def native(live: Live, kind: type[T]) -> T:
-    """Return what a platform's `read` left in `live`; raises `TypeError` where that is no `kind`."""
+    """Return the native state that a platform's `read` left in `live`; raises `TypeError` if it is no `kind`."""
     if not isinstance(live.native, kind):
         raise TypeError(f"this live state was read by another adapter than that of {kind.__module__}")
     return live.native
@@ -120,23 +121,26 @@ class Read(Protocol):
     """The function that reads one instance whole."""
 
     def __call__(self, reader: Reader, settings: Any, traits: Traits, seed: Any = None, /) -> Live:
-        """Return all access; `seed` is what `probe` has read a moment ago. Raises `PlatformError`."""
+        """Return all access; `seed` is what `probe` has just read. Raises `PlatformError`."""
 
 
 class Platform(Struct, frozen=True, kw_only=True):
     """One kind of analytics software.
 
-    `widest` is the union of what all supported releases and editions can; `validate` uses it, and nothing
-    is contacted. `settings` is the struct of what an instance of this platform may say in the file
-    beyond the common keys (it forbids unknown keys). `fields` are the credential fields, required ones first,
-    with what each is. `probe` returns the traits of the server at hand and a seed: whatever it read that `read` would
-    ask for again, or `None`. `read` takes the seed once; without one it asks for everything itself. Both raise
-    `siteward.transport.errors.PlatformError`; half an answer is an error. `refresh` re-reads just the given keys and returns for each what stands there now (`None`: surely
-    absent; a key left out: could not be told). `review` judges changes, as said above. `resend`, where people are
-    invited, sends the open or expired invitation of an account again. `finish` does again what `write` does after a
-    change has taken place (taking back what it brought along), where the answer was lost or the process died in
-    between; whoever calls has seen by reading that the change stands. `blame` says, of the keys that drifted since a
-    moment, who changed them and when, where the platform keeps a record that can be read.
+    `widest` are the traits of all supported releases and editions together; `validate` uses them, because it contacts
+    nothing. `settings` is the struct of the keys of an instance beyond the common ones (it forbids unknown keys).
+    `fields` are the required credential fields and `optional_fields` the others, each with a description.
+
+    `probe` returns the traits of the server at hand and a seed: what it read and `read` would ask for again, or `None`.
+    `read` takes the seed once; without a seed it reads everything itself. Both raise
+    `siteward.transport.errors.PlatformError`; half an answer is an error. `refresh` reads only the given keys again and
+    returns the resource of each (`None`: surely absent; a key left out: could not be read).
+
+    `review` judges changes, as said above. `resend`, for platforms with invitations, sends the open or expired
+    invitation of an account again. `finish` repeats what `write` does after a change has taken effect (taking back its
+    side effects), if the answer was lost or the process died in between; the caller has seen by reading that the change
+    has taken effect. `blame` returns, for keys that drifted since a moment, who changed them and when, in words, where
+    the platform keeps a record that can be read.
     """
 
     name: str
@@ -161,12 +165,12 @@ class Platform(Struct, frozen=True, kw_only=True):
 
 
 class FakeFactory(Protocol):
-    """What makes a platform's stand-in servers; each platform's `fake` module holds one as `FAKE`."""
+    """The factory of a platform's stand-in servers; each platform's `fake` module has one as `FAKE`."""
 
     releases: tuple[str, ...]
 
     def fresh(self, release: str, *, clock: Callable[[], datetime]) -> Fake:
-        """Return a server in the product's own first state."""
+        """Return a server in the state that a new installation has."""
 
     def lived_in(self, release: str, *, clock: Callable[[], datetime]) -> Fake:
         """Return a server with the state that the demo shows."""

@@ -56,7 +56,7 @@ class Opened:
 
     def entity(self, scope: Scope) -> str:
         known = self.fake.state.apps if scope.kind == "site" else self.fake.state.metas
-        return next(resource.id for resource in known.values() if resource.name == scope.name)
+        return next(entity.id for entity in known.values() if entity.name == scope.name)
 
     def level(self, scope: Scope, email: str) -> str:
         return self.fake.state.level(ENTITY[scope.kind], self.entity(scope), "user", self.person(email))
@@ -101,9 +101,9 @@ def carry_out(place: Opened, live: Live, changes: Iterable[Change], wish: Live |
 
     receipts: list[Receipt] = []
     traits = place.traits()
-    row = order(changes, traits)
+    ordered = order(changes, traits)
     for _, wave in groupby(
-        row, key=lambda change: (change.key[0], change.action, change.key[1] if change.key[0] == "member" else "")
+        ordered, key=lambda change: (change.key[0], change.action, change.key[1] if change.key[0] == "member" else "")
     ):
         together = tuple(wave)
         for bundle in PLATFORM.bundle(together, live):

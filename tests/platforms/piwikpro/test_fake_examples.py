@@ -270,7 +270,7 @@ def _compare(got: Any, wanted: Any, at: str = "") -> None:
 
 def _untied(example: Mapping[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     if example["scenario"] in TIES:
-        assert [row["attributes"]["role"] for row in body["data"]] == ["OWNER", "OWNER", "USER", "USER", "USER"]
+        assert [user["attributes"]["role"] for user in body["data"]] == ["OWNER", "OWNER", "USER", "USER", "USER"]
         return {**body, "data": sorted(body["data"], key=lambda row: str(row["id"]))}
     if example["scenario"].startswith("audit.") and "data" in body:
         return {**body, "data": [{**row, "id": ""} for row in body["data"]]}

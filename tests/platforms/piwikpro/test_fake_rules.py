@@ -142,7 +142,7 @@ def test_rows_can_shift_between_pages(clock: FastClock) -> None:
 
     pages = [account.get("/api/users/v2", sort="email", limit=20, offset=offset).json() for offset in (0, 20)]
 
-    ids = [row["id"] for page in pages for row in page["data"]]
+    ids = [user["id"] for page in pages for user in page["data"]]
     assert len(ids) == pages[0]["meta"]["total"] == 26
     assert len(set(ids)) == 25
 

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from siteward.access.state import Live
 
 
-def _in_words(live: Live) -> set[tuple[str, ...]]:
+def _describe_live(live: Live) -> set[tuple[str, ...]]:
     return {
         (grant.subject.kind, grant.subject.name, grant.scope.kind, grant.scope.name, grant.role)
         for grant in live.access.grants()
     }
 
 
-def _told(world: World) -> set[tuple[str, ...]]:
+def _describe_world(world: World) -> set[tuple[str, ...]]:
     """Return the grants that a world speaks of."""
-    groups, metas, modules = (world.more[listing] for listing in ("groups", "metasites", "modules"))
+    groups, metas, modules = (world.more[name] for name in ("groups", "metasites", "modules"))
     assert isinstance(groups, list)
     assert isinstance(metas, list)
     assert isinstance(modules, dict)
@@ -46,7 +46,7 @@ def _told(world: World) -> set[tuple[str, ...]]:
     }
 
 
-def _ours(live: Live, wish: Live, *, native: bool) -> list[Change]:
+def _managed_changes(live: Live, wish: Live, *, native: bool) -> list[Change]:
     """Return the differences that the core would make steps of: none for owners' levels, none that end a group."""
     changes = []
     for change in diff(live.access, wish.access):
@@ -68,7 +68,7 @@ def _ours(live: Live, wish: Live, *, native: bool) -> list[Change]:
 @given(worlds())
 def test_reading_shows_the_world_and_nothing_else(world: World) -> None:
     """Every level, ownership and switch, and no other."""
-    assert _in_words(opened(world, through=in_process).live()) == _told(world)
+    assert _describe_live(opened(world, through=in_process).live()) == _describe_world(world)
 
 
 @given(worlds(), worlds(), st.booleans())
@@ -82,10 +82,10 @@ def test_writing_leads_to_what_was_wanted(before: World, after: World, native: b
     place.fake.state.levels |= {("app", shop, "user", owner.id): "manage" for owner in place.fake.state.owners()}
     live = place.live()
 
-    receipts = carry_out(place, live, _ours(live, wish, native=native), wish)
+    receipts = carry_out(place, live, _managed_changes(live, wish, native=native), wish)
 
     assert {receipt.status for receipt in receipts} <= {"sent"}
-    assert not _ours(place.live(), wish, native=native)
+    assert not _managed_changes(place.live(), wish, native=native)
 
 
 @given(worlds(), worlds(), st.booleans())

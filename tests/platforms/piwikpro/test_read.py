@@ -215,9 +215,9 @@ def test_apps_of_one_name_are_told_apart_by_id() -> None:
 
 def test_a_group_list_that_is_one_object_is_a_list_too() -> None:
     """The description types the levels of a group as one object, its paging as many (API.md section 5)."""
-    page = b'{"meta":{"total":1},"data":{"type":"x","id":"a","attributes":{"access":"view"}}}'
+    body = b'{"meta":{"total":1},"data":{"type":"x","id":"a","attributes":{"access":"view"}}}'
 
-    assert decoded(rows.Page[rows.GroupAccess], page).rows[0].attributes.access == "view"
+    assert decoded(rows.Page[rows.GroupAccess], body).rows[0].attributes.access == "view"
 
 
 def test_an_unknown_level_is_not_taken_for_none() -> None:

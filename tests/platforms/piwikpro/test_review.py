@@ -30,11 +30,11 @@ def native() -> Live:
     return opened(native=True).live()
 
 
-def _said(live: Live, *changes: Change, but: str = "cost") -> list[Diagnostic]:
+def _review(live: Live, *changes: Change, but: str = "cost") -> list[Diagnostic]:
     return [diagnostic for diagnostic in PLATFORM.review(changes, live, None) if diagnostic.code != but]
 
 
-def _taken(live: Live, *resources: Resource) -> list[Change]:
+def _removals(live: Live, *resources: Resource) -> list[Change]:
     return [Change(live.access[resource.key], None) for resource in resources]
 
 
@@ -44,10 +44,10 @@ def _owner(name: str) -> Grant:
 
 def test_demoting_the_last_other_owner_is_refused(live: Live) -> None:
     """The server protects only the very last owner, which would be the key's own account."""
-    messages = _said(live, *_taken(live, _owner("ben")))
-    both = _said(live, *_taken(live, _owner("ben"), _owner("anna")))
+    single = _review(live, *_removals(live, _owner("ben")))
+    both = _review(live, *_removals(live, _owner("ben"), _owner("anna")))
 
-    assert "last-owner" not in {diagnostic.code for diagnostic in messages}
+    assert "last-owner" not in {diagnostic.code for diagnostic in single}
     refused = [diagnostic for diagnostic in both if diagnostic.code == "last-owner"]
     assert {diagnostic.about for diagnostic in refused} == {_owner("ben").key, _owner("anna").key}
     assert all(diagnostic.blocks and "nobody but siteward@example.org" in diagnostic.message for diagnostic in refused)
@@ -55,8 +55,8 @@ def test_demoting_the_last_other_owner_is_refused(live: Live) -> None:
 
 def test_deleting_the_last_other_owner_is_refused(live: Live) -> None:
     """With the account goes the ownership."""
-    accounts = [Account(f"{login}@example.org") for login in ("anna", "ben")]
-    said = _said(live, *_taken(live, *accounts, _owner("anna"), _owner("ben")))
+    accounts = [Account(f"{name}@example.org") for name in ("anna", "ben")]
+    said = _review(live, *_removals(live, *accounts, _owner("anna"), _owner("ben")))
 
     assert {diagnostic.about for diagnostic in said if diagnostic.code == "last-owner"} >= {
         account.key for account in accounts
@@ -65,7 +65,7 @@ def test_deleting_the_last_other_owner_is_refused(live: Live) -> None:
 
 def test_another_owner_made_in_the_same_plan_is_enough(live: Live) -> None:
     """Promotions come before demotions."""
-    said = _said(live, *_taken(live, _owner("ben"), _owner("anna")), Change(None, _owner("carla")))
+    said = _review(live, *_removals(live, _owner("ben"), _owner("anna")), Change(None, _owner("carla")))
 
     assert not [diagnostic for diagnostic in said if diagnostic.code == "last-owner"]
 
@@ -73,7 +73,7 @@ def test_another_owner_made_in_the_same_plan_is_enough(live: Live) -> None:
 def test_the_person_behind_the_key_is_refused_with_the_reason(live: Live) -> None:
     """Demoted, deleted or lowered: the key has this person's rights and dies with the account."""
     me = Account("siteward@example.org")
-    said = _said(live, *_taken(live, me, _owner("siteward")), Change(None, Member("analysts", me.name)))
+    said = _review(live, *_removals(live, me, _owner("siteward")), Change(None, Member("analysts", me.name)))
 
     refused = [diagnostic for diagnostic in said if diagnostic.code == "own-account"]
     assert len(refused) == 3
@@ -83,7 +83,7 @@ def test_the_person_behind_the_key_is_refused_with_the_reason(live: Live) -> Non
 
 def test_a_deletion_says_what_is_lost(live: Live) -> None:
     """New id on re-invitation, private reports and keys gone, and SAML brings the person back."""
-    told = _said(live, *_taken(live, Account("ed@example.org")))
+    told = _review(live, *_removals(live, Account("ed@example.org")))
 
     assert [diagnostic.effect for diagnostic in told] == ["destroys", "irreversible"]
     assert "SAML" in told[0].message
@@ -91,15 +91,15 @@ def test_a_deletion_says_what_is_lost(live: Live) -> None:
 
 def test_an_invitation_sends_a_mail(live: Live) -> None:
     """One mail, to whom, counted by the limits."""
-    (told,) = _said(live, Change(None, Account("new@example.org", "new@example.org")))
+    (told,) = _review(live, Change(None, Account("new@example.org", "new@example.org")))
 
     assert (told.effect, told.who, told.count) == ("mail", "new@example.org", 1)
 
 
 def test_a_demotion_wakes_what_slept(live: Live) -> None:
     """And leaves a moment without access where something is granted in its place."""
-    bare = _said(live, *_taken(live, _owner("ben")))
-    keeps = _said(live, *_taken(live, _owner("ben")), Change(None, grant("ben@example.org", SHOP, "view")))
+    bare = _review(live, *_removals(live, _owner("ben")))
+    keeps = _review(live, *_removals(live, _owner("ben")), Change(None, grant("ben@example.org", SHOP, "view")))
 
     assert [(diagnostic.code, diagnostic.effect) for diagnostic in bare] == [("sleeping-levels", None)]
     assert ("sleeping-levels", "gap") in [(keep.code, keep.effect) for keep in keeps]
@@ -107,7 +107,7 @@ def test_a_demotion_wakes_what_slept(live: Live) -> None:
 
 def test_lowering_somebody_whom_a_group_holds_up_is_told(live: Live) -> None:
     """Own and group levels combine by maximum, there is no deny; the plan shows what is left after apply."""
-    (told,) = _said(live, *_taken(live, grant("carla@example.org", SHOP, "view")))
+    (told,) = _review(live, *_removals(live, grant("carla@example.org", SHOP, "view")))
 
     assert (told.code, told.severity) == ("group-gives-more", Severity.WARNING)
     assert "carla@example.org has edit on shop.example.org after this, through the group analysts" in told.message
@@ -116,15 +116,15 @@ def test_lowering_somebody_whom_a_group_holds_up_is_told(live: Live) -> None:
 
 def test_raising_somebody_less_than_a_group_does_is_a_note(live: Live) -> None:
     """It changes nothing in effect."""
-    (told,) = _said(live, Change(None, grant("dmitri@example.org", SHOP, "view")))
+    (told,) = _review(live, Change(None, grant("dmitri@example.org", SHOP, "view")))
 
     assert (told.code, told.severity) == ("group-gives-more", Severity.NOTE)
 
 
 def test_leaving_the_group_in_the_same_plan_counts(native: Live) -> None:
     """What is left is worked out from the memberships after the plan."""
-    said = _said(
-        native, *_taken(native, grant("carla@example.org", SHOP, "view"), Member("analysts", "carla@example.org"))
+    said = _review(
+        native, *_removals(native, grant("carla@example.org", SHOP, "view"), Member("analysts", "carla@example.org"))
     )
 
     assert not [diagnostic for diagnostic in said if diagnostic.code == "group-gives-more"]
@@ -132,7 +132,7 @@ def test_leaving_the_group_in_the_same_plan_counts(native: Live) -> None:
 
 def test_members_of_an_identity_provider_are_not_changed(native: Live) -> None:
     """It would put them back at the next sign-in."""
-    said = _said(native, *_taken(native, Member("tag-editors", "mia@example.org")))
+    said = _review(native, *_removals(native, Member("tag-editors", "mia@example.org")))
 
     assert [(diagnostic.code, diagnostic.blocks) for diagnostic in said] == [("external-members", True)]
     assert "idp-tag-editors" in said[0].message
@@ -140,21 +140,21 @@ def test_members_of_an_identity_provider_are_not_changed(native: Live) -> None:
 
 def test_tying_a_group_is_a_warning(native: Live) -> None:
     """From then on others decide who is in it."""
-    said = _said(native, Change(native.access[("group", "analysts")], Group("analysts", "idp-analysts")))
+    said = _review(native, Change(native.access[("group", "analysts")], Group("analysts", "idp-analysts")))
 
     assert [(diagnostic.code, diagnostic.severity) for diagnostic in said] == [("external-group", Severity.WARNING)]
 
 
 def test_a_level_for_an_owner_is_refused(live: Live) -> None:
     """It cannot be seen, has no effect, and would wake one day."""
-    (told,) = _said(live, Change(None, grant("anna@example.org", SHOP, "view")))
+    (told,) = _review(live, Change(None, grant("anna@example.org", SHOP, "view")))
 
     assert (told.code, told.blocks) == ("grant-for-owner", True)
 
 
 def test_a_module_without_a_licence_is_refused(live: Live) -> None:
     """The owner behind the key has all licensed ones, so these are known."""
-    (told,) = _said(live, Change(None, grant("mia@example.org", Scope("module", "customer_data_platform"), "on")))
+    (told,) = _review(live, Change(None, grant("mia@example.org", Scope("module", "customer_data_platform"), "on")))
 
     assert (told.code, told.blocks) == ("unlicensed-module", True)
     assert "analytics" in (told.hint or "")
@@ -162,7 +162,7 @@ def test_a_module_without_a_licence_is_refused(live: Live) -> None:
 
 def test_a_meta_site_shows_everything_in_it(live: Live) -> None:
     """Its reports are pooled, also of sites put in later."""
-    (told,) = _said(live, Change(None, grant("lena@example.org", EUROPE, "view")))
+    (told,) = _review(live, Change(None, grant("lena@example.org", EUROPE, "view")))
 
     assert (told.code, told.effect) == ("metasite-pools", "opens")
 
@@ -173,7 +173,7 @@ def test_a_meta_site_shows_everything_in_it(live: Live) -> None:
 )
 def test_languages_are_judged_before_they_are_sent(live: Live, tag: str, why: str | None) -> None:
     """A few languages, with any region there really is."""
-    said = _said(live, Change(live.access[account_key("mia@example.org")], Account("mia@example.org", language=tag)))
+    said = _review(live, Change(live.access[account_key("mia@example.org")], Account("mia@example.org", language=tag)))
 
     assert [diagnostic.code for diagnostic in said] == ([] if why is None else ["unsupported-language"])
     assert (why or "") in (objection(tag) or "")
@@ -188,7 +188,7 @@ def test_the_key_of_a_mere_manager_may_not_do_everything() -> None:
     live = place.live()
     lowered = Change(grant("jonas@partner.test", STAGING, "manage"), grant("jonas@partner.test", STAGING, "view"))
 
-    said = _said(
+    said = _review(
         live,
         lowered,
         Change(None, Account("new@example.org")),

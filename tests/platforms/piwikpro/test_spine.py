@@ -74,13 +74,13 @@ def _rig(folder: Path, *, native: bool = False, world: World = WORLD, **document
     return Held(folder, fake, given)
 
 
-def _part(report: Report) -> InstancePlan:
+def _plan_of(report: Report) -> InstancePlan:
     assert report.plan is not None, [(diagnostic.code, diagnostic.message) for diagnostic in report.diagnostics]
     (part,) = report.plan.instances
     return part
 
 
-def _done(rig: Held) -> Report:
+def _apply(rig: Held) -> Report:
     plan = rig.plan().plan
     assert plan is not None
     report = rig.apply(plan)
@@ -107,13 +107,13 @@ def test_native_groups_are_made_filled_and_granted(tmp_path: Path) -> None:
             {"to": "readers", "role": "edit", "metasites": "Europe"},
         ],
     )
-    _done(rig)
+    _apply(rig)
 
     state = _state(rig).state
     readers = next(group for group in state.groups.values() if group.name == "readers")
     assert {state.people[member].email for member in readers.members} == {"mia@example.org", "new@example.org"}
     assert state.mails == ["new@example.org"]
-    assert not _part(rig.plan()).steps
+    assert not _plan_of(rig.plan()).steps
 
 
 def test_without_native_groups_their_members_get_it_one_by_one(tmp_path: Path) -> None:
@@ -124,13 +124,13 @@ def test_without_native_groups_their_members_get_it_one_by_one(tmp_path: Path) -
         groups={"readers": ["mia"]},
         grants=[{"to": "readers", "role": "view", "sites": "*"}],
     )
-    part = _part(rig.plan())
+    part = _plan_of(rig.plan())
     codes = {diagnostic.code for step in part.steps for diagnostic in step.diagnostics}
-    _done(rig)
+    _apply(rig)
 
     assert "group-gives-more" in codes
     assert [group.name for group in _state(rig).state.groups.values()] == ["idp"]
-    assert not _part(rig.plan()).steps
+    assert not _plan_of(rig.plan()).steps
 
 
 def test_members_of_a_directory_are_kept(tmp_path: Path) -> None:
@@ -142,11 +142,11 @@ def test_members_of_a_directory_are_kept(tmp_path: Path) -> None:
         groups={"readers": {"native": "idp", "members": "external"}},
         grants=[{"to": "readers", "role": "view", "sites": "shop.example.org"}],
     )
-    _done(rig)
+    _apply(rig)
 
     (group,) = _state(rig).state.groups.values()
     assert {_state(rig).state.people[member].email for member in group.members} == {"mia@example.org"}
-    assert not _part(rig.plan()).steps
+    assert not _plan_of(rig.plan()).steps
 
 
 def test_modules_of_an_owner_are_nobodys_steps(tmp_path: Path) -> None:
@@ -159,9 +159,9 @@ def test_modules_of_an_owner_are_nobodys_steps(tmp_path: Path) -> None:
         },
         grants=[{"to": "mia", "role": "admin", "on": "it"}],
     )
-    _done(rig)
+    _apply(rig)
 
-    assert not _part(rig.plan()).steps
+    assert not _plan_of(rig.plan()).steps
     assert _state(rig).state.named("gone@example.org") is None
 
 
@@ -170,19 +170,19 @@ def test_modules_of_somebody_new(tmp_path: Path, spoken: list[str] | None) -> No
     """Left alone where the file is silent, exactly as it says where it speaks, in one run."""
     user = {"email": "new@example.org", **({} if spoken is None else {"modules": {"it": spoken}})}
     rig = _rig(tmp_path, users={"new": user}, grants=[{"to": "new", "role": "view", "sites": "shop.example.org"}])
-    _done(rig)
+    _apply(rig)
 
     person = _state(rig).state.named("new@example.org")
     assert person is not None
     assert person.modules == (set(_state(rig).state.licensed) if spoken is None else set(spoken))
-    assert not _part(rig.plan()).steps
+    assert not _plan_of(rig.plan()).steps
 
 
 def test_a_suspended_person_has_no_modules_left(tmp_path: Path) -> None:
     """No access anywhere, the account kept, modules off (DESIGN section 2)."""
     rig = _rig(tmp_path, users={"ben": {"email": "ben@example.org", "state": "suspended"}, "anna": {"email": "anna@example.org"}},
                grants=[{"to": "anna", "role": "admin", "on": "it"}])  # fmt: skip
-    _done(rig)
+    _apply(rig)
 
     person = _state(rig).state.named("ben@example.org")
     assert person is not None
@@ -190,7 +190,7 @@ def test_a_suspended_person_has_no_modules_left(tmp_path: Path) -> None:
     assert not [
         level for key, level in _state(rig).state.levels.items() if key[3] == person.id and level != "no-access"
     ]
-    assert not _part(rig.plan()).steps
+    assert not _plan_of(rig.plan()).steps
 
 
 def test_after_a_demotion_the_rows_are_reconciled_in_the_same_run(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_after_a_demotion_the_rows_are_reconciled_in_the_same_run(tmp_path: Path
             {"to": "anna", "role": "admin", "on": "it"},
         ],
     )
-    _done(rig)
+    _apply(rig)
 
     state = _state(rig).state
     ben = state.named("ben@example.org")
@@ -211,7 +211,7 @@ def test_after_a_demotion_the_rows_are_reconciled_in_the_same_run(tmp_path: Path
     held_now = {state.apps[key[1]].name: level for key, level in state.levels.items() if key[3] == ben.id}
     assert held_now == {"shop.example.org": "view", "blog.example.org": "no-access"}
     assert ben.modules == set(state.licensed)
-    assert not _part(rig.plan()).steps
+    assert not _plan_of(rig.plan()).steps
 
 
 def test_what_wakes_on_sites_nobody_looks_at_is_left(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_what_wakes_on_sites_nobody_looks_at_is_left(tmp_path: Path) -> None:
         "instances": {"it": {**rig.document["instances"]["it"], "manages": ["shop.example.org"]}},
     }
     rig.declare(document)
-    _done(rig)
+    _apply(rig)
 
     state = _state(rig).state
     ben = state.named("ben@example.org")
@@ -266,7 +266,7 @@ def test_the_person_behind_the_key_cannot_be_declared(tmp_path: Path) -> None:
     report = rig.plan()
 
     assert "self-declared" in {
-        diagnostic.code for part in (_part(report),) for diagnostic in part.diagnostics if diagnostic.blocks
+        diagnostic.code for part in (_plan_of(report),) for diagnostic in part.diagnostics if diagnostic.blocks
     }
 
 
@@ -277,7 +277,7 @@ def test_drift_names_who_did_it_and_when(tmp_path: Path) -> None:
         users={"mia": {"email": "mia@example.org"}},
         grants=[{"to": "mia", "role": "view", "sites": "shop.example.org"}],
     )
-    _done(rig)
+    _apply(rig)
     state = _state(rig).state
     mia, anna = state.named("mia@example.org"), state.named("anna@example.org")
     assert mia is not None
@@ -298,7 +298,7 @@ def test_the_plan_tells_calls_minutes_and_what_is_cheaper(tmp_path: Path) -> Non
     """On the instance's part of the plan."""
     rig = _rig(tmp_path, users={"mia": {"email": "mia@example.org"}},
                grants=[{"to": "mia", "role": "view", "sites": "shop.example.org"}])  # fmt: skip
-    part = _part(rig.plan())
+    part = _plan_of(rig.plan())
 
     (cost,) = (diagnostic for diagnostic in part.diagnostics if diagnostic.code == "cost")
     assert (part.requests, cost.severity) == (1, Severity.NOTE)
@@ -349,7 +349,7 @@ def test_the_laws_hold_with_native_groups(
 
     assert {outcome.status for outcome in outcomes} <= {"done", "already", "blocked", "skipped"}
     announced = {outcome.step.change.key for outcome in outcomes if outcome.status in {"blocked", "skipped"}}
-    assert {step.change.key for step in _part(rig.plan()).steps} <= announced
+    assert {step.change.key for step in _plan_of(rig.plan()).steps} <= announced
 
 
 SLEEPING: dict[str, Any] = {
@@ -365,7 +365,7 @@ SLEEPING: dict[str, Any] = {
 }
 
 
-def _under_the_axe(folder: Path) -> Held:
+def _killed_on_the_way(folder: Path) -> Held:
     rig = _rig(folder, **SLEEPING)
     Rig.declare(rig, rig.document)
     return rig
@@ -373,34 +373,34 @@ def _under_the_axe(folder: Path) -> Held:
 
 def test_what_a_call_brings_along_is_taken_back_after_a_crash_too(tmp_path: Path) -> None:
     """Killed before or after any request of an apply, a demotion's sleeping levels and an invitation's modules close."""
-    whole = _under_the_axe(tmp_path / "whole")
-    _done(whole)
+    whole = _killed_on_the_way(tmp_path / "whole")
+    _apply(whole)
     wrote = whole.axe.wrote
     assert len(wrote) > 4
     for number in range(wrote[0], wrote[-1] + 1):
         for after in (False, True):
-            rig = _under_the_axe(tmp_path / f"{number}{after}")
+            rig = _killed_on_the_way(tmp_path / f"{number}{after}")
             plan = rig.plan().plan
             assert plan is not None
             rig.cut_off(plan, number, after=after)
             assert rig.access() == whole.access(), (number, after)
-            assert not _part(rig.plan()).steps
+            assert not _plan_of(rig.plan()).steps
 
 
 @pytest.mark.parametrize(("times", "statuses"), [(2, {"done"}), (1000, {"done", "unknown", "skipped"})])
 def test_what_a_call_brings_along_stays_open_until_it_is_closed(times: int, statuses: set[str], tmp_path: Path) -> None:
     """A server that refuses to close modules for a while: it is tried once more, and then `--resume` finishes."""
-    whole = _under_the_axe(tmp_path / "whole")
-    _done(whole)
-    rig = _under_the_axe(tmp_path / "refused")
+    whole = _killed_on_the_way(tmp_path / "whole")
+    _apply(whole)
+    rig = _killed_on_the_way(tmp_path / "refused")
     plan = rig.plan().plan
     assert plan is not None
     rig.fake.faults.append(Fault.parse(f"500x{times}:PUT /api/modules"))
     report = rig.apply(plan)
     assert {outcome.status for outcome in report.outcomes} <= statuses
-    open_ones = [outcome for outcome in report.outcomes if outcome.status == "unknown"]
-    assert bool(open_ones) == ("unknown" in statuses)
-    assert all(opening.hint == "siteward apply --resume" for opening in open_ones)
+    unknown = [outcome for outcome in report.outcomes if outcome.status == "unknown"]
+    assert bool(unknown) == ("unknown" in statuses)
+    assert all(outcome.hint == "siteward apply --resume" for outcome in unknown)
     rig.fake.faults.clear()
     rig.apply(plan, resume=True)
     assert rig.access() == whole.access()

@@ -35,11 +35,11 @@ def _writes(place: Opened) -> list[tuple[str, str]]:
     ]
 
 
-def _do(place: Opened, *changes: Change) -> list[Receipt]:
+def _write(place: Opened, *changes: Change) -> list[Receipt]:
     return carry_out(place, place.live(), changes)
 
 
-def _now(place: Opened, *keys: Key) -> list[Resource | None]:
+def _read(place: Opened, *keys: Key) -> list[Resource | None]:
     seen = PLATFORM.refresh(place.doors.reader, keys, place.live())
     return [seen[key] for key in keys]
 
@@ -66,32 +66,35 @@ def test_a_level_is_one_post(change: Change, level: str) -> None:
     side = change.after or change.before
     assert isinstance(side, Grant)
 
-    receipts = _do(place, change)
+    receipts = _write(place, change)
 
     kind = "app" if side.scope.kind == "site" else "meta-site"
     assert [receipt.status for receipt in receipts] == ["sent"]
     assert _writes(place) == [("POST", f"api/access-control/v2/{kind}/permission/user")]
     assert place.level(side.scope, side.subject.name) == level
-    assert _now(place, change.key) == [change.after]
+    assert _read(place, change.key) == [change.after]
 
 
 def test_an_owner_takes_an_invitation_and_a_promotion() -> None:
     """The role cannot be given with the invitation (API.md section 3); the mail goes out once."""
     place = opened()
 
-    receipts = _do(place, Change(None, NEW), Change(None, grant(NEW.name, EVERYWHERE, "owner")))
+    receipts = _write(place, Change(None, NEW), Change(None, grant(NEW.name, EVERYWHERE, "owner")))
 
     assert _writes(place) == [("POST", "api/users/v2/invite"), ("PATCH", "api/users/v2/change-role")]
     assert sum(receipt.sends for receipt in receipts) == 1
     assert place.fake.state.mails == [NEW.name]
-    assert _now(place, NEW.key, grant(NEW.name, EVERYWHERE, "owner").key) == [NEW, grant(NEW.name, EVERYWHERE, "owner")]
+    assert _read(place, NEW.key, grant(NEW.name, EVERYWHERE, "owner").key) == [
+        NEW,
+        grant(NEW.name, EVERYWHERE, "owner"),
+    ]
 
 
 def test_a_new_account_gets_its_levels_in_the_same_run() -> None:
     """The id of the invitation's answer serves the grants that follow; nothing is searched for."""
     place = opened()
 
-    _do(place, Change(None, NEW), Change(None, grant(NEW.name, DOCS, "edit")))
+    _write(place, Change(None, NEW), Change(None, grant(NEW.name, DOCS, "edit")))
 
     assert place.level(DOCS, NEW.name) == "edit"
     assert not [call for call in place.fake.calls if call.method == "GET" and call.path.endswith("/users/v2")][1:]
@@ -129,7 +132,7 @@ def test_an_address_of_another_account_is_a_conflict() -> None:
     place = opened()
     place.fake.state.elsewhere.add(NEW.name)
 
-    receipts = _do(place, Change(None, NEW), Change(None, grant("mia@example.org", DOCS, "view")))
+    receipts = _write(place, Change(None, NEW), Change(None, grant("mia@example.org", DOCS, "view")))
 
     assert [(receipt.status, receipt.key[0]) for receipt in receipts] == [("failed", "account"), ("sent", "grant")]
     assert "another Piwik PRO account" in receipts[0].message
@@ -154,10 +157,10 @@ def test_language_is_a_patch() -> None:
     before = Account("mia@example.org", "mia@example.org", "en-US")
     after = Account("mia@example.org", "mia@example.org", "fi-FI")
 
-    _do(place, Change(before, after))
+    _write(place, Change(before, after))
 
     assert _writes(place) == [("PATCH", "api/users/v2")]
-    assert _now(place, after.key) == [after]
+    assert _read(place, after.key) == [after]
 
 
 def test_deleting_an_account_that_is_gone_is_done() -> None:
@@ -198,7 +201,7 @@ def test_an_invitation_whose_answer_says_nothing_is_looked_for(content: bytes) -
     """The mail is counted, the id is known, and nobody is mailed twice."""
     place = _through(Page(INVITE, passed=True, content=content))
 
-    receipts = _do(place, Change(None, NEW), Change(None, grant(NEW.name, DOCS, "edit")))
+    receipts = _write(place, Change(None, NEW), Change(None, grant(NEW.name, DOCS, "edit")))
 
     assert [(receipt.status, receipt.sends) for receipt in receipts] == [("sent", 1), ("sent", 0)]
     assert receipts[0].ids == {NEW.key: place.person(NEW.name)}
@@ -209,7 +212,7 @@ def test_an_invitation_that_a_page_swallowed_is_open() -> None:
     """It is not among ours, and nobody knows what became of it."""
     place = _through(Page(INVITE))
 
-    (receipt,) = _do(place, Change(None, NEW))
+    (receipt,) = _write(place, Change(None, NEW))
 
     assert receipt.status == "unknown"
     assert place.fake.state.mails == []
@@ -275,7 +278,7 @@ def test_a_group_whose_answer_says_nothing_is_looked_for() -> None:
         native=True, through=lambda fake: Proxy(in_process(fake), [Page("POST /api/user-groups/v1$", passed=True)])
     )
 
-    receipts = _do(place, Change(None, Group("newsroom")), Change(None, Member("newsroom", "mia@example.org")))
+    receipts = _write(place, Change(None, Group("newsroom")), Change(None, Member("newsroom", "mia@example.org")))
 
     assert [receipt.status for receipt in receipts] == ["sent", "sent"]
 
@@ -326,7 +329,7 @@ class TestGroups:
         people = ("julia@example.org", "ivan@example.org", "mia@example.org")
         level = Grant(Subject("group", "newsroom"), BLOG, "edit")
 
-        _do(
+        _write(
             place,
             Change(None, self.NEWSROOM),
             *(Change(None, Member("newsroom", person)) for person in people),
@@ -339,27 +342,27 @@ class TestGroups:
             ("POST", "api/user-groups/v1/relationships/users"),
         ]
         keys = [self.NEWSROOM.key, level.key, *(Member("newsroom", person).key for person in people)]
-        assert _now(place, *keys) == [self.NEWSROOM, level, *(Member("newsroom", person) for person in people)]
+        assert _read(place, *keys) == [self.NEWSROOM, level, *(Member("newsroom", person) for person in people)]
 
     def test_members_go_by_one_delete_with_a_body(self) -> None:
         place = opened(native=True)
-        leaving = [Member("analysts", email) for email in ("carla@example.org", "bi@example.org")]
+        leaving = [Member("analysts", name) for name in ("carla@example.org", "bi@example.org")]
 
-        _do(place, *(Change(member, None) for member in leaving))
+        _write(place, *(Change(member, None) for member in leaving))
 
         assert _writes(place) == [("DELETE", "api/user-groups/v1/relationships/users")]
-        assert _now(place, *(member.key for member in leaving)) == [None, None]
+        assert _read(place, *(member.key for member in leaving)) == [None, None]
 
     def test_somebody_who_is_in_already_does_not_keep_the_others_out(self) -> None:
         """Whether that fails is not known; here it does."""
         place = opened(native=True)
         live = place.live()
-        wanted = [Member("analysts", email) for email in ("carla@example.org", "lena@example.org")]
+        wanted = [Member("analysts", name) for name in ("carla@example.org", "lena@example.org")]
 
         receipts = carry_out(place, live, [Change(None, member) for member in wanted])
 
         assert {receipt.status for receipt in receipts} == {"sent"}
-        assert _now(place, *(member.key for member in wanted)) == wanted
+        assert _read(place, *(member.key for member in wanted)) == wanted
 
     def test_a_list_with_nothing_left_to_do_is_done(self) -> None:
         place = opened(native=True)
@@ -381,9 +384,11 @@ class TestGroups:
 
     def test_a_group_is_tied_to_an_identity_provider(self) -> None:
         place = opened(native=True)
-        _do(place, Change(None, Group("newsroom", "idp-news")), Change(Group("analysts"), Group("analysts", "idp-a")))
+        _write(
+            place, Change(None, Group("newsroom", "idp-news")), Change(Group("analysts"), Group("analysts", "idp-a"))
+        )
 
-        assert _now(place, ("group", "newsroom"), ("group", "analysts")) == [
+        assert _read(place, ("group", "newsroom"), ("group", "analysts")) == [
             Group("newsroom", "idp-news"),
             Group("analysts", "idp-a"),
         ]
@@ -391,7 +396,7 @@ class TestGroups:
     def test_a_refusal_without_words_is_told_by_its_number(self) -> None:
         """The groups API gives no body to any error (API.md section 2)."""
         place = opened(native=True)
-        receipts = _do(place, Change(None, Group("analysts")))
+        receipts = _write(place, Change(None, Group("analysts")))
 
         assert receipts[0].status == "failed"
         assert "400" in receipts[0].message
@@ -413,12 +418,12 @@ class TestModules:
 
         assert {receipt.status for receipt in receipts} == {"sent"}
         assert _writes(place) == [("PUT", "api/modules/v1/access/user")]
-        assert _now(place, opens.key, closes.key) == [opens, None]
+        assert _read(place, opens.key, closes.key) == [opens, None]
 
     def test_modules_the_file_is_silent_on_are_left_alone(self) -> None:
         place = opened()
         before = set(place.fake.state.people[place.person("mia@example.org")].modules)
-        _do(place, Change(self._on("mia@example.org", "analytics"), None))
+        _write(place, Change(self._on("mia@example.org", "analytics"), None))
 
         assert place.fake.state.people[place.person("mia@example.org")].modules == before - {"analytics"}
 
@@ -450,7 +455,7 @@ class TestModules:
         analysts = next(group for group in place.fake.state.groups.values() if group.name == "analysts")
         analysts.modules = {"analytics"}
 
-        receipts = _do(place, Change(self._on("bi@example.org", "analytics"), None))
+        receipts = _write(place, Change(self._on("bi@example.org", "analytics"), None))
 
         assert receipts[0].status == "failed"
         assert "the group analysts holds the module open" in receipts[0].message
@@ -467,7 +472,7 @@ def test_looking_at_many_takes_one_list() -> None:
     seen = PLATFORM.refresh(place.doors.reader, [grant(name, SHOP, "view").key for name in names], live)
 
     assert len(place.fake.calls) == before + 1
-    assert [request.role if isinstance(request, Grant) else None for request in seen.values()] == [
+    assert [resource.role if isinstance(resource, Grant) else None for resource in seen.values()] == [
         "view",
         "manage",
         None,
@@ -485,7 +490,7 @@ def test_nothing_is_told_of_a_site_that_is_not_known() -> None:
 def test_a_change_on_a_site_that_is_gone_fails_in_words() -> None:
     """No call is made up for it."""
     place = opened()
-    receipts = _do(place, Change(None, grant("mia@example.org", site("nowhere.example.org"), "view")))
+    receipts = _write(place, Change(None, grant("mia@example.org", site("nowhere.example.org"), "view")))
 
     assert [(receipt.status, receipt.message) for receipt in receipts] == [
         ("failed", "there is no nowhere.example.org")

@@ -39,7 +39,7 @@ def worlds(draw: st.DrawFn, release: str = "current", *, whole: bool = False) ->
             WorldAccount(login=SELF, role="owner"),
             *(WorldAccount(login=name, role="owner" if name in owners else None) for name in names),
         ),
-        sites=tuple(WorldSite(name=site, domain=site) for site in SITES),
+        sites=tuple(WorldSite(name=domain, domain=domain) for domain in SITES),
         grants=tuple(
             WorldGrant(account=name, site=site, role=role)
             for name in users

@@ -122,7 +122,7 @@ class At:
         bundles = PLATFORM.bundle(changes, self.live)
         return [receipt for bundle in bundles for receipt in PLATFORM.write(self.writer, bundle, self.live)]
 
-    def receipt(self, change: Change) -> Receipt:
+    def write_one(self, change: Change) -> Receipt:
         (receipt,) = self.write(change)
         return receipt
 

@@ -257,26 +257,26 @@ def test_a_release_of_before_3_is_refused(version: str) -> None:
 def test_a_guest_is_invited_changed_in_place_and_removed() -> None:
     """One form each; a role changes without a mail and without a new acceptance."""
     with plausible(release=CE) as at:
-        receipt = at.receipt(give(CARLA, BLOG, "viewer"))
+        receipt = at.write_one(give(CARLA, BLOG, "viewer"))
         assert (receipt.status, receipt.sends) == ("sent", 1)
         at.fake.accept(CARLA)
         at.fake.state.mails.clear()
         at.read()
-        assert at.receipt(turn(CARLA, BLOG, "viewer", "editor")).status == "sent"
+        assert at.write_one(turn(CARLA, BLOG, "viewer", "editor")).status == "sent"
         assert at.shown(BLOG) == [f"{CARLA} editor accepted"]
         assert at.fake.state.mails == []
         assert at.refresh(key(CARLA, BLOG)) == {key(CARLA, BLOG): grant(CARLA, BLOG, "editor")}
-        assert at.receipt(take(CARLA, BLOG, "editor")).status == "sent"
+        assert at.write_one(take(CARLA, BLOG, "editor")).status == "sent"
         assert at.refresh(key(CARLA, BLOG)) == {key(CARLA, BLOG): None}
 
 
 def test_an_invitation_is_withdrawn_and_another_role_sent_anew() -> None:
     """The form of the invitation, told by its id."""
     with plausible(release=CE) as at:
-        assert at.receipt(turn(BEN, SHOP, "viewer", "editor")).sends == 1
+        assert at.write_one(turn(BEN, SHOP, "viewer", "editor")).sends == 1
         assert f"{BEN} editor invited" in at.shown()
         at.read()
-        assert at.receipt(take(BEN, SHOP, "editor")).status == "sent"
+        assert at.write_one(take(BEN, SHOP, "editor")).status == "sent"
         assert at.shown() == [f"{ANNA} viewer accepted"]
 
 
@@ -284,10 +284,10 @@ def test_a_member_of_the_team_is_refused_and_nothing_is_believed() -> None:
     """The form answers with a page; the database shows that nothing came of it."""
     with plausible(release=CE, team_members=None) as at:
         assert "redundant-grant" in at.errors(give(OLGA, SHOP, "viewer"))
-        receipt = at.receipt(give("dora@example.org", SHOP, "viewer"))
+        receipt = at.write_one(give("dora@example.org", SHOP, "viewer"))
         assert receipt.status == "sent"
         at.live = replace(at.live)
-        refused = at.receipt(give(OLGA, SHOP, "viewer"))
+        refused = at.write_one(give(OLGA, SHOP, "viewer"))
         assert refused.status == "failed"
 
 
@@ -295,7 +295,7 @@ def test_a_site_on_its_way_takes_no_invitation_for_its_next_owner() -> None:
     """Redirect and flash look like success: only the database tells."""
     with plausible(world({"transfers": [{"site": SHOP, "email": CARLA}]}), CE) as at:
         assert "site-transfer" in at.errors(give(CARLA, SHOP, "viewer"))
-        receipt = at.receipt(give(CARLA, SHOP, "viewer"))
+        receipt = at.write_one(give(CARLA, SHOP, "viewer"))
         assert receipt.status == "failed"
         assert "answered 302 and did nothing" in receipt.message
 
@@ -308,7 +308,7 @@ def test_an_account_whose_role_is_too_low_writes_nothing() -> None:
         ]
         assert told.blocks
         assert told.about is None
-        assert "owner or admin" in (at.receipt(give(CARLA, SHOP, "viewer")).hint or "")
+        assert "owner or admin" in (at.write_one(give(CARLA, SHOP, "viewer")).hint or "")
 
 
 def test_the_plan_counts_one_form_a_change() -> None:
@@ -323,7 +323,7 @@ def test_a_lost_answer_is_settled_in_the_database(fault: str) -> None:
     """It took place; it is not sent again."""
     with plausible(release=CE) as at:
         at.fault(f"{fault}:POST invite")
-        receipt = at.receipt(give(CARLA, BLOG, "viewer"))
+        receipt = at.write_one(give(CARLA, BLOG, "viewer"))
         assert (receipt.status, receipt.sends) == ("sent", 1)
         assert len(at.writes()) == 1
 
@@ -353,36 +353,36 @@ def test_one_login_serves_all_writes() -> None:
     """Five attempts a minute are all there are."""
     with plausible(release=CE) as at:
         for name in "cdefgh":
-            assert at.receipt(give(f"{name}@example.org", BLOG, "viewer")).status == "sent"
+            assert at.write_one(give(f"{name}@example.org", BLOG, "viewer")).status == "sent"
         assert len(logged(at)) == 1
 
 
 def test_a_session_that_ended_is_begun_anew() -> None:
     """The form led to the login, so nothing was done: it is sent once more."""
     with plausible(release=CE) as at:
-        at.receipt(give(CARLA, BLOG, "viewer"))
+        at.write_one(give(CARLA, BLOG, "viewer"))
         fake = at.fake
         assert isinstance(fake, CommunityFake)
         fake.sessions.clear()
-        assert at.receipt(give("dan@example.org", BLOG, "viewer")).status == "sent"
+        assert at.write_one(give("dan@example.org", BLOG, "viewer")).status == "sent"
         assert len(logged(at)) == 2
 
 
 def test_a_token_that_is_stale_is_fetched_anew() -> None:
     """403 says "forged": nothing was done."""
     with plausible(release=CE) as at:
-        at.receipt(give(CARLA, BLOG, "viewer"))
+        at.write_one(give(CARLA, BLOG, "viewer"))
         fake = at.fake
         assert isinstance(fake, CommunityFake)
         for session in fake.sessions.values():
             session.token = "another"
-        assert at.receipt(give("dan@example.org", BLOG, "viewer")).status == "sent"
+        assert at.write_one(give("dan@example.org", BLOG, "viewer")).status == "sent"
 
 
 def test_a_second_factor_is_given() -> None:
     """By the server's clock, which is the one that counts."""
     with plausible(world({"totp": "JBSWY3DPEHPK3PXP"}), CE) as at:
-        assert at.receipt(give(CARLA, BLOG, "viewer")).status == "sent"
+        assert at.write_one(give(CARLA, BLOG, "viewer")).status == "sent"
 
 
 @pytest.mark.parametrize(
@@ -438,7 +438,7 @@ def test_an_account_that_is_led_elsewhere_is_told(place: str) -> None:
         fake = at.fake
         assert isinstance(fake, CommunityFake)
         fake.closed = place
-        receipt = at.receipt(give(CARLA, BLOG, "viewer"))
+        receipt = at.write_one(give(CARLA, BLOG, "viewer"))
         assert receipt.status == "failed"
         assert place in receipt.message
 
@@ -451,7 +451,7 @@ def test_too_many_logins_are_waited_for() -> None:
     clock.passed = 30
     fake.attempts[SELF, int(fake.clock().timestamp()) // 60] = 5
     with plausible(fake=fake, clock=clock) as at:
-        assert at.receipt(give(CARLA, BLOG, "viewer")).status == "sent"
+        assert at.write_one(give(CARLA, BLOG, "viewer")).status == "sent"
         assert clock.passed == 60.5
 
 

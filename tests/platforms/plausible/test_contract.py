@@ -261,11 +261,11 @@ KEYS = {"auth: no Authorization": None, "auth: unknown key": "bogus", "auth: sit
 
 
 def listed(scenario: str, table: dict[str, Any]) -> Any:
-    return next((kept for start, kept in table.items() if scenario.startswith(start)), None)
+    return next((setup for start, setup in table.items() if scenario.startswith(start)), None)
 
 
 def sent(fake: PlausibleFake, line: dict[str, Any]) -> httpx.Response:
-    key = next((kept for start, kept in KEYS.items() if line["scenario"].startswith(start)), KEY)
+    key = next((credential for start, credential in KEYS.items() if line["scenario"].startswith(start)), KEY)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     query = dict(line["query"])
     with httpx.Client(transport=in_process(fake), base_url="http://plausible.test", headers=headers) as http:
@@ -282,14 +282,12 @@ def same(recorded: Any, answered: Any, where: str = "body") -> list[str]:
     """Say where an answer is not the recorded one; cursors and generated ids only have to be there."""
     if isinstance(recorded, dict) and isinstance(answered, dict):
         wrong = [] if recorded.keys() == answered.keys() else [f"{where}: {sorted(recorded)} and {sorted(answered)}"]
-        return wrong + [
-            difference for key in recorded for difference in same(recorded[key], answered.get(key), f"{where}.{key}")
-        ]
+        return wrong + [fault for key in recorded for fault in same(recorded[key], answered.get(key), f"{where}.{key}")]
     if isinstance(recorded, list) and isinstance(answered, list) and len(recorded) == len(answered):
         return [
-            difference
+            fault
             for at, pair in enumerate(zip(recorded, answered, strict=True))
-            for difference in same(*pair, f"{where}[{at}]")
+            for fault in same(*pair, f"{where}[{at}]")
         ]
     if isinstance(recorded, str) and isinstance(answered, str):
         pattern = ".+".join(map(re.escape, recorded.split("[...]")))

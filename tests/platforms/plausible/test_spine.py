@@ -172,7 +172,7 @@ def test_a_role_has_phases_and_only_the_moment_moves(release: str) -> None:
         for moment in (NOW, datetime(2027, 1, 15, tzinfo=UTC), datetime(2027, 4, 15, tzinfo=UTC)):
             at.apply(moment)
             at.fake.accept(ANNA)
-            found.append([row for row in at.shown() if row.startswith(ANNA)])
+            found.append([entry for entry in at.shown() if entry.startswith(ANNA)])
             assert at.steps(moment) == []
         assert found == [[f"{ANNA} editor accepted"], [f"{ANNA} viewer accepted"], []]
 

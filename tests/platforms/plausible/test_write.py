@@ -15,7 +15,7 @@ from siteward.platforms.plausible.platform import PLATFORM
 def test_an_invitation_is_sent_and_counted() -> None:
     """The mail is in the receipt, so that the journal remembers it."""
     with plausible() as at:
-        receipt = at.receipt(give(CARLA, BLOG, "editor"))
+        receipt = at.write_one(give(CARLA, BLOG, "editor"))
         assert (receipt.status, receipt.sends) == ("sent", 1)
         assert at.shown(BLOG) == [f"{CARLA} editor invited"]
         assert at.refresh(key(CARLA, BLOG)) == {key(CARLA, BLOG): grant(CARLA, BLOG, "editor")}
@@ -34,7 +34,7 @@ def test_an_accepted_guest_is_removed_and_an_invitation_withdrawn() -> None:
 def test_a_pending_role_is_withdrawn_and_sent_anew() -> None:
     """A put alone would be answered 200 with the old role, and change nothing."""
     with plausible() as at:
-        receipt = at.receipt(turn(BEN, SHOP, "viewer", "editor"))
+        receipt = at.write_one(turn(BEN, SHOP, "viewer", "editor"))
         assert (receipt.status, receipt.sends) == ("sent", 1)
         assert f"{BEN} editor invited" in at.shown()
         assert at.writes() == [f"DELETE /api/v1/sites/guests/{BEN}", "PUT /api/v1/sites/guests"]
@@ -43,14 +43,14 @@ def test_a_pending_role_is_withdrawn_and_sent_anew() -> None:
 def test_the_role_of_an_accepted_guest_is_left_alone_by_default() -> None:
     """No call changes it, so none is sent."""
     with plausible() as at:
-        assert at.receipt(turn(ANNA, SHOP, "viewer", "editor")).status == "failed"
+        assert at.write_one(turn(ANNA, SHOP, "viewer", "editor")).status == "failed"
         assert at.writes() == []
 
 
 def test_reinviting_removes_and_invites() -> None:
     """By choice: access is lost until the person accepts."""
     with plausible(role_change="reinvite") as at:
-        receipt = at.receipt(turn(ANNA, SHOP, "viewer", "editor"))
+        receipt = at.write_one(turn(ANNA, SHOP, "viewer", "editor"))
         assert (receipt.status, receipt.sends) == ("sent", 1)
         assert f"{ANNA} editor invited" in at.shown()
         at.fake.accept(ANNA)
@@ -71,7 +71,7 @@ def test_a_deletion_that_does_nothing_is_never_done(monkeypatch: pytest.MonkeyPa
     """`deleted: true` is what Plausible always says."""
     with plausible() as at:
         monkeypatch.setattr(State, "remove", lambda *_: False)
-        receipt = at.receipt(take(ANNA, SHOP, "viewer"))
+        receipt = at.write_one(take(ANNA, SHOP, "viewer"))
         assert receipt.status == "failed"
         assert "still stands there" in receipt.message
 
@@ -79,7 +79,7 @@ def test_a_deletion_that_does_nothing_is_never_done(monkeypatch: pytest.MonkeyPa
 def test_a_500_is_settled_by_reading_and_told_with_its_causes() -> None:
     """API.md section 6: a member of the team is answered 500, and nothing is written."""
     with plausible() as at:
-        receipt = at.receipt(give("olga@example.org", SHOP, "viewer"))
+        receipt = at.write_one(give("olga@example.org", SHOP, "viewer"))
         assert receipt.status == "failed"
         for cause in ("member of the team", "no seat", "handed over", "no address"):
             assert cause in receipt.message
@@ -88,7 +88,7 @@ def test_a_500_is_settled_by_reading_and_told_with_its_causes() -> None:
 def test_a_seat_that_is_missing_is_among_the_causes() -> None:
     """The same 500."""
     with plausible(world({"seats": 0})) as at:
-        assert "no seat left" in at.receipt(give(CARLA, SHOP, "viewer")).message
+        assert "no seat left" in at.write_one(give(CARLA, SHOP, "viewer")).message
 
 
 @pytest.mark.parametrize("fault", ["500-after-write", "cut-after-write"])
@@ -96,10 +96,10 @@ def test_a_lost_answer_is_settled_by_reading(fault: str) -> None:
     """It took place, and reading shows it; it is not sent a second time."""
     with plausible() as at:
         at.fault(f"{fault}:PUT /guests")
-        receipt = at.receipt(give(CARLA, BLOG, "viewer"))
+        receipt = at.write_one(give(CARLA, BLOG, "viewer"))
         assert (receipt.status, receipt.sends) == ("sent", 1)
         at.fault(f"{fault}:DELETE /guests")
-        assert at.receipt(take(ANNA, SHOP, "viewer")).status == "sent"
+        assert at.write_one(take(ANNA, SHOP, "viewer")).status == "sent"
         assert len(at.writes()) == 2
 
 
@@ -128,7 +128,7 @@ def test_who_was_taken_away_and_not_invited_again_is_not_called_as_before(page: 
     """Half of a change took place: it is read, and said."""
     with plausible() as at:
         at.page("PUT /guests$", **page)
-        receipt = at.receipt(turn(BEN, SHOP, "viewer", "editor"))
+        receipt = at.write_one(turn(BEN, SHOP, "viewer", "editor"))
         assert receipt.status == "unknown"
         assert receipt.message.startswith("viewer (invited) was taken away, and then: ")
         assert at.refresh(key(BEN, SHOP)) == {key(BEN, SHOP): None}
@@ -139,14 +139,14 @@ def test_what_cannot_be_settled_stays_unknown() -> None:
     with plausible() as at:
         at.fault("cut-after-write:PUT /guests")
         at.fault("500@1x0:GET /guests")
-        assert at.receipt(give(CARLA, BLOG, "viewer")).status == "unknown"
+        assert at.write_one(give(CARLA, BLOG, "viewer")).status == "unknown"
 
 
 def test_a_cut_before_anything_happened_is_told_as_open() -> None:
     """The line went down; reading shows nothing, but the server may still be at it."""
     with plausible() as at:
         at.fault("cut:PUT /guests")
-        assert at.receipt(give(CARLA, BLOG, "viewer")).status == "unknown"
+        assert at.write_one(give(CARLA, BLOG, "viewer")).status == "unknown"
         assert at.writes() == []
 
 
@@ -157,7 +157,7 @@ def test_ground_that_moved_is_not_built_on() -> None:
         assert site is not None
         at.fake.state.remove(site, ANNA)
         at.fake.state.invite(site, ANNA, "editor", 1)
-        receipt = at.receipt(take(ANNA, SHOP, "viewer"))
+        receipt = at.write_one(take(ANNA, SHOP, "viewer"))
         assert receipt.status == "failed"
         assert "editor (invited) stands there now" in receipt.message
         assert at.writes() == []
@@ -167,7 +167,7 @@ def test_an_acceptance_meanwhile_makes_a_pending_change_manual() -> None:
     """They clicked between plan and apply."""
     with plausible() as at:
         at.fake.accept(BEN)
-        assert "accepted meanwhile" in at.receipt(turn(BEN, SHOP, "viewer", "editor")).message
+        assert "accepted meanwhile" in at.write_one(turn(BEN, SHOP, "viewer", "editor")).message
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_an_acceptance_meanwhile_makes_a_pending_change_manual() -> None:
 def test_a_key_that_may_not_write_is_told_why(scopes: tuple[str, ...], role: str, words: str) -> None:
     """MAPPING.md section 5: a robot that lost its role is answered 404, and no site is missing."""
     with plausible(world({"scopes": scopes, "self_role": role})) as at:
-        receipt = at.receipt(give(CARLA, SHOP, "viewer"))
+        receipt = at.write_one(give(CARLA, SHOP, "viewer"))
         assert receipt.status == "failed"
         assert words in f"{receipt.message} {receipt.hint}"
         assert len(at.live.sites) == 2
@@ -189,7 +189,7 @@ def test_a_key_that_may_not_write_is_told_why(scopes: tuple[str, ...], role: str
 def test_a_plan_without_the_sites_api_is_told() -> None:
     """402: reading works, writing does not, and nothing is concluded."""
     with plausible(world({"features": ("stats",)})) as at:
-        receipt = at.receipt(give(CARLA, SHOP, "viewer"))
+        receipt = at.write_one(give(CARLA, SHOP, "viewer"))
         assert "Sites API" in f"{receipt.message} {receipt.hint}"
 
 
@@ -197,16 +197,16 @@ def test_an_address_leads_nowhere_else() -> None:
     """It is one part of the path, whatever is in it."""
     odd = "a/../b?c#d@example.org"
     with plausible(world(extra=[])) as at:
-        at.receipt(give(odd, BLOG, "viewer"))
+        at.write_one(give(odd, BLOG, "viewer"))
         assert at.shown(BLOG) == [f"{odd} viewer invited"]
-        assert at.receipt(take(odd, BLOG, "viewer")).status == "sent"
+        assert at.write_one(take(odd, BLOG, "viewer")).status == "sent"
         assert at.shown(BLOG) == []
 
 
 def test_a_site_that_is_not_there_takes_nothing() -> None:
     """A plan of yesterday, a site renamed since."""
     with plausible() as at:
-        assert at.receipt(give(CARLA, "gone.example.org", "viewer")).status == "failed"
+        assert at.write_one(give(CARLA, "gone.example.org", "viewer")).status == "failed"
         assert at.refresh(key(CARLA, "gone.example.org")) == {}
 
 

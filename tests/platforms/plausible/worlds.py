@@ -40,7 +40,7 @@ def worlds(draw: st.DrawFn, release: str = "cloud") -> World:
         for who in people
         if draw(st.booleans())
     ]
-    joining = [colleague for colleague in COLLEAGUES if colleague not in colleagues and draw(st.booleans())]
+    joining = [email for email in COLLEAGUES if email not in colleagues and draw(st.booleans())]
     return World(
         accounts=(
             *(WorldAccount(login=person) for person in people),

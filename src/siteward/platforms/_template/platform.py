@@ -1,4 +1,4 @@
-"""The platform as the rest of the program sees it: one table."""
+"""The table that describes the platform to the rest of the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading one server: which release it is, all access, and again just what some changes touch."""
+"""Reads one server: its release, all access, and the access that some changes touch."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Grant(Struct, frozen=True):
 
 
 class Everything(Struct, frozen=True):
-    """The answer that holds all access at one moment; domains are unique, `me` is whose key was used."""
+    """The answer that holds all access at one moment; domains are unique, and `me` is the account of the key."""
 
     version: Some
     me: Some
@@ -60,7 +60,7 @@ class _Fault(Struct, frozen=True):
         return self.error
 
 
-def _meaning(refused: RefusalError) -> PlatformError | None:
+def _explain_status(refused: RefusalError) -> PlatformError | None:
     if refused.answer.status == 401:
         return UnauthenticatedError(refused.said, hint="make a new key")
     return None
@@ -70,23 +70,23 @@ API = Api(
     product="Toy Analytics",
     hint="does `url` lead to Toy Analytics itself?",
     fault=_Fault,
-    meaning=_meaning,
+    meaning=_explain_status,
     unwell="look at the log of the server; then try again",
 )
 
 
 def probe(reader: Reader, _settings: Settings) -> tuple[Traits, Everything]:
-    """Return what the server can express, and what told it, which is all that `read` needs. Raises `PlatformError`."""
+    """Return the traits of the server, and its answer as the seed of `read`. Raises `PlatformError`."""
     seen = API.ask(reader, "/api/access", Everything)
     return replace(WIDEST, version=seen.version), seen
 
 
 def read(reader: Reader, _settings: Settings, _traits: Traits, seed: Everything | None = None) -> Live:
-    """Return all access, with the proof for each listing that it was whole. Raises `PlatformError`."""
+    """Return all access, with a proof of completeness for each listing. Raises `PlatformError`."""
     seen = seed or API.ask(reader, "/api/access", Everything)
     counted = {"accounts": seen.accounts, "sites": seen.sites, "grants": seen.grants}
     return Live(
-        access=Access(_resources(seen)),
+        access=Access(_build_resources(seen)),
         sites={
             Scope("site", site.domain): Site(id=site.id, label=site.domain, name=site.domain, domains=(site.domain,))
             for site in seen.sites
@@ -100,17 +100,17 @@ def read(reader: Reader, _settings: Settings, _traits: Traits, seed: Everything 
 
 
 def refresh(reader: Reader, keys: Collection[Key], _live: Live) -> Mapping[Key, Resource | None]:
-    """Return what stands under each of `keys` now. Raises `PlatformError`."""
-    access = Access(_resources(API.ask(reader, "/api/access", Everything)))
+    """Return the resource of each of `keys` as it is now, `None` for none. Raises `PlatformError`."""
+    access = Access(_build_resources(API.ask(reader, "/api/access", Everything)))
     return {key: access.get(key) for key in keys}
 
 
 def reach(_reader: Reader, _settings: Settings, _traits: Traits) -> Reach:
-    """Return what the credentials may do, for `doctor`."""
+    """Return the rights of the credentials, for `doctor`."""
     return Reach(account=None, role=ADMIN, may=("read and change all access",))
 
 
-def _resources(seen: Everything) -> Iterator[Resource]:
+def _build_resources(seen: Everything) -> Iterator[Resource]:
     domains = {site.id: site.domain for site in seen.sites}
     for account in seen.accounts:
         yield Account(account.login)

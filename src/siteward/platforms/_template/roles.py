@@ -1,4 +1,4 @@
-"""What the platform can express: its roles with the power of each, and how accounts begin."""
+"""The traits of the platform: its roles with the power of each, and how accounts begin."""
 
 from __future__ import annotations
 

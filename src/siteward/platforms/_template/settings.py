@@ -1,4 +1,4 @@
-"""What files call this platform, and what they may say about an instance of it beyond the common keys."""
+"""The name of the platform in files, and the settings of an instance beyond the common keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes as the server's own calls, each sent once and read back where its answer tells too little."""
+"""Writes changes by the server's own calls, each sent once and read back where its answer leaves the outcome open."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class _Done(Struct, frozen=True):
 
 
 def bundle(changes: Sequence[Change], _live: Live) -> Sequence[Bundle]:
-    """Return the changes by the calls that carry them: each goes alone."""
+    """Return a bundle for each change: every call carries a single one."""
     return [Bundle(changes=(change,)) for change in changes]
 
 
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
-    """Make the one change of a bundle and tell what became of it."""
+    """Make the single change of a bundle and return its receipt."""
     (change,) = bundle.changes
-    method, path, body = _call(change, bundle, live)
+    method, path, body = _call_for(change, bundle, live)
 
     def judge(answer: Answer) -> Verdict:
         if answer.ok:
@@ -49,7 +49,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     return [confirm(send, judge, is_done, parse=partial(API.parse, _Done)).receipt(change.key)]
 
 
-def _call(change: Change, bundle: Bundle, live: Live) -> tuple[Literal["PUT", "DELETE"], str, object]:
+def _call_for(change: Change, bundle: Bundle, live: Live) -> tuple[Literal["PUT", "DELETE"], str, object]:
     """Return method, path and body of the call that makes a change."""
     match change.before, change.after:
         case None, Account(name=name):

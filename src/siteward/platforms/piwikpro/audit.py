@@ -1,7 +1,7 @@
-"""Who caused what, and when, out of the audit log (API.md section 11), for drift.
+"""Attribution of drift from the audit log (API.md section 11).
 
-Only owners may read the log, its types have names that nobody publishes, and how long it reaches back is a setting
-of the account: what is told is who last changed something about the same person or group, never that nobody did.
+Only owners may read the log, the names of its types are not published, and how long it reaches back is a setting of
+the account. So it shows who last changed something about the same person or group, and never that nobody did.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ _MOST_PAGES = 10
 
 
 def blame(reader: Reader, keys: Collection[Key], live: Live, since: datetime | None) -> Mapping[Key, str]:
-    """Return, for each key the log speaks of, who last touched it since then, when, and by what kind of event."""
-    subjects = {key: at for key in keys if (at := _subject(key, live))}
+    """Return the author, time and type of the last entry since then, in words, for each key that the log mentions."""
+    subjects = {key: at for key in keys if (at := _subject_id(key, live))}
     try:
-        entries = list(_entries(reader, sorted(set(subjects.values())), since)) if subjects else []
+        entries = list(_read_entries(reader, sorted(set(subjects.values())), since)) if subjects else []
     except ForbiddenError:
         return {}
-    told = {}
+    changed_by = {}
     for key, subject in subjects.items():
-        place = _place(key, live)
-        entry = next((entry for entry in entries if entry.subject == subject and _is_there(entry, place)), None)
+        place = _place_id(key, live)
+        entry = next((entry for entry in entries if entry.subject == subject and _concerns(entry, place)), None)
         if entry:
-            told[key] = f"{entry.author or 'somebody'} on {entry.created} ({entry.type})"
-    return told
+            changed_by[key] = f"{entry.author or 'somebody'} on {entry.created} ({entry.type})"
+    return changed_by
 
 
-def _subject(key: Key, live: Live) -> str | None:
-    """Return the id of the person or group that a key is about."""
+def _subject_id(key: Key, live: Live) -> str | None:
+    """Return the id of the person or group that a key is about, or `None` if it is not known."""
     match key:
         case ("account", name) | ("member", _, name) | ("grant", "account", name, _, _):
             return live.ids.get(account_key(name))
@@ -51,8 +51,8 @@ def _subject(key: Key, live: Live) -> str | None:
             return None
 
 
-def _place(key: Key, live: Live) -> str | None:
-    """Return the id of the site or group that a key is about besides."""
+def _place_id(key: Key, live: Live) -> str | None:
+    """Return the id of the site or group that a key is about, beside its subject; `None` for none."""
     if key[0] == "member":
         return live.ids.get(Group(key[1]).key)
     scope = scope_of(key)
@@ -60,14 +60,14 @@ def _place(key: Key, live: Live) -> str | None:
     return site.id if site else None
 
 
-def _is_there(entry: Entry, place: str | None) -> bool:
-    """Tell whether an entry may be about that place: one that names another is not."""
+def _concerns(entry: Entry, place: str | None) -> bool:
+    """Return whether an entry may be about that place; it is not if it names another one."""
     named = entry.payload.get("id") if isinstance(entry.payload, dict) else None
     return place is None or named is None or named == place
 
 
-def _entries(reader: Reader, subjects: list[str], since: datetime | None) -> Iterator[Entry]:
-    """Yield what the log says of these people and groups, newest first, a thousand lines at most."""
+def _read_entries(reader: Reader, subjects: list[str], since: datetime | None) -> Iterator[Entry]:
+    """Yield the entries about these people and groups, newest first, a thousand at most."""
     params: dict[str, str | int] = {
         "filter[subject_id]": ",".join(subjects),
         "sort": "-created_at",

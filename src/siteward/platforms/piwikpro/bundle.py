@@ -1,4 +1,4 @@
-"""Which changes share a call, and what they cost at 60 writes a minute.
+"""Grouping of changes by the calls that carry them, and their cost at 60 writes a minute.
 
 The members of a group share one, and the modules of a person (API.md sections 4 and 8). `cost` compares with the other
 way to keep the same access: groups of the platform, or personal grants.
@@ -28,29 +28,29 @@ MOST_MEMBERS = 500
 """No size is stated for a member list; half of what other lists allow is taken."""
 
 
-def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:  # noqa: ARG001 — what is shared is fixed
-    """Return the changes by the calls that carry them, in their order, with what each costs at 60 writes a minute."""
-    return _bundles(changes)
+def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:  # noqa: ARG001 — the grouping does not depend on the live state
+    """Return the changes grouped by the calls that carry them, in their order, with the cost of each group."""
+    return _group_by_call(changes)
 
 
-def _bundles(changes: Sequence[Change]) -> list[Bundle]:
+def _group_by_call(changes: Sequence[Change]) -> list[Bundle]:
     shared: dict[tuple[str, ...], list[Change]] = {}
     for number, change in enumerate(changes):
-        shared.setdefault(_call(change) or ("alone", str(number)), []).append(change)
+        shared.setdefault(_shared_call(change) or ("alone", str(number)), []).append(change)
     return [
-        Bundle(changes=tuple(part), requests=_writes(part), seconds=_writes(part) * SECONDS_A_WRITE)
+        Bundle(changes=tuple(part), requests=_count_writes(part), seconds=_count_writes(part) * SECONDS_A_WRITE)
         for together in shared.values()
         for part in (together[at : at + MOST_MEMBERS] for at in range(0, len(together), MOST_MEMBERS))
     ]
 
 
 def calls(changes: Sequence[Change]) -> int:
-    """Return how many writes a set of changes takes."""
-    return sum(bundle.requests for bundle in _bundles(changes))
+    """Return the number of writes that a set of changes takes."""
+    return sum(bundle.requests for bundle in _group_by_call(changes))
 
 
-def _call(change: Change) -> tuple[str, ...] | None:
-    """Return what tells the call that carries a change, or `None` for one that goes alone."""
+def _shared_call(change: Change) -> tuple[str, ...] | None:
+    """Return what identifies the shared call that carries a change, or `None` if it goes alone."""
     side = change.after if change.after is not None else change.before
     match side:
         case Member(group=group):
@@ -61,8 +61,8 @@ def _call(change: Change) -> tuple[str, ...] | None:
             return None
 
 
-def _writes(changes: Sequence[Change]) -> int:
-    """Return how many calls carry changes that belong together."""
+def _count_writes(changes: Sequence[Change]) -> int:
+    """Return the number of calls of a group: a new group that is tied to a directory takes two."""
     after = changes[0].after
     return 2 if isinstance(after, Group) and after.external and changes[0].before is None else 1
 
@@ -71,33 +71,36 @@ def _writes(changes: Sequence[Change]) -> int:
 
 
 _WORTH_A_WORD = 60.0
-"""From this many seconds on that the other way would save, it is more than a note."""
+"""If the other way saves at least this many seconds, the diagnostic is a warning, not a note."""
 
 
 def cost(changes: Sequence[Change], live: Access, *, native: bool) -> Iterator[Diagnostic]:
-    """Yield one note with the number of calls and minutes, this way and the other; none for no changes."""
+    """Yield one diagnostic with the number of writes and the time, this way and the other; none for no changes.
+
+    `native` says whether groups of the platform are managed.
+    """
     if not changes:
         return
     this = calls(changes)
-    other = _with_personal_grants(changes, live) if native else _with_groups(changes)
+    other = _count_with_personal_grants(changes, live) if native else _count_with_groups(changes)
     way = "personal grants" if native else "native groups"
-    said = f"{_spent(this)} at 60 a minute"
+    said = f"{_describe_cost(this)} at 60 a minute"
     if other != this:
         cheaper = "cheaper" if other < this else "dearer"
-        said += f"; with {way} it would be {_spent(other)}, which is {cheaper}"
+        said += f"; with {way} it would be {_describe_cost(other)}, which is {cheaper}"
     hint = f"`native: {str(not native).lower()}` on the instance" if other < this else None
     say = warning if (this - other) * SECONDS_A_WRITE >= _WORTH_A_WORD else note
     yield say("cost", said, hint=hint)
 
 
-def _spent(writes: int) -> str:
+def _describe_cost(writes: int) -> str:
     minutes = writes * SECONDS_A_WRITE / 60
     time = f"about {minutes:,.0f} min" if minutes >= 1.5 else f"about {writes * SECONDS_A_WRITE:.0f} s"
     return f"{writes:,} write{'' if writes == 1 else 's'}, {time}"
 
 
-def _with_groups(changes: Sequence[Change]) -> int:
-    """Return the calls if everybody who gains the same levels had them through one group.
+def _count_with_groups(changes: Sequence[Change]) -> int:
+    """Return the number of calls if all accounts that gain the same levels had them through one group.
 
     A group costs one call to make, one for its members and one for each level; it pays from two people on.
     """
@@ -108,14 +111,14 @@ def _with_groups(changes: Sequence[Change]) -> int:
             continue
         if after.subject.kind == "account":
             gains[after.subject.name].add((after.scope, after.role))
-    group_members = Counter(frozenset(gain) for gain in gains.values())
+    people_by_levels = Counter(frozenset(gain) for gain in gains.values())
     personal = sum(map(len, gains.values()))
-    grouped = sum(min(people * len(levels), 2 + len(levels)) for levels, people in group_members.items())
+    grouped = sum(min(people * len(levels), 2 + len(levels)) for levels, people in people_by_levels.items())
     return calls(changes) - personal + grouped
 
 
-def _with_personal_grants(changes: Sequence[Change], live: Access) -> int:
-    """Return the calls if what groups give or take were given to or taken from each member."""
+def _count_with_personal_grants(changes: Sequence[Change], live: Access) -> int:
+    """Return the number of calls if each member had the levels of its groups as personal grants."""
     after = patch(live, changes)
     members: defaultdict[str, set[str]] = defaultdict(set)
     scopes: defaultdict[str, set[Scope]] = defaultdict(set)

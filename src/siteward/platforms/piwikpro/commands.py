@@ -1,4 +1,4 @@
-"""What all commands to Piwik PRO share: repeating, finding ids, what an answer means, and setting a level."""
+"""Helpers for all commands to Piwik PRO: repeating, finding ids, judging answers, and setting a level."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ USERS, GROUPS = "/api/users/v2", "/api/user-groups/v1"
 _DONE = 204
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 
-# What the server's codes mean for the people who read a report (API.md section 2).
+# Message and hint for the server's error codes (API.md section 2).
 _MEANINGS: Mapping[str, tuple[str, str | None]] = {
     "users.error.user-already-exists": (
         "the address belongs to another Piwik PRO account; one address can be in one account only",
@@ -39,11 +39,14 @@ _MEANINGS: Mapping[str, tuple[str, str | None]] = {
 
 
 class NotThereError(Exception):
-    """Something that a change is about is not there."""
+    """An account, group or site that a change is about does not exist."""
 
 
 def person_id(writer: Writer, name: str, live: Live) -> str:
-    """Return the id of an account: known, or made in this run by a call whose answer was lost."""
+    """Return the id of an account, from `live` or by a search: a call whose answer was lost may have made it.
+
+    Raises `NotThereError`.
+    """
     known = live.ids.get(account_key(name))
     if known is not None:
         return known
@@ -54,7 +57,10 @@ def person_id(writer: Writer, name: str, live: Live) -> str:
 
 
 def group_id(writer: Writer, name: str, live: Live) -> str:
-    """Return the id of a group: known, or made in this run by a call whose answer was lost."""
+    """Return the id of a group, from `live` or by a search: a call whose answer was lost may have made it.
+
+    Raises `NotThereError`.
+    """
     known = live.ids.get(Group(name).key)
     if known is not None:
         return known
@@ -65,12 +71,12 @@ def group_id(writer: Writer, name: str, live: Live) -> str:
 
 
 def repeatable(writer: Writer, method: Method, path: str, body: object = None) -> Answer:
-    """Send a command that may be repeated, once more where its answer was lost."""
+    """Send a command that may be repeated, and again if its answer was lost."""
     return repeated(lambda: writer.command(method, path, json=body))
 
 
 def has_code(answer: Answer, code: str) -> bool:
-    """Tell whether an error answer has that code."""
+    """Return whether an error answer has that code."""
     return any(fault.code == code for fault in faults_of(answer))
 
 
@@ -82,7 +88,7 @@ def receipt_of(writer: Writer, key: Key, answer: Answer) -> Receipt:
 def judged(writer: Writer, answer: Answer) -> Verdict:
     """Return the verdict on an answer, whatever its status.
 
-    All that is answered with no resource is answered 204 (API.md section 2), so another yes is somebody else's.
+    Answers without a resource have the status 204 (API.md section 2), so any other success is not Piwik PRO's.
     """
     if answer.status == _DONE:
         return DONE
@@ -92,10 +98,10 @@ def judged(writer: Writer, answer: Answer) -> Verdict:
         return unknown(f"the server answered {answer.status}")
     fault = next(iter(faults_of(answer)), Fault())
     words = words_of(writer, answer)
-    return failed(*_MEANINGS.get(fault.code, (words or _bare(answer.status), None)))
+    return failed(*_MEANINGS.get(fault.code, (words or _describe_status(answer.status), None)))
 
 
-def _bare(status: int) -> str:
+def _describe_status(status: int) -> str:
     match status:
         case 403:
             return "the key's account may not do this (403); it needs the role Owner"
@@ -106,15 +112,16 @@ def _bare(status: int) -> str:
 
 
 def set_level(writer: Writer, grant: Grant, level: str, live: Live) -> Receipt:
-    """Set a level; there is no other way to revoke than `no-access` (API.md section 6)."""
+    """Set the level of an account or group on a site; `no-access` revokes it (API.md section 6).
+
+    Raises `NotThereError`.
+    """
     site = live.sites.get(grant.scope)
     if site is None:
         raise NotThereError(f"there is no {grant.scope}")
     name = grant.subject.name
-    declared_user: Literal["user", "user-group"] = "user-group" if grant.subject.kind == "group" else "user"
-    at = group_id(writer, name, live) if declared_user == "user-group" else person_id(writer, name, live)
-    kind = f"{ENTITY[grant.scope.kind]}/permission/{declared_user}"
+    holder: Literal["user", "user-group"] = "user-group" if grant.subject.kind == "group" else "user"
+    at = group_id(writer, name, live) if holder == "user-group" else person_id(writer, name, live)
+    kind = f"{ENTITY[grant.scope.kind]}/permission/{holder}"
     body = {"data": {"type": kind, "attributes": {"permission": level}}}
-    return receipt_of(
-        writer, grant.key, repeatable(writer, "POST", level_path(grant.scope, site.id, declared_user, at), body)
-    )
+    return receipt_of(writer, grant.key, repeatable(writer, "POST", level_path(grant.scope, site.id, holder, at), body))

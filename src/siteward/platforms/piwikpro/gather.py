@@ -1,4 +1,4 @@
-"""Fetches the lists of an account, each in as few requests as there are, several at once (API.md section 10).
+"""Fetches the lists of an account, several at once, in the fewest requests (API.md section 10).
 
 Apps and meta sites become scopes here, with labels that are unique and the hosts that selectors compare.
 """
@@ -47,7 +47,7 @@ MODULES_BY_USERS, MOST_BY_USERS = "/api/modules/v1/by-users", 100
 
 
 class Gathering(Struct):
-    """The rows of all lists as they come in, from several threads, each of which fills a place of its own."""
+    """The rows of all lists; several threads fill it, each a field or key of its own."""
 
     reader: Reader
     settings: Settings
@@ -60,16 +60,16 @@ class Gathering(Struct):
     sites: dict[Scope, Site] = {}
     members: dict[str, Sequence[Row[MemberOf]]] = {}
     people: dict[Scope, Sequence[Row[PersonLevel]]] = {}
-    group_members: dict[Scope, Sequence[Row[GroupLevel]]] = {}
+    group_levels: dict[Scope, Sequence[Row[GroupLevel]]] = {}
     reaches: dict[str, Sequence[Row[GroupAccess]]] = {}
     modules: dict[str, frozenset[str]] = {}
 
     def at_once(self, *tasks: Callable[[], None]) -> None:
         """Run the tasks in the reader's threads."""
-        self.reader.map(_run, tasks)
+        self.reader.map(_call_task, tasks)
 
     def read_users(self) -> None:
-        """Fetch everybody."""
+        """Fetch all accounts."""
         self.users = listing(self.reader, USERS, User, {"sort": "email"})
 
     def read_groups(self) -> None:
@@ -98,27 +98,27 @@ class Gathering(Struct):
         self.reaches[group] = listing(self.reader, path, GroupAccess, {"sort": "name"})
 
     def read_people(self, scope: Scope) -> None:
-        """Fetch the levels of everybody but owners on one site."""
+        """Fetch the levels of all accounts but owners on one site."""
         self.people[scope] = listing(self.reader, level_path(scope, self.sites[scope].id, "user"), PersonLevel)
 
-    def read_group_members(self, scope: Scope) -> None:
+    def read_group_levels(self, scope: Scope) -> None:
         """Fetch the levels of all groups on one site."""
         path = level_path(scope, self.sites[scope].id, "user-group")
-        self.group_members[scope] = listing(self.reader, path, GroupLevel, {"sort": "name"})
+        self.group_levels[scope] = listing(self.reader, path, GroupLevel, {"sort": "name"})
 
     def read_modules(self, ids: Sequence[str]) -> None:
-        """Ask for the open modules of at most a hundred people; a POST that only reads."""
-        body = {"data": [{"type": "ppms/user", "id": each} for each in ids]}
+        """Fetch the open modules of at most a hundred people, by a POST that only reads; raises `IncompleteError`."""
+        body = {"data": [{"type": "ppms/user", "id": user} for user in ids]}
         answer = self.reader.call(MODULES_BY_USERS, json=body)
         if answer.status != 200:
             raise refusal(self.reader, answer)
-        told = {row.id: frozenset(row.attributes.modules) for row in parse(Rows[OpenModules], answer).data}
-        if missing := set(ids) - told.keys():
+        open_modules = {row.id: frozenset(row.attributes.modules) for row in parse(Rows[OpenModules], answer).data}
+        if missing := set(ids) - open_modules.keys():
             raise IncompleteError(f"{MODULES_BY_USERS} left out {len(missing)} of {len(ids)} people")
-        self.modules |= told
+        self.modules |= open_modules
 
     def settle_sites(self) -> None:
-        """Give every app and meta site its scope, with the hosts of its addresses where the file wants these."""
+        """Give every app and meta site its scope, with the hosts of its addresses if `sites_by` is `address`."""
         if self.settings.sites_by == "address":
             self.at_once(*(partial(self.read_hosts, app.id) for app in self.apps))
         apps = {app.id: app.attributes.name for app in self.apps}
@@ -126,7 +126,7 @@ class Gathering(Struct):
         self.sites |= scopes("metasite", {meta.id: meta.attributes.name for meta in self.metas}, {})
 
 
-def _run(task: Callable[[], None]) -> None:
+def _call_task(task: Callable[[], None]) -> None:
     task()
 
 

@@ -1,4 +1,4 @@
-"""Commands about user groups: making, tying and their members (API.md section 4)."""
+"""Commands about user groups: creating, tying to a directory, and members (API.md section 4)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def make_group(writer: Writer, group: Group) -> Receipt:
-    """Make a group and tie it to its directory, if it has one; a lost answer is looked for by name."""
+    """Create a group and tie it to its directory, if any; after a lost answer it is searched for by name."""
     body = {"data": {"type": "ppms/user-group", "attributes": {"name": group.name}}}
     made: list[Row[UserGroup]] = []
 
@@ -48,34 +48,34 @@ def make_group(writer: Writer, group: Group) -> Receipt:
 
 
 def tie_group(writer: Writer, group: Group, at: str) -> Receipt:
-    """Set which group of an identity provider a group is tied to."""
+    """Tie a group to the group of an identity provider that `group.external` names."""
     attributes = {"name": group.name, "external_id": group.external}
     body = {"data": {"id": at, "type": "ppms/user-group", "attributes": attributes}}
     return receipt_of(writer, group.key, repeatable(writer, "PATCH", f"{GROUPS}/{at}", body))
 
 
 def change_members(writer: Writer, group: str, changes: Sequence[Change], live: Live) -> list[Receipt]:
-    """Add or take out many at once.
+    """Add members, or remove them, in one call.
 
-    Whether adding somebody who is in already fails is not known (MAPPING.md section 8), so a list that was refused
-    is sent again without those for whom there is nothing to do.
+    It is not known whether adding an account that is a member already fails (MAPPING.md section 8), so a refused list
+    is sent again without the accounts that are as wanted.
     """
     at, adds = group_id(writer, group, live), changes[0].after is not None
     ids = {person_id(writer, change.key[2], live): change.key for change in changes}
-    answer = _sendchange_members(writer, at, ids, adds=adds)
+    answer = _send_members(writer, at, ids, adds=adds)
     if answer.status == 400:
         present = {row.id for row in members_of(writer, at)}
         rest = ids.keys() - present if adds else ids.keys() & present
         if rest == ids.keys():
             return [receipt_of(writer, key, answer) for key in ids.values()]
         if rest:
-            answer = _sendchange_members(writer, at, rest, adds=adds)
+            answer = _send_members(writer, at, rest, adds=adds)
         else:
             return [Receipt(key=key, status="sent", message="it was so already") for key in ids.values()]
     return [receipt_of(writer, key, answer) for key in ids.values()]
 
 
-def _sendchange_members(writer: Writer, group: str, people: Collection[str], *, adds: bool) -> Answer:
+def _send_members(writer: Writer, group: str, people: Collection[str], *, adds: bool) -> Answer:
     body = {"data": [{"type": "ppms/user", "id": person} for person in sorted(people)]}
     path = f"{GROUPS}/{group}/relationships/users"
     return writer.command("POST" if adds else "DELETE", path, json=body)

@@ -1,4 +1,4 @@
-"""How Siteward proves to Piwik PRO who it is: client credentials for a token of thirty minutes, renewed on the way.
+"""Authentication by client credentials, for a token of thirty minutes that is renewed in time.
 
 The token acts as the person who made the API key, with that person's role and grants (API.md section 1).
 """
@@ -31,13 +31,16 @@ class _Reply(Redacted, frozen=True):
     expires_in: float
 
 
-class _Pass(Redacted, frozen=True):
+class _LiveToken(Redacted, frozen=True):
     token: str
     until: float
 
 
-class ClientCredentials(RenewingAuth[_Pass]):
-    """Fetches a token by client id and secret, and a new one a minute before its end; `own` is whose key it is."""
+class ClientCredentials(RenewingAuth[_LiveToken]):
+    """Fetches a token by client id and secret, and a new one a minute before it expires.
+
+    `own` is the user who made the key, once it has been read.
+    """
 
     def __init__(self, base: str, secrets: Secrets, clock: Callable[[], float]) -> None:
         super().__init__()
@@ -53,26 +56,29 @@ class ClientCredentials(RenewingAuth[_Pass]):
         credentials = {"client_id": self._id.reveal(), "client_secret": self._secret.reveal()}
         return httpx.Request("POST", self._url, json={"grant_type": "client_credentials", **credentials})
 
-    def carrying(self, request: httpx.Request, token: _Pass) -> httpx.Request:
+    def carrying(self, request: httpx.Request, token: _LiveToken) -> httpx.Request:
         """Return the request with the token in its header."""
         request.headers["Authorization"] = f"Bearer {token.token}"
         return request
 
-    def is_dead(self, request: httpx.Request, response: httpx.Response, token: _Pass) -> Dialogue[bool]:  # noqa: ARG002
-        """Tell whether the answer is 401, which Piwik PRO says before it does anything."""
+    def is_dead(self, request: httpx.Request, response: httpx.Response, token: _LiveToken) -> Dialogue[bool]:  # noqa: ARG002
+        """Return whether the answer is 401, which Piwik PRO gives before it does anything."""
         yield from ()
         return response.status_code == 401
 
-    def lives(self, token: _Pass) -> bool:
-        """Tell whether the token has more than a minute left."""
+    def lives(self, token: _LiveToken) -> bool:
+        """Return whether the token is good for more than a minute."""
         return self._clock() < token.until - _EARLY
 
     def is_busy(self, reply: httpx.Response, request: httpx.Request) -> bool:
-        """Tell whether to wait for the token: a server's failure is waited for by reading calls alone."""
+        """Return whether to wait for the token; only reading calls wait where the server failed."""
         return reply.status_code == _BUSY or (reply.status_code >= 500 and request.method == "GET")
 
-    def admitted(self, reply: httpx.Response) -> _Pass:
-        """Return the token; raises `UnauthenticatedError`, `ForbiddenError`, `NotThePlatformError`, or `UnreachableError` for a failure."""
+    def admitted(self, reply: httpx.Response) -> _LiveToken:
+        """Return the token.
+
+        Raises `UnauthenticatedError`, `ForbiddenError` or `NotThePlatformError`, and `UnreachableError` where the server failed.
+        """
         match reply.status_code:
             case 400 | 401:
                 raise UnauthenticatedError(
@@ -86,10 +92,10 @@ class ClientCredentials(RenewingAuth[_Pass]):
         if reply.has_redirect_location:
             raise redirected(reply, self._scrub)
         try:
-            told = decoded(_Reply, reply.content)
+            body = decoded(_Reply, reply.content)
         except MisshapenError:
             raise NotThePlatformError(
                 f"{TOKEN} was answered {reply.status_code}, and not as Piwik PRO does",
                 hint="does `url` lead to the account's own host, https://ACCOUNT.piwik.pro?",
             ) from None
-        return _Pass(told.access_token, self._clock() + told.expires_in)
+        return _LiveToken(body.access_token, self._clock() + body.expires_in)

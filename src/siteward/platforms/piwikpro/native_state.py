@@ -1,4 +1,4 @@
-"""What `read` leaves in `Live.native` for reviewing and writing: how much was read, and which modules there are."""
+"""The native state that `read` leaves in `Live.native` for reviewing and writing."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class NativeState(Struct, frozen=True, kw_only=True):
-    """What is known beside the access itself.
+    """The extent of a reading, and the licensed modules.
 
-    `whole` tells that an owner's key read everything; without it only the apps in `Live.sites` were looked at.
-    `native` tells whether groups are managed, `licensed` which modules there are.
+    `whole` is true if an owner's key read everything; otherwise only the apps in `Live.sites` were read. `native` is true
+    if groups are managed; `licensed` are the modules that the account has.
     """
 
     whole: bool
@@ -26,12 +26,12 @@ class NativeState(Struct, frozen=True, kw_only=True):
 
 
 def owner_key(account: str) -> Key:
-    """Return the key of the ownership of an account."""
+    """Return the key of the grant that makes an account an owner."""
     return Grant(Subject("account", account), EVERYWHERE, OWNER).key
 
 
 def is_owner(access: Access, account: str) -> bool:
-    """Tell whether an account is an owner."""
+    """Return whether an account is an owner."""
     return owner_key(account) in access
 
 

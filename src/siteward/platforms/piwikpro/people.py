@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 def invite(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Receipt:
-    """Invite somebody, then close the modules that the file does not want; somebody new has all there are."""
-    receipt = _invite(writer, account)
+    """Invite an account, then close the modules that the file does not want: a new account has all modules."""
+    receipt = _send_invitation(writer, account)
     if account.key not in receipt.ids:
         return receipt
     known = replace(live, ids={**live.ids, **receipt.ids})
@@ -42,18 +42,20 @@ def invite(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Rece
 
 
 def close_modules(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Receipt:
-    """Close the modules of somebody new that the file does not want."""
+    """Close the modules of a new account that the file does not want."""
     at = person_id(writer, account.name, live)
-    modules = [switched_on(account.name, each) for each in sorted(native(live, NativeState).licensed)]
+    modules = [switched_on(account.name, module) for module in sorted(native(live, NativeState).licensed)]
     unwanted = bundle.unwanted([account, *modules])
-    closed = _switch(writer, at, {module.scope.name: False for module in modules if module.key in unwanted})
-    if closed.status == "sent" or not any(grant.key in unwanted for grant in _open(writer, at, account.name)):
+    closed = _send_switches(writer, at, {module.scope.name: False for module in modules if module.key in unwanted})
+    if closed.status == "sent" or not any(
+        grant.key in unwanted for grant in _read_open_modules(writer, at, account.name)
+    ):
         return Receipt(key=account.key, status="sent")
     return Receipt(key=account.key, status="unknown", message="its modules could not be closed")
 
 
-def _invite(writer: Writer, account: Account) -> Receipt:
-    """Send an invitation; whether the address is among ours by now settles what no clear answer tells."""
+def _send_invitation(writer: Writer, account: Account) -> Receipt:
+    """Send an invitation; where the answer leaves the outcome open, the account is searched for."""
     attributes = {"email": account.email or account.name} | ({"language": account.language} if account.language else {})
     body = {"data": {"type": "ppms/user", "attributes": attributes}}
     found: list[Row[User]] = []
@@ -85,7 +87,7 @@ def set_language(writer: Writer, account: Account, live: Live) -> Receipt:
 
 
 def delete_account(writer: Writer, key: Key, live: Live) -> Receipt:
-    """Delete an account for good; one that is gone already is as wanted."""
+    """Delete an account for good; it is no failure if it is gone already."""
     answer = repeatable(writer, "DELETE", f"{USERS}/{person_id(writer, key[1], live)}")
     if answer.status == 404:
         return Receipt(key=key, status="sent", message="it was gone already")
@@ -93,16 +95,16 @@ def delete_account(writer: Writer, key: Key, live: Live) -> Receipt:
 
 
 def set_role(writer: Writer, grant: Grant, role: Literal["OWNER", "USER"], live: Live) -> Receipt:
-    """Make somebody an owner, or a user again."""
+    """Make an account an owner, or a user again."""
     at = person_id(writer, grant.subject.name, live)
     body = {"data": {"id": at, "type": "ppms/user", "attributes": {"role": role}}}
     return receipt_of(writer, grant.key, repeatable(writer, "PATCH", f"{USERS}/{at}/change-role", body))
 
 
 def demote(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
-    """Take the ownership, then what of the levels and modules that slept under it the file does not want.
+    """Take the ownership, then the levels and modules that take effect again and that the file does not want.
 
-    Both wake with the demotion (MAPPING.md section 2).
+    Levels and modules from before the ownership return with the demotion (MAPPING.md section 2).
     """
     receipt = set_role(writer, grant, "USER", live)
     if receipt.status != "sent":
@@ -110,69 +112,71 @@ def demote(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
     try:
         return put_back_to_sleep(writer, grant, live, bundle)
     except PlatformError as problem:
-        return Receipt(key=grant.key, status="unknown", message=f"{_awake_still(grant)}: {problem}")
+        return Receipt(key=grant.key, status="unknown", message=f"{_describe_awake(grant)}: {problem}")
 
 
 def put_back_to_sleep(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
-    """Take what of the levels and modules that woke with a demotion the file does not want."""
+    """Take the levels and modules that returned with a demotion and that the file does not want."""
     name = grant.subject.name
     at = person_id(writer, name, live)
-    woken, modules = _levels(writer, name, live), _open(writer, at, name)
+    woken, modules = _read_levels(writer, name, live), _read_open_modules(writer, at, name)
     unwanted = bundle.unwanted([Account(name, name), *woken, *modules])
     answers = [set_level(writer, grant, NO_ACCESS, live) for grant in woken if grant.key in unwanted]
-    answers.append(_switch(writer, at, {module.scope.name: False for module in modules if module.key in unwanted}))
+    answers.append(
+        _send_switches(writer, at, {module.scope.name: False for module in modules if module.key in unwanted})
+    )
     if any(answer.status != "sent" for answer in answers):
-        left = (*_levels(writer, name, live), *_open(writer, at, name))
+        left = (*_read_levels(writer, name, live), *_read_open_modules(writer, at, name))
         if any(grant.key in unwanted for grant in left):
-            return Receipt(key=grant.key, status="unknown", message=_awake_still(grant))
+            return Receipt(key=grant.key, status="unknown", message=_describe_awake(grant))
     return Receipt(key=grant.key, status="sent")
 
 
-def _awake_still(grant: Grant) -> str:
+def _describe_awake(grant: Grant) -> str:
     return f"not everything that woke could be taken from {grant.subject.name}"
 
 
-def _levels(writer: Writer, name: str, live: Live) -> list[Grant]:
-    """Return what a person's own levels give now."""
-    scopes = [site for site in live.sites if site.kind in ENTITY]
-    rows = writer.map(lambda each: level_of(writer, each, live.sites[each].id, name), scopes)
+def _read_levels(writer: Writer, name: str, live: Live) -> list[Grant]:
+    """Return the grants of a person's own levels, as they are now."""
+    scopes = [scope for scope in live.sites if scope.kind in ENTITY]
+    rows = writer.map(lambda scope: level_of(writer, scope, live.sites[scope].id, name), scopes)
     levels = {scope: row.attributes.permission for scope, row in zip(scopes, rows, strict=True) if row}
     return [Grant(Subject("account", name), scope, level) for scope, level in levels.items() if level != NO_ACCESS]
 
 
-def _open(writer: Writer, at: str, name: str) -> list[Grant]:
-    """Return the modules that a person's own switches open now."""
+def _read_open_modules(writer: Writer, at: str, name: str) -> list[Grant]:
+    """Return the modules that a person's own switches open, as they are now."""
     switches = switches_of(writer, at) or {}
-    return [switched_on(name, each) for each, switch in switches.items() if switch.access]
+    return [switched_on(name, module) for module, switch in switches.items() if switch.access]
 
 
 # --- modules ---------------------------------------------------------------------------------------------------------
 
 
 def switched_on(name: str, module: str) -> Grant:
-    """Return the open module of a person as a grant."""
+    """Return the grant that stands for an open module of a person."""
     return Grant(Subject("account", name), Scope("module", module), ON)
 
 
 def change_modules(writer: Writer, name: str, changes: Sequence[Change], live: Live) -> list[Receipt]:
-    """Set the switches of one person in one call; what a group holds open cannot be closed so, and is not sent."""
+    """Set the switches of one person in one call, without modules that a group holds open: these would stay open."""
     at = person_id(writer, name, live)
     wanted = {change.key: change.after is not None for change in changes}
-    held = _held_open(writer, at, wanted)
-    receipt = _switch(writer, at, {key[4]: on for key, on in wanted.items() if key not in held})
-    vain = [_closed_in_vain(key, groups) for key, groups in held.items()]
+    held = _groups_holding_open(writer, at, wanted)
+    receipt = _send_switches(writer, at, {key[4]: on for key, on in wanted.items() if key not in held})
+    vain = [_refuse_closing(key, groups) for key, groups in held.items()]
     return vain + [replace(receipt, key=key) for key in wanted if key not in held]
 
 
-def _switch(writer: Writer, at: str, switches: Mapping[str, bool]) -> Receipt:
-    """Set several switches in one call; none at all is done already. The receipt has no key yet."""
+def _send_switches(writer: Writer, at: str, switches: Mapping[str, bool]) -> Receipt:
+    """Set several switches in one call, or send nothing if there are none; the receipt has an empty key."""
     if not switches:
         return Receipt(key=(), status="sent")
     data = [{"type": "module/access", "id": switch, "attributes": {"access": on}} for switch, on in switches.items()]
     return receipt_of(writer, (), repeatable(writer, "PUT", f"/api/modules/v1/access/user/{at}", {"data": data}))
 
 
-def _closed_in_vain(key: Key, groups: Sequence[str]) -> Receipt:
+def _refuse_closing(key: Key, groups: Sequence[str]) -> Receipt:
     return Receipt(
         key=key,
         status="failed",
@@ -181,8 +185,8 @@ def _closed_in_vain(key: Key, groups: Sequence[str]) -> Receipt:
     )
 
 
-def _held_open(writer: Writer, at: str, wanted: Mapping[Key, bool]) -> Mapping[Key, tuple[str, ...]]:
-    """Return the groups that hold open what is to be closed, by key."""
+def _groups_holding_open(writer: Writer, at: str, wanted: Mapping[Key, bool]) -> Mapping[Key, tuple[str, ...]]:
+    """Return the groups that hold open a module that is to be closed, by key."""
     closing = [key for key, on in wanted.items() if not on]
     switches = (switches_of(writer, at) or {}) if closing else {}
     through = {key: switches[key[4]].group_access for key in closing if key[4] in switches}

@@ -1,4 +1,4 @@
-"""Piwik PRO: the table that the rest of the house sees."""
+"""The table that describes Piwik PRO to the rest of the program."""
 
 from __future__ import annotations
 

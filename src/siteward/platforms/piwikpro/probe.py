@@ -1,4 +1,4 @@
-"""What the key at hand may do: everything, if it is an owner's; else what the apps it manages allow."""
+"""Detection of the rights of an API key: all, if an owner made it, else those on the apps that its user manages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from siteward.platforms.interface import Reach
 from siteward.platforms.piwikpro.gather import managed_ids
 from siteward.platforms.piwikpro.roles import listed, manager_traits, owner_traits
-from siteward.platforms.piwikpro.session import own
+from siteward.platforms.piwikpro.session import own_user
 
 if TYPE_CHECKING:
     from siteward.access.traits import Traits
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
-    """Return what the credentials allow, found out with one request after the token (two for who is no owner).
+    """Return the traits that the credentials allow, after one request beside the token (two if the user is no owner).
 
-    Raises what fetching the token raises.
+    Raises `PlatformError`.
     """
-    if own(reader).attributes.role == "OWNER":
+    if own_user(reader).attributes.role == "OWNER":
         return owner_traits(native=settings.native), None
     return manager_traits(manages=bool(managed_ids(reader))), None
 
 
 def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:  # noqa: ARG001 — the same for all settings
     """Return whose key the credentials are and what it may do, for `doctor`."""
-    person = own(reader).attributes
+    person = own_user(reader).attributes
     notes = (
         f"the key acts as {person.email} and dies with that account: let it be an account of Siteward's own",
         "60 changes a minute are allowed; a thousand grants take about 17 minutes",

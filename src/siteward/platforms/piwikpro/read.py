@@ -1,12 +1,12 @@
-"""The whole account → `Live`, in the fewest requests there are (API.md section 10).
+"""Reads a whole account in the fewest requests (API.md section 10).
 
     users · groups · apps · meta sites                                   four lists at once
     └─ members of each group · levels of people on each app · levels of
        each group on all apps · both kinds of levels on each meta site ·
        open modules of people by the hundred                             all of these at once
 
-Levels of people can be read by app only; those of groups by group, which is cheaper. With the key of somebody who is
-no owner only the apps that person manages are read, and the traits name what is not.
+Levels of people can be read by app only; those of groups by group, which is cheaper. With the key of a user who is no
+owner, only the apps that the user manages are read, and the traits name what is not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from siteward.access.state import Listing, Live
 from siteward.platforms.piwikpro.gather import MOST_BY_USERS, Gathering, managed_ids
 from siteward.platforms.piwikpro.native_state import NativeState
 from siteward.platforms.piwikpro.roles import NO_ACCESS, ON, OWNER, listed
-from siteward.platforms.piwikpro.session import own
+from siteward.platforms.piwikpro.session import own_user
 from siteward.transport.errors import IncompleteError
 
 if TYPE_CHECKING:
@@ -37,82 +37,84 @@ if TYPE_CHECKING:
 def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
     """Return the state of the account.
 
-    Raises `IncompleteError` when a list did not add up, and whatever else the server says; half an answer is none.
+    Raises `PlatformError`, as `IncompleteError` where a list did not add up.
     """
-    gathering = Gathering(reader, settings, own(reader))
-    return _whole(gathering) if listed(traits) else _managed(gathering)
+    gathering = Gathering(reader, settings, own_user(reader))
+    return _read_all(gathering) if listed(traits) else _read_managed(gathering)
 
 
 # --- with an owner's key ---------------------------------------------------------------------------------------------
 
 
-def _whole(found: Gathering) -> Live:
-    found.at_once(found.read_users, found.read_groups, found.read_apps, found.read_metas)
-    found.settle_sites()
-    people = [user.id for user in found.users if user.attributes.role == "USER"] + [found.me.id]
-    found.at_once(
-        *(partial(found.read_people, site) for site in found.sites),
-        *(partial(found.read_members, group.id) for group in found.groups),
-        *(partial(found.read_reach, group.id) for group in found.groups),
-        *(partial(found.read_group_members, site) for site in found.sites if site.kind == "metasite"),
-        *(partial(found.read_modules, people[at : at + MOST_BY_USERS]) for at in range(0, len(people), MOST_BY_USERS)),
+def _read_all(lists: Gathering) -> Live:
+    lists.at_once(lists.read_users, lists.read_groups, lists.read_apps, lists.read_metas)
+    lists.settle_sites()
+    people = [user.id for user in lists.users if user.attributes.role == "USER"] + [lists.me.id]
+    lists.at_once(
+        *(partial(lists.read_people, site) for site in lists.sites),
+        *(partial(lists.read_members, group.id) for group in lists.groups),
+        *(partial(lists.read_reach, group.id) for group in lists.groups),
+        *(partial(lists.read_group_levels, site) for site in lists.sites if site.kind == "metasite"),
+        *(partial(lists.read_modules, people[at : at + MOST_BY_USERS]) for at in range(0, len(people), MOST_BY_USERS)),
     )
-    names = {user.id: user.attributes.email for user in found.users}
-    group_names = {group.id: group.attributes.name for group in found.groups}
-    scope_of = {site.id: scope for scope, site in found.sites.items()}
+    names = {user.id: user.attributes.email for user in lists.users}
+    group_names = {group.id: group.attributes.name for group in lists.groups}
+    scope_of = {site.id: scope for scope, site in lists.sites.items()}
     access = Access(
         (
-            *_accounts(found),
-            *_groups(found, names),
-            *_levels(found, names),
-            *_reaches(found, group_names, scope_of),
-            *_group_members(found),
-            *_modules(found, names),
+            *_build_accounts(lists),
+            *_build_groups(lists, names),
+            *_build_levels(lists, names),
+            *_build_group_levels_on_apps(lists, group_names, scope_of),
+            *_build_group_levels(lists),
+            *_build_modules(lists, names),
         )
     )
     return Live(
         access=access,
-        sites=found.sites,
-        me=found.me.attributes.email,
-        ids=_ids(names, group_names),
-        facts={account_key(user.attributes.email): _facts(user) for user in found.users},
-        listings=_listings(found),
-        findings=tuple(_beside_the_file(found, names)),
+        sites=lists.sites,
+        me=lists.me.attributes.email,
+        ids=_collect_ids(names, group_names),
+        facts={account_key(user.attributes.email): _collect_facts(user) for user in lists.users},
+        listings=_build_listings(lists),
+        findings=tuple(_report_groups(lists, names)),
         native=NativeState(
             whole=True,
-            native=found.settings.native,
-            licensed=found.modules[found.me.id],
+            native=lists.settings.native,
+            licensed=lists.modules[lists.me.id],
         ),
     )
 
 
-def _accounts(found: Gathering) -> Iterator[Resource]:
-    for each in found.users:
-        user = each.attributes
+def _build_accounts(lists: Gathering) -> Iterator[Resource]:
+    for row in lists.users:
+        user = row.attributes
         yield Account(user.email, user.email, user.language)
         if user.role == "OWNER":
             yield Grant(Subject("account", user.email), EVERYWHERE, OWNER)
 
 
-def _groups(found: Gathering, names: dict[str, str]) -> Iterator[Resource]:
-    for each in found.groups:
-        group = each.attributes
+def _build_groups(lists: Gathering, names: dict[str, str]) -> Iterator[Resource]:
+    for row in lists.groups:
+        group = row.attributes
         yield Group(group.name, group.external_id)
-        for member in found.members[each.id]:
-            yield Member(group.name, _known(names, member.id, member.attributes.email))
+        for member in lists.members[row.id]:
+            yield Member(group.name, _name_of_person(names, member.id, member.attributes.email))
 
 
-def _levels(found: Gathering, names: dict[str, str]) -> Iterator[Resource]:
-    for scope, rows in found.people.items():
+def _build_levels(lists: Gathering, names: dict[str, str]) -> Iterator[Resource]:
+    for scope, rows in lists.people.items():
         for row in rows:
             level = row.attributes.permission
             if level != NO_ACCESS:
-                name = _known(names, row.id, row.attributes.email)
+                name = _name_of_person(names, row.id, row.attributes.email)
                 yield Grant(Subject("account", name), scope, level)
 
 
-def _reaches(found: Gathering, groups: dict[str, str], scope_of: dict[str, Scope]) -> Iterator[Resource]:
-    for group, rows in found.reaches.items():
+def _build_group_levels_on_apps(
+    lists: Gathering, groups: dict[str, str], scope_of: dict[str, Scope]
+) -> Iterator[Resource]:
+    for group, rows in lists.reaches.items():
         for row in rows:
             if row.attributes.access != NO_ACCESS:
                 if row.id not in scope_of:
@@ -120,73 +122,73 @@ def _reaches(found: Gathering, groups: dict[str, str], scope_of: dict[str, Scope
                 yield Grant(Subject("group", groups[group]), scope_of[row.id], row.attributes.access)
 
 
-def _group_members(found: Gathering) -> Iterator[Resource]:
-    for scope, rows in found.group_members.items():
+def _build_group_levels(lists: Gathering) -> Iterator[Resource]:
+    for scope, rows in lists.group_levels.items():
         for row in rows:
             if row.attributes.permission != NO_ACCESS:
                 yield Grant(Subject("group", row.attributes.name), scope, row.attributes.permission)
 
 
-def _modules(found: Gathering, names: dict[str, str]) -> Iterator[Resource]:
-    """Yield the open modules of those who are no owners; owners always have all of them (API.md section 8)."""
-    owners = {user.id for user in found.users if user.attributes.role == "OWNER"}
-    for person, modules in found.modules.items():
+def _build_modules(lists: Gathering, names: dict[str, str]) -> Iterator[Resource]:
+    """Yield the open modules of accounts that are no owners; owners always have all modules (API.md section 8)."""
+    owners = {user.id for user in lists.users if user.attributes.role == "OWNER"}
+    for person, modules in lists.modules.items():
         if person not in owners:
             for module in sorted(modules):
                 yield Grant(Subject("account", names[person]), Scope("module", module), ON)
 
 
-def _known(names: dict[str, str], person: str, email: str) -> str:
-    """Return the account's name; somebody who came in while we read makes the reading worthless."""
+def _name_of_person(names: dict[str, str], person: str, email: str) -> str:
+    """Return the name of an account by its id; raises `IncompleteError` if it appeared while the account was read."""
     if person not in names:
         raise IncompleteError(f"{email} appeared while the account was read", hint="try again")
     return names[person]
 
 
-def _ids(names: dict[str, str], groups: dict[str, str]) -> dict[Key, str]:
+def _collect_ids(names: dict[str, str], groups: dict[str, str]) -> dict[Key, str]:
     return {
         **{account_key(name): at for at, name in names.items()},
         **{Group(name).key: at for at, name in groups.items()},
     }
 
 
-def _facts(user: Row[User]) -> dict[str, str]:
+def _collect_facts(user: Row[User]) -> dict[str, str]:
     return {"created": user.attributes.added} if user.attributes.added else {}
 
 
-def _beside_the_file(found: Gathering, names: dict[str, str]) -> Iterator[Diagnostic]:
-    """Say which groups give people something that no plan here takes: all, or those a directory fills."""
-    owners = {user.id for user in found.users if user.attributes.role == "OWNER"}
-    group_members = [(scope, row) for scope, rows in found.group_members.items() for row in rows]
-    for group in found.groups:
+def _report_groups(lists: Gathering, names: dict[str, str]) -> Iterator[Diagnostic]:
+    """Report the groups that give access which no plan takes: all groups, or with native groups the external ones."""
+    owners = {user.id for user in lists.users if user.attributes.role == "OWNER"}
+    group_levels = [(scope, row) for scope, rows in lists.group_levels.items() for row in rows]
+    for group in lists.groups:
         name, external = group.attributes.name, group.attributes.external_id
-        people = {member.id for member in found.members[group.id]} & names.keys() - owners
-        sites = sum(row.attributes.access != NO_ACCESS for row in found.reaches[group.id])
-        sites += sum(row.id == group.id and row.attributes.permission != NO_ACCESS for _, row in group_members)
-        if not people or not sites or (found.settings.native and not external):
+        people = {member.id for member in lists.members[group.id]} & names.keys() - owners
+        sites = sum(row.attributes.access != NO_ACCESS for row in lists.reaches[group.id])
+        sites += sum(row.id == group.id and row.attributes.permission != NO_ACCESS for _, row in group_levels)
+        if not people or not sites or (lists.settings.native and not external):
             continue
-        why = f"whose members come from {external}" if found.settings.native else "and groups are not managed here"
-        yield (note if found.settings.native else warning)(
+        why = f"whose members come from {external}" if lists.settings.native else "and groups are not managed here"
+        yield (note if lists.settings.native else warning)(
             "unmanaged-group",
-            f"{_counted(len(people), 'account')} can reach {_counted(sites, 'site')} through the group {name}, {why}",
-            hint="`siteward who-can` tells who" + ("" if found.settings.native else "; `native: true` manages groups"),
+            f"{_count_words(len(people), 'account')} can reach {_count_words(sites, 'site')} through the group {name}, {why}",
+            hint="`siteward who-can` tells who" + ("" if lists.settings.native else "; `native: true` manages groups"),
         )
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _count_words(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _listings(found: Gathering) -> tuple[Listing, ...]:
+def _build_listings(lists: Gathering) -> tuple[Listing, ...]:
     counted = {
-        "accounts": len(found.users),
-        "groups": len(found.groups),
-        "sites": len(found.apps),
-        "meta sites": len(found.metas),
-        "group members": sum(map(len, found.members.values())),
-        "levels of people": sum(map(len, found.people.values())),
-        "levels of groups": sum(map(len, (*found.reaches.values(), *found.group_members.values()))),
-        "open modules": len(found.modules),
+        "accounts": len(lists.users),
+        "groups": len(lists.groups),
+        "sites": len(lists.apps),
+        "meta sites": len(lists.metas),
+        "group members": sum(map(len, lists.members.values())),
+        "levels of people": sum(map(len, lists.people.values())),
+        "levels of groups": sum(map(len, (*lists.reaches.values(), *lists.group_levels.values()))),
+        "open modules": len(lists.modules),
     }
     proof = {"open modules": "one row for each person asked about"}
     return tuple(
@@ -195,50 +197,50 @@ def _listings(found: Gathering) -> tuple[Listing, ...]:
     )
 
 
-# --- with the key of somebody who is no owner ------------------------------------------------------------------------
+# --- with the key of a user who is no owner ---------------------------------------------------------------------------
 
 
-def _managed(found: Gathering) -> Live:
-    found.at_once(found.read_apps, found.read_metas)
-    ids = managed_ids(found.reader)
-    found.apps = [app for app in found.apps if app.id in ids]
-    found.metas = [meta for meta in found.metas if meta.id in ids]
-    found.settle_sites()
-    found.at_once(
-        *(partial(found.read_people, site) for site in found.sites),
-        *(partial(found.read_group_members, site) for site in found.sites),
+def _read_managed(lists: Gathering) -> Live:
+    lists.at_once(lists.read_apps, lists.read_metas)
+    ids = managed_ids(lists.reader)
+    lists.apps = [app for app in lists.apps if app.id in ids]
+    lists.metas = [meta for meta in lists.metas if meta.id in ids]
+    lists.settle_sites()
+    lists.at_once(
+        *(partial(lists.read_people, site) for site in lists.sites),
+        *(partial(lists.read_group_levels, site) for site in lists.sites),
     )
-    names = {row.id: row.attributes.email for rows in found.people.values() for row in rows}
-    groups = {row.id: row.attributes.name for rows in found.group_members.values() for row in rows}
+    names = {row.id: row.attributes.email for rows in lists.people.values() for row in rows}
+    groups = {row.id: row.attributes.name for rows in lists.group_levels.values() for row in rows}
     access = Access(
         (
             *(Account(name, name) for name in names.values()),
             *(Group(group) for group in groups.values()),
-            *_levels(found, names),
-            *_group_members(found),
+            *_build_levels(lists, names),
+            *_build_group_levels(lists),
         )
     )
     return Live(
         access=access,
-        sites=found.sites,
-        me=found.me.attributes.email,
-        ids=_ids(names, groups),
-        listings=_listings(found),
-        findings=_narrowed(found),
+        sites=lists.sites,
+        me=lists.me.attributes.email,
+        ids=_collect_ids(names, groups),
+        listings=_build_listings(lists),
+        findings=_report_narrow_key(lists),
         native=NativeState(whole=False, native=False),
     )
 
 
-def _narrowed(found: Gathering) -> tuple[Diagnostic, ...]:
+def _report_narrow_key(lists: Gathering) -> tuple[Diagnostic, ...]:
     what = (
-        f"only the {len(found.sites)} sites it manages can be read and changed"
-        if found.sites
+        f"only the {len(lists.sites)} sites it manages can be read and changed"
+        if lists.sites
         else "nothing can be changed"
     )
     return (
         warning(
             "key-of-no-owner",
-            f"the key belongs to {found.me.attributes.email}, who is no owner: {what}; accounts, owners, group members "
+            f"the key belongs to {lists.me.attributes.email}, who is no owner: {what}; accounts, owners, group members "
             "and modules stay unseen",
             hint="make the key with an owner's account that is Siteward's own",
         ),

@@ -1,4 +1,4 @@
-"""What Piwik PRO cannot do, and what it will do besides: the hazards of MAPPING.md section 3, one function each."""
+"""Review of changes for the limits and side effects of Piwik PRO (MAPPING.md section 3), one function for each hazard."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 
 
 def review(changes: Sequence[Change], live: Live, memory: Memory | None) -> Iterable[Diagnostic]:  # noqa: ARG001 — nothing here depends on earlier runs
-    """Return everything a reviewer should know of these changes that the core cannot know."""
+    """Return what forbids these changes (errors), and their side effects (warnings and notes)."""
     case = _Case(changes, live)
     return [found for hazard in HAZARDS for found in hazard(case)]
 
 
 class _Case(Struct, frozen=True, dict=True):
-    """The changes, the world before, and the world after them."""
+    """The changes under review, and the live state before them."""
 
     changes: Sequence[Change]
     live: Live
 
     @cached_property
     def after(self) -> Access:
-        """The access once everything is done."""
+        """The access after all changes."""
         return patch(self.live.access, self.changes)
 
     @cached_property
     def state(self) -> NativeState:
-        """What the adapter knows beside the access."""
+        """The native state of the account."""
         return native(self.live, NativeState)
 
     @cached_property
@@ -56,7 +56,7 @@ class _Case(Struct, frozen=True, dict=True):
         return {name: frozenset(groups) for name, groups in found.items()}
 
     @cached_property
-    def group_members(self) -> Mapping[tuple[str, Scope], str]:
+    def level_of_group(self) -> Mapping[tuple[str, Scope], str]:
         """The level of each group on each site, afterwards."""
         return {
             (grant.subject.name, grant.scope): grant.role
@@ -65,14 +65,15 @@ class _Case(Struct, frozen=True, dict=True):
         }
 
     def through_groups(self, account: str, scope: Scope) -> tuple[int, str, str]:
-        """Return the rank, the level and the group of the most that groups give; rank -1 for nothing."""
-        ways = ((self.group_members.get((each, scope), ""), each) for each in sorted(self.groups_of.get(account, ())))
-        ranked = ((WIDEST.rank(scope.kind, level), level, group) for level, group in ways)
-        return max(ranked, key=lambda each: each[0], default=(-1, "", ""))
+        """Return the rank, level and group of the highest level that groups give; the rank is -1 if there is none."""
+        groups = sorted(self.groups_of.get(account, ()))
+        levels = ((self.level_of_group.get((group, scope), ""), group) for group in groups)
+        ranked = ((WIDEST.rank(scope.kind, level), level, group) for level, group in levels)
+        return max(ranked, key=lambda entry: entry[0], default=(-1, "", ""))
 
 
 def without_an_owners_key(case: _Case) -> Iterator[Diagnostic]:
-    """Refuse what a key of somebody who is no owner may not do (API.md section 6)."""
+    """Refuse changes that need an owner's key, where the key is another user's (API.md section 6)."""
     if case.state.whole:
         return
     for change in case.changes:
@@ -101,7 +102,7 @@ def without_an_owners_key(case: _Case) -> Iterator[Diagnostic]:
 
 
 def own_account(case: _Case) -> Iterator[Diagnostic]:
-    """Refuse whatever concerns the person whose API key this is: the key has that person's rights and dies with it."""
+    """Refuse changes of the account that made the API key: the key has its rights, and dies with it."""
     me = (case.live.me or "").casefold()
     for change in case.changes:
         if (account_of(change.key) or "").casefold() == me:
@@ -115,7 +116,7 @@ def own_account(case: _Case) -> Iterator[Diagnostic]:
 
 
 def last_owner(case: _Case) -> Iterator[Diagnostic]:
-    """Refuse to leave nobody but the key's own account as owner; the server protects only the very last one."""
+    """Refuse to leave the key's own account as the only owner; the server protects only the last one."""
     others = owners(case.live.access) - {case.live.me}
     if not others or owners(case.after) - {case.live.me}:
         return
@@ -131,7 +132,7 @@ def last_owner(case: _Case) -> Iterator[Diagnostic]:
 
 
 def deletion(case: _Case) -> Iterator[Diagnostic]:
-    """Say what goes with an account; inviting the address again makes another one."""
+    """Say what is deleted together with an account, and that this cannot be undone."""
     for change in case.changes:
         if isinstance(change.before, Account) and change.after is None:
             yield note(
@@ -159,7 +160,7 @@ def invitation(case: _Case) -> Iterator[Diagnostic]:
 
 
 def demotion(case: _Case) -> Iterator[Diagnostic]:
-    """Say that levels from before the ownership wake, and that what the file does not grant is taken at once."""
+    """Warn that levels from before the ownership return; those that the file does not grant are taken in the same run."""
     for change in case.changes:
         if not (isinstance(change.before, Grant) and change.before.scope == EVERYWHERE and change.after is None):
             continue
@@ -177,7 +178,7 @@ def demotion(case: _Case) -> Iterator[Diagnostic]:
 
 
 def group_gives_more(case: _Case) -> Iterator[Diagnostic]:
-    """Say what a person can do after all, where a group gives more than the own level (API.md section 9)."""
+    """Say where a group gives a person more than the own level (API.md section 9)."""
     for change in case.changes:
         side = change.after or change.before
         if not isinstance(side, Grant) or side.subject.kind == "group" or side.scope.kind not in ENTITY:
@@ -217,7 +218,7 @@ def external_members(case: _Case) -> Iterator[Diagnostic]:
 
 
 def grant_on_owner(case: _Case) -> Iterator[Diagnostic]:
-    """Refuse levels for owners: they are shown nowhere, have no effect, and wake when the ownership ends."""
+    """Refuse levels for owners: they are in no list, have no effect, and return when the ownership ends."""
     for change in case.changes:
         side = change.after
         if isinstance(side, Grant) and side.subject.kind == "account" and side.scope != EVERYWHERE:
@@ -231,7 +232,7 @@ def grant_on_owner(case: _Case) -> Iterator[Diagnostic]:
 
 
 def unlicensed_module(case: _Case) -> Iterator[Diagnostic]:
-    """Refuse to open what the account has no licence for."""
+    """Refuse to open a module for which the account has no licence."""
     for change in case.changes:
         side = change.after
         if isinstance(side, Grant) and side.scope.kind == "module" and side.scope.name not in case.state.licensed:
@@ -245,7 +246,7 @@ def unlicensed_module(case: _Case) -> Iterator[Diagnostic]:
 
 
 def language(case: _Case) -> Iterator[Diagnostic]:
-    """Refuse a language that would be refused."""
+    """Refuse a language that Piwik PRO does not offer."""
     for change in case.changes:
         if isinstance(change.after, Account) and change.after.language:
             why = objection(change.after.language)
@@ -255,7 +256,7 @@ def language(case: _Case) -> Iterator[Diagnostic]:
 
 
 def metasite_opens(case: _Case) -> Iterator[Diagnostic]:
-    """Say that a meta site shows the pooled reports of all sites in it, also of those put in later."""
+    """Say that a meta site shows the reports of all its sites together, also of sites added later."""
     for change in case.changes:
         side = change.after
         if isinstance(side, Grant) and side.scope.kind == "metasite" and change.before is None:
@@ -268,7 +269,7 @@ def metasite_opens(case: _Case) -> Iterator[Diagnostic]:
 
 
 def duration(case: _Case) -> Iterator[Diagnostic]:
-    """Say how many calls this takes, how long, and whether groups would make it cheaper."""
+    """Say how many writes the changes take, how long, and whether the other kind of grants would be cheaper."""
     yield from cost(case.changes, case.live.access, native=case.state.native)
 
 

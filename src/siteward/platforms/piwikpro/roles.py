@@ -1,6 +1,6 @@
-"""What Piwik PRO can express, as data (API.md sections 3, 6, 7 and 8).
+"""The roles, traits, paths of levels, and languages of Piwik PRO (API.md sections 3, 6, 7 and 8).
 
-Of languages it accepts a few, each with any region that ISO 3166-1 has (API.md section 3).
+It accepts a few languages, each with any region of ISO 3166-1 (API.md section 3).
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ WIDEST = Traits(
     onboarding=frozenset({"invite"}),
     powerful=frozenset({OWNER, _MANAGE.name}),
 )
-"""All that an owner's key can do on an instance with native groups."""
+"""The traits with an owner's key on an instance with native groups."""
 
 
 def owner_traits(*, native: bool) -> Traits:
-    """Return what can be done with an owner's key; without native groups those that are there are only looked at."""
+    """Return the traits with an owner's key; without native groups, existing groups are read and never changed."""
     return WIDEST if native else replace(WIDEST, manages=frozenset({"account", "grant"}))
 
 
 def manager_traits(*, manages: bool) -> Traits:
-    """Return what can be done with the key of somebody who is no owner: the grants on apps it manages, if any.
+    """Return the traits with the key of a user who is no owner: grants on the apps that the user manages, if any.
 
     Such a key cannot list accounts, groups or modules (API.md section 3), so their absence proves nothing.
     """
@@ -77,13 +77,13 @@ def manager_traits(*, manages: bool) -> Traits:
 
 
 def listed(traits: Traits) -> bool:
-    """Tell whether these traits are of an owner's key, with which everything can be read."""
+    """Return whether these traits are of an owner's key, with which everything can be read."""
     return traits.accounts_listed
 
 
-def level_path(scope: Scope, scope_id: str, declared_user: Literal["user", "user-group"], holder_id: str = "") -> str:
-    """Return the path under which levels on a site or meta site are listed, or that of one holder is set."""
-    path = f"/api/access-control/v2/{ENTITY[scope.kind]}/{scope_id}/permission/{declared_user}"
+def level_path(scope: Scope, scope_id: str, holder: Literal["user", "user-group"], holder_id: str = "") -> str:
+    """Return the path that lists the levels on a site or meta site, or with `holder_id` the one that sets a single level."""
+    path = f"/api/access-control/v2/{ENTITY[scope.kind]}/{scope_id}/permission/{holder}"
     return f"{path}/{holder_id}" if holder_id else path
 
 
@@ -106,7 +106,7 @@ _TAG = re.compile(r"([a-z]{2,3})-([A-Z]{2})")
 
 
 def objection(tag: str) -> str | None:
-    """Return why Piwik PRO would refuse a language, or `None` where it would not."""
+    """Return why Piwik PRO would refuse a language, or `None` if it accepts it."""
     found = _TAG.fullmatch(tag)
     if found is None:
         return f"`{tag}` is no language tag such as de-DE"

@@ -44,7 +44,7 @@ class One(Struct, Generic[T], frozen=True):
 
 
 class Meta(Struct, frozen=True):
-    """What comes beside a list: how many rows there are in all."""
+    """The part of a page beside its rows: the total number of rows."""
 
     total: int
 
@@ -137,7 +137,7 @@ class OpenModules(Struct, frozen=True):
 
 
 class ByGroup(Struct, frozen=True):
-    """Whether groups open a module, and which."""
+    """The groups that open a module."""
 
     access: bool = False
     group_names: tuple[str, ...] = ()
@@ -151,7 +151,7 @@ class Switch(Struct, frozen=True):
 
 
 class Entity(Struct, frozen=True):
-    """Something the caller may act on."""
+    """An app or meta site that the caller may act on."""
 
     kind: str = field(default="", name="entityType")
 
@@ -169,7 +169,7 @@ class Entry(Struct, frozen=True):
 def listing(
     reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None
 ) -> tuple[Row[T], ...]:
-    """Return all rows of a list, proven complete; raises `IncompleteError` when three readings did not add up."""
+    """Return all rows of a list, proven complete; raises `IncompleteError` if three readings did not add up."""
     said = ""
     for _ in range(_TRIES):
         rows, total, steady = _pages(reader, path, kind, params or {})
@@ -192,7 +192,7 @@ def _pages(reader: Reader, path: str, kind: type[T], params: Mapping[str, str | 
             return rows, page.meta.total, page.meta.total == first
 
 
-def found(reader: Reader, path: str, kind: type[T], text: str) -> tuple[Row[T], ...]:
+def search(reader: Reader, path: str, kind: type[T], text: str) -> tuple[Row[T], ...]:
     """Return the rows of a list that contain `text`."""
     return listing(reader, path, kind, {"search": text})
 
@@ -206,7 +206,7 @@ class Fault(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """What it says, for people."""
+        """The text of the error, for messages."""
         return self.detail or self.title or self.code
 
 
@@ -220,7 +220,7 @@ class _Faults(Struct, frozen=True):
 
     @property
     def told(self) -> tuple[Fault, ...]:
-        """The single errors, in whichever of the shapes; empty where it says nothing."""
+        """The single errors, in any of the shapes; empty if there are none."""
         if self.errors:
             return self.errors
         words = self.description or self.message or self.error
@@ -228,20 +228,20 @@ class _Faults(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """What it says, for people."""
+        """The text of the error, for messages."""
         return "; ".join(fault.words for fault in self.told)
 
 
 def faults_of(answer: Answer) -> tuple[Fault, ...]:
-    """Return what an error answer says, in whichever of the five shapes; empty where it says nothing."""
+    """Return the errors of an error answer, in any of the five shapes; empty if there are none."""
     try:
         return decoded(_Faults, answer.content).told
     except MisshapenError:
         return ()
 
 
-def _meaning(refused: RefusalError) -> PlatformError | None:
-    """Return the error for a status that means something of its own."""
+def _explain_status(refused: RefusalError) -> PlatformError | None:
+    """Return the error for a status with a meaning of its own, else `None`."""
     said = refused.said
     match refused.answer.status:
         case 401:
@@ -260,7 +260,7 @@ API = Api(
     product="Piwik PRO",
     hint="does `url` lead to the account's own host, https://ACCOUNT.piwik.pro?",
     fault=_Faults,
-    meaning=_meaning,
+    meaning=_explain_status,
     unwell="something before Piwik PRO may have answered, or it is out of order; try again",
 )
 parse, ask, refusal, words_of = API.parse, API.ask, API.refusal, API.words_of

@@ -1,4 +1,4 @@
-"""The doors into one Piwik PRO account: what only reads, how fast to go, and whose key it is."""
+"""The doors into one Piwik PRO account, their reading calls and rate limits, and the user who made the key."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ READS = (
     Reading("POST", r"/api/modules/v1/by-users"),
 )
 
-# 600 GET and 60 other calls a minute, by the verb alone (API.md section 1). A request that is quicker on its way
-# than one a minute before it would still be one too many in the server's minute: hence a second more.
+# 600 GET and 60 other calls a minute, by the method alone (API.md section 1). A minute has a second more here, because
+# a request that travels faster than the one a minute before it would still be too many in the server's minute.
 _MINUTE = 61.0
 RATES = (Rate(600, _MINUTE),)
 WRITE_RATES = (Rate(60, _MINUTE),)
@@ -47,8 +47,8 @@ def connect(settings: Settings, secrets: Secrets, link: Link) -> Doors:  # noqa:
     )
 
 
-def own(reader: Reader) -> Row[User]:
-    """Return the person whose key the credentials are, asked for once and kept beside the token."""
+def own_user(reader: Reader) -> Row[User]:
+    """Return the user who made the key; it is read once and kept beside the token. Raises `PlatformError`."""
     login = reader.auth
     if not isinstance(login, ClientCredentials):
         raise TypeError("this reader was not opened by the Piwik PRO adapter")

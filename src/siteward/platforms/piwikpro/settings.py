@@ -1,4 +1,4 @@
-"""What the file may say about a Piwik PRO instance beyond the common keys."""
+"""The settings of a Piwik PRO instance beyond the common keys."""
 
 from __future__ import annotations
 

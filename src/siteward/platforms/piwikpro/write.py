@@ -1,7 +1,7 @@
-"""Changes → Piwik PRO's own calls (MAPPING.md sections 1, 4 and 5).
+"""Writes changes by Piwik PRO's own calls (MAPPING.md sections 1, 4 and 5).
 
-Setting a level, a role, a language or modules may be repeated, so a lost answer is asked for once more. Inviting,
-and making a group, may not: after a lost answer it is looked whether it took place.
+Setting a level, a role, a language or modules may be repeated, so such a call is sent again after a lost answer.
+Inviting and creating a group may not: after a lost answer, a search shows whether it took place.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
-    """Write the changes of one bundle and return what was answered to each.
+    """Write the changes of one bundle and return their receipts.
 
-    Raises `PlatformError` where it cannot be told what took place; whoever called reads then.
+    Raises `PlatformError` where the outcome is not known; the caller then reads it back.
     """
     try:
         match bundle.changes[0].after or bundle.changes[0].before:
@@ -45,13 +45,13 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
             case Grant(scope=Scope("module"), subject=subject):
                 return change_modules(writer, subject.name, bundle.changes, live)
             case _:
-                return [_one(writer, change, live, bundle) for change in bundle.changes]
+                return [_write_change(writer, change, live, bundle) for change in bundle.changes]
     except NotThereError as missing:
         return [Receipt(key=change.key, status="failed", message=str(missing)) for change in bundle.changes]
 
 
 def finish(writer: Writer, bundle: Bundle, live: Live) -> Receipt:
-    """Take back what a change that stands has brought along; most bring nothing. Raises `PlatformError`."""
+    """Take back the side effects of a change that has taken place; most have none. Raises `PlatformError`."""
     (change,) = bundle.changes
     try:
         match change.before, change.after:
@@ -65,12 +65,12 @@ def finish(writer: Writer, bundle: Bundle, live: Live) -> Receipt:
         return Receipt(key=change.key, status="unknown", message=str(missing))
 
 
-def _one(writer: Writer, change: Change, live: Live, bundle: Bundle) -> Receipt:
+def _write_change(writer: Writer, change: Change, live: Live, bundle: Bundle) -> Receipt:
     match change.before, change.after:
         case (None, Account()) | (Account(), Account() | None):
-            return _account(writer, change, live, bundle)
+            return _write_account(writer, change, live, bundle)
         case (None, Group()) | (Group(), Group() | None):
-            return _group(writer, change, live)
+            return _write_group(writer, change, live)
         case Grant(scope=scope) as grant, None if scope == EVERYWHERE:
             return demote(writer, grant, live, bundle)
         case _, Grant(scope=scope) as grant if scope == EVERYWHERE:
@@ -83,7 +83,7 @@ def _one(writer: Writer, change: Change, live: Live, bundle: Bundle) -> Receipt:
             raise TypeError(f"no call of Piwik PRO carries this change of {change.key}")
 
 
-def _account(writer: Writer, change: Change, live: Live, bundle: Bundle) -> Receipt:
+def _write_account(writer: Writer, change: Change, live: Live, bundle: Bundle) -> Receipt:
     match change.before, change.after:
         case None, Account() as account:
             return invite(writer, account, live, bundle)
@@ -93,7 +93,7 @@ def _account(writer: Writer, change: Change, live: Live, bundle: Bundle) -> Rece
             return delete_account(writer, change.key, live)
 
 
-def _group(writer: Writer, change: Change, live: Live) -> Receipt:
+def _write_group(writer: Writer, change: Change, live: Live) -> Receipt:
     match change.before, change.after:
         case None, Group() as group:
             return make_group(writer, group)

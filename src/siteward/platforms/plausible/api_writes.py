@@ -37,7 +37,7 @@ class ApiGuests(Struct, frozen=True):
         return guests_of(self.writer, self.domain)
 
     def invite(self, email: str, role: str) -> Verdict:
-        """Send an invitation to somebody who is not there; a 500 is reported with its possible causes."""
+        """Send an invitation to an address that has no entry; a 500 is reported with its possible causes."""
         body = {"site_id": self.domain, "email": email, "role": role}
 
         def judge(answer: Answer) -> Verdict:

@@ -38,7 +38,7 @@ class FormGuests(Struct, frozen=True):
         return found.entries if found else ()
 
     def invite(self, email: str, role: str) -> Verdict:
-        """Send an invitation to somebody who is not there."""
+        """Send an invitation to an address that has no entry."""
         form = {"email": email, "role": role}
         return self._submit("POST", "memberships/invite", form, INVITED, lambda now: self._has_role(now, email, role))
 
@@ -49,7 +49,7 @@ class FormGuests(Struct, frozen=True):
         return self._submit("DELETE", path, {}, DONE, lambda now: find(now, entry.email) is None)
 
     def change(self, entry: Entry, role: str) -> Verdict:
-        """Give somebody who has accepted another role, in place: no mail, no new acceptance."""
+        """Change the role of a guest who has accepted, in place: without a mail or a new acceptance."""
         path = f"memberships/u/{quote(entry.handle, safe='')}/role/{quote(role, safe='')}"
         return self._submit("PUT", path, {}, DONE, lambda now: self._has_role(now, entry.email, role))
 

@@ -52,7 +52,7 @@ class Place(Struct, frozen=True):
 
 
 class Colleague(Struct, frozen=True):
-    """A member of the team, or somebody invited into it."""
+    """A member of the team, or an address invited into it."""
 
     email: str
     role: str

@@ -58,7 +58,7 @@ class _Case(Struct, frozen=True, dict=True):
 
     @cached_property
     def invites(self) -> tuple[Change, ...]:
-        """The changes that send an invitation to somebody who is not there."""
+        """The changes that send an invitation to an address without an entry."""
         return tuple(change for change in self.changes if change.before is None)
 
     @cached_property
@@ -102,14 +102,14 @@ def weak_account(case: _Case) -> Iterator[Diagnostic]:
 
 
 def address(case: _Case) -> Iterator[Diagnostic]:
-    """Refuse what is no address: Plausible would take it, and mail a stranger or nobody."""
+    """Refuse names that are no e-mail address: Plausible would accept them, and mail a stranger or nobody."""
     for invite in case.invites:
         if not _ADDRESS.fullmatch(_email_of(invite)):
             yield error("no-address", f"{_email_of(invite)} is no e-mail address that can be invited", about=invite.key)
 
 
 def redundant(case: _Case) -> Iterator[Diagnostic]:
-    """Refuse to make a guest of a team member, or of somebody invited into the team, whose role would be lost."""
+    """Refuse to invite a team member as guest, or an address invited into the team, whose invitation would be lost."""
     for invite in case.invites:
         role = case.state.members.get(folded(_email_of(invite)))
         if role is not None:

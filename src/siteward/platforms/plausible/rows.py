@@ -62,7 +62,7 @@ class SitePage(Struct, frozen=True):
 
 
 class GuestRow(Struct, frozen=True):
-    """A guest of a site, or somebody invited to be one."""
+    """A guest of a site, or an address invited as guest."""
 
     email: Some
     role: str

@@ -3,7 +3,7 @@
     absent ──invite──▶ invited ──(a person accepts)──▶ accepted
     invited ──withdraw──▶ absent          accepted ──remove──▶ absent
 
-A pending role change is withdrawn and sent anew. The role of somebody who has accepted is changed in place where the
+A pending role change is withdrawn and sent anew. The role of a guest who has accepted is changed in place where the
 web forms do it; through the Sites API only by removing and inviting again, where the file chose that. The guests are
 read again just before, and a change whose entry is no longer as planned is not made.
 
@@ -39,13 +39,13 @@ class Guests(Protocol):
         """Return the entries of the list as they are now; raises `PlatformError`."""
 
     def invite(self, email: str, role: str) -> Verdict:
-        """Send an invitation to somebody who is not there."""
+        """Send an invitation to an address that has no entry."""
 
     def remove(self, entry: Entry) -> Verdict:
         """Remove a guest, or withdraw an invitation."""
 
     def change(self, entry: Entry, role: str) -> Verdict:
-        """Give somebody who has accepted another role, in place."""
+        """Change the role of a guest who has accepted, in place."""
 
 
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:

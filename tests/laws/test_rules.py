@@ -245,7 +245,9 @@ def planned(
 ) -> tuple[Survey, tuple[Diagnostic, ...]]:
     """Return what was seen, and all that is said of it, by the way that plan and apply go."""
     platform = SimpleNamespace(review=lambda *_: ())
-    instance: Any = SimpleNamespace(name=HERE, origin="https://x.example.org", platform=platform, confirmed=lambda: True)
+    instance: Any = SimpleNamespace(
+        name=HERE, origin="https://x.example.org", platform=platform, confirmed=lambda: True
+    )
     seen = surveyed(declaration, instance, table, live, as_of=NOW, memory=Memory(), base_policy=base_policy)
     passwords = Passwords(folder=FOLDER, out=FOLDER / "passwords")
     return seen, seen.verdict(Allowance(accept={}, allow_delete=True, passwords=passwords, asks=False))

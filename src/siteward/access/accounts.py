@@ -1,4 +1,4 @@
-"""Who is who on one instance, and what meeting them brings to light.
+"""The classification of the accounts on one instance, and the findings about them.
 
 Every account is exactly one of: the one whose credentials we use, everybody (a public account), ignored,
 declared, gone from the file, or nobody's.
@@ -47,7 +47,7 @@ AccountClass = Literal["self", "public", "ignored", "declared", "left", "strange
 
 
 class Classification:
-    """Who is who on one instance: which account is ours, declared, gone from the file, or nobody's."""
+    """The class of each account on one instance: the one in use, declared, gone from the file, or unmanaged."""
 
     def __init__(
         self, live: Live, desired: Desired, traits: Traits, ignore: Iterable[str], earlier: Mapping[str, str] | None
@@ -66,13 +66,13 @@ class Classification:
         self._classes: dict[str, AccountClass] = {}
 
     def classify(self, name: str) -> AccountClass:
-        """Return what an account is to us; the first that fits, in the order of `AccountClass`."""
+        """Return the class of an account: the first that fits, in the order of `AccountClass`."""
         found = self._classes.get(name)
         if found is None:
-            found = self._classes[name] = self._judge(name)
+            found = self._classes[name] = self._class_of(name)
         return found
 
-    def _judge(self, name: str) -> AccountClass:
+    def _class_of(self, name: str) -> AccountClass:
         if self.me is not None and name.casefold() == self.me:
             return "self"
         if is_public(self.traits, name):
@@ -102,7 +102,7 @@ class Classification:
 
 
 class Tally(Struct, frozen=True, kw_only=True):
-    """The accounts that are nobody's, and how much of what is live is managed."""
+    """The unmanaged accounts, and the numbers of live accounts and grants that are managed."""
 
     unmanaged: tuple[UnmanagedAccount, ...]
     accounts: int
@@ -114,7 +114,7 @@ def tally(
 ) -> Tally:
     """Count what is live and managed, and list the accounts that are not declared, the powerful ones first.
 
-    Accounts that are ignored are listed too, marked so. `strangers_too` tells that the policy manages the others.
+    Accounts that are ignored are listed too, marked so. With `include_unmanaged` the policy manages the others.
     """
     managed = {"declared", "left", "stranger"} if include_unmanaged else {"declared", "left"}
     grants = live.access.grants()
@@ -128,7 +128,7 @@ def tally(
     ]
     ours = {name for name in names if classification.classify(name) in managed}
     return Tally(
-        unmanaged=tuple(sorted(unmanaged, key=lambda each: (each.ignored, -each.power, each.name))),
+        unmanaged=tuple(sorted(unmanaged, key=lambda account: (account.ignored, -account.power, account.name))),
         accounts=len(ours),
         grants=_managed_grants(grants, desired, ours),
     )
@@ -173,21 +173,23 @@ def findings(
     changes: Sequence[Change],
     unmanaged: Sequence[UnmanagedAccount],
 ) -> Iterator[Diagnostic]:
-    """Yield what meeting the live accounts brings to light: facts and objections that no single guard is about."""
+    """Yield the facts and objections about live accounts that no single guard is about."""
     if classification.leavers_unknown and any(not unmanaged_account.ignored for unmanaged_account in unmanaged):
         yield note(
             "leavers-unknown",
             "people removed from the file cannot be told from accounts that never were in it: there is no journal of this instance",
             hint="compare with an earlier revision (`--base REVISION`), or keep the journal",
         )
-    yield from _meetings(classification, memory, changes)
-    yield from _kept(classification)
-    yield from _open_to_all(classification)
-    yield from _out_of_reach(classification, wanted)
+    yield from _existing_accounts(classification, memory, changes)
+    yield from _undeclarable_roles(classification)
+    yield from _public_sites(classification)
+    yield from _impossible_wishes(classification, wanted)
 
 
-def _meetings(classification: Classification, memory: Memory | None, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Yield the first meetings of declared users with live accounts that no journal knows."""
+def _existing_accounts(
+    classification: Classification, memory: Memory | None, changes: Sequence[Change]
+) -> Iterator[Diagnostic]:
+    """Yield the declared users whose live accounts existed before and are not in the journal."""
     met = memory.accounts if memory is not None else frozenset()
     new = [
         name
@@ -199,16 +201,16 @@ def _meetings(classification: Classification, memory: Memory | None, changes: Se
         about[account_of(change.key) or ""].append(change)
     quiet = []
     for name in new:
-        mismatch = tuple(_mismatch(classification, name, about[name]))
+        mismatch = tuple(_email_mismatches(classification, name, about[name]))
         gained = [
-            each
-            for each in about[name]
-            if isinstance(each.after, Grant) and direction(each, classification.traits) == "open"
+            change
+            for change in about[name]
+            if isinstance(change.after, Grant) and direction(change, classification.traits) == "open"
         ]
         if mismatch:
             yield from mismatch
         elif gained:
-            strongest = max(gained, key=lambda each: _power_after(each, classification.traits))
+            strongest = max(gained, key=lambda change: _power_after(change, classification.traits))
             yield warning(
                 "existing-account",
                 f"{name} is a live account that no journal knows; it gains power here",
@@ -225,7 +227,7 @@ def _power_after(change: Change, traits: Traits) -> Power:
     return traits.power(change.after) if isinstance(change.after, Grant) else Power.NONE
 
 
-def _mismatch(classification: Classification, name: str, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+def _email_mismatches(classification: Classification, name: str, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     declared_user, account = classification.declared_users[name], classification.live_account(name)
     live, declared = (account.email if account else None), declared_user.email
     if not live or not declared or live.casefold() == declared.casefold():
@@ -240,7 +242,7 @@ def _mismatch(classification: Classification, name: str, changes: Sequence[Chang
         )
 
 
-def _kept(classification: Classification) -> Iterator[Diagnostic]:
+def _undeclarable_roles(classification: Classification) -> Iterator[Diagnostic]:
     """Yield what declared people have by facts that are not rights to hand out, such as owning a site."""
     facts = {
         (kind, role.name)
@@ -256,10 +258,10 @@ def _kept(classification: Classification) -> Iterator[Diagnostic]:
             continue
         if classification.classify(name) not in {"declared", "left"}:
             continue
-        yield _kept_one(classification, held)
+        yield _describe_undeclarable(classification, held)
 
 
-def _kept_one(classification: Classification, held: Grant) -> Diagnostic:
+def _describe_undeclarable(classification: Classification, held: Grant) -> Diagnostic:
     name, wish = held.subject.name, classification.desired.access.get(held.key)
     what = f"{name} is {held.role} of {held.scope}"
     ending = classification.ending(name)
@@ -280,7 +282,7 @@ def _kept_one(classification: Classification, held: Grant) -> Diagnostic:
     return note("undeclarable-role", f"{what}, which the file cannot declare and nothing here changes", about=held.key)
 
 
-def _open_to_all(classification: Classification) -> Iterator[Diagnostic]:
+def _public_sites(classification: Classification) -> Iterator[Diagnostic]:
     desired = classification.desired
     for grant in classification.live.access.grants():
         if (
@@ -295,7 +297,7 @@ def _open_to_all(classification: Classification) -> Iterator[Diagnostic]:
             )
 
 
-def _out_of_reach(classification: Classification, wanted: Access) -> Iterator[Diagnostic]:
+def _impossible_wishes(classification: Classification, wanted: Access) -> Iterator[Diagnostic]:
     for name, declared_user in classification.declared_users.items():
         key = account_key(name)
         if classification.classify(name) == "ignored" and key in wanted:
@@ -317,10 +319,10 @@ def _out_of_reach(classification: Classification, wanted: Access) -> Iterator[Di
                 f"{name} keeps its login: accounts cannot be renamed to {wish.renamed} here",
                 at=declared_user.at,
             )
-    yield from _outside(classification)
+    yield from _out_of_scope(classification)
 
 
-def _outside(classification: Classification) -> Iterator[Diagnostic]:
+def _out_of_scope(classification: Classification) -> Iterator[Diagnostic]:
     managed = classification.desired.managed
     if managed is None:
         return

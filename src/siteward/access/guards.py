@@ -1,4 +1,4 @@
-"""What must not happen: a tuple of small functions over a proposal, each of which returns its objections.
+"""The guards: a tuple of small functions over a proposal, each of which returns its objections.
 
 A guard never raises and never prints. An error about a key blocks that step, an error about nothing in
 particular blocks the instance. Guards run in the order of `GUARDS`, and each knows what those before it have
@@ -40,10 +40,10 @@ CONFIRM = (
     "where `self` is right, set SITEWARD_<INSTANCE>_SELF to it beside the credentials, or accept this plan once: "
     "`--accept self` with a reason"
 )
-"""What to do while nothing but the file says whose the credentials are; who knows the instance puts in its name."""
+"""The next step while nothing but the file says whose the credentials are; callers put in the name of the instance."""
 
 SOON = timedelta(days=14)
-"""How near the end of an admin is who does not count any more."""
+"""The time before the end of an admin within which that admin does not count any more."""
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 
 
@@ -61,7 +61,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def unreachable_steps(self) -> frozenset[Key]:
-        """What will not be done: what is blocked, and what depends on that."""
+        """The keys of the steps that will not be done: those blocked, and those that depend on one."""
         return unreachable_steps(self.blocked, self.proposal)
 
     @cached_property
@@ -101,10 +101,11 @@ def judge(
     """Return every objection to a proposal.
 
     `accept` maps what is waived in this run (a budget's name, `empty` or `self`) to the reason; the caller has compared
-    the digest. `confirmed` tells that more than the file says whose the credentials are. `remarks` are what the platform's review said: a step it blocks counts as not done, the mails it
-    announces count towards their budget. `mails` are further ones that no remark is about.
+    the digest. `confirmed` is true if more than the file says whose the credentials are. `remarks` are the diagnostics
+    of the platform's review: a step it blocks counts as not done, the mails it announces count towards their budget.
+    `mails` are further ones that no remark is about.
     """
-    said = (*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)
+    given = (*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)
     case = Case(
         proposal=proposal,
         as_of=as_of,
@@ -113,7 +114,7 @@ def judge(
         confirmed=confirmed or proposal.traits.knows_self,
         mails=mails,
         remarks=tuple(remarks),
-        blocked=_blocked(said),
+        blocked=_blocked(given),
     )
     found: list[Diagnostic] = []
     for guard in GUARDS:
@@ -190,8 +191,8 @@ def keep_myself(case: Case) -> Iterator[Diagnostic]:
         group for group, members in case.group_members.items() if any(member.casefold() == me for member in members)
     }
     for proposed in case.proposal.proposed:
-        own = any(name.casefold() == me for name in _names(proposed))
-        shared = _group(proposed.key) in groups and direction(proposed.change, case.proposal.traits) != "open"
+        own = any(name.casefold() == me for name in _logins_of(proposed))
+        shared = _group_of(proposed.key) in groups and direction(proposed.change, case.proposal.traits) != "open"
         if own or shared:
             yield error(
                 "self-protected",
@@ -204,7 +205,7 @@ def keep_known_self(case: Case) -> Iterator[Diagnostic]:
     """Refuse to work as another account than the run before did, while the file alone says which one it is."""
     live, memory = case.proposal.live, case.proposal.memory
     before = memory.me if memory is not None else None
-    if case.confirmed or live.me is None or before is None or _same(live.me, before, case.proposal.traits):
+    if case.confirmed or live.me is None or before is None or _same_login(live.me, before, case.proposal.traits):
         return
     message = f"`self` names {live.me}, and the run before this one worked as {before}"
     if "self" in case.accept:
@@ -240,13 +241,13 @@ def keep_owner(case: Case) -> Iterator[Diagnostic]:
             yield error("self-unconfirmed", message, about=proposed.key, hint=CONFIRM)
 
 
-def _same(one: str, other: str, traits: Traits) -> bool:
-    """Tell whether two logins are one to the platform."""
+def _same_login(first: str, second: str, traits: Traits) -> bool:
+    """Return whether two logins are one to the platform."""
     folds = traits.folds_case or traits.login == "email"
-    return one == other or (folds and one.casefold() == other.casefold())
+    return first == second or (folds and first.casefold() == second.casefold())
 
 
-def _names(proposed: Proposed) -> Iterator[str]:
+def _logins_of(proposed: Proposed) -> Iterator[str]:
     """Yield the logins a change is about, the one it would give to an account included."""
     name = account_of(proposed.key)
     if name is not None:
@@ -255,7 +256,7 @@ def _names(proposed: Proposed) -> Iterator[str]:
         yield proposed.change.after.renamed
 
 
-def _group(key: Key) -> str | None:
+def _group_of(key: Key) -> str | None:
     return key[2] if key[:2] == ("grant", "group") else key[1] if key[0] == "group" else None
 
 
@@ -264,10 +265,10 @@ def keep_protected(case: Case) -> Iterator[Diagnostic]:
     patterns = case.proposal.policy.protect
     found: dict[str, str | None] = {}
     for proposed in case.proposal.proposed:
-        for name in (*case.affected(proposed.key), *_names(proposed)):
+        for name in (*case.affected(proposed.key), *_logins_of(proposed)):
             if name not in found:
                 found[name] = matching(patterns, *_identities(case.proposal, name))
-        names = (*case.affected(proposed.key), *_names(proposed), *_wished_emails(proposed))
+        names = (*case.affected(proposed.key), *_logins_of(proposed), *_wished_emails(proposed))
         pattern = next((hit for name in names if (hit := found.get(name) or matching(patterns, name))), None)
         if pattern is not None:
             yield error("protected", f"protected by the pattern {pattern}", about=proposed.key)
@@ -368,7 +369,7 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
 
 
 class _AdminChange(Struct, frozen=True):
-    """One step that makes or unmakes an admin; `counted` tells that unmaking this one takes somebody who counts."""
+    """One step that makes or unmakes an admin; `counted` is true if unmaking it takes somebody who counts."""
 
     key: Key
     name: str
@@ -377,7 +378,7 @@ class _AdminChange(Struct, frozen=True):
 
 
 class AdminTimeline:
-    """Who is an admin now, who of them counts, and what a plan makes of that.
+    """The admins now, those of them who count, and both after each step of a plan.
 
     `holding` are all with the top account role but the account in use, `counted` those who count towards the
     minimum. `stuck` is what will not be done.
@@ -392,7 +393,7 @@ class AdminTimeline:
             grant for grant in proposal.live.access.grants() if self._top(grant) and grant.subject.kind == "account"
         )
         self.holding = frozenset(top.subject.name for top in tops if top.subject.name.casefold() != me)
-        self.counted = frozenset(each for each in self.holding if self._counts(each))
+        self.counted = frozenset(name for name in self.holding if self._counts(name))
         self._moves = tuple(move for proposed in proposal.proposed if (move := self._move(proposed)) is not None)
 
     def objections(self) -> tuple[frozenset[Key], frozenset[Key]]:
@@ -431,7 +432,7 @@ class AdminTimeline:
         return isinstance(side, Grant) and self._proposal.traits.is_top(side)
 
     def _counts(self, name: str, *, gone: bool = False) -> bool:
-        """Tell whether an admin counts towards the minimum.
+        """Return whether an admin counts towards the minimum.
 
         `gone` asks whether somebody whom the file now calls suspended, absent or no longer there counted until
         then: taking the last admin away by one word in the file is a lock-out as well.
@@ -483,11 +484,11 @@ def keep_budgets(case: Case) -> Iterator[Diagnostic]:
 
 
 def tell_reach(case: Case) -> Iterator[Diagnostic]:
-    """Tell how many people one step reaches, and where one is without a role for a moment."""
+    """Yield notes of how many people one step reaches, and where one is without a role for a moment."""
     traits = case.proposal.traits
     demotions = demoted(case.proposal.changes, traits)
     for proposed in case.proposal.proposed:
-        group = _group(proposed.key)
+        group = _group_of(proposed.key)
         if group is not None and proposed.key[0] == "grant":
             people = len(case.affected(proposed.key))
             yield note(

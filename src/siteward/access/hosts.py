@@ -120,7 +120,7 @@ def _with_port(place: str, usual: int | None) -> str:
 
 
 def _is_host(host: str) -> bool:
-    """Tell whether httpx connects to a lower-cased ASCII host.
+    """Return whether httpx connects to a lower-cased ASCII host.
 
     It refuses addresses that are none, and cannot show a name that begins as an encoded one and is none; sockets refuse
     labels that are empty or too long.

@@ -1,4 +1,4 @@
-"""How much a proposal takes and gives at once, against what the owners allow (promise 5).
+"""The budgets: the amounts that a proposal takes and gives at once, against those allowed by the owners (promise 5).
 
 What counts: `removals`, accounts that lose all access or are deleted; `revocations`, grants taken or lowered;
 `escalations`, grants that gain what the platform lists as powerful; `expiries`, grants whose time has come;
@@ -34,12 +34,12 @@ WORDS: Mapping[str, str] = {
 def allowed(limit: Limit, base: int) -> int | None:
     """Return how many a limit allows where `base` are live and managed; `None` for as many as one likes."""
     share = max(FLOOR, ceil(limit.percent * base / 100)) if limit.percent is not None else None
-    sides = [each for each in (limit.count, share) if each is not None]
+    sides = [side for side in (limit.count, share) if side is not None]
     return min(sides) if sides else None
 
 
 class Spending(Struct, frozen=True):
-    """What a proposal would do when all that is not stuck is done."""
+    """The amounts that a proposal takes and gives when all that is not stuck is done."""
 
     proposal: Proposal
     unreachable_steps: frozenset[Key]
@@ -47,7 +47,7 @@ class Spending(Struct, frozen=True):
 
     @property
     def steps(self) -> tuple[Proposed, ...]:
-        """What will be done."""
+        """The steps that will be done."""
         return tuple(proposed for proposed in self.proposal.proposed if proposed.key not in self.unreachable_steps)
 
     def counts(self) -> Mapping[str, int]:
@@ -76,11 +76,11 @@ def emptied(proposal: Proposal, unreachable_steps: Collection[Key], taken: Itera
         name = account_of(proposed.key)
         losing.update((name,) if name is not None else proposal.index.members.get(proposed.key[2], ()))
     before, after = proposal.reach, proposal.reach_after(unreachable_steps)
-    return frozenset(each for each in losing if before.of(each) and not after.of(each))
+    return frozenset(account for account in losing if before.of(account) and not after.of(account))
 
 
 def takes(change: Change, traits: Traits) -> bool:
-    """Tell whether a change takes a grant or a membership away, or lowers one."""
+    """Return whether a change takes a grant or a membership away, or lowers one."""
     side = change.before
     return isinstance(side, Grant | Member) and (change.after is None or direction(change, traits) != "open")
 

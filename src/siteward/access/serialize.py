@@ -37,7 +37,7 @@ class CodecError(ValueError):
 
 
 class Serializer:
-    """How the values of one type are written, read and described."""
+    """The functions that write, read and describe the values of one type."""
 
     def __init__(self, encode: Encode, decode: Decode, schema: Callable[[dict[str, Data]], Data]) -> None:
         self.encode = encode
@@ -136,13 +136,13 @@ def _ranks(kind: type[IntEnum]) -> Serializer:
 
 def _row(inner: Serializer, make: Callable[[Any], Any], *, ordered: bool) -> Serializer:
     def encode(value: Any) -> Data:
-        encoded = [inner.encode(each) for each in value]
+        encoded = [inner.encode(item) for item in value]
         return encoded if ordered else sorted(encoded)
 
     def decode(data: Data, path: str) -> Any:
         if not isinstance(data, list):
             raise CodecError(path, "should be a list")
-        return make(inner.decode(each, f"{path}/{at}") for at, each in enumerate(data))
+        return make(inner.decode(item, f"{path}/{at}") for at, item in enumerate(data))
 
     return Serializer(encode, decode, lambda defs: {"type": "array", "items": inner.schema(defs)})
 
@@ -153,7 +153,10 @@ def _fixed(arguments: tuple[Any, ...]) -> Serializer:
     def decode(data: Data, path: str) -> Any:
         if not isinstance(data, list) or len(data) != len(inner):
             raise CodecError(path, f"should be a list of {len(inner)}")
-        return tuple(one.decode(each, f"{path}/{at}") for at, (one, each) in enumerate(zip(inner, data, strict=True)))
+        return tuple(
+            serializer.decode(item, f"{path}/{at}")
+            for at, (serializer, item) in enumerate(zip(inner, data, strict=True))
+        )
 
     def schema(defs: dict[str, Data]) -> Data:
         return {
@@ -164,7 +167,7 @@ def _fixed(arguments: tuple[Any, ...]) -> Serializer:
         }
 
     return Serializer(
-        lambda value: [serializer.encode(each) for serializer, each in zip(inner, value, strict=True)], decode, schema
+        lambda value: [serializer.encode(item) for serializer, item in zip(inner, value, strict=True)], decode, schema
     )
 
 
@@ -172,7 +175,7 @@ def _object(inner: Serializer) -> Serializer:
     def decode(data: Data, path: str) -> Any:
         if not isinstance(data, dict):
             raise CodecError(path, "should be an object")
-        return types.MappingProxyType({str(name): inner.decode(each, f"{path}/{name}") for name, each in data.items()})
+        return types.MappingProxyType({str(name): inner.decode(item, f"{path}/{name}") for name, item in data.items()})
 
     def schema(defs: dict[str, Data]) -> Data:
         return {"type": "object", "additionalProperties": inner.schema(defs)}
@@ -182,10 +185,10 @@ def _object(inner: Serializer) -> Serializer:
 
 def _pairs(key: Serializer, value: Serializer) -> Serializer:
     def encode(mapping: Mapping[Any, Any]) -> Data:
-        return [[key.encode(each), value.encode(mapping[each])] for each in sorted(mapping)]
+        return [[key.encode(name), value.encode(mapping[name])] for name in sorted(mapping)]
 
     def decode(data: Data, path: str) -> Any:
-        if not isinstance(data, list) or any(not isinstance(each, list) or len(each) != 2 for each in data):
+        if not isinstance(data, list) or any(not isinstance(pair, list) or len(pair) != 2 for pair in data):
             raise CodecError(path, "should be a list of pairs")
         pairs = ((key.decode(a, f"{path}/{at}/0"), value.decode(b, f"{path}/{at}/1")) for at, (a, b) in enumerate(data))
         return types.MappingProxyType(dict(pairs))
@@ -201,8 +204,8 @@ def _union(arguments: tuple[Any, ...]) -> Serializer:
     some = tuple(argument for argument in arguments if argument is not type(None))
     if set(some) == set(RESOURCES.values()):
         inner = _resource()
-    elif all(get_origin(each) is Literal for each in some):
-        inner = _words(tuple(word for each in some for word in get_args(each)))
+    elif all(get_origin(kind) is Literal for kind in some):
+        inner = _words(tuple(word for kind in some for word in get_args(kind)))
     elif len(some) == 1:
         inner = _shape(some[0])
     else:
@@ -280,7 +283,7 @@ class _Record:
     def decode(self, data: Data, path: str) -> Any:
         if not isinstance(data, dict):
             raise CodecError(path, "should be an object")
-        told = {name: each for name, each in data.items() if name != "type" or self.tag is None}
+        told = {name: value for name, value in data.items() if name != "type" or self.tag is None}
         for name in told:
             if name not in self.parts:
                 raise CodecError(f"{path}/{name}", "is not known")

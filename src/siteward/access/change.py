@@ -107,6 +107,11 @@ def _grant_direction(before: Grant, after: Grant, traits: Traits) -> Direction:
     return "turn" if gives == takes else "open" if gives else "close"
 
 
+def deletes_account(change: Change) -> bool:
+    """Return whether a change deletes an account."""
+    return change.after is None and isinstance(change.before, Account)
+
+
 def escalates(change: Change, traits: Traits) -> bool:
     """Return whether a grant gains something that the platform lists as powerful, at its creation too."""
     before, after = change.before, change.after

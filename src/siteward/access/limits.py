@@ -13,10 +13,10 @@ from math import ceil
 
 from msgspec import Struct
 
-from siteward.access.change import Change, direction, escalates
+from siteward.access.change import Change, deletes_account, direction, escalates
 from siteward.access.diagnostic import Diagnostic, Severity, diagnostic
 from siteward.access.effective import Index
-from siteward.access.model import Account, Grant, Key, Member, account_of
+from siteward.access.model import Grant, Key, Member, account_of
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit
 from siteward.access.proposal import Proposal, Proposed
 from siteward.access.traits import Traits
@@ -54,7 +54,7 @@ class Spending(Struct, frozen=True):
         """Return what each budget is charged with."""
         steps, traits = self.steps, self.proposal.traits
         group_members = _sizes(self.proposal)
-        deleted = {step.key[1] for step in steps if _deletes(step.change)}
+        deleted = {step.key[1] for step in steps if deletes_account(step.change)}
         taken = [step for step in steps if takes(step.change, traits)]
         lost = [proposed for proposed in taken if proposed.cause != "expired"]
         powerful = _powerful_groups(self.proposal.projected_index, traits) if group_members else frozenset()
@@ -83,10 +83,6 @@ def takes(change: Change, traits: Traits) -> bool:
     """Return whether a change takes a grant or a membership away, or lowers one."""
     side = change.before
     return isinstance(side, Grant | Member) and (change.after is None or direction(change, traits) != "open")
-
-
-def _deletes(change: Change) -> bool:
-    return change.after is None and isinstance(change.before, Account)
 
 
 def _gains(change: Change, traits: Traits, powerful: frozenset[str]) -> bool:

@@ -201,23 +201,23 @@ def _digest_of(data: Mapping[str, Data]) -> str:
 def canonical(data: object) -> bytes:
     """Return plain data in the one form of RFC 8785, as UTF-8; raises `CodecError` for what it cannot say."""
     try:
-        return _text(data).encode()
+        return _canonical_text(data).encode()
     except UnicodeEncodeError:
         raise CodecError("", "a text holds half a character, which has no canonical form") from None
 
 
-def _text(data: object) -> str:
+def _canonical_text(data: object) -> str:
     if isinstance(data, str):
         return encode_basestring(data)
     if isinstance(data, dict):
         names = tuple(data)
-        return f"{{{','.join([f'{name}:{_text(data[key])}' for key, name in _sorted(names)])}}}"
+        return f"{{{','.join([f'{name}:{_canonical_text(data[key])}' for key, name in _sorted(names)])}}}"
     if isinstance(data, list | tuple):
-        return f"[{','.join([_text(item) for item in data])}]"
-    return _plain(data)
+        return f"[{','.join([_canonical_text(item) for item in data])}]"
+    return _canonical_scalar(data)
 
 
-def _plain(data: object) -> str:
+def _canonical_scalar(data: object) -> str:
     match data:
         case None:
             return "null"
@@ -228,7 +228,7 @@ def _plain(data: object) -> str:
         case int():
             raise CodecError("", f"{data} is too big for a number in JSON")
         case float():
-            return _number(data)
+            return _canonical_number(data)
         case _:
             raise CodecError("", f"{type(data).__name__} has no canonical form")
 
@@ -242,7 +242,7 @@ def _sorted(names: tuple[object, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((text, encode_basestring(text)) for text in sorted(texts, key=lambda text: text.encode("utf-16-be")))
 
 
-def _number(value: float) -> str:
+def _canonical_number(value: float) -> str:
     """Return a number as ECMAScript writes it (RFC 8785, section 3.2.2.3)."""
     if not math.isfinite(value):
         raise CodecError("", f"{value} is no number that JSON can say")

@@ -279,11 +279,11 @@ def _externals(desired: Desired | None) -> frozenset[str]:
 
 def _kept(was: Side | None, is_: Side) -> Grant | None:
     """Return what the same account held before; another account of the same person gains all it has."""
-    return _plain(was, is_) if was is not None and was.account == is_.account else None
+    return _earlier_grant(was, is_) if was is not None and was.account == is_.account else None
 
 
-def _plain(was: Side | None, is_: Side) -> Grant | None:
-    """Return what was held as the same subject's, so that the two can be held against each other."""
+def _earlier_grant(was: Side | None, is_: Side) -> Grant | None:
+    """Return the earlier grant as the same subject's, so that the two can be held against each other."""
     return None if was is None else replace(was.grant, subject=is_.grant.subject, scope=is_.grant.scope)
 
 
@@ -291,7 +291,7 @@ def _movement_kind(was: Side | None, is_: Side | None, traits: Traits) -> Kind |
     if was is None or is_ is None:
         return "gained" if was is None else "lost"
     if (was.grant.role, was.grant.extras) != (is_.grant.role, is_.grant.extras):
-        way = direction(Change(_plain(was, is_), is_.grant), traits)
+        way = direction(Change(_earlier_grant(was, is_), is_.grant), traits)
         return "raised" if way == "open" else "lowered" if way == "close" else "changed"
     if was.account != is_.account:
         return "moved"

@@ -287,11 +287,11 @@ def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Tra
         origin=origin,
         complete=live.complete,
         sites=tuple(sorted(scopes | {site for site in live.sites if is_site(site)})),
-        entries=tuple(_entry(name, desired, live, wish, sides, traits) for name in sorted(names)),
+        entries=tuple(_entry_of(name, desired, live, wish, sides, traits) for name in sorted(names)),
     )
 
 
-def _entry(
+def _entry_of(
     name: str,
     desired: Desired,
     live: Live,

@@ -62,7 +62,7 @@ class Spending(Struct, frozen=True):
             "removals": len(emptied(self.proposal, self.unreachable_steps, lost) | deleted),
             "revocations": sum(_weight(proposed.key, group_members) for proposed in lost),
             "escalations": sum(
-                _weight(step.key, group_members) for step in steps if _gains(step.change, traits, powerful)
+                _weight(step.key, group_members) for step in steps if _escalates(step.change, traits, powerful)
             ),
             "expiries": sum(_weight(proposed.key, group_members) for proposed in taken if proposed.cause == "expired"),
             "mails": self.mails,
@@ -85,7 +85,7 @@ def takes(change: Change, traits: Traits) -> bool:
     return isinstance(side, Grant | Member) and (change.after is None or direction(change, traits) != "open")
 
 
-def _gains(change: Change, traits: Traits, powerful: frozenset[str]) -> bool:
+def _escalates(change: Change, traits: Traits, powerful: frozenset[str]) -> bool:
     if isinstance(change.after, Member):
         return change.before is None and change.after.group in powerful
     return escalates(change, traits)
@@ -118,10 +118,10 @@ def budgets(spending: Spending, accept: Mapping[str, str]) -> Iterator[Diagnosti
         base = proposal.accounts if name in {"removals", "mails"} else proposal.grants
         most = allowed(limit, base)
         if most is not None and spent[name] > most:
-            yield _over(name, limit, spent[name], most, base, accept.get(name))
+            yield _describe_overdraft(name, limit, spent[name], most, base, accept.get(name))
 
 
-def _over(name: str, limit: Limit, count: int, most: int, base: int, reason: str | None) -> Diagnostic:
+def _describe_overdraft(name: str, limit: Limit, count: int, most: int, base: int, reason: str | None) -> Diagnostic:
     sides = [f"count {limit.count}"] if limit.count is not None else []
     if limit.percent is not None:
         sides.append(f"{limit.percent} % of {base} live and managed, but never less than {FLOOR}")

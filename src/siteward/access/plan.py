@@ -224,7 +224,7 @@ class _View:
         made: dict[Key, Step] = {}
         for proposed in proposals:
             needed = tuple(made[key] for key in self.proposal.needs.get(proposed.key, ()) if key in made)
-            made[proposed.key] = self._step(proposed, ids[proposed.key], needed)
+            made[proposed.key] = self._step_of(proposed, ids[proposed.key], needed)
         return tuple(made.values())
 
     def unhung(self, *rows: Sequence[Step]) -> tuple[Diagnostic, ...]:
@@ -244,7 +244,7 @@ class _View:
                 held.discard(name)
         return sum(name.casefold() != me for name in held)
 
-    def _step(self, proposed: Proposed, name: str, needed: tuple[Step, ...]) -> Step:
+    def _step_of(self, proposed: Proposed, name: str, needed: tuple[Step, ...]) -> Step:
         change = proposed.change
         said = (*self.hung.get(change.key, ()), *_waiting_for(change.key, needed))
         external = self._is_external(proposed)
@@ -256,8 +256,8 @@ class _View:
             cause=proposed.cause,
             origin=proposed.origin,
             person=proposed.person,
-            before_power=self._power(change.before),
-            after_power=self._power(change.after),
+            before_power=self._power_of(change.before),
+            after_power=self._power_of(change.after),
             raises=raises,
             external=external,
             risk=max((RISKS[risk] for risk in risks), default="low", key=LEVELS.index),
@@ -267,7 +267,7 @@ class _View:
             diagnostics=said,
         )
 
-    def _power(self, side: Resource | None) -> Power:
+    def _power_of(self, side: Resource | None) -> Power:
         match side:
             case Grant():
                 return self.traits.power(side)
@@ -280,7 +280,7 @@ class _View:
 
     def _raises(self, change: Change) -> bool:
         joins = change.before is None and isinstance(change.after, Member)
-        return self._power(change.after) >= Power.MANAGE if joins else escalates(change, self.traits)
+        return self._power_of(change.after) >= Power.MANAGE if joins else escalates(change, self.traits)
 
     def _is_external(self, proposed: Proposed) -> bool:
         """Return whether the person is of another house: by kind, or by an e-mail domain that is not ours."""

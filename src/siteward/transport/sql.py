@@ -68,13 +68,13 @@ class SqlReader:
             ) from missing
         try:
             with psycopg.connect(
-                self._url.reveal(), connect_timeout=_SECONDS, application_name="siteward", **self._given()
+                self._url.reveal(), connect_timeout=_SECONDS, application_name="siteward", **self._connection_options()
             ) as connection:
                 return _rows(connection, sql, params)
         except psycopg.Error as error:
             raise self._error_of(error) from None
 
-    def _given(self) -> dict[str, Any]:
+    def _connection_options(self) -> dict[str, Any]:
         named = parse_qs(urlsplit(self._url.reveal()).query).get("options", [])
         given = {"options": " ".join((*named, _OPTIONS))}
         return given | ({"sslmode": self._tls} if self._tls else {})

@@ -72,8 +72,8 @@ class Review(Struct, frozen=True, kw_only=True):
 
     @property
     def gaps(self) -> tuple[Missing, ...]:
-        """What was not read, and what was not read whole."""
-        return (*self.missing, *(Missing(instance=each, partly=True) for each in self.incomplete))
+        """The instances that were not read, and those that were not read whole."""
+        return (*self.missing, *(Missing(instance=name, partly=True) for name in self.incomplete))
 
     def counts(self) -> Mapping[Flag, int]:
         """Return how many items carry each flag."""
@@ -108,7 +108,7 @@ def _items(
                 (end for end in (holding.origin.until if holding.origin else None, entry.until) if end), default=None
             )
             yield Item(
-                id=_id(ledger.instance, entry, holding),
+                id=_item_id(ledger.instance, entry, holding),
                 instance=ledger.instance,
                 account=entry.account,
                 kind=entry.kind,
@@ -127,11 +127,11 @@ def _items(
             )
 
 
-def _id(instance: str, entry: Entry, holding: Holding) -> str:
-    return _hash([instance, *grant_key(Subject("account", entry.account), holding.scope)])[:16]
+def _item_id(instance: str, entry: Entry, holding: Holding) -> str:
+    return _sha256_of([instance, *grant_key(Subject("account", entry.account), holding.scope)])[:16]
 
 
-def _hash(data: object) -> str:
+def _sha256_of(data: object) -> str:
     """Return the SHA-256 of plain data; in ASCII, so that a name may be anything, even half a character."""
     return sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -148,15 +148,15 @@ def _flags(
         (entry.kind == "service", "service"),
         (until is not None and until <= as_of, "expired"),
         (until is not None and as_of < until <= as_of + horizon.soon, "expiring"),
-        (_unused(entry.facts.get("last_seen"), horizon), "stale"),
+        (_is_unused(entry.facts.get("last_seen"), horizon), "stale"),
         (holding.pending or entry.status == "pending", "pending"),
         (holding.agreement != "same", "differs"),
     )
     return (flag for holds, flag in told if holds)
 
 
-def _unused(last_seen: str | None, horizon: Horizon) -> bool:
-    """Tell whether an account was last seen too long ago; where the platform does not say, it is not known to be."""
+def _is_unused(last_seen: str | None, horizon: Horizon) -> bool:
+    """Return whether an account was last seen too long ago; where the platform does not say, it is not known to be."""
     try:
         return last_seen is not None and date.fromisoformat(last_seen[:10]) < (horizon.as_of - horizon.unused).date()
     except ValueError:
@@ -179,18 +179,18 @@ def _digest(made: Review) -> str:
             item.instance,
             item.account,
             str(item.scope),
-            *map(_side, (item.live, item.declared)),
-            _place(item.origin),
+            *map(_describe_grant, (item.live, item.declared)),
+            _describe_place(item.origin),
         ]
-        for item in sorted(made.items, key=lambda each: each.id)
+        for item in sorted(made.items, key=lambda item: item.id)
     ]
     picture = {"incomplete": [*made.incomplete, *(missing.instance for missing in made.missing)], "items": rows}
-    return f"sha256:{_hash(picture)}"
+    return f"sha256:{_sha256_of(picture)}"
 
 
-def _side(grant: Grant | None) -> list[str] | None:
+def _describe_grant(grant: Grant | None) -> list[str] | None:
     return None if grant is None else [grant.role, *sorted(grant.extras or ())]
 
 
-def _place(origin: Origin | None) -> str:
+def _describe_place(origin: Origin | None) -> str:
     return str(origin.at) if origin else ""

@@ -80,7 +80,7 @@ def rights(grant: Grant, traits: Traits) -> frozenset[str]:
 
 
 def direction(change: Change, traits: Traits) -> Direction:
-    """Tell whether a change only gives (`open`), only takes (`close`), or turns one thing into another.
+    """Return whether a change only gives (`open`), only takes (`close`), or turns one thing into another.
 
     Between two roles the platform's order decides; of two that cannot be compared one is turned into the
     other. What is not about access (an e-mail, a new login) is a turn as well.
@@ -107,8 +107,13 @@ def _grant_direction(before: Grant, after: Grant, traits: Traits) -> Direction:
     return "turn" if gives == takes else "open" if gives else "close"
 
 
+def deletes_account(change: Change) -> bool:
+    """Return whether a change deletes an account."""
+    return change.after is None and isinstance(change.before, Account)
+
+
 def escalates(change: Change, traits: Traits) -> bool:
-    """Tell whether a grant gains something that the platform lists as powerful, at its creation too."""
+    """Return whether a grant gains something that the platform lists as powerful, at its creation too."""
     before, after = change.before, change.after
     if not isinstance(after, Grant) or direction(change, traits) == "close":
         return False
@@ -140,7 +145,7 @@ def demoted(changes: Iterable[Change], traits: Traits) -> Mapping[str, Key]:
 
 
 def is_regrant(change: Change, traits: Traits, demotions: Mapping[str, Key]) -> bool:
-    """Tell whether a grant can only be given once its account is demoted (Matomo, Piwik PRO)."""
+    """Return whether a grant can only be given once its account is demoted (Matomo, Piwik PRO)."""
     after = change.after
     return (
         traits.admin_excludes_grants
@@ -158,7 +163,7 @@ def order(changes: Iterable[Change], traits: Traits) -> tuple[Change, ...]:
     """
     every = tuple(changes)
     demotions = demoted(every, traits)
-    return tuple(sorted(every, key=lambda each: (_phase(each, traits, demotions), *_person_first(each.key))))
+    return tuple(sorted(every, key=lambda change: (_phase(change, traits, demotions), *_person_first(change.key))))
 
 
 def _person_first(key: Key) -> tuple[str, Key]:
@@ -187,7 +192,7 @@ def _subject_phase(change: Change) -> _Phase:
 
 
 class _Web(Struct):
-    """What hangs on what: the giving changes by whom and where, memberships, and the taking ones by whom."""
+    """The dependencies between changes: the giving changes by whom and where, memberships, and the taking ones by whom."""
 
     traits: Traits
     demotions: Mapping[str, Key]
@@ -228,8 +233,8 @@ class _Web(Struct):
                 self.enrol(member)
                 self.joins[member.account].append(key)
             case None, _Phase.CLOSE | _Phase.DEMOTE:
-                for each in _subjects(key):
-                    self.closings[each].append(key)
+                for holder in _subjects(key):
+                    self.closings[holder].append(key)
             case _:
                 pass
 
@@ -260,18 +265,18 @@ class _Web(Struct):
 
     def _instead(self, account: str, scopes: Iterable[Scope] | None) -> Iterator[Key]:
         """Yield what gives `account` something on these scopes (`None`: on any), or on the whole instance."""
-        for given in self._given(account):
+        for given in self._group_grants(account):
             if scopes is None:
                 yield from given.values()
             else:
                 yield from (given[scope] for scope in (*scopes, EVERYWHERE) if scope in given)
         yield from self.joins.get(account, ())
 
-    def _given(self, account: str) -> Iterator[Mapping[Scope, Key]]:
+    def _group_grants(self, account: str) -> Iterator[Mapping[Scope, Key]]:
         if account in self.own:
             yield self.own[account]
         if self.shared:
-            yield from (self.shared[each] for each in sorted(self.groups_of.get(account, ())) if each in self.shared)
+            yield from (self.shared[group] for group in sorted(self.groups_of.get(account, ())) if group in self.shared)
 
 
 def _subjects(key: Key) -> tuple[tuple[str, str], ...]:
@@ -297,5 +302,5 @@ def dependencies(changes: Sequence[Change], traits: Traits, live: Access) -> Map
     web.see(live)
     for change in changes:
         web.note(change)
-    needed = ((each.key, tuple(dict.fromkeys(web.needs(each)))) for each in changes)
+    needed = ((change.key, tuple(dict.fromkeys(web.needs(change)))) for change in changes)
     return {key: keys for key, keys in needed if keys}

@@ -81,7 +81,7 @@ def _derived(step: Step) -> dict[str, Any]:
 
 def encode_summary(summary: Summary) -> dict[str, Any]:
     """Return the numbers of a run as plain data, zeros included."""
-    data: dict[str, Any] = {each: getattr(summary, each) for each in Summary.__struct_fields__}
+    data: dict[str, Any] = {name: getattr(summary, name) for name in Summary.__struct_fields__}
     return data | {"drift": dict(summary.drift), "outcomes": dict(summary.outcomes)}
 
 
@@ -100,7 +100,7 @@ def decode(data: object, *, verify: bool = True) -> Plan:
     instances = data.get("instances", [])
     if not isinstance(instances, list):
         raise CodecError("/instances", "should be a list")
-    rest = {name: each for name, each in data.items() if name not in {"format", "instances", "summary"}}
+    rest = {name: value for name, value in data.items() if name not in {"format", "instances", "summary"}}
     plan: Plan = shape(Plan).decode(rest, "")
     plan = replace(
         plan, instances=tuple(_decode_instance(instance, f"/instances/{at}") for at, instance in enumerate(instances))
@@ -125,7 +125,7 @@ def _decode_instance(data: Data, path: str) -> InstancePlan:
 def _decode_steps(data: Data, path: str) -> tuple[Step, ...]:
     if not isinstance(data, list):
         raise CodecError(path, "should be a list")
-    return tuple(decode_step(each, f"{path}/{at}") for at, each in enumerate(data))
+    return tuple(decode_step(step, f"{path}/{at}") for at, step in enumerate(data))
 
 
 def decode_step(data: object, path: str = "") -> Step:
@@ -133,15 +133,15 @@ def decode_step(data: object, path: str = "") -> Step:
     if not isinstance(data, dict):
         raise CodecError(path, "should be an object")
     derived = {"action", "blocked", "mails", "destroys", "reversible"}
-    step: Step = shape(Step).decode({name: each for name, each in data.items() if name not in derived}, path)
+    step: Step = shape(Step).decode({name: value for name, value in data.items() if name not in derived}, path)
     before, after = step.change.before, step.change.after
     if before is None and after is None:
         raise CodecError(f"{path}/change", "has neither side")
     if before is not None and after is not None and before.key != after.key:
         raise CodecError(f"{path}/change", "turns one thing into another")
-    for name, each in _derived(step).items():
-        if name not in data or data[name] != each or type(data[name]) is not type(each):
-            raise CodecError(f"{path}/{name}", f"should be {each!r}")
+    for name, value in _derived(step).items():
+        if name not in data or data[name] != value or type(data[name]) is not type(value):
+            raise CodecError(f"{path}/{name}", f"should be {value!r}")
     return step
 
 
@@ -155,7 +155,7 @@ def decode_live(data: object) -> Live:
     """Return the snapshot that plain data says; raises `CodecError` where it is not one."""
     if not isinstance(data, dict) or data.get("format") != LIVE_FORMAT:
         raise CodecError("/format", f"this reads {LIVE_FORMAT}")
-    live: Live = shape(Live).decode({name: each for name, each in data.items() if name != "format"}, "")
+    live: Live = shape(Live).decode({name: value for name, value in data.items() if name != "format"}, "")
     return live
 
 
@@ -194,30 +194,30 @@ def seal(plan: Plan) -> Plan:
 
 
 def _digest_of(data: Mapping[str, Data]) -> str:
-    covered = canonical({name: each for name, each in data.items() if name != "digest"})
+    covered = canonical({name: value for name, value in data.items() if name != "digest"})
     return f"sha256:{hashlib.sha256(covered).hexdigest()}"
 
 
 def canonical(data: object) -> bytes:
     """Return plain data in the one form of RFC 8785, as UTF-8; raises `CodecError` for what it cannot say."""
     try:
-        return _text(data).encode()
+        return _canonical_text(data).encode()
     except UnicodeEncodeError:
         raise CodecError("", "a text holds half a character, which has no canonical form") from None
 
 
-def _text(data: object) -> str:
+def _canonical_text(data: object) -> str:
     if isinstance(data, str):
         return encode_basestring(data)
     if isinstance(data, dict):
         names = tuple(data)
-        return f"{{{','.join([f'{name}:{_text(data[key])}' for key, name in _sorted(names)])}}}"
+        return f"{{{','.join([f'{name}:{_canonical_text(data[key])}' for key, name in _sorted(names)])}}}"
     if isinstance(data, list | tuple):
-        return f"[{','.join([_text(each) for each in data])}]"
-    return _plain(data)
+        return f"[{','.join([_canonical_text(item) for item in data])}]"
+    return _canonical_scalar(data)
 
 
-def _plain(data: object) -> str:
+def _canonical_scalar(data: object) -> str:
     match data:
         case None:
             return "null"
@@ -228,7 +228,7 @@ def _plain(data: object) -> str:
         case int():
             raise CodecError("", f"{data} is too big for a number in JSON")
         case float():
-            return _number(data)
+            return _canonical_number(data)
         case _:
             raise CodecError("", f"{type(data).__name__} has no canonical form")
 
@@ -239,10 +239,10 @@ def _sorted(names: tuple[object, ...]) -> tuple[tuple[str, str], ...]:
     texts = [name for name in names if isinstance(name, str)]
     if len(texts) != len(names):
         raise CodecError("", "the names in an object are texts")
-    return tuple((text, encode_basestring(text)) for text in sorted(texts, key=lambda each: each.encode("utf-16-be")))
+    return tuple((text, encode_basestring(text)) for text in sorted(texts, key=lambda text: text.encode("utf-16-be")))
 
 
-def _number(value: float) -> str:
+def _canonical_number(value: float) -> str:
     """Return a number as ECMAScript writes it (RFC 8785, section 3.2.2.3)."""
     if not math.isfinite(value):
         raise CodecError("", f"{value} is no number that JSON can say")

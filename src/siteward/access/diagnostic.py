@@ -25,7 +25,7 @@ Effect = Literal["mail", "destroys", "creates", "moves", "gap", "irreversible", 
 
 
 class Severity(IntEnum):
-    """How much a diagnostic weighs; an error blocks the step it is about."""
+    """The weight of a diagnostic; an error blocks the step it is about."""
 
     NOTE = 0
     WARNING = 1
@@ -81,7 +81,7 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
 
 
 class Fields(TypedDict, total=False):
-    """What a diagnostic may have beside its rule id, severity and message."""
+    """The optional fields of a diagnostic, beside its rule id, severity and message."""
 
     at: Span | None
     about: Key | None

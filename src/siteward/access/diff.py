@@ -30,7 +30,7 @@ GAINS: frozenset[Kind] = frozenset({"gained", "raised", "wider", "changed", "mov
 
 
 class Side(Struct, frozen=True, kw_only=True):
-    """What somebody has on one scope at one revision, with the account that holds it and why."""
+    """A right of somebody on one scope at one revision, with the account that holds it and why."""
 
     account: str
     grant: Grant
@@ -45,7 +45,7 @@ class Side(Struct, frozen=True, kw_only=True):
 
 
 class Movement(Struct, frozen=True, kw_only=True):
-    """What changes for one person on one scope. `begins` is when, where that is not now; `ending` why it is lost."""
+    """A change for one person on one scope. `begins` is when, where that is not now; `ending` is why it is lost."""
 
     instance: str
     person: str
@@ -60,7 +60,7 @@ class Movement(Struct, frozen=True, kw_only=True):
 
     @property
     def gains(self) -> bool:
-        """Tell whether the person has more, or has it longer."""
+        """Return whether the person has more, or has it longer."""
         return self.kind in GAINS
 
     @property
@@ -147,7 +147,7 @@ def compare(instance: str, before: Revision | None, after: Revision | None) -> t
         )
         for now, sides in ((False, old), (True, new)):
             for key, side in sides.items():
-                held.setdefault(key, set()).add((now, _role(side)))
+                held.setdefault(key, set()).add((now, _role_of(side)))
     return tuple(sorted(found, key=_weight))
 
 
@@ -163,20 +163,20 @@ def _as_called_now(old: Sides, new: Sides, before: Revision | None, after: Revis
 
 
 def _begins(movement: Movement, held: Mapping[tuple[str, Scope], set[tuple[bool, str]]]) -> bool:
-    """Tell whether a later difference is something that begins then; that something has ended, its dates have told."""
+    """Return whether a later difference is something that begins then; that something has ended, its dates have told."""
     known = held.get((movement.person, movement.scope), set())
     sides = ((False, movement.before), (True, movement.after))
     dated = movement.kind in {"longer", "shorter"}
-    return not dated and any(side is not None and (now, _role(side)) not in known for now, side in sides)
+    return not dated and any(side is not None and (now, _role_of(side)) not in known for now, side in sides)
 
 
-def _role(side: Side) -> str:
+def _role_of(side: Side) -> str:
     return " +".join((side.grant.role, *sorted(side.grant.extras or ())))
 
 
 def _weight(movement: Movement) -> tuple[int, int, str, str, str, Scope]:
     at = movement.begins.isoformat() if movement.begins else ""
-    power = max(each.power if each else Power.NONE for each in (movement.before, movement.after))
+    power = max(side.power if side else Power.NONE for side in (movement.before, movement.after))
     return BANDS.index(movement.band), -power, movement.person, movement.instance, at, movement.scope
 
 
@@ -186,7 +186,7 @@ def _differences(instance: str, old: Sides, new: Sides, wish: Desired | None, tr
     declared_users = {user.handle: user for user in wish.declared_users.values()} if wish is not None else {}
     for person, scope in sorted(old.keys() | new.keys()):
         was, is_ = old.get((person, scope)), new.get((person, scope))
-        kind = _kind(was, is_, traits)
+        kind = _movement_kind(was, is_, traits)
         if kind is None or _subsumed(was, is_, person, scope, old, new):
             continue
         yield Movement(
@@ -214,10 +214,10 @@ def _sides(revision: Revision | None, moment: datetime) -> Sides:
     for account, scopes in index.by_account.items():
         for scope, ways in scopes.items():
             side = max(
-                (_side(account, grant, group, desired, revision.traits) for grant, group in ways),
-                key=lambda each: (each.power, each.group is None),
+                (_side_of(account, grant, group, desired, revision.traits) for grant, group in ways),
+                key=lambda way: (way.power, way.group is None),
             )
-            person = _person(desired, account)
+            person = _person_of(desired, account)
             key = revision.renamed.get(person, person), scope
             if key not in found or found[key].power < side.power:
                 found[key] = side
@@ -241,11 +241,11 @@ def _left_out(side: Side) -> frozenset[str]:
     return frozenset(side.grant.scope.name.split(" !")[1:])
 
 
-def _side(account: str, grant: Grant, group: str | None, desired: Desired, traits: Traits) -> Side:
+def _side_of(account: str, grant: Grant, group: str | None, desired: Desired, traits: Traits) -> Side:
     origin = desired.origins.get(grant.key)
     joined = desired.origins.get(Member(group, account).key) if group is not None else None
     if origin is not None and joined is not None:
-        ends = [each for each in (origin.until, joined.until) if each is not None]
+        ends = [end for end in (origin.until, joined.until) if end is not None]
         origin = replace(origin, via=(f"group {group}", *origin.via), until=min(ends, default=None))
     return Side(account=account, grant=grant, power=traits.power(grant), group=group, origin=origin)
 
@@ -262,7 +262,7 @@ def _external(desired: Desired, index: Index, traits: Traits) -> Sides:
     }
 
 
-def _person(desired: Desired, account: str) -> str:
+def _person_of(desired: Desired, account: str) -> str:
     declared_user = desired.declared_users.get(account)
     return declared_user.handle if declared_user else account
 
@@ -279,19 +279,19 @@ def _externals(desired: Desired | None) -> frozenset[str]:
 
 def _kept(was: Side | None, is_: Side) -> Grant | None:
     """Return what the same account held before; another account of the same person gains all it has."""
-    return _plain(was, is_) if was is not None and was.account == is_.account else None
+    return _earlier_grant(was, is_) if was is not None and was.account == is_.account else None
 
 
-def _plain(was: Side | None, is_: Side) -> Grant | None:
-    """Return what was held as the same subject's, so that the two can be held against each other."""
+def _earlier_grant(was: Side | None, is_: Side) -> Grant | None:
+    """Return the earlier grant as the same subject's, so that the two can be held against each other."""
     return None if was is None else replace(was.grant, subject=is_.grant.subject, scope=is_.grant.scope)
 
 
-def _kind(was: Side | None, is_: Side | None, traits: Traits) -> Kind | None:
+def _movement_kind(was: Side | None, is_: Side | None, traits: Traits) -> Kind | None:
     if was is None or is_ is None:
         return "gained" if was is None else "lost"
     if (was.grant.role, was.grant.extras) != (is_.grant.role, is_.grant.extras):
-        way = direction(Change(_plain(was, is_), is_.grant), traits)
+        way = direction(Change(_earlier_grant(was, is_), is_.grant), traits)
         return "raised" if way == "open" else "lowered" if way == "close" else "changed"
     if was.account != is_.account:
         return "moved"
@@ -303,11 +303,11 @@ def _kind(was: Side | None, is_: Side | None, traits: Traits) -> Kind | None:
 
 
 def _subsumed(was: Side | None, is_: Side | None, person: str, scope: Scope, old: Sides, new: Sides) -> bool:
-    """Tell whether a right on a site only makes room for, or returns after, the top role over everything."""
+    """Return whether a right on a site only makes room for, or returns after, the top role over everything."""
     if scope == EVERYWHERE:
         return False
     had, has = (
-        (each := side.get((person, EVERYWHERE))) is not None and each.power is Power.ADMIN for side in (old, new)
+        (held := side.get((person, EVERYWHERE))) is not None and held.power is Power.ADMIN for side in (old, new)
     )
     return (had and has) or (has and is_ is None) or (had and was is None)
 

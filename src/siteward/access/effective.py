@@ -1,4 +1,4 @@
-"""What people can do in effect: their own grants, those of their groups, and what admins have anyway.
+"""Effective access: the own grants of accounts, those of their groups, and the rights that admins have anyway.
 
 Of several ways to one scope the strongest counts; nothing denies. Grants on a meta site and on a site do not
 imply each other. Whoever holds the top account role has everything. A `Ledger` sets who holds what live beside what is
@@ -44,7 +44,7 @@ class Way(Struct, frozen=True):
 
 
 class Effect(Struct, frozen=True):
-    """What an account can do on a scope in effect; `ways` lead there, the one that counts first."""
+    """The effective access of an account on a scope; `ways` lead there, the one that counts first."""
 
     account: str
     scope: Scope
@@ -67,19 +67,19 @@ Ways = Mapping[Scope, list[Held]]
 
 
 class Index(Struct, frozen=True, dict=True):
-    """Who holds what in one access, found once for all who ask: members, groups, and the grants of each account."""
+    """The grants of one access by holder, found once for all who ask: members, groups, and the grants of each account."""
 
     access: Access
 
     @cached_property
     def groups(self) -> Mapping[str, tuple[str, ...]]:
         """The platform's own groups of each account that is in any, by name."""
-        return _sorted((member.account, member.group) for member in self.access.members())
+        return _group_sorted((member.account, member.group) for member in self.access.members())
 
     @cached_property
     def members(self) -> Mapping[str, tuple[str, ...]]:
         """The accounts in each group that has any, by name."""
-        return _sorted((member.group, member.account) for member in self.access.members())
+        return _group_sorted((member.group, member.account) for member in self.access.members())
 
     @cached_property
     def shared(self) -> Mapping[str, tuple[Grant, ...]]:
@@ -114,11 +114,11 @@ class Index(Struct, frozen=True, dict=True):
         return self.by_account.get(account, {})
 
 
-def _sorted(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
+def _group_sorted(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, list[str]] = defaultdict(list)
-    for one, other in pairs:
-        found[one].append(other)
-    return {one: tuple(sorted(others)) for one, others in found.items()}
+    for key, value in pairs:
+        found[key].append(value)
+    return {key: tuple(sorted(values)) for key, values in found.items()}
 
 
 def strongest(held: Iterable[Held], traits: Traits) -> Held | None:
@@ -145,7 +145,7 @@ def who_can(access: Access, traits: Traits, power: Power, scope: Scope) -> tuple
     names |= {grant.subject.name for grant in access.grants() if grant.subject.kind == "account"}
     found = (effective(access, traits, name, scope, index) for name in names)
     able = (effect for effect in found if effect.ways and effect.power >= max(power, Power.VIEW))
-    return tuple(sorted(able, key=lambda each: (-each.power, each.account)))
+    return tuple(sorted(able, key=lambda effect: (-effect.power, effect.account)))
 
 
 def _ways(access: Access, traits: Traits, account: str, scope: Scope, groups: tuple[str, ...]) -> Iterator[Way]:
@@ -215,10 +215,10 @@ def _lingering(traits: Traits) -> frozenset[tuple[str, str]]:
 
 
 class Holding(Struct, frozen=True, kw_only=True):
-    """What one account has on one scope: the strongest grant on each side, and why it is declared.
+    """The grants of one account on one scope: the strongest grant on each side, and why it is declared.
 
-    `group` is the platform's own group that the live grant comes through. `pending` tells that somebody has yet to
-    accept. `stands` tells that what is live is no difference though nobody declares it: a fact such as ownership, a
+    `group` is the platform's own group that the live grant comes through. `pending` is true if somebody has yet to
+    accept. `stands` is true if the live grant is no difference though nobody declares it: a fact such as ownership, a
     role that silence does not take, or what the account in use has.
     """
 
@@ -234,7 +234,7 @@ class Holding(Struct, frozen=True, kw_only=True):
 
     @property
     def agreement(self) -> Agreement:
-        """Tell how live and declared stand to each other; `missing` is declared only, `extra` is live only."""
+        """The relation of live and declared; `missing` is declared only, `extra` is live only."""
         if self.stands:
             return "same"
         if self.live is None or self.declared is None:
@@ -287,11 +287,11 @@ def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Tra
         origin=origin,
         complete=live.complete,
         sites=tuple(sorted(scopes | {site for site in live.sites if is_site(site)})),
-        entries=tuple(_entry(name, desired, live, wish, sides, traits) for name in sorted(names)),
+        entries=tuple(_entry_of(name, desired, live, wish, sides, traits) for name in sorted(names)),
     )
 
 
-def _entry(
+def _entry_of(
     name: str,
     desired: Desired,
     live: Live,
@@ -304,7 +304,7 @@ def _entry(
     account = have if isinstance(have, Account) else Account(name)
     return Entry(
         account=name,
-        kind=_kind(name, declared_user, live, traits),
+        kind=_kind_of(name, declared_user, live, traits),
         handle=declared_user.handle if declared_user else None,
         email=account.email or (declared_user.email if declared_user else None),
         status="pending" if key in live.pending else account.status,
@@ -319,7 +319,7 @@ def _entry(
     )
 
 
-def _kind(name: str, declared_user: DeclaredUser | None, live: Live, traits: Traits) -> str:
+def _kind_of(name: str, declared_user: DeclaredUser | None, live: Live, traits: Traits) -> str:
     if declared_user is not None:
         return declared_user.kind
     if live.me is not None and name.casefold() == live.me.casefold():
@@ -328,10 +328,10 @@ def _kind(name: str, declared_user: DeclaredUser | None, live: Live, traits: Tra
 
 
 def _stands(grant: Grant | None, name: str, declared_user: DeclaredUser | None, live: Live, traits: Traits) -> bool:
-    """Tell whether a live grant that nobody declares is left alone all the same."""
+    """Return whether a live grant that nobody declares is left alone all the same."""
     if grant is None:
         return False
-    if _kind(name, declared_user, live, traits) == "self" or not declarable(grant, traits):
+    if _kind_of(name, declared_user, live, traits) == "self" or not declarable(grant, traits):
         return True
     role = traits.role(grant.scope.kind, grant.role)
     return bool(role and role.lingers and declared_user is not None and declared_user.ending is None)

@@ -35,7 +35,7 @@ from siteward.access.traits import is_site
 
 _NOTHING: frozenset[str] = frozenset()
 NAMED = 10
-"""How many accounts that nobody declared one warning names."""
+"""The number of unmanaged accounts that one warning names."""
 
 
 class Judged(Struct, frozen=True):
@@ -75,33 +75,33 @@ class Gains(Struct, frozen=True, dict=True):
     def _refused(self, proposed: Proposed, then: Index, severity: Severity) -> Iterator[Diagnostic]:
         """Yield what the rules say to each right that a step gives, once for each message, about that step."""
         told: set[str] = set()
-        for judged in self._given_by(proposed, then) if self.proposal.policy.rules else ():
+        for judged in self._rights_given_by(proposed, then) if self.proposal.policy.rules else ():
             for breach in self._breaches(judged.gain):
                 if breach.message not in told:
                     told.add(breach.message)
-                    yield breach.told(self._place(judged), severity=severity, about=proposed.key)
+                    yield breach.told(self._place_of(judged), severity=severity, about=proposed.key)
 
-    def _given_by(self, proposed: Proposed, then: Index) -> Iterator[Judged]:
-        """Yield every right that somebody has once a step is done, as each line asks for it; `then` is who has what."""
+    def _rights_given_by(self, proposed: Proposed, then: Index) -> Iterator[Judged]:
+        """Yield every right that somebody has once a step is done, as each line asks for it; `then` indexes the grants afterwards."""
         match proposed.change.after:
             case Grant(subject=subject) as after if subject.kind == "group":
                 sides = (self.proposal.index, then)
                 members = sorted({account for side in sides for account in side.members.get(subject.name, ())})
                 for account in members:
-                    yield from self._rights(after, self._person(account), Member(subject.name, account).key)
+                    yield from self._rights(after, self._person_of(account), Member(subject.name, account).key)
                 if not members:
                     yield from self._rights(after, Person(f"group {subject.name}"))
             case Grant() as after:
-                yield from self._rights(after, self._person(after.subject.name))
+                yield from self._rights(after, self._person_of(after.subject.name))
             case Member(group=group, account=account) as after:
                 for grant in then.shared.get(group, ()):
-                    yield from self._rights(grant, self._person(account), after.key)
+                    yield from self._rights(grant, self._person_of(account), after.key)
             case _:
                 pass
 
     @cached_property
     def _wanted(self) -> Index:
-        """Who would hold what if the mode held nothing back from being given."""
+        """The grants by holder if the mode held nothing back from being given."""
         held = [proposed.change for proposed in self.proposal.held_back if proposed.change.after is not None]
         return Index(patch(self.proposal.projected, held)) if held else self.proposal.projected_index
 
@@ -140,11 +140,11 @@ class Gains(Struct, frozen=True, dict=True):
                     continue
                 told.add(mark)
                 if person.handle is not None:
-                    yield breach.told(self._place(judged), severity=Severity.WARNING)
+                    yield breach.told(self._place_of(judged), severity=Severity.WARNING)
                 else:
                     undeclared.setdefault(breach.rule.id, (breach, []))[1].append(person.name)
         for breach, names in undeclared.values():
-            yield _by_undeclared(breach, sorted(set(names)))
+            yield _warn_of_unmanaged(breach, sorted(set(names)))
 
     def _unchanged(self) -> Iterator[Judged]:
         """Yield the rights that are there, or asked for, and that no step gives or takes."""
@@ -154,27 +154,27 @@ class Gains(Struct, frozen=True, dict=True):
             if grant.subject.kind == "group":
                 shared[grant.subject.name].append(grant)
             elif self._interests(key, grant, grant.subject.name) and grant.subject.name.casefold() != mine:
-                yield from self._rights(grant, self._person(grant.subject.name))
+                yield from self._rights(grant, self._person_of(grant.subject.name))
         for member in self._unchanged_members():
             joined = member.key in self.proposal.projected
             grants = shared.get(member.group, ()) if joined else self._wanted.shared.get(member.group, ())
             for grant in grants if member.account.casefold() != mine else ():
                 if self._interests(grant.key, grant, member.account):
-                    yield from self._rights(grant, self._person(member.account), member.key)
+                    yield from self._rights(grant, self._person_of(member.account), member.key)
         for key in desired.claims.keys() - desired.access.keys():
             for claim in desired.claims[key]:
                 if isinstance(claim.wish, Grant) and claim.wish.subject.kind == "account":
-                    person = self._person(claim.wish.subject.name)
-                    yield Judged(self._gain(claim.wish, person, _given(claim)), claim.origin)
+                    person = self._person_of(claim.wish.subject.name)
+                    yield Judged(self._gain(claim.wish, person, _fields_given(claim)), claim.origin)
 
     @cached_property
     def _moved(self) -> frozenset[Key]:
-        """What the steps change."""
+        """The keys that the steps change."""
         return frozenset(proposed.key for proposed in self.proposal.proposed)
 
     @cached_property
     def _waiting(self) -> frozenset[Key]:
-        """What the steps change, and what the mode holds back from being given."""
+        """The keys that the steps change, and those that the mode holds back from being given."""
         held = (proposed.key for proposed in self.proposal.held_back if proposed.change.after is not None)
         return self._moved.union(held)
 
@@ -230,12 +230,12 @@ class Gains(Struct, frozen=True, dict=True):
         """
         claims = self._claims(grant.key)
         through = self._through(member) if member is not None else _NOTHING
-        given = through.union(*map(_given, claims)) if claims else through
+        given = through.union(*map(_fields_given, claims)) if claims else through
         yield Judged(self._gain(grant, person, given), claims[0].origin if claims else None)
         for claim in claims:
             wish = claim.wish
             if isinstance(wish, Grant) and (len(claims) > 1 or wish.role != grant.role):
-                yield Judged(self._gain(wish, person, through | _given(claim)), claim.origin)
+                yield Judged(self._gain(wish, person, through | _fields_given(claim)), claim.origin)
 
     def _claims(self, key: Key) -> tuple[Claim, ...]:
         """Return what lines of the file ask for under a key."""
@@ -254,13 +254,13 @@ class Gains(Struct, frozen=True, dict=True):
 
     def _gain(self, grant: Grant, person: Person, given: frozenset[str]) -> Gain:
         traits, scope = self.proposal.traits, grant.scope
-        sites = self._sites(scope) if is_site(scope) else None
-        return Gain(person, scope.kind, traits.power(grant), grant.role, self._roles(grant), sites, given)
+        sites = self._site_names_of(scope) if is_site(scope) else None
+        return Gain(person, scope.kind, traits.power(grant), grant.role, self._role_names_of(grant), sites, given)
 
     def _breaches(self, gain: Gain) -> Iterator[Breach]:
         yield from judge(self._rules(gain.person), gain)
 
-    def _place(self, judged: Judged) -> Span | None:
+    def _place_of(self, judged: Judged) -> Span | None:
         if judged.origin is not None:
             return judged.origin.at
         declared_user = self.proposal.desired.declared_users.get(next(iter(judged.gain.person.logins), ""))
@@ -268,7 +268,7 @@ class Gains(Struct, frozen=True, dict=True):
 
     # -- found once
 
-    def _person(self, account: str) -> Person:
+    def _person_of(self, account: str) -> Person:
         person = self._people.get(account)
         if person is None:
             desired, key = self.proposal.desired, account_key(account)
@@ -292,7 +292,7 @@ class Gains(Struct, frozen=True, dict=True):
         """Return the ids of the rules that are about the person behind an account."""
         ids = self._ids.get(account)
         if ids is None:
-            ids = self._ids[account] = frozenset(rule.id for rule in self._rules(self._person(account)))
+            ids = self._ids[account] = frozenset(rule.id for rule in self._rules(self._person_of(account)))
         return ids
 
     def _about(self, grant: Grant) -> frozenset[str]:
@@ -305,14 +305,14 @@ class Gains(Struct, frozen=True, dict=True):
             self._rule_ids[key] = ids
         return ids
 
-    def _sites(self, scope: Scope) -> frozenset[str]:
+    def _site_names_of(self, scope: Scope) -> frozenset[str]:
         names = self._site_names.get(scope)
         if names is None:
             site, declared = self.proposal.live.sites.get(scope), self.proposal.desired.names.get(scope, ())
             names = self._site_names[scope] = site_names(scope, site, declared)
         return names
 
-    def _roles(self, grant: Grant) -> frozenset[str]:
+    def _role_names_of(self, grant: Grant) -> frozenset[str]:
         key = (grant.scope.kind, grant.role)
         names = self._role_names.get(key)
         if names is None:
@@ -320,13 +320,13 @@ class Gains(Struct, frozen=True, dict=True):
         return names
 
 
-def _given(claim: Claim) -> frozenset[str]:
+def _fields_given(claim: Claim) -> frozenset[str]:
     """Return the fields that stand on the line behind a claim."""
     told: Mapping[str, object] = {"ticket": claim.origin.ticket, "reason": claim.origin.reason, "until": claim.ends}
     return frozenset(name for name, value in told.items() if value)
 
 
-def _by_undeclared(breach: Breach, names: list[str]) -> Diagnostic:
+def _warn_of_unmanaged(breach: Breach, names: list[str]) -> Diagnostic:
     """Return the one warning about all accounts that nobody declared and whose rights break a rule."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     accounts = (

@@ -1,4 +1,4 @@
-"""What must not happen: a tuple of small functions over a proposal, each of which returns its objections.
+"""The guards: a tuple of small functions over a proposal, each of which returns its objections.
 
 A guard never raises and never prints. An error about a key blocks that step, an error about nothing in
 particular blocks the instance. Guards run in the order of `GUARDS`, and each knows what those before it have
@@ -8,42 +8,35 @@ blocked: who is not promoted after all does not count as an admin. To add one, w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
-from functools import cached_property, reduce
+from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.accounts import GONE
-from siteward.access.change import Change, demoted, direction, is_regrant
+from siteward.access.admins import AdminTimeline
+from siteward.access.change import deletes_account, demoted, direction, is_regrant
 from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.gains import Gains
 from siteward.access.limits import Spending, budgets
 from siteward.access.model import (
-    EVERYWHERE,
     Account,
     Grant,
     Key,
-    Resource,
-    Subject,
     account_key,
     account_of,
-    grant_key,
 )
 from siteward.access.patterns import matching
 from siteward.access.proposal import Proposal, Proposed
-from siteward.access.state import DeclaredUser
 from siteward.access.traits import Traits
 
 CONFIRM = (
     "where `self` is right, set SITEWARD_<INSTANCE>_SELF to it beside the credentials, or accept this plan once: "
     "`--accept self` with a reason"
 )
-"""What to do while nothing but the file says whose the credentials are; who knows the instance puts in its name."""
+"""The next step while nothing but the file says whose the credentials are; callers put in the name of the instance."""
 
-SOON = timedelta(days=14)
-"""How near the end of an admin is who does not count any more."""
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 
 
@@ -61,7 +54,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def unreachable_steps(self) -> frozenset[Key]:
-        """What will not be done: what is blocked, and what depends on that."""
+        """The keys of the steps that will not be done: those blocked, and those that depend on one."""
         return unreachable_steps(self.blocked, self.proposal)
 
     @cached_property
@@ -101,10 +94,11 @@ def judge(
     """Return every objection to a proposal.
 
     `accept` maps what is waived in this run (a budget's name, `empty` or `self`) to the reason; the caller has compared
-    the digest. `confirmed` tells that more than the file says whose the credentials are. `remarks` are what the platform's review said: a step it blocks counts as not done, the mails it
-    announces count towards their budget. `mails` are further ones that no remark is about.
+    the digest. `confirmed` is true if more than the file says whose the credentials are. `remarks` are the diagnostics
+    of the platform's review: a step it blocks counts as not done, the mails it announces count towards their budget.
+    `mails` are further ones that no remark is about.
     """
-    said = (*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)
+    given = (*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)
     case = Case(
         proposal=proposal,
         as_of=as_of,
@@ -113,7 +107,7 @@ def judge(
         confirmed=confirmed or proposal.traits.knows_self,
         mails=mails,
         remarks=tuple(remarks),
-        blocked=_blocked(said),
+        blocked=_blocked(given),
     )
     found: list[Diagnostic] = []
     for guard in GUARDS:
@@ -157,7 +151,7 @@ def keep_proven(case: Case) -> Iterator[Diagnostic]:
     for proposed in case.proposal.proposed:
         takes = isinstance(proposed.change.after, Grant) and direction(proposed.change, case.proposal.traits) != "open"
         absent = proposed.cause in FROM_ABSENCE and (proposed.change.after is None or takes)
-        if absent or _deletes(proposed.change):
+        if absent or deletes_account(proposed.change):
             yield error(
                 "incomplete-reading",
                 f"this follows from an absence, and not everything was read ({gaps})",
@@ -190,8 +184,8 @@ def keep_myself(case: Case) -> Iterator[Diagnostic]:
         group for group, members in case.group_members.items() if any(member.casefold() == me for member in members)
     }
     for proposed in case.proposal.proposed:
-        own = any(name.casefold() == me for name in _names(proposed))
-        shared = _group(proposed.key) in groups and direction(proposed.change, case.proposal.traits) != "open"
+        own = any(name.casefold() == me for name in _logins_of(proposed))
+        shared = _group_of(proposed.key) in groups and direction(proposed.change, case.proposal.traits) != "open"
         if own or shared:
             yield error(
                 "self-protected",
@@ -204,7 +198,7 @@ def keep_known_self(case: Case) -> Iterator[Diagnostic]:
     """Refuse to work as another account than the run before did, while the file alone says which one it is."""
     live, memory = case.proposal.live, case.proposal.memory
     before = memory.me if memory is not None else None
-    if case.confirmed or live.me is None or before is None or _same(live.me, before, case.proposal.traits):
+    if case.confirmed or live.me is None or before is None or _same_login(live.me, before, case.proposal.traits):
         return
     message = f"`self` names {live.me}, and the run before this one worked as {before}"
     if "self" in case.accept:
@@ -231,7 +225,7 @@ def keep_owner(case: Case) -> Iterator[Diagnostic]:
         name, change = account_of(proposed.key), proposed.change
         demotes = isinstance(change.before, Grant) and traits.is_top(change.before)
         keeps = isinstance(change.after, Grant) and traits.is_top(change.after)
-        if name not in tops or keeps or not (demotes or _deletes(change)):
+        if name not in tops or keeps or not (demotes or deletes_account(change)):
             continue
         message = f"{traits.platform} does not tell whose credentials these are, and they may be those of {name}"
         if "self" in case.accept:
@@ -240,13 +234,13 @@ def keep_owner(case: Case) -> Iterator[Diagnostic]:
             yield error("self-unconfirmed", message, about=proposed.key, hint=CONFIRM)
 
 
-def _same(one: str, other: str, traits: Traits) -> bool:
-    """Tell whether two logins are one to the platform."""
+def _same_login(first: str, second: str, traits: Traits) -> bool:
+    """Return whether two logins are one to the platform."""
     folds = traits.folds_case or traits.login == "email"
-    return one == other or (folds and one.casefold() == other.casefold())
+    return first == second or (folds and first.casefold() == second.casefold())
 
 
-def _names(proposed: Proposed) -> Iterator[str]:
+def _logins_of(proposed: Proposed) -> Iterator[str]:
     """Yield the logins a change is about, the one it would give to an account included."""
     name = account_of(proposed.key)
     if name is not None:
@@ -255,7 +249,7 @@ def _names(proposed: Proposed) -> Iterator[str]:
         yield proposed.change.after.renamed
 
 
-def _group(key: Key) -> str | None:
+def _group_of(key: Key) -> str | None:
     return key[2] if key[:2] == ("grant", "group") else key[1] if key[0] == "group" else None
 
 
@@ -264,10 +258,10 @@ def keep_protected(case: Case) -> Iterator[Diagnostic]:
     patterns = case.proposal.policy.protect
     found: dict[str, str | None] = {}
     for proposed in case.proposal.proposed:
-        for name in (*case.affected(proposed.key), *_names(proposed)):
+        for name in (*case.affected(proposed.key), *_logins_of(proposed)):
             if name not in found:
                 found[name] = matching(patterns, *_identities(case.proposal, name))
-        names = (*case.affected(proposed.key), *_names(proposed), *_wished_emails(proposed))
+        names = (*case.affected(proposed.key), *_logins_of(proposed), *_wished_emails(proposed))
         pattern = next((hit for name in names if (hit := found.get(name) or matching(patterns, name))), None)
         if pattern is not None:
             yield error("protected", f"protected by the pattern {pattern}", about=proposed.key)
@@ -309,7 +303,7 @@ def keep_expressible(case: Case) -> Iterator[Diagnostic]:
 def keep_accounts(case: Case) -> Iterator[Diagnostic]:
     """Refuse deletions that nobody asked for in so many words, in the file and in this run."""
     for proposed in case.proposal.proposed:
-        if not _deletes(proposed.change):
+        if not deletes_account(proposed.change):
             continue
         if proposed.cause not in {"absent", "unmanaged"}:
             yield error(
@@ -323,10 +317,6 @@ def keep_accounts(case: Case) -> Iterator[Diagnostic]:
             )
 
 
-def _deletes(change: Change) -> bool:
-    return change.after is None and isinstance(change.before, Account)
-
-
 def keep_rules(case: Case) -> Iterator[Diagnostic]:
     """Refuse what the owners' rules forbid, and tell of what stands and breaks one."""
     yield from Gains(case.proposal).objections()
@@ -336,10 +326,10 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
     """Refuse what would leave too few people who can mend things, or make too many, after any step."""
     if case.proposal.traits.top is None:
         return
-    board = AdminTimeline(case.proposal, case.as_of, case.unreachable_steps)
+    timeline = AdminTimeline(case.proposal, case.as_of, case.unreachable_steps)
     policy = case.proposal.policy
-    before = len(board.counted)
-    low, high = board.objections()
+    before = len(timeline.counted)
+    low, high = timeline.objections()
     for key in low:
         yield error(
             "too-few-admins",
@@ -358,117 +348,13 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
             f"there are {before} admins who count, and the policy asks for {policy.admins_min}",
             at=policy.admins_at,
         )
-    left = board.after(low | high)
+    left = timeline.after(low | high)
     if policy.admins_max is not None and len(left) > policy.admins_max and not high:
         yield warning(
             "above-max-admins",
             f"there are {len(left)} admins in the end, and the policy allows {policy.admins_max}",
             at=policy.admins_at,
         )
-
-
-class _AdminChange(Struct, frozen=True):
-    """One step that makes or unmakes an admin; `counted` tells that unmaking this one takes somebody who counts."""
-
-    key: Key
-    name: str
-    makes: bool
-    counted: bool
-
-
-class AdminTimeline:
-    """Who is an admin now, who of them counts, and what a plan makes of that.
-
-    `holding` are all with the top account role but the account in use, `counted` those who count towards the
-    minimum. `stuck` is what will not be done.
-    """
-
-    def __init__(self, proposal: Proposal, as_of: datetime, unreachable_steps: frozenset[Key]) -> None:
-        self._proposal = proposal
-        self._as_of = as_of
-        self._unreachable = unreachable_steps
-        me = (proposal.live.me or "").casefold()
-        tops = (
-            grant for grant in proposal.live.access.grants() if self._top(grant) and grant.subject.kind == "account"
-        )
-        self.holding = frozenset(top.subject.name for top in tops if top.subject.name.casefold() != me)
-        self.counted = frozenset(each for each in self.holding if self._counts(each))
-        self._moves = tuple(move for proposed in proposal.proposed if (move := self._move(proposed)) is not None)
-
-    def objections(self) -> tuple[frozenset[Key], frozenset[Key]]:
-        """Return the steps that leave too few and those that make too many, when neither is done."""
-        low: frozenset[Key] = frozenset()
-        high: frozenset[Key] = frozenset()
-        while True:
-            gone = self._unreachable | low | high
-            moves = [move for move in self._moves if move.key not in gone]
-            too_many, too_few = self._too_many(moves), self._too_few(moves)
-            if not too_many and not too_few:
-                return low, high
-            high |= too_many
-            low |= frozenset() if too_many else too_few
-
-    def after(self, undone: frozenset[Key]) -> frozenset[str]:
-        """Return who holds the top account role in the end, when `undone` is left undone as well."""
-        return self._after([move for move in self._moves if move.key not in self._unreachable | undone])
-
-    @staticmethod
-    def _changed(held: frozenset[str], move: _AdminChange) -> frozenset[str]:
-        return held | {move.name} if move.makes else held - {move.name}
-
-    def _after(self, moves: list[_AdminChange]) -> frozenset[str]:
-        return reduce(self._changed, moves, self.holding)
-
-    def _move(self, proposed: Proposed) -> _AdminChange | None:
-        change, name = proposed.change, account_of(proposed.key)
-        deletes = change.after is None and isinstance(change.before, Account) and name in self.holding
-        if name is None or (not deletes and self._top(change.before) == self._top(change.after)):
-            return None
-        counted = name in self.counted or (proposed.cause in GONE and self._counts(name, gone=True))
-        return _AdminChange(change.key, name, self._top(change.after), counted)
-
-    def _top(self, side: Resource | None) -> bool:
-        return isinstance(side, Grant) and self._proposal.traits.is_top(side)
-
-    def _counts(self, name: str, *, gone: bool = False) -> bool:
-        """Tell whether an admin counts towards the minimum.
-
-        `gone` asks whether somebody whom the file now calls suspended, absent or no longer there counted until
-        then: taking the last admin away by one word in the file is a lock-out as well.
-        """
-        proposal, declared_user = self._proposal, self._proposal.desired.declared_users.get(name)
-        if not gone and (declared_user is None or declared_user.ending is not None):
-            return False
-        if declared_user is not None and (declared_user.kind == "service" or self._ends_soon(name, declared_user)):
-            return False
-        top, account = grant_key(Subject("account", name), EVERYWHERE), proposal.live.access.get(account_key(name))
-        if {top, account_key(name)} & proposal.live.pending or matching(proposal.policy.ignore, name):
-            return False
-        return (
-            account.status == "active" if isinstance(account, Account) else "invite" not in proposal.traits.onboarding
-        )
-
-    def _ends_soon(self, name: str, declared_user: DeclaredUser) -> bool:
-        origin = self._proposal.desired.origins.get(grant_key(Subject("account", name), EVERYWHERE))
-        ends = (declared_user.until, origin.until if origin is not None else None)
-        return any(end is not None and end - self._as_of <= SOON for end in ends)
-
-    def _too_few(self, moves: list[_AdminChange]) -> frozenset[Key]:
-        least, counted = self._proposal.policy.admins_min, set(self.counted)
-        found = set()
-        for move in moves:
-            if move.makes:
-                counted |= {move.name} if self._counts(move.name) else set()
-            elif move.counted and len(counted - {move.name}) < least:
-                found.add(move.key)
-            else:
-                counted.discard(move.name)
-        return frozenset(found)
-
-    def _too_many(self, moves: list[_AdminChange]) -> frozenset[Key]:
-        most, made = self._proposal.policy.admins_max, [move.key for move in moves if move.makes]
-        over = len(self._after(moves)) - most if most is not None else 0
-        return frozenset(made[max(0, len(made) - over) :]) if over > 0 else frozenset()
 
 
 def keep_budgets(case: Case) -> Iterator[Diagnostic]:
@@ -483,11 +369,11 @@ def keep_budgets(case: Case) -> Iterator[Diagnostic]:
 
 
 def tell_reach(case: Case) -> Iterator[Diagnostic]:
-    """Tell how many people one step reaches, and where one is without a role for a moment."""
+    """Yield notes of how many people one step reaches, and where one is without a role for a moment."""
     traits = case.proposal.traits
     demotions = demoted(case.proposal.changes, traits)
     for proposed in case.proposal.proposed:
-        group = _group(proposed.key)
+        group = _group_of(proposed.key)
         if group is not None and proposed.key[0] == "grant":
             people = len(case.affected(proposed.key))
             yield note(

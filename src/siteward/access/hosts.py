@@ -46,7 +46,7 @@ def fold(host: str) -> str:
     """
     if host.isascii():
         return host.lower().removesuffix(".")
-    return ".".join(map(_label, _DOTS.split(host))).removesuffix(".")
+    return ".".join(map(_encode_label, _DOTS.split(host))).removesuffix(".")
 
 
 @lru_cache(maxsize=65536)
@@ -95,7 +95,7 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{host}" + ("" if port == _PORTS[scheme] else f":{port}")
 
 
-def _label(label: str) -> str:
+def _encode_label(label: str) -> str:
     if label.isascii() or len(label) > _LONGEST_NAME:
         return _lower(label)
     import idna  # noqa: PLC0415 — nearly all names are ASCII, and its tables take longer to load than a small file
@@ -120,7 +120,7 @@ def _with_port(place: str, usual: int | None) -> str:
 
 
 def _is_host(host: str) -> bool:
-    """Tell whether httpx connects to a lower-cased ASCII host.
+    """Return whether httpx connects to a lower-cased ASCII host.
 
     It refuses addresses that are none, and cannot show a name that begins as an encoded one and is none; sockets refuse
     labels that are empty or too long.

@@ -1,4 +1,4 @@
-"""How much a proposal takes and gives at once, against what the owners allow (promise 5).
+"""The budgets: the amounts that a proposal takes and gives at once, against those allowed by the owners (promise 5).
 
 What counts: `removals`, accounts that lose all access or are deleted; `revocations`, grants taken or lowered;
 `escalations`, grants that gain what the platform lists as powerful; `expiries`, grants whose time has come;
@@ -13,10 +13,10 @@ from math import ceil
 
 from msgspec import Struct
 
-from siteward.access.change import Change, direction, escalates
+from siteward.access.change import Change, deletes_account, direction, escalates
 from siteward.access.diagnostic import Diagnostic, Severity, diagnostic
 from siteward.access.effective import Index
-from siteward.access.model import Account, Grant, Key, Member, account_of
+from siteward.access.model import Grant, Key, Member, account_of
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit
 from siteward.access.proposal import Proposal, Proposed
 from siteward.access.traits import Traits
@@ -34,12 +34,12 @@ WORDS: Mapping[str, str] = {
 def allowed(limit: Limit, base: int) -> int | None:
     """Return how many a limit allows where `base` are live and managed; `None` for as many as one likes."""
     share = max(FLOOR, ceil(limit.percent * base / 100)) if limit.percent is not None else None
-    sides = [each for each in (limit.count, share) if each is not None]
+    sides = [side for side in (limit.count, share) if side is not None]
     return min(sides) if sides else None
 
 
 class Spending(Struct, frozen=True):
-    """What a proposal would do when all that is not stuck is done."""
+    """The amounts that a proposal takes and gives when all that is not stuck is done."""
 
     proposal: Proposal
     unreachable_steps: frozenset[Key]
@@ -47,14 +47,14 @@ class Spending(Struct, frozen=True):
 
     @property
     def steps(self) -> tuple[Proposed, ...]:
-        """What will be done."""
+        """The steps that will be done."""
         return tuple(proposed for proposed in self.proposal.proposed if proposed.key not in self.unreachable_steps)
 
     def counts(self) -> Mapping[str, int]:
         """Return what each budget is charged with."""
         steps, traits = self.steps, self.proposal.traits
         group_members = _sizes(self.proposal)
-        deleted = {step.key[1] for step in steps if _deletes(step.change)}
+        deleted = {step.key[1] for step in steps if deletes_account(step.change)}
         taken = [step for step in steps if takes(step.change, traits)]
         lost = [proposed for proposed in taken if proposed.cause != "expired"]
         powerful = _powerful_groups(self.proposal.projected_index, traits) if group_members else frozenset()
@@ -62,7 +62,7 @@ class Spending(Struct, frozen=True):
             "removals": len(emptied(self.proposal, self.unreachable_steps, lost) | deleted),
             "revocations": sum(_weight(proposed.key, group_members) for proposed in lost),
             "escalations": sum(
-                _weight(step.key, group_members) for step in steps if _gains(step.change, traits, powerful)
+                _weight(step.key, group_members) for step in steps if _escalates(step.change, traits, powerful)
             ),
             "expiries": sum(_weight(proposed.key, group_members) for proposed in taken if proposed.cause == "expired"),
             "mails": self.mails,
@@ -76,20 +76,16 @@ def emptied(proposal: Proposal, unreachable_steps: Collection[Key], taken: Itera
         name = account_of(proposed.key)
         losing.update((name,) if name is not None else proposal.index.members.get(proposed.key[2], ()))
     before, after = proposal.reach, proposal.reach_after(unreachable_steps)
-    return frozenset(each for each in losing if before.of(each) and not after.of(each))
+    return frozenset(account for account in losing if before.of(account) and not after.of(account))
 
 
 def takes(change: Change, traits: Traits) -> bool:
-    """Tell whether a change takes a grant or a membership away, or lowers one."""
+    """Return whether a change takes a grant or a membership away, or lowers one."""
     side = change.before
     return isinstance(side, Grant | Member) and (change.after is None or direction(change, traits) != "open")
 
 
-def _deletes(change: Change) -> bool:
-    return change.after is None and isinstance(change.before, Account)
-
-
-def _gains(change: Change, traits: Traits, powerful: frozenset[str]) -> bool:
+def _escalates(change: Change, traits: Traits, powerful: frozenset[str]) -> bool:
     if isinstance(change.after, Member):
         return change.before is None and change.after.group in powerful
     return escalates(change, traits)
@@ -122,10 +118,10 @@ def budgets(spending: Spending, accept: Mapping[str, str]) -> Iterator[Diagnosti
         base = proposal.accounts if name in {"removals", "mails"} else proposal.grants
         most = allowed(limit, base)
         if most is not None and spent[name] > most:
-            yield _over(name, limit, spent[name], most, base, accept.get(name))
+            yield _describe_overdraft(name, limit, spent[name], most, base, accept.get(name))
 
 
-def _over(name: str, limit: Limit, count: int, most: int, base: int, reason: str | None) -> Diagnostic:
+def _describe_overdraft(name: str, limit: Limit, count: int, most: int, base: int, reason: str | None) -> Diagnostic:
     sides = [f"count {limit.count}"] if limit.count is not None else []
     if limit.percent is not None:
         sides.append(f"{limit.percent} % of {base} live and managed, but never less than {FLOOR}")

@@ -21,7 +21,7 @@ Status = Literal["active", "pending", "expired", "suspended"]
 
 
 class Power(IntEnum):
-    """What a role lets one do, comparable across platforms; rules and limits judge this, never names."""
+    """The power of a role, comparable across platforms; rules and limits judge this, never names."""
 
     NONE = 0
     VIEW = 1
@@ -36,14 +36,14 @@ class Power(IntEnum):
 
 
 class Subject(Struct, frozen=True, order=True):
-    """Who holds a grant: an account or a group of the instance, by its canonical name there."""
+    """The holder of a grant: an account or a group of the instance, by its canonical name there."""
 
     kind: SubjectKind
     name: str
 
 
 class Scope(Struct, frozen=True, order=True):
-    """Where a grant holds: `site`, `metasite`, `module`, `team`, or the whole `instance`.
+    """The scope of a grant: `site`, `metasite`, `module`, `team`, or the whole `instance`.
 
     `name` is the label people know: a site's domain where that is unique on the instance, else
     `domain#id`. The platform's id stands beside it, in `Live.sites`.
@@ -88,7 +88,7 @@ class Account(Struct, frozen=True, eq=False):
 
     @property
     def key(self) -> Key:
-        """What tells this resource from all others of the instance."""
+        """The key that tells this resource from all others of the instance."""
         return ("account", self.name)
 
 
@@ -100,7 +100,7 @@ class Group(Struct, frozen=True):
 
     @property
     def key(self) -> Key:
-        """What tells this resource from all others of the instance."""
+        """The key that tells this resource from all others of the instance."""
         return ("group", self.name)
 
 
@@ -112,7 +112,7 @@ class Member(Struct, frozen=True):
 
     @property
     def key(self) -> Key:
-        """What tells this resource from all others of the instance."""
+        """The key that tells this resource from all others of the instance."""
         return ("member", self.group, self.account)
 
 
@@ -130,7 +130,7 @@ class Grant(Struct, frozen=True):
 
     @property
     def key(self) -> Key:
-        """What tells this resource from all others of the instance."""
+        """The key that tells this resource from all others of the instance."""
         return grant_key(self.subject, self.scope)
 
 
@@ -191,7 +191,7 @@ class Access(Mapping[Key, Resource]):
 
     @property
     def find(self) -> Callable[[Key], Resource | None]:
-        """What returns the resource under a key, or `None`, at the speed of a dictionary, for loops over all."""
+        """The function that returns the resource under a key, or `None`, at the speed of a dictionary, for loops over all."""
         return self._by_key.get
 
     def to_dict(self) -> dict[Key, Resource]:

@@ -64,7 +64,7 @@ class Step(Struct, frozen=True, kw_only=True, rename={"external": "outsider"}):
 
     @property
     def blocked(self) -> bool:
-        """Tell whether an error stands on this step."""
+        """Return whether an error stands on this step."""
         return any(diagnostic.blocks for diagnostic in self.diagnostics)
 
     def effects(self, effect: str) -> tuple[Diagnostic, ...]:
@@ -73,11 +73,11 @@ class Step(Struct, frozen=True, kw_only=True, rename={"external": "outsider"}):
 
 
 class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "strangers"}):
-    """What would be done on one instance, and on what knowledge.
+    """The steps that one instance needs, and the knowledge that they were planned on.
 
     `origin` is scheme, host and port. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
     and `grants` count what was read and is managed. `requests` and `seconds` are what applying is expected to
-    cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` tells that the file asks
+    cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` is true if the file asks
     for what does not exist here, so that its wish is not known and nothing may be done. `emptied` are the
     accounts that lose all access.
     """
@@ -111,7 +111,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
 
     @property
     def blocked(self) -> bool:
-        """Tell whether an error stands on the instance as a whole, so that no step may be done."""
+        """Return whether an error stands on the instance as a whole, so that no step may be done."""
         return any(diagnostic.blocks and diagnostic.about is None for diagnostic in self.diagnostics)
 
     @property
@@ -121,7 +121,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What one run would do on all its instances. `digest` covers everything else (see codec)."""
+    """The steps of one run on all its instances. `digest` covers everything else (see codec)."""
 
     tool: str
     created: datetime
@@ -201,7 +201,7 @@ class _View:
         for diagnostic in self.said:
             if diagnostic.about is not None:
                 self.hung[diagnostic.about].append(diagnostic)
-        blocked = (each.about for each in self.said if each.blocks and each.about is not None)
+        blocked = (diagnostic.about for diagnostic in self.said if diagnostic.blocks and diagnostic.about is not None)
         left_out = unreachable_steps(blocked, proposal)
         self.done = tuple(proposed.change for proposed in proposal.proposed if proposed.key not in left_out)
         self.home = home_of(proposal.desired.declared_users.values())
@@ -215,16 +215,16 @@ class _View:
 
     @property
     def blocked(self) -> bool:
-        """Whether an error stands on the instance as a whole."""
+        """True if an error stands on the instance as a whole."""
         return any(diagnostic.blocks and diagnostic.about is None for diagnostic in self.said)
 
-    def steps(self, proposed: Sequence[Proposed], prefix: str) -> tuple[Step, ...]:
+    def steps(self, proposals: Sequence[Proposed], prefix: str) -> tuple[Step, ...]:
         """Return the steps of what is proposed, numbered in order, with what they depend on."""
-        ids = {each.key: f"{prefix}{number}" for number, each in enumerate(proposed, 1)}
+        ids = {proposed.key: f"{prefix}{number}" for number, proposed in enumerate(proposals, 1)}
         made: dict[Key, Step] = {}
-        for each in proposed:
-            needed = tuple(made[key] for key in self.proposal.needs.get(each.key, ()) if key in made)
-            made[each.key] = self._step(each, ids[each.key], needed)
+        for proposed in proposals:
+            needed = tuple(made[key] for key in self.proposal.needs.get(proposed.key, ()) if key in made)
+            made[proposed.key] = self._step_of(proposed, ids[proposed.key], needed)
         return tuple(made.values())
 
     def unhung(self, *rows: Sequence[Step]) -> tuple[Diagnostic, ...]:
@@ -242,9 +242,9 @@ class _View:
                 held.add(name)
             elif _is_top(change.before, self.traits) or (change.after is None and change.key[0] == "account"):
                 held.discard(name)
-        return sum(each.casefold() != me for each in held)
+        return sum(name.casefold() != me for name in held)
 
-    def _step(self, proposed: Proposed, name: str, needed: tuple[Step, ...]) -> Step:
+    def _step_of(self, proposed: Proposed, name: str, needed: tuple[Step, ...]) -> Step:
         change = proposed.change
         said = (*self.hung.get(change.key, ()), *_waiting_for(change.key, needed))
         external = self._is_external(proposed)
@@ -256,8 +256,8 @@ class _View:
             cause=proposed.cause,
             origin=proposed.origin,
             person=proposed.person,
-            before_power=self._power(change.before),
-            after_power=self._power(change.after),
+            before_power=self._power_of(change.before),
+            after_power=self._power_of(change.after),
             raises=raises,
             external=external,
             risk=max((RISKS[risk] for risk in risks), default="low", key=LEVELS.index),
@@ -267,7 +267,7 @@ class _View:
             diagnostics=said,
         )
 
-    def _power(self, side: Resource | None) -> Power:
+    def _power_of(self, side: Resource | None) -> Power:
         match side:
             case Grant():
                 return self.traits.power(side)
@@ -280,10 +280,10 @@ class _View:
 
     def _raises(self, change: Change) -> bool:
         joins = change.before is None and isinstance(change.after, Member)
-        return self._power(change.after) >= Power.MANAGE if joins else escalates(change, self.traits)
+        return self._power_of(change.after) >= Power.MANAGE if joins else escalates(change, self.traits)
 
     def _is_external(self, proposed: Proposed) -> bool:
-        """Tell whether the person is of another house: by kind, or by an e-mail domain that is not ours."""
+        """Return whether the person is of another house: by kind, or by an e-mail domain that is not ours."""
         name = account_of(proposed.key)
         if name is None:
             return False

@@ -24,9 +24,9 @@ Unmanaged = Literal["report", "revoke", "remove"]
 MODES: tuple[Mode, ...] = ("observe", "add-only", "full")
 UNMANAGED: tuple[Unmanaged, ...] = ("report", "revoke", "remove")
 FIELDS = ("ticket", "reason", "until", "email")
-"""What a rule can ask to be given."""
+"""The fields that a rule can ask for."""
 SITE_WORDS = ("tag:", "sitegroup:", "id:")
-"""How names of a site begin that are no domain and no name for people."""
+"""The beginnings of site names that are no domain and no name for people."""
 T = TypeVar("T")
 
 
@@ -87,20 +87,20 @@ class Policy(Struct, frozen=True, kw_only=True):
     accept_blind: frozenset[str] = frozenset()
 
 
-def strictest(one: Policy, other: Policy) -> Policy:
+def strictest(first: Policy, second: Policy) -> Policy:
     """Return the policy that forbids what either forbids, so that a change cannot weaken the rule it must pass."""
     return Policy(
-        mode=min(one.mode, other.mode, key=MODES.index),
-        unmanaged=min(one.unmanaged, other.unmanaged, key=UNMANAGED.index),
-        admins_min=max(one.admins_min, other.admins_min),
-        admins_max=_chosen(min, one.admins_max, other.admins_max),
-        admins_at=one.admins_at or other.admins_at,
-        limits={name: _stricter_limit(_limit(one, name), _limit(other, name)) for name in LIMIT_NAMES},
-        wildcards_at_most=min(one.wildcards_at_most, other.wildcards_at_most),
-        protect=tuple(dict.fromkeys((*one.protect, *other.protect))),
-        ignore=tuple(dict.fromkeys((*one.ignore, *other.ignore))),
-        rules=_united_rules(one.rules, other.rules),
-        accept_blind=one.accept_blind & other.accept_blind,
+        mode=min(first.mode, second.mode, key=MODES.index),
+        unmanaged=min(first.unmanaged, second.unmanaged, key=UNMANAGED.index),
+        admins_min=max(first.admins_min, second.admins_min),
+        admins_max=_chosen(min, first.admins_max, second.admins_max),
+        admins_at=first.admins_at or second.admins_at,
+        limits={name: _stricter_limit(_limit(first, name), _limit(second, name)) for name in LIMIT_NAMES},
+        wildcards_at_most=min(first.wildcards_at_most, second.wildcards_at_most),
+        protect=tuple(dict.fromkeys((*first.protect, *second.protect))),
+        ignore=tuple(dict.fromkeys((*first.ignore, *second.ignore))),
+        rules=_united_rules(first.rules, second.rules),
+        accept_blind=first.accept_blind & second.accept_blind,
     )
 
 
@@ -113,17 +113,17 @@ def _chosen(choose: Callable[..., T], *values: T | None) -> T | None:
     return choose(given) if given else None
 
 
-def _stricter_limit(one: Limit, other: Limit) -> Limit:
+def _stricter_limit(first: Limit, second: Limit) -> Limit:
     """Return the smaller of each side; the place is that of the one that decides."""
-    count, percent = _chosen(min, one.count, other.count), _chosen(min, one.percent, other.percent)
-    decides = one if (count, percent) == (one.count, one.percent) else other
-    return Limit(count=count, percent=percent, at=decides.at or one.at)
+    count, percent = _chosen(min, first.count, second.count), _chosen(min, first.percent, second.percent)
+    decides = first if (count, percent) == (first.count, first.percent) else second
+    return Limit(count=count, percent=percent, at=decides.at or first.at)
 
 
-def _united_rules(one: tuple[Rule, ...], other: tuple[Rule, ...]) -> tuple[Rule, ...]:
+def _united_rules(first: tuple[Rule, ...], second: tuple[Rule, ...]) -> tuple[Rule, ...]:
     """Return the rules of both; what both say in the same words stands once."""
-    known = set(map(_wording, one))
-    return (*one, *(rule for rule in other if _wording(rule) not in known))
+    known = set(map(_wording, first))
+    return (*first, *(rule for rule in second if _wording(rule) not in known))
 
 
 def _wording(rule: Rule) -> str:
@@ -132,7 +132,7 @@ def _wording(rule: Rule) -> str:
 
 
 class Person(Struct, frozen=True):
-    """Who has a right: the name for messages, the declared user if there is one, and the logins of the account.
+    """The person who has a right: the name for messages, the declared user if there is one, and the logins of the account.
 
     `given` are the fields that stand on the user and so count for every grant.
     """

@@ -11,7 +11,8 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from siteward.access.accounts import GONE, Classification, UnmanagedAccount, findings, tally
+from siteward.access.account_findings import findings
+from siteward.access.accounts import GONE, Classification, UnmanagedAccount, tally
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
 from siteward.access.diagnostic import Diagnostic
 from siteward.access.effective import Index, Reach, reach, reach_after
@@ -48,7 +49,7 @@ class Proposed(Struct, frozen=True, kw_only=True):
 
 
 class Proposal(Struct, frozen=True, kw_only=True, dict=True):
-    """What would be changed on one instance, in order, and all that a guard needs to judge it.
+    """The changes proposed for one instance, in order, and all that a guard needs to judge it.
 
     `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them.
     """
@@ -74,7 +75,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def needs(self) -> Mapping[Key, tuple[Key, ...]]:
-        """What must have been done before each change."""
+        """The keys of the changes that must be done before each change."""
         needs = dict(dependencies(self.changes, self.traits, self.live.access))
         for key in demoted(self.changes, self.traits).values() if self._promotions_needed else ():
             needs[key] = (*needs.get(key, ()), *self._promotions)
@@ -91,7 +92,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def _promotions_needed(self) -> bool:
-        """Whether too few declared admins are left without those that this proposal makes."""
+        """True if too few declared admins are left without those that this proposal makes."""
         gone = demoted(self.changes, self.traits)
         tops = {grant.subject.name for grant in self.live.access.grants() if self.traits.is_top(grant)} - set(gone)
         declared_users = [
@@ -104,7 +105,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def reach(self) -> Reach:
-        """How far the access of everybody reaches now."""
+        """The reach of everybody's access now."""
         return reach(self.live.access, self.traits)
 
     def reach_after(self, unreachable_steps: Collection[Key]) -> Reach:
@@ -115,12 +116,12 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def index(self) -> Index:
-        """Who holds what now."""
+        """The live grants by holder."""
         return Index(self.live.access)
 
     @cached_property
     def projected_index(self) -> Index:
-        """Who holds what once everything proposed is done."""
+        """The grants by holder once everything proposed is done."""
         return Index(self.projected)
 
     @cached_property
@@ -130,7 +131,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
 
 
 class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
-    """Says of each difference whether it is ours to act on, and why."""
+    """The decision of each difference: whether it is ours to act on, and why."""
 
     live: Live
     desired: Desired
@@ -158,20 +159,20 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
                 return None
 
     def _account_cause(self, change: Change, account: Account) -> Cause | None:
-        classify = self.classification.classify(account.name)
-        if classify in {"public", "ignored"}:
+        account_class = self.classification.classify(account.name)
+        if account_class in {"public", "ignored"}:
             return None
         if change.after is not None:
             return "renamed" if account.renamed else "granted"
-        if classify == "declared" and self.classification.ending(account.name) == "absent":
+        if account_class == "declared" and self.classification.ending(account.name) == "absent":
             return "absent" if self.traits.deletes else None
-        ours = classify == "stranger" and self.policy.unmanaged == "remove" and self.desired.managed is not None
+        ours = account_class == "stranger" and self.policy.unmanaged == "remove" and self.desired.managed is not None
         return "unmanaged" if ours and self.traits.deletes else None
 
     def _member_cause(self, change: Change, member: Member) -> Cause | None:
         if self._external(member.group) or self.classification.classify(member.account) == "ignored":
             return None
-        return "granted" if change.after is not None else self._taken(member.account, member.key)
+        return "granted" if change.after is not None else self._cause_of_taking(member.account, member.key)
 
     def _external(self, group: str) -> bool:
         sides = (self.live.access.get(("group", group)), self.wanted.get(("group", group)))
@@ -193,18 +194,18 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
         if not self._looked_at(grant.scope):
             return None
         if change.after is None:
-            return self._taken(name, change.key) if self._takeable(grant) else None
+            return self._cause_of_taking(name, change.key) if self._takeable(grant) else None
         if self.classification.classify(name) == "ignored":
             return None
         lowered = direction(change, self.traits) != "open"
-        return self._named(name, change.key) or "granted" if lowered else "granted"
+        return self._ending_of(name, change.key) or "granted" if lowered else "granted"
 
     def _looked_at(self, scope: Scope) -> bool:
         managed = self.desired.managed
         return managed is None or not is_site(scope) or scope in managed
 
     def _takeable(self, grant: Grant) -> bool:
-        """Tell whether a live grant may be taken at all, now that the file does not wish it."""
+        """Return whether a live grant may be taken at all, now that the file does not wish it."""
         name, kind = grant.subject.name, grant.scope.kind
         if not declarable(grant, self.traits):
             return False
@@ -228,17 +229,17 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
         top = self.wanted.grant(Subject("account", name), EVERYWHERE) if self.traits.admin_excludes_grants else None
         return top is not None and self.traits.is_top(top)
 
-    def _named(self, name: str, key: Key) -> Ending | None:
+    def _ending_of(self, name: str, key: Key) -> Ending | None:
         """Return how the file itself names this as over, if it does."""
         ending = self.classification.ending(name)
         if ending is not None:
             return ending
         return self.desired.ended[key][0] if key in self.desired.ended else None
 
-    def _taken(self, name: str, key: Key) -> Cause | None:
+    def _cause_of_taking(self, name: str, key: Key) -> Cause | None:
         match self.classification.classify(name):
             case "declared" | "left":
-                return self._named(name, key) or ("silence" if self.desired.managed is not None else None)
+                return self._ending_of(name, key) or ("silence" if self.desired.managed is not None else None)
             case "stranger":
                 ours = self.policy.unmanaged != "report" and self.desired.managed is not None
                 return "unmanaged" if ours else None
@@ -246,7 +247,7 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
                 return None
 
     def held_back(self, proposed: Proposed) -> bool:
-        """Tell whether the mode leaves this undone: all in observe, what follows only from silence in add-only."""
+        """Return whether the mode leaves this undone: all in observe, what follows only from silence in add-only."""
         match self.policy.mode:
             case "full":
                 return False

@@ -1,4 +1,4 @@
-"""All that one run has to say, its numbers and its exit code: the one object behind every output."""
+"""The result of one run, its numbers and its exit code: the one object behind every output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DriftKind = Literal["unapplied", "undeclared", "changed-since"]
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of one step.
+    """The outcome of one step.
 
     `already`: the world was as wanted. `refused`: the touched thing changed since the plan was made
     (`reviewed` / `now` / `wanted` tell), or the file no longer wants it. `skipped`: something it depends on
@@ -99,10 +99,10 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What a verb hands to a renderer.
+    """The result of a verb, for a renderer.
 
     `texts` maps a file, as spans name it, to its lines, so that a renderer can show the excerpt.
-    `next` is one command, or one sentence, that leads on. `applied` tells that writes were allowed, `confined` that
+    `next` is one command, or one sentence, that leads on. `applied` is true if writes were allowed, `confined` if
     only some steps of the plan were asked for: what is blocked beside them is no part of the answer. `accounts` are
     the account names that are known of each instance, with the handle of the declared user behind each: what may be
     published is judged by them. `None`, or an instance that is missing, means that nobody has looked.
@@ -133,11 +133,11 @@ def summarize(report: Report) -> Summary:
     """
     instances = report.plan.instances if report.plan is not None else ()
     steps = [(instance.instance, step) for instance in instances for step in instance.runnable]
-    said = tuple(_all_said(report))
+    said = tuple(_all_diagnostics(report))
     return Summary(
-        **_by_action(step for _, step in steps),
-        **_by_kind(step for _, step in steps),
-        **_by_weight(steps),
+        **_count_actions(step for _, step in steps),
+        **_count_kinds(step for _, step in steps),
+        **_count_weights(steps),
         people=len(
             {(step.person or f"{instance} {name}") for instance, step in steps if (name := account_of(step.change.key))}
         ),
@@ -200,7 +200,7 @@ def _mails(plan: InstancePlan) -> int:
     return sum(step.count for step in (*steps, *said) if step.effect == "mail")
 
 
-def _all_said(report: Report) -> Iterator[Diagnostic]:
+def _all_diagnostics(report: Report) -> Iterator[Diagnostic]:
     yield from report.diagnostics
     if report.plan is not None:
         yield from report.plan.diagnostics
@@ -210,13 +210,13 @@ def _all_said(report: Report) -> Iterator[Diagnostic]:
                 yield from step.diagnostics
 
 
-def _by_action(steps: Iterable[Step]) -> dict[str, int]:
+def _count_actions(steps: Iterable[Step]) -> dict[str, int]:
     found = Counter(step.change.action for step in steps)
     return {"creates": found["create"], "updates": found["update"], "deletes": found["delete"]}
 
 
-def _by_kind(steps: Iterable[Step]) -> dict[str, int]:
-    found = Counter(_kind(step) for step in steps)
+def _count_kinds(steps: Iterable[Step]) -> dict[str, int]:
+    found = Counter(_count_of(step) for step in steps)
     names = (
         "accounts_created",
         "accounts_deleted",
@@ -228,7 +228,7 @@ def _by_kind(steps: Iterable[Step]) -> dict[str, int]:
     return {**{name: found[name] for name in names}, "other_changes": found["other_changes"]}
 
 
-def _kind(step: Step) -> str:
+def _count_of(step: Step) -> str:
     match step.change.before, step.change.after:
         case None, Account():
             return "accounts_created"
@@ -251,13 +251,13 @@ def _extras(grant: Grant) -> frozenset[str]:
     return grant.extras or frozenset()
 
 
-def _by_weight(steps: Iterable[tuple[str, Step]]) -> dict[str, int]:
+def _count_weights(steps: Iterable[tuple[str, Step]]) -> dict[str, int]:
     risks: dict[str, set[tuple[str, str | None]]] = {}
     raised = 0
     for instance, step in steps:
         raised += step.raises
-        for each in step.risks:
-            risks.setdefault(each, set()).add((instance, account_of(step.change.key)))
+        for risk in step.risks:
+            risks.setdefault(risk, set()).add((instance, account_of(step.change.key)))
     names = {"admins_gained": "becomes-admin", "admins_lost": "loses-admin"}
     return {"powers_raised": raised, **{name: len(risks.get(risk, ())) for name, risk in names.items()}}
 
@@ -291,7 +291,7 @@ def _in_error(report: Report) -> bool:
 
 
 def _partly(report: Report) -> bool:
-    """Tell whether writing began and did not end well: refusals alone, before any write, are staleness."""
+    """Return whether writing began and did not end well: refusals alone, before any write, are staleness."""
     statuses = {outcome.status for outcome in report.outcomes if not outcome.step.blocked}
     wrote = not statuses.isdisjoint({"done", "failed", "unknown"})
     return wrote and not statuses.isdisjoint({"failed", "unknown", "refused", "skipped"})
@@ -325,7 +325,7 @@ def _differs(report: Report) -> bool:
 
 
 def _counts_as_drift(item: DriftItem) -> bool:
-    """Tell whether an item is a difference, and not an account that is only reported, or a step held back."""
+    """Return whether an item is a difference, and not an account that is only reported, or a step held back."""
     return item.step is not None or item.kind != "undeclared"
 
 

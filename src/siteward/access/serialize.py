@@ -45,7 +45,7 @@ class WithDefaults(Struct, frozen=True, kw_only=True):
 
 
 class Serializer:
-    """How the values of one type are written, read and described."""
+    """The functions that write, read and describe the values of one type."""
 
     def __init__(self, encode: Encode, decode: Decode, schema: Callable[[dict[str, Data]], Data]) -> None:
         self.encode = encode
@@ -64,21 +64,23 @@ def _shape(kind: Any) -> Serializer:  # noqa: PLR0911 — one for each kind of t
     if kind in _SCALARS:
         return _SCALARS[kind]
     if kind is Access:
-        return _access()
+        return _access_shape()
     if origin is Literal:
-        return _words(arguments)
+        return _words_shape(arguments)
     if origin in {Union, types.UnionType}:
-        return _union(arguments)
+        return _union_shape(arguments)
     if origin is tuple:
-        return _row(_shape(arguments[0]), tuple, ordered=True) if arguments[-1] is ... else _fixed(arguments)
+        return (
+            _list_shape(_shape(arguments[0]), tuple, ordered=True) if arguments[-1] is ... else _fixed_shape(arguments)
+        )
     if origin is frozenset:
-        return _row(_shape(arguments[0]), frozenset, ordered=False)
+        return _list_shape(_shape(arguments[0]), frozenset, ordered=False)
     if origin is not None and issubclass(origin, Mapping):
-        return (_object if _is_text(arguments[0]) else _pairs)(*map(_shape, arguments))
+        return (_object_shape if _is_text(arguments[0]) else _pairs_shape)(*map(_shape, arguments))
     if isinstance(kind, type) and issubclass(kind, IntEnum):
-        return _ranks(kind)
+        return _ranks_shape(kind)
     if isinstance(kind, type) and issubclass(kind, Struct):
-        return _record(kind)
+        return _record_shape(kind)
     raise TypeError(f"no shape for {kind}")
 
 
@@ -86,7 +88,7 @@ def _is_text(kind: Any) -> bool:
     return kind is str or (get_origin(kind) is Literal) or (get_origin(kind) in {Union, types.UnionType})
 
 
-def _scalar(kind: type, word: str) -> Serializer:
+def _scalar_shape(kind: type, word: str) -> Serializer:
     def decode(data: Data, path: str) -> Any:
         if type(data) is not kind:
             raise CodecError(path, f"should be {word}")
@@ -95,7 +97,7 @@ def _scalar(kind: type, word: str) -> Serializer:
     return Serializer(lambda value: value, decode, lambda _: {"type": word})
 
 
-def _number() -> Serializer:
+def _number_shape() -> Serializer:
     def encode(value: float) -> Data:
         if not math.isfinite(value):
             raise CodecError("", f"{value} is no number that JSON can say")
@@ -109,7 +111,7 @@ def _number() -> Serializer:
     return Serializer(encode, decode, lambda _: {"type": "number"})
 
 
-def _moment() -> Serializer:
+def _moment_shape() -> Serializer:
     def encode(value: datetime) -> Data:
         if value.utcoffset() is None:
             raise CodecError("", f"{value} has no offset")
@@ -127,7 +129,7 @@ def _moment() -> Serializer:
     return Serializer(encode, decode, lambda _: {"type": "string", "format": "date-time"})
 
 
-def _words(allowed: tuple[str, ...]) -> Serializer:
+def _words_shape(allowed: tuple[str, ...]) -> Serializer:
     def decode(data: Data, path: str) -> str:
         if not isinstance(data, str) or data not in allowed:
             raise CodecError(path, f"should be one of {', '.join(allowed)}")
@@ -136,32 +138,35 @@ def _words(allowed: tuple[str, ...]) -> Serializer:
     return Serializer(lambda value: value, decode, lambda _: {"enum": list(allowed)})
 
 
-def _ranks(kind: type[IntEnum]) -> Serializer:
+def _ranks_shape(kind: type[IntEnum]) -> Serializer:
     words = {int_enum.name.lower(): int_enum for int_enum in kind}
-    text = _words(tuple(words))
+    text = _words_shape(tuple(words))
     return Serializer(lambda value: value.name.lower(), lambda data, path: words[text.decode(data, path)], text.schema)
 
 
-def _row(inner: Serializer, make: Callable[[Any], Any], *, ordered: bool) -> Serializer:
+def _list_shape(inner: Serializer, make: Callable[[Any], Any], *, ordered: bool) -> Serializer:
     def encode(value: Any) -> Data:
-        encoded = [inner.encode(each) for each in value]
+        encoded = [inner.encode(item) for item in value]
         return encoded if ordered else sorted(encoded)
 
     def decode(data: Data, path: str) -> Any:
         if not isinstance(data, list):
             raise CodecError(path, "should be a list")
-        return make(inner.decode(each, f"{path}/{at}") for at, each in enumerate(data))
+        return make(inner.decode(item, f"{path}/{at}") for at, item in enumerate(data))
 
     return Serializer(encode, decode, lambda defs: {"type": "array", "items": inner.schema(defs)})
 
 
-def _fixed(arguments: tuple[Any, ...]) -> Serializer:
+def _fixed_shape(arguments: tuple[Any, ...]) -> Serializer:
     inner = [_shape(argument) for argument in arguments]
 
     def decode(data: Data, path: str) -> Any:
         if not isinstance(data, list) or len(data) != len(inner):
             raise CodecError(path, f"should be a list of {len(inner)}")
-        return tuple(one.decode(each, f"{path}/{at}") for at, (one, each) in enumerate(zip(inner, data, strict=True)))
+        return tuple(
+            serializer.decode(item, f"{path}/{at}")
+            for at, (serializer, item) in enumerate(zip(inner, data, strict=True))
+        )
 
     def schema(defs: dict[str, Data]) -> Data:
         return {
@@ -172,11 +177,11 @@ def _fixed(arguments: tuple[Any, ...]) -> Serializer:
         }
 
     return Serializer(
-        lambda value: [serializer.encode(each) for serializer, each in zip(inner, value, strict=True)], decode, schema
+        lambda value: [serializer.encode(item) for serializer, item in zip(inner, value, strict=True)], decode, schema
     )
 
 
-def _object(key: Serializer, inner: Serializer) -> Serializer:
+def _object_shape(key: Serializer, inner: Serializer) -> Serializer:
     def decode(data: Data, path: str) -> Any:
         if not isinstance(data, dict):
             raise CodecError(path, "should be an object")
@@ -191,12 +196,12 @@ def _object(key: Serializer, inner: Serializer) -> Serializer:
     return Serializer(lambda value: {name: inner.encode(value[name]) for name in sorted(value)}, decode, schema)
 
 
-def _pairs(key: Serializer, value: Serializer) -> Serializer:
+def _pairs_shape(key: Serializer, value: Serializer) -> Serializer:
     def encode(mapping: Mapping[Any, Any]) -> Data:
-        return [[key.encode(each), value.encode(mapping[each])] for each in sorted(mapping)]
+        return [[key.encode(name), value.encode(mapping[name])] for name in sorted(mapping)]
 
     def decode(data: Data, path: str) -> Any:
-        if not isinstance(data, list) or any(not isinstance(each, list) or len(each) != 2 for each in data):
+        if not isinstance(data, list) or any(not isinstance(pair, list) or len(pair) != 2 for pair in data):
             raise CodecError(path, "should be a list of pairs")
         pairs = ((key.decode(a, f"{path}/{at}/0"), value.decode(b, f"{path}/{at}/1")) for at, (a, b) in enumerate(data))
         return types.MappingProxyType(dict(pairs))
@@ -208,20 +213,20 @@ def _pairs(key: Serializer, value: Serializer) -> Serializer:
     return Serializer(encode, decode, schema)
 
 
-def _union(arguments: tuple[Any, ...]) -> Serializer:
+def _union_shape(arguments: tuple[Any, ...]) -> Serializer:
     some = tuple(argument for argument in arguments if argument is not type(None))
     if set(some) == set(RESOURCES.values()):
-        inner = _resource()
-    elif all(get_origin(each) is Literal for each in some):
-        inner = _words(tuple(word for each in some for word in get_args(each)))
+        inner = _resource_shape()
+    elif all(get_origin(kind) is Literal for kind in some):
+        inner = _words_shape(tuple(word for kind in some for word in get_args(kind)))
     elif len(some) == 1:
         inner = _shape(some[0])
     else:
         raise TypeError(f"no shape for a union of {some}")
-    return inner if len(some) == len(arguments) else _optional(inner)
+    return inner if len(some) == len(arguments) else _optional_shape(inner)
 
 
-def _optional(inner: Serializer) -> Serializer:
+def _optional_shape(inner: Serializer) -> Serializer:
     return Serializer(
         lambda value: None if value is None else inner.encode(value),
         lambda data, path: None if data is None else inner.decode(data, path),
@@ -229,8 +234,8 @@ def _optional(inner: Serializer) -> Serializer:
     )
 
 
-def _resource() -> Serializer:
-    inner = {word: _record(kind, tag=word) for word, kind in RESOURCES.items()}
+def _resource_shape() -> Serializer:
+    inner = {word: _record_shape(kind, tag=word) for word, kind in RESOURCES.items()}
     words = {kind: word for word, kind in RESOURCES.items()}
 
     def decode(data: Data, path: str) -> Any:
@@ -246,8 +251,8 @@ def _resource() -> Serializer:
     )
 
 
-def _access() -> Serializer:
-    row = _row(_resource(), list, ordered=True)
+def _access_shape() -> Serializer:
+    row = _list_shape(_resource_shape(), list, ordered=True)
 
     def decode(data: Data, path: str) -> Access:
         try:
@@ -292,7 +297,7 @@ class _Record:
     def decode(self, data: Data, path: str) -> Any:
         if not isinstance(data, dict):
             raise CodecError(path, "should be an object")
-        told = {name: each for name, each in data.items() if name != "type" or self.tag is None}
+        told = {name: value for name, value in data.items() if name != "type" or self.tag is None}
         for name in told:
             if name not in self.parts:
                 raise UnknownMemberError(f"{path}/{name}", "is not known")
@@ -325,7 +330,7 @@ class _Record:
         }
 
 
-def _record(kind: type, tag: str | None = None) -> Serializer:
+def _record_shape(kind: type, tag: str | None = None) -> Serializer:
     record = _Record(kind, tag)
     return Serializer(record.encode, record.decode, record.schema)
 
@@ -337,9 +342,9 @@ def _stands_at_default(part: FieldInfo, value: Any) -> bool:
 
 
 _SCALARS: Mapping[Any, Serializer] = {
-    str: _scalar(str, "string"),
-    bool: _scalar(bool, "boolean"),
-    int: _scalar(int, "integer"),
-    float: _number(),
-    datetime: _moment(),
+    str: _scalar_shape(str, "string"),
+    bool: _scalar_shape(bool, "boolean"),
+    int: _scalar_shape(int, "integer"),
+    float: _number_shape(),
+    datetime: _moment_shape(),
 }

@@ -68,9 +68,9 @@ class DeclaredUser(Struct, frozen=True):
 
 
 class Claim(Struct, frozen=True):
-    """What one line of the file asks for, where several lines ask for the same key or another right includes it.
+    """The right that one line of the file asks for, where several lines ask for the same key or another right includes it.
 
-    `ends` tells that the line or each way to it has an end, so that what it gives is over one day.
+    `ends` is true if the line or each way to it has an end, so that what it gives is over one day.
     """
 
     wish: Grant | Member
@@ -79,7 +79,7 @@ class Claim(Struct, frozen=True):
 
 
 class Desired(Struct, frozen=True, kw_only=True):
-    """What the declaration means for one instance at one moment.
+    """The desired state of one instance at one moment, by the declaration.
 
     `access` is the wish, `origins` its reasons by key. `holders` maps each account name that a declared
     user resolves to (also the suspended, absent and left ones) to that user. `ended` holds, by key, the
@@ -89,7 +89,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     `modules` are the accounts whose module switches the file speaks of; those of others are left alone.
     `claims` are, by key, the single lines where `origins` does not tell all; `names` are the handles, domains and tags
     (`tag:x`) that the file has for live sites.
-    `empty` tells that the file says `grants: []`, which takes an extra consent.
+    `empty` is true if the file says `grants: []`, which takes an extra consent.
     """
 
     access: Access
@@ -124,7 +124,7 @@ class Site(Struct, frozen=True, kw_only=True):
 
 
 class Listing(Struct, frozen=True, kw_only=True):
-    """How completely one listing was read. Only a `complete` one can prove an absence."""
+    """One listing, and whether it was read to its end. Only a `complete` one can prove an absence."""
 
     name: str
     rows: int
@@ -134,7 +134,7 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 
 class Live(Struct, frozen=True, kw_only=True):
-    """What the API showed of one instance at one moment.
+    """The live state of one instance at one moment, as the API showed it.
 
     `ids` maps the key of an account, group or other object to the platform's own id; `sites` has those of
     the scopes. `pending` are keys that are there but wait for somebody (an invitation): an equal role is no
@@ -155,18 +155,18 @@ class Live(Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Tell whether every listing proved its end and nothing readable was left out."""
+        """Return whether every listing proved its end and nothing readable was left out."""
         return not self.unreadable and all(listing.complete for listing in self.listings)
 
     @property
     def grants_of_others(self) -> int:
-        """How many grants there are beside our own, which a reading that lost all others would still show."""
+        """The number of grants beside our own, which a reading that lost all others would still show."""
         me = (self.me or "").casefold()
         return sum(1 for grant in self.access.grants() if grant.subject.name.casefold() != me)
 
 
 class Memory(Struct, frozen=True, kw_only=True):
-    """What the journal remembers of one instance.
+    """The memory that the journal keeps of one instance.
 
     `accounts` are the logins met in an earlier run; `users` maps the handles declared in the last one to their
     login; `sites` and `grants` (but for our own) are the counts it saw. `last` is the access it left, by key, and `sends` maps
@@ -297,6 +297,6 @@ def email_domain(email: str | None) -> str | None:
 
 
 def is_outsider(kind: str | None, email: str | None, home: frozenset[str]) -> bool:
-    """Tell whether somebody is of another house: by kind, or by an e-mail domain that is none of `home`."""
+    """Return whether somebody is of another house: by kind, or by an e-mail domain that is none of `home`."""
     domain = email_domain(email)
     return kind in OUTSIDE or bool(domain and home and domain not in home)

@@ -1,4 +1,4 @@
-"""What a platform can express, as data.
+"""The traits of a platform: everything that it can express, as data.
 
 A platform's folder gives one table for validation without a server (the union of what all supported
 releases can) and its `probe` gives one for the server at hand. The core reads these tables and knows
@@ -36,7 +36,7 @@ class Role(Struct, frozen=True, kw_only=True):
 
 
 class Traits(Struct, frozen=True, kw_only=True, dict=True):
-    """What one server (or, before any was asked, a platform at its best) can express.
+    """The abilities of one server (or, before any was asked, a platform at its best) can express.
 
     `roles` maps a scope kind to its roles, weakest first; of two roles in one tuple the later satisfies
     the earlier unless `incomparable` names the pair. `top` is the account role that admins hold.
@@ -97,7 +97,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
         return max((base, *(self.extras.get(extra, Power.NONE) for extra in grant.extras))) if grant.extras else base
 
     def is_top(self, grant: Grant) -> bool:
-        """Tell whether a grant is the platform's highest account role."""
+        """Return whether a grant is the platform's highest account role."""
         return grant.role == self.top and grant.scope == EVERYWHERE
 
     def native(self, kind: str, portable: str) -> Role | None:
@@ -105,7 +105,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
         return next((role for role in self.roles.get(kind, ()) if role.portable == portable), None)
 
     def covers(self, held: Grant, wished: Grant) -> bool:
-        """Tell whether a held, undeclarable role already gives what is wished on the same scope."""
+        """Return whether a held, undeclarable role already gives what is wished on the same scope."""
         role = self.role(held.scope.kind, held.role)
         return bool(
             role
@@ -118,12 +118,12 @@ SITE_KINDS = ("site", "metasite")
 
 
 def is_site(scope: Scope) -> bool:
-    """Tell whether a scope is something a `sites:` or `metasites:` selector may name."""
+    """Return whether a scope is something a `sites:` or `metasites:` selector may name."""
     return scope.kind in SITE_KINDS
 
 
 def is_public(traits: Traits, account: str) -> bool:
-    """Tell whether an account stands for everybody (Matomo's `anonymous`, in any spelling of case and accents)."""
+    """Return whether an account stands for everybody (Matomo's `anonymous`, in any spelling of case and accents)."""
     if traits.public_account is None:
         return False
     plain = account if account.isascii() else _without_accents(account)
@@ -131,10 +131,12 @@ def is_public(traits: Traits, account: str) -> bool:
 
 
 def _without_accents(text: str) -> str:
-    return "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
+    return "".join(
+        character for character in unicodedata.normalize("NFKD", text) if not unicodedata.combining(character)
+    )
 
 
 def declarable(grant: Grant, traits: Traits) -> bool:
-    """Tell whether a grant's role is a right to hand out and not a fact such as ownership."""
+    """Return whether a grant's role is a right to hand out and not a fact such as ownership."""
     role = traits.role(grant.scope.kind, grant.role)
     return role is None or role.declarable

@@ -12,8 +12,8 @@ from siteward.cli.names import instance_option
 from siteward.cli.session import Session, with_session
 
 if TYPE_CHECKING:
-    from siteward.access.answer import Checkup
     from siteward.access.diagnostic import Diagnostic
+    from siteward.access.explanation import Checkup
     from siteward.access.traits import Traits
     from siteward.cli.checkout import Checkout
     from siteward.platforms.instance import Instance
@@ -40,8 +40,8 @@ def command(session: Session, instances: tuple[str, ...]) -> int:
 
 
 def _check(checkout: Checkout, instance: Instance) -> Checkup:
-    from siteward.access.answer import Checkup
     from siteward.access.diagnostic import error
+    from siteward.access.explanation import Checkup
     from siteward.transport.errors import PlatformError
 
     started = time.perf_counter()

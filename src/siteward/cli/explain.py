@@ -16,7 +16,7 @@ from siteward.cli.session import Session, with_session
 @with_session("text", "json")
 def command(session: Session, user: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
     """Say why USER (a handle, login or e-mail) has, or has not, access to SITE (a handle or domain)."""
-    from siteward.access.answer import with_beside
+    from siteward.access.explanation import with_beside
     from siteward.cli.checkout import open_checkout
     from siteward.cli.questions import ask, gaps_of, no_answer
     from siteward.reconcile.explain import explain, scopes_of

@@ -18,7 +18,7 @@ from siteward.render.safe import as_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from siteward.access.answer import Checkup, Explanation, Holding
+    from siteward.access.explanation import Checkup, Explanation, Holder
     from siteward.access.model import Accounts
     from siteward.access.report import Missing
     from siteward.access.state import Origin
@@ -56,7 +56,7 @@ def explanations(
 
 
 def holdings(
-    found: Sequence[Holding],
+    found: Sequence[Holder],
     form: str,
     options: Options,
     gaps: Sequence[Missing] = (),
@@ -189,7 +189,7 @@ def _origin_lines(origin: Origin | None, palette: Palette) -> Iterator[str]:
         yield f"{mark} {palette.text(f'{other.at}{via}{until}{said}')}"
 
 
-def _holding_row(each: Holding, palette: Palette) -> tuple[Cell, ...]:
+def _holding_row(each: Holder, palette: Palette) -> tuple[Cell, ...]:
     who = f"{each.person} (login {each.account})" if each.person and each.person != each.account else each.account
     agree = each.live == each.declared
     state = "" if agree else "not live" if each.live is None else "not declared" if each.declared is None else "differs"
@@ -253,7 +253,7 @@ def _explanation(each: Explanation) -> JSON:
     }
 
 
-def _holding(each: Holding) -> JSON:
+def _holding(each: Holder) -> JSON:
     return {
         "instance": each.instance,
         "site": each.scope.name,

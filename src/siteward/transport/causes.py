@@ -1,4 +1,4 @@
-"""What stood behind a failed request, in words for people and with a next step."""
+"""The causes of failed requests, in words for people and with a next step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.Pr
 
 
 def was_sent(error: httpx.RequestError, request: httpx.Request) -> bool:
-    """Tell whether `request` may have reached the server although `error` came instead of its answer.
+    """Return whether `request` may have reached the server although `error` came instead of its answer.
 
     An error that belongs to another request is the login's: then this one was refused before, or never sent.
     """
@@ -26,14 +26,14 @@ def was_sent(error: httpx.RequestError, request: httpx.Request) -> bool:
 
 
 def is_hopeless(error: httpx.RequestError) -> bool:
-    """Tell whether asking again cannot help: a certificate does not become trusted by asking twice."""
-    return any(isinstance(base_exception, ssl.SSLCertVerificationError) for base_exception in _chain(error))
+    """Return whether asking again cannot help: a certificate does not become trusted by asking twice."""
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error))
 
 
 def unreachable(error: httpx.RequestError, origin: str, link: Link) -> UnreachableError:
     """Return the error that says why `origin` gave no usable answer."""
-    for base_exception in _chain(error):
-        if words := _words(base_exception, origin, link):
+    for cause in _chain(error):
+        if words := _describe_cause(cause, origin, link):
             return UnreachableError(words[0], hint=words[1])
     return UnreachableError(f"{origin} cannot be reached ({type(error).__name__})")
 
@@ -45,21 +45,21 @@ def redirected(
     asked = response.request.url
     try:
         place = asked.join(response.headers["location"])
-        where = _shown(place) + place.raw_path.partition(b"?")[0].decode("ascii")
+        where = _host_shown(place) + place.raw_path.partition(b"?")[0].decode("ascii")
     except httpx.InvalidURL:
         where = "a place that is no address"
     return kind(
-        scrub(f"{_shown(asked)} redirects {asked.path} to {where}; nothing was sent there"),
+        scrub(f"{_host_shown(asked)} redirects {asked.path} to {where}; nothing was sent there"),
         hint="write the address that answers by itself into `url`",
     )
 
 
-def _shown(url: httpx.URL) -> str:
+def _host_shown(url: httpx.URL) -> str:
     """Return scheme, host and port, the port only where it is not the scheme's own."""
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
-def _words(error: BaseException, origin: str, link: Link) -> tuple[str, str | None] | None:
+def _describe_cause(error: BaseException, origin: str, link: Link) -> tuple[str, str | None] | None:
     match error:
         case ssl.SSLCertVerificationError():
             words = f"the certificate of {origin} is not trusted: {error.verify_message}"

@@ -1,4 +1,4 @@
-"""What can go wrong on the wire.
+"""The errors of the wire.
 
     PlatformError
     ├── Unreachable       no usable answer at all: DNS, refused, TLS, time-out before the request was sent

@@ -55,7 +55,7 @@ _WINDOWS = 5
 
 
 class Answer(Redacted, frozen=True):
-    """What came back: the status, the headers with lower-cased names, and the body; `path` is what was asked."""
+    """An answer: the status, the headers with lower-cased names, and the body; `path` is what was asked."""
 
     status: int
     headers: Mapping[str, str]
@@ -69,7 +69,7 @@ class Answer(Redacted, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Tell whether the status is 2xx."""
+        """Return whether the status is 2xx."""
         return 200 <= self.status < 300
 
     def json(self) -> object:
@@ -85,7 +85,7 @@ class Answer(Redacted, frozen=True):
 
 
 class _Line(Struct, frozen=True):
-    """What the reader and the writer of one instance share."""
+    """The parts that the reader and the writer of one instance share."""
 
     link: Link
     wire: Wire
@@ -148,7 +148,7 @@ class Reader:
 
     @property
     def auth(self) -> httpx.Auth | None:
-        """How this reader proves who it is: the object that the adapter gave to `open_doors`."""
+        """The credentials in use: the object that the adapter gave to `open_doors`."""
         return self._client.auth
 
     @property
@@ -158,7 +158,7 @@ class Reader:
 
     @property
     def requests(self) -> int:
-        """How many requests went out so far through this reader and its writer, logins included."""
+        """The number of requests that went out so far through this reader and its writer, logins included."""
         return self._line.wire.requests
 
     @property
@@ -187,7 +187,7 @@ class Reader:
         when no usable answer came in time, `RefusedError` when the server keeps answering 429, `RedirectedError` for a
         redirect, `ReadOnlyError` for a path not named as reading.
         """
-        return self._ask(lambda: self._client.build_request("GET", path, params=params))
+        return self._send_patiently(lambda: self._client.build_request("GET", path, params=params))
 
     def call(
         self,
@@ -199,7 +199,7 @@ class Reader:
     ) -> Answer:
         """Ask by POST, on platforms that answer questions so; otherwise like `query`."""
         build = functools.partial(self._client.build_request, "POST", path, params=params, json=json, data=form)
-        return self._ask(build, self._line.posts)
+        return self._send_patiently(build, self._line.posts)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Apply `function` to `items` in the fixed threads of this reader; results keep the order of the items.
@@ -216,7 +216,7 @@ class Reader:
             self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    def _ask(self, build: Callable[[], httpx.Request], extra: Pace | None = None) -> Answer:
+    def _send_patiently(self, build: Callable[[], httpx.Request], extra: Pace | None = None) -> Answer:
         patience = _Patience(self._line)
         while True:
             if extra:
@@ -278,7 +278,7 @@ class Writer(Reader):
             self._command_pace.take()
             self._line.pace.take()
             request = self._commands.build_request(method, path, params=params, json=json, data=form)
-            response = self._once(request)
+            response = self._send_once(request)
             answer = self._answer(response, redirects=redirects)
             # What answers another request is the login's: then the command itself has not been taken.
             if answer.status in _GATEWAY and response.request is request:
@@ -295,7 +295,7 @@ class Writer(Reader):
         super().close()
         self._commands.close()
 
-    def _once(self, request: httpx.Request) -> httpx.Response:
+    def _send_once(self, request: httpx.Request) -> httpx.Response:
         try:
             return self._commands.send(request)
         except TooLongError as excess:

@@ -1,4 +1,4 @@
-"""How to reach one instance, as plain data: importing this costs nothing."""
+"""The way to one instance, as plain data: importing this costs nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Exchange(Struct, frozen=True, kw_only=True):
 
 
 class Link(Struct, frozen=True, kw_only=True):
-    """Where an instance is and how patiently to talk to it.
+    """The address of an instance and the patience with it.
 
     `url` is the base that the file names, with a path if the product lives below one. `ca_file` replaces the
     usual certificate authorities. Times are seconds: `connect` and `read` bound one attempt, `budget` bounds one
@@ -62,7 +62,7 @@ class Link(Struct, frozen=True, kw_only=True):
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether `url` leads to this machine itself: `localhost` or an address of the loopback net."""
+    """Return whether `url` leads to this machine itself: `localhost` or an address of the loopback net."""
     host = urlsplit(url).hostname or ""
     if host == "localhost":
         return True

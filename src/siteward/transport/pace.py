@@ -1,4 +1,4 @@
-"""How fast to ask: limits that a platform declares, and pauses that a server asks for."""
+"""The pace of requests: limits that a platform declares, and pauses that a server asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps a value's content out of tracebacks, logs and terminals."""
+"""Structs that keep their content out of tracebacks, logs and terminals."""
 
 from __future__ import annotations
 

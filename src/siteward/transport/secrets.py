@@ -1,4 +1,4 @@
-"""Credentials: where they are found, what they are bound to, and how they stay unseen.
+"""Credentials: their places, the server that they are bound to, and their redaction.
 
 For the instance `matomo-eu` and its field `token` the places are, in this order:
 
@@ -79,7 +79,7 @@ class Secrets:
         """Return the credential of that field; raises `SecretMissingError` where there is none."""
         found = self._values.get(field)
         if found is None:
-            raise _missing(self._instance, field)
+            raise _missing_error(self._instance, field)
         return found
 
     def optional(self, field: str) -> Secret | None:
@@ -115,12 +115,12 @@ def find(
     bound(instance, url, env)
     values: dict[str, Secret] = {}
     for field in fields:
-        found = _look(instance, field, env, keyring)
+        found = _look_up(instance, field, env, keyring)
         if found is None:
-            raise _missing(instance, field)
+            raise _missing_error(instance, field)
         values[field] = found
     for field in optional:
-        if found := _look(instance, field, env, keyring):
+        if found := _look_up(instance, field, env, keyring):
             values[field] = found
     return Secrets(values, instance=instance)
 
@@ -160,10 +160,10 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
 
 
 def confirmed(instance: str, named: str | None, env: Mapping[str, str], *, folds_case: bool = True) -> bool:
-    """Tell whether it stands beside the credentials that they are those of `named`, the file's `self`.
+    """Return whether it is said beside the credentials too that they are those of `named`, the file's `self`.
 
     Whoever can edit the file can write any account into it, and so make the one in use a person's like any other.
-    `folds_case` tells that the platform does not tell logins apart by letter case. Raises `SelfMismatch` where another
+    `folds_case` is true if the platform does not tell logins apart by letter case. Raises `SelfMismatch` where another
     account stands there. Where the file names none, whoever reads compares with what the platform tells.
     """
     name = variable(instance, "self")
@@ -227,28 +227,28 @@ def _origin(url: str, what: str) -> str:
         raise OriginMismatchError(f"{what} is not usable: {error}; nothing was sent", hint=error.hint) from None
 
 
-def _look(instance: str, field: str, env: Mapping[str, str], keyring: Keyring | None) -> Secret | None:
+def _look_up(instance: str, field: str, env: Mapping[str, str], keyring: Keyring | None) -> Secret | None:
     name = variable(instance, field)
     if value := env.get(name):
         return Secret(value, name)
     if path := env.get(f"{name}_FILE"):
-        return Secret(_content(path, f"{name}_FILE"), f"{name}_FILE")
+        return Secret(_read_file(path, f"{name}_FILE"), f"{name}_FILE")
     if command := env.get(f"{name}_COMMAND"):
-        return Secret(_output(command, f"{name}_COMMAND", env), f"{name}_COMMAND")
+        return Secret(_run_command(command, f"{name}_COMMAND", env), f"{name}_COMMAND")
     value = keyring(PREFIX.lower(), f"{instance}/{field}") if keyring else None
     return Secret(value, "keyring") if value else None
 
 
-def _content(path: str, name: str) -> str:
+def _read_file(path: str, name: str) -> str:
     try:
         with open(path, encoding="utf-8", newline="") as file:  # noqa: PTH123 — the path is an environment's text
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise SecretMissingError(f"the file that {name} names cannot be read ({type(error).__name__})") from error
-    return _one(text, name)
+    return _line_of(text, name)
 
 
-def _output(command: str, name: str, env: Mapping[str, str]) -> str:
+def _run_command(command: str, name: str, env: Mapping[str, str]) -> str:
     try:
         done = subprocess.run(
             shlex.split(command),
@@ -259,7 +259,7 @@ def _output(command: str, name: str, env: Mapping[str, str]) -> str:
             timeout=_COMMAND_SECONDS,
             check=True,
         )
-        return _one(done.stdout.decode("utf-8"), name)
+        return _line_of(done.stdout.decode("utf-8"), name)
     except subprocess.CalledProcessError as error:
         raise SecretMissingError(f"the command of {name} ended with {error.returncode}") from None
     except subprocess.TimeoutExpired:
@@ -268,14 +268,14 @@ def _output(command: str, name: str, env: Mapping[str, str]) -> str:
         raise SecretMissingError(f"the command of {name} cannot be run ({type(error).__name__})") from None
 
 
-def _one(text: str, name: str) -> str:
+def _line_of(text: str, name: str) -> str:
     value = text.removesuffix("\n").removesuffix("\r")
     if not value:
         raise SecretMissingError(f"{name} leads to nothing but an empty text")
     return value
 
 
-def _missing(instance: str, field: str) -> SecretMissingError:
+def _missing_error(instance: str, field: str) -> SecretMissingError:
     name = variable(instance, field)
     return SecretMissingError(
         f"{instance} needs its {field.replace('_', ' ')}, and it is in none of the places where it may stand",

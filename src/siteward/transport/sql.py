@@ -68,22 +68,22 @@ class SqlReader:
             ) from missing
         try:
             with psycopg.connect(
-                self._url.reveal(), connect_timeout=_SECONDS, application_name="siteward", **self._given()
+                self._url.reveal(), connect_timeout=_SECONDS, application_name="siteward", **self._connection_options()
             ) as connection:
                 return _rows(connection, sql, params)
         except psycopg.Error as error:
-            raise self._trouble(error) from None
+            raise self._error_of(error) from None
 
-    def _given(self) -> dict[str, Any]:
+    def _connection_options(self) -> dict[str, Any]:
         named = parse_qs(urlsplit(self._url.reveal()).query).get("options", [])
         given = {"options": " ".join((*named, _OPTIONS))}
         return given | ({"sslmode": self._tls} if self._tls else {})
 
-    def _trouble(self, error: Error) -> PlatformError:
+    def _error_of(self, error: Error) -> PlatformError:
         """Return what the database said, in our words; it gives no code to those it did not let in."""
         state = error.sqlstate or ""
-        words = self._shown(error.diag.message_primary or str(error))
-        if state.startswith("28") or (not state and any(each in words for each in _TURNED_AWAY)):
+        words = self._redact(error.diag.message_primary or str(error))
+        if state.startswith("28") or (not state and any(text in words for text in _TURNED_AWAY)):
             return UnauthenticatedError(f"the database did not accept the credentials: {words}")
         if state == "42501":
             return ForbiddenError(
@@ -93,7 +93,7 @@ class SqlReader:
             return NotThePlatformError(f"the database is not as expected: {words}")
         return UnreachableError(f"the database did not answer: {words}")
 
-    def _shown(self, words: str) -> str:
+    def _redact(self, words: str) -> str:
         """Return the server's words on one line, bounded, without the password."""
         password = unquote(urlsplit(self._url.reveal()).password or "")
         text = " ".join(self._scrub(words).split())

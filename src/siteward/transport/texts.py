@@ -1,4 +1,4 @@
-"""What a text in an answer has to be to be of any use, for the structs that answers are read into."""
+"""The texts in answers that are of any use, for the structs that answers are read into."""
 
 from __future__ import annotations
 

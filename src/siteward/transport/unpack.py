@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 ACCEPTED = "gzip"
-"""What is asked for, and the one coding that is taken; without it answers of 10,000 grants travel ten times longer."""
+"""The coding that is asked for, and the only one taken; without it answers of 10,000 grants travel ten times longer."""
 _GZIP = frozenset({"gzip", "x-gzip"})
 _PLAIN = frozenset({"", "identity"})
 

@@ -46,7 +46,7 @@ class Wire(httpx.BaseTransport):
     def __init__(self, link: Link) -> None:
         self._link = link
         self._origin = origin_of(link.url)
-        self._inner = link.transport or _network(link)
+        self._inner = link.transport or _network_transport(link)
         self._lock = threading.Lock()
         self.requests = 0
 
@@ -64,18 +64,18 @@ class Wire(httpx.BaseTransport):
             self.requests += 1
         begun = self._link.clock()
         try:
-            response = self._whole(self._inner.handle_request(request), begun, request)
+            response = self._unpacked(self._inner.handle_request(request), begun, request)
         except httpx.RequestError:
-            self._tell(request, 0, begun, 0)
+            self._observe(request, 0, begun, 0)
             raise
-        self._tell(request, response.status_code, begun, len(response.content))
+        self._observe(request, response.status_code, begun, len(response.content))
         return response
 
     def close(self) -> None:
         """Close every connection."""
         self._inner.close()
 
-    def _whole(self, response: httpx.Response, begun: float, request: httpx.Request) -> httpx.Response:
+    def _unpacked(self, response: httpx.Response, begun: float, request: httpx.Request) -> httpx.Response:
         if response.is_stream_consumed:
             return response
         try:
@@ -101,7 +101,7 @@ class Wire(httpx.BaseTransport):
                 raise httpx.ReadTimeout("the answer takes too long", request=request)
         return body.whole()
 
-    def _tell(self, request: httpx.Request, status: int, begun: float, size: int) -> None:
+    def _observe(self, request: httpx.Request, status: int, begun: float, size: int) -> None:
         if self._link.observer:
             seconds = self._link.clock() - begun
             self._link.observer(
@@ -118,7 +118,7 @@ class _Named:
         self._query = None if reading.query is None else re.compile(reading.query)
 
     def covers(self, request: httpx.Request, path: str) -> bool:
-        """Tell whether a request, to `path` below the base, is this call."""
+        """Return whether a request, to `path` below the base, is this call."""
         if request.method != self._method or not self._path.fullmatch(path):
             return False
         if self._query is not None and not self._query.fullmatch(request.url.query.decode("ascii")):
@@ -170,7 +170,7 @@ def sent_path(request: httpx.Request) -> str:
     return request.url.raw_path.partition(b"?")[0].decode("ascii")
 
 
-def _network(link: Link) -> httpx.BaseTransport:
+def _network_transport(link: Link) -> httpx.BaseTransport:
     limits = httpx.Limits(
         max_connections=link.workers, max_keepalive_connections=link.workers, keepalive_expiry=_KEEP_ALIVE
     )

@@ -1,4 +1,4 @@
-"""Answers to what people ask beside plans: why has somebody access, who can do what, and what do we reach."""
+"""The answers of `explain`, `who-can` and `doctor`, as data for the outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """Why an account has, or has not, access to a scope: the file's side and the live side, and what will be done.
 
     `wished` is what the declaration asks for, `origin` where; `also` are weaker wishes that lead to the same place.
-    `ended` tells that the file names it as over. `why_not` is the reason why there is no wish
+    `ended` is set if the file ends it by name, with the place. `why_not` is the reason why there is no wish
     where one might expect it, `why_kept` the reason why more is live than declared and stays; both in words. `beside`
     are steps on other things of the account that change what it may do here.
     """
@@ -40,24 +40,24 @@ class Explanation(Struct, frozen=True, kw_only=True):
     beside: tuple[Step, ...] = ()
 
 
-def with_beside(each: Explanation, plan: InstancePlan) -> Explanation:
+def with_beside(explanation: Explanation, plan: InstancePlan) -> Explanation:
     """Return an explanation with the steps that change what the account may do there, though they are not on it.
 
     These are the steps on its role on the whole instance, on what it holds the access through, and on itself.
     """
-    ways = each.live.ways if each.live else ()
-    keys = {way.grant.key for way in ways} | {grant_key(Subject("account", each.account), EVERYWHERE)}
-    keys |= {Member(way.group, each.account).key for way in ways if way.group}
-    own = account_key(each.account)
+    ways = explanation.live.ways if explanation.live else ()
+    keys = {way.grant.key for way in ways} | {grant_key(Subject("account", explanation.account), EVERYWHERE)}
+    keys |= {Member(way.group, explanation.account).key for way in ways if way.group}
+    own = account_key(explanation.account)
     steps = (
         step
         for step in plan.steps
         if step.change.key in keys or (step.change.key == own and None in {step.change.before, step.change.after})
     )
-    return replace(each, beside=tuple(step for step in steps if step != each.step))
+    return replace(explanation, beside=tuple(step for step in steps if step != explanation.step))
 
 
-class Holding(Struct, frozen=True, kw_only=True):
+class Holder(Struct, frozen=True, kw_only=True):
     """One account that holds a role on a scope: live, by the declaration, or both."""
 
     instance: str
@@ -73,9 +73,9 @@ class Holding(Struct, frozen=True, kw_only=True):
 
 
 class Checkup(Struct, frozen=True, kw_only=True):
-    """What `doctor` found of one instance. `credentials` maps a field to where it was found, never to its value.
+    """The findings of `doctor` on one instance. `credentials` maps a field to where it was found, never to its value.
 
-    `confirmed` names what says, beside the file, that `account` is the one in use; `None` where nothing does.
+    `confirmed` names the source beside the file that says that `account` is the one in use; `None` where nothing does.
     """
 
     instance: str

@@ -1,0 +1,131 @@
+"""The admins of one instance through the steps of a plan, against the least and the most that the policy asks for."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import reduce
+
+from msgspec import Struct
+
+from siteward.access.accounts import GONE
+from siteward.access.model import (
+    EVERYWHERE,
+    Account,
+    Grant,
+    Key,
+    Resource,
+    Subject,
+    account_key,
+    account_of,
+    grant_key,
+)
+from siteward.access.patterns import matching
+from siteward.access.proposal import Proposal, Proposed
+from siteward.access.state import DeclaredUser
+
+SOON = timedelta(days=14)
+"""The time before the end of an admin within which that admin does not count any more."""
+
+
+class _AdminChange(Struct, frozen=True):
+    """One step that makes or unmakes an admin; `counted` is true if unmaking it takes somebody who counts."""
+
+    key: Key
+    name: str
+    makes: bool
+    counted: bool
+
+
+class AdminTimeline:
+    """The admins now, those of them who count, and both after each step of a plan.
+
+    `holding` are all with the top account role but the account in use, `counted` those who count towards the
+    minimum. `unreachable_steps` will not be done.
+    """
+
+    def __init__(self, proposal: Proposal, as_of: datetime, unreachable_steps: frozenset[Key]) -> None:
+        self._proposal = proposal
+        self._as_of = as_of
+        self._unreachable = unreachable_steps
+        me = (proposal.live.me or "").casefold()
+        tops = (
+            grant for grant in proposal.live.access.grants() if self._top(grant) and grant.subject.kind == "account"
+        )
+        self.holding = frozenset(top.subject.name for top in tops if top.subject.name.casefold() != me)
+        self.counted = frozenset(name for name in self.holding if self._counts(name))
+        self._moves = tuple(move for proposed in proposal.proposed if (move := self._move(proposed)) is not None)
+
+    def objections(self) -> tuple[frozenset[Key], frozenset[Key]]:
+        """Return the steps that leave too few and those that make too many, when neither is done."""
+        low: frozenset[Key] = frozenset()
+        high: frozenset[Key] = frozenset()
+        while True:
+            gone = self._unreachable | low | high
+            moves = [move for move in self._moves if move.key not in gone]
+            too_many, too_few = self._too_many(moves), self._too_few(moves)
+            if not too_many and not too_few:
+                return low, high
+            high |= too_many
+            low |= frozenset() if too_many else too_few
+
+    def after(self, undone: frozenset[Key]) -> frozenset[str]:
+        """Return who holds the top account role in the end, when `undone` is left undone as well."""
+        return self._after([move for move in self._moves if move.key not in self._unreachable | undone])
+
+    @staticmethod
+    def _changed(held: frozenset[str], move: _AdminChange) -> frozenset[str]:
+        return held | {move.name} if move.makes else held - {move.name}
+
+    def _after(self, moves: list[_AdminChange]) -> frozenset[str]:
+        return reduce(self._changed, moves, self.holding)
+
+    def _move(self, proposed: Proposed) -> _AdminChange | None:
+        change, name = proposed.change, account_of(proposed.key)
+        deletes = change.after is None and isinstance(change.before, Account) and name in self.holding
+        if name is None or (not deletes and self._top(change.before) == self._top(change.after)):
+            return None
+        counted = name in self.counted or (proposed.cause in GONE and self._counts(name, gone=True))
+        return _AdminChange(change.key, name, self._top(change.after), counted)
+
+    def _top(self, side: Resource | None) -> bool:
+        return isinstance(side, Grant) and self._proposal.traits.is_top(side)
+
+    def _counts(self, name: str, *, gone: bool = False) -> bool:
+        """Return whether an admin counts towards the minimum.
+
+        `gone` asks whether somebody whom the file now calls suspended, absent or no longer there counted until
+        then: taking the last admin away by one word in the file is a lock-out as well.
+        """
+        proposal, declared_user = self._proposal, self._proposal.desired.declared_users.get(name)
+        if not gone and (declared_user is None or declared_user.ending is not None):
+            return False
+        if declared_user is not None and (declared_user.kind == "service" or self._ends_soon(name, declared_user)):
+            return False
+        top, account = grant_key(Subject("account", name), EVERYWHERE), proposal.live.access.get(account_key(name))
+        if {top, account_key(name)} & proposal.live.pending or matching(proposal.policy.ignore, name):
+            return False
+        return (
+            account.status == "active" if isinstance(account, Account) else "invite" not in proposal.traits.onboarding
+        )
+
+    def _ends_soon(self, name: str, declared_user: DeclaredUser) -> bool:
+        origin = self._proposal.desired.origins.get(grant_key(Subject("account", name), EVERYWHERE))
+        ends = (declared_user.until, origin.until if origin is not None else None)
+        return any(end is not None and end - self._as_of <= SOON for end in ends)
+
+    def _too_few(self, moves: list[_AdminChange]) -> frozenset[Key]:
+        least, counted = self._proposal.policy.admins_min, set(self.counted)
+        found = set()
+        for move in moves:
+            if move.makes:
+                counted |= {move.name} if self._counts(move.name) else set()
+            elif move.counted and len(counted - {move.name}) < least:
+                found.add(move.key)
+            else:
+                counted.discard(move.name)
+        return frozenset(found)
+
+    def _too_many(self, moves: list[_AdminChange]) -> frozenset[Key]:
+        most, made = self._proposal.policy.admins_max, [move.key for move in moves if move.makes]
+        over = len(self._after(moves)) - most if most is not None else 0
+        return frozenset(made[max(0, len(made) - over) :]) if over > 0 else frozenset()

@@ -26,7 +26,7 @@ THIRD_PARTY = {
     "declaration": {"msgspec", "yaml", "ruamel", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"},
     "render": {"msgspec", "jinja2", "markupsafe"},
     "platforms": {"msgspec", "httpx", "pydantic", "werkzeug", "waitress", "_typeshed", "psycopg"},
-    "reconcile": {"msgspec", "pydantic", "httpx", "filelock", "pyrage", "deepdiff"},
+    "reconcile": {"msgspec", "httpx", "filelock", "pyrage", "deepdiff"},
     "cli": {"click", "msgspec", "rich", "pydantic", "httpx", "yaml", "keyring"},
 }
 MODULES = sorted(SRC.rglob("*.py"))

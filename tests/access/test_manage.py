@@ -355,7 +355,7 @@ def test_who_is_gone_but_keeps_access_out_of_sight_is_told() -> None:
     desired = replace(wish(declared=[declared_user("mia", ending="suspended")]), managed=frozenset({BLOG}))
     found = proposed(live(grant("mia", "team-member")), desired)
     assert found.changes == ()
-    assert "shop.example.org" in said(found, "outside-manages")[0]
+    assert "shop.example.org" in said(found, "out-of-scope")[0]
 
 
 # -- first meetings
@@ -370,13 +370,13 @@ def test_a_first_meeting_is_told_and_is_no_step_by_itself() -> None:
     assert [
         (diagnostic.about, diagnostic.severity)
         for diagnostic in found.diagnostics
-        if diagnostic.code == "first-meeting"
+        if diagnostic.code == "existing-account"
     ] == [
         (key("ben"), Severity.WARNING),
         (None, Severity.NOTE),
     ]
     step = planned(found).steps[0]
-    assert (step.risk, "first-meeting" in step.risks) == ("high", True)
+    assert (step.risk, "existing-account" in step.risks) == ("high", True)
 
 
 def test_whom_a_journal_knows_is_not_met_again() -> None:
@@ -386,7 +386,7 @@ def test_whom_a_journal_knows_is_not_met_again() -> None:
         wish(grant("ben", "team-manager")),
         memory=Memory(accounts=frozenset({"ben"})),
     )
-    assert said(found, "first-meeting") == []
+    assert said(found, "existing-account") == []
 
 
 def test_another_live_e_mail_is_another_person() -> None:

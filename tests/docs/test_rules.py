@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from siteward.access.catalog import FILE_RULES, PAGE, RULES
-from siteward.access.diagnostic import error
+from siteward.access.catalog import FILE_RULES, PAGE, RESERVED, RULES
+from siteward.access.diagnostic import FORMERLY, error
 from siteward.access.policy import LIMIT_NAMES
 from siteward.access.report import DriftKind, Report
 from siteward.render import findings, render
@@ -149,6 +149,27 @@ def test_sarif_shows_each_sentence_and_the_next_step() -> None:
         assert shown[code]["name"] == rule.name
 
 
+def test_a_renamed_rule_tells_its_former_id() -> None:
+    """Who filters on the former id finds the new one: on the page, in SARIF and in JSON; other rules have none."""
+    assert {code: rule.formerly for code, rule in RULES.items() if rule.formerly} == FORMERLY
+    assert FORMERLY["existing-account"] == "first-meeting"
+    assert not set(FORMERLY.values()) & RULES.keys()
+    report = Report(command="validate", diagnostics=tuple(error(code, "wrong") for code in RULES))
+    sarif = json.loads(render("sarif", report))["runs"][0]["tool"]["driver"]["rules"]
+    old = {rule["id"]: rule["deprecatedIds"] for rule in sarif if "deprecatedIds" in rule}
+    assert old == {code: [former] for code, former in FORMERLY.items()}
+    told = json.loads(render("json", report))["diagnostics"]
+    assert {said["code"]: said["formerly"] for said in told} == {code: FORMERLY.get(code) for code in RULES}
+    for code, former in FORMERLY.items():
+        assert f"- **`{code}`** (formerly `{former}`) " in WRITTEN.read_text(encoding="utf-8")
+
+
+def test_no_former_id_is_said_or_free_for_other_rules() -> None:
+    """A former id means what it meant, and nothing else: neither the program nor the owners use it for a rule."""
+    assert not set(FORMERLY.values()) & (said() | tabled()).keys()
+    assert set(FORMERLY.values()) | RULES.keys() == RESERVED
+
+
 def plain(text: str) -> str:
     """Return a text of SARIF without its escapes."""
     return re.sub(r"\\([\\\[\]])", r"\1", text).replace("{{", "{").replace("}}", "}")
@@ -158,7 +179,7 @@ def test_the_scan_sees_ids_however_they_are_given() -> None:
     """A scan that finds nothing would pass: these are known to be there, each said in another way."""
     everything = said() | tabled()
     for code in (
-        "first-meeting",
+        "existing-account",
         "limit-mails",
         "unreachable",
         "site-cannot-be-moved",

@@ -20,6 +20,7 @@ from siteward.access.change import Change, diff, patch
 from siteward.access.diagnostic import Diagnostic, Span, error
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Power, Resource, Scope, account_key
 from siteward.access.plan import InstancePlan, Plan, Step
+from siteward.access.renames import at_rest, change_under, key_under, under
 from siteward.access.state import DeclaredUser, Desired, Listing, Live, Memory, Site
 from siteward.access.traits import Role, Traits
 from siteward.platforms.interface import Bundle, Platform, Reach, Receipt
@@ -27,7 +28,6 @@ from siteward.reconcile.apply.apply import apply, resume
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.target import Book, Fresh, Listener, Options, quiet
 from siteward.reconcile.journal.journal import path_of
-from siteward.reconcile.names import at_rest, change_under, key_under, under
 from siteward.transport.errors import OutcomeUnknownError, RefusedError, UnreachableError
 from siteward.transport.http import Doors, Reader, Writer
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconcile.one_of_each import CHANGES, write_one_of_each
 from reconcile.small_world import HERE, Clock, Crash, File, Instance, Server, SmallRig, admin, grant, sealed, world
 from siteward.access.change import Change
 from siteward.access.model import Access, Account, account_key
@@ -17,20 +20,21 @@ from siteward.access.plan import Plan
 from siteward.access.state import DeclaredUser, Memory
 from siteward.reconcile.journal import journal
 from siteward.reconcile.journal.chain import JournalBrokenError, follow, link
-from siteward.reconcile.journal.entries import Result
+from siteward.reconcile.journal.entries import Result, RunFacts, decode_entry, encode_entry
 from siteward.reconcile.journal.files import UnsafeFileError
 from siteward.reconcile.journal.journal import JournalBusyError, opened, path_of, recall
 from siteward.transport.secrets import Secret
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
+EARLIER = Path(__file__).parent / "journal-1"
 KEY = Secret("a key that is long enough")
 ROBOT = admin("robot")
 VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
 CLOCK = Clock()
 PLAN = sealed(Plan(tool="0.1.0", created=CLOCK.now, as_of=CLOCK.now))
-KNOWN: dict[str, object] = {
+KNOWN: RunFacts = {
     "platform": "small", "origin": "https://stats.test", "users": {"ann": "ann"}, "accounts": ("ann",),
     "sites": 3, "grants": 1,
 }  # fmt: skip
@@ -230,8 +234,9 @@ def test_the_memory_of_a_finished_run(tmp_path: Path) -> None:
 def test_the_memory_of_an_unfinished_run_has_what_it_did(tmp_path: Path) -> None:
     """A run without an end is ours all the same: what it did is no drift, and the mails it sent count."""
     written(tmp_path)
+    facts: RunFacts = {**KNOWN, "users": {"bob": "bob"}}
     with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
-        book.begin(PLAN, **{**KNOWN, "users": {"bob": "bob"}})
+        book.begin(PLAN, **facts)
         book.intend({"s1": Change(None, Account("bob"))})
         book.became([Result(step="s1", status="done", sends=1)])
         book.intend({"s2": Change(EDIT, None)})
@@ -301,14 +306,110 @@ def test_a_journal_that_others_could_have_made_is_not_written_to(
         pass
 
 
-def test_a_line_of_another_version_is_said_to_be_one(tmp_path: Path) -> None:
-    """A sealed line with words this version does not know is an error with a line, not a guess."""
-    path = written(tmp_path)
-    chain = follow(path, None)
-    with path.open("ab") as file:
-        file.write(link({"kind": "prophecy", "at": "2027-01-10T09:00:00Z", "run": ""}, chain.head, None)[0])
-    with pytest.raises(JournalBrokenError, match="this version"):
+def test_a_journal_of_an_earlier_release_is_read_and_written_to_the_byte(tmp_path: Path) -> None:
+    """`journal-1` was written by the release that had other classes for its lines: it reads, and is written, the same."""
+    path = write_one_of_each(tmp_path)
+    for file in (path, path.with_name("stats.last.json")):
+        assert file.read_bytes() == (EARLIER / file.name).read_bytes()
+    lines = follow(path, None).entries
+    assert {line["kind"] for line in lines} == {
+        "run", "waiver", "intent", "outcome", "resume", "abandoned", "torn", "resend", "end",
+    }  # fmt: skip
+    assert [encode_entry(decode_entry(line)) for line in lines] == list(lines)
+    first, last = journal.runs(path)
+    assert [intent.change for intent in first.intents.values()] == list(CHANGES.values())
+    assert (first.results["s1"].sends, first.began.chosen, last.began.chosen) == (2, ("s1", "s2"), None)
+    memory = recall(path).memory
+    assert memory is not None
+    assert memory.last == Access([change.after for change in CHANGES.values() if change.after is not None])
+
+
+def test_members_that_an_older_release_did_not_write_may_be_missing(tmp_path: Path) -> None:
+    """Lines of before `instance`, `me` and the consents were written down read as without them."""
+    path, head = path_of(tmp_path, "stats"), ""
+    for line in follow(EARLIER / "stats.jsonl", None).entries:
+        later = {"instance", "me", "chosen", "lifted", "allow_delete", "message", "sends"}
+        data, head = link({name: member for name, member in line.items() if name not in later}, head, None)
+        with path.open("ab") as file:
+            file.write(data)
+    shutil.copy(EARLIER / "stats.last.json", tmp_path)
+    first, _ = journal.runs(path)
+    assert (first.began.instance, first.began.me, first.claimed.lifted) == (None, None, frozenset())
+
+
+MOMENT = {"at": "2027-01-10T09:00:00Z", "run": ""}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"kind": "prophecy", **MOMENT}, "/kind: prophecy is not known"),
+        ({"kind": "torn", **MOMENT, "bytes": 3, "why": "x"}, "/why: is not known"),
+        ({"kind": "outcome", **MOMENT, "results": [{"step": "s1", "status": "done", "cost": 3}]}, "/results/0/cost"),
+        ({"kind": "run", "format": "siteward.journal/2", **MOMENT}, "/format: siteward.journal/2 is not known"),
+    ],
+    ids=["kind", "member", "member-inside", "format"],
+)
+def test_a_line_of_a_newer_release_is_said_to_be_one(tmp_path: Path, line: dict[str, object], words: str) -> None:
+    """A sealed line with words this version does not know is an error that names the line and says what wrote it."""
+    with pytest.raises(JournalBrokenError, match="a newer release wrote this, and this version cannot") as found:
+        recall(appended(written(tmp_path), line))
+    assert (found.value.line, words in found.value.why) == (6, True)
+    assert "use the release that wrote the journal" in found.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({**MOMENT, "bytes": 3}, "/kind: is missing"),
+        ({"kind": 7, **MOMENT}, "/kind: should be string"),
+        ({"kind": "torn", **MOMENT}, "/bytes: is missing"),
+        ({"kind": "torn", **MOMENT, "bytes": "3"}, "/bytes: should be integer"),
+        ({"kind": "torn", **MOMENT, "bytes": True}, "/bytes: should be integer"),
+        ({"kind": "torn", "at": "2027-01-10T09:00:00", "run": "", "bytes": 3}, "/at: should have an offset"),
+        ({"kind": "torn", "at": 1799571600, "run": "", "bytes": 3}, "/at: should be a time"),
+        ({"kind": "end", **MOMENT, "outcomes": {"won": 1}, "snapshot": ""}, "/outcomes/won: should be one of"),
+        ({"kind": "intent", **MOMENT, "steps": [{"step": "s1", "before": {}, "after": None}]}, "/steps/0/before/type"),
+    ],
+    ids=["no-kind", "kind", "missing", "text", "truth", "no-offset", "number", "key", "resource"],
+)
+def test_a_line_that_no_release_writes_is_named(tmp_path: Path, line: dict[str, object], words: str) -> None:
+    """Missing members and wrong types break the journal, sealed or not: line, member and what it should be are told."""
+    with pytest.raises(JournalBrokenError, match="no entry that this version writes") as found:
+        recall(appended(written(tmp_path), line))
+    assert (found.value.line, words in found.value.why) == (6, True)
+    assert "restore the journal" in found.value.hint
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"{", "this is no JSON"),
+        (b"[]", "should be an object"),
+        (b'{"format":"siteward.last/2"}', "a newer release wrote this"),
+        (b'{"format":"siteward.last/1","memory":{"mood":"good"},"run":""}', "/memory/mood"),
+        (b'{"format":"siteward.last/1","memory":{"sites":"3"},"run":""}', "/memory/sites: should be integer"),
+    ],
+    ids=["cut", "list", "format", "member", "type"],
+)
+def test_a_memory_that_fits_its_digest_and_no_grammar_is_broken(tmp_path: Path, data: bytes, words: str) -> None:
+    """Without a key anybody can make the digest fit; what is read then is still told as a broken journal."""
+    path = written(tmp_path, end=False)
+    end = {"kind": "end", **MOMENT, "outcomes": {}, "snapshot": f"sha256:{hashlib.sha256(data).hexdigest()}"}
+    appended(path, end)
+    path.with_name("stats.last.json").write_bytes(data)
+    with pytest.raises(JournalBrokenError) as found:
         recall(path)
+    assert words in found.value.why
+    assert found.value.path.name == "stats.last.json"
+
+
+def appended(path: Path, line: Mapping[str, object]) -> Path:
+    """Add a line, sealed as the last one asks for, and return the path."""
+    data, _ = link(line, follow(path, None).head, None)
+    with path.open("ab") as file:
+        file.write(data)
+    return path
 
 
 def test_leavers_are_remembered_until_nothing_of_theirs_is_live(tmp_path: Path) -> None:

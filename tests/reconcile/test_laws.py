@@ -32,10 +32,10 @@ from reconcile.small_world import (
 )
 from reconcile.worlds import worlds
 from siteward.access.model import Access, account_of
+from siteward.access.renames import under
 from siteward.reconcile.drift import drift
 from siteward.reconcile.journal import journal
 from siteward.reconcile.journal.files import write_all
-from siteward.reconcile.names import under
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from siteward.access.model import Resource
+    from siteward.reconcile.journal.entries import RunFacts
 
 KEY = Secret("a key that is long enough")
 ROBOT = admin("robot")
@@ -231,7 +232,14 @@ def test_a_run_of_another_plan_lends_nothing(tmp_path: Path) -> None:
     server.set(*THREE)
     later = rig.plan()
     journal.keep_plan(rig.book.folder, later)
-    known = {"platform": "small", "origin": "https://stats.test", "users": {}, "accounts": (), "sites": 3, "grants": 0}
+    known: RunFacts = {
+        "platform": "small",
+        "origin": "https://stats.test",
+        "users": {},
+        "accounts": (),
+        "sites": 3,
+        "grants": 0,
+    }
     with journal.opened(rig.book.folder, "other", key=None, clock=rig.clock) as book:
         book.begin(later, **known)
     report = rig.resume()

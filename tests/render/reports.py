@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from siteward.access.change import Change
-from siteward.access.diagnostic import Diagnostic, Severity, Span
+from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic
 from siteward.access.model import EVERYWHERE, Account, Grant, Power, Resource, Scope, Subject, account_key, grant_key
 from siteward.access.plan import Cause, InstancePlan, Plan, Risk, Step, UnmanagedAccount
 from siteward.access.report import DriftItem, Outcome, Report
@@ -101,7 +101,7 @@ def step(
 
 
 def said(code: str, severity: Severity, message: str, **more: Any) -> Diagnostic:
-    return replace(Diagnostic(code=code, severity=severity, message=message), **more)
+    return diagnostic(severity, code, message, **more)
 
 
 def validate_errors() -> Report:
@@ -213,7 +213,7 @@ def plan_everything() -> Report:
                 powers=(Power.EDIT, Power.NONE))  # fmt: skip
     full = instance(
         *everything_steps(), unmanaged=unmanaged, admins_before=2, admins_after=3, requests=31, seconds=90.0,
-        diagnostics=(said("first-meeting", Severity.WARNING, "ben meets an account of that login for the first time"),),
+        diagnostics=(said("existing-account", Severity.WARNING, "ben meets an account of that login for the first time"),),
     )  # fmt: skip
     adding = instance(
         instance="matomo-eu", platform="matomo", origin="https://matomo.example.org", mode="add-only", version="5.2.0",

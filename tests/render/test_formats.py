@@ -84,6 +84,7 @@ SARIF = {
                 "fullDescription": {"$ref": "#/$defs/message"},
                 "name": {"type": "string", "pattern": "^[A-Z][A-Za-z0-9]*$"},
                 "help": {"$ref": "#/$defs/message"},
+                "deprecatedIds": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "string"}},
             },
         },
         "result": {
@@ -301,7 +302,7 @@ def test_json_has_every_key_for_every_report(name: str) -> None:
     assert set(document) == set(json.loads(render("json", REPORTS["validate-clean"]())))
     for diagnostic in document["diagnostics"]:
         assert set(diagnostic) == {
-            "code", "severity", "message", "at", "about", "instance", "hint", "suggestion", "allowed", "related",
+            "code", "formerly", "severity", "message", "at", "about", "instance", "hint", "suggestion", "allowed", "related",
             "effect", "count", "who",
         }  # fmt: skip
 

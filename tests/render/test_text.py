@@ -252,7 +252,7 @@ def test_live_is_not_said_to_equal_what_it_does_not() -> None:
 def test_quiet_keeps_warnings_and_drops_notes() -> None:
     shown = text(plan_everything(), quiet=True)
     assert "warning no-end: a contractor without an end date" in shown
-    assert "warning first-meeting" in shown
+    assert "warning existing-account" in shown
     assert "note " not in text(plan_everything(), quiet=True, verbose=True)
 
 

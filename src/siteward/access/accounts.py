@@ -210,7 +210,7 @@ def _meetings(classification: Classification, memory: Memory | None, changes: Se
         elif gained:
             strongest = max(gained, key=lambda each: _power_after(each, classification.traits))
             yield warning(
-                "first-meeting",
+                "existing-account",
                 f"{name} is a live account that no journal knows; it gains power here",
                 about=strongest.key,
             )
@@ -218,7 +218,7 @@ def _meetings(classification: Classification, memory: Memory | None, changes: Se
             quiet.append(name)
     if quiet:
         listed = ", ".join(sorted(quiet))
-        yield note("first-meeting", f"met for the first time, as declared: {listed}")
+        yield note("existing-account", f"met for the first time, as declared: {listed}")
 
 
 def _power_after(change: Change, traits: Traits) -> Power:
@@ -331,6 +331,6 @@ def _outside(classification: Classification) -> Iterator[Diagnostic]:
     for name, scopes in outside.items():
         sites = ", ".join(sorted(map(str, scopes)))
         yield warning(
-            "outside-manages",
+            "out-of-scope",
             f"{name} is {classification.ending(name)} and keeps access to sites that are not looked at: {sites}",
         )

@@ -14,17 +14,22 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from siteward.access.diagnostic import FORMERLY
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 THE_FILE = "The file"
-_ENTRY = re.compile(r"^- \*\*`(?P<code>[a-z0-9-]+)`\*\* (?P<sentence>.+?) \*Next:\* (?P<step>.+)$")
+_ENTRY = re.compile(
+    r"^- \*\*`(?P<code>[a-z0-9-]+)`\*\* (?:\(formerly `(?P<former>[a-z0-9-]+)`\) )?(?P<sentence>.+?) \*Next:\* (?P<step>.+)$"
+)
 
-PAGE = """\
+_PAGE = """\
 # Rules
 
 Every message carries the id of a rule, in text as in JSON, SARIF and annotations. Here each has one sentence and the
-next step. The ids under `policy.rules` are your own and are not listed.
+next step. The ids under `policy.rules` are your own and are not listed. A rule that had another id names it as its
+former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no rule of yours may take it.
 
 ## The file
 
@@ -177,13 +182,13 @@ A guard judges what is left of a plan after every step (see the promises in the 
 
 ## What meeting the live accounts shows
 
-- **`first-meeting`** A declared user meets a live account that no journal knows. *Next:* make sure that it is the same person before you apply.
+- **`existing-account`** A declared user meets a live account that no journal knows. *Next:* make sure that it is the same person before you apply.
 - **`identity-mismatch`** The live account has another e-mail than the declared user. *Next:* correct the e-mail, or give another login under `logins`.
 - **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from strangers. *Next:* compare with `--base REVISION`, or keep the journal.
 - **`declared-but-ignored`** A declared user's account matches `ignore`. *Next:* narrow the pattern, or take the user out.
 - **`undeclarable-role`** Somebody has a role that is a fact and not a right to hand out, such as owning. *Next:* nothing, or change it in the product.
 - **`public-access`** A site is open to everybody and the file does not say so. *Next:* say `public: true` or `public: false` for it.
-- **`outside-manages`** Somebody who is gone keeps access to sites that are not looked at. *Next:* widen `manages`, or take it away by hand.
+- **`out-of-scope`** Somebody who is gone keeps access to sites that are not looked at. *Next:* widen `manages`, or take it away by hand.
 - **`cannot-delete`** The platform cannot delete accounts; this one stays without access. *Next:* delete it by hand if it must go.
 - **`cannot-rename`** The platform cannot rename accounts; this one keeps its login. *Next:* keep the old login under `logins`.
 
@@ -337,7 +342,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`sleeping-levels`** Grants sleep under an owner and wake when they stop being one. *Next:* plan again after the apply.
 - **`grant-for-owner`** An owner has everything already. *Next:* take the grant out, or the role of owner.
 - **`group-gives-more`** A group gives more than the file grants. *Next:* take the person out of the group, or lower the group.
-- **`group-beside-the-file`** People reach sites through a group that the file does not manage. *Next:* `native: true` manages groups.
+- **`unmanaged-group`** People reach sites through a group that the file does not manage. *Next:* `native: true` manages groups.
 - **`external-members`** Only the directory changes this group's members. *Next:* change them there.
 - **`metasite-pools`** A grant on a meta site opens every site in it. *Next:* look at its sites.
 - **`unlicensed-module`** The account has no such module. *Next:* take one that is listed.
@@ -386,7 +391,7 @@ Forges and CI get these as findings beside the diagnostics above.
 
 - **`access-raised`** A change gives somebody more power than they had. *Next:* look at its cause.
 - **`access-removed`** A change takes access away or lowers it. *Next:* look at its cause.
-- **`outsider-gains`** Somebody from outside gains access. *Next:* make sure that it is meant, and ends.
+- **`external-gains`** Somebody from outside gains access. *Next:* make sure that it is meant, and ends.
 - **`account-created`** An account is created. *Next:* nothing.
 - **`apply-failed`** A step failed. *Next:* read why, then plan again.
 - **`apply-unknown`** An answer was lost and reading could not settle it. *Next:* `siteward apply --resume`.
@@ -400,12 +405,13 @@ Forges and CI get these as findings beside the diagnostics above.
 
 
 class Rule(Struct, frozen=True):
-    """One rule: its id, what it demands or tells in one sentence, the next step, and what raises it."""
+    """One rule: its id, its demand or fact in one sentence, the next step, what raises it, and its former id if any."""
 
     code: str
     sentence: str
     step: str
     raised_by: str
+    formerly: str | None = None
 
     @property
     def name(self) -> str:
@@ -424,14 +430,27 @@ def _rules(page: str) -> Iterator[Rule]:
         entry = _ENTRY.match(line)
         if entry is None:
             raise ValueError(f"this line of the catalogue is no rule: {line}")
-        yield Rule(entry["code"], entry["sentence"], entry["step"], raised_by)
+        yield Rule(entry["code"], entry["sentence"], entry["step"], raised_by, entry["former"])
 
 
+def _with_former_ids(page: str) -> str:
+    """Return the page with the former id of each renamed rule behind its id; raises `ValueError` for an unknown rule."""
+    for code, former in FORMERLY.items():
+        entry = f"- **`{code}`** "
+        if entry not in page:
+            raise ValueError(f"the catalogue has no rule {code}, formerly {former}")
+        page = page.replace(entry, f"{entry}(formerly `{former}`) ")
+    return page
+
+
+PAGE = _with_former_ids(_PAGE)
 RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _rules(PAGE)})
 FILE_RULES: Mapping[str, str] = MappingProxyType(
     {rule.code: rule.sentence for rule in RULES.values() if rule.raised_by == THE_FILE}
 )
 """The sentences of the rules that a declaration can break, by id."""
+RESERVED: frozenset[str] = frozenset({*RULES, *FORMERLY.values()})
+"""The ids that no rule of the owners may have: those of today, and the former ones, which reports still tell."""
 
 
 def sentence(code: str) -> str:

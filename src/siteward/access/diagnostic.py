@@ -1,13 +1,25 @@
-"""The one diagnostic: what a check, guard, rule or platform says about a file or a plan."""
+"""The one diagnostic of checks, guards, rules and platforms about a file or a plan, and how it is made."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, TypedDict, Unpack
 
 from msgspec import Struct
 
 from siteward.access.model import Key
+
+FORMERLY: Mapping[str, str] = MappingProxyType(
+    {
+        "existing-account": "first-meeting",
+        "out-of-scope": "outside-manages",
+        "unmanaged-group": "group-beside-the-file",
+        "external-gains": "outsider-gains",
+    }
+)
+"""The former id of each rule that was renamed, by its id now; told beside the new one in every format for programs."""
 
 Effect = Literal["mail", "destroys", "creates", "moves", "gap", "irreversible", "manual", "waiting", "opens"]
 
@@ -41,10 +53,10 @@ class Span(Struct, frozen=True, order=True):
 class Diagnostic(Struct, frozen=True, kw_only=True):
     """One thing a person should know.
 
-    `code` is the stable rule id, in kebab case. `about` hangs it on the change of that key. `effect` says
-    what kind of consequence a platform announces; `count` and `who` belong to it (mails: to whom).
-    `suggestion` is text that may replace what `at` spans; `allowed` lists what would be right there.
-    `instance` is the instance it speaks of, if one.
+    `code` is the stable rule id, in kebab case, and `formerly` the one it had before, if it was renamed. `about` hangs
+    it on the change of that key. `effect` is the kind of consequence that a platform announces; `count` and `who`
+    belong to it (mails: to whom). `suggestion` is text that may replace what `at` spans; `allowed` lists what would be
+    right there, `related` the other places that matter. `instance` is the instance it speaks of, if one.
     """
 
     code: str
@@ -60,29 +72,81 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
     count: int = 1
     who: str | None = None
     instance: str | None = None
+    formerly: str | None = None
 
     @property
     def blocks(self) -> bool:
-        """Tell whether this keeps what it is about from being done."""
+        """True if this keeps what it is about from being done."""
         return self.severity is Severity.ERROR
 
 
-def error(
-    code: str, message: str, *, about: Key | None = None, at: Span | None = None, hint: str | None = None
-) -> Diagnostic:
+class Fields(TypedDict, total=False):
+    """What a diagnostic may have beside its rule id, severity and message."""
+
+    at: Span | None
+    about: Key | None
+    hint: str | None
+    suggestion: str | None
+    allowed: tuple[str, ...]
+    related: tuple[Span, ...]
+    effect: Effect | None
+    count: int
+    who: str | None
+    instance: str | None
+
+
+def diagnostic(severity: Severity, code: str, message: str, **fields: Unpack[Fields]) -> Diagnostic:
+    """Return a diagnostic of that severity; the former id of a renamed rule is added."""
+    return Diagnostic(code=code, severity=severity, message=message, formerly=FORMERLY.get(code), **fields)
+
+
+def error(code: str, message: str, **fields: Unpack[Fields]) -> Diagnostic:
     """Return an error, the severity that blocks."""
-    return Diagnostic(code=code, severity=Severity.ERROR, message=message, about=about, at=at, hint=hint)
+    return diagnostic(Severity.ERROR, code, message, **fields)
 
 
-def warning(
-    code: str, message: str, *, about: Key | None = None, at: Span | None = None, hint: str | None = None
-) -> Diagnostic:
+def warning(code: str, message: str, **fields: Unpack[Fields]) -> Diagnostic:
     """Return a warning: something a reviewer should look at."""
-    return Diagnostic(code=code, severity=Severity.WARNING, message=message, about=about, at=at, hint=hint)
+    return diagnostic(Severity.WARNING, code, message, **fields)
 
 
-def note(
-    code: str, message: str, *, about: Key | None = None, at: Span | None = None, hint: str | None = None
-) -> Diagnostic:
+def note(code: str, message: str, **fields: Unpack[Fields]) -> Diagnostic:
     """Return a note: a fact worth a line."""
-    return Diagnostic(code=code, severity=Severity.NOTE, message=message, about=about, at=at, hint=hint)
+    return diagnostic(Severity.NOTE, code, message, **fields)
+
+
+def problem(  # noqa: PLR0913 — one keyword for each thing a complaint about a file can say
+    code: str,
+    message: str,
+    at: Span | None,
+    *,
+    hint: str | None = None,
+    allowed: Sequence[str] = (),
+    word: str | None = None,
+    known: Iterable[str] = (),
+    related: tuple[Span, ...] = (),
+    instance: str | None = None,
+    severity: Severity = Severity.ERROR,
+) -> Diagnostic:
+    """Return a diagnostic about a file; where `word` is near to one of `known` (or `allowed`), that is suggested."""
+    meant = near(word, known or allowed) if word is not None else None
+    return diagnostic(
+        severity,
+        code,
+        message,
+        at=at,
+        hint=hint,
+        allowed=tuple(allowed),
+        related=related,
+        suggestion=meant if meant != word else None,
+        instance=instance,
+    )
+
+
+def near(word: str, known: Iterable[str]) -> str | None:
+    """Return the one of the known words that was likely meant, or `None` if none comes close."""
+    import difflib  # noqa: PLC0415 — nobody needs it while all is well
+
+    by_fold = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
+    return by_fold[found[0]] if found else None

@@ -14,16 +14,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.change import direction, patch
-from siteward.access.diagnostic import Diagnostic, Severity, Span, error, warning
+from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic, warning
 from siteward.access.effective import Index
-from siteward.access.model import Account, Grant, Key, Member, Power, Scope, account_key
+from siteward.access.model import Account, Grant, Key, Member, Scope, account_key
 from siteward.access.policy import (
     Breach,
     Gain,
     Person,
+    Rule,
+    about_right,
     concerning,
     judge,
-    least_power,
     person_of,
     role_names,
     site_names,
@@ -32,6 +33,7 @@ from siteward.access.proposal import Proposal, Proposed
 from siteward.access.state import Claim, Origin
 from siteward.access.traits import is_site
 
+_NOTHING: frozenset[str] = frozenset()
 NAMED = 10
 """How many accounts that nobody declared one warning names."""
 
@@ -48,7 +50,9 @@ class Gains(Struct, frozen=True, dict=True):
 
     proposal: Proposal
     _people: dict[str, Person] = {}
-    _powers: dict[str, int] = {}
+    _concerning: dict[str | tuple[str, ...], tuple[Rule, ...]] = {}
+    _ids: dict[str, frozenset[str]] = {}
+    _rule_ids: dict[tuple[Scope, str, frozenset[str] | None], frozenset[str]] = {}
     _site_names: dict[Scope, frozenset[str]] = {}
     _role_names: dict[tuple[str, str], frozenset[str]] = {}
 
@@ -58,24 +62,24 @@ class Gains(Struct, frozen=True, dict=True):
         for proposed in proposal.proposed:
             gives = direction(proposed.change, proposal.traits) != "close"
             severity = Severity.ERROR if gives else Severity.WARNING
-            for found in (*self._refused(proposed, proposal.projected_index), *self._too_wide(proposed)):
-                yield replace(found, severity=severity, about=proposed.key)
+            yield from self._refused(proposed, proposal.projected_index, severity)
+            yield from self._too_wide(proposed, severity)
         if proposal.policy.rules:
             for proposed in proposal.held_back:
-                for found in self._refused(proposed, self._wanted):
-                    yield replace(found, severity=Severity.WARNING, about=proposed.key)
+                yield from self._refused(proposed, self._wanted, Severity.WARNING)
             yield from self._standing()
         yield from self._standing_patterns()
 
     # -- what steps give
 
-    def _refused(self, proposed: Proposed, then: Index) -> Iterator[Diagnostic]:
+    def _refused(self, proposed: Proposed, then: Index, severity: Severity) -> Iterator[Diagnostic]:
+        """Yield what the rules say to each right that a step gives, once for each message, about that step."""
         told: set[str] = set()
         for judged in self._given_by(proposed, then) if self.proposal.policy.rules else ():
             for breach in self._breaches(judged.gain):
                 if breach.message not in told:
                     told.add(breach.message)
-                    yield breach.told(self._place(judged))
+                    yield breach.told(self._place(judged), severity=severity, about=proposed.key)
 
     def _given_by(self, proposed: Proposed, then: Index) -> Iterator[Judged]:
         """Yield every right that somebody has once a step is done, as each line asks for it; `then` is who has what."""
@@ -101,23 +105,26 @@ class Gains(Struct, frozen=True, dict=True):
         held = [proposed.change for proposed in self.proposal.held_back if proposed.change.after is not None]
         return Index(patch(self.proposal.projected, held)) if held else self.proposal.projected_index
 
-    def _too_wide(self, proposed: Proposed) -> Iterator[Diagnostic]:
-        """Yield an error where a step gives more through a pattern than patterns may."""
+    def _too_wide(self, proposed: Proposed, severity: Severity) -> Iterator[Diagnostic]:
+        """Yield a diagnostic where a step gives more through a pattern than patterns may."""
         match proposed.change.after:
             case Grant() as after:
-                yield from self._beyond_patterns(after, proposed.origin)
+                yield from self._beyond_patterns(after, proposed.origin, severity, proposed.key)
             case Member(group=group):
                 for grant in self.proposal.projected_index.shared.get(group, ()):
-                    yield from self._beyond_patterns(grant, self.proposal.desired.origins.get(grant.key))
+                    origin = self.proposal.desired.origins.get(grant.key)
+                    yield from self._beyond_patterns(grant, origin, severity, proposed.key)
             case _:
                 pass
 
-    def _beyond_patterns(self, grant: Grant, origin: Origin | None) -> Iterator[Diagnostic]:
+    def _beyond_patterns(
+        self, grant: Grant, origin: Origin | None, severity: Severity, about: Key | None = None
+    ) -> Iterator[Diagnostic]:
         power, most = self.proposal.traits.power(grant), self.proposal.policy.wildcards_at_most
         if origin is not None and origin.wildcard is not None and power > most:
             message = f"the pattern {origin.wildcard} gives {power.word}; patterns may give {most.word} at most"
             hint = "name the sites one by one, or give less"
-            yield error("wildcard-too-powerful", message, at=origin.at, hint=hint)
+            yield diagnostic(severity, "wildcard-too-powerful", message, at=origin.at, about=about, hint=hint)
 
     # -- what stands
 
@@ -133,7 +140,7 @@ class Gains(Struct, frozen=True, dict=True):
                     continue
                 told.add(mark)
                 if person.handle is not None:
-                    yield replace(breach.told(self._place(judged)), severity=Severity.WARNING)
+                    yield breach.told(self._place(judged), severity=Severity.WARNING)
                 else:
                     undeclared.setdefault(breach.rule.id, (breach, []))[1].append(person.name)
         for breach, names in undeclared.values():
@@ -193,12 +200,14 @@ class Gains(Struct, frozen=True, dict=True):
                 yield member
 
     def _interests(self, key: Key, grant: Grant, account: str) -> bool:
-        """Tell whether any rule has something to say of an account at the power of a grant, or of what is asked for."""
-        traits, least = self.proposal.traits, self._least(account)
-        if traits.power(grant) >= least:
+        """Return whether any rule is about a grant that an account has, or about what lines ask for in its place."""
+        concerned = self._concerned(account)
+        if not concerned:
+            return False
+        if len(self.proposal.desired.claims.get(key, ())) > 1 or not concerned.isdisjoint(self._about(grant)):
             return True
         wish = self.proposal.desired.access.find(key)
-        return isinstance(wish, Grant) and wish.role != grant.role and traits.power(wish) >= least
+        return isinstance(wish, Grant) and wish.role != grant.role and not concerned.isdisjoint(self._about(wish))
 
     def _standing_patterns(self) -> Iterator[Diagnostic]:
         """Yield a warning for each person and pattern that gives more than patterns may, and has given it already."""
@@ -208,9 +217,9 @@ class Gains(Struct, frozen=True, dict=True):
                 continue
             grant = self.proposal.projected.find(key) or self.proposal.desired.access.find(key)
             if isinstance(grant, Grant) and (grant.subject.name, origin.wildcard) not in told:
-                for found in self._beyond_patterns(grant, origin):
+                for found in self._beyond_patterns(grant, origin, Severity.WARNING):
                     told.add((grant.subject.name, origin.wildcard))
-                    yield replace(found, severity=Severity.WARNING)
+                    yield found
 
     # -- one right
 
@@ -220,8 +229,8 @@ class Gains(Struct, frozen=True, dict=True):
         `member` is the membership it comes through, whose end is an end of the right.
         """
         claims = self._claims(grant.key)
-        through = self._through(member) if member is not None else frozenset[str]()
-        given = through.union(*map(_given, claims))
+        through = self._through(member) if member is not None else _NOTHING
+        given = through.union(*map(_given, claims)) if claims else through
         yield Judged(self._gain(grant, person, given), claims[0].origin if claims else None)
         for claim in claims:
             wish = claim.wish
@@ -249,8 +258,7 @@ class Gains(Struct, frozen=True, dict=True):
         return Gain(person, scope.kind, traits.power(grant), grant.role, self._roles(grant), sites, given)
 
     def _breaches(self, gain: Gain) -> Iterator[Breach]:
-        for rule in self.proposal.policy.rules:
-            yield from judge(rule, gain)
+        yield from judge(self._rules(gain.person), gain)
 
     def _place(self, judged: Judged) -> Span | None:
         if judged.origin is not None:
@@ -272,13 +280,30 @@ class Gains(Struct, frozen=True, dict=True):
             self._people[account] = person
         return person
 
-    def _least(self, account: str) -> int:
-        """Return the least power at which any rule has something to say of the person behind an account."""
-        least = self._powers.get(account)
-        if least is None:
-            rules = concerning(self.proposal.policy.rules, self._person(account))
-            least = self._powers[account] = min(map(least_power, rules), default=Power.ADMIN + 1)
-        return least
+    def _rules(self, person: Person) -> tuple[Rule, ...]:
+        """Return the rules that are about a person."""
+        rules = self._concerning.get(person.logins or person.name)
+        if rules is None:
+            rules = concerning(self.proposal.policy.rules, person)
+            self._concerning[person.logins or person.name] = rules
+        return rules
+
+    def _concerned(self, account: str) -> frozenset[str]:
+        """Return the ids of the rules that are about the person behind an account."""
+        ids = self._ids.get(account)
+        if ids is None:
+            ids = self._ids[account] = frozenset(rule.id for rule in self._rules(self._person(account)))
+        return ids
+
+    def _about(self, grant: Grant) -> frozenset[str]:
+        """Return the ids of the rules that are about what a grant gives, whoever has it."""
+        key = (grant.scope, grant.role, grant.extras)
+        ids = self._rule_ids.get(key)
+        if ids is None:
+            gain = self._gain(grant, Person(""), _NOTHING)
+            ids = frozenset(rule.id for rule in self.proposal.policy.rules if about_right(rule, gain))
+            self._rule_ids[key] = ids
+        return ids
 
     def _sites(self, scope: Scope) -> frozenset[str]:
         names = self._site_names.get(scope)
@@ -310,5 +335,10 @@ def _by_undeclared(breach: Breach, names: list[str]) -> Diagnostic:
         else f"{len(names)} accounts that nobody declared break"
     )
     message = f"{accounts} the rule {breach.rule}: {', '.join(names[:NAMED])}{more}"
-    found = warning(breach.rule.id, message, hint="declare them with what the rule asks for, or take the access away")
-    return replace(found, related=(breach.rule.at,) if breach.rule.at is not None else (), count=len(names))
+    return warning(
+        breach.rule.id,
+        message,
+        hint="declare them with what the rule asks for, or take the access away",
+        related=(breach.rule.at,) if breach.rule.at is not None else (),
+        count=len(names),
+    )

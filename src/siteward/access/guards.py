@@ -301,7 +301,7 @@ def keep_expressible(case: Case) -> Iterator[Diagnostic]:
         if role is None or not role.declarable:
             has = tuple(role.name for role in traits.roles.get(after.scope.kind, ()) if role.declarable)
             message = f"{after.role} is no role that can be given here; there are: {', '.join(has) or 'none'}"
-            yield replace(error("role-not-available", message, about=proposed.key), allowed=has)
+            yield error("role-not-available", message, about=proposed.key, allowed=has)
         elif unknown:
             yield error("extra-not-available", f"there is no such right here: {', '.join(unknown)}", about=proposed.key)
 
@@ -341,13 +341,11 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
     before = len(board.counted)
     low, high = board.objections()
     for key in low:
-        yield replace(
-            error(
-                "too-few-admins",
-                f"this would leave fewer than {policy.admins_min} admins who count",
-                about=key,
-                at=policy.admins_at,
-            ),
+        yield error(
+            "too-few-admins",
+            f"this would leave fewer than {policy.admins_min} admins who count",
+            about=key,
+            at=policy.admins_at,
             hint="an admin counts who is declared, active, no service, not the account in use, and does not end within 14 days",
         )
     for key in high:
@@ -492,14 +490,14 @@ def tell_reach(case: Case) -> Iterator[Diagnostic]:
         group = _group(proposed.key)
         if group is not None and proposed.key[0] == "grant":
             people = len(case.affected(proposed.key))
-            yield replace(
-                note("reach", f"through group {group} this reaches {people} accounts", about=proposed.key), count=people
+            yield note(
+                "reach", f"through group {group} this reaches {people} accounts", about=proposed.key, count=people
             )
         if is_regrant(proposed.change, traits, demotions):
             message = (
                 "the account is without this for a moment: it can only be given once the account is no admin any more"
             )
-            yield replace(note("gap", message, about=proposed.key), effect="gap")
+            yield note("gap", message, about=proposed.key, effect="gap")
 
 
 Guard = Callable[[Case], Iterable[Diagnostic]]

@@ -14,7 +14,7 @@ from math import ceil
 from msgspec import Struct
 
 from siteward.access.change import Change, direction, escalates
-from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.diagnostic import Diagnostic, Severity, diagnostic
 from siteward.access.effective import Index
 from siteward.access.model import Account, Grant, Key, Member, account_of
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit
@@ -131,10 +131,10 @@ def _over(name: str, limit: Limit, count: int, most: int, base: int, reason: str
         sides.append(f"{limit.percent} % of {base} live and managed, but never less than {FLOOR}")
     message = f"{count} {WORDS[name]}, and {most} are allowed ({'; '.join(sides)})"
     where = f"the limit is set at {limit.at}" if limit.at is not None else "the limit is the default"
-    return Diagnostic(
-        code=f"limit-{name}",
-        severity=Severity.WARNING if reason is not None else Severity.ERROR,
-        message=f"{message}; accepted: {reason}" if reason is not None else message,
+    return diagnostic(
+        Severity.WARNING if reason is not None else Severity.ERROR,
+        f"limit-{name}",
+        f"{message}; accepted: {reason}" if reason is not None else message,
         at=limit.at,
         hint=None
         if reason is not None

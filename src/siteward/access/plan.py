@@ -311,7 +311,7 @@ class _View:
         yield from (
             risk
             for risk, code in (
-                ("first-meeting", "first-meeting"),
+                ("existing-account", "existing-account"),
                 ("self-grant", "grants-oneself"),
                 ("wide-reach", "reach"),
             )
@@ -349,7 +349,7 @@ RISKS: Mapping[str, Risk] = {
     "loses-everything": "high",
     "deletes-account": "high",
     "opens-to-all": "high",
-    "first-meeting": "high",
+    "existing-account": "high",
     "self-grant": "high",
     "destroys-data": "high",
     "loses-admin": "medium",

@@ -7,13 +7,14 @@ Rules judge power, never the name of a role alone; a rule on a power is about ev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import Diagnostic, Span, error
-from siteward.access.model import Grant, Power, Scope
+from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic
+from siteward.access.model import Grant, Key, Power, Scope
 from siteward.access.patterns import fold, matcher
 from siteward.access.state import DeclaredUser, Site
 from siteward.access.traits import Role, Traits
@@ -168,10 +169,11 @@ class Breach(Struct, frozen=True):
     lacks: str | None = None
     hint: str | None = None
 
-    def told(self, at: Span | None) -> Diagnostic:
-        """Return the error, at the place in the file that asks for the right, with the rule's own place beside."""
+    def told(self, at: Span | None, *, severity: Severity = Severity.ERROR, about: Key | None = None) -> Diagnostic:
+        """Return the diagnostic, at the place in the file that asks for the right, with the rule's own place beside."""
         related = (self.rule.at,) if self.rule.at is not None else ()
-        return replace(error(self.rule.id, self.message, at=at, hint=self.hint), related=related)
+        rule, hint = self.rule.id, self.hint
+        return diagnostic(severity, rule, self.message, at=at, about=about, hint=hint, related=related)
 
 
 def person_of(account: str, declared_user: DeclaredUser | None, *more: str | None) -> Person:
@@ -213,7 +215,7 @@ def concerning(rules: Iterable[Rule], person: Person) -> tuple[Rule, ...]:
 
 
 def about_right(rule: Rule, gain: Gain) -> bool:
-    """Tell whether a rule is about a right, whoever has it."""
+    """Return whether a rule is about a right, whoever has it."""
     match = rule.match
     return (
         gain.power >= least_power(rule)
@@ -223,10 +225,15 @@ def about_right(rule: Rule, gain: Gain) -> bool:
     )
 
 
-def judge(rule: Rule, gain: Gain) -> Iterator[Breach]:
-    """Yield how a right breaks a rule; nothing where the rule is about something else."""
-    if not about_right(rule, gain) or not _about_person(rule.match, gain.person):
-        return
+def judge(rules: Iterable[Rule], gain: Gain) -> Iterator[Breach]:
+    """Yield how a right breaks rules that are about its person (see `concerning`); none for one about other rights."""
+    for rule in rules:
+        if about_right(rule, gain):
+            yield from _breaches(rule, gain)
+
+
+def _breaches(rule: Rule, gain: Gain) -> Iterator[Breach]:
+    """Yield how a right breaks a rule that is about it: by the fields that it lacks, and by its power."""
     who, given = gain.person.name, gain.given | gain.person.given
     for name in rule.require:
         if name in FIELDS and name not in given:
@@ -250,10 +257,11 @@ def _fits(pattern: str, names: Iterable[str | None]) -> bool:
     return any(test(fold(name)) for name in names if name is not None)
 
 
+@lru_cache(maxsize=16384)  # many rights are on the same few sites
 def _fits_site(pattern: str, names: frozenset[str]) -> bool:
-    """Tell whether a site of these names is meant; a pattern without `tag:` and the like is about domains and names."""
+    """Return whether a site of these names is meant; a pattern without `tag:` and the like is about domains and names."""
     wanted = fold(pattern)
-    test, prefix = matcher(wanted), next((each for each in SITE_WORDS if wanted.startswith(each)), None)
+    test, prefix = matcher(wanted), next((word for word in SITE_WORDS if wanted.startswith(word)), None)
     if prefix is not None:
         return any(test(name) for name in names if name.startswith(prefix))
     return any(test(name) for name in names if not name.startswith(SITE_WORDS))

@@ -1,6 +1,6 @@
 """Frozen values as plain data and back, and the JSON Schema of that data, all read off their annotations.
 
-Fields that stand at their default are left out. Powers and severities are words, times are UTC with `Z`, sets
+Fields that stand at their default are left out, except of `WithDefaults`. Powers and severities are words, times are UTC with `Z`, sets
 are sorted lists, mappings with text keys are objects and others lists of pairs. A resource says its `type`.
 Reading is strict: what is missing, unknown or of another type is refused with the path to it.
 """
@@ -36,6 +36,14 @@ class CodecError(ValueError):
         self.message = message
 
 
+class UnknownMemberError(CodecError):
+    """Plain data has a member, or is of a kind, that this version does not know."""
+
+
+class WithDefaults(Struct, frozen=True, kw_only=True):
+    """A value whose fields are written even where they stand at their default: a line of a file that is kept for years."""
+
+
 class Serializer:
     """How the values of one type are written, read and described."""
 
@@ -66,7 +74,7 @@ def _shape(kind: Any) -> Serializer:  # noqa: PLR0911 — one for each kind of t
     if origin is frozenset:
         return _row(_shape(arguments[0]), frozenset, ordered=False)
     if origin is not None and issubclass(origin, Mapping):
-        return _object(_shape(arguments[1])) if _is_text(arguments[0]) else _pairs(*map(_shape, arguments))
+        return (_object if _is_text(arguments[0]) else _pairs)(*map(_shape, arguments))
     if isinstance(kind, type) and issubclass(kind, IntEnum):
         return _ranks(kind)
     if isinstance(kind, type) and issubclass(kind, Struct):
@@ -168,11 +176,14 @@ def _fixed(arguments: tuple[Any, ...]) -> Serializer:
     )
 
 
-def _object(inner: Serializer) -> Serializer:
+def _object(key: Serializer, inner: Serializer) -> Serializer:
     def decode(data: Data, path: str) -> Any:
         if not isinstance(data, dict):
             raise CodecError(path, "should be an object")
-        return types.MappingProxyType({str(name): inner.decode(each, f"{path}/{name}") for name, each in data.items()})
+        members = {name: f"{path}/{name}" for name in data}
+        return types.MappingProxyType(
+            {key.decode(name, at): inner.decode(data[name], at) for name, at in members.items()}
+        )
 
     def schema(defs: dict[str, Data]) -> Data:
         return {"type": "object", "additionalProperties": inner.schema(defs)}
@@ -255,6 +266,7 @@ class _Record:
     def __init__(self, kind: type, tag: str | None = None) -> None:
         self.kind = kind
         self.tag = tag
+        self.writes_defaults = issubclass(kind, WithDefaults)
 
     @cached_property
     def parts(self) -> Mapping[str, tuple[FieldInfo, Serializer]]:
@@ -273,7 +285,7 @@ class _Record:
         data: dict[str, Data] = {} if self.tag is None else {"type": self.tag}
         for name, (part, inner) in self.parts.items():
             content = getattr(value, part.name)
-            if not _stands_at_default(part, content):
+            if self.writes_defaults or not _stands_at_default(part, content):
                 data[name] = inner.encode(content)
         return data
 
@@ -283,7 +295,7 @@ class _Record:
         told = {name: each for name, each in data.items() if name != "type" or self.tag is None}
         for name in told:
             if name not in self.parts:
-                raise CodecError(f"{path}/{name}", "is not known")
+                raise UnknownMemberError(f"{path}/{name}", "is not known")
         for name in self.needed:
             if name not in told:
                 raise CodecError(f"{path}/{name}", "is missing")

@@ -10,10 +10,10 @@ from msgspec import Struct, ValidationError, convert, to_builtins
 from msgspec.inspect import Metadata, StructType, type_info
 
 from siteward import platforms
+from siteward.access.diagnostic import near
 from siteward.cli.checkout import environment_of, keyring_of
 from siteward.cli.names import instances as declared_instances
 from siteward.cli.session import Session, find_config, with_session
-from siteward.declaration.complain import near
 from siteward.declaration.generate import first_file
 from siteward.declaration.grammar import keys_of
 from siteward.declaration.instances import NAME_HINT, can_name

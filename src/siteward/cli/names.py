@@ -67,7 +67,7 @@ instance_option = click.option(
 
 def known_blocks(names: Iterable[str]) -> None:
     """See that what `--accept` names can be lifted; raises `UsageError` with what was likely meant."""
-    from siteward.declaration.complain import near
+    from siteward.access.diagnostic import near
     from siteward.reconcile.apply.consent import CONSENTS
 
     known = tuple(dict.fromkeys(CONSENTS.values()))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from msgspec import Struct
 
+from siteward.access.diagnostic import problem
 from siteward.access.model import Power
 from siteward.declaration import document
-from siteward.declaration.complain import problem
 from siteward.declaration.declared import EVERY, Bound, Grant, Group, Location, Member, Role, RoleOn, Site, User
 from siteward.declaration.selector import parse
 from siteward.declaration.window import ALWAYS, BadDateError, Window, moment

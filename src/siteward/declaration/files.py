@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from siteward.access.diagnostic import Span
-from siteward.declaration.complain import problem
+from siteward.access.diagnostic import Span, problem
 from siteward.declaration.source import split_lines
 from siteward.declaration.yaml_reader import read
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import pydantic_core
 from msgspec import Struct, ValidationError, convert
 
-from siteward.declaration.complain import problem
+from siteward.access.diagnostic import problem
 from siteward.declaration.source import Items, Table
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.diagnostic import problem
 from siteward.access.hosts import AddressError, domain_in, origin_of
 from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Rule
 from siteward.declaration.build import POWERS, listed
-from siteward.declaration.complain import problem
 from siteward.declaration.declared import Instance, Location
 from siteward.declaration.document import MATCHES, InstanceRow
 from siteward.declaration.grammar import fitted, keys_of, misfits, said, unknown_key
@@ -79,13 +79,13 @@ class Policies(Struct):
         """Return the rules by id; one that is given anew on an instance stands in place of the file's."""
         if not row.rules:
             return base
-        from siteward.access.catalog import FILE_RULES  # noqa: PLC0415 — most files have no rules of their own
+        from siteward.access.catalog import RESERVED  # noqa: PLC0415 — most files have no rules of their own
 
         rules = {each.id: each for each in base}
         own: set[str] = set()
         for number, rule in enumerate(row.rules):
             place = Location(location.source, (*location.path, "rules", number))
-            if not _ID.fullmatch(rule.id) or rule.id in FILE_RULES:
+            if not _ID.fullmatch(rule.id) or rule.id in RESERVED:
                 hint = "take lower-case words with - between them, and none of Siteward's own rule ids"
                 self._say("rule-id", f"`{rule.id}` cannot name a rule", place.at("id"), hint=hint)
             if rule.id in own:

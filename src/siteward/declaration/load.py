@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec import Struct, convert
 
-from siteward.access.diagnostic import Diagnostic, Span
+from siteward.access.diagnostic import Diagnostic, Span, problem
 from siteward.declaration.build import Builder
 from siteward.declaration.checks import Context, findings
-from siteward.declaration.complain import problem
 from siteward.declaration.declared import Declaration, Grant, Location
 from siteward.declaration.document import Document, GrantRow, Included, IncludeRow
 from siteward.declaration.files import Files

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import Diagnostic, Severity, error, warning
+from siteward.access.diagnostic import Diagnostic, error, warning
 from siteward.access.model import Grant, Group, Member, Subject
 from siteward.access.state import Claim, DeclaredUser, Origin
 from siteward.declaration.window import ALWAYS, Window, last_end
@@ -279,10 +279,9 @@ class Draft(Struct):
     def _compare(self, key: Key, one: Grant, two: Grant, at: Origin) -> None:
         if frozenset((one.role, two.role)) in self.traits.incomparable and one.role != two.role:
             self.diagnostics.append(
-                Diagnostic(
-                    code="incomparable-roles",
-                    severity=Severity.ERROR,
-                    message=f"`{one.role}` and `{two.role}` on {one.scope}, and neither holds the other",
+                error(
+                    "incomparable-roles",
+                    f"`{one.role}` and `{two.role}` on {one.scope}, and neither holds the other",
                     about=key,
                     at=at.at,
                     related=(self.origins[key].at,),

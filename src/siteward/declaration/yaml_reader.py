@@ -26,7 +26,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from siteward.access.diagnostic import Diagnostic, Severity, Span
+from siteward.access.diagnostic import Diagnostic, Span, error
 from siteward.declaration.source import COLUMN_BITS, Items, Source, Table, split_lines
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class YamlSyntaxError(Exception):
 
 def yaml_fault(code: str, message: str, at: Span, *, hint: str | None = None) -> Diagnostic:
     """Return an error about a place in a file."""
-    return Diagnostic(code=code, severity=Severity.ERROR, message=message, at=at, hint=hint)
+    return error(code, message, at=at, hint=hint)
 
 
 def stray_character(file: str, text: str) -> Diagnostic | None:
@@ -119,10 +119,9 @@ def _to_quote(file: str, problem: MarkedYAMLError, lines: list[str]) -> Diagnost
         if rest[:1] in _RESERVED:
             word = re.match(r"[^\s,\]}]*", rest)
             text = word.group() if word else rest[:1]
-            return Diagnostic(
-                code="unquoted",
-                severity=Severity.ERROR,
-                message=f"`{text}` without quotes is {_RESERVED[rest[0]]} to YAML",
+            return error(
+                "unquoted",
+                f"`{text}` without quotes is {_RESERVED[rest[0]]} to YAML",
                 at=Span(file, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 1 + len(text)),
                 hint=f'quote it: "{text}"',
                 suggestion=f'"{text}"',
@@ -453,22 +452,10 @@ class _YamlReader:
         suggestion: str | None = None,
         related: tuple[Span, ...] = (),
     ) -> None:
-        self.faults.append(
-            Diagnostic(
-                code=code,
-                severity=Severity.ERROR,
-                message=message,
-                at=self._at(event),
-                hint=hint,
-                suggestion=suggestion,
-                related=related,
-            )
-        )
+        self.faults.append(error(code, message, at=self._at(event), hint=hint, suggestion=suggestion, related=related))
 
     def _fault(self, code: str, message: str, event: Event, *, hint: str | None = None) -> YamlSyntaxError:
-        return YamlSyntaxError(
-            Diagnostic(code=code, severity=Severity.ERROR, message=message, at=self._at(event), hint=hint)
-        )
+        return YamlSyntaxError(error(code, message, at=self._at(event), hint=hint))
 
     def _at(self, event: Event) -> Span:
         start, end = event.start_mark, event.end_mark

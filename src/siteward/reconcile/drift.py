@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, get_args
 from msgspec import Struct
 
 from siteward.access.model import Key, account_of, scope_of
+from siteward.access.renames import touched
 from siteward.access.report import DriftItem, DriftKind
 from siteward.access.state import Ending
 from siteward.access.traits import is_site
 from siteward.reconcile.apply.revalidate import reached
-from siteward.reconcile.names import touched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

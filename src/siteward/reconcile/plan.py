@@ -33,6 +33,7 @@ from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import RESUME, Fresh
 from siteward.reconcile.drift import drift as drifted
 from siteward.reconcile.journal.chain import JournalBrokenError
+from siteward.reconcile.journal.journal import path_of, recall
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import known_accounts
 from siteward.transport.errors import PlatformError
@@ -414,8 +415,6 @@ def _recalled(book: Book, instance: str) -> Recalled | None:
         return None
     except OSError:  # whoever opens the journal says what is wrong
         pass
-    from siteward.reconcile.journal.journal import path_of, recall  # noqa: PLC0415 — it loads pydantic
-
     return recall(path_of(book.folder, instance), book.key)
 
 

@@ -58,6 +58,7 @@ def diagnostic(said: Diagnostic) -> JSON:
     """Return one diagnostic."""
     return {
         "code": said.code,
+        "formerly": said.formerly,
         "severity": said.severity.word,
         "message": said.message,
         "at": _span(said.at),

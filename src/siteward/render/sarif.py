@@ -61,6 +61,8 @@ def _rule(code: str) -> dict[str, object]:
     }
     if rule := RULES.get(code):
         told |= {"name": rule.name, "help": {"text": _text(f"Next: {rule.step}")}}
+        if rule.formerly:
+            told["deprecatedIds"] = [rule.formerly]
     return told
 
 

@@ -85,7 +85,7 @@ def test_a_demotion_gives_the_grants_back_in_the_same_plan() -> None:
 def test_the_superuser_flag_is_one_or_nought_and_never_a_word(change: Change, flag: str) -> None:
     """The text `false` means true."""
     live = MatomoRig.of("5.3", world([BEN])).read()
-    (planned,) = calls.plan([change], calls.Desk(live, native(live, NativeState)))
+    (planned,) = calls.plan([change], calls.Situation(live, native(live, NativeState)))
     assert planned.calls[0].arguments["hasSuperUserAccess"] == flag
 
 

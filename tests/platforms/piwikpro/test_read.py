@@ -80,7 +80,7 @@ def test_everything_that_is_there_is_read() -> None:
 )
 def test_what_groups_give_beside_the_file_is_told_each_time(native: bool, said: list[tuple[str, str]]) -> None:  # noqa: FBT001 — a parameter of the test
     """Access that no plan here would ever take is in every plan, never passed over as in sync."""
-    found = [finding for finding in opened(native=native).live().findings if finding.code == "group-beside-the-file"]
+    found = [finding for finding in opened(native=native).live().findings if finding.code == "unmanaged-group"]
 
     assert len(found) == len(said)
     for diagnostic, (name, why) in zip(found, said, strict=True):

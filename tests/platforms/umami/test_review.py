@@ -9,10 +9,10 @@ import pytest
 from platforms.umami.at import BLOG, SHOP, At, grant, power, umami, world
 from siteward.access.change import Change
 from siteward.access.model import Access, Account, Grant, Scope, Subject
+from siteward.access.renames import touched
 from siteward.access.state import Memory
 from siteward.platforms.fakery import World, WorldAccount, WorldSite
 from siteward.platforms.umami.platform import PLATFORM
-from siteward.reconcile.names import touched
 
 if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import Severity
+from siteward.access.diagnostic import Severity, problem
 from siteward.access.policy import Gain, Person, about_right, concerning, judge, least_power, names_of_role, person_of
-from siteward.declaration.complain import problem
 from siteward.declaration.named import NamedSites
 from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
 from siteward.declaration.selector import parse, within
@@ -257,7 +256,7 @@ class _Ruling(Struct):
                 for rule, right in rights:
                     if rule.id in concerned:
                         gain = replace(right, person=person, given=_given(grant, ways))
-                        for breach in judge(rule, gain):
+                        for breach in judge((rule,), gain):
                             yield breach.told(grant.location.key() if breach.lacks else grant.location.at("role"))
 
     def _rights(self, grant: Grant, kind: str) -> tuple[tuple[Rule, Gain], ...]:

@@ -6,10 +6,9 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Severity
+from siteward.access.diagnostic import Severity, problem
 from siteward.access.patterns import matching
 from siteward.access.policy import names_of_role
-from siteward.declaration.complain import problem
 from siteward.declaration.declared import EVERY
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse

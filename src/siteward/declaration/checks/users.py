@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from siteward.access.diagnostic import problem
 from siteward.access.patterns import matching
 from siteward.access.traits import is_public
-from siteward.declaration.complain import problem
 from siteward.declaration.subjects import folded, login_of
 
 if TYPE_CHECKING:

@@ -62,7 +62,7 @@ class Planned(Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-class Desk(Struct, frozen=True):
+class Situation(Struct, frozen=True):
     """What it takes to turn changes into calls.
 
     `passwords` are for new accounts, by name; `wishes` are the grants that each person is going to have, by folded
@@ -93,7 +93,7 @@ def parting(changes: Iterable[Change], wishes: Wishes, live: Live) -> frozenset[
 
 def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     """Return the changes grouped by request: up to fifty calls each, fewer of the slow ones, order kept."""
-    planned = plan(changes, Desk(live, native(live, NativeState)))
+    planned = plan(changes, Situation(live, native(live, NativeState)))
     found: list[Bundle] = []
     for slow, run in groupby(planned, key=lambda each: each.slow):
         for group in _chunks(run, MOST_SLOW if slow else MOST):
@@ -128,12 +128,12 @@ def wishes(changes: Iterable[Change]) -> Wishes:
     return found
 
 
-def plan(changes: Iterable[Change], desk: Desk) -> list[Planned]:
+def plan(changes: Iterable[Change], situation: Situation) -> list[Planned]:
     """Return the calls that make these changes, those of one person and one access united, in order."""
     groups: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
-        groups.setdefault(_together(change, desk.state), []).append(change)
-    return [call for group in groups.values() for call in _calls(group, desk)]
+        groups.setdefault(_together(change, situation.state), []).append(change)
+    return [call for group in groups.values() for call in _calls(group, situation)]
 
 
 def _together(change: Change, state: NativeState) -> tuple[object, ...]:
@@ -145,19 +145,19 @@ def _together(change: Change, state: NativeState) -> tuple[object, ...]:
             return change.key
 
 
-def _calls(group: Sequence[Change], desk: Desk) -> Iterator[Planned]:
+def _calls(group: Sequence[Change], situation: Situation) -> Iterator[Planned]:
     change = group[0]
     side = change.after if change.after is not None else change.before
-    if why := _mistaken(side, desk.state):
+    if why := _mistaken(side, situation.state):
         yield from (_never(change, why) for change in group)
         return
     match side:
         case Grant(scope=scope) if scope != EVERYWHERE:
-            yield from _site_grants(group, side, desk)
+            yield from _site_grants(group, side, situation)
         case Grant():
-            yield _superuser(change, side, desk)
+            yield _superuser(change, side, situation)
         case Account():
-            yield _account(change, desk)
+            yield _account(change, situation)
         case _:
             yield _never(change, "Matomo has no such thing")
 
@@ -173,10 +173,10 @@ def _never(change: Change, why: str) -> Planned:
     return Planned(calls=(), changes=(change,), why=why)
 
 
-def _planned(call: Call, *changes: Change, desk: Desk) -> Planned:
+def _planned(call: Call, *changes: Change, situation: Situation) -> Planned:
     """Return a planned call with its mails; opening several sites in one call sends as many as opening one."""
-    mails = len(addressees(changes[0], desk.state))
-    return Planned(calls=(call,), changes=changes, mails=mails, alone=not _safe(call, desk.state))
+    mails = len(addressees(changes[0], situation.state))
+    return Planned(calls=(call,), changes=changes, mails=mails, alone=not _safe(call, situation.state))
 
 
 def _safe(call: Call, state: NativeState) -> bool:
@@ -188,29 +188,31 @@ def _safe(call: Call, state: NativeState) -> bool:
 # grants
 
 
-def _site_grants(group: Sequence[Change], side: Grant, desk: Desk) -> Iterator[Planned]:
+def _site_grants(group: Sequence[Change], side: Grant, situation: Situation) -> Iterator[Planned]:
     """Yield one call for all sites on which one person gets the same, and what may not be sent."""
-    login, access = desk.state.spelling(side.subject.name), _access(group[0].after, desk.state)
+    login, access = situation.state.spelling(side.subject.name), _access(group[0].after, situation.state)
     good: dict[Change, Site] = {}
     for change in group:
-        site = _site(change, desk.live)
+        site = _site(change, situation.live)
         if site is None:
             yield _never(change, "the site does not exist, and Matomo would keep the grant for a future one of its id")
-        elif why := _forbidden(login, access) or asleep(change, site, desk.state):
+        elif why := _forbidden(login, access) or asleep(change, site, situation.state):
             yield _never(change, why)
         else:
             good[change] = site
     if good:
         call = _access_call(login, access, good.values())
-        yield replace(_planned(call, *good, desk=desk), rows=len(access) * len(good), beside=_goodbye(side, desk))
+        yield replace(
+            _planned(call, *good, situation=situation), rows=len(access) * len(good), beside=_goodbye(side, situation)
+        )
 
 
-def _goodbye(side: Grant | Account, desk: Desk) -> tuple[Call, ...]:
+def _goodbye(side: Grant | Account, situation: Situation) -> tuple[Call, ...]:
     """Return the call that ends the web sessions of somebody who has nothing left; tokens cannot be ended."""
     name = side.name if isinstance(side, Account) else side.subject.name
-    if name not in desk.parting or is_anonymous(name) or not desk.state.version.ends_sessions:
+    if name not in situation.parting or is_anonymous(name) or not situation.state.version.ends_sessions:
         return ()
-    return (Call("UsersManager.logoutUser", {"userLogin": desk.state.spelling(name)}),)
+    return (Call("UsersManager.logoutUser", {"userLogin": situation.state.spelling(name)}),)
 
 
 def _site(change: Change, live: Live) -> Site | None:
@@ -255,55 +257,55 @@ def asleep(change: Change, site: Site, state: NativeState) -> str:
     return f"{plugin_of(words[0])} is switched off on the server, and {', '.join(words)} can be neither given nor kept"
 
 
-def _superuser(change: Change, side: Grant, desk: Desk) -> Planned:
-    login = desk.state.spelling(side.subject.name)
-    if is_anonymous(login) or desk.state.is_me(login) or side.role != SUPERUSER:
+def _superuser(change: Change, side: Grant, situation: Situation) -> Planned:
+    login = situation.state.spelling(side.subject.name)
+    if is_anonymous(login) or situation.state.is_me(login) or side.role != SUPERUSER:
         return _never(change, "whether this account is a superuser is never changed")
     flag = "0" if change.after is None else "1"  # any other text, "false" too, would mean yes (rec 04#24)
     call = Call("UsersManager.setSuperUserAccess", {"userLogin": login, "hasSuperUserAccess": flag})
-    planned = _planned(call, change, desk=desk)
-    return replace(planned, confirmed=desk.state.version.confirms_superuser, beside=_goodbye(side, desk))
+    planned = _planned(call, change, situation=situation)
+    return replace(planned, confirmed=situation.state.version.confirms_superuser, beside=_goodbye(side, situation))
 
 
 # accounts
 
 
-def _account(change: Change, desk: Desk) -> Planned:
+def _account(change: Change, situation: Situation) -> Planned:
     match change.before, change.after:
         case None, Account() as new:
-            return _create(change, new, desk)
+            return _create(change, new, situation)
         case Account() as old, None:
-            return _delete(change, old, desk)
+            return _delete(change, old, situation)
         case Account(), Account() as new:
-            return _update(change, new, desk)
+            return _update(change, new, situation)
         case _:
             return _never(change, "this is no change of an account")
 
 
-def _create(change: Change, new: Account, desk: Desk) -> Planned:
+def _create(change: Change, new: Account, situation: Situation) -> Planned:
     if is_anonymous(new.name):
         return _never(change, "this login stands for everybody")
     who = {"userLogin": new.name, "email": new.email or ""}
-    if desk.state.onboarding == "invite":
-        return _invite(change, who, desk)
-    password = desk.passwords.get(new.name)
+    if situation.state.onboarding == "invite":
+        return _invite(change, who, situation)
+    password = situation.passwords.get(new.name)
     call = Call("UsersManager.addUser", {**who, "password": password.reveal() if password else ""})
-    return replace(_planned(call, change, desk=desk), slow=True)
+    return replace(_planned(call, change, situation=situation), slow=True)
 
 
-def _invite(change: Change, who: Mapping[str, str], desk: Desk) -> Planned:
+def _invite(change: Change, who: Mapping[str, str], situation: Situation) -> Planned:
     """Invite to a first site, and put right in the same request what Matomo gives there, which is always `view`.
 
     A run that breaks off right after finds the grant as it is wanted, or none where none is.
     """
     login = who["userLogin"]
-    wish = first_wish(login, desk.wishes, desk.live)
-    site = _first_site(wish, desk.live)
+    wish = first_wish(login, situation.wishes, situation.live)
+    site = _first_site(wish, situation.live)
     call = Call("UsersManager.inviteUser", {**who, "initialIdSite": site.id if site else ""})
-    planned = replace(_planned(call, change, desk=desk), slow=True)
+    planned = replace(_planned(call, change, situation=situation), slow=True)
     if wish is None or site is None:
         return planned
-    access = _access(wish if wish.scope != EVERYWHERE else None, desk.state)
+    access = _access(wish if wish.scope != EVERYWHERE else None, situation.state)
     if access == (VIEW,):
         return planned
     undo = _access_call(login, (NOACCESS,), [site])
@@ -326,19 +328,19 @@ def _first_site(wish: Grant | None, live: Live) -> Site | None:
     return live.sites.get(wish.scope) or min(live.sites.values(), key=lambda each: int(each.id))
 
 
-def _delete(change: Change, old: Account, desk: Desk) -> Planned:
-    login = desk.state.spelling(old.name)
-    if is_anonymous(login) or desk.state.is_me(login):
+def _delete(change: Change, old: Account, situation: Situation) -> Planned:
+    login = situation.state.spelling(old.name)
+    if is_anonymous(login) or situation.state.is_me(login):
         return _never(change, "this account is never deleted")
-    planned = _planned(Call("UsersManager.deleteUser", {"userLogin": login}), change, desk=desk)
-    return replace(planned, slow=True, beside=_goodbye(old, desk))
+    planned = _planned(Call("UsersManager.deleteUser", {"userLogin": login}), change, situation=situation)
+    return replace(planned, slow=True, beside=_goodbye(old, situation))
 
 
-def _update(change: Change, new: Account, desk: Desk) -> Planned:
+def _update(change: Change, new: Account, situation: Situation) -> Planned:
     """Change the e-mail. The password stays: one set on a pending account would be lost with it (rec 15)."""
-    login = desk.state.spelling(new.name)
+    login = situation.state.spelling(new.name)
     call = Call("UsersManager.updateUser", {"userLogin": login, "email": new.email or ""})
-    return replace(_planned(call, change, desk=desk), confirmed=desk.state.version.confirms_email)
+    return replace(_planned(call, change, situation=situation), confirmed=situation.state.version.confirms_email)
 
 
 # --- mails ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.change import patch
-from siteward.access.diagnostic import Diagnostic, Effect, Severity, error, note, warning
+from siteward.access.diagnostic import Diagnostic, Effect, error, note, warning
 from siteward.access.model import EVERYWHERE, Account, Grant, account_key, account_of
 from siteward.platforms.interface import native
 from siteward.platforms.matomo.calls import addressees, asleep, first_wish, wishes
@@ -68,9 +68,7 @@ def _newcomers(changes: Iterable[Change]) -> Mapping[str, str]:
 
 
 def _tell(about: Key, effect: Effect, code: str, message: str, *, count: int = 1, who: str | None = None) -> Diagnostic:
-    return Diagnostic(
-        code=code, severity=Severity.NOTE, message=message, about=about, effect=effect, count=count, who=who
-    )
+    return note(code, message, about=about, effect=effect, count=count, who=who)
 
 
 # accounts

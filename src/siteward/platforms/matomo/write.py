@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from siteward.access.model import account_key
 from siteward.platforms.confirm import DONE, INVITED, Verdict, failed, unknown
 from siteward.platforms.interface import Receipt, native
-from siteward.platforms.matomo.calls import Desk, parting, plan, wishes
+from siteward.platforms.matomo.calls import Situation, parting, plan, wishes
 from siteward.platforms.matomo.native_state import NativeState, is_pending
 from siteward.platforms.matomo.rpc import (
     BULK,
@@ -60,7 +60,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     """
     ahead = wishes((*bundle.changes, *bundle.ahead))
     going_to = parting(bundle.changes, ahead, live)
-    planned = plan(bundle.changes, Desk(live, native(live, NativeState), bundle.passwords, ahead, going_to))
+    planned = plan(bundle.changes, Situation(live, native(live, NativeState), bundle.passwords, ahead, going_to))
     doubts = [_why_not(writer, each, native(live, NativeState)) for each in planned]
     going = [each for each, why in zip(planned, doubts, strict=True) if why is None]
     answers = iter(_sent(writer, going))

@@ -167,7 +167,7 @@ def _beside_the_file(found: Gathering, names: dict[str, str]) -> Iterator[Diagno
             continue
         why = f"whose members come from {external}" if found.settings.native else "and groups are not managed here"
         yield (note if found.settings.native else warning)(
-            "group-beside-the-file",
+            "unmanaged-group",
             f"{_counted(len(people), 'account')} can reach {_counted(sites, 'site')} through the group {name}, {why}",
             hint="`siteward who-can` tells who" + ("" if found.settings.native else "; `native: true` manages groups"),
         )

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from siteward.access.change import patch
 from siteward.access.diagnostic import error, note, warning
@@ -135,15 +134,14 @@ def deletion(case: _Case) -> Iterator[Diagnostic]:
     """Say what goes with an account; inviting the address again makes another one."""
     for change in case.changes:
         if isinstance(change.before, Account) and change.after is None:
-            told = note(
+            yield note(
                 "account-deleted",
                 f"deletes {change.before.name} for good, with private reports, API keys, password and second factor; an "
                 "invitation makes a new account, and so does a sign-in through SAML",
                 about=change.key,
+                effect="destroys",
             )
-            yield replace(told, effect="destroys")
-            last = warning("account-deleted", "this cannot be undone", about=change.key)
-            yield replace(last, effect="irreversible")
+            yield warning("account-deleted", "this cannot be undone", about=change.key, effect="irreversible")
 
 
 def invitation(case: _Case) -> Iterator[Diagnostic]:
@@ -151,12 +149,13 @@ def invitation(case: _Case) -> Iterator[Diagnostic]:
     for change in case.changes:
         if isinstance(change.after, Account) and change.before is None:
             email = change.after.email or change.after.name
-            told = note(
+            yield note(
                 "invitation",
                 f"sends an invitation to {email}; an address that is in another Piwik PRO account is refused",
                 about=change.key,
+                effect="mail",
+                who=email,
             )
-            yield replace(told, effect="mail", who=email)
 
 
 def demotion(case: _Case) -> Iterator[Diagnostic]:
@@ -167,14 +166,14 @@ def demotion(case: _Case) -> Iterator[Diagnostic]:
         name = change.before.subject.name
         if account_key(name) not in case.after:
             continue
-        told = warning(
+        keeps = any(grant.subject.name == name and grant.scope in case.live.sites for grant in case.after.grants())
+        yield warning(
             "sleeping-levels",
             f"what {name} held before the ownership wakes with this; it is read again, and what the file does not want "
             "is taken in the same run",
             about=change.key,
+            effect="gap" if keeps else None,
         )
-        keeps = any(grant.subject.name == name and grant.scope in case.live.sites for grant in case.after.grants())
-        yield replace(told, effect="gap") if keeps else told
 
 
 def group_gives_more(case: _Case) -> Iterator[Diagnostic]:
@@ -260,12 +259,12 @@ def metasite_opens(case: _Case) -> Iterator[Diagnostic]:
     for change in case.changes:
         side = change.after
         if isinstance(side, Grant) and side.scope.kind == "metasite" and change.before is None:
-            told = note(
+            yield note(
                 "metasite-pools",
                 f"shows the reports of every site in {side.scope} together, also of sites that are put in later",
                 about=change.key,
+                effect="opens",
             )
-            yield replace(told, effect="opens")
 
 
 def duration(case: _Case) -> Iterator[Diagnostic]:

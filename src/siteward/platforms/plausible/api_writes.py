@@ -1,8 +1,8 @@
 """Guests through the Sites API, which says 200 to much that it does not do (API.md section 6).
 
 A put answers with what is stored, so its role is compared with what was asked; a deletion always says `deleted`, so
-the guest is looked for; a 500 to a put is settled by reading, and told as one of its causes. So is a yes of another
-shape, because it is somebody else's.
+the guest is looked for; a 500 to a put is settled by reading, and reported with its possible causes. So is a success of
+another shape, because something else than Plausible gave it.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ CAUSES = (
 
 
 class ApiGuests(Struct, frozen=True):
-    """The guest list of one site."""
+    """The guest list of one site, changed through the Sites API."""
 
     writer: Writer
     domain: str
 
     def entries(self) -> tuple[Entry, ...]:
-        """Return who is there now; raises `PlatformError`."""
+        """Return the entries of the list as they are now; raises `PlatformError`."""
         return guests_of(self.writer, self.domain)
 
     def invite(self, email: str, role: str) -> Verdict:
-        """Send an invitation to somebody who is not there; a 500 is told as one of its causes."""
+        """Send an invitation to somebody who is not there; a 500 is reported with its possible causes."""
         body = {"site_id": self.domain, "email": email, "role": role}
 
         def judge(answer: Answer) -> Verdict:
             if answer.ok:
-                return _compared(parse(GuestRow, answer), role)
+                return _judge_stored(parse(GuestRow, answer), role)
             if answer.status >= 500:
                 said = f"Plausible answered {answer.status} and does not say why: {CAUSES}"
                 return failed(said, sure=False)
-            return self._refused(answer)
+            return self._explain_refusal(answer)
 
         def is_there() -> bool:
             found = find(self.entries(), email)
@@ -56,28 +56,29 @@ class ApiGuests(Struct, frozen=True):
         return confirm(send, judge, is_there, parse=partial(parse, GuestRow), done=INVITED)
 
     def remove(self, entry: Entry) -> Verdict:
-        """Remove somebody, or withdraw their invitation, and read whether they are gone."""
+        """Remove a guest, or withdraw an invitation, and confirm by reading that the entry is gone."""
 
         def judge(answer: Answer) -> Verdict:
             if answer.ok:
                 return failed(f"Plausible said it is deleted, and {entry.words} still stands there", sure=False)
             if answer.status >= 500:
                 return failed(f"Plausible answered {answer.status}", sure=False)
-            return self._refused(answer)
+            return self._explain_refusal(answer)
 
         send = partial(self.writer.command, "DELETE", guest_path(entry.email), params={"site_id": self.domain})
         return confirm(send, judge, lambda: find(self.entries(), entry.email) is None, parse=partial(parse, Deleted))
 
     def change(self, entry: Entry, role: str) -> Verdict:  # noqa: ARG002 — the same signature at both doors
-        """Say that no call of this API does it."""
+        """Return a failure: no call of the Sites API changes the role of a guest who has accepted."""
         return failed(f"the Sites API cannot change the role of {entry.email}, who has accepted")
 
-    def _refused(self, answer: Answer) -> Verdict:
+    def _explain_refusal(self, answer: Answer) -> Verdict:
         problem = refusal(self.writer, answer, self.domain, writing=True)
         return failed(str(problem), problem.hint)
 
 
-def _compared(row: GuestRow, role: str) -> Verdict:
+def _judge_stored(row: GuestRow, role: str) -> Verdict:
+    """Compare the role that was stored with the one that was asked for."""
     if row.role == role and row.status == "invited":
         return INVITED
     if row.role == role:

@@ -1,6 +1,6 @@
-"""Community Edition's database: everything about access to one team, in one query (API.md section 11).
+"""Reads all access to one team from Community Edition's database, in one query (API.md section 11).
 
-The role needs no more than to see these columns; `SITEWARD_<INSTANCE>_DATABASE_URL` names it:
+The database role needs to read these columns only; `SITEWARD_<INSTANCE>_DATABASE_URL` names it:
 
     CREATE ROLE siteward LOGIN PASSWORD '…' NOSUPERUSER NOCREATEDB NOCREATEROLE;
     GRANT SELECT (id, email, last_seen, inserted_at) ON users TO siteward;
@@ -131,7 +131,7 @@ class _Transfer(Struct, frozen=True):
 
 
 class _Snapshot(Struct, frozen=True):
-    """One moment of one team."""
+    """The state of one team at one moment, as the query returns it."""
 
     sites: tuple[_Site, ...]
     links: tuple[_Link, ...]
@@ -143,10 +143,10 @@ class _Snapshot(Struct, frozen=True):
 
 
 def check(rows: SqlReader) -> None:
-    """Make sure that the tables are there and have the columns that are read, before any of them is.
+    """Check that the tables exist and have the columns that are read, before any of them is read.
 
-    Raises `NotThePlatformError` for a database of before 3.0 or of another product, `ForbiddenError` for a role that may not see
-    what is needed.
+    Raises `NotThePlatformError` for a database of before 3.0 or of another product, `ForbiddenError` for a role that may
+    not read what is needed.
     """
     found = {name: frozenset(columns) for name, columns in rows.ask(_SHAPE, {"tables": list(COLUMNS)})}
     if not {"guest_memberships", "team_memberships"} & found.keys():
@@ -170,7 +170,7 @@ def check(rows: SqlReader) -> None:
 
 
 def team_in(rows: SqlReader, settings: Settings) -> str:
-    """Return the id of the team whose sites these are; raises `ForbiddenError` where that cannot be told."""
+    """Return the id of the team that `settings` name, or of the only one; raises `ForbiddenError` where that is unclear."""
     teams: list[tuple[str, str]] = [(row[0], row[1]) for row in rows.ask(_TEAMS)]
     if settings.team is None and len(teams) == 1:
         return teams[0][0]
@@ -184,7 +184,7 @@ def team_in(rows: SqlReader, settings: Settings) -> str:
 
 
 def snapshot(reader: Reader, settings: Settings, traits: Traits) -> NativeState:
-    """Return one moment of the team, whole; raises `PlatformError`."""
+    """Return the whole state of the team at one moment; raises `PlatformError`."""
     from siteward.platforms.plausible.forms import own_clock, own_email, team_at  # noqa: PLC0415 — `validate` needs no HTTP
 
     rows = reader.rows
@@ -199,40 +199,43 @@ def snapshot(reader: Reader, settings: Settings, traits: Traits) -> NativeState:
         settings=settings,
         traits=traits,
         door="web",
-        places={place.domain: place for place in _places(seen)},
-        colleagues=tuple(_colleagues(seen)),
-        transfers=frozenset((_domains(seen)[transfer.site], folded(transfer.email)) for transfer in seen.transfers),
+        places={place.domain: place for place in _build_places(seen)},
+        colleagues=tuple(_build_colleagues(seen)),
+        transfers=frozenset(
+            (_domains_by_id(seen)[transfer.site], folded(transfer.email)) for transfer in seen.transfers
+        ),
         me=own_email(reader),
         now=own_clock(reader),
         seen=MappingProxyType({folded(person.email): person.seen for person in seen.people if person.seen}),
-        listings=_listings(seen),
+        listings=_count_listings(seen),
     )
 
 
-def _domains(seen: _Snapshot) -> Mapping[int, str]:
+def _domains_by_id(seen: _Snapshot) -> Mapping[int, str]:
     return {site.id: site.domain for site in seen.sites}
 
 
-def _places(seen: _Snapshot) -> Iterable[Place]:
+def _build_places(seen: _Snapshot) -> Iterable[Place]:
     people = {person.id: person.email for person in seen.people}
     entries: defaultdict[int, list[Entry]] = defaultdict(list)
     links: defaultdict[int, list[str]] = defaultdict(list)
     for guest in seen.guests:
         entries[guest.site].append(Entry(people[guest.user], guest.role, "accepted", str(guest.user)))
-    for each in seen.invited:
-        entries[each.site].append(Entry(each.email, each.role, "invited", each.id))
+    for invitation in seen.invited:
+        entry = Entry(invitation.email, invitation.role, "invited", invitation.id)
+        entries[invitation.site].append(entry)
     for link in seen.links:
         links[link.site].append(link.name)
     for site in seen.sites:
         yield Place(site.domain, tuple(entries[site.id]), site.previous, site.public, tuple(links[site.id]))
 
 
-def _colleagues(seen: _Snapshot) -> Iterable[Colleague]:
+def _build_colleagues(seen: _Snapshot) -> Iterable[Colleague]:
     yield from (Colleague(person.email, person.role) for person in seen.people if person.role != "guest")
-    yield from (Colleague(each.email, each.role, invited=True) for each in seen.joining)
+    yield from (Colleague(invitation.email, invitation.role, invited=True) for invitation in seen.joining)
 
 
-def _listings(seen: _Snapshot) -> tuple[Listing, ...]:
+def _count_listings(seen: _Snapshot) -> tuple[Listing, ...]:
     counted: Sequence[tuple[str, int]] = (
         ("sites", len(seen.sites)),
         ("guests", len(seen.guests) + len(seen.invited)),

@@ -1,4 +1,4 @@
-"""What reading Plausible brings to light besides the grants."""
+"""Findings about a Plausible team besides its grants: owners, pending hand-overs, public dashboards, shared links."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def findings(state: NativeState) -> Iterator[Diagnostic]:
             "cannot be seen through the Sites API",
         )
         return
-    yield from _owners(state)
-    yield from _team(state)
-    yield from _sites(state)
+    yield from _report_single_owner(state)
+    yield from _report_team(state)
+    yield from _report_sites(state)
 
 
-def _owners(state: NativeState) -> Iterator[Diagnostic]:
+def _report_single_owner(state: NativeState) -> Iterator[Diagnostic]:
     owners = sorted(
         colleague.email for colleague in state.colleagues if colleague.role == "owner" and not colleague.invited
     )
@@ -38,7 +38,7 @@ def _owners(state: NativeState) -> Iterator[Diagnostic]:
         )
 
 
-def _team(state: NativeState) -> Iterator[Diagnostic]:
+def _report_team(state: NativeState) -> Iterator[Diagnostic]:
     for colleague in state.colleagues:
         if colleague.invited:
             yield note(
@@ -49,17 +49,17 @@ def _team(state: NativeState) -> Iterator[Diagnostic]:
         yield warning("site-transfer", f"{domain} is being handed over to {email}; its guests go with it")
 
 
-def _sites(state: NativeState) -> Iterator[Diagnostic]:
-    for each in sorted(state.places.values(), key=lambda place: place.domain):
-        if each.previous:
+def _report_sites(state: NativeState) -> Iterator[Diagnostic]:
+    for place in sorted(state.places.values(), key=lambda place: place.domain):
+        if place.previous:
             yield warning(
                 "site-renamed",
-                f"{each.domain} was {each.previous}; the old name answers for 72 hours and is free for others then",
+                f"{place.domain} was {place.previous}; the old name answers for 72 hours and is free for others then",
                 hint="write the new name into the file",
             )
-        if each.public:
-            yield warning("public-dashboard", f"{each.domain} is public: everybody can see its statistics")
-        for link in each.links:
+        if place.public:
+            yield warning("public-dashboard", f"{place.domain} is public: everybody can see its statistics")
+        for link in place.links:
             yield warning(
-                "shared-link", f"{each.domain} has the shared link {link}: whoever knows it sees the statistics"
+                "shared-link", f"{place.domain} has the shared link {link}: whoever knows it sees the statistics"
             )

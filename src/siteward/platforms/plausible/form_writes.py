@@ -25,14 +25,14 @@ _REFUSED = "is somebody a member of the team already, or is the site being hande
 
 
 class FormGuests(Struct, frozen=True):
-    """The guest list of one site."""
+    """The guest list of one site, changed through the web forms."""
 
     writer: Writer
     place: Place
     state: NativeState
 
     def entries(self) -> tuple[Entry, ...]:
-        """Return who is there now; raises `PlatformError`."""
+        """Return the entries of the list as they are now; raises `PlatformError`."""
         now = snapshot(self.writer, self.state.settings, self.state.traits)
         found = now.places.get(self.place.domain)
         return found.entries if found else ()
@@ -40,33 +40,33 @@ class FormGuests(Struct, frozen=True):
     def invite(self, email: str, role: str) -> Verdict:
         """Send an invitation to somebody who is not there."""
         form = {"email": email, "role": role}
-        return self._do("POST", "memberships/invite", form, INVITED, lambda now: self._stands(now, email, role))
+        return self._submit("POST", "memberships/invite", form, INVITED, lambda now: self._has_role(now, email, role))
 
     def remove(self, entry: Entry) -> Verdict:
-        """Remove somebody, or withdraw their invitation."""
+        """Remove a guest, or withdraw an invitation."""
         kind = "memberships/u" if entry.status == "accepted" else "invitations"
-        gone = f"{kind}/{quote(entry.handle, safe='')}"
-        return self._do("DELETE", gone, {}, DONE, lambda now: find(now, entry.email) is None)
+        path = f"{kind}/{quote(entry.handle, safe='')}"
+        return self._submit("DELETE", path, {}, DONE, lambda now: find(now, entry.email) is None)
 
     def change(self, entry: Entry, role: str) -> Verdict:
         """Give somebody who has accepted another role, in place: no mail, no new acceptance."""
         path = f"memberships/u/{quote(entry.handle, safe='')}/role/{quote(role, safe='')}"
-        return self._do("PUT", path, {}, DONE, lambda now: self._stands(now, entry.email, role))
+        return self._submit("PUT", path, {}, DONE, lambda now: self._has_role(now, entry.email, role))
 
-    def _stands(self, now: tuple[Entry, ...], email: str, role: str) -> bool:
+    def _has_role(self, now: tuple[Entry, ...], email: str, role: str) -> bool:
         found = find(now, email)
         return found is not None and found.role == role
 
-    def _do(
+    def _submit(
         self,
         method: Literal["POST", "PUT", "DELETE"],
-        what: str,
+        action: str,
         form: dict[str, str],
         done: Verdict,
         is_done: Callable[[tuple[Entry, ...]], bool],
     ) -> Verdict:
-        """Send a form once, and read what became of it."""
-        path = f"/sites/{quote(self.place.domain, safe='')}/{what}"
+        """Send a form once, and confirm by reading the database whether it took effect."""
+        path = f"/sites/{quote(self.place.domain, safe='')}/{action}"
 
         def judge(answer: Answer) -> Verdict:
             if answer.status == 404:

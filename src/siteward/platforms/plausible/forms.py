@@ -1,7 +1,7 @@
-"""The web forms of Community Edition: logging in, and a token against forgery on every form (API.md section 10).
+"""The login to the web forms of Community Edition, and the token against forgery on every form (API.md section 10).
 
-Pages are for people and change with every release, so nothing is read from them but that token; what a form did is
-told by the status and the place it redirects to, and then by the database.
+Pages are for people and change with every release, so only that token is read from them. The result of a form shows
+in the status and in the redirect, and then in the database.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ FORM_READS = (
     ("POST", VERIFY),
     ("GET", HOME),
 )
-# It goes into a header, so that only what a header can carry is one.
+# The token goes into a header, so only characters that a header can carry are accepted.
 _TOKEN = re.compile(r'name="(?:_csrf_token|csrf-token)"[^>]*?(?:value|content)="([!#-~]+)"')
 _ELSEWHERE = ("/activate", "/2fa/setup", "/sso")
 _STEP = 30
 
 
 class _NotNowError(Exception):
-    """The login was answered with a status that says nothing but that it may be asked again."""
+    """The login was answered with a status that only asks to try again later."""
 
 
 class _SpentCodeError(UnauthenticatedError):
@@ -57,8 +57,8 @@ class _SpentCodeError(UnauthenticatedError):
 class WebLogin(RenewingAuth[str]):
     """Puts the session and its token on every form; logs in before the first one, and again when the session is over.
 
-    What answers without a session (`/api/…`) goes without one. Forms go one at a time, because every answer may change
-    the session. `team` is the team in use, once it is known; `now` the server's clock, as it last told it there.
+    Requests that need no session (`/api/…`) are sent without one. Forms are sent one at a time, because every answer may
+    change the session. `team` is the team in use, once it is known; `now` the server's clock, as it last told it there.
     """
 
     passing = (_SpentCodeError,)
@@ -87,7 +87,7 @@ class WebLogin(RenewingAuth[str]):
         """
         if request.url.path.removeprefix(self._prefix).startswith("/api/"):
             response = yield request
-            self.now = _told(response) or self.now
+            self.now = _read_date(response) or self.now
             return
         with self._turn:
             yield from super().sync_auth_flow(request)
@@ -95,7 +95,7 @@ class WebLogin(RenewingAuth[str]):
     def log_in(self, request: httpx.Request) -> Dialogue[str | None]:  # noqa: ARG002 — the same for all
         """Log in through the pages, and return the token of the new session."""
         try:
-            return (yield from self._enter())
+            return (yield from self._log_in_by_pages())
         except _NotNowError:
             return None
 
@@ -105,15 +105,15 @@ class WebLogin(RenewingAuth[str]):
         return self._with_cookies(request)
 
     def is_dead(self, request: httpx.Request, response: httpx.Response, token: str) -> Dialogue[bool]:  # noqa: ARG002
-        """Tell whether the session is over; raises `ForbiddenError` where the account must do something else first."""
+        """Return whether the session is over; raises `ForbiddenError` where the account must do something else first."""
         yield from ()
-        self._keep(response)
-        place = self._leads(response)
+        self._store_cookies(response)
+        place = self._redirect_path(response)
         if place is not None and place.startswith(_ELSEWHERE):
-            raise ForbiddenError(_closed(place), hint="log in with this account in a browser once")
+            raise ForbiddenError(_describe_block(place), hint="log in with this account in a browser once")
         return response.status_code == 403 or place == LOGIN
 
-    def _enter(self) -> Dialogue[str]:
+    def _log_in_by_pages(self) -> Dialogue[str]:
         """Log in, with the second factor where it is asked for, and fetch the token of the new session."""
         if self._email is None or self._password is None:
             raise UnauthenticatedError(
@@ -121,61 +121,61 @@ class WebLogin(RenewingAuth[str]):
                 hint="set …_EMAIL and …_PASSWORD of an owner or admin of the team",
             )
         self._cookies.clear()
-        token = _csrf((yield from self._got(self._page(LOGIN))))
+        token = _read_token((yield from self._fetch(self._page_request(LOGIN))))
         form = {"_csrf_token": token, "email": self._email.reveal(), "password": self._password.reveal()}
-        response = yield from self._got(self._form(LOGIN, form))
-        place = self._leads(response)
+        response = yield from self._fetch(self._form_request(LOGIN, form))
+        place = self._redirect_path(response)
         if place == VERIFY:
-            place = yield from self._second_factor()
+            place = yield from self._pass_second_factor()
         if place is None:
-            raise _turned_away(response)
+            raise _login_refusal(response)
         if place not in {HOME, "/"}:
-            raise ForbiddenError(_closed(place), hint="log in with this account in a browser once")
-        return _csrf((yield from self._got(self._page(HOME))))
+            raise ForbiddenError(_describe_block(place), hint="log in with this account in a browser once")
+        return _read_token((yield from self._fetch(self._page_request(HOME))))
 
-    def _second_factor(self) -> Dialogue[str]:
+    def _pass_second_factor(self) -> Dialogue[str]:
         if self._totp is None:
             raise UnauthenticatedError(
                 "Plausible asks for a second factor",
                 hint="set …_TOTP_SECRET to the secret that the app was set up with",
             )
-        page = yield from self._got(self._page(VERIFY))
-        code = totp(self._totp.reveal(), _clock(page))
-        answer = yield from self._got(self._form(VERIFY, {"_csrf_token": _csrf(page), "code": code}))
-        place = self._leads(answer)
+        page = yield from self._fetch(self._page_request(VERIFY))
+        code = totp(self._totp.reveal(), _read_clock(page))
+        answer = yield from self._fetch(self._form_request(VERIFY, {"_csrf_token": _read_token(page), "code": code}))
+        place = self._redirect_path(answer)
         if place is None:
             raise _SpentCodeError(
                 "Plausible did not accept the second factor", hint="each code is good once: try again in a minute"
             )
         return place
 
-    def _got(self, request: httpx.Request) -> Dialogue[httpx.Response]:
+    def _fetch(self, request: httpx.Request) -> Dialogue[httpx.Response]:
         """Send a request of the login, and keep the cookies of its answer."""
         response = yield request
         if response.status_code in NOT_NOW:
             raise _NotNowError
-        self._keep(response)
+        self._store_cookies(response)
         return response
 
-    def _page(self, path: str) -> httpx.Request:
+    def _page_request(self, path: str) -> httpx.Request:
         return self._with_cookies(httpx.Request("GET", self._base + path))
 
-    def _form(self, path: str, form: dict[str, str]) -> httpx.Request:
+    def _form_request(self, path: str, form: dict[str, str]) -> httpx.Request:
         return self._with_cookies(httpx.Request("POST", self._base + path, data=form))
 
     def _with_cookies(self, request: httpx.Request) -> httpx.Request:
         request.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         return request
 
-    def _keep(self, response: httpx.Response) -> None:
+    def _store_cookies(self, response: httpx.Response) -> None:
         for line in response.headers.get_list("set-cookie"):
             try:
                 found = SimpleCookie(line)
             except CookieError:
                 continue
-            self._cookies |= {name: morsel.value for name, morsel in found.items()}
+            self._cookies |= {name: cookie.value for name, cookie in found.items()}
 
-    def _leads(self, response: httpx.Response) -> str | None:
+    def _redirect_path(self, response: httpx.Response) -> str | None:
         """Return the path that a redirect leads to, below the base, or `None` for no redirect."""
         if not response.has_redirect_location:
             return None
@@ -183,17 +183,17 @@ class WebLogin(RenewingAuth[str]):
 
 
 def own_email(reader: Reader) -> str | None:
-    """Return the address of the account whose credentials are used, where there are any."""
+    """Return the e-mail address of the account that logs in, or `None` where no web login is used."""
     return reader.auth.email if isinstance(reader.auth, WebLogin) else None
 
 
 def own_clock(reader: Reader) -> datetime | None:
-    """Return the server's clock, as it last told it."""
+    """Return the server's time as of its last answer under `/api/`, or `None`."""
     return reader.auth.now if isinstance(reader.auth, WebLogin) else None
 
 
 def team_at(reader: Reader, find: Callable[[], str]) -> str:
-    """Return the team in use, found out once."""
+    """Return the id of the team in use; `find` is called once for each login."""
     if not isinstance(reader.auth, WebLogin):
         return find()
     if reader.auth.team is None:
@@ -213,22 +213,22 @@ def totp(secret: str, seconds: float) -> str:
     return f"{(struct.unpack('>I', digest[at : at + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
 
 
-def _clock(response: httpx.Response) -> float:
-    """Return the server's clock: codes are good by that one."""
-    now = _told(response)
+def _read_clock(response: httpx.Response) -> float:
+    """Return the server's time in seconds, by which codes of the second factor are valid; raises `NotThePlatformError`."""
+    now = _read_date(response)
     if now is None:
         raise NotThePlatformError("the login page does not tell the time")
     return now.timestamp()
 
 
-def _told(response: httpx.Response) -> datetime | None:
+def _read_date(response: httpx.Response) -> datetime | None:
     try:
         return parsedate_to_datetime(response.headers.get("date", ""))
     except ValueError:
         return None
 
 
-def _csrf(response: httpx.Response) -> str:
+def _read_token(response: httpx.Response) -> str:
     if response.has_redirect_location:
         raise redirected(response, str)
     found = _TOKEN.search(response.text)
@@ -239,7 +239,7 @@ def _csrf(response: httpx.Response) -> str:
     return found[1]
 
 
-def _turned_away(response: httpx.Response) -> UnauthenticatedError | NotThePlatformError:
+def _login_refusal(response: httpx.Response) -> UnauthenticatedError | NotThePlatformError:
     if response.status_code == 200:
         return UnauthenticatedError(
             "Plausible did not accept the e-mail and password", hint="try them in its login page"
@@ -247,5 +247,5 @@ def _turned_away(response: httpx.Response) -> UnauthenticatedError | NotThePlatf
     return NotThePlatformError(f"the login was answered {response.status_code}, and not as Plausible does")
 
 
-def _closed(place: str) -> str:
+def _describe_block(place: str) -> str:
     return f"Plausible sends this account to {place} before it may do anything (unconfirmed address, or a forced second factor)"

@@ -1,4 +1,4 @@
-"""The API key, put on every request."""
+"""Authentication by API key."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class BearerAuth(httpx.Auth):
-    """Proves by a key of one team; the key acts as its user, whose role decides what it may do (API.md section 2).
+    """Puts the API key of one team on every request; it acts with the role of the user who made it (API.md section 2).
 
-    `team` is that team, once it was asked for.
+    `team` is that team, once it has been read.
     """
 
     def __init__(self, key: Secret) -> None:

@@ -1,4 +1,4 @@
-"""What `read` leaves in `Live.native` for reviewing and writing: who is on which site, and through which door it was read."""
+"""The native state that `read` leaves in `Live.native` for reviewing and writing."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Entry(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """What stands there, for people."""
+        """The role and status in words, for messages."""
         return f"{self.role} ({self.status})"
 
 
 class Place(Struct, frozen=True):
-    """A site: its domain as Plausible has it, and as long as the old name still answers, that one."""
+    """A site by its domain as Plausible writes it; `previous` is its old domain for as long as that still answers."""
 
     domain: str
     entries: tuple[Entry, ...]
@@ -60,11 +60,11 @@ class Colleague(Struct, frozen=True):
 
 
 class NativeState(Struct, frozen=True, kw_only=True):
-    """What reading leaves for reviewing and writing.
+    """The guest lists of a team, and the door through which they were read.
 
-    `colleagues` are those the database shows. `transfers` holds (domain, address, both folded) of sites that are being
-    handed over. `now` is the server's own clock; `cost` the requests that reading took. `seen` tells when people were
-    last there, by address.
+    `colleagues` are the team members that the database shows. `transfers` holds (domain, folded address) of sites that
+    are being handed over. `now` is the server's own time; `cost` the number of requests that reading took. `seen` holds
+    the last visit of people, by folded address.
     """
 
     settings: Settings
@@ -81,7 +81,7 @@ class NativeState(Struct, frozen=True, kw_only=True):
 
     @property
     def members(self) -> Mapping[str, str]:
-        """The team role of each address, folded, that the file names or the database shows."""
+        """The team roles by folded address, from the file and the database; the database wins."""
         declared = {folded(name): role for name, role in (self.settings.team_members or {}).items()}
         return declared | {folded(colleague.email): colleague.role for colleague in self.colleagues}
 
@@ -92,5 +92,5 @@ def folded(email: str) -> str:
 
 
 def find(entries: Iterable[Entry], email: str) -> Entry | None:
-    """Return the entry of an address; letter case does not count."""
+    """Return the entry of an address in any letter case, or `None`."""
     return next((entry for entry in entries if folded(entry.email) == folded(email)), None)

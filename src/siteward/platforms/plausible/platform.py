@@ -1,4 +1,4 @@
-"""Plausible as the rest of the house sees it: one table."""
+"""The table that describes Plausible to the rest of the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which edition of Plausible this is, and what the credentials may do there (API.md sections 1 and 3)."""
+"""Detection of the Plausible edition, and of the rights of the credentials (API.md sections 1 and 3)."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class _System(Struct, frozen=True):
 
 
 def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
-    """Return what this server can do.
+    """Return the traits of this server.
 
-    With a key the list of teams tells: JSON where there is a Sites API, a page that is none in Community Edition. The
-    edition `cloud` is Plausible's own host. Raises `ForbiddenError` for a team the credentials do not see, `NotThePlatformError`
-    for another edition than the credentials are for.
+    With a key, the list of teams decides: a server with a Sites API answers it in JSON, Community Edition with a page.
+    The edition `cloud` is Plausible's own host. Raises `ForbiddenError` for a team that the credentials do not see, and
+    `NotThePlatformError` for another edition than the credentials are for.
     """
     if reader.rows is not None:
-        return _community(reader, reader.rows), None
+        return _probe_community(reader, reader.rows), None
     try:
         team_of(reader, settings)
     except NotThePlatformError as problem:
@@ -87,8 +87,12 @@ def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
     )
 
 
-def _community(reader: Reader, rows: SqlReader) -> Traits:
-    """Tell Community Edition by the path it lacks, its version by what it says, its tables by looking."""
+def _probe_community(reader: Reader, rows: SqlReader) -> Traits:
+    """Return the traits of Community Edition.
+
+    The edition is known by the missing Sites API, its version by `/api/system`; the tables are checked. Raises
+    `ForbiddenError` or `NotThePlatformError` for anything else.
+    """
     answer = reader.query(BASE)
     if answer.status == 401:
         raise ForbiddenError(

@@ -1,6 +1,6 @@
-"""Reads one team whole, with the proof that nothing is missing, through the Sites API or in the database.
+"""Reads one whole team, with proof of completeness, through the Sites API or from the database.
 
-`refresh` reads again just what some changes touch: the guest lists of their sites, or the database as a whole.
+`refresh` reads again only what some changes touch: the guest lists of their sites, or the whole database.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None)
     The Sites API takes one request for each site, one for each hundred sites and one for the team (API.md section 14);
     the database one query.
     """
-    seen = snapshot if reader.rows else read_guests
-    return live_of(seen(reader, settings, traits))
+    read_state = snapshot if reader.rows else read_guests
+    return live_of(read_state(reader, settings, traits))
 
 
 # --- refresh ----------------------------------------------------------------------------------------------------------
 
 
 def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, Resource | None]:
-    """Return what stands under each of `keys` now, under the names that `live` has; `None` where surely nothing does.
+    """Return the resource of each of `keys` as it is now, under the names of `live`; `None` where there surely is none.
 
-    A grant on a site that is not in `live` is left out, because it cannot be told; so is an account, which is nothing
-    but its grants. Raises `PlatformError`.
+    Left out are keys that cannot be read: grants on a site that is not in `live`, and accounts, which exist only as
+    the holders of grants. Raises `PlatformError`.
     """
     state = native(live, NativeState)
     known = {place.scope: place.domain for place in state.places.values()}
@@ -48,29 +48,29 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
     if state.door == "api":
         ordered = sorted(wanted)
         lists = reader.map(lambda scope: guests_of(reader, known[scope]), ordered)
-        return _told(keys, dict(zip(ordered, lists, strict=True)))
+        return _find_grants(keys, dict(zip(ordered, lists, strict=True)))
     now = live_of(snapshot(reader, state.settings, state.traits)).access
-    grants = {(_lower(grant.key), grant.scope): grant.role for grant in now.grants()}
+    grants = {(_folded_account(grant.key), grant.scope): grant.role for grant in now.grants()}
     return {
-        key: _grant(key, grants.get((_lower(key), scope)))
+        key: _make_grant(key, grants.get((_folded_account(key), scope)))
         for key in keys
         if (scope := scope_of(key)) is not None and scope in wanted
     }
 
 
-def _told(keys: Collection[Key], lists: Mapping[Scope, tuple[Entry, ...]]) -> Mapping[Key, Resource | None]:
-    told: dict[Key, Resource | None] = {}
+def _find_grants(keys: Collection[Key], lists: Mapping[Scope, tuple[Entry, ...]]) -> Mapping[Key, Resource | None]:
+    found: dict[Key, Resource | None] = {}
     for key in keys:
         scope = scope_of(key)
         if scope is not None and scope in lists:
             entry = find(lists[scope], account_of(key) or "")
-            told[key] = _grant(key, entry.role if entry else None)
-    return told
+            found[key] = _make_grant(key, entry.role if entry else None)
+    return found
 
 
-def _grant(key: Key, role: str | None) -> Grant | None:
+def _make_grant(key: Key, role: str | None) -> Grant | None:
     return Grant(Subject("account", account_of(key) or ""), Scope(key[3], key[4]), role) if role else None
 
 
-def _lower(key: Key) -> str:
+def _folded_account(key: Key) -> str:
     return (account_of(key) or "").lower()

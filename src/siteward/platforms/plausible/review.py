@@ -1,6 +1,6 @@
-"""What Plausible cannot do, and everything it will do besides: MAPPING.md sections 3, 5 and 6.
+"""Review of changes for the limits and side effects of Plausible (MAPPING.md sections 3, 5 and 6).
 
-Each function looks at all changes for one kind of thing and yields what it has to say; none of them asks the server.
+Each function checks all changes for one hazard and yields its diagnostics; none of them asks the server.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, note, warning
 from siteward.access.model import Grant, Key, Scope, account_of
@@ -30,13 +29,13 @@ _ADDRESS = re.compile(r"[^@\s\x00-\x1f,;<>\"]+@[^@\s\x00-\x1f,;<>\"]+\.[^@\s\x00
 
 
 def review(changes: Sequence[Change], live: Live, memory: Memory | None) -> Iterable[Diagnostic]:
-    """Return what stands against each change (errors), and what comes with it (notes)."""
+    """Return what forbids each change (errors), and its side effects (warnings and notes)."""
     case = _Case(changes, live, memory)
     return [found for hazard in HAZARDS for found in hazard(case)]
 
 
 class _Case(Struct, frozen=True, dict=True):
-    """The changes, what is there, and what the journal remembers."""
+    """The changes under review, the live state, and the memory of the journal."""
 
     changes: Sequence[Change]
     live: Live
@@ -44,7 +43,7 @@ class _Case(Struct, frozen=True, dict=True):
 
     @cached_property
     def state(self) -> NativeState:
-        """What reading left."""
+        """The native state of the team."""
         return native(self.live, NativeState)
 
     @cached_property
@@ -53,9 +52,9 @@ class _Case(Struct, frozen=True, dict=True):
         return {place.scope: place for place in self.state.places.values()}
 
     def entry(self, change: Change) -> Entry | None:
-        """Return what stands there, as it was read."""
+        """Return the entry that a change is about, as it was read, or `None`."""
         place = self.places.get(Scope(change.key[3], change.key[4]))
-        return find(place.entries, _name(change)) if place else None
+        return find(place.entries, _email_of(change)) if place else None
 
     @cached_property
     def invites(self) -> tuple[Change, ...]:
@@ -64,7 +63,7 @@ class _Case(Struct, frozen=True, dict=True):
 
     @cached_property
     def turns(self) -> tuple[tuple[Change, Entry], ...]:
-        """The changes of a role, with what stands there."""
+        """The changes of a role, each with the entry that it changes."""
         both = (change for change in self.changes if change.before is not None and change.after is not None)
         return tuple((change, entry) for change in both if (entry := self.entry(change)))
 
@@ -79,7 +78,7 @@ def own_account(case: _Case) -> Iterator[Diagnostic]:
             hint="write `self:` with the e-mail address of the key's user",
         )
     for change in case.changes:
-        if me is not None and folded(_name(change)) == folded(me):
+        if me is not None and folded(_email_of(change)) == folded(me):
             yield error(
                 "own-account",
                 f"{me} is the account that Siteward works with, and is never changed",
@@ -105,18 +104,18 @@ def weak_account(case: _Case) -> Iterator[Diagnostic]:
 def address(case: _Case) -> Iterator[Diagnostic]:
     """Refuse what is no address: Plausible would take it, and mail a stranger or nobody."""
     for invite in case.invites:
-        if not _ADDRESS.fullmatch(_name(invite)):
-            yield error("no-address", f"{_name(invite)} is no e-mail address that can be invited", about=invite.key)
+        if not _ADDRESS.fullmatch(_email_of(invite)):
+            yield error("no-address", f"{_email_of(invite)} is no e-mail address that can be invited", about=invite.key)
 
 
 def redundant(case: _Case) -> Iterator[Diagnostic]:
     """Refuse to make a guest of a team member, or of somebody invited into the team, whose role would be lost."""
     for invite in case.invites:
-        role = case.state.members.get(folded(_name(invite)))
+        role = case.state.members.get(folded(_email_of(invite)))
         if role is not None:
             yield error(
                 "redundant-grant",
-                f"{_name(invite)} is {role} of the team (or invited to be) and reaches every site of it; an invitation as "
+                f"{_email_of(invite)} is {role} of the team (or invited to be) and reaches every site of it; an invitation as "
                 "guest would be refused, or would overwrite the pending one",
                 about=invite.key,
                 hint="take the grant out of the file",
@@ -135,26 +134,26 @@ def unstated_team(case: _Case) -> Iterator[Diagnostic]:
 
 
 def transfer(case: _Case) -> Iterator[Diagnostic]:
-    """Refuse to invite whom the site is being handed over to."""
+    """Refuse to invite the address that the site is being handed over to."""
     for invite in case.invites:
         place = case.places.get(Scope(invite.key[3], invite.key[4]))
-        if place and (place.domain, folded(_name(invite))) in case.state.transfers:
+        if place and (place.domain, folded(_email_of(invite))) in case.state.transfers:
             yield error(
                 "site-transfer",
-                f"{place.domain} is being handed over to {_name(invite)}, who cannot be its guest",
+                f"{place.domain} is being handed over to {_email_of(invite)}, who cannot be its guest",
                 about=invite.key,
             )
 
 
 def repeated(case: _Case) -> Iterator[Diagnostic]:
-    """Hold an invitation back that was sent often enough, or a short while ago: the live state cannot tell."""
+    """Refuse an invitation that was sent too often, or too recently; only the journal knows how often it was sent."""
     wish = case.state.settings.invitations
     for invite in case.invites:
-        count, last = case.memory.sends.get(_key(invite, case.memory), (0, None)) if case.memory else (0, None)
+        count, last = case.memory.sends.get(_journal_key(invite, case.memory), (0, None)) if case.memory else (0, None)
         if count >= wish.max_sends:
             yield error(
                 "did-not-accept",
-                f"{_name(invite)} was invited {count} times to {invite.key[4]}, the last time on {_day(last)}, and has not "
+                f"{_email_of(invite)} was invited {count} times to {invite.key[4]}, the last time on {_format_moment(last)}, and has not "
                 "accepted; no more invitations are sent",
                 about=invite.key,
                 hint="ask them, then take the grant out, or raise `invitations: {max_sends}` for this instance",
@@ -162,62 +161,60 @@ def repeated(case: _Case) -> Iterator[Diagnostic]:
         elif last is not None and (case.state.now is None or case.state.now < last + wish.pause):
             yield error(
                 "invited-recently",
-                f"{_name(invite)} was invited to {invite.key[4]} on {_day(last)}, and the next invitation is due "
+                f"{_email_of(invite)} was invited to {invite.key[4]} on {_format_moment(last)}, and the next invitation is due "
                 f"{wish.resend_after} after that",
                 about=invite.key,
             )
 
 
 def role_change(case: _Case) -> Iterator[Diagnostic]:
-    """Say what changing a role takes: nothing in place, a new invitation, or a person."""
-    for each, entry in case.turns:
+    """Say how a role is changed: in place, by a new invitation, or by hand."""
+    for change, entry in case.turns:
         if entry.status == "invited":
-            yield note("invites-anew", f"withdraws the invitation as {entry.role} and sends another", about=each.key)
-            yield _effect("invitation", f"sends an invitation to {entry.email}", each, "mail", entry.email)
+            yield note("invites-anew", f"withdraws the invitation as {entry.role} and sends another", about=change.key)
+            yield _note_effect("invitation", f"sends an invitation to {entry.email}", change, "mail", entry.email)
         elif case.state.door == "web":
-            yield note("role-in-place", "takes effect at once, without a mail", about=each.key)
+            yield note("role-in-place", "takes effect at once, without a mail", about=change.key)
         elif case.state.settings.role_change == "manual":
-            yield replace(
-                error(
-                    "role-change-manual",
-                    f"{entry.email} has accepted as {entry.role}, and the Sites API cannot change that",
-                    about=each.key,
-                    hint="change it in Plausible, under the site's settings, People; or write `role_change: reinvite`",
-                ),
+            yield error(
+                "role-change-manual",
+                f"{entry.email} has accepted as {entry.role}, and the Sites API cannot change that",
+                about=change.key,
+                hint="change it in Plausible, under the site's settings, People; or write `role_change: reinvite`",
                 effect="manual",
             )
         else:
-            yield from _reinvited(each, entry)
+            yield from _note_reinvitation(change, entry)
 
 
-def _reinvited(change: Change, entry: Entry) -> Iterator[Diagnostic]:
-    yield _effect(
+def _note_reinvitation(change: Change, entry: Entry) -> Iterator[Diagnostic]:
+    yield _note_effect(
         "reinvites",
         f"removes {entry.email} and invites again: without access until the new invitation is accepted",
         change,
         "gap",
     )
-    told = _effect("mails", f"mails {entry.email} twice: removed, and invited", change, "mail", entry.email)
-    yield replace(told, count=2)
-    yield _segments(change, entry)
+    twice = f"mails {entry.email} twice: removed, and invited"
+    yield note("mails", twice, about=change.key, effect="mail", who=entry.email, count=2)
+    yield _note_segments(change, entry)
 
 
 def mails(case: _Case) -> Iterator[Diagnostic]:
-    """Say who gets a mail, and what cannot be had back."""
+    """Say which mails are sent, and what cannot be undone."""
     for invite in case.invites:
-        yield _effect(
+        yield _note_effect(
             "invitation",
-            f"sends an invitation to {_name(invite)}; access begins when it is accepted",
+            f"sends an invitation to {_email_of(invite)}; access begins when it is accepted",
             invite,
             "mail",
-            _name(invite),
+            _email_of(invite),
         )
     for change in case.changes:
         entry = case.entry(change) if change.after is None else None
         if entry is not None and entry.status == "accepted":
-            yield _effect("removal", f"mails {entry.email} that access has ended", change, "mail", entry.email)
-            yield _segments(change, entry)
-            yield _effect(
+            yield _note_effect("removal", f"mails {entry.email} that access has ended", change, "mail", entry.email)
+            yield _note_segments(change, entry)
+            yield _note_effect(
                 "irreversible",
                 "taking this back sends an invitation; access returns when that is accepted",
                 change,
@@ -228,25 +225,25 @@ def mails(case: _Case) -> Iterator[Diagnostic]:
 
 
 def shared_age(case: _Case) -> Iterator[Diagnostic]:
-    """Say where a new invitation will not live long: all of one address have the age of the first."""
-    waiting = {_account(key) for key in case.live.pending if key[0] == "grant"}
+    """Say where a new invitation ends early: all invitations of one address end together with the first."""
+    waiting = {_folded_email(key) for key in case.live.pending if key[0] == "grant"}
     for invite in case.invites:
-        if folded(_name(invite)) in waiting:
+        if folded(_email_of(invite)) in waiting:
             yield note(
                 "inherits-age",
-                f"{_name(invite)} has another invitation pending in this team; this one ends together with it",
+                f"{_email_of(invite)} has another invitation pending in this team; this one ends together with it",
                 about=invite.key,
             )
 
 
 def moved_address(case: _Case) -> Iterator[Diagnostic]:
-    """Warn of one person under two addresses: who changes the address looks like a leaver and a newcomer."""
-    gone, come = _sets(case, taken=True), _sets(case, taken=False)
+    """Warn where one address loses exactly what another gains: it may be one person with a new address."""
+    gone, come = _moved_grants(case, taken=True), _moved_grants(case, taken=False)
     for name, had in gone.items():
         same = [other for other, gets in come.items() if gets == had]
-        if len(same) == 1 and sum(each == had for each in gone.values()) == 1:
+        if len(same) == 1 and sum(lost == had for lost in gone.values()) == 1:
             for change in case.changes:
-                if folded(_name(change)) in {name, same[0]}:
+                if folded(_email_of(change)) in {name, same[0]}:
                     yield warning(
                         "possible-address-change",
                         f"{name} loses exactly what {same[0]} gets: is this one person with a new address?",
@@ -255,18 +252,18 @@ def moved_address(case: _Case) -> Iterator[Diagnostic]:
                     )
 
 
-def _sets(case: _Case, *, taken: bool) -> Mapping[str, frozenset[tuple[str, str]]]:
-    """Return, for addresses that lose all they have (or get their first), the sites and roles it is about."""
+def _moved_grants(case: _Case, *, taken: bool) -> Mapping[str, frozenset[tuple[str, str]]]:
+    """Return the (site, role) pairs by folded address, of those that lose all grants or, if not `taken`, gain their first."""
     changed: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for change in case.changes:
         side = change.before if taken else change.after
         if isinstance(side, Grant) and (change.after if taken else change.before) is None:
-            changed[folded(_name(change))].add((side.scope.name, side.role))
+            changed[folded(_email_of(change))].add((side.scope.name, side.role))
     held: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for grant in case.live.access.grants():
         held[folded(grant.subject.name)].add((grant.scope.name, grant.role))
     return {
-        name: frozenset(each) for name, each in changed.items() if (each == held[name] if taken else not held[name])
+        name: frozenset(pairs) for name, pairs in changed.items() if (pairs == held[name] if taken else not held[name])
     }
 
 
@@ -300,27 +297,29 @@ HAZARDS: tuple[Callable[[_Case], Iterator[Diagnostic]], ...] = (
 )
 
 
-def _name(change: Change) -> str:
+def _email_of(change: Change) -> str:
     return account_of(change.key) or ""
 
 
-def _account(key: Key) -> str:
+def _folded_email(key: Key) -> str:
     return folded(account_of(key) or "")
 
 
-def _key(change: Change, memory: Memory) -> Key:
-    """Return the key under which the journal knows a change, whose address may have had other letter case then."""
+def _journal_key(change: Change, memory: Memory) -> Key:
+    """Return the key of a change in the journal, where its address may be in another letter case."""
     wanted = tuple(map(str.lower, change.key))
     return next((key for key in memory.sends if tuple(map(str.lower, key)) == wanted), change.key)
 
 
-def _day(moment: datetime | None) -> str:
+def _format_moment(moment: datetime | None) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else "an unknown day"
 
 
-def _segments(change: Change, entry: Entry) -> Diagnostic:
-    return _effect("segments", f"deletes the personal segments of {entry.email} on {change.key[4]}", change, "destroys")
+def _note_segments(change: Change, entry: Entry) -> Diagnostic:
+    return _note_effect(
+        "segments", f"deletes the personal segments of {entry.email} on {change.key[4]}", change, "destroys"
+    )
 
 
-def _effect(code: str, message: str, change: Change, effect: Effect, who: str | None = None) -> Diagnostic:
-    return replace(note(code, message, about=change.key), effect=effect, who=who)
+def _note_effect(code: str, message: str, change: Change, effect: Effect, who: str | None = None) -> Diagnostic:
+    return note(code, message, about=change.key, effect=effect, who=who)

@@ -1,4 +1,4 @@
-"""What Plausible can express, by edition.
+"""The roles and traits of Plausible, by edition.
 
 Two layers grant access (MAPPING.md section 1): guests of single sites, which is what Siteward manages, and members of
 the team, who reach all its sites. Members show as roles on every site that cannot be declared, where they show at
@@ -55,10 +55,10 @@ WIDEST = Traits(
 
 
 def traits_of(edition: Edition, version: str = "") -> Traits:
-    """Return what that edition can express and show."""
+    """Return the traits of an edition."""
     if edition == "ce":
         return replace(WIDEST, edition=edition, version=version, knows_self=True, blind_spots=())
-    # Every plan's head has this, so that nobody takes "in sync" for more than it says (MAPPING.md section 1).
+    # The head of every plan shows this, so that "in sync" is not read as a statement about the team (MAPPING.md section 1).
     seen = f"{edition}, {GUESTS_ONLY}"
     guests = {"site": tuple(role for role in _SITE_ROLES if role.declarable)}
     return replace(WIDEST, edition=seen, roles=guests, role_change="reinvite", last_seen=False)

@@ -1,4 +1,4 @@
-"""The Sites API's answers, as far as access needs them, and what its refusals mean.
+"""The types of the Sites API's answers, and the errors that its refusals stand for.
 
 401, 402 and 404 mean different things and none of them ever means "empty" (API.md section 3).
 """
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Meta(Struct, frozen=True):
-    """Where a page stands: `after` is the cursor of the next one, `None` at the end."""
+    """The place of a page in its listing: `after` is the cursor of the next one, `None` at the end."""
 
     after: str | None
     before: str | None
@@ -49,7 +49,7 @@ class TeamPage(Struct, frozen=True):
 
 
 class SiteRow(Struct, frozen=True):
-    """A site; the domain is all there is to tell it by."""
+    """A site, known by its domain alone."""
 
     domain: Some
 
@@ -77,7 +77,7 @@ class GuestPage(Struct, frozen=True):
 
 
 class Deleted(Struct, frozen=True):
-    """What every deletion answers, whether it did anything or not."""
+    """The answer to every deletion, whether it deleted anything or not."""
 
     deleted: bool
 
@@ -90,10 +90,10 @@ class _Fault(Struct, frozen=True):
         return self.error
 
 
-def _meaning(  # noqa: PLR0911 — one for each status
+def _explain_status(  # noqa: PLR0911 — one for each status
     refused: RefusalError, site: str | None = None, *, writing: bool = False
 ) -> PlatformError | None:
-    """Return the error for a status that means something of its own; `site` is what was asked about, if one was."""
+    """Return the error for a status with a meaning of its own, else `None`; `site` is the site in question, if any."""
     said = refused.said
     match refused.answer.status:
         case 401 if site and not writing:
@@ -122,19 +122,19 @@ API = Api(
     product="Plausible",
     hint="does `url` lead to Plausible itself, and not to a page before it?",
     fault=_Fault,
-    meaning=_meaning,
+    meaning=_explain_status,
     unwell="look at its log, and at a proxy before it; then try again",
 )
 parse, ask, words_of = API.parse, API.ask, API.words_of
 
 
 def refusal(reader: Reader, answer: Answer, site: str | None = None, *, writing: bool = False) -> PlatformError:
-    """Return the error for an answer that is none of the good ones; `site` is what it was about, if one."""
-    return API.refusal(reader, answer, site or "", partial(_meaning, site=site, writing=writing))
+    """Return the error for an answer of another status than expected; `site` is the site in question, if any."""
+    return API.refusal(reader, answer, site or "", partial(_explain_status, site=site, writing=writing))
 
 
-def told(answer: Answer) -> datetime | None:
-    """Return the server's clock, as the answer's `Date` has it."""
+def server_time(answer: Answer) -> datetime | None:
+    """Return the server's time from the header `Date` of an answer, or `None`."""
     try:
         return parsedate_to_datetime(answer.headers.get("date", ""))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which door leads into one Plausible, what only reads there, and how fast to go (API.md sections 2, 4 and 10)."""
+"""The doors into one Plausible instance, their reading calls, and their rate limits (API.md sections 2, 4 and 10)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SPARE = 0.5
 
 
 def rates(settings: Settings) -> Sequence[Rate]:
-    """Return how many requests the team has (API.md section 4).
+    """Return the rate limits of the team (API.md section 4).
 
-    The server counts in windows of its own clock; what never is more in any window of that length is not more in one
-    of theirs. A little longer, because requests may be quicker on their way than those before them.
+    The server counts in fixed windows of its own clock; requests that keep the limit in every window of that length
+    keep it there too. The windows here are half a second longer, because a request may travel faster than the one before.
     """
     from siteward.transport.http import Rate  # noqa: PLC0415 — `validate` loads this module, and needs no HTTP
 
@@ -35,21 +35,21 @@ def rates(settings: Settings) -> Sequence[Rate]:
 def connect(settings: Settings, secrets: Secrets, link: Link) -> Doors:
     """Return the doors: the Sites API where there is an API key, else Community Edition's database and web forms.
 
-    `edition` decides where it is not `auto`. Raises `SecretMissingError` for what is needed and not there; nothing is sent.
+    `edition` decides where it is not `auto`. Raises `SecretMissingError` for a missing credential; nothing is sent.
     """
     if settings.edition == "ce" or (settings.edition == "auto" and secrets.optional("api_key") is None):
-        return _community(settings, secrets, link)
-    return _sites_api(settings, secrets, link)
+        return _open_community(settings, secrets, link)
+    return _open_sites_api(settings, secrets, link)
 
 
-def _sites_api(settings: Settings, secrets: Secrets, link: Link) -> Doors:
+def _open_sites_api(settings: Settings, secrets: Secrets, link: Link) -> Doors:
     from siteward.platforms.plausible.key import BearerAuth  # noqa: PLC0415 — see above
     from siteward.platforms.plausible.sites_api import READS  # noqa: PLC0415
     from siteward.transport.http import Reading, open_doors  # noqa: PLC0415
 
     return open_doors(
         link,
-        reads=[Reading(*each) for each in READS],
+        reads=[Reading(*route) for route in READS],
         auth=BearerAuth(secrets.get("api_key")),
         headers={"Accept": "application/json"},
         rates=rates(settings),
@@ -58,7 +58,7 @@ def _sites_api(settings: Settings, secrets: Secrets, link: Link) -> Doors:
     )
 
 
-def _community(settings: Settings, secrets: Secrets, link: Link) -> Doors:
+def _open_community(settings: Settings, secrets: Secrets, link: Link) -> Doors:
     from siteward.platforms.plausible.forms import FORM_READS, WebLogin  # noqa: PLC0415 — see above
     from siteward.transport.http import Reading, open_doors  # noqa: PLC0415
     from siteward.transport.sql import SqlReader  # noqa: PLC0415
@@ -73,7 +73,7 @@ def _community(settings: Settings, secrets: Secrets, link: Link) -> Doors:
         url = secrets.get("database_url")
     return open_doors(
         link,
-        reads=[Reading(*each) for each in FORM_READS],
+        reads=[Reading(*route) for route in FORM_READS],
         auth=WebLogin(link.url, secrets),
         scrub=secrets.scrub,
         closed_for=closed_to_logins,
@@ -82,29 +82,29 @@ def _community(settings: Settings, secrets: Secrets, link: Link) -> Doors:
 
 
 def is_cloud(reader: Reader) -> bool:
-    """Tell whether this is Plausible's own Cloud."""
+    """Return whether this is Plausible's own Cloud."""
     host = urlsplit(reader.origin).hostname or ""
     return host == CLOUD or host.endswith(f".{CLOUD}")
 
 
 def closed_for(answer: Answer) -> float | None:
-    """Return the seconds until the window is over that an answer 429 speaks of, and a little more.
+    """Return the seconds to wait after an answer 429: until its window ends, and half a second more; `None` if unknown.
 
-    There is no `Retry-After`; the text says which of the two limits was met, and windows begin with the server's hour
-    or ten seconds (API.md section 4).
+    There is no `Retry-After`; the text says which of the two limits was exceeded, and windows begin at full hours or
+    ten seconds of the server's clock (API.md section 4).
     """
     window = HOUR if " hour" in answer.text else BURST if " seconds" in answer.text else None
-    return None if window is None else _rest(window, answer)
+    return None if window is None else _seconds_left(window, answer)
 
 
 def closed_to_logins(answer: Answer) -> float | None:
-    """Return the seconds until the minute is over in which there were five logins (API.md section 10)."""
-    return _rest(MINUTE, answer)
+    """Return the seconds to wait after too many logins: five are allowed in a minute (API.md section 10)."""
+    return _seconds_left(MINUTE, answer)
 
 
-def _rest(window: float, answer: Answer) -> float | None:
-    """Return the seconds that are left of a window of the server's clock, and a little more."""
-    from siteward.platforms.plausible.rows import told  # noqa: PLC0415 — see above
+def _seconds_left(window: float, answer: Answer) -> float | None:
+    """Return the seconds left of a window of the server's clock, and half a second more; `None` if the time is unknown."""
+    from siteward.platforms.plausible.rows import server_time  # noqa: PLC0415 — see above
 
-    now = told(answer)
+    now = server_time(answer)
     return None if now is None else window - now.timestamp() % window + _SPARE

@@ -1,4 +1,4 @@
-"""What the file may say about a Plausible instance beyond the common keys."""
+"""The settings of a Plausible instance beyond the common keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Sites API: listing, inviting and removing guests (API.md sections 5 and 6)."""
+"""Reads teams, sites and guests through the Sites API (API.md sections 5 and 6)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from urllib.parse import quote
 from siteward.access.state import Listing
 from siteward.platforms.plausible.key import BearerAuth
 from siteward.platforms.plausible.native_state import Entry, NativeState, Place, folded
-from siteward.platforms.plausible.rows import GuestPage, GuestRow, SitePage, TeamPage, TeamRow, parse, refusal, told
+from siteward.platforms.plausible.rows import (
+    GuestPage,
+    GuestRow,
+    SitePage,
+    TeamPage,
+    TeamRow,
+    parse,
+    refusal,
+    server_time,
+)
 from siteward.transport.errors import ForbiddenError, IncompleteError
 
 if TYPE_CHECKING:
@@ -34,20 +43,21 @@ def guest_path(email: str) -> str:
 
 
 def team_of(reader: Reader, settings: Settings) -> TeamRow:
-    """Return the team whose sites these are.
+    """Return the team of the instance, read once for each key.
 
-    Raises `ForbiddenError` where the file names another one, or none where the key sees several. An old key without a team
-    would answer to an unknown id with the sites of all teams (API.md section 6), so the id is compared before use. Asked once for each key.
+    Raises `ForbiddenError` where the key does not see the team that the file names, or sees several and the file names
+    none. An old key without a team would answer to an unknown id with the sites of all teams (API.md section 6), so the
+    id is compared before use.
     """
     key = reader.auth
     if not isinstance(key, BearerAuth):
         raise TypeError("this reader was not opened with a key of the Sites API")
     if key.team is None:
-        key.team = _chosen(_teams(reader), settings)
+        key.team = _choose_team(_list_teams(reader), settings)
     return key.team
 
 
-def _chosen(teams: list[TeamRow], settings: Settings) -> TeamRow:
+def _choose_team(teams: list[TeamRow], settings: Settings) -> TeamRow:
     if settings.team is None and len(teams) == 1:
         return teams[0]
     seen = ", ".join(f"{team.id} ({team.name})" for team in teams) or "none"
@@ -62,7 +72,7 @@ def _chosen(teams: list[TeamRow], settings: Settings) -> TeamRow:
     return found
 
 
-def _teams(reader: Reader) -> list[TeamRow]:
+def _list_teams(reader: Reader) -> list[TeamRow]:
     teams: list[TeamRow] = []
 
     def rows(answer: Answer) -> Meta:
@@ -70,14 +80,14 @@ def _teams(reader: Reader) -> list[TeamRow]:
         teams.extend(page.teams)
         return page.meta
 
-    _pages(reader, TEAMS, {}, rows)
+    _read_pages(reader, TEAMS, {}, rows)
     return teams
 
 
 def read_guests(reader: Reader, settings: Settings, traits: Traits) -> NativeState:
-    """Return every site of the team with its guests; raises `PlatformError`, because half a list would be a lie."""
+    """Return every site of the team with its guests; raises `PlatformError` if any list is incomplete."""
     team = team_of(reader, settings)
-    domains, now = _sites(reader, team.id)
+    domains, now = _list_sites(reader, team.id)
     lists = reader.map(lambda domain: guests_of(reader, domain), domains)
     places = {domain: Place(domain, entries) for domain, entries in zip(domains, lists, strict=True)}
     return NativeState(
@@ -99,7 +109,8 @@ def read_guests(reader: Reader, settings: Settings, traits: Traits) -> NativeSta
 def guests_of(reader: Reader, domain: str) -> tuple[Entry, ...]:
     """Return the guests of a site, accepted and invited, each once.
 
-    Before 2026-03-05 the order was not certain (API.md section 5), so what a second page repeats is read again.
+    Before 2026-03-05 the order was not stable (API.md section 5), so a list with repetitions is read again. Raises
+    `IncompleteError` where it repeats three times.
     """
     for _ in range(_ROUNDS):
         rows: list[GuestRow] = []
@@ -109,30 +120,30 @@ def guests_of(reader: Reader, domain: str) -> tuple[Entry, ...]:
             rows.extend(found.guests)
             return found.meta
 
-        _pages(reader, GUESTS, {"site_id": domain}, page, site=domain)
+        _read_pages(reader, GUESTS, {"site_id": domain}, page, site=domain)
         if len({folded(row.email) for row in rows}) == len(rows):
             return tuple(Entry(row.email, row.role, row.status) for row in rows)
     raise IncompleteError(f"the guests of {domain} come out twice on different pages, {_ROUNDS} times over")
 
 
-def _sites(reader: Reader, team: str) -> tuple[list[str], datetime | None]:
+def _list_sites(reader: Reader, team: str) -> tuple[list[str], datetime | None]:
     domains: list[str] = []
-    clocks: list[datetime | None] = []
+    times: list[datetime | None] = []
 
     def rows(answer: Answer) -> Meta:
         page = parse(SitePage, answer)
         domains.extend(site.domain for site in page.sites)
-        clocks.append(told(answer))
+        times.append(server_time(answer))
         return page.meta
 
-    _pages(reader, BASE, {"team_id": team}, rows)
-    return list(dict.fromkeys(domains)), clocks[-1]
+    _read_pages(reader, BASE, {"team_id": team}, rows)
+    return list(dict.fromkeys(domains)), times[-1]
 
 
-def _pages(
+def _read_pages(
     reader: Reader, path: str, params: dict[str, str], rows: Callable[[Answer], Meta], *, site: str | None = None
 ) -> None:
-    """Give every page of a listing to `rows`, up to the one whose cursor is null."""
+    """Pass every page of a listing to `rows`, which returns its place, up to the page whose cursor is null."""
     cursors: set[str] = set()
     after: str | None = None
     while True:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import Diagnostic, Effect, Severity, error, note
+from siteward.access.diagnostic import Diagnostic, Effect, Severity, diagnostic, error, note
 from siteward.access.model import EVERYWHERE, Account, Grant, Scope, Subject, account_key, account_of
 from siteward.platforms.interface import native
 from siteward.platforms.umami.findings import clashes
@@ -326,7 +326,7 @@ def _effect(
     severity: Severity = Severity.NOTE,
     hint: str | None = None,
 ) -> Diagnostic:
-    return Diagnostic(code=code, severity=severity, message=message, about=change.key, effect=effect, hint=hint)
+    return diagnostic(severity, code, message, about=change.key, effect=effect, hint=hint)
 
 
 _ON_ALL: tuple[Callable[[Change, _Room], Iterable[Diagnostic]], ...] = (_own_account, _clash)

@@ -117,4 +117,4 @@ def left_out(name: str, targets: Mapping[str, Target]) -> Diagnostic | None:
     if name in targets or not any(name in target.declared for target in targets.values()):
         return None
     words = f"{name} was not chosen for this run; nothing of its plan was done"
-    return replace(note("instance-left-out", words), instance=name)
+    return note("instance-left-out", words, instance=name)

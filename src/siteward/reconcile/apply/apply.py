@@ -128,7 +128,7 @@ def _begun(book: Book, instance: str, digest: str) -> bool:
 
 def _other_runs(found: Mapping[str, Run], digest: str) -> tuple[Diagnostic, ...]:
     return tuple(
-        replace(warning("another-run", f"run {run.began.run} of another plan has no end either"), instance=name)
+        warning("another-run", f"run {run.began.run} of another plan has no end either", instance=name)
         for name, run in found.items()
         if run.began.plan != digest
     )

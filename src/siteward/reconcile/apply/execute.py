@@ -21,13 +21,13 @@ from msgspec.structs import replace
 
 from siteward.access.change import Change, patch
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource
+from siteward.access.renames import touched
 from siteward.access.report import Outcome
 from siteward.platforms.interface import Bundle, Receipt
 from siteward.reconcile.apply.passwords import UndeliveredError, deliver, generate, made_with_password
 from siteward.reconcile.apply.revalidate import LOST, SETTLED, left_undone, reached, refused, unmet
 from siteward.reconcile.apply.target import RESUME, Progress
 from siteward.reconcile.journal.entries import Result
-from siteward.reconcile.names import touched
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from siteward.access.effective import Reach, reach
 from siteward.access.model import Access, Account, Grant, Key, Resource, account_key, account_of, scope_of
+from siteward.access.renames import at_rest, change_under, key_under, renames_in, touched, under
 from siteward.access.state import Memory
 from siteward.access.traits import declarable
 from siteward.reconcile.apply.revalidate import SETTLED, reached
-from siteward.reconcile.names import at_rest, change_under, key_under, renames_in, touched, under
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.model import Account, account_key
@@ -68,7 +67,7 @@ def undeliverable(
             objection = _objection(name, declared_users.get(name), passwords)
             if objection is not None:
                 code, message, hint = objection
-                found.append(replace(error(code, message, about=account_key(name), hint=hint), instance=instance))
+                found.append(error(code, message, about=account_key(name), hint=hint, instance=instance))
     return tuple(found)
 
 

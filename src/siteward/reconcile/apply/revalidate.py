@@ -18,15 +18,16 @@ from msgspec.structs import replace
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_key, account_of, scope_of
+from siteward.access.renames import change_under, key_under, renames_in
 from siteward.access.report import Outcome, OutcomeStatus
 from siteward.declaration.subjects import folded
 from siteward.reconcile.apply.passwords import undeliverable
-from siteward.reconcile.names import renames_in, step_under
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from siteward.access.plan import InstancePlan, Step
+    from siteward.access.renames import Renames
     from siteward.access.state import Live
     from siteward.reconcile.apply.passwords import Passwords
     from siteward.reconcile.apply.target import Fresh
@@ -206,7 +207,7 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
         names = {
             login: spelled[key] for login in logins if login and (key := folded(login, self.fresh.traits)) in spelled
         }
-        return tuple(step_under(step, names) for step in self.fresh.plan.steps)
+        return tuple(_step_under(step, names) for step in self.fresh.plan.steps)
 
     @cached_property
     def wishes(self) -> Mapping[Key, Step]:
@@ -236,7 +237,15 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
 def _as_named_now(reviewed: InstancePlan, live: Live) -> InstancePlan:
     """Return the plan with the steps of accounts that it has renamed already under their new logins."""
     names = renames_in(step.change for step in reviewed.steps if reached(step.change, live.access))
-    return replace(reviewed, steps=tuple(step_under(step, names) for step in reviewed.steps)) if names else reviewed
+    return replace(reviewed, steps=tuple(_step_under(step, names) for step in reviewed.steps)) if names else reviewed
+
+
+def _step_under(step: Step, names: Renames) -> Step:
+    """Return a step on what stands under the new login."""
+    if account_of(step.change.key) not in names:
+        return step
+    ids = {key_under(key, names): pinned for key, pinned in step.ids.items()}
+    return replace(step, change=change_under(step.change, names), ids=ids)
 
 
 def _from_halfway(reviewed: InstancePlan, live: Live, run: Run | None) -> InstancePlan:

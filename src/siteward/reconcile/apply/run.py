@@ -53,7 +53,7 @@ class InstanceRun(Struct, kw_only=True):
     fresh: Fresh
     revalidated: Revalidated
     allowance: Allowance
-    chosen: Collection[str] | None
+    chosen: tuple[str, ...] | None
     run: Run | None
     history: History
 
@@ -156,14 +156,14 @@ class Session(Struct):
         delete = self.options.allow_delete or taken.allow_delete
         return Allowance(accept=accept, allow_delete=delete, passwords=self.options.passwords)
 
-    def _chosen(self, reviewed: InstancePlan, run: Run | None) -> Collection[str] | None:
+    def _chosen(self, reviewed: InstancePlan, run: Run | None) -> tuple[str, ...] | None:
         """Return the steps that this run is confined to, by what was said now and by what it began with."""
         only = self.options.only
         chosen = None if only is None else tuple(step.id for step in reviewed.steps if only(reviewed.instance, step))
         before = run.began.chosen if run is not None else None
         if before is None or chosen is None:
             return before if chosen is None else chosen
-        return tuple(each for each in chosen if each in before)
+        return tuple(step for step in chosen if step in before)
 
     def _begun(self, instance_run: InstanceRun) -> bool:
         """Journal that the run begins or goes on, and what the second look has settled already."""
@@ -304,7 +304,7 @@ class Session(Struct):
             execution.outcomes.update({outcome.step.id: outcome for outcome in lost})
         if news := appeared(fresh.plan, (instance_run.reviewed, instance_run.fresh.plan)):
             words = f"{len(news)} changes appeared while this was applied, the first on {' '.join(news[0].change.key)}"
-            self._say(instance_run, replace(warning("appeared", words, hint="siteward plan"), count=len(news)))
+            self._say(instance_run, warning("appeared", words, hint="siteward plan", count=len(news)))
         return fresh
 
     def _met(self, instance: str, fresh: Fresh, memory: Memory | None) -> None:
@@ -371,8 +371,8 @@ def trouble(
 ) -> Diagnostic:
     """Return what went wrong with an instance as a diagnostic."""
     if isinstance(problem, PlatformError | JournalBrokenError | JournalBusyError):
-        return replace(error(problem.code, str(problem), hint=problem.hint), instance=instance)
-    return replace(error("journal-not-written", f"the journal cannot be written: {problem}"), instance=instance)
+        return error(problem.code, str(problem), hint=problem.hint, instance=instance)
+    return error("journal-not-written", f"the journal cannot be written: {problem}", instance=instance)
 
 
 def _account_for(execution: Execution) -> None:

@@ -25,19 +25,20 @@ if TYPE_CHECKING:
 
 KEYED = "hmac-sha256:"
 PLAIN = "sha256:"
+RESTORE = "restore the journal from a copy, or move it away to begin a new one; nothing is written over it"
 
 
 class JournalBrokenError(Exception):
     """The journal is not what was written: `line` counts from 1 (0: the file as a whole), `why` is for people."""
 
     code = "journal-broken"
-    hint = "restore the journal from a copy, or move it away to begin a new one; nothing is written over it"
 
-    def __init__(self, path: Path, line: int, why: str) -> None:
+    def __init__(self, path: Path, line: int, why: str, *, hint: str = RESTORE) -> None:
         super().__init__(f"{path}:{line}: {why}" if line else f"{path}: {why}")
         self.path = path
         self.line = line
         self.why = why
+        self.hint = hint
 
 
 class Chain(Struct, frozen=True, kw_only=True):

@@ -19,21 +19,20 @@ import json
 import os
 import socket
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
 
-from filelock import FileLock, Timeout
 from msgspec import Struct
 from msgspec.structs import replace
-from pydantic import ValidationError
 
 from siteward.access.change import Change, patch
-from siteward.access.codec import canonical, decode, decode_memory, encode, encode_memory
+from siteward.access.codec import CodecError, canonical, decode, encode
 from siteward.access.model import Grant, account_of
+from siteward.access.renames import at_rest, touched
+from siteward.access.serialize import UnknownMemberError
 from siteward.access.state import Memory
 from siteward.reconcile.apply.consent import Consents
 from siteward.reconcile.journal.chain import Chain, JournalBrokenError, follow, link
 from siteward.reconcile.journal.entries import (
-    ENTRY,
     BlockWaived,
     Entry,
     Intent,
@@ -47,6 +46,9 @@ from siteward.reconcile.journal.entries import (
     StepsFinished,
     StepsIntended,
     Truncated,
+    decode_entry,
+    decode_last,
+    encode_entry,
 )
 from siteward.reconcile.journal.files import (
     append_only,
@@ -56,7 +58,6 @@ from siteward.reconcile.journal.files import (
     write_all,
     write_flushed,
 )
-from siteward.reconcile.names import at_rest, touched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -65,7 +66,11 @@ if TYPE_CHECKING:
     from siteward.access.plan import Plan
     from siteward.access.report import OutcomeStatus
     from siteward.reconcile.apply.target import Clock
+    from siteward.reconcile.journal.entries import ResendStatus, RunFacts
     from siteward.transport.secrets import Secret
+
+
+NEWER: Final = "use the release that wrote the journal, or a later one; nothing is written to it"
 
 
 class JournalBusyError(Exception):
@@ -207,18 +212,18 @@ class Journal:
         """Let the file go."""
         os.close(self._file)
 
-    def begin(self, plan: Plan, **known: object) -> None:
-        """Write that a run of `plan` begins; `known` are the other fields of `RunStarted`. Gives up an unfinished run."""
+    def begin(self, plan: Plan, **facts: Unpack[RunFacts]) -> None:
+        """Write that a run of `plan` begins, with the facts that are not in the plan; give up an unfinished run."""
         at = self._clock()
         if self.unfinished is not None:
             self._add(RunAbandoned(at=at, run=self.unfinished.began.run))
         self._run = f"{at:%Y%m%dT%H%M%SZ}-{plan.digest.rpartition(':')[2][:8]}"
-        carried = {name: getattr(plan, name) for name in ("tool", "created", "as_of", "as_of_given", "commit", "dirty")}
         self._add(
-            RunStarted.model_validate(
-                {"at": at, "run": self._run, "instance": self.path.stem, "plan": plan.digest, **carried, **known}
+            RunStarted(
+                at=at, run=self._run, instance=self.path.stem, plan=plan.digest, tool=plan.tool, created=plan.created,
+                as_of=plan.as_of, as_of_given=plan.as_of_given, commit=plan.commit, dirty=plan.dirty, **facts,
             )
-        )
+        )  # fmt: skip
 
     def go_on(self, run: Run, *, allow_delete: bool = False, lifted: Iterable[str] = ()) -> None:
         """Write that a run without an end goes on, and what was allowed for that."""
@@ -232,22 +237,22 @@ class Journal:
 
     def intend(self, changes: Mapping[str, Change]) -> None:
         """Write what is about to be sent: changes by step."""
-        steps = tuple(Intent.of(step, change) for step, change in changes.items())
+        steps = tuple(Intent(step=step, before=change.before, after=change.after) for step, change in changes.items())
         self._add(StepsIntended(at=self._clock(), run=self._run, steps=steps))
 
     def became(self, results: Sequence[Result]) -> None:
         """Write what became of steps."""
         self._add(StepsFinished(at=self._clock(), run=self._run, results=tuple(results)))
 
-    def resent(self, login: str, status: Literal["intent", "sent", "failed", "unknown"], message: str = "") -> None:
+    def resent(self, login: str, status: ResendStatus, message: str = "") -> None:
         """Write that an invitation is about to be sent again, or what became of that."""
         self._add(InvitationResent(at=self._clock(), run="", login=login, status=status, message=message))
 
     def end(self, outcomes: Mapping[OutcomeStatus, int], left: Memory) -> None:
         """Write that the run ends, and what it left, as of now unless it says otherwise."""
         at = self._clock()
-        memory = encode_memory(replace(left, last_at=left.last_at or at))
-        data = canonical(LastApplied(run=self._run, memory=memory).model_dump(mode="json"))
+        memory = replace(left, last_at=left.last_at or at)
+        data = canonical(encode_entry(LastApplied(run=self._run, memory=memory)))
         fresh = _beside(self.path, ".last.json.new")
         write_flushed(fresh, data)
         self._add(RunEnded(at=at, run=self._run, outcomes=dict(outcomes), snapshot=_digest(data)))
@@ -262,7 +267,7 @@ class Journal:
             self._add(Truncated(at=self._clock(), run="", bytes=chain.torn))
 
     def _add(self, entry: Entry) -> None:
-        line, head = link(entry.model_dump(mode="json"), self.head, self._key)
+        line, head = link(encode_entry(entry), self.head, self._key)
         write_all(self._file, line)
         self.head = head
 
@@ -274,6 +279,8 @@ def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> 
     Raises `JournalBusyError` where another apply has it, naming that one, and `JournalBrokenError` for a file that does not
     verify: nothing is ever appended to such a one.
     """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 — it loads asyncio, and reading a journal takes no lock
+
     make_private(folder)
     declared_user = folder / f"{instance}.holder"
     lock = FileLock(folder / f"{instance}.lock", timeout=0, mode=0o600)
@@ -338,12 +345,20 @@ def _me(entries: Sequence[Entry]) -> str | None:
     )
 
 
-def _entry(path: Path, number: int, found: Mapping[str, object]) -> Entry:
+def _entry(path: Path, number: int, data: Mapping[str, object]) -> Entry:
     try:
-        return ENTRY.validate_python(found)
-    except ValidationError as problem:
-        first = problem.errors(include_input=False, include_url=False)[0]
-        raise JournalBrokenError(path, number, f"this is no entry that this version writes ({first['msg']})") from None
+        return decode_entry(data)
+    except CodecError as problem:
+        raise _unreadable(path, number, problem) from None
+
+
+def _unreadable(path: Path, number: int, problem: CodecError) -> JournalBrokenError:
+    """Return the error for a line (0: a whole file) that is no entry of this version's."""
+    if isinstance(problem, UnknownMemberError):
+        return JournalBrokenError(
+            path, number, f"a newer release wrote this, and this version cannot read it ({problem})", hint=NEWER
+        )
+    return JournalBrokenError(path, number, f"this is no entry that this version writes ({problem})")
 
 
 def _marked(entries: Iterable[Entry], chain: Chain) -> list[_Marked]:
@@ -443,10 +458,19 @@ def _last(path: Path, entries: Sequence[Entry]) -> tuple[Memory | None, bool]:
         raise JournalBrokenError(path, 0, "lines are missing: what the last run left is remembered, its end is not")
     for data, moved in ((settled, True), (_bytes(_beside(path, ".last.json.new")), False)):
         if data is not None and _digest(data) == ended.snapshot:
-            return decode_memory(LastApplied.model_validate_json(data).memory), not moved
+            return _decode_left(_beside(path, ".last.json"), data), not moved
     raise JournalBrokenError(
         path, 0, "what the last run left is not what its end names: lines are missing, or it was changed"
     )
+
+
+def _decode_left(path: Path, data: bytes) -> Memory:
+    try:
+        return decode_last(json.loads(data)).memory
+    except CodecError as problem:
+        raise _unreadable(path, 0, problem) from None
+    except ValueError:
+        raise JournalBrokenError(path, 0, "this is no JSON") from None
 
 
 def _beside(path: Path, suffix: str) -> Path:

@@ -1,7 +1,9 @@
-"""What changed between two declarations that decides how everything else is judged.
+"""The differences between two declarations that decide how access is judged, without being access themselves.
 
-A rule, a limit, the address of an instance, the kind of a user, or who somebody is to a forge: none of it is access,
-and each of it can open the way to some.
+These are rules, limits, the settings of an instance, the kind of a user and a user's logins at a forge: each of them can
+open the way to access. Both declarations are written out as plain values under the keys of the file and compared by
+`deepdiff`, so that a difference is found at any depth of any platform's settings. No secret can be among them: the file
+has none.
 """
 
 from __future__ import annotations
@@ -9,164 +11,238 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 
 from siteward.access.diagnostic import warning
-from siteward.access.model import Power
-from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit, Policy, Rule
+from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Policy
 from siteward.declaration.declared import EVERY
-from siteward.declaration.instances import COMMON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.model import Power
+    from siteward.access.policy import Limit, Rule
     from siteward.declaration.declared import Bound, Declaration, Instance, User
     from siteward.declaration.selector import Selector
 
-_OWN = ("platform", "url", "self_account", "manages", "ca_file", "onboarding", "native")
-_WORDS = {
-    "self_account": "self", "admins_min": "policy admins.min", "admins_max": "policy admins.max",
-    "wildcards_at_most": "policy wildcards.at_most", "protect": "policy protect",
-}  # fmt: skip
-_APART = {"limits", "rules", "admins_at"}
+_POLICY_KEYS = {"policy", "mode", "unmanaged", "ignore", "accept_blind"}
+"""The keys of an instance that are policy, as opposed to its settings."""
 
-Told = tuple[str, str, "Span"]
-"""Code, message and place of one change on one instance."""
+Path = tuple[str, ...]
+Finding = tuple[str, str, "Span"]
+"""Code, message and place of one difference on one instance."""
+
+
+class Difference(Struct, frozen=True):
+    """One value that differs: its path of keys, and the change in words."""
+
+    path: Path
+    change: str
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.path)} {self.change}"
 
 
 def changed_rules(base: Declaration, head: Declaration) -> tuple[Diagnostic, ...]:
-    """Return a warning for everything that changed and is no access itself, the same on several instances once."""
-    where: dict[Told, list[str]] = defaultdict(list)
+    """Return a warning for each difference that is no access itself; the same on several instances is told once."""
+    where: dict[Finding, list[str]] = defaultdict(list)
     for name in dict.fromkeys((*base.instances, *head.instances)):
-        for told in _on_instance(base.instances.get(name), head.instances.get(name)):
-            where[told].append(name)
+        for finding in _compare_instances(base.instances.get(name), head.instances.get(name)):
+            where[finding].append(name)
     every = len(head.instances)
-    found = [
+    warnings = [
         warning(code, message if len(names) == every > 1 else f"{', '.join(names)}: {message}", at=at)
         for (code, message, at), names in where.items()
     ]
-    found += (warning(code, message, at=at) for code, message, at in _of_file(base, head))
-    return tuple(dict.fromkeys(found))
+    warnings += (warning(code, message, at=at) for code, message, at in _compare_files(base, head))
+    return tuple(dict.fromkeys(warnings))
 
 
-def _on_instance(base: Instance | None, head: Instance | None) -> Iterator[Told]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
+    """Yield the differences between two trees of plain values, by path; the order of a list means nothing.
+
+    Of a list, the items are told that were added and removed, never paired: releases of deepdiff pair differently.
+    """
+    from deepdiff import DeepDiff  # noqa: PLC0415 — a tenth of a second, which only runs with a base need
+
+    tree = DeepDiff(
+        old, new, ignore_order=True, report_repetition=True, cutoff_distance_for_pairs=0, verbose_level=2, view="tree"
+    )
+    changes: dict[Path, str] = {}
+    added: dict[Path, list[str]] = defaultdict(list)
+    removed: dict[Path, list[str]] = defaultdict(list)
+    for kind, levels in tree.items():
+        for level in levels:
+            path = tuple(map(str, level.path(output_format="list")))
+            match kind:
+                case "iterable_item_added":
+                    added[path[:-1]].append(_spell(level.t2))
+                case "iterable_item_removed":
+                    removed[path[:-1]].append(_spell(level.t1))
+                case "repetition_change":
+                    count = level.additional["repetition"]
+                    more = count["new_repeat"] - count["old_repeat"]
+                    (added if more > 0 else removed)[path[:-1]] += [_spell(level.t1)] * abs(more)
+                case "dictionary_item_added":
+                    changes[path] = _describe_change("not set", _spell(level.t2))
+                case "dictionary_item_removed":
+                    changes[path] = _describe_change(_spell(level.t1), "not set")
+                case _:
+                    changes[path] = _describe_change(_spell(level.t1), _spell(level.t2))
+    for path in added.keys() | removed.keys():
+        changes[path] = _describe_items(added[path], removed[path])
+    yield from (Difference(path, changes[path]) for path in sorted(changes))
+
+
+def _describe_change(old: str, new: str) -> str:
+    return f"was {old} and becomes {new}"
+
+
+def _describe_items(added: Iterable[str], removed: Iterable[str]) -> str:
+    lists = {"added": ", ".join(sorted(added)), "removed": ", ".join(sorted(removed))}
+    return "was changed: " + "; ".join(f"{word} {items}" for word, items in lists.items() if items)
+
+
+def _spell(value: object) -> str:
+    """Return a plain value as the file writes it; `None` is a key that is not set."""
+    match value:
+        case None:
+            return "not set"
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return ", ".join(map(_spell, value)) or "none"
+        case dict():
+            parts = (f"{key} {_spell(part)}" for key, part in value.items() if part not in (None, [], {}))
+            return ", ".join(parts) or "none"
+        case _:
+            return str(value)
+
+
+def _compare_instances(base: Instance | None, head: Instance | None) -> Iterator[Finding]:
     if base is None or head is None:
         known = head or base
         if known is not None:
             word = "is new" if base is None else "is gone: nothing is looked at there any more"
             yield "instance-changed", f"the instance {word} ({known.platform}, {known.url})", known.at
         return
-    for name in _OWN:
-        old, new = getattr(base, name), getattr(head, name)
-        if old != new:
-            yield "instance-changed", _moved(_WORDS.get(name, name), _word(old), _word(new)), head.at
-    old, new = _settings(base), _settings(head)
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            yield "instance-changed", _moved(name, _word(old.get(name)), _word(new.get(name))), head.at
-    yield from _policy(base.policy, head.policy, head.at)
+    for difference in differences(_write_instance(base), _write_instance(head)):
+        code = "policy-changed" if difference.path[0] in _POLICY_KEYS else "instance-changed"
+        yield code, str(difference), _find_place(difference.path, head)
 
 
-def _settings(instance: Instance) -> Mapping[str, Any]:
-    """Return what an instance says beside the keys that all platforms share."""
-    given = to_builtins(instance.settings) if instance.settings is not None else {}
-    return {name: value for name, value in given.items() if name not in COMMON}
+def _find_place(path: Path, instance: Instance) -> Span:
+    """Return where the policy of an instance says what differs, which may be in the file's; else where it begins."""
+    policy, found = instance.policy, None
+    match path:
+        case ("policy", "admins", *_):
+            found = policy.admins_at
+        case ("policy", "limits", name, *_) if name in policy.limits:
+            found = policy.limits[name].at
+        case ("policy", "rules", name, *_):
+            found = next((rule.at for rule in policy.rules if rule.id == name), None)
+        case _:
+            pass
+    return found or instance.at
 
 
-def _policy(base: Policy, head: Policy, at: Span) -> Iterator[Told]:
-    for name in Policy.__struct_fields__:
-        old, new = getattr(base, name), getattr(head, name)
-        if name not in _APART and old != new:
-            place = head.admins_at if name.startswith("admins") and head.admins_at else at
-            yield "policy-changed", _moved(_WORDS.get(name, name), _word(old), _word(new)), place
-    for name in LIMIT_NAMES:
-        old, new = (_limit(side.limits.get(name, DEFAULT_LIMITS[name])) for side in (base, head))
-        if old != new:
-            yield "policy-changed", _moved(f"policy limits.{name}", old, new), head.limits[name].at or at
-    rules, now = ({rule.id: rule for rule in side.rules} for side in (base, head))
-    for name in sorted(rules.keys() | now.keys()):
-        old, new = (_rule(side.get(name)) for side in (rules, now))
-        if old != new:
-            where = now[name].at if name in now else None
-            yield "policy-changed", _moved(f"the rule {name}", old, new), where or at
+def _write_instance(instance: Instance) -> dict[str, Any]:
+    """Return an instance as plain values under the keys of the file, with the policy that holds there."""
+    settings = to_builtins(instance.settings, str_keys=True) if instance.settings is not None else {}
+    policy = instance.policy
+    return {
+        **settings,
+        "platform": instance.platform,
+        "url": instance.url,
+        "self": instance.self_account,
+        "manages": _write_selectors(instance.manages),
+        "ca_file": instance.ca_file,
+        "onboarding": instance.onboarding,
+        "native": instance.native,
+        "mode": policy.mode,
+        "unmanaged": policy.unmanaged,
+        "ignore": list(policy.ignore),
+        "accept_blind": sorted(policy.accept_blind),
+        "policy": _write_policy(policy),
+    }
 
 
-def _of_file(base: Declaration, head: Declaration) -> Iterator[Told]:
-    at = head.root
-    for name, old, new in (
-        ("policy timezone", str(base.timezone), str(head.timezone)),
-        ("journal dir", base.journal_dir, head.journal_dir),
-    ):
-        if old != new:
-            yield "policy-changed", _moved(name, old, new), at
-    bounds, now = _bounds(base), _bounds(head)
+def _write_policy(policy: Policy) -> dict[str, Any]:
+    """Return a policy as plain values under the keys of the file, its rules by id."""
+    return {
+        "admins": {"min": policy.admins_min, "max": policy.admins_max},
+        "limits": {name: _write_limit(policy.limits.get(name, DEFAULT_LIMITS[name])) for name in LIMIT_NAMES},
+        "wildcards": {"at_most": _write_power(policy.wildcards_at_most)},
+        "protect": list(policy.protect),
+        "rules": {rule.id: _write_rule(rule) for rule in policy.rules},
+    }
+
+
+def _write_limit(limit: Limit) -> dict[str, int | None]:
+    return {"count": limit.count, "percent": limit.percent}
+
+
+def _write_rule(rule: Rule) -> dict[str, Any]:
+    return {"match": dict(rule.match), "require": list(rule.require), "at_most": _write_power(rule.at_most)}
+
+
+def _write_power(power: Power | None) -> str | None:
+    return None if power is None else power.word
+
+
+def _write_selectors(selectors: tuple[Selector, ...] | None) -> list[str] | None:
+    return None if selectors is None else [selector.written for selector in selectors]
+
+
+def _compare_files(base: Declaration, head: Declaration) -> Iterator[Finding]:
+    for difference in differences(_write_file(base), _write_file(head)):
+        yield "policy-changed", str(difference), head.root
+    bounds, now = _bounds_by_file(base), _bounds_by_file(head)
     for file in sorted(bounds.keys() & now.keys()):
-        if bounds[file] != now[file]:
-            yield "policy-changed", _moved(f"what {file} may grant", bounds[file], now[file]), at
+        for difference in differences(_write_bound(bounds[file]), _write_bound(now[file])):
+            yield "policy-changed", f"what {file} may grant: {difference}", head.root
     for handle in sorted(base.users.keys() & head.users.keys()):
-        yield from _user(base.users[handle], head.users[handle])
+        yield from _compare_users(base.users[handle], head.users[handle])
     for handle, site in head.sites.items():
         before = base.sites[handle].public if handle in base.sites else {}
-        opened = sorted(each for each, wish in site.public.items() if wish and not before.get(each))
+        opened = sorted(name for name, wish in site.public.items() if wish and not before.get(name))
         if opened:
             names = "every instance" if EVERY in opened else ", ".join(opened)
             yield "public-changed", f"{site.domain} is opened to everybody on {names}", site.at
 
 
-def _user(base: User, head: User) -> Iterator[Told]:
-    if base.kind != head.kind:
-        yield "kind-changed", _moved(f"{head.handle}: kind", base.kind, head.kind), head.at
-    for name in ("email", "logins", "age", "forge", "owner"):
-        old, new = getattr(base, name), getattr(head, name)
-        if old != new:
-            yield "identity-changed", _moved(f"{head.handle}: {name}", _word(old), _word(new)), head.at
+def _write_file(declaration: Declaration) -> dict[str, Any]:
+    """Return what the root file says for all instances together."""
+    return {"policy": {"timezone": str(declaration.timezone)}, "journal": {"dir": declaration.journal_dir}}
 
 
-def _bounds(declaration: Declaration) -> Mapping[str, str]:
-    return {grant.at.file: _bound(grant.bound) for grant in declaration.grants or ()}
+def _bounds_by_file(declaration: Declaration) -> Mapping[str, Bound | None]:
+    """Return what each file with grants may grant, `None` for everything."""
+    return {grant.at.file: grant.bound for grant in declaration.grants or ()}
 
 
-def _bound(bound: Bound | None) -> str:
-    if bound is None:
-        return "anything"
-    most = bound.at_most.word if bound.at_most is not None else "any power"
-    return f"{_word(bound.sites) if bound.sites is not None else 'any site'} at most {most}"
+def _write_bound(bound: Bound | None) -> dict[str, Any]:
+    sites, most = (bound.sites, bound.at_most) if bound is not None else (None, None)
+    return {"sites": _write_selectors(sites), "at_most": _write_power(most)}
 
 
-def _limit(limit: Limit) -> str:
-    sides = (("count", limit.count), ("percent", limit.percent))
-    return ", ".join(f"{name} {side}" for name, side in sides if side is not None) or "open"
+def _compare_users(base: User, head: User) -> Iterator[Finding]:
+    old, new = _write_user(base), _write_user(head)
+    if old == new:  # there may be thousands of users, and hardly one differs
+        return
+    for difference in differences(old, new):
+        code = "kind-changed" if difference.path == ("kind",) else "identity-changed"
+        yield code, f"{head.handle}: {difference}", head.at
 
 
-def _rule(rule: Rule | None) -> str:
-    if rule is None:
-        return "none"
-    match = ", ".join(f"{key} {value}" for key, value in sorted(rule.match.items())) or "everything"
-    most = f"at most {rule.at_most.word}" if rule.at_most is not None else ""
-    asks = f"asks for {', '.join(rule.require)}" if rule.require else ""
-    return f"on {match}: {', '.join(filter(None, (asks, most)))}"
-
-
-def _moved(what: str, old: str, new: str) -> str:
-    return f"{what} was {old} and becomes {new}"
-
-
-def _word(value: Any) -> str:
-    """Return a setting in the words of the file."""
-    match value:
-        case None:
-            return "not set"
-        case Power():
-            return value.word
-        case tuple() | frozenset():
-            words = [_selector(each) for each in value]
-            return ", ".join(sorted(words) if isinstance(value, frozenset) else words) or "none"
-        case dict():
-            return ", ".join(f"{key} {each}" for key, each in value.items()) or "none"
-        case _:
-            return str(value)
-
-
-def _selector(value: str | Selector) -> str:
-    return value if isinstance(value, str) else value.written
+def _write_user(user: User) -> dict[str, Any]:
+    """Return what says who a user is; all of it is text, so that two users can be compared with `==` too."""
+    return {
+        "kind": user.kind,
+        "email": user.email,
+        "logins": dict(user.logins),
+        "age": user.age,
+        "forge": dict(user.forge),
+        "owner": user.owner,
+    }

@@ -1,21 +1,17 @@
-"""Renamed accounts: one person under two logins while a plan is carried out.
+"""Renamed accounts: one account under two logins while a plan is carried out.
 
-A plan speaks of an account by the login it had when it was reviewed, also in the steps that come after it was
-renamed; the world shows the new one. Here is the way from one to the other.
+A plan names an account by the login it had when it was reviewed, also in the steps that come after its renaming; the
+live state shows the new one. The functions here turn the old login into the new one, in resources, keys and changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from siteward.access.change import Change
-from siteward.access.model import Access, Account, Grant, Group, Key, Member, Resource, account_key, account_of
-
-if TYPE_CHECKING:
-    from siteward.access.plan import Step
+from siteward.access.model import Access, Account, Grant, Group, Key, Member, Resource, account_key
 
 Renames = Mapping[str, str]
 
@@ -64,14 +60,6 @@ def change_under(change: Change, names: Renames) -> Change:
         return change
     before, after = (None if side is None else under(side, names) for side in (change.before, change.after))
     return Change(before, after)
-
-
-def step_under(step: Step, names: Renames) -> Step:
-    """Return a step on what stands under the new login."""
-    if account_of(step.change.key) not in names:
-        return step
-    ids = {key_under(key, names): each for key, each in step.ids.items()}
-    return replace(step, change=change_under(step.change, names), ids=ids)
 
 
 def at_rest(access: Access) -> Access:

@@ -90,7 +90,6 @@ STAYS = {
     "BearerAuth": "the HTTP scheme is called so",
     "strangers": "the key in the plan's JSON until its next format; `unmanaged` in the code",
     "outsider": "the key in the plan's JSON until its next format, and a flag's name there; `external` in the code",
-    "outsider-gains": "a rule id in people's suppressions and baselines until the next format",
 }
 """Names that hold such a word all the same, each with its reason."""
 

@@ -30,7 +30,7 @@ NO_LDAP = {
 }
 
 
-class Absent(Exception):  # noqa: N818 — a row that cannot be had here, not a failure
+class AbsentError(Exception):
     """A peer cannot be run on this machine; the text says why."""
 
 
@@ -47,7 +47,7 @@ class Database:
             [_tool(tool), *arguments], user=self.user, capture_output=True, text=True, check=False, cwd=self.folder
         )
         if done.returncode:
-            raise Absent(f"{tool}: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+            raise AbsentError(f"{tool}: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -79,7 +79,7 @@ def _installed(environment: Path, name: str, tool: str, *requirements: str) -> P
         pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *requirements]
         if subprocess.run(pip, capture_output=True, check=False).returncode or not path.exists():
             shutil.rmtree(environment)
-            raise Absent(f"{name} could not be installed from PyPI")
+            raise AbsentError(f"{name} could not be installed from PyPI")
     return path
 
 
@@ -111,11 +111,11 @@ def _loaded(database: Database, script: Path) -> None:
     command = [_tool("psql"), "-q", "-f", str(script)]
     done = subprocess.run(command, env={**os.environ, **database.environment}, capture_output=True, check=False)
     if done.returncode:
-        raise Absent("psql could not load what is live")
+        raise AbsentError("psql could not load what is live")
 
 
 def _tool(name: str) -> str:
     found = shutil.which(name)
     if found is None:
-        raise Absent(f"this machine has no PostgreSQL ({name} is not on PATH)")
+        raise AbsentError(f"this machine has no PostgreSQL ({name} is not on PATH)")
     return found

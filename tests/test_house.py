@@ -164,6 +164,92 @@ def test_the_list_of_those_that_start_programs_is_true() -> None:
     assert {module for module in STARTERS if "subprocess" in set(_imports(SRC / module))} == STARTERS
 
 
+LONGEST_FILE, LONGEST_FUNCTION, SHORTEST_FILE = 500, 50, 40
+"""Lines: what fits one reading, what fits one screen, and what carries a file of its own."""
+
+LONG = {
+    "declaration/_grammar.py": "written by declaration/compile.py, read by nobody",
+    "access/guards.py": "one function for each guard; to be parted",
+}
+"""Files that are longer, each with its reason."""
+
+LONG_FUNCTIONS: dict[str, str] = {
+    "declaration/checks/names.py:known_roles": "to be parted",
+}
+"""Functions that are longer, each with its reason."""
+
+_START = "without HTTP: `validate` starts with it, and with nothing else of the platform"
+_VERB = "one verb of the program, whose work is done elsewhere"
+_TEMPLATE = "what somebody who adds a platform copies, named as every platform's files are"
+SHORT = {
+    "access/patterns.py": "the one way in which a pattern is read, for all of access",
+    "cli/completion.py": _VERB,
+    "cli/drift.py": _VERB,
+    "cli/matrix.py": _VERB,
+    "cli/show.py": _VERB,
+    "cli/validate.py": _VERB,
+    "cli/startup.py": "runs before anything large is imported",
+    "platforms/_template/roles.py": _TEMPLATE,
+    "platforms/_template/settings.py": _TEMPLATE,
+    "platforms/matomo/fake/release.py": "what tells releases apart, for all of the stand-in",
+    "platforms/matomo/session.py": "the credentials and what only reads, as every platform has them in this file",
+    "platforms/matomo/settings.py": _START,
+    "platforms/piwikpro/settings.py": _START,
+    "platforms/plausible/key.py": _START,
+    "platforms/umami/settings.py": _START,
+    "render/schema.py": "the schemas, which no other output needs",
+    "transport/_httpx.py": "imports httpx without what it brings along",
+    "transport/redacted.py": "what all structs with secrets are, without imports",
+    "transport/texts.py": "types of texts in answers, without imports",
+}
+"""Files that are shorter, each with its reason; `__init__.py` and `__main__.py` are short by nature."""
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_no_file_is_too_long() -> None:
+    """What does not fit one reading is two things."""
+    long = {str(path.relative_to(SRC)): _lines(path) for path in MODULES if _lines(path) > LONGEST_FILE}
+    assert {path: lines for path, lines in long.items() if path not in LONG} == {}
+
+
+def test_no_file_is_too_short() -> None:
+    """A file has a reason to be one: an idea, or an import that others must not have."""
+    lengths = {str(path.relative_to(SRC)): _lines(path) for path in MODULES if not path.name.startswith("__")}
+    assert {path: lines for path, lines in lengths.items() if lines < SHORTEST_FILE and path not in SHORT} == {}
+
+
+def _functions(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+            yield node.name, node.end_lineno - node.lineno + 1
+
+
+def test_no_function_is_too_long() -> None:
+    """One screen, docstring included; the tests and the benchmarks keep to it, too."""
+    tests, benchmarks = Path(__file__).parent, Path(__file__).parents[1] / "benchmarks"
+    ours = [(path, str(path.relative_to(SRC))) for path in MODULES]
+    others = [
+        (path, str(path.relative_to(tests.parent))) for folder in (tests, benchmarks) for path in folder.rglob("*.py")
+    ]
+    long = {
+        f"{name}:{function}": lines
+        for path, name in (*ours, *others)
+        for function, lines in _functions(path)
+        if lines > LONGEST_FUNCTION
+    }
+    assert {name: lines for name, lines in long.items() if name not in LONG_FUNCTIONS} == {}
+
+
+def test_the_lists_of_measures_are_true() -> None:
+    """What is no more, or far from the measure by now, leaves its list."""
+    assert [path for path in (*LONG, *SHORT) if not (SRC / path).is_file()] == []
+    assert [path for path in SHORT if _lines(SRC / path) > 2 * SHORTEST_FILE] == []
+    assert [name for name in LONG_FUNCTIONS if not (SRC / name.partition(":")[0]).is_file()] == []
+
+
 def _top_imports(path: Path) -> Iterator[str]:
     known = {_dotted(path) for path in MODULES}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -43,9 +43,11 @@ ANYWHERE = {
     "brake": "cancellation",
     "torn": "truncated",
     "desk": "run, rig",
-    "each": "the name of the thing",
 }
 """Words that no part of a name is, and what is said instead."""
+
+WHOLE = {"each": "the name of the thing", "_each": "a verb and its object"}
+"""Words that are no name by themselves; inside of one they are plain English."""
 
 DEFINED = {
     "Board": "functions",
@@ -78,9 +80,6 @@ MODULES = {
     "look": "refresh",
     "settle": "confirm",
     "gate": "base_policy",
-    "census": "accounts",
-    "strict": "policy",
-    "answers": "explain",
 }
 """Names that no module has."""
 
@@ -91,12 +90,121 @@ STAYS = {
     "BearerAuth": "the HTTP scheme is called so",
     "strangers": "the key in the plan's JSON until its next format; `unmanaged` in the code",
     "outsider": "the key in the plan's JSON until its next format, and a flag's name there; `external` in the code",
-    "outsider-gains": "a rule id in people's suppressions and baselines until the next format",
 }
 """Names that hold such a word all the same, each with its reason."""
 
-PENDING: dict[str, set[str]] = {}
-"""What a change under way takes away, by file: `tests/test_words.py` is whole when this is empty."""
+PENDING: dict[str, set[str]] = {
+    "src/siteward/access/accounts.py": {"each"},
+    "src/siteward/access/answer.py": {"each"},
+    "src/siteward/access/certification.py": {"each", "is_outsider", "picture"},
+    "src/siteward/access/change.py": {"each"},
+    "src/siteward/access/codec.py": {"each"},
+    "src/siteward/access/diff.py": {"each", "is_outsider"},
+    "src/siteward/access/effective.py": {"each"},
+    "src/siteward/access/guards.py": {"each"},
+    "src/siteward/access/limits.py": {"each"},
+    "src/siteward/access/plan.py": {"each", "is_outsider"},
+    "src/siteward/access/report.py": {"each"},
+    "src/siteward/access/serialize.py": {"each"},
+    "src/siteward/access/state.py": {"is_outsider"},
+    "src/siteward/access/traits.py": {"each"},
+    "src/siteward/cli/app.py": {"each"},
+    "src/siteward/cli/apply.py": {"each"},
+    "src/siteward/cli/demo.py": {"each"},
+    "src/siteward/cli/import_.py": {"each"},
+    "src/siteward/cli/names.py": {"each"},
+    "src/siteward/cli/progress.py": {"each"},
+    "src/siteward/cli/review.py": {"each"},
+    "src/siteward/cli/session.py": {"each"},
+    "src/siteward/declaration/build.py": {"each"},
+    "src/siteward/declaration/checks/grants.py": {"each", "holder_of"},
+    "src/siteward/declaration/checks/names.py": {"each"},
+    "src/siteward/declaration/compile.py": {"each"},
+    "src/siteward/declaration/context.py": {"each"},
+    "src/siteward/declaration/files.py": {"each"},
+    "src/siteward/declaration/generate.py": {"each"},
+    "src/siteward/declaration/grammar.py": {"each"},
+    "src/siteward/declaration/instances.py": {"each"},
+    "src/siteward/declaration/load.py": {"each"},
+    "src/siteward/declaration/named.py": {"each"},
+    "src/siteward/declaration/resolve.py": {"each"},
+    "src/siteward/declaration/rewrite.py": {"each"},
+    "src/siteward/declaration/roles.py": {"each"},
+    "src/siteward/declaration/schema.py": {"each"},
+    "src/siteward/declaration/selector.py": {"each"},
+    "src/siteward/declaration/selectors.py": {"each"},
+    "src/siteward/declaration/source.py": {"each"},
+    "src/siteward/declaration/subjects.py": {"each", "holder_of"},
+    "src/siteward/declaration/window.py": {"each"},
+    "src/siteward/platforms/matomo/calls.py": {"each"},
+    "src/siteward/platforms/matomo/groups.py": {"Crew"},
+    "src/siteward/platforms/matomo/native_state.py": {"each"},
+    "src/siteward/platforms/matomo/read.py": {"HOLDER_MAP", "each"},
+    "src/siteward/platforms/matomo/review.py": {"_holder", "each"},
+    "src/siteward/platforms/matomo/roles.py": {"each"},
+    "src/siteward/platforms/matomo/rows.py": {"HOLDER_MAP"},
+    "src/siteward/platforms/matomo/rpc.py": {"each"},
+    "src/siteward/platforms/matomo/to_access.py": {"Crew", "each"},
+    "src/siteward/platforms/matomo/write.py": {"each", "flaws"},
+    "src/siteward/platforms/piwikpro/gather.py": {"each"},
+    "src/siteward/platforms/piwikpro/people.py": {"each"},
+    "src/siteward/platforms/piwikpro/read.py": {"each"},
+    "src/siteward/platforms/piwikpro/review.py": {"each"},
+    "src/siteward/platforms/piwikpro/roles.py": {"holder_id"},
+    "src/siteward/platforms/umami/bundle.py": {"each"},
+    "src/siteward/platforms/umami/findings.py": {"each"},
+    "src/siteward/platforms/umami/glance.py": {"each"},
+    "src/siteward/platforms/umami/native_state.py": {"each"},
+    "src/siteward/platforms/umami/read.py": {"each"},
+    "src/siteward/platforms/umami/refresh.py": {"_each", "each"},
+    "src/siteward/platforms/umami/review.py": {"each"},
+    "src/siteward/platforms/umami/session.py": {"each"},
+    "src/siteward/reconcile/apply/apply.py": {"each"},
+    "src/siteward/reconcile/apply/consent.py": {"each"},
+    "src/siteward/reconcile/apply/execute.py": {"each"},
+    "src/siteward/reconcile/apply/memory.py": {"each"},
+    "src/siteward/reconcile/apply/passwords.py": {"each"},
+    "src/siteward/reconcile/apply/revalidate.py": {"each"},
+    "src/siteward/reconcile/apply/run.py": {"_desk"},
+    "src/siteward/reconcile/certify.py": {"each"},
+    "src/siteward/reconcile/explain.py": {"each"},
+    "src/siteward/reconcile/journal/chain.py": {"each", "torn"},
+    "src/siteward/reconcile/journal/journal.py": {"each", "torn"},
+    "src/siteward/reconcile/plan.py": {"_each", "each"},
+    "src/siteward/reconcile/project.py": {"each"},
+    "src/siteward/reconcile/revisions/base_policy.py": {"each"},
+    "src/siteward/reconcile/revisions/diff.py": {"each"},
+    "src/siteward/reconcile/revisions/trees.py": {"each"},
+    "src/siteward/render/answers.py": {"_veiled_checkup", "each"},
+    "src/siteward/render/certification.py": {"each"},
+    "src/siteward/render/context.py": {"each"},
+    "src/siteward/render/csv.py": {"each"},
+    "src/siteward/render/diff.py": {"each"},
+    "src/siteward/render/findings.py": {"OUTSIDER", "each"},
+    "src/siteward/render/gitlab.py": {"each"},
+    "src/siteward/render/html.py": {"each"},
+    "src/siteward/render/json.py": {"each"},
+    "src/siteward/render/markdown.py": {"each"},
+    "src/siteward/render/markdown_escape.py": {"each"},
+    "src/siteward/render/markdown_plan.py": {"each"},
+    "src/siteward/render/matrix.py": {"each"},
+    "src/siteward/render/privacy.py": {"each"},
+    "src/siteward/render/safe.py": {"each"},
+    "src/siteward/render/sarif.py": {"each"},
+    "src/siteward/render/text.py": {"each"},
+    "src/siteward/render/text_run.py": {"each"},
+    "src/siteward/render/view.py": {"OUTSIDER", "each"},
+    "src/siteward/render/words.py": {"each"},
+    "src/siteward/transport/sql.py": {"each"},
+    "tests/access/test_guards.py": {"is_outsider"},
+    "tests/reconcile/test_journal.py": {"torn"},
+    "tests/render/test_text.py": {"OUTSIDER"},
+}
+"""What a change under way takes away, by file: `tests/test_words.py` is whole when this is empty. A file is named with
+what may still stand in it; what is gone may be left in the list until the last of it is."""
+
+PENDING_EXCEPTIONS = {"src/siteward/transport/errors.py"}
+"""Files with an exception that is still to be renamed."""
 
 
 def parts(name: str) -> list[str]:
@@ -106,6 +214,8 @@ def parts(name: str) -> list[str]:
 
 def old_word(name: str) -> str | None:
     """Return the word of a name that is not used any more, in the singular; None where there is none."""
+    if name in WHOLE:
+        return name
     return next((word for part in parts(name) for word in (part, part.removesuffix("s")) if word in ANYWHERE), None)
 
 
@@ -165,6 +275,7 @@ def test_no_name_holds_an_old_word(path: Path) -> None:
     ("text", "found"),
     [
         ("for each in rows: pass", {"each"}),
+        ("def test_each_row(): pass", set()),
         ("def f(strangers_too): pass", {"strangers_too"}),
         ("class Sheet: pass", {"Sheet"}),
         ("sheet = 1", set()),
@@ -179,6 +290,14 @@ def test_no_name_holds_an_old_word(path: Path) -> None:
 def test_the_search_finds_what_it_is_for(text: str, found: set[str]) -> None:
     """Each kind of name, and nothing in a text."""
     assert old_names(SRC / "platforms" / "x.py", text) == found
+
+
+def test_an_exception_is_named_as_one() -> None:
+    """The linter asks for `Error` at the end; nothing is exempt."""
+    told = "N8" + "18"
+    exempt = [path for path in modules() if told in path.read_text(encoding="utf-8")]
+    assert {str(path.relative_to(ROOT)) for path in exempt} - PENDING_EXCEPTIONS == set()
+    assert told not in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_no_rule_id_holds_an_old_word() -> None:

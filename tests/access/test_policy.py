@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from siteward.access.limits import allowed
-from siteward.access.model import Power
-from siteward.access.policy import LIMIT_NAMES, MODES, UNMANAGED, Limit, Policy, Rule, strictest
+from siteward.access.model import Grant, Power, Scope, Subject
+from siteward.access.policy import LIMIT_NAMES, MODES, UNMANAGED, Limit, Policy, Rule, role_names, strictest
+from strategies import MATOMO
 
 limits = st.builds(Limit, count=st.none() | st.integers(0, 50), percent=st.none() | st.integers(0, 100))
 rules = st.builds(Rule, id=st.sampled_from("abc"), match=st.just({"kind": "client"}), at_most=st.sampled_from(Power))
@@ -61,3 +63,15 @@ def test_it_allows_no_more_than_either(first: Policy, other: Policy, base: int) 
         assert set(map(repr, both.rules)) >= set(map(repr, side.rules))
         assert both.accept_blind <= side.accept_blind
         assert MODES.index(both.mode) <= MODES.index(side.mode)
+
+
+@pytest.mark.parametrize(
+    ("kind", "role", "found"),
+    [
+        ("site", "admin", {"admin", "matomo:admin", "manage"}),
+        ("instance", "superuser", {"superuser", "matomo:superuser", "admin"}),
+    ],
+)
+def test_a_native_role_is_not_the_portable_one_of_that_name(kind: str, role: str, found: set[str]) -> None:
+    """A rule on `matomo:admin` is about admins of a site, one on `admin` about superusers too."""
+    assert role_names(Grant(Subject("account", "anna"), Scope(kind, "x"), role), MATOMO) == found

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HEAD = """\
 version: 1
 instances:
-  stats: {{platform: umami, url: {url}, self: siteward, layout: per-site}}
+  stats: {{platform: umami, url: {url}, self: siteward, layout: per-site, accept_blind: [board-links]}}
 sites: {{shop: {{domain: shop.example.org, tags: [production]}}}}
 users: {{zoe: {{email: zoe@example.org}}}}
 """

@@ -168,7 +168,7 @@ def test_a_file_of_another_team_is_edited_where_it_says_so(applied: Program) -> 
     assert git(applied, "diff", "--name-only") == "examples/teams/shop.yaml"
 
 
-def test_decisions_of_another_picture_are_refused(applied: Program, admin: httpx.Client) -> None:
+def test_decisions_of_another_snapshot_are_refused(applied: Program, admin: httpx.Client) -> None:
     """When anything moved since, the edit is refused, and what moved is named."""
     data = review(applied)
     told = item(data, "rosa", "events.example.org")

@@ -103,9 +103,9 @@ def test_a_plan_comes_back_whole(plan: Plan) -> None:
 
 
 @given(plans(), plans())
-def test_equal_plans_and_only_those_have_equal_digests(plan: Plan, two: Plan) -> None:
+def test_equal_plans_and_only_those_have_equal_digests(plan: Plan, other: Plan) -> None:
     """The digest stands for the whole plan."""
-    assert (plan == two) == (digest(plan) == digest(two))
+    assert (plan == other) == (digest(plan) == digest(other))
 
 
 @given(plans())

@@ -194,7 +194,7 @@ def test_a_last_line_without_its_line_feed_is_kept(tmp_path: Path) -> None:
     recall(path)
 
 
-def test_a_crash_before_the_picture_is_in_its_place(tmp_path: Path) -> None:
+def test_a_crash_before_the_snapshot_is_in_its_place(tmp_path: Path) -> None:
     """Between the `end` and the renaming of the picture lies a moment; what is read then is the new picture."""
     path = written(tmp_path)
     shutil.move(tmp_path / "stats.last.json", tmp_path / "stats.last.json.new")
@@ -206,7 +206,7 @@ def test_a_crash_before_the_picture_is_in_its_place(tmp_path: Path) -> None:
     assert (tmp_path / "stats.last.json").exists()
 
 
-def test_a_stale_picture_of_a_crashed_run_is_not_taken(tmp_path: Path) -> None:
+def test_a_stale_snapshot_of_a_crashed_run_is_not_taken(tmp_path: Path) -> None:
     """A picture that no `end` names is not put in the place of the good one."""
     path = written(tmp_path)
     (tmp_path / "stats.last.json.new").write_bytes(b"{}")

@@ -248,7 +248,7 @@ def test_a_plan_tells_how_long_the_limits_make_it() -> None:
 
 @pytest.mark.parametrize("release", RELEASES)
 @given(data=st.data())
-@settings(max_examples=15)
+@settings(max_examples=settings().max_examples // 5)
 def test_the_laws_hold_while_people_accept_and_invitations_end(release: str, data: st.DataObject) -> None:
     """Between two runs some accept and some invitations end; a plan still changes nothing, and apply converges."""
     start = data.draw(worlds(release))

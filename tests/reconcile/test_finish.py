@@ -27,12 +27,16 @@ from siteward.reconcile.journal import journal
 from siteward.transport.errors import UnreachableError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
     from pathlib import Path
 
     from siteward.access.change import Change
-    from siteward.access.state import Live
+    from siteward.access.model import Key, Resource
+    from siteward.access.state import Live, Memory
     from siteward.platforms.interface import Bundle
-    from siteward.transport.http import Writer
+    from siteward.reconcile.apply.target import Fresh
+    from siteward.transport.http import Reader, Writer
 
 ROBOT = admin("robot")
 VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
@@ -45,12 +49,24 @@ class Finisher:
 
     answer: Receipt | None
     told: list[tuple[Change, ...]] = field(default_factory=list)
+    unwanted: frozenset[Key] = frozenset()
 
     def __call__(self, _writer: Writer, bundle: Bundle, _live: Live) -> Receipt:
         self.told.append(bundle.changes)
+        self.unwanted = bundle.unwanted([VIEW, ROBOT])
         if self.answer is None:
             raise UnreachableError("nobody answers")
         return self.answer
+
+
+class Picky(Instance):
+    """An instance whose file wants nothing of the robot."""
+
+    def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
+        def unwanted(resources: Collection[Resource]) -> frozenset[Key]:
+            return frozenset(resource.key for resource in resources if resource == ROBOT)
+
+        return replace(super().plan(reader, as_of=as_of, memory=memory), unwanted=unwanted)
 
 
 SENT = Receipt(key=VIEW.key, status="sent")
@@ -66,7 +82,7 @@ def changing(folder: Path, finish: Finisher, fault: FaultKind | None) -> tuple[I
     server = Server(faults={} if fault is None else {0: fault})
     server.hold(world(ROBOT, VIEW, BOB_VIEW))
     file = File(world(ROBOT, EDIT, BOB_EDIT))
-    return InstanceRun(folder, (Instance(server, file, platform=replace(SMALL, finish=finish)),)), server
+    return InstanceRun(folder, (Picky(server, file, platform=replace(SMALL, finish=finish)),)), server
 
 
 def test_a_change_whose_answer_was_lost_is_finished(tmp_path: Path) -> None:
@@ -76,6 +92,14 @@ def test_a_change_whose_answer_was_lost_is_finished(tmp_path: Path) -> None:
     report = desk.apply()
     assert statuses(report) == ["done", "done"]
     assert finish.told == [(report.outcomes[0].step.change,)]
+
+
+def test_finishing_can_ask_what_the_file_does_not_want(tmp_path: Path) -> None:
+    """What a write brought along is taken back only where the file does not want it."""
+    finish = Finisher(SENT)
+    desk, _ = changing(tmp_path, finish, "lost-done")
+    desk.apply()
+    assert finish.unwanted == {ROBOT.key}
 
 
 @pytest.mark.parametrize("fault", [None, "lost-not-done"])

@@ -97,3 +97,15 @@ def test_a_plan_is_what_its_schema_says() -> None:
     del data["instances"][0]["steps"][0]["action"]
     assert [list(found.absolute_path) for found in validator.iter_errors(data)] == [["instances", 0, "steps", 0]]
     assert list(validator.iter_errors({**data, "nonsense": 1}))
+
+
+@pytest.mark.parametrize(
+    ("instances", "path"),
+    [("stats", "/instances"), (["stats"], "/instances/0"), ([{}, 1], "/instances/0/instance")],
+)
+def test_an_instance_of_a_plan_that_is_none_is_refused_with_its_place(instances: object, path: str) -> None:
+    """Also where nobody asks for the digest."""
+    data = codec.encode(Plan(tool="0", created=NOW, as_of=NOW))
+    with pytest.raises(CodecError) as problem:
+        codec.decode({**data, "instances": instances}, verify=False)
+    assert problem.value.path == path

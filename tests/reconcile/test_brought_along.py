@@ -89,3 +89,19 @@ def test_what_vanished_elsewhere_is_not_the_runs_own(tmp_path: Path) -> None:
     """Somebody has taken it."""
     held = grant("bob", "b.test", "view")
     assert recorded(tmp_path, gone=(held,))[held.key] == held
+
+
+def test_an_account_that_its_first_grant_made_is_the_runs_own(tmp_path: Path) -> None:
+    """A platform makes it on the way, with no step of its own."""
+    given, made = grant("dan", "a.test", "view"), Account("dan")
+    server, file = Server(), File(AT_FIRST, traits=OWNED)
+    server.hold(AT_FIRST)
+    desk = InstanceRun(tmp_path, (Instance(server, file),))
+    desk.apply()
+    file.wanted = Access({**AT_FIRST, given.key: given}.values())
+    server.when_told = lambda _bundle: server.set(made)
+    desk.apply()
+    memory = journal.recall(desk.journal()).memory
+    assert memory is not None
+    assert memory.last is not None
+    assert memory.last.get(made.key) == made

@@ -1,6 +1,6 @@
 """Puts single faults into the core and says how many of them its own tests notice.
 
-mutmut makes all mutants of `access`, `declaration` and `reconcile` (about twenty thousand, more than a night can try),
+mutmut makes all mutants of `access`, `declaration` and `reconcile` (about twenty-five thousand, more than a night can try),
 and this script tries a random sample of them. Survivors that are no fault are listed with a reason in
 `.ci/survivors.toml`. It ends with 1 where fewer than `--least` percent of the others were noticed.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -25,9 +26,14 @@ SURVIVED = 0
 
 
 def run(*arguments: str) -> None:
-    """Run mutmut, whose spinner goes to a file."""
+    """Run mutmut, whose spinner goes to a file.
+
+    Property tests draw few examples, since a survivor waits for all tests that reach it: what is noticed so is noticed
+    by the whole suite too.
+    """
+    environment = {**os.environ, "HYPOTHESIS_PROFILE": "quick"}
     with (ROOT / "mutants.log").open("w", encoding="utf-8") as log:
-        subprocess.run([MUTMUT, "run", *arguments], cwd=ROOT, stdout=log, stderr=log, check=False)
+        subprocess.run([MUTMUT, "run", *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log, check=False)
 
 
 def results() -> dict[str, int | None]:
@@ -58,7 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", type=int, default=600)
     parser.add_argument("--seed", type=int, default=None, help="the same number draws the same sample")
-    parser.add_argument("--least", type=float, default=70.0, help="percent that must be noticed")
+    parser.add_argument("--least", type=float, default=85.0, help="percent that must be noticed")
     given = parser.parse_args()
     run("no mutant has this name: make them all and try none")
     every = sorted(results())

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("default", max_examples=50, deadline=None)
+settings.register_profile("quick", max_examples=10, deadline=None)
 settings.register_profile(
     "thorough",
     max_examples=1000,

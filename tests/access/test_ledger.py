@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from siteward.access.diagnostic import Span
 from siteward.access.effective import Entry, Holding, Ledger, ledger
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope, Subject, account_key
@@ -101,3 +103,26 @@ def test_a_holding_with_other_extras_differs() -> None:
         declared=give("a", SHOP, "view"),
     )
     assert holding.agreement == "differs"
+
+
+def test_what_lingers_stands_with_who_is_declared_and_not_with_who_has_ended() -> None:
+    """Silence does not take it from somebody of the file; it is a difference at a stranger's and a leaver's."""
+    lingering = replace(
+        TRAITS, roles={**TRAITS.roles, "instance": (Role(name="user", power=Power.VIEW, lingers=True),)}
+    )
+    names = ("ana", "gone", "stranger")
+    live = Live(access=Access([*map(Account, names), *(give(name, EVERYWHERE, "user") for name in names)]), me="robot")
+    at = Span("access.yaml", 1, 1)
+    declared_users = {"ana": DeclaredUser("ana", at), "gone": DeclaredUser("gone", at, ending="suspended")}
+    found = ledger("stats", "https://x.test", Desired(access=Access(), declared_users=declared_users), live, lingering)
+    assert {name: entry(found, name).holdings[0].stands for name in names} == {
+        "ana": True, "gone": False, "stranger": False,
+    }  # fmt: skip
+
+
+def test_facts_are_told_of_whom_they_are_about() -> None:
+    """And nobody else has any, which is no fact at all."""
+    live = Access([Account("ana"), Account("new")])
+    found = told(live, Access(), facts={account_key("ana"): {"2fa": "on"}})
+    assert entry(found, "ana").facts == {"2fa": "on"}
+    assert entry(found, "new").facts == {}

@@ -1,0 +1,111 @@
+"""Snapshots, memories and plans as they are stored: read back as they were, and refused where they are not."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from access.worlds import admin, grant, live, planned, proposed, wish
+from siteward.access import codec
+from siteward.access.codec import CodecError, decode_live, decode_memory, encode_live, encode_memory, plan_schema
+from siteward.access.model import Access, Account, Group, Member
+from siteward.access.plan import Plan
+from siteward.access.state import Memory
+from strategies import NOW
+
+ROOT = Path(__file__).parents[2]
+HELD = Access(
+    (Account("anna", "anna@example.org"), Group("analysts"), Member("analysts", "anna"), grant("anna", "view"), admin("ben"))
+)  # fmt: skip
+MEMORY = Memory(
+    accounts=frozenset({"anna", "ben"}),
+    users={"anna": "anna.k"},
+    sites=2,
+    last=HELD,
+    last_at=datetime(2026, 12, 1, 8, 30, tzinfo=UTC),
+    sends=MappingProxyType({grant("anna", "view").key: (2, NOW)}),
+    me="siteward",
+)
+
+
+def test_a_memory_is_read_back_as_it_was() -> None:
+    """All of it, through JSON."""
+    data = json.loads(json.dumps(encode_memory(MEMORY)))
+    assert decode_memory(data) == MEMORY
+
+
+def test_a_snapshot_is_read_back_as_it_was_and_in_one_order() -> None:
+    """In whatever order the resources were read."""
+    world = live(grant("anna", "team-member"), admin("ben"))
+    turned = live(admin("ben"), grant("anna", "team-member"))
+    assert decode_live(json.loads(json.dumps(encode_live(world)))).access == world.access
+    assert encode_live(world)["access"] == encode_live(turned)["access"]
+
+
+def test_two_values_for_one_thing_are_refused_with_their_place() -> None:
+    """A stored access that contradicts itself is none, and the reader learns where it is."""
+    data = encode_memory(MEMORY)
+    data["last"].append({"type": "account", "name": "anna", "email": "eve@example.org"})
+    with pytest.raises(CodecError, match="anna") as problem:
+        decode_memory(data)
+    assert problem.value.path == "/last"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "path"),
+    [
+        ("accounts", "anna", "/accounts"),
+        ("accounts", ["anna", 1], "/accounts/1"),
+        ("users", ["anna"], "/users"),
+        ("users", {"anna": 1}, "/users/anna"),
+        ("sites", True, "/sites"),
+        ("last", [{"type": "robot"}], "/last/0/type"),
+        ("last", ["anna"], "/last/0/type"),
+        ("last_at", "yesterday", "/last_at"),
+        ("last_at", "2026-12-01T08:30:00", "/last_at"),
+        ("sends", {"anna": 1}, "/sends"),
+        ("sends", [[["grant"], [1]]], "/sends/0/1"),
+        ("sends", [[["grant"], ["1", "2026-12-01T08:30:00Z"]]], "/sends/0/1/0"),
+        ("nonsense", 1, "/nonsense"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_with_its_place(name: str, value: object, path: str) -> None:
+    """Never taken for something else, and never a traceback."""
+    with pytest.raises(CodecError) as problem:
+        decode_memory({**encode_memory(MEMORY), name: value})
+    assert problem.value.path == path
+    assert problem.value.message
+
+
+def test_the_plan_schema_in_the_tree_is_the_plans() -> None:
+    """`make schemas` writes it; whoever changes a plan runs that."""
+    kept = json.loads((ROOT / "schemas" / "plan.schema.json").read_text(encoding="utf-8"))
+    assert kept == plan_schema(), "run `make schemas`"
+
+
+def test_a_plan_is_what_its_schema_says() -> None:
+    """Others can check it; what is not in a plan is refused."""
+    part = planned(proposed(live(admin("ben")), wish(admin("ben"), grant("li", "team-member"), grant("mo", "owner"))))
+    data = codec.encode(Plan(tool="0", created=NOW, as_of=NOW, instances=(part,)))
+    validator = Draft202012Validator(plan_schema())
+    assert list(validator.iter_errors(data)) == []
+    del data["instances"][0]["steps"][0]["action"]
+    assert [list(found.absolute_path) for found in validator.iter_errors(data)] == [["instances", 0, "steps", 0]]
+    assert list(validator.iter_errors({**data, "nonsense": 1}))
+
+
+@pytest.mark.parametrize(
+    ("instances", "path"),
+    [("stats", "/instances"), (["stats"], "/instances/0"), ([{}, 1], "/instances/0/instance")],
+)
+def test_an_instance_of_a_plan_that_is_none_is_refused_with_its_place(instances: object, path: str) -> None:
+    """Also where nobody asks for the digest."""
+    data = codec.encode(Plan(tool="0", created=NOW, as_of=NOW))
+    with pytest.raises(CodecError) as problem:
+        codec.decode({**data, "instances": instances}, verify=False)
+    assert problem.value.path == path

@@ -1,0 +1,153 @@
+"""Finishing: what belongs to a write whose answer was lost, or that was cut off, is done once reading shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from reconcile.small_world import (
+    SMALL,
+    Crash,
+    FaultKind,
+    File,
+    Instance,
+    InstanceRun,
+    Server,
+    admin,
+    grant,
+    statuses,
+    world,
+)
+from siteward.platforms.interface import Receipt
+from siteward.reconcile.apply.target import RESUME
+from siteward.reconcile.journal import journal
+from siteward.transport.errors import UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+    from pathlib import Path
+
+    from siteward.access.change import Change
+    from siteward.access.model import Key, Resource
+    from siteward.access.state import Live, Memory
+    from siteward.platforms.interface import Bundle
+    from siteward.reconcile.apply.target import Fresh
+    from siteward.transport.http import Reader, Writer
+
+ROBOT = admin("robot")
+VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
+BOB_VIEW, BOB_EDIT = grant("bob", "b.test", "view"), grant("bob", "b.test", "edit")
+
+
+@dataclass
+class Finisher:
+    """A platform's `finish`: what it was told, and what it answers (`None`: nobody is there)."""
+
+    answer: Receipt | None
+    told: list[tuple[Change, ...]] = field(default_factory=list)
+    unwanted: frozenset[Key] = frozenset()
+
+    def __call__(self, _writer: Writer, bundle: Bundle, _live: Live) -> Receipt:
+        self.told.append(bundle.changes)
+        self.unwanted = bundle.unwanted([VIEW, ROBOT])
+        if self.answer is None:
+            raise UnreachableError("nobody answers")
+        return self.answer
+
+
+class Picky(Instance):
+    """An instance whose file wants nothing of the robot."""
+
+    def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
+        def unwanted(resources: Collection[Resource]) -> frozenset[Key]:
+            return frozenset(resource.key for resource in resources if resource == ROBOT)
+
+        return replace(super().plan(reader, as_of=as_of, memory=memory), unwanted=unwanted)
+
+
+SENT = Receipt(key=VIEW.key, status="sent")
+BAD = [
+    (None, "nobody answers"),
+    (Receipt(key=VIEW.key, status="failed", message="it is still there"), "it is still there"),
+    (Receipt(key=VIEW.key, status="unknown", message="no answer"), "no answer"),
+]
+
+
+def changing(folder: Path, finish: Finisher, fault: FaultKind | None) -> tuple[InstanceRun, Server]:
+    """Return a desk where two roles are to change, and the first write meets a fault."""
+    server = Server(faults={} if fault is None else {0: fault})
+    server.hold(world(ROBOT, VIEW, BOB_VIEW))
+    file = File(world(ROBOT, EDIT, BOB_EDIT))
+    return InstanceRun(folder, (Picky(server, file, platform=replace(SMALL, finish=finish)),)), server
+
+
+def test_a_change_whose_answer_was_lost_is_finished(tmp_path: Path) -> None:
+    """What reading shows to stand is finished, and nothing else: the other write had its answer."""
+    finish = Finisher(SENT)
+    desk, _ = changing(tmp_path, finish, "lost-done")
+    report = desk.apply()
+    assert statuses(report) == ["done", "done"]
+    assert finish.told == [(report.outcomes[0].step.change,)]
+
+
+def test_finishing_can_ask_what_the_file_does_not_want(tmp_path: Path) -> None:
+    """What a write brought along is taken back only where the file does not want it."""
+    finish = Finisher(SENT)
+    desk, _ = changing(tmp_path, finish, "lost-done")
+    desk.apply()
+    assert finish.unwanted == {ROBOT.key}
+
+
+@pytest.mark.parametrize("fault", [None, "lost-not-done"])
+def test_what_was_answered_or_did_not_take_place_is_not_finished(tmp_path: Path, fault: FaultKind | None) -> None:
+    """Where the answer came, `write` did all; where nothing stands, there is nothing to finish."""
+    finish = Finisher(SENT)
+    desk, _ = changing(tmp_path, finish, fault)
+    desk.apply()
+    assert finish.told == []
+
+
+@pytest.mark.parametrize(("answer", "message"), BAD)
+def test_what_cannot_be_finished_stays_open(tmp_path: Path, answer: Receipt | None, message: str) -> None:
+    """The step is unknown, says why and what to do, and the run has no end; a resume that can finish it ends it."""
+    finish = Finisher(answer)
+    desk, server = changing(tmp_path, finish, "lost-done")
+    report = desk.apply()
+    assert statuses(report) == ["unknown", "done"]
+    assert report.outcomes[0].message == message
+    assert report.outcomes[0].hint == report.next == RESUME
+    assert journal.recall(desk.journal()).unfinished is not None
+    finish.answer = SENT
+    assert statuses(desk.resume()) == ["done", "done"]
+    assert finish.told == [(report.outcomes[0].step.change,)] * 2
+    assert journal.recall(desk.journal()).unfinished is None
+    assert len(server.told) == 2
+
+
+def test_resume_finishes_what_was_cut_off_and_only_that(tmp_path: Path) -> None:
+    """The write that took place before the process died is finished, and the world is read again after that."""
+    finish = Finisher(SENT)
+    desk, server = changing(tmp_path, finish, "crash-after")
+    with pytest.raises(Crash):
+        desk.apply()
+    report = desk.resume()
+    assert statuses(report) == ["done", "done"]
+    assert finish.told == [(report.outcomes[0].step.change,)]
+    assert [len(told) for told in server.told] == [1, 1]
+
+
+@pytest.mark.parametrize(("answer", "message"), BAD)
+def test_a_resume_that_cannot_finish_stays_open(tmp_path: Path, answer: Receipt | None, message: str) -> None:
+    """Also the second time nothing is called done that is half done."""
+    finish = Finisher(answer)
+    desk, _ = changing(tmp_path, finish, "crash-after")
+    with pytest.raises(Crash):
+        desk.apply()
+    report = desk.resume()
+    assert (report.outcomes[0].status, report.outcomes[0].message) == ("unknown", message)
+    assert report.next == RESUME
+    assert journal.recall(desk.journal()).unfinished is not None

@@ -1,0 +1,78 @@
+"""What a report says of a block that whoever applied has lifted: a warning, and no longer an error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from reconcile.small_world import (
+    File,
+    Instance,
+    InstanceRun,
+    Server,
+    admin,
+    delete_only_if_allowed,
+    few_removals,
+    grant,
+    statuses,
+    world,
+)
+from siteward.access.diagnostic import Severity, error, note
+from siteward.access.model import Account
+from siteward.access.report import exit_code
+from siteward.reconcile.apply.revalidate import allowed
+from siteward.reconcile.apply.target import Acceptance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from siteward.access.model import Resource
+
+ROBOT = admin("robot")
+THREE = [grant("ann", site, "view") for site in ("a.test", "b.test", "c.test")]
+
+
+def desk_of(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource], guard: object) -> InstanceRun:
+    """Return a desk whose one instance is guarded."""
+    server, file = Server(), File(world(ROBOT, *wanted), guards=(guard,))  # type: ignore[arg-type]  # a guard
+    server.hold(world(ROBOT, *live))
+    return InstanceRun(folder, (Instance(server, file),))
+
+
+def test_a_lifted_limit_is_a_warning_in_the_report(tmp_path: Path) -> None:
+    """An error that is about a whole instance, accepted for this plan, is told and blocks nothing."""
+    desk = desk_of(tmp_path, THREE, [Account("ann")], few_removals)
+    plan = desk.plan()
+    assert [diagnostic.severity for diagnostic in plan.instances[0].diagnostics] == [Severity.ERROR]
+    report = desk.apply(plan, accept={"removals": Acceptance(digest=plan.digest, reason="OPS-900")})
+    assert statuses(report) == ["done"] * 3
+    assert report.plan is not None
+    (part,) = report.plan.instances
+    assert [(told.code, told.severity) for told in part.diagnostics] == [("limit-removals", Severity.WARNING)]
+    assert exit_code(report) == 0
+
+
+def test_a_limit_that_nobody_lifted_stays_an_error(tmp_path: Path) -> None:
+    """And the whole instance is blocked."""
+    report = desk_of(tmp_path, THREE, [Account("ann")], few_removals).apply()
+    assert statuses(report) == ["blocked"] * 3
+    assert report.plan is not None
+    assert report.plan.instances[0].blocked
+
+
+def test_only_the_lifted_step_is_lowered(tmp_path: Path) -> None:
+    """What stands at other steps, or is about something else on the instance, stays as it was reviewed."""
+    plan = desk_of(tmp_path, [Account("ann"), Account("bob")], [], delete_only_if_allowed).plan()
+    (reviewed,) = plan.instances
+    ann, bob = reviewed.steps
+    whole = error("limit-removals", "too many")
+    other = error("unknown-account", "who is that", about=("account", "cleo"))
+    word = note("first-meeting", "a word")
+    reviewed = replace(reviewed, diagnostics=(whole, other, word))
+    lowered = allowed(reviewed, [ann.id])
+    assert [told.severity for told in lowered.diagnostics] == [Severity.WARNING, Severity.ERROR, word.severity]
+    assert [step.blocked for step in lowered.steps] == [False, True]
+    assert lowered.steps[1] == bob
+    assert allowed(reviewed, []) == reviewed

@@ -1,0 +1,65 @@
+"""Renamed accounts: under which login a thing stands once its account was renamed."""
+
+from __future__ import annotations
+
+import pytest
+from siteward.reconcile.names import at_rest, change_under, key_under, renames_in, touched, under
+
+from rig import subject, whole
+from siteward.access.change import Change
+from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Resource, Scope
+
+SITE = Scope("site", "a.test")
+NAMES = {"ann": "anna"}
+MOVED: list[tuple[Resource, Resource]] = [
+    (Account("ann", "ann@a.test"), Account("anna", "ann@a.test")),
+    (Account("ann", renamed="anna"), Account("anna")),
+    (Member("editors", "ann"), Member("editors", "anna")),
+    (Grant(subject("ann"), SITE, "view"), Grant(subject("anna"), SITE, "view")),
+    (Grant(subject("ann"), EVERYWHERE, "admin"), Grant(subject("anna"), EVERYWHERE, "admin")),
+]
+STAYING: list[Resource] = [
+    Account("bob"),
+    Group("ann"),
+    Member("ann", "bob"),
+    Grant(subject("bob"), SITE, "view"),
+    Grant(subject("group:ann"), SITE, "view"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED)
+def test_what_a_renamed_account_has_stands_under_its_new_login(old: Resource, new: Resource) -> None:
+    """Account, membership and grant move; the key leads to where the thing stands."""
+    assert under(old, NAMES) == new
+    assert key_under(old.key, NAMES) == new.key
+
+
+@pytest.mark.parametrize("staying", STAYING)
+def test_others_and_groups_of_that_name_stay(staying: Resource) -> None:
+    """A group that is called like the account is not the account."""
+    assert under(staying, NAMES) == staying
+    assert key_under(staying.key, NAMES) == staying.key
+
+
+def test_a_renaming_touches_both_logins() -> None:
+    """To see whether it took place, both are looked at; any other change has one place."""
+    rename = Change(Account("ann"), Account("ann", renamed="anna"))
+    assert touched(rename) == {("account", "ann"), ("account", "anna")}
+    assert touched(Change(Account("ann"), None)) == {("account", "ann")}
+    assert renames_in([rename, Change(None, Account("bob"))]) == NAMES
+    assert change_under(rename, NAMES) == rename
+
+
+def test_a_change_of_a_renamed_account_is_told_under_the_new_login() -> None:
+    """Both sides of it, and a side that is not there stays away."""
+    view, edit = (Grant(subject("ann"), SITE, role) for role in ("view", "edit"))
+    new_view, new_edit = (Grant(subject("anna"), SITE, role) for role in ("view", "edit"))
+    assert change_under(Change(view, edit), NAMES) == Change(new_view, new_edit)
+    assert change_under(Change(view, None), NAMES) == Change(new_view, None)
+    assert change_under(Change(None, edit), NAMES) == Change(None, new_edit)
+
+
+def test_at_rest_nobody_is_being_renamed() -> None:
+    """An access in which somebody is to be renamed becomes the one after that."""
+    before = whole([Account("ann", renamed="anna"), Grant(subject("ann"), SITE, "view"), Account("bob")])
+    assert at_rest(before) == whole([Account("anna"), Grant(subject("anna"), SITE, "view"), Account("bob")])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from reconcile.small_world import HERE, TRAITS, File, Instance, InstanceRun, Server, admin, grant, world
+from reconcile.small_world import HERE, TRAITS, File, Instance, Server, SmallRig, admin, grant, world
 from siteward.access.model import Access, Account, Power
 from siteward.access.state import DeclaredUser
 from siteward.access.traits import Role
@@ -32,8 +32,8 @@ def recorded(folder: Path, *meanwhile: Resource, gone: tuple[Resource, ...] = ()
     declared_users = {name: DeclaredUser(handle=name, at=HERE) for name in ("robot", "ann", "bob")}
     server, file = Server(), File(AT_FIRST, declared_users=declared_users, traits=OWNED)
     server.hold(AT_FIRST)
-    desk = InstanceRun(folder, (Instance(server, file),))
-    desk.apply()
+    rig = SmallRig(folder, (Instance(server, file),))
+    rig.apply()
     file.wanted = Access({**AT_FIRST, WANTED.key: WANTED}.values())
 
     def change(_bundle: object) -> None:
@@ -42,8 +42,8 @@ def recorded(folder: Path, *meanwhile: Resource, gone: tuple[Resource, ...] = ()
             del server.state[resource.key]
 
     server.when_told = change
-    desk.apply()
-    memory = journal.recall(desk.journal()).memory
+    rig.apply()
+    memory = journal.recall(rig.journal()).memory
     assert memory is not None
     assert memory.last is not None
     assert memory.last[WANTED.key] == WANTED
@@ -96,12 +96,12 @@ def test_an_account_that_its_first_grant_made_is_the_runs_own(tmp_path: Path) ->
     given, made = grant("dan", "a.test", "view"), Account("dan")
     server, file = Server(), File(AT_FIRST, traits=OWNED)
     server.hold(AT_FIRST)
-    desk = InstanceRun(tmp_path, (Instance(server, file),))
-    desk.apply()
+    rig = SmallRig(tmp_path, (Instance(server, file),))
+    rig.apply()
     file.wanted = Access({**AT_FIRST, given.key: given}.values())
     server.when_told = lambda _bundle: server.set(made)
-    desk.apply()
-    memory = journal.recall(desk.journal()).memory
+    rig.apply()
+    memory = journal.recall(rig.journal()).memory
     assert memory is not None
     assert memory.last is not None
     assert memory.last.get(made.key) == made

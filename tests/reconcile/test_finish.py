@@ -14,8 +14,8 @@ from reconcile.small_world import (
     FaultKind,
     File,
     Instance,
-    InstanceRun,
     Server,
+    SmallRig,
     admin,
     grant,
     statuses,
@@ -77,19 +77,19 @@ BAD = [
 ]
 
 
-def changing(folder: Path, finish: Finisher, fault: FaultKind | None) -> tuple[InstanceRun, Server]:
-    """Return a desk where two roles are to change, and the first write meets a fault."""
+def changing(folder: Path, finish: Finisher, fault: FaultKind | None) -> tuple[SmallRig, Server]:
+    """Return a rig where two roles are to change, and the first write meets a fault."""
     server = Server(faults={} if fault is None else {0: fault})
     server.hold(world(ROBOT, VIEW, BOB_VIEW))
     file = File(world(ROBOT, EDIT, BOB_EDIT))
-    return InstanceRun(folder, (Picky(server, file, platform=replace(SMALL, finish=finish)),)), server
+    return SmallRig(folder, (Picky(server, file, platform=replace(SMALL, finish=finish)),)), server
 
 
 def test_a_change_whose_answer_was_lost_is_finished(tmp_path: Path) -> None:
     """What reading shows to stand is finished, and nothing else: the other write had its answer."""
     finish = Finisher(SENT)
-    desk, _ = changing(tmp_path, finish, "lost-done")
-    report = desk.apply()
+    rig, _ = changing(tmp_path, finish, "lost-done")
+    report = rig.apply()
     assert statuses(report) == ["done", "done"]
     assert finish.told == [(report.outcomes[0].step.change,)]
 
@@ -97,8 +97,8 @@ def test_a_change_whose_answer_was_lost_is_finished(tmp_path: Path) -> None:
 def test_finishing_can_ask_what_the_file_does_not_want(tmp_path: Path) -> None:
     """What a write brought along is taken back only where the file does not want it."""
     finish = Finisher(SENT)
-    desk, _ = changing(tmp_path, finish, "lost-done")
-    desk.apply()
+    rig, _ = changing(tmp_path, finish, "lost-done")
+    rig.apply()
     assert finish.unwanted == {ROBOT.key}
 
 
@@ -106,8 +106,8 @@ def test_finishing_can_ask_what_the_file_does_not_want(tmp_path: Path) -> None:
 def test_what_was_answered_or_did_not_take_place_is_not_finished(tmp_path: Path, fault: FaultKind | None) -> None:
     """Where the answer came, `write` did all; where nothing stands, there is nothing to finish."""
     finish = Finisher(SENT)
-    desk, _ = changing(tmp_path, finish, fault)
-    desk.apply()
+    rig, _ = changing(tmp_path, finish, fault)
+    rig.apply()
     assert finish.told == []
 
 
@@ -115,26 +115,26 @@ def test_what_was_answered_or_did_not_take_place_is_not_finished(tmp_path: Path,
 def test_what_cannot_be_finished_stays_open(tmp_path: Path, answer: Receipt | None, message: str) -> None:
     """The step is unknown, says why and what to do, and the run has no end; a resume that can finish it ends it."""
     finish = Finisher(answer)
-    desk, server = changing(tmp_path, finish, "lost-done")
-    report = desk.apply()
+    rig, server = changing(tmp_path, finish, "lost-done")
+    report = rig.apply()
     assert statuses(report) == ["unknown", "done"]
     assert report.outcomes[0].message == message
     assert report.outcomes[0].hint == report.next == RESUME
-    assert journal.recall(desk.journal()).unfinished is not None
+    assert journal.recall(rig.journal()).unfinished is not None
     finish.answer = SENT
-    assert statuses(desk.resume()) == ["done", "done"]
+    assert statuses(rig.resume()) == ["done", "done"]
     assert finish.told == [(report.outcomes[0].step.change,)] * 2
-    assert journal.recall(desk.journal()).unfinished is None
+    assert journal.recall(rig.journal()).unfinished is None
     assert len(server.told) == 2
 
 
 def test_resume_finishes_what_was_cut_off_and_only_that(tmp_path: Path) -> None:
     """The write that took place before the process died is finished, and the world is read again after that."""
     finish = Finisher(SENT)
-    desk, server = changing(tmp_path, finish, "crash-after")
+    rig, server = changing(tmp_path, finish, "crash-after")
     with pytest.raises(Crash):
-        desk.apply()
-    report = desk.resume()
+        rig.apply()
+    report = rig.resume()
     assert statuses(report) == ["done", "done"]
     assert finish.told == [(report.outcomes[0].step.change,)]
     assert [len(told) for told in server.told] == [1, 1]
@@ -144,10 +144,10 @@ def test_resume_finishes_what_was_cut_off_and_only_that(tmp_path: Path) -> None:
 def test_a_resume_that_cannot_finish_stays_open(tmp_path: Path, answer: Receipt | None, message: str) -> None:
     """Also the second time nothing is called done that is half done."""
     finish = Finisher(answer)
-    desk, _ = changing(tmp_path, finish, "crash-after")
+    rig, _ = changing(tmp_path, finish, "crash-after")
     with pytest.raises(Crash):
-        desk.apply()
-    report = desk.resume()
+        rig.apply()
+    report = rig.resume()
     assert (report.outcomes[0].status, report.outcomes[0].message) == ("unknown", message)
     assert report.next == RESUME
-    assert journal.recall(desk.journal()).unfinished is not None
+    assert journal.recall(rig.journal()).unfinished is not None

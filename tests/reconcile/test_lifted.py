@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from reconcile.small_world import (
     File,
     Instance,
-    InstanceRun,
     Server,
+    SmallRig,
     admin,
     delete_only_if_allowed,
     few_removals,
@@ -34,19 +34,19 @@ ROBOT = admin("robot")
 THREE = [grant("ann", site, "view") for site in ("a.test", "b.test", "c.test")]
 
 
-def desk_of(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource], guard: object) -> InstanceRun:
-    """Return a desk whose one instance is guarded."""
+def desk_of(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource], guard: object) -> SmallRig:
+    """Return a rig whose one instance is guarded."""
     server, file = Server(), File(world(ROBOT, *wanted), guards=(guard,))  # type: ignore[arg-type]  # a guard
     server.hold(world(ROBOT, *live))
-    return InstanceRun(folder, (Instance(server, file),))
+    return SmallRig(folder, (Instance(server, file),))
 
 
 def test_a_lifted_limit_is_a_warning_in_the_report(tmp_path: Path) -> None:
     """An error that is about a whole instance, accepted for this plan, is told and blocks nothing."""
-    desk = desk_of(tmp_path, THREE, [Account("ann")], few_removals)
-    plan = desk.plan()
+    rig = desk_of(tmp_path, THREE, [Account("ann")], few_removals)
+    plan = rig.plan()
     assert [diagnostic.severity for diagnostic in plan.instances[0].diagnostics] == [Severity.ERROR]
-    report = desk.apply(plan, accept={"removals": Acceptance(digest=plan.digest, reason="OPS-900")})
+    report = rig.apply(plan, accept={"removals": Acceptance(digest=plan.digest, reason="OPS-900")})
     assert statuses(report) == ["done"] * 3
     assert report.plan is not None
     (part,) = report.plan.instances

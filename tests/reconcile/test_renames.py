@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from siteward.reconcile.names import at_rest, change_under, key_under, renames_in, touched, under
 
 from rig import subject, whole
 from siteward.access.change import Change
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Resource, Scope
+from siteward.access.renames import at_rest, change_under, key_under, renames_in, touched, under
 
 SITE = Scope("site", "a.test")
 NAMES = {"ann": "anna"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from reconcile.small_world import NOW, Ask, File, Instance, InstanceRun, Server, admin, grant, statuses, world
+from reconcile.small_world import NOW, Ask, File, Instance, Server, SmallRig, admin, grant, statuses, world
 from siteward.access.model import Account
 from siteward.access.state import Memory
 from siteward.reconcile.apply.target import RESUME
@@ -22,7 +22,7 @@ def test_what_is_unknown_says_how_to_go_on(tmp_path: Path) -> None:
     """Where neither the answer nor reading can tell, the next step is to resume."""
     server = Server(unlooking=True)
     server.hold(world(ROBOT, VIEW))
-    report = InstanceRun(tmp_path, (Instance(server, File(world(ROBOT, EDIT))),)).apply()
+    report = SmallRig(tmp_path, (Instance(server, File(world(ROBOT, EDIT))),)).apply()
     assert statuses(report) == ["unknown"]
     assert report.outcomes[0].hint == RESUME
 
@@ -41,10 +41,10 @@ def test_an_account_that_somebody_made_is_shown_as_it_is(tmp_path: Path) -> None
     server = Server()
     server.hold(world(ROBOT))
     wanted, there = Account("ann"), Account("ann", "eve@a.test")
-    desk = InstanceRun(tmp_path, (Instance(server, File(world(ROBOT, wanted))),))
-    plan = desk.plan()
+    rig = SmallRig(tmp_path, (Instance(server, File(world(ROBOT, wanted))),))
+    plan = rig.plan()
     server.set(there)
-    (outcome,) = desk.apply(plan).outcomes
+    (outcome,) = rig.apply(plan).outcomes
     assert (outcome.status, outcome.reviewed, outcome.now, outcome.wanted) == ("refused", None, there, wanted)
 
 
@@ -52,10 +52,10 @@ def test_a_plan_for_another_time_says_which(tmp_path: Path) -> None:
     """Whoever applies can repeat it; a plan for its own time asks for nothing to be repeated."""
     server = Server()
     server.hold(world(ROBOT, VIEW))
-    desk = InstanceRun(tmp_path, (Instance(server, File(world(ROBOT, EDIT))),))
+    rig = SmallRig(tmp_path, (Instance(server, File(world(ROBOT, EDIT))),))
     when = NOW + timedelta(days=90)
-    (told,) = desk.apply(desk.plan(as_of=when, as_of_given=True)).diagnostics
+    (told,) = rig.apply(rig.plan(as_of=when, as_of_given=True)).diagnostics
     assert when.isoformat() in told.message
     assert "repeat --as-of" in told.message
-    (told,) = desk.apply(desk.plan(), as_of=when).diagnostics
+    (told,) = rig.apply(rig.plan(), as_of=when).diagnostics
     assert "repeat --as-of" not in told.message

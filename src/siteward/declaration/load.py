@@ -39,18 +39,31 @@ M = TypeVar("M", bound=Included)
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """What came of reading: the declaration, where nothing is wrong, and all that was said on the way.
+    """The result of reading: the declaration, `None` where something is wrong, and all diagnostics.
 
-    `texts` are the lines of each file, for excerpts; `digest` covers the bytes of all files. `accounts` are the
-    account names that the files speak of (see `Declaration.accounts`), also where something is wrong with them.
+    `source` are the files that were read. `accounts` are the account names that the files speak of (see
+    `Declaration.accounts`), also where something is wrong with them.
     """
 
     declaration: Declaration | None
-    diagnostics: tuple[Diagnostic, ...] = ()
-    texts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    files: int = 0
-    digest: str = ""
+    diagnostics: tuple[Diagnostic, ...]
+    source: Files
     accounts: Accounts = MappingProxyType({})
+
+    @property
+    def texts(self) -> Mapping[str, tuple[str, ...]]:
+        """The lines of each file, for excerpts."""
+        return self.source.texts
+
+    @property
+    def files(self) -> int:
+        """How many files were read."""
+        return len(self.source.texts)
+
+    @property
+    def digest(self) -> str:
+        """A digest over the names and bytes of all files (see `Files.digest`)."""
+        return self.source.digest()
 
 
 def load(
@@ -80,9 +93,7 @@ def load(
     return Loaded(
         declaration=None if any(diagnostic.blocks for diagnostic in said) else declaration,
         diagnostics=said,
-        texts=files.texts,
-        files=len(files.texts),
-        digest=files.digest(),
+        source=files,
         accounts=declaration.accounts() if declaration is not None else {},
     )
 

@@ -16,7 +16,7 @@ def near(word: str, known: Iterable[str]) -> str | None:
     """Return the one of the known words that was likely meant, if any comes close."""
     import difflib  # noqa: PLC0415 — nobody needs it while all is well
 
-    by_fold = {each.casefold(): each for each in known}
+    by_fold = {word.casefold(): word for word in known}
     found = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
     return by_fold[found[0]] if found else None
 

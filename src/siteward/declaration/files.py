@@ -49,7 +49,7 @@ class Texts(Mapping[str, tuple[str, ...]]):
 
 
 class Files(Struct):
-    """Reads files, counts what they weigh, and collects what is wrong with them as files.
+    """The files that were read, within bounds of size and number, and the diagnostics of reading them.
 
     `called` is the name of the root in places and messages; that of an include follows from it.
     """

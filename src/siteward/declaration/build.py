@@ -108,24 +108,24 @@ class Builder(Struct):
 
     def _members(self, rows: document.Members, location: Location, *deeper: str) -> tuple[Member, ...]:
         return tuple(
-            Member(each.removeprefix("!"), ALWAYS, each.startswith("!"))
-            if isinstance(each, str)
+            Member(row.removeprefix("!"), ALWAYS, row.startswith("!"))
+            if isinstance(row, str)
             else Member(
-                each.user.removeprefix("!"),
-                self._window(each.from_, each.until, location, *deeper, number),
-                each.user.startswith("!"),
+                row.user.removeprefix("!"),
+                self._window(row.from_, row.until, location, *deeper, number),
+                row.user.startswith("!"),
             )
-            for number, each in enumerate([rows] if isinstance(rows, str) else rows)
+            for number, row in enumerate([rows] if isinstance(rows, str) else rows)
         )
 
     def roles(self, rows: document.Roles) -> Iterator[Role]:
         """Yield the roles."""
         for handle, row, at, location in self._rows("roles", rows):
             on = {
-                name: RoleOn(each)
-                if isinstance(each, str)
-                else RoleOn(each.role, None if each.extras is None else frozenset(each.extras))
-                for name, each in row.items()
+                name: RoleOn(role)
+                if isinstance(role, str)
+                else RoleOn(role.role, None if role.extras is None else frozenset(role.extras))
+                for name, role in row.items()
             }
             yield Role(handle=handle, on=on, at=at, location=location)
 
@@ -133,7 +133,7 @@ class Builder(Struct):
         """Yield the grants; each row comes with its number in the file."""
         if not rows:
             return
-        declared_user, mark, source = cast("Items", self.source.data["grants"]), self.source.mark, self.source
+        items, mark, source = cast("Items", self.source.data["grants"]), self.source.mark, self.source
         for number, row in rows:
             location = Location(source, ("grants", number))
             window = ALWAYS if row.from_ is None and row.until is None else self._window(row.from_, row.until, location)
@@ -148,7 +148,7 @@ class Builder(Struct):
                 ticket=_text(row.ticket),
                 reason=_text(row.reason),
                 bound=bound,
-                at=mark(declared_user, number),
+                at=mark(items, number),
                 location=location,
             )
 

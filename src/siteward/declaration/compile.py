@@ -110,7 +110,7 @@ def _for_editors(field: FieldInfo, hint: Any) -> Node:
 def _metas(hint: Any) -> Iterator[Meta]:
     """Yield what is said of an annotation as a whole, the outermost first."""
     if get_origin(hint) is Annotated:
-        yield from (each for each in hint.__metadata__ if isinstance(each, Meta))
+        yield from (meta for meta in hint.__metadata__ if isinstance(meta, Meta))
         yield from _metas(get_args(hint)[0])
     elif get_origin(hint) in {Union, types.UnionType}:
         options = [arg for arg in get_args(hint) if arg is not type(None)]
@@ -121,7 +121,7 @@ def _kind(hint: Any) -> Any:
     """Return an annotation of a row as pydantic reads it, without null, which no file can say."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        metas = [each for each in hint.__metadata__ if isinstance(each, Meta)]
+        metas = [meta for meta in hint.__metadata__ if isinstance(meta, Meta)]
         found = tuple(constraint for meta in metas for constraint in _constraints(meta))
         return Annotated[(_kind(arguments[0]), *found)] if found else _kind(arguments[0])
     if origin in {Union, types.UnionType}:
@@ -149,10 +149,10 @@ def _constraints(meta: Meta) -> Iterator[Any]:
 def _plain(node: Any) -> Any:
     """Return a core schema without what only pydantic needs, and with numbers for the names of alternatives."""
     if isinstance(node, list):
-        return [_plain(each) for each in node]
+        return [_plain(item) for item in node]
     if not isinstance(node, dict):
         return node
-    found = {key: _plain(each) for key, each in node.items() if key not in {"metadata", "cls", "config", "ref"}}
+    found = {key: _plain(value) for key, value in node.items() if key not in {"metadata", "cls", "config", "ref"}}
     if "ref" in node and "type" in node:
         found["ref"] = _named(node["ref"])
     if node.get("type") == "definition-ref":
@@ -164,8 +164,8 @@ def _plain(node: Any) -> Any:
     if node.get("type") == "str" and "pattern" in node:
         found["regex_engine"] = "python-re"
     if node.get("type") == "union":
-        found["choices"] = [(each, str(number)) for number, each in enumerate(found["choices"])]
-    if found.get("type") == "literal" and all(isinstance(each, int) for each in found["expected"]):
+        found["choices"] = [(choice, str(number)) for number, choice in enumerate(found["choices"])]
+    if found.get("type") == "literal" and all(isinstance(value, int) for value in found["expected"]):
         return {"type": "chain", "steps": [{"type": "int"}, found]}  # or `true` would be 1
     return found
 
@@ -203,9 +203,9 @@ def _written(node: Any, depth: int = 0) -> str:
     if len(line) + depth <= 110 or not isinstance(node, dict | list | tuple):
         return line
     if isinstance(node, dict):
-        parts = (f"{inside}{key!r}: {_written(each, depth + 1)}" for key, each in node.items())
+        parts = (f"{inside}{key!r}: {_written(value, depth + 1)}" for key, value in node.items())
     else:
-        parts = (f"{inside}{_written(each, depth + 1)}" for each in node)
+        parts = (f"{inside}{_written(item, depth + 1)}" for item in node)
     begin, end = {dict: ("{", "}"), list: ("[", "]"), tuple: ("(", ")")}[type(node)]
     return begin + "\n" + ",\n".join(parts) + f",\n{' ' * depth}{end}"
 

@@ -32,7 +32,7 @@ AtLeastOne: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Percent: TypeAlias = Annotated[int, Meta(ge=0, le=100)]
 _DAY = r"(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])"
+_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)? ?(Z|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])"
 Date: TypeAlias = Annotated[
     str,
     Meta(

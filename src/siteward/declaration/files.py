@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -49,7 +48,7 @@ class Texts(Mapping[str, tuple[str, ...]]):
 
 
 class Files(Struct):
-    """Reads files, counts what they weigh, and collects what is wrong with them as files.
+    """The files that were read, within bounds of size and number, and the diagnostics of reading them.
 
     `called` is the name of the root in places and messages; that of an include follows from it.
     """
@@ -60,7 +59,7 @@ class Files(Struct):
     diagnostics: list[Diagnostic] = []
     _weight: int = 0
     _seen: set[Path] = set()
-    _digests: dict[str, str] = {}
+    _read_as: dict[str, str] = {}
 
     def open_root(self) -> Source | None:
         """Read the root file."""
@@ -104,18 +103,23 @@ class Files(Struct):
         return path
 
     def digest(self) -> str:
-        """Return one digest over the names and bytes of all files, in no order."""
-        total = hashlib.sha256()
-        for name, each in sorted(self._digests.items()):
-            total.update(f"{each}  {name}\n".encode())
+        """Return one SHA-256 digest over the names and bytes of all files that were read, whatever their order.
+
+        Names are relative to the root's folder, and the root's own is empty: a copy of the folder has the same digest.
+        """
+        from hashlib import sha256  # noqa: PLC0415 — it loads OpenSSL, and checking a file needs no digest
+
+        total = sha256()
+        for name, text in sorted(self._read_as.items()):
+            total.update(f"{sha256(text.encode()).hexdigest()}  {name}\n".encode())
         return f"sha256:{total.hexdigest()}"
 
     def _read(self, path: Path, shown: str, asked_at: Span) -> Source | None:
         content = self._bytes(path, shown, asked_at)
         self._weight += len(content)
-        name = "" if path == self.root else path.relative_to(self.root.parent).as_posix()
-        self._digests[name] = hashlib.sha256(content).hexdigest()
         text = _decoded(content, shown)
+        name = "" if path == self.root else path.relative_to(self.root.parent).as_posix()
+        self._read_as[name] = text  # strict UTF-8, so that it encodes to the same bytes
         self.texts.add(shown, text)
         source, faults = read(shown, text)
         self.diagnostics += faults

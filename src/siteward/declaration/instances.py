@@ -1,4 +1,4 @@
-"""The instances of the file: common keys, the platform's own settings, and the policy that holds on each."""
+"""The instances of the root file, built from their rows: common keys, the platform's own settings, and the policy."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from siteward.declaration.source import Path, Source
 
 
-_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_ID = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 
 
 class Policies(Struct):
-    """Lays policies over one another and collects what is wrong with them."""
+    """A builder of policies, one laid over another, which collects diagnostics."""
 
     diagnostics: list[Diagnostic] = []
 
     def laid(self, base: Policy, row: InstancePolicyRow, location: Location) -> Policy:
-        """Return `base` with what `row` says on top: numbers replace, protection and rules add up."""
+        """Return `base` overridden by `row`: numbers are replaced, protected accounts and rules are added."""
         admins = row.admins
         policy = replace(
             base,
@@ -65,41 +65,41 @@ class Policies(Struct):
             return base
         limits = dict(base)
         for name in LIMIT_NAMES:
-            given: LimitRow | None = getattr(row.limits, name)
-            if given is not None:
+            limit: LimitRow | None = getattr(row.limits, name)
+            if limit is not None:
                 before = limits.get(name, Limit())
                 limits[name] = Limit(
-                    count=before.count if given.count is None else given.count,
-                    percent=before.percent if given.percent is None else given.percent,
+                    count=before.count if limit.count is None else limit.count,
+                    percent=before.percent if limit.percent is None else limit.percent,
                     at=location.at("limits", name),
                 )
         return limits
 
     def _rules(self, base: tuple[Rule, ...], row: InstancePolicyRow, location: Location) -> tuple[Rule, ...]:
-        """Return the rules by id; one that is given anew on an instance stands in place of the file's."""
+        """Return the rules; one of an instance replaces the file's of the same id."""
         if not row.rules:
             return base
         from siteward.access.catalog import RESERVED  # noqa: PLC0415 — most files have no rules of their own
 
-        rules = {each.id: each for each in base}
+        rules = {rule.id: rule for rule in base}
         own: set[str] = set()
-        for number, rule in enumerate(row.rules):
+        for number, rule_row in enumerate(row.rules):
             place = Location(location.source, (*location.path, "rules", number))
-            if not _ID.fullmatch(rule.id) or rule.id in RESERVED:
+            if not re.fullmatch(_ID, rule_row.id) or rule_row.id in RESERVED:
                 hint = "take lower-case words with - between them, and none of Siteward's own rule ids"
-                self._say("rule-id", f"`{rule.id}` cannot name a rule", place.at("id"), hint=hint)
-            if rule.id in own:
-                self._say("rule-twice", f"two rules are called `{rule.id}`", place.at("id"))
-            if not rule.require and rule.at_most is None:
+                self._say("rule-id", f"`{rule_row.id}` cannot name a rule", place.at("id"), hint=hint)
+            if rule_row.id in own:
+                self._say("rule-twice", f"two rules are called `{rule_row.id}`", place.at("id"))
+            if not rule_row.require and rule_row.at_most is None:
                 hint = "give it `require` or `at_most`"
-                self._say("rule-without-effect", f"the rule `{rule.id}` demands nothing", place.at(), hint=hint)
-            own.add(rule.id)
-            if self._matches(rule.match, place):
-                rules[rule.id] = _rule(rule, place)
+                self._say("rule-without-effect", f"the rule `{rule_row.id}` demands nothing", place.at(), hint=hint)
+            own.add(rule_row.id)
+            if self._matches(rule_row.match, place):
+                rules[rule_row.id] = _build_rule(rule_row, place)
         return tuple(rules.values())
 
     def _matches(self, match: Mapping[MatchKey, str], place: Location) -> bool:
-        """Tell whether what a rule compares with can be; what cannot is said."""
+        """Return whether all values that a rule matches exist; the others are reported."""
         wrong = [key for key, value in match.items() if value not in MATCHES.get(key, (value,))]
         for key in wrong:
             at, message = place.at("match", key), f"`{match[key]}` is no {key}"
@@ -110,18 +110,18 @@ class Policies(Struct):
         self.diagnostics.append(problem(code, message, at, hint=hint))
 
 
-def _rule(row: RuleRow, place: Location) -> Rule:
+def _build_rule(row: RuleRow, place: Location) -> Rule:
     return Rule(
         id=row.id,
-        match={str(key): _site(value) if key == "site" else value for key, value in row.match.items()},
+        match={str(key): _fold_site(value) if key == "site" else value for key, value in row.match.items()},
         require=tuple(row.require),
         at_most=POWERS[row.at_most] if row.at_most else None,
         at=place.at(),
     )
 
 
-def _site(written: str) -> str:
-    """Return the site a rule speaks of as it is compared: domains, names and patterns of them folded."""
+def _fold_site(written: str) -> str:
+    """Return the site of a rule in the form in which it is compared: domains, names and patterns folded."""
     return domain_in(written) if parse(written).kind in {"name", "pattern"} else written
 
 
@@ -131,7 +131,10 @@ COMMON = keys_of(InstanceRow)
 
 
 class Instances(Struct):
-    """Builds the instances of the root file."""
+    """A builder of the instances of the root file, which collects diagnostics.
+
+    `settings_of` gives the settings of a platform, `None` for one that does not exist; `platforms` are those that do.
+    """
 
     source: Source
     settings_of: Callable[[str], type[Struct] | None]
@@ -139,7 +142,7 @@ class Instances(Struct):
     diagnostics: list[Diagnostic] = []
 
     def build(self, rows: Mapping[str, InstanceRow], file_policy: PolicyRow) -> dict[str, Instance]:
-        """Return the instances by name."""
+        """Return the instances by name, each checked alone and all against collisions of their variables."""
         policies = Policies(self.diagnostics)
         base = policies.laid(Policy(), file_policy, Location(self.source, ("policy",)))
         built = {}
@@ -163,7 +166,7 @@ class Instances(Struct):
                 at=location.key(),
                 location=location,
             )
-        self._collisions(built)
+        self._refuse_collisions(built)
         return built
 
     def _judge(self, name: str, row: InstanceRow, location: Location) -> None:
@@ -173,7 +176,7 @@ class Instances(Struct):
         if fault is not None:
             code, message, hint = fault
             self._say(code, message, location.at("url"), hint=hint)
-        if row.manages is not None and all(each.startswith("!") for each in listed(row.manages)):
+        if row.manages is not None and all(selector.startswith("!") for selector in listed(row.manages)):
             message = "`manages` leaves sites out and takes none in"
             self._say("only-exclusions", message, location.at("manages"), hint='begin it with "*"')
 
@@ -186,17 +189,14 @@ class Instances(Struct):
             self.diagnostics.append(problem("unknown-platform", message, at, allowed=self.platforms, word=row.platform))
             self._unknown_keys(written, location.path)
             return None
-        own = keys_of(model)
-        written = cast("dict[str, Table]", self.source.data["instances"])[name]
-        given = {key: each for key, each in written.items() if key in own or key not in COMMON}
-        settings = fitted(given, model, self.source, location.path, also=COMMON)
+        settings = fitted(_own_keys(written, model), model, self.source, location.path, also=COMMON)
         if not isinstance(settings, tuple):
             return settings
         self.diagnostics += said(settings)
         return None
 
     def judge_the_rest(self, built: Mapping[str, Instance]) -> None:
-        """Tell what else is wrong with the instances that could not be built, key by key."""
+        """Report the other misfits of the instances that could not be built, key by key."""
         tables = self.source.data.get("instances")
         for name, table in tables.items() if isinstance(tables, Table) else ():
             if not isinstance(table, Table) or name in built:
@@ -206,17 +206,17 @@ class Instances(Struct):
             if model is None:
                 self._unknown_keys(table, path)
             else:
-                self.diagnostics += said(misfits(_own(table, model), model, self.source, path, also=COMMON))
+                self.diagnostics += said(misfits(_own_keys(table, model), model, self.source, path, also=COMMON))
 
     def _unknown_keys(self, table: Table, path: Path) -> None:
-        """Tell the keys of an instance that no platform knows, where it does not say which platform it is."""
+        """Report the keys of an instance that no platform knows, where its platform is not known."""
         models = [model for platform in self.platforms if (model := self.settings_of(platform)) is not None]
         known = {*COMMON, *(key for model in models for key in keys_of(model))}
         self.diagnostics += [
             unknown_key(self.source, (*path, name), COMMON, known) for name in table if name not in known
         ]
 
-    def _collisions(self, built: Mapping[str, Instance]) -> None:
+    def _refuse_collisions(self, built: Mapping[str, Instance]) -> None:
         seen: dict[str, Instance] = {}
         for instance in built.values():
             first = seen.setdefault(variable(instance.name), instance)
@@ -229,10 +229,10 @@ class Instances(Struct):
         self.diagnostics.append(problem(code, message, at, hint=hint))
 
 
-def _own(table: Table, model: type[Struct]) -> dict[str, object]:
-    """Return what an instance says to its platform: the platform's own keys, and those that nobody knows."""
+def _own_keys(table: Table, model: type[Struct]) -> dict[str, object]:
+    """Return the part of an instance that is the platform's to check: its own keys, and unknown ones."""
     own = keys_of(model)
-    return {key: each for key, each in table.items() if key in own or key not in COMMON}
+    return {key: value for key, value in table.items() if key in own or key not in COMMON}
 
 
 def _with_modes(policy: Policy, row: InstanceRow) -> Policy:
@@ -258,7 +258,7 @@ def _address_fault(text: str, instance: str) -> tuple[str, str, str] | None:
 
 
 def can_name(name: str) -> bool:
-    """Tell whether an instance may be called so."""
+    """Return whether a name can be an instance's: its environment variables are derived from it."""
     return _NAME.fullmatch(name) is not None
 
 

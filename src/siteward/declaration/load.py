@@ -38,18 +38,31 @@ M = TypeVar("M", bound=Included)
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """What came of reading: the declaration, where nothing is wrong, and all that was said on the way.
+    """The result of reading: the declaration, `None` where something is wrong, and all diagnostics.
 
-    `texts` are the lines of each file, for excerpts; `digest` covers the bytes of all files. `accounts` are the
-    account names that the files speak of (see `Declaration.accounts`), also where something is wrong with them.
+    `source` are the files that were read. `accounts` are the account names that the files speak of (see
+    `Declaration.accounts`), also where something is wrong with them.
     """
 
     declaration: Declaration | None
-    diagnostics: tuple[Diagnostic, ...] = ()
-    texts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    files: int = 0
-    digest: str = ""
+    diagnostics: tuple[Diagnostic, ...]
+    source: Files
     accounts: Accounts = MappingProxyType({})
+
+    @property
+    def texts(self) -> Mapping[str, tuple[str, ...]]:
+        """The lines of each file, for excerpts."""
+        return self.source.texts
+
+    @property
+    def files(self) -> int:
+        """How many files were read."""
+        return len(self.source.texts)
+
+    @property
+    def digest(self) -> str:
+        """A digest over the names and bytes of all files (see `Files.digest`)."""
+        return self.source.digest()
 
 
 def load(
@@ -79,9 +92,7 @@ def load(
     return Loaded(
         declaration=None if any(diagnostic.blocks for diagnostic in said) else declaration,
         diagnostics=said,
-        texts=files.texts,
-        files=len(files.texts),
-        digest=files.digest(),
+        source=files,
         accounts=declaration.accounts() if declaration is not None else {},
     )
 
@@ -129,9 +140,9 @@ class _Reading(Struct):
             grants += builder.grants(file.grants, bound)
         declaration = Declaration(
             instances=built,
-            sites=self._merged("sites", (each.sites(file.model.sites, bound) for each, file, bound in parts)),
-            users=self._merged("users", (each.users(file.model.users) for each, file, _ in parts)),
-            groups=self._merged("groups", (each.groups(file.model.groups) for each, file, _ in parts)),
+            sites=self._merged("sites", (builder.sites(file.model.sites, bound) for builder, file, bound in parts)),
+            users=self._merged("users", (builder.users(file.model.users) for builder, file, _ in parts)),
+            groups=self._merged("groups", (builder.groups(file.model.groups) for builder, file, _ in parts)),
             roles={role.handle: role for role in parts[0][0].roles(root.roles)},
             grants=None if all(file.model.grants is None for _, file, _ in parts) else tuple(grants),
             grants_at=source.key_at(("grants",)) if "grants" in source.data else None,
@@ -159,14 +170,14 @@ class _Reading(Struct):
     def _merged(self, section: str, parts: Iterable[Iterator[Any]]) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         for part in parts:
-            for each in part:
-                first = merged.setdefault(each.handle, each)
-                if first is not each:
+            for declared in part:
+                first = merged.setdefault(declared.handle, declared)
+                if first is not declared:
                     self.diagnostics.append(
                         problem(
                             "declared-twice",
-                            f"`{each.handle}` stands in two files under `{section}`",
-                            each.location.key(),
+                            f"`{declared.handle}` stands in two files under `{section}`",
+                            declared.location.key(),
                             hint=f"first at {first.at}",
                             related=(first.location.key(),),
                         )
@@ -188,7 +199,7 @@ class _Reading(Struct):
             return UTC
 
     def _valid(self, source: Source, model: type[M]) -> _Valid[M]:
-        """Hold a file against its grammar; what is wrong is told and left out, so that the rest is seen."""
+        """Return a file's valid rows; misfits are reported and left out, so that one run shows all faults."""
         source, found = self._spelt(source, model)
         if not isinstance(found, tuple) and not source.holes:
             return _Valid(source, found, list(enumerate(found.grants or ())), list(enumerate(_includes(found))))
@@ -203,9 +214,9 @@ class _Reading(Struct):
         return _Valid(source, kept, list(grants), list(includes))
 
     def _spelt(self, source: Source, model: type[M]) -> tuple[Source, M | tuple[Misfit, ...]]:
-        """Tell all that is wrong with a file, and return it with each misspelt key called what was likely meant.
+        """Report the misfits of a file, and return it with each misspelt key renamed to its likely name.
 
-        What stands under such a key is judged as well, and nothing is told to be missing that is only misspelt.
+        The value of such a key is checked as well, and no key is reported as missing that is only misspelt.
         """
         told: list[Diagnostic] = []
         while True:

@@ -58,16 +58,17 @@ class NamedSites(Struct, dict=True):
         """Return the names of what a selector means, and whether that is a pattern, which other words only narrow."""
         found = self._means.get(selector.written)
         if found is None:
-            named = ((frozenset(map(fold, names)), open_ended) for names, open_ended in self._named(selector))
+            named = ((frozenset(map(fold, names)), open_ended) for names, open_ended in self._find_names(selector))
             found = self._means[selector.written] = tuple(named)
         return found
 
-    def _named(self, selector: Selector) -> Iterator[tuple[frozenset[str], bool]]:
+    def _find_names(self, selector: Selector) -> Iterator[tuple[frozenset[str], bool]]:
         site = self.declaration.sites.get(selector.text) if selector.kind == "name" else None
         if selector.kind == "tag":
             yield from ((self._of_site(site), False) for site in self._here if selector.text in site.tags)
         elif site is not None:
-            yield from ((self._of_site(each), False) for each in (site,) if self._is_here(each))
+            if self._is_here(site):
+                yield self._of_site(site), False
         elif selector.kind == "name":
             yield self._of_host(domain_in(selector.text)), False
         elif selector.kind == "pattern":
@@ -112,19 +113,19 @@ class NamedSites(Struct, dict=True):
 
 
 def _hit(selectors: Iterable[Selector], names: frozenset[str]) -> bool:
-    """Tell whether one of the selectors may mean a site of these names."""
+    """Return whether one of the selectors may mean a site of these names."""
     return any(_means(selector, names, unsure=True) for selector in selectors)
 
 
 def _within(bound: Iterable[Selector], names: frozenset[str]) -> bool:
-    """Tell whether a site of these names surely lies in what a list of selectors means."""
+    """Return whether a site of these names surely lies in what a list of selectors means."""
     selectors = tuple(bound)
     inside = any(_means(selector, names, unsure=False) for selector in selectors if not selector.excludes)
     return inside and not _hit((selector for selector in selectors if selector.excludes), names)
 
 
 def _means(selector: Selector, names: frozenset[str], *, unsure: bool) -> bool:
-    """Tell whether a selector means a site of these names; `unsure` is the answer where the file does not tell."""
+    """Return whether a selector means a site of these names; `unsure` is the answer where the file does not tell."""
     match selector.kind:
         case "pattern":
             test = matcher(selector.text)

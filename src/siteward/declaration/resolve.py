@@ -301,9 +301,9 @@ class _Resolution(Struct):
             return {}
         resources, origins = self.draft.resources, self.draft.origins
         grants = [(key, resource) for key, resource in resources.items() if isinstance(resource, Grant)]
-        tops = {each.subject for _, each in grants if self.traits.is_top(each)}
+        tops = {grant.subject for _, grant in grants if self.traits.is_top(grant)}
         kinds = {*SITE_KINDS, "module"}
-        gone = {key: origins.pop(key) for key, each in grants if each.subject in tops and each.scope.kind in kinds}
+        gone = {key: origins.pop(key) for key, grant in grants if grant.subject in tops and grant.scope.kind in kinds}
         claims = self.draft.claims
         for key, origin in gone.items():
             wish = resources.pop(key)
@@ -314,7 +314,7 @@ class _Resolution(Struct):
     def _end(self) -> None:
         """Name everything live of those whose time is over, so that no mode holds its end back."""
         ended, resources = self.draft.ended, self.draft.resources
-        for key in [each for each in ended if each in resources]:
+        for key in [ended_key for ended_key in ended if ended_key in resources]:
             del ended[key]
         over = {
             identity.account: (identity.ending, identity.user.at)
@@ -399,7 +399,7 @@ def nowhere(declaration: Declaration, lives: Mapping[str, Live]) -> tuple[Diagno
         if len(reached) < 2 or not lives.keys() >= set(reached):
             continue
         for kind, written in (("site", line.sites), ("metasite", line.metasites)):
-            choices = [scopes[each, kind].choose(written, None) for each in reached]
+            choices = [scopes[instance, kind].choose(written, None) for instance in reached]
             missing = set(choices[0].missing).intersection(*(choice.missing for choice in choices))
             idle = set(choices[0].idle).intersection(*(choice.idle for choice in choices))
             if missing or idle:

@@ -68,7 +68,7 @@ def meaning(
     platform, colon, native_name = name.partition(":")
     if colon and platform != traits.platform:
         return Elsewhere(platform)
-    found = traits.role(kind, native_name) if colon else _named(traits, kind, name, declared=declared is not None)
+    found = traits.role(kind, native_name) if colon else _find_role(traits, kind, name, declared=declared is not None)
     if found is None or not found.declarable:
         return _lack(traits, kind, name)
     unknown = sorted((extras or frozenset()) - set(traits.extras))
@@ -85,7 +85,7 @@ def meaning(
     return Meaning(found, extras if travels else frozenset(), power, via)
 
 
-def _named(traits: Traits, kind: str, name: str, *, declared: bool) -> NativeRole | None:
+def _find_role(traits: Traits, kind: str, name: str, *, declared: bool) -> NativeRole | None:
     found = traits.native(kind, name)
     return traits.role(kind, name) if found is None and declared else found
 
@@ -103,7 +103,7 @@ def _lack(traits: Traits, kind: str, name: str) -> Lack:
     candidates = [role for role in traits.roles.get(kind, ()) if role.declarable]
     if not candidates:
         return Lack(f"{traits.platform} grants nothing on a {kind}", "take it away, or narrow the grant with `on`")
-    nearest = min(candidates, key=lambda each: (abs(each.power - wanted), each.power))
+    nearest = min(candidates, key=lambda role: (abs(role.power - wanted), role.power))
     where = {"instance": "as an account role", "metasite": "on meta sites"}.get(kind, "on sites")
     said = nearest.portable or f"{traits.platform}:{nearest.name}"
     same = f" ({nearest.name})" if nearest.portable and nearest.portable != nearest.name else ""

@@ -25,7 +25,7 @@ def access_schema(settings: Mapping[str, type[Struct]]) -> Schema:
     variants = []
     for platform, model in sorted(settings.items()):
         variant, more = _instance(platform, model)
-        definitions |= {name: each for name, each in more.items() if name not in definitions}
+        definitions |= {name: schema for name, schema in more.items() if name not in definitions}
         definitions[_title(platform)] = variant
         variants.append({"$ref": f"#/$defs/{_title(platform)}"})
     schema["properties"]["instances"]["additionalProperties"] = {"anyOf": variants}
@@ -53,7 +53,7 @@ def _whole(identity: str, title: str, schema: Schema, definitions: Schema) -> Sc
 def _instance(platform: str, model: type[Struct]) -> tuple[Schema, Schema]:
     """Return the schema of an instance of one platform: the common keys and its own, and nothing else."""
     common, own = _made(InstanceRow), _made(model)
-    required = [*common.get("required", ()), *(each for each in own.get("required", ()) if each != "url")]
+    required = [*common.get("required", ()), *(key for key in own.get("required", ()) if key != "url")]
     properties = {**common["properties"], **own.get("properties", {})}
     properties["platform"] = {"const": platform, "description": "What kind of analytics software this is."}
     variant = {
@@ -79,21 +79,21 @@ def _title(platform: str) -> str:
 def _tidy(node: Any, *, named: bool = False) -> Any:
     """Return a schema without generated titles, empty parts and null; `named` marks a table of names to schemas."""
     if isinstance(node, list):
-        return [_tidy(each) for each in node]
+        return [_tidy(item) for item in node]
     if not isinstance(node, dict):
         return node
     if named:
-        return {name: _tidy(each) for name, each in node.items()}
-    kept = {key: each for key, each in _sayable(node).items() if not _is_noise(key, each)}
-    return {key: _tidy(each, named=key in {"properties", "$defs"}) for key, each in kept.items()}
+        return {name: _tidy(schema) for name, schema in node.items()}
+    kept = {key: value for key, value in _sayable(node).items() if not _is_noise(key, value)}
+    return {key: _tidy(value, named=key in {"properties", "$defs"}) for key, value in kept.items()}
 
 
 def _sayable(node: Schema) -> Schema:
     """Return a schema without the alternative null, which the file never has."""
     if "anyOf" not in node:
         return node
-    options = [each for each in node["anyOf"] if each != {"type": "null"}]
-    rest = {key: each for key, each in node.items() if key != "anyOf"}
+    options = [option for option in node["anyOf"] if option != {"type": "null"}]
+    rest = {key: value for key, value in node.items() if key != "anyOf"}
     return {**options[0], **rest} if len(options) == 1 else {"anyOf": options, **rest}
 
 

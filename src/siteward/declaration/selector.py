@@ -1,4 +1,4 @@
-"""Which sites a word in the file means: plain names, patterns, tags, site groups and exclusions."""
+"""Selectors, the words of a `sites:` list: plain names, patterns, tags, site groups, ids, and exclusions of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Selector(Struct, frozen=True):
 
 @lru_cache(maxsize=65536)
 def parse(written: str) -> Selector:
-    """Read one word; every text is a selector, if only a plain name that nothing bears."""
+    """Return a word as a selector; every text is one, if only a plain name that no site has."""
     excludes = written.startswith("!")
     text = written[1:] if excludes else written
     for prefix, kind in _PREFIXES:
@@ -40,7 +40,7 @@ def parse(written: str) -> Selector:
 
 
 def within(selector: Selector, bounds: Iterable[Selector]) -> bool:
-    """Tell whether everything a positive selector can ever match lies in what the bounds match.
+    """Return whether everything a positive selector can ever match lies in what the bounds match.
 
     A `*` of the selector is compared as a character, so only a `*` of a bound takes it: sound, and complete
     enough for what people write.
@@ -48,8 +48,8 @@ def within(selector: Selector, bounds: Iterable[Selector]) -> bool:
     inside = [bound for bound in bounds if not bound.excludes]
     outside = [bound for bound in bounds if bound.excludes]
     text = domain_in(selector.text)
-    return any(_takes(each, selector, text) for each in inside) and not any(
-        _touches(each, selector, text) for each in outside
+    return any(_takes(bound, selector, text) for bound in inside) and not any(
+        _touches(bound, selector, text) for bound in outside
     )
 
 
@@ -60,7 +60,7 @@ def _takes(bound: Selector, selector: Selector, text: str) -> bool:
 
 
 def _touches(bound: Selector, selector: Selector, text: str) -> bool:
-    """Tell whether an exclusion may cut into what the selector matches."""
+    """Return whether an exclusion may cut into what the selector matches."""
     if selector.kind == "pattern":
         return True
     return _takes(bound, selector, text)

@@ -1,4 +1,7 @@
-"""Which scopes of one instance the words of the file mean."""
+"""Selectors resolved to scopes: by the live sites of one instance (`Scopes`), or by the file alone (`Unresolved`).
+
+`deciding` finds the `!` without which something would be granted.
+"""
 
 from __future__ import annotations
 
@@ -25,41 +28,46 @@ if TYPE_CHECKING:
 
 
 class Exclusion(Struct, frozen=True):
-    """Something with a `!` in the file: what it is, in words, and where."""
+    """An entry with `!` of the file: its description for people, and its place."""
 
     words: str
     at: Span
 
 
 def deciding(declaration: Declaration, granted: Callable[[Declaration], bool]) -> Exclusion | None:
-    """Return the exclusion without which it would be granted, as `granted` tells of a declaration, if there is one."""
-    return next((each for each, without in _each_left_out(declaration) if granted(without)), None)
+    """Return the first exclusion without which something would be granted, if there is one.
+
+    `granted` returns whether a declaration grants it; it is asked once for each exclusion taken away.
+    """
+    return next((exclusion for exclusion, wider in _widened(declaration) if granted(wider)), None)
 
 
-def _each_left_out(declaration: Declaration) -> Iterator[tuple[Exclusion, Declaration]]:
+def _widened(declaration: Declaration) -> Iterator[tuple[Exclusion, Declaration]]:
+    """Yield each exclusion with the declaration without it."""
     for group in declaration.groups.values():
         for number, member in enumerate(group.members):
             if member.excludes:
                 fewer = replace(group, members=(*group.members[:number], *group.members[number + 1 :]))
-                found = Exclusion(f"the group {group.handle} leaves out `!{member.name}`", group.at)
-                yield found, replace(declaration, groups={**declaration.groups, group.handle: fewer})
+                exclusion = Exclusion(f"the group {group.handle} leaves out `!{member.name}`", group.at)
+                yield exclusion, replace(declaration, groups={**declaration.groups, group.handle: fewer})
     grants = declaration.grants or ()
     for number, grant in enumerate(grants):
-        for found, wider in _wider(grant):
-            yield found, replace(declaration, grants=(*grants[:number], wider, *grants[number + 1 :]))
+        for exclusion, wider in _widened_grants(grant):
+            yield exclusion, replace(declaration, grants=(*grants[:number], wider, *grants[number + 1 :]))
 
 
-def _wider(grant: Grant) -> Iterator[tuple[Exclusion, Grant]]:
+def _widened_grants(grant: Grant) -> Iterator[tuple[Exclusion, Grant]]:
+    """Yield each exclusion of a grant with the grant without it."""
     for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
-        for number, each in enumerate(written):
-            if parse(each).excludes:
+        for number, word in enumerate(written):
+            if parse(word).excludes:
                 rest = (*written[:number], *written[number + 1 :])
-                found = Exclusion(f"the grant leaves out `{each}`", grant.location.at(key, number))
-                yield found, replace(grant, **{key: rest})
+                exclusion = Exclusion(f"the grant leaves out `{word}`", grant.location.at(key, number))
+                yield exclusion, replace(grant, **{key: rest})
 
 
 class Reached(Struct, frozen=True):
-    """A scope that a list of selectors means, and how it came to: `via` in words, `wildcard` where a pattern did."""
+    """A scope that a list of selectors selects; `via` and `wildcard` name the tag, site group or pattern that did."""
 
     scope: Scope
     via: tuple[str, ...] = ()
@@ -67,12 +75,12 @@ class Reached(Struct, frozen=True):
 
 
 class Choice(Struct, frozen=True):
-    """What a list of selectors means on one instance.
+    """The scopes that a list of selectors selects on one instance.
 
-    `ambiguous` maps each scope that an unclear name may mean to that name. `missing` and `idle` are the
-    numbers of plain names and of patterns that mean nothing here. `skipped` are, by the number of a pattern, the sites
-    that are looked at and that it would match, were they not matched by their id alone. `beyond` are scopes outside an include's
-    bounds, `unmanaged` those that were named but are not looked at.
+    `ambiguous` maps each scope that an unclear name may mean to that name. `missing` and `idle` are the positions in
+    the list of plain names and of patterns that select nothing here. `skipped` are, by the position of a pattern, the
+    sites that it would match, were they not matched by their id alone. `beyond` are scopes outside an include's bounds,
+    `unmanaged` those that were named and that `manages` leaves out.
     """
 
     reached: tuple[Reached, ...] = ()
@@ -85,16 +93,18 @@ class Choice(Struct, frozen=True):
 
 
 class _Hit(Struct, frozen=True):
+    """The scopes of one selector; `elsewhere` where the file says that the site is on other instances only."""
+
     scopes: tuple[Scope, ...]
     ambiguous: bool = False
     elsewhere: bool = False
 
 
-_NOT_PLAIN = Reached(Scope(""))
+_NOT_PLAIN = Reached(Scope(""))  # marks words that do not name exactly one managed site
 
 
 class _Tally(Struct):
-    """What the selectors of one list mean, while they are counted one by one."""
+    """The sum over the selectors of one list, while it is built; `out` are the scopes that its `!` selectors take away."""
 
     managed: frozenset[Scope]
     out: frozenset[Scope]
@@ -103,11 +113,11 @@ class _Tally(Struct):
     missing: list[int] = []
     idle: list[int] = []
     beyond: list[Scope] = []
-    stray: dict[Scope, None] = {}
+    unmanaged: dict[Scope, None] = {}
     skipped: dict[int, tuple[LiveSite, ...]] = {}
 
     def count(self, number: int, selector: Selector, hit: _Hit) -> None:
-        """Add what one selector means; a site that is named stands before one that is matched."""
+        """Add the scopes of one selector, at position `number`; naming a site comes before matching it."""
         named = selector.kind in {"name", "id"}
         if not hit.scopes and not hit.elsewhere:
             (self.missing if named else self.idle).append(number)
@@ -116,29 +126,32 @@ class _Tally(Struct):
                 continue
             if scope not in self.managed:
                 if named:
-                    self.stray[scope] = None
+                    self.unmanaged[scope] = None
                 continue
             if hit.ambiguous:
                 self.ambiguous[scope] = selector.written
             before = self.reached.get(scope)
             if before is None or (before.wildcard is not None and selector.kind != "pattern"):
-                self.reached[scope] = _reached(scope, selector)
+                self.reached[scope] = _describe_reached(scope, selector)
 
     def choice(self) -> Choice:
-        """Return the sum."""
+        """Return the choice that was summed up."""
         return Choice(
             tuple(self.reached.values()),
             self.ambiguous,
             tuple(self.missing),
             tuple(self.idle),
             tuple(self.beyond),
-            tuple(self.stray),
+            tuple(self.unmanaged),
             self.skipped,
         )
 
 
 class Scopes:
-    """The sites, or meta sites, of one instance as selectors see them."""
+    """The live sites, or meta sites, of one instance, indexed for selectors.
+
+    `managed` are those that the instance's `manages` leaves in.
+    """
 
     def __init__(self, sites: Mapping[str, Site], instance: str, live: Live, kind: str) -> None:
         self._declared = sites
@@ -178,19 +191,19 @@ class Scopes:
             self._by_group[site.group.casefold()].append(scope)
 
     def manage(self, selectors: Iterable[Selector] | None) -> None:
-        """Narrow what is looked at to what the selectors mean; `None` leaves all."""
+        """Narrow the managed scopes to those that the selectors select; `None` leaves all."""
         if selectors is not None:
             out, inner = self._left_out(selectors), [selector for selector in selectors if not selector.excludes]
-            self.managed = self._taken(inner) - out
+            self.managed = self._select(inner) - out
             self._in_sight = self.managed | (
-                frozenset(scope for selector in inner for scope in self._foreign_hit(selector)) - out
+                frozenset(scope for selector in inner for scope in self._find_foreign(selector)) - out
             )
 
     def by_id_only(self, written: str) -> tuple[LiveSite, ...]:
         """Return the sites that a name or pattern would mean, were they not somebody else's or nobody's."""
         selector = parse(written)
         if selector.kind == "pattern":
-            return tuple(self._sites[scope] for scope in self._foreign_hit(selector))
+            return tuple(self._sites[scope] for scope in self._find_foreign(selector))
         declared = self._declared.get(selector.text)
         host = domain_in(declared.domain if declared is not None else selector.text)
         return tuple(
@@ -201,59 +214,59 @@ class Scopes:
         )
 
     def choose(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
-        """Return what a list of selectors means: the plain ones together, without the `!` ones."""
+        """Return the choice of a list of selectors, within an include's bounds: the plain ones together, less the `!` ones."""
         key = (written, id(bound))
         found = self._choices.get(key)
         if found is None:
-            found = (self._plain(written) if bound is None else None) or self._chosen(written, bound)
+            found = (self._choose_plain(written) if bound is None else None) or self._choose_any(written, bound)
             self._choices[key] = found
         return found
 
     def site(self, handle: str) -> tuple[Scope, ...]:
-        """Return the scopes a declared site means here."""
-        return self._hit(parse(handle)).scopes
+        """Return the live scopes of a declared site."""
+        return self._find(parse(handle)).scopes
 
     def names(self) -> Mapping[Scope, frozenset[str]]:
-        """Return, by live site, the handles, domains and tags that the file has for it, and its name as hosts compare."""
+        """Return the handles, domains and tags that the file has for each live site, and its live name where that is IDN."""
         found: dict[Scope, set[str]] = defaultdict(set)
         for scope, site in self._sites.items():
             if not (site.name.isascii() and site.label.isascii()):
                 found[scope] |= {domain_in(site.name), domain_in(site.label)}
         for declared in self._declared.values():
-            for scope in self._declared_site(declared).scopes:
+            for scope in self._find_declared(declared).scopes:
                 found[scope] |= names_of(declared)
         return {scope: frozenset(names) for scope, names in found.items()}
 
     def ids(self, scopes: Iterable[Scope]) -> str:
-        """Return the ids of scopes, for people to choose from."""
+        """Return the ids of scopes, sorted and with commas, for a message."""
         return ", ".join(sorted(self._sites[scope].id for scope in scopes if scope in self._sites))
 
-    def _plain(self, written: tuple[str, ...]) -> Choice | None:
-        """Return the choice where every word names one managed site, as almost all do; `None` elsewhere."""
+    def _choose_plain(self, written: tuple[str, ...]) -> Choice | None:
+        """Return the choice where every word names exactly one managed site, as almost all do; else `None`."""
         reached: dict[str, Reached] = {}
         for word in written:
-            one = self._single.get(word)
-            if one is None:
-                one = self._single[word] = self._only_site(word)
-            if one is _NOT_PLAIN:
+            site = self._single.get(word)
+            if site is None:
+                site = self._single[word] = self._only_site(word)
+            if site is _NOT_PLAIN:
                 return None
-            reached[one.scope.name] = one
+            reached[site.scope.name] = site
         return Choice(tuple(reached.values()))
 
     def _only_site(self, word: str) -> Reached:
         selector = parse(word)
         if selector.excludes or selector.kind != "name":
             return _NOT_PLAIN
-        hit = self._hit(selector)
+        hit = self._find(selector)
         plain = len(hit.scopes) == 1 and hit.scopes[0] in self.managed
         return Reached(hit.scopes[0]) if plain else _NOT_PLAIN
 
-    def _chosen(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
+    def _choose_any(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
         selectors = tuple(map(parse, written))
         tally = _Tally(self.managed, self._left_out(selectors))
         for number, selector in enumerate(selectors):
             if not selector.excludes:
-                tally.count(number, selector, self._hit(selector))
+                tally.count(number, selector, self._find(selector))
                 if selector.kind == "pattern" and (skipped := self._skipped(selector, tally.out)):
                     tally.skipped[number] = skipped
         if bound is not None and bound.sites is not None:
@@ -264,64 +277,64 @@ class Scopes:
 
     def _skipped(self, selector: Selector, out: frozenset[Scope]) -> tuple[LiveSite, ...]:
         """Return the sites that a pattern leaves out because they are matched by their id alone."""
-        found = (scope for scope in self._foreign_hit(selector) if scope not in out and scope in self._in_sight)
+        found = (scope for scope in self._find_foreign(selector) if scope not in out and scope in self._in_sight)
         return tuple(self._sites[fromkey] for fromkey in dict.fromkeys(found))
 
     def _inside(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:
-        """Tell whether a live site lies within an include's bounds, by every name it goes by."""
+        """Return whether a live site lies within an include's bounds by one of its hosts, and none of the `!` takes it out."""
         site = self._sites[scope]
         hosts = [domain_in(domain) for domain in site.domains] or [domain_in(site.label)]
         inside = any(within(parse(host), [bound for bound in bounds if not bound.excludes]) for host in hosts)
         return inside and scope not in self._left_out(bounds)
 
-    def _taken(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
+    def _select(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
         return frozenset(
-            scope for selector in selectors if not selector.excludes for scope in self._hit(selector).scopes
+            scope for selector in selectors if not selector.excludes for scope in self._find(selector).scopes
         )
 
     def _left_out(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
-        """Return what the `!` ones mean; here a name counts for everybody's sites."""
+        """Return the scopes of the `!` selectors; these match by host also sites that others must name by id."""
         out: set[Scope] = set()
         for selector in selectors:
             if selector.excludes:
-                out.update(self._hit(selector).scopes)
-                out.update(self._foreign_hit(selector))
+                out.update(self._find(selector).scopes)
+                out.update(self._find_foreign(selector))
         return frozenset(out)
 
-    def _foreign_hit(self, selector: Selector) -> Iterable[Scope]:
+    def _find_foreign(self, selector: Selector) -> Iterable[Scope]:
         if selector.kind == "pattern":
             test = matcher(selector.text)
             return [scope for host, scopes in self._foreign.items() if test(host) for scope in scopes]
         return self._foreign.get(domain_in(selector.text), ()) if selector.kind == "name" else ()
 
-    def _hit(self, selector: Selector) -> _Hit:
+    def _find(self, selector: Selector) -> _Hit:
         match selector.kind:
             case "name":
-                return self._named(selector.text)
+                return self._find_named(selector.text)
             case "id":
                 found = self._by_id.get(selector.text)
                 return _Hit((found,) if found is not None else ())
             case "tag":
                 scopes = (
-                    scope for handle in self._tagged.get(selector.text, ()) for scope in self._named(handle).scopes
+                    scope for handle in self._tagged.get(selector.text, ()) for scope in self._find_named(handle).scopes
                 )
                 return _Hit(tuple(dict.fromkeys(scopes)))
             case "sitegroup":
                 return _Hit(tuple(self._by_group.get(selector.text.casefold(), ())))
             case "pattern":
-                return _Hit(self._matching(selector.text))
+                return _Hit(self._find_matching(selector.text))
 
-    def _named(self, text: str) -> _Hit:
+    def _find_named(self, text: str) -> _Hit:
         declared = self._declared.get(text)
         if declared is not None:
-            return self._declared_site(declared)
+            return self._find_declared(declared)
         label = self._labels.get(text)
         if label is not None:
             return _Hit((label,))
         found = self._by_host.get(domain_in(text)) or self._by_name.get(text.casefold()) or ()
         return _Hit(tuple(found), ambiguous=len(found) > 1)
 
-    def _declared_site(self, site: Site) -> _Hit:
+    def _find_declared(self, site: Site) -> _Hit:
         if site.only is not None and self._instance not in site.only:
             return _Hit((), elsewhere=True)
         pin = site.pins.get(self._instance)
@@ -331,7 +344,7 @@ class Scopes:
         hosts = self._by_host.get(domain_in(site.domain), ())
         return _Hit(tuple(hosts), ambiguous=len(hosts) > 1)
 
-    def _matching(self, pattern: str) -> tuple[Scope, ...]:
+    def _find_matching(self, pattern: str) -> tuple[Scope, ...]:
         test = matcher(pattern)
         hosts = (scope for host, scopes in self._by_host.items() if test(host) for scope in scopes)
         names = (
@@ -343,11 +356,12 @@ class Scopes:
 
 
 def names_of(site: Site) -> frozenset[str]:
-    """Return the names the file has for a site, as rules compare them: handle, domain and tags."""
+    """Return the names of a declared site in the form in which rules compare them: handle, domain and `tag:` tags."""
     return frozenset({domain_in(site.handle), domain_in(site.domain), *(f"tag:{tag}" for tag in site.tags)})
 
 
-def _reached(scope: Scope, selector: Selector) -> Reached:
+def _describe_reached(scope: Scope, selector: Selector) -> Reached:
+    """Return a scope with the selector that reached it, in words."""
     match selector.kind:
         case "tag":
             return Reached(scope, (f"tag {selector.text}",))
@@ -360,7 +374,7 @@ def _reached(scope: Scope, selector: Selector) -> Reached:
 
 
 class Unresolved:
-    """What selectors mean while no server was asked: each stands for itself, by domain where the file knows it."""
+    """Selectors without a server: each stands for itself, or for the domain of the declared site that it names."""
 
     def __init__(self, sites: Mapping[str, Site], instance: str, kind: str) -> None:
         self._declared = sites
@@ -368,7 +382,7 @@ class Unresolved:
         self._kind = kind
 
     def choose(self, written: tuple[str, ...], _bound: Bound | None) -> Choice:
-        """Return a scope for each plain name and for each pattern as it is written, with what is left out of it."""
+        """Return a scope for each plain name, and one for each pattern as it is written, with its exclusions."""
         selectors = tuple(map(parse, written))
         out = [selector for selector in selectors if selector.excludes]
         without = "".join(f" {written}" for written in sorted({selector.written for selector in out}))
@@ -380,7 +394,7 @@ class Unresolved:
                 open_ended = selector.kind in {"pattern", "sitegroup"}
                 if open_ended or not self._left_out(name, out):
                     scope = Scope(self._kind, name + without if open_ended else name)
-                    reached.setdefault(scope, _reached(scope, selector))
+                    reached.setdefault(scope, _describe_reached(scope, selector))
         return Choice(tuple(reached.values()))
 
     def _left_out(self, name: str, out: list[Selector]) -> bool:
@@ -393,17 +407,19 @@ class Unresolved:
     def _names(self, selector: Selector) -> list[str]:
         if selector.kind == "tag":
             return [
-                self._label(site) for site in self._declared.values() if selector.text in site.tags and self._here(site)
+                self._label(site)
+                for site in self._declared.values()
+                if selector.text in site.tags and self._may_be_here(site)
             ]
         site = self._declared.get(selector.text) if selector.kind == "name" else None
         if site is None:
             return [domain_in(selector.text) if selector.kind == "name" else selector.written]
-        return [self._label(site)] if self._here(site) else []
+        return [self._label(site)] if self._may_be_here(site) else []
 
     def _label(self, site: Site) -> str:
         host = domain_in(site.domain)
         pin = site.pins.get(self._instance)
         return host if pin is None else f"{host}#{pin}"
 
-    def _here(self, site: Site) -> bool:
+    def _may_be_here(self, site: Site) -> bool:
         return site.only is None or self._instance in site.only

@@ -137,12 +137,12 @@ def _renamed(value: Value, names: Mapping[Path, str], around: set[Path], at: Pat
         return value
     if isinstance(value, Table):
         table = Table(
-            (names.get((*at, key), key), _renamed(each, names, around, (*at, key))) for key, each in value.items()
+            (names.get((*at, key), key), _renamed(inner, names, around, (*at, key))) for key, inner in value.items()
         )
         table.base = value.base
         return table
     if isinstance(value, Items):
-        items = Items(_renamed(each, names, around, (*at, number)) for number, each in enumerate(value))
+        items = Items(_renamed(item, names, around, (*at, number)) for number, item in enumerate(value))
         items.base = value.base
         return items
     return value

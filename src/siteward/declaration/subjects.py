@@ -1,4 +1,9 @@
-"""Who a group means: its members and theirs, then what it leaves out, each with the ways and times."""
+"""The subjects of grants: members of groups, declared users resolved to accounts, and the principals of a `to` list.
+
+From top to bottom: groups are expanded to users (`expand`), users resolved to accounts of one instance (`identities`),
+and the names after `to` to subjects with the time in which a grant to them holds (`Principals`). `Draft` collects the
+wanted resources on the way.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Way(Struct, frozen=True):
-    """How somebody comes to be meant: through which groups, and when."""
+    """A path on which a user belongs to a group: the groups it leads through (`via`), and the time in which it holds."""
 
     window: Window = ALWAYS
     via: tuple[str, ...] = ()
@@ -38,62 +43,69 @@ People: TypeAlias = Mapping[str, tuple[Way, ...]]
 
 
 def expand(groups: Mapping[str, GroupLine]) -> Mapping[str, People]:
-    """Return who each group means. Members come first, then exclusions, so that order is nothing.
+    """Return the users of each group, by group, with the ways that lead to them.
 
-    Windows intersect along a way; of several ways all are kept that differ in time. There must be no cycle.
+    Exclusions are applied after all members, so the order of a list changes nothing. Windows intersect along a way;
+    of several ways those are kept that differ in time. There must be no cycle (see `cycle`).
     """
-    done: dict[str, People] = {}
+    expanded: dict[str, People] = {}
     for name in groups:
-        _expand(name, groups, done)
-    return done
+        _expand_group(name, groups, expanded)
+    return expanded
 
 
-def _expand(name: str, groups: Mapping[str, GroupLine], done: dict[str, People]) -> People:
-    known = done.get(name)
+def _expand_group(name: str, groups: Mapping[str, GroupLine], expanded: dict[str, People]) -> People:
+    """Return the users of one group, and remember them in `expanded` with those of the groups inside."""
+    known = expanded.get(name)
     if known is not None:
         return known
     ways: dict[str, dict[Window, Way]] = {}
-    gone: set[str] = set()
-    here = f"group {name}"
+    excluded: set[str] = set()
+    step = f"group {name}"
     for member in groups[name].members:
-        inner = _expand(member.name, groups, done) if member.name in groups else {member.name: DIRECT}
+        inner = _expand_group(member.name, groups, expanded) if member.name in groups else {member.name: DIRECT}
         if member.excludes:
-            gone.update(inner)
+            excluded.update(inner)
             continue
-        for handle, theirs in inner.items():
-            known_ways = ways.setdefault(handle, {})
-            for way in theirs:
+        for handle, inner_ways in inner.items():
+            by_window = ways.setdefault(handle, {})
+            for way in inner_ways:
                 window = member.window.meet(way.window)
                 if not window.empty:
-                    known_ways.setdefault(window, Way(window, (here, *way.via)))
-    done[name] = {handle: tuple(way.values()) for handle, way in ways.items() if handle not in gone and way}
-    return done[name]
+                    by_window.setdefault(window, Way(window, (step, *way.via)))
+    expanded[name] = {
+        handle: tuple(by_window.values()) for handle, by_window in ways.items() if handle not in excluded and by_window
+    }
+    return expanded[name]
 
 
 MAX_NESTING = 50
 
 
 def cycle(groups: Mapping[str, GroupLine]) -> tuple[str, ...] | None:
-    """Return the names of a cycle of groups, first and last the same, or of a chain that is too long; else `None`."""
+    """Return the groups of a cycle, first and last the same, or two groups where nesting is too deep; else `None`.
+
+    Too deep is more than `MAX_NESTING` groups within one another.
+    """
     depths: dict[str, int] = {}
     for start in groups:
-        found = _walk(start, (), groups, depths)
+        found = _find_cycle(start, (), groups, depths)
         if found is not None:
             return found
     return None
 
 
-def _walk(
+def _find_cycle(
     name: str, trail: tuple[str, ...], groups: Mapping[str, GroupLine], depths: dict[str, int]
 ) -> tuple[str, ...] | None:
-    """Go down from a group; `depths` holds how deep those are that are known to be sound."""
+    """Search from one group downwards; `depths` holds the depths of groups that were searched and are sound."""
     if name in trail:
         return (*trail[trail.index(name) :], name)
     if name in depths or name not in groups:
         return None
     way = (*trail, name)
     for member in groups[name].members:
-        found = _walk(member.name, way, groups, depths)
+        found = _find_cycle(member.name, way, groups, depths)
         if found is not None:
             return found
         if len(way) + depths.get(member.name, 0) > MAX_NESTING:
@@ -105,7 +117,8 @@ def _walk(
 class Identity(Struct, frozen=True):
     """A declared user on one instance. `account` is the live spelling, or the login as it will be created.
 
-    `renamed` is the wanted login where only a former one is live. `ending` tells why everything is over.
+    `renamed` is the wanted login where only a former one is live. `ending` is the reason why all grants of the user are
+    over, or not yet due.
     """
 
     user: User
@@ -116,7 +129,7 @@ class Identity(Struct, frozen=True):
 
 
 class Identities(Struct):
-    """All declared users on one instance, by handle, and what was found on the way."""
+    """The declared users on one instance by handle, the same by account for the guards, and diagnostics."""
 
     by_handle: dict[str, Identity] = {}
     declared_users: dict[str, DeclaredUser] = {}
@@ -132,15 +145,19 @@ def identities(
     as_of: datetime,
     memory: Memory | None,
 ) -> Identities:
-    """Resolve every declared user to an account; those without a login on this platform are left out."""
-    directory = _Directory(live, traits)
+    """Resolve every declared user to an account; those without a login on this platform are left out.
+
+    `live` is `None` where no server was asked. `memory` are the users of the last run: those whom the file no longer
+    declares are added to `declared_users` with the ending `left`.
+    """
+    directory = _LiveAccounts(live, traits)
     found = Identities()
     for user in declaration.users.values():
         login = login_of(user, instance, traits)
         if login is None:
             continue
         account, renamed = directory.find(login, user, found.diagnostics)
-        ending = _ending(user, instance, as_of)
+        ending = _ending_on(user, instance, as_of)
         identity = Identity(user, account, Subject("account", account), renamed, ending)
         found.by_handle[user.handle] = identity
         found.declared_users[account] = holder_of(user, ending)
@@ -150,7 +167,7 @@ def identities(
 
 
 def holder_of(user: User, ending: Ending | None) -> DeclaredUser:
-    """Return what guards and rules need to know of a declared user."""
+    """Return a declared user as guards and rules see one; `ending` is theirs on one instance."""
     return DeclaredUser(
         handle=user.handle,
         at=user.at,
@@ -165,8 +182,8 @@ def holder_of(user: User, ending: Ending | None) -> DeclaredUser:
     )
 
 
-def _ending(user: User, instance: str, as_of: datetime) -> Ending | None:
-    """Return why everything a user has on an instance is over or not yet due, if it is."""
+def _ending_on(user: User, instance: str, as_of: datetime) -> Ending | None:
+    """Return why all a user has on an instance is over or not yet due; `None` where it holds."""
     state = user.state(instance)
     if state != "active":
         return state
@@ -176,9 +193,9 @@ def _ending(user: User, instance: str, as_of: datetime) -> Ending | None:
     return "not-yet" if start is not None and as_of < start else None
 
 
-def _add_leavers(found: Identities, memory: Memory, declaration: Declaration, directory: _Directory) -> None:
-    """Add those the last run knew as declared and the file no longer has, unless somebody took their account over."""
-    former = {each.casefold() for user in declaration.users.values() for each in user.previously}
+def _add_leavers(found: Identities, memory: Memory, declaration: Declaration, directory: _LiveAccounts) -> None:
+    """Add users whom the last run knew and the file no longer declares, unless another user has their account now."""
+    former = {name.casefold() for user in declaration.users.values() for name in user.previously}
     for handle, login in memory.users.items():
         account = directory.live_name(login)
         if (
@@ -191,24 +208,29 @@ def _add_leavers(found: Identities, memory: Memory, declaration: Declaration, di
         found.declared_users[account] = DeclaredUser(handle=handle, at=declaration.root, ending="left")
 
 
-class _Directory:
-    """The live accounts, found the way the platform tells logins apart."""
+class _LiveAccounts:
+    """The live accounts, looked up as the platform compares logins."""
 
     def __init__(self, live: Live | None, traits: Traits) -> None:
         self._traits = traits
         accounts: list[Account] = list(live.access.accounts()) if live is not None else []
-        self._names = {each.name for each in accounts}
+        self._names = {account.name for account in accounts}
         self._by_fold: dict[str, str] = {}
         for account in accounts:
             self._by_fold.setdefault(folded(account.name, traits), account.name)
-        self._by_email: Mapping[str, str] = {each.email.casefold(): each.name for each in accounts if each.email}
+        self._by_email: Mapping[str, str] = {
+            account.email.casefold(): account.name for account in accounts if account.email
+        }
 
     def live_name(self, login: str) -> str | None:
         """Return the live spelling of a login, if there is such an account."""
         return login if login in self._names else self._by_fold.get(folded(login, self._traits))
 
-    def find(self, login: str, user: User, said: list[Diagnostic]) -> tuple[str, str | None]:
-        """Return the account of a user, and the new login where it still has a former one."""
+    def find(self, login: str, user: User, diagnostics: list[Diagnostic]) -> tuple[str, str | None]:
+        """Return the account of a user, and the new login where only an account under a former one is live.
+
+        A former account that is live beside the present one is added to `diagnostics`.
+        """
         traits = self._traits
         lowered = (traits.folds_case and not traits.keeps_case) or traits.login == "email"
         wanted = login.lower() if lowered else login
@@ -217,11 +239,11 @@ class _Directory:
             return name or wanted, None
         if name is not None and name != wanted and name in user.previously:
             return name, wanted  # they differ in case alone, and the file says that this is the old spelling
-        former = next(filter(None, map(self._former, user.previously)), None)
+        former = next(filter(None, map(self._find_former, user.previously)), None)
         if name is None:
             return (former, wanted) if former is not None else (wanted, None)
         if former is not None and former != name:
-            said.append(
+            diagnostics.append(
                 warning(
                     "former-login-remains",
                     f"`{former}`, a former login of `{user.handle}`, is still there beside `{name}`",
@@ -231,16 +253,21 @@ class _Directory:
             )
         return name, None
 
-    def _former(self, name: str) -> str | None:
+    def _find_former(self, name: str) -> str | None:
+        """Return the account that a former login or e-mail leads to, if it is live."""
         return self.live_name(name) or self._by_email.get(name.casefold())
 
 
 Over: TypeAlias = "tuple[Ending, Span]"
-"""Why something that the file names does not hold, and the place that says so."""
+"""The reason why something that the file names does not hold, and the place of that reason."""
 
 
 class Draft(Struct):
-    """The wanted resources with their origins and claims, what is over, whose account is wanted, and what was said."""
+    """The wanted state of one instance while it is built.
+
+    By key: the wanted resources, their origins, the claims where several lines want one, and what is over (`ended`).
+    `wanted` are the handles of the users whose account is wanted.
+    """
 
     traits: Traits
     resources: dict[Key, Resource] = {}
@@ -251,24 +278,27 @@ class Draft(Struct):
     diagnostics: list[Diagnostic] = []
 
     def want(self, resource: Resource, origin: Origin) -> None:
-        """Want a resource; the first reason stays."""
+        """Add a wanted resource; the origin that came first stays."""
         key = resource.key
         self.resources[key] = resource
         self.origins.setdefault(key, origin)
 
-    def say(self, found: Diagnostic) -> None:
-        """Add a diagnostic, once."""
-        if found not in self.diagnostics:
-            self.diagnostics.append(found)
+    def say(self, diagnostic: Diagnostic) -> None:
+        """Add a diagnostic, unless the same one is there."""
+        if diagnostic not in self.diagnostics:
+            self.diagnostics.append(diagnostic)
 
     def unite(self, key: Key, wish: Grant, origin: Origin, *, ends: bool) -> None:
-        """Want a grant beside the one that is wanted already: the greater role, all extras, the reasons of both."""
+        """Merge a second grant of the same key into the wanted one: the greater role, all extras, the origins of both.
+
+        `ends` is true where the second grant is over one day. Raises `TypeError` where the key is no grant's.
+        """
         first, first_origin = self.resources[key], self.origins[key]
         if not isinstance(first, Grant):
             raise TypeError(f"{key} is no grant")
         before = self.claims.get(key) or (Claim(first, first_origin, first_origin.until is not None),)
         self.claims[key] = (*before, Claim(wish, origin, ends))
-        self._compare(key, first, wish, origin)
+        self._refuse_incomparable(key, first, wish, origin)
         greater, lesser, why, other = first, wish, first_origin, origin
         if self._rank(wish, origin) > self._rank(first, first_origin):
             greater, lesser, why, other = wish, first, origin, first_origin
@@ -276,28 +306,29 @@ class Draft(Struct):
         self.resources[key] = replace(greater, extras=frozenset().union(*named) if named else None)
         self.origins[key] = replace(why, others=(*why.others, replace(other, others=()), *other.others))
 
-    def _compare(self, key: Key, one: Grant, two: Grant, at: Origin) -> None:
-        if frozenset((one.role, two.role)) in self.traits.incomparable and one.role != two.role:
+    def _refuse_incomparable(self, key: Key, first: Grant, second: Grant, origin: Origin) -> None:
+        """Add an error where neither of two roles of the same subject on the same scope holds the other."""
+        if frozenset((first.role, second.role)) in self.traits.incomparable and first.role != second.role:
             self.diagnostics.append(
                 error(
                     "incomparable-roles",
-                    f"`{one.role}` and `{two.role}` on {one.scope}, and neither holds the other",
+                    f"`{first.role}` and `{second.role}` on {first.scope}, and neither holds the other",
                     about=key,
-                    at=at.at,
+                    at=origin.at,
                     related=(self.origins[key].at,),
                     hint="grant one of them",
                 )
             )
 
     def _rank(self, wish: Grant, origin: Origin) -> tuple[int, int, bool]:
-        """Return what decides between two wishes: power, the platform's order, to be named and not matched."""
+        """Return the order of wishes: by power, by the platform's order of roles, and named sites before matched ones."""
         role: Role | None = self.traits.role(wish.scope.kind, wish.role)
         power = role.power if role is not None else 0
         return power, self.traits.rank(wish.scope.kind, wish.role), origin.wildcard is None
 
 
 class Standing(Struct, frozen=True):
-    """Whether something holds now: the way it comes by and until when, or why it does not (`over`)."""
+    """The state of a grant for a subject at one time: the `way` by which it holds and `until` when, or why not (`over`)."""
 
     way: Way | None = None
     until: datetime | None = None
@@ -308,9 +339,9 @@ PLAIN = Standing(DIRECT[0])
 
 
 class Principal(Struct, frozen=True):
-    """Somebody a grant is for: the subject, the ways that lead to them, and the user behind, if one.
+    """A subject that a grant is for, the ways that lead to it, and the user behind it, if there is one.
 
-    `usual` is how they stand to a grant that has no dates of its own.
+    `usual` is the standing of a grant that has no dates of its own.
     """
 
     subject: Subject
@@ -320,28 +351,31 @@ class Principal(Struct, frozen=True):
 
 
 def standing(window: Window, ways: tuple[Way, ...], identity: Identity | None, at: Span, as_of: datetime) -> Standing:
-    """Return whether what is said at `at`, within `window`, holds for somebody who is meant by these ways."""
+    """Return the standing at `as_of` of a grant within `window` for a subject whom these ways lead to.
+
+    `at` is the place of the grant; `identity` is the user behind the subject, whose own end comes first.
+    """
     if identity is not None:
         if identity.ending is not None:
             return Standing(over=(identity.ending, identity.user.at))
         window = window.meet(identity.user.window)
     if window is ALWAYS and ways is DIRECT:
         return PLAIN
-    meant = [(each, way) for way in ways if not (each := window.meet(way.window)).empty]
-    now = next((way for each, way in meant if each.holds(as_of)), None)
+    met = [(common, way) for way in ways if not (common := window.meet(way.window)).empty]
+    now = next((way for common, way in met if common.holds(as_of)), None)
     if now is not None:
-        return Standing(now, last_end((each for each, _ in meant), as_of))
-    past = any(each.end is not None and each.end <= as_of for each, _ in meant)
-    return Standing(over=("expired" if past or not meant else "not-yet", at))
+        return Standing(now, last_end((common for common, _ in met), as_of))
+    past = any(common.end is not None and common.end <= as_of for common, _ in met)
+    return Standing(over=("expired" if past or not met else "not-yet", at))
 
 
 def ends(window: Window, ways: tuple[Way, ...]) -> bool:
-    """Tell whether what holds within `window` for somebody who is meant by these ways is over one day."""
+    """Return whether a grant within `window`, for a subject whom these ways lead to, is over one day."""
     return window.end is not None or all(way.window.end is not None for way in ways)
 
 
 class Principals(Struct):
-    """Finds whom the `to` of a grant means on one instance, and wants the platform's own groups it needs."""
+    """The subjects that `to` lists mean on one instance; the platform's own groups among them are added to the draft."""
 
     declaration: Declaration
     instance: str
@@ -354,17 +388,17 @@ class Principals(Struct):
     _known: dict[tuple[str, ...], tuple[Principal, ...]] = {}
 
     def of(self, names: tuple[str, ...]) -> tuple[Principal, ...]:
-        """Return the bearers of a grant to these users and groups."""
+        """Return the principals of a grant to these users and groups."""
         found = self._known.get(names)
         if found is None:
             found = self._known[names] = tuple(self._find(names))
         return found
 
     def keep_named_groups(self) -> None:
-        """Want the groups that the file says are the platform's, granted something or not."""
+        """Add the groups that the file calls the platform's own to the draft, also those that are granted nothing."""
         for group in self.declaration.groups.values() if self.native else ():
             if group.native is not None:
-                self._wanted_group(group)
+                self._want_group(group)
 
     def _find(self, names: tuple[str, ...]) -> Iterator[Principal]:
         users, ways = self.declaration.users, dict[str, tuple["Way", ...]]()
@@ -374,15 +408,16 @@ class Principals(Struct):
                 continue
             group = self.declaration.groups[name]
             if self.native:
-                yield self._wanted_group(group)
+                yield self._want_group(group)
             elif group.external:
-                self._unknown_members(group)
+                self._refuse_external(group)
             else:
-                for handle, theirs in self.groups[name].items():
-                    ways[handle] = (*ways.get(handle, ()), *theirs)
-        yield from filter(None, (self._user(handle, theirs) for handle, theirs in ways.items()))
+                for handle, group_ways in self.groups[name].items():
+                    ways[handle] = (*ways.get(handle, ()), *group_ways)
+        yield from filter(None, (self._find_user(handle, user_ways) for handle, user_ways in ways.items()))
 
-    def _user(self, handle: str, ways: tuple[Way, ...]) -> Principal | None:
+    def _find_user(self, handle: str, ways: tuple[Way, ...]) -> Principal | None:
+        """Return a user as a principal; `None` where there is no login, with an error where one is needed."""
         identity = self.people.get(handle)
         user = self.declaration.users[handle]
         if identity is not None:
@@ -393,22 +428,22 @@ class Principals(Struct):
             self.draft.say(error("email-needed", message, at=user.at))
         return None
 
-    def _unknown_members(self, group: GroupLine) -> None:
+    def _refuse_external(self, group: GroupLine) -> None:
         message = f"the members of `{group.handle}` are known to a directory only, and {self.instance} cannot ask it"
         hint = "grant to users, or narrow the grant with `on`"
         self.draft.say(error("external-group", message, at=group.location.key(), hint=hint))
 
-    def _wanted_group(self, group: GroupLine) -> Principal:
-        """Want a group of the platform and those who are in it now."""
+    def _want_group(self, group: GroupLine) -> Principal:
+        """Add a group of the platform, and its members at this time, to the draft."""
         name = group.native or group.handle
-        self.draft.want(Group(name, self._directory(name) if group.external else None), Origin(group.at))
+        self.draft.want(Group(name, self._owner_of(name) if group.external else None), Origin(group.at))
         for handle, ways in self.groups[group.handle].items():
             identity = self.people.get(handle)
             if identity is not None:
-                self._member(name, group, identity, ways)
+                self._want_member(name, group, identity, ways)
         return Principal(Subject("group", name), DIRECT, None, PLAIN)
 
-    def _member(self, name: str, group: GroupLine, identity: Identity, ways: tuple[Way, ...]) -> None:
+    def _want_member(self, name: str, group: GroupLine, identity: Identity, ways: tuple[Way, ...]) -> None:
         member = Member(name, identity.account)
         found = standing(ALWAYS, ways, identity, group.at, self.as_of)
         if found.way is not None:
@@ -420,14 +455,14 @@ class Principals(Struct):
         elif found.over is not None:
             self.draft.ended.setdefault(member.key, found.over)
 
-    def _directory(self, name: str) -> str:
-        """Return what owns the members of an external group: as the platform names it, else the group's name."""
+    def _owner_of(self, name: str) -> str:
+        """Return the directory that owns the members of an external group, as the platform names it, else the group's name."""
         have = self.live.access.get(("group", name)) if self.live is not None else None
         return have.external if isinstance(have, Group) and have.external else name
 
 
 def login_of(user: User, instance: str, traits: Traits) -> str | None:
-    """Return the login a user is wanted under, before the platform folds it; `None` where an e-mail is needed."""
+    """Return the login of a user on an instance, before the platform folds it; `None` where an e-mail is needed."""
     given = user.logins.get(instance)
     if given is not None:
         return given
@@ -435,5 +470,8 @@ def login_of(user: User, instance: str, traits: Traits) -> str | None:
 
 
 def folded(login: str, traits: Traits) -> str:
-    """Return a login as the platform tells two of them apart; not casefolded, which makes one of `ß` and `ss`."""
+    """Return a login in the form in which the platform compares two of them.
+
+    It is lower-cased and not casefolded, which would make one of `ß` and `ss`.
+    """
     return login.lower() if traits.folds_case or traits.login == "email" else login

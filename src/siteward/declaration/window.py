@@ -1,4 +1,4 @@
-"""When something holds: windows of time, and the dates they are written with."""
+"""Windows of time in which something holds, and the dates with which files write them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?\s*(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)?")
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)? ?(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)?")
 
 
 class Window(Struct, frozen=True):
@@ -24,7 +24,7 @@ class Window(Struct, frozen=True):
     end: datetime | None = None
 
     def holds(self, at: datetime) -> bool:
-        """Tell whether `at` lies in it."""
+        """Return whether `at` lies within the window."""
         return (self.start is None or self.start <= at) and (self.end is None or at < self.end)
 
     def meet(self, other: Window) -> Window:
@@ -33,8 +33,8 @@ class Window(Struct, frozen=True):
             return self
         if self is ALWAYS:
             return other
-        starts = [each for each in (self.start, other.start) if each is not None]
-        ends = [each for each in (self.end, other.end) if each is not None]
+        starts = [start for start in (self.start, other.start) if start is not None]
+        ends = [end for end in (self.end, other.end) if end is not None]
         return Window(max(starts, default=None), min(ends, default=None))
 
     @property
@@ -49,7 +49,7 @@ ALWAYS = Window()
 def last_end(windows: Iterable[Window], at: datetime) -> datetime | None:
     """Return when the union of the windows, as it runs on from `at` without a gap, ends; `None` for never."""
     end = at
-    for window in sorted(windows, key=lambda each: (each.start is not None, each.start or at)):
+    for window in sorted(windows, key=lambda window: (window.start is not None, window.start or at)):
         if window.start is not None and window.start > end:
             break
         if window.end is None:

@@ -1,9 +1,10 @@
-"""Text → data with places, from the events of libyaml's parser.
+"""A YAML text read into data with places, from the events of libyaml's parser; faults are diagnostics.
 
 Scalars are YAML 1.2's, cut down to what the grammar needs: text, `true`/`false` and whole numbers; `no`, `on` and dates
 stay text. Null is refused wherever it stands, and so is a number written in any other way (`1.20`, `012`, `5e1`):
-readers of YAML disagree about some, and what they give back is not what was written. Duplicate keys, tags, a second document and
-aliases without bound are refused too. What can be read over is told and left out, so that the rest is seen.
+readers of YAML disagree about some, and give back another text than was written. Duplicate keys, tags, a second
+document and aliases without bound are refused too. Where reading can go on, the refused part is reported and left out,
+so that one run shows all faults.
 """
 
 from __future__ import annotations
@@ -50,19 +51,19 @@ class YamlSyntaxError(Exception):
         self.diagnostic = diagnostic
 
 
-def yaml_fault(code: str, message: str, at: Span, *, hint: str | None = None) -> Diagnostic:
+def _error_at(code: str, message: str, at: Span, *, hint: str | None = None) -> Diagnostic:
     """Return an error about a place in a file."""
     return error(code, message, at=at, hint=hint)
 
 
-def stray_character(file: str, text: str) -> Diagnostic | None:
-    """Return what is wrong with the first character that YAML texts must not hold, if there is one.
+def _find_stray_character(file: str, text: str) -> Diagnostic | None:
+    """Return an error about the first character that YAML texts must not hold, if there is one.
 
     Besides control characters these are the byte order mark and the three line separators that YAML 1.1 and
     1.2 count differently, so that every reader sees the same lines.
     """
     if text.startswith("\ufeff"):
-        return yaml_fault(
+        return _error_at(
             "byte-order-mark",
             "the file begins with a byte order mark",
             Span(file, 1, 1),
@@ -73,7 +74,7 @@ def stray_character(file: str, text: str) -> Diagnostic | None:
         return None
     before = text[: found.start()]
     lines = re.split(r"\r\n|\n|\r", before)
-    return yaml_fault(
+    return _error_at(
         "bad-character",
         f"the character U+{ord(found.group()):04X} cannot stand in a YAML file",
         Span(file, len(lines), len(lines[-1]) + 1),
@@ -81,23 +82,23 @@ def stray_character(file: str, text: str) -> Diagnostic | None:
     )
 
 
-def of_error(file: str, text: str, problem: YAMLError) -> Diagnostic:
-    """Return what a parser's exception means, in our words and at our place."""
+def _explain(file: str, text: str, problem: YAMLError) -> Diagnostic:
+    """Return a parser's exception as a diagnostic, in our words and with a place counted from 1."""
     if not isinstance(problem, MarkedYAMLError):
-        return yaml_fault("yaml", f"not YAML: {problem}", Span(file, 1, 1))
+        return _error_at("yaml", f"not YAML: {problem}", Span(file, 1, 1))
     mark: Mark | None = problem.problem_mark or problem.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     at = Span(file, line + 1, column + 1)
     lines = re.split(r"\r\n|\n|\r", text)
-    here = lines[line] if line < len(lines) else ""
-    if re.match(r" *\t", here):
-        return yaml_fault(
+    shown = lines[line] if line < len(lines) else ""
+    if re.match(r" *\t", shown):
+        return _error_at(
             "tab",
             "a tab where YAML wants spaces",
-            Span(file, line + 1, here.index("\t") + 1),
+            Span(file, line + 1, shown.index("\t") + 1),
             hint="indent with spaces",
         )
-    if (quoted := _to_quote(file, problem, lines)) is not None:
+    if (quoted := _advise_quotes(file, problem, lines)) is not None:
         return quoted
     message = (problem.problem or "cannot be read").replace(
         "found character that cannot start any token", "a character that cannot begin a value"
@@ -107,10 +108,10 @@ def of_error(file: str, text: str, problem: YAMLError) -> Diagnostic:
     hint = None
     if "mapping values are not allowed" in message:
         message, hint = "a second `: ` in one line", "quote the value, or begin a new line"
-    return yaml_fault("yaml", f"not YAML: {message}", at, hint=hint)
+    return _error_at("yaml", f"not YAML: {message}", at, hint=hint)
 
 
-def _to_quote(file: str, problem: MarkedYAMLError, lines: list[str]) -> Diagnostic | None:
+def _advise_quotes(file: str, problem: MarkedYAMLError, lines: list[str]) -> Diagnostic | None:
     """Return the advice to quote, where a value begins with a character that YAML keeps for itself."""
     for mark in (problem.context_mark, problem.problem_mark):
         if mark is None or mark.line >= len(lines):
@@ -136,10 +137,11 @@ MAX_ALIASED = 100_000
 _NOT_TEXT = frozenset("-+.0123456789tTfFnN~")  # what a plain scalar that is no text can begin with
 _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_ASKS = re.compile(r"(?:^|[\s{\[,])\?\s*$")
+_ASKS = r"(?:^|[\s{\[,])\?\s*$"
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
-_LONG_NUMBER = re.compile(r"-?[1-9][0-9]*")  # stays text: an id keeps its digits, and no amount is so large
-_ODD_NUMBER = re.compile(
+# Patterns that few files need stay texts: `re` compiles them at their first use.
+_LONG_NUMBER = r"-?[1-9][0-9]*"  # stays text: an id keeps its digits, and no amount is so large
+_ODD_NUMBER = (
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
@@ -166,7 +168,7 @@ class Position(Protocol):
 
 
 class Event(Protocol):
-    """What the parser saw; the lower ones only where the class of the event has them."""
+    """An event of the parser; `anchor`, `tag`, `value` and `style` only where the class of the event has them."""
 
     start_mark: Position
     end_mark: Position
@@ -177,25 +179,25 @@ class Event(Protocol):
 
 
 def read(file: str, text: str) -> tuple[Source | None, tuple[Diagnostic, ...]]:
-    """Return the file's data with its places, and all that is wrong with its YAML.
+    """Return the file's data with its places, and an error for each fault of its YAML.
 
     There is no `Source` where the text does not parse, or is not one document with a mapping in it.
     """
-    stray = stray_character(file, text)
+    stray = _find_stray_character(file, text)
     if stray is not None:
         return None, (stray,)
-    composer = _YamlReader(file, text)
+    reader = _YamlReader(file, text)
     try:
-        data = composer.document()
+        data = reader.document()
     except YamlSyntaxError as fault:
-        return None, (*composer.faults, fault.diagnostic)
+        return None, (*reader.faults, fault.diagnostic)
     except yaml.YAMLError as problem:
-        return None, (*composer.faults, of_error(file, text, problem))
-    return Source(file, text, data, composer.places, frozenset(composer.holes)), tuple(composer.faults)
+        return None, (*reader.faults, _explain(file, text, problem))
+    return Source(file, text, data, reader.places, frozenset(reader.holes)), tuple(reader.faults)
 
 
 def slow_events(text: str) -> Callable[[], Event]:
-    """Return the source of events of the parser in Python, some eighteen times slower than libyaml's."""
+    """Return a function that gives the next event of the parser in Python, some eighteen times slower than libyaml's."""
     from yaml.parser import Parser  # noqa: PLC0415 — needed only where the extension is missing
     from yaml.reader import Reader  # noqa: PLC0415 — the same
     from yaml.scanner import Scanner  # noqa: PLC0415 — the same
@@ -210,7 +212,8 @@ def slow_events(text: str) -> Callable[[], Event]:
     return slow
 
 
-def _events(text: str) -> Callable[[], Event]:
+def _open_events(text: str) -> Callable[[], Event]:
+    """Return a function that gives the next event of the fastest parser there is."""
     if not yaml.__with_libyaml__:
         return slow_events(text)
     from yaml._yaml import CParser  # noqa: PLC0415 — the extension may be missing
@@ -218,20 +221,21 @@ def _events(text: str) -> Callable[[], Event]:
     return cast("Callable[[], Event]", CParser(text).get_event)
 
 
-def _place(event: Event) -> int:
+def _pack_place(event: Event) -> int:
+    """Return where an event begins, line and column in one number."""
     mark = event.start_mark
     return mark.line << COLUMN_BITS | mark.column
 
 
 class _YamlReader:
-    """Builds tables and lists from events, and collects what is wrong on the way."""
+    """A builder of tables and lists from events, which collects faults, and the paths of values left out (`holes`)."""
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.places: array[int] = array("Q")
         self.faults: list[Diagnostic] = []
         self.holes: list[Path] = []
-        self._next = _events(text)
+        self._next = _open_events(text)
         self._asking = split_lines(text) if "?" in text else None
         self._shared: dict[str, str] = {}
         self._anchors: dict[str, tuple[Value, int]] = {}
@@ -241,7 +245,7 @@ class _YamlReader:
         self._aliased = 0
 
     def document(self) -> Table:
-        """Return the root mapping of the only document."""
+        """Return the root mapping of the only document; raises `YamlSyntaxError` where there is none, or another one."""
         self._next()
         event = self._next()
         if type(event) is not _STREAM_END:
@@ -251,8 +255,8 @@ class _YamlReader:
         if type(event) is not _TABLE:
             found = "a list" if type(event) is _ITEMS else "a single value"
             raise self._fault("not-a-mapping", f"the file must hold keys and values, found {found}", event)
-        self._tagged(event)
-        root = self._table(event)
+        self._refuse_tag(event)
+        root = self._read_table(event)
         end = self._next()
         while type(end) is _DOCUMENT_END:
             end = self._next()
@@ -261,34 +265,34 @@ class _YamlReader:
             raise self._fault("several-documents", "the file holds more than one YAML document", end, hint=hint)
         return root
 
-    def _container(self, event: Event) -> Table | Items:
+    def _read_container(self, event: Event) -> Table | Items:
         """Build the table or list that `event` begins."""
         if len(self._path) >= MAX_DEPTH:
             raise self._fault("too-deep", f"more than {MAX_DEPTH} levels of nesting", event)
-        self._tagged(event)
+        self._refuse_tag(event)
         anchor, before = event.anchor, self._values
         if anchor is not None:
             self._open.add(anchor)
-        built = self._table(event) if type(event) is _TABLE else self._items(event)
+        built = self._read_table(event) if type(event) is _TABLE else self._read_items(event)
         if anchor is not None:
             self._open.discard(anchor)
             self._anchors[anchor] = (built, self._values - before + 1)
         return built
 
-    def _table(self, start: Event) -> Table:
-        # This loop and the next one are most of what a plan costs offline, so the usual text is told in place.
-        table, places = Table(), [_place(start)]
+    def _read_table(self, start: Event) -> Table:
+        # This loop and the next are most of the time of an offline plan, so the usual text is handled in place.
+        table, places = Table(), [_pack_place(start)]
         following, shared, path, plain_keys = self._next, self._shared, self._path, self._asking is None
         while type(event := following()) is not _TABLE_END:
             if type(event) is _SCALAR and plain_keys and event.tag is event.anchor is None and event.value:
                 key: str | None = shared.setdefault(event.value, event.value)
             else:
-                key = self._key(event)
+                key = self._read_key(event)
             value_event = following()
             if key is None or key in table:
                 self._discard(value_event)
                 if key is not None:
-                    self._twice(table, places, key, event)
+                    self._report_twice(table, places, key, event)
                 continue
             if (
                 type(value_event) is _SCALAR
@@ -299,7 +303,7 @@ class _YamlReader:
                 value: Value | None = shared.setdefault(text, text)
             else:
                 path.append(key)
-                value = self._value(value_event)
+                value = self._read_value(value_event)
                 path.pop()
             if value is not None:
                 mark = event.start_mark
@@ -312,8 +316,8 @@ class _YamlReader:
         self.places.extend(places)
         return table
 
-    def _items(self, start: Event) -> Items:
-        items, places = Items(), [_place(start)]
+    def _read_items(self, start: Event) -> Items:
+        items, places = Items(), [_pack_place(start)]
         following, shared, path = self._next, self._shared, self._path
         while type(event := following()) is not _ITEMS_END:
             if (
@@ -325,7 +329,7 @@ class _YamlReader:
                 value: Value | None = shared.setdefault(text, text)
             else:
                 path.append(len(items))
-                value = self._value(event)
+                value = self._read_value(event)
                 path.pop()
             if value is not None:
                 mark = event.start_mark
@@ -336,8 +340,8 @@ class _YamlReader:
         self.places.extend(places)
         return items
 
-    def _key(self, event: Event) -> str | None:
-        """Return the text of a key; `None`, and a diagnostic, for what is none."""
+    def _read_key(self, event: Event) -> str | None:
+        """Return the text of a key; `None`, with a diagnostic, where it is refused."""
         if type(event) is _ALIAS:
             hint = f'quote it: "*{event.anchor}"'
             raise self._fault("unquoted", f"`*{event.anchor}` is YAML's way to repeat a value", event, hint=hint)
@@ -350,62 +354,63 @@ class _YamlReader:
             return self._shared.setdefault(event.value, event.value)
         if event.anchor is not None:
             self._report("unquoted", f"`&{event.anchor}` cannot stand before a key", event, hint="quote it")
-        elif not self._tagged(event):
+        elif not self._refuse_tag(event):
             self._report("key-not-text", "a key must not be empty", event)
         return None
 
     def _refuse_explicit(self, event: Event, lines: Sequence[str]) -> None:
         """Refuse `? key`: of `{?x: 1}` one reader of YAML makes the key `x`, another `?x`."""
         mark = event.start_mark
-        if _ASKS.search(lines[mark.line][: mark.column]):
+        if re.search(_ASKS, lines[mark.line][: mark.column]):
             hint = f'write it without `?`, or quote all of it: "?{event.value}"'
             raise self._fault(
                 "unquoted", f"`?` before `{event.value}` is YAML's long way to write a key", event, hint=hint
             )
 
-    def _value(self, event: Event) -> Value | None:
-        """Return any value; `None`, and a diagnostic, for one that is refused."""
+    def _read_value(self, event: Event) -> Value | None:
+        """Return any value; `None`, with a diagnostic, where it is refused."""
         if type(event) in _BEGINS:
-            return self._container(event)
+            return self._read_container(event)
         if type(event) is _ALIAS:
-            return self._alias(event)
-        value = None if self._tagged(event) else self._scalar(event)
+            return self._repeat_alias(event)
+        value = None if self._refuse_tag(event) else self._read_scalar(event)
         if value is None:
             self.holes.append(tuple(self._path))
         elif event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
         return value
 
-    def _scalar(self, event: Event) -> Value | None:
+    def _read_scalar(self, event: Event) -> Value | None:
         text = event.value
         if event.style:
             return self._shared.setdefault(text, text)
         if text in _NULLS:
             key = self._path[-1] if self._path else ""
-            what = f"`{key}` has no value" if isinstance(key, str) else "an item has no value"
-            said = f"{what}: `{text}` is YAML's null" if text else what
-            self._report("null", said, event, hint='leave it out, or write what you mean: [], {}, "" or a quoted word')
+            missing = f"`{key}` has no value" if isinstance(key, str) else "an item has no value"
+            message = f"{missing}: `{text}` is YAML's null" if text else missing
+            hint = 'leave it out, or write what you mean: [], {}, "" or a quoted word'
+            self._report("null", message, event, hint=hint)
             return None
         if text in _WORDS:
             return _WORDS[text]
         if _NUMBER.fullmatch(text):
             return int(text)
-        if _ODD_NUMBER.fullmatch(text) and not _LONG_NUMBER.fullmatch(text):
-            said = f"`{text}` without quotes is a number that is not read as it is written"
+        if re.fullmatch(_ODD_NUMBER, text) and not re.fullmatch(_LONG_NUMBER, text):
+            message = f"`{text}` without quotes is a number that is not read as it is written"
             hint = f'quote it: "{text}", or write a whole number in plain digits'
-            self._report("unquoted", said, event, hint=hint, suggestion=f'"{text}"')
+            self._report("unquoted", message, event, hint=hint, suggestion=f'"{text}"')
             return None
         return self._shared.setdefault(text, text)
 
-    def _alias(self, event: Event) -> Value | None:
+    def _repeat_alias(self, event: Event) -> Value | None:
         name = event.anchor or ""
         if name in self._open:
             raise self._fault("alias-loop", f"`*{name}` repeats something that holds it", event)
         found = self._anchors.get(name)
         if found is None:
             self.holes.append(tuple(self._path))
-            said = f"`*{name}` is YAML's way to repeat a value, and there is no `&{name}` before it"
-            self._report("unquoted", said, event, hint=f'quote it: "*{name}"', suggestion=f'"*{name}"')
+            message = f"`*{name}` is YAML's way to repeat a value, and there is no `&{name}` before it"
+            self._report("unquoted", message, event, hint=f'quote it: "*{name}"', suggestion=f'"*{name}"')
             return None
         value, weight = found
         self._values += weight
@@ -415,20 +420,20 @@ class _YamlReader:
             raise self._fault("alias-bomb", f"aliases repeat more than {MAX_ALIASED} values", event, hint=hint)
         return value
 
-    def _tagged(self, event: Event) -> bool:
-        """Refuse a tag, which most often is an exclusion that somebody forgot to quote."""
+    def _refuse_tag(self, event: Event) -> bool:
+        """Report a tag, most often an exclusion that somebody forgot to quote; return whether there is one."""
         if event.tag is None:
             return False
         if event.tag.startswith("!") and type(event) is _SCALAR:
             text = f"{event.tag} {event.value}".strip()
-            said = f"`{text}` without quotes is a YAML tag"
-            self._report("unquoted", said, event, hint=f'quote it: "{text}"', suggestion=f'"{text}"')
+            message = f"`{text}` without quotes is a YAML tag"
+            self._report("unquoted", message, event, hint=f'quote it: "{text}"', suggestion=f'"{text}"')
         else:
             self._report("tag", f"the YAML tag `{event.tag}` has no meaning here", event, hint="remove it")
         return True
 
     def _discard(self, event: Event) -> None:
-        """Read over the value of a key that is refused."""
+        """Skip the value of a refused key, with all that is in it."""
         depth = 0
         while True:
             depth += (type(event) in _BEGINS) - (type(event) in _ENDS)
@@ -436,11 +441,11 @@ class _YamlReader:
                 return
             event = self._next()
 
-    def _twice(self, table: Table, places: Sequence[int], key: str, event: Event) -> None:
+    def _report_twice(self, table: Table, places: Sequence[int], key: str, event: Event) -> None:
         first = places[1 + 2 * list(table).index(key)]
         before = Span(self.file, (first >> COLUMN_BITS) + 1, (first & ((1 << COLUMN_BITS) - 1)) + 1)
-        said = f"`{key}` is given twice, first on line {before.line}"
-        self._report("duplicate-key", said, event, related=(before,))
+        message = f"`{key}` is given twice, first on line {before.line}"
+        self._report("duplicate-key", message, event, related=(before,))
 
     def _report(
         self,

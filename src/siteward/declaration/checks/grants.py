@@ -1,4 +1,4 @@
-"""Grants: what each asks of its platforms, and what the owners' policy says to it."""
+"""Checks of grants: their shape, their roles on the platforms they reach, and the owners' policy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def shapes(context: Context) -> Iterator[Diagnostic]:
         if not grant.to:
             yield problem("grant-to-nobody", "a grant to nobody", location.at("to"), hint="name a user or a group")
         for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
-            if written and written[0].startswith("!") and all(each.startswith("!") for each in written):
+            if written and written[0].startswith("!") and all(word.startswith("!") for word in written):
                 hint = 'name what they are left out of, such as "*"'
                 yield problem(
                     "only-exclusions", "every site is left out and none is named", location.at(key), hint=hint
@@ -61,7 +61,7 @@ def empty_groups(context: Context) -> Iterator[Diagnostic]:
 
 
 def _elsewhere(group: Group) -> bool:
-    """Tell whether a group is a platform's own, which may be there without members of ours."""
+    """Return whether a group is a platform's own, which may be there without members of ours."""
     return group.external or group.native is not None
 
 
@@ -97,10 +97,10 @@ def roles_on_platforms(context: Context) -> Iterator[Diagnostic]:
 
 def _lacks(context: Context, grant: Grant) -> Iterator[Diagnostic]:
     for instance in _surely_reached(context, grant):
-        yield from _lacking(context, grant, instance)
+        yield from _lacks_on(context, grant, instance)
 
 
-def _lacking(context: Context, grant: Grant, instance: Instance) -> Iterator[Diagnostic]:
+def _lacks_on(context: Context, grant: Grant, instance: Instance) -> Iterator[Diagnostic]:
     for kind in _kinds(grant):
         means = context.meaning(grant, instance, kind)
         if isinstance(means, Lack):
@@ -181,13 +181,13 @@ def _sites_within(context: Context, grant: Grant, bound: Bound) -> Iterator[Diag
             related=(bound.at,),
         )
     for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
-        for number, each in enumerate(written):
-            selector = parse(each)
+        for number, word in enumerate(written):
+            selector = parse(word)
             if not selector.excludes and not all(within(part, bound.sites) for part in _parts(context, selector)):
                 allowed = tuple(part.written for part in bound.sites)
                 yield problem(
                     "beyond-include",
-                    f"this file may not grant on `{each}`",
+                    f"this file may not grant on `{word}`",
                     grant.location.at(key, number),
                     allowed=allowed,
                     related=(bound.at,),
@@ -255,7 +255,7 @@ class _Ruling(Struct):
                 person, concerned = self._person(handle)
                 for rule, right in rights:
                     if rule.id in concerned:
-                        gain = replace(right, person=person, given=_given(grant, ways))
+                        gain = replace(right, person=person, given=_given_fields(grant, ways))
                         for breach in judge((rule,), gain):
                             yield breach.told(grant.location.key() if breach.lacks else grant.location.at("role"))
 
@@ -292,7 +292,7 @@ class _Ruling(Struct):
         return found
 
 
-def _given(grant: Grant, ways: tuple[Way, ...]) -> frozenset[str]:
+def _given_fields(grant: Grant, ways: tuple[Way, ...]) -> frozenset[str]:
     """Return the fields that stand on a grant, for somebody who is meant by these ways."""
     fields = (("ticket", grant.ticket), ("reason", grant.reason), ("until", ends(grant.window, ways)))
     return frozenset(name for name, value in fields if value)

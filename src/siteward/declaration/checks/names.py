@@ -1,4 +1,4 @@
-"""Names: those that refer to something, those that go in a circle, and those that no name may look like."""
+"""Checks of names: references to nothing, cycles of groups, and names that hide or reorder text."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def _instances(context: Context, location: Location, key: str, names: Iterable[s
 def known_people(context: Context) -> Iterator[Diagnostic]:
     """See that groups and grants name users and groups of the file."""
     for group in context.declaration.groups.values():
-        deeper = () if isinstance(_raw(group.location), list) else ("members",)
+        deeper = () if isinstance(_find_node(group.location), list) else ("members",)
         for number, member in enumerate(group.members):
             place = (*group.location.path, *deeper, number)
             if not _known_name(context, member.name):
-                yield _nobody(context, member.name, group.location.source.at(place))
+                yield _unknown_subject(context, member.name, group.location.source.at(place))
             if member.excludes and (member.window.start or member.window.end):
                 yield problem(
                     "window-on-exclusion",
@@ -85,10 +85,10 @@ def known_people(context: Context) -> Iterator[Diagnostic]:
     for grant in context.declaration.grants or ():
         for number, name in enumerate(grant.to):
             if not _known_name(context, name):
-                yield _nobody(context, name, grant.location.at("to", number))
+                yield _unknown_subject(context, name, grant.location.at("to", number))
 
 
-def _raw(location: Location) -> object:
+def _find_node(location: Location) -> object:
     node: object = location.source.data
     for step in location.path:
         node = node[step]  # type: ignore[index]  # the path was read from this very data
@@ -99,7 +99,7 @@ def _known_name(context: Context, name: str) -> bool:
     return context.known("users", name) or context.known("groups", name) or context.some_include_is_missing()
 
 
-def _nobody(context: Context, name: str, at: Span) -> Diagnostic:
+def _unknown_subject(context: Context, name: str, at: Span) -> Diagnostic:
     if name.startswith("!"):
         return problem(
             "unknown-user",
@@ -110,7 +110,7 @@ def _nobody(context: Context, name: str, at: Span) -> Diagnostic:
     if name == "external":
         hint = "write {members: external} for a group whose members a directory knows"
         return problem("unknown-user", "there is no user or group `external`", at, hint=hint)
-    refused = (each for section, each in context.dropped if section in {"users", "groups"})
+    refused = (name for section, name in context.dropped if section in {"users", "groups"})
     declared = (*context.declaration.users, *context.declaration.groups, *sorted(refused))
     return problem(
         "unknown-user",
@@ -264,11 +264,11 @@ def name_fault(text: str, *, handle: bool = False) -> tuple[str, str] | None:
         return "empty-name", "a name must not be empty"
     if len(text) > MAX_NAME:
         return "name-too-long", f"a name of {len(text)} characters; {MAX_NAME} is the most"
-    for each in text:
-        if unicodedata.category(each) in {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}:
+    for character in text:
+        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}:
             return (
                 "hostile-character",
-                f"the character U+{ord(each):04X} hides or reorders text and cannot stand in a name",
+                f"the character U+{ord(character):04X} hides or reorders text and cannot stand in a name",
             )
     if text != text.strip():
         return "hostile-character", "a name must not begin or end with a space"
@@ -291,12 +291,12 @@ def rules_about_somebody(context: Context) -> Iterator[Diagnostic]:
     for rule in rules.values():
         user, role = rule.match.get("user"), rule.match.get("role")
         if user is not None and not any(matching([user], handle) for handle in declaration.users):
-            yield _about_nobody(rule, f"no user is `{user}`", user, declaration.users)
+            yield _about_unknown_subject(rule, f"no user is `{user}`", user, declaration.users)
         if role is not None and role not in roles:
-            yield _about_nobody(rule, f"no role of these platforms is `{role}`", role, roles)
+            yield _about_unknown_subject(rule, f"no role of these platforms is `{role}`", role, roles)
 
 
-def _about_nobody(rule: Rule, why: str, word: str, known: Iterable[str]) -> Diagnostic:
+def _about_unknown_subject(rule: Rule, why: str, word: str, known: Iterable[str]) -> Diagnostic:
     message = f"the rule {rule} speaks of nobody: {why}"
     return problem("rule-of-nobody", message, rule.at, word=word, known=known, severity=Severity.WARNING)
 

@@ -1,4 +1,4 @@
-"""People: no two on one account, nobody on a protected or our own one, and addresses that are some."""
+"""Checks of users: e-mail addresses, one account for one user, protected accounts, and what instances can do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_ADDRESS = frozenset('<>()[],;:\\"')
 
 
 def is_address(text: str) -> bool:
-    """Tell whether a text looks like an e-mail address, with a dot in its domain."""
+    """Return whether a text looks like an e-mail address, with a dot in its domain."""
     return _ADDRESS.fullmatch(text) is not None and _NO_ADDRESS.isdisjoint(text)
 
 

@@ -126,7 +126,7 @@ def test_results_and_drift_tell_the_numbers_of_the_summary(form: str) -> None:
 
 DRIFT = {
     "changed-since": "changed since the last apply",
-    "undeclared": "live and not declared",
+    "undeclared": "live and not in the file",
     "unapplied": "declared and not applied yet",
 }
 

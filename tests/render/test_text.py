@@ -93,7 +93,7 @@ def test_one_long_name_does_not_push_the_others_away() -> None:
 
 def test_quiet_keeps_danger_and_numbers() -> None:
     shown = text(plan_everything(), quiet=True)
-    for each in ("Blocked", "Power raised or high risk", "Access taken or lowered", "Plan: ", "exit "):
+    for each in ("Blocked", "Privilege increased or high risk", "Access taken or lowered", "Plan: ", "exit "):
         assert each in shown
     for each in ("Routine", "New accounts", "old-agency", "sends an invitation"):
         assert each not in shown
@@ -164,7 +164,7 @@ def test_powerful_strangers_are_always_named() -> None:
     strong = tuple(UnmanagedAccount(name=f"boss{at}", power=Power.ADMIN, ignored=True) for at in range(20))
     shown = text(Report(command="plan", plan=reports.plan(reports.instance(unmanaged=weak + strong))))
     assert all(f"boss{at} " in shown for at in range(20))
-    assert "and 50 more without power, listed with -v" in shown
+    assert "and 50 more without privileges, listed with -v" in shown
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_live_is_not_said_to_equal_what_it_does_not() -> None:
     strange = reports.plan(
         reports.instance(unmanaged=(UnmanagedAccount(name="x"), UnmanagedAccount(name="y", ignored=True)))
     )
-    assert "equals the declaration, but for 1 account not declared" in text(Report(command="plan", plan=strange))
+    assert "equals the declaration, but for 1 unmanaged account" in text(Report(command="plan", plan=strange))
 
 
 def test_quiet_keeps_warnings_and_drops_notes() -> None:

@@ -177,7 +177,7 @@ def findings(
     if classification.leavers_unknown and any(not unmanaged_account.ignored for unmanaged_account in unmanaged):
         yield note(
             "leavers-unknown",
-            "people removed from the file cannot be told from accounts that never were in it: there is no journal of this instance",
+            "people removed from the file cannot be distinguished from accounts that never were in it: there is no journal of this instance",
             hint="compare with an earlier revision (`--base REVISION`), or keep the journal",
         )
     yield from _meetings(classification, memory, changes)
@@ -211,7 +211,7 @@ def _meetings(classification: Classification, memory: Memory | None, changes: Se
             strongest = max(gained, key=lambda each: _power_after(each, classification.traits))
             yield warning(
                 "first-meeting",
-                f"{name} is a live account that no journal knows; it gains power here",
+                f"{name} is an existing account that was not managed so far; it gains access here",
                 about=strongest.key,
             )
         else:
@@ -332,5 +332,5 @@ def _outside(classification: Classification) -> Iterator[Diagnostic]:
         sites = ", ".join(sorted(map(str, scopes)))
         yield warning(
             "outside-manages",
-            f"{name} is {classification.ending(name)} and keeps access to sites that are not looked at: {sites}",
+            f"{name} is {classification.ending(name)} and keeps access to sites that are out of scope: {sites}",
         )

@@ -32,7 +32,7 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
     try:
         return timedelta(hours=value)
     except (ValueError, OverflowError) as problem:
-        raise click.BadParameter("that is no number of hours") from problem
+        raise click.BadParameter("that is not a valid number of hours") from problem
 
 
 @click.command("apply")

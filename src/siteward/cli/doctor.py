@@ -121,8 +121,8 @@ def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | 
 def _seal(chain: Chain, *, keyed: bool) -> str:
     """Return from where on the journal is sealed with a key; a key may have come later than the journal."""
     if not keyed:
-        return "not sealed: SITEWARD_JOURNAL_KEY is not set"
+        return "hash without a key: SITEWARD_JOURNAL_KEY is not set"
     if not chain.sealed_since:
         return "not sealed"
     since = f" since entry {chain.sealed_since}" if chain.sealed_since > 1 else ""
-    return f"sealed with SITEWARD_JOURNAL_KEY{since}"
+    return f"hash with SITEWARD_JOURNAL_KEY (HMAC){since}"

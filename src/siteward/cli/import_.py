@@ -162,7 +162,7 @@ def _need_platform() -> str:
 
 
 def _need_self(traits: Traits) -> str:
-    raise click.UsageError(f"{traits.platform} does not tell whose credentials these are: say --self LOGIN")
+    raise click.UsageError(f"{traits.platform} does not show whose credentials these are: say --self LOGIN")
 
 
 @click.command("import")

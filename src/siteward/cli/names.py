@@ -89,5 +89,5 @@ def read_plan(path: Path, command: str) -> Plan:
     except codec.CodecError as problem:
         told = error("plan-unreadable", f"{path}: {problem}", hint="make a new one: siteward plan --out plan.json")
     except (ValueError, RecursionError):
-        told = error("plan-unreadable", f"{path} is no JSON", hint="make a new one: siteward plan --out plan.json")
+        told = error("plan-unreadable", f"{path} is not valid JSON", hint="make a new one: siteward plan --out plan.json")
     raise StoppedError(Report(command=command, diagnostics=(told,)))

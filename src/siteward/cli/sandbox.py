@@ -115,7 +115,7 @@ def _clock(start: str | None) -> Callable[[], datetime]:
     try:
         begin = datetime.fromisoformat(start)
     except ValueError as problem:
-        raise click.UsageError(f"--clock: {start!r} is no ISO 8601 instant") from problem
+        raise click.UsageError(f"--clock: {start!r} is not a valid ISO 8601 instant") from problem
     offset: timedelta = begin.astimezone(UTC) - datetime.now(UTC)
     return lambda: datetime.now(UTC) + offset
 

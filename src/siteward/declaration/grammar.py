@@ -269,7 +269,7 @@ class _Telling(Struct):
         word = value if isinstance(value, str) else None
         words = tuple(sorted(map(str, allowed)))
         hint = "write it without quotes" if word in words and word not in allowed else None
-        told = problem("unknown-value", f"{said} is not possible here", at, hint=hint, allowed=words, word=word)
+        told = problem("unknown-value", f"{said} is not allowed here", at, hint=hint, allowed=words, word=word)
         return Misfit(path, told)
 
     def _of_another_kind(self, value: object, nodes: Sequence[Node], path: Path) -> Misfit:

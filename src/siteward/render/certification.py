@@ -32,7 +32,7 @@ _TITLES = {
     "admin": "Admins",
     "undeclared": "Not declared",
     "public": "Public access",
-    "outsider": "Outsiders",
+    "outsider": "External",
     "service": "Service accounts",
     "expired": "Ended and still there",
     "expiring": "Ending soon",

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 FORMAT = "siteward.diff/1"
 HEADINGS: Mapping[Band, str] = {
-    "escalation": "Power raised",
-    "outsider": "Outsiders",
+    "escalation": "Privilege increased",
+    "outsider": "External",
     "loss": "Access taken or lowered",
     "gain": "Access given",
     "dates": "Dates moved",
@@ -228,7 +228,7 @@ def _blocks(page: _Page) -> Iterator[Block]:
     after = " · ".join((*map(prose, _beside(page)), prose(_unresolved(page))))
     yield Block((f"{head}\n\n{after}".rstrip(" ·"),))
     if notices := words.by_weight(page.shown.notices):
-        title = "**❗ Rules and settings that judge access**\n\n"
+        title = "**❗ Rules and settings that decide about access**\n\n"
         yield Block((title + "\n".join(map(_notice, notices)), title + _codes(notices)), 3)
     for band, movements in page.shown.by_band().items():
         yield _section(band, movements, page)

@@ -151,7 +151,7 @@ def _foot(context: RenderContext) -> Iterator[str]:
         commit = f" for commit {words.commit(plan)}" if plan.commit else ""
         yield f"plan {plan.digest}{commit} as of {words.moment(plan.as_of)}"
     if report.journal_head:
-        yield f"journal head {report.journal_head}"
+        yield f"journal, latest hash {report.journal_head}"
     if report.next:
         yield f"next: {report.next}"
     yield f"{words.findings(context.summary)} · exit {context.code} ({words.verdict(context.code)})"
@@ -217,7 +217,7 @@ def _tables(instance: InstancePlan, context: RenderContext) -> Iterator[Table]:
         yield Table(title=section.band.heading, kind=section.band.name.lower(), rows=rows)
     if instance.held_back:
         yield Table(
-            title=f"Held back by mode {instance.mode}", rows=tuple(_step(step, context) for step in instance.held_back)
+            title=f"Skipped in mode {instance.mode}", rows=tuple(_step(step, context) for step in instance.held_back)
         )
     if instance.waiting:
         waiting = tuple(Row(cells=("", words.declared_user(key), words.where(key))) for key in instance.waiting)
@@ -229,7 +229,7 @@ def _tables(instance: InstancePlan, context: RenderContext) -> Iterator[Table]:
             for unmanaged_account in sorted(instance.unmanaged, key=lambda each: (-each.power, each.name))
         )  # fmt: skip
         yield Table(
-            title="Live but not declared", header=("", "account", "e-mail", "power", "holds", ""), rows=unmanaged
+            title="Unmanaged accounts", header=("", "account", "e-mail", "power", "holds", ""), rows=unmanaged
         )
 
 

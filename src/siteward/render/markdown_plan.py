@@ -151,7 +151,7 @@ def _by_place(steps: Sequence[Step]) -> Iterator[str]:
 
 def _beside(instance: InstancePlan, context: RenderContext) -> Iterator[Block]:
     if instance.held_back:
-        title = f"Held back by mode {prose(instance.mode)}"
+        title = f"Skipped in mode {prose(instance.mode)}"
         count = f"{words.plural(len(instance.held_back), 'line')} {_LATER}"
         yield Block((details(title, _rows(instance.held_back, context)), details(title, count)), _KNOWN)
     if instance.waiting:
@@ -174,9 +174,9 @@ def _unmanaged(unmanaged: Sequence[UnmanagedAccount]) -> Iterator[Block]:
     mighty = [unmanaged_account for unmanaged_account in unmanaged if unmanaged_account.power >= Power.MANAGE]
     others = [unmanaged_account for unmanaged_account in unmanaged if unmanaged_account.power < Power.MANAGE]
     if mighty:
-        yield Block((f"**Live, powerful and not declared**\n\n{_accounts(mighty)}", _brief(mighty)), _DANGER)
+        yield Block((f"**Unmanaged accounts with high privileges**\n\n{_accounts(mighty)}", _brief(mighty)), _DANGER)
     if others:
-        title = "Live but not declared"
+        title = "Unmanaged accounts"
         count = f"{words.plural(len(others), 'account')} without power {_LATER}"
         yield Block((details(title, _accounts(others)), details(title, count)), _KNOWN)
 
@@ -195,4 +195,4 @@ def _accounts(unmanaged: Iterable[UnmanagedAccount]) -> str:
 
 
 def _brief(unmanaged: Sequence[UnmanagedAccount]) -> str:
-    return f"**Live, powerful and not declared:** {names(unmanaged_account.name for unmanaged_account in unmanaged)}"
+    return f"**Unmanaged accounts with high privileges:** {names(unmanaged_account.name for unmanaged_account in unmanaged)}"

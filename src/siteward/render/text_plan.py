@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
     from siteward.render.context import RenderContext
 
-LEGEND = "+ new   ~ change   - revoke   ! high risk   ⊘ blocked   ? not declared   = held back"
+LEGEND = "+ new   ~ change   - revoke   ! high risk   ⊘ blocked   ? unmanaged   = skipped"
 NAMED = 5
 BELOW = " " * 10
 
@@ -217,7 +217,7 @@ def _few(names: Sequence[str], one: str, many: str) -> str:
 def _beside(instance: InstancePlan, palette: Palette) -> Iterator[str]:
     """Yield what is known and not acted on: held back, waiting, strangers, blind spots."""
     if instance.held_back:
-        yield from ("", f"  {palette.paint(f'Held back by mode {instance.mode}', 'bold')}")
+        yield from ("", f"  {palette.paint(f'Skipped in mode {instance.mode}', 'bold')}")
         rows = [(palette.glyph("held"), *_row(step, palette)[1:]) for step in instance.held_back]
         yield from _shorten(palette.table(rows, 6), palette)
     if instance.waiting:
@@ -254,12 +254,12 @@ def _unmanaged(unmanaged: Sequence[UnmanagedAccount], palette: Palette) -> Itera
     )
     if not shown:
         return
-    yield from ("", f"  {palette.paint('Live but not declared', 'bold')}")
+    yield from ("", f"  {palette.paint('Unmanaged accounts', 'bold')}")
     mighty = sum(unmanaged_account.power >= Power.MANAGE for unmanaged_account in shown)
     keep = len(shown) if palette.options.verbose else max(mighty, 2 * NAMED)
     yield from palette.table([_unmanaged_account(unmanaged_account, palette) for unmanaged_account in shown[:keep]], 6)
     if keep < len(shown):
-        yield f"      {palette.paint(f'and {len(shown) - keep} more without power, listed with -v', 'dim')}"
+        yield f"      {palette.paint(f'and {len(shown) - keep} more without privileges, listed with -v', 'dim')}"
 
 
 def _by_power(unmanaged_account: UnmanagedAccount) -> tuple[int, str]:

@@ -38,9 +38,9 @@ class Band(IntEnum):
 
 _HEADINGS = {
     Band.BLOCKED: "Blocked",
-    Band.RAISED: "Power raised or high risk",
+    Band.RAISED: "Privilege increased or high risk",
     Band.REMOVED: "Access taken or lowered",
-    Band.OUTSIDER: "Outsiders",
+    Band.OUTSIDER: "External",
     Band.CREATED: "New accounts",
     Band.ROUTINE: "Routine",
 }

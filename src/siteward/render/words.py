@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CAUSES: dict[Cause, str] = {
     "granted": "",
     "silence": "not granted by the file",
-    "unmanaged": "account not declared",
+    "unmanaged": "unmanaged account",
     "renamed": "renamed",
     "public": "as `public` says",
     "expired": "expired",
@@ -46,7 +46,7 @@ WELL: frozenset[OutcomeStatus] = frozenset({"done", "already"})
 # Real drift first.
 DRIFT: dict[DriftKind, str] = {
     "changed-since": "changed since the last apply",
-    "undeclared": "live and not declared",
+    "undeclared": "live and not in the file",
     "unapplied": "declared and not applied yet (not drift)",
 }
 RISKS: dict[Risk, str] = {"low": "low risk", "medium": "medium risk", "high": "high risk"}
@@ -232,7 +232,7 @@ def leftovers(of: Summary) -> tuple[str, ...]:
     """Return what is known and not acted on: held back, waiting, not declared, ignored, not seen."""
     admins = f", {plural(of.unmanaged_admins, 'admin')} among them" if of.unmanaged_admins else ""
     parts = (
-        (of.held_back, f"{of.held_back} held back by the mode"),
+        (of.held_back, f"{of.held_back} skipped by the mode"),
         (of.waiting, f"{of.waiting} waiting for somebody's acceptance"),
         (of.unmanaged, f"{plural(of.unmanaged, 'account')} not declared{admins}"),
         (of.ignored, f"{plural(of.ignored, 'account')} ignored"),
@@ -269,7 +269,7 @@ def not_read(each: Missing) -> str:
 def not_seen(each: Missing) -> str:
     """Return what is missing of an instance, without its name."""
     if each.partly:
-        return "not read whole: more may be live than is told here"
+        return "not read whole: more may be live than is shown here"
     return f"not read: {each.why}" if each.why else "not read"
 
 
@@ -320,7 +320,7 @@ def verdict(code: int) -> str:
     """Return what an exit code means, in a few words."""
     return {
         0: "nothing to do, or all is done",
-        1: "error in use, file, credentials or reachability",
+        1: "error in usage, file, credentials or connectivity",
         2: "differences",
         3: "blocked by a guard or rule",
         4: "stale, or something readable was not read",

@@ -34,7 +34,7 @@ def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
     superuser, old, new, capabilities = ask(reader, PREFLIGHT)
     if isinstance(superuser, Failed) or not parse(FLAG, superuser, "hasSuperUserAccess"):
         raise ForbiddenError(
-            "this token is not a superuser's, or it is not valid: Matomo up to 4.x does not tell which",
+            "this token is not a superuser's, or it is not valid: Matomo up to 4.x does not report which",
             hint="make a token for an account of its own that is a superuser, and name that account in `self`",
         )
     return traits_of(_version(reader, old, new), _capabilities(capabilities), settings), None

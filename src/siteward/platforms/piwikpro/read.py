@@ -169,7 +169,7 @@ def _beside_the_file(found: Gathering, names: dict[str, str]) -> Iterator[Diagno
         yield (note if found.settings.native else warning)(
             "group-beside-the-file",
             f"{_counted(len(people), 'account')} can reach {_counted(sites, 'site')} through the group {name}, {why}",
-            hint="`siteward who-can` tells who" + ("" if found.settings.native else "; `native: true` manages groups"),
+            hint="`siteward who-can` shows who" + ("" if found.settings.native else "; `native: true` manages groups"),
         )
 
 

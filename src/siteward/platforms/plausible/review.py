@@ -106,7 +106,7 @@ def address(case: _Case) -> Iterator[Diagnostic]:
     """Refuse what is no address: Plausible would take it, and mail a stranger or nobody."""
     for invite in case.invites:
         if not _ADDRESS.fullmatch(_name(invite)):
-            yield error("no-address", f"{_name(invite)} is no e-mail address that can be invited", about=invite.key)
+            yield error("no-address", f"{_name(invite)} is not a valid e-mail address that can be invited", about=invite.key)
 
 
 def redundant(case: _Case) -> Iterator[Diagnostic]:

@@ -81,7 +81,7 @@ def flush_folder(folder: Path) -> None:
 
 def _unsafe(found: os.stat_result) -> str:
     if not stat.S_ISREG(found.st_mode):
-        return "is no regular file"
+        return "is not a regular file"
     if found.st_mode & 0o077:
         return f"may be read by others (mode {stat.S_IMODE(found.st_mode):04o}, wanted 0600)"
     return "" if found.st_uid == os.geteuid() else "belongs to another user"

@@ -343,7 +343,7 @@ def _entry(path: Path, number: int, found: Mapping[str, object]) -> Entry:
         return ENTRY.validate_python(found)
     except ValidationError as problem:
         first = problem.errors(include_input=False, include_url=False)[0]
-        raise JournalBrokenError(path, number, f"this is no entry that this version writes ({first['msg']})") from None
+        raise JournalBrokenError(path, number, f"this is not an entry that this version writes ({first['msg']})") from None
 
 
 def _marked(entries: Iterable[Entry], chain: Chain) -> list[_Marked]:

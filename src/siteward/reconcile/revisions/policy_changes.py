@@ -54,7 +54,7 @@ def _on_instance(base: Instance | None, head: Instance | None) -> Iterator[Told]
     if base is None or head is None:
         known = head or base
         if known is not None:
-            word = "is new" if base is None else "is gone: nothing is looked at there any more"
+            word = "is new" if base is None else "is gone: nothing there is in scope any more"
             yield "instance-changed", f"the instance {word} ({known.platform}, {known.url})", known.at
         return
     for name in _OWN:

@@ -20,17 +20,17 @@ VERBS: dict[str, tuple[str, str]] = {
     "validate": ("validate", "Check the files; contacts nothing."),
     "plan": ("plan", "Show what apply would change; changes nothing."),
     "apply": ("apply", "Carry out a plan, exactly as reviewed."),
-    "drift": ("drift", "Show live access that the declaration does not explain."),
+    "drift": ("drift", "Show live access that the configuration does not explain."),
     "show": ("show", "Show a saved plan or report in any format."),
-    "diff": ("diff", "Tell who gains and loses what between two revisions; contacts nothing."),
+    "diff": ("diff", "Show who gains and loses what between two revisions; contacts nothing."),
     "explain": ("explain", "Say why a user has, or has not, access to a site."),
     "who-can": ("who_can", "List who holds a role or more on a site."),
     "matrix": ("matrix", "Show who holds what: people by sites, live and declared."),
     "review": ("review", "List every right to decide on, and turn decisions into an edit."),
     "import": ("import_", "Write a first file from the live state of an instance."),
-    "doctor": ("doctor", "Check credentials, reach and versions; never prints a secret."),
+    "doctor": ("doctor", "Check credentials, connectivity and versions; never prints a secret."),
     "schema": ("schema", "Print the JSON Schema of the file or of a plan."),
-    "sandbox": ("sandbox", "Serve a stand-in analytics server to try things on."),
+    "sandbox": ("sandbox", "Serve a sandbox analytics server to try things on."),
     "demo": ("demo", "Show the main job on a sandbox, from start to end."),
     "completion": ("completion", "Print the shell completion script."),
 }
@@ -74,7 +74,7 @@ class Verbs(click.Group):
 @click.version_option(__version__, prog_name="siteward", message="%(prog)s %(version)s")
 @click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.")
 @click.option(
-    "-c", "--config", metavar="FILE", help="The declaration; default $SITEWARD_CONFIG, then access.yaml upwards."
+    "-c", "--config", metavar="FILE", help="The configuration; default $SITEWARD_CONFIG, then access.yaml upwards."
 )
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Colour in text output; default auto.")
 @click.option("-q", "--quiet", is_flag=True, help="Only what needs attention, and the summary.")

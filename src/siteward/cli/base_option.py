@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 option = click.option(
     "--base",
     metavar="REF",
-    help="Let the rules of this revision judge too; by itself in jobs about a change. `none` for no other.",
+    help="The rules of this revision (the target branch) also apply; automatic in jobs about a change. `none`: only our own.",
 )
 
 

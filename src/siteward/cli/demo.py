@@ -73,7 +73,7 @@ class _Story:
 
 
 def _tell(story: _Story, sandboxes: Mapping[str, Sandbox]) -> int:
-    story.say("Stand-in servers answer, with users, sites and some history:")
+    story.say("Sandbox servers answer, with users, sites and some history:")
     for name, sandbox in sandboxes.items():
         click.echo(f"#    {name}: {sandbox.fake.platform} {sandbox.fake.release} at {sandbox.url}")
     story.say("1. Check the files. Nothing is contacted.")

@@ -64,7 +64,7 @@ def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: fl
     base = _whose(checkout, instance, replace(base, account=reach.account, problem=broken), traits)
     return replace(
         base,
-        version=f"{traits.version} {traits.edition}".strip(),
+        version=_release(traits, base.platform),
         role=reach.role,
         credentials=credentials,
         may=reach.may,
@@ -109,7 +109,7 @@ def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | 
     chain = known.chain
     if not chain.entries:
         return f"none yet at {path}", None
-    words = (f"{len(chain.entries)} entries", f"head {chain.head}", _seal(chain, keyed=key is not None))
+    words = (f"{len(chain.entries)} entries", f"latest hash {chain.head}", _seal(chain, keyed=key is not None))
     return "; ".join(
         (
             ", ".join(words),

@@ -11,7 +11,7 @@ from siteward.cli.session import Session, with_session
 
 @click.command("matrix")
 @instance_option
-@click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
+@click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
 @click.option("--html", is_flag=True, help="The page on stdout; the same as --format html.")
 @with_session("text", "html", "csv", "json")
 def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, html: bool) -> int:

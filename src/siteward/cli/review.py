@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command("review")
 @instance_option
-@click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
+@click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
 @click.option("--soon", type=click.IntRange(min=0), default=30, show_default=True, help="Days in which an end is near.")
 @click.option(
     "--unused", type=click.IntRange(min=1), default=180, show_default=True, help="Days until unused is stale."
@@ -97,8 +97,10 @@ def _decided(
         session.say(f"nothing to edit: {each}")
     for each in edit.undone:
         session.say(f"left to you: {each}")
+    from siteward.render.words import plural
+
     count, done = len(found.items) - len(decisions.answers), "written" if write else "to be written with --write"
-    session.say(f"{len(decisions.answers)} decided, {count} not; {len(edit.texts)} files {done}")
+    session.say(f"{len(decisions.answers)} decided, {count} not; {plural(len(edit.texts), 'file')} {done}")
     return 3 if edit.undone and not session.exit_zero else 0
 
 

@@ -158,7 +158,7 @@ def _options(formats: tuple[str, ...]) -> list[Callable[[Any], Any]]:
         click.option("-v", "--verbose", count=True, help="Everything; -vv also logs requests, without bodies."),
         click.option("-q", "--quiet", is_flag=True, help="Only what needs attention, and the summary."),
         click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Colour in text output."),
-        click.option("-c", "--config", metavar="FILE", help="The declaration; default: search access.yaml upwards."),
+        click.option("-c", "--config", metavar="FILE", help="The configuration; default: search access.yaml upwards."),
         click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR."),
     ]
     if not formats:
@@ -174,7 +174,7 @@ def _options(formats: tuple[str, ...]) -> list[Callable[[Any], Any]]:
         click.option("--plain", is_flag=True, help="Words instead of symbols."),
         click.option("--exit-zero", is_flag=True, help="Leave with 0 where only differences or blocks were found."),
         click.option("-o", "--output", "outputs", multiple=True, metavar="[FORMAT:]FILE", help="Also write to FILE."),
-        click.option("-f", "--format", "formats", multiple=True, type=click.Choice(formats), help="What stdout gets."),
+        click.option("-f", "--format", "formats", multiple=True, type=click.Choice(formats), help="Output format."),
     ]
 
 

@@ -192,7 +192,7 @@ def _origin_lines(origin: Origin | None, palette: Palette) -> Iterator[str]:
 def _holding_row(each: Holding, palette: Palette) -> tuple[Cell, ...]:
     who = f"{each.person} (login {each.account})" if each.person and each.person != each.account else each.account
     agree = each.live == each.declared
-    state = "" if agree else "not live" if each.live is None else "not declared" if each.declared is None else "differs"
+    state = "" if agree else "not live" if each.live is None else "not in the file" if each.declared is None else "differs"
     return (
         palette.cell(who, "bold"),
         palette.cell(f"{each.instance} {each.scope.name}"),

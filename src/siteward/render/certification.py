@@ -30,9 +30,9 @@ _COLUMNS = (
 )  # fmt: skip
 _TITLES = {
     "admin": "Admins",
-    "undeclared": "Not declared",
+    "undeclared": "Not in the file",
     "public": "Public access",
-    "outsider": "External",
+    "outsider": "External users",
     "service": "Service accounts",
     "expired": "Ended and still there",
     "expiring": "Ending soon",
@@ -40,6 +40,19 @@ _TITLES = {
     "pending": "Pending",
     "differs": "Live differs from declared",
 }
+_COUNTED = {
+    "admin": ("admin grant", "admin grants"),
+    "undeclared": ("grant not in the file", "grants not in the file"),
+    "public": ("public grant", "public grants"),
+    "outsider": ("grant of an external user", "grants of external users"),
+    "service": ("grant of a service account", "grants of service accounts"),
+    "expired": ("ended grant still there", "ended grants still there"),
+    "expiring": ("grant ending soon", "grants ending soon"),
+    "stale": ("grant not used for long", "grants not used for long"),
+    "pending": ("pending grant", "pending grants"),
+    "differs": ("grant that differs from what is declared", "grants that differ from what is declared"),
+}
+"""The flags as counts, one and many, in the order of `FLAGS`."""
 
 
 def data(review: Review) -> str:
@@ -151,11 +164,17 @@ def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Pal
             yield from ("", f"  {palette.paint(title, 'bold')}")
             yield from palette.table([_cells(item, palette) for item in items], 4)
     yield ""
-    numbers = (f"{counts[flag]} {_TITLES[flag].lower()}" for flag in FLAGS if counts[flag])
     without = f", {words.plural(len(review.missing), 'instance')} not read" if review.missing else ""
     yield f"{palette.paint('Review:', 'bold')} {words.plural(number, 'grant')}{without}."
-    yield f"      {palette.join(tuple(numbers))}"
+    yield f"      {palette.join(_numbers(counts))}"
     yield review.digest
+
+
+def _numbers(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Return how many grants have each flag, in words that agree with the number."""
+    return tuple(
+        words.plural(counts[flag], singular, several) for flag, (singular, several) in _COUNTED.items() if counts[flag]
+    )
 
 
 def _cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
@@ -173,12 +192,11 @@ def _cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
 def page(review: Review) -> str:
     """Return the review as one page: what stands out first, each kind by itself, then everything."""
     counts = review.counts()
-    told = (f"{counts[each]} {_TITLES[each].lower()}" for each in FLAGS if counts[each])
     return draw(
         title="Access review",
         lead=(
             f"{words.plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
-            " · ".join(told),
+            " · ".join(_numbers(counts)),
         ),
         said=tuple(
             Remark(kind="error", code="not-read", text=words.not_read(gap), at="", help=(), excerpt=Markup())

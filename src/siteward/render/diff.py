@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 FORMAT = "siteward.diff/1"
 HEADINGS: Mapping[Band, str] = {
     "escalation": "Privilege increased",
-    "outsider": "External",
+    "outsider": "External users",
     "loss": "Access taken or lowered",
     "gain": "Access given",
     "dates": "Dates moved",
 }
-_ENDINGS = {"silence": "no longer granted", "left": "left the file", "not-yet": "begins later"}
+_ENDINGS = {"silence": "no longer in the file", "left": "left the file", "not-yet": "begins later"}
 _COUNTED: Mapping[str, str] = {
     "gained": "gained", "raised": "raised", "wider": "wider", "changed": "changed", "moved": "moved to another account",
     "longer": "longer", "shorter": "shorter", "narrower": "narrower", "lowered": "lowered", "lost": "lost",
@@ -111,7 +111,7 @@ def _beside(page: _Page) -> tuple[str, ...]:
     parts = (
         (of["people"], f"{words.plural(of['people'], 'person', 'people')} affected"),
         (of["escalations"], words.plural(of["escalations"], "escalation")),
-        (of["outsiders"], words.plural(of["outsiders"], "outsider")),
+        (of["outsiders"], words.plural(of["outsiders"], "external user")),
         (of["notices"], words.plural(of["notices"], "rule or setting changed", "rules or settings changed")),
     )
     return tuple(text for count, text in parts if count)

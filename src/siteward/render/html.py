@@ -194,7 +194,7 @@ def _parts(context: RenderContext) -> Iterator[Part]:
 
 
 def _instance(instance: InstancePlan, context: RenderContext) -> Part:
-    release = " ".join(filter(None, (instance.platform, instance.version, instance.edition)))
+    release = words.release(instance.platform, instance.version, instance.edition)
     read = f"read {instance.accounts} accounts, {instance.sites} sites, {instance.grants} grants"
     hidden = ", ".join(spot for spot in instance.blind_spots if spot not in instance.accepted_blind)
     lead = (
@@ -217,7 +217,7 @@ def _tables(instance: InstancePlan, context: RenderContext) -> Iterator[Table]:
         yield Table(title=section.band.heading, kind=section.band.name.lower(), rows=rows)
     if instance.held_back:
         yield Table(
-            title=f"Skipped in mode {instance.mode}", rows=tuple(_step(step, context) for step in instance.held_back)
+            title=f"Skipped (mode {instance.mode})", rows=tuple(_step(step, context) for step in instance.held_back)
         )
     if instance.waiting:
         waiting = tuple(Row(cells=("", words.declared_user(key), words.where(key))) for key in instance.waiting)
@@ -229,7 +229,7 @@ def _tables(instance: InstancePlan, context: RenderContext) -> Iterator[Table]:
             for unmanaged_account in sorted(instance.unmanaged, key=lambda each: (-each.power, each.name))
         )  # fmt: skip
         yield Table(
-            title="Unmanaged accounts", header=("", "account", "e-mail", "power", "holds", ""), rows=unmanaged
+            title="Unmanaged accounts", header=("", "account", "e-mail", "access level", "holds", ""), rows=unmanaged
         )
 
 
@@ -239,7 +239,7 @@ def _step(step: Step, context: RenderContext) -> Row:
     return Row(
         cells=(flag + sign(step), words.title(step), words.subject_of_change(change), words.movement(change)),
         place=words.location(step),
-        why=" · ".join((*words.because(step), *(("outsider",) if step.external else ()))),
+        why=" · ".join((*words.because(step), *(("external",) if step.external else ()))),
         remarks=_remarks(
             (diagnostic for diagnostic in step.diagnostics if diagnostic.severity or diagnostic.effect), context
         ),

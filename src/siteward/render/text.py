@@ -106,7 +106,7 @@ def _tail(context: RenderContext, palette: Palette) -> Iterator[str]:
     if report.command == "validate" or numbers.errors or numbers.warnings:
         yield _found(context)
     if report.journal:
-        head = f"  head {report.journal_head}" if report.journal_head else ""
+        head = f"  latest hash {report.journal_head}" if report.journal_head else ""
         yield palette.text(f"journal {report.journal}{head}")
     if palette.options.goes_on:
         return

@@ -40,7 +40,7 @@ _HEADINGS = {
     Band.BLOCKED: "Blocked",
     Band.RAISED: "Privilege increased or high risk",
     Band.REMOVED: "Access taken or lowered",
-    Band.OUTSIDER: "External",
+    Band.OUTSIDER: "External users",
     Band.CREATED: "New accounts",
     Band.ROUTINE: "Routine",
 }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CAUSES: dict[Cause, str] = {
     "granted": "",
-    "silence": "not granted by the file",
+    "silence": "not in the file",
     "unmanaged": "unmanaged account",
     "renamed": "renamed",
     "public": "as `public` says",
@@ -150,6 +150,11 @@ def sentence(change: Change) -> str:
     return f"{declared_user(change.key)}: {on} {movement(change)}".rstrip()
 
 
+def release(platform: str, version: str, edition: str) -> str:
+    """Return a platform with its version and edition; an edition that repeats the platform's name is left out."""
+    return " ".join(filter(None, (platform, version, "" if edition.casefold() == platform.casefold() else edition)))
+
+
 def person(step: Step) -> str:
     """Return under which name a reviewer knows whom a step is about: the handle, else the login."""
     return step.person or declared_user(step.change.key)
@@ -207,7 +212,7 @@ def headline(of: Summary) -> str:
 def _idle(of: Summary) -> str:
     """Return why there is nothing to do; that all is as declared is said only where it is known."""
     if of.held_back:
-        return f"nothing to do in this mode, {of.held_back} held back"
+        return f"nothing to do in this mode, {of.held_back} skipped"
     if of.unreadable:
         return f"nothing to do in what was read, {plural(of.unreadable, 'listing')} not read"
     if of.errors:
@@ -219,7 +224,7 @@ def consequences(of: Summary) -> tuple[str, ...]:
     """Return what the plan means for people: who is touched, which power moves, what is sent."""
     parts = (
         (of.people or of.sites, f"{plural(of.people, 'person', 'people')} and {plural(of.sites, 'site')} affected"),
-        (of.powers_raised, f"{plural(of.powers_raised, 'power')} raised"),
+        (of.powers_raised, f"{plural(of.powers_raised, 'privilege')} increased"),
         (of.admins_gained, f"{plural(of.admins_gained, 'admin')} gained"),
         (of.admins_lost, f"{plural(of.admins_lost, 'admin')} lost"),
         (of.losing_everything, f"{plural(of.losing_everything, 'person', 'people')} losing all access to an instance"),
@@ -229,12 +234,12 @@ def consequences(of: Summary) -> tuple[str, ...]:
 
 
 def leftovers(of: Summary) -> tuple[str, ...]:
-    """Return what is known and not acted on: held back, waiting, not declared, ignored, not seen."""
+    """Return what is known and not acted on: skipped, waiting, unmanaged, ignored, not seen."""
     admins = f", {plural(of.unmanaged_admins, 'admin')} among them" if of.unmanaged_admins else ""
     parts = (
         (of.held_back, f"{of.held_back} skipped by the mode"),
         (of.waiting, f"{of.waiting} waiting for somebody's acceptance"),
-        (of.unmanaged, f"{plural(of.unmanaged, 'account')} not declared{admins}"),
+        (of.unmanaged, f"{plural(of.unmanaged, 'unmanaged account')}{admins}"),
         (of.ignored, f"{plural(of.ignored, 'account')} ignored"),
         (of.unreadable, f"{plural(of.unreadable, 'listing')} not read"),
         (of.blind, f"{plural(of.blind, 'blind spot')}"),

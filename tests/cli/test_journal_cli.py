@@ -31,7 +31,7 @@ def rewritten(checkout: Program) -> None:
 def test_doctor_tells_how_well_the_journal_is_sealed(checkout: Program) -> None:
     """A key that is set proves nothing of lines without its seal."""
     applied(checkout)
-    assert "hash without a key: SITEWARD_JOURNAL_KEY is not set" in checkout("doctor").out
+    assert "hashes without a key: SITEWARD_JOURNAL_KEY is not set" in checkout("doctor").out
     said = checkout("doctor", **KEY)
     assert said.code == 0
     assert "not sealed" in said.out
@@ -40,7 +40,7 @@ def test_doctor_tells_how_well_the_journal_is_sealed(checkout: Program) -> None:
     checkout("plan", *ALLOWED, "--out", "plan.json")
     checkout("apply", "plan.json", *ALLOWED, "--yes", **KEY)
     said = checkout("doctor", **KEY)
-    assert "hash with SITEWARD_JOURNAL_KEY (HMAC) since entry" in said.out
+    assert "hashes with SITEWARD_JOURNAL_KEY (HMAC) since entry" in said.out
     assert "journal-partly-sealed" in said.out
     assert "journal-partly-sealed" in checkout("plan", *ALLOWED, **KEY).out
     assert "journal-not-sealed" not in said.out

@@ -35,6 +35,27 @@ VERBS: dict[str, tuple[str, str]] = {
     "completion": ("completion", "Print the shell completion script."),
 }
 
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "validate": ("siteward validate -c access.yaml",),
+    "plan": ("siteward plan --out plan.json", "siteward plan -f markdown -o html:plan.html"),
+    "apply": ("siteward apply plan.json", "siteward apply --only user:nora --yes"),
+    "drift": ("siteward drift -f json",),
+    "show": ("siteward show plan.json -f markdown",),
+    "diff": ("siteward diff main HEAD",),
+    "explain": ("siteward explain nora shop.example.org",),
+    "who-can": ("siteward who-can admin shop.example.org",),
+    "matrix": ("siteward matrix -o matrix.html",),
+    "review": ("siteward review -o review.csv", "siteward review --decisions review.csv --write"),
+    "import": (
+        "siteward import --instance stats --platform umami --url https://stats.example.org --set layout=per-site",
+    ),
+    "doctor": ("siteward doctor --instance stats",),
+    "schema": ("siteward schema > access.schema.json",),
+    "sandbox": ("siteward sandbox umami --port 18099",),
+    "demo": ("siteward demo",),
+}
+"""Examples at the end of each verb's help; `completion` has its own."""
+
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
@@ -51,6 +72,8 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         command: click.Command = import_module(f"siteward.cli.{VERBS[cmd_name][0]}").command
+        if examples := EXAMPLES.get(cmd_name):
+            command.epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 — click's signature
@@ -135,7 +158,7 @@ def _say(code: str, message: str, *, hint: str | None = None, leave: int = 1) ->
 def _json_wanted(arguments: list[str]) -> bool:
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     return any(
-        each in {"--format=json", "-fjson"} or (each in {"--format", "-f"} and value == "json") for each, value in pairs
+        word in {"--format=json", "-fjson"} or (word in {"--format", "-f"} and value == "json") for word, value in pairs
     )
 
 

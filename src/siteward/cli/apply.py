@@ -205,7 +205,7 @@ def _show(session: Session, report: Report) -> None:
 def _acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:
     from siteward.reconcile.apply.target import Acceptance
 
-    pairs = [each.partition("=") for each in given]
+    pairs = [acceptance.partition("=") for acceptance in given]
     known_blocks(name for name, *_ in pairs)
     for name, _, digest in pairs:
         if not digest and name != EMPTY:
@@ -228,7 +228,7 @@ def _chosen(only: tuple[str, ...]) -> Callable[[str, Step], bool] | None:
     """Return which steps this run is confined to; `None` for all."""
     if not only:
         return None
-    tests = [_choice(each) for each in only]
+    tests = [_choice(text) for text in only]
     return lambda _, step: any(test(step) for test in tests)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 option = click.option(
     "--base",
     metavar="REF",
-    help="The rules of this revision (the target branch) also apply; automatic in jobs about a change. `none`: only our own.",
+    help="Apply the rules of this revision (the target branch) too; automatic in jobs about a change; `none`: do not.",
 )
 
 

@@ -33,7 +33,7 @@ CHECKOUT = "checkout"
     metavar="PATH",
     help="The known sites of an instance, or a folder of such files; see `plan --save-snapshot`.",
 )
-@with_session("text", "markdown", "json")
+@with_session("text", "markdown", "json", without=("--group-by",))
 def command(session: Session, base: str, head: str | None, as_of: str | None, snapshots: tuple[Path, ...]) -> int:
     """Tell who gains and loses what between the revisions BASE and HEAD, by effective access.
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "--decisions", type=click.Path(path_type=Path), metavar="FILE", help="Turn decisions (CSV or JSON) into an edit."
 )
 @click.option("--write", is_flag=True, help="With --decisions: write the edit to the files, for a pull request.")
-@with_session("text", "html", "csv", "json")
+@with_session("text", "html", "csv", "json", without=("--group-by",))
 def command(
     session: Session,
     instances: tuple[str, ...],
@@ -93,10 +93,10 @@ def _decided(
     if write:
         for name, text in edit.texts.items():
             Path(name).write_text(text, encoding="utf-8")
-    for each in edit.needless:
-        session.say(f"nothing to edit: {each}")
-    for each in edit.undone:
-        session.say(f"left to you: {each}")
+    for answer in edit.needless:
+        session.say(f"nothing to edit: {answer}")
+    for answer in edit.undone:
+        session.say(f"left to you: {answer}")
     from siteward.render.words import plural
 
     count, done = len(found.items) - len(decisions.answers), "written" if write else "to be written with --write"

@@ -40,7 +40,7 @@ _TITLES = {
     "pending": "Pending",
     "differs": "Live differs from declared",
 }
-_COUNTED = {
+COUNTED = {
     "admin": ("admin grant", "admin grants"),
     "undeclared": ("grant not in the file", "grants not in the file"),
     "public": ("public grant", "public grants"),
@@ -83,7 +83,7 @@ def table(review: Review) -> str:
         told = {
             "instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap), "digest": review.digest
         }  # fmt: skip
-        writer.writerow([cell(told.get(each, "")) for each in _COLUMNS])
+        writer.writerow([cell(told.get(column, "")) for column in _COLUMNS])
     writer.writerows([cell(value) for value in (*_values(item), review.digest)] for item in review.items)
     return out.getvalue()
 
@@ -141,9 +141,9 @@ def _redacted(review: Review, privacy: Privacy) -> Review:
     for item in review.items:
         known.setdefault(item.instance, {})[item.account] = item.handle
     accounts = review.accounts
-    names = Pseudonyms({each: {**accounts.get(each, {}), **known.get(each, {})} for each in {**known, **accounts}})
+    names = Pseudonyms({name: {**accounts.get(name, {}), **known.get(name, {})} for name in {**known, **accounts}})
     return replace(
-        review, items=tuple(_hidden(each, names.of(each.instance)) for each in review.items), missing=missing
+        review, items=tuple(_hidden(item, names.of(item.instance)) for item in review.items), missing=missing
     )
 
 
@@ -159,21 +159,23 @@ def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Pal
     yield f"{palette.paint('Access review', 'bold')} as of {words.moment(review.as_of)}"
     told = {flag: [item for item in review.items if flag in item.flags] for flag in FLAGS}
     everything = {"All grants": list(review.items)} if palette.options.verbose else {}
-    for title, items in {**{_TITLES[flag]: each for flag, each in told.items()}, **everything}.items():
+    for title, items in {**{_TITLES[flag]: flagged for flag, flagged in told.items()}, **everything}.items():
         if items:
             yield from ("", f"  {palette.paint(title, 'bold')}")
             yield from palette.table([_cells(item, palette) for item in items], 4)
     yield ""
     without = f", {words.plural(len(review.missing), 'instance')} not read" if review.missing else ""
     yield f"{palette.paint('Review:', 'bold')} {words.plural(number, 'grant')}{without}."
-    yield f"      {palette.join(_numbers(counts))}"
+    yield f"      {palette.join(counted(counts))}"
     yield review.digest
 
 
-def _numbers(counts: Mapping[str, int]) -> tuple[str, ...]:
+def counted(counts: Mapping[str, int]) -> tuple[str, ...]:
     """Return how many grants have each flag, in words that agree with the number."""
     return tuple(
-        words.plural(counts[flag], singular, several) for flag, (singular, several) in _COUNTED.items() if counts[flag]
+        words.plural(counts[flag], singular, several)
+        for flag, (singular, several) in COUNTED.items()
+        if counts.get(flag)
     )
 
 
@@ -196,7 +198,7 @@ def page(review: Review) -> str:
         title="Access review",
         lead=(
             f"{words.plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
-            " · ".join(_numbers(counts)),
+            " · ".join(counted(counts)),
         ),
         said=tuple(
             Remark(kind="error", code="not-read", text=words.not_read(gap), at="", help=(), excerpt=Markup())

@@ -127,7 +127,7 @@ def _move(movement: Movement, arrow: str = words.ARROW) -> str:
         return f"{_role(after)} until {_end(before)}{arrow}{_end(after)}"
     if movement.kind == "moved" and before and after:
         return f"{_role(after)}, login {before.account}{arrow}{after.account}"
-    sides = [f"{_role(each)}{_except(each)}" for each in (before, after)]
+    sides = [f"{_role(side)}{_except(side)}" for side in (before, after)]
     return sides[1] if before is None else arrow.join(sides)
 
 
@@ -251,9 +251,9 @@ def _section(band: Band, movements: Sequence[Movement], page: _Page) -> Block:
     brief = _compact(movements, page)
     if band in {"gain", "dates"}:
         count = f"{words.plural(len(movements), 'line')} in the full report"
-        return Block(tuple(details(HEADINGS[band], each) for each in (rows, brief, count)), 0 if band == "gain" else 1)
+        return Block(tuple(details(HEADINGS[band], body) for body in (rows, brief, count)), 0 if band == "gain" else 1)
     mark = "❗ " if band in {"escalation", "outsider"} else ""
-    return Block(tuple(f"**{mark}{HEADINGS[band]}**\n\n{each}" for each in (rows, brief)), 4)
+    return Block(tuple(f"**{mark}{HEADINGS[band]}**\n\n{body}" for body in (rows, brief)), 4)
 
 
 def _cells(movement: Movement, page: _Page) -> tuple[str, ...]:

@@ -141,7 +141,9 @@ def _lead(context: RenderContext) -> Iterator[str]:
     yield _numbers(context)
     if context.report.plan and not context.summary.outcomes:
         yield from (
-            " · ".join(each) for each in (words.consequences(context.summary), words.leftovers(context.summary)) if each
+            " · ".join(parts)
+            for parts in (words.consequences(context.summary), words.leftovers(context.summary))
+            if parts
         )
 
 
@@ -200,7 +202,7 @@ def _instance(instance: InstancePlan, context: RenderContext) -> Part:
     lead = (
         f"{instance.origin} · {release} · mode {instance.mode} · {read}",
         words.headline(context.parts[instance.instance]),
-        *(f"not read: {each}" for each in words.unread(instance)),
+        *(f"not read: {listing}" for listing in words.unread(instance)),
         *((f"cannot be seen: {hidden}",) if hidden else ()),
     )
     return Part(
@@ -226,7 +228,7 @@ def _tables(instance: InstancePlan, context: RenderContext) -> Iterator[Table]:
         unmanaged = tuple(
             Row(cells=("?", unmanaged_account.name, unmanaged_account.email or "", unmanaged_account.power.word, words.plural(unmanaged_account.grants, "grant")),
                 why="ignored" if unmanaged_account.ignored else "")
-            for unmanaged_account in sorted(instance.unmanaged, key=lambda each: (-each.power, each.name))
+            for unmanaged_account in sorted(instance.unmanaged, key=lambda account: (-account.power, account.name))
         )  # fmt: skip
         yield Table(
             title="Unmanaged accounts", header=("", "account", "e-mail", "access level", "holds", ""), rows=unmanaged
@@ -270,5 +272,5 @@ def _drift(context: RenderContext) -> Iterator[Table]:
 
 def _piece(item: DriftItem) -> Row:
     key = words.key_of(item)
-    sides = (words.value(each) for each in (item.live, item.declared, item.journalled))
+    sides = (words.value(side) for side in (item.live, item.declared, item.journalled))
     return Row(cells=(item.instance, words.declared_user(key), words.where(key), *sides), why=item.note or "")

@@ -266,21 +266,27 @@ def commit(plan: Plan) -> str:
     return f"{plan.commit}{' with changes not committed' if plan.dirty else ''}" if plan.commit else ""
 
 
-def not_read(each: Missing) -> str:
+def not_read(gap: Missing) -> str:
     """Return which instance an answer does not show, or not whole, and why."""
-    return f"{each.instance} was {not_seen(each)}"
+    return f"{gap.instance} was {not_seen(gap)}"
 
 
-def not_seen(each: Missing) -> str:
+def not_seen(gap: Missing) -> str:
     """Return what is missing of an instance, without its name."""
-    if each.partly:
+    if gap.partly:
         return "not read whole: more may be live than is shown here"
-    return f"not read: {each.why}" if each.why else "not read"
+    return f"not read: {gap.why}" if gap.why else "not read"
 
 
 def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return diagnostics, the worst first, then by place."""
-    return sorted(said, key=lambda each: (-each.severity, *((each.at.file, each.at.line) if each.at else ("", 0))))
+    return sorted(
+        said,
+        key=lambda diagnostic: (
+            -diagnostic.severity,
+            *((diagnostic.at.file, diagnostic.at.line) if diagnostic.at else ("", 0)),
+        ),
+    )
 
 
 def told(said: Diagnostic) -> str:
@@ -295,7 +301,7 @@ def findings(of: Summary) -> str:
 
 def results(of: Summary) -> str:
     """Return what became of the steps: ``applied 14, failed 1``."""
-    parts = [f"{OUTCOMES[each]} {of.outcomes[each]}" for each in reversed(OUTCOMES) if of.outcomes.get(each)]
+    parts = [f"{OUTCOMES[status]} {of.outcomes[status]}" for status in reversed(OUTCOMES) if of.outcomes.get(status)]
     return ", ".join(parts) or "nothing was done"
 
 
@@ -345,7 +351,7 @@ def unread(instance: InstancePlan) -> tuple[str, ...]:
 def by_outcome(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """Return outcomes instance by instance, what went wrong first."""
     order = list(OUTCOMES)
-    return sorted(outcomes, key=lambda each: (each.instance, order.index(each.status)))
+    return sorted(outcomes, key=lambda outcome: (outcome.instance, order.index(outcome.status)))
 
 
 def key_of(item: DriftItem) -> Key:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @instance_option
 @with_session("text", "json", without=("--group-by", "--exit-zero"))
 def command(session: Session, instances: tuple[str, ...]) -> int:
-    """Check every instance: credentials and their origin, version, reach, journal. Prints no secret, changes nothing."""
+    """Check every instance: credentials and their origin, version, connectivity, journal. Prints no secret, changes nothing."""
     from siteward.access.report import Report
     from siteward.cli.checkout import open_checkout
     from siteward.render.answers import checkups
@@ -126,7 +126,7 @@ def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | 
 
 
 def _seal(chain: Chain, *, keyed: bool) -> str:
-    """Return from where on the journal is sealed with a key; a key may have come later than the journal."""
+    """Return from which entry on the journal is hashed with a key; a key may have come later than the journal."""
     if not keyed:
         return "hashes without a key: SITEWARD_JOURNAL_KEY is not set"
     if not chain.sealed_since:

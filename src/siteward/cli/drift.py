@@ -16,7 +16,7 @@ from siteward.render import formats_of
 @option
 @with_session(*formats_of("drift"))
 def command(session: Session, instances: tuple[str, ...], as_of: str | None, base: str | None) -> int:
-    """Tell what is live against what is declared: not applied yet, not declared, changed since the last apply."""
+    """Report what is live against what is declared: not applied yet, not declared, changed since the last apply."""
     from siteward.cli.checkout import open_checkout
     from siteward.reconcile.plan import drift
 

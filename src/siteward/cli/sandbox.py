@@ -1,4 +1,4 @@
-"""`siteward sandbox`: a stand-in server on a real socket, to try a change where nothing can break."""
+"""`siteward sandbox`: a sandbox server on a real socket, to try a change where nothing can break."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def command(
     faults: tuple[str, ...],
     clock: str | None,
 ) -> int:
-    """Serve a stateful stand-in for PLATFORM until told to stop.
+    """Serve a stateful sandbox of PLATFORM until told to stop.
 
     When it is ready it prints one line of JSON: platform, release, url and the sandbox's own credentials.
     Without --fresh or --world it holds the lived-in state that the demo shows.

@@ -36,7 +36,7 @@ OTHER_MAIL = "(another, hidden)"
 HIDDEN_ACCOUNT = "(account hidden)"
 UNTOLD = "(not told)"
 OUR_WORDS = frozenset({"siteward", *(power.word for power in Power)})
-"""The program in commands to type, and the powers: an account of that name cannot be told from them in a text."""
+"""The program in commands to type, and the access levels: an account of such a name cannot be distinguished from them."""
 # An apostrophe is part of an address between two letters only, so that quotes around an address stay.
 _MAIL = r"(?:[^\s\"'`<>()\[\]{},;:=@]|(?<=\w)'(?=\w))+(?:@|%40)[^\s\"'`<>()\[\]{},;:=]+"
 _DOMAIN = r"(?:@[^\s\"'`<>()\[\]{},;:=]+)?"
@@ -49,7 +49,7 @@ class Names:
     """What the accounts of one instance are called instead, and the search for them in texts.
 
     `names` maps account names to handles and pseudonyms; a handle stands for itself. `words` are those of the
-    platform itself (`admin`, `view`): an account of that name cannot be told from them in a text.
+    platform itself (`admin`, `view`): an account of that name cannot be distinguished from them in a text.
     """
 
     def __init__(self, names: Mapping[str, str], words: frozenset[str] = OUR_WORDS) -> None:
@@ -387,6 +387,6 @@ def _keys(report: Report) -> Iterator[tuple[str, Key]]:
 
 
 def _words(report: Report) -> frozenset[str]:
-    """Return the words of the platforms and ours: an account of that name cannot be told from them in a text."""
+    """Return the words of the platforms and ours: an account of that name cannot be distinguished from them in a text."""
     sides = (side for _, step in _steps(report) for side in (step.change.before, step.change.after))
     return OUR_WORDS | {side.role for side in sides if isinstance(side, Grant)}

@@ -18,7 +18,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             min_length=1,
-            description="The login whose token is used. It must be a superuser; no call of Matomo's API shows whose a "
+            description="The login whose token is used. It must be a superuser; no call of Matomo's API tells whose a "
             "token is.",
         ),
     ] = field(name="self")

@@ -65,7 +65,7 @@ def test_a_role_is_redefined(repo: Program) -> None:
     assert told(data) == {("raised", "julia", "blog.example.org"), ("raised", "ivan", "blog.example.org")}
     assert data["summary"]["escalations"] == 2
     text = repo("diff", "main", *AS_OF).out
-    assert "Power raised" in text
+    assert "Privilege increased" in text
     assert "team-member → team-manager" in text
 
 

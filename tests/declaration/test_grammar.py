@@ -154,9 +154,9 @@ def test_both_say_the_same_of_every_file(case: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("version: yes", "`yes` is not possible here"),
-        ("version: true", "true is not possible here"),
-        ("version: '1'", "`1` is not possible here"),
+        ("version: yes", "`yes` is not allowed here"),
+        ("version: true", "true is not allowed here"),
+        ("version: '1'", "`1` is not allowed here"),
     ],
 )
 def test_true_is_no_number_and_a_text_is_none_either(tmp_path: Path, written: str, said: str) -> None:

@@ -25,14 +25,14 @@ TOLD = {
     "blocked": r"(\d+) blocked",
     "people": r"(\d+) (?:person|people) and",
     "sites": r"and (\d+) sites? affected",
-    "powers_raised": r"(\d+) powers? raised",
+    "powers_raised": r"(\d+) privileges? increased",
     "admins_gained": r"(\d+) admins? gained",
     "admins_lost": r"(\d+) admins? lost",
     "losing_everything": r"(\d+) (?:person|people) losing all access",
     "mails": r"(\d+) mails? to be sent",
-    "held_back": r"(\d+) held back",
+    "held_back": r"(\d+) skipped",
     "waiting": r"(\d+) waiting for",
-    "unmanaged": r"(\d+) accounts? not declared",
+    "unmanaged": r"(\d+) unmanaged accounts?",
     "unmanaged_admins": r"(\d+) admins? among them",
     "ignored": r"(\d+) accounts? ignored",
     "unread": r"(\d+) instances? not read",
@@ -126,7 +126,7 @@ def test_results_and_drift_tell_the_numbers_of_the_summary(form: str) -> None:
 
 DRIFT = {
     "changed-since": "changed since the last apply",
-    "undeclared": "live and not declared",
+    "undeclared": "live and not in the file",
     "unapplied": "declared and not applied yet",
 }
 

@@ -83,7 +83,7 @@ def test_every_output_has_every_item_and_the_digest() -> None:
     assert found.digest in text
     assert all(item_id in text for item_id in ids)
     assert document["counts"] == found.counts()
-    assert re.search(rf"{found.counts()['admin']} admins", text)
+    assert re.search(rf"{found.counts()['admin']} admin grants", text)
 
 
 def test_hostile_names_are_harmless() -> None:

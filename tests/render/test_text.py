@@ -55,8 +55,8 @@ def test_every_line_has_its_cause() -> None:
     shown = text(plan_everything())
     assert "access.yaml:40 · IAM-1" in shown
     assert "teams/shop.yaml:31 · via group shop-leads · OPS-812" in shown
-    assert "access.yaml:13 · expired · outsider" in shown
-    assert "not granted by the file" in shown
+    assert "access.yaml:13 · expired · external" in shown
+    assert "not in the file" in shown
 
 
 @pytest.mark.parametrize("width", [None, 20, 60, 200])
@@ -93,7 +93,7 @@ def test_one_long_name_does_not_push_the_others_away() -> None:
 
 def test_quiet_keeps_danger_and_numbers() -> None:
     shown = text(plan_everything(), quiet=True)
-    for phrase in ("Blocked", "Power raised or high risk", "Access taken or lowered", "Plan: ", "exit "):
+    for phrase in ("Blocked", "Privilege increased or high risk", "Access taken or lowered", "Plan: ", "exit "):
         assert phrase in shown
     for word in ("Routine", "New accounts", "old-agency", "sends an invitation"):
         assert word not in shown
@@ -113,7 +113,7 @@ def test_plain_text_has_words_for_every_sign() -> None:
         "HIGH RISK change",
         "team-view-only to team-manager",
         "undeclared",
-        "held back",
+        "skipped",
         "FAILED",
     ):
         assert phrase in shown
@@ -164,7 +164,7 @@ def test_powerful_unmanaged_accounts_are_always_named() -> None:
     strong = tuple(UnmanagedAccount(name=f"boss{at}", power=Power.ADMIN, ignored=True) for at in range(20))
     shown = text(Report(command="plan", plan=reports.plan(reports.instance(unmanaged=weak + strong))))
     assert all(f"boss{at} " in shown for at in range(20))
-    assert "and 50 more without power, listed with -v" in shown
+    assert "and 50 more without high privileges, listed with -v" in shown
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_nothing_to_do_is_said_only_where_it_is_known(form: str) -> None:
     for name, said in (
         ("plan-unreachable", "1 instance not read"),
         ("plan-unread", "nothing to do in what was read, 1 listing not read"),
-        ("plan-observed", "nothing to do in this mode, 3 held back"),
+        ("plan-observed", "nothing to do in this mode, 3 skipped"),
     ):
         assert said in render(form, REPORTS[name]())
         assert "Access plan: nothing to do\n" not in render(form, REPORTS[name]())
@@ -238,7 +238,7 @@ def test_drift_of_what_was_not_read_is_not_known() -> None:
 
 def test_live_is_not_said_to_equal_what_it_does_not() -> None:
     held = text(REPORTS["plan-observed"]())
-    assert "no changes in mode observe: 3 held back" in held
+    assert "no changes in mode observe: 3 skipped" in held
     assert "equals the declaration" not in held
     wrong = reports.said("x", Severity.ERROR, "no", about=("account", "li"))
     blocked = reports.plan(reports.instance(diagnostics=(wrong,)))
@@ -246,7 +246,7 @@ def test_live_is_not_said_to_equal_what_it_does_not() -> None:
     strange = reports.plan(
         reports.instance(unmanaged=(UnmanagedAccount(name="x"), UnmanagedAccount(name="y", ignored=True)))
     )
-    assert "equals the declaration, but for 1 account not declared" in text(Report(command="plan", plan=strange))
+    assert "equals the declaration, but for 1 unmanaged account" in text(Report(command="plan", plan=strange))
 
 
 def test_quiet_keeps_warnings_and_drops_notes() -> None:

@@ -32,7 +32,7 @@ def findings(
     if classification.leavers_unknown and any(not unmanaged_account.ignored for unmanaged_account in unmanaged):
         yield note(
             "leavers-unknown",
-            "people removed from the file cannot be told from accounts that never were in it: there is no journal of this instance",
+            "people removed from the file cannot be distinguished from accounts that never were in it: there is no journal of this instance",
             hint="compare with an earlier revision (`--base REVISION`), or keep the journal",
         )
     yield from _existing_accounts(classification, memory, changes)
@@ -68,7 +68,7 @@ def _existing_accounts(
             strongest = max(gained, key=lambda change: _power_after(change, classification.traits))
             yield warning(
                 "existing-account",
-                f"{name} is a live account that no journal knows; it gains power here",
+                f"{name} is an existing account that was not managed so far; it gains access here",
                 about=strongest.key,
             )
         else:
@@ -189,5 +189,5 @@ def _out_of_scope(classification: Classification) -> Iterator[Diagnostic]:
         sites = ", ".join(sorted(map(str, scopes)))
         yield warning(
             "out-of-scope",
-            f"{name} is {classification.ending(name)} and keeps access to sites that are not looked at: {sites}",
+            f"{name} is {classification.ending(name)} and keeps access to sites that are out of scope: {sites}",
         )

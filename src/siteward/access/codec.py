@@ -92,7 +92,7 @@ def decode(data: object, *, verify: bool = True) -> Plan:
     where the digest does not fit: somebody, or something, has changed it.
     """
     if not isinstance(data, dict):
-        raise CodecError("", "this is no plan")
+        raise CodecError("", "this is not a valid plan")
     if data.get("format") != FORMAT:
         raise CodecError("/format", f"this reads {FORMAT}; the plan may have been made by a newer version")
     if verify and data.get("digest") != _digest_of(data):
@@ -245,7 +245,7 @@ def _sorted(names: tuple[object, ...]) -> tuple[tuple[str, str], ...]:
 def _canonical_number(value: float) -> str:
     """Return a number as ECMAScript writes it (RFC 8785, section 3.2.2.3)."""
     if not math.isfinite(value):
-        raise CodecError("", f"{value} is no number that JSON can say")
+        raise CodecError("", f"{value} is not a number that JSON can express")
     if value == 0:
         return "0"
     sign, mantissa = ("-", repr(-value)) if value < 0 else ("", repr(value))

@@ -227,7 +227,7 @@ def keep_owner(case: Case) -> Iterator[Diagnostic]:
         keeps = isinstance(change.after, Grant) and traits.is_top(change.after)
         if name not in tops or keeps or not (demotes or deletes_account(change)):
             continue
-        message = f"{traits.platform} does not tell whose credentials these are, and they may be those of {name}"
+        message = f"{traits.platform} does not show whose credentials these are, and they may be those of {name}"
         if "self" in case.accept:
             yield warning("self-unconfirmed", f"{message}; accepted: {case.accept['self']}", about=proposed.key)
         else:
@@ -294,7 +294,7 @@ def keep_expressible(case: Case) -> Iterator[Diagnostic]:
         unknown = sorted((after.extras or frozenset()) - set(traits.extras) - set(traits.included))
         if role is None or not role.declarable:
             has = tuple(role.name for role in traits.roles.get(after.scope.kind, ()) if role.declarable)
-            message = f"{after.role} is no role that can be given here; there are: {', '.join(has) or 'none'}"
+            message = f"{after.role} is not a role that can be given here; there are: {', '.join(has) or 'none'}"
             yield error("role-not-available", message, about=proposed.key, allowed=has)
         elif unknown:
             yield error("extra-not-available", f"there is no such right here: {', '.join(unknown)}", about=proposed.key)
@@ -333,7 +333,7 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
     for key in low:
         yield error(
             "too-few-admins",
-            f"this would leave fewer than {policy.admins_min} admins who count",
+            f"this would leave fewer than {policy.admins_min} active human admins",
             about=key,
             at=policy.admins_at,
             hint="an admin counts who is declared, active, no service, not the account in use, and does not end within 14 days",
@@ -345,7 +345,7 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
     if before < policy.admins_min:
         yield warning(
             "below-min-admins",
-            f"there are {before} admins who count, and the policy asks for {policy.admins_min}",
+            f"there are {before} active human admins, and the policy asks for {policy.admins_min}",
             at=policy.admins_at,
         )
     left = timeline.after(low | high)

@@ -76,7 +76,7 @@ def origin_of(url: str) -> str:
     """
     found = _URL.fullmatch(url) if _CLEAN.fullmatch(url) and len(url) <= _LONGEST_URL else None
     if found is None:
-        raise AddressError("bad-url", "this is no http or https address", _FORM)
+        raise AddressError("bad-url", "this is not a valid http or https address", _FORM)
     scheme, authority = found["scheme"].lower(), found["authority"]
     if "@" in authority:
         hint = "give them beside the address; a file is no place for secrets"
@@ -84,7 +84,7 @@ def origin_of(url: str) -> str:
     place = _PLACE.fullmatch(authority)
     port = int(place["port"] or _PORTS[scheme]) if place else 0
     if place is None or not 0 < port < 65536:
-        raise AddressError("bad-url", "this is no http or https address", _FORM)
+        raise AddressError("bad-url", "this is not a valid http or https address", _FORM)
     host = place["host"]
     if not host.isascii() and _is_host(fold(host)):
         hint = f"write {fold(host)} in its place, if that is the server you mean"

@@ -25,7 +25,7 @@ FLOOR = 2
 WORDS: Mapping[str, str] = {
     "removals": "accounts would lose all access",
     "revocations": "grants would be taken or lowered",
-    "escalations": "grants would gain power",
+    "escalations": "grants would gain privileges",
     "expiries": "grants would end because their time has come",
     "mails": "mails would be sent",
 }

@@ -100,7 +100,7 @@ def _scalar_shape(kind: type, word: str) -> Serializer:
 def _number_shape() -> Serializer:
     def encode(value: float) -> Data:
         if not math.isfinite(value):
-            raise CodecError("", f"{value} is no number that JSON can say")
+            raise CodecError("", f"{value} is not a number that JSON can express")
         return value
 
     def decode(data: Data, path: str) -> float:

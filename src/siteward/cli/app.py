@@ -20,20 +20,41 @@ VERBS: dict[str, tuple[str, str]] = {
     "validate": ("validate", "Check the files; contacts nothing."),
     "plan": ("plan", "Show what apply would change; changes nothing."),
     "apply": ("apply", "Carry out a plan, exactly as reviewed."),
-    "drift": ("drift", "Show live access that the declaration does not explain."),
+    "drift": ("drift", "Show live access that the configuration does not explain."),
     "show": ("show", "Show a saved plan or report in any format."),
-    "diff": ("diff", "Tell who gains and loses what between two revisions; contacts nothing."),
+    "diff": ("diff", "Show who gains and loses what between two revisions; contacts nothing."),
     "explain": ("explain", "Say why a user has, or has not, access to a site."),
     "who-can": ("who_can", "List who holds a role or more on a site."),
     "matrix": ("matrix", "Show who holds what: people by sites, live and declared."),
     "review": ("review", "List every right to decide on, and turn decisions into an edit."),
     "import": ("import_", "Write a first file from the live state of an instance."),
-    "doctor": ("doctor", "Check credentials, reach and versions; never prints a secret."),
+    "doctor": ("doctor", "Check credentials, connectivity and versions; never prints a secret."),
     "schema": ("schema", "Print the JSON Schema of the file or of a plan."),
-    "sandbox": ("sandbox", "Serve a stand-in analytics server to try things on."),
+    "sandbox": ("sandbox", "Serve a sandbox analytics server to try things on."),
     "demo": ("demo", "Show the main job on a sandbox, from start to end."),
     "completion": ("completion", "Print the shell completion script."),
 }
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "validate": ("siteward validate -c access.yaml",),
+    "plan": ("siteward plan --out plan.json", "siteward plan -f markdown -o html:plan.html"),
+    "apply": ("siteward apply plan.json", "siteward apply --only user:nora --yes"),
+    "drift": ("siteward drift -f json",),
+    "show": ("siteward show plan.json -f markdown",),
+    "diff": ("siteward diff main HEAD",),
+    "explain": ("siteward explain nora shop.example.org",),
+    "who-can": ("siteward who-can admin shop.example.org",),
+    "matrix": ("siteward matrix -o matrix.html",),
+    "review": ("siteward review -o review.csv", "siteward review --decisions review.csv --write"),
+    "import": (
+        "siteward import --instance stats --platform umami --url https://stats.example.org --set layout=per-site",
+    ),
+    "doctor": ("siteward doctor --instance stats",),
+    "schema": ("siteward schema > access.schema.json",),
+    "sandbox": ("siteward sandbox umami --port 18099",),
+    "demo": ("siteward demo",),
+}
+"""Examples at the end of each verb's help; `completion` has its own."""
 
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
@@ -51,6 +72,8 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         command: click.Command = import_module(f"siteward.cli.{VERBS[cmd_name][0]}").command
+        if examples := EXAMPLES.get(cmd_name):
+            command.epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 — click's signature
@@ -74,7 +97,7 @@ class Verbs(click.Group):
 @click.version_option(__version__, prog_name="siteward", message="%(prog)s %(version)s")
 @click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.")
 @click.option(
-    "-c", "--config", metavar="FILE", help="The declaration; default $SITEWARD_CONFIG, then access.yaml upwards."
+    "-c", "--config", metavar="FILE", help="The configuration; default $SITEWARD_CONFIG, then access.yaml upwards."
 )
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Colour in text output; default auto.")
 @click.option("-q", "--quiet", is_flag=True, help="Only what needs attention, and the summary.")
@@ -135,7 +158,7 @@ def _say(code: str, message: str, *, hint: str | None = None, leave: int = 1) ->
 def _json_wanted(arguments: list[str]) -> bool:
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     return any(
-        each in {"--format=json", "-fjson"} or (each in {"--format", "-f"} and value == "json") for each, value in pairs
+        word in {"--format=json", "-fjson"} or (word in {"--format", "-f"} and value == "json") for word, value in pairs
     )
 
 

@@ -32,7 +32,7 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
     try:
         return timedelta(hours=value)
     except (ValueError, OverflowError) as problem:
-        raise click.BadParameter("that is no number of hours") from problem
+        raise click.BadParameter("that is not a valid number of hours") from problem
 
 
 @click.command("apply")
@@ -45,9 +45,9 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
 @click.option(
     "--max-age", metavar="HOURS", type=click.FloatRange(min=0), default=24.0, show_default=True, callback=_hours
 )
-@click.option("--as-of", metavar="DATE", help="Repeat the moment that the plan was made for.")
-@click.option("--accept", multiple=True, metavar="NAME=DIGEST", help="Lift one budget or block, for this plan only.")
-@click.option("--reason", default="", help="Why what --accept lifts is right; written to the journal.")
+@click.option("--as-of", metavar="DATE", help="Evaluate at DATE; must match the plan.")
+@click.option("--accept", multiple=True, metavar="NAME=DIGEST", help="Override one limit or block, for this plan only.")
+@click.option("--reason", default="", help="Why what --accept overrides is right; written to the journal.")
 @click.option("--only", multiple=True, metavar="WHAT", help="expiries, user:HANDLE or site:DOMAIN; repeatable.")
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
 @click.option("--passwords-out", type=click.Path(path_type=Path), help="Append new passwords to this file, mode 0600.")
@@ -177,8 +177,10 @@ def _confirm(session: Session, plan: Plan, options: Options, *, yes: bool, shown
         raise click.UsageError("there is no terminal to ask at; review the plan and say --yes")
     if not shown:
         _show(session, Report(command="show", plan=plan))
+    from siteward.render.words import plural
+
     people = {step.person or account_of(step.change.key) for steps in going.values() for step in steps}
-    click.echo(f"This will change {len(people)} people on {', '.join(going)}.", err=True)
+    click.echo(f"This will change {plural(len(people), 'person', 'people')} on {', '.join(going)}.", err=True)
     risky = " ".join(name for name, steps in going.items() if any(step.risk == "high" for step in steps))
     if not risky:
         agreed = click.confirm("apply?", err=True)
@@ -203,7 +205,7 @@ def _show(session: Session, report: Report) -> None:
 def _acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:
     from siteward.reconcile.apply.target import Acceptance
 
-    pairs = [each.partition("=") for each in given]
+    pairs = [acceptance.partition("=") for acceptance in given]
     known_blocks(name for name, *_ in pairs)
     for name, _, digest in pairs:
         if not digest and name != EMPTY:
@@ -226,7 +228,7 @@ def _chosen(only: tuple[str, ...]) -> Callable[[str, Step], bool] | None:
     """Return which steps this run is confined to; `None` for all."""
     if not only:
         return None
-    tests = [_choice(each) for each in only]
+    tests = [_choice(text) for text in only]
     return lambda _, step: any(test(step) for test in tests)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 option = click.option(
     "--base",
     metavar="REF",
-    help="Let the rules of this revision judge too; by itself in jobs about a change. `none` for no other.",
+    help="Apply the rules of this revision (the target branch) too; automatic in jobs about a change; `none`: do not.",
 )
 
 
@@ -68,8 +68,8 @@ def _declaration(path: Path, commit: str, ref: str, command: str) -> Declaration
         return loaded.declaration if loaded else None
     told = error(
         "base-not-valid",
-        f"the declaration at {ref} is not valid, so its rules cannot judge this change",
-        hint="mend the base first; or, where you may decide that, judge by this checkout alone: `--base none`",
+        f"the declaration at {ref} is not valid, so its rules cannot be applied to this change",
+        hint="fix the target branch first; or, where you may decide that, use the rules of this checkout alone: `--base none`",
     )
     raise StoppedError(
         Report(

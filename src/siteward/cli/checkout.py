@@ -140,7 +140,7 @@ def _refuse_tracked(path: Path) -> None:
         tracked = is_tracked(path)
     except GitError as problem:
         raise InsecureError(
-            f"{path} was not read, for nobody can tell whether git tracks it: {problem}",
+            f"{path} was not read, for it is not known whether git tracks it: {problem}",
             hint=problem.hint or "set the variables in the environment",
         ) from problem
     if tracked:

@@ -73,7 +73,7 @@ class _Story:
 
 
 def _tell(story: _Story, sandboxes: Mapping[str, Sandbox]) -> int:
-    story.say("Stand-in servers answer, with users, sites and some history:")
+    story.say("Sandbox servers answer, with users, sites and some history:")
     for name, sandbox in sandboxes.items():
         click.echo(f"#    {name}: {sandbox.fake.platform} {sandbox.fake.release} at {sandbox.url}")
     story.say("1. Check the files. Nothing is contacted.")
@@ -171,7 +171,7 @@ def _interfere(sandbox: Sandbox) -> None:
     with httpx.Client(base_url=sandbox.url) as http:
         token = http.post("/api/auth/login", json=sandbox.fake.credentials).json()["token"]
         http.headers["Authorization"] = f"Bearer {token}"
-        users = {each["username"]: each["id"] for each in http.get("/api/admin/users?pageSize=1000").json()["data"]}
+        users = {user["username"]: user["id"] for user in http.get("/api/admin/users?pageSize=1000").json()["data"]}
         sites = http.get("/api/admin/websites?pageSize=1000").json()["data"]
         shop = next(site for site in sites if site["domain"] == "shop.example.org")
         http.post(f"/api/users/{users['vera']}", json={"role": "admin"}).raise_for_status()

@@ -33,9 +33,9 @@ CHECKOUT = "checkout"
     metavar="PATH",
     help="The known sites of an instance, or a folder of such files; see `plan --save-snapshot`.",
 )
-@with_session("text", "markdown", "json")
+@with_session("text", "markdown", "json", without=("--group-by",))
 def command(session: Session, base: str, head: str | None, as_of: str | None, snapshots: tuple[Path, ...]) -> int:
-    """Tell who gains and loses what between the revisions BASE and HEAD, by effective access.
+    """Show who gains and loses what between the revisions BASE and HEAD, by effective access.
 
     HEAD is what lies in the checkout, if it is not given. Nothing is contacted: where no snapshot tells which sites
     there are, selectors stand for themselves.

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @click.command("doctor")
 @instance_option
-@with_session("text", "json")
+@with_session("text", "json", without=("--group-by", "--exit-zero"))
 def command(session: Session, instances: tuple[str, ...]) -> int:
-    """Check every instance: credentials and their origin, version, reach, journal. Prints no secret, changes nothing."""
+    """Check every instance: credentials and their origin, version, connectivity, journal. Prints no secret, changes nothing."""
     from siteward.access.report import Report
     from siteward.cli.checkout import open_checkout
     from siteward.render.answers import checkups
@@ -53,6 +53,8 @@ def _check(checkout: Checkout, instance: Instance) -> Checkup:
 
 
 def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: float) -> Checkup:
+    from siteward.render.words import release
+
     credentials = dict(instance.secrets().origins())
     with instance.reading() as reader:
         traits, _ = instance.platform.probe(reader, instance.settings)
@@ -64,7 +66,7 @@ def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: fl
     base = _whose(checkout, instance, replace(base, account=reach.account, problem=broken), traits)
     return replace(
         base,
-        version=f"{traits.version} {traits.edition}".strip(),
+        version=release("", traits.version, "" if traits.edition == base.platform else traits.edition),
         role=reach.role,
         credentials=credentials,
         may=reach.may,
@@ -99,6 +101,7 @@ def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | 
     from siteward.reconcile.apply.admission import remarks_on
     from siteward.reconcile.journal.chain import JournalBrokenError
     from siteward.reconcile.journal.journal import path_of, recall
+    from siteward.render.words import plural
 
     path, key = path_of(checkout.book.folder, instance.name), checkout.book.key
     try:
@@ -109,7 +112,11 @@ def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | 
     chain = known.chain
     if not chain.entries:
         return f"none yet at {path}", None
-    words = (f"{len(chain.entries)} entries", f"head {chain.head}", _seal(chain, keyed=key is not None))
+    words = (
+        plural(len(chain.entries), "entry", "entries"),
+        f"latest hash {chain.head}",
+        _seal(chain, keyed=key is not None),
+    )
     return "; ".join(
         (
             ", ".join(words),
@@ -119,10 +126,10 @@ def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | 
 
 
 def _seal(chain: Chain, *, keyed: bool) -> str:
-    """Return from where on the journal is sealed with a key; a key may have come later than the journal."""
+    """Return from which entry on the journal is hashed with a key; a key may have come later than the journal."""
     if not keyed:
-        return "not sealed: SITEWARD_JOURNAL_KEY is not set"
+        return "hashes without a key: SITEWARD_JOURNAL_KEY is not set"
     if not chain.sealed_since:
-        return "not sealed"
+        return "hashes without a key"
     since = f" since entry {chain.sealed_since}" if chain.sealed_since > 1 else ""
-    return f"sealed with SITEWARD_JOURNAL_KEY{since}"
+    return f"hashes with SITEWARD_JOURNAL_KEY (HMAC){since}"

@@ -12,11 +12,11 @@ from siteward.render import formats_of
 
 @click.command("drift")
 @instance_option
-@click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
+@click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
 @option
 @with_session(*formats_of("drift"))
 def command(session: Session, instances: tuple[str, ...], as_of: str | None, base: str | None) -> int:
-    """Tell what is live against what is declared: not applied yet, not declared, changed since the last apply."""
+    """Report what is live against what is declared: not applied yet, not declared, changed since the last apply."""
     from siteward.cli.checkout import open_checkout
     from siteward.reconcile.plan import drift
 

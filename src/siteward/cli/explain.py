@@ -13,7 +13,7 @@ from siteward.cli.session import Session, with_session
 @click.argument("site", shell_complete=sites)
 @instance_option
 @click.option("--as-of", metavar="DATE", help="Explain as if it were this date or instant.")
-@with_session("text", "json")
+@with_session("text", "json", without=("--group-by", "--exit-zero"))
 def command(session: Session, user: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
     """Say why USER (a handle, login or e-mail) has, or has not, access to SITE (a handle or domain)."""
     from siteward.access.explanation import with_beside

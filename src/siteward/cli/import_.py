@@ -110,7 +110,7 @@ def _declared(session: Session, name: str) -> _Place | None:
         platform=instance.platform,
         url=instance.url,
         self_account=instance.self_account,
-        written={key: each for key, each in written.items() if key in own and key not in {"platform", "url", "self"}},
+        written={key: value for key, value in written.items() if key in own and key not in {"platform", "url", "self"}},
         settings=instance.settings,
     )
 
@@ -126,10 +126,10 @@ def _settings(platform: str, given: Mapping[str, str], self_account: str | None)
         raise click.UsageError(f"--set {name}=…: no such setting; there are {', '.join(about)}{_meant(name, about)}")
     told = {**given, "self": self_account} if self_account and "self" in about else given
     try:
-        return convert({name: each for name, each in told.items() if name in about}, model, strict=False)
+        return convert({name: value for name, value in told.items() if name in about}, model, strict=False)
     except ValidationError as problem:
         name = next(
-            (each for each in about if f"$.{each}`" in str(problem) or f"field `{each}`" in str(problem)), "KEY"
+            (name for name in about if f"$.{name}`" in str(problem) or f"field `{name}`" in str(problem)), "KEY"
         )
         raise click.UsageError(f"say --set {name}=…: {problem}. {about.get(name, '')}".rstrip()) from problem
 
@@ -162,7 +162,7 @@ def _need_platform() -> str:
 
 
 def _need_self(traits: Traits) -> str:
-    raise click.UsageError(f"{traits.platform} does not tell whose credentials these are: say --self LOGIN")
+    raise click.UsageError(f"{traits.platform} does not show whose credentials these are: say --self LOGIN")
 
 
 @click.command("import")

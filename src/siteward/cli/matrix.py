@@ -11,9 +11,9 @@ from siteward.cli.session import Session, with_session
 
 @click.command("matrix")
 @instance_option
-@click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
+@click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
 @click.option("--html", is_flag=True, help="The page on stdout; the same as --format html.")
-@with_session("text", "html", "csv", "json")
+@with_session("text", "html", "csv", "json", without=("--group-by",))
 def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, html: bool) -> int:
     """Show who holds what on which site. `-o matrix.html` writes one page to search and filter."""
     from siteward.access.report import missing

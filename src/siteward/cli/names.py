@@ -46,13 +46,15 @@ def _matching(
     from siteward.cli.session import Session, find_config
     from siteward.reconcile.project import Project, open_project
 
-    given = next((each.params["config"] for each in (ctx, ctx.parent) if each and each.params.get("config")), None)
+    given = next(
+        (context.params["config"] for context in (ctx, ctx.parent) if context and context.params.get("config")), None
+    )
     try:
         opened = open_project(find_config(Session(config=Path(given) if given else None)), "completion")
     except click.ClickException:
         return []
     found = names(opened.declaration) if isinstance(opened, Project) else ()
-    return sorted(each for each in found if each.startswith(begun))
+    return sorted(name for name in found if name.startswith(begun))
 
 
 instance_option = click.option(
@@ -89,5 +91,7 @@ def read_plan(path: Path, command: str) -> Plan:
     except codec.CodecError as problem:
         told = error("plan-unreadable", f"{path}: {problem}", hint="make a new one: siteward plan --out plan.json")
     except (ValueError, RecursionError):
-        told = error("plan-unreadable", f"{path} is no JSON", hint="make a new one: siteward plan --out plan.json")
+        told = error(
+            "plan-unreadable", f"{path} is not valid JSON", hint="make a new one: siteward plan --out plan.json"
+        )
     raise StoppedError(Report(command=command, diagnostics=(told,)))

@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Save the plan, to be reviewed and applied.")
 @click.option("--as-of", metavar="DATE", help="Plan as if it were this date or instant.")
 @click.option(
-    "--accept", "accept", multiple=True, metavar="NAME", help="Lift a block that needs a word, such as `empty`."
+    "--accept",
+    "accept",
+    multiple=True,
+    metavar="NAME",
+    help="Override a block that needs confirmation, such as `empty`.",
 )
-@click.option("--reason", default="", help="Why what --accept lifts is right.")
+@click.option("--reason", default="", help="Why what --accept overrides is right.")
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
 @click.option("--passwords-out", type=click.Path(path_type=Path), help="Where apply will write new passwords.")
 @click.option("--save-snapshot", type=click.Path(path_type=Path), metavar="DIR", help="Save the sites, for `diff`.")

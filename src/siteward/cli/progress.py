@@ -49,11 +49,11 @@ def progress(session: Session, total: int) -> Iterator[Callable[[Progress], None
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("applying", total=total)
 
-        def tell(each: Progress) -> None:
-            bar.update(task, description=_plain(each.instance), advance=0 if each.outcome is None else 1)
+        def tell(progress: Progress) -> None:
+            bar.update(task, description=_plain(progress.instance), advance=0 if progress.outcome is None else 1)
 
         yield tell
 
 
 def _plain(text: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in text)
+    return "".join(char if char.isprintable() else "?" for char in text)

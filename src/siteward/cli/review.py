@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command("review")
 @instance_option
-@click.option("--as-of", metavar="DATE", help="Judge as if it were this date or instant.")
+@click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
 @click.option("--soon", type=click.IntRange(min=0), default=30, show_default=True, help="Days in which an end is near.")
 @click.option(
     "--unused", type=click.IntRange(min=1), default=180, show_default=True, help="Days until unused is stale."
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "--decisions", type=click.Path(path_type=Path), metavar="FILE", help="Turn decisions (CSV or JSON) into an edit."
 )
 @click.option("--write", is_flag=True, help="With --decisions: write the edit to the files, for a pull request.")
-@with_session("text", "html", "csv", "json")
+@with_session("text", "html", "csv", "json", without=("--group-by",))
 def command(
     session: Session,
     instances: tuple[str, ...],
@@ -93,12 +93,14 @@ def _decided(
     if write:
         for name, text in edit.texts.items():
             Path(name).write_text(text, encoding="utf-8")
-    for each in edit.needless:
-        session.say(f"nothing to edit: {each}")
-    for each in edit.undone:
-        session.say(f"left to you: {each}")
+    for answer in edit.needless:
+        session.say(f"nothing to edit: {answer}")
+    for answer in edit.undone:
+        session.say(f"left to you: {answer}")
+    from siteward.render.words import plural
+
     count, done = len(found.items) - len(decisions.answers), "written" if write else "to be written with --write"
-    session.say(f"{len(decisions.answers)} decided, {count} not; {len(edit.texts)} files {done}")
+    session.say(f"{len(decisions.answers)} decided, {count} not; {plural(len(edit.texts), 'file')} {done}")
     return 3 if edit.undone and not session.exit_zero else 0
 
 

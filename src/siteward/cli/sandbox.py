@@ -1,4 +1,4 @@
-"""`siteward sandbox`: a stand-in server on a real socket, to try a change where nothing can break."""
+"""`siteward sandbox`: a sandbox server on a real socket, to try a change where nothing can break."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def command(
     faults: tuple[str, ...],
     clock: str | None,
 ) -> int:
-    """Serve a stateful stand-in for PLATFORM until told to stop.
+    """Serve a stateful sandbox of PLATFORM until told to stop.
 
     When it is ready it prints one line of JSON: platform, release, url and the sandbox's own credentials.
     Without --fresh or --world it holds the lived-in state that the demo shows.
@@ -115,7 +115,7 @@ def _clock(start: str | None) -> Callable[[], datetime]:
     try:
         begin = datetime.fromisoformat(start)
     except ValueError as problem:
-        raise click.UsageError(f"--clock: {start!r} is no ISO 8601 instant") from problem
+        raise click.UsageError(f"--clock: {start!r} is not a valid ISO 8601 instant") from problem
     offset: timedelta = begin.astimezone(UTC) - datetime.now(UTC)
     return lambda: datetime.now(UTC) + offset
 

@@ -127,8 +127,10 @@ class StoppedError(Exception):
         self.report = report
 
 
-def with_session(*formats: str) -> Callable[[Verb], Verb]:
+def with_session(*formats: str, without: tuple[str, ...] = ()) -> Callable[[Verb], Verb]:
     """Give a verb the common options and, where it renders a report in `formats`, those that say how.
+
+    `without` names the options that would do nothing for this verb; they are left out.
 
     The verb is called with a `Session` and returns an exit code. What stops it (`StoppedError`, `PlatformError`) leaves
     as a report in the same formats, so that JSON stays JSON in every outcome.
@@ -148,21 +150,27 @@ def with_session(*formats: str) -> Callable[[Verb], Verb]:
                 code = session.leave(Report(command=ctx.info_name or "", diagnostics=(told,)))
             return code
 
-        return functools.reduce(lambda each, option: option(each), _options(formats), run)  # type: ignore[return-value]  # click keeps the callable's role, not its type
+        return functools.reduce(lambda command, option: option(command), _options(formats, without), run)  # type: ignore[return-value]  # click keeps the callable's role, not its type
 
     return decorate
 
 
-def _options(formats: tuple[str, ...]) -> list[Callable[[Any], Any]]:
+def _options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[Callable[[Any], Any]]:
     options = [
         click.option("-v", "--verbose", count=True, help="Everything; -vv also logs requests, without bodies."),
         click.option("-q", "--quiet", is_flag=True, help="Only what needs attention, and the summary."),
         click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Colour in text output."),
-        click.option("-c", "--config", metavar="FILE", help="The declaration; default: search access.yaml upwards."),
+        click.option("-c", "--config", metavar="FILE", help="The configuration; default: search access.yaml upwards."),
         click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR."),
     ]
     if not formats:
         return options
+    grouping = click.option(
+        "--group-by", type=click.Choice(["person", "site"]), help="How text is grouped; default person."
+    )
+    lenient = click.option(
+        "--exit-zero", is_flag=True, help="Leave with 0 where only differences or blocks were found."
+    )
     return [
         *options,
         click.option(
@@ -170,11 +178,11 @@ def _options(formats: tuple[str, ...]) -> list[Callable[[Any], Any]]:
             type=click.Choice(["full", "handles", "counts"]),
             help="What may be published; default full, and handles where the forge calls the repository public.",
         ),
-        click.option("--group-by", type=click.Choice(["person", "site"]), help="How text is grouped; default person."),
+        *(() if "--group-by" in without else (grouping,)),
         click.option("--plain", is_flag=True, help="Words instead of symbols."),
-        click.option("--exit-zero", is_flag=True, help="Leave with 0 where only differences or blocks were found."),
+        *(() if "--exit-zero" in without else (lenient,)),
         click.option("-o", "--output", "outputs", multiple=True, metavar="[FORMAT:]FILE", help="Also write to FILE."),
-        click.option("-f", "--format", "formats", multiple=True, type=click.Choice(formats), help="What stdout gets."),
+        click.option("-f", "--format", "formats", multiple=True, type=click.Choice(formats), help="Output format."),
     ]
 
 
@@ -187,7 +195,7 @@ def _session(before: dict[str, Any], given: dict[str, Any], formats: tuple[str, 
     if formats:
         chosen.setdefault("privacy", "handles" if is_public(os.environ) else "full")
     if "outputs" in chosen:
-        chosen["outputs"] = tuple(_output(each, formats) for each in chosen["outputs"])
+        chosen["outputs"] = tuple(_output(output, formats) for output in chosen["outputs"])
     if "config" in chosen:
         chosen["config"] = Path(chosen["config"])
     return Session(**chosen)

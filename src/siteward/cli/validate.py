@@ -11,7 +11,7 @@ from siteward.render import formats_of
 
 @click.command("validate")
 @option
-@with_session(*formats_of("validate"))
+@with_session(*formats_of("validate"), without=("--group-by",))
 def command(session: Session, base: str | None) -> int:
     """Check the files against the grammar, the platforms' abilities and the policy. Contacts nothing."""
     from siteward.reconcile.project import validate

@@ -13,7 +13,7 @@ from siteward.cli.session import Session, with_session
 @click.argument("site", shell_complete=sites)
 @instance_option
 @click.option("--as-of", metavar="DATE", help="Ask as if it were this date or instant.")
-@with_session("text", "json", "csv")
+@with_session("text", "json", "csv", without=("--group-by", "--exit-zero"))
 def command(session: Session, role: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
     """List who holds ROLE (view, edit, manage, admin, or a native name) or more on SITE, live and declared."""
     from siteward.cli.checkout import open_checkout

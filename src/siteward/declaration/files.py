@@ -94,7 +94,7 @@ class Files(Struct):
                 "include-outside", f"`{written}` leads out of the folder of this file", asked_at, hint=hint
             )
         if not written.endswith(SUFFIXES) or real.suffix not in SUFFIXES:
-            raise _RefusedError("include-not-yaml", f"`{written}` is no .yaml or .yml file", asked_at)
+            raise _RefusedError("include-not-yaml", f"`{written}` is not a .yaml or .yml file", asked_at)
         if real in self._seen or real == self.root.resolve():
             raise _RefusedError("include-twice", f"`{written}` is read already", asked_at)
         if len(self._seen) >= MAX_FILES:
@@ -131,7 +131,7 @@ class Files(Struct):
         try:
             about = path.stat()
             if not stat.S_ISREG(about.st_mode):
-                raise _RefusedError("not-a-file", f"{shown} is no regular file", asked_at)
+                raise _RefusedError("not-a-file", f"{shown} is not a regular file", asked_at)
             if about.st_size <= left:
                 with path.open("rb") as file:
                     content = file.read(left + 1)

@@ -82,7 +82,7 @@ class _FileGenerator(Struct):
         self.asides += [finding.message for finding in self.live.findings]
         self.asides += [f"not read: {each}" for each in self.live.unreadable]
         if self.asides:
-            lines += ["", "# Live, and not declared above:", *(f"# - {harmless(aside)}" for aside in self.asides)]
+            lines += ["", "# Live, and not managed above:", *(f"# - {harmless(aside)}" for aside in self.asides)]
         return "\n".join(lines) + "\n"
 
     def _head(self, *, native: bool) -> Iterator[str]:
@@ -98,7 +98,7 @@ class _FileGenerator(Struct):
         if native:
             yield "    native: true"
         yield from self._unseen()
-        yield "    unmanaged: report    # accounts that are not declared below; `revoke` is where this leads"
+        yield "    unmanaged: report    # accounts that are not in this file; `revoke` is where this leads"
         if self.timezone != "UTC":
             yield from ("", f"policy: {{timezone: {quoted(self.timezone)}}}")
 

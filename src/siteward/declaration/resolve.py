@@ -197,7 +197,7 @@ class _Resolution(Struct):
         # A grant that names no instance means those that look at the site; one that does was meant for this one.
         meant = line.on is not None or len(self.declaration.instances) == 1
         for scope in choice.unmanaged:
-            message = f"{scope} is outside what `manages` looks at on {self.instance}"
+            message = f"{scope} is out of scope: `manages` does not cover it on {self.instance}"
             hint = "nothing is granted or taken there"
             said = warning("not-managed", message, at=line.location.at(key), hint=hint)
             yield said if meant else replace(said, severity=Severity.NOTE)

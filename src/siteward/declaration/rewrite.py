@@ -108,7 +108,7 @@ class _Rewrite(Struct):
             if decision.origin is None and decision.live_role is not None:
                 self._grant(decision, decision.live_role)
         elif decision.origin is None:
-            self.needless.append(f"{_name(decision)}: not declared; the next apply takes it in mode full")
+            self.needless.append(f"{_name(decision)}: not in the file; the next apply removes it in mode full")
             if decision.word == "change":
                 self._grant(decision, decision.role or decision.live_role or "")
         elif decision.scope.kind not in {"site", "metasite", "instance"}:

@@ -90,5 +90,5 @@ def moment(text: str, zone: tzinfo, edge: Literal["from", "until"]) -> datetime:
         if isinstance(problem, BadDateError):
             raise
         hint = "leave it out for no end" if text.startswith("9999") else "write it as 2027-03-31"
-        raise BadDateError("bad-date", f"`{text}` is no day of the calendar", hint) from problem
-    raise BadDateError("bad-date", f"`{text}` is no date", "write 2027-03-31, or 2027-03-31T12:00:00+01:00")
+        raise BadDateError("bad-date", f"`{text}` is not a valid day of the calendar", hint) from problem
+    raise BadDateError("bad-date", f"`{text}` is not a valid date", "write 2027-03-31, or 2027-03-31T12:00:00+01:00")

@@ -102,7 +102,7 @@ class Fault:
         found = re.fullmatch(r"(?P<kind>[a-z0-9-]+?)(?:@(?P<after>\d+))?(?:x(?P<times>\d+))?(?::(?P<on>.+))?", text)
         if not found or found["kind"] not in FAULT_KINDS:
             raise ValueError(
-                f"{text!r} is no fault; write KIND[@AFTER][xTIMES][:METHOD PATH] with one of {', '.join(FAULT_KINDS)}"
+                f"{text!r} is not a valid fault; write KIND[@AFTER][xTIMES][:METHOD PATH] with one of {', '.join(FAULT_KINDS)}"
             )
         on = found["on"] or ""
         method, _, path = (on, "", "") if on.isupper() and on.isalpha() else on.rpartition(" ")

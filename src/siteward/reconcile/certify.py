@@ -157,9 +157,11 @@ def _from_json(text: str, path: Path) -> tuple[list[Mapping[str, str]], str]:
         rows = [{str(key): str(value) for key, value in item.items()} for item in data["items"]]
         digest = data["digest"]
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise BadDecisionsError(f"{path} is no review: write one with `siteward review -o review.json`") from problem
+        raise BadDecisionsError(
+            f"{path} is not a valid review: write one with `siteward review -o review.json`"
+        ) from problem
     if not isinstance(digest, str) or any("id" not in row for row in rows):
-        raise BadDecisionsError(f"{path} is no review: it has no digest, or items without an id")
+        raise BadDecisionsError(f"{path} is not a valid review: it has no digest, or items without an id")
     return list(rows), digest
 
 
@@ -169,7 +171,9 @@ def _from_csv(text: str, path: Path) -> tuple[list[Mapping[str, str]], str]:
     kept = [{str(key): value or "" for key, value in row.items()} for row in rows]
     digests = {row.get("digest", "") for row in kept if any(row.values())}
     if len(digests) != 1 or not all("id" in row for row in kept):
-        raise BadDecisionsError(f"{path} is no review of one digest: write one with `siteward review -o review.csv`")
+        raise BadDecisionsError(
+            f"{path} is not a valid review of one digest: write one with `siteward review -o review.csv`"
+        )
     return list(kept), digests.pop()
 
 
@@ -181,7 +185,7 @@ def _answer(said: str, item: str) -> Answer:
         return Answer(word="change", role=role, until=until)
     if word in {"keep", "revoke"} and not role and not until:
         return Answer(word="keep" if word == "keep" else "revoke")
-    raise BadDecisionsError(f"item {item}: {said!r} is no decision; {_HOW}")
+    raise BadDecisionsError(f"item {item}: {said!r} is not a valid decision; {_HOW}")
 
 
 _NAMES = ("instance", "person", "account", "where", "live", "declared")

@@ -45,7 +45,7 @@ def read(path: Path) -> tuple[str, Live]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as problem:
-        raise BadSnapshotError(f"{path} is no JSON") from problem
+        raise BadSnapshotError(f"{path} is not valid JSON") from problem
     if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("instance"), str):
         raise BadSnapshotError(f"{path} is no {FORMAT}; make one with `siteward plan --save-snapshot DIR`")
     try:

@@ -86,7 +86,7 @@ def checkups(found: Sequence[Checkup], form: str, options: Options, accounts: Ac
     """Return check-ups as `text` or `json`; `accounts` as in `explanations`."""
     if options.privacy != "full":
         own = {checkup.instance: {checkup.account: None} for checkup in found if checkup.account}
-        names = Pseudonyms({each: {**accounts.get(each, {}), **own.get(each, {})} for each in {**accounts, **own}})
+        names = Pseudonyms({name: {**accounts.get(name, {}), **own.get(name, {})} for name in {**accounts, **own}})
         found = [_veiled_checkup(checkup, names.of(checkup.instance), options.privacy) for checkup in found]
     if form == "json":
         return _json("siteward.checkups/1", [_checkup(checkup) for checkup in found])
@@ -94,20 +94,20 @@ def checkups(found: Sequence[Checkup], form: str, options: Options, accounts: Ac
     return palette.page(line for checkup in found for line in _checked(checkup, palette))
 
 
-def _redacted(each: Explanation, names: Names) -> Explanation:
+def _redacted(explanation: Explanation, names: Names) -> Explanation:
     """Return an explanation without addresses, and without account names but declared handles."""
     return replace(
-        each,
-        account=names.name(each.account),
-        wished=_grant(each.wished, names),
-        origin=names.origin(each.origin) if each.origin else None,
+        explanation,
+        account=names.name(explanation.account),
+        wished=_grant(explanation.wished, names),
+        origin=names.origin(explanation.origin) if explanation.origin else None,
         also=tuple(
-            (_grant(wish, names) or wish, names.origin(origin) if origin else None) for wish, origin in each.also
+            (_grant(wish, names) or wish, names.origin(origin) if origin else None) for wish, origin in explanation.also
         ),
-        step=names.step(each.step) if each.step else None,
-        beside=tuple(map(names.step, each.beside)),
-        why_not=names.text(each.why_not) if each.why_not else None,
-        why_kept=names.text(each.why_kept) if each.why_kept else None,
+        step=names.step(explanation.step) if explanation.step else None,
+        beside=tuple(map(names.step, explanation.beside)),
+        why_not=names.text(explanation.why_not) if explanation.why_not else None,
+        why_kept=names.text(explanation.why_kept) if explanation.why_kept else None,
     )
 
 
@@ -116,19 +116,19 @@ def _grant(grant: Grant | None, names: Names) -> Grant | None:
     return shown if isinstance(shown, Grant) else None
 
 
-def _veiled_checkup(each: Checkup, names: Names, privacy: Privacy) -> Checkup:
+def _veiled_checkup(checkup: Checkup, names: Names, privacy: Privacy) -> Checkup:
     """Return a check-up without the account in use; where only numbers may be shown, without anything said of it."""
     if privacy == "counts":
-        problem = names.wordless(each.problem) if each.problem else None
-        return replace(each, account=None, credentials={}, may=(), may_not=(), notes=(), journal="", problem=problem)
+        problem = names.wordless(checkup.problem) if checkup.problem else None
+        return replace(checkup, account=None, credentials={}, may=(), may_not=(), notes=(), journal="", problem=problem)
     return replace(
-        each,
-        account=names.name(each.account) if each.account else None,
-        may=tuple(map(names.text, each.may)),
-        may_not=tuple(map(names.text, each.may_not)),
-        notes=tuple(map(names.text, each.notes)),
-        journal=names.text(each.journal),
-        problem=names.diagnostic(each.problem) if each.problem else None,
+        checkup,
+        account=names.name(checkup.account) if checkup.account else None,
+        may=tuple(map(names.text, checkup.may)),
+        may_not=tuple(map(names.text, checkup.may_not)),
+        notes=tuple(map(names.text, checkup.notes)),
+        journal=names.text(checkup.journal),
+        problem=names.diagnostic(checkup.problem) if checkup.problem else None,
     )
 
 
@@ -145,37 +145,45 @@ def _json(form: str, items: Sequence[JSON], gaps: Sequence[Missing] | None = Non
     return as_json({"format": form, **incomplete, **number, "items": items}, 2)
 
 
-def _told(each: Explanation, palette: Palette) -> Iterator[str]:
-    who = f"{each.person} (login {each.account})" if each.person and each.person != each.account else each.account
-    role = each.wished.role if each.wished else "nothing"
-    yield f"{palette.paint(palette.text(who), 'bold')} on {palette.text(each.instance)} {palette.text(each.scope.name)}"
+def _told(explanation: Explanation, palette: Palette) -> Iterator[str]:
+    who = (
+        f"{explanation.person} (login {explanation.account})"
+        if explanation.person and explanation.person != explanation.account
+        else explanation.account
+    )
+    role = explanation.wished.role if explanation.wished else "nothing"
+    yield f"{palette.paint(palette.text(who), 'bold')} on {palette.text(explanation.instance)} {palette.text(explanation.scope.name)}"
     yield f"  declared: {palette.text(role)}"
-    yield from (f"    {line}" for line in _origin_lines(each.origin, palette))
-    for wish, origin in each.also:
+    yield from (f"    {line}" for line in _origin_lines(explanation.origin, palette))
+    for wish, origin in explanation.also:
         yield f"    and {palette.text(wish.role)}"
         yield from (f"    {line}" for line in _origin_lines(origin, palette))
-    if each.ended:
-        yield f"    {each.ended[0]} by {palette.text(str(each.ended[1]))}"
-    live = each.live
-    yield f"  live: {palette.text(live.role or 'nothing') if live else 'nothing'}{' (waiting for acceptance)' if each.pending else ''}"
+    if explanation.ended:
+        yield f"    {explanation.ended[0]} by {palette.text(str(explanation.ended[1]))}"
+    live = explanation.live
+    yield f"  live: {palette.text(live.role or 'nothing') if live else 'nothing'}{' (waiting for acceptance)' if explanation.pending else ''}"
     for way in live.ways if live else ():
         through = f" through group {way.group}" if way.group else ""
         yield f"    {palette.text(way.grant.role)} on {palette.text(str(way.grant.scope))}{palette.text(through)}"
-    if each.why_not:
-        yield f"  why not: {palette.text(each.why_not)}"
-    yield from (f"  {line}" for line in _next_of(each, palette))
+    if explanation.why_not:
+        yield f"  why not: {palette.text(explanation.why_not)}"
+    yield from (f"  {line}" for line in _next_of(explanation, palette))
 
 
-def _next_of(each: Explanation, palette: Palette) -> Iterator[str]:
+def _next_of(explanation: Explanation, palette: Palette) -> Iterator[str]:
     """Yield what is planned, here and for the account as far as it matters here, or why nothing is."""
-    steps = (*((each.step,) if each.step else ()), *each.beside)
+    steps = (*((explanation.step,) if explanation.step else ()), *explanation.beside)
     for step in steps:
         blocked = next((diagnostic for diagnostic in step.diagnostics if diagnostic.blocks), None)
-        on = "" if step is each.step else f"{words.subject_of_change(step.change)} "
+        on = "" if step is explanation.step else f"{words.subject_of_change(step.change)} "
         why = f", blocked: {blocked.code}: {blocked.message}" if blocked else ""
         yield palette.text(f"planned: {on}{words.movement(step.change, palette.arrow)}{why}".rstrip())
     if not steps:
-        yield f"nothing is planned: {palette.text(each.why_kept)}" if each.why_kept else "nothing is planned"
+        yield (
+            f"nothing is planned: {palette.text(explanation.why_kept)}"
+            if explanation.why_kept
+            else "nothing is planned"
+        )
 
 
 def _origin_lines(origin: Origin | None, palette: Palette) -> Iterator[str]:
@@ -189,106 +197,118 @@ def _origin_lines(origin: Origin | None, palette: Palette) -> Iterator[str]:
         yield f"{mark} {palette.text(f'{other.at}{via}{until}{said}')}"
 
 
-def _holding_row(each: Holder, palette: Palette) -> tuple[Cell, ...]:
-    who = f"{each.person} (login {each.account})" if each.person and each.person != each.account else each.account
-    agree = each.live == each.declared
-    state = "" if agree else "not live" if each.live is None else "not declared" if each.declared is None else "differs"
+def _holding_row(holding: Holder, palette: Palette) -> tuple[Cell, ...]:
+    who = (
+        f"{holding.person} (login {holding.account})"
+        if holding.person and holding.person != holding.account
+        else holding.account
+    )
+    agree = holding.live == holding.declared
+    state = (
+        ""
+        if agree
+        else "not live"
+        if holding.live is None
+        else "not in the file"
+        if holding.declared is None
+        else "differs"
+    )
     return (
         palette.cell(who, "bold"),
-        palette.cell(f"{each.instance} {each.scope.name}"),
-        palette.cell(each.live or "-"),
-        palette.cell(f"by {each.through}" if each.through else ""),
-        palette.cell("" if agree else f"declared {each.declared or 'nothing'}"),
+        palette.cell(f"{holding.instance} {holding.scope.name}"),
+        palette.cell(holding.live or "-"),
+        palette.cell(f"by {holding.through}" if holding.through else ""),
+        palette.cell("" if agree else f"declared {holding.declared or 'nothing'}"),
         palette.cell(state, "yellow"),
-        palette.cell(str(each.origin.at) if each.origin else "", "dim"),
+        palette.cell(str(holding.origin.at) if holding.origin else "", "dim"),
     )
 
 
-def _checked(each: Checkup, palette: Palette) -> Iterator[str]:
-    head = f"{each.instance}  {each.origin}  {each.platform} {each.version}".rstrip()
+def _checked(checkup: Checkup, palette: Palette) -> Iterator[str]:
+    head = f"{checkup.instance}  {checkup.origin}  {checkup.platform} {checkup.version}".rstrip()
     yield palette.paint(palette.text(head), "bold")
-    for name, origin in each.credentials.items():
+    for name, origin in checkup.credentials.items():
         yield f"  {name}: from {palette.text(origin)}"
-    if each.problem:
-        yield palette.paint(f"  error {each.problem.code}: {palette.text(each.problem.message)}", "alarm")
-        if each.problem.hint:
-            yield f"    {palette.text(each.problem.hint)}"
-    if not each.version:
+    if checkup.problem:
+        yield palette.paint(f"  error {checkup.problem.code}: {palette.text(checkup.problem.message)}", "alarm")
+        if checkup.problem.hint:
+            yield f"    {palette.text(checkup.problem.hint)}"
+    if not checkup.version:
         return
-    how = f"; confirmed by {each.confirmed}" if each.confirmed else ""
-    yield f"  account: {palette.text(each.account or 'unknown')} ({palette.text(each.role or 'role unknown')}){palette.text(how)}"
-    for warning in each.warnings:
+    how = f"; confirmed by {checkup.confirmed}" if checkup.confirmed else ""
+    yield f"  account: {palette.text(checkup.account or 'unknown')} ({palette.text(checkup.role or 'role unknown')}){palette.text(how)}"
+    for warning in checkup.warnings:
         yield palette.paint(f"  warning {warning.code}: {palette.text(warning.message)}", "yellow")
         if warning.hint:
             yield f"    {palette.text(warning.hint)}"
-    yield from (f"  may: {palette.text(one)}" for one in each.may)
-    yield from (f"  may not: {palette.text(one)}" for one in each.may_not)
-    yield from (f"  cannot be seen: {palette.text(spot)}" for spot in each.blind_spots)
-    yield from (f"  note: {palette.text(note)}" for note in each.notes)
-    yield f"  journal: {palette.text(each.journal)}"
-    yield f"  {words.plural(each.requests, 'request')} in {each.seconds:.1f} s"
+    yield from (f"  may: {palette.text(one)}" for one in checkup.may)
+    yield from (f"  may not: {palette.text(one)}" for one in checkup.may_not)
+    yield from (f"  cannot be seen: {palette.text(spot)}" for spot in checkup.blind_spots)
+    yield from (f"  note: {palette.text(note)}" for note in checkup.notes)
+    yield f"  journal: {palette.text(checkup.journal)}"
+    yield f"  {words.plural(checkup.requests, 'request')} in {checkup.seconds:.1f} s"
 
 
-def _explanation(each: Explanation) -> JSON:
+def _explanation(explanation: Explanation) -> JSON:
     return {
-        "instance": each.instance,
-        "account": each.account,
-        "person": each.person,
-        "site": each.scope.name,
-        "declared": encode_resource(each.wished) if each.wished else None,
-        "origin": _origin(each.origin),
-        "also": [{"declared": encode_resource(wish), "origin": _origin(origin)} for wish, origin in each.also],
-        "ended": {"how": each.ended[0], "at": str(each.ended[1])} if each.ended else None,
-        "live": each.live.role if each.live else None,
+        "instance": explanation.instance,
+        "account": explanation.account,
+        "person": explanation.person,
+        "site": explanation.scope.name,
+        "declared": encode_resource(explanation.wished) if explanation.wished else None,
+        "origin": _origin(explanation.origin),
+        "also": [{"declared": encode_resource(wish), "origin": _origin(origin)} for wish, origin in explanation.also],
+        "ended": {"how": explanation.ended[0], "at": str(explanation.ended[1])} if explanation.ended else None,
+        "live": explanation.live.role if explanation.live else None,
         "ways": [
             {"role": way.grant.role, "scope": str(way.grant.scope), "group": way.group}
-            for way in (each.live.ways if each.live else ())
+            for way in (explanation.live.ways if explanation.live else ())
         ],
-        "pending": each.pending,
-        "step": each.step.id if each.step else None,
-        "blocked": each.step.blocked if each.step else False,
-        "beside": [step.id for step in each.beside],
-        "why_not": each.why_not,
-        "why_kept": each.why_kept,
+        "pending": explanation.pending,
+        "step": explanation.step.id if explanation.step else None,
+        "blocked": explanation.step.blocked if explanation.step else False,
+        "beside": [step.id for step in explanation.beside],
+        "why_not": explanation.why_not,
+        "why_kept": explanation.why_kept,
     }
 
 
-def _holding(each: Holder) -> JSON:
+def _holding(holding: Holder) -> JSON:
     return {
-        "instance": each.instance,
-        "site": each.scope.name,
-        "account": each.account,
-        "person": each.person,
-        "live": each.live,
-        "through": each.through,
-        "declared": each.declared,
-        "at": str(each.origin.at) if each.origin else None,
-        "until": words.moment(each.origin.until) if each.origin and each.origin.until else None,
+        "instance": holding.instance,
+        "site": holding.scope.name,
+        "account": holding.account,
+        "person": holding.person,
+        "live": holding.live,
+        "through": holding.through,
+        "declared": holding.declared,
+        "at": str(holding.origin.at) if holding.origin else None,
+        "until": words.moment(holding.origin.until) if holding.origin and holding.origin.until else None,
     }
 
 
-def _checkup(each: Checkup) -> JSON:
+def _checkup(checkup: Checkup) -> JSON:
     return {
-        "instance": each.instance,
-        "platform": each.platform,
-        "origin": each.origin,
-        "version": each.version,
-        "account": each.account,
-        "confirmed": each.confirmed,
-        "role": each.role,
-        "credentials": dict(each.credentials),
-        "may": list(each.may),
-        "may_not": list(each.may_not),
-        "blind_spots": list(each.blind_spots),
-        "notes": list(each.notes),
+        "instance": checkup.instance,
+        "platform": checkup.platform,
+        "origin": checkup.origin,
+        "version": checkup.version,
+        "account": checkup.account,
+        "confirmed": checkup.confirmed,
+        "role": checkup.role,
+        "credentials": dict(checkup.credentials),
+        "may": list(checkup.may),
+        "may_not": list(checkup.may_not),
+        "blind_spots": list(checkup.blind_spots),
+        "notes": list(checkup.notes),
         "warnings": [
-            {"code": warning.code, "message": warning.message, "hint": warning.hint} for warning in each.warnings
+            {"code": warning.code, "message": warning.message, "hint": warning.hint} for warning in checkup.warnings
         ],
-        "journal": each.journal,
-        "requests": each.requests,
-        "seconds": round(each.seconds, 3),
-        "problem": {"code": each.problem.code, "message": each.problem.message, "hint": each.problem.hint}
-        if each.problem
+        "journal": checkup.journal,
+        "requests": checkup.requests,
+        "seconds": round(checkup.seconds, 3),
+        "problem": {"code": checkup.problem.code, "message": checkup.problem.message, "hint": checkup.problem.hint}
+        if checkup.problem
         else None,
     }
 

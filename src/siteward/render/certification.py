@@ -30,9 +30,9 @@ _COLUMNS = (
 )  # fmt: skip
 _TITLES = {
     "admin": "Admins",
-    "undeclared": "Not declared",
+    "undeclared": "Not in the file",
     "public": "Public access",
-    "outsider": "Outsiders",
+    "outsider": "External users",
     "service": "Service accounts",
     "expired": "Ended and still there",
     "expiring": "Ending soon",
@@ -40,6 +40,19 @@ _TITLES = {
     "pending": "Pending",
     "differs": "Live differs from declared",
 }
+COUNTED = {
+    "admin": ("admin grant", "admin grants"),
+    "undeclared": ("grant not in the file", "grants not in the file"),
+    "public": ("public grant", "public grants"),
+    "outsider": ("grant of an external user", "grants of external users"),
+    "service": ("grant of a service account", "grants of service accounts"),
+    "expired": ("ended grant still there", "ended grants still there"),
+    "expiring": ("grant ending soon", "grants ending soon"),
+    "stale": ("grant not used for long", "grants not used for long"),
+    "pending": ("pending grant", "pending grants"),
+    "differs": ("grant that differs from what is declared", "grants that differ from what is declared"),
+}
+"""The flags as counts, one and many, in the order of `FLAGS`."""
 
 
 def data(review: Review) -> str:
@@ -70,7 +83,7 @@ def table(review: Review) -> str:
         told = {
             "instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap), "digest": review.digest
         }  # fmt: skip
-        writer.writerow([cell(told.get(each, "")) for each in _COLUMNS])
+        writer.writerow([cell(told.get(column, "")) for column in _COLUMNS])
     writer.writerows([cell(value) for value in (*_values(item), review.digest)] for item in review.items)
     return out.getvalue()
 
@@ -128,9 +141,9 @@ def _redacted(review: Review, privacy: Privacy) -> Review:
     for item in review.items:
         known.setdefault(item.instance, {})[item.account] = item.handle
     accounts = review.accounts
-    names = Pseudonyms({each: {**accounts.get(each, {}), **known.get(each, {})} for each in {**known, **accounts}})
+    names = Pseudonyms({name: {**accounts.get(name, {}), **known.get(name, {})} for name in {**known, **accounts}})
     return replace(
-        review, items=tuple(_hidden(each, names.of(each.instance)) for each in review.items), missing=missing
+        review, items=tuple(_hidden(item, names.of(item.instance)) for item in review.items), missing=missing
     )
 
 
@@ -146,16 +159,24 @@ def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Pal
     yield f"{palette.paint('Access review', 'bold')} as of {words.moment(review.as_of)}"
     told = {flag: [item for item in review.items if flag in item.flags] for flag in FLAGS}
     everything = {"All grants": list(review.items)} if palette.options.verbose else {}
-    for title, items in {**{_TITLES[flag]: each for flag, each in told.items()}, **everything}.items():
+    for title, items in {**{_TITLES[flag]: flagged for flag, flagged in told.items()}, **everything}.items():
         if items:
             yield from ("", f"  {palette.paint(title, 'bold')}")
             yield from palette.table([_cells(item, palette) for item in items], 4)
     yield ""
-    numbers = (f"{counts[flag]} {_TITLES[flag].lower()}" for flag in FLAGS if counts[flag])
     without = f", {words.plural(len(review.missing), 'instance')} not read" if review.missing else ""
     yield f"{palette.paint('Review:', 'bold')} {words.plural(number, 'grant')}{without}."
-    yield f"      {palette.join(tuple(numbers))}"
+    yield f"      {palette.join(counted(counts))}"
     yield review.digest
+
+
+def counted(counts: Mapping[Flag, int]) -> tuple[str, ...]:
+    """Return how many grants have each flag, in words that agree with the number."""
+    return tuple(
+        words.plural(counts[flag], singular, several)
+        for flag, (singular, several) in COUNTED.items()
+        if counts.get(flag)
+    )
 
 
 def _cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
@@ -173,12 +194,11 @@ def _cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
 def page(review: Review) -> str:
     """Return the review as one page: what stands out first, each kind by itself, then everything."""
     counts = review.counts()
-    told = (f"{counts[each]} {_TITLES[each].lower()}" for each in FLAGS if counts[each])
     return draw(
         title="Access review",
         lead=(
             f"{words.plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
-            " · ".join(told),
+            " · ".join(counted(counts)),
         ),
         said=tuple(
             Remark(kind="error", code="not-read", text=words.not_read(gap), at="", help=(), excerpt=Markup())

@@ -85,7 +85,7 @@ def _step(step: Step, instance: str) -> tuple[str, ...]:
         step.risk,
         "yes" if step.external else "",
         ", ".join(diagnostic.code for diagnostic in step.diagnostics if diagnostic.blocks),
-        step.cause,
+        "not in file" if step.cause == "silence" else step.cause,
         origin.at.file if origin else "",
         str(origin.at.line) if origin else "",
         ", ".join(origin.via) if origin else "",

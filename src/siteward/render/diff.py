@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 FORMAT = "siteward.diff/1"
 HEADINGS: Mapping[Band, str] = {
-    "escalation": "Power raised",
-    "outsider": "Outsiders",
+    "escalation": "Privilege increased",
+    "outsider": "External users",
     "loss": "Access taken or lowered",
     "gain": "Access given",
     "dates": "Dates moved",
 }
-_ENDINGS = {"silence": "no longer granted", "left": "left the file", "not-yet": "begins later"}
+_ENDINGS = {"silence": "no longer in the file", "left": "left the file", "not-yet": "begins later"}
 _COUNTED: Mapping[str, str] = {
     "gained": "gained", "raised": "raised", "wider": "wider", "changed": "changed", "moved": "moved to another account",
     "longer": "longer", "shorter": "shorter", "narrower": "narrower", "lowered": "lowered", "lost": "lost",
@@ -111,7 +111,7 @@ def _beside(page: _Page) -> tuple[str, ...]:
     parts = (
         (of["people"], f"{words.plural(of['people'], 'person', 'people')} affected"),
         (of["escalations"], words.plural(of["escalations"], "escalation")),
-        (of["outsiders"], words.plural(of["outsiders"], "outsider")),
+        (of["outsiders"], words.plural(of["outsiders"], "external user")),
         (of["notices"], words.plural(of["notices"], "rule or setting changed", "rules or settings changed")),
     )
     return tuple(text for count, text in parts if count)
@@ -127,7 +127,7 @@ def _move(movement: Movement, arrow: str = words.ARROW) -> str:
         return f"{_role(after)} until {_end(before)}{arrow}{_end(after)}"
     if movement.kind == "moved" and before and after:
         return f"{_role(after)}, login {before.account}{arrow}{after.account}"
-    sides = [f"{_role(each)}{_except(each)}" for each in (before, after)]
+    sides = [f"{_role(side)}{_except(side)}" for side in (before, after)]
     return sides[1] if before is None else arrow.join(sides)
 
 
@@ -228,7 +228,7 @@ def _blocks(page: _Page) -> Iterator[Block]:
     after = " · ".join((*map(prose, _beside(page)), prose(_unresolved(page))))
     yield Block((f"{head}\n\n{after}".rstrip(" ·"),))
     if notices := words.by_weight(page.shown.notices):
-        title = "**❗ Rules and settings that judge access**\n\n"
+        title = "**❗ Rules and settings that decide about access**\n\n"
         yield Block((title + "\n".join(map(_notice, notices)), title + _codes(notices)), 3)
     for band, movements in page.shown.by_band().items():
         yield _section(band, movements, page)
@@ -251,9 +251,9 @@ def _section(band: Band, movements: Sequence[Movement], page: _Page) -> Block:
     brief = _compact(movements, page)
     if band in {"gain", "dates"}:
         count = f"{words.plural(len(movements), 'line')} in the full report"
-        return Block(tuple(details(HEADINGS[band], each) for each in (rows, brief, count)), 0 if band == "gain" else 1)
+        return Block(tuple(details(HEADINGS[band], body) for body in (rows, brief, count)), 0 if band == "gain" else 1)
     mark = "❗ " if band in {"escalation", "outsider"} else ""
-    return Block(tuple(f"**{mark}{HEADINGS[band]}**\n\n{each}" for each in (rows, brief)), 4)
+    return Block(tuple(f"**{mark}{HEADINGS[band]}**\n\n{body}" for body in (rows, brief)), 4)
 
 
 def _cells(movement: Movement, page: _Page) -> tuple[str, ...]:

@@ -141,7 +141,9 @@ def _lead(context: RenderContext) -> Iterator[str]:
     yield _numbers(context)
     if context.report.plan and not context.summary.outcomes:
         yield from (
-            " · ".join(each) for each in (words.consequences(context.summary), words.leftovers(context.summary)) if each
+            " · ".join(parts)
+            for parts in (words.consequences(context.summary), words.leftovers(context.summary))
+            if parts
         )
 
 
@@ -151,7 +153,7 @@ def _foot(context: RenderContext) -> Iterator[str]:
         commit = f" for commit {words.commit(plan)}" if plan.commit else ""
         yield f"plan {plan.digest}{commit} as of {words.moment(plan.as_of)}"
     if report.journal_head:
-        yield f"journal head {report.journal_head}"
+        yield f"journal, latest hash {report.journal_head}"
     if report.next:
         yield f"next: {report.next}"
     yield f"{words.findings(context.summary)} · exit {context.code} ({words.verdict(context.code)})"
@@ -194,13 +196,13 @@ def _parts(context: RenderContext) -> Iterator[Part]:
 
 
 def _instance(instance: InstancePlan, context: RenderContext) -> Part:
-    release = " ".join(filter(None, (instance.platform, instance.version, instance.edition)))
+    release = words.release(instance.platform, instance.version, instance.edition)
     read = f"read {instance.accounts} accounts, {instance.sites} sites, {instance.grants} grants"
     hidden = ", ".join(spot for spot in instance.blind_spots if spot not in instance.accepted_blind)
     lead = (
         f"{instance.origin} · {release} · mode {instance.mode} · {read}",
         words.headline(context.parts[instance.instance]),
-        *(f"not read: {each}" for each in words.unread(instance)),
+        *(f"not read: {listing}" for listing in words.unread(instance)),
         *((f"cannot be seen: {hidden}",) if hidden else ()),
     )
     return Part(
@@ -217,7 +219,7 @@ def _tables(instance: InstancePlan, context: RenderContext) -> Iterator[Table]:
         yield Table(title=section.band.heading, kind=section.band.name.lower(), rows=rows)
     if instance.held_back:
         yield Table(
-            title=f"Held back by mode {instance.mode}", rows=tuple(_step(step, context) for step in instance.held_back)
+            title=f"Skipped (mode {instance.mode})", rows=tuple(_step(step, context) for step in instance.held_back)
         )
     if instance.waiting:
         waiting = tuple(Row(cells=("", words.declared_user(key), words.where(key))) for key in instance.waiting)
@@ -226,10 +228,10 @@ def _tables(instance: InstancePlan, context: RenderContext) -> Iterator[Table]:
         unmanaged = tuple(
             Row(cells=("?", unmanaged_account.name, unmanaged_account.email or "", unmanaged_account.power.word, words.plural(unmanaged_account.grants, "grant")),
                 why="ignored" if unmanaged_account.ignored else "")
-            for unmanaged_account in sorted(instance.unmanaged, key=lambda each: (-each.power, each.name))
+            for unmanaged_account in sorted(instance.unmanaged, key=lambda account: (-account.power, account.name))
         )  # fmt: skip
         yield Table(
-            title="Live but not declared", header=("", "account", "e-mail", "power", "holds", ""), rows=unmanaged
+            title="Unmanaged accounts", header=("", "account", "e-mail", "access level", "holds", ""), rows=unmanaged
         )
 
 
@@ -239,7 +241,7 @@ def _step(step: Step, context: RenderContext) -> Row:
     return Row(
         cells=(flag + sign(step), words.title(step), words.subject_of_change(change), words.movement(change)),
         place=words.location(step),
-        why=" · ".join((*words.because(step), *(("outsider",) if step.external else ()))),
+        why=" · ".join((*words.because(step), *(("external",) if step.external else ()))),
         remarks=_remarks(
             (diagnostic for diagnostic in step.diagnostics if diagnostic.severity or diagnostic.effect), context
         ),
@@ -270,5 +272,5 @@ def _drift(context: RenderContext) -> Iterator[Table]:
 
 def _piece(item: DriftItem) -> Row:
     key = words.key_of(item)
-    sides = (words.value(each) for each in (item.live, item.declared, item.journalled))
+    sides = (words.value(side) for side in (item.live, item.declared, item.journalled))
     return Row(cells=(item.instance, words.declared_user(key), words.where(key), *sides), why=item.note or "")

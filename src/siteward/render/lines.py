@@ -33,7 +33,7 @@ _GLYPHS: dict[Glyph, tuple[str, str, Style]] = {
     "high": ("!", "HIGH RISK", "alarm"),
     "blocked": ("⊘", "BLOCKED", "alarm"),
     "undeclared": ("?", "undeclared", "yellow"),
-    "held": ("=", "held back", "dim"),
+    "held": ("=", "skipped", "dim"),
     "failed": ("✗", "FAILED", "alarm"),
     "skipped": ("·", "skipped", "dim"),
     "refused": ("≠", "REFUSED", "yellow"),

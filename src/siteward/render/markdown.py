@@ -87,7 +87,7 @@ def _foot(context: RenderContext) -> str:
         commit = f" for {code(plan.commit)}{changed}" if plan.commit else ""
         parts += [f"plan {code(plan.digest)}{commit} as of {words.moment(plan.as_of)}"]
     if report.journal_head:
-        parts += [f"journal head {code(report.journal_head)}"]
+        parts += [f"journal, latest hash {code(report.journal_head)}"]
     if report.next:
         parts += [f"next: {code(report.next)}"]
     return " · ".join(parts)

@@ -37,7 +37,7 @@ def instance_blocks(instance: InstancePlan, context: RenderContext) -> Iterator[
 
 
 def _header(instance: InstancePlan, context: RenderContext) -> str:
-    release = " ".join(filter(None, (instance.platform, instance.version, instance.edition)))
+    release = words.release(instance.platform, instance.version, instance.edition)
     about = f"{code(instance.origin)} · {prose(release)} · mode {prose(instance.mode)}"
     numbers = prose(words.headline(context.parts[instance.instance]))
     return f"#### {code(instance.instance)}\n\n{about} · {numbers}"
@@ -104,7 +104,7 @@ def _why(step: Step, context: RenderContext) -> str:
     at: Origin | None = step.origin
     place = place_of(at.at) if at else ""
     said = (remark(diagnostic, context) for diagnostic in step.diagnostics if diagnostic.severity or diagnostic.effect)
-    outside = "outsider" if step.external else ""
+    outside = "external" if step.external else ""
     return " · ".join(filter(None, (place, *map(prose, words.because(step)), outside, *said)))
 
 
@@ -151,7 +151,7 @@ def _by_place(steps: Sequence[Step]) -> Iterator[str]:
 
 def _beside(instance: InstancePlan, context: RenderContext) -> Iterator[Block]:
     if instance.held_back:
-        title = f"Held back by mode {prose(instance.mode)}"
+        title = f"Skipped (mode {prose(instance.mode)})"
         count = f"{words.plural(len(instance.held_back), 'line')} {_LATER}"
         yield Block((details(title, _rows(instance.held_back, context)), details(title, count)), _KNOWN)
     if instance.waiting:
@@ -174,10 +174,10 @@ def _unmanaged(unmanaged: Sequence[UnmanagedAccount]) -> Iterator[Block]:
     mighty = [unmanaged_account for unmanaged_account in unmanaged if unmanaged_account.power >= Power.MANAGE]
     others = [unmanaged_account for unmanaged_account in unmanaged if unmanaged_account.power < Power.MANAGE]
     if mighty:
-        yield Block((f"**Live, powerful and not declared**\n\n{_accounts(mighty)}", _brief(mighty)), _DANGER)
+        yield Block((f"**Unmanaged accounts with high privileges**\n\n{_accounts(mighty)}", _brief(mighty)), _DANGER)
     if others:
-        title = "Live but not declared"
-        count = f"{words.plural(len(others), 'account')} without power {_LATER}"
+        title = "Unmanaged accounts"
+        count = f"{words.plural(len(others), 'account')} without high privileges {_LATER}"
         yield Block((details(title, _accounts(others)), details(title, count)), _KNOWN)
 
 
@@ -191,8 +191,8 @@ def _accounts(unmanaged: Iterable[UnmanagedAccount]) -> str:
         )
         for unmanaged_account in unmanaged
     )
-    return table(("account", "e-mail", "power", "holds"), rows)
+    return table(("account", "e-mail", "access level", "holds"), rows)
 
 
 def _brief(unmanaged: Sequence[UnmanagedAccount]) -> str:
-    return f"**Live, powerful and not declared:** {names(unmanaged_account.name for unmanaged_account in unmanaged)}"
+    return f"**Unmanaged accounts with high privileges:** {names(unmanaged_account.name for unmanaged_account in unmanaged)}"

@@ -262,7 +262,7 @@ def counts(ledgers: Iterable[Ledger]) -> Mapping[str, int]:
 
 
 _AGREEMENTS: Mapping[Agreement, str] = {
-    "same": "", "missing": "not live", "extra": "not declared", "differs": "declared otherwise",
+    "same": "", "missing": "not live", "extra": "not in the file", "differs": "declared otherwise",
 }  # fmt: skip
 
 
@@ -279,7 +279,7 @@ def _lines(shown: Matrix, whole: Matrix, palette: Palette) -> Iterator[str]:
         heads.append(f"{words.plural(len(whole.missing), 'instance')} not read")
     yield f"{palette.paint('Matrix:', 'bold')} {', '.join(heads)}."
     if parts or of["undeclared"]:
-        accounts = words.plural(of["undeclared"], "account") + " not declared" if of["undeclared"] else ""
+        accounts = words.plural(of["undeclared"], "unmanaged account") if of["undeclared"] else ""
         yield f"      {palette.join((*parts, accounts))}"
 
 

@@ -36,7 +36,7 @@ OTHER_MAIL = "(another, hidden)"
 HIDDEN_ACCOUNT = "(account hidden)"
 UNTOLD = "(not told)"
 OUR_WORDS = frozenset({"siteward", *(power.word for power in Power)})
-"""The program in commands to type, and the powers: an account of that name cannot be told from them in a text."""
+"""The program in commands to type, and the access levels: an account of such a name cannot be distinguished from them."""
 # An apostrophe is part of an address between two letters only, so that quotes around an address stay.
 _MAIL = r"(?:[^\s\"'`<>()\[\]{},;:=@]|(?<=\w)'(?=\w))+(?:@|%40)[^\s\"'`<>()\[\]{},;:=]+"
 _DOMAIN = r"(?:@[^\s\"'`<>()\[\]{},;:=]+)?"
@@ -49,7 +49,7 @@ class Names:
     """What the accounts of one instance are called instead, and the search for them in texts.
 
     `names` maps account names to handles and pseudonyms; a handle stands for itself. `words` are those of the
-    platform itself (`admin`, `view`): an account of that name cannot be told from them in a text.
+    platform itself (`admin`, `view`): an account of that name cannot be distinguished from them in a text.
     """
 
     def __init__(self, names: Mapping[str, str], words: frozenset[str] = OUR_WORDS) -> None:
@@ -57,9 +57,9 @@ class Names:
         hidden = {name: shown for name, shown in names.items() if shown != name and name not in words}
         kept = {name: name for name in (*names.values(), *words)}
         # Patterns and logins that people type may differ in case from the account that they mean.
-        self._in_text = {each.casefold(): shown for each, shown in hidden.items()} | hidden | kept
-        odd = [each for each in hidden if not _PLAIN.fullmatch(each) and not _ANY_MAIL.fullmatch(each)]
-        parts = [_bounded(each) for each in sorted(odd, key=len, reverse=True)]
+        self._in_text = {name.casefold(): shown for name, shown in hidden.items()} | hidden | kept
+        odd = [name for name in hidden if not _PLAIN.fullmatch(name) and not _ANY_MAIL.fullmatch(name)]
+        parts = [_bounded(name) for name in sorted(odd, key=len, reverse=True)]
         self._pattern = re.compile("|".join((*parts, _MAIL, _WORD)), re.IGNORECASE)
 
     def name(self, name: str) -> str:
@@ -117,7 +117,7 @@ class Names:
     def key(self, key: Key) -> Key:
         """Return a key without the account in it."""
         name = account_of(key)
-        return key if name is None else tuple(self.name(each) if each == name else each for each in key)
+        return key if name is None else tuple(self.name(part) if part == name else part for part in key)
 
     def side(self, resource: Resource | None) -> Resource | None:
         """Return one side of a change without names."""
@@ -155,7 +155,7 @@ class Pseudonyms:
 
     def __init__(self, accounts: Accounts, words: frozenset[str] = OUR_WORDS, first: Iterable[str] = ()) -> None:
         """Give a number to each account that no declared user has, to those of `first` before the others."""
-        handles = {each for known in accounts.values() for each in known.values() if each is not None}
+        handles = {handle for known in accounts.values() for handle in known.values() if handle is not None}
         merged: dict[str, set[str | None]] = {}
         for known in accounts.values():
             for name, handle in known.items():
@@ -255,7 +255,7 @@ class _Redaction:
             unmanaged=tuple(_unmanaged_account(unmanaged_account, names) for unmanaged_account in instance.unmanaged),
             waiting=tuple(map(names.key, instance.waiting)),
             diagnostics=tuple(map(names.diagnostic if known else names.wordless, instance.diagnostics)),
-            unreadable=tuple(names.text(each) if known else UNTOLD for each in instance.unreadable),
+            unreadable=tuple(names.text(listing) if known else UNTOLD for listing in instance.unreadable),
             emptied=tuple(map(names.name, instance.emptied)),
         )
 
@@ -310,7 +310,7 @@ def redact_missing(
         return tuple(missing)
     names = Pseudonyms(accounts)
     return tuple(
-        replace(each, why="" if privacy == "counts" else names.of(each.instance).text(each.why)) for each in missing
+        replace(gap, why="" if privacy == "counts" else names.of(gap.instance).text(gap.why)) for gap in missing
     )
 
 
@@ -344,7 +344,7 @@ def _accounts(report: Report) -> Accounts:
 
 def _people(report: Report) -> Mapping[tuple[str, str], str]:
     """Return the handle behind each account that a step is about."""
-    steps = {(instance, account_of(each.change.key)): each.person for instance, each in _steps(report)}
+    steps = {(instance, account_of(step.change.key)): step.person for instance, step in _steps(report)}
     return {(at, name): person for (at, name), person in steps.items() if name is not None and person is not None}
 
 
@@ -365,11 +365,11 @@ def _logins(report: Report) -> Iterator[tuple[str, str]]:
                 yield instance, side.renamed
     for plan in report.plan.instances if report.plan else ():
         yield from ((plan.instance, unmanaged_account.name) for unmanaged_account in plan.unmanaged)
-        yield from ((plan.instance, each) for each in (plan.me, *plan.emptied) if each)
+        yield from ((plan.instance, name) for name in (plan.me, *plan.emptied) if name)
 
 
 def _keys(report: Report) -> Iterator[tuple[str, Key]]:
-    yield from ((at, each.change.key) for at, each in _steps(report))
+    yield from ((at, step.change.key) for at, step in _steps(report))
     sides = [(item.instance, side) for item in report.drift for side in (item.declared, item.live, item.journalled)]
     sides += [
         (outcome.instance, side)
@@ -380,13 +380,13 @@ def _keys(report: Report) -> Iterator[tuple[str, Key]]:
     said = [(diagnostic.instance or "", diagnostic) for diagnostic in report.diagnostics]
     said += [(at, diagnostic) for at, step in _steps(report) for diagnostic in step.diagnostics]
     for instance in report.plan.instances if report.plan else ():
-        yield from ((instance.instance, each) for each in instance.waiting)
+        yield from ((instance.instance, key) for key in instance.waiting)
         said += [(instance.instance, diagnostic) for diagnostic in instance.diagnostics]
     said += [(diagnostic.instance or "", diagnostic) for diagnostic in (report.plan.diagnostics if report.plan else ())]
-    yield from ((at, each.about) for at, each in said if each.about is not None)
+    yield from ((at, diagnostic.about) for at, diagnostic in said if diagnostic.about is not None)
 
 
 def _words(report: Report) -> frozenset[str]:
-    """Return the words of the platforms and ours: an account of that name cannot be told from them in a text."""
+    """Return the words of the platforms and ours: an account of that name cannot be distinguished from them in a text."""
     sides = (side for _, step in _steps(report) for side in (step.change.before, step.change.after))
     return OUR_WORDS | {side.role for side in sides if isinstance(side, Grant)}

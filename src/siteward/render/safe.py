@@ -110,12 +110,17 @@ def _visible_text(text: str) -> str:
     return (" " * TAB).join(show(part) for part in text.split("\t"))
 
 
+def _quoted(suggestion: str) -> str:
+    """Return a suggestion in quotes; one that is quoted already, as YAML needs it, stays as it is."""
+    return suggestion if suggestion[:1] in {'"', "'"} else f'"{suggestion}"'
+
+
 def advice(said: Diagnostic, digest: str = "") -> tuple[str, ...]:
     """Return what would help: the likely meaning, what is allowed, the hint; each a phrase of its own.
 
     A hint may speak of `<digest>`: a guard cannot know the digest of the plan that it becomes part of.
     """
-    guess = f'did you mean "{said.suggestion}"?' if said.suggestion else ""
+    guess = f"did you mean {_quoted(said.suggestion)}?" if said.suggestion else ""
     allowed = f"allowed: {', '.join(said.allowed)}" if said.allowed else ""
     hint = (said.hint or "").replace("<digest>", digest) if digest else said.hint or ""
     return tuple(each for each in (guess, allowed, hint) if each)

@@ -106,7 +106,7 @@ def _tail(context: RenderContext, palette: Palette) -> Iterator[str]:
     if report.command == "validate" or numbers.errors or numbers.warnings:
         yield _found(context)
     if report.journal:
-        head = f"  head {report.journal_head}" if report.journal_head else ""
+        head = f"  latest hash {report.journal_head}" if report.journal_head else ""
         yield palette.text(f"journal {report.journal}{head}")
     if palette.options.goes_on:
         return
@@ -136,9 +136,9 @@ def _fallback(context: RenderContext) -> str:
     """Return where to go where the verb did not say: no exit but 0 leaves people without a way on."""
     command = context.report.command
     return {
-        1: f"mend what is named above, then siteward {command}",
+        1: f"fix what is named above, then siteward {command}",
         2: "siteward apply" if command == "plan" else "siteward plan",
-        3: "mend what is blocked, or accept it by name; then siteward plan",
+        3: "fix what is blocked, or override it with `--accept NAME=DIGEST --reason`; then siteward plan",
         4: BLIND if context.summary.blind and not context.report.stale else "siteward plan",
         5: "siteward apply --resume",
         130: "siteward apply --resume" if context.report.applied else f"siteward {command}",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
     from siteward.render.context import RenderContext
 
-LEGEND = "+ new   ~ change   - revoke   ! high risk   ⊘ blocked   ? not declared   = held back"
+LEGEND = "+ new   ~ change   - revoke   ! high risk   ⊘ blocked   ? unmanaged   = skipped"
 NAMED = 5
 BELOW = " " * 10
 
@@ -62,7 +62,7 @@ def _instance(instance: InstancePlan, context: RenderContext, palette: Palette) 
 
 
 def _header(instance: InstancePlan, palette: Palette) -> str:
-    release = " ".join(filter(None, (instance.platform, instance.version, instance.edition)))
+    release = words.release(instance.platform, instance.version, instance.edition)
     name = palette.paint(palette.text(instance.instance), "bold")
     return f"{name}  {palette.text(instance.origin)}  {palette.join((release, f'mode {instance.mode}'))}"
 
@@ -89,12 +89,12 @@ def _unchanged(instance: InstancePlan, context: RenderContext) -> str:
     if instance.flawed or any(diagnostic.blocks for diagnostic in instance.diagnostics):
         return "no changes are planned while an error stands on this instance"
     if instance.held_back:
-        return f"no changes in mode {instance.mode}: {len(instance.held_back)} held back"
+        return f"no changes in mode {instance.mode}: {len(instance.held_back)} skipped"
     if part.unreadable:
         return "no changes in what could be read; not everything was"
     if part.blind:
         return "no changes in what this platform shows"
-    apart = f", but for {words.plural(part.unmanaged, 'account')} not declared" if part.unmanaged else ""
+    apart = f", but for {words.plural(part.unmanaged, 'unmanaged account')}" if part.unmanaged else ""
     return f"no changes: live access equals the declaration{apart}"
 
 
@@ -176,7 +176,7 @@ def _glyph(step: Step) -> Glyph:
 
 
 def _why(step: Step, palette: Palette) -> str:
-    outside = ("outsider",) if step.external else ()
+    outside = ("external",) if step.external else ()
     return palette.join((words.location(step), *words.because(step), *outside))
 
 
@@ -215,9 +215,9 @@ def _few(names: Sequence[str], one: str, many: str) -> str:
 
 
 def _beside(instance: InstancePlan, palette: Palette) -> Iterator[str]:
-    """Yield what is known and not acted on: held back, waiting, strangers, blind spots."""
+    """Yield what is known and not acted on: skipped steps, waiting, unmanaged accounts, blind spots."""
     if instance.held_back:
-        yield from ("", f"  {palette.paint(f'Held back by mode {instance.mode}', 'bold')}")
+        yield from ("", f"  {palette.paint(f'Skipped (mode {instance.mode})', 'bold')}")
         rows = [(palette.glyph("held"), *_row(step, palette)[1:]) for step in instance.held_back]
         yield from _shorten(palette.table(rows, 6), palette)
     if instance.waiting:
@@ -254,12 +254,12 @@ def _unmanaged(unmanaged: Sequence[UnmanagedAccount], palette: Palette) -> Itera
     )
     if not shown:
         return
-    yield from ("", f"  {palette.paint('Live but not declared', 'bold')}")
+    yield from ("", f"  {palette.paint('Unmanaged accounts', 'bold')}")
     mighty = sum(unmanaged_account.power >= Power.MANAGE for unmanaged_account in shown)
     keep = len(shown) if palette.options.verbose else max(mighty, 2 * NAMED)
     yield from palette.table([_unmanaged_account(unmanaged_account, palette) for unmanaged_account in shown[:keep]], 6)
     if keep < len(shown):
-        yield f"      {palette.paint(f'and {len(shown) - keep} more without power, listed with -v', 'dim')}"
+        yield f"      {palette.paint(f'and {len(shown) - keep} more without high privileges, listed with -v', 'dim')}"
 
 
 def _by_power(unmanaged_account: UnmanagedAccount) -> tuple[int, str]:

@@ -32,12 +32,12 @@ def outcome_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     if context.report.stale:
         yield from (palette.paint(_stale(context), "alarm"), "")
     ordered = words.by_outcome(context.report.outcomes)
-    for at, (name, outcomes) in enumerate(groupby(ordered, key=lambda each: each.instance)):
+    for at, (name, outcomes) in enumerate(groupby(ordered, key=lambda outcome: outcome.instance)):
         if at:
             yield ""
         yield f"{palette.paint(palette.text(name), 'bold')}  {palette.text(words.results(context.parts[name]))}"
-        shown = [each for each in outcomes if palette.options.verbose or each.status not in words.WELL]
-        lines = palette.table([_outcome(each, palette) for each in shown], 2)
+        shown = [outcome for outcome in outcomes if palette.options.verbose or outcome.status not in words.WELL]
+        lines = palette.table([_outcome(outcome, palette) for outcome in shown], 2)
         for outcome, line in zip(shown, lines, strict=True):
             yield line
             yield from (f"      {text}" for text in _details(outcome, palette))
@@ -86,12 +86,12 @@ def drift_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
         if drift_item.kind == "changed-since"
         or (drift_item.instance, account_of(words.key_of(drift_item))) not in unmanaged
     )
-    ordered = sorted(known, key=lambda each: (each.instance, kinds.index(each.kind)))
-    for at, (name, items) in enumerate(groupby(ordered, key=lambda each: each.instance)):
+    ordered = sorted(known, key=lambda item: (item.instance, kinds.index(item.kind)))
+    for at, (name, items) in enumerate(groupby(ordered, key=lambda item: item.instance)):
         if at:
             yield ""
         yield palette.paint(palette.text(name), "bold")
-        for kind, part in groupby(items, key=lambda each: each.kind):
+        for kind, part in groupby(items, key=lambda item: item.kind):
             yield f"  {palette.paint(palette.text(words.DRIFT[kind]), 'dim' if kind == 'unapplied' else 'yellow')}"
             yield from _items(list(part), palette)
 

@@ -38,9 +38,9 @@ class Band(IntEnum):
 
 _HEADINGS = {
     Band.BLOCKED: "Blocked",
-    Band.RAISED: "Power raised or high risk",
+    Band.RAISED: "Privilege increased or high risk",
     Band.REMOVED: "Access taken or lowered",
-    Band.OUTSIDER: "Outsiders",
+    Band.OUTSIDER: "External users",
     Band.CREATED: "New accounts",
     Band.ROUTINE: "Routine",
 }
@@ -85,7 +85,7 @@ def sections(steps: Iterable[Step], by: GroupBy = "person") -> tuple[Section, ..
     What a new account is given stands with its creation. A consequence that several steps share is left at the first.
     """
     every = tuple(steps)
-    new = {each.change.key for each in every if band(each) is Band.CREATED}
+    new = {step.change.key for step in every if band(step) is Band.CREATED}
     found: dict[Band, list[Step]] = {}
     for step in sorted(every, key=_by_person if by == "person" else _by_site):
         own = band(step)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 CAUSES: dict[Cause, str] = {
     "granted": "",
-    "silence": "not granted by the file",
-    "unmanaged": "account not declared",
+    "silence": "not in the file",
+    "unmanaged": "unmanaged account",
     "renamed": "renamed",
     "public": "as `public` says",
     "expired": "expired",
@@ -46,7 +46,7 @@ WELL: frozenset[OutcomeStatus] = frozenset({"done", "already"})
 # Real drift first.
 DRIFT: dict[DriftKind, str] = {
     "changed-since": "changed since the last apply",
-    "undeclared": "live and not declared",
+    "undeclared": "live and not in the file",
     "unapplied": "declared and not applied yet (not drift)",
 }
 RISKS: dict[Risk, str] = {"low": "low risk", "medium": "medium risk", "high": "high risk"}
@@ -150,6 +150,11 @@ def sentence(change: Change) -> str:
     return f"{declared_user(change.key)}: {on} {movement(change)}".rstrip()
 
 
+def release(platform: str, version: str, edition: str) -> str:
+    """Return a platform with its version and edition; an edition that repeats the platform's name is left out."""
+    return " ".join(filter(None, (platform, version, "" if edition.casefold() == platform.casefold() else edition)))
+
+
 def person(step: Step) -> str:
     """Return under which name a reviewer knows whom a step is about: the handle, else the login."""
     return step.person or declared_user(step.change.key)
@@ -207,7 +212,7 @@ def headline(of: Summary) -> str:
 def _idle(of: Summary) -> str:
     """Return why there is nothing to do; that all is as declared is said only where it is known."""
     if of.held_back:
-        return f"nothing to do in this mode, {of.held_back} held back"
+        return f"nothing to do in this mode, {of.held_back} skipped"
     if of.unreadable:
         return f"nothing to do in what was read, {plural(of.unreadable, 'listing')} not read"
     if of.errors:
@@ -219,7 +224,7 @@ def consequences(of: Summary) -> tuple[str, ...]:
     """Return what the plan means for people: who is touched, which power moves, what is sent."""
     parts = (
         (of.people or of.sites, f"{plural(of.people, 'person', 'people')} and {plural(of.sites, 'site')} affected"),
-        (of.powers_raised, f"{plural(of.powers_raised, 'power')} raised"),
+        (of.powers_raised, f"{plural(of.powers_raised, 'privilege')} increased"),
         (of.admins_gained, f"{plural(of.admins_gained, 'admin')} gained"),
         (of.admins_lost, f"{plural(of.admins_lost, 'admin')} lost"),
         (of.losing_everything, f"{plural(of.losing_everything, 'person', 'people')} losing all access to an instance"),
@@ -229,12 +234,12 @@ def consequences(of: Summary) -> tuple[str, ...]:
 
 
 def leftovers(of: Summary) -> tuple[str, ...]:
-    """Return what is known and not acted on: held back, waiting, not declared, ignored, not seen."""
+    """Return what is known and not acted on: skipped, waiting, unmanaged, ignored, not seen."""
     admins = f", {plural(of.unmanaged_admins, 'admin')} among them" if of.unmanaged_admins else ""
     parts = (
-        (of.held_back, f"{of.held_back} held back by the mode"),
+        (of.held_back, f"{of.held_back} skipped by the mode"),
         (of.waiting, f"{of.waiting} waiting for somebody's acceptance"),
-        (of.unmanaged, f"{plural(of.unmanaged, 'account')} not declared{admins}"),
+        (of.unmanaged, f"{plural(of.unmanaged, 'unmanaged account')}{admins}"),
         (of.ignored, f"{plural(of.ignored, 'account')} ignored"),
         (of.unreadable, f"{plural(of.unreadable, 'listing')} not read"),
         (of.blind, f"{plural(of.blind, 'blind spot')}"),
@@ -261,21 +266,27 @@ def commit(plan: Plan) -> str:
     return f"{plan.commit}{' with changes not committed' if plan.dirty else ''}" if plan.commit else ""
 
 
-def not_read(each: Missing) -> str:
+def not_read(gap: Missing) -> str:
     """Return which instance an answer does not show, or not whole, and why."""
-    return f"{each.instance} was {not_seen(each)}"
+    return f"{gap.instance} was {not_seen(gap)}"
 
 
-def not_seen(each: Missing) -> str:
+def not_seen(gap: Missing) -> str:
     """Return what is missing of an instance, without its name."""
-    if each.partly:
-        return "not read whole: more may be live than is told here"
-    return f"not read: {each.why}" if each.why else "not read"
+    if gap.partly:
+        return "not read whole: more may be live than is shown here"
+    return f"not read: {gap.why}" if gap.why else "not read"
 
 
 def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return diagnostics, the worst first, then by place."""
-    return sorted(said, key=lambda each: (-each.severity, *((each.at.file, each.at.line) if each.at else ("", 0))))
+    return sorted(
+        said,
+        key=lambda diagnostic: (
+            -diagnostic.severity,
+            *((diagnostic.at.file, diagnostic.at.line) if diagnostic.at else ("", 0)),
+        ),
+    )
 
 
 def told(said: Diagnostic) -> str:
@@ -290,7 +301,7 @@ def findings(of: Summary) -> str:
 
 def results(of: Summary) -> str:
     """Return what became of the steps: ``applied 14, failed 1``."""
-    parts = [f"{OUTCOMES[each]} {of.outcomes[each]}" for each in reversed(OUTCOMES) if of.outcomes.get(each)]
+    parts = [f"{OUTCOMES[status]} {of.outcomes[status]}" for status in reversed(OUTCOMES) if of.outcomes.get(status)]
     return ", ".join(parts) or "nothing was done"
 
 
@@ -320,7 +331,7 @@ def verdict(code: int) -> str:
     """Return what an exit code means, in a few words."""
     return {
         0: "nothing to do, or all is done",
-        1: "error in use, file, credentials or reachability",
+        1: "error in usage, file, credentials or connectivity",
         2: "differences",
         3: "blocked by a guard or rule",
         4: "stale, or something readable was not read",
@@ -340,7 +351,7 @@ def unread(instance: InstancePlan) -> tuple[str, ...]:
 def by_outcome(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """Return outcomes instance by instance, what went wrong first."""
     order = list(OUTCOMES)
-    return sorted(outcomes, key=lambda each: (each.instance, order.index(each.status)))
+    return sorted(outcomes, key=lambda outcome: (outcome.instance, order.index(outcome.status)))
 
 
 def key_of(item: DriftItem) -> Key:

@@ -47,7 +47,7 @@ def redirected(
         place = asked.join(response.headers["location"])
         where = _host_shown(place) + place.raw_path.partition(b"?")[0].decode("ascii")
     except httpx.InvalidURL:
-        where = "a place that is no address"
+        where = "a place that is not a valid address"
     return kind(
         scrub(f"{_host_shown(asked)} redirects {asked.path} to {where}; nothing was sent there"),
         hint="write the address that answers by itself into `url`",
@@ -78,7 +78,7 @@ def _describe_cause(error: BaseException, origin: str, link: Link) -> tuple[str,
             words = f"the answer of {origin} could not be read: {error}"
             hint = "does a proxy before it pack or cut answers? Only gzip is taken, once"
         case httpx.RemoteProtocolError() | httpx.ReadError():
-            words, hint = f"{origin} broke off its answer, or sent one that is no HTTP", None
+            words, hint = f"{origin} broke off its answer, or sent one that is not valid HTTP", None
         case _:
             return None
     return words, hint

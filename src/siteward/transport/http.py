@@ -78,8 +78,8 @@ class Answer(Redacted, frozen=True):
             data: object = jsons.loads(self.content)
         except (ValueError, RecursionError) as error:
             raise NotThePlatformError(
-                f"{self.path} answered {self.status} with something that is no JSON",
-                hint="does `url` lead to the product itself, and not to a page before it? Its log may tell more",
+                f"{self.path} answered {self.status} with something that is not valid JSON",
+                hint="does `url` lead to the product itself, and not to a page before it? Its log may show more",
             ) from error
         return data
 
@@ -282,7 +282,9 @@ class Writer(Reader):
             answer = self._answer(response, redirects=redirects)
             # What answers another request is the login's: then the command itself has not been taken.
             if answer.status in _GATEWAY and response.request is request:
-                raise OutcomeUnknownError(f"{method} {answer.path} was answered {answer.status}, which tells nothing")
+                raise OutcomeUnknownError(
+                    f"{method} {answer.path} was answered {answer.status}, which says nothing about the outcome"
+                )
             if answer.status not in NOT_NOW:
                 return answer
             if answer.status == _TOO_MANY and patience.outlasts(answer):

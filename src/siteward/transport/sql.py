@@ -119,7 +119,7 @@ def _tls(url: str) -> str | None:
     except ValueError:
         parts, named, hosts = urlsplit(""), {}, []
     if parts.scheme not in {"postgres", "postgresql"}:
-        raise SecretMissingError("the database url is no postgresql:// address")
+        raise SecretMissingError("the database url is not a valid postgresql:// address")
     if all(host.startswith("/") or is_loopback(f"http://{host}") for host in hosts):
         return None
     mode = named.get("sslmode", [""])[-1]

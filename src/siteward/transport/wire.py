@@ -162,7 +162,7 @@ def _check_location(response: httpx.Response, request: httpx.Request) -> None:
         if response.has_redirect_location:
             httpx.URL(response.headers["location"]).host  # noqa: B018 — reading it decodes the host
     except (httpx.InvalidURL, UnicodeError):
-        raise httpx.RemoteProtocolError("it redirects to what is no address", request=request) from None
+        raise httpx.RemoteProtocolError("it redirects to what is not a valid address", request=request) from None
 
 
 def sent_path(request: httpx.Request) -> str:

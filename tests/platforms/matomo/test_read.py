@@ -248,6 +248,6 @@ def test_an_answer_that_says_nothing_comes_with_what_to_do(status: int) -> None:
     """The reason stands in a log."""
     rig = MatomoRig.of("5.3", world(PEOPLE, GRANTS))
     rig.proxy.pages.append(Page("POST /index.php", times=0, status=status, content=b""))
-    with pytest.raises(NotThePlatformError, match=f"answered {status} with something that is no JSON") as caught:
+    with pytest.raises(NotThePlatformError, match=f"answered {status} with something that is not valid JSON") as caught:
         rig.read()
     assert "log" in (caught.value.hint or "")

@@ -34,7 +34,7 @@ def addresses(context: Context) -> Iterator[Diagnostic]:
         if user.email is None:
             continue
         if not is_address(user.email):
-            yield problem("bad-email", f"`{user.email}` is no e-mail address", user.location.at("email"))
+            yield problem("bad-email", f"`{user.email}` is not a valid e-mail address", user.location.at("email"))
             continue
         first = seen.setdefault(user.email.casefold(), user)
         if first is not user:
@@ -102,7 +102,7 @@ def instance_abilities(context: Context) -> Iterator[Diagnostic]:
         if not traits.knows_self and instance.self_account is None and instance.settings is not None:
             yield problem(
                 "self-missing",
-                f"{instance.platform} cannot tell whose credentials these are",
+                f"{instance.platform} does not show whose credentials these are",
                 instance.location.key(),
                 hint="name the account behind the credentials with `self`",
             )

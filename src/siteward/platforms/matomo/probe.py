@@ -48,7 +48,7 @@ def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
     superuser, old, new, capabilities, grouped, groups = ask(reader, PREFLIGHT)
     if isinstance(superuser, Failed) or not parse(FLAG, superuser, "hasSuperUserAccess"):
         valid = not isinstance(old, Failed) and version_of(parse(TEXT, old, "getPiwikVersion")).refuses_bad_tokens
-        doubt = "" if valid else ", or it is not valid: Matomo up to 4.x does not tell which"
+        doubt = "" if valid else ", or it is not valid: Matomo up to 4.x does not report which"
         raise ForbiddenError(
             f"this token is not a superuser's{doubt}",
             hint="make a token for an account of its own that is a superuser, and name that account in `self`",

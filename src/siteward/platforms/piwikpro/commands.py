@@ -32,7 +32,7 @@ _MEANINGS: Mapping[str, tuple[str, str | None]] = {
     "users.error.cannot-delete-own-account": ("the account whose API key this is cannot delete itself", None),
     "users.error.cannot-change-own-role": ("the account whose API key this is cannot change its own role", None),
     "users.error.unsupported-language": ("Piwik PRO does not offer this language", None),
-    "users.error.unsupported-language-tag": ("the language is no tag such as de-DE", None),
+    "users.error.unsupported-language-tag": ("the language is not a valid tag such as de-DE", None),
     "users.error.invalid-email": ("Piwik PRO takes this for no e-mail address", None),
     "modules.error.unlicensed-module": ("the account has no licence for this module", None),
 }

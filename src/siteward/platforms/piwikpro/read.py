@@ -171,7 +171,7 @@ def _report_groups(lists: Gathering, names: dict[str, str]) -> Iterator[Diagnost
         yield (note if lists.settings.native else warning)(
             "unmanaged-group",
             f"{_count_words(len(people), 'account')} can reach {_count_words(sites, 'site')} through the group {name}, {why}",
-            hint="`siteward who-can` tells who" + ("" if lists.settings.native else "; `native: true` manages groups"),
+            hint="`siteward who-can` shows who" + ("" if lists.settings.native else "; `native: true` manages groups"),
         )
 
 

@@ -109,9 +109,9 @@ def objection(tag: str) -> str | None:
     """Return why Piwik PRO would refuse a language, or `None` if it accepts it."""
     found = _TAG.fullmatch(tag)
     if found is None:
-        return f"`{tag}` is no language tag such as de-DE"
+        return f"`{tag}` is not a valid language tag such as de-DE"
     if found[1] not in LANGUAGES:
         return f"Piwik PRO has no `{found[1]}`; it has {', '.join(LANGUAGES)}"
     if found[2] not in REGIONS:
-        return f"`{found[2]}` is no region of ISO 3166-1"
+        return f"`{found[2]}` is not a valid region of ISO 3166-1"
     return None

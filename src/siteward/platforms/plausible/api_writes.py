@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CAUSES = (
     "the address is a member of the team already, the plan has no seat left, the site is being handed over to that "
-    "address, or it is no address"
+    "address, or it is not a valid address"
 )
 
 

@@ -207,7 +207,7 @@ def totp(secret: str, seconds: float) -> str:
     try:
         key = base64.b32decode(text + "=" * (-len(text) % 8))
     except binascii.Error as error:
-        raise UnauthenticatedError("the secret of the second factor is no base32 text") from error
+        raise UnauthenticatedError("the secret of the second factor is not valid base32 text") from error
     digest = hmac.digest(key, struct.pack(">Q", int(seconds) // _STEP), "sha1")
     at = digest[-1] & 15
     return f"{(struct.unpack('>I', digest[at : at + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
@@ -217,7 +217,7 @@ def _read_clock(response: httpx.Response) -> float:
     """Return the server's time in seconds, by which codes of the second factor are valid; raises `NotThePlatformError`."""
     now = _read_date(response)
     if now is None:
-        raise NotThePlatformError("the login page does not tell the time")
+        raise NotThePlatformError("the login page does not show the time")
     return now.timestamp()
 
 
@@ -234,7 +234,7 @@ def _read_token(response: httpx.Response) -> str:
     found = _TOKEN.search(response.text)
     if response.status_code != 200 or found is None:
         raise NotThePlatformError(
-            f"{response.request.url.path} is no page of Plausible", hint="does `url` lead to Plausible itself?"
+            f"{response.request.url.path} is not a page of Plausible", hint="does `url` lead to Plausible itself?"
         )
     return found[1]
 

@@ -96,7 +96,7 @@ def _probe_community(reader: Reader, rows: SqlReader) -> Traits:
     answer = reader.query(BASE)
     if answer.status == 401:
         raise ForbiddenError(
-            "this Plausible has the Sites API, so it is no Community Edition",
+            "this Plausible has the Sites API, so it is not Community Edition",
             hint="write `edition: enterprise` (or `cloud`) and give …_API_KEY",
         )
     if answer.status not in {404, 406}:

@@ -105,7 +105,9 @@ def address(case: _Case) -> Iterator[Diagnostic]:
     """Refuse names that are no e-mail address: Plausible would accept them, and mail a stranger or nobody."""
     for invite in case.invites:
         if not _ADDRESS.fullmatch(_email_of(invite)):
-            yield error("no-address", f"{_email_of(invite)} is no e-mail address that can be invited", about=invite.key)
+            yield error(
+                "no-address", f"{_email_of(invite)} is not a valid e-mail address that can be invited", about=invite.key
+            )
 
 
 def redundant(case: _Case) -> Iterator[Diagnostic]:

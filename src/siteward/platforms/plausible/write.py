@@ -54,7 +54,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     scope = scope_of(bundle.changes[0].key)
     place = next((place for place in state.places.values() if place.scope == scope), None)
     if place is None:
-        return [failed(f"{scope} is no site of the team").receipt(change.key) for change in bundle.changes]
+        return [failed(f"{scope} is not a site of the team").receipt(change.key) for change in bundle.changes]
     guests = _open_guests(writer, state, place)
     try:
         entries = guests.entries()

@@ -115,7 +115,7 @@ def _strange_to_layout(state: NativeState, team: TeamRow, owned_by: tuple[str, .
         yield warning(
             "shared-team",
             f"team {team.name} has {_several('site', sites)}; a grant on one of them is a grant on all",
-            hint="layout per-site wants a team for each; give these sites the same grants, or part them in Umami",
+            hint="layout per-site wants a team for each; give these sites the same grants, or split them in Umami",
         )
     others = sorted(state.rows.users[each].username for each in owned_by if each != state.me)
     if others:

@@ -146,7 +146,7 @@ def _clash(change: Change, room: _Room) -> Iterator[Diagnostic]:
     if name in room.clashing:
         yield error(
             "login-clash",
-            f"{', '.join(room.clashing[name])} differ only in case; which of them is meant cannot be told",
+            f"{', '.join(room.clashing[name])} differ only in case; which of them is meant cannot be distinguished",
             about=change.key,
             hint="rename one of them in Umami",
         )
@@ -199,7 +199,7 @@ def _deletion(change: Change, room: _Room) -> Iterator[Diagnostic]:
         change,
         "destroys",
     )
-    yield _effect("irreversible", "an account made anew has another id and another password", change, "irreversible")
+    yield _effect("irreversible", "a recreated account has another id and another password", change, "irreversible")
 
 
 def owned(user_id: str, state: NativeState) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
@@ -279,7 +279,7 @@ def _sharing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
             f"{scope} is in team {room.state.rows.teams[team or ''].name} with others; this would also {verb} "
             f"{', '.join(others)} for {name}",
             about=change.key,
-            hint="grant the same role on all of them, or part the team in Umami",
+            hint="grant the same role on all of them, or split the team in Umami",
         )
 
 

@@ -147,7 +147,7 @@ def _delete(writer: Writer, at: str, name: str) -> Verdict:
     lost = [f"team {team_row.name}" for team_row in teams.data if _owns(team_row, at)]
     lost += [f"site {site_row.domain or site_row.name}" for site_row in sites.data if site_row.user_id == at]
     if lost or teams.count != len(teams.data) or sites.count != len(sites.data):
-        return failed(f"not deleted: {', '.join(lost) or 'what it owns cannot be told'} would go with it")
+        return failed(f"not deleted: {', '.join(lost) or 'what it owns is not known'} would go with it")
     verdict = command(writer, "DELETE", path("users", at), None, Deleted, lambda: find_user(writer, name) is None)
     if verdict.status == "failed":
         return failed(f"{verdict.message}; does it own sites with segments, revenue or replays?", verdict.hint)

@@ -99,13 +99,13 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
         )
         found.append(warning("journal-other-origin", words, hint="make sure that it is the same server, moved"))
     if key is not None and chain.entries and not chain.sealed_since:
-        words = f"SITEWARD_JOURNAL_KEY is set, and no line of {standing.path} is sealed with it"
+        words = f"SITEWARD_JOURNAL_KEY is set, and no line of {standing.path} is hashed with it (HMAC)"
         found.append(
             warning("journal-not-sealed", words, hint="right before the first apply with a key; else compare a copy")
         )
     elif key is not None and chain.sealed_since > 1:
         words = (
-            f"the first {chain.sealed_since - 1} lines of {standing.path} are not sealed with SITEWARD_JOURNAL_KEY, so "
+            f"the first {chain.sealed_since - 1} lines of {standing.path} are not hashed with SITEWARD_JOURNAL_KEY (HMAC), so "
             "nothing proves them"
         )
         found.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))

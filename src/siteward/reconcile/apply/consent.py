@@ -72,7 +72,7 @@ def asked_again(runs: Mapping[str, Run], plan: Plan, options: Options, *, keyed:
     if keyed and unsealed and options.expect is None:
         yield error(
             "resume-not-sealed",
-            f"the interrupted run on {where} is not sealed with SITEWARD_JOURNAL_KEY, so anybody may have written it; "
+            f"the interrupted run on {where} is not hashed with SITEWARD_JOURNAL_KEY (HMAC), so anybody may have written it; "
             "nothing was sent",
             hint=f"where its plan is the one that was reviewed: {command}; else plan anew, which gives the run up",
         )
@@ -80,7 +80,7 @@ def asked_again(runs: Mapping[str, Run], plan: Plan, options: Options, *, keyed:
         told = ", ".join((*(("deletions",) if missing.allow_delete else ()), *missing.accept))
         yield error(
             "resume-needs-consents",
-            f"the interrupted run on {where} says that it was allowed {told}; no seal proves that, so it is asked for "
+            f"the interrupted run on {where} says that it was allowed {told}; no HMAC proves that, so it is asked for "
             "again, and nothing was sent",
             hint=f"where that is right: {command}; else plan anew, which gives the run up",
         )
@@ -88,7 +88,7 @@ def asked_again(runs: Mapping[str, Run], plan: Plan, options: Options, *, keyed:
 
 def taken_over(run: Run) -> Diagnostic:
     """Return the word on which consents a run that goes on brings along."""
-    words = f"run {run.began.run} goes on; consents taken over from its sealed lines: {run.sealed}"
+    words = f"run {run.began.run} goes on; consents taken over from its lines hashed with the key: {run.sealed}"
     return warning("run-resumed", words)
 
 

@@ -169,7 +169,7 @@ def _settle_moved(execution: Execution, wave: Sequence[Step]) -> list[Step]:
     seen, why = _look(execution, set(doomed))
     unread = [step for key, step in doomed.items() if key not in seen]
     moved = [step for key, step in doomed.items() if key in seen and seen[key] != step.change.before]
-    words = why or "reading could not tell whether it is as it was"
+    words = why or "reading did not show whether it is as it was"
     _settle(execution, [_failed(execution, step, f"not deleted: {words}") for step in unread])
     name, message = execution.target.name, "it changed while the plan was applied"
     _settle(execution, [refused(name, step, seen[step.change.key], message) for step in moved])
@@ -264,7 +264,7 @@ def _judge_outcome(execution: Execution, step: Step, receipt: Receipt | None, se
     if receipt is not None and receipt.status == "failed":
         return _failed(execution, step, words, hint)
     if not touched(change) <= seen.keys():
-        message = "; ".join(filter(None, (words, why or "reading could not tell whether it took place")))
+        message = "; ".join(filter(None, (words, why or "reading did not show whether it took place")))
         return Outcome(instance=instance, step=step, status="unknown", message=message, hint=hint or RESUME)
     now = seen[change.key]
     if reached(change, seen):

@@ -155,7 +155,7 @@ def _objection_to(login: str, declared_user: DeclaredUser | None, passwords: Pas
 def _describe_unwritable(path: Path) -> str:
     """Return why passwords cannot go into a file, or nothing; makes no file."""
     if not os.path.lexists(path):
-        return "" if os.access(path.parent, os.W_OK | os.X_OK) else f"{path.parent} is no folder to write in"
+        return "" if os.access(path.parent, os.W_OK | os.X_OK) else f"{path.parent} is not a folder to write in"
     try:
         os.close(append_only(path))
     except UnsafeFileError as problem:
@@ -191,7 +191,7 @@ def _encrypter_for(key: str) -> Callable[[bytes], bytes]:
     try:
         recipient = kind.from_str(key)
     except pyrage.RecipientError:
-        raise ValueError("this is no age key") from None
+        raise ValueError("this is not a valid age key") from None
 
     def encrypt(data: bytes) -> bytes:
         return bytes(pyrage.encrypt(data, [recipient], armored=True))

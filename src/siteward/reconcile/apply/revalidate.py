@@ -299,7 +299,7 @@ def _describe_move(case: _Case, step: Step) -> str:
     if told is not None and told.status == "done":
         return "this run had done it, and somebody has changed it since"
     if replaced := _find_replaced(step, live):
-        return f"{replaced} was deleted and made anew since the plan was made"
+        return f"{replaced} was deleted and recreated since the plan was made"
     return "it changed after the plan was made" if live.access.get(step.change.key) != step.change.before else ""
 
 

@@ -110,9 +110,9 @@ def _unseal(line: bytes, head: str, key: Secret | None) -> tuple[Mapping[str, ob
     entry, seal = _split_seal(line)
     keyed = seal.startswith(KEYED)
     if keyed and key is None:
-        raise _WrongLineError("this line is sealed with SITEWARD_JOURNAL_KEY, which is not given here")
+        raise _WrongLineError("the hash of this line (HMAC) needs SITEWARD_JOURNAL_KEY, which is not given here")
     if head.startswith(KEYED) and not keyed:
-        raise _WrongLineError("this line is sealed without the key that sealed the line before")
+        raise _WrongLineError("this line is hashed without the key (HMAC) that hashed the line before")
     if entry.get("prev") != head:
         raise _WrongLineError("this line does not follow the line before: lines were removed, added or reordered")
     try:
@@ -121,7 +121,7 @@ def _unseal(line: bytes, head: str, key: Secret | None) -> tuple[Mapping[str, ob
     except ValueError:
         raise _WrongLineError("this line holds what no journal writes") from None
     if not fits:
-        raise _WrongLineError("the seal does not fit: the line was changed, or another key sealed it")
+        raise _WrongLineError("the hash does not match: the line was changed, or hashed with another key")
     if not same:
         raise _WrongLineError("the line was written over in another form")
     return {name: member for name, member in entry.items() if name != "prev"}, seal
@@ -132,7 +132,7 @@ def _split_seal(line: bytes) -> tuple[dict[str, object], str]:
     try:
         entry = json.loads(line)
     except ValueError:
-        raise _WrongLineError("this is no JSON") from None
+        raise _WrongLineError("this is not valid JSON") from None
     if not isinstance(entry, dict) or not isinstance(seal := entry.pop("seal", None), str):
-        raise _WrongLineError("this line has no seal")
+        raise _WrongLineError("this line has no hash")
     return entry, seal

@@ -22,7 +22,7 @@ def make_private(folder: Path) -> None:
 def append_only(path: Path) -> int:
     """Open a file to append to, made 0600 where there is none; return the descriptor.
 
-    Raises `UnsafeFileError` for a link, for what is no regular file, and for one that others may read or write.
+    Raises `UnsafeFileError` for a link, for what is not a regular file, and for one that others may read or write.
     """
     new = not os.path.lexists(path)
     try:
@@ -82,7 +82,7 @@ def flush_folder(folder: Path) -> None:
 def _describe_danger(status: os.stat_result) -> str:
     """Return why a file is not safe to write to, or nothing."""
     if not stat.S_ISREG(status.st_mode):
-        return "is no regular file"
+        return "is not a regular file"
     if status.st_mode & 0o077:
         return f"may be read by others (mode {stat.S_IMODE(status.st_mode):04o}, wanted 0600)"
     return "" if status.st_uid == os.geteuid() else "belongs to another user"

@@ -358,7 +358,7 @@ def _unreadable(path: Path, number: int, problem: CodecError) -> JournalBrokenEr
         return JournalBrokenError(
             path, number, f"a newer release wrote this, and this version cannot read it ({problem})", hint=NEWER
         )
-    return JournalBrokenError(path, number, f"this is no entry that this version writes ({problem})")
+    return JournalBrokenError(path, number, f"this is not an entry that this version writes ({problem})")
 
 
 def _marked(entries: Iterable[Entry], chain: Chain) -> list[_Marked]:
@@ -470,7 +470,7 @@ def _decode_left(path: Path, data: bytes) -> Memory:
     except CodecError as problem:
         raise _unreadable(path, 0, problem) from None
     except ValueError:
-        raise JournalBrokenError(path, 0, "this is no JSON") from None
+        raise JournalBrokenError(path, 0, "this is not valid JSON") from None
 
 
 def _beside(path: Path, suffix: str) -> Path:

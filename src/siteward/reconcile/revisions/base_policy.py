@@ -59,7 +59,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         """The changes of what judges access."""
         if self.base is not None:
             return changed_rules(self.base, self.head)
-        message = f"there is no such file at {self.ref}: no rule but this checkout's own judges"
+        message = f"there is no such file at {self.ref}: only the rules of this checkout apply"
         return (warning("base-without-file", message, at=self.head.root),) if self.ref else ()
 
     @cached_property
@@ -159,7 +159,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         for proposed in proposal.proposed:
             scope = scope_of(proposed.key)
             if managed is not None and scope is not None and is_site(scope) and scope not in managed:
-                message = "before this change, `manages` did not look at this site"
+                message = "before this change, this site was out of scope of `manages`"
                 hint = "merge the wider `manages` first, and the rest after it"
                 yield error("not-managed-before", message, about=proposed.key, hint=hint)
             gives = proposed.change.after is not None and direction(proposed.change, proposal.traits) != "close"

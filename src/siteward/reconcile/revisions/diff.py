@@ -109,4 +109,4 @@ def _starts(declaration: Declaration) -> Iterator[datetime | None]:
 
 def _unseen(count: int) -> Iterator[Diagnostic]:
     if count > 0:
-        yield note("later-not-told", f"what begins on {count} further days is not looked at")
+        yield note("later-not-told", f"what begins on {count} further days is out of scope")

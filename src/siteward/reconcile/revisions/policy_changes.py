@@ -124,7 +124,7 @@ def _compare_instances(base: Instance | None, head: Instance | None) -> Iterator
     if base is None or head is None:
         known = head or base
         if known is not None:
-            word = "is new" if base is None else "is gone: nothing is looked at there any more"
+            word = "is new" if base is None else "is gone: nothing there is in scope any more"
             yield "instance-changed", f"the instance {word} ({known.platform}, {known.url})", known.at
         return
     for difference in differences(_write_instance(base), _write_instance(head)):

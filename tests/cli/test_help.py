@@ -1,0 +1,41 @@
+"""The help of each verb: examples to copy, and only options that do something."""
+
+import pytest
+from click.testing import CliRunner
+
+from siteward.cli.app import EXAMPLES, VERBS, main
+
+
+def shown(*words: str) -> str:
+    return CliRunner().invoke(main, [*words, "--help"]).output
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_an_example(verb: str) -> None:
+    """A command to copy, which calls this very verb."""
+    assert f"  siteward {verb}" in shown(verb)
+
+
+@pytest.mark.parametrize("example", [line for lines in EXAMPLES.values() for line in lines])
+def test_an_example_is_understood(example: str) -> None:
+    """Every verb and option in an example is one that the program has."""
+    _, verb, *given = example.split(" > ", maxsplit=1)[0].split()
+    context = main.make_context("siteward", [verb, *given])
+    command = main.get_command(context, verb)
+    assert command is not None
+    command.make_context(verb, given, parent=context, resilient_parsing=True)
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in given if word.startswith("-")} <= known
+
+
+@pytest.mark.parametrize(
+    ("verb", "useless"),
+    [
+        *((verb, option) for verb in ("explain", "who-can", "doctor") for option in ("--group-by", "--exit-zero")),
+        *((verb, "--group-by") for verb in ("validate", "matrix", "review", "diff")),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_not_there(verb: str, useless: str) -> None:
+    """Neither in the help, nor accepted and ignored."""
+    assert useless not in shown(verb)
+    assert "--plain" in shown(verb)

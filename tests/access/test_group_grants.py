@@ -78,7 +78,7 @@ def test_who_holds_what_is_found_through_groups_and_not() -> None:
     assert index.ways("nobody") == {}
     assert index.own("account", "anna") == (grant("anna", "view"),)
     assert index.own("account", "ben") == ()
-    assert [each.scope for each in index.own("group", "analysts")] == [BLOG, SHOP]
+    assert [item.scope for item in index.own("group", "analysts")] == [BLOG, SHOP]
     assert index.own("group", "others") == ()
 
 

@@ -35,7 +35,7 @@ class Context(Struct, frozen=True, dict=True):
     def traits(self) -> Mapping[str, Traits]:
         """What each instance's platform can do at its best; instances of unknown platforms are left out."""
         found = {name: self.widest_of(instance.platform) for name, instance in self.declaration.instances.items()}
-        return {name: each for name, each in found.items() if each is not None}
+        return {name: item for name, item in found.items() if item is not None}
 
     @cached_property
     def group_cycle(self) -> tuple[str, ...] | None:

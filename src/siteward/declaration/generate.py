@@ -80,7 +80,7 @@ class _FileGenerator(Struct):
             lines += ["", "groups:", *self._group_lines(groups, people), *_shared_lines(shared)]
         lines += ["", *_grant_lines(granted, shared, self.instance)]
         self.asides += [finding.message for finding in self.live.findings]
-        self.asides += [f"not read: {each}" for each in self.live.unreadable]
+        self.asides += [f"not read: {name}" for name in self.live.unreadable]
         if self.asides:
             lines += ["", "# Live, and not managed above:", *(f"# - {harmless(aside)}" for aside in self.asides)]
         return "\n".join(lines) + "\n"
@@ -116,8 +116,8 @@ class _FileGenerator(Struct):
         found: dict[str, _Person] = {}
         logins: set[str] = set()
         emails: set[str] = set()
-        ours = {each.casefold() for each in (self.live.me, self.block.get("self")) if isinstance(each, str)}
-        for account in sorted(self._accounts(), key=lambda each: each.name.casefold()):
+        ours = {entry.casefold() for entry in (self.live.me, self.block.get("self")) if isinstance(entry, str)}
+        for account in sorted(self._accounts(), key=lambda item: item.name.casefold()):
             if account.name.casefold() in ours or is_public(self.traits, account.name):
                 continue
             login = folded(account.name, self.traits)
@@ -175,8 +175,8 @@ class _FileGenerator(Struct):
         names: set[str] = set()
         hosts: dict[str, int] = defaultdict(int)
         for site in self.live.sites.values():
-            for each in {domain_in(host) for host in site.domains}:
-                hosts[each] += not site.by_id_only
+            for name in {domain_in(host) for host in site.domains}:
+                hosts[name] += not site.by_id_only
         opened = {grant.scope for grant in self.live.access.grants() if is_public(self.traits, grant.subject.name)}
         for scope, site in sorted(self.live.sites.items()):
             if scope.kind == "metasite":
@@ -318,7 +318,7 @@ def _grant_lines(
 ) -> Iterator[str]:
     """Yield the grants, groups first; whoever holds the same right on the same sites shares a line."""
     lines: dict[tuple[str, Right, tuple[str, ...]], list[str]] = defaultdict(list)
-    for handle in sorted(granted, key=lambda each: (each not in shared, each)):
+    for handle in sorted(granted, key=lambda name: (name not in shared, name)):
         for (kind, right), where in sorted(granted[handle].items()):
             lines[kind, right, tuple(sorted(where))].append(handle)
     if not lines:
@@ -370,7 +370,7 @@ def written(value: object) -> str:
 
 def harmless(text: str) -> str:
     """Return a text for a comment: on one line, and with nothing that hides or reorders."""
-    return "".join(_escaped(each) for each in text)
+    return "".join(_escaped(name) for name in text)
 
 
 def _escaped(character: str) -> str:

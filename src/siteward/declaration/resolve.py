@@ -403,6 +403,6 @@ def nowhere(declaration: Declaration, lives: Mapping[str, Live]) -> tuple[Diagno
             missing = set(choices[0].missing).intersection(*(choice.missing for choice in choices))
             idle = set(choices[0].idle).intersection(*(choice.idle for choice in choices))
             if missing or idle:
-                asked = {each: scopes[each, kind] for each in reached}
+                asked = {text: scopes[text, kind] for text in reached}
                 found += _unmatched(line, kind, tuple(sorted(missing)), tuple(sorted(idle)), asked)
     return tuple(found)

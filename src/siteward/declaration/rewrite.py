@@ -188,10 +188,10 @@ class _Rewrite(Struct):
         """Yield the lines of one person's own that keep what was not taken from them."""
         reached = self._reached(line)
         given = self.given.get((line.at, handle), frozenset())
-        rest = [each for each in reached if each not in cut]
+        rest = [text for text in reached if text not in cut]
         for name, decisions in cut.items():
             taken = {(name, str_of(decision.scope)) for decision in decisions}
-            if line.for_account or (name in self.seen and {each for each in given if each[0] == name} <= taken):
+            if line.for_account or (name in self.seen and {entry for entry in given if entry[0] == name} <= taken):
                 continue
             copy = self._copy(line, handle, (name,) if len(self.declaration.instances) > 1 else None, row)
             if all(_without(copy, decision) for decision in decisions):
@@ -248,7 +248,7 @@ class _Rewrite(Struct):
         if not apart:
             return group
         name = f"{group}-without-{'-'.join(apart)}"
-        groups.setdefault(name, _flow([group, *(f"!{each}" for each in apart)]))
+        groups.setdefault(name, _flow([group, *(f"!{text}" for text in apart)]))
         return name
 
     def _whole(self, line: Grant, handle: str) -> bool:
@@ -359,7 +359,7 @@ def _without(row: CommentedMap, decision: Decision) -> bool:
     if len(kept) == len(words):
         kept.append(f"!{decision.selector}")
     row[key] = _flow(kept)
-    return any(not each.startswith("!") for each in kept)
+    return any(not item.startswith("!") for item in kept)
 
 
 def _take_out(groups: CommentedMap, group: str, handle: str) -> None:

@@ -251,7 +251,7 @@ def _given(items: Iterable[Item]) -> Mapping[tuple[Span, str], frozenset[Given]]
         if item.origin is not None and item.handle is not None:
             for origin in (item.origin, *item.origin.others):
                 found[origin.at, item.handle].add((item.instance, str_of(item.scope)))
-    return {key: frozenset(each) for key, each in found.items()}
+    return {key: frozenset(names) for key, names in found.items()}
 
 
 def _decision(item: Item, answer: Answer, surveys: Mapping[str, Survey], project: Project) -> Decision:

@@ -40,7 +40,7 @@ _TITLES = {
     "pending": "Pending",
     "differs": "Live differs from declared",
 }
-COUNTED = {
+COUNTED: dict[Flag, tuple[str, str]] = {
     "admin": ("admin grant", "admin grants"),
     "undeclared": ("grant not in the file", "grants not in the file"),
     "public": ("public grant", "public grants"),

@@ -104,7 +104,7 @@ def _worded(step: Step, phrases: Mapping[str, str]) -> Step:
 
 
 def _said(message: str, step: Step, phrases: Mapping[str, str]) -> str:
-    named = {each: phrases[each] for each in step.depends_on if each in phrases}
+    named = {name: phrases[name] for name in step.depends_on if name in phrases}
     return re.sub(r"\bs\d+\b", lambda found: named.get(found.group(), found.group()), message)
 
 

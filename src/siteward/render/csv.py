@@ -41,7 +41,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([cell(each) for each in row] for row in rows)
+    writer.writerows([cell(name) for name in row] for row in rows)
     return out.getvalue()
 
 
@@ -97,7 +97,7 @@ def _step(step: Step, instance: str) -> tuple[str, ...]:
 
 def _drift(item: DriftItem) -> tuple[str, ...]:
     key = words.key_of(item)
-    sides = (words.value(each) for each in (item.live, item.declared, item.journalled))
+    sides = (words.value(entry) for entry in (item.live, item.declared, item.journalled))
     return (item.instance, item.kind, words.declared_user(key), words.where(key), *sides, item.note or "")
 
 

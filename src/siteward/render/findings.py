@@ -60,7 +60,7 @@ def collect(context: RenderContext) -> tuple[Finding, ...]:
     told: dict[tuple[object, ...], Finding] = {}
     for finding in _all(context):
         told.setdefault((finding.rule, finding.severity, finding.message, finding.at, finding.help), finding)
-    return tuple(sorted(told.values(), key=lambda each: (-each.severity, each.urgency, str(each.at or ""))))
+    return tuple(sorted(told.values(), key=lambda item: (-item.severity, item.urgency, str(item.at or ""))))
 
 
 def anchor(context: RenderContext) -> Span:

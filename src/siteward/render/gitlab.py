@@ -23,7 +23,7 @@ def render(context: RenderContext) -> str:
     """Return the code quality report: a JSON list, most urgent first."""
     found, top = collect(context), anchor(context)
     named = zip(found, fingerprints(found), strict=True)
-    return json.dumps([_issue(each, each.at or top, name) for each, name in named], indent=1) + "\n"
+    return json.dumps([_issue(finding, finding.at or top, name) for finding, name in named], indent=1) + "\n"
 
 
 def _issue(finding: Finding, at: Span, name: str) -> dict[str, object]:

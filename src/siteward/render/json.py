@@ -40,7 +40,7 @@ def document(context: RenderContext) -> JSON:
         "privacy": context.options.privacy,
         "labels": list(words.labels(context.summary)),
         "summary": encode_summary(context.summary),
-        "diagnostics": [diagnostic(each) for each in report.diagnostics],
+        "diagnostics": [diagnostic(item) for item in report.diagnostics],
         "plan": encode(report.plan) if report.plan and context.options.privacy != "counts" else None,
         "outcomes": [_outcome(outcome) for outcome in report.outcomes],
         "drift": [_drift(drift_item) for drift_item in report.drift],

@@ -144,7 +144,7 @@ def _drift(items: Iterable[DriftItem]) -> Iterator[Block]:
 
 def _piece(item: DriftItem) -> tuple[str, ...]:
     key = words.key_of(item)
-    sides = (code(words.value(each)) for each in (item.live, item.declared, item.journalled))
+    sides = (code(words.value(entry)) for entry in (item.live, item.declared, item.journalled))
     return (code(item.instance), code(words.declared_user(key)), code(words.where(key)), *sides, prose(item.note or ""))
 
 

@@ -53,7 +53,7 @@ def _plain(word: str) -> str:
 def names(texts: Iterable[str]) -> str:
     """Return many names as briefly as may be: in one piece of code, if none of them has a space or needs references."""
     every = list(texts)
-    if all(_TAME.fullmatch(each) and " " not in each and "," not in each for each in every):
+    if all(_TAME.fullmatch(name) and " " not in name and "," not in name for name in every):
         return f"`{' '.join(every)}`"
     return ", ".join(map(code, every))
 

@@ -56,7 +56,7 @@ def remark(said: Diagnostic, context: RenderContext, message: str = "") -> str:
     digest = context.report.plan.digest if context.report.plan else ""
     kind = "**error**" if said.blocks else said.severity.word
     place = f" ({place_of(said.at)})" if said.at else ""
-    help_ = "".join(f" · {prose(each)}" for each in advice(said, digest))
+    help_ = "".join(f" · {prose(item)}" for item in advice(said, digest))
     return f"{kind} {code(said.code)} {prose(message or said.message)}{place}{help_}"
 
 

@@ -157,7 +157,7 @@ def _marks(holding: Holding, entry: Entry, as_of: datetime) -> str:
 
 
 def _until(holding: Holding, entry: Entry) -> datetime | None:
-    ends = [each for each in (holding.origin.until if holding.origin else None, entry.until) if each is not None]
+    ends = [item for item in (holding.origin.until if holding.origin else None, entry.until) if item is not None]
     return min(ends, default=None)
 
 
@@ -184,10 +184,10 @@ def table(ledgers: Iterable[Ledger], gaps: Iterable[Missing] = ()) -> str:
     writer.writerow(_HEADER)
     for gap in gaps:
         told = {"instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap)}
-        writer.writerow([cell(told.get(each, "")) for each in _HEADER])
+        writer.writerow([cell(told.get(text, "")) for text in _HEADER])
     for ledger in ledgers:
         for entry in ledger.entries:
-            writer.writerows([cell(each) for each in row] for row in _rows(entry, ledger))
+            writer.writerows([cell(name) for name in row] for row in _rows(entry, ledger))
     return out.getvalue()
 
 
@@ -274,7 +274,7 @@ def _lines(shown: Matrix, whole: Matrix, palette: Palette) -> Iterator[str]:
         yield ""
     of = counts(whole.ledgers)
     parts = [f"{of[name]} {word}" for name, word in _AGREEMENTS.items() if word and of[name]]
-    heads = [words.plural(of[f"{each}s"], each) for each in ("account", "site", "grant")]
+    heads = [words.plural(of[f"{text}s"], text) for text in ("account", "site", "grant")]
     if whole.missing:
         heads.append(f"{words.plural(len(whole.missing), 'instance')} not read")
     yield f"{palette.paint('Matrix:', 'bold')} {', '.join(heads)}."
@@ -313,7 +313,7 @@ def redacted(ledgers: Iterable[Ledger], accounts: Accounts = MappingProxyType({}
     """Return the ledgers without addresses, and with numbers for the accounts that nobody declared."""
     every = tuple(ledgers)
     known = {ledger.instance: {entry.account: entry.handle for entry in ledger.entries} for ledger in every}
-    names = Pseudonyms({each: {**accounts.get(each, {}), **known.get(each, {})} for each in {**known, **accounts}})
+    names = Pseudonyms({name: {**accounts.get(name, {}), **known.get(name, {})} for name in {**known, **accounts}})
     return tuple(
         replace(ledger, entries=tuple(_redacted(entry, names.of(ledger.instance)) for entry in ledger.entries))
         for ledger in every

@@ -123,4 +123,4 @@ def advice(said: Diagnostic, digest: str = "") -> tuple[str, ...]:
     guess = f"did you mean {_quoted(said.suggestion)}?" if said.suggestion else ""
     allowed = f"allowed: {', '.join(said.allowed)}" if said.allowed else ""
     hint = (said.hint or "").replace("<digest>", digest) if digest else said.hint or ""
-    return tuple(each for each in (guess, allowed, hint) if each)
+    return tuple(name for name in (guess, allowed, hint) if name)

@@ -35,7 +35,7 @@ def render(context: RenderContext) -> str:
         "tool": {"driver": _driver(rules, context)},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The folder of the root file's repository."}}},
-        "results": [_result(each, each.at or top, at[each.rule], name) for each, name in named],
+        "results": [_result(item, item.at or top, at[item.rule], name) for item, name in named],
         "properties": {
             "exitCode": context.code,
             "summary": encode_summary(context.summary),

@@ -55,9 +55,9 @@ def _after(context: RenderContext, palette: Palette) -> tuple[Iterable[str], ...
 
 
 def _diagnostics(context: RenderContext, palette: Palette) -> Iterator[str]:
-    said = [each for each in context.report.diagnostics if each.severity or context.options.verbose]
+    said = [entry for entry in context.report.diagnostics if entry.severity or context.options.verbose]
     if context.report.plan:
-        said += [each for each in context.report.plan.diagnostics if each.severity or context.options.verbose]
+        said += [item for item in context.report.plan.diagnostics if item.severity or context.options.verbose]
     for at, diagnostic in enumerate(words.by_weight(said)):
         lines = _in_short(diagnostic, palette) if context.options.quiet else _in_full(diagnostic, context, palette)
         if at and not context.options.quiet:
@@ -74,7 +74,7 @@ def _in_full(said: Diagnostic, context: RenderContext, palette: Palette) -> Iter
     kind = palette.paint(said.severity.word, STYLES[said.severity])
     yield f"{kind} {palette.paint(palette.text(said.code), 'bold')}: {palette.text(words.told(said))}"
     shown = excerpt(said.at, context.report.texts) if said.at else None
-    help_ = [palette.text(each) for each in advice(said, _digest(context))]
+    help_ = [palette.text(text) for text in advice(said, _digest(context))]
     plain = context.options.plain
     corner, bar, foot, caret = ("-->", "|", "=", "^") if plain else ("╭─", "│", "╰─", "^")
     gutter = len(str(shown.lines[-1][0])) if shown else 1
@@ -86,7 +86,7 @@ def _in_full(said: Diagnostic, context: RenderContext, palette: Palette) -> Iter
         first = help_.pop(0) if help_ else ""
         under = palette.paint(caret * shown.length, STYLES[said.severity])
         yield f"{' ' * gutter} {bar} {' ' * shown.start}{under} {first}".rstrip()
-    also = [f"see also {each}" for each in map(str, said.related)]
+    also = [f"see also {name}" for name in map(str, said.related)]
     for line in (*help_, *map(palette.text, also)):
         yield f"{' ' * gutter} {foot} {line}"
 

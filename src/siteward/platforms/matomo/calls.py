@@ -95,7 +95,7 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     """Return the changes grouped by request: up to fifty calls each, fewer of the slow ones, order kept."""
     planned = plan(changes, Situation(live, native(live, NativeState)))
     found: list[Bundle] = []
-    for slow, run in groupby(planned, key=lambda each: each.slow):
+    for slow, run in groupby(planned, key=lambda item: item.slow):
         for group in _chunks(run, MOST_SLOW if slow else MOST):
             changed = tuple(change for planned in group for change in planned.changes)
             found.append(Bundle(changes=changed, seconds=sum(map(_seconds, group))))
@@ -109,12 +109,12 @@ def _seconds(planned: Planned) -> float:
 
 def _chunks(planned: Iterable[Planned], most: int) -> Iterator[list[Planned]]:
     chunk: list[Planned] = []
-    for each in planned:
-        calls = len(each.calls) + sum(len(planned.calls) for planned in chunk)
-        if chunk and (each.alone or chunk[-1].alone or calls > MOST or len(chunk) == most):
+    for item in planned:
+        calls = len(item.calls) + sum(len(planned.calls) for planned in chunk)
+        if chunk and (item.alone or chunk[-1].alone or calls > MOST or len(chunk) == most):
             yield chunk
             chunk = []
-        chunk.append(each)
+        chunk.append(item)
     if chunk:
         yield chunk
 
@@ -317,7 +317,7 @@ def first_wish(login: str, given: Wishes, live: Live) -> Grant | None:
     mine = given.get(fold(login), ())
     on_sites = [grant for grant in mine if grant.scope in live.sites]
     if on_sites:
-        return min(on_sites, key=lambda each: int(live.sites[each.scope].id))
+        return min(on_sites, key=lambda item: int(live.sites[item.scope].id))
     return next((grant for grant in mine if grant.scope == EVERYWHERE and live.sites), None)
 
 
@@ -325,7 +325,7 @@ def _first_site(wish: Grant | None, live: Live) -> Site | None:
     """Return the site to invite to: a future superuser, who keeps no grant, begins with any."""
     if wish is None:
         return None
-    return live.sites.get(wish.scope) or min(live.sites.values(), key=lambda each: int(each.id))
+    return live.sites.get(wish.scope) or min(live.sites.values(), key=lambda site: int(site.id))
 
 
 def _delete(change: Change, old: Account, situation: Situation) -> Planned:

@@ -130,7 +130,7 @@ def spellings(text: str) -> frozenset[str]:
 
 
 def _bare(text: str) -> str:
-    return "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
+    return "".join(name for name in unicodedata.normalize("NFKD", text) if not unicodedata.combining(name))
 
 
 def is_anonymous(login: str) -> bool:

@@ -139,7 +139,7 @@ def _owners(reader: Reader, rows: Rows) -> Mapping[str, str]:
         {login for logins in rows.declared_users.values() for login in logins if people.named(login) is None}
     )
     asked = [login for login in strays if people.alike(login)]
-    answers = ask(reader, [Call(USER.method, {**USER.arguments, "userLogin": each}) for each in asked]) if asked else []
+    answers = ask(reader, [Call(USER.method, {**USER.arguments, "userLogin": name}) for name in asked]) if asked else []
     return {
         login: parse(USER_RECORD, answer, "getUser").login
         for login, answer in zip(asked, answers, strict=True)
@@ -149,16 +149,16 @@ def _owners(reader: Reader, rows: Rows) -> Mapping[str, str]:
 
 def _answers(reader: Reader, calls: Sequence[Call]) -> list[object]:
     found = ask(reader, calls)
-    for each in found:
-        if isinstance(each, Failed):
-            raise refusal(reader, each.words, 200)
+    for item in found:
+        if isinstance(item, Failed):
+            raise refusal(reader, item.words, 200)
     return found
 
 
 def _listed(reader: Reader, calls: Sequence[Call]) -> list[object]:
     """Return answers, of which every list has proved its end; raises for a call that is refused."""
     found = _answers(reader, calls)
-    _nothing_behind(reader, calls, [len(each) if isinstance(each, list) else 0 for each in found])
+    _nothing_behind(reader, calls, [len(item) if isinstance(item, list) else 0 for item in found])
     return found
 
 

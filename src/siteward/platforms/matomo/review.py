@@ -191,7 +191,7 @@ def _left_by_groups(case: _Case) -> Iterator[Diagnostic]:
     if not access.members():
         return
     before = set(held_by_group(access, traits))
-    yield from told(each for each in held_by_group(patch(access, case.changes), traits) if each not in before)
+    yield from told(entry for entry in held_by_group(patch(access, case.changes), traits) if entry not in before)
 
 
 def _tag_managers(case: _Case) -> Iterator[Diagnostic]:

@@ -40,8 +40,8 @@ _KNOWN_CAPABILITIES = {
 
 def _capable(traits: Traits, included: dict[str, frozenset[str]]) -> Traits:
     """Add capabilities. One that only admins have anyway is as much as managing: it can put code on a site."""
-    strong = {each for each, roles in included.items() if WRITE not in roles}
-    extras = {each: Power.MANAGE if each in strong else Power.EDIT for each in included}
+    strong = {item for item, roles in included.items() if WRITE not in roles}
+    extras = {name: Power.MANAGE if name in strong else Power.EDIT for name in included}
     return replace(traits, extras=extras, included=included, powerful=traits.powerful | strong)
 
 

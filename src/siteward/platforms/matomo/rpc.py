@@ -57,7 +57,7 @@ class Call(Redacted, frozen=True):
         """Return the arguments as form fields."""
         found: list[tuple[str, str]] = []
         for name, value in self.arguments.items():
-            found += [(name, value)] if isinstance(value, str) else [(f"{name}[]", each) for each in value]
+            found += [(name, value)] if isinstance(value, str) else [(f"{name}[]", text) for text in value]
         return found
 
     def numbered(self) -> Iterator[tuple[str, str]]:
@@ -66,7 +66,7 @@ class Call(Redacted, frozen=True):
             if isinstance(value, str):
                 yield name, value
             else:
-                yield from ((f"{name}[{at}]", each) for at, each in enumerate(value))
+                yield from ((f"{name}[{at}]", text) for at, text in enumerate(value))
 
     def entry(self) -> str:
         """Return the call as an entry of a bulk."""
@@ -152,7 +152,7 @@ def results(reader: Reader, answer: Answer, wanted: int) -> list[object]:
         raise refusal(reader, words_of(reader, body, inner=False), answer.status)
     if not isinstance(body, list) or len(body) != wanted:
         raise NotThePlatformError(f"a bulk of {wanted} calls was answered with something else than {wanted} results")
-    return [_result(reader, each) for each in body]
+    return [_result(reader, item) for item in body]
 
 
 def _result(reader: Reader, body: object) -> object:

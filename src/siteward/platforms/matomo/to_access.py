@@ -105,7 +105,7 @@ def _put(resources: dict[Key, Resource], grant: Grant) -> None:
 
 def _sites(rows: Iterable[SiteRow]) -> dict[Scope, Site]:
     """Return the sites by scope: a domain that is unique names its site, others need their id."""
-    hosts = {each.id: host_of(each.main_url) for each in rows}
+    hosts = {site_row.id: host_of(site_row.main_url) for site_row in rows}
     times = Counter(hosts.values())
     found: dict[Scope, Site] = {}
     for row in rows:
@@ -189,7 +189,7 @@ def _strays(lost: Mapping[str, set[str]]) -> Iterator[Diagnostic]:
 
 def _sleeping(rows: Rows) -> Iterator[Diagnostic]:
     """Tell of rights that are not in force because the plugin they belong to is switched off."""
-    words = sorted({word for held in rows.asleep.values() for each in held.values() for word in each})
+    words = sorted({word for held in rows.asleep.values() for names in held.values() for word in names})
     if words:
         who = sorted(rows.asleep)
         plugin = plugin_of(words[0])

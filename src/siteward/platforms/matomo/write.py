@@ -61,13 +61,13 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     ahead = wishes((*bundle.changes, *bundle.ahead))
     going_to = parting(bundle.changes, ahead, live)
     planned = plan(bundle.changes, Situation(live, native(live, NativeState), bundle.passwords, ahead, going_to))
-    doubts = [_why_not(writer, each, native(live, NativeState)) for each in planned]
-    going = [each for each, why in zip(planned, doubts, strict=True) if why is None]
+    doubts = [_why_not(writer, value, native(live, NativeState)) for value in planned]
+    going = [entry for entry, why in zip(planned, doubts, strict=True) if why is None]
     answers = iter(_sent(writer, going))
     return [
         receipt
-        for each, why in zip(planned, doubts, strict=True)
-        for receipt in _receipts(writer, each, next(answers) if why is None else Failed(why))
+        for item, why in zip(planned, doubts, strict=True)
+        for receipt in _receipts(writer, item, next(answers) if why is None else Failed(why))
     ]
 
 
@@ -112,13 +112,13 @@ def _sent(writer: Writer, planned: Sequence[Planned]) -> list[object]:
     """Send calls and return, for each planned, what its first call was answered, with what went wrong beside it."""
     if not planned:
         return []
-    calls = [(call, each) for each in planned for call in (*each.beside, *each.calls)]
+    calls = [(call, element) for element in planned for call in (*element.beside, *element.calls)]
     told = iter(_send(writer, calls))
-    found = [_told(each, told) for each in planned]
-    strayed = [call for each, (_, stray) in zip(planned, found, strict=True) if stray for call in each.undo]
+    found = [_told(value, told) for value in planned]
+    strayed = [call for entry, (_, stray) in zip(planned, found, strict=True) if stray for call in entry.undo]
     if strayed:
         undone = _send(writer, [(call, planned[0]) for call in strayed], after_others=True)
-        left = next((each.words for each in undone if isinstance(each, Failed)), "")
+        left = next((item.words for item in undone if isinstance(item, Failed)), "")
         found = [(_undone(answer, left) if stray else answer, stray) for answer, stray in found]
     return [answer for answer, _ in found]
 
@@ -128,9 +128,9 @@ def _told(planned: Planned, told: Iterator[object]) -> tuple[object, bool]:
     beside = [(call, next(told)) for call in planned.beside]
     answer, *after = (next(told) for _ in planned.calls)
     if isinstance(answer, Failed):
-        return answer, any(not isinstance(each, Failed) for each in after)
+        return answer, any(not isinstance(item, Failed) for item in after)
     others = (*beside, *zip(planned.calls[1:], after, strict=True))
-    flaws = [f"{call.method} beside it did not: {each.words}" for call, each in others if isinstance(each, Failed)]
+    flaws = [f"{call.method} beside it did not: {other.words}" for call, other in others if isinstance(other, Failed)]
     return (Beside(f"it took place, but {flaws[0]}") if flaws else answer), False
 
 
@@ -144,8 +144,8 @@ def _undone(answer: object, left: str) -> Failed:
 
 def _send(writer: Writer, calls: Sequence[tuple[Call, Planned]], *, after_others: bool = False) -> list[object]:
     """Return what calls are answered, sent in one bulk, or one by one where a bulk would damage them."""
-    confirmed = any(each.confirmed for _, each in calls)
-    if any(each.alone for _, each in calls):
+    confirmed = any(item.confirmed for _, item in calls)
+    if any(planned.alone for _, planned in calls):
         return _one_by_one(writer, [call for call, _ in calls], confirmed=confirmed)
 
     def send(some: Sequence[Call]) -> Answer:
@@ -159,7 +159,7 @@ def _one_by_one(writer: Writer, calls: Sequence[Call], *, confirmed: bool) -> li
     """Return what calls are answered; after one that is refused nothing more is sent."""
     found: list[object] = []
     for call in calls:
-        refused = next((each for each in found if isinstance(each, Failed)), None)
+        refused = next((item for item in found if isinstance(item, Failed)), None)
         found.append(refused or _direct(writer, call, confirmed=confirmed))
     return found
 

@@ -29,7 +29,7 @@ _SECONDS_TO_HASH = 0.1
 def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     """Return the changes grouped by what carries them, in the order in which each group begins."""
     state = native(live, NativeState)
-    made = {each.key[1] for each in changes if isinstance(each.after, Account) and each.before is None}
+    made = {entry.key[1] for entry in changes if isinstance(entry.after, Account) and entry.before is None}
     groups: dict[Hashable, list[Change]] = {}
     for change in changes:
         groups.setdefault(_group(change, live, state, made), []).append(change)
@@ -38,7 +38,7 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
         Bundle(
             changes=tuple(group),
             requests=forecast.requests(number),
-            seconds=sum(_SECONDS_TO_HASH for each in group if isinstance(each.after, Account) and not each.before),
+            seconds=sum(_SECONDS_TO_HASH for item in group if isinstance(item.after, Account) and not item.before),
         )
         for number, group in enumerate(groups.values())
     )

@@ -73,7 +73,7 @@ def _owned(state: NativeState) -> Iterator[Diagnostic]:
 
 
 def _teams(state: NativeState) -> Iterator[Diagnostic]:
-    for team in sorted(state.rows.teams.values(), key=lambda each: (each.name, each.id)):
+    for team in sorted(state.rows.teams.values(), key=lambda team_row: (team_row.name, team_row.id)):
         if len({member.user_id for member in team.members if member.user is not None}) < len(team.members):
             yield from _memberships(state, team)
         owned_by = owners(team)
@@ -110,14 +110,14 @@ def _memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:
 
 
 def _strange_to_layout(state: NativeState, team: TeamRow, owned_by: tuple[str, ...]) -> Iterator[Diagnostic]:
-    sites = [state.labels[each] for each in state.sites_of[team.id]]
+    sites = [state.labels[text] for text in state.sites_of[team.id]]
     if len(sites) > 1:
         yield warning(
             "shared-team",
             f"team {team.name} has {_several('site', sites)}; a grant on one of them is a grant on all",
             hint="layout per-site wants a team for each; give these sites the same grants, or split them in Umami",
         )
-    others = sorted(state.rows.users[each].username for each in owned_by if each != state.me)
+    others = sorted(state.rows.users[name].username for name in owned_by if name != state.me)
     if others:
         yield note(
             "managed-team-not-ours",
@@ -128,9 +128,9 @@ def _strange_to_layout(state: NativeState, team: TeamRow, owned_by: tuple[str, .
 
 def _logins(state: NativeState) -> Iterator[Diagnostic]:
     clashing = clashes(state)
-    for user in sorted(state.rows.users.values(), key=lambda each: each.username):
+    for user in sorted(state.rows.users.values(), key=lambda user_row: user_row.username):
         if user.username in clashing:
-            others = ", ".join(each for each in clashing[user.username] if each != user.username)
+            others = ", ".join(name for name in clashing[user.username] if name != user.username)
             yield warning(
                 "login-clash",
                 f"the logins {user.username} and {others} differ only in case",
@@ -168,7 +168,7 @@ def _unknown_roles(state: NativeState) -> Iterator[Diagnostic]:
 
 
 def _by_label(state: NativeState) -> list[str]:
-    return sorted(state.labels, key=lambda each: state.labels[each])
+    return sorted(state.labels, key=lambda name: state.labels[name])
 
 
 def _several(word: str, names: Iterable[str]) -> str:

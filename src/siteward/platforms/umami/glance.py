@@ -46,7 +46,7 @@ def look_over(reader: Reader, state: NativeState, changes: Collection[Change]) -
     glance = state.glance
     glance.rows = None
     taken = reader.now
-    users, teams, sites = reader.map(lambda each: _listed(reader, *each), _KINDS)
+    users, teams, sites = reader.map(lambda entry: _listed(reader, *entry), _KINDS)
     if users is not None and teams is not None and sites is not None:
         glance.rows = Rows(users, teams, sites)  # type: ignore[arg-type]  # each is of its own kind
         glance.taken, glance.writes = taken, 0

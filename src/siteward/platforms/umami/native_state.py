@@ -77,9 +77,9 @@ class NativeState(Struct, frozen=True, kw_only=True):
 def sites_by_team(rows: Rows) -> dict[str, tuple[str, ...]]:
     """Return the ids of each team's sites, in a fixed order."""
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for each in sorted(rows.sites.values(), key=lambda site: site.id):
-        if each.team_id is not None and each.team_id in rows.teams:
-            found[each.team_id].append(each.id)
+    for site_row in sorted(rows.sites.values(), key=lambda site: site.id):
+        if site_row.team_id is not None and site_row.team_id in rows.teams:
+            found[site_row.team_id].append(site_row.id)
     return {team: tuple(sites) for team, sites in found.items()}
 
 
@@ -113,7 +113,7 @@ def left_over(label: str, state: NativeState) -> TeamRow | None:
         for team in state.rows.teams.values()
         if team.name == name and owners(team) == (state.me,) and team.id not in state.sites_of
     )
-    return min(found, key=lambda each: (len(each.members), each.id), default=None)
+    return min(found, key=lambda team_row: (len(team_row.members), team_row.id), default=None)
 
 
 def others_in(team: TeamRow, state: NativeState) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def read(reader: Reader, settings: Settings, traits: Traits, seed: Listings | No
             break
         adrift, unlisted = now.rows.adrift, now.unlisted
         now = _round(reader, traits, None)
-    doubts = (*now.doubts, *(f"the account {each} comes and goes" for each in sorted(now.unlisted - unlisted)))
+    doubts = (*now.doubts, *(f"the account {name} comes and goes" for name in sorted(now.unlisted - unlisted)))
     if doubts:
         raise IncompleteError(
             f"Umami's listings contradict each other, {ROUNDS} times over: {'; '.join(doubts[:_SHOWN])}",
@@ -148,7 +148,7 @@ def _contradictions(rows: Rows, *, old: bool) -> Iterator[str]:
     """Yield where teams and users disagree. Whether 2.20 counts ghosts among members is not known; both will do."""
     for team in rows.teams.values():
         here = [member.user_id for member in team.members if member.user is not None]
-        listed = sum(each in rows.users for each in here)
+        listed = sum(name in rows.users for name in here)
         if listed < len(here) and team.counts and team.counts.members == listed:
             continue  # accounts that are marked as deleted are shown and not counted
         if team.counts and team.counts.members not in {len(here), len(team.members) if old else len(here)}:
@@ -160,6 +160,6 @@ def _contradictions(rows: Rows, *, old: bool) -> Iterator[str]:
 def _listings(rows: Rows) -> tuple[Listing, ...]:
     counted = (("accounts", rows.users), ("teams", rows.teams), ("sites", rows.sites))
     return tuple(
-        Listing(name=name, rows=len(each), complete=True, proof="as many distinct ids as the server counts")
-        for name, each in counted
+        Listing(name=name, rows=len(table), complete=True, proof="as many distinct ids as the server counts")
+        for name, table in counted
     )

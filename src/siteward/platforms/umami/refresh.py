@@ -105,7 +105,7 @@ def _members(reader: Reader, teams: Collection[str], state: NativeState) -> dict
         listed = ask(reader, path("admin", "teams"), Page[TeamRow], ONE_PAGE).data
         return {team_row.id: tuple(row for row in team_row.members if row.user) for team_row in listed}
     ordered = list(teams)
-    return dict(zip(ordered, reader.map(lambda each: members_of(reader, each), ordered), strict=True))
+    return dict(zip(ordered, reader.map(lambda name: members_of(reader, name), ordered), strict=True))
 
 
 def _each(
@@ -115,8 +115,8 @@ def _each(
     wanted = list(dict.fromkeys(ids))
     if listing and len(wanted) > FEW:
         rows = {site_row.id: site_row for site_row in ask(reader, path("admin", name), listing, ONE_PAGE).data}
-        return {each: rows.get(each) for each in wanted}
-    return dict(zip(wanted, reader.map(lambda each: ask_one(reader, path(name, each), kind), wanted), strict=True))
+        return {word: rows.get(word) for word in wanted}
+    return dict(zip(wanted, reader.map(lambda text: ask_one(reader, path(name, text), kind), wanted), strict=True))
 
 
 def _place(key: Key) -> Scope:

@@ -60,9 +60,9 @@ def review(changes: Sequence[Change], live: Live, memory: Memory | None = None) 
     """Yield what stands against each change (errors), and what comes with it (notes)."""
     state = native(live, NativeState)
     roles = {
-        (account_of(each.key) or "", side.scope): each.after.role if isinstance(each.after, Grant) else None
-        for each in changes
-        if isinstance(side := each.after or each.before, Grant)
+        (account_of(item.key) or "", side.scope): item.after.role if isinstance(item.after, Grant) else None
+        for item in changes
+        if isinstance(side := item.after or item.before, Grant)
     }
     room = _Room(live, state, clashes(state), roles)
     yield from _boards(changes, room, memory)
@@ -270,7 +270,7 @@ def _sharing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
     team = team_of(scope, room.live, room.state)
     name = account_of(change.key) or ""
     wanted = room.roles[name, scope]
-    places = [Scope("site", room.state.labels[each]) for each in room.state.sites_of.get(team or "", ())]
+    places = [Scope("site", room.state.labels[text]) for text in room.state.sites_of.get(team or "", ())]
     others = [str(place) for place in places if room.roles.get((name, place), OWNER) != wanted]
     if others:
         verb = "close" if is_closing(change, room.state) else "open"

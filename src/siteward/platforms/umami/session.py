@@ -43,12 +43,12 @@ def connect(_settings: Settings, secrets: Secrets, link: Link) -> Doors:
     from siteward.transport.http import Reading, open_doors  # noqa: PLC0415
 
     host = urlsplit(link.url).hostname or ""
-    if any(host == each or host.endswith(f".{each}") for each in CLOUD):
+    if any(host == name or host.endswith(f".{name}") for name in CLOUD):
         raise ForbiddenError(
             "Umami Cloud has no way to manage users through its API; only self-hosted Umami has",
             hint="manage the members of a Cloud team in Umami itself",
         )
-    reads = [Reading(*each) for each in READING_CALLS]
+    reads = [Reading(*entry) for entry in READING_CALLS]
     return open_doors(link, reads=reads, auth=Login(link.url, secrets), scrub=secrets.scrub)
 
 

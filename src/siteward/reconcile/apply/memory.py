@@ -252,6 +252,6 @@ def sends_so_far(
     """
     before = memory.sends if memory else {}
     settled = {key for key in before if key in live.access and key not in live.pending} | set(taken)
-    kept = {key: each for key, each in before.items() if key not in settled}
+    kept = {key: item for key, item in before.items() if key not in settled}
     counts = {key: (before[key][0] if key in before else 0) + count for key, count in sends.items()}
     return {**kept, **{key: (count, now) for key, count in counts.items()}}

@@ -205,5 +205,5 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
     def _before(self, instance: str) -> Instance | None:
         """Return the instance at the base that goes by the same credentials."""
         known = self.base.instances if self.base is not None else {}
-        same = (each for name, each in known.items() if variable(name) == variable(instance))
+        same = (item for name, item in known.items() if variable(name) == variable(instance))
         return known.get(instance) or next(same, None)

@@ -111,7 +111,7 @@ def read_at(path: Path, commit: str) -> Loaded | None:
 
 def _lay_out(folder: Path, commit: str, root: Path) -> None:
     """Write the YAML files under `folder` as they were at a commit, and then the links, which nothing is written by."""
-    entries = [each for row in ask(folder, "ls-tree", "-r", "-z", commit).split(b"\0") if (each := _entry(row))]
+    entries = [item for row in ask(folder, "ls-tree", "-r", "-z", commit).split(b"\0") if (item := _entry(row))]
     _check_apart(entries)
     sizes = _sizes(folder, entries)
     total = sum(size for entry in entries if (size := sizes[entry.object]) <= MAX_BYTES)

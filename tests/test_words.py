@@ -93,119 +93,6 @@ STAYS = {
 }
 """Names that hold such a word all the same, each with its reason."""
 
-PENDING: dict[str, set[str]] = {
-    "src/siteward/access/accounts.py": {"each"},
-    "src/siteward/access/answer.py": {"each"},
-    "src/siteward/access/certification.py": {"each", "is_outsider", "picture"},
-    "src/siteward/access/change.py": {"each"},
-    "src/siteward/access/codec.py": {"each"},
-    "src/siteward/access/diff.py": {"each", "is_outsider"},
-    "src/siteward/access/effective.py": {"each"},
-    "src/siteward/access/guards.py": {"each"},
-    "src/siteward/access/limits.py": {"each"},
-    "src/siteward/access/plan.py": {"each", "is_outsider"},
-    "src/siteward/access/report.py": {"each"},
-    "src/siteward/access/serialize.py": {"each"},
-    "src/siteward/access/state.py": {"is_outsider"},
-    "src/siteward/access/traits.py": {"each"},
-    "src/siteward/cli/app.py": {"each"},
-    "src/siteward/cli/apply.py": {"each"},
-    "src/siteward/cli/demo.py": {"each"},
-    "src/siteward/cli/import_.py": {"each"},
-    "src/siteward/cli/names.py": {"each"},
-    "src/siteward/cli/progress.py": {"each"},
-    "src/siteward/cli/review.py": {"each"},
-    "src/siteward/cli/session.py": {"each"},
-    "src/siteward/declaration/build.py": {"each"},
-    "src/siteward/declaration/checks/grants.py": {"each", "holder_of"},
-    "src/siteward/declaration/checks/names.py": {"each"},
-    "src/siteward/declaration/compile.py": {"each"},
-    "src/siteward/declaration/context.py": {"each"},
-    "src/siteward/declaration/files.py": {"each"},
-    "src/siteward/declaration/generate.py": {"each"},
-    "src/siteward/declaration/grammar.py": {"each"},
-    "src/siteward/declaration/instances.py": {"each"},
-    "src/siteward/declaration/load.py": {"each"},
-    "src/siteward/declaration/named.py": {"each"},
-    "src/siteward/declaration/resolve.py": {"each"},
-    "src/siteward/declaration/rewrite.py": {"each"},
-    "src/siteward/declaration/roles.py": {"each"},
-    "src/siteward/declaration/schema.py": {"each"},
-    "src/siteward/declaration/selector.py": {"each"},
-    "src/siteward/declaration/selectors.py": {"each"},
-    "src/siteward/declaration/source.py": {"each"},
-    "src/siteward/declaration/subjects.py": {"each", "holder_of"},
-    "src/siteward/declaration/window.py": {"each"},
-    "src/siteward/platforms/matomo/calls.py": {"each"},
-    "src/siteward/platforms/matomo/groups.py": {"Crew"},
-    "src/siteward/platforms/matomo/native_state.py": {"each"},
-    "src/siteward/platforms/matomo/read.py": {"HOLDER_MAP", "each"},
-    "src/siteward/platforms/matomo/review.py": {"_holder", "each"},
-    "src/siteward/platforms/matomo/roles.py": {"each"},
-    "src/siteward/platforms/matomo/rows.py": {"HOLDER_MAP"},
-    "src/siteward/platforms/matomo/rpc.py": {"each"},
-    "src/siteward/platforms/matomo/to_access.py": {"Crew", "each"},
-    "src/siteward/platforms/matomo/write.py": {"each", "flaws"},
-    "src/siteward/platforms/piwikpro/gather.py": {"each"},
-    "src/siteward/platforms/piwikpro/people.py": {"each"},
-    "src/siteward/platforms/piwikpro/read.py": {"each"},
-    "src/siteward/platforms/piwikpro/review.py": {"each"},
-    "src/siteward/platforms/piwikpro/roles.py": {"holder_id"},
-    "src/siteward/platforms/umami/bundle.py": {"each"},
-    "src/siteward/platforms/umami/findings.py": {"each"},
-    "src/siteward/platforms/umami/glance.py": {"each"},
-    "src/siteward/platforms/umami/native_state.py": {"each"},
-    "src/siteward/platforms/umami/read.py": {"each"},
-    "src/siteward/platforms/umami/refresh.py": {"_each", "each"},
-    "src/siteward/platforms/umami/review.py": {"each"},
-    "src/siteward/platforms/umami/session.py": {"each"},
-    "src/siteward/reconcile/apply/apply.py": {"each"},
-    "src/siteward/reconcile/apply/consent.py": {"each"},
-    "src/siteward/reconcile/apply/execute.py": {"each"},
-    "src/siteward/reconcile/apply/memory.py": {"each"},
-    "src/siteward/reconcile/apply/passwords.py": {"each"},
-    "src/siteward/reconcile/apply/revalidate.py": {"each"},
-    "src/siteward/reconcile/apply/run.py": {"_desk"},
-    "src/siteward/reconcile/certify.py": {"each"},
-    "src/siteward/reconcile/explain.py": {"each"},
-    "src/siteward/reconcile/journal/chain.py": {"each", "torn"},
-    "src/siteward/reconcile/journal/journal.py": {"each", "torn"},
-    "src/siteward/reconcile/plan.py": {"_each", "each"},
-    "src/siteward/reconcile/project.py": {"each"},
-    "src/siteward/reconcile/revisions/base_policy.py": {"each"},
-    "src/siteward/reconcile/revisions/diff.py": {"each"},
-    "src/siteward/reconcile/revisions/trees.py": {"each"},
-    "src/siteward/render/answers.py": {"_veiled_checkup", "each"},
-    "src/siteward/render/certification.py": {"each"},
-    "src/siteward/render/context.py": {"each"},
-    "src/siteward/render/csv.py": {"each"},
-    "src/siteward/render/diff.py": {"each"},
-    "src/siteward/render/findings.py": {"OUTSIDER", "each"},
-    "src/siteward/render/gitlab.py": {"each"},
-    "src/siteward/render/html.py": {"each"},
-    "src/siteward/render/json.py": {"each"},
-    "src/siteward/render/markdown.py": {"each"},
-    "src/siteward/render/markdown_escape.py": {"each"},
-    "src/siteward/render/markdown_plan.py": {"each"},
-    "src/siteward/render/matrix.py": {"each"},
-    "src/siteward/render/privacy.py": {"each"},
-    "src/siteward/render/safe.py": {"each"},
-    "src/siteward/render/sarif.py": {"each"},
-    "src/siteward/render/text.py": {"each"},
-    "src/siteward/render/text_run.py": {"each"},
-    "src/siteward/render/view.py": {"OUTSIDER", "each"},
-    "src/siteward/render/words.py": {"each"},
-    "src/siteward/transport/sql.py": {"each"},
-    "tests/access/test_guards.py": {"is_outsider"},
-    "tests/reconcile/test_journal.py": {"torn"},
-    "tests/render/test_text.py": {"OUTSIDER"},
-}
-"""What a change under way takes away, by file: `tests/test_words.py` is whole when this is empty. A file is named with
-what may still stand in it; what is gone may be left in the list until the last of it is."""
-
-PENDING_EXCEPTIONS = {"src/siteward/transport/errors.py"}
-"""Files with an exception that is still to be renamed."""
-
 
 def parts(name: str) -> list[str]:
     """Return the words of a name, in lower case, whether it is written with underscores, hyphens or capitals."""
@@ -267,7 +154,7 @@ def modules() -> list[Path]:
 def test_no_name_holds_an_old_word(path: Path) -> None:
     """Modules, classes, functions, arguments, attributes and variables, tests included."""
     place = str(path.relative_to(ROOT))
-    found = old_names(path, path.read_text(encoding="utf-8")) - PENDING.get(place, set())
+    found = old_names(path, path.read_text(encoding="utf-8"))
     assert not found, f"{place}: {sorted(found)}"
 
 
@@ -296,7 +183,7 @@ def test_an_exception_is_named_as_one() -> None:
     """The linter asks for `Error` at the end; nothing is exempt."""
     told = "N8" + "18"
     exempt = [path for path in modules() if told in path.read_text(encoding="utf-8")]
-    assert {str(path.relative_to(ROOT)) for path in exempt} - PENDING_EXCEPTIONS == set()
+    assert {str(path.relative_to(ROOT)) for path in exempt} == set()
     assert told not in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
@@ -350,8 +237,3 @@ def test_what_stays_is_there() -> None:
     """A reason without its name leaves the list."""
     sources = "\n".join(path.read_text(encoding="utf-8") for path in SRC.rglob("*.py"))
     assert [name for name in STAYS if not re.search(rf"\b{name}\b", sources)] == []
-
-
-def test_what_is_pending_is_a_module() -> None:
-    """The list of what is under way names no file that is gone."""
-    assert [place for place in PENDING if not (ROOT / place).is_file()] == []

@@ -40,7 +40,7 @@ from siteward.access.state import (
     Memory,
     Origin,
     home_domains,
-    is_outsider,
+    is_external,
 )
 from siteward.access.traits import Traits
 from strategies import MATOMO, ME, NOW, PIWIKPRO, PLAUSIBLE, UMAMI
@@ -971,7 +971,7 @@ def test_the_domains_of_the_house_are_those_of_a_fifth_of_its_persons() -> None:
     assert home_domains([*many, *["b@Two.example"] * 3]) == {"home.example", "two.example"}
     assert home_domains(["a@home.example", "a@home.example", "b@one.example"]) == {"home.example"}
     assert home_domains([None, "nobody"]) == frozenset()
-    assert is_outsider("person", "x@ONE.example", frozenset({"home.example"}))
-    assert not is_outsider("person", "x@HOME.example", frozenset({"home.example"}))
-    assert is_outsider("vendor", "x@home.example", frozenset({"home.example"}))
-    assert not is_outsider(None, None, frozenset({"home.example"}))
+    assert is_external("person", "x@ONE.example", frozenset({"home.example"}))
+    assert not is_external("person", "x@HOME.example", frozenset({"home.example"}))
+    assert is_external("vendor", "x@home.example", frozenset({"home.example"}))
+    assert not is_external(None, None, frozenset({"home.example"}))

@@ -103,7 +103,7 @@ def test_every_byte_of_a_short_chain_counts(tmp_path: Path) -> None:
             with pytest.raises(JournalBrokenError):
                 follow(path, None)
         else:
-            assert follow(path, None).torn
+            assert follow(path, None).truncated
 
 
 @pytest.mark.parametrize("kept", [(), (0,), (0, 1, 2, 3), (1, 2, 3, 4), (0, 2, 3, 4), (0, 2, 1, 3, 4)])
@@ -173,7 +173,7 @@ def test_a_truncated_last_line_is_told_apart_and_mended(tmp_path: Path, keep: in
     path = written(tmp_path, end=False)
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"at":"2027-01-10T09:00:00Z","kind":"outcome","prev":"sha256:'[:keep])
-    assert recall(path).standing.chain.torn
+    assert recall(path).standing.chain.truncated
     with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
         assert book.unfinished is not None
         book.go_on(book.unfinished)

@@ -34,7 +34,7 @@ ROBOT = admin("robot")
 THREE = [grant("ann", site, "view") for site in ("a.test", "b.test", "c.test")]
 
 
-def desk_of(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource], guard: object) -> SmallRig:
+def rig_of(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource], guard: object) -> SmallRig:
     """Return a rig whose one instance is guarded."""
     server, file = Server(), File(world(ROBOT, *wanted), guards=(guard,))  # type: ignore[arg-type]  # a guard
     server.hold(world(ROBOT, *live))
@@ -43,7 +43,7 @@ def desk_of(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource], 
 
 def test_a_lifted_limit_is_a_warning_in_the_report(tmp_path: Path) -> None:
     """An error that is about a whole instance, accepted for this plan, is told and blocks nothing."""
-    rig = desk_of(tmp_path, THREE, [Account("ann")], few_removals)
+    rig = rig_of(tmp_path, THREE, [Account("ann")], few_removals)
     plan = rig.plan()
     assert [diagnostic.severity for diagnostic in plan.instances[0].diagnostics] == [Severity.ERROR]
     report = rig.apply(plan, accept={"removals": Acceptance(digest=plan.digest, reason="OPS-900")})
@@ -56,7 +56,7 @@ def test_a_lifted_limit_is_a_warning_in_the_report(tmp_path: Path) -> None:
 
 def test_a_limit_that_nobody_lifted_stays_an_error(tmp_path: Path) -> None:
     """And the whole instance is blocked."""
-    report = desk_of(tmp_path, THREE, [Account("ann")], few_removals).apply()
+    report = rig_of(tmp_path, THREE, [Account("ann")], few_removals).apply()
     assert statuses(report) == ["blocked"] * 3
     assert report.plan is not None
     assert report.plan.instances[0].blocked
@@ -64,7 +64,7 @@ def test_a_limit_that_nobody_lifted_stays_an_error(tmp_path: Path) -> None:
 
 def test_only_the_lifted_step_is_lowered(tmp_path: Path) -> None:
     """What stands at other steps, or is about something else on the instance, stays as it was reviewed."""
-    plan = desk_of(tmp_path, [Account("ann"), Account("bob")], [], delete_only_if_allowed).plan()
+    plan = rig_of(tmp_path, [Account("ann"), Account("bob")], [], delete_only_if_allowed).plan()
     (reviewed,) = plan.instances
     ann, bob = reviewed.steps
     whole = error("limit-removals", "too many")

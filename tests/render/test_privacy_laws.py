@@ -18,7 +18,7 @@ from siteward.access.codec import seal
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.diff import Comparison, Revision, compare
 from siteward.access.effective import Ledger, effective, ledger
-from siteward.access.explanation import Checkup, Explanation, Holder, with_beside
+from siteward.access.explanation import Checkup, Explanation, Grantee, with_beside
 from siteward.access.guards import judge
 from siteward.access.model import Resource, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
@@ -231,7 +231,7 @@ def test_no_answer_to_a_question_names_whom_it_may_not(world: World) -> None:
     accounts, live = world.accounts, world.live.access
     steps = {step.change.key: step for step in world.plan.steps}
     why: list[Explanation] = []
-    who: list[Holder] = []
+    who: list[Grantee] = []
     for grant in (*live.grants(), *world.desired.access.grants()):
         if grant.subject.kind == "account":
             name = grant.subject.name
@@ -244,7 +244,7 @@ def test_no_answer_to_a_question_names_whom_it_may_not(world: World) -> None:
             )  # fmt: skip
             why.append(with_beside(explanation, world.plan))
             who.append(
-                Holder(instance="stats", account=name, scope=grant.scope, person=person, live="view", origin=origin)
+                Grantee(instance="stats", account=name, scope=grant.scope, person=person, live="view", origin=origin)
             )
     doctor = Checkup(
         instance="stats", platform="umami", origin="https://stats.example.org", version="3", account=CAST[2],

@@ -42,7 +42,7 @@ def test_bands_are_about_the_step_and_what_a_new_account_gets_stays_with_it() ->
     assert found[Band.BLOCKED] == ["s9"]
     assert found[Band.RAISED] == ["s5", "s4"]
     assert found[Band.REMOVED] == ["s7", "s6", "s8"]
-    assert found[Band.OUTSIDER] == ["s10"]
+    assert found[Band.EXTERNAL] == ["s10"]
     assert found[Band.CREATED] == ["s1", "s2", "s3"]
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siteward.transport.errors import InsecureError, OriginMismatchError, SecretMissingError, SelfMismatch
+from siteward.transport.errors import InsecureError, OriginMismatchError, SecretMissingError, SelfMismatchError
 from siteward.transport.secrets import Secret, Secrets, bound, confirmed, dotenv, find, variable
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def test_the_account_beside_the_credentials_confirms_the_one_in_the_file(
 @pytest.mark.parametrize(("named", "folds"), [("root", False), ("boss", True), ("root ", True)])
 def test_another_account_than_the_one_beside_the_credentials_is_refused(named: str, *, folds: bool) -> None:
     """Nothing is sent for a file that names another."""
-    with pytest.raises(SelfMismatch, match=r"for Root; nothing was sent") as caught:
+    with pytest.raises(SelfMismatchError, match=r"for Root; nothing was sent") as caught:
         confirmed("stats-eu", named, OWNED, folds_case=folds)
     assert caught.value.code == "self-mismatch"
     assert "SITEWARD_STATS_EU_SELF" in (caught.value.hint or "")

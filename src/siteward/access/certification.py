@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from siteward.access.effective import Agreement, Entry, Holding, Ledger
 from siteward.access.model import Accounts, Grant, Power, Scope, Subject, grant_key
 from siteward.access.report import Missing
-from siteward.access.state import Origin, home_domains, is_outsider
+from siteward.access.state import Origin, home_domains, is_external
 
 Flag = Literal[
     "admin", "undeclared", "public", "outsider", "service", "expired", "expiring", "stale", "pending", "differs"
@@ -144,7 +144,7 @@ def _flags(
         (max(holding.live_power, holding.declared_power) is Power.ADMIN, "admin"),
         (entry.kind == "undeclared", "undeclared"),
         (entry.kind == "public", "public"),
-        (is_outsider(entry.kind, entry.email, home), "outsider"),
+        (is_external(entry.kind, entry.email, home), "outsider"),
         (entry.kind == "service", "service"),
         (until is not None and until <= as_of, "expired"),
         (until is not None and as_of < until <= as_of + horizon.soon, "expiring"),
@@ -184,8 +184,8 @@ def _digest(made: Review) -> str:
         ]
         for item in sorted(made.items, key=lambda item: item.id)
     ]
-    picture = {"incomplete": [*made.incomplete, *(missing.instance for missing in made.missing)], "items": rows}
-    return f"sha256:{_sha256_of(picture)}"
+    inputs = {"incomplete": [*made.incomplete, *(missing.instance for missing in made.missing)], "items": rows}
+    return f"sha256:{_sha256_of(inputs)}"
 
 
 def _describe_grant(grant: Grant | None) -> list[str] | None:

@@ -233,8 +233,8 @@ class _Web(Struct):
                 self.enrol(member)
                 self.joins[member.account].append(key)
             case None, _Phase.CLOSE | _Phase.DEMOTE:
-                for holder in _subjects(key):
-                    self.closings[holder].append(key)
+                for owner in _subjects(key):
+                    self.closings[owner].append(key)
             case _:
                 pass
 

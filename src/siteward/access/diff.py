@@ -19,7 +19,7 @@ from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic
 from siteward.access.effective import Index
 from siteward.access.model import EVERYWHERE, Accounts, Grant, Member, Power, Scope
-from siteward.access.state import DeclaredUser, Desired, Origin, home_of, is_outsider
+from siteward.access.state import DeclaredUser, Desired, Origin, home_of, is_external
 from siteward.access.traits import Traits
 
 Kind = Literal["gained", "raised", "wider", "changed", "moved", "longer", "shorter", "narrower", "lowered", "lost"]
@@ -273,7 +273,7 @@ def _externals(desired: Desired | None) -> frozenset[str]:
     return frozenset(
         declared_user.handle
         for declared_user in declared_users
-        if is_outsider(declared_user.kind, declared_user.email, home)
+        if is_external(declared_user.kind, declared_user.email, home)
     )
 
 

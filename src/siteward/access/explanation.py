@@ -57,7 +57,7 @@ def with_beside(explanation: Explanation, plan: InstancePlan) -> Explanation:
     return replace(explanation, beside=tuple(step for step in steps if step != explanation.step))
 
 
-class Holder(Struct, frozen=True, kw_only=True):
+class Grantee(Struct, frozen=True, kw_only=True):
     """One account that holds a role on a scope: live, by the declaration, or both."""
 
     instance: str

@@ -30,7 +30,7 @@ from siteward.access.model import (
 )
 from siteward.access.policy import Mode
 from siteward.access.proposal import Proposal, Proposed
-from siteward.access.state import Cause, Listing, Origin, home_of, is_outsider
+from siteward.access.state import Cause, Listing, Origin, home_of, is_external
 from siteward.access.traits import Traits, is_public
 
 __all__ = ["Cause", "InstancePlan", "Plan", "Risk", "Step", "UnmanagedAccount", "compose"]
@@ -290,7 +290,7 @@ class _View:
         declared_user, account = proposed.declared_user, self.proposal.live.access.get(account_key(name))
         live = account.email if isinstance(account, Account) else None
         email = (declared_user.email if declared_user is not None else None) or live
-        return is_outsider(declared_user.kind if declared_user is not None else None, email, self.home)
+        return is_external(declared_user.kind if declared_user is not None else None, email, self.home)
 
     def _risks(self, proposed: Proposed, said: Sequence[Diagnostic], *, external: bool, raises: bool) -> Iterator[str]:
         change = proposed.change

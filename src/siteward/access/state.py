@@ -296,7 +296,7 @@ def email_domain(email: str | None) -> str | None:
     return email.rpartition("@")[2].casefold() if email and "@" in email else None
 
 
-def is_outsider(kind: str | None, email: str | None, home: frozenset[str]) -> bool:
+def is_external(kind: str | None, email: str | None, home: frozenset[str]) -> bool:
     """Return whether somebody is of another house: by kind, or by an e-mail domain that is none of `home`."""
     domain = email_domain(email)
     return kind in OUTSIDE or bool(domain and home and domain not in home)

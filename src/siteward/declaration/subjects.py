@@ -160,13 +160,13 @@ def identities(
         ending = _ending_on(user, instance, as_of)
         identity = Identity(user, account, Subject("account", account), renamed, ending)
         found.by_handle[user.handle] = identity
-        found.declared_users[account] = holder_of(user, ending)
+        found.declared_users[account] = declared_user_of(user, ending)
     if memory is not None:
         _add_leavers(found, memory, declaration, directory)
     return found
 
 
-def holder_of(user: User, ending: Ending | None) -> DeclaredUser:
+def declared_user_of(user: User, ending: Ending | None) -> DeclaredUser:
     """Return a declared user as guards and rules see one; `ending` is theirs on one instance."""
     return DeclaredUser(
         handle=user.handle,

@@ -54,7 +54,7 @@ class Instance(Redacted, frozen=True, kw_only=True):
         return variable(self.name, "self")
 
     def confirmed(self) -> bool:
-        """Return whether the file's `self` is given beside the credentials too; raises `SelfMismatch` if another one is."""
+        """Return whether the file's `self` is given beside the credentials too; raises `SelfMismatchError` if another one is."""
         from siteward.transport.secrets import confirmed  # noqa: PLC0415 — see below
 
         widest = self.platform.widest
@@ -65,7 +65,7 @@ class Instance(Redacted, frozen=True, kw_only=True):
         """Return the credentials; nothing is sent.
 
         Raises `SecretMissingError`, or, if they are not meant for this address or account, `OriginMismatchError`,
-        `SelfMismatch` or `InsecureError`.
+        `SelfMismatchError` or `InsecureError`.
         """
         from siteward.transport.secrets import find  # noqa: PLC0415 — reading files and commands is for who connects
 

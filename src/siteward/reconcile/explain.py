@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.access.effective import Effect, effective, who_can
-from siteward.access.explanation import Explanation, Holder
+from siteward.access.explanation import Explanation, Grantee
 from siteward.access.model import Access, Grant, Power, Scope, Subject, grant_key
 from siteward.access.traits import is_site
 from siteward.declaration.resolve import resolve
@@ -53,7 +53,7 @@ def explain(
     return tuple(found)
 
 
-def holdings(declaration: Declaration, survey: Survey, power: Power, site: str) -> tuple[Holder, ...]:
+def holdings(declaration: Declaration, survey: Survey, power: Power, site: str) -> tuple[Grantee, ...]:
     """Return everybody with at least `power` on `site`, live or by the declaration, the mightiest first."""
     found = [holding for scope in scopes_of(declaration, survey, site) for holding in _holdings(survey, power, scope)]
     return tuple(sorted(found, key=lambda holding: (-max(holding.live_power, holding.declared_power), holding.account)))
@@ -91,14 +91,14 @@ def scopes_of(declaration: Declaration, survey: Survey, site: str) -> tuple[Scop
     )
 
 
-def _holdings(survey: Survey, power: Power, scope: Scope) -> Iterator[Holder]:
+def _holdings(survey: Survey, power: Power, scope: Scope) -> Iterator[Grantee]:
     wished = Access(survey.desired.access.values())
     declared = {effect.account: effect for effect in who_can(wished, survey.traits, power, scope)}
     live = {effect.account: effect for effect in who_can(survey.live.access, survey.traits, power, scope)}
     for account in sorted(declared.keys() | live.keys()):
         mine, theirs = live.get(account), declared.get(account)
         key = theirs.ways[0].grant.key if theirs else None
-        yield Holder(
+        yield Grantee(
             instance=survey.name,
             account=account,
             scope=scope,

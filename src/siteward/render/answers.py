@@ -18,7 +18,7 @@ from siteward.render.safe import as_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from siteward.access.explanation import Checkup, Explanation, Holder
+    from siteward.access.explanation import Checkup, Explanation, Grantee
     from siteward.access.model import Accounts
     from siteward.access.report import Missing
     from siteward.access.state import Origin
@@ -56,7 +56,7 @@ def explanations(
 
 
 def holdings(
-    found: Sequence[Holder],
+    found: Sequence[Grantee],
     form: str,
     options: Options,
     gaps: Sequence[Missing] = (),
@@ -87,7 +87,7 @@ def checkups(found: Sequence[Checkup], form: str, options: Options, accounts: Ac
     if options.privacy != "full":
         own = {checkup.instance: {checkup.account: None} for checkup in found if checkup.account}
         names = Pseudonyms({name: {**accounts.get(name, {}), **own.get(name, {})} for name in {**accounts, **own}})
-        found = [_veiled_checkup(checkup, names.of(checkup.instance), options.privacy) for checkup in found]
+        found = [_redacted_checkup(checkup, names.of(checkup.instance), options.privacy) for checkup in found]
     if form == "json":
         return _json("siteward.checkups/1", [_checkup(checkup) for checkup in found])
     palette = Palette(options)
@@ -116,7 +116,7 @@ def _grant(grant: Grant | None, names: Names) -> Grant | None:
     return shown if isinstance(shown, Grant) else None
 
 
-def _veiled_checkup(checkup: Checkup, names: Names, privacy: Privacy) -> Checkup:
+def _redacted_checkup(checkup: Checkup, names: Names, privacy: Privacy) -> Checkup:
     """Return a check-up without the account in use; where only numbers may be shown, without anything said of it."""
     if privacy == "counts":
         problem = names.wordless(checkup.problem) if checkup.problem else None
@@ -197,7 +197,7 @@ def _origin_lines(origin: Origin | None, palette: Palette) -> Iterator[str]:
         yield f"{mark} {palette.text(f'{other.at}{via}{until}{said}')}"
 
 
-def _holding_row(holding: Holder, palette: Palette) -> tuple[Cell, ...]:
+def _holding_row(holding: Grantee, palette: Palette) -> tuple[Cell, ...]:
     who = (
         f"{holding.person} (login {holding.account})"
         if holding.person and holding.person != holding.account
@@ -273,7 +273,7 @@ def _explanation(explanation: Explanation) -> JSON:
     }
 
 
-def _holding(holding: Holder) -> JSON:
+def _holding(holding: Grantee) -> JSON:
     return {
         "instance": holding.instance,
         "site": holding.scope.name,

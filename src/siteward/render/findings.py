@@ -40,7 +40,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 _STEPS: dict[Band, tuple[str, Severity]] = {
     Band.RAISED: ("access-raised", Severity.WARNING),
     Band.REMOVED: ("access-removed", Severity.WARNING),
-    Band.OUTSIDER: ("external-gains", Severity.WARNING),
+    Band.EXTERNAL: ("external-gains", Severity.WARNING),
     Band.CREATED: ("account-created", Severity.NOTE),
 }
 _OUTCOMES: dict[OutcomeStatus, Severity] = {

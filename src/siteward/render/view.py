@@ -26,7 +26,7 @@ class Band(IntEnum):
     BLOCKED = 0
     RAISED = 1
     REMOVED = 2
-    OUTSIDER = 3
+    EXTERNAL = 3
     CREATED = 4
     ROUTINE = 5
 
@@ -40,7 +40,7 @@ _HEADINGS = {
     Band.BLOCKED: "Blocked",
     Band.RAISED: "Privilege increased or high risk",
     Band.REMOVED: "Access taken or lowered",
-    Band.OUTSIDER: "External users",
+    Band.EXTERNAL: "External users",
     Band.CREATED: "New accounts",
     Band.ROUTINE: "Routine",
 }
@@ -56,7 +56,7 @@ def band(step: Step) -> Band:
     if takes(step):
         return Band.REMOVED
     if step.external:
-        return Band.OUTSIDER
+        return Band.EXTERNAL
     if step.change.before is None and isinstance(step.change.after, Account):
         return Band.CREATED
     return Band.ROUTINE

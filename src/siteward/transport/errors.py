@@ -19,8 +19,6 @@
 Messages never hold a body, a header or a secret.
 """
 
-# ruff: noqa: N818 — the names say what happened, and read so where they are caught
-
 from __future__ import annotations
 
 
@@ -111,7 +109,7 @@ class OriginMismatchError(PlatformError):
     code = "origin-mismatch"
 
 
-class SelfMismatch(PlatformError):
+class SelfMismatchError(PlatformError):
     """The file's `self` is not the account that the credential is bound to (DESIGN promise 4)."""
 
     code = "self-mismatch"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from siteward.access.hosts import AddressError, origin_of
-from siteward.transport.errors import InsecureError, OriginMismatchError, SecretMissingError, SelfMismatch
+from siteward.transport.errors import InsecureError, OriginMismatchError, SecretMissingError, SelfMismatchError
 from siteward.transport.link import is_loopback
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def confirmed(instance: str, named: str | None, env: Mapping[str, str], *, folds
     """Return whether it is said beside the credentials too that they are those of `named`, the file's `self`.
 
     Whoever can edit the file can write any account into it, and so make the one in use a person's like any other.
-    `folds_case` is true if the platform does not tell logins apart by letter case. Raises `SelfMismatch` where another
+    `folds_case` is true if the platform does not tell logins apart by letter case. Raises `SelfMismatchError` where another
     account stands there. Where the file names none, whoever reads compares with what the platform tells.
     """
     name = variable(instance, "self")
@@ -171,7 +171,7 @@ def confirmed(instance: str, named: str | None, env: Mapping[str, str], *, folds
     if not owner or named is None:
         return False
     if owner != named and not (folds_case and owner.casefold() == named.casefold()):
-        raise SelfMismatch(
+        raise SelfMismatchError(
             f"the file names {named} as `self` of {instance}, but its credentials are for {owner}; nothing was sent",
             hint=f"correct `self` in the file, or {name} if these are another account's credentials now",
         )

@@ -12,7 +12,7 @@ from siteward.access.policy import Gain, Person, about_right, concerning, judge,
 from siteward.declaration.named import NamedSites
 from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
 from siteward.declaration.selector import parse, within
-from siteward.declaration.subjects import ends, holder_of, login_of
+from siteward.declaration.subjects import declared_user_of, ends, login_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -286,7 +286,7 @@ class _Ruling(Struct):
         if found is None:
             user = self.context.declaration.users[handle]
             login = login_of(user, self.instance.name, self.traits)
-            person = person_of(login or "", holder_of(user, None))
+            person = person_of(login or "", declared_user_of(user, None))
             rules = concerning(self.instance.policy.rules, person)
             found = self._people[handle] = (person, frozenset(rule.id for rule in rules))
         return found

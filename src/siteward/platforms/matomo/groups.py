@@ -31,7 +31,7 @@ ALL_GROUPS = Call("GroupPermissions.getAllGroups")
 _SHOWN = 5
 
 
-class Crew(Struct, frozen=True):
+class PluginGroup(Struct, frozen=True):
     """A group as the plugin has it: who is in it, and which role it gives on which site."""
 
     name: str
@@ -39,7 +39,7 @@ class Crew(Struct, frozen=True):
     roles: Mapping[int, str]
 
 
-def group_members(ask: Callable[[Sequence[Call]], list[object]], sites: Iterable[int]) -> tuple[Crew, ...]:
+def group_members(ask: Callable[[Sequence[Call]], list[object]], sites: Iterable[int]) -> tuple[PluginGroup, ...]:
     """Return all groups; `ask` answers reading calls and raises for one that is refused."""
     (answer,) = ask([ALL_GROUPS])
     groups = parse(GROUP_LIST, answer, "getAllGroups")
@@ -54,12 +54,14 @@ def group_members(ask: Callable[[Sequence[Call]], list[object]], sites: Iterable
         for name, role in parse(ROLE_MAP, held, "getGroupAccessFromSite").items():
             roles[name][site] = role
     return tuple(
-        Crew(group.name, tuple(row.login for row in parse(MEMBER_LIST, answer, "getMembersOfGroup")), roles[group.name])
+        PluginGroup(
+            group.name, tuple(row.login for row in parse(MEMBER_LIST, answer, "getMembersOfGroup")), roles[group.name]
+        )
         for group, answer in zip(groups, answers, strict=False)
     )
 
 
-def resources_of(found: Iterable[Crew], state: NativeState, scopes: Mapping[int, Scope]) -> Iterator[Resource]:
+def resources_of(found: Iterable[PluginGroup], state: NativeState, scopes: Mapping[int, Scope]) -> Iterator[Resource]:
     """Yield the groups, their members as far as these have accounts, and what they give on sites that exist."""
     for pool in found:
         yield Group(pool.name)

@@ -17,9 +17,9 @@ from siteward.platforms.matomo.roles import onboarding, version_of
 from siteward.platforms.matomo.rows import (
     ACCESS_LIST,
     CAPABILITY_LIST,
-    HOLDER_MAP,
     SITE_LIST,
     USER_LIST,
+    USER_MAP,
     USER_RECORD,
     parse,
 )
@@ -84,7 +84,7 @@ def _rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
         users=parse(USER_LIST, users, "getUsers"),
         sites=parse(SITE_LIST, sites, "getSitesWithAtLeastViewAccess"),
         declared_users={
-            kind: parse(HOLDER_MAP, user, "getUsersSitesFromAccess")
+            kind: parse(USER_MAP, user, "getUsersSitesFromAccess")
             for kind, user in zip(kinds, declared_users, strict=True)
         },
         off=off,

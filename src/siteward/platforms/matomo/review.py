@@ -47,7 +47,7 @@ class _Case(Struct, frozen=True):
 
 def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Iterator[Diagnostic]:
     """Yield every objection and every consequence."""
-    held = Counter(_holder(grant) for grant in live.access.grants() if grant.scope != EVERYWHERE)
+    held = Counter(_group_subject(grant) for grant in live.access.grants() if grant.scope != EVERYWHERE)
     case = _Case(changes, live, native(live, NativeState), wishes(changes), held, _newcomers(changes))
     for change in changes:
         for say in _SAYINGS:
@@ -177,7 +177,7 @@ def _expired(case: _Case) -> Iterator[Diagnostic]:
             )
 
 
-def _holder(grant: Grant) -> str:
+def _group_subject(grant: Grant) -> str:
     return grant.subject.name if grant.subject.kind == "account" else ""
 
 

@@ -106,7 +106,7 @@ ACCESS_LIST = Form(tuple[AccessRow, ...], _listed)
 GROUP_LIST = Form(tuple[GroupRow, ...], _listed)
 MEMBER_LIST = Form(tuple[MemberRow, ...], _listed)
 ROLE_MAP: Form[Mapping[str, str]] = Form(dict[str, str], _mapped)
-HOLDER_MAP: Form[Mapping[str, tuple[int, ...]]] = Form(dict[str, tuple[int, ...]], _mapped)
+USER_MAP: Form[Mapping[str, tuple[int, ...]]] = Form(dict[str, tuple[int, ...]], _mapped)
 FLAG = Form(bool, _unwrapped)
 TEXT = Form(str, _unwrapped)
 

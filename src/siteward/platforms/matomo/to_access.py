@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Key, Resource
     from siteward.access.state import Listing
     from siteward.access.traits import Traits
-    from siteward.platforms.matomo.groups import Crew
+    from siteward.platforms.matomo.groups import PluginGroup
     from siteward.platforms.matomo.native_state import NativeState
     from siteward.platforms.matomo.rows import SiteRow, UserRow
 
@@ -46,7 +46,7 @@ class Rows(Struct, frozen=True):
     owners: Mapping[str, str] = MappingProxyType({})
     off: frozenset[str] = frozenset()
     ldap: bool = False
-    group_members: tuple[Crew, ...] = ()
+    group_members: tuple[PluginGroup, ...] = ()
     asleep: Mapping[str, Mapping[int, frozenset[str]]] = MappingProxyType({})
 
 

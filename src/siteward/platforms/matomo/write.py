@@ -130,8 +130,8 @@ def _told(planned: Planned, told: Iterator[object]) -> tuple[object, bool]:
     if isinstance(answer, Failed):
         return answer, any(not isinstance(item, Failed) for item in after)
     others = (*beside, *zip(planned.calls[1:], after, strict=True))
-    flaws = [f"{call.method} beside it did not: {other.words}" for call, other in others if isinstance(other, Failed)]
-    return (Beside(f"it took place, but {flaws[0]}") if flaws else answer), False
+    faults = [f"{call.method} beside it did not: {other.words}" for call, other in others if isinstance(other, Failed)]
+    return (Beside(f"it took place, but {faults[0]}") if faults else answer), False
 
 
 def _undone(answer: object, left: str) -> Failed:

@@ -120,8 +120,10 @@ def set_level(writer: Writer, grant: Grant, level: str, live: Live) -> Receipt:
     if site is None:
         raise NotThereError(f"there is no {grant.scope}")
     name = grant.subject.name
-    holder: Literal["user", "user-group"] = "user-group" if grant.subject.kind == "group" else "user"
-    at = group_id(writer, name, live) if holder == "user-group" else person_id(writer, name, live)
-    kind = f"{ENTITY[grant.scope.kind]}/permission/{holder}"
+    subject: Literal["user", "user-group"] = "user-group" if grant.subject.kind == "group" else "user"
+    at = group_id(writer, name, live) if subject == "user-group" else person_id(writer, name, live)
+    kind = f"{ENTITY[grant.scope.kind]}/permission/{subject}"
     body = {"data": {"type": kind, "attributes": {"permission": level}}}
-    return receipt_of(writer, grant.key, repeatable(writer, "POST", level_path(grant.scope, site.id, holder, at), body))
+    return receipt_of(
+        writer, grant.key, repeatable(writer, "POST", level_path(grant.scope, site.id, subject, at), body)
+    )

@@ -81,10 +81,10 @@ def listed(traits: Traits) -> bool:
     return traits.accounts_listed
 
 
-def level_path(scope: Scope, scope_id: str, holder: Literal["user", "user-group"], holder_id: str = "") -> str:
+def level_path(scope: Scope, scope_id: str, subject: Literal["user", "user-group"], subject_id: str = "") -> str:
     """Return the path that lists the levels on a site or meta site, or with `holder_id` the one that sets a single level."""
-    path = f"/api/access-control/v2/{ENTITY[scope.kind]}/{scope_id}/permission/{holder}"
-    return f"{path}/{holder_id}" if holder_id else path
+    path = f"/api/access-control/v2/{ENTITY[scope.kind]}/{scope_id}/permission/{subject}"
+    return f"{path}/{subject_id}" if subject_id else path
 
 
 # --- languages --------------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def _users(
     if state is not None and is_fresh(reader, state):
         found: dict[str, UserRow | None] = {at: user_now(reader, at, state) for at in known.values()}
     else:
-        found = _each(reader, "users", known.values(), UserRow, Page[UserRow])
+        found = _ask_one_by_one(reader, "users", known.values(), UserRow, Page[UserRow])
     rows = {name: found[at] for name, at in known.items()}
     unknown = [name for name in names if name not in known]
     return rows | dict(zip(unknown, reader.map(lambda name: find_user(reader, name), unknown), strict=True))
@@ -96,7 +96,7 @@ def _sites(reader: Reader, scopes: Collection[Scope], live: Live, state: NativeS
     ids = {scope: live.sites[scope].id for scope in scopes}
     if is_fresh(reader, state):
         return {scope: site_now(reader, at, state) for scope, at in ids.items()}
-    found = _each(reader, "websites", ids.values(), SiteRow, None if state.old else Page[SiteRow])
+    found = _ask_one_by_one(reader, "websites", ids.values(), SiteRow, None if state.old else Page[SiteRow])
     return {scope: found[at] for scope, at in ids.items()}
 
 
@@ -108,7 +108,7 @@ def _members(reader: Reader, teams: Collection[str], state: NativeState) -> dict
     return dict(zip(ordered, reader.map(lambda name: members_of(reader, name), ordered), strict=True))
 
 
-def _each(
+def _ask_one_by_one(
     reader: Reader, name: str, ids: Iterable[str], kind: type[T], listing: type[Page[T]] | None
 ) -> dict[str, T | None]:
     """Return the objects of those ids, `None` for those that are not there; many at once where there is a `listing`."""

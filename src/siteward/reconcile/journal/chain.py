@@ -51,7 +51,7 @@ class Chain(Struct, frozen=True, kw_only=True):
     entries: tuple[Mapping[str, object], ...] = ()
     head: str = ""
     size: int = 0
-    torn: int = 0
+    truncated: int = 0
     closed: bool = True
     sealed_since: int = 0
 
@@ -84,8 +84,8 @@ def follow(path: Path, key: Secret | None) -> Chain:
     try:
         entry, last = _unseal(rest, head, key)
     except _WrongLineError:
-        size, torn = len(data) - len(rest), len(rest)
-        return Chain(entries=tuple(entries), head=head, size=size, torn=torn, sealed_since=since)
+        size, truncated = len(data) - len(rest), len(rest)
+        return Chain(entries=tuple(entries), head=head, size=size, truncated=truncated, sealed_since=since)
     since = since or _first_sealed(last, len(entries) + 1)
     return Chain(entries=(*entries, entry), head=last, size=len(data), closed=False, sealed_since=since)
 

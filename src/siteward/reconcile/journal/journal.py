@@ -79,10 +79,10 @@ class JournalBusyError(Exception):
     code = "journal-busy"
     hint = "one apply at a time works on an instance; wait for it to end"
 
-    def __init__(self, instance: str, holder: str) -> None:
-        super().__init__(f"another apply is at work on {instance}: {holder}")
+    def __init__(self, instance: str, lock_owner: str) -> None:
+        super().__init__(f"another apply is at work on {instance}: {lock_owner}")
         self.instance = instance
-        self.holder = holder
+        self.lock_owner = lock_owner
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -263,8 +263,8 @@ class Journal:
         os.ftruncate(self._file, chain.size)
         if not chain.closed:
             write_all(self._file, b"\n")
-        if chain.torn:
-            self._add(Truncated(at=self._clock(), run="", bytes=chain.torn))
+        if chain.truncated:
+            self._add(Truncated(at=self._clock(), run="", bytes=chain.truncated))
 
     def _add(self, entry: Entry) -> None:
         line, head = link(encode_entry(entry), self.head, self._key)
@@ -282,19 +282,19 @@ def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> 
     from filelock import FileLock, Timeout  # noqa: PLC0415 — it loads asyncio, and reading a journal takes no lock
 
     make_private(folder)
-    holder = folder / f"{instance}.holder"
+    lock_owner = folder / f"{instance}.holder"
     lock = FileLock(folder / f"{instance}.lock", timeout=0, mode=0o600)
     try:
         lock.acquire()
     except Timeout:
-        raise JournalBusyError(instance, _describe_holder(holder)) from None
+        raise JournalBusyError(instance, _describe_lock_owner(lock_owner)) from None
     try:
         who = f"process {os.getpid()} on {socket.gethostname()}, since {clock():%Y-%m-%d %H:%M:%S %Z}"
-        replace_file(holder, who.encode())
+        replace_file(lock_owner, who.encode())
         with contextlib.closing(Journal(path_of(folder, instance), key, clock)) as journal:
             yield journal
     finally:
-        holder.unlink(missing_ok=True)
+        lock_owner.unlink(missing_ok=True)
         lock.release()
 
 
@@ -494,6 +494,6 @@ def _bytes(path: Path) -> bytes | None:
         raise JournalBrokenError(path, 0, f"it cannot be read: {problem.strerror}") from None
 
 
-def _describe_holder(holder: Path) -> str:
+def _describe_lock_owner(lock_owner: Path) -> str:
     """Return what the apply that holds a journal has written about itself."""
-    return (_bytes(holder) or b"it has not said who it is").decode(errors="replace")
+    return (_bytes(lock_owner) or b"it has not said who it is").decode(errors="replace")

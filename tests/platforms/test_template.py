@@ -145,7 +145,7 @@ def test_a_half_written_folder_is_told_in_words(copied: Path, program: Program, 
         result = program("validate")
         assert result.code == 1
         assert "there is no platform" in result.out
-        assert f"the folder siteward/platforms/acme is no platform yet: {words}" in result.out
+        assert f"the folder siteward/platforms/acme is not a platform yet: {words}" in result.out
     program.write(UMAMI.replace("umamy", "umami"))
     assert program("validate").code == 0
 

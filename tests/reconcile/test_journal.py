@@ -375,7 +375,7 @@ def test_a_line_of_a_newer_release_is_said_to_be_one(tmp_path: Path, line: dict[
 )
 def test_a_line_that_no_release_writes_is_named(tmp_path: Path, line: dict[str, object], words: str) -> None:
     """Missing members and wrong types break the journal, sealed or not: line, member and what it should be are told."""
-    with pytest.raises(JournalBrokenError, match="no entry that this version writes") as found:
+    with pytest.raises(JournalBrokenError, match="not an entry that this version writes") as found:
         recall(appended(written(tmp_path), line))
     assert (found.value.line, words in found.value.why) == (6, True)
     assert "restore the journal" in found.value.hint
@@ -384,7 +384,7 @@ def test_a_line_that_no_release_writes_is_named(tmp_path: Path, line: dict[str, 
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"{", "this is no JSON"),
+        (b"{", "this is not valid JSON"),
         (b"[]", "should be an object"),
         (b'{"format":"siteward.last/2"}', "a newer release wrote this"),
         (b'{"format":"siteward.last/1","memory":{"mood":"good"},"run":""}', "/memory/mood"),

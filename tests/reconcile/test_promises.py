@@ -234,7 +234,7 @@ def test_2_an_account_made_anew_is_not_taken_for_the_old_one(tmp_path: Path) -> 
     server.remake("ann")
     report = rig.apply(plan)
     assert statuses(report) == ["refused"]
-    assert "anew" in report.outcomes[0].message
+    assert "recreated" in report.outcomes[0].message
     assert server.told == []
 
 

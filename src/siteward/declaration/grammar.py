@@ -273,7 +273,7 @@ class _Explainer(Struct):
         word = value if isinstance(value, str) else None
         words = tuple(sorted(map(str, allowed)))
         hint = "write it without quotes" if word in words and word not in allowed else None
-        message = f"{shown} is not possible here"
+        message = f"{shown} is not allowed here"
         return Misfit(path, problem("unknown-value", message, at, hint=hint, allowed=words, word=word))
 
     def _refuse_kind(self, value: object, nodes: Sequence[Node], path: Path) -> Misfit:

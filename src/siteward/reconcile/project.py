@@ -97,7 +97,7 @@ def _unfinished_platforms() -> Iterator[Diagnostic]:
     for folder, lacks in platforms.unfinished().items():
         yield warning(
             "unfinished-platform",
-            f"the folder siteward/platforms/{folder} is not a supported platform: {lacks}",
+            f"the folder siteward/platforms/{folder} is not a platform yet: {lacks}",
             hint="docs/add-a-platform.md leads through the files of a platform",
         )
 

@@ -390,7 +390,7 @@ def test_a_second_factor_is_given() -> None:
     [
         ({"password": "wrong-word"}, "did not accept the e-mail and password"),
         ({"totp_secret": "AAAAAAAAAAAAAAAA"}, "did not accept the second factor"),
-        ({"totp_secret": "0189"}, "no base32"),
+        ({"totp_secret": "0189"}, "not valid base32"),
     ],
 )
 def test_credentials_that_open_nothing_are_told(others: dict[str, str], words: str) -> None:
@@ -462,7 +462,7 @@ def test_a_page_that_is_none_of_plausibles_is_told() -> None:
     link = Link(url="http://plausible.test", transport=page, sleep=lambda _: None)
     with (
         PLATFORM.connect(Settings(), secrets_of(fake), link) as doors,
-        pytest.raises(NotThePlatformError, match="no page of Plausible"),
+        pytest.raises(NotThePlatformError, match="is not a page of Plausible"),
     ):
         doors.writer.command("POST", "/sites/a/memberships/invite", form={}, redirects=True)
 

@@ -81,7 +81,7 @@ def test_a_500_is_settled_by_reading_and_told_with_its_causes() -> None:
     with plausible() as at:
         receipt = at.write_one(give("olga@example.org", SHOP, "viewer"))
         assert receipt.status == "failed"
-        for cause in ("member of the team", "no seat", "handed over", "no address"):
+        for cause in ("member of the team", "no seat", "handed over", "not a valid address"):
             assert cause in receipt.message
 
 

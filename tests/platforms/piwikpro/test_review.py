@@ -169,7 +169,13 @@ def test_a_meta_site_shows_everything_in_it(live: Live) -> None:
 
 @pytest.mark.parametrize(
     ("tag", "why"),
-    [("de-DE", None), ("en-AX", None), ("pl-PL", "no `pl`"), ("english", "not a valid language tag"), ("en-EN", "ISO 3166-1")],
+    [
+        ("de-DE", None),
+        ("en-AX", None),
+        ("pl-PL", "no `pl`"),
+        ("english", "not a valid language tag"),
+        ("en-EN", "ISO 3166-1"),
+    ],
 )
 def test_languages_are_judged_before_they_are_sent(live: Live, tag: str, why: str | None) -> None:
     """A few languages, with any region there really is."""

@@ -189,8 +189,8 @@ def test_decisions_of_another_snapshot_are_refused(applied: Program, admin: http
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{}", "not a valid review"), ("nothing", "no review"), ("decision,id,digest\nrevoke,1,sha256:1\nrevoke,2,sha256:2\n", "one digest"),
-        ("decision,id,digest\nperhaps,1,sha256:1\n", "not a valid decision"), ("decision,id,digest\nchange,1,sha256:1\n", "no decision"),
+        ("{}", "not a valid review"), ("nothing", "not a valid review"), ("decision,id,digest\nrevoke,1,sha256:1\nrevoke,2,sha256:2\n", "one digest"),
+        ("decision,id,digest\nperhaps,1,sha256:1\n", "not a valid decision"), ("decision,id,digest\nchange,1,sha256:1\n", "not a valid decision"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_decision(checkout: Program, text: str, said: str) -> None:

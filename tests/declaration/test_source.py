@@ -344,3 +344,13 @@ def test_the_digest_is_of_names_and_bytes(tmp_path: Path) -> None:
     assert first.startswith("sha256:")
     assert read_text(tmp_path, text, a="users: {}\n").digest == first
     assert read_text(tmp_path, text, a="users: {} \n").digest != first
+
+
+@pytest.mark.parametrize(("most", "told"), [(19, []), (18, ["alias-bomb"])])
+def test_an_alias_weighs_what_the_aliases_in_it_repeat(
+    most: int, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of 3 weighs 4; two of it in a list weigh 11; all three aliases together repeat 19 values."""
+    monkeypatch.setattr(compose, "MAX_ALIASED", most)
+    _, faults = read("f.yaml", "a: &a [x, y, z]\nb: &b [*a, *a]\nc: [*b]\n")
+    assert [fault.code for fault in faults] == told

@@ -278,7 +278,7 @@ class Scopes:
     def _skipped(self, selector: Selector, out: frozenset[Scope]) -> tuple[LiveSite, ...]:
         """Return the sites that a pattern leaves out because they are matched by their id alone."""
         found = (scope for scope in self._find_foreign(selector) if scope not in out and scope in self._in_sight)
-        return tuple(self._sites[fromkey] for fromkey in dict.fromkeys(found))
+        return tuple(self._sites[scope] for scope in dict.fromkeys(found))
 
     def _inside(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:
         """Return whether a live site lies within an include's bounds by one of its hosts, and none of the `!` takes it out."""

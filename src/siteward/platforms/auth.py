@@ -9,6 +9,7 @@ A server refuses a dead token before it does anything, so the same request may b
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, TypeVar
 
 from siteward.transport._httpx import httpx
@@ -25,7 +26,7 @@ R = TypeVar("R")
 Dialogue: TypeAlias = "Generator[httpx.Request, httpx.Response, R]"
 
 
-class RenewingAuth(httpx.Auth, Generic[T]):
+class RenewingAuth(httpx.Auth, ABC, Generic[T]):
     """Puts a token on each request; logs in before the first one, and again when the token is dead.
 
     An adapter defines its login (`login_request` and `admitted`, or the whole `log_in` where it takes several requests),
@@ -54,13 +55,13 @@ class RenewingAuth(httpx.Auth, Generic[T]):
         """Return the token from the answer to a login; raises `PlatformError` if the login was refused."""
         raise NotImplementedError
 
+    @abstractmethod
     def carrying(self, request: httpx.Request, token: T) -> httpx.Request:
         """Return the request with the token on it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_dead(self, request: httpx.Request, response: httpx.Response, token: T) -> Dialogue[bool]:
         """Return whether an answer means that the token is dead; may send requests. Raises `PlatformError`."""
-        raise NotImplementedError
 
     def is_busy(self, reply: httpx.Response, request: httpx.Request) -> bool:
         """Return whether the login for `request` was answered "not now"."""

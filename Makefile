@@ -24,7 +24,7 @@ types: $(READY)
 check: lint types test
 
 grammar: $(READY)
-	$(BIN)/python -m siteward.declaration.compile
+	$(BIN)/python -m siteward.declaration.schema
 
 schemas: $(READY)
 	for each in access included plan report; do $(BIN)/siteward schema $$each > schemas/$$each.schema.json || exit 1; done

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING  # noqa: E402
 from siteward.access.state import Listing  # noqa: E402
 from siteward.platforms.decode import decoded  # noqa: E402
 from siteward.platforms.umami.native_state import Rows  # noqa: E402
+from siteward.platforms.umami.read import live_of  # noqa: E402
 from siteward.platforms.umami.roles import traits_of  # noqa: E402
 from siteward.platforms.umami.rows import Page, SiteRow, TeamRow, UserRow  # noqa: E402
-from siteward.platforms.umami.to_access import live_of  # noqa: E402
 from siteward.reconcile.apply.passwords import Passwords  # noqa: E402
 from siteward.reconcile.apply.revalidate import Allowance  # noqa: E402
 from siteward.reconcile.apply.target import Book  # noqa: E402

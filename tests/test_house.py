@@ -168,7 +168,7 @@ LONGEST_FILE, LONGEST_FUNCTION, SHORTEST_FILE = 500, 50, 40
 """Lines: what fits one reading, what fits one screen, and what carries a file of its own."""
 
 LONG = {
-    "declaration/_grammar.py": "written by declaration/compile.py, read by nobody",
+    "declaration/_grammar.py": "written by declaration/schema.py, read by nobody",
     "access/guards.py": "one function for each guard; to be parted",
 }
 """Files that are longer, each with its reason."""
@@ -192,7 +192,6 @@ SHORT = {
     "platforms/_template/roles.py": _TEMPLATE,
     "platforms/_template/settings.py": _TEMPLATE,
     "platforms/matomo/fake/release.py": "what tells releases apart, for all of the stand-in",
-    "platforms/matomo/session.py": "the credentials and what only reads, as every platform has them in this file",
     "platforms/matomo/settings.py": _START,
     "platforms/piwikpro/settings.py": _START,
     "platforms/plausible/key.py": _START,
@@ -200,7 +199,6 @@ SHORT = {
     "render/schema.py": "the schemas, which no other output needs",
     "transport/_httpx.py": "imports httpx without what it brings along",
     "transport/redacted.py": "what all structs with secrets are, without imports",
-    "transport/texts.py": "types of texts in answers, without imports",
 }
 """Files that are shorter, each with its reason; `__init__.py` and `__main__.py` are short by nature."""
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from declaration.test_grammar import files
+from siteward.declaration.build import Instances
 from siteward.declaration.document import MATCHES, Document, Included
 from siteward.declaration.grammar import misfits
-from siteward.declaration.instances import Instances
 from siteward.declaration.schema import access_schema, included_schema
 from siteward.declaration.source import Source, Table
 from siteward.declaration.window import BadDateError, moment

@@ -16,7 +16,7 @@ from msgspec import Struct, ValidationError, convert
 
 from declaration.tables import read, read_text, told
 from siteward.declaration import _grammar, grammar
-from siteward.declaration import compile as compiling
+from siteward.declaration import schema as compiling
 from siteward.declaration.document import Document
 from siteward.declaration.grammar import fitted, misfits
 from siteward.declaration.source import Source, Table

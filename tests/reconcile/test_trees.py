@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from siteward.declaration.files import MAX_BYTES
-from siteward.reconcile.revisions.trees import NoSuchRevisionError, commit_at, read_at
+from siteward.declaration.load import MAX_BYTES
+from siteward.reconcile.revisions.git import NoSuchRevisionError, commit_at, read_at
 
 REAL = shutil.which("git") or ""
 pytestmark = pytest.mark.skipif(not REAL, reason="git is not installed")

@@ -11,8 +11,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from siteward.access.account_findings import findings
-from siteward.access.accounts import GONE, Classification, UnmanagedAccount, tally
+from siteward.access.accounts import GONE, Classification, UnmanagedAccount, findings, tally
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
 from siteward.access.diagnostic import Diagnostic
 from siteward.access.effective import Index, Reach, reach, reach_after

@@ -15,7 +15,7 @@ import click
 
 from siteward import __version__
 
-# verb → (module, one line of help); the order is the order of `--help`
+# verb → (module, with the command where it is not `command`; one line of help); the order is the order of `--help`
 VERBS: dict[str, tuple[str, str]] = {
     "validate": ("validate", "Check the files; contacts nothing."),
     "plan": ("plan", "Show what apply would change; changes nothing."),
@@ -23,8 +23,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "drift": ("drift", "Show live access that the configuration does not explain."),
     "show": ("show", "Show a saved plan or report in any format."),
     "diff": ("diff", "Show who gains and loses what between two revisions; contacts nothing."),
-    "explain": ("explain", "Say why a user has, or has not, access to a site."),
-    "who-can": ("who_can", "List who holds a role or more on a site."),
+    "explain": ("explain:explain", "Say why a user has, or has not, access to a site."),
+    "who-can": ("explain:who_can", "List who holds a role or more on a site."),
     "matrix": ("matrix", "Show who holds what: people by sites, live and declared."),
     "review": ("review", "List every right to decide on, and turn decisions into an edit."),
     "import": ("import_", "Write a first file from the live state of an instance."),
@@ -71,7 +71,8 @@ class Verbs(click.Group):
         """Import one verb."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = import_module(f"siteward.cli.{VERBS[cmd_name][0]}").command
+        module, _, name = VERBS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(f"siteward.cli.{module}"), name or "command")
         if examples := EXAMPLES.get(cmd_name):
             command.epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
         return command

@@ -108,7 +108,7 @@ def command(
 def _resent(session: Session, whom: str) -> Report:
     """Send one invitation again."""
     from siteward.cli.checkout import open_checkout
-    from siteward.reconcile.apply.resend import resend
+    from siteward.reconcile.apply.apply import resend
 
     login, _, name = whom.rpartition("@")
     if not login:
@@ -124,7 +124,7 @@ def _run(
     options: Options,
     carry_out: Callable[..., Report],
 ) -> Report:
-    from siteward.cli.progress import progress
+    from siteward.cli.checkout import progress
 
     total = sum(len(instance.runnable) for instance in plan.instances) if plan else 0
     with progress(session, total) as listener:

@@ -9,8 +9,7 @@ import click
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report
-from siteward.cli.forge import NONE, actors_of, base_of
-from siteward.cli.session import StoppedError
+from siteward.cli.session import NONE, StoppedError, actors_of, base_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +45,7 @@ def _declarations(base: str | None, path: Path, command: str) -> tuple[str, Decl
     ref = base or base_of(os.environ)
     if ref is None or ref == NONE:
         return "", None, None
-    from siteward.reconcile.revisions.trees import NoSuchRevisionError, commit_at, fork_point, in_repository
+    from siteward.reconcile.revisions.git import NoSuchRevisionError, commit_at, fork_point, in_repository
 
     if base is None and not in_repository(path.parent):
         return "", None, None
@@ -61,7 +60,7 @@ def _declarations(base: str | None, path: Path, command: str) -> tuple[str, Decl
 
 
 def _declaration(path: Path, commit: str, ref: str, command: str) -> Declaration | None:
-    from siteward.reconcile.revisions.trees import read_at
+    from siteward.reconcile.revisions.git import read_at
 
     loaded = read_at(path, commit)
     if loaded is None or loaded.declaration is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,25 +12,73 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.report import Report
+from siteward.access.diagnostic import error
+from siteward.access.report import Missing, Report, missing
 from siteward.cli.base_option import base_policy_from
-from siteward.cli.progress import talker
 from siteward.cli.session import Session, StoppedError, find_config, parse_instant
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import Book
-from siteward.reconcile.plan import Run, Target
+from siteward.reconcile.plan import Run, Target, plan_and_survey
 from siteward.reconcile.project import Project, Surroundings, instances, open_project
 from siteward.transport.errors import InsecureError, SecretMissingError
 from siteward.transport.secrets import Secret, dotenv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from siteward.cli.session import Session
     from siteward.platforms.instance import Instance
+    from siteward.reconcile.apply.target import Progress
+    from siteward.reconcile.plan import Survey
     from siteward.transport.link import Exchange
     from siteward.transport.secrets import Keyring
+
+
+LONG_WAIT = 5.0
+
+
+class Talker(Struct, frozen=True):
+    """Tells of pauses: on a terminal all that are felt, elsewhere only the long ones."""
+
+    quiet: bool
+    terminal: bool
+
+    def waits(self, seconds: float, why: str) -> None:
+        """Say that nothing happens for a while, and why."""
+        if not self.quiet and seconds >= (1.0 if self.terminal else LONG_WAIT):
+            click.echo(f"waiting {seconds:.0f} s: {why}", err=True)
+
+
+def talker(session: Session) -> Talker:
+    """Return who speaks of pauses in this session."""
+    return Talker(session.quiet, sys.stderr.isatty())
+
+
+@contextmanager
+def progress(session: Session, total: int) -> Iterator[Callable[[Progress], None]]:
+    """Give what apply reports its steps to: a bar on a terminal, nothing elsewhere."""
+    if session.quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("applying", total=total)
+
+        def tell(progress: Progress) -> None:
+            bar.update(task, description=_plain(progress.instance), advance=0 if progress.outcome is None else 1)
+
+        yield tell
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)
+
 
 MOST_WORKERS = 16
 
@@ -180,3 +230,26 @@ def _request_log(session: Session) -> Callable[[Exchange], None]:
         )
 
     return tell
+
+
+def ask(checkout: Checkout, command: str) -> tuple[Report, tuple[Survey, ...]]:
+    """Read every instance; stop where none could be read."""
+    report, surveys = plan_and_survey(
+        checkout.project, checkout.instances, checkout.book, checkout.run(), command=command
+    )
+    if not surveys:
+        raise StoppedError(report)
+    return report, surveys
+
+
+def gaps_of(report: Report, surveys: Iterable[Survey]) -> tuple[Missing, ...]:
+    """Return the instances that an answer does not show, and those that were not read whole."""
+    halves = (Missing(instance=survey.name, partly=True) for survey in surveys if not survey.live.complete)
+    return (*missing(report), *halves)
+
+
+def no_answer(report: Report, message: str, hint: str) -> StoppedError:
+    """Return the stop that says a question has no answer, with what kept instances from being read."""
+    problems = tuple(diagnostic for diagnostic in report.plan.diagnostics if diagnostic.blocks) if report.plan else ()
+    told = error("no-answer", message, hint=hint)
+    return StoppedError(replace(report, plan=None, diagnostics=(*problems, told)))

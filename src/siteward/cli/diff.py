@@ -61,7 +61,7 @@ def command(session: Session, base: str, head: str | None, as_of: str | None, sn
 def _declaration(path: Path, ref: str | None, *, must: bool) -> Declaration | None:
     """Return the declaration at a revision, or in the checkout; `None` where the file was not there yet."""
     from siteward.reconcile.project import read
-    from siteward.reconcile.revisions.trees import NoSuchRevisionError, commit_at, read_at
+    from siteward.reconcile.revisions.git import NoSuchRevisionError, commit_at, read_at
 
     try:
         loaded = read(path) if ref is None else read_at(path, commit_at(path.parent, ref))

@@ -1,4 +1,4 @@
-"""`siteward explain`: the way from a line of the file to a live grant, or why there is none."""
+"""`siteward explain` and `siteward who-can`: why one person has access to a site, and who holds a role on it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from siteward.cli.session import Session, with_session
 @instance_option
 @click.option("--as-of", metavar="DATE", help="Explain as if it were this date or instant.")
 @with_session("text", "json", without=("--group-by", "--exit-zero"))
-def command(session: Session, user: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
+def explain(session: Session, user: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
     """Say why USER (a handle, login or e-mail) has, or has not, access to SITE (a handle or domain)."""
     from siteward.access.explanation import with_beside
-    from siteward.cli.checkout import open_checkout
-    from siteward.cli.questions import ask, gaps_of, no_answer
-    from siteward.reconcile.explain import explain, scopes_of
+    from siteward.cli.checkout import ask, gaps_of, no_answer, open_checkout
+    from siteward.reconcile.explain import explain as explained
+    from siteward.reconcile.explain import scopes_of
     from siteward.render import in_words
 
     checkout = open_checkout(session, "explain", names=instances, as_of=as_of)
@@ -29,7 +29,7 @@ def command(session: Session, user: str, site: str, instances: tuple[str, ...], 
         with_beside(explanation, part)
         for survey in surveys
         if (part := plan.instance(survey.name) if plan else None) is not None
-        for explanation in explain(checkout.project.declaration, survey, part, user, site)
+        for explanation in explained(checkout.project.declaration, survey, part, user, site)
     )
     if not found:
         known = [survey for survey in surveys if scopes_of(checkout.project.declaration, survey, site)]
@@ -40,3 +40,34 @@ def command(session: Session, user: str, site: str, instances: tuple[str, ...], 
 
     gaps = gaps_of(report, surveys)
     return session.answer(lambda form, options: explanations(found, form, options, gaps, report.accounts or {}), report)
+
+
+@click.command("who-can")
+@click.argument("role")
+@click.argument("site", shell_complete=sites)
+@instance_option
+@click.option("--as-of", metavar="DATE", help="Ask as if it were this date or instant.")
+@with_session("text", "json", "csv", without=("--group-by", "--exit-zero"))
+def who_can(session: Session, role: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
+    """List who holds ROLE (view, edit, manage, admin, or a native name) or more on SITE, live and declared."""
+    from siteward.cli.checkout import ask, gaps_of, no_answer, open_checkout
+    from siteward.reconcile.explain import holdings, power_of, scopes_of
+
+    checkout = open_checkout(session, "who-can", names=instances, as_of=as_of)
+    report, surveys = ask(checkout, "who-can")
+    declaration = checkout.project.declaration
+    powers = {survey.name: power_of(survey, role) for survey in surveys}
+    if surveys and all(power is None for power in powers.values()):
+        raise click.UsageError(f"no role {role!r}; write view, edit, manage, admin, or a role of the platform")
+    if surveys and not any(scopes_of(declaration, survey, site) for survey in surveys):
+        raise no_answer(report, f"there is no site {site!r} on {', '.join(powers)}", "siteward validate")
+    found = tuple(
+        holding
+        for survey in surveys
+        if (power := powers[survey.name]) is not None
+        for holding in holdings(declaration, survey, power, site)
+    )
+    from siteward.render.answers import holdings as rendered
+
+    gaps = gaps_of(report, surveys)
+    return session.answer(lambda form, options: rendered(found, form, options, gaps, report.accounts or {}), report)

@@ -17,8 +17,7 @@ from siteward.cli.session import Session, with_session
 def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, html: bool) -> int:
     """Show who holds what on which site. `-o matrix.html` writes one page to search and filter."""
     from siteward.access.report import missing
-    from siteward.cli.checkout import open_checkout
-    from siteward.cli.questions import ask
+    from siteward.cli.checkout import ask, open_checkout
     from siteward.reconcile.certify import ledgers
     from siteward.render.matrix import Matrix, render
 

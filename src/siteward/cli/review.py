@@ -52,8 +52,7 @@ def command(
     --decisions, while nothing has changed since, they become an edit of the files: shown as a patch, or written.
     """
     from siteward.access.certification import Horizon, review
-    from siteward.cli.checkout import open_checkout
-    from siteward.cli.questions import ask
+    from siteward.cli.checkout import ask, open_checkout
     from siteward.reconcile.certify import commits, ledgers
     from siteward.render.certification import render
 

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import problem
+from siteward.access.hosts import AddressError, domain_in, origin_of
 from siteward.access.model import Power
+from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Rule
 from siteward.declaration import document
-from siteward.declaration.declared import EVERY, Bound, Grant, Group, Location, Member, Role, RoleOn, Site, User
+from siteward.declaration.declared import (
+    EVERY,
+    Bound,
+    Grant,
+    Group,
+    Instance,
+    Location,
+    Member,
+    Role,
+    RoleOn,
+    Site,
+    User,
+)
+from siteward.declaration.document import MATCHES, InstanceRow
+from siteward.declaration.grammar import fitted, keys_of, misfits, said, unknown_key
 from siteward.declaration.selector import parse
+from siteward.declaration.source import Table
 from siteward.declaration.window import ALWAYS, BadDateError, Window, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime, tzinfo
 
     from siteward.access.diagnostic import Diagnostic, Span
-    from siteward.declaration.source import Items, Path, Source, Table
+    from siteward.declaration.document import InstancePolicyRow, LimitRow, MatchKey, PolicyRow, RuleRow
+    from siteward.declaration.source import Items, Path, Source
+
 
 R = TypeVar("R")
 V = TypeVar("V")
@@ -199,3 +220,244 @@ class Builder(Struct):
             self.diagnostics.append(problem(found.code, str(found), location.at(*more, edge), hint=found.hint))
             return None
         return found
+
+
+_ID = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+
+
+class Policies(Struct):
+    """A builder of policies, one laid over another, which collects diagnostics."""
+
+    diagnostics: list[Diagnostic] = []
+
+    def laid(self, base: Policy, row: InstancePolicyRow, location: Location) -> Policy:
+        """Return `base` overridden by `row`: numbers are replaced, protected accounts and rules are added."""
+        admins = row.admins
+        policy = replace(
+            base,
+            limits=self._limits(base.limits, row, location),
+            wildcards_at_most=POWERS[row.wildcards.at_most] if row.wildcards else base.wildcards_at_most,
+            protect=tuple(dict.fromkeys((*base.protect, *listed(row.protect)))),
+            rules=self._rules(base.rules, row, location),
+        )
+        if admins is None:
+            return policy
+        policy = replace(
+            policy,
+            admins_min=admins.min or base.admins_min,
+            admins_max=admins.max or base.admins_max,
+            admins_at=location.at("admins"),
+        )
+        if policy.admins_max is not None and policy.admins_max < policy.admins_min:
+            self._say(
+                "admins-range",
+                f"at most {policy.admins_max} admins, but at least {policy.admins_min}",
+                location.at("admins"),
+            )
+        return policy
+
+    def _limits(self, base: Mapping[str, Limit], row: InstancePolicyRow, location: Location) -> Mapping[str, Limit]:
+        if row.limits is None:
+            return base
+        limits = dict(base)
+        for name in LIMIT_NAMES:
+            limit: LimitRow | None = getattr(row.limits, name)
+            if limit is not None:
+                before = limits.get(name, Limit())
+                limits[name] = Limit(
+                    count=before.count if limit.count is None else limit.count,
+                    percent=before.percent if limit.percent is None else limit.percent,
+                    at=location.at("limits", name),
+                )
+        return limits
+
+    def _rules(self, base: tuple[Rule, ...], row: InstancePolicyRow, location: Location) -> tuple[Rule, ...]:
+        """Return the rules; one of an instance replaces the file's of the same id."""
+        if not row.rules:
+            return base
+        from siteward.access.catalog import RESERVED  # noqa: PLC0415 — most files have no rules of their own
+
+        rules = {rule.id: rule for rule in base}
+        own: set[str] = set()
+        for number, rule_row in enumerate(row.rules):
+            place = Location(location.source, (*location.path, "rules", number))
+            if not re.fullmatch(_ID, rule_row.id) or rule_row.id in RESERVED:
+                hint = "take lower-case words with - between them, and none of Siteward's own rule ids"
+                self._say("rule-id", f"`{rule_row.id}` cannot name a rule", place.at("id"), hint=hint)
+            if rule_row.id in own:
+                self._say("rule-twice", f"two rules are called `{rule_row.id}`", place.at("id"))
+            if not rule_row.require and rule_row.at_most is None:
+                hint = "give it `require` or `at_most`"
+                self._say("rule-without-effect", f"the rule `{rule_row.id}` demands nothing", place.at(), hint=hint)
+            own.add(rule_row.id)
+            if self._matches(rule_row.match, place):
+                rules[rule_row.id] = _build_rule(rule_row, place)
+        return tuple(rules.values())
+
+    def _matches(self, match: Mapping[MatchKey, str], place: Location) -> bool:
+        """Return whether all values that a rule matches exist; the others are reported."""
+        wrong = [key for key, value in match.items() if value not in MATCHES.get(key, (value,))]
+        for key in wrong:
+            at, message = place.at("match", key), f"`{match[key]}` is no {key}"
+            self.diagnostics.append(problem("unknown-value", message, at, allowed=MATCHES[key], word=match[key]))
+        return not wrong
+
+    def _say(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
+        self.diagnostics.append(problem(code, message, at, hint=hint))
+
+
+def _build_rule(row: RuleRow, place: Location) -> Rule:
+    return Rule(
+        id=row.id,
+        match={str(key): _fold_site(value) if key == "site" else value for key, value in row.match.items()},
+        require=tuple(row.require),
+        at_most=POWERS[row.at_most] if row.at_most else None,
+        at=place.at(),
+    )
+
+
+def _fold_site(written: str) -> str:
+    """Return the site of a rule in the form in which it is compared: domains, names and patterns folded."""
+    return domain_in(written) if parse(written).kind in {"name", "pattern"} else written
+
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+NAME_HINT = "begin with a letter, then letters, digits, - and _: it names environment variables too"
+COMMON = keys_of(InstanceRow)
+
+
+class Instances(Struct):
+    """A builder of the instances of the root file, which collects diagnostics.
+
+    `settings_of` gives the settings of a platform, `None` for one that does not exist; `platforms` are those that do.
+    """
+
+    source: Source
+    settings_of: Callable[[str], type[Struct] | None]
+    platforms: Sequence[str]
+    diagnostics: list[Diagnostic] = []
+
+    def build(self, rows: Mapping[str, InstanceRow], file_policy: PolicyRow) -> dict[str, Instance]:
+        """Return the instances by name, each checked alone and all against collisions of their variables."""
+        policies = Policies(self.diagnostics)
+        base = policies.laid(Policy(), file_policy, Location(self.source, ("policy",)))
+        built = {}
+        for name, row in rows.items():
+            location = Location(self.source, ("instances", name))
+            self._judge(name, row, location)
+            policy = base
+            if row.policy is not None:
+                policy = policies.laid(base, row.policy, Location(self.source, (*location.path, "policy")))
+            built[name] = Instance(
+                name=name,
+                platform=row.platform,
+                url=row.url,
+                self_account=row.self,
+                settings=self._settings(name, row, location),
+                policy=_with_modes(policy, row),
+                manages=None if row.manages is None else tuple(map(parse, listed(row.manages))),
+                ca_file=row.ca_file,
+                onboarding=row.onboarding,
+                native=row.native,
+                at=location.key(),
+                location=location,
+            )
+        self._refuse_collisions(built)
+        return built
+
+    def _judge(self, name: str, row: InstanceRow, location: Location) -> None:
+        if not can_name(name):
+            self._say("instance-name", f"`{name}` cannot name an instance", location.key(), hint=NAME_HINT)
+        fault = _address_fault(row.url, name)
+        if fault is not None:
+            code, message, hint = fault
+            self._say(code, message, location.at("url"), hint=hint)
+        if row.manages is not None and all(selector.startswith("!") for selector in listed(row.manages)):
+            message = "`manages` leaves sites out and takes none in"
+            self._say("only-exclusions", message, location.at("manages"), hint='begin it with "*"')
+
+    def _settings(self, name: str, row: InstanceRow, location: Location) -> Struct | None:
+        written = cast("dict[str, Table]", self.source.data["instances"])[name]
+        model = self.settings_of(row.platform)
+        if model is None:
+            message = f"there is no platform `{row.platform}`"
+            at = location.at("platform")
+            self.diagnostics.append(problem("unknown-platform", message, at, allowed=self.platforms, word=row.platform))
+            self._unknown_keys(written, location.path)
+            return None
+        settings = fitted(_own_keys(written, model), model, self.source, location.path, also=COMMON)
+        if not isinstance(settings, tuple):
+            return settings
+        self.diagnostics += said(settings)
+        return None
+
+    def judge_the_rest(self, built: Mapping[str, Instance]) -> None:
+        """Report the other misfits of the instances that could not be built, key by key."""
+        tables = self.source.data.get("instances")
+        for name, table in tables.items() if isinstance(tables, Table) else ():
+            if not isinstance(table, Table) or name in built:
+                continue
+            path, platform = ("instances", name), table.get("platform")
+            model = self.settings_of(platform) if isinstance(platform, str) else None
+            if model is None:
+                self._unknown_keys(table, path)
+            else:
+                self.diagnostics += said(misfits(_own_keys(table, model), model, self.source, path, also=COMMON))
+
+    def _unknown_keys(self, table: Table, path: Path) -> None:
+        """Report the keys of an instance that no platform knows, where its platform is not known."""
+        models = [model for platform in self.platforms if (model := self.settings_of(platform)) is not None]
+        known = {*COMMON, *(key for model in models for key in keys_of(model))}
+        self.diagnostics += [
+            unknown_key(self.source, (*path, name), COMMON, known) for name in table if name not in known
+        ]
+
+    def _refuse_collisions(self, built: Mapping[str, Instance]) -> None:
+        seen: dict[str, Instance] = {}
+        for instance in built.values():
+            first = seen.setdefault(variable(instance.name), instance)
+            if first is not instance:
+                message = f"`{first.name}` and `{instance.name}` read the same credentials, {variable(instance.name)}_…"
+                at, related = instance.location.key(), (first.location.key(),)
+                self.diagnostics.append(problem("instance-collision", message, at, related=related))
+
+    def _say(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
+        self.diagnostics.append(problem(code, message, at, hint=hint))
+
+
+def _own_keys(table: Table, model: type[Struct]) -> dict[str, object]:
+    """Return the part of an instance that is the platform's to check: its own keys, and unknown ones."""
+    own = keys_of(model)
+    return {key: value for key, value in table.items() if key in own or key not in COMMON}
+
+
+def _with_modes(policy: Policy, row: InstanceRow) -> Policy:
+    return replace(
+        policy,
+        mode=row.mode,
+        unmanaged=row.unmanaged,
+        ignore=tuple(listed(row.ignore)),
+        accept_blind=frozenset(listed(row.accept_blind)),
+    )
+
+
+def _address_fault(text: str, instance: str) -> tuple[str, str, str] | None:
+    """Return code, message and hint for an address that cannot be used; `None` for a good one."""
+    try:
+        origin_of(text)
+    except AddressError as fault:
+        hint = f"give them as {variable(instance)}_…; a file is no place for secrets"
+        return fault.code, str(fault), hint if fault.code == "secret-in-file" else fault.hint
+    if "?" in text or "#" in text:
+        return "bad-url", "an address ends with its path", "take away `?…` and `#…`"
+    return None
+
+
+def can_name(name: str) -> bool:
+    """Return whether a name can be an instance's: its environment variables are derived from it."""
+    return _NAME.fullmatch(name) is not None
+
+
+def variable(name: str) -> str:
+    """Return the prefix of the environment variables that belong to an instance."""
+    return "SITEWARD_" + name.upper().replace("-", "_")

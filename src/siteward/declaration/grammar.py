@@ -161,7 +161,7 @@ def schema_of(kind: type[Struct]) -> dict[str, Any]:
     found: dict[str, Any] | None = _grammar.SCHEMAS.get(f"{kind.__module__}.{kind.__qualname__}")
     if found is not None and pydantic_core.__version__ == _grammar.VERSION:
         return found
-    from siteward.declaration.compile import compiled  # noqa: PLC0415 — it loads all of pydantic
+    from siteward.declaration.schema import compiled  # noqa: PLC0415 — it loads all of pydantic
 
     return compiled(kind)
 

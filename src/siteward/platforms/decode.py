@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeAlias, TypeVar
 
-from msgspec import MsgspecError, Struct, ValidationError, convert
+from msgspec import Meta, MsgspecError, Struct, ValidationError, convert
 from msgspec.json import Decoder
 
 from siteward.transport.errors import NotThePlatformError, RefusedError
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
     from siteward.transport.errors import PlatformError
     from siteward.transport.http import Answer, Reader
+
+
+Some: TypeAlias = Annotated[str, Meta(min_length=1)]
+"""Any text but the empty one: an id, or a name that things are told apart by."""
+
+Token: TypeAlias = Annotated[str, Meta(pattern=r"^[!-~]+\Z")]
+"""A text that a header can carry: something else would not even be sent, and look as if the network were down."""
+
 
 T = TypeVar("T")
 _DECODERS: dict[object, Decoder[Any]] = {}

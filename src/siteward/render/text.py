@@ -49,7 +49,7 @@ def _after(context: RenderContext, palette: Palette) -> tuple[Iterable[str], ...
     """Return what became of the steps, what no longer fits, and the drift."""
     if not (context.report.outcomes or context.report.drift or context.report.stale):
         return ()
-    from siteward.render.text_run import drift_lines, outcome_lines  # noqa: PLC0415 — see above
+    from siteward.render.text_plan import drift_lines, outcome_lines  # noqa: PLC0415 — see above
 
     return outcome_lines(context, palette), drift_lines(context, palette)
 

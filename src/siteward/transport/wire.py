@@ -5,19 +5,82 @@ from __future__ import annotations
 import re
 import ssl
 import threading
+import zlib
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
 from msgspec import Struct
 
 from siteward.access.hosts import origin_of
-from siteward.transport import unpack
 from siteward.transport._httpx import httpx
 from siteward.transport.errors import OriginMismatchError, ReadOnlyError, TooLongError
 from siteward.transport.link import Exchange, Link, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+ACCEPTED = "gzip"
+"""The coding that is asked for, and the only one taken; without it answers of 10,000 grants travel ten times longer."""
+_GZIP = frozenset({"gzip", "x-gzip"})
+_PLAIN = frozenset({"", "identity"})
+
+
+class UnreadableError(Exception):
+    """A body that is coded otherwise than was asked for, damaged, or cut off."""
+
+
+class ExcessError(Exception):
+    """A body that is longer than is taken."""
+
+
+class Body:
+    """Collects one body, piece by piece; `coding` is its Content-Encoding, `limit` the most bytes it may have."""
+
+    def __init__(self, coding: str, limit: int) -> None:
+        """Raise `UnreadableError` for any coding but gzip, once."""
+        coding = coding.strip().lower()
+        if coding not in _GZIP | _PLAIN:
+            raise UnreadableError("it is coded otherwise than was asked for")
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._packed = 0
+        self._unpacker = _gunzip() if coding in _GZIP else None
+
+    def take(self, part: bytes) -> None:
+        """Add the next piece as it came; raises `ExcessError` or `UnreadableError` and then is of no more use."""
+        if self._unpacker is None:
+            self._add(part)
+            return
+        self._packed += len(part)
+        if self._packed > self._limit:
+            raise ExcessError
+        while part:
+            if self._unpacker.eof:  # RFC 1952 section 2.2: a file may have several members, one after another
+                self._unpacker = _gunzip()
+            try:
+                self._add(self._unpacker.decompress(part, self._limit - self._size + 1))
+            except zlib.error:
+                raise UnreadableError("it is damaged") from None
+            part = self._unpacker.unused_data
+
+    def whole(self) -> bytes:
+        """Return the body; raises `UnreadableError` where its end is missing. Nothing at all is an empty body."""
+        if self._unpacker is not None and self._packed and not self._unpacker.eof:
+            raise UnreadableError("its end is missing")
+        return b"".join(self._parts)
+
+    def _add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > self._limit:
+            raise ExcessError
+        self._parts.append(part)
+
+
+def _gunzip() -> zlib._Decompress:
+    return zlib.decompressobj(zlib.MAX_WBITS | 16)
+
 
 # Shorter than the 5 s after which Node closes an idle connection (Umami's API.md section 1), so that a command
 # never goes out on a connection that is about to be closed under it.
@@ -59,7 +122,7 @@ class Wire(httpx.BaseTransport):
         """
         if _connected(request.url) != self._origin:
             raise OriginMismatchError(f"a request would have left {self._origin} for another address; nothing was sent")
-        request.headers["Accept-Encoding"] = unpack.ACCEPTED
+        request.headers["Accept-Encoding"] = ACCEPTED
         with self._lock:
             self.requests += 1
         begun = self._link.clock()
@@ -80,11 +143,11 @@ class Wire(httpx.BaseTransport):
             return response
         try:
             content = self._content(response, begun, request)
-        except unpack.ExcessError:
+        except ExcessError:
             raise TooLongError(
                 f"the answer of {self._origin} is longer than {self._link.size} bytes", request
             ) from None
-        except unpack.UnreadableError as error:
+        except UnreadableError as error:
             raise httpx.DecodingError(str(error), request=request) from None
         finally:
             response.close()
@@ -94,7 +157,7 @@ class Wire(httpx.BaseTransport):
     def _content(self, response: httpx.Response, begun: float, request: httpx.Request) -> bytes:
         """Return the body, unpacked; httpx would unpack any number of codings, without a bound and without an end."""
         _check_location(response, request)
-        body = unpack.Body(response.headers.get("content-encoding", ""), self._link.size)
+        body = Body(response.headers.get("content-encoding", ""), self._link.size)
         for part in response.iter_raw():
             body.take(part)
             if self._link.clock() - begun > self._link.budget:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from platforms.plausible.at import ANNA, BEN, BLOG, CARLA, SHOP, give, grant, key, plausible, take, turn, world
-from siteward.platforms.plausible.api_writes import ApiGuests
 from siteward.platforms.plausible.fake.state import State
 from siteward.platforms.plausible.platform import PLATFORM
+from siteward.platforms.plausible.write import ApiGuests
 
 
 def test_an_invitation_is_sent_and_counted() -> None:

@@ -14,8 +14,8 @@ from siteward.access.change import Change
 from siteward.access.model import Grant, Scope, Subject
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.umami.fake import UmamiFake
-from siteward.platforms.umami.glance import MOST_WRITES, OLDEST, is_fresh
 from siteward.platforms.umami.platform import PLATFORM
+from siteward.platforms.umami.refresh import MOST_WRITES, OLDEST, is_fresh
 
 if TYPE_CHECKING:
     from pathlib import Path

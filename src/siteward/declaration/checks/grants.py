@@ -2,28 +2,161 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Severity, problem
-from siteward.access.policy import Gain, Person, about_right, concerning, judge, least_power, names_of_role, person_of
-from siteward.declaration.named import NamedSites
+from siteward.access.hosts import domain_in
+from siteward.access.patterns import fold, matcher
+from siteward.access.policy import (
+    SITE_WORDS,
+    Gain,
+    Person,
+    about_right,
+    concerning,
+    judge,
+    least_power,
+    names_of_role,
+    person_of,
+)
 from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
 from siteward.declaration.selector import parse, within
+from siteward.declaration.selectors import names_of
 from siteward.declaration.subjects import declared_user_of, ends, login_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.policy import Rule
     from siteward.access.traits import Traits
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Bound, Grant, Group, Instance
+    from siteward.declaration.declared import Bound, Declaration, Grant, Group, Instance, Site
     from siteward.declaration.selector import Selector
     from siteward.declaration.subjects import Way
+
+
+class NamedSites(Struct, dict=True):
+    """The names of the sites that grants reach on one instance, wherever these sites are live."""
+
+    declaration: Declaration
+    instance: Instance
+    _chosen: dict[tuple[tuple[str, ...], int], tuple[frozenset[str], ...]] = {}
+    _means: dict[str, tuple[tuple[frozenset[str], bool], ...]] = {}
+
+    def of(self, grant: Grant, kind: str) -> tuple[frozenset[str], ...]:
+        """Return the names of each site, or `*` pattern of sites, that a grant reaches on that kind of scope.
+
+        A pattern stands for itself: a rule whose own pattern takes it in is about every site it can reach. What an
+        exclusion, the instance's `manages` or an include's bound may keep from the grant is left out.
+        """
+        written = {"site": grant.sites, "metasite": grant.metasites}.get(kind, ())
+        key = (written, id(grant.bound))
+        found = self._chosen.get(key)
+        if found is None:
+            found = self._chosen[key] = self._choose(written, grant.bound)
+        return found
+
+    def _choose(self, written: tuple[str, ...], bound: Bound | None) -> tuple[frozenset[str], ...]:
+        selectors = tuple(map(parse, written))
+        out = [selector for selector in selectors if selector.excludes]
+        bounds = [] if bound is None or bound.sites is None else [bound.sites]
+        bounds += [] if self.instance.manages is None else [self.instance.manages]
+        found: dict[frozenset[str], None] = {}
+        for selector in selectors:
+            for names, open_ended in self._meant(selector) if not selector.excludes else ():
+                if open_ended or (not _hit(out, names) and all(_within(bound, names) for bound in bounds)):
+                    found[names] = None
+        return tuple(found)
+
+    def _meant(self, selector: Selector) -> tuple[tuple[frozenset[str], bool], ...]:
+        """Return the names of what a selector means, and whether that is a pattern, which other words only narrow."""
+        found = self._means.get(selector.written)
+        if found is None:
+            named = ((frozenset(map(fold, names)), open_ended) for names, open_ended in self._find_names(selector))
+            found = self._means[selector.written] = tuple(named)
+        return found
+
+    def _find_names(self, selector: Selector) -> Iterator[tuple[frozenset[str], bool]]:
+        site = self.declaration.sites.get(selector.text) if selector.kind == "name" else None
+        if selector.kind == "tag":
+            yield from ((self._of_site(site), False) for site in self._here if selector.text in site.tags)
+        elif site is not None:
+            if self._is_here(site):
+                yield self._of_site(site), False
+        elif selector.kind == "name":
+            yield self._of_host(domain_in(selector.text)), False
+        elif selector.kind == "pattern":
+            yield frozenset({selector.text}), True
+            test = matcher(selector.text)
+            yield from ((self._of_site(site), False) for site in self._sure if test(domain_in(site.domain)))
+        else:
+            yield frozenset({f"{selector.kind}:{selector.text}"}), True
+
+    def _is_here(self, site: Site) -> bool:
+        return site.only is None or self.instance.name in site.only
+
+    @cached_property
+    def _here(self) -> tuple[Site, ...]:
+        """The declared sites that may be on the instance."""
+        return tuple(site for site in self.declaration.sites.values() if self._is_here(site))
+
+    @cached_property
+    def _sure(self) -> tuple[Site, ...]:
+        """Those that are there, as the file says, and are found by their domain."""
+        alone, name = len(self.declaration.instances) == 1, self.instance.name
+        return tuple(site for site in self._here if (alone or site.only is not None) and name not in site.pins)
+
+    @cached_property
+    def _called(self) -> Mapping[str, frozenset[str]]:
+        """The names of declared sites by what they are found by: `id:7` where that is pinned, else the host."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for site in self._here:
+            pin = site.pins.get(self.instance.name)
+            found[domain_in(site.domain) if pin is None else f"id:{pin}"] |= names_of(site)
+        return {at: frozenset(names) for at, names in found.items()}
+
+    def _of_site(self, site: Site) -> frozenset[str]:
+        pin = site.pins.get(self.instance.name)
+        at = f"id:{pin}"
+        return self._of_host(domain_in(site.domain)) if pin is None else self._called[at] | {at}
+
+    def _of_host(self, host: str) -> frozenset[str]:
+        """Return a host with the names that the file, and the revision judged against, have for what is found by it."""
+        nothing = frozenset[str]()
+        return self._called.get(host, nothing) | self.declaration.former_names.get(host, nothing) | {host}
+
+
+def _hit(selectors: Iterable[Selector], names: frozenset[str]) -> bool:
+    """Return whether one of the selectors may mean a site of these names."""
+    return any(_means(selector, names, unsure=True) for selector in selectors)
+
+
+def _within(bound: Iterable[Selector], names: frozenset[str]) -> bool:
+    """Return whether a site of these names surely lies in what a list of selectors means."""
+    selectors = tuple(bound)
+    inside = any(_means(selector, names, unsure=False) for selector in selectors if not selector.excludes)
+    return inside and not _hit((selector for selector in selectors if selector.excludes), names)
+
+
+def _means(selector: Selector, names: frozenset[str], *, unsure: bool) -> bool:
+    """Return whether a selector means a site of these names; `unsure` is the answer where the file does not tell."""
+    match selector.kind:
+        case "pattern":
+            test = matcher(selector.text)
+            return any(test(name) for name in names if not name.startswith(SITE_WORDS))
+        case "name":
+            return domain_in(selector.text) in names
+        case "tag":
+            return f"tag:{selector.text}" in names
+        case "id":
+            return f"id:{selector.text}" in names or unsure
+        case "sitegroup":
+            return unsure
 
 
 def shapes(context: Context) -> Iterator[Diagnostic]:

@@ -10,10 +10,12 @@ from msgspec.structs import replace
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject
 from siteward.access.state import Listing, Live, Site
 from siteward.platforms._template.roles import ADMIN, WIDEST
-from siteward.platforms.decode import Api
+from siteward.platforms.decode import (
+    Api,
+    Some,
+)
 from siteward.platforms.interface import Reach
 from siteward.transport.errors import UnauthenticatedError
-from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

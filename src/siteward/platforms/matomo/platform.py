@@ -8,7 +8,7 @@ from siteward.platforms.matomo.probe import probe, reach
 from siteward.platforms.matomo.read import read, refresh
 from siteward.platforms.matomo.review import review
 from siteward.platforms.matomo.roles import WIDEST
-from siteward.platforms.matomo.session import connect
+from siteward.platforms.matomo.rpc import connect
 from siteward.platforms.matomo.settings import NAME, Settings
 from siteward.platforms.matomo.write import resend, write
 

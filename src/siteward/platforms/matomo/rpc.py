@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
@@ -15,9 +16,12 @@ from siteward.transport.redacted import Redacted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from siteward.platforms.matomo.settings import Settings
     from siteward.platforms.matomo.token import Token
     from siteward.transport.errors import PlatformError
-    from siteward.transport.http import Answer, Reader
+    from siteward.transport.http import Answer, Doors, Link, Reader
+    from siteward.transport.secrets import Secrets
+
 
 PATH = "/index.php"
 BULK = "API.getBulkRequest"
@@ -194,3 +198,17 @@ def token_of(reader: Reader) -> Token:
     if not isinstance(reader.auth, Token):
         raise UnauthenticatedError("this door was not opened by the Matomo adapter")
     return reader.auth
+
+
+def connect(_settings: Settings, secrets: Secrets, link: Link) -> Doors:
+    """Return the doors; nothing is sent yet.
+
+    Matomo answers questions and takes commands at one address, by POST. So the reading side lets one thing through:
+    a bulk, with exactly our query, of which every entry calls a method that only reads.
+    """
+    from siteward.platforms.matomo.token import Token  # noqa: PLC0415 — `validate` loads this module, and needs no HTTP
+    from siteward.transport.http import Reading, open_doors  # noqa: PLC0415
+
+    bulk = Reading("POST", re.escape(PATH), body=reads_only, query=re.escape(urlencode(query(BULK))))
+    auth = Token(secrets.get("token"), secrets.optional("password"))
+    return open_doors(link, reads=[bulk], auth=auth, scrub=secrets.scrub)

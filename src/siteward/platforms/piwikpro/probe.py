@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.interface import Reach
-from siteward.platforms.piwikpro.gather import managed_ids
+from siteward.platforms.piwikpro.read import managed_ids
 from siteward.platforms.piwikpro.roles import listed, manager_traits, owner_traits
 from siteward.platforms.piwikpro.session import own_user
 

@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from msgspec import Struct, field
 
-from siteward.platforms.decode import Api, MisshapenError, RefusalError, decoded
+from siteward.platforms.decode import (
+    Api,
+    MisshapenError,
+    RefusalError,
+    Some,
+    decoded,
+)
 from siteward.transport.errors import ForbiddenError, IncompleteError, NotThePlatformError, UnauthenticatedError
-from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

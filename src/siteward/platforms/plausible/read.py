@@ -7,20 +7,158 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.access.model import Grant, Key, Resource, Scope, Subject, account_of, scope_of
+from siteward.access.diagnostic import Diagnostic, note, warning
+from siteward.access.model import (
+    Access,
+    Account,
+    Grant,
+    Key,
+    Resource,
+    Scope,
+    Subject,
+    account_key,
+    account_of,
+    scope_of,
+)
+from siteward.access.state import Live, Site
 from siteward.platforms.interface import native
 from siteward.platforms.plausible.community import snapshot
-from siteward.platforms.plausible.native_state import Entry, NativeState, find
+from siteward.platforms.plausible.native_state import Entry, NativeState, Place, find, folded
+from siteward.platforms.plausible.roles import TEAM_ROLES
 from siteward.platforms.plausible.sites_api import guests_of, read_guests
-from siteward.platforms.plausible.to_access import live_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
-    from siteward.access.state import Live
     from siteward.access.traits import Traits
     from siteward.platforms.plausible.settings import Settings
     from siteward.transport.http import Reader
+
+
+def findings(state: NativeState) -> Iterator[Diagnostic]:
+    """Yield everything a reviewer of this instance should know, in a fixed order."""
+    if state.door == "api":
+        yield note(
+            "guest-layer-only",
+            "only guests of single sites can be seen and managed here; members of the team, who reach every site of it, "
+            "cannot be seen through the Sites API",
+        )
+        return
+    yield from _report_single_owner(state)
+    yield from _report_team(state)
+    yield from _report_sites(state)
+
+
+def _report_single_owner(state: NativeState) -> Iterator[Diagnostic]:
+    owners = sorted(
+        colleague.email for colleague in state.colleagues if colleague.role == "owner" and not colleague.invited
+    )
+    if len(owners) == 1:
+        yield warning(
+            "single-owner",
+            f"{owners[0]} is the team's only owner; without one the team cannot be managed",
+            hint="make a second person owner in Plausible",
+        )
+
+
+def _report_team(state: NativeState) -> Iterator[Diagnostic]:
+    for colleague in state.colleagues:
+        if colleague.invited:
+            yield note(
+                "team-invitation",
+                f"{colleague.email} is invited into the team as {colleague.role}; nothing here changes it",
+            )
+    for domain, email in sorted(state.transfers):
+        yield warning("site-transfer", f"{domain} is being handed over to {email}; its guests go with it")
+
+
+def _report_sites(state: NativeState) -> Iterator[Diagnostic]:
+    for place in sorted(state.places.values(), key=lambda place: place.domain):
+        if place.previous:
+            yield warning(
+                "site-renamed",
+                f"{place.domain} was {place.previous}; the old name answers for 72 hours and is free for others then",
+                hint="write the new name into the file",
+            )
+        if place.public:
+            yield warning("public-dashboard", f"{place.domain} is public: everybody can see its statistics")
+        for link in place.links:
+            yield warning(
+                "shared-link", f"{place.domain} has the shared link {link}: whoever knows it sees the statistics"
+            )
+
+
+def live_of(state: NativeState) -> Live:
+    """Return a native state as a live state."""
+    names = _spellings(state)
+    guests = tuple(_guest_grants(state, names))
+    pending = frozenset(grant.key for grant, waits in guests if waits)
+    waiting = _pending_names(state, names)
+    accounts = (Account(name, status="pending" if name in waiting else "active") for name in names.values())
+    return Live(
+        access=Access((*accounts, *(grant for grant, _ in guests), *_team_grants(state, names))),
+        sites={place.scope: _make_site(place) for place in state.places.values()},
+        me=state.me,
+        pending=pending,
+        facts=dict(_account_facts(state, names)),
+        listings=state.listings,
+        findings=tuple(findings(state)),
+        native=state,
+    )
+
+
+def _spellings(state: NativeState) -> dict[str, str]:
+    """Return the spelling of each address, by its folded form: an accepted guest's before an invitation's."""
+    entries = [entry for place in state.places.values() for entry in place.entries]
+    entries.sort(key=lambda entry: (entry.status, folded(entry.email), entry.email))
+    names: dict[str, str] = {}
+    for email in (*(colleague.email for colleague in state.colleagues), *(entry.email for entry in entries)):
+        names.setdefault(folded(email), email)
+    return names
+
+
+def _guest_grants(state: NativeState, names: Mapping[str, str]) -> Iterator[tuple[Grant, bool]]:
+    for place in state.places.values():
+        seen: set[str] = set()
+        for entry in sorted(place.entries, key=lambda entry: entry.status):
+            email = folded(entry.email)
+            if email not in seen:
+                seen.add(email)
+                yield _grant_at(names[email], place, entry.role), entry.status == "invited"
+
+
+def _team_grants(state: NativeState, names: Mapping[str, str]) -> Iterator[Grant]:
+    for colleague in state.colleagues:
+        if not colleague.invited:
+            for place in state.places.values():
+                yield _grant_at(names[folded(colleague.email)], place, TEAM_ROLES.get(colleague.role, colleague.role))
+
+
+def _grant_at(name: str, place: Place, role: str) -> Grant:
+    return Grant(Subject("account", name), place.scope, role)
+
+
+def _pending_names(state: NativeState, names: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of the accounts that have accepted no invitation yet."""
+    entries = [entry for place in state.places.values() for entry in place.entries]
+    accepted = {folded(entry.email) for entry in entries if entry.status == "accepted"}
+    accepted |= {folded(colleague.email) for colleague in state.colleagues if not colleague.invited}
+    return frozenset(name for email, name in names.items() if email not in accepted)
+
+
+def _make_site(place: Place) -> Site:
+    name = place.scope.name
+    return Site(id=place.domain, label=name, name=place.domain, domains=(name,))
+
+
+def _account_facts(state: NativeState, names: Mapping[str, str]) -> Iterator[tuple[Key, Mapping[str, str]]]:
+    roles = {folded(colleague.email): colleague for colleague in state.colleagues}
+    for email, name in names.items():
+        facts = {"last_seen": state.seen[email]} if email in state.seen else {}
+        if email in roles:
+            facts["team"] = f"invited as {roles[email].role}" if roles[email].invited else roles[email].role
+        if facts:
+            yield account_key(name), facts
 
 
 def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
-from siteward.platforms.decode import Api, RefusalError
+from siteward.platforms.decode import (
+    Api,
+    RefusalError,
+    Some,
+)
 from siteward.platforms.plausible.native_state import Standing  # noqa: TC001 — msgspec reads it at run time
 from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError
-from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -13,23 +13,153 @@ time that the rate limits add, counted from the reading before: all requests of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Protocol
+from urllib.parse import quote
+
+from msgspec import Struct
 
 from siteward.access.model import Grant, Scope, account_of, scope_of
-from siteward.platforms.confirm import DONE, Verdict, failed, unknown
+from siteward.platforms.confirm import DONE, INVITED, Verdict, confirm, failed, unknown
 from siteward.platforms.interface import Bundle, native
-from siteward.platforms.plausible.api_writes import ApiGuests
-from siteward.platforms.plausible.form_writes import FormGuests
+from siteward.platforms.plausible.community import snapshot
 from siteward.platforms.plausible.native_state import Entry, NativeState, Place, find
+from siteward.platforms.plausible.rows import Deleted, GuestRow, parse, refusal
+from siteward.platforms.plausible.sites_api import GUESTS, guest_path, guests_of
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from siteward.access.change import Change
     from siteward.access.state import Live
     from siteward.platforms.interface import Receipt
-    from siteward.transport.http import Writer
+    from siteward.transport.http import Answer, Writer
+
+
+CAUSES = (
+    "the address is a member of the team already, the plan has no seat left, the site is being handed over to that "
+    "address, or it is not a valid address"
+)
+
+
+class ApiGuests(Struct, frozen=True):
+    """The guest list of one site, changed through the Sites API."""
+
+    writer: Writer
+    domain: str
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return the entries of the list as they are now; raises `PlatformError`."""
+        return guests_of(self.writer, self.domain)
+
+    def invite(self, email: str, role: str) -> Verdict:
+        """Send an invitation to an address that has no entry; a 500 is reported with its possible causes."""
+        body = {"site_id": self.domain, "email": email, "role": role}
+
+        def judge(answer: Answer) -> Verdict:
+            if answer.ok:
+                return _judge_stored(parse(GuestRow, answer), role)
+            if answer.status >= 500:
+                said = f"Plausible answered {answer.status} and does not say why: {CAUSES}"
+                return failed(said, sure=False)
+            return self._explain_refusal(answer)
+
+        def is_there() -> bool:
+            found = find(self.entries(), email)
+            return found is not None and found.role == role
+
+        send = partial(self.writer.command, "PUT", GUESTS, json=body)
+        return confirm(send, judge, is_there, parse=partial(parse, GuestRow), done=INVITED)
+
+    def remove(self, entry: Entry) -> Verdict:
+        """Remove a guest, or withdraw an invitation, and confirm by reading that the entry is gone."""
+
+        def judge(answer: Answer) -> Verdict:
+            if answer.ok:
+                return failed(f"Plausible said it is deleted, and {entry.words} still stands there", sure=False)
+            if answer.status >= 500:
+                return failed(f"Plausible answered {answer.status}", sure=False)
+            return self._explain_refusal(answer)
+
+        send = partial(self.writer.command, "DELETE", guest_path(entry.email), params={"site_id": self.domain})
+        return confirm(send, judge, lambda: find(self.entries(), entry.email) is None, parse=partial(parse, Deleted))
+
+    def change(self, entry: Entry, role: str) -> Verdict:  # noqa: ARG002 — the same signature at both doors
+        """Return a failure: no call of the Sites API changes the role of a guest who has accepted."""
+        return failed(f"the Sites API cannot change the role of {entry.email}, who has accepted")
+
+    def _explain_refusal(self, answer: Answer) -> Verdict:
+        problem = refusal(self.writer, answer, self.domain, writing=True)
+        return failed(str(problem), problem.hint)
+
+
+def _judge_stored(row: GuestRow, role: str) -> Verdict:
+    """Compare the role that was stored with the one that was asked for."""
+    if row.role == role and row.status == "invited":
+        return INVITED
+    if row.role == role:
+        return DONE
+    return failed(f"Plausible said yes and kept {row.role} ({row.status}), which was there already")
+
+
+_REFUSED = "is somebody a member of the team already, or is the site being handed over?"
+
+
+class FormGuests(Struct, frozen=True):
+    """The guest list of one site, changed through the web forms."""
+
+    writer: Writer
+    place: Place
+    state: NativeState
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return the entries of the list as they are now; raises `PlatformError`."""
+        now = snapshot(self.writer, self.state.settings, self.state.traits)
+        found = now.places.get(self.place.domain)
+        return found.entries if found else ()
+
+    def invite(self, email: str, role: str) -> Verdict:
+        """Send an invitation to an address that has no entry."""
+        form = {"email": email, "role": role}
+        return self._submit("POST", "memberships/invite", form, INVITED, lambda now: self._has_role(now, email, role))
+
+    def remove(self, entry: Entry) -> Verdict:
+        """Remove a guest, or withdraw an invitation."""
+        kind = "memberships/u" if entry.status == "accepted" else "invitations"
+        path = f"{kind}/{quote(entry.handle, safe='')}"
+        return self._submit("DELETE", path, {}, DONE, lambda now: find(now, entry.email) is None)
+
+    def change(self, entry: Entry, role: str) -> Verdict:
+        """Change the role of a guest who has accepted, in place: without a mail or a new acceptance."""
+        path = f"memberships/u/{quote(entry.handle, safe='')}/role/{quote(role, safe='')}"
+        return self._submit("PUT", path, {}, DONE, lambda now: self._has_role(now, entry.email, role))
+
+    def _has_role(self, now: tuple[Entry, ...], email: str, role: str) -> bool:
+        found = find(now, email)
+        return found is not None and found.role == role
+
+    def _submit(
+        self,
+        method: Literal["POST", "PUT", "DELETE"],
+        action: str,
+        form: dict[str, str],
+        done: Verdict,
+        is_done: Callable[[tuple[Entry, ...]], bool],
+    ) -> Verdict:
+        """Send a form once, and confirm by reading the database whether it took effect."""
+        path = f"/sites/{quote(self.place.domain, safe='')}/{action}"
+
+        def judge(answer: Answer) -> Verdict:
+            if answer.status == 404:
+                return failed(
+                    f"Plausible knows no site {self.place.domain} that this account may manage",
+                    "the account must be owner or admin of the team",
+                )
+            return failed(f"Plausible answered {answer.status} and did nothing", _REFUSED, sure=False)
+
+        send = partial(self.writer.command, method, path, form=form, redirects=True)
+        return confirm(send, judge, lambda: is_done(self.entries()), done=done)
 
 
 class Guests(Protocol):

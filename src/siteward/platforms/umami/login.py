@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from siteward.platforms.auth import Dialogue, RenewingAuth
-from siteward.platforms.decode import MisshapenError, decoded
+from siteward.platforms.decode import MisshapenError, Some, Token, decoded
 from siteward.transport._httpx import httpx
 from siteward.transport.causes import redirected
 from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError
 from siteward.transport.http import NOT_NOW
 from siteward.transport.redacted import Redacted
-from siteward.transport.texts import Some, Token  # noqa: TC001 — msgspec reads them at run time
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from siteward.platforms.interface import Platform
-from siteward.platforms.umami.bundle import bundle
 from siteward.platforms.umami.probe import probe, reach
 from siteward.platforms.umami.read import read
 from siteward.platforms.umami.refresh import refresh
@@ -11,7 +10,7 @@ from siteward.platforms.umami.review import review
 from siteward.platforms.umami.roles import WIDEST
 from siteward.platforms.umami.session import connect
 from siteward.platforms.umami.settings import NAME, Settings
-from siteward.platforms.umami.write import finish, write
+from siteward.platforms.umami.write import bundle, finish, write
 
 PLATFORM = Platform(
     name=NAME,

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from msgspec import Struct, field
 
-from siteward.platforms.decode import Api, RefusalError
+from siteward.platforms.decode import (
+    Api,
+    RefusalError,
+    Some,
+)
 from siteward.transport.errors import ForbiddenError, NotThePlatformError
-from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,10 +19,21 @@ from msgspec.structs import replace
 
 from siteward.access.model import Grant, Scope, account_of
 from siteward.platforms.confirm import DONE, Verdict, failed
+from siteward.platforms.decode import Some  # noqa: TC001 — msgspec reads it at run time
 from siteward.platforms.interface import native
-from siteward.platforms.umami.glance import MOST_WRITES, look_over, members_now, members_of, site_now, user_now, wrote
 from siteward.platforms.umami.native_state import NativeState, left_over, owners, team_name
-from siteward.platforms.umami.refresh import account_id, idle_team
+from siteward.platforms.umami.read import strongest
+from siteward.platforms.umami.refresh import (
+    MOST_WRITES,
+    account_id,
+    idle_team,
+    look_over,
+    members_now,
+    members_of,
+    site_now,
+    user_now,
+    wrote,
+)
 from siteward.platforms.umami.review import is_closing, team_of
 from siteward.platforms.umami.roles import OWNER, TEAM_OWNER
 from siteward.platforms.umami.rows import (
@@ -37,9 +48,7 @@ from siteward.platforms.umami.rows import (
     parse,
 )
 from siteward.platforms.umami.session import command, path
-from siteward.platforms.umami.to_access import strongest
 from siteward.transport.errors import PlatformError
-from siteward.transport.texts import Some  # noqa: TC001 — msgspec reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

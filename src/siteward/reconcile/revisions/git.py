@@ -14,13 +14,20 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from siteward.declaration.load import MAX_BYTES, SUFFIXES
+from siteward.reconcile.project import read
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from siteward.declaration.load import Loaded
+
 
 SECONDS = 60.0
 """How long git may take for one answer."""
@@ -187,3 +194,207 @@ def _search_path() -> str:
 def _environment(path: str) -> Mapping[str, str]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return {**kept, **_ENVIRONMENT, "PATH": path}
+
+
+_LINK = "120000"
+_FILES = ("100644", "100755", "100664", _LINK)
+_ENDINGS = tuple(suffix.encode() for suffix in SUFFIXES)
+_MOST_NAME_BYTES = 255
+_MOST_LINK_BYTES = 4096
+_MOST_BYTES = 10 * MAX_BYTES
+"""How much is laid out of one commit: a small repository can hold what unpacks to very much."""
+
+
+class NoSuchRevisionError(Exception):
+    """A revision cannot be read; `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class _OddTreeError(Exception):
+    """A commit's tree is as no checkout could have made it; `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class _Entry(Struct, frozen=True, kw_only=True):
+    """One YAML file, or link of such a name, in a commit's tree."""
+
+    mode: str
+    object: str
+    name: str
+
+
+def in_repository(folder: Path) -> bool:
+    """Return whether a folder lies in a git repository."""
+    return repository_of(folder) is not None
+
+
+def commit_at(folder: Path, ref: str) -> str:
+    """Return the commit that a name means in the repository of `folder`. Raises `NoSuchRevisionError`."""
+    try:
+        found = ask(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    except GitError as problem:
+        if not problem.refused:
+            raise NoSuchRevisionError(str(problem), problem.hint) from problem
+        hint = "fetch it first: `git fetch origin BRANCH`, or check out with the whole history (fetch-depth: 0)"
+        raise NoSuchRevisionError(f"there is no revision {ref} in this repository", hint) from problem
+    return found.decode().strip()
+
+
+def fork_point(folder: Path, commit: str) -> str:
+    """Return the commit from which the checkout went its own way, or `commit` where that history is not here.
+
+    Raises `NoSuchRevisionError` where git cannot be asked.
+    """
+    try:
+        return ask(folder, "merge-base", "--end-of-options", commit, "HEAD").decode().strip()
+    except GitError as problem:
+        if not problem.refused:
+            raise NoSuchRevisionError(str(problem), problem.hint) from problem
+        return commit
+
+
+def read_at(path: Path, commit: str) -> Loaded | None:
+    """Return what the root file at `path` and its includes said at a commit; `None` where there was no such file.
+
+    Places name the files as in the checkout. Raises `NoSuchRevisionError` where the tree cannot be read, or laid out.
+    """
+    folder = path.parent.resolve()
+    with TemporaryDirectory(prefix="siteward-") as place:
+        root = Path(place).resolve()
+        try:
+            _lay_out(folder, commit, root)
+        except GitError as problem:
+            hint = (
+                problem.hint
+                or "is this the whole repository? A partial clone (--filter) lacks files, and none is fetched"
+            )
+            raise NoSuchRevisionError(f"the files of {commit} cannot be read: {problem}", hint) from problem
+        except _OddTreeError as problem:
+            raise NoSuchRevisionError(f"the files of {commit} cannot be read: {problem}", problem.hint) from problem
+        except OSError as problem:
+            raise NoSuchRevisionError(f"the files of {commit} cannot be laid out: {problem.strerror}") from problem
+        return read(root / path.name, called=path) if (root / path.name).exists() else None
+
+
+def _lay_out(folder: Path, commit: str, root: Path) -> None:
+    """Write the YAML files under `folder` as they were at a commit, and then the links, which nothing is written by."""
+    entries = [item for row in ask(folder, "ls-tree", "-r", "-z", commit).split(b"\0") if (item := _entry(row))]
+    _check_apart(entries)
+    sizes = _sizes(folder, entries)
+    total = sum(size for entry in entries if (size := sizes[entry.object]) <= MAX_BYTES)
+    if total > _MOST_BYTES:
+        raise _OddTreeError(
+            f"its YAML files have {total / 1e6:.0f} MB together; {_MOST_BYTES / 1e6:.0f} MB are read",
+            "keep the declaration in a folder of its own",
+        )
+    small = [oid for oid, size in sizes.items() if size <= MAX_BYTES]
+    contents = dict(zip(small, _contents(folder, small), strict=True))
+    for entry in entries:
+        path = root / entry.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if entry.mode == _LINK:
+            continue
+        with path.open("xb") as file:
+            file.write(contents.get(entry.object, b""))
+            if entry.object not in contents:
+                file.truncate(MAX_BYTES + 1)  # as long as the reader needs to say that it is too long
+    links = [entry for entry in entries if entry.mode == _LINK]
+    for entry in links:
+        (root / entry.name).symlink_to(_target(entry, contents))
+    _drop_leading_out(root, [root / link.name for link in links])
+
+
+def _entry(row: bytes) -> _Entry | None:
+    """Return a listed file; `None` for what no declaration is made of. Raises `_OddTreeError` for an odd name."""
+    about, _, name = row.partition(b"\t")
+    mode, kind, oid = (*about.decode().split(), "", "", "")[:3]
+    if kind != "blob" or mode not in _FILES or not name.endswith(_ENDINGS):
+        return None
+    for part in name.split(b"/"):
+        if part.lower() in {b"", b".", b"..", b".git"} or len(part) > _MOST_NAME_BYTES:
+            raise _OddTreeError(
+                f"its tree holds the file {_shown(name)}, a name that no checkout can have",
+                "nobody's editor makes such a commit; find out who did",
+            )
+    return _Entry(mode=mode, object=oid, name=os.fsdecode(name))
+
+
+def _check_apart(entries: Iterable[_Entry]) -> None:
+    """See that no name is there twice, nor both a file and a folder; raises `_OddTreeError`."""
+    names: set[str] = set()
+    for entry in entries:
+        if entry.name in names:
+            raise _OddTreeError(f"its tree holds the file {_shown(os.fsencode(entry.name))} twice")
+        names.add(entry.name)
+    for name in names:
+        for folder in PurePosixPath(name).parents:
+            if str(folder) in names:
+                raise _OddTreeError(f"its tree holds {_shown(os.fsencode(folder))} as a file and as a folder")
+
+
+def _sizes(folder: Path, entries: Sequence[_Entry]) -> Mapping[str, int]:
+    """Return how long each object is. Raises `_OddTreeError` for one that is not there."""
+    objects = tuple(dict.fromkeys(entry.object for entry in entries))
+    told = ask(folder, "cat-file", "--batch-check", given=_lines(objects)).decode().splitlines()
+    sizes = {}
+    for oid, line in zip(objects, told, strict=True):
+        kind, _, size = line.partition(" ")[2].partition(" ")
+        if kind != "blob":
+            name = next(entry.name for entry in entries if entry.object == oid)
+            raise _OddTreeError(
+                f"the content of {_shown(os.fsencode(name))} is not here",
+                "a partial clone lacks it, and nothing is fetched while reading; clone without `--filter`",
+            )
+        sizes[oid] = int(size)
+    return sizes
+
+
+def _contents(folder: Path, objects: Sequence[str]) -> Iterator[bytes]:
+    """Yield the content of each object; a batch has a line that ends with the size, the bytes, a line break."""
+    answer = ask(folder, "cat-file", "--batch", given=_lines(objects)) if objects else b""
+    at = 0
+    while at < len(answer):
+        end = answer.index(b"\n", at)
+        start, size = end + 1, int(answer[at:end].rpartition(b" ")[2])
+        yield answer[start : start + size]
+        at = start + size + 1
+
+
+def _lines(objects: Iterable[str]) -> bytes:
+    return "".join(f"{name}\n" for name in objects).encode()
+
+
+def _target(entry: _Entry, contents: dict[str, bytes]) -> str:
+    """Return where a link leads to. Raises `_OddTreeError` for what no link can hold."""
+    target = contents.get(entry.object, b"")
+    if not target or b"\0" in target or len(target) >= _MOST_LINK_BYTES:
+        raise _OddTreeError(f"its tree holds the link {_shown(os.fsencode(entry.name))}, which leads to no name")
+    return os.fsdecode(target)
+
+
+def _drop_leading_out(root: Path, links: Iterable[Path]) -> None:
+    """Take away each link that leads out of `root`, until none is left; one may lead out by way of another."""
+    inside = {link for link in links if _leads_inside(root, link)}
+    for link in set(links) - inside:
+        link.unlink()
+    if len(inside) < len(set(links)):
+        _drop_leading_out(root, inside)
+
+
+def _leads_inside(root: Path, link: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # in a circle
+        return False
+
+
+def _shown(name: bytes) -> str:
+    """Return a name as a message may hold it: one line, and not too long of it."""
+    text = name.decode("utf-8", "backslashreplace")
+    return repr(text if len(text) <= 80 else f"{text[:60]}…")

@@ -55,7 +55,8 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
 
     `code` is the stable rule id, in kebab case, and `formerly` the one it had before, if it was renamed. `about` hangs
     it on the change of that key. `effect` is the kind of consequence that a platform announces; `count` and `who`
-    belong to it (mails: to whom). `suggestion` is text that may replace what `at` spans; `allowed` lists what would be
+    belong to it (mails: to whom). `local` is true for an error of one row of the file, which keeps nobody else's access
+    from being changed. `suggestion` is text that may replace what `at` spans; `allowed` lists what would be
     right there, `related` the other places that matter. `instance` is the instance it speaks of, if one.
     """
 
@@ -73,6 +74,12 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
     who: str | None = None
     instance: str | None = None
     formerly: str | None = None
+    local: bool = False
+
+    @property
+    def blocks_all(self) -> bool:
+        """True if this keeps everything on its instance from being done."""
+        return self.blocks and self.about is None and not self.local
 
     @property
     def blocks(self) -> bool:
@@ -93,6 +100,7 @@ class Fields(TypedDict, total=False):
     count: int
     who: str | None
     instance: str | None
+    local: bool
 
 
 def diagnostic(severity: Severity, code: str, message: str, **fields: Unpack[Fields]) -> Diagnostic:

@@ -78,7 +78,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
     `origin` is scheme, host and port. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
     and `grants` count what was read and is managed. `requests` and `seconds` are what applying is expected to
     cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` is true if the file asks
-    for what does not exist here, so that its wish is not known and nothing may be done. `emptied` are the
+    for what does not exist here, so that its wish is not wholly known. `emptied` are the
     accounts that lose all access.
     """
 
@@ -112,7 +112,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
     @property
     def blocked(self) -> bool:
         """Return whether an error stands on the instance as a whole, so that no step may be done."""
-        return any(diagnostic.blocks and diagnostic.about is None for diagnostic in self.diagnostics)
+        return any(diagnostic.blocks_all for diagnostic in self.diagnostics)
 
     @property
     def runnable(self) -> tuple[Step, ...]:
@@ -216,7 +216,7 @@ class _View:
     @property
     def blocked(self) -> bool:
         """True if an error stands on the instance as a whole."""
-        return any(diagnostic.blocks and diagnostic.about is None for diagnostic in self.said)
+        return any(diagnostic.blocks_all for diagnostic in self.said)
 
     def steps(self, proposals: Sequence[Proposed], prefix: str) -> tuple[Step, ...]:
         """Return the steps of what is proposed, numbered in order, with what they depend on."""

@@ -78,6 +78,39 @@ class Claim(Struct, frozen=True):
     ends: bool
 
 
+class Held(Struct, frozen=True, kw_only=True):
+    """The accounts, groups and scopes of which nothing is taken, because a row of the file that may name them is in error.
+
+    Each comes with the place of that error. `users` are the accounts whose own row is in error: they gain nothing either.
+    `everything` is set where it cannot be told at all whom a row names.
+    """
+
+    accounts: Mapping[str, Span] = MappingProxyType({})
+    groups: Mapping[str, Span] = MappingProxyType({})
+    scopes: Mapping[Scope, Span] = MappingProxyType({})
+    users: frozenset[str] = frozenset()
+    everything: Span | None = None
+
+    def cause(self, key: Key) -> Span | None:
+        """Return the place of the error that keeps the resource of that key from being taken, if there is one."""
+        match key:
+            case ("account", name):
+                found = self.accounts.get(name)
+            case ("group", name):
+                found = self.groups.get(name)
+            case ("member", group, name):
+                found = self.accounts.get(name) or self.groups.get(group)
+            case ("grant", kind, name, scope_kind, scope_name):
+                holders = self.groups if kind == "group" else self.accounts
+                found = holders.get(name) or self.scopes.get(Scope(scope_kind, scope_name))
+            case _:
+                found = None
+        return found or self.everything
+
+
+NOTHING_HELD = Held()
+
+
 class Desired(Struct, frozen=True, kw_only=True):
     """The desired state of one instance at one moment, by the declaration.
 
@@ -89,7 +122,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     `modules` are the accounts whose module switches the file speaks of; those of others are left alone.
     `claims` are, by key, the single lines where `origins` does not tell all; `names` are the handles, domains and tags
     (`tag:x`) that the file has for live sites.
-    `empty` is true if the file says `grants: []`, which takes an extra consent.
+    `empty` is true if the file says `grants: []`, which takes an extra consent. `held` is what a row in error holds.
     """
 
     access: Access
@@ -103,6 +136,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     claims: Mapping[Key, tuple[Claim, ...]] = MappingProxyType({})
     names: Mapping[Scope, frozenset[str]] = MappingProxyType({})
     empty: bool = False
+    held: Held = NOTHING_HELD
     diagnostics: tuple[Diagnostic, ...] = ()
 
 

@@ -173,11 +173,41 @@ class Grant(Struct, frozen=True, kw_only=True):
         return self.on is None or instance in self.on
 
 
+class LostLine(Struct, frozen=True, kw_only=True):
+    """A line of `grants` that does not fit the grammar: the names in it that can be read, and the place of the error.
+
+    `whole` is true if all names after `to` could be read; `sites` and `on` are `None` where nothing is said or legible.
+    """
+
+    to: tuple[str, ...]
+    whole: bool
+    sites: tuple[str, ...] | None
+    on: tuple[str, ...] | None
+    at: Span
+
+
+class Flaws(Struct, frozen=True, kw_only=True):
+    """The rows in error, by handle, each with the place of an error in it.
+
+    `lines` has the lines of `grants` by their own place; `lost` are those that do not fit the grammar.
+    """
+
+    users: Mapping[str, Span] = MappingProxyType({})
+    groups: Mapping[str, Span] = MappingProxyType({})
+    sites: Mapping[str, Span] = MappingProxyType({})
+    roles: Mapping[str, Span] = MappingProxyType({})
+    lines: Mapping[Span, Span] = MappingProxyType({})
+    lost: tuple[LostLine, ...] = ()
+
+
+NO_FLAWS = Flaws()
+
+
 class Declaration(Struct, frozen=True, kw_only=True):
     """All files together. `grants` is `None` where no file has the key: then nothing is managed.
 
     `journal_dir` is relative to the root file's folder. `timezone` is where days begin and end. `former_names` are, by
-    host, the names (handles, tags) that the revision judged against has for sites.
+    host, the names (handles, tags) that the revision judged against has for sites. `flaws` are the rows in error.
     """
 
     instances: Mapping[str, Instance]
@@ -206,3 +236,4 @@ class Declaration(Struct, frozen=True, kw_only=True):
         return found
 
     former_names: Mapping[str, frozenset[str]] = MappingProxyType({})
+    flaws: Flaws = NO_FLAWS

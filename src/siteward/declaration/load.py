@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec import Struct, convert, field
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Span, problem
 from siteward.declaration.build import Builder, Instances
@@ -196,6 +197,8 @@ M = TypeVar("M", bound=Included)
 class Loaded(Struct, frozen=True, kw_only=True):
     """The result of reading: the declaration, `None` where something is wrong, and all diagnostics.
 
+    `usable` is the declaration also where only rows are wrong, which it names (`Declaration.flaws`); `None` where more is.
+
     `source` are the files that were read. `accounts` are the account names that the files speak of (see
     `Declaration.accounts`), also where something is wrong with them.
     """
@@ -203,6 +206,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     declaration: Declaration | None
     diagnostics: tuple[Diagnostic, ...]
     source: Files
+    usable: Declaration | None = None
     accounts: Accounts = MappingProxyType({})
 
     @property
@@ -238,18 +242,37 @@ def load(
     source = files.open_root()
     diagnostics: list[Diagnostic] = []
     declaration = None
+    reading = _Reading(files, settings_of, platforms)
     if source is not None:
-        reading = _Reading(files, settings_of, platforms)
         declaration = reading.declaration(source)
         diagnostics = reading.diagnostics
         context = Context(declaration, frozenset(reading.dropped), widest_of, platforms)
         diagnostics += findings(context)
     said = tuple(sorted({*files.diagnostics, *diagnostics}, key=_place))
+    errors = tuple(diagnostic for diagnostic in said if diagnostic.blocks)
     return Loaded(
-        declaration=None if any(diagnostic.blocks for diagnostic in said) else declaration,
+        declaration=None if errors else declaration,
+        usable=_with_flaws(declaration, errors, reading.sources) if errors and declaration is not None else declaration,
         diagnostics=said,
         source=files,
         accounts=declaration.accounts() if declaration is not None else {},
+    )
+
+
+def _with_flaws(
+    declaration: Declaration, errors: Sequence[Diagnostic], sources: Sequence[Source]
+) -> Declaration | None:
+    """Return the declaration with its rows in error; `None` where an error is about more than rows."""
+    from siteward.declaration.flaws import find_flaws, without_cycles  # noqa: PLC0415 — most files are right
+
+    found = find_flaws(errors, sources, declaration, declaration.timezone)
+    if found is None:
+        return None
+    flaws, users, groups = found
+    every, cut = without_cycles({**declaration.groups, **groups})
+    doubtful = {**dict.fromkeys(cut, declaration.root), **flaws.groups}
+    return replace(
+        declaration, flaws=replace(flaws, groups=doubtful), users={**declaration.users, **users}, groups=every
     )
 
 
@@ -277,11 +300,13 @@ class _Reading(Struct):
     platforms: Sequence[str]
     diagnostics: list[Diagnostic] = []
     dropped: set[tuple[str, str]] = set()
+    sources: list[Source] = []
 
     def declaration(self, source: Source) -> Declaration:
         """Return what all files declare together, without the rows that are wrong."""
         valid = self._valid(source, Document)
         source, root = valid.source, valid.model
+        self.sources.append(source)
         zone = self._zone(root, source)
         instances = Instances(source, self.settings_of, self.platforms)
         built = instances.build(root.instances, root.policy)
@@ -320,6 +345,7 @@ class _Reading(Struct):
                 self.dropped.add(("include", row.path))
                 continue
             valid = self._valid(included, Included)
+            self.sources.append(valid.source)
             builder = Builder(valid.source, zone)
             yield builder, valid, builder.bound(row, location.at())
 

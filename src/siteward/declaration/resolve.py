@@ -12,10 +12,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Severity, error, note, warning
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, account_key, grant_key
+from siteward.access.model import (
+    EVERYWHERE,
+    Access,
+    Account,
+    Grant,
+    Member,
+    Scope,
+    account_key,
+    grant_key,
+)
 from siteward.access.state import Claim, Desired, Origin
 from siteward.access.traits import SITE_KINDS
 from siteward.declaration.declared import EVERY
+from siteward.declaration.held import Holding, Suspects
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
 from siteward.declaration.selectors import Choice, Reached, Scopes, Unresolved
 from siteward.declaration.subjects import Draft, Principal, Principals, ends, expand, identities, standing
@@ -25,8 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from siteward.access.diagnostic import Diagnostic
-    from siteward.access.model import Key
+    from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.model import Key, Subject
     from siteward.access.state import Live, Memory, Site
     from siteward.access.traits import Role, Traits
     from siteward.declaration.declared import Declaration, User
@@ -55,11 +65,17 @@ def resolve(
     draft = Draft(traits, diagnostics=people.diagnostics)
     here = declaration.instances[instance]
     native = here.native and "group" in traits.manages
+    suspects = Suspects(declaration)
     principals = Principals(
-        declaration, instance, people.by_handle, expand(declaration.groups), native, live, as_of, draft
+        declaration, instance, people.by_handle, expand(declaration.groups), native, live, as_of, draft, suspects.groups
     )  # fmt: skip
     scopes = {kind: _scopes(declaration, instance, live, kind) for kind in SITE_KINDS}
-    return _Resolution(declaration, instance, traits, live, as_of, people, draft, principals, scopes).desired()
+    holding = Holding(declaration, people.by_handle, principals.groups, memory)
+    resolution = _Resolution(
+        declaration, instance, traits, live, as_of, people, draft, principals, scopes, memory, holding,
+        suspects,
+    )  # fmt: skip
+    return resolution.desired()
 
 
 def _scopes(declaration: Declaration, instance: str, live: Live | None, kind: str) -> Scopes | Unresolved:
@@ -82,15 +98,20 @@ class _Resolution(Struct):
     draft: Draft
     principals: Principals
     scopes: Mapping[str, Scopes | Unresolved]
+    memory: Memory | None
+    holding: Holding
+    suspects: Suspects
     _meanings: dict[tuple[str, frozenset[str] | None, str], Meaning | Lack | Elsewhere] = {}
 
     def desired(self) -> Desired:
         """Return everything the file wants here."""
+        self._hold_users()
         for line in self.declaration.grants or ():
             if line.on is None or self.instance in line.on:
                 self._line(line)
+        for lost in self.declaration.flaws.lost:
+            self.holding.hold_lost(lost, self.instance, self.scopes["site"])
         self.principals.keep_named_groups()
-        self._ourselves()
         self._accounts()
         modules = self._modules()
         subsumed = self._subsume()
@@ -107,27 +128,71 @@ class _Resolution(Struct):
             modules=modules,
             claims=draft.claims,
             names=self._names(),
-            empty=self.declaration.grants == (),
+            empty=self.declaration.grants == () and not self.declaration.flaws.lost,
+            held=self.holding.held(),
             diagnostics=tuple(draft.diagnostics),
         )
 
     def _line(self, line: Line) -> None:
+        parts: list[tuple[str, Choice]] = []
         if line.sites:
-            self._grant(line, "site", self._choice(line, "site", line.sites))
+            parts.append(("site", self.scopes["site"].choose(line.sites, line.bound)))
         if line.metasites:
-            self._grant(line, "metasite", self._choice(line, "metasite", line.metasites))
+            parts.append(("metasite", self.scopes["metasite"].choose(line.metasites, line.bound)))
         if line.for_account:
-            self._grant(line, "instance", _INSTANCE)
+            parts.append(("instance", _INSTANCE))
+        at = self.suspects.cause(line) or self._complain(line, parts)
+        for kind, choice in parts:
+            self._grant(line, kind, choice, gives=at is None)
+        if at is not None:
+            self._hold(line, parts, at)
 
-    def _grant(self, line: Line, kind: str, choice: Choice) -> None:
-        if not choice.reached:
-            return
-        means = self._meaning(line, kind)
-        if isinstance(means, Lack):
-            self.draft.say(error(means.code, means.message, at=line.location.at("role"), hint=means.hint))
+    def _complain(self, line: Line, parts: Sequence[tuple[str, Choice]]) -> Span | None:
+        """Add what is to be said of a line; return the place of what cannot be resolved in it, if anything."""
+        found: Span | None = None
+        for kind, choice in parts:
+            remarks = [*self._remarks(line, kind, choice)] if kind in SITE_KINDS else []
+            means = self._meaning(line, kind) if choice.reached else None
+            if isinstance(means, Lack):
+                remarks.append(error(means.code, means.message, at=line.location.at("role"), hint=means.hint))
+            for remark in remarks:
+                self.draft.say(replace(remark, local=True) if remark.blocks else remark)
+                found = found or (remark.at if remark.blocks else None)
+            vanished = choice.idle and not choice.reached and self._were_here(line, kind, choice.idle)
+            found = found or (line.at if vanished else None)
+        self.principals.of(line.to)
+        refused = self.principals.refused.get(line.to)
+        return found or refused
+
+    def _hold(self, line: Line, parts: Sequence[tuple[str, Choice]], at: Span) -> None:
+        """Hold what all have whom a line in error names, or, where some of them are not known, all on its scopes."""
+        self.holding.hold_names(line.to, at)
+        if not self.suspects.is_whole(line) or line.to in self.principals.refused:
+            scopes = [reached.scope for _, choice in parts for reached in choice.reached]
+            whole = not any(choice.missing or choice.idle for _, choice in parts)
+            self.holding.hold_scopes(scopes, at, whole=whole)
+
+    def _hold_users(self) -> None:
+        """Hold the users whose own row is in error, or of whom the row tells no login here."""
+        for handle, at in self.declaration.flaws.users.items():
+            self.holding.hold_user(handle, at, gains=False)
+        self._refuse_ourselves()
+        modules = self.traits.roles.get("module", ())
+        for user in self.declaration.users.values():
+            if user.handle not in self.people.by_handle:
+                self.holding.hold_user(user.handle, user.at, gains=True)
+            elif self.instance in user.modules and not modules:
+                at = user.location.at("modules", self.instance)
+                message = f"{self.traits.platform} has no modules to switch"
+                self.draft.say(error("no-modules", message, at=at, local=True))
+                self.holding.hold_user(user.handle, at, gains=False)
+
+    def _grant(self, line: Line, kind: str, choice: Choice, *, gives: bool) -> None:
+        means = self._meaning(line, kind) if choice.reached else None
         if isinstance(means, Meaning):
             for principal in self.principals.of(line.to):
-                self._bear(line, means, choice, principal)
+                known = principal.identity is None or principal.identity.account not in self.holding.users
+                self._bear(line, means, choice, principal, gives=gives and known)
 
     def _meaning(self, line: Line, kind: str) -> Meaning | Lack | Elsewhere:
         key = (line.role, line.extras, kind)
@@ -137,8 +202,11 @@ class _Resolution(Struct):
             self._meanings[key] = found
         return found
 
-    def _bear(self, line: Line, means: Meaning, choice: Choice, principal: Principal) -> None:
-        """Want the grants of one line for one bearer, or remember that they are over or not yet due."""
+    def _bear(self, line: Line, means: Meaning, choice: Choice, principal: Principal, *, gives: bool) -> None:
+        """Want the grants of one line for one subject, or remember that they are over or not yet due.
+
+        A line that gives nothing keeps what is live of it.
+        """
         now = principal.usual
         if line.window is not ALWAYS:
             now = standing(line.window, principal.ways, principal.identity, line.at, self.as_of)
@@ -153,11 +221,11 @@ class _Resolution(Struct):
         over = now.until is not None and ends(line.window, principal.ways)
         # Of several ways one may end now and another begin later: what is given so does not end for good.
         resumes = now.until is not None and not over and (identity is None or identity.user.window.end is None)
-        if identity is not None:
+        if identity is not None and gives:
             draft.wanted.setdefault(identity.user.handle, origin)
         kind, name, role, extras = subject.kind, subject.name, means.role.name, means.extras
         resources, origins = draft.resources, draft.origins
-        for reached in choice.reached:
+        for reached in choice.reached if gives else self._live_ones(choice, means, subject):
             scope = reached.scope
             key = ("grant", kind, name, scope.kind, scope.name)
             why = origin if not reached.via else _matched(origin, reached)
@@ -172,20 +240,26 @@ class _Resolution(Struct):
             if choice.ambiguous and scope in choice.ambiguous:
                 self._ambiguous(key, choice, line, scope)
 
-    # -- where a grant holds
+    def _live_ones(self, choice: Choice, means: Meaning, subject: Subject) -> Iterator[Reached]:
+        """Yield the scopes on which what a line would give is live already, so that it is no gain there."""
+        for reached in choice.reached:
+            kind, rank = reached.scope.kind, self.traits.rank
+            have = self.live.access.grant(subject, reached.scope) if self.live is not None else None
+            if have is None or rank(kind, have.role) < rank(kind, means.role.name):
+                continue
+            if (means.extras or frozenset()) <= (have.extras or frozenset()):
+                yield reached
 
-    def _choice(self, line: Line, kind: str, written: tuple[str, ...]) -> Choice:
-        choice = self.scopes[kind].choose(written, line.bound)
-        if choice.missing or choice.idle or choice.beyond or choice.unmanaged or choice.skipped:
-            for remark in self._remarks(line, kind, choice):
-                self.draft.say(remark)
-        return choice
+    # -- where a grant holds
 
     def _remarks(self, line: Line, kind: str, choice: Choice) -> Iterator[Diagnostic]:
         key = f"{kind}s"
         alone = line.on == (self.instance,) or len(self.declaration.instances) == 1
-        if alone:
-            yield from _unmatched(line, kind, choice.missing, choice.idle, {self.instance: self.scopes[kind]})
+        missing = choice.missing if alone else self._were_here(line, kind, choice.missing)
+        idle = choice.idle if alone else ()
+        if missing or idle:
+            yield from _unmatched(line, kind, missing, idle, {self.instance: self.scopes[kind]})
+        yield from self._lost_exclusions(line, kind, choice, alone=alone)
         written = line.sites if kind == "site" else line.metasites
         for number, sites in choice.skipped.items():
             if alone and number in choice.idle:
@@ -201,6 +275,21 @@ class _Resolution(Struct):
             hint = "nothing is granted or taken there"
             said = warning("not-managed", message, at=line.location.at(key), hint=hint)
             yield said if meant else replace(said, severity=Severity.NOTE)
+
+    def _were_here(self, line: Line, kind: str, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        """Return which of the sites that a line names, and that are not here, the last run left access to."""
+        written = line.sites if kind == "site" else line.metasites
+        return tuple(number for number in numbers if self.holding.was_here(kind, written[number]))
+
+    def _lost_exclusions(self, line: Line, kind: str, choice: Choice, *, alone: bool) -> Iterator[Diagnostic]:
+        """Yield an error for each site that a line leaves out and that is not there: it may have another name now."""
+        written = line.sites if kind == "site" else line.metasites
+        for number in (
+            choice.unmatched_exclusions if alone else self._were_here(line, kind, choice.unmatched_exclusions)
+        ):
+            message = f"no {kind} of {self.instance} is called `{written[number].removeprefix('!')}`, which this line leaves out"
+            hint = "nothing is given by this line until it names a live site, or no longer leaves this one out"
+            yield error("unknown-site", message, at=line.location.at(f"{kind}s", number), hint=hint)
 
     def _ambiguous(self, key: Key, choice: Choice, line: Line, scope: Scope) -> None:
         name, scopes = choice.ambiguous[scope], self.scopes[scope.kind]
@@ -225,14 +314,15 @@ class _Resolution(Struct):
         sides = (scopes.names() for scopes in self.scopes.values() if isinstance(scopes, Scopes))
         return {scope: names for side in sides for scope, names in side.items()}
 
-    def _ourselves(self) -> None:
+    def _refuse_ourselves(self) -> None:
         """Refuse a user that turns out to be the account whose credentials are used."""
         me = self.live.me.lower() if self.live is not None and self.live.me is not None else None
         for identity in self.people.by_handle.values() if me is not None else ():
             if identity.account.lower() == me:
                 message = f"`{identity.account}` is the account Siteward itself uses on {self.instance}"
                 hint = "`self` is always protected and never declared"
-                self.draft.say(error("self-declared", message, at=identity.user.at, hint=hint))
+                self.draft.say(error("self-declared", message, at=identity.user.at, hint=hint, local=True))
+                self.holding.hold_user(identity.user.handle, identity.user.at, gains=False)
 
     # -- what else the file wants
 
@@ -241,7 +331,8 @@ class _Resolution(Struct):
         wanted = self.draft.wanted
         for user in self.declaration.users.values():
             identity = self.people.by_handle.get(user.handle) if self.instance in user.accounts else None
-            if identity is not None and identity.ending is None:
+            known = identity is not None and identity.account not in self.holding.users
+            if known and identity is not None and identity.ending is None:
                 wanted.setdefault(user.handle, Origin(user.at, ticket=user.ticket, reason=user.reason))
         speaks_of_email = self.traits.keeps_email and self.traits.login != "email"
         for handle, origin in wanted.items():
@@ -258,9 +349,7 @@ class _Resolution(Struct):
             identity = self.people.by_handle.get(user.handle) if self.instance in user.modules else None
             if identity is None:
                 continue
-            if not roles:
-                message = f"{self.traits.platform} has no modules to switch"
-                self.draft.say(error("no-modules", message, at=user.location.at("modules", self.instance)))
+            if not roles or identity.account in self.holding.users:
                 continue
             if not self._is_top(identity):
                 spoken.add(identity.account)
@@ -289,7 +378,7 @@ class _Resolution(Struct):
             return public
         for site in self.declaration.sites.values():
             wish = site.public.get(self.instance, site.public.get(EVERY))
-            if wish is not None:
+            if wish is not None and site.handle not in self.declaration.flaws.sites:
                 public.update(dict.fromkeys(scopes.site(site.handle), wish))
         return public
 

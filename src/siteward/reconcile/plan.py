@@ -116,7 +116,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         return tuple(
             diagnostic
             for diagnostic in said
-            if diagnostic.blocks and (diagnostic.about is None or diagnostic.about in keys)
+            if diagnostic.blocks_all or (diagnostic.blocks and diagnostic.about in keys)
         )
 
     def accounts(self, declared: Mapping[str, str | None] = MappingProxyType({})) -> dict[str, str | None]:

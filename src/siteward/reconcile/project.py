@@ -103,9 +103,12 @@ def _unfinished_platforms() -> Iterator[Diagnostic]:
 
 
 def open_project(path: Path, command: str) -> Project | Report:
-    """Return the project, or the report that says why there is none."""
+    """Return the project, or the report that says why there is none.
+
+    Errors of single rows do not stand in the way: such rows give nothing and take nothing, and are told.
+    """
     loaded = read(path)
-    if loaded.declaration is None or any(diagnostic.blocks for diagnostic in loaded.diagnostics):
+    if loaded.usable is None:
         return Report(
             command=command,
             diagnostics=loaded.diagnostics,
@@ -114,7 +117,7 @@ def open_project(path: Path, command: str) -> Project | Report:
             next="siteward validate",
             accounts=loaded.accounts,
         )
-    return Project(path=path, loaded=loaded, declaration=loaded.declaration, commit=commit_of(path.parent))
+    return Project(path=path, loaded=loaded, declaration=loaded.usable, commit=commit_of(path.parent))
 
 
 class Surroundings(Redacted, frozen=True, kw_only=True):

@@ -134,6 +134,7 @@ class WebLogin(RenewingAuth[str]):
         return _read_token((yield from self._fetch(self._page_request(HOME))))
 
     def _pass_second_factor(self) -> Dialogue[str]:
+        """Send the code of this moment, and return the path that the answer leads to."""
         if self._totp is None:
             raise UnauthenticatedError(
                 "Plausible asks for a second factor",
@@ -202,10 +203,13 @@ def team_at(reader: Reader, find: Callable[[], str]) -> str:
 
 
 def totp(secret: str, seconds: float) -> str:
-    """Return the code of a moment (RFC 6238: SHA-1, six digits, thirty seconds); `secret` is base32."""
-    text = secret.replace(" ", "").upper()
+    """Return the code of a moment in seconds since 1970 (RFC 6238: SHA-1, six digits, thirty seconds); `secret` is base32.
+
+    Raises `UnauthenticatedError` for a secret that is not base32.
+    """
+    encoded = secret.replace(" ", "").upper()
     try:
-        key = base64.b32decode(text + "=" * (-len(text) % 8))
+        key = base64.b32decode(encoded + "=" * (-len(encoded) % 8))
     except binascii.Error as error:
         raise UnauthenticatedError("the secret of the second factor is not valid base32 text") from error
     digest = hmac.digest(key, struct.pack(">Q", int(seconds) // _STEP), "sha1")

@@ -1,6 +1,7 @@
 """Reads one whole team, with proof of completeness, through the Sites API or from the database.
 
-`refresh` reads again only what some changes touch: the guest lists of their sites, or the whole database.
+`refresh` reads again only what some changes touch: through the Sites API the guest lists of their sites; the database is
+read whole, because that is one query too.
 """
 
 from __future__ import annotations
@@ -33,6 +34,98 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.platforms.plausible.settings import Settings
     from siteward.transport.http import Reader
+
+
+def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
+    """Return all access on the instance; raises `PlatformError` if any part of it is missing.
+
+    The Sites API takes one request for each site, one for each hundred sites and one for the team (API.md section 14);
+    the database one query.
+    """
+    read_state = snapshot if reader.rows else read_guests
+    return live_of(read_state(reader, settings, traits))
+
+
+# --- the live state ---------------------------------------------------------------------------------------------------
+
+
+def live_of(state: NativeState) -> Live:
+    """Return a native state as a live state, with its findings."""
+    names = _spellings(state)
+    guests = tuple(_guest_grants(state, names))
+    pending = frozenset(grant.key for grant, waits in guests if waits)
+    waiting = _pending_names(state, names)
+    accounts = (Account(name, status="pending" if name in waiting else "active") for name in names.values())
+    return Live(
+        access=Access((*accounts, *(grant for grant, _ in guests), *_team_grants(state, names))),
+        sites={place.scope: _make_site(place) for place in state.places.values()},
+        me=state.me,
+        pending=pending,
+        facts=dict(_account_facts(state, names)),
+        listings=state.listings,
+        findings=tuple(findings(state)),
+        native=state,
+    )
+
+
+def _spellings(state: NativeState) -> dict[str, str]:
+    """Return the spelling of each address, by its folded form: an accepted guest's before an invitation's."""
+    entries = [entry for place in state.places.values() for entry in place.entries]
+    entries.sort(key=lambda entry: (entry.status, folded(entry.email), entry.email))
+    names: dict[str, str] = {}
+    for email in (*(colleague.email for colleague in state.colleagues), *(entry.email for entry in entries)):
+        names.setdefault(folded(email), email)
+    return names
+
+
+def _guest_grants(state: NativeState, names: Mapping[str, str]) -> Iterator[tuple[Grant, bool]]:
+    """Yield the grant of each guest, and whether it is pending; where an address has two entries, the accepted one."""
+    for place in state.places.values():
+        seen: set[str] = set()
+        for entry in sorted(place.entries, key=lambda entry: entry.status):
+            email = folded(entry.email)
+            if email not in seen:
+                seen.add(email)
+                yield _grant_at(names[email], place, entry.role), entry.status == "invited"
+
+
+def _team_grants(state: NativeState, names: Mapping[str, str]) -> Iterator[Grant]:
+    """Yield the grants of the members of the team, who reach every site of it."""
+    for colleague in state.colleagues:
+        if not colleague.invited:
+            for place in state.places.values():
+                yield _grant_at(names[folded(colleague.email)], place, TEAM_ROLES.get(colleague.role, colleague.role))
+
+
+def _grant_at(name: str, place: Place, role: str) -> Grant:
+    return Grant(Subject("account", name), place.scope, role)
+
+
+def _pending_names(state: NativeState, names: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of the accounts that have accepted no invitation yet."""
+    entries = [entry for place in state.places.values() for entry in place.entries]
+    accepted = {folded(entry.email) for entry in entries if entry.status == "accepted"}
+    accepted |= {folded(colleague.email) for colleague in state.colleagues if not colleague.invited}
+    return frozenset(name for email, name in names.items() if email not in accepted)
+
+
+def _make_site(place: Place) -> Site:
+    name = place.scope.name
+    return Site(id=place.domain, label=name, name=place.domain, domains=(name,))
+
+
+def _account_facts(state: NativeState, names: Mapping[str, str]) -> Iterator[tuple[Key, Mapping[str, str]]]:
+    """Yield the facts about accounts that reviews show: the last visit, and the role in the team."""
+    colleagues = {folded(colleague.email): colleague for colleague in state.colleagues}
+    for email, name in names.items():
+        facts = {"last_seen": state.seen[email]} if email in state.seen else {}
+        if (colleague := colleagues.get(email)) is not None:
+            facts["team"] = f"invited as {colleague.role}" if colleague.invited else colleague.role
+        if facts:
+            yield account_key(name), facts
+
+
+# --- findings ---------------------------------------------------------------------------------------------------------
 
 
 def findings(state: NativeState) -> Iterator[Diagnostic]:
@@ -88,127 +181,46 @@ def _report_sites(state: NativeState) -> Iterator[Diagnostic]:
             )
 
 
-def live_of(state: NativeState) -> Live:
-    """Return a native state as a live state."""
-    names = _spellings(state)
-    guests = tuple(_guest_grants(state, names))
-    pending = frozenset(grant.key for grant, waits in guests if waits)
-    waiting = _pending_names(state, names)
-    accounts = (Account(name, status="pending" if name in waiting else "active") for name in names.values())
-    return Live(
-        access=Access((*accounts, *(grant for grant, _ in guests), *_team_grants(state, names))),
-        sites={place.scope: _make_site(place) for place in state.places.values()},
-        me=state.me,
-        pending=pending,
-        facts=dict(_account_facts(state, names)),
-        listings=state.listings,
-        findings=tuple(findings(state)),
-        native=state,
-    )
-
-
-def _spellings(state: NativeState) -> dict[str, str]:
-    """Return the spelling of each address, by its folded form: an accepted guest's before an invitation's."""
-    entries = [entry for place in state.places.values() for entry in place.entries]
-    entries.sort(key=lambda entry: (entry.status, folded(entry.email), entry.email))
-    names: dict[str, str] = {}
-    for email in (*(colleague.email for colleague in state.colleagues), *(entry.email for entry in entries)):
-        names.setdefault(folded(email), email)
-    return names
-
-
-def _guest_grants(state: NativeState, names: Mapping[str, str]) -> Iterator[tuple[Grant, bool]]:
-    for place in state.places.values():
-        seen: set[str] = set()
-        for entry in sorted(place.entries, key=lambda entry: entry.status):
-            email = folded(entry.email)
-            if email not in seen:
-                seen.add(email)
-                yield _grant_at(names[email], place, entry.role), entry.status == "invited"
-
-
-def _team_grants(state: NativeState, names: Mapping[str, str]) -> Iterator[Grant]:
-    for colleague in state.colleagues:
-        if not colleague.invited:
-            for place in state.places.values():
-                yield _grant_at(names[folded(colleague.email)], place, TEAM_ROLES.get(colleague.role, colleague.role))
-
-
-def _grant_at(name: str, place: Place, role: str) -> Grant:
-    return Grant(Subject("account", name), place.scope, role)
-
-
-def _pending_names(state: NativeState, names: Mapping[str, str]) -> frozenset[str]:
-    """Return the names of the accounts that have accepted no invitation yet."""
-    entries = [entry for place in state.places.values() for entry in place.entries]
-    accepted = {folded(entry.email) for entry in entries if entry.status == "accepted"}
-    accepted |= {folded(colleague.email) for colleague in state.colleagues if not colleague.invited}
-    return frozenset(name for email, name in names.items() if email not in accepted)
-
-
-def _make_site(place: Place) -> Site:
-    name = place.scope.name
-    return Site(id=place.domain, label=name, name=place.domain, domains=(name,))
-
-
-def _account_facts(state: NativeState, names: Mapping[str, str]) -> Iterator[tuple[Key, Mapping[str, str]]]:
-    roles = {folded(colleague.email): colleague for colleague in state.colleagues}
-    for email, name in names.items():
-        facts = {"last_seen": state.seen[email]} if email in state.seen else {}
-        if email in roles:
-            facts["team"] = f"invited as {roles[email].role}" if roles[email].invited else roles[email].role
-        if facts:
-            yield account_key(name), facts
-
-
-def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
-    """Return all access on the instance; raises `PlatformError` for half an answer.
-
-    The Sites API takes one request for each site, one for each hundred sites and one for the team (API.md section 14);
-    the database one query.
-    """
-    read_state = snapshot if reader.rows else read_guests
-    return live_of(read_state(reader, settings, traits))
-
-
 # --- refresh ----------------------------------------------------------------------------------------------------------
 
 
 def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, Resource | None]:
-    """Return the resource of each of `keys` as it is now, under the names of `live`; `None` where there surely is none.
+    """Return the grant of each of `keys` as it is now, under the names of `live`; `None` where there surely is none.
 
-    Left out are keys that cannot be read: grants on a site that is not in `live`, and accounts, which exist only as
-    the holders of grants. Raises `PlatformError`.
+    Left out are keys that cannot be read: grants on a site that is not in `live`, and accounts, which exist only through
+    their grants. Raises `PlatformError`.
     """
     state = native(live, NativeState)
-    known = {place.scope: place.domain for place in state.places.values()}
-    wanted = {scope for key in keys if (scope := scope_of(key)) in known}
+    domains = {place.scope: place.domain for place in state.places.values()}
+    wanted = {scope for key in keys if (scope := scope_of(key)) in domains}
     if state.door == "api":
         ordered = sorted(wanted)
-        lists = reader.map(lambda scope: guests_of(reader, known[scope]), ordered)
+        lists = reader.map(lambda scope: guests_of(reader, domains[scope]), ordered)
         return _find_grants(keys, dict(zip(ordered, lists, strict=True)))
     now = live_of(snapshot(reader, state.settings, state.traits)).access
-    grants = {(_folded_account(grant.key), grant.scope): grant.role for grant in now.grants()}
+    roles = {(_folded_account(grant.key), grant.scope): grant.role for grant in now.grants()}
     return {
-        key: _make_grant(key, grants.get((_folded_account(key), scope)))
+        key: _make_grant(key, roles.get((_folded_account(key), scope)))
         for key in keys
         if (scope := scope_of(key)) is not None and scope in wanted
     }
 
 
 def _find_grants(keys: Collection[Key], lists: Mapping[Scope, tuple[Entry, ...]]) -> Mapping[Key, Resource | None]:
-    found: dict[Key, Resource | None] = {}
+    """Return the grant of each key on one of the sites in `lists`, `None` where the site's list has no entry for it."""
+    grants: dict[Key, Resource | None] = {}
     for key in keys:
         scope = scope_of(key)
         if scope is not None and scope in lists:
             entry = find(lists[scope], account_of(key) or "")
-            found[key] = _make_grant(key, entry.role if entry else None)
-    return found
+            grants[key] = _make_grant(key, entry.role if entry else None)
+    return grants
 
 
 def _make_grant(key: Key, role: str | None) -> Grant | None:
+    """Return the grant of that key with a role, or `None` without one."""
     return Grant(Subject("account", account_of(key) or ""), Scope(key[3], key[4]), role) if role else None
 
 
 def _folded_account(key: Key) -> str:
-    return (account_of(key) or "").lower()
+    return folded(account_of(key) or "")

@@ -216,6 +216,7 @@ def _domains_by_id(seen: _Snapshot) -> Mapping[int, str]:
 
 
 def _build_places(seen: _Snapshot) -> Iterable[Place]:
+    """Yield each site with its guests and invitations, in the order of the ids."""
     people = {person.id: person.email for person in seen.people}
     entries: defaultdict[int, list[Entry]] = defaultdict(list)
     links: defaultdict[int, list[str]] = defaultdict(list)
@@ -236,6 +237,7 @@ def _build_colleagues(seen: _Snapshot) -> Iterable[Colleague]:
 
 
 def _count_listings(seen: _Snapshot) -> tuple[Listing, ...]:
+    """Return the proofs of completeness."""
     counted: Sequence[tuple[str, int]] = (
         ("sites", len(seen.sites)),
         ("guests", len(seen.guests) + len(seen.invited)),

@@ -171,10 +171,10 @@ class WebLogin(RenewingAuth[str]):
     def _store_cookies(self, response: httpx.Response) -> None:
         for line in response.headers.get_list("set-cookie"):
             try:
-                found = SimpleCookie(line)
+                cookies = SimpleCookie(line)
             except CookieError:
                 continue
-            self._cookies |= {name: cookie.value for name, cookie in found.items()}
+            self._cookies |= {name: cookie.value for name, cookie in cookies.items()}
 
     def _redirect_path(self, response: httpx.Response) -> str | None:
         """Return the path that a redirect leads to, below the base, or `None` for no redirect."""
@@ -233,6 +233,7 @@ def _read_date(response: httpx.Response) -> datetime | None:
 
 
 def _read_token(response: httpx.Response) -> str:
+    """Return the token against forgery on a page; raises `NotThePlatformError` for a page without one."""
     if response.has_redirect_location:
         raise redirected(response, str)
     found = _TOKEN.search(response.text)

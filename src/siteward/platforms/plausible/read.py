@@ -143,6 +143,7 @@ def findings(state: NativeState) -> Iterator[Diagnostic]:
 
 
 def _report_single_owner(state: NativeState) -> Iterator[Diagnostic]:
+    """Warn of a team with one owner only."""
     owners = sorted(
         colleague.email for colleague in state.colleagues if colleague.role == "owner" and not colleague.invited
     )
@@ -155,6 +156,7 @@ def _report_single_owner(state: NativeState) -> Iterator[Diagnostic]:
 
 
 def _report_team(state: NativeState) -> Iterator[Diagnostic]:
+    """Report open invitations into the team, and sites that are being handed over."""
     for colleague in state.colleagues:
         if colleague.invited:
             yield note(
@@ -166,6 +168,7 @@ def _report_team(state: NativeState) -> Iterator[Diagnostic]:
 
 
 def _report_sites(state: NativeState) -> Iterator[Diagnostic]:
+    """Warn of renamed and public sites, and of shared links."""
     for place in sorted(state.places.values(), key=lambda place: place.domain):
         if place.previous:
             yield warning(

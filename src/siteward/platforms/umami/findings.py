@@ -43,28 +43,31 @@ def clashes(state: NativeState) -> dict[str, tuple[str, ...]]:
 
 
 def _report_orphans(state: NativeState) -> Iterator[Diagnostic]:
+    """Warn of sites that belong to no account and no team that was read (API.md section 6)."""
     rows = state.rows
-    for at in _sort_by_label(state):
-        row = rows.sites[at]
+    for site_id in _sort_by_label(state):
+        row = rows.sites[site_id]
         if row.team_id not in rows.teams and row.user_id not in rows.users:
             yield warning(
                 "orphan-site",
-                f"site {state.labels[at]} ({row.name}) belongs to nobody; only admins see it",
+                f"site {state.labels[site_id]} ({row.name}) belongs to nobody; only admins see it",
                 hint="Umami can only delete it; one SQL update of website.user_id gives it an owner",
             )
 
 
 def _report_shares(state: NativeState) -> Iterator[Diagnostic]:
-    for at in _sort_by_label(state):
-        if state.rows.sites[at].share is not None:
+    """Warn of sites with a public link."""
+    for site_id in _sort_by_label(state):
+        if state.rows.sites[site_id].share is not None:
             yield warning(
                 "public-share-link",
-                f"site {state.labels[at]} has a public link: whoever knows it reads the statistics",
+                f"site {state.labels[site_id]} has a public link: whoever knows it reads the statistics",
                 hint="deleting the link does not end tokens already given out; only a new APP_SECRET does",
             )
 
 
 def _report_owned_sites(state: NativeState) -> Iterator[Diagnostic]:
+    """Note the accounts besides our own that own sites personally."""
     rows = state.rows
     owned: defaultdict[str, list[str]] = defaultdict(list)
     for site in rows.sites.values():
@@ -80,6 +83,7 @@ def _report_owned_sites(state: NativeState) -> Iterator[Diagnostic]:
 
 
 def _report_teams(state: NativeState) -> Iterator[Diagnostic]:
+    """Report teams whose memberships or owners are not as they should be, in the order of their names."""
     for team in sorted(state.rows.teams.values(), key=lambda team: (team.name, team.id)):
         if len({member.user_id for member in team.members if member.user is not None}) < len(team.members):
             yield from _report_memberships(state, team)
@@ -98,6 +102,7 @@ def _report_teams(state: NativeState) -> Iterator[Diagnostic]:
 
 
 def _report_memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:
+    """Warn of the ghosts and the duplicates in one team (API.md section 5)."""
     ghosts = sum(member.user is None for member in team.members)
     if ghosts:
         yield warning(
@@ -117,7 +122,8 @@ def _report_memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnosti
 
 
 def _report_layout(state: NativeState, team: TeamRow, owned_by: tuple[str, ...]) -> Iterator[Diagnostic]:
-    sites = [state.labels[at] for at in state.sites_of[team.id]]
+    """Report a team that does not fit the layout per-site: with several sites, or owned by others."""
+    sites = [state.labels[site_id] for site_id in state.sites_of[team.id]]
     if len(sites) > 1:
         yield warning(
             "shared-team",
@@ -134,6 +140,7 @@ def _report_layout(state: NativeState, team: TeamRow, owned_by: tuple[str, ...])
 
 
 def _report_logins(state: NativeState) -> Iterator[Diagnostic]:
+    """Warn of logins that differ only in case, or have capital letters."""
     clashing = clashes(state)
     for user in sorted(state.rows.users.values(), key=lambda user: user.username):
         if user.username in clashing:
@@ -161,6 +168,7 @@ def _warn_of_capitals(login: str, version: str) -> Diagnostic:
 
 
 def _report_unknown_roles(state: NativeState) -> Iterator[Diagnostic]:
+    """Warn of roles that Umami does not know; 2.20 stores any text (API.md section 9)."""
     known = {role.name for kind in state.traits.roles.values() for role in kind} | {NOBODY_SPECIAL, TEAM_OWNER}
     held = [(user.username, user.role, "") for user in state.rows.users.values()]
     held += [
@@ -176,7 +184,7 @@ def _report_unknown_roles(state: NativeState) -> Iterator[Diagnostic]:
 
 def _sort_by_label(state: NativeState) -> list[str]:
     """Return the ids of all sites in the order of their labels."""
-    return sorted(state.labels, key=lambda at: state.labels[at])
+    return sorted(state.labels, key=lambda site_id: state.labels[site_id])
 
 
 def _list_names(word: str, names: Iterable[str]) -> str:

@@ -160,7 +160,10 @@ def site_labels(rows: Rows, me: str) -> dict[str, str]:
 def team_labels(rows: Rows, idle: Iterable[str]) -> dict[str, str]:
     """Return the label of each team of `idle` by id: the name where it is unique among all teams, else `name#id`."""
     counts: Mapping[str, int] = Counter(team.name for team in rows.teams.values())
-    return {at: name if (name := rows.teams[at].name) and counts[name] == 1 else f"{name}#{at}" for at in idle}
+    return {
+        team_id: name if (name := rows.teams[team_id].name) and counts[name] == 1 else f"{name}#{team_id}"
+        for team_id in idle
+    }
 
 
 def domain_of(site: SiteRow) -> str:

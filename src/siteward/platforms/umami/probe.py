@@ -108,6 +108,7 @@ def _detect_without_sites(reader: Reader) -> Release:
 
 
 def _list_notes(settings: Settings, traits: Traits) -> tuple[str, ...]:
+    """Return the notes of `doctor` for this layout and release."""
     notes = [
         (
             "every member of a team can read its access code and join again with it; block POST /api/teams/join at the "

@@ -53,7 +53,7 @@ def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tu
         traits=traits,
         me=me,
         labels=site_labels(rows, me),
-        idle={label: at for at, label in idle.items()},
+        idle={label: team_id for team_id, label in idle.items()},
         sites_of=sites_of,
     )
     accounts = {user.id: Account(user.username) for user in rows.users.values()}
@@ -61,7 +61,7 @@ def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tu
         access=Access((*accounts.values(), *_list_grants(state, idle))),
         sites={Scope("site", state.labels[site.id]): _make_site(site, state) for site in rows.sites.values()},
         me=accounts[me].name,
-        ids={account.key: at for at, account in accounts.items()},
+        ids={account.key: user_id for user_id, account in accounts.items()},
         facts=dict(_list_facts(state)),
         listings=listings,
         findings=tuple(findings(state)),
@@ -87,7 +87,7 @@ def _list_grants(state: NativeState, idle: Mapping[str, str]) -> Iterator[Grant]
     """Yield every grant; `idle` has the label of each team without sites by its id."""
     rows = state.rows
     subjects = {user.id: Subject("account", user.username) for user in rows.users.values()}
-    scopes = {at: Scope("site", label) for at, label in state.labels.items()}
+    scopes = {site_id: Scope("site", label) for site_id, label in state.labels.items()}
     for user in rows.users.values():
         if user.role != NOBODY_SPECIAL:
             yield Grant(subjects[user.id], EVERYWHERE, user.role)
@@ -95,7 +95,7 @@ def _list_grants(state: NativeState, idle: Mapping[str, str]) -> Iterator[Grant]
         if site.user_id in subjects:
             yield Grant(subjects[site.user_id], scopes[site.id], OWNER)
     for team in rows.teams.values():
-        places = [scopes[at] for at in state.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
+        places = [scopes[site_id] for site_id in state.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
         for user_id, memberships in people(team).items():
             role = strongest(memberships)
             for place in places:
@@ -103,6 +103,7 @@ def _list_grants(state: NativeState, idle: Mapping[str, str]) -> Iterator[Grant]
 
 
 def _make_site(site: SiteRow, state: NativeState) -> Site:
+    """Return a site with its domain; the site of another account is matched by its id alone."""
     domain, owner = domain_of(site), state.rows.users.get(site.user_id or "")
     foreign = is_foreign(site, state.rows, state.me)
     return Site(
@@ -181,7 +182,9 @@ def _mark_as_ghosts(rows: Rows, unlisted: frozenset[str]) -> Rows:
     def members(team: TeamRow) -> tuple[MemberRow, ...]:
         return tuple(replace(member, user=None) if member.user_id in unlisted else member for member in team.members)
 
-    return replace(rows, teams={at: replace(team, members_3=members(team)) for at, team in rows.teams.items()})
+    return replace(
+        rows, teams={team_id: replace(team, members_3=members(team)) for team_id, team in rows.teams.items()}
+    )
 
 
 def _read_round(reader: Reader, traits: Traits, seed: Listings | None) -> _Round:
@@ -234,7 +237,7 @@ def _read_by_account(reader: Reader, doubts: list[str]) -> Rows:
 
 def _drop_deleted(rows: dict[str, U]) -> dict[str, U]:
     """Return the rows without those that are marked as deleted."""
-    return {at: row for at, row in rows.items() if row.deleted is None}
+    return {row_id: row for row_id, row in rows.items() if row.deleted is None}
 
 
 def _merge_pages(name: str, pages: Iterable[Page[T]], doubts: list[str]) -> dict[str, T]:

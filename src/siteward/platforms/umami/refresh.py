@@ -84,30 +84,30 @@ def is_fresh(reader: Reader, state: NativeState) -> bool:
     return cache.rows is not None and cache.writes < MOST_WRITES and reader.now - cache.taken <= OLDEST
 
 
-def note_writes(state: NativeState, at: str, times: int = 1) -> None:
+def note_writes(state: NativeState, object_id: str, times: int = 1) -> None:
     """Record that this run has written to the object of that id, so that it is not taken from the cache."""
-    state.cache.touched.add(at)
+    state.cache.touched.add(object_id)
     state.cache.writes += times
 
 
-def _cached_rows(reader: Reader, state: NativeState, at: str) -> Rows | None:
+def _cached_rows(reader: Reader, state: NativeState, object_id: str) -> Rows | None:
     """Return the cached listings, or `None` if they may be out of date for the object of that id."""
-    return state.cache.rows if at not in state.cache.touched and is_fresh(reader, state) else None
+    return state.cache.rows if object_id not in state.cache.touched and is_fresh(reader, state) else None
 
 
 # --- single objects ---------------------------------------------------------------------------------------------------
 
 
-def user_now(reader: Reader, at: str, state: NativeState) -> UserRow | None:
+def user_now(reader: Reader, user_id: str, state: NativeState) -> UserRow | None:
     """Return the account of that id as it is now, or `None` if there is none. Raises `PlatformError`."""
-    cached = _cached_rows(reader, state, at)
-    return (cached.users.get(at) if cached else None) or ask_one(reader, path("users", at), UserRow)
+    cached = _cached_rows(reader, state, user_id)
+    return (cached.users.get(user_id) if cached else None) or ask_one(reader, path("users", user_id), UserRow)
 
 
-def site_now(reader: Reader, at: str, state: NativeState) -> SiteRow | None:
+def site_now(reader: Reader, site_id: str, state: NativeState) -> SiteRow | None:
     """Return the site of that id as it is now, or `None` if there is none. Raises `PlatformError`."""
-    cached = _cached_rows(reader, state, at)
-    return (cached.sites.get(at) if cached else None) or ask_one(reader, path("websites", at), SiteRow)
+    cached = _cached_rows(reader, state, site_id)
+    return (cached.sites.get(site_id) if cached else None) or ask_one(reader, path("websites", site_id), SiteRow)
 
 
 def members_now(reader: Reader, team: str, state: NativeState) -> tuple[MemberRow, ...]:
@@ -188,12 +188,12 @@ def _read_users(
 
     With `state` they may come from the cache: enough for grants on sites, which need only that the account exists.
     """
-    known = {name: at for name in names if (at := live.ids.get(account_key(name))) is not None}
+    known = {name: user_id for name in names if (user_id := live.ids.get(account_key(name))) is not None}
     if state is not None and is_fresh(reader, state):
-        found: dict[str, UserRow | None] = {at: user_now(reader, at, state) for at in known.values()}
+        found: dict[str, UserRow | None] = {user_id: user_now(reader, user_id, state) for user_id in known.values()}
     else:
         found = _read_objects(reader, "users", known.values(), UserRow, Page[UserRow])
-    users = {name: found[at] for name, at in known.items()}
+    users = {name: found[user_id] for name, user_id in known.items()}
     unknown = [name for name in names if name not in known]
     return users | dict(zip(unknown, reader.map(lambda name: find_user(reader, name), unknown), strict=True))
 
@@ -203,9 +203,9 @@ def _read_sites(
 ) -> dict[Scope, SiteRow | None]:
     ids = {scope: live.sites[scope].id for scope in scopes}
     if is_fresh(reader, state):
-        return {scope: site_now(reader, at, state) for scope, at in ids.items()}
+        return {scope: site_now(reader, site_id, state) for scope, site_id in ids.items()}
     found = _read_objects(reader, "websites", ids.values(), SiteRow, None if state.old else Page[SiteRow])
-    return {scope: found[at] for scope, at in ids.items()}
+    return {scope: found[site_id] for scope, site_id in ids.items()}
 
 
 def _read_members(reader: Reader, teams: Collection[str], state: NativeState) -> dict[str, tuple[MemberRow, ...]]:
@@ -226,8 +226,10 @@ def _read_objects(
     wanted = list(dict.fromkeys(ids))
     if listing and len(wanted) > FEW:
         rows = {row.id: row for row in ask(reader, path("admin", name), listing, ONE_PAGE).data}
-        return {at: rows.get(at) for at in wanted}
-    return dict(zip(wanted, reader.map(lambda at: ask_one(reader, path(name, at), kind), wanted), strict=True))
+        return {object_id: rows.get(object_id) for object_id in wanted}
+    return dict(
+        zip(wanted, reader.map(lambda object_id: ask_one(reader, path(name, object_id), kind), wanted), strict=True)
+    )
 
 
 def _scope_in(key: Key) -> Scope:

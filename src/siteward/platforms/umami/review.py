@@ -52,8 +52,8 @@ class _Case(Struct, frozen=True):
 
     def user(self, change: Change) -> UserRow | None:
         """Return the live account that a change is about, or `None`."""
-        at = self.live.ids.get(account_key(account_of(change.key) or ""))
-        return self.state.rows.users.get(at or "")
+        user_id = self.live.ids.get(account_key(account_of(change.key) or ""))
+        return self.state.rows.users.get(user_id or "")
 
     def site(self, scope: Scope) -> SiteRow | None:
         """Return the live site of a scope, or `None`."""
@@ -215,7 +215,9 @@ def owned(user_id: str, state: NativeState) -> tuple[tuple[str, ...], tuple[tupl
     rows = state.rows
     sites = tuple(sorted(state.labels[site.id] for site in rows.sites.values() if site.user_id == user_id))
     teams = sorted((team.name, team.id) for team in rows.teams.values() if user_id in owners(team))
-    return sites, tuple((name, tuple(state.labels[site] for site in state.sites_of.get(at, ()))) for name, at in teams)
+    return sites, tuple(
+        (name, tuple(state.labels[site] for site in state.sites_of.get(team_id, ()))) for name, team_id in teams
+    )
 
 
 def _check_ownership(change: Change, scope: Scope, _case: _Case) -> Iterator[Diagnostic]:
@@ -279,7 +281,7 @@ def _check_shared_team(change: Change, scope: Scope, case: _Case) -> Iterator[Di
     team = team_of(scope, case.live, case.state)
     name = account_of(change.key) or ""
     wanted = case.roles[name, scope]
-    scopes = [Scope("site", case.state.labels[at]) for at in case.state.sites_of.get(team or "", ())]
+    scopes = [Scope("site", case.state.labels[site_id]) for site_id in case.state.sites_of.get(team or "", ())]
     # No change leads to the role of an owner, so it stands for "no change".
     others = [str(other) for other in scopes if case.roles.get((name, other), OWNER) != wanted]
     if others:

@@ -56,10 +56,10 @@ def own(reader: Reader) -> Own:
     """Return the account that is logged in; raises `UnauthenticatedError` before the first request, which logs in."""
     from siteward.platforms.umami.login import Login  # noqa: PLC0415 — see above
 
-    found = reader.auth.own if isinstance(reader.auth, Login) else None
-    if found is None:
+    account = reader.auth.own if isinstance(reader.auth, Login) else None
+    if account is None:
         raise UnauthenticatedError("nobody is logged in to Umami yet")
-    return found
+    return account
 
 
 def ask_listings(reader: Reader) -> tuple[Answer, Answer, Answer]:

@@ -134,12 +134,13 @@ def _read_members(writer: Writer, team: str, state: NativeState, rest: Sequence[
 
 
 def _change_member(writer: Writer, team: str, change: Change, live: Live, members: Sequence[MemberRow]) -> Verdict:
+    """Make one change by its account, whose rows among `members` are its memberships so far."""
     try:
-        at = account_id(writer, account_of(change.key) or "", live)
-        if at is None:
+        user_id = account_id(writer, account_of(change.key) or "", live)
+        if user_id is None:
             return failed("the account is not known on the instance", "plan again")
-        held = [member for member in members if member.user_id == at]
-        return _apply_change(writer, team, change, at, held, native(live, NativeState))
+        held = [member for member in members if member.user_id == user_id]
+        return _apply_change(writer, team, change, user_id, held, native(live, NativeState))
     except PlatformError as problem:
         return _leave_alone(problem)
 
@@ -149,11 +150,11 @@ def _leave_alone(problem: PlatformError) -> Verdict:
 
 
 def _apply_change(
-    writer: Writer, team: str, change: Change, at: str, held: Sequence[MemberRow], state: NativeState
+    writer: Writer, team: str, change: Change, user_id: str, held: Sequence[MemberRow], state: NativeState
 ) -> Verdict:
     """Make one membership as a change wants it, if it is still as the change was planned for.
 
-    `at` is the account's id, `held` are its membership rows in the team, more than one where there are duplicates.
+    `user_id` is the account's id, `held` are its membership rows in the team, more than one where there are duplicates.
 
     Raises `PlatformError` only before anything was sent.
     """
@@ -167,23 +168,23 @@ def _apply_change(
     if OWNER in {now, wanted}:
         return failed("who owns a team cannot be changed by API")
     # An unknown account is added with a 200 and leaves a ghost (API.md section 5, hazard 7).
-    if wanted is not None and len(held) != 1 and user_now(writer, at, state) is None:
+    if wanted is not None and len(held) != 1 and user_now(writer, user_id, state) is None:
         return failed("the account is gone")
-    return _set_membership(writer, team, at, held, wanted)
+    return _set_membership(writer, team, user_id, held, wanted)
 
 
-def _set_membership(writer: Writer, team: str, at: str, held: Sequence[MemberRow], wanted: str | None) -> Verdict:
+def _set_membership(writer: Writer, team: str, user_id: str, held: Sequence[MemberRow], wanted: str | None) -> Verdict:
     """Add, change or remove a membership; `None` for `wanted` removes it.
 
     A role is changed in place; duplicates are removed and one is added again.
     """
-    membership = path("teams", team, "users", at)
+    membership = path("teams", team, "users", user_id)
 
     def is_done() -> bool:
-        return [member.role for member in members_of(writer, team) if member.user_id == at] == [wanted]
+        return [member.role for member in members_of(writer, team) if member.user_id == user_id] == [wanted]
 
     def is_out() -> bool:
-        return not any(member.user_id == at for member in members_of(writer, team))
+        return not any(member.user_id == user_id for member in members_of(writer, team))
 
     if wanted is None:
         return command(writer, "DELETE", membership, None, Deleted, is_out)
@@ -191,7 +192,7 @@ def _set_membership(writer: Writer, team: str, at: str, held: Sequence[MemberRow
         return _check_echo(command(writer, "POST", membership, {"role": wanted}, MemberRow, is_done), wanted)
     if held and (removed := command(writer, "DELETE", membership, None, Deleted, is_out)).status != "sent":
         return removed
-    body = {"userId": at, "role": wanted}
+    body = {"userId": user_id, "role": wanted}
     added = _check_echo(command(writer, "POST", path("teams", team, "users"), body, MemberRow, is_done), wanted)
     if held and added.status != "sent":
         return replace(added, status="unknown", message=f"the duplicates were removed, and then: {added.message}")
@@ -352,8 +353,8 @@ def _vacate(writer: Writer, team: str, state: NativeState) -> None:
     Raises `NoTeamError` if somebody stays.
     """
     others = {member.user_id for member in members_of(writer, team)} - {state.me}
-    for user in sorted(others):
-        removed = _set_membership(writer, team, user, (), None)
+    for user_id in sorted(others):
+        removed = _set_membership(writer, team, user_id, (), None)
         if removed.status != "sent":
             raise NoTeamError(_fail_reuse(removed.message, removed.hint))
     if not others:

@@ -100,16 +100,17 @@ class _Forecast:
         return self._count_memberships(group, ahead, first.scope)
 
     def _count_memberships(self, group: Sequence[Change], ahead: Sequence[Change], scope: Scope) -> int:
+        """Return the requests of a group of memberships on `scope`; `ahead` are the changes of later groups."""
         team, closing = team_of(scope, self._live, self._state), is_closing(group[0], self._state)
         sent = self._fill_cache([*group, *ahead])
         of_site = scope.kind != "team"
         sent += of_site and not self._is_fresh()
         sent += 0 if team or closing else self._count_placing(scope)
-        for at in range(0, len(group), MOST_WRITES):
-            sent += self._fill_cache(group[at:]) if at else 0
-            sent += not self._is_fresh() or at > 0 or (team or scope) in self._written or team is None
-            sent += sum(self._count_membership(change) for change in group[at : at + MOST_WRITES])
-            self._note_writes(len(group[at : at + MOST_WRITES]))
+        for begin in range(0, len(group), MOST_WRITES):
+            sent += self._fill_cache(group[begin:]) if begin else 0
+            sent += not self._is_fresh() or begin > 0 or (team or scope) in self._written or team is None
+            sent += sum(self._count_membership(change) for change in group[begin : begin + MOST_WRITES])
+            self._note_writes(len(group[begin : begin + MOST_WRITES]))
         self._written.add(team or scope)
         sent += 2 if closing else 0
         self._note_writes(2 if closing else 0)
@@ -195,7 +196,7 @@ def _create(writer: Writer, bundle: Bundle, made: Change, state: NativeState) ->
 
     The id is chosen here, so that reading can distinguish the new account from another of the same name.
     """
-    name, at = made.key[1], str(uuid.uuid4())
+    name, user_id = made.key[1], str(uuid.uuid4())
     role = next((change.after.role for change in bundle.changes if isinstance(change.after, Grant)), NOBODY_SPECIAL)
     password = bundle.passwords.get(name)
     if password is None:
@@ -203,8 +204,8 @@ def _create(writer: Writer, bundle: Bundle, made: Change, state: NativeState) ->
     elif not SHORTEST_PASSWORD <= len(password.reveal().encode()) <= LONGEST_PASSWORD:
         verdict = failed(f"its password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} bytes")
     else:
-        verdict, at = _make_account(writer, UserRow(at, name, role), password, state)
-    ids = {account_key(name): at} if verdict.status == "sent" else {}
+        verdict, user_id = _make_account(writer, UserRow(user_id, name, role), password, state)
+    ids = {account_key(name): user_id} if verdict.status == "sent" else {}
     return [verdict.receipt(change.key, ids) for change in bundle.changes]
 
 
@@ -235,34 +236,38 @@ def _change_account(writer: Writer, change: Change, live: Live) -> Receipt:
     """Make one change to an account that exists: its login, its role, or its deletion."""
     state, name = native(live, NativeState), change.key[2] if change.key[0] == "grant" else change.key[1]
     try:
-        at = account_id(writer, name, live)
-        if at is None:
+        user_id = account_id(writer, name, live)
+        if user_id is None:
             return failed(f"the account {name} is not known on the instance", "plan again").receipt(change.key)
-        if at == state.me:
+        if user_id == state.me:
             return failed("Siteward never changes the account it works with").receipt(change.key)
-        note_writes(state, at)
+        note_writes(state, user_id)
         if isinstance(change.after, Account):
             new = change.after.renamed or name
-            return _update_account(writer, at, state, username=new).receipt(change.key, {account_key(new): at})
+            return _update_account(writer, user_id, state, username=new).receipt(
+                change.key, {account_key(new): user_id}
+            )
         if isinstance(change.before, Account):
-            return _delete_account(writer, at, name).receipt(change.key)
+            return _delete_account(writer, user_id, name).receipt(change.key)
         role = change.after.role if isinstance(change.after, Grant) else NOBODY_SPECIAL
-        return _update_account(writer, at, state, role=role).receipt(change.key)
+        return _update_account(writer, user_id, state, role=role).receipt(change.key)
     except PlatformError as problem:
         return failed(f"nothing was sent: {problem}", problem.hint).receipt(change.key)
 
 
-def _update_account(writer: Writer, at: str, state: NativeState, **wanted: str) -> Verdict:
+def _update_account(writer: Writer, user_id: str, state: NativeState, **wanted: str) -> Verdict:
     """Set a login or a role, and compare the answer: Umami says yes to what it does not let one set (API.md section 4)."""
 
     def read_account() -> UserRow | None:
-        return ask_one(writer, path("users", at), UserRow)
+        return ask_one(writer, path("users", user_id), UserRow)
 
     body = wanted
     if state.old:  # 2.20 requires the login with every change (API.md section 9)
         before = read_account()
         body = {"username": before.username, **wanted} if before else wanted
-    verdict = command(writer, "POST", path("users", at), body, UserRow, lambda: _has_values(read_account(), wanted))
+    verdict = command(
+        writer, "POST", path("users", user_id), body, UserRow, lambda: _has_values(read_account(), wanted)
+    )
     if verdict.answer and not _has_values(parse(UserRow, verdict.answer), wanted):
         return failed("Umami said yes and changed nothing", "does Siteward's account still have the role admin?")
     return verdict
@@ -272,19 +277,19 @@ def _has_values(user: UserRow | None, wanted: dict[str, str]) -> bool:
     return user is not None and all(getattr(user, name) == value for name, value in wanted.items())
 
 
-def _delete_account(writer: Writer, at: str, name: str) -> Verdict:
+def _delete_account(writer: Writer, user_id: str, name: str) -> Verdict:
     """Delete an account, unless it owns a team or site now, which Umami would delete too (MAPPING.md hazards 1 and 3)."""
-    teams = ask(writer, path("users", at, "teams"), Page[TeamRow], ONE_PAGE)
-    sites = ask(writer, path("users", at, "websites"), Page[SiteRow], ONE_PAGE)
-    lost = [f"team {team.name}" for team in teams.data if _owns(team, at)]
-    lost += [f"site {site.domain or site.name}" for site in sites.data if site.user_id == at]
+    teams = ask(writer, path("users", user_id, "teams"), Page[TeamRow], ONE_PAGE)
+    sites = ask(writer, path("users", user_id, "websites"), Page[SiteRow], ONE_PAGE)
+    lost = [f"team {team.name}" for team in teams.data if _owns(team, user_id)]
+    lost += [f"site {site.domain or site.name}" for site in sites.data if site.user_id == user_id]
     if lost or teams.count != len(teams.data) or sites.count != len(sites.data):
         return failed(f"not deleted: {', '.join(lost) or 'what it owns is not known'} would go with it")
-    verdict = command(writer, "DELETE", path("users", at), None, Deleted, lambda: find_user(writer, name) is None)
+    verdict = command(writer, "DELETE", path("users", user_id), None, Deleted, lambda: find_user(writer, name) is None)
     if verdict.status == "failed":
         return failed(f"{verdict.message}; does it own sites with segments, revenue or replays?", verdict.hint)
     return verdict
 
 
-def _owns(team: TeamRow, at: str) -> bool:
-    return any(member.user_id == at and member.role == TEAM_OWNER for member in team.members)
+def _owns(team: TeamRow, user_id: str) -> bool:
+    return any(member.user_id == user_id and member.role == TEAM_OWNER for member in team.members)

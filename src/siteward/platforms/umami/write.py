@@ -93,7 +93,7 @@ class _Forecast:
         group = self._groups[number]
         first = group[0].after or group[0].before
         if not isinstance(first, Grant) or first.scope == EVERYWHERE:
-            # Before a deletion the account's teams and sites are read; after any change, the account.
+            # Before a deletion the account, its teams and its sites are read; every change is read back by one request.
             deletes = isinstance(first, Account) and group[0].after is None
             return (5 if deletes else 2) + _count_renames(group[0])
         ahead = [change for later in self._groups[number + 1 :] for change in later]

@@ -1,8 +1,9 @@
-"""The grammar of the file: which keys there are and what kind of value each takes.
+"""The grammar of the file: its keys, and the kind of value that each takes.
 
 Some values have a short form beside the long one (`to: anna` for `to: [anna]`); rows keep what was written, and
-`build` unfolds it. What a value means, and whether it fits the rest of the file, is not asked here. The rows hold the
-values once pydantic has judged the file by what `compile` makes of them; after a change here, run `make grammar`.
+`build` unfolds it. The meaning of values, and their fit with the rest of the file, are left to `build` and the checks.
+`schema` compiles these rows to a grammar for pydantic, which checks a file before rows are made of it; the JSON Schema
+for editors, with the descriptions of keys and rows, comes from them too. After a change here, run `make grammar schemas`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ MATCHES: dict[Text, tuple[str, ...]] = {
     "power": get_args(PowerWord),
     "scope": ("site", "metasite", "instance"),
 }
-"""The words that a rule may compare with, for the keys that know theirs."""
+"""The allowed values of those keys of `match` that have a fixed set."""
+
 Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 Names: TypeAlias = Text | list[Text]
 Word: TypeAlias = Text | int
@@ -40,11 +42,11 @@ Date: TypeAlias = Annotated[
         extra={"hint": "write it as 2027-03-31"},
     ),
 ]
-"""A day or an instant; the pattern is for editors alone, `window.moment` refuses in better words."""
+"""A day or an instant; the pattern is for editors alone, `window.moment` refuses with a better message."""
 
 
 class Row(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """What all closed tables of the file have in common."""
+    """The base of all tables of the file that refuse unknown keys; `from_` is written `from`."""
 
 
 class SiteRow(Row, frozen=True):

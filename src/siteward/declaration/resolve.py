@@ -325,7 +325,7 @@ class _Resolution(Struct):
         return subsumed
 
     def _end_live_access(self) -> None:
-        """Record all live access of users whose time is over, so that mode add-only and limits let it end."""
+        """Record all live access of users whose time is over as ended, so that every mode lets it end."""
         ended, resources = self.draft.ended, self.draft.resources
         for key in ended.keys() & resources.keys():  # another grant still gives it
             del ended[key]

@@ -220,17 +220,17 @@ class Builder(Struct):
         self, text: str, edge: Literal["from", "until"], location: Location, more: Path
     ) -> datetime | None:
         """Return the instant of a date; `None`, with a diagnostic, where it is refused. Equal dates are parsed once."""
-        found = self._moments.get((text, edge))
-        if found is None:
+        instant = self._moments.get((text, edge))
+        if instant is None:
             try:
-                found = moment(text, self.zone, edge)
+                instant = moment(text, self.zone, edge)
             except BadDateError as bad:
-                found = bad
-            self._moments[text, edge] = found
-        if isinstance(found, BadDateError):
-            self.diagnostics.append(problem(found.code, str(found), location.at(*more, edge), hint=found.hint))
+                instant = bad
+            self._moments[text, edge] = instant
+        if isinstance(instant, BadDateError):
+            self.diagnostics.append(problem(instant.code, str(instant), location.at(*more, edge), hint=instant.hint))
             return None
-        return found
+        return instant
 
 
 _RULE_ID = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"

@@ -59,10 +59,10 @@ class Context(Struct, frozen=True, dict=True):
 
     def people(self, grant: Grant) -> People:
         """Return the declared users a grant is for, with the ways that lead to each."""
-        found = self._people.get(grant.to)
-        if found is None:
-            found = self._people[grant.to] = self._find_people(grant.to)
-        return found
+        people = self._people.get(grant.to)
+        if people is None:
+            people = self._people[grant.to] = self._find_people(grant.to)
+        return people
 
     def _find_people(self, names: tuple[str, ...]) -> People:
         users = self.declaration.users
@@ -84,11 +84,11 @@ class Context(Struct, frozen=True, dict=True):
     def meaning(self, grant: Grant, instance: Instance, kind: str) -> Meaning | Lack | Elsewhere | None:
         """Return the meaning of the grant's role on scopes of `kind` there; `None` for an unknown platform."""
         key = (grant.role, grant.extras, instance.platform, kind)
-        found = self._meanings.get(key)
-        if found is None:
+        means = self._meanings.get(key)
+        if means is None:
             traits = self.traits.get(instance.name)
             if traits is None:
                 return None
-            found = meaning(self.declaration.roles, grant.role, grant.extras, traits, kind)
-            self._meanings[key] = found
-        return found
+            means = meaning(self.declaration.roles, grant.role, grant.extras, traits, kind)
+            self._meanings[key] = means
+        return means

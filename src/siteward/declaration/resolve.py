@@ -137,11 +137,11 @@ class _Resolution(Struct):
 
     def _find_meaning(self, line: Line, kind: str) -> Meaning | Lack | Elsewhere:
         key = (line.role, line.extras, kind)
-        found = self._meanings.get(key)
-        if found is None:
-            found = meaning(self.declaration.roles, line.role, line.extras, self.traits, kind)
-            self._meanings[key] = found
-        return found
+        means = self._meanings.get(key)
+        if means is None:
+            means = meaning(self.declaration.roles, line.role, line.extras, self.traits, kind)
+            self._meanings[key] = means
+        return means
 
     def _want_grants(self, line: Line, means: Meaning, choice: Choice, principal: Principal) -> None:
         """Want the grants of one line for one subject, or record that they are over or not yet due."""

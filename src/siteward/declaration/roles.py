@@ -78,8 +78,8 @@ def meaning(
     platform, colon, native_name = name.partition(":")
     if colon and platform != traits.platform:
         return Elsewhere(platform)
-    found = traits.role(kind, native_name) if colon else _find_role(traits, kind, name, declared=declared is not None)
-    if found is None or not found.declarable:
+    role = traits.role(kind, native_name) if colon else _find_role(traits, kind, name, declared=declared is not None)
+    if role is None or not role.declarable:
         return _describe_lack(traits, kind, name)
     unknown = sorted((extras or frozenset()) - set(traits.extras))
     if unknown:
@@ -90,15 +90,15 @@ def meaning(
             f"it has: {', '.join(sorted(traits.extras))}" if traits.extras else "leave `extras` out",
             "unknown-extra",
         )
-    power = max((found.power, *(traits.extras[extra] for extra in extras or ())))
+    power = max((role.power, *(traits.extras[extra] for extra in extras or ())))
     travels = bool(traits.extras) and kind in SITE_KINDS
-    return Meaning(found, extras if travels else frozenset(), power, via)
+    return Meaning(role, extras if travels else frozenset(), power, via)
 
 
 def _find_role(traits: Traits, kind: str, name: str, *, declared: bool) -> NativeRole | None:
     """Return the role of a portable name; in a `declared` role the name may be the platform's own without its prefix."""
-    found = traits.native(kind, name)
-    return traits.role(kind, name) if found is None and declared else found
+    role = traits.native(kind, name)
+    return traits.role(kind, name) if role is None and declared else role
 
 
 def _describe_lack(traits: Traits, kind: str, name: str) -> Lack:

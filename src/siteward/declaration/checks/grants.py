@@ -56,22 +56,22 @@ class NamedSites(Struct, dict=True):
         """
         written = {"site": grant.sites, "metasite": grant.metasites}.get(kind, ())
         key = (written, id(grant.bound))
-        found = self._chosen.get(key)
-        if found is None:
-            found = self._chosen[key] = self._choose(written, grant.bound)
-        return found
+        names = self._chosen.get(key)
+        if names is None:
+            names = self._chosen[key] = self._choose(written, grant.bound)
+        return names
 
     def _choose(self, written: tuple[str, ...], bound: Bound | None) -> tuple[frozenset[str], ...]:
         selectors = tuple(map(parse, written))
         out = [selector for selector in selectors if selector.excludes]
         bounds = [] if bound is None or bound.sites is None else [bound.sites]
         bounds += [] if self.instance.manages is None else [self.instance.manages]
-        found: dict[frozenset[str], None] = {}
+        chosen: dict[frozenset[str], None] = {}
         for selector in selectors:
             for names, open_ended in self._meant(selector) if not selector.excludes else ():
                 if open_ended or (not _hit(out, names) and all(_within(bound, names) for bound in bounds)):
-                    found[names] = None
-        return tuple(found)
+                    chosen[names] = None
+        return tuple(chosen)
 
     def _meant(self, selector: Selector) -> tuple[tuple[frozenset[str], bool], ...]:
         """Return the names of what a selector means, and whether that is a pattern, which other words only narrow."""
@@ -282,12 +282,12 @@ def wildcards(context: Context) -> Iterator[Diagnostic]:
 
 def _too_wide(context: Context, grant: Grant, number: int) -> Iterator[Diagnostic]:
     for instance in context.instances(grant).values():
-        found = context.meaning(grant, instance, "site")
+        means = context.meaning(grant, instance, "site")
         most = instance.policy.wildcards_at_most
-        if isinstance(found, Meaning) and found.power > most:
+        if isinstance(means, Meaning) and means.power > most:
             pattern = grant.sites[number]
             message = (
-                f"`{pattern}` may give {most.word} at most, and `{grant.role}` is {found.power.word} on {instance.name}"
+                f"`{pattern}` may give {most.word} at most, and `{grant.role}` is {means.power.word} on {instance.name}"
             )
             hint = "name the sites, or raise `policy.wildcards.at_most`"
             at = grant.location.at("sites", number)
@@ -341,12 +341,12 @@ def _power_within(context: Context, grant: Grant, bound: Bound) -> Iterator[Diag
         return
     for instance in context.instances(grant).values():
         for kind in _kinds(grant):
-            found = context.meaning(grant, instance, kind)
-            if isinstance(found, Meaning) and found.power > bound.at_most:
+            means = context.meaning(grant, instance, kind)
+            if isinstance(means, Meaning) and means.power > bound.at_most:
                 yield problem(
                     "beyond-include",
                     f"this file may grant at most {bound.at_most.word}, and `{grant.role}` is "
-                    f"{found.power.word} on {instance.name}",
+                    f"{means.power.word} on {instance.name}",
                     grant.location.at("role"),
                     related=(bound.at,),
                     instance=instance.name,
@@ -363,11 +363,11 @@ def owners_rules(context: Context) -> Iterator[Diagnostic]:
             continue
         ruling = _Ruling(context, instance, traits, NamedSites(context.declaration, instance))
         for grant in context.declaration.grants or ():
-            for found in ruling.of(grant) if grant.reaches(instance.name) else ():
-                key = (found.code, found.at, found.message)
+            for diagnostic in ruling.of(grant) if grant.reaches(instance.name) else ():
+                key = (diagnostic.code, diagnostic.at, diagnostic.message)
                 if key not in said:
                     said.add(key)
-                    yield found
+                    yield diagnostic
 
 
 class _Ruling(Struct):
@@ -395,12 +395,12 @@ class _Ruling(Struct):
     def _rights(self, grant: Grant, kind: str) -> tuple[tuple[Rule, Gain], ...]:
         """Return each rule that is about what a grant gives, with that right, on one of the sites it is about."""
         key = (grant.role, grant.extras, kind, grant.sites, grant.metasites, id(grant.bound))
-        found = self._found.get(key)
-        if found is None:
+        rights = self._found.get(key)
+        if rights is None:
             means = self.context.meaning(grant, self.instance, kind)
-            found = tuple(self._about(grant, means, kind)) if isinstance(means, Meaning) else ()
-            self._found[key] = found
-        return found
+            rights = tuple(self._about(grant, means, kind)) if isinstance(means, Meaning) else ()
+            self._found[key] = rights
+        return rights
 
     def _about(self, grant: Grant, means: Meaning, kind: str) -> Iterator[tuple[Rule, Gain]]:
         plain = Gain(Person(""), kind, means.power, grant.role, names_of_role(means.role, self.traits.platform))
@@ -415,14 +415,14 @@ class _Ruling(Struct):
 
     def _person(self, handle: str) -> tuple[Person, frozenset[str]]:
         """Return a declared user as rules see them here, and the ids of the rules that are about them."""
-        found = self._people.get(handle)
-        if found is None:
+        known = self._people.get(handle)
+        if known is None:
             user = self.context.declaration.users[handle]
             login = login_of(user, self.instance.name, self.traits)
             person = person_of(login or "", declared_user_of(user, None))
             rules = concerning(self.instance.policy.rules, person)
-            found = self._people[handle] = (person, frozenset(rule.id for rule in rules))
-        return found
+            known = self._people[handle] = (person, frozenset(rule.id for rule in rules))
+        return known
 
 
 def _given_fields(grant: Grant, ways: tuple[Way, ...]) -> frozenset[str]:

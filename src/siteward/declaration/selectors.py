@@ -194,7 +194,7 @@ class Scopes:
     def manage(self, selectors: Iterable[Selector] | None) -> None:
         """Narrow the managed scopes to those that the selectors select; `None` leaves all."""
         if selectors is not None:
-            out, inner = self._left_out(selectors), [selector for selector in selectors if not selector.excludes]
+            out, inner = self._find_excluded(selectors), [selector for selector in selectors if not selector.excludes]
             self.managed = self._select(inner) - out
             self._in_sight = self.managed | (
                 frozenset(scope for selector in inner for scope in self._find_foreign(selector)) - out
@@ -265,7 +265,7 @@ class Scopes:
 
     def _choose_any(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
         selectors = tuple(map(parse, written))
-        tally = _Tally(self.managed, self._left_out(selectors))
+        tally = _Tally(self.managed, self._find_excluded(selectors))
         for number, selector in enumerate(selectors):
             if not selector.excludes:
                 tally.count(number, selector, self._find(selector))
@@ -287,14 +287,14 @@ class Scopes:
         site = self._sites[scope]
         hosts = [domain_in(domain) for domain in site.domains] or [domain_in(site.label)]
         inside = any(within(parse(host), [bound for bound in bounds if not bound.excludes]) for host in hosts)
-        return inside and scope not in self._left_out(bounds)
+        return inside and scope not in self._find_excluded(bounds)
 
     def _select(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
         return frozenset(
             scope for selector in selectors if not selector.excludes for scope in self._find(selector).scopes
         )
 
-    def _left_out(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
+    def _find_excluded(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
         """Return the scopes of the `!` selectors; these match by host also sites that others must name by id."""
         out: set[Scope] = set()
         for selector in selectors:
@@ -396,12 +396,12 @@ class Unresolved:
                 continue
             for name in self._list_names(selector):
                 open_ended = selector.kind in {"pattern", "sitegroup"}
-                if open_ended or not self._left_out(name, out):
+                if open_ended or not self._is_excluded(name, out):
                     scope = Scope(self._kind, name + without if open_ended else name)
                     reached.setdefault(scope, _describe_reached(scope, selector))
         return Choice(tuple(reached.values()))
 
-    def _left_out(self, name: str, out: list[Selector]) -> bool:
+    def _is_excluded(self, name: str, out: list[Selector]) -> bool:
         host = name.partition("#")[0]
         return any(
             matcher(selector.text)(host) if selector.kind == "pattern" else name in self._list_names(selector)

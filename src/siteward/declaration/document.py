@@ -102,7 +102,7 @@ class GroupRow(Row, frozen=True):
 
 
 class RoleRow(Row, frozen=True):
-    """What a role means on one platform."""
+    """A role of the file on one platform."""
 
     role: Annotated[str, Meta(description="A portable name, or the platform's own.")]
     extras: Annotated[list[str] | None, Meta(description="Rights beside the role; [] for none.")] = None
@@ -124,7 +124,7 @@ class GrantRow(Row, frozen=True):
 
 
 class IncludeRow(Row, frozen=True):
-    """Another file, and what it may grant."""
+    """Another file, and the bounds of its grants."""
 
     path: Annotated[Text, Meta(description="Relative to this file, and under its folder.")]
     sites: Annotated[Names | None, Meta(description="The sites it may grant on.")] = None
@@ -132,13 +132,13 @@ class IncludeRow(Row, frozen=True):
 
 
 class JournalRow(Row, frozen=True):
-    """Where runs are recorded."""
+    """The place where runs are recorded."""
 
     dir: Annotated[Text, Meta(description="A folder, relative to this file.")] = ".siteward"
 
 
 class AdminsRow(Row, frozen=True):
-    """How many may hold the top account role."""
+    """The number of accounts that may hold the top account role."""
 
     min: Annotated[AtLeastOne | None, Meta(description="Never fewer than these.")] = None
     max: Annotated[AtLeastOne | None, Meta(description="Never more than these.")] = None
@@ -152,7 +152,7 @@ class LimitRow(Row, frozen=True):
 
 
 class LimitsRow(Row, frozen=True):
-    """What one run may do to one instance at most."""
+    """The most that one run may do to one instance."""
 
     removals: Annotated[LimitRow | None, Meta(description="Accounts that lose all access.")] = None
     revocations: Annotated[LimitRow | None, Meta(description="Grants lost.")] = None
@@ -162,13 +162,13 @@ class LimitsRow(Row, frozen=True):
 
 
 class WildcardsRow(Row, frozen=True):
-    """How much a grant on a pattern may give."""
+    """The most power of a grant on a pattern."""
 
     at_most: Annotated[PowerWord, Meta(description="The most power.")]
 
 
 class RuleRow(Row, frozen=True):
-    """A rule on grants: what must be given, or how much power is allowed, where all of `match` holds."""
+    """A rule on grants: the fields that must be given, or the most power, where all of `match` holds."""
 
     id: Annotated[str, Meta(description="What the rule is called where it is broken.")]
     match: Annotated[
@@ -186,7 +186,7 @@ class RuleRow(Row, frozen=True):
 
 
 class InstancePolicyRow(Row, frozen=True):
-    """What the owners allow on one instance."""
+    """The policy on one instance."""
 
     admins: Annotated[AdminsRow | None, Meta(description="How many may hold the top account role.")] = None
     limits: Annotated[LimitsRow | None, Meta(description="What one run may do to one instance at most.")] = None
@@ -196,13 +196,13 @@ class InstancePolicyRow(Row, frozen=True):
 
 
 class PolicyRow(InstancePolicyRow, frozen=True):
-    """What the owners allow."""
+    """The policy of the file."""
 
     timezone: Annotated[str | None, Meta(description="Where days begin and end; UTC without it.")] = None
 
 
 class InstanceRow(Struct, frozen=True):
-    """One installation: the keys all platforms share. What else stands there is the platform's to judge."""
+    """One installation: the keys all platforms share. Other keys are the platform's."""
 
     platform: Annotated[str, Meta(description="What kind of analytics software this is.")]
     url: Annotated[str, Meta(description="Where it answers. Credentials never stand here.")]

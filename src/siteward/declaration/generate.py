@@ -330,8 +330,8 @@ def _write_grants(granted: Mapping[str, Rights], shared: Mapping[str, object], i
     """Yield the grants, those to groups first; subjects with the same right on the same sites share a grant."""
     lines: dict[tuple[str, Right, tuple[str, ...]], list[str]] = defaultdict(list)
     for handle in sorted(granted, key=lambda name: (name not in shared, name)):
-        for (kind, right), where in sorted(granted[handle].items()):
-            lines[kind, right, tuple(sorted(where))].append(handle)
+        for (kind, right), sites in sorted(granted[handle].items()):
+            lines[kind, right, tuple(sorted(sites))].append(handle)
     if not lines:
         yield "grants: []"
         return

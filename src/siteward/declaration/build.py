@@ -1,8 +1,8 @@
 """The declared values, built from the rows of the grammar.
 
 `Builder` turns the rows of one file into sites, users, groups, roles and grants; dates become instants. `Instances`
-builds the instances of the root file and checks their own keys by the platform's settings; `Policies` lays the policy of
-an instance over that of the file. All three collect diagnostics instead of raising.
+builds the instances of the root file and checks their own keys by the platform's settings; `Policies` lays the policy
+of an instance over that of the file. All three collect diagnostics instead of raising.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ class Policies(Struct):
     diagnostics: list[Diagnostic] = []
 
     def laid(self, base: Policy, row: InstancePolicyRow, location: Location) -> Policy:
-        """Return `base` overridden by the row at `location`: numbers are replaced, protected accounts and rules added."""
+        """Return `base` overridden by a row: numbers are replaced, protected accounts and rules are added."""
         admins = row.admins
         policy = replace(
             base,
@@ -340,8 +340,8 @@ COMMON = keys_of(InstanceRow)
 class Instances(Struct):
     """A builder of the instances of the root file, which collects diagnostics.
 
-    `settings_of` returns the struct of a platform's own keys, `None` for a platform that does not exist; `platforms` are
-    the names of those that do.
+    `settings_of` returns the struct of a platform's own keys, `None` for a platform that does not exist; `platforms`
+    are the names of those that do.
     """
 
     source: Source
@@ -390,7 +390,7 @@ class Instances(Struct):
             self._report("only-exclusions", message, location.at("manages"), hint='begin it with "*"')
 
     def _build_settings(self, name: str, row: InstanceRow, location: Location) -> Struct | None:
-        """Return the settings of an instance as its platform's struct; `None`, with diagnostics, where they are refused."""
+        """Return an instance's own keys as its platform's struct; `None`, with diagnostics, where they are refused."""
         written = cast("dict[str, Table]", self.source.data["instances"])[name]
         model = self.settings_of(row.platform)
         if model is None:

@@ -3,7 +3,8 @@
 Some values have a short form beside the long one (`to: anna` for `to: [anna]`); rows keep what was written, and
 `build` unfolds it. The meaning of values, and their fit with the rest of the file, are left to `build` and the checks.
 `schema` compiles these rows to a grammar for pydantic, which checks a file before rows are made of it; the JSON Schema
-for editors, with the descriptions of keys and rows, comes from them too. After a change here, run `make grammar schemas`.
+for editors, with the descriptions of keys and rows, comes from them too. After a change here, run
+`make grammar schemas`.
 """
 
 from __future__ import annotations

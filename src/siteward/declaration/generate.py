@@ -151,7 +151,7 @@ class _FileGenerator(Struct):
         return (*listed, *(Account(name) for name in sorted({subject.name for subject in held} - names)))
 
     def _list_user(self, account: Account, emails: set[str]) -> _ListedUser:
-        """Return the user of an account; `emails` are those of the users so far, folded, and its own is added to them."""
+        """Return the user of an account, and add its e-mail to `emails`, the folded ones of the users so far."""
         by_email = self.traits.login == "email"
         email = account.name if by_email else account.email if self.traits.keeps_email else None
         keys = {}
@@ -278,7 +278,7 @@ class _FileGenerator(Struct):
         return f"{self.traits.platform}:{grant.role}"
 
     def _form_groups(self, granted: dict[str, Rights]) -> dict[str, list[str]]:
-        """Return groups, with their members' handles, of those whose rights on sites are equal; move these rights there."""
+        """Form groups of users whose rights on sites are equal, move these rights there, and return the members."""
         alike: dict[tuple[tuple[tuple[str, Right], tuple[str, ...]], ...], list[str]] = defaultdict(list)
         for handle, rights in granted.items():
             same = tuple(sorted((key, tuple(sorted(where))) for key, where in rights.items() if key[0] != "instance"))

@@ -1,7 +1,7 @@
-"""The loading of a declaration: files are read, checked and built into one `Declaration`; all faults are reported at once.
+"""The loading of a declaration: files are read, checked and built into one `Declaration`, with all faults at once.
 
 `Files` reads the root file and its includes within bounds; `load` is the whole way from a path to a declaration. No
-server is contacted. The settings and the widest abilities of platforms are handed in, so that this package imports none.
+server is contacted. The settings and widest abilities of platforms are handed in, so that this package imports none.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class _RefusedError(Exception):
 
 
 def _decode(content: bytes, shown: str) -> str:
-    """Return the text of a file; raises `_RefusedError`, with the place of the first wrong byte, where it is not UTF-8."""
+    """Return the text of a file; raises `_RefusedError`, at the first wrong byte, where it is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as trouble:
@@ -235,9 +235,9 @@ def load(
 ) -> Loaded:
     """Return what the root file at `path` and its includes declare, or what is wrong with them.
 
-    `settings_of` returns the struct of a platform's own keys, `widest_of` the most that any server of a platform can do,
-    both `None` for a platform that does not exist; `platforms` are the names of those that do. `called` is the name of
-    the root file in places and messages, if it is not its path.
+    `settings_of` returns the struct of a platform's own keys, `widest_of` the most that any server of a platform can
+    do, both `None` for a platform that does not exist; `platforms` are the names of those that do. `called` is the name
+    of the root file in places and messages, if it is not its path.
     """
     files = Files(path, called or path)
     source = files.open_root()
@@ -330,7 +330,7 @@ class _Reading(Struct):
             yield builder, valid, builder.bound(row, location.at())
 
     def _merge(self, section: str, parts: Iterable[Iterator[Any]]) -> dict[str, Any]:
-        """Return the declared values of a section of all files by handle; of two with the same handle the first stays."""
+        """Return a section's values of all files by handle; the second of the same handle is reported."""
         merged: dict[str, Any] = {}
         for part in parts:
             for declared in part:

@@ -43,7 +43,7 @@ class Decision(Struct, frozen=True, kw_only=True):
 
     `kind` is the review's kind of right (such as `undeclared`); `handle` and `origin` are `None` where no user and no
     grant declares it, and then `live_role` is the live role as the file would name it. `role` and `until` are what
-    `change` asks for. `selector` is how a grant names the scope, `names` are all the words that mean it and nothing else.
+    `change` asks for. `selector` is the scope's name in grants, `names` are all words that mean it and nothing else.
     """
 
     word: Word
@@ -82,8 +82,8 @@ def decide(
 ) -> Edit:
     """Return the edit of the declaration's files that carries decisions out.
 
-    `given` holds the rights that a grant gives a user, by the place of the grant and the user's handle, on the instances
-    that were read. `seen` are the instances that were read completely; rights on other instances stay. `why` is the
+    `given` holds the rights that a grant gives a user on the instances that were read, by the place of the grant and
+    the user's handle. `seen` are the instances that were read completely; rights on other instances stay. `why` is the
     `reason` of added grants.
     """
     rewrite = _Rewrite(declaration, given, why, seen)
@@ -132,7 +132,7 @@ class _Rewrite(Struct):
                 self._add_changed(decision, decision.origin)
 
     def _take_undeclared(self, decision: Decision) -> None:
-        """Sort a decision on an account without a declared user; `_suspend` carries the revocation of a whole account out."""
+        """Sort a decision on an account without a declared user; `_suspend` revokes whole accounts."""
         if decision.word == "keep":
             self.needless.append(f"{_describe(decision)}: stays undeclared, as `unmanaged` says")
         elif decision.kind != "undeclared" or decision.word == "change":

@@ -44,7 +44,7 @@ class Meaning(Struct, frozen=True):
 
 
 class Lack(Struct, frozen=True):
-    """The reason why a platform has no such role, as a diagnostic's code and message, with the nearest role as its hint."""
+    """The reason why a platform has no such role, as the parts of a diagnostic; the hint names the nearest role."""
 
     message: str
     hint: str
@@ -96,7 +96,7 @@ def meaning(
 
 
 def _find_role(traits: Traits, kind: str, name: str, *, declared: bool) -> NativeRole | None:
-    """Return the role of a portable name; in a `declared` role the name may be the platform's own without its prefix."""
+    """Return the role of a portable name; inside a `declared` role also of a native name without prefix."""
     role = traits.native(kind, name)
     return traits.role(kind, name) if role is None and declared else role
 

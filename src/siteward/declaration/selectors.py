@@ -104,7 +104,7 @@ _NOT_PLAIN = Reached(Scope(""))  # marks words that do not name exactly one mana
 
 
 class _Tally(Struct):
-    """The sum over the selectors of one list, while it is built; `out` are the scopes that its `!` selectors take away."""
+    """The choice of a list of selectors while it is built; `out` are the scopes that its `!` selectors take away."""
 
     managed: frozenset[Scope]
     out: frozenset[Scope]
@@ -201,7 +201,7 @@ class Scopes:
             )
 
     def by_id_only(self, written: str) -> tuple[LiveSite, ...]:
-        """Return the sites that a name or pattern would mean, were they not matched by their id alone (see `LiveSite`)."""
+        """Return the sites that a name or pattern would mean, were they not matched by their id alone."""
         selector = parse(written)
         if selector.kind == "pattern":
             return tuple(self._sites[scope] for scope in self._find_foreign(selector))
@@ -215,7 +215,7 @@ class Scopes:
         )
 
     def choose(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
-        """Return the choice of a list of selectors, within an include's bounds: the plain ones together, less the `!` ones."""
+        """Return the choice of a list of selectors, less its `!` ones, within an include's bounds."""
         key = (written, id(bound))
         choice = self._choices.get(key)
         if choice is None:
@@ -228,7 +228,7 @@ class Scopes:
         return self._find(parse(handle)).scopes
 
     def names(self) -> Mapping[Scope, frozenset[str]]:
-        """Return the handles, domains and tags that the file has for each live site, and its live name where that is IDN."""
+        """Return the handles, domains and tags of the file for each live site; its live name too where that is IDN."""
         by_scope: dict[Scope, set[str]] = defaultdict(set)
         for scope, site in self._sites.items():
             if not (site.name.isascii() and site.label.isascii()):
@@ -283,7 +283,7 @@ class Scopes:
         return tuple(self._sites[scope] for scope in dict.fromkeys(scopes))
 
     def _is_inside(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:
-        """Return whether a live site lies within an include's bounds by one of its hosts, and none of the `!` takes it out."""
+        """Return whether a live site lies within an include's bounds by a host, and no `!` of them takes it out."""
         site = self._sites[scope]
         hosts = [domain_in(domain) for domain in site.domains] or [domain_in(site.label)]
         inside = any(within(parse(host), [bound for bound in bounds if not bound.excludes]) for host in hosts)

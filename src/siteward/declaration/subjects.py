@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Way(Struct, frozen=True):
-    """A path on which a user belongs to a group: the groups it leads through (`via`), and the time in which it holds."""
+    """A path on which a user belongs to a group: the groups on it (`via`), and the time in which it holds."""
 
     window: Window = ALWAYS
     via: tuple[str, ...] = ()
@@ -325,14 +325,14 @@ class Draft(Struct):
             )
 
     def _rank_of(self, wish: Grant, origin: Origin) -> tuple[int, int, bool]:
-        """Return the order of wishes: by power, by the platform's order of roles, and named sites before matched ones."""
+        """Return the rank of a wish: its power, the platform's order of roles, and named sites before matched ones."""
         role: Role | None = self.traits.role(wish.scope.kind, wish.role)
         power = role.power if role is not None else 0
         return power, self.traits.rank(wish.scope.kind, wish.role), origin.wildcard is None
 
 
 class Standing(Struct, frozen=True):
-    """The state of a grant for a subject at one time: the `way` by which it holds and `until` when, or why not (`over`)."""
+    """The state of a grant for a subject at one time: the `way` by which it holds and its end, or why it is `over`."""
 
     way: Way | None = None
     until: datetime | None = None
@@ -380,7 +380,7 @@ def ends(window: Window, ways: tuple[Way, ...]) -> bool:
 
 
 class Principals(Struct):
-    """The subjects that `to` lists mean on one instance; the platform's own groups among them are added to the draft."""
+    """The subjects that `to` lists mean on one instance; native groups among them are added to the draft."""
 
     declaration: Declaration
     instance: str
@@ -463,7 +463,7 @@ class Principals(Struct):
             self.draft.ended.setdefault(member.key, now.over)
 
     def _owner_of(self, name: str) -> str:
-        """Return the directory that owns the members of an external group, as the platform names it, else the group's name."""
+        """Return the directory that owns an external group's members, as the platform names it; else the group's name."""
         have = self.live.access.get(("group", name)) if self.live is not None else None
         return have.external if isinstance(have, Group) and have.external else name
 

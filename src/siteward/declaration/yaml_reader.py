@@ -199,7 +199,7 @@ def read(file: str, text: str) -> tuple[Source | None, tuple[Diagnostic, ...]]:
 
 
 def slow_events(text: str) -> Callable[[], Event]:
-    """Return a function that gives the next event of the parser in Python, some eighteen times slower than libyaml's."""
+    """Return a function that returns the next event of the parser in Python, about 18 times slower than libyaml's."""
     from yaml.parser import Parser  # noqa: PLC0415 — needed only where the extension is missing
     from yaml.reader import Reader  # noqa: PLC0415 — the same
     from yaml.scanner import Scanner  # noqa: PLC0415 — the same
@@ -215,7 +215,7 @@ def slow_events(text: str) -> Callable[[], Event]:
 
 
 def _open_events(text: str) -> Callable[[], Event]:
-    """Return a function that gives the next event of the fastest parser there is."""
+    """Return a function that returns the next event of the fastest parser there is."""
     if not yaml.__with_libyaml__:
         return slow_events(text)
     from yaml._yaml import CParser  # noqa: PLC0415 — the extension may be missing
@@ -247,7 +247,7 @@ class _YamlReader:
         self._aliased = 0
 
     def document(self) -> Table:
-        """Return the root mapping of the only document; raises `YamlSyntaxError` where there is none, or another one."""
+        """Return the root mapping of the only document; raises `YamlSyntaxError` where there is none or a second one."""
         self._next()
         event = self._next()
         if type(event) is not _STREAM_END:

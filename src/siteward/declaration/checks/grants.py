@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class NamedSites(Struct, dict=True):
-    """The names of the sites that grants reach on one instance as far as the file tells, in the form in which rules compare them."""
+    """The names of the sites that grants reach on one instance, as rules compare them and as far as the file tells."""
 
     declaration: Declaration
     instance: Instance
@@ -51,8 +51,8 @@ class NamedSites(Struct, dict=True):
     def of(self, grant: Grant, kind: str) -> tuple[frozenset[str], ...]:
         """Return the names of each site, or `*` pattern of sites, that a grant reaches on that kind of scope.
 
-        A pattern stands for itself: a rule whose own pattern covers it is about every site that it can reach. Sites that
-        an exclusion, the instance's `manages` or an include's bound may take from the grant are left out.
+        A pattern stands for itself: a rule whose own pattern covers it is about every site that it can reach. Sites
+        that an exclusion, the instance's `manages` or an include's bound may take from the grant are left out.
         """
         written = {"site": grant.sites, "metasite": grant.metasites}.get(kind, ())
         key = (written, id(grant.bound))
@@ -76,7 +76,7 @@ class NamedSites(Struct, dict=True):
         return tuple(chosen)
 
     def _find_meant(self, selector: Selector) -> tuple[tuple[frozenset[str], bool], ...]:
-        """Return the names of each site that a selector means, with true for a pattern, which other words only narrow."""
+        """Return the names of each site that a selector means, with true for a pattern, which others only narrow."""
         meant = self._means.get(selector.written)
         if meant is None:
             named = ((frozenset(map(fold, names)), open_ended) for names, open_ended in self._find_names(selector))

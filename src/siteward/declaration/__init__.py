@@ -1,1 +1,1 @@
-"""YAML in: text with places, the grammar of the file, and what it means for one instance."""
+"""The declaration: YAML files read with places, checked by the grammar, and resolved for one instance."""

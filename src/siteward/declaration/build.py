@@ -1,4 +1,9 @@
-"""Rows of the grammar → what they declare. Dates become instants here, and policies are laid over one another."""
+"""The declared values, built from the rows of the grammar.
+
+`Builder` turns the rows of one file into sites, users, groups, roles and grants; dates become instants. `Instances`
+builds the instances of the root file and checks their own keys by the platform's settings; `Policies` lays the policy
+of an instance over that of the file. All three collect diagnostics instead of raising.
+"""
 
 from __future__ import annotations
 
@@ -47,26 +52,26 @@ POWERS: Mapping[str, Power] = {power.word: power for power in Power if power is 
 
 
 def listed(names: document.Names) -> list[str]:
-    """Return the names, where one may stand alone."""
+    """Return names as a list; a single one may be written without brackets."""
     return [names] if isinstance(names, str) else names
 
 
 def _by_instance(value: V | dict[str, V]) -> dict[str, V]:
-    """Return the values by instance, where one may stand for all."""
+    """Return a value by instance; a single one that stands for all is put under `EVERY`."""
     return value if isinstance(value, dict) else {EVERY: value}
 
 
-def _texts(words: Mapping[str, document.Word]) -> dict[str, str]:
+def _write_words(words: Mapping[str, document.Word]) -> dict[str, str]:
     return {name: str(word) for name, word in words.items()}
 
 
-def _text(word: document.Word | None) -> str | None:
-    """Return what is said; blanks say nothing, and satisfy no rule."""
+def _strip(word: document.Word | None) -> str | None:
+    """Return a text without blanks around it; `None` where nothing is left, so that blanks satisfy no rule."""
     return None if word is None else str(word).strip() or None
 
 
 class Builder(Struct):
-    """Turns the rows of one file into declared values and collects what is wrong with their dates."""
+    """A builder of the declared values of one file, which collects diagnostics. `zone` is where its days begin."""
 
     source: Source
     zone: tzinfo
@@ -74,8 +79,8 @@ class Builder(Struct):
     _moments: dict[tuple[str, str], datetime | BadDateError] = {}
 
     def sites(self, rows: Mapping[str, document.SiteRow], bound: Bound | None = None) -> Iterator[Site]:
-        """Yield the sites; a file whose grants are bounded cannot open one to everybody."""
-        for handle, row, at, location in self._rows("sites", rows):
+        """Yield the sites; one that is open to everybody is refused in a file whose grants have a `bound`."""
+        for handle, row, at, location in self._locate_rows("sites", rows):
             public = _by_instance(row.public)
             if bound is not None and any(public.values()):
                 message = "this file may grant within bounds, and not open sites to everybody"
@@ -85,7 +90,7 @@ class Builder(Struct):
                 domain=row.domain,
                 name=row.name,
                 tags=frozenset(row.tags),
-                pins=_texts(row.on),
+                pins=_write_words(row.on),
                 only=None if row.only is None else frozenset(listed(row.only)),
                 public=public,
                 at=at,
@@ -93,23 +98,23 @@ class Builder(Struct):
             )
 
     def users(self, rows: Mapping[str, document.UserRow]) -> Iterator[User]:
-        """Yield the users."""
-        for handle, row, at, location in self._rows("users", rows):
+        """Yield the users, in the order of the file."""
+        for handle, row, at, location in self._locate_rows("users", rows):
             yield User(
                 handle=handle,
                 email=row.email,
                 name=row.name,
                 kind=row.kind,
-                logins=_texts(row.logins),
+                logins=_write_words(row.logins),
                 states=_by_instance(row.state),
-                window=self._window(row.from_, row.until, location),
+                window=self._build_window(row.from_, row.until, location),
                 accounts=tuple(listed(row.accounts)),
                 previously=tuple(listed(row.previously)),
                 modules={name: tuple(listed(module)) for name, module in row.modules.items()},
                 language=row.language,
                 owner=row.owner,
-                ticket=_text(row.ticket),
-                reason=_text(row.reason),
+                ticket=_strip(row.ticket),
+                reason=_strip(row.reason),
                 age=row.age,
                 forge=row.forge,
                 at=at,
@@ -117,8 +122,8 @@ class Builder(Struct):
             )
 
     def groups(self, rows: document.Groups) -> Iterator[Group]:
-        """Yield the groups."""
-        for handle, row, at, location in self._rows("groups", rows):
+        """Yield the groups, in the order of the file."""
+        for handle, row, at, location in self._locate_rows("groups", rows):
             if not isinstance(row, document.GroupRow):
                 yield Group(handle=handle, members=self._members(row, location), at=at, location=location)
             elif row.members == "external":
@@ -133,15 +138,15 @@ class Builder(Struct):
             if isinstance(row, str)
             else Member(
                 row.user.removeprefix("!"),
-                self._window(row.from_, row.until, location, *deeper, number),
+                self._build_window(row.from_, row.until, location, *deeper, number),
                 row.user.startswith("!"),
             )
             for number, row in enumerate([rows] if isinstance(rows, str) else rows)
         )
 
     def roles(self, rows: document.Roles) -> Iterator[Role]:
-        """Yield the roles."""
-        for handle, row, at, location in self._rows("roles", rows):
+        """Yield the roles, in the order of the file."""
+        for handle, row, at, location in self._locate_rows("roles", rows):
             on = {
                 name: RoleOn(role)
                 if isinstance(role, str)
@@ -151,13 +156,17 @@ class Builder(Struct):
             yield Role(handle=handle, on=on, at=at, location=location)
 
     def grants(self, rows: Sequence[tuple[int, document.GrantRow]], bound: Bound | None) -> Iterator[Grant]:
-        """Yield the grants; each row comes with its number in the file."""
+        """Yield the grants; each row comes with its number in the file, and `bound` is the including file's."""
         if not rows:
             return
         items, mark, source = cast("Items", self.source.data["grants"]), self.source.mark, self.source
         for number, row in rows:
             location = Location(source, ("grants", number))
-            window = ALWAYS if row.from_ is None and row.until is None else self._window(row.from_, row.until, location)
+            window = (
+                ALWAYS
+                if row.from_ is None and row.until is None
+                else self._build_window(row.from_, row.until, location)
+            )
             yield Grant(
                 to=tuple(listed(row.to)),
                 role=row.role,
@@ -166,15 +175,15 @@ class Builder(Struct):
                 on=None if row.on is None else tuple(listed(row.on)),
                 window=window,
                 extras=None if row.extras is None else frozenset(row.extras),
-                ticket=_text(row.ticket),
-                reason=_text(row.reason),
+                ticket=_strip(row.ticket),
+                reason=_strip(row.reason),
                 bound=bound,
                 at=mark(items, number),
                 location=location,
             )
 
     def bound(self, row: document.IncludeRow, at: Span) -> Bound | None:
-        """Return what an included file may grant; `None` where nothing is said."""
+        """Return the bounds of an included file; `None` where its entry sets none. `at` is the place of the entry."""
         if row.sites is None and row.at_most is None:
             return None
         sites = None if row.sites is None else tuple(map(parse, listed(row.sites)))
@@ -183,23 +192,22 @@ class Builder(Struct):
             self.diagnostics.append(problem("only-exclusions", message, at, hint='begin them with "*"'))
         return Bound(sites=sites, at_most=POWERS[row.at_most] if row.at_most else None, at=at)
 
-    def _rows(self, section: str, rows: Mapping[str, R]) -> Iterator[tuple[str, R, Span, Location]]:
+    def _locate_rows(self, section: str, rows: Mapping[str, R]) -> Iterator[tuple[str, R, Span, Location]]:
+        """Yield the handle, row and place of each valid row of a section."""
         if not rows:
             return
-        table = self._section(section)
+        table = cast("Table", self.source.data[section])
         for number, handle in enumerate(table):
             row = rows.get(handle)
             if row is not None:
                 yield handle, row, self.source.mark(table, number), Location(self.source, (section, handle))
 
-    def _section(self, name: str) -> Table:
-        return cast("Table", self.source.data[name])
-
-    def _window(self, start: str | None, until: str | None, location: Location, *more: str | int) -> Window:
+    def _build_window(self, start: str | None, until: str | None, location: Location, *more: str | int) -> Window:
+        """Return the window of a value at `location`, or of its part at `more`; `ALWAYS` where it is refused."""
         if start is None and until is None:
             return ALWAYS
-        begins = self._moment(start, "from", location, more) if start is not None else None
-        ends = self._moment(until, "until", location, more) if until is not None else None
+        begins = self._parse_moment(start, "from", location, more) if start is not None else None
+        ends = self._parse_moment(until, "until", location, more) if until is not None else None
         window = Window(begins, ends)
         if window.empty:
             self.diagnostics.append(
@@ -208,21 +216,24 @@ class Builder(Struct):
             return ALWAYS
         return window
 
-    def _moment(self, text: str, edge: Literal["from", "until"], location: Location, more: Path) -> datetime | None:
-        found = self._moments.get((text, edge))
-        if found is None:
+    def _parse_moment(
+        self, text: str, edge: Literal["from", "until"], location: Location, more: Path
+    ) -> datetime | None:
+        """Return the instant of a date; `None`, with a diagnostic, where it is refused. Equal dates are parsed once."""
+        instant = self._moments.get((text, edge))
+        if instant is None:
             try:
-                found = moment(text, self.zone, edge)
+                instant = moment(text, self.zone, edge)
             except BadDateError as bad:
-                found = bad
-            self._moments[text, edge] = found
-        if isinstance(found, BadDateError):
-            self.diagnostics.append(problem(found.code, str(found), location.at(*more, edge), hint=found.hint))
+                instant = bad
+            self._moments[text, edge] = instant
+        if isinstance(instant, BadDateError):
+            self.diagnostics.append(problem(instant.code, str(instant), location.at(*more, edge), hint=instant.hint))
             return None
-        return found
+        return instant
 
 
-_ID = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+_RULE_ID = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 
 
 class Policies(Struct):
@@ -231,14 +242,14 @@ class Policies(Struct):
     diagnostics: list[Diagnostic] = []
 
     def laid(self, base: Policy, row: InstancePolicyRow, location: Location) -> Policy:
-        """Return `base` overridden by `row`: numbers are replaced, protected accounts and rules are added."""
+        """Return `base` overridden by a row: numbers are replaced, protected accounts and rules are added."""
         admins = row.admins
         policy = replace(
             base,
-            limits=self._limits(base.limits, row, location),
+            limits=self._lay_limits(base.limits, row, location),
             wildcards_at_most=POWERS[row.wildcards.at_most] if row.wildcards else base.wildcards_at_most,
             protect=tuple(dict.fromkeys((*base.protect, *listed(row.protect)))),
-            rules=self._rules(base.rules, row, location),
+            rules=self._lay_rules(base.rules, row, location),
         )
         if admins is None:
             return policy
@@ -249,14 +260,14 @@ class Policies(Struct):
             admins_at=location.at("admins"),
         )
         if policy.admins_max is not None and policy.admins_max < policy.admins_min:
-            self._say(
+            self._report(
                 "admins-range",
                 f"at most {policy.admins_max} admins, but at least {policy.admins_min}",
                 location.at("admins"),
             )
         return policy
 
-    def _limits(self, base: Mapping[str, Limit], row: InstancePolicyRow, location: Location) -> Mapping[str, Limit]:
+    def _lay_limits(self, base: Mapping[str, Limit], row: InstancePolicyRow, location: Location) -> Mapping[str, Limit]:
         if row.limits is None:
             return base
         limits = dict(base)
@@ -271,8 +282,8 @@ class Policies(Struct):
                 )
         return limits
 
-    def _rules(self, base: tuple[Rule, ...], row: InstancePolicyRow, location: Location) -> tuple[Rule, ...]:
-        """Return the rules; one of an instance replaces the file's of the same id."""
+    def _lay_rules(self, base: tuple[Rule, ...], row: InstancePolicyRow, location: Location) -> tuple[Rule, ...]:
+        """Return the rules of both; one of an instance replaces the file's of the same id."""
         if not row.rules:
             return base
         from siteward.access.catalog import RESERVED  # noqa: PLC0415 — most files have no rules of their own
@@ -281,28 +292,28 @@ class Policies(Struct):
         own: set[str] = set()
         for number, rule_row in enumerate(row.rules):
             place = Location(location.source, (*location.path, "rules", number))
-            if not re.fullmatch(_ID, rule_row.id) or rule_row.id in RESERVED:
+            if not re.fullmatch(_RULE_ID, rule_row.id) or rule_row.id in RESERVED:
                 hint = "take lower-case words with - between them, and none of Siteward's own rule ids"
-                self._say("rule-id", f"`{rule_row.id}` cannot name a rule", place.at("id"), hint=hint)
+                self._report("rule-id", f"`{rule_row.id}` cannot name a rule", place.at("id"), hint=hint)
             if rule_row.id in own:
-                self._say("rule-twice", f"two rules are called `{rule_row.id}`", place.at("id"))
+                self._report("rule-twice", f"two rules are called `{rule_row.id}`", place.at("id"))
             if not rule_row.require and rule_row.at_most is None:
                 hint = "give it `require` or `at_most`"
-                self._say("rule-without-effect", f"the rule `{rule_row.id}` demands nothing", place.at(), hint=hint)
+                self._report("rule-without-effect", f"the rule `{rule_row.id}` demands nothing", place.at(), hint=hint)
             own.add(rule_row.id)
-            if self._matches(rule_row.match, place):
+            if self._check_match(rule_row.match, place):
                 rules[rule_row.id] = _build_rule(rule_row, place)
         return tuple(rules.values())
 
-    def _matches(self, match: Mapping[MatchKey, str], place: Location) -> bool:
-        """Return whether all values that a rule matches exist; the others are reported."""
+    def _check_match(self, match: Mapping[MatchKey, str], place: Location) -> bool:
+        """Report the values of a rule's `match` that do not exist; return whether there are none."""
         wrong = [key for key, value in match.items() if value not in MATCHES.get(key, (value,))]
         for key in wrong:
             at, message = place.at("match", key), f"`{match[key]}` is no {key}"
             self.diagnostics.append(problem("unknown-value", message, at, allowed=MATCHES[key], word=match[key]))
         return not wrong
 
-    def _say(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
+    def _report(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
         self.diagnostics.append(problem(code, message, at, hint=hint))
 
 
@@ -321,7 +332,7 @@ def _fold_site(written: str) -> str:
     return domain_in(written) if parse(written).kind in {"name", "pattern"} else written
 
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+_INSTANCE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 NAME_HINT = "begin with a letter, then letters, digits, - and _: it names environment variables too"
 COMMON = keys_of(InstanceRow)
 
@@ -329,7 +340,8 @@ COMMON = keys_of(InstanceRow)
 class Instances(Struct):
     """A builder of the instances of the root file, which collects diagnostics.
 
-    `settings_of` gives the settings of a platform, `None` for one that does not exist; `platforms` are those that do.
+    `settings_of` returns the struct of a platform's own keys, `None` for a platform that does not exist; `platforms`
+    are the names of those that do.
     """
 
     source: Source
@@ -338,13 +350,13 @@ class Instances(Struct):
     diagnostics: list[Diagnostic] = []
 
     def build(self, rows: Mapping[str, InstanceRow], file_policy: PolicyRow) -> dict[str, Instance]:
-        """Return the instances by name, each checked alone and all against collisions of their variables."""
+        """Return the instances by name; no two may have the same prefix of environment variables."""
         policies = Policies(self.diagnostics)
         base = policies.laid(Policy(), file_policy, Location(self.source, ("policy",)))
         built = {}
         for name, row in rows.items():
             location = Location(self.source, ("instances", name))
-            self._judge(name, row, location)
+            self._check(name, row, location)
             policy = base
             if row.policy is not None:
                 policy = policies.laid(base, row.policy, Location(self.source, (*location.path, "policy")))
@@ -353,8 +365,8 @@ class Instances(Struct):
                 platform=row.platform,
                 url=row.url,
                 self_account=row.self,
-                settings=self._settings(name, row, location),
-                policy=_with_modes(policy, row),
+                settings=self._build_settings(name, row, location),
+                policy=_add_modes(policy, row),
                 manages=None if row.manages is None else tuple(map(parse, listed(row.manages))),
                 ca_file=row.ca_file,
                 onboarding=row.onboarding,
@@ -365,27 +377,29 @@ class Instances(Struct):
         self._refuse_collisions(built)
         return built
 
-    def _judge(self, name: str, row: InstanceRow, location: Location) -> None:
+    def _check(self, name: str, row: InstanceRow, location: Location) -> None:
+        """Check the name, the address and `manages` of an instance."""
         if not can_name(name):
-            self._say("instance-name", f"`{name}` cannot name an instance", location.key(), hint=NAME_HINT)
-        fault = _address_fault(row.url, name)
+            self._report("instance-name", f"`{name}` cannot name an instance", location.key(), hint=NAME_HINT)
+        fault = _find_address_fault(row.url, name)
         if fault is not None:
             code, message, hint = fault
-            self._say(code, message, location.at("url"), hint=hint)
+            self._report(code, message, location.at("url"), hint=hint)
         if row.manages is not None and all(selector.startswith("!") for selector in listed(row.manages)):
             message = "`manages` leaves sites out and takes none in"
-            self._say("only-exclusions", message, location.at("manages"), hint='begin it with "*"')
+            self._report("only-exclusions", message, location.at("manages"), hint='begin it with "*"')
 
-    def _settings(self, name: str, row: InstanceRow, location: Location) -> Struct | None:
+    def _build_settings(self, name: str, row: InstanceRow, location: Location) -> Struct | None:
+        """Return an instance's own keys as its platform's struct; `None`, with diagnostics, where they are refused."""
         written = cast("dict[str, Table]", self.source.data["instances"])[name]
         model = self.settings_of(row.platform)
         if model is None:
             message = f"there is no platform `{row.platform}`"
             at = location.at("platform")
             self.diagnostics.append(problem("unknown-platform", message, at, allowed=self.platforms, word=row.platform))
-            self._unknown_keys(written, location.path)
+            self._report_unknown_keys(written, location.path)
             return None
-        settings = fitted(_own_keys(written, model), model, self.source, location.path, also=COMMON)
+        settings = fitted(_select_own_keys(written, model), model, self.source, location.path, also=COMMON)
         if not isinstance(settings, tuple):
             return settings
         self.diagnostics += said(settings)
@@ -400,19 +414,18 @@ class Instances(Struct):
             path, platform = ("instances", name), table.get("platform")
             model = self.settings_of(platform) if isinstance(platform, str) else None
             if model is None:
-                self._unknown_keys(table, path)
+                self._report_unknown_keys(table, path)
             else:
-                self.diagnostics += said(misfits(_own_keys(table, model), model, self.source, path, also=COMMON))
+                self.diagnostics += said(misfits(_select_own_keys(table, model), model, self.source, path, also=COMMON))
 
-    def _unknown_keys(self, table: Table, path: Path) -> None:
+    def _report_unknown_keys(self, table: Table, path: Path) -> None:
         """Report the keys of an instance that no platform knows, where its platform is not known."""
         models = [model for platform in self.platforms if (model := self.settings_of(platform)) is not None]
         known = {*COMMON, *(key for model in models for key in keys_of(model))}
-        self.diagnostics += [
-            unknown_key(self.source, (*path, name), COMMON, known) for name in table if name not in known
-        ]
+        self.diagnostics += [unknown_key(self.source, (*path, key), COMMON, known) for key in table if key not in known]
 
     def _refuse_collisions(self, built: Mapping[str, Instance]) -> None:
+        """Report instances whose names give the same prefix of environment variables."""
         seen: dict[str, Instance] = {}
         for instance in built.values():
             first = seen.setdefault(variable(instance.name), instance)
@@ -421,17 +434,18 @@ class Instances(Struct):
                 at, related = instance.location.key(), (first.location.key(),)
                 self.diagnostics.append(problem("instance-collision", message, at, related=related))
 
-    def _say(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
+    def _report(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
         self.diagnostics.append(problem(code, message, at, hint=hint))
 
 
-def _own_keys(table: Table, model: type[Struct]) -> dict[str, object]:
+def _select_own_keys(table: Table, model: type[Struct]) -> dict[str, object]:
     """Return the part of an instance that is the platform's to check: its own keys, and unknown ones."""
     own = keys_of(model)
     return {key: value for key, value in table.items() if key in own or key not in COMMON}
 
 
-def _with_modes(policy: Policy, row: InstanceRow) -> Policy:
+def _add_modes(policy: Policy, row: InstanceRow) -> Policy:
+    """Return the policy with those keys that stand on the instance itself: its mode, and its unmanaged accounts."""
     return replace(
         policy,
         mode=row.mode,
@@ -441,8 +455,8 @@ def _with_modes(policy: Policy, row: InstanceRow) -> Policy:
     )
 
 
-def _address_fault(text: str, instance: str) -> tuple[str, str, str] | None:
-    """Return code, message and hint for an address that cannot be used; `None` for a good one."""
+def _find_address_fault(text: str, instance: str) -> tuple[str, str, str] | None:
+    """Return the code, message and hint for an address that cannot be used; `None` for a good one."""
     try:
         origin_of(text)
     except AddressError as fault:
@@ -455,9 +469,9 @@ def _address_fault(text: str, instance: str) -> tuple[str, str, str] | None:
 
 def can_name(name: str) -> bool:
     """Return whether a name can be an instance's: its environment variables are derived from it."""
-    return _NAME.fullmatch(name) is not None
+    return _INSTANCE_NAME.fullmatch(name) is not None
 
 
 def variable(name: str) -> str:
-    """Return the prefix of the environment variables that belong to an instance."""
+    """Return the prefix of the environment variables of an instance: `SITEWARD_STATS` for `stats`."""
     return "SITEWARD_" + name.upper().replace("-", "_")

@@ -1,4 +1,4 @@
-"""What the checks of a declaration look at."""
+"""The input of the checks: a declaration, and the abilities of the platforms that it names."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 
 class Context(Struct, frozen=True, dict=True):
-    """A declaration as far as it could be read, and what is known of platforms.
+    """A declaration as far as it could be read, with questions that several checks ask of it.
 
-    `dropped` names rows, as (section, name), that were refused already, so that what speaks of them is not
-    called unknown.
+    `dropped` are the refused rows, as (section, name), so that names which refer to them are not reported as unknown.
+    `widest_of` returns the most that any server of a platform can do, `None` for an unknown platform; `platforms` are
+    the names of those that exist.
     """
 
     declaration: Declaration
@@ -33,61 +34,61 @@ class Context(Struct, frozen=True, dict=True):
 
     @cached_property
     def traits(self) -> Mapping[str, Traits]:
-        """What each instance's platform can do at its best; instances of unknown platforms are left out."""
-        found = {name: self.widest_of(instance.platform) for name, instance in self.declaration.instances.items()}
-        return {name: item for name, item in found.items() if item is not None}
+        """The widest abilities of each instance's platform, by instance; unknown platforms are left out."""
+        widest = {name: self.widest_of(instance.platform) for name, instance in self.declaration.instances.items()}
+        return {name: traits for name, traits in widest.items() if traits is not None}
 
     @cached_property
     def group_cycle(self) -> tuple[str, ...] | None:
-        """The names of a cycle of groups, if there is one."""
+        """The groups of a cycle, or of a nesting that is too deep (see `subjects.cycle`), if there is one."""
         return cycle(self.declaration.groups)
 
     @cached_property
     def groups(self) -> Mapping[str, People]:
-        """Who each group means; nobody, while groups go in a circle."""
+        """The users of each group, with the ways that lead to them; empty while there is a cycle."""
         return {} if self.group_cycle is not None else expand(self.declaration.groups)
 
     def known(self, section: str, name: str) -> bool:
-        """Tell whether a name is declared, or would be if its row were right."""
-        held: Mapping[str, object] = getattr(self.declaration, section)
-        return name in held or (section, name) in self.dropped
+        """Return whether a name is declared in a section, or would be if its row were right."""
+        declared: Mapping[str, object] = getattr(self.declaration, section)
+        return name in declared or (section, name) in self.dropped
 
     def some_include_is_missing(self) -> bool:
-        """Tell whether a file could not be read, so that an unknown name may be its."""
+        """Return whether an included file could not be read, which may declare names that are unknown now."""
         return any(section == "include" for section, _ in self.dropped)
 
     def people(self, grant: Grant) -> People:
         """Return the declared users a grant is for, with the ways that lead to each."""
-        found = self._people.get(grant.to)
-        if found is None:
-            found = self._people[grant.to] = self._found(grant.to)
-        return found
+        people = self._people.get(grant.to)
+        if people is None:
+            people = self._people[grant.to] = self._find_people(grant.to)
+        return people
 
-    def _found(self, names: tuple[str, ...]) -> People:
+    def _find_people(self, names: tuple[str, ...]) -> People:
         users = self.declaration.users
         if len(names) == 1 and names[0] in users:
             return {names[0]: DIRECT}
         ways: dict[str, tuple[Way, ...]] = {}
         for name in names:
-            inner = {name: DIRECT} if name in users else self.groups.get(name, {})
-            for handle, theirs in inner.items():
+            members = {name: DIRECT} if name in users else self.groups.get(name, {})
+            for handle, member_ways in members.items():
                 if handle in users:
-                    ways[handle] = (*ways.get(handle, ()), *theirs)
+                    ways[handle] = (*ways.get(handle, ()), *member_ways)
         return ways
 
     def instances(self, grant: Grant) -> Mapping[str, Instance]:
-        """Return the instances a grant may reach, as far as the file tells."""
+        """Return the instances that a grant may reach as far as the file tells, by name."""
         every = self.declaration.instances
         return every if grant.on is None else {name: every[name] for name in grant.on if name in every}
 
     def meaning(self, grant: Grant, instance: Instance, kind: str) -> Meaning | Lack | Elsewhere | None:
-        """Return what the grant's role means there; `None` for an unknown platform."""
+        """Return the meaning of the grant's role on scopes of `kind` there; `None` for an unknown platform."""
         key = (grant.role, grant.extras, instance.platform, kind)
-        found = self._meanings.get(key)
-        if found is None:
+        means = self._meanings.get(key)
+        if means is None:
             traits = self.traits.get(instance.name)
             if traits is None:
                 return None
-            found = meaning(self.declaration.roles, grant.role, grant.extras, traits, kind)
-            self._meanings[key] = found
-        return found
+            means = meaning(self.declaration.roles, grant.role, grant.extras, traits, kind)
+            self._meanings[key] = means
+        return means

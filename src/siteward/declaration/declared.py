@@ -1,4 +1,7 @@
-"""What the files declare, as frozen values that know where they stand. The grammar is behind, the meaning ahead."""
+"""The content of the files as frozen values with their places: after the grammar, before the meaning on an instance.
+
+Every value has `at`, the place where it begins, and `location`, from which the places of its parts are found.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ EVERY = "*"
 
 
 class Location(Struct, frozen=True, eq=False):
-    """A way to places in a file that costs nothing until it is gone."""
+    """A path in a file's data, from which the places of values and keys are looked up only when they are needed."""
 
     source: Source
     path: Path
@@ -37,16 +40,17 @@ class Location(Struct, frozen=True, eq=False):
         return self.source.at((*self.path, *more))
 
     def key(self, *more: str | int) -> Span:
-        """Return the place of the key or item, or of one under it."""
+        """Return the place of the key or list item, or of the one under it at `more`."""
         return self.source.key_at((*self.path, *more))
 
 
 class Instance(Struct, frozen=True, kw_only=True):
-    """One installation. `settings` is the platform's own struct, validated; `policy` is what holds here.
+    """One installation.
 
-    `self_account` is the account behind the credentials. `manages` are the selectors of the sites that are
-    looked at, `None` for all. `onboarding` is `None` for the platform's own way. `native` lets groups of the
-    file be groups of the platform.
+    `self_account` is the account behind the credentials. `settings` is the platform's own struct, `None` where it was
+    refused. `policy` is the file's with the instance's own laid over it. `manages` are the selectors of the sites in
+    scope, `None` for all. `onboarding` is `None` for the platform's default. `native` makes groups of the file groups
+    of the platform.
     """
 
     name: str
@@ -64,7 +68,11 @@ class Instance(Struct, frozen=True, kw_only=True):
 
 
 class Site(Struct, frozen=True, kw_only=True):
-    """A declared site: `pins` are its ids by instance, `only` the instances it is on, `public` the wish by instance."""
+    """A declared site.
+
+    `pins` are its ids by instance. `only` are the instances it is on, `None` for wherever it is live. `public` is the
+    wanted public access by instance; `EVERY` stands for the others.
+    """
 
     handle: str
     domain: str
@@ -78,7 +86,11 @@ class Site(Struct, frozen=True, kw_only=True):
 
 
 class User(Struct, frozen=True, kw_only=True):
-    """A declared person or service. `states` and `modules` are by instance; `EVERY` stands for the others."""
+    """A declared person or service.
+
+    `logins`, `states` and `modules` are by instance; in `states` `EVERY` stands for the others. `accounts` are the
+    instances where an account is wanted even without a grant. `previously` are former handles, logins and e-mails.
+    """
 
     handle: str
     email: str | None = None
@@ -113,7 +125,7 @@ class Member(Struct, frozen=True):
 
 
 class Group(Struct, frozen=True, kw_only=True):
-    """A declared group. `external` groups have their members from a directory beside the platform."""
+    """A declared group. A directory beside the platform owns the members of an `external` one."""
 
     handle: str
     members: tuple[Member, ...] = ()
@@ -124,14 +136,14 @@ class Group(Struct, frozen=True, kw_only=True):
 
 
 class RoleOn(Struct, frozen=True):
-    """What a declared role means on one platform: a portable or native name, and extras (`None`: not spoken of)."""
+    """A declared role on one platform: a portable or native name, and extras, `None` where the role gives none."""
 
     role: str
     extras: frozenset[str] | None = None
 
 
 class Role(Struct, frozen=True, kw_only=True):
-    """A declared role: its meaning by platform."""
+    """A declared role, by platform."""
 
     handle: str
     on: Mapping[str, RoleOn]
@@ -140,7 +152,7 @@ class Role(Struct, frozen=True, kw_only=True):
 
 
 class Bound(Struct, frozen=True, kw_only=True):
-    """What an included file may grant: on which sites (`None`: all), and how much power (`None`: any)."""
+    """The bounds of an included file: the sites it may grant on (`None`: all), and the most power (`None`: any)."""
 
     sites: tuple[Selector, ...] | None
     at_most: Power | None
@@ -148,7 +160,10 @@ class Bound(Struct, frozen=True, kw_only=True):
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """One line of `grants`. Without `sites` and `metasites` it is about the account itself."""
+    """One entry of `grants`. Without `sites` and `metasites` its role is the account's.
+
+    `on` is `None` for all instances; `extras` are `None` where the grant gives none; `bound` is the including file's.
+    """
 
     to: tuple[str, ...]
     role: str
@@ -165,11 +180,11 @@ class Grant(Struct, frozen=True, kw_only=True):
 
     @property
     def for_account(self) -> bool:
-        """Tell whether it grants an account role."""
+        """Return whether it grants an account role."""
         return not self.sites and not self.metasites
 
     def reaches(self, instance: str) -> bool:
-        """Tell whether it may grant something on that instance."""
+        """Return whether it may grant something on that instance."""
         return self.on is None or instance in self.on
 
 
@@ -204,7 +219,7 @@ NO_FLAWS = Flaws()
 
 
 class Declaration(Struct, frozen=True, kw_only=True):
-    """All files together. `grants` is `None` where no file has the key: then nothing is managed.
+    """All files together, by handle or name.
 
     `journal_dir` is relative to the root file's folder. `timezone` is where days begin and end. `former_names` are, by
     host, the names (handles, tags) that the revision judged against has for sites. `flaws` are the rows in error.
@@ -220,20 +235,19 @@ class Declaration(Struct, frozen=True, kw_only=True):
     journal_dir: str = ".siteward"
     timezone: tzinfo
     root: Span
+    former_names: Mapping[str, frozenset[str]] = MappingProxyType({})
+    flaws: Flaws = NO_FLAWS
 
     def accounts(self) -> dict[str, dict[str, str | None]]:
-        """Return the account names that the files speak of by instance, with the handle of the user behind each.
+        """Return the account names that the files mention, by instance, with the handle of the user behind each.
 
         These are logins, former logins and addresses of users, and the account that Siteward itself uses.
         """
-        found: dict[str, dict[str, str | None]] = {}
+        accounts: dict[str, dict[str, str | None]] = {}
         for name, instance in self.instances.items():
             known: dict[str, str | None] = {instance.self_account: None} if instance.self_account else {}
             for user in self.users.values():
                 logins = (user.logins.get(name), user.email, *user.previously, *user.accounts, user.handle)
                 known |= {login: user.handle for login in logins if login}
-            found[name] = known
-        return found
-
-    former_names: Mapping[str, frozenset[str]] = MappingProxyType({})
-    flaws: Flaws = NO_FLAWS
+            accounts[name] = known
+        return accounts

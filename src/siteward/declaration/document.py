@@ -1,8 +1,10 @@
-"""The grammar of the file: which keys there are and what kind of value each takes.
+"""The grammar of the file: its keys, and the kind of value that each takes.
 
 Some values have a short form beside the long one (`to: anna` for `to: [anna]`); rows keep what was written, and
-`build` unfolds it. What a value means, and whether it fits the rest of the file, is not asked here. The rows hold the
-values once pydantic has judged the file by what `compile` makes of them; after a change here, run `make grammar`.
+`build` unfolds it. The meaning of values, and their fit with the rest of the file, are left to `build` and the checks.
+`schema` compiles these rows to a grammar for pydantic, which checks a file before rows are made of it; the JSON Schema
+for editors, with the descriptions of keys and rows, comes from them too. After a change here, run
+`make grammar schemas`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ MATCHES: dict[Text, tuple[str, ...]] = {
     "power": get_args(PowerWord),
     "scope": ("site", "metasite", "instance"),
 }
-"""The words that a rule may compare with, for the keys that know theirs."""
+"""The allowed values of those keys of `match` that have a fixed set."""
+
 Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 Names: TypeAlias = Text | list[Text]
 Word: TypeAlias = Text | int
@@ -40,11 +43,11 @@ Date: TypeAlias = Annotated[
         extra={"hint": "write it as 2027-03-31"},
     ),
 ]
-"""A day or an instant; the pattern is for editors alone, `window.moment` refuses in better words."""
+"""A day or an instant; the pattern is for editors alone, `window.moment` refuses with a better message."""
 
 
 class Row(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """What all closed tables of the file have in common."""
+    """The base of all tables of the file that refuse unknown keys; `from_` is written `from`."""
 
 
 class SiteRow(Row, frozen=True):
@@ -100,7 +103,7 @@ class GroupRow(Row, frozen=True):
 
 
 class RoleRow(Row, frozen=True):
-    """What a role means on one platform."""
+    """A role of the file on one platform."""
 
     role: Annotated[str, Meta(description="A portable name, or the platform's own.")]
     extras: Annotated[list[str] | None, Meta(description="Rights beside the role; [] for none.")] = None
@@ -122,7 +125,7 @@ class GrantRow(Row, frozen=True):
 
 
 class IncludeRow(Row, frozen=True):
-    """Another file, and what it may grant."""
+    """Another file, and the bounds of its grants."""
 
     path: Annotated[Text, Meta(description="Relative to this file, and under its folder.")]
     sites: Annotated[Names | None, Meta(description="The sites it may grant on.")] = None
@@ -130,13 +133,13 @@ class IncludeRow(Row, frozen=True):
 
 
 class JournalRow(Row, frozen=True):
-    """Where runs are recorded."""
+    """The place where runs are recorded."""
 
     dir: Annotated[Text, Meta(description="A folder, relative to this file.")] = ".siteward"
 
 
 class AdminsRow(Row, frozen=True):
-    """How many may hold the top account role."""
+    """The number of accounts that may hold the top account role."""
 
     min: Annotated[AtLeastOne | None, Meta(description="Never fewer than these.")] = None
     max: Annotated[AtLeastOne | None, Meta(description="Never more than these.")] = None
@@ -150,7 +153,7 @@ class LimitRow(Row, frozen=True):
 
 
 class LimitsRow(Row, frozen=True):
-    """What one run may do to one instance at most."""
+    """The most that one run may do to one instance."""
 
     removals: Annotated[LimitRow | None, Meta(description="Accounts that lose all access.")] = None
     revocations: Annotated[LimitRow | None, Meta(description="Grants lost.")] = None
@@ -160,13 +163,13 @@ class LimitsRow(Row, frozen=True):
 
 
 class WildcardsRow(Row, frozen=True):
-    """How much a grant on a pattern may give."""
+    """The most power of a grant on a pattern."""
 
     at_most: Annotated[PowerWord, Meta(description="The most power.")]
 
 
 class RuleRow(Row, frozen=True):
-    """A rule on grants: what must be given, or how much power is allowed, where all of `match` holds."""
+    """A rule on grants: the fields that must be given, or the most power, where all of `match` holds."""
 
     id: Annotated[str, Meta(description="What the rule is called where it is broken.")]
     match: Annotated[
@@ -184,7 +187,7 @@ class RuleRow(Row, frozen=True):
 
 
 class InstancePolicyRow(Row, frozen=True):
-    """What the owners allow on one instance."""
+    """The policy on one instance."""
 
     admins: Annotated[AdminsRow | None, Meta(description="How many may hold the top account role.")] = None
     limits: Annotated[LimitsRow | None, Meta(description="What one run may do to one instance at most.")] = None
@@ -194,13 +197,13 @@ class InstancePolicyRow(Row, frozen=True):
 
 
 class PolicyRow(InstancePolicyRow, frozen=True):
-    """What the owners allow."""
+    """The policy of the file."""
 
     timezone: Annotated[str | None, Meta(description="Where days begin and end; UTC without it.")] = None
 
 
 class InstanceRow(Struct, frozen=True):
-    """One installation: the keys all platforms share. What else stands there is the platform's to judge."""
+    """One installation: the keys all platforms share. Other keys are the platform's."""
 
     platform: Annotated[str, Meta(description="What kind of analytics software this is.")]
     url: Annotated[str, Meta(description="Where it answers. Credentials never stand here.")]

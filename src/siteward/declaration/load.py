@@ -1,7 +1,7 @@
-"""Files → `Declaration`, or everything that is wrong with them, at once.
+"""The loading of a declaration: files are read, checked and built into one `Declaration`, with all faults at once.
 
-Nothing is contacted. What a platform's instance may say, and what a platform can do at its best, is handed in,
-so that this room knows no platform.
+`Files` reads the root file and its includes within bounds; `load` is the whole way from a path to a declaration. No
+server is contacted. The settings and widest abilities of platforms are handed in, so that this package imports none.
 """
 
 from __future__ import annotations
@@ -26,26 +26,29 @@ from siteward.declaration.source import split_lines
 from siteward.declaration.yaml_reader import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import tzinfo
 
-    from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Accounts
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Bound
     from siteward.declaration.grammar import Misfit
     from siteward.declaration.source import Source
 
+__all__ = ["MAX_BYTES", "SUFFIXES", "Declaration", "Files", "Loaded", "load"]
 
+M = TypeVar("M", bound=Included)
 MAX_BYTES = 20_000_000
-"""How much all files may weigh together."""
+"""The most bytes that all files may have together."""
 
 MAX_FILES = 1_000
+"""The most files that a root file may include."""
+
 SUFFIXES = (".yaml", ".yml")
 
 
 class Texts(Mapping[str, tuple[str, ...]]):
-    """The lines of each file, cut when somebody wants to show one."""
+    """The lines of each file by its name; a text is split only when its lines are asked for."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
@@ -70,7 +73,7 @@ class Texts(Mapping[str, tuple[str, ...]]):
 class Files(Struct):
     """The files that were read, within bounds of size and number, and the diagnostics of reading them.
 
-    `called` is the name of the root in places and messages; that of an include follows from it.
+    `called` is the name of the root file in places and messages; the names of includes are derived from it.
     """
 
     root: Path
@@ -82,7 +85,7 @@ class Files(Struct):
     _read_as: dict[str, str] = {}
 
     def open_root(self) -> Source | None:
-        """Read the root file."""
+        """Return the root file; `None`, with diagnostics, where it cannot be read or parsed."""
         at = Span(str(self.called), 1, 1)
         try:
             return self._read(self.root, str(self.called), at)
@@ -91,23 +94,27 @@ class Files(Struct):
             return None
 
     def open_include(self, written: str, asked_at: Span) -> Source | None:
-        """Read a file that the root includes; it must be a YAML file under the root's folder, links resolved."""
+        """Return an included file; `None`, with diagnostics, where it is refused, cannot be read or parsed.
+
+        `written` is its path in the root file, `asked_at` the place of that. It must be a YAML file under the root's
+        folder, also once links are resolved.
+        """
         try:
-            path = self._inside(written, asked_at)
+            path = self._resolve_include(written, asked_at)
             return self._read(path, str(self.called.parent / written), asked_at)
         except _RefusedError as refused:
             self.diagnostics.append(refused.diagnostic)
             return None
 
-    def _inside(self, written: str, asked_at: Span) -> Path:
-        """Return the path an include means, which must not lead out of the root's folder."""
+    def _resolve_include(self, written: str, asked_at: Span) -> Path:
+        """Return the path of an include; raises `_RefusedError` where it may not be read, or was read already."""
         if Path(written).is_absolute() or "\\" in written or "\0" in written:
             raise _RefusedError("include-path", "an include is a path relative to this file, with /", asked_at)
         path = self.root.parent / written
         try:
             inside, real = self.root.parent.resolve(), path.resolve()
         except (OSError, RuntimeError) as trouble:
-            raise _RefusedError("unreadable", f"`{written}` cannot be read: {_words(trouble)}", asked_at) from trouble
+            raise _RefusedError("unreadable", f"`{written}` cannot be read: {_explain(trouble)}", asked_at) from trouble
         if not real.is_relative_to(inside):
             hint = "includes, and what they link to, stay under the root file's folder"
             raise _RefusedError(
@@ -135,9 +142,9 @@ class Files(Struct):
         return f"sha256:{total.hexdigest()}"
 
     def _read(self, path: Path, shown: str, asked_at: Span) -> Source | None:
-        content = self._bytes(path, shown, asked_at)
+        content = self._read_bytes(path, shown, asked_at)
         self._weight += len(content)
-        text = _decoded(content, shown)
+        text = _decode(content, shown)
         name = "" if path == self.root else path.relative_to(self.root.parent).as_posix()
         self._read_as[name] = text  # strict UTF-8, so that it encodes to the same bytes
         self.texts.add(shown, text)
@@ -145,8 +152,8 @@ class Files(Struct):
         self.diagnostics += faults
         return source
 
-    def _bytes(self, path: Path, shown: str, asked_at: Span) -> bytes:
-        """Return what a file holds; one that is too large is refused before it is read."""
+    def _read_bytes(self, path: Path, shown: str, asked_at: Span) -> bytes:
+        """Return the content of a regular file; raises `_RefusedError` for one that is too large before it is read."""
         left = MAX_BYTES - self._weight
         try:
             about = path.stat()
@@ -158,20 +165,21 @@ class Files(Struct):
                 if len(content) <= left:
                     return content
         except OSError as trouble:
-            raise _RefusedError("unreadable", f"{shown} cannot be read: {_words(trouble)}", asked_at) from trouble
-        said = f"{shown} has {about.st_size / 1e6:.0f} MB; all files together may have {MAX_BYTES / 1e6:.0f} MB"
-        raise _RefusedError("too-large", said, asked_at)
+            raise _RefusedError("unreadable", f"{shown} cannot be read: {_explain(trouble)}", asked_at) from trouble
+        message = f"{shown} has {about.st_size / 1e6:.0f} MB; all files together may have {MAX_BYTES / 1e6:.0f} MB"
+        raise _RefusedError("too-large", message, asked_at)
 
 
 class _RefusedError(Exception):
-    """A file is not read."""
+    """A file that is not read; `diagnostic` says why."""
 
     def __init__(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.diagnostic = problem(code, message, at, hint=hint)
 
 
-def _decoded(content: bytes, shown: str) -> str:
+def _decode(content: bytes, shown: str) -> str:
+    """Return the text of a file; raises `_RefusedError`, at the first wrong byte, where it is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as trouble:
@@ -179,23 +187,19 @@ def _decoded(content: bytes, shown: str) -> str:
         column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
         at = Span(shown, before.count(b"\n") + 1, column)
         wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-        said = "the file is UTF-16" if wide else f"the byte 0x{content[trouble.start]:02x} is not UTF-8"
-        raise _RefusedError("not-utf-8", said, at, hint="save it as UTF-8") from trouble
+        message = "the file is UTF-16" if wide else f"the byte 0x{content[trouble.start]:02x} is not UTF-8"
+        raise _RefusedError("not-utf-8", message, at, hint="save it as UTF-8") from trouble
 
 
-def _words(trouble: BaseException) -> str:
+def _explain(trouble: BaseException) -> str:
+    """Return the reason why a path cannot be read, in words; a `RuntimeError` is Python's for links in a circle."""
     if isinstance(trouble, OSError) and trouble.strerror:
         return trouble.strerror
     return "its links go in a circle"
 
 
-__all__ = ["Declaration", "Loaded", "load"]
-
-M = TypeVar("M", bound=Included)
-
-
 class Loaded(Struct, frozen=True, kw_only=True):
-    """The result of reading: the declaration, `None` where something is wrong, and all diagnostics.
+    """The result of loading: the declaration, `None` where a diagnostic blocks it, and all diagnostics by place.
 
     `usable` is the declaration also where only rows are wrong, which it names (`Declaration.flaws`); `None` where more is.
 
@@ -216,7 +220,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
 
     @property
     def files(self) -> int:
-        """How many files were read."""
+        """The number of files that were read."""
         return len(self.source.texts)
 
     @property
@@ -233,10 +237,11 @@ def load(
     platforms: Sequence[str] = (),
     called: Path | None = None,
 ) -> Loaded:
-    """Read the root file and what it includes; `called` is its name in places and messages, if it is not its path.
+    """Return what the root file at `path` and its includes declare, or what is wrong with them.
 
-    `settings_of` and `widest_of` give what a platform's instance may say and what the platform can do at its
-    best, `None` for a platform that does not exist; `platforms` are the names of those that do.
+    `settings_of` returns the struct of a platform's own keys, `widest_of` the most that any server of a platform can
+    do, both `None` for a platform that does not exist; `platforms` are the names of those that do. `called` is the name
+    of the root file in places and messages, if it is not its path.
     """
     files = Files(path, called or path)
     source = files.open_root()
@@ -248,7 +253,7 @@ def load(
         diagnostics = reading.diagnostics
         context = Context(declaration, frozenset(reading.dropped), widest_of, platforms)
         diagnostics += findings(context)
-    said = tuple(sorted({*files.diagnostics, *diagnostics}, key=_place))
+    said = tuple(sorted({*files.diagnostics, *diagnostics}, key=_sort_key))
     errors = tuple(diagnostic for diagnostic in said if diagnostic.blocks)
     return Loaded(
         declaration=None if errors else declaration,
@@ -276,14 +281,14 @@ def _with_flaws(
     )
 
 
-def _place(found: Diagnostic) -> tuple[Span, str, str]:
-    return found.at or Span("", 0, 0), found.code, found.message
+def _sort_key(diagnostic: Diagnostic) -> tuple[Span, str, str]:
+    return diagnostic.at or Span("", 0, 0), diagnostic.code, diagnostic.message
 
 
 class _Valid(Struct, Generic[M]):
-    """A file's rows that are right; grants and includes come with their numbers in the file.
+    """The valid rows of a file; grants and includes come with their numbers in the file.
 
-    In `source` the keys that were misspelt are called what was meant.
+    In `source` misspelt keys have their likely names.
     """
 
     source: Source
@@ -293,7 +298,7 @@ class _Valid(Struct, Generic[M]):
 
 
 class _Reading(Struct):
-    """One load: rows of all files come together here."""
+    """The state of one load; `dropped` are the refused rows, as (section, name)."""
 
     files: Files
     settings_of: Callable[[str], type[Struct] | None]
@@ -304,26 +309,26 @@ class _Reading(Struct):
 
     def declaration(self, source: Source) -> Declaration:
         """Return what all files declare together, without the rows that are wrong."""
-        valid = self._valid(source, Document)
+        valid = self._validate(source, Document)
         source, root = valid.source, valid.model
         self.sources.append(source)
-        zone = self._zone(root, source)
+        zone = self._find_zone(root, source)
         instances = Instances(source, self.settings_of, self.platforms)
         built = instances.build(root.instances, root.policy)
         instances.judge_the_rest(built)
         self.diagnostics += instances.diagnostics
         parts: list[tuple[Builder, _Valid[Any], Bound | None]] = [
             (Builder(source, zone), valid, None),
-            *self._included(valid.includes, source, zone),
+            *self._read_includes(valid.includes, source, zone),
         ]
         grants: list[Grant] = []
         for builder, file, bound in parts:
             grants += builder.grants(file.grants, bound)
         declaration = Declaration(
             instances=built,
-            sites=self._merged("sites", (builder.sites(file.model.sites, bound) for builder, file, bound in parts)),
-            users=self._merged("users", (builder.users(file.model.users) for builder, file, _ in parts)),
-            groups=self._merged("groups", (builder.groups(file.model.groups) for builder, file, _ in parts)),
+            sites=self._merge("sites", (builder.sites(file.model.sites, bound) for builder, file, bound in parts)),
+            users=self._merge("users", (builder.users(file.model.users) for builder, file, _ in parts)),
+            groups=self._merge("groups", (builder.groups(file.model.groups) for builder, file, _ in parts)),
             roles={role.handle: role for role in parts[0][0].roles(root.roles)},
             grants=None if all(file.model.grants is None for _, file, _ in parts) else tuple(grants),
             grants_at=source.key_at(("grants",)) if "grants" in source.data else None,
@@ -335,21 +340,23 @@ class _Reading(Struct):
             self.diagnostics += builder.diagnostics
         return declaration
 
-    def _included(
+    def _read_includes(
         self, rows: list[tuple[int, IncludeRow]], source: Source, zone: tzinfo
     ) -> Iterator[tuple[Builder, _Valid[Any], Bound | None]]:
+        """Yield a builder, the valid rows and the bounds of each included file that can be read."""
         for number, row in rows:
             location = Location(source, ("include", number))
             included = self.files.open_include(row.path, location.at("path"))
             if included is None:
                 self.dropped.add(("include", row.path))
                 continue
-            valid = self._valid(included, Included)
+            valid = self._validate(included, Included)
             self.sources.append(valid.source)
             builder = Builder(valid.source, zone)
             yield builder, valid, builder.bound(row, location.at())
 
-    def _merged(self, section: str, parts: Iterable[Iterator[Any]]) -> dict[str, Any]:
+    def _merge(self, section: str, parts: Iterable[Iterator[Any]]) -> dict[str, Any]:
+        """Return a section's values of all files by handle; the second of the same handle is reported."""
         merged: dict[str, Any] = {}
         for part in parts:
             for declared in part:
@@ -366,7 +373,8 @@ class _Reading(Struct):
                     )
         return merged
 
-    def _zone(self, root: Document, source: Source) -> tzinfo:
+    def _find_zone(self, root: Document, source: Source) -> tzinfo:
+        """Return the time zone of the policy; UTC without one, and, with a diagnostic, for an unknown one."""
         name = root.policy.timezone
         if name is None or name == "UTC":
             return UTC
@@ -380,43 +388,44 @@ class _Reading(Struct):
             self.diagnostics.append(problem("unknown-timezone", message, at, word=name, known=known))
             return UTC
 
-    def _valid(self, source: Source, model: type[M]) -> _Valid[M]:
+    def _validate(self, source: Source, model: type[M]) -> _Valid[M]:
         """Return a file's valid rows; misfits are reported and left out, so that one run shows all faults."""
-        source, found = self._spelt(source, model)
-        if not isinstance(found, tuple) and not source.holes:
-            return _Valid(source, found, list(enumerate(found.grants or ())), list(enumerate(_includes(found))))
-        left = recovered(source, found if isinstance(found, tuple) else ())
-        bones: dict[str, Any] = {"version": 1, "instances": {}} if issubclass(model, Document) else {}
-        kept = fitted({**bones, **left.data}, model, source)
+        source, result = self._correct_spelling(source, model)
+        if not isinstance(result, tuple) and not source.holes:
+            return _Valid(source, result, list(enumerate(result.grants or ())), list(enumerate(_list_includes(result))))
+        left = recovered(source, result if isinstance(result, tuple) else ())
+        required: dict[str, Any] = {"version": 1, "instances": {}} if issubclass(model, Document) else {}
+        kept = fitted({**required, **left.data}, model, source)
         if isinstance(kept, tuple):
-            return _Valid(source, convert(bones, model), [], [])
+            return _Valid(source, convert(required, model), [], [])
         self.dropped |= left.dropped
         grants = zip(left.numbers["grants"], kept.grants or (), strict=kept.grants is not None)
-        includes = zip(left.numbers["include"], _includes(kept), strict=True)
+        includes = zip(left.numbers["include"], _list_includes(kept), strict=True)
         return _Valid(source, kept, list(grants), list(includes))
 
-    def _spelt(self, source: Source, model: type[M]) -> tuple[Source, M | tuple[Misfit, ...]]:
+    def _correct_spelling(self, source: Source, model: type[M]) -> tuple[Source, M | tuple[Misfit, ...]]:
         """Report the misfits of a file, and return it with each misspelt key renamed to its likely name.
 
         The value of such a key is checked as well, and no key is reported as missing that is only misspelt.
         """
-        told: list[Diagnostic] = []
+        reported: list[Diagnostic] = []
         while True:
-            found = fitted(source.data, model, source)
-            misfits = found if isinstance(found, tuple) else ()
-            meant = misspelt(source, misfits)
-            there = {(*path[:-1], name) for path, name in meant.items()}
-            told += [
+            result = fitted(source.data, model, source)
+            misfits = result if isinstance(result, tuple) else ()
+            likely_names = misspelt(source, misfits)
+            renamed = {(*path[:-1], name) for path, name in likely_names.items()}
+            reported += [
                 diagnostic
-                for diagnostic in said(misfit for misfit in misfits if misfit.path not in there)
-                if diagnostic not in told
+                for diagnostic in said(misfit for misfit in misfits if misfit.path not in renamed)
+                if diagnostic not in reported
             ]
-            if not meant:
-                self.diagnostics += told
-                return source, found
-            source = source.renamed(meant)
+            if not likely_names:
+                self.diagnostics += reported
+                return source, result
+            source = source.renamed(likely_names)  # now the values of these keys are checked too
 
 
-def _includes(model: Included) -> list[IncludeRow]:
+def _list_includes(model: Included) -> list[IncludeRow]:
+    """Return the includes of a root file in their long form; an included file has none."""
     rows = model.include if isinstance(model, Document) else []
     return [IncludeRow(row) if isinstance(row, str) else row for row in rows]

@@ -1,7 +1,7 @@
-"""Declaration → what it means for one instance at one moment.
+"""The resolution of a declaration into the wanted state of one instance at one moment.
 
-Groups are expanded, roles translated, selectors matched with live sites and windows compared with one clock
-value. Everything wanted remembers the line that wants it.
+Groups are expanded, roles translated, selectors matched with live sites, and windows compared with one clock value.
+Every wanted resource keeps the place of the grant that wants it, as its origin.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     from siteward.declaration.subjects import Identities, Identity
 
 _INSTANCE = Choice((Reached(EVERYWHERE),))
+"""The choice of a grant of an account role."""
+
+_PIN = "declare it under `sites` with its id (`on: {INSTANCE: ID}`), or have its owner move it into a team"
+_MAX_NAMED = 5
+"""The most sites that a message lists by name."""
 
 
 def resolve(
@@ -55,11 +60,11 @@ def resolve(
     as_of: datetime,
     memory: Memory | None = None,
 ) -> Desired:
-    """Return what the declaration wants of one instance at `as_of`.
+    """Return the wanted state of one instance at `as_of`.
 
-    `traits` are those of the server at hand, or the platform's widest before one was asked; then `live` is
-    `None` too, and selectors stand for themselves. `memory` tells who was declared in the last run. Errors about
-    no key in particular are errors of the file that only a look at the server could show.
+    `traits` and `live` are those of the server. Before it was asked, `traits` are the widest of its platform and `live`
+    is `None`; then selectors stand for themselves. `memory` holds the users whom the last run knew. Diagnostics that
+    are about no key are errors of the file that only the live state can show.
     """
     people = identities(declaration, instance, traits, live, as_of=as_of, memory=memory)
     draft = Draft(traits, diagnostics=people.diagnostics)
@@ -69,7 +74,7 @@ def resolve(
     principals = Principals(
         declaration, instance, people.by_handle, expand(declaration.groups), native, live, as_of, draft, suspects.groups
     )  # fmt: skip
-    scopes = {kind: _scopes(declaration, instance, live, kind) for kind in SITE_KINDS}
+    scopes = {kind: _index_scopes(declaration, instance, live, kind) for kind in SITE_KINDS}
     holding = Holding(declaration, people.by_handle, principals.groups, memory)
     resolution = _Resolution(
         declaration, instance, traits, live, as_of, people, draft, principals, scopes, memory, holding,
@@ -78,7 +83,7 @@ def resolve(
     return resolution.desired()
 
 
-def _scopes(declaration: Declaration, instance: str, live: Live | None, kind: str) -> Scopes | Unresolved:
+def _index_scopes(declaration: Declaration, instance: str, live: Live | None, kind: str) -> Scopes | Unresolved:
     if live is None:
         return Unresolved(declaration.sites, instance, kind)
     scopes = Scopes(declaration.sites, instance, live, kind)
@@ -87,7 +92,7 @@ def _scopes(declaration: Declaration, instance: str, live: Live | None, kind: st
 
 
 class _Resolution(Struct):
-    """One call of `resolve`."""
+    """The state of one call of `resolve`; `_meanings` are those found so far, by role, extras and kind of scope."""
 
     declaration: Declaration
     instance: str
@@ -107,33 +112,33 @@ class _Resolution(Struct):
         """Return everything the file wants here."""
         self._hold_users()
         for line in self.declaration.grants or ():
-            if line.on is None or self.instance in line.on:
-                self._line(line)
+            if line.reaches(self.instance):
+                self._resolve_line(line)
         for lost in self.declaration.flaws.lost:
             self.holding.hold_lost(lost, self.instance, self.scopes["site"])
         self.principals.keep_named_groups()
-        self._accounts()
-        modules = self._modules()
+        self._want_accounts()
+        modules = self._want_modules()
         subsumed = self._subsume()
-        self._end()
+        self._end_live_access()
         draft = self.draft
         return Desired(
             access=Access.of(draft.resources),
             origins=draft.origins,
             declared_users=self.people.declared_users,
             ended=draft.ended,
-            managed=self._managed(),
-            public=self._public(),
+            managed=self._find_managed(),
+            public=self._find_public(),
             subsumed=subsumed,
             modules=modules,
             claims=draft.claims,
-            names=self._names(),
+            names=self._find_names(),
             empty=self.declaration.grants == () and not self.declaration.flaws.lost,
             held=self.holding.held(),
             diagnostics=tuple(draft.diagnostics),
         )
 
-    def _line(self, line: Line) -> None:
+    def _resolve_line(self, line: Line) -> None:
         parts: list[tuple[str, Choice]] = []
         if line.sites:
             parts.append(("site", self.scopes["site"].choose(line.sites, line.bound)))
@@ -143,7 +148,7 @@ class _Resolution(Struct):
             parts.append(("instance", _INSTANCE))
         at = self.suspects.cause(line) or self._complain(line, parts)
         for kind, choice in parts:
-            self._grant(line, kind, choice, gives=at is None)
+            self._resolve_on(line, kind, choice, gives=at is None)
         if at is not None:
             self._hold(line, parts, at)
 
@@ -151,8 +156,8 @@ class _Resolution(Struct):
         """Add what is to be said of a line; return the place of what cannot be resolved in it, if anything."""
         found: Span | None = None
         for kind, choice in parts:
-            remarks = [*self._remarks(line, kind, choice)] if kind in SITE_KINDS else []
-            means = self._meaning(line, kind) if choice.reached else None
+            remarks = [*self._describe_choice(line, kind, choice)] if kind in SITE_KINDS else []
+            means = self._find_meaning(line, kind) if choice.reached else None
             if isinstance(means, Lack):
                 remarks.append(error(means.code, means.message, at=line.location.at("role"), hint=means.hint))
             for remark in remarks:
@@ -187,22 +192,22 @@ class _Resolution(Struct):
                 self.draft.say(error("no-modules", message, at=at, local=True))
                 self.holding.hold_user(user.handle, at, gains=False)
 
-    def _grant(self, line: Line, kind: str, choice: Choice, *, gives: bool) -> None:
-        means = self._meaning(line, kind) if choice.reached else None
+    def _resolve_on(self, line: Line, kind: str, choice: Choice, *, gives: bool) -> None:
+        means = self._find_meaning(line, kind) if choice.reached else None
         if isinstance(means, Meaning):
             for principal in self.principals.of(line.to):
                 known = principal.identity is None or principal.identity.account not in self.holding.users
-                self._bear(line, means, choice, principal, gives=gives and known)
+                self._want_grants(line, means, choice, principal, gives=gives and known)
 
-    def _meaning(self, line: Line, kind: str) -> Meaning | Lack | Elsewhere:
+    def _find_meaning(self, line: Line, kind: str) -> Meaning | Lack | Elsewhere:
         key = (line.role, line.extras, kind)
-        found = self._meanings.get(key)
-        if found is None:
-            found = meaning(self.declaration.roles, line.role, line.extras, self.traits, kind)
-            self._meanings[key] = found
-        return found
+        means = self._meanings.get(key)
+        if means is None:
+            means = meaning(self.declaration.roles, line.role, line.extras, self.traits, kind)
+            self._meanings[key] = means
+        return means
 
-    def _bear(self, line: Line, means: Meaning, choice: Choice, principal: Principal, *, gives: bool) -> None:
+    def _want_grants(self, line: Line, means: Meaning, choice: Choice, principal: Principal, *, gives: bool) -> None:
         """Want the grants of one line for one subject, or remember that they are over or not yet due.
 
         A line that gives nothing keeps what is live of it.
@@ -228,7 +233,7 @@ class _Resolution(Struct):
         for reached in choice.reached if gives else self._live_ones(choice, means, subject):
             scope = reached.scope
             key = ("grant", kind, name, scope.kind, scope.name)
-            why = origin if not reached.via else _matched(origin, reached)
+            why = origin if not reached.via else _match_origin(origin, reached)
             wish = Grant(subject, scope, role, extras)
             if key in resources:
                 draft.unite(key, wish, why, ends=over)
@@ -238,7 +243,7 @@ class _Resolution(Struct):
                 if resumes:
                     draft.claims[key] = (Claim(wish, why, over),)
             if choice.ambiguous and scope in choice.ambiguous:
-                self._ambiguous(key, choice, line, scope)
+                self._refuse_ambiguous(key, choice, line, scope)
 
     def _live_ones(self, choice: Choice, means: Meaning, subject: Subject) -> Iterator[Reached]:
         """Yield the scopes on which what a line would give is live already, so that it is no gain there."""
@@ -252,29 +257,30 @@ class _Resolution(Struct):
 
     # -- where a grant holds
 
-    def _remarks(self, line: Line, kind: str, choice: Choice) -> Iterator[Diagnostic]:
+    def _describe_choice(self, line: Line, kind: str, choice: Choice) -> Iterator[Diagnostic]:
+        """Yield what is wrong with the selectors of a line on this instance."""
         key = f"{kind}s"
         alone = line.on == (self.instance,) or len(self.declaration.instances) == 1
         missing = choice.missing if alone else self._were_here(line, kind, choice.missing)
         idle = choice.idle if alone else ()
         if missing or idle:
-            yield from _unmatched(line, kind, missing, idle, {self.instance: self.scopes[kind]})
+            yield from _describe_unmatched(line, kind, missing, idle, {self.instance: self.scopes[kind]})
         yield from self._lost_exclusions(line, kind, choice, alone=alone)
         written = line.sites if kind == "site" else line.metasites
         for number, sites in choice.skipped.items():
             if alone and number in choice.idle:
-                continue  # which says it already
-            message = f"`{written[number]}` skips {_by_id_only(sites)}, matched by id alone"
+                continue  # the warning about it lists them already
+            message = f"`{written[number]}` skips {_list_sites(sites)}, matched by id alone"
             yield note("skips-sites", message, at=line.location.at(key, number), hint=_PIN)
         for scope in choice.beyond:
             yield error("beyond-include", f"this file may not grant on {scope}", at=line.location.at(key))
-        # A grant that names no instance means those that look at the site; one that does was meant for this one.
+        # A grant without `on` is meant for the instances that manage the site; with `on` it was meant for this one.
         meant = line.on is not None or len(self.declaration.instances) == 1
         for scope in choice.unmanaged:
             message = f"{scope} is out of scope: `manages` does not cover it on {self.instance}"
             hint = "nothing is granted or taken there"
-            said = warning("not-managed", message, at=line.location.at(key), hint=hint)
-            yield said if meant else replace(said, severity=Severity.NOTE)
+            diagnostic = warning("not-managed", message, at=line.location.at(key), hint=hint)
+            yield diagnostic if meant else replace(diagnostic, severity=Severity.NOTE)
 
     def _were_here(self, line: Line, kind: str, numbers: tuple[int, ...]) -> tuple[int, ...]:
         """Return which of the sites that a line names, and that are not here, the last run left access to."""
@@ -291,11 +297,11 @@ class _Resolution(Struct):
             hint = "nothing is given by this line until it names a live site, or no longer leaves this one out"
             yield error("unknown-site", message, at=line.location.at(f"{kind}s", number), hint=hint)
 
-    def _ambiguous(self, key: Key, choice: Choice, line: Line, scope: Scope) -> None:
+    def _refuse_ambiguous(self, key: Key, choice: Choice, line: Line, scope: Scope) -> None:
         name, scopes = choice.ambiguous[scope], self.scopes[scope.kind]
         if not isinstance(scopes, Scopes):
             return
-        ids = scopes.ids(scope for scope, by in choice.ambiguous.items() if by == name)
+        ids = scopes.ids(candidate for candidate, selector in choice.ambiguous.items() if selector == name)
         number = (line.sites if scope.kind == "site" else line.metasites).index(name)
         message = f"`{name}` means several sites of {self.instance}: {ids}"
         hint = f"declare it under `sites` with its id: `on: {{{self.instance}: ID}}`"
@@ -303,16 +309,17 @@ class _Resolution(Struct):
             error("ambiguous-site", message, about=key, at=line.location.at(f"{scope.kind}s", number), hint=hint)
         )
 
-    def _managed(self) -> frozenset[Scope] | None:
+    def _find_managed(self) -> frozenset[Scope] | None:
+        """Return the live scopes that `manages` leaves in; `None` where the files have no `grants`."""
         if self.declaration.grants is None:
             return None
-        live = [scope.managed for scope in self.scopes.values() if isinstance(scope, Scopes)]
-        return frozenset[Scope]().union(*live)
+        managed = [scopes.managed for scopes in self.scopes.values() if isinstance(scopes, Scopes)]
+        return frozenset[Scope]().union(*managed)
 
-    def _names(self) -> Mapping[Scope, frozenset[str]]:
+    def _find_names(self) -> Mapping[Scope, frozenset[str]]:
         """Return the handles, domains and tags that the file has for live sites."""
-        sides = (scopes.names() for scopes in self.scopes.values() if isinstance(scopes, Scopes))
-        return {scope: names for side in sides for scope, names in side.items()}
+        by_kind = (scopes.names() for scopes in self.scopes.values() if isinstance(scopes, Scopes))
+        return {scope: names for by_scope in by_kind for scope, names in by_scope.items()}
 
     def _refuse_ourselves(self) -> None:
         """Refuse a user that turns out to be the account whose credentials are used."""
@@ -324,27 +331,25 @@ class _Resolution(Struct):
                 self.draft.say(error("self-declared", message, at=identity.user.at, hint=hint, local=True))
                 self.holding.hold_user(identity.user.handle, identity.user.at, gains=False)
 
-    # -- what else the file wants
-
-    def _accounts(self) -> None:
-        """Want the accounts of those who are granted something, and those that are asked for."""
+    def _want_accounts(self) -> None:
+        """Want the accounts of users who are granted something, and those that `accounts` asks for."""
         wanted = self.draft.wanted
         for user in self.declaration.users.values():
             identity = self.people.by_handle.get(user.handle) if self.instance in user.accounts else None
             known = identity is not None and identity.account not in self.holding.users
             if known and identity is not None and identity.ending is None:
                 wanted.setdefault(user.handle, Origin(user.at, ticket=user.ticket, reason=user.reason))
-        speaks_of_email = self.traits.keeps_email and self.traits.login != "email"
+        sets_email = self.traits.keeps_email and self.traits.login != "email"
         for handle, origin in wanted.items():
             identity = self.people.by_handle[handle]
-            email = identity.user.email if speaks_of_email else None
+            email = identity.user.email if sets_email else None
             language = identity.user.language if self.traits.keeps_language else None
             self.draft.want(Account(identity.account, email, language, identity.renamed), origin)
 
-    def _modules(self) -> frozenset[str]:
-        """Want the module switches that users speak of, and return the accounts they are of."""
+    def _want_modules(self) -> frozenset[str]:
+        """Want the modules that users declare, and return the accounts whose modules are declared."""
         roles = self.traits.roles.get("module", ())
-        spoken: set[str] = set()
+        accounts: set[str] = set()
         for user in self.declaration.users.values():
             identity = self.people.by_handle.get(user.handle) if self.instance in user.modules else None
             if identity is None:
@@ -352,26 +357,28 @@ class _Resolution(Struct):
             if not roles or identity.account in self.holding.users:
                 continue
             if not self._is_top(identity):
-                spoken.add(identity.account)
+                accounts.add(identity.account)
             if identity.ending is None and self._has_account(identity):
-                self._switch(user, identity, roles[-1])
-        return frozenset(spoken)
+                self._switch_on(user, identity, roles[-1])
+        return frozenset(accounts)
 
     def _has_account(self, identity: Identity) -> bool:
-        """Tell whether there is an account whose modules could be switched, or will be."""
-        live = self.live is None or account_key(identity.account) in self.live.access
-        return live or identity.user.handle in self.draft.wanted
+        """Return whether there is an account whose modules can be switched, or will be once it is created."""
+        is_live = self.live is None or account_key(identity.account) in self.live.access
+        return is_live or identity.user.handle in self.draft.wanted
 
     def _is_top(self, identity: Identity) -> bool:
-        """Tell whether somebody is wished to be an admin, who has every module anyway."""
+        """Return whether a user is wanted as an admin on a platform where an admin has every module anyway."""
         wish = self.draft.resources.get(grant_key(identity.subject, EVERYWHERE))
         return isinstance(wish, Grant) and self.traits.admin_excludes_grants and self.traits.is_top(wish)
 
-    def _switch(self, user: User, identity: Identity, on: Role) -> None:
+    def _switch_on(self, user: User, identity: Identity, on: Role) -> None:
+        """Want the modules that a user declares; `on` is the platform's role for a module that is switched on."""
         for name in user.modules[self.instance]:
             self.draft.want(Grant(identity.subject, Scope("module", name), on.name), Origin(user.at))
 
-    def _public(self) -> Mapping[Scope, bool]:
+    def _find_public(self) -> Mapping[Scope, bool]:
+        """Return the wanted public access by live site; sites without a wish are left out."""
         public: dict[Scope, bool] = {}
         scopes = self.scopes["site"]
         if isinstance(scopes, Unresolved):
@@ -382,28 +389,30 @@ class _Resolution(Struct):
                 public.update(dict.fromkeys(scopes.site(site.handle), wish))
         return public
 
-    # -- the end
+    # -- access that ends
 
     def _subsume(self) -> Mapping[Key, Origin]:
-        """Take away the site grants and modules of admins where being one excludes them, and return them."""
+        """Drop the site grants and modules of admins where the platform cannot hold both, and return them."""
         if not self.traits.admin_excludes_grants:
             return {}
         resources, origins = self.draft.resources, self.draft.origins
         grants = [(key, resource) for key, resource in resources.items() if isinstance(resource, Grant)]
         tops = {grant.subject for _, grant in grants if self.traits.is_top(grant)}
         kinds = {*SITE_KINDS, "module"}
-        gone = {key: origins.pop(key) for key, grant in grants if grant.subject in tops and grant.scope.kind in kinds}
+        subsumed = {
+            key: origins.pop(key) for key, grant in grants if grant.subject in tops and grant.scope.kind in kinds
+        }
         claims = self.draft.claims
-        for key, origin in gone.items():
+        for key, origin in subsumed.items():
             wish = resources.pop(key)
             if key not in claims and isinstance(wish, Grant):
                 claims[key] = (Claim(wish, origin, origin.until is not None),)
-        return gone
+        return subsumed
 
-    def _end(self) -> None:
-        """Name everything live of those whose time is over, so that no mode holds its end back."""
+    def _end_live_access(self) -> None:
+        """Record all live access of users whose time is over as ended, so that every mode lets it end."""
         ended, resources = self.draft.ended, self.draft.resources
-        for key in [ended_key for ended_key in ended if ended_key in resources]:
+        for key in ended.keys() & resources.keys():  # another grant still gives it
             del ended[key]
         over = {
             identity.account: (identity.ending, identity.user.at)
@@ -424,65 +433,65 @@ class _Resolution(Struct):
                 ended.setdefault(key, known)
 
 
-def _matched(origin: Origin, reached: Reached) -> Origin:
+def _match_origin(origin: Origin, reached: Reached) -> Origin:
     """Return the origin of a grant on a site that a tag, a site group or a pattern led to."""
     via = (*origin.via, *reached.via)
     return Origin(origin.at, via, origin.ticket, origin.reason, origin.until, wildcard=reached.wildcard)
 
 
-def _unmatched(
+def _describe_unmatched(
     line: Line,
     kind: str,
     missing: tuple[int, ...],
     idle: tuple[int, ...],
     scopes: Mapping[str, Scopes | Unresolved],
 ) -> Iterator[Diagnostic]:
-    """Yield what is said of plain names that nothing bears, and of patterns that match nothing, on these instances."""
+    """Yield an error for each plain name, and a warning for each pattern, that selects nothing on these instances.
+
+    `missing` and `idle` are their positions in the line's selectors; `scopes` are the instances that were tried.
+    """
     key = f"{kind}s"
     written, where = line.sites if kind == "site" else line.metasites, ", ".join(scopes)
     for number in missing:
-        sites = _would_be(written[number], scopes)
+        sites = _find_by_id_only(written[number], scopes)
         if sites:
-            message = f"`{written[number]}` means {_by_id_only(sites)}, matched by id alone"
+            message = f"`{written[number]}` means {_list_sites(sites)}, matched by id alone"
             yield error("unknown-site", message, at=line.location.at(key, number), hint=_PIN)
             continue
         message = f"no {kind} of {where} is called `{written[number]}`"
         hint = "name a live site by its domain, or declare it under `sites`" if kind == "site" else None
         yield error("unknown-site", message, at=line.location.at(key, number), hint=hint)
     for number in idle:
-        sites = _would_be(written[number], scopes)
+        sites = _find_by_id_only(written[number], scopes)
         message = f"`{written[number]}` matches no {kind} of {where}"
         if sites:
-            message += f" but {_by_id_only(sites)}, matched by id alone"
+            message += f" but {_list_sites(sites)}, matched by id alone"
         hint = _PIN if sites else None
         yield warning("matches-nothing", message, at=line.location.at(key, number), hint=hint)
 
 
-_PIN = "declare it under `sites` with its id (`on: {INSTANCE: ID}`), or have its owner move it into a team"
-_NAMED = 5
-
-
-def _would_be(written: str, scopes: Mapping[str, Scopes | Unresolved]) -> tuple[Site, ...]:
+def _find_by_id_only(written: str, scopes: Mapping[str, Scopes | Unresolved]) -> tuple[Site, ...]:
+    """Return the sites that a selector would select, were they not matched by their id alone."""
     return tuple(site for scope in scopes.values() if isinstance(scope, Scopes) for site in scope.by_id_only(written))
 
 
-def _by_id_only(sites: Sequence[Site]) -> str:
-    """Return in words which sites are matched by their id alone, and why: whose they are."""
+def _list_sites(sites: Sequence[Site]) -> str:
+    """Return the labels and owners of sites for a message, cut to the first few."""
     names = sorted(f"{site.label} (belongs to {site.owner or 'nobody'})" for site in sites)
-    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    listed = ", ".join(names[:_MAX_NAMED]) + (f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else "")
     return listed if len(names) == 1 else f"{len(names)} sites: {listed}"
 
 
 def nowhere(declaration: Declaration, lives: Mapping[str, Live]) -> tuple[Diagnostic, ...]:
-    """Return what is said of selectors that mean nothing on any of the several instances their grant reaches.
+    """Return a diagnostic for each selector that selects nothing on any of the several instances its grant reaches.
 
-    A plain name that exists nowhere is an error, a pattern that matches nothing a warning. Grants that reach an
-    instance that was not read are passed over; those of a single instance `resolve` judges.
+    For a plain name it is an error, for a pattern a warning. `lives` are the instances that were read; grants that
+    reach another one are left out, and so are those of a single instance, which `resolve` checks.
     """
     scopes = {
         (name, kind): Scopes(declaration.sites, name, live, kind) for name, live in lives.items() for kind in SITE_KINDS
     }
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     for line in declaration.grants or ():
         reached = line.on if line.on is not None else tuple(declaration.instances)
         if len(reached) < 2 or not lives.keys() >= set(reached):
@@ -492,6 +501,6 @@ def nowhere(declaration: Declaration, lives: Mapping[str, Live]) -> tuple[Diagno
             missing = set(choices[0].missing).intersection(*(choice.missing for choice in choices))
             idle = set(choices[0].idle).intersection(*(choice.idle for choice in choices))
             if missing or idle:
-                asked = {text: scopes[text, kind] for text in reached}
-                found += _unmatched(line, kind, tuple(sorted(missing)), tuple(sorted(idle)), asked)
-    return tuple(found)
+                tried = {instance: scopes[instance, kind] for instance in reached}
+                diagnostics += _describe_unmatched(line, kind, tuple(sorted(missing)), tuple(sorted(idle)), tried)
+    return tuple(diagnostics)

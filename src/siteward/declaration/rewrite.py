@@ -1,7 +1,7 @@
-"""What reviewers decided → an edit of the files, comments and layout kept.
+"""The edit of the files that carries out what reviewers decided, with comments and layout kept.
 
-A right that is taken from one person stays everybody else's: the person leaves the line, or the group, or gets a line
-of their own that leaves one site out. Whether the edited files mean what was decided is for the caller to prove.
+A right that is revoked from one user stays with all others: the user is taken out of the grant or of the group, or gets
+a grant of their own that leaves one site out. The caller has to prove that the edited files mean what was decided.
 """
 
 from __future__ import annotations
@@ -29,18 +29,21 @@ if TYPE_CHECKING:
 
 Word = Literal["keep", "revoke", "change"]
 Given = tuple[str, str]
-"""An instance, and the name of a scope there, with its kind before it."""
+"""A right: an instance, and a scope there as `str_of` writes it."""
 
 _GONE = "siteward-gone-"
+"""The mark that stands in place of a removed grant until the file is written, so that comments around it stay."""
+
 _LAYOUTS = ((2, 4, 2), (2, 2, 0), (4, 4, 2), (4, 6, 4), (4, 4, 0))
-"""Indents of tables and lists, and the offset of the dash, as people write them."""
+"""The usual layouts: the indent of mappings, that of lists, and the offset of the dash, in spaces."""
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """One decision on one right. `live_role` is what is held, as the file would name it, where nobody declared it.
+    """A decision on one right of one account.
 
-    `role` and `until` are what `change` asks for. `selector` is how a grant names the scope, `names` are all the words
-    that mean it and nothing else.
+    `kind` is the review's kind of right (such as `undeclared`); `handle` and `origin` are `None` where no user and no
+    grant declares it, and then `live_role` is the live role as the file would name it. `role` and `until` are what
+    `change` asks for. `selector` is the scope's name in grants, `names` are all words that mean it and nothing else.
     """
 
     word: Word
@@ -58,7 +61,11 @@ class Decision(Struct, frozen=True, kw_only=True):
 
 
 class Edit(Struct, frozen=True, kw_only=True):
-    """The files that change, as they should be, and in words what no edit can bring about, or needs none."""
+    """The result of an edit.
+
+    `texts` are the new texts of the files that change, by name. `undone` describes the decisions that no edit can carry
+    out, `needless` those that need none.
+    """
 
     texts: Mapping[str, str]
     undone: tuple[str, ...] = ()
@@ -73,20 +80,25 @@ def decide(
     *,
     seen: frozenset[str],
 ) -> Edit:
-    """Return the edit that carries decisions out.
+    """Return the edit of the declaration's files that carries decisions out.
 
-    `given` tells, by the place of a grant and a handle, what that line gives them where it was looked at; `seen` are
-    the instances that were looked at whole, and what a line gives on others stays. `why` is the reason written
-    beside what is added.
+    `given` holds the rights that a grant gives a user on the instances that were read, by the place of the grant and
+    the user's handle. `seen` are the instances that were read completely; rights on other instances stay. `why` is the
+    `reason` of added grants.
     """
-    work = _Rewrite(declaration, given, why, seen)
+    rewrite = _Rewrite(declaration, given, why, seen)
     for decision in decisions:
-        work.take(decision)
-    return work.edit(decisions)
+        rewrite.take(decision)
+    return rewrite.edit(decisions)
 
 
 class _Rewrite(Struct):
-    """The files as they are edited, and what was decided of each line."""
+    """The files while they are edited, and the decisions by grant.
+
+    A grant as it stands in a file is called an entry here, a `Grant` is what it declares. `cuts` are the decisions that
+    take rights away, by the place of the grant and the handle, then by instance; `added` are the new entries by the
+    place of the grant after which they are put, or the root's place for the end of the list.
+    """
 
     declaration: Declaration
     given: Mapping[tuple[Span, str], frozenset[Given]]
@@ -98,303 +110,325 @@ class _Rewrite(Struct):
     undone: list[str] = []
     needless: list[str] = []
 
-    # -- what was decided
+    # -- decisions
 
     def take(self, decision: Decision) -> None:
-        """Take one decision in."""
+        """Sort a decision into cuts, added grants, and the two lists of those without an edit."""
         if decision.handle is None:
-            self._nobodys(decision)
+            self._take_undeclared(decision)
         elif decision.word == "keep":
             if decision.origin is None and decision.live_role is not None:
-                self._grant(decision, decision.live_role)
+                self._add_grant(decision, decision.live_role)
         elif decision.origin is None:
-            self.needless.append(f"{_name(decision)}: not in the file; the next apply removes it in mode full")
+            self.needless.append(f"{_describe(decision)}: not in the file; the next apply removes it in mode full")
             if decision.word == "change":
-                self._grant(decision, decision.role or decision.live_role or "")
+                self._add_grant(decision, decision.role or decision.live_role or "")
         elif decision.scope.kind not in {"site", "metasite", "instance"}:
-            self.undone.append(f"{_name(decision)}: {decision.scope.kind}s are edited by hand")
+            self.undone.append(f"{_describe(decision)}: {decision.scope.kind}s are edited by hand")
         else:
             for at in (decision.origin.at, *(other.at for other in decision.origin.others)):
                 self.cuts.setdefault((at, decision.handle), {}).setdefault(decision.instance, []).append(decision)
             if decision.word == "change":
-                self._change(decision, decision.origin)
+                self._add_changed(decision, decision.origin)
 
-    def _nobodys(self, decision: Decision) -> None:
-        """See to an account that no declared user has: revoked as a whole by declaring it suspended."""
+    def _take_undeclared(self, decision: Decision) -> None:
+        """Sort a decision on an account without a declared user; `_suspend` revokes whole accounts."""
         if decision.word == "keep":
-            self.needless.append(f"{_name(decision)}: stays undeclared, as `unmanaged` says")
+            self.needless.append(f"{_describe(decision)}: stays undeclared, as `unmanaged` says")
         elif decision.kind != "undeclared" or decision.word == "change":
-            self.undone.append(f"{_name(decision)}: {decision.kind} access is edited by hand")
+            self.undone.append(f"{_describe(decision)}: {decision.kind} access is edited by hand")
 
-    def _grant(self, decision: Decision, role: str) -> None:
-        row = self._row(decision, role)
-        row["reason"] = self.why
-        self.added[self.declaration.root].append(row)
+    def _add_grant(self, decision: Decision, role: str) -> None:
+        """Add a grant for what is live and declared nowhere."""
+        entry = self._build_entry(decision, role)
+        entry["reason"] = self.why
+        self.added[self.declaration.root].append(entry)
 
-    def _change(self, decision: Decision, origin: Origin) -> None:
-        line = self._line(origin.at)
-        row = self._row(decision, decision.role or (line.role if line else ""))
-        if decision.role is None and line is not None and line.extras is not None:
-            row["extras"] = _flow(sorted(line.extras))
+    def _add_changed(self, decision: Decision, origin: Origin) -> None:
+        """Add a grant with the changed role or date after the grant it came from, with that one's ticket and reason."""
+        grant = self._find_grant(origin.at)
+        entry = self._build_entry(decision, decision.role or (grant.role if grant else ""))
+        if decision.role is None and grant is not None and grant.extras is not None:
+            entry["extras"] = _make_list(sorted(grant.extras))
         for key, value in (("ticket", origin.ticket), ("reason", origin.reason)):
             if value is not None:
-                row[key] = value
-        self.added[origin.at].append(row)
+                entry[key] = value
+        self.added[origin.at].append(entry)
 
-    def _row(self, decision: Decision, role: str) -> CommentedMap:
-        row = _table({"to": decision.handle, "role": role})
+    def _build_entry(self, decision: Decision, role: str) -> CommentedMap:
+        entry = _make_mapping({"to": decision.handle, "role": role})
         if decision.scope.kind != "instance":
-            row[f"{decision.scope.kind}s"] = decision.selector
+            entry[f"{decision.scope.kind}s"] = decision.selector
         if decision.scope.kind == "instance" or len(self.declaration.instances) > 1:
-            row["on"] = decision.instance
+            entry["on"] = decision.instance
         if decision.until is not None:
-            row["until"] = decision.until
+            entry["until"] = decision.until
         elif decision.origin is not None and decision.origin.until is not None:
-            row["until"] = self._date(decision.origin.until)
-        return row
+            entry["until"] = self._write_date(decision.origin.until)
+        return entry
 
-    def _line(self, at: Span) -> Grant | None:
+    def _find_grant(self, at: Span) -> Grant | None:
         return next((grant for grant in self.declaration.grants or () if grant.at == at), None)
 
-    # -- what follows for the files
+    # -- edits of the files
 
     def edit(self, decisions: Iterable[Decision]) -> Edit:
-        """Return the edited files."""
+        """Edit the files by all decisions taken so far, and return the result."""
         self._suspend(decisions)
-        lines = {grant.at: grant for grant in self.declaration.grants or ()}
-        for at, line in lines.items():
-            out = {handle: cut for (place, handle), cut in self.cuts.items() if place == at}
-            if out or at in self.added:
-                self._rewrite(line, out)
+        grants = {grant.at: grant for grant in self.declaration.grants or ()}
+        for at, grant in grants.items():
+            cuts = {handle: cut for (place, handle), cut in self.cuts.items() if place == at}
+            if cuts or at in self.added:
+                self._rewrite_grant(grant, cuts)
         if self.added.get(self.declaration.root):
-            self._append(self.added[self.declaration.root])
+            self._append_grants(self.added[self.declaration.root])
         texts = {name: text for name, file in self.files.items() if (text := file.text()) != file.before}
         return Edit(texts=texts, undone=tuple(self.undone), needless=tuple(dict.fromkeys(self.needless)))
 
-    def _rewrite(self, line: Grant, out: Mapping[str, Mapping[str, Sequence[Decision]]]) -> None:
-        """Take people out of a line, and put after it what they keep of it, and what they get instead."""
-        file = self._file(line.location.source.file, line.location.source.text)
-        number = int(line.location.path[1])
-        row = file.rows[number]
-        after = [commented_map for handle, cut in out.items() for commented_map in self._kept(line, row, handle, cut)]
-        self._leave(row, tuple(out))
-        file.after[number] = [*after, *self.added.get(line.at, ())]
-        if not row["to"]:
+    def _rewrite_grant(self, grant: Grant, cuts: Mapping[str, Mapping[str, Sequence[Decision]]]) -> None:
+        """Take users out of a grant, and put after it what they keep of it and what they get instead.
+
+        `cuts` are the decisions that take rights away, by handle and instance.
+        """
+        file = self._open_file(grant.location.source.file, grant.location.source.text)
+        number = int(grant.location.path[1])
+        entry = file.entries[number]
+        after = [kept for handle, cut in cuts.items() for kept in self._keep_rest(grant, entry, handle, cut)]
+        self._take_out_users(entry, tuple(cuts))
+        file.after[number] = [*after, *self.added.get(grant.at, ())]
+        if not entry["to"]:
             file.gone.add(number)
 
-    def _kept(
-        self, line: Grant, row: CommentedMap, handle: str, cut: Mapping[str, Sequence[Decision]]
+    def _keep_rest(
+        self, grant: Grant, entry: CommentedMap, handle: str, cut: Mapping[str, Sequence[Decision]]
     ) -> Iterator[CommentedMap]:
-        """Yield the lines of one person's own that keep what was not taken from them."""
-        reached = self._reached(line)
-        given = self.given.get((line.at, handle), frozenset())
-        rest = [text for text in reached if text not in cut]
-        for name, decisions in cut.items():
-            taken = {(name, str_of(decision.scope)) for decision in decisions}
-            if line.for_account or (name in self.seen and {entry for entry in given if entry[0] == name} <= taken):
+        """Yield the entries for one user alone that keep those rights of the grant that were not taken away."""
+        given = self.given.get((grant.at, handle), frozenset())
+        rest = [instance for instance in self._instances_of(grant) if instance not in cut]
+        for instance, decisions in cut.items():
+            taken = {(instance, str_of(decision.scope)) for decision in decisions}
+            held = {right for right in given if right[0] == instance}
+            if grant.for_account or (instance in self.seen and held <= taken):
                 continue
-            copy = self._copy(line, handle, (name,) if len(self.declaration.instances) > 1 else None, row)
-            if all(_without(copy, decision) for decision in decisions):
+            copy = self._copy_entry(grant, handle, (instance,) if len(self.declaration.instances) > 1 else None, entry)
+            if all(_leave_out_scope(copy, decision) for decision in decisions):
                 yield copy
-        if not self.seen.issuperset(rest) or any(name in rest for name, _ in given):
-            yield self._copy(line, handle, tuple(rest), row)
+        if not self.seen.issuperset(rest) or any(instance in rest for instance, _ in given):
+            yield self._copy_entry(grant, handle, tuple(rest), entry)
 
-    def _reached(self, line: Grant) -> Sequence[str]:
-        return line.on if line.on is not None else tuple(self.declaration.instances)
+    def _instances_of(self, grant: Grant) -> Sequence[str]:
+        return grant.on if grant.on is not None else tuple(self.declaration.instances)
 
-    def _copy(self, line: Grant, handle: str, on: tuple[str, ...] | None, row: CommentedMap) -> CommentedMap:
-        """Return a line for one person alone, which ends when what they had by the line would have ended."""
-        copy = _table({key: _flow(value) if isinstance(value, list) else value for key, value in row.items()})
+    def _copy_entry(self, grant: Grant, handle: str, on: tuple[str, ...] | None, entry: CommentedMap) -> CommentedMap:
+        """Return the entry for one user alone, ending when what they had by the grant would have ended."""
+        copy = _make_mapping(
+            {key: _make_list(value) if isinstance(value, list) else value for key, value in entry.items()}
+        )
         copy["to"] = handle
         if on is not None:
-            copy["on"] = on[0] if len(on) == 1 else _flow(on)
-        end = next((origin.until for origin in self._origins(line.at, handle)), None)
-        if end is not None and (line.window.end is None or end < line.window.end):
-            copy["until"] = self._date(end)
+            copy["on"] = on[0] if len(on) == 1 else _make_list(on)
+        end = next((origin.until for origin in self._cut_origins(grant.at, handle)), None)
+        if end is not None and (grant.window.end is None or end < grant.window.end):
+            copy["until"] = self._write_date(end)
         return copy
 
-    def _origins(self, at: Span, handle: str) -> Iterator[Origin]:
+    def _cut_origins(self, at: Span, handle: str) -> Iterator[Origin]:
+        """Yield the origins, at the grant at `at`, of the rights that are taken from a user."""
         for decisions in self.cuts.get((at, handle), {}).values():
             for decision in decisions:
                 if decision.origin is not None:
                     yield from (other for other in (decision.origin, *decision.origin.others) if other.at == at)
 
-    def _date(self, end: datetime) -> str:
-        """Return an end as the file writes it: the last day, or an instant where it is no midnight."""
+    def _write_date(self, end: datetime) -> str:
+        """Return an end (exclusive) as the file writes it: the last day, or an instant where it is no midnight."""
         local = end.astimezone(self.declaration.timezone)
         midnight = (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
         return (local.date() - timedelta(days=1)).isoformat() if midnight else local.isoformat()
 
-    def _leave(self, row: CommentedMap, handles: Sequence[str]) -> None:
-        """Take people out of a line's `to`, by name and through each group."""
-        people = expand(self.declaration.groups)
-        written = row["to"] if isinstance(row["to"], list) else [row["to"]]
+    def _take_out_users(self, entry: CommentedMap, handles: Sequence[str]) -> None:
+        """Take users out of the `to` of an entry, by name and through each group."""
+        members = expand(self.declaration.groups)
+        written = entry["to"] if isinstance(entry["to"], list) else [entry["to"]]
         kept = []
         for name in written:
-            inside = [handle for handle in handles if handle in people.get(name, {})]
+            inside = [handle for handle in handles if handle in members.get(name, {})]
             if name not in handles:
-                kept.append(self._group_without(name, inside) if inside else name)
-        row["to"] = kept[0] if len(kept) == 1 and not isinstance(row["to"], list) else _flow(kept)
+                kept.append(self._narrow_group(name, inside) if inside else name)
+        entry["to"] = kept[0] if len(kept) == 1 and not isinstance(entry["to"], list) else _make_list(kept)
 
-    def _group_without(self, group: str, handles: Sequence[str]) -> str:
-        """Return the group that is this one without some people; itself, where nothing that it gives them is left."""
-        through = [grant for grant in self.declaration.grants or () if group in grant.to]
+    def _narrow_group(self, group: str, handles: Sequence[str]) -> str:
+        """Return the name of a group like this one without some users.
+
+        A user leaves the group itself where nothing that it gives them is left; the others are left out of a new group.
+        """
+        grants = [grant for grant in self.declaration.grants or () if group in grant.to]
         source = self.declaration.groups[group].location.source
-        groups = self._file(source.file, source.text).data["groups"]
-        apart = [handle for handle in handles if not all(self._whole(line, handle) for line in through)]
+        groups = self._open_file(source.file, source.text).data["groups"]
+        apart = [handle for handle in handles if not all(self._is_all_taken(grant, handle) for grant in grants)]
         for handle in handles:
             if handle not in apart:
-                _take_out(groups, group, handle)
+                _remove_member(groups, group, handle)
         if not apart:
             return group
         name = f"{group}-without-{'-'.join(apart)}"
-        groups.setdefault(name, _flow([group, *(f"!{text}" for text in apart)]))
+        groups.setdefault(name, _make_list([group, *(f"!{handle}" for handle in apart)]))
         return name
 
-    def _whole(self, line: Grant, handle: str) -> bool:
-        """Tell whether all that a line gives somebody was taken."""
-        cut = self.cuts.get((line.at, handle), {})
-        taken = {(name, str_of(decision.scope)) for name, decisions in cut.items() for decision in decisions}
-        given = self.given.get((line.at, handle), frozenset())
-        return given <= taken and bool(taken) and self.seen.issuperset(self._reached(line))
+    def _is_all_taken(self, grant: Grant, handle: str) -> bool:
+        """Return whether everything that a grant gives a user was taken away."""
+        cut = self.cuts.get((grant.at, handle), {})
+        taken = {(instance, str_of(decision.scope)) for instance, decisions in cut.items() for decision in decisions}
+        given = self.given.get((grant.at, handle), frozenset())
+        return given <= taken and bool(taken) and self.seen.issuperset(self._instances_of(grant))
 
     def _suspend(self, decisions: Iterable[Decision]) -> None:
-        """Declare accounts that nobody declared as suspended, where all they hold was revoked."""
-        words: dict[tuple[str, str], set[str]] = defaultdict(set)
+        """Declare undeclared accounts as suspended users, where everything they hold was revoked."""
+        decided: dict[tuple[str, str], set[str]] = defaultdict(set)
         for decision in decisions:
             if decision.handle is None and decision.kind == "undeclared":
-                words[decision.instance, decision.account].add(decision.word)
-        for (instance, account), said in words.items():
-            if "revoke" not in said:
+                decided[decision.instance, decision.account].add(decision.word)
+        for (instance, account), words in decided.items():
+            if "revoke" not in words:
                 continue
-            if said != {"revoke"}:
+            if words != {"revoke"}:
                 self.undone.append(f"{account} on {instance}: revoke everything it holds, or declare it first")
                 continue
-            users = self._root().data.setdefault("users", CommentedMap())
-            row = _table({"logins": _table({instance: account}), "state": _table({instance: "suspended"})})
-            row["reason"] = self.why
-            users[_handle(account, self.declaration.users)] = row
+            users = self._open_root().data.setdefault("users", CommentedMap())
+            user = _make_mapping(
+                {"logins": _make_mapping({instance: account}), "state": _make_mapping({instance: "suspended"})}
+            )
+            user["reason"] = self.why
+            users[_choose_handle(account, self.declaration.users)] = user
 
-    def _append(self, rows: Sequence[CommentedMap]) -> None:
-        file = self._root()
-        last = len(file.rows) - 1
+    def _append_grants(self, entries: Sequence[CommentedMap]) -> None:
+        """Put entries at the end of the root file's grants."""
+        file = self._open_root()
+        last = len(file.entries) - 1
         if last < 0:
-            file.data["grants"] = CommentedSeq(rows)
+            file.data["grants"] = CommentedSeq(entries)
         else:
-            file.after[last] = [*file.after.get(last, ()), *rows]
+            file.after[last] = [*file.after.get(last, ()), *entries]
 
-    def _root(self) -> _File:
+    def _open_root(self) -> _File:
         name = self.declaration.root.file
-        source = next(iter(self.declaration.instances.values())).location.source
-        return self._file(name, source.text)
+        source = next(
+            iter(self.declaration.instances.values())
+        ).location.source  # instances stand in the root file only
+        return self._open_file(name, source.text)
 
-    def _file(self, name: str, text: str) -> _File:
+    def _open_file(self, name: str, text: str) -> _File:
         if name not in self.files:
             self.files[name] = _File(text)
         return self.files[name]
 
 
 class _File:
-    """One file in round trip. Rows that go are marked, so that the comments around them stay."""
+    """One file that is read, edited and written with its comments and layout.
+
+    `after` are the new entries by the number of the grant after which they stand, `gone` the numbers of removed grants.
+    """
 
     def __init__(self, text: str) -> None:
         self.before = text
-        self._yaml = _layout(text)
+        self._yaml = _choose_writer(text)
         self.data: CommentedMap = self._yaml.load(text)
         self.after: dict[int, Sequence[CommentedMap]] = {}
         self.gone: set[int] = set()
 
     @property
-    def rows(self) -> Sequence[CommentedMap]:
+    def entries(self) -> Sequence[CommentedMap]:
         """The grants as they stand in the file."""
         return self.data.get("grants") or ()
 
     def text(self) -> str:
-        """Return the file as it should be."""
-        rows = self.data.get("grants")
-        for number in sorted({*self.after, *self.gone}, reverse=True):
-            for commented_map in reversed(self.after.get(number, ())):
-                rows.insert(number + 1, commented_map)
+        """Return the text of the edited file. To be called once: it carries the edits out."""
+        entries = self.data.get("grants")
+        for number in sorted({*self.after, *self.gone}, reverse=True):  # from the end, so that numbers stay right
+            for entry in reversed(self.after.get(number, ())):
+                entries.insert(number + 1, entry)
             if number in self.gone:
-                rows[number] = f"{_GONE}{number}"
-        if rows and all(isinstance(row, str) for row in rows):
-            self.data["grants"] = _flow([])
-        written = _written(self._yaml, self.data)
+                entries[number] = f"{_GONE}{number}"
+        if entries and all(isinstance(entry, str) for entry in entries):
+            self.data["grants"] = _make_list([])
+        written = _dump(self._yaml, self.data)
         return re.sub(rf"(?m)^\s*- {_GONE}\d+[^\n]*\n", "", written)
 
 
-def _layout(text: str) -> YAML:
-    """Return the writer that leaves this text most nearly as it is."""
+def _choose_writer(text: str) -> YAML:
+    """Return the writer that changes the fewest lines of this text."""
     before = text.splitlines()
 
-    def moved(layout: tuple[int, int, int]) -> int:
-        writer = _writer(layout)
-        after = _written(writer, writer.load(text)).splitlines()
+    def count_changed_lines(layout: tuple[int, int, int]) -> int:
+        writer = _make_writer(layout)
+        after = _dump(writer, writer.load(text)).splitlines()
         return sum(old != new for old, new in zip(before, after, strict=False)) + abs(len(before) - len(after))
 
-    return _writer(min(_LAYOUTS, key=moved))
+    return _make_writer(min(_LAYOUTS, key=count_changed_lines))
 
 
-def _writer(layout: tuple[int, int, int]) -> YAML:
+def _make_writer(layout: tuple[int, int, int]) -> YAML:
     writer = YAML()
     writer.preserve_quotes = True
-    writer.width = 1_000_000
+    writer.width = 1_000_000  # long lines of the file are not wrapped
     mapping, sequence, offset = layout
     writer.indent(mapping=mapping, sequence=sequence, offset=offset)
     return writer
 
 
-def _written(writer: YAML, data: Any) -> str:
+def _dump(writer: YAML, data: Any) -> str:
     out = StringIO()
     writer.dump(data, out)
     return out.getvalue()
 
 
-def _without(row: CommentedMap, decision: Decision) -> bool:
-    """Take one site out of a line; tell whether anything is left of it."""
+def _leave_out_scope(entry: CommentedMap, decision: Decision) -> bool:
+    """Take the scope of a decision out of an entry; return whether the entry still names another."""
     key = f"{decision.scope.kind}s"
-    written = row.get(key)
+    written = entry.get(key)
     words = [written] if isinstance(written, str) else list(written or ())
     kept = [word for word in words if word != decision.selector and word not in decision.names]
     if len(kept) == len(words):
         kept.append(f"!{decision.selector}")
-    row[key] = _flow(kept)
-    return any(not item.startswith("!") for item in kept)
+    entry[key] = _make_list(kept)
+    return any(not word.startswith("!") for word in kept)
 
 
-def _take_out(groups: CommentedMap, group: str, handle: str) -> None:
-    """Take somebody out of a group: the member, or, where they come by another group, an exclusion."""
-    held = groups[group]
-    members = held["members"] if isinstance(held, dict) else held
+def _remove_member(groups: CommentedMap, group: str, handle: str) -> None:
+    """Remove a user from a group: as a member, or, where they belong to it through another group, by an exclusion."""
+    written = groups[group]
+    members = written["members"] if isinstance(written, dict) else written
     if isinstance(members, str):
         members = [members]
-    kept = _flow([member for member in members if member != handle and not _names(member, handle)])
+    kept = _make_list([member for member in members if member != handle and not _is_entry_of(member, handle)])
     if len(kept) == len(members) and f"!{handle}" not in kept:
         kept.append(f"!{handle}")
-    if isinstance(held, dict):
-        held["members"] = kept
+    if isinstance(written, dict):
+        written["members"] = kept
     else:
         groups[group] = kept
 
 
-def _names(member: object, handle: str) -> bool:
+def _is_entry_of(member: object, handle: str) -> bool:
+    """Return whether a member is written with dates, and is this user."""
     return isinstance(member, dict) and member.get("user") == handle
 
 
-def _flow(values: Iterable[Any]) -> CommentedSeq:
-    made = CommentedSeq(values)
-    made.fa.set_flow_style()
-    return made
+def _make_list(values: Iterable[Any]) -> CommentedSeq:
+    """Return a list that is written in brackets."""
+    sequence = CommentedSeq(values)
+    sequence.fa.set_flow_style()
+    return sequence
 
 
-def _table(values: Mapping[str, Any]) -> CommentedMap:
-    made = CommentedMap(values)
-    made.fa.set_flow_style()
-    return made
+def _make_mapping(values: Mapping[str, Any]) -> CommentedMap:
+    """Return a mapping that is written in braces."""
+    mapping = CommentedMap(values)
+    mapping.fa.set_flow_style()
+    return mapping
 
 
-def _handle(account: str, users: Mapping[str, object]) -> str:
-    """Return a handle for an account that has none."""
+def _choose_handle(account: str, users: Mapping[str, object]) -> str:
+    """Return a handle that no user has, made from an account's name."""
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", account.partition("@")[0]).strip("-._") or "account"
     name, number = base, 1
     while name in users:
@@ -404,9 +438,9 @@ def _handle(account: str, users: Mapping[str, object]) -> str:
 
 
 def str_of(scope: Scope) -> str:
-    """Return a scope as one text."""
+    """Return a scope as one text, `KIND:NAME`."""
     return f"{scope.kind}:{scope.name}"
 
 
-def _name(decision: Decision) -> str:
+def _describe(decision: Decision) -> str:
     return f"{decision.handle or decision.account} on {decision.instance}, {decision.scope}"

@@ -1,4 +1,4 @@
-"""What a role of the file means on one platform."""
+"""The translation of a role of the file into a role of one platform."""
 
 from __future__ import annotations
 
@@ -24,11 +24,18 @@ PORTABLE: Mapping[str, Power] = {
     "admin": Power.ADMIN,
     "member": Power.NONE,
 }
+"""The role names that files may use on every platform, with their power."""
+
 ACCOUNT_ROLES = ("admin", "member")
+"""The portable names that are roles of an account, not of a site."""
 
 
 class Meaning(Struct, frozen=True):
-    """A role as the platform names it. `extras` are `None` where there are some and the file does not speak of them."""
+    """A role as the platform names it.
+
+    `extras` are `None` where the platform has some and the file gives none: then live ones stay as they are. `power` is
+    that of the role and its extras together. `via` names the declared role that led here.
+    """
 
     role: NativeRole
     extras: frozenset[str] | None
@@ -37,7 +44,7 @@ class Meaning(Struct, frozen=True):
 
 
 class Lack(Struct, frozen=True):
-    """Why a role means nothing on a platform, and what comes nearest."""
+    """The reason why a platform has no such role, as the parts of a diagnostic; the hint names the nearest role."""
 
     message: str
     hint: str
@@ -45,7 +52,7 @@ class Lack(Struct, frozen=True):
 
 
 class Elsewhere(Struct, frozen=True):
-    """The role is another platform's own, so that the grant does not reach this one."""
+    """A role that is another platform's own, so that the grant does not reach this one."""
 
     platform: str
 
@@ -53,7 +60,10 @@ class Elsewhere(Struct, frozen=True):
 def meaning(
     roles: Mapping[str, Role], written: str, extras: frozenset[str] | None, traits: Traits, kind: str
 ) -> Meaning | Lack | Elsewhere:
-    """Return what `written`, with the grant's own `extras`, means on scopes of `kind` on a platform."""
+    """Return the meaning of the role `written` on scopes of `kind` on a platform.
+
+    `roles` are the file's own by handle; `extras` are the grant's, and are added to those of a declared role.
+    """
     declared = roles.get(written)
     name, via = written, None
     if declared is not None:
@@ -68,9 +78,9 @@ def meaning(
     platform, colon, native_name = name.partition(":")
     if colon and platform != traits.platform:
         return Elsewhere(platform)
-    found = traits.role(kind, native_name) if colon else _find_role(traits, kind, name, declared=declared is not None)
-    if found is None or not found.declarable:
-        return _lack(traits, kind, name)
+    role = traits.role(kind, native_name) if colon else _find_role(traits, kind, name, declared=declared is not None)
+    if role is None or not role.declarable:
+        return _describe_lack(traits, kind, name)
     unknown = sorted((extras or frozenset()) - set(traits.extras))
     if unknown:
         return Lack(
@@ -80,17 +90,19 @@ def meaning(
             f"it has: {', '.join(sorted(traits.extras))}" if traits.extras else "leave `extras` out",
             "unknown-extra",
         )
-    power = max((found.power, *(traits.extras[extra] for extra in extras or ())))
+    power = max((role.power, *(traits.extras[extra] for extra in extras or ())))
     travels = bool(traits.extras) and kind in SITE_KINDS
-    return Meaning(found, extras if travels else frozenset(), power, via)
+    return Meaning(role, extras if travels else frozenset(), power, via)
 
 
 def _find_role(traits: Traits, kind: str, name: str, *, declared: bool) -> NativeRole | None:
-    found = traits.native(kind, name)
-    return traits.role(kind, name) if found is None and declared else found
+    """Return the role of a portable name; inside a `declared` role also of a native name without prefix."""
+    role = traits.native(kind, name)
+    return traits.role(kind, name) if role is None and declared else role
 
 
-def _lack(traits: Traits, kind: str, name: str) -> Lack:
+def _describe_lack(traits: Traits, kind: str, name: str) -> Lack:
+    """Return why a platform has no role of this name on a kind of scope, and the one nearest to it in power."""
     wanted = PORTABLE.get(name.rpartition(":")[2], Power.VIEW)
     if kind == "instance" and not traits.roles.get(kind):
         return Lack(f"{traits.platform} has no account roles", "name sites: there only sites can be granted")

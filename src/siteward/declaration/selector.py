@@ -28,7 +28,7 @@ class Selector(Struct, frozen=True):
 
 @lru_cache(maxsize=65536)
 def parse(written: str) -> Selector:
-    """Return a word as a selector; every text is one, if only a plain name that no site has."""
+    """Return a word as a selector; every text is one, and a plain name where nothing else fits."""
     excludes = written.startswith("!")
     text = written[1:] if excludes else written
     for prefix, kind in _PREFIXES:
@@ -48,19 +48,20 @@ def within(selector: Selector, bounds: Iterable[Selector]) -> bool:
     inside = [bound for bound in bounds if not bound.excludes]
     outside = [bound for bound in bounds if bound.excludes]
     text = domain_in(selector.text)
-    return any(_takes(bound, selector, text) for bound in inside) and not any(
-        _touches(bound, selector, text) for bound in outside
+    return any(_covers(bound, selector, text) for bound in inside) and not any(
+        _may_cut(bound, selector, text) for bound in outside
     )
 
 
-def _takes(bound: Selector, selector: Selector, text: str) -> bool:
+def _covers(bound: Selector, selector: Selector, text: str) -> bool:
+    """Return whether a bound covers all that a selector, whose folded text is `text`, can match."""
     if bound.kind == "pattern" and selector.kind in {"pattern", "name"}:
         return bool(matcher(bound.text)(text))
     return bound.kind == selector.kind and domain_in(bound.text) == text
 
 
-def _touches(bound: Selector, selector: Selector, text: str) -> bool:
+def _may_cut(bound: Selector, selector: Selector, text: str) -> bool:
     """Return whether an exclusion may cut into what the selector matches."""
     if selector.kind == "pattern":
         return True
-    return _takes(bound, selector, text)
+    return _covers(bound, selector, text)

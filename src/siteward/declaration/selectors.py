@@ -39,10 +39,10 @@ def deciding(declaration: Declaration, granted: Callable[[Declaration], bool]) -
 
     `granted` returns whether a declaration grants it; it is asked once for each exclusion taken away.
     """
-    return next((exclusion for exclusion, wider in _widened(declaration) if granted(wider)), None)
+    return next((exclusion for exclusion, wider in _list_widened(declaration) if granted(wider)), None)
 
 
-def _widened(declaration: Declaration) -> Iterator[tuple[Exclusion, Declaration]]:
+def _list_widened(declaration: Declaration) -> Iterator[tuple[Exclusion, Declaration]]:
     """Yield each exclusion with the declaration without it."""
     for group in declaration.groups.values():
         for number, member in enumerate(group.members):
@@ -52,11 +52,11 @@ def _widened(declaration: Declaration) -> Iterator[tuple[Exclusion, Declaration]
                 yield exclusion, replace(declaration, groups={**declaration.groups, group.handle: fewer})
     grants = declaration.grants or ()
     for number, grant in enumerate(grants):
-        for exclusion, wider in _widened_grants(grant):
+        for exclusion, wider in _list_widened_grants(grant):
             yield exclusion, replace(declaration, grants=(*grants[:number], wider, *grants[number + 1 :]))
 
 
-def _widened_grants(grant: Grant) -> Iterator[tuple[Exclusion, Grant]]:
+def _list_widened_grants(grant: Grant) -> Iterator[tuple[Exclusion, Grant]]:
     """Yield each exclusion of a grant with the grant without it."""
     for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
         for number, word in enumerate(written):
@@ -106,7 +106,7 @@ _NOT_PLAIN = Reached(Scope(""))  # marks words that do not name exactly one mana
 
 
 class _Tally(Struct):
-    """The sum over the selectors of one list, while it is built; `out` are the scopes that its `!` selectors take away."""
+    """The choice of a list of selectors while it is built; `out` are the scopes that its `!` selectors take away."""
 
     managed: frozenset[Scope]
     out: frozenset[Scope]
@@ -179,6 +179,7 @@ class Scopes:
         self._in_sight = self.managed
 
     def _index(self, scope: Scope, site: LiveSite) -> None:
+        """Add a live site to the indexes; one that is matched by its id alone goes into those of foreign hosts."""
         hosts = {domain_in(domain) for domain in site.domains}
         if site.by_id_only:
             for host in hosts:
@@ -197,14 +198,14 @@ class Scopes:
     def manage(self, selectors: Iterable[Selector] | None) -> None:
         """Narrow the managed scopes to those that the selectors select; `None` leaves all."""
         if selectors is not None:
-            out, inner = self._left_out(selectors), [selector for selector in selectors if not selector.excludes]
+            out, inner = self._find_excluded(selectors), [selector for selector in selectors if not selector.excludes]
             self.managed = self._select(inner) - out
             self._in_sight = self.managed | (
                 frozenset(scope for selector in inner for scope in self._find_foreign(selector)) - out
             )
 
     def by_id_only(self, written: str) -> tuple[LiveSite, ...]:
-        """Return the sites that a name or pattern would mean, were they not somebody else's or nobody's."""
+        """Return the sites that a name or pattern would mean, were they not matched by their id alone."""
         selector = parse(written)
         if selector.kind == "pattern":
             return tuple(self._sites[scope] for scope in self._find_foreign(selector))
@@ -218,28 +219,28 @@ class Scopes:
         )
 
     def choose(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
-        """Return the choice of a list of selectors, within an include's bounds: the plain ones together, less the `!` ones."""
+        """Return the choice of a list of selectors, less its `!` ones, within an include's bounds."""
         key = (written, id(bound))
-        found = self._choices.get(key)
-        if found is None:
-            found = (self._choose_plain(written) if bound is None else None) or self._choose_any(written, bound)
-            self._choices[key] = found
-        return found
+        choice = self._choices.get(key)
+        if choice is None:
+            choice = (self._choose_plain(written) if bound is None else None) or self._choose_any(written, bound)
+            self._choices[key] = choice
+        return choice
 
     def site(self, handle: str) -> tuple[Scope, ...]:
         """Return the live scopes of a declared site."""
         return self._find(parse(handle)).scopes
 
     def names(self) -> Mapping[Scope, frozenset[str]]:
-        """Return the handles, domains and tags that the file has for each live site, and its live name where that is IDN."""
-        found: dict[Scope, set[str]] = defaultdict(set)
+        """Return the handles, domains and tags of the file for each live site; its live name too where that is IDN."""
+        by_scope: dict[Scope, set[str]] = defaultdict(set)
         for scope, site in self._sites.items():
             if not (site.name.isascii() and site.label.isascii()):
-                found[scope] |= {domain_in(site.name), domain_in(site.label)}
+                by_scope[scope] |= {domain_in(site.name), domain_in(site.label)}
         for declared in self._declared.values():
             for scope in self._find_declared(declared).scopes:
-                found[scope] |= names_of(declared)
-        return {scope: frozenset(names) for scope, names in found.items()}
+                by_scope[scope] |= names_of(declared)
+        return {scope: frozenset(names) for scope, names in by_scope.items()}
 
     def ids(self, scopes: Iterable[Scope]) -> str:
         """Return the ids of scopes, sorted and with commas, for a message."""
@@ -258,6 +259,7 @@ class Scopes:
         return Choice(tuple(reached.values()))
 
     def _only_site(self, word: str) -> Reached:
+        """Return the only managed site that a plain name names; `_NOT_PLAIN` for any other word."""
         selector = parse(word)
         if selector.excludes or selector.kind != "name":
             return _NOT_PLAIN
@@ -267,16 +269,16 @@ class Scopes:
 
     def _choose_any(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
         selectors = tuple(map(parse, written))
-        tally = _Tally(self.managed, self._left_out(selectors))
+        tally = _Tally(self.managed, self._find_excluded(selectors))
         for number, selector in enumerate(selectors):
             if not selector.excludes:
                 tally.count(number, selector, self._find(selector))
-                if selector.kind == "pattern" and (skipped := self._skipped(selector, tally.out)):
+                if selector.kind == "pattern" and (skipped := self._find_skipped(selector, tally.out)):
                     tally.skipped[number] = skipped
             elif selector.kind in {"name", "id"} and not self._is_known(selector):
                 tally.unmatched_exclusions.append(number)
         if bound is not None and bound.sites is not None:
-            for scope in [scope for scope in tally.reached if not self._inside(scope, bound.sites)]:
+            for scope in [scope for scope in tally.reached if not self._is_inside(scope, bound.sites)]:
                 del tally.reached[scope]
                 tally.beyond.append(scope)
         return tally.choice()
@@ -286,24 +288,24 @@ class Scopes:
         hit = self._find(selector)
         return bool(hit.scopes) or hit.elsewhere or bool(self._find_foreign(selector))
 
-    def _skipped(self, selector: Selector, out: frozenset[Scope]) -> tuple[LiveSite, ...]:
+    def _find_skipped(self, selector: Selector, out: frozenset[Scope]) -> tuple[LiveSite, ...]:
         """Return the sites that a pattern leaves out because they are matched by their id alone."""
-        found = (scope for scope in self._find_foreign(selector) if scope not in out and scope in self._in_sight)
-        return tuple(self._sites[scope] for scope in dict.fromkeys(found))
+        scopes = (scope for scope in self._find_foreign(selector) if scope not in out and scope in self._in_sight)
+        return tuple(self._sites[scope] for scope in dict.fromkeys(scopes))
 
-    def _inside(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:
-        """Return whether a live site lies within an include's bounds by one of its hosts, and none of the `!` takes it out."""
+    def _is_inside(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:
+        """Return whether a live site lies within an include's bounds by a host, and no `!` of them takes it out."""
         site = self._sites[scope]
         hosts = [domain_in(domain) for domain in site.domains] or [domain_in(site.label)]
         inside = any(within(parse(host), [bound for bound in bounds if not bound.excludes]) for host in hosts)
-        return inside and scope not in self._left_out(bounds)
+        return inside and scope not in self._find_excluded(bounds)
 
     def _select(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
         return frozenset(
             scope for selector in selectors if not selector.excludes for scope in self._find(selector).scopes
         )
 
-    def _left_out(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
+    def _find_excluded(self, selectors: Iterable[Selector]) -> frozenset[Scope]:
         """Return the scopes of the `!` selectors; these match by host also sites that others must name by id."""
         out: set[Scope] = set()
         for selector in selectors:
@@ -313,18 +315,20 @@ class Scopes:
         return frozenset(out)
 
     def _find_foreign(self, selector: Selector) -> Iterable[Scope]:
+        """Return the sites that a name or pattern matches by host, and that are matched by their id alone."""
         if selector.kind == "pattern":
             test = matcher(selector.text)
             return [scope for host, scopes in self._foreign.items() if test(host) for scope in scopes]
         return self._foreign.get(domain_in(selector.text), ()) if selector.kind == "name" else ()
 
     def _find(self, selector: Selector) -> _Hit:
+        """Return the live scopes of a selector, its `!` aside."""
         match selector.kind:
             case "name":
                 return self._find_named(selector.text)
             case "id":
-                found = self._by_id.get(selector.text)
-                return _Hit((found,) if found is not None else ())
+                scope_by_id = self._by_id.get(selector.text)
+                return _Hit((scope_by_id,) if scope_by_id is not None else ())
             case "tag":
                 scopes = (
                     scope for handle in self._tagged.get(selector.text, ()) for scope in self._find_named(handle).scopes
@@ -342,16 +346,16 @@ class Scopes:
         label = self._labels.get(text)
         if label is not None:
             return _Hit((label,))
-        found = self._by_host.get(domain_in(text)) or self._by_name.get(text.casefold()) or ()
-        return _Hit(tuple(found), ambiguous=len(found) > 1)
+        scopes = self._by_host.get(domain_in(text)) or self._by_name.get(text.casefold()) or ()
+        return _Hit(tuple(scopes), ambiguous=len(scopes) > 1)
 
     def _find_declared(self, site: Site) -> _Hit:
         if site.only is not None and self._instance not in site.only:
             return _Hit((), elsewhere=True)
         pin = site.pins.get(self._instance)
         if pin is not None:
-            found = self._by_id.get(pin)
-            return _Hit((found,) if found is not None else ())
+            pinned = self._by_id.get(pin)
+            return _Hit((pinned,) if pinned is not None else ())
         hosts = self._by_host.get(domain_in(site.domain), ())
         return _Hit(tuple(hosts), ambiguous=len(hosts) > 1)
 
@@ -401,33 +405,35 @@ class Unresolved:
         for selector in selectors:
             if selector.excludes:
                 continue
-            for name in self._names(selector):
+            for name in self._list_names(selector):
                 open_ended = selector.kind in {"pattern", "sitegroup"}
-                if open_ended or not self._left_out(name, out):
+                if open_ended or not self._is_excluded(name, out):
                     scope = Scope(self._kind, name + without if open_ended else name)
                     reached.setdefault(scope, _describe_reached(scope, selector))
         return Choice(tuple(reached.values()))
 
-    def _left_out(self, name: str, out: list[Selector]) -> bool:
+    def _is_excluded(self, name: str, out: list[Selector]) -> bool:
         host = name.partition("#")[0]
         return any(
-            matcher(selector.text)(host) if selector.kind == "pattern" else name in self._names(selector)
+            matcher(selector.text)(host) if selector.kind == "pattern" else name in self._list_names(selector)
             for selector in out
         )
 
-    def _names(self, selector: Selector) -> list[str]:
+    def _list_names(self, selector: Selector) -> list[str]:
+        """Return the scope names that stand for a selector: domains of declared sites, or the word itself."""
         if selector.kind == "tag":
             return [
-                self._label(site)
+                self._name_site(site)
                 for site in self._declared.values()
                 if selector.text in site.tags and self._may_be_here(site)
             ]
         site = self._declared.get(selector.text) if selector.kind == "name" else None
         if site is None:
             return [domain_in(selector.text) if selector.kind == "name" else selector.written]
-        return [self._label(site)] if self._may_be_here(site) else []
+        return [self._name_site(site)] if self._may_be_here(site) else []
 
-    def _label(self, site: Site) -> str:
+    def _name_site(self, site: Site) -> str:
+        """Return the domain of a declared site, with its id where it has one: several sites may share a domain."""
         host = domain_in(site.domain)
         pin = site.pins.get(self._instance)
         return host if pin is None else f"{host}#{pin}"

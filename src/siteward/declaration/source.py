@@ -1,6 +1,8 @@
-"""One file as data: plain tables and lists that know the place of every key and value.
+"""One file as data: plain tables and lists, with the place of every key and value.
 
-Places are kept in one array of integers and become a `Span` only when somebody asks.
+The places of a file stand in one array of integers, line and column in one number, counted from 0. A table or list
+holds the index (`base`) at which its own place stands; those of its keys and values follow. A `Span` is made only
+when it is asked for.
 """
 
 from __future__ import annotations
@@ -17,20 +19,20 @@ if TYPE_CHECKING:
 Path: TypeAlias = tuple[str | int, ...]
 
 COLUMN_BITS = 25
-"""How many bits of a place hold the column: no line is longer than the largest file."""
+"""The number of bits of a place that hold the column; enough for a line as long as the largest file."""
 
 _COLUMN = (1 << COLUMN_BITS) - 1
 
 
 class Table(dict[str, "Value"]):
-    """A mapping of the file; `base` is where its places begin."""
+    """A mapping of the file; after its own place, at `base`, come those of each key and its value."""
 
     __slots__ = ("base",)
     base: int
 
 
 class Items(list["Value"]):
-    """A list of the file; `base` is where its places begin."""
+    """A list of the file; after its own place, at `base`, come those of its items."""
 
     __slots__ = ("base",)
     base: int
@@ -40,9 +42,9 @@ Value: TypeAlias = str | int | bool | Table | Items
 
 
 class Source:
-    """One file: its data, its text, and the way from a path in the data to a place in the text.
+    """One file: its data, its text, and the places in the text by path in the data.
 
-    `holes` are paths whose value was refused (null, a tag), so that nobody complains that they are missing.
+    `holes` are the paths of values that were refused (null, a tag), so that they are not reported as missing too.
     """
 
     __slots__ = ("_index", "_lines", "_places", "data", "file", "holes", "text")
@@ -71,56 +73,58 @@ class Source:
         """Return the place of the key (or list item) at the end of `path`, or of the nearest thing around it."""
         return self._span(*self._find(path, key=True))
 
-    def mark(self, declared_user: Table | Items, at: int) -> Span:
-        """Return where the key (or item) number `at` of `holder` begins, without its end; costs next to nothing."""
-        step = 1 + (2 * at if isinstance(declared_user, Table) else at)
-        place = self._places[declared_user.base + step]
+    def mark(self, container: Table | Items, number: int) -> Span:
+        """Return the place, without an end, of a container's key or item by its number; far cheaper than `key_at`."""
+        offset = 1 + (2 * number if isinstance(container, Table) else number)
+        place = self._places[container.base + offset]
         return Span(self.file, (place >> COLUMN_BITS) + 1, (place & _COLUMN) + 1)
 
     def has(self, path: Path) -> bool:
-        """Tell whether something stands at `path`, be it a value that was refused."""
+        """Return whether there is a value at `path`, or one that was refused."""
         node: Value = self.data
         for step in path:
-            if self._number(node, step) is None:
+            if self._number_of(node, step) is None:
                 return path in self.holes
             node = node[step]  # type: ignore[index]
         return True
 
     def renamed(self, names: Mapping[Path, str]) -> Source:
-        """Return the file with some keys called otherwise, each at the place where it stands.
+        """Return the file with some keys renamed in its data; text and places stay as they are.
 
-        `names` are the new names by path; none of them is taken in its table.
+        `names` are the new names by path. The caller sees to it that no new name is a key of its table already.
         """
         around = {path[:depth] for path in names for depth in range(len(path))}
         holes = frozenset(
             tuple(names.get(hole[: depth + 1], step) for depth, step in enumerate(hole)) for hole in self.holes
         )
-        data = cast("Table", _renamed(self.data, names, around, ()))
+        data = cast("Table", _rename_keys(self.data, names, around, ()))
         return Source(self.file, self.text, data, self._places, holes)
 
     def _find(self, path: Path, *, key: bool) -> tuple[int, Value | None]:
+        """Return the place of the nearest thing on `path`, and the value that stands there (for a key, its text)."""
         node: Value = self.data
         place = self._places[self.data.base]
         for depth, step in enumerate(path, start=1):
-            at = self._number(node, step)
-            if at is None:
+            number = self._number_of(node, step)
+            if number is None:
                 break
             if isinstance(node, Table):
                 wants_key = key and depth == len(path)
-                place = self._places[node.base + 1 + 2 * at + (not wants_key)]
+                place = self._places[node.base + 1 + 2 * number + (not wants_key)]
                 if wants_key:
                     return place, str(step)
                 node = node[str(step)]
             elif isinstance(node, Items):
-                place = self._places[node.base + 1 + at]
-                node = node[at]
+                place = self._places[node.base + 1 + number]
+                node = node[number]
         return place, node
 
-    def _number(self, node: Value, step: str | int) -> int | None:
+    def _number_of(self, node: Value, step: str | int) -> int | None:
+        """Return the number of a key or item in a container; `None` where there is no such one."""
         if isinstance(node, Table):
             index = self._index.get(id(node))
             if index is None:
-                index = self._index[id(node)] = {key: at for at, key in enumerate(node)}
+                index = self._index[id(node)] = {key: number for number, key in enumerate(node)}
             return index.get(str(step))
         if isinstance(node, Items) and isinstance(step, int) and 0 <= step < len(node):
             return step
@@ -129,32 +133,36 @@ class Source:
     def _span(self, place: int, value: Value | None) -> Span:
         line, column = place >> COLUMN_BITS, place & _COLUMN
         text = self.lines[line] if line < len(self.lines) else ""
-        return Span(self.file, line + 1, column + 1, line + 1, _end(text, column, value) + 1)
+        return Span(self.file, line + 1, column + 1, line + 1, _find_end(text, column, value) + 1)
 
 
-def _renamed(value: Value, names: Mapping[Path, str], around: set[Path], at: Path) -> Value:
+def _rename_keys(value: Value, names: Mapping[Path, str], around: set[Path], at: Path) -> Value:
+    """Return the value at a path with its keys renamed; only containers on the way to a name (`around`) are copied."""
     if at not in around:
         return value
     if isinstance(value, Table):
         table = Table(
-            (names.get((*at, key), key), _renamed(inner, names, around, (*at, key))) for key, inner in value.items()
+            (names.get((*at, key), key), _rename_keys(inner, names, around, (*at, key))) for key, inner in value.items()
         )
         table.base = value.base
         return table
     if isinstance(value, Items):
-        items = Items(_renamed(item, names, around, (*at, number)) for number, item in enumerate(value))
+        items = Items(_rename_keys(item, names, around, (*at, number)) for number, item in enumerate(value))
         items.base = value.base
         return items
     return value
 
 
 def split_lines(text: str) -> tuple[str, ...]:
-    """Return the lines of a text as YAML counts them."""
+    """Return the lines of a text as YAML 1.2 counts them: they end at CR LF, LF or CR, and nowhere else."""
     return tuple(re.split(r"\r\n|\n|\r", text))
 
 
-def _end(line: str, column: int, value: Value | None) -> int:
-    """Return the column after what begins at `column`: a scalar whole, a bracket to its partner or the line's end."""
+def _find_end(line: str, column: int, value: Value | None) -> int:
+    """Return the column after the value that begins at `column`.
+
+    A scalar ends where it does; a bracket at its partner, or at the end of the line; columns count from 0.
+    """
     rest = line[column:]
     if isinstance(value, str) and value and rest[0] not in "\"'" and rest.startswith(value):
         return column + len(value)
@@ -164,8 +172,8 @@ def _end(line: str, column: int, value: Value | None) -> int:
     if not rest.startswith(("[", "{")):
         return column + len(rest.split(" #", 1)[0].rstrip())
     depth = 0
-    for found_match in re.finditer(r""""(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[\[\]{}]""", rest):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found_match.group(), 0)
+    for token in re.finditer(r""""(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[\[\]{}]""", rest):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token.group(), 0)
         if depth == 0:
-            return column + found_match.end()
+            return column + token.end()
     return len(line.rstrip())

@@ -32,14 +32,17 @@ if TYPE_CHECKING:
 
 
 class Way(Struct, frozen=True):
-    """A path on which a user belongs to a group: the groups it leads through (`via`), and the time in which it holds."""
+    """A path on which a user belongs to a group: the groups on it (`via`), and the time in which it holds."""
 
     window: Window = ALWAYS
     via: tuple[str, ...] = ()
 
 
 DIRECT = (Way(),)
+"""The ways to a user who is named directly."""
+
 People: TypeAlias = Mapping[str, tuple[Way, ...]]
+"""Users by handle, with the ways that lead to them."""
 
 
 def expand(groups: Mapping[str, GroupLine]) -> Mapping[str, People]:
@@ -80,6 +83,7 @@ def _expand_group(name: str, groups: Mapping[str, GroupLine], expanded: dict[str
 
 
 MAX_NESTING = 50
+"""The most groups within one another."""
 
 
 def cycle(groups: Mapping[str, GroupLine]) -> tuple[str, ...] | None:
@@ -89,9 +93,9 @@ def cycle(groups: Mapping[str, GroupLine]) -> tuple[str, ...] | None:
     """
     depths: dict[str, int] = {}
     for start in groups:
-        found = _find_cycle(start, (), groups, depths)
-        if found is not None:
-            return found
+        path = _find_cycle(start, (), groups, depths)
+        if path is not None:
+            return path
     return None
 
 
@@ -105,9 +109,9 @@ def _find_cycle(
         return None
     way = (*trail, name)
     for member in groups[name].members:
-        found = _find_cycle(member.name, way, groups, depths)
-        if found is not None:
-            return found
+        path = _find_cycle(member.name, way, groups, depths)
+        if path is not None:
+            return path
         if len(way) + depths.get(member.name, 0) > MAX_NESTING:
             return (name, member.name)
     depths[name] = 1 + max((depths.get(member.name, 0) for member in groups[name].members), default=0)
@@ -151,19 +155,19 @@ def identities(
     declares are added to `declared_users` with the ending `left`.
     """
     directory = _LiveAccounts(live, traits)
-    found = Identities()
+    people = Identities()
     for user in declaration.users.values():
         login = login_of(user, instance, traits)
         if login is None:
             continue
-        account, renamed = directory.find(login, user, found.diagnostics)
+        account, renamed = directory.find(login, user, people.diagnostics)
         ending = _ending_on(user, instance, as_of)
         identity = Identity(user, account, Subject("account", account), renamed, ending)
-        found.by_handle[user.handle] = identity
-        found.declared_users[account] = declared_user_of(user, ending)
+        people.by_handle[user.handle] = identity
+        people.declared_users[account] = declared_user_of(user, ending)
     if memory is not None:
-        _add_leavers(found, memory, declaration, directory)
-    return found
+        _add_leavers(people, memory, declaration, directory)
+    return people
 
 
 def declared_user_of(user: User, ending: Ending | None) -> DeclaredUser:
@@ -183,7 +187,7 @@ def declared_user_of(user: User, ending: Ending | None) -> DeclaredUser:
 
 
 def _ending_on(user: User, instance: str, as_of: datetime) -> Ending | None:
-    """Return why all a user has on an instance is over or not yet due; `None` where it holds."""
+    """Return the reason why all access of a user on an instance is over or not yet due; `None` where it holds."""
     state = user.state(instance)
     if state != "active":
         return state
@@ -193,7 +197,7 @@ def _ending_on(user: User, instance: str, as_of: datetime) -> Ending | None:
     return "not-yet" if start is not None and as_of < start else None
 
 
-def _add_leavers(found: Identities, memory: Memory, declaration: Declaration, directory: _LiveAccounts) -> None:
+def _add_leavers(people: Identities, memory: Memory, declaration: Declaration, directory: _LiveAccounts) -> None:
     """Add users whom the last run knew and the file no longer declares, unless another user has their account now."""
     former = {name.casefold() for user in declaration.users.values() for name in user.previously}
     for handle, login in memory.users.items():
@@ -202,10 +206,10 @@ def _add_leavers(found: Identities, memory: Memory, declaration: Declaration, di
             handle in declaration.users
             or handle.casefold() in former
             or account is None
-            or account in found.declared_users
+            or account in people.declared_users
         ):
             continue
-        found.declared_users[account] = DeclaredUser(handle=handle, at=declaration.root, ending="left")
+        people.declared_users[account] = DeclaredUser(handle=handle, at=declaration.root, ending="left")
 
 
 class _LiveAccounts:
@@ -300,7 +304,7 @@ class Draft(Struct):
         self.claims[key] = (*before, Claim(wish, origin, ends))
         self._refuse_incomparable(key, first, wish, origin)
         greater, lesser, why, other = first, wish, first_origin, origin
-        if self._rank(wish, origin) > self._rank(first, first_origin):
+        if self._rank_of(wish, origin) > self._rank_of(first, first_origin):
             greater, lesser, why, other = wish, first, origin, first_origin
         named = [grant.extras for grant in (greater, lesser) if grant.extras is not None]
         self.resources[key] = replace(greater, extras=frozenset().union(*named) if named else None)
@@ -320,15 +324,15 @@ class Draft(Struct):
                 )
             )
 
-    def _rank(self, wish: Grant, origin: Origin) -> tuple[int, int, bool]:
-        """Return the order of wishes: by power, by the platform's order of roles, and named sites before matched ones."""
+    def _rank_of(self, wish: Grant, origin: Origin) -> tuple[int, int, bool]:
+        """Return the rank of a wish: its power, the platform's order of roles, and named sites before matched ones."""
         role: Role | None = self.traits.role(wish.scope.kind, wish.role)
         power = role.power if role is not None else 0
         return power, self.traits.rank(wish.scope.kind, wish.role), origin.wildcard is None
 
 
 class Standing(Struct, frozen=True):
-    """The state of a grant for a subject at one time: the `way` by which it holds and `until` when, or why not (`over`)."""
+    """The state of a grant for a subject at one time: the `way` by which it holds and its end, or why it is `over`."""
 
     way: Way | None = None
     until: datetime | None = None
@@ -336,6 +340,7 @@ class Standing(Struct, frozen=True):
 
 
 PLAIN = Standing(DIRECT[0])
+"""The standing of a grant without dates for a user who is named directly."""
 
 
 class Principal(Struct, frozen=True):
@@ -375,7 +380,7 @@ def ends(window: Window, ways: tuple[Way, ...]) -> bool:
 
 
 class Principals(Struct):
-    """The subjects that `to` lists mean on one instance; the platform's own groups among them are added to the draft."""
+    """The subjects that `to` lists mean on one instance; native groups among them are added to the draft."""
 
     declaration: Declaration
     instance: str
@@ -391,10 +396,10 @@ class Principals(Struct):
 
     def of(self, names: tuple[str, ...]) -> tuple[Principal, ...]:
         """Return the principals of a grant to these users and groups."""
-        found = self._known.get(names)
-        if found is None:
-            found = self._known[names] = tuple(self._find(names))
-        return found
+        principals = self._known.get(names)
+        if principals is None:
+            principals = self._known[names] = tuple(self._find_principals(names))
+        return principals
 
     def keep_named_groups(self) -> None:
         """Add the groups that the file calls the platform's own to the draft, also those that are granted nothing."""
@@ -402,7 +407,8 @@ class Principals(Struct):
             if group.native is not None:
                 self._want_group(group)
 
-    def _find(self, names: tuple[str, ...]) -> Iterator[Principal]:
+    def _find_principals(self, names: tuple[str, ...]) -> Iterator[Principal]:
+        """Yield the principals of a `to` list: native groups first, then users with all ways that lead to them."""
         users, ways = self.declaration.users, dict[str, tuple["Way", ...]]()
         for name in names:
             if name in users:
@@ -456,19 +462,20 @@ class Principals(Struct):
         return not doubtful or (self.live is not None and ("member", name, identity.account) in self.live.access)
 
     def _want_member(self, name: str, group: GroupLine, identity: Identity, ways: tuple[Way, ...]) -> None:
+        """Add a member of a native group to the draft, or record that the membership is over or not yet due."""
         member = Member(name, identity.account)
-        found = standing(ALWAYS, ways, identity, group.at, self.as_of)
-        if found.way is not None:
-            origin = Origin(group.at, found.way.via, until=found.until)
+        now = standing(ALWAYS, ways, identity, group.at, self.as_of)
+        if now.way is not None:
+            origin = Origin(group.at, now.way.via, until=now.until)
             self.draft.wanted.setdefault(identity.user.handle, origin)
             self.draft.want(member, origin)
-            if found.until is not None and not ends(ALWAYS, ways):
+            if now.until is not None and not ends(ALWAYS, ways):
                 self.draft.claims[member.key] = (Claim(member, origin, ends=False),)
-        elif found.over is not None:
-            self.draft.ended.setdefault(member.key, found.over)
+        elif now.over is not None:
+            self.draft.ended.setdefault(member.key, now.over)
 
     def _owner_of(self, name: str) -> str:
-        """Return the directory that owns the members of an external group, as the platform names it, else the group's name."""
+        """Return the directory that owns an external group's members, as the platform names it; else the group's name."""
         have = self.live.access.get(("group", name)) if self.live is not None else None
         return have.external if isinstance(have, Group) and have.external else name
 

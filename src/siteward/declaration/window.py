@@ -1,4 +1,4 @@
-"""Windows of time in which something holds, and the dates with which files write them."""
+"""Windows of time, and the dates with which files write them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)? ?(
 
 
 class Window(Struct, frozen=True):
-    """From `start` (inclusive) to `end` (exclusive); `None` is open. Both are instants in UTC."""
+    """A time from `start` (inclusive) to `end` (exclusive), instants in UTC; `None` is open."""
 
     start: datetime | None = None
     end: datetime | None = None
@@ -39,7 +39,7 @@ class Window(Struct, frozen=True):
 
     @property
     def empty(self) -> bool:
-        """Tell whether no instant lies in it."""
+        """True if no instant lies within the window."""
         return self.start is not None and self.end is not None and self.end <= self.start
 
 
@@ -47,7 +47,7 @@ ALWAYS = Window()
 
 
 def last_end(windows: Iterable[Window], at: datetime) -> datetime | None:
-    """Return when the union of the windows, as it runs on from `at` without a gap, ends; `None` for never."""
+    """Return the end of the time after `at` that the windows cover without a gap; `None` where it never ends."""
     end = at
     for window in sorted(windows, key=lambda window: (window.start is not None, window.start or at)):
         if window.start is not None and window.start > end:

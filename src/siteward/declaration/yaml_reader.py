@@ -44,7 +44,7 @@ _RESERVED = {"*": "an alias", "!": "a tag", "&": "an anchor", "@": "reserved", "
 
 
 class YamlSyntaxError(Exception):
-    """The file cannot be read any further."""
+    """A fault after which a file cannot be read any further."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
@@ -69,14 +69,14 @@ def _find_stray_character(file: str, text: str) -> Diagnostic | None:
             Span(file, 1, 1),
             hint="save it as UTF-8 without BOM",
         )
-    found = re.search(_UNPRINTABLE if text.isascii() else _STRAY, text)
-    if found is None:
+    stray = re.search(_UNPRINTABLE if text.isascii() else _STRAY, text)
+    if stray is None:
         return None
-    before = text[: found.start()]
+    before = text[: stray.start()]
     lines = re.split(r"\r\n|\n|\r", before)
     return _error_at(
         "bad-character",
-        f"the character U+{ord(found.group()):04X} cannot stand in a YAML file",
+        f"the character U+{ord(stray.group()):04X} cannot stand in a YAML file",
         Span(file, len(lines), len(lines[-1]) + 1),
         hint=r'remove it, or write it as an escape in double quotes: "\x1b"',
     )
@@ -131,8 +131,10 @@ def _advise_quotes(file: str, problem: MarkedYAMLError, lines: list[str]) -> Dia
 
 
 MAX_DEPTH = 32
+"""The most levels of nesting."""
+
 MAX_ALIASED = 100_000
-"""How many values aliases may add to a file, all together."""
+"""The most values that all aliases of a file may repeat together."""
 
 _NOT_TEXT = frozenset("-+.0123456789tTfFnN~")  # what a plain scalar that is no text can begin with
 _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -197,7 +199,7 @@ def read(file: str, text: str) -> tuple[Source | None, tuple[Diagnostic, ...]]:
 
 
 def slow_events(text: str) -> Callable[[], Event]:
-    """Return a function that gives the next event of the parser in Python, some eighteen times slower than libyaml's."""
+    """Return a function that returns the next event of the parser in Python, about 18 times slower than libyaml's."""
     from yaml.parser import Parser  # noqa: PLC0415 — needed only where the extension is missing
     from yaml.reader import Reader  # noqa: PLC0415 — the same
     from yaml.scanner import Scanner  # noqa: PLC0415 — the same
@@ -213,7 +215,7 @@ def slow_events(text: str) -> Callable[[], Event]:
 
 
 def _open_events(text: str) -> Callable[[], Event]:
-    """Return a function that gives the next event of the fastest parser there is."""
+    """Return a function that returns the next event of the fastest parser there is."""
     if not yaml.__with_libyaml__:
         return slow_events(text)
     from yaml._yaml import CParser  # noqa: PLC0415 — the extension may be missing
@@ -245,7 +247,7 @@ class _YamlReader:
         self._aliased = 0
 
     def document(self) -> Table:
-        """Return the root mapping of the only document; raises `YamlSyntaxError` where there is none, or another one."""
+        """Return the root mapping of the only document; raises `YamlSyntaxError` where there is none or a second one."""
         self._next()
         event = self._next()
         if type(event) is not _STREAM_END:
@@ -253,8 +255,8 @@ class _YamlReader:
         if type(event) is _STREAM_END or (type(event) is _SCALAR and not event.style and event.value in _NULLS):
             raise self._fault("empty-file", "the file is empty", event, hint="begin it with `version: 1`")
         if type(event) is not _TABLE:
-            found = "a list" if type(event) is _ITEMS else "a single value"
-            raise self._fault("not-a-mapping", f"the file must hold keys and values, found {found}", event)
+            kind = "a list" if type(event) is _ITEMS else "a single value"
+            raise self._fault("not-a-mapping", f"the file must hold keys and values, found {kind}", event)
         self._refuse_tag(event)
         root = self._read_table(event)
         end = self._next()
@@ -406,13 +408,13 @@ class _YamlReader:
         name = event.anchor or ""
         if name in self._open:
             raise self._fault("alias-loop", f"`*{name}` repeats something that holds it", event)
-        found = self._anchors.get(name)
-        if found is None:
+        anchored = self._anchors.get(name)
+        if anchored is None:
             self.holes.append(tuple(self._path))
             message = f"`*{name}` is YAML's way to repeat a value, and there is no `&{name}` before it"
             self._report("unquoted", message, event, hint=f'quote it: "*{name}"', suggestion=f'"*{name}"')
             return None
-        value, weight = found
+        value, weight = anchored
         self._values += weight
         self._aliased += weight
         if self._aliased > MAX_ALIASED:
@@ -421,7 +423,7 @@ class _YamlReader:
         return value
 
     def _refuse_tag(self, event: Event) -> bool:
-        """Report a tag, most often an exclusion that somebody forgot to quote; return whether there is one."""
+        """Report a tag, most often an exclusion without quotes; return whether there is one."""
         if event.tag is None:
             return False
         if event.tag.startswith("!") and type(event) is _SCALAR:

@@ -236,12 +236,15 @@ def test_an_old_key_of_several_teams_needs_to_be_told_which() -> None:
     ("url", "setting", "edition"),
     [
         ("https://plausible.io", "auto", "cloud"),
-        ("https://plausible.example", "auto", "enterprise"),
+        ("https://plausible.io", "enterprise", "cloud"),
+        ("https://eu.plausible.io", "auto", "cloud"),
+        ("https://plausible.example", "auto", "cloud or enterprise"),
         ("https://plausible.example", "cloud", "cloud"),
+        ("https://plausible.example", "enterprise", "enterprise"),
     ],
 )
-def test_the_edition_is_found_out(url: str, setting: str, edition: str) -> None:
-    """Both have the same API."""
+def test_the_edition_is_as_much_as_is_known(url: str, setting: str, edition: str) -> None:
+    """Both have the same API, so that the host and the file alone distinguish them; where neither does, both are named."""
     fake = fake_of()
     settings = convert({"edition": setting}, Settings)
     link = Link(url=url, transport=link_of(fake).transport, sleep=lambda _: None)

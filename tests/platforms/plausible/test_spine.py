@@ -295,6 +295,18 @@ def test_every_plan_says_that_it_knows_the_guest_layer_only(accepted: list[str])
             assert "guest layer only" in render(form, report)
 
 
+@pytest.mark.parametrize("release", ["cloud", "enterprise"])
+def test_a_report_names_the_edition_of_the_sandbox(release: str) -> None:
+    """It stands at an address that shows no edition: the report names its own among the possible ones, or the file's."""
+    for edition, shown in (("auto", "cloud or enterprise"), (release, release)):
+        with scene(view("anna"), release, edition=edition) as at:
+            report = at.plan()
+            assert report.plan is not None
+            assert report.plan.instances[0].edition == f"{shown}, guest layer only"
+            for form in ("text", "markdown", "html", "json"):
+                assert f"{shown}, guest layer only" in render(form, report)
+
+
 def test_without_a_postgresql_the_sandbox_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """And a machine that has none skips the tests that need it."""
     pytest.importorskip("psycopg")

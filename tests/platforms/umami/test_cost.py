@@ -127,7 +127,7 @@ def test_a_listing_is_never_older_than_so_many_seconds() -> None:
         changes = [_give(number) for number in range(10)]
         _write(at, changes)
         begun = _listings(at)
-        at.live.native.glance.taken -= OLDEST + 1  # type: ignore[attr-defined]
+        at.live.native.cache.taken -= OLDEST + 1  # type: ignore[attr-defined]
         assert not is_fresh(at.reader, at.live.native)  # type: ignore[arg-type]
         _write(at, [_give(number, "team-member") for number in range(10)])
         assert _listings(at) - begun == 1

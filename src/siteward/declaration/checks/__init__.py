@@ -1,4 +1,4 @@
-"""All that can be wrong with a declaration without asking a server."""
+"""The checks of a declaration that need no server."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["CHECKS", "Context", "findings"]
 
 CHECKS = (*NAME_CHECKS, *USER_CHECKS, *GRANT_CHECKS)
-"""To add a rule, write a function from `Context` to diagnostics and put its name into one of these."""
+"""All checks. A new one is a function from `Context` to diagnostics, added to the tuple of its module."""
 
 
 def findings(context: Context) -> Iterator[Diagnostic]:
-    """Yield what every check has to say."""
+    """Yield the diagnostics of all checks."""
     for check in CHECKS:
         yield from check(context)

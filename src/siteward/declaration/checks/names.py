@@ -27,14 +27,14 @@ _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}").fullmatch
 
 
 def known_instances(context: Context) -> Iterator[Diagnostic]:
-    """See that whatever names an instance names one of the file's."""
+    """Report references to instances that the file does not declare."""
     for site in context.declaration.sites.values():
-        yield from _instances(context, site.location, "on", site.pins)
-        yield from _instances(context, site.location, "only", site.only or ())
+        yield from _find_unknown_instances(context, site.location, "on", site.pins)
+        yield from _find_unknown_instances(context, site.location, "only", site.only or ())
         if site.only is not None and not site.only:
             hint = "leave it out for wherever the site is"
             yield problem("names-nothing", "`only` names no instance", site.location.at("only"), hint=hint)
-        yield from _instances(context, site.location, "public", site.public)
+        yield from _find_unknown_instances(context, site.location, "public", site.public)
     for user in context.declaration.users.values():
         for key, names in (
             ("logins", user.logins),
@@ -43,13 +43,15 @@ def known_instances(context: Context) -> Iterator[Diagnostic]:
             ("modules", user.modules),
         ):
             if names:
-                yield from _instances(context, user.location, key, names)
+                yield from _find_unknown_instances(context, user.location, key, names)
     for grant in context.declaration.grants or ():
         if grant.on is not None:
-            yield from _instances(context, grant.location, "on", grant.on)
+            yield from _find_unknown_instances(context, grant.location, "on", grant.on)
 
 
-def _instances(context: Context, location: Location, key: str, names: Iterable[str]) -> Iterator[Diagnostic]:
+def _find_unknown_instances(
+    context: Context, location: Location, key: str, names: Iterable[str]
+) -> Iterator[Diagnostic]:
     for number, name in enumerate(names):
         if name != EVERY and not context.known("instances", name):
             listed = isinstance(names, tuple)
@@ -64,13 +66,13 @@ def _instances(context: Context, location: Location, key: str, names: Iterable[s
 
 
 def known_people(context: Context) -> Iterator[Diagnostic]:
-    """See that groups and grants name users and groups of the file."""
+    """Report members of groups, and names after `to`, that are no user or group of the file."""
     for group in context.declaration.groups.values():
         deeper = () if isinstance(_find_node(group.location), list) else ("members",)
         for number, member in enumerate(group.members):
             place = (*group.location.path, *deeper, number)
-            if not _known_name(context, member.name):
-                yield _unknown_subject(context, member.name, group.location.source.at(place))
+            if not _is_known(context, member.name):
+                yield _describe_unknown(context, member.name, group.location.source.at(place))
             if member.excludes and (member.window.start or member.window.end):
                 yield problem(
                     "window-on-exclusion",
@@ -84,8 +86,8 @@ def known_people(context: Context) -> Iterator[Diagnostic]:
             )
     for grant in context.declaration.grants or ():
         for number, name in enumerate(grant.to):
-            if not _known_name(context, name):
-                yield _unknown_subject(context, name, grant.location.at("to", number))
+            if not _is_known(context, name):
+                yield _describe_unknown(context, name, grant.location.at("to", number))
 
 
 def _find_node(location: Location) -> object:
@@ -95,11 +97,11 @@ def _find_node(location: Location) -> object:
     return node
 
 
-def _known_name(context: Context, name: str) -> bool:
+def _is_known(context: Context, name: str) -> bool:
     return context.known("users", name) or context.known("groups", name) or context.some_include_is_missing()
 
 
-def _unknown_subject(context: Context, name: str, at: Span) -> Diagnostic:
+def _describe_unknown(context: Context, name: str, at: Span) -> Diagnostic:
     if name.startswith("!"):
         return problem(
             "unknown-user",
@@ -122,8 +124,8 @@ def _unknown_subject(context: Context, name: str, at: Span) -> Diagnostic:
     )
 
 
-def group_circles(context: Context) -> Iterator[Diagnostic]:
-    """See that no group holds itself, or has the name of a user."""
+def group_cycles(context: Context) -> Iterator[Diagnostic]:
+    """Report groups that contain themselves, nest too deep, or have the name of a user."""
     declaration = context.declaration
     names = context.group_cycle
     if names is not None:
@@ -143,7 +145,7 @@ def group_circles(context: Context) -> Iterator[Diagnostic]:
 
 
 def known_roles(context: Context) -> Iterator[Diagnostic]:
-    """See that grants name portable roles, roles of the file or a platform's own, and roles name platforms."""
+    """Report unknown roles of grants, and roles of the file with a portable name or an unknown platform."""
     declaration = context.declaration
     for role in declaration.roles.values():
         if role.handle in PORTABLE:
@@ -197,7 +199,7 @@ def known_roles(context: Context) -> Iterator[Diagnostic]:
 
 
 def known_tags(context: Context) -> Iterator[Diagnostic]:
-    """See that a `tag:` is a tag of some site of the file."""
+    """Report `tag:` selectors whose tag no site of the file has, and selectors of nothing."""
     declaration = context.declaration
     tags = {tag for site in declaration.sites.values() for tag in site.tags}
     fine: set[str] = set()
@@ -217,7 +219,7 @@ def known_tags(context: Context) -> Iterator[Diagnostic]:
 
 
 def unused_groups(context: Context) -> Iterator[Diagnostic]:
-    """Point at groups that nothing uses; most often a grant was forgotten."""
+    """Warn of groups that nothing uses; most often a grant was forgotten."""
     declaration = context.declaration
     used = {name for grant in declaration.grants or () for name in grant.to}
     used |= {member.name for group in declaration.groups.values() for member in group.members}
@@ -229,27 +231,27 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
 
 
 def safe_names(context: Context) -> Iterator[Diagnostic]:
-    """See that names, which people compare by eye, hold nothing that hides, reorders or controls."""
+    """Report names with characters that hide, reorder or control text: people compare names by eye."""
     declaration = context.declaration
     for user in declaration.users.values():
         location = user.location
-        yield from _safe(user.handle, location, key=True)
+        yield from _check_name(user.handle, location, key=True)
         if user.email is not None:
-            yield from _safe(user.email, location, "email")
+            yield from _check_name(user.email, location, "email")
         for instance, login in user.logins.items():
-            yield from _safe(login, location, "logins", instance)
+            yield from _check_name(login, location, "logins", instance)
         for number, former in enumerate(user.previously):
-            yield from _safe(former, location, "previously", number)
+            yield from _check_name(former, location, "previously", number)
     for group in declaration.groups.values():
-        yield from _safe(group.handle, group.location, key=True)
+        yield from _check_name(group.handle, group.location, key=True)
         if group.native is not None:
-            yield from _safe(group.native, group.location, "native")
+            yield from _check_name(group.native, group.location, "native")
     for site in declaration.sites.values():
-        yield from _safe(site.handle, site.location, key=True)
-        yield from _safe(site.domain, site.location, "domain")
+        yield from _check_name(site.handle, site.location, key=True)
+        yield from _check_name(site.domain, site.location, "domain")
 
 
-def _safe(text: str, location: Location, *more: str | int, key: bool = False) -> Iterator[Diagnostic]:
+def _check_name(text: str, location: Location, *more: str | int, key: bool = False) -> Iterator[Diagnostic]:
     if _HARMLESS(text) is not None:
         return
     fault = name_fault(text, handle=key)
@@ -259,7 +261,7 @@ def _safe(text: str, location: Location, *more: str | int, key: bool = False) ->
 
 
 def name_fault(text: str, *, handle: bool = False) -> tuple[str, str] | None:
-    """Return the rule a name breaks, and how; `None` for a harmless one."""
+    """Return the id of the rule that a name breaks, and a message; `None` for a harmless name."""
     if not text.strip():
         return "empty-name", "a name must not be empty"
     if len(text) > MAX_NAME:
@@ -278,25 +280,25 @@ def name_fault(text: str, *, handle: bool = False) -> tuple[str, str] | None:
 
 
 def rules_about_somebody(context: Context) -> Iterator[Diagnostic]:
-    """Point at rules on a user or a role that is nowhere: a typo would turn the rule off in silence."""
+    """Warn of rules on a user or role that does not exist: a typo would turn the rule off without a trace."""
     declaration = context.declaration
     roles = {
         name
         for traits in context.traits.values()
-        for roles in traits.roles.values()
-        for role in roles
+        for roles_on_kind in traits.roles.values()
+        for role in roles_on_kind
         for name in names_of_role(role, traits.platform)
     }
     rules = {id(rule): rule for instance in declaration.instances.values() for rule in instance.policy.rules}
     for rule in rules.values():
         user, role = rule.match.get("user"), rule.match.get("role")
         if user is not None and not any(matching([user], handle) for handle in declaration.users):
-            yield _about_unknown_subject(rule, f"no user is `{user}`", user, declaration.users)
+            yield _describe_idle_rule(rule, f"no user is `{user}`", user, declaration.users)
         if role is not None and role not in roles:
-            yield _about_unknown_subject(rule, f"no role of these platforms is `{role}`", role, roles)
+            yield _describe_idle_rule(rule, f"no role of these platforms is `{role}`", role, roles)
 
 
-def _about_unknown_subject(rule: Rule, why: str, word: str, known: Iterable[str]) -> Diagnostic:
+def _describe_idle_rule(rule: Rule, why: str, word: str, known: Iterable[str]) -> Diagnostic:
     message = f"the rule {rule} speaks of nobody: {why}"
     return problem("rule-of-nobody", message, rule.at, word=word, known=known, severity=Severity.WARNING)
 
@@ -304,7 +306,7 @@ def _about_unknown_subject(rule: Rule, why: str, word: str, known: Iterable[str]
 NAME_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     known_instances,
     known_people,
-    group_circles,
+    group_cycles,
     known_roles,
     known_tags,
     unused_groups,

@@ -28,7 +28,7 @@ def is_address(text: str) -> bool:
 
 
 def addresses(context: Context) -> Iterator[Diagnostic]:
-    """See that an e-mail is one, and one user's alone."""
+    """Report e-mails that are not valid, or that two users have."""
     seen: dict[str, User] = {}
     for user in context.declaration.users.values():
         if user.email is None:
@@ -47,14 +47,14 @@ def addresses(context: Context) -> Iterator[Diagnostic]:
 
 
 def accounts(context: Context) -> Iterator[Diagnostic]:
-    """See that on every instance a user has an account of its own, which is neither protected nor ours."""
+    """Report logins that two users share, or that are reserved, protected or Siteward's own on an instance."""
     for instance in context.declaration.instances.values():
         traits = context.traits.get(instance.name)
         if traits is not None:
-            yield from _accounts(context, instance, traits)
+            yield from _check_accounts(context, instance, traits)
 
 
-def _accounts(context: Context, instance: Instance, traits: Traits) -> Iterator[Diagnostic]:
+def _check_accounts(context: Context, instance: Instance, traits: Traits) -> Iterator[Diagnostic]:
     ours = folded(instance.self_account, traits) if instance.self_account else None
     seen: dict[str, User] = {}
     for user in context.declaration.users.values():
@@ -94,7 +94,7 @@ def _accounts(context: Context, instance: Instance, traits: Traits) -> Iterator[
 
 
 def instance_abilities(context: Context) -> Iterator[Diagnostic]:
-    """See that an instance says who we are where the platform cannot, and asks for nothing the platform lacks."""
+    """Report a missing `self` where the platform does not show it, and keys of an instance that the platform lacks."""
     for instance in context.declaration.instances.values():
         traits = context.traits.get(instance.name)
         if traits is None:
@@ -120,7 +120,7 @@ def instance_abilities(context: Context) -> Iterator[Diagnostic]:
 
 
 def blind_spots(context: Context) -> Iterator[Diagnostic]:
-    """See that what is accepted as unseen is something the platform cannot show."""
+    """Report names under `accept_blind` that are no blind spot of the platform."""
     for instance in context.declaration.instances.values():
         traits = context.traits.get(instance.name)
         known = traits.blind_spots if traits is not None else ()
@@ -131,7 +131,7 @@ def blind_spots(context: Context) -> Iterator[Diagnostic]:
 
 
 def platform_features(context: Context) -> Iterator[Diagnostic]:
-    """See that switches of modules and of public access are asked for only where the platform has them."""
+    """Report modules and public access on platforms that have none."""
     declaration, known = context.declaration, context.traits
     for user in declaration.users.values():
         for name in user.modules.keys() & known.keys():
@@ -146,7 +146,7 @@ def platform_features(context: Context) -> Iterator[Diagnostic]:
 
 
 def former_names(context: Context) -> Iterator[Diagnostic]:
-    """See that a former name is nobody's present one, and one user's former one."""
+    """Report former names that are a present name of another user, or a former one of two users."""
     users = context.declaration.users
     present: dict[str, User] = {}
     for user in users.values():
@@ -170,7 +170,7 @@ def former_names(context: Context) -> Iterator[Diagnostic]:
 
 
 def owners(context: Context) -> Iterator[Diagnostic]:
-    """See that whoever answers for a service is declared."""
+    """Report owners of services that are no user of the file."""
     for user in context.declaration.users.values():
         if user.owner is not None and not context.known("users", user.owner) and not context.some_include_is_missing():
             yield problem(

@@ -148,8 +148,8 @@ def check(rows: SqlReader) -> None:
     Raises `NotThePlatformError` for a database of before 3.0 or of another product, `ForbiddenError` for a role that may
     not read what is needed.
     """
-    found = {name: frozenset(columns) for name, columns in rows.ask(_SHAPE, {"tables": list(COLUMNS)})}
-    if not {"guest_memberships", "team_memberships"} & found.keys():
+    shown = {name: frozenset(columns) for name, columns in rows.ask(_SHAPE, {"tables": list(COLUMNS)})}
+    if not {"guest_memberships", "team_memberships"} & shown.keys():
         raise NotThePlatformError(
             "the database has no guests of teams, or its role may not see them",
             hint="Plausible Community Edition before 3.0 is not supported; for a newer one grant the role SELECT",
@@ -157,7 +157,7 @@ def check(rows: SqlReader) -> None:
     missing = [
         f"{name} ({', '.join(sorted(lacks))})"
         for name, columns in COLUMNS.items()
-        if (lacks := columns - found.get(name, frozenset()))
+        if (lacks := columns - shown.get(name, frozenset()))
     ]
     if missing:
         raise ForbiddenError(
@@ -184,15 +184,15 @@ def team_in(rows: SqlReader, settings: Settings) -> str:
 
 
 def snapshot(reader: Reader, settings: Settings, traits: Traits) -> NativeState:
-    """Return the whole state of the team at one moment; raises `PlatformError`."""
+    """Return the whole state of the team at one moment; raises `PlatformError`, or `TypeError` for a reader without a database."""
     from siteward.platforms.plausible.forms import own_clock, own_email, team_at  # noqa: PLC0415 — `validate` needs no HTTP
 
     rows = reader.rows
     if rows is None:
         raise TypeError("this reader has no door to a database")
-    found = rows.ask(_SNAPSHOT, {"team": team_at(reader, lambda: team_in(rows, settings))})
+    answer = rows.ask(_SNAPSHOT, {"team": team_at(reader, lambda: team_in(rows, settings))})
     try:
-        seen = converted(_Snapshot, found[0][0])
+        seen = converted(_Snapshot, answer[0][0])
     except MisshapenError as error:
         raise NotThePlatformError(f"the database is not as Plausible keeps it ({error})") from None
     return NativeState(
@@ -216,6 +216,7 @@ def _domains_by_id(seen: _Snapshot) -> Mapping[int, str]:
 
 
 def _build_places(seen: _Snapshot) -> Iterable[Place]:
+    """Yield each site with its guests and invitations, in the order of the ids."""
     people = {person.id: person.email for person in seen.people}
     entries: defaultdict[int, list[Entry]] = defaultdict(list)
     links: defaultdict[int, list[str]] = defaultdict(list)
@@ -236,6 +237,7 @@ def _build_colleagues(seen: _Snapshot) -> Iterable[Colleague]:
 
 
 def _count_listings(seen: _Snapshot) -> tuple[Listing, ...]:
+    """Return the proofs of completeness."""
     counted: Sequence[tuple[str, int]] = (
         ("sites", len(seen.sites)),
         ("guests", len(seen.guests) + len(seen.invited)),

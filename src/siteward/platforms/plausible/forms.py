@@ -134,6 +134,7 @@ class WebLogin(RenewingAuth[str]):
         return _read_token((yield from self._fetch(self._page_request(HOME))))
 
     def _pass_second_factor(self) -> Dialogue[str]:
+        """Send the code of this moment, and return the path that the answer leads to."""
         if self._totp is None:
             raise UnauthenticatedError(
                 "Plausible asks for a second factor",
@@ -170,10 +171,10 @@ class WebLogin(RenewingAuth[str]):
     def _store_cookies(self, response: httpx.Response) -> None:
         for line in response.headers.get_list("set-cookie"):
             try:
-                found = SimpleCookie(line)
+                cookies = SimpleCookie(line)
             except CookieError:
                 continue
-            self._cookies |= {name: cookie.value for name, cookie in found.items()}
+            self._cookies |= {name: cookie.value for name, cookie in cookies.items()}
 
     def _redirect_path(self, response: httpx.Response) -> str | None:
         """Return the path that a redirect leads to, below the base, or `None` for no redirect."""
@@ -202,10 +203,13 @@ def team_at(reader: Reader, find: Callable[[], str]) -> str:
 
 
 def totp(secret: str, seconds: float) -> str:
-    """Return the code of a moment (RFC 6238: SHA-1, six digits, thirty seconds); `secret` is base32."""
-    text = secret.replace(" ", "").upper()
+    """Return the code of a moment in seconds since 1970 (RFC 6238: SHA-1, six digits, thirty seconds); `secret` is base32.
+
+    Raises `UnauthenticatedError` for a secret that is not base32.
+    """
+    encoded = secret.replace(" ", "").upper()
     try:
-        key = base64.b32decode(text + "=" * (-len(text) % 8))
+        key = base64.b32decode(encoded + "=" * (-len(encoded) % 8))
     except binascii.Error as error:
         raise UnauthenticatedError("the secret of the second factor is not valid base32 text") from error
     digest = hmac.digest(key, struct.pack(">Q", int(seconds) // _STEP), "sha1")
@@ -229,6 +233,7 @@ def _read_date(response: httpx.Response) -> datetime | None:
 
 
 def _read_token(response: httpx.Response) -> str:
+    """Return the token against forgery on a page; raises `NotThePlatformError` for a page without one."""
     if response.has_redirect_location:
         raise redirected(response, str)
     found = _TOKEN.search(response.text)

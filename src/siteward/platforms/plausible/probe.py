@@ -38,7 +38,7 @@ def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
     """Return the traits of this server.
 
     With a key, the list of teams decides: a server with a Sites API answers it in JSON, Community Edition with a page.
-    The edition `cloud` is Plausible's own host. Raises `ForbiddenError` for a team that the credentials do not see, and
+    Raises `ForbiddenError` for a team that the credentials do not see, and
     `NotThePlatformError` for another edition than the credentials are for.
     """
     if reader.rows is not None:
@@ -52,8 +52,18 @@ def probe(reader: Reader, settings: Settings) -> tuple[Traits, None]:
                 hint="write `edition: ce`, and give …_DATABASE_URL, …_EMAIL and …_PASSWORD",
             ) from problem
         raise
-    edition: Edition = "cloud" if settings.edition == "cloud" or is_cloud(reader) else "enterprise"
-    return traits_of(edition), None
+    return traits_of(_edition_with_sites_api(reader, settings)), None
+
+
+def _edition_with_sites_api(reader: Reader, settings: Settings) -> Edition:
+    """Return the edition of a server with a Sites API, as far as it is known.
+
+    No answer shows it (API.md section 1). Plausible's own host is Cloud, whatever the file says; for another host the
+    file's `edition` is taken, and without that it is not guessed.
+    """
+    if is_cloud(reader):
+        return "cloud"
+    return settings.edition if settings.edition in {"cloud", "enterprise"} else "cloud or enterprise"
 
 
 def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:

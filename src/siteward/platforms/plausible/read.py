@@ -1,6 +1,7 @@
 """Reads one whole team, with proof of completeness, through the Sites API or from the database.
 
-`refresh` reads again only what some changes touch: the guest lists of their sites, or the whole database.
+`refresh` reads again only what some changes touch: through the Sites API the guest lists of their sites; the database is
+read whole, because that is one query too.
 """
 
 from __future__ import annotations
@@ -35,61 +36,21 @@ if TYPE_CHECKING:
     from siteward.transport.http import Reader
 
 
-def findings(state: NativeState) -> Iterator[Diagnostic]:
-    """Yield everything a reviewer of this instance should know, in a fixed order."""
-    if state.door == "api":
-        yield note(
-            "guest-layer-only",
-            "only guests of single sites can be seen and managed here; members of the team, who reach every site of it, "
-            "cannot be seen through the Sites API",
-        )
-        return
-    yield from _report_single_owner(state)
-    yield from _report_team(state)
-    yield from _report_sites(state)
+def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
+    """Return all access on the instance; raises `PlatformError` if any part of it is missing.
+
+    The Sites API takes one request for each site, one for each hundred sites and one for the team (API.md section 14);
+    the database one query.
+    """
+    read_state = snapshot if reader.rows else read_guests
+    return live_of(read_state(reader, settings, traits))
 
 
-def _report_single_owner(state: NativeState) -> Iterator[Diagnostic]:
-    owners = sorted(
-        colleague.email for colleague in state.colleagues if colleague.role == "owner" and not colleague.invited
-    )
-    if len(owners) == 1:
-        yield warning(
-            "single-owner",
-            f"{owners[0]} is the team's only owner; without one the team cannot be managed",
-            hint="make a second person owner in Plausible",
-        )
-
-
-def _report_team(state: NativeState) -> Iterator[Diagnostic]:
-    for colleague in state.colleagues:
-        if colleague.invited:
-            yield note(
-                "team-invitation",
-                f"{colleague.email} is invited into the team as {colleague.role}; nothing here changes it",
-            )
-    for domain, email in sorted(state.transfers):
-        yield warning("site-transfer", f"{domain} is being handed over to {email}; its guests go with it")
-
-
-def _report_sites(state: NativeState) -> Iterator[Diagnostic]:
-    for place in sorted(state.places.values(), key=lambda place: place.domain):
-        if place.previous:
-            yield warning(
-                "site-renamed",
-                f"{place.domain} was {place.previous}; the old name answers for 72 hours and is free for others then",
-                hint="write the new name into the file",
-            )
-        if place.public:
-            yield warning("public-dashboard", f"{place.domain} is public: everybody can see its statistics")
-        for link in place.links:
-            yield warning(
-                "shared-link", f"{place.domain} has the shared link {link}: whoever knows it sees the statistics"
-            )
+# --- the live state ---------------------------------------------------------------------------------------------------
 
 
 def live_of(state: NativeState) -> Live:
-    """Return a native state as a live state."""
+    """Return a native state as a live state, with its findings."""
     names = _spellings(state)
     guests = tuple(_guest_grants(state, names))
     pending = frozenset(grant.key for grant, waits in guests if waits)
@@ -118,6 +79,7 @@ def _spellings(state: NativeState) -> dict[str, str]:
 
 
 def _guest_grants(state: NativeState, names: Mapping[str, str]) -> Iterator[tuple[Grant, bool]]:
+    """Yield the grant of each guest, and whether it is pending; where an address has two entries, the accepted one."""
     for place in state.places.values():
         seen: set[str] = set()
         for entry in sorted(place.entries, key=lambda entry: entry.status):
@@ -128,6 +90,7 @@ def _guest_grants(state: NativeState, names: Mapping[str, str]) -> Iterator[tupl
 
 
 def _team_grants(state: NativeState, names: Mapping[str, str]) -> Iterator[Grant]:
+    """Yield the grants of the members of the team, who reach every site of it."""
     for colleague in state.colleagues:
         if not colleague.invited:
             for place in state.places.values():
@@ -152,63 +115,115 @@ def _make_site(place: Place) -> Site:
 
 
 def _account_facts(state: NativeState, names: Mapping[str, str]) -> Iterator[tuple[Key, Mapping[str, str]]]:
-    roles = {folded(colleague.email): colleague for colleague in state.colleagues}
+    """Yield the facts about accounts that reviews show: the last visit, and the role in the team."""
+    colleagues = {folded(colleague.email): colleague for colleague in state.colleagues}
     for email, name in names.items():
         facts = {"last_seen": state.seen[email]} if email in state.seen else {}
-        if email in roles:
-            facts["team"] = f"invited as {roles[email].role}" if roles[email].invited else roles[email].role
+        if (colleague := colleagues.get(email)) is not None:
+            facts["team"] = f"invited as {colleague.role}" if colleague.invited else colleague.role
         if facts:
             yield account_key(name), facts
 
 
-def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
-    """Return all access on the instance; raises `PlatformError` for half an answer.
+# --- findings ---------------------------------------------------------------------------------------------------------
 
-    The Sites API takes one request for each site, one for each hundred sites and one for the team (API.md section 14);
-    the database one query.
-    """
-    read_state = snapshot if reader.rows else read_guests
-    return live_of(read_state(reader, settings, traits))
+
+def findings(state: NativeState) -> Iterator[Diagnostic]:
+    """Yield everything a reviewer of this instance should know, in a fixed order."""
+    if state.door == "api":
+        yield note(
+            "guest-layer-only",
+            "only guests of single sites can be seen and managed here; members of the team, who reach every site of it, "
+            "cannot be seen through the Sites API",
+        )
+        return
+    yield from _report_single_owner(state)
+    yield from _report_team(state)
+    yield from _report_sites(state)
+
+
+def _report_single_owner(state: NativeState) -> Iterator[Diagnostic]:
+    """Warn of a team with one owner only."""
+    owners = sorted(
+        colleague.email for colleague in state.colleagues if colleague.role == "owner" and not colleague.invited
+    )
+    if len(owners) == 1:
+        yield warning(
+            "single-owner",
+            f"{owners[0]} is the team's only owner; without one the team cannot be managed",
+            hint="make a second person owner in Plausible",
+        )
+
+
+def _report_team(state: NativeState) -> Iterator[Diagnostic]:
+    """Report open invitations into the team, and sites that are being handed over."""
+    for colleague in state.colleagues:
+        if colleague.invited:
+            yield note(
+                "team-invitation",
+                f"{colleague.email} is invited into the team as {colleague.role}; nothing here changes it",
+            )
+    for domain, email in sorted(state.transfers):
+        yield warning("site-transfer", f"{domain} is being handed over to {email}; its guests go with it")
+
+
+def _report_sites(state: NativeState) -> Iterator[Diagnostic]:
+    """Warn of renamed and public sites, and of shared links."""
+    for place in sorted(state.places.values(), key=lambda place: place.domain):
+        if place.previous:
+            yield warning(
+                "site-renamed",
+                f"{place.domain} was {place.previous}; the old name answers for 72 hours and is free for others then",
+                hint="write the new name into the file",
+            )
+        if place.public:
+            yield warning("public-dashboard", f"{place.domain} is public: everybody can see its statistics")
+        for link in place.links:
+            yield warning(
+                "shared-link", f"{place.domain} has the shared link {link}: whoever knows it sees the statistics"
+            )
 
 
 # --- refresh ----------------------------------------------------------------------------------------------------------
 
 
 def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, Resource | None]:
-    """Return the resource of each of `keys` as it is now, under the names of `live`; `None` where there surely is none.
+    """Return the grant of each of `keys` as it is now, under the names of `live`; `None` where there surely is none.
 
-    Left out are keys that cannot be read: grants on a site that is not in `live`, and accounts, which exist only as
-    the holders of grants. Raises `PlatformError`.
+    Left out are keys that cannot be read: grants on a site that is not in `live`, and accounts, which exist only through
+    their grants. Raises `PlatformError`.
     """
     state = native(live, NativeState)
-    known = {place.scope: place.domain for place in state.places.values()}
-    wanted = {scope for key in keys if (scope := scope_of(key)) in known}
+    domains = {place.scope: place.domain for place in state.places.values()}
+    wanted = {scope for key in keys if (scope := scope_of(key)) in domains}
     if state.door == "api":
         ordered = sorted(wanted)
-        lists = reader.map(lambda scope: guests_of(reader, known[scope]), ordered)
+        lists = reader.map(lambda scope: guests_of(reader, domains[scope]), ordered)
         return _find_grants(keys, dict(zip(ordered, lists, strict=True)))
     now = live_of(snapshot(reader, state.settings, state.traits)).access
-    grants = {(_folded_account(grant.key), grant.scope): grant.role for grant in now.grants()}
+    roles = {(_folded_account(grant.key), grant.scope): grant.role for grant in now.grants()}
     return {
-        key: _make_grant(key, grants.get((_folded_account(key), scope)))
+        key: _make_grant(key, roles.get((_folded_account(key), scope)))
         for key in keys
         if (scope := scope_of(key)) is not None and scope in wanted
     }
 
 
 def _find_grants(keys: Collection[Key], lists: Mapping[Scope, tuple[Entry, ...]]) -> Mapping[Key, Resource | None]:
-    found: dict[Key, Resource | None] = {}
+    """Return the grant of each key on one of the sites in `lists`, `None` where the site's list has no entry for it."""
+    grants: dict[Key, Resource | None] = {}
     for key in keys:
         scope = scope_of(key)
         if scope is not None and scope in lists:
             entry = find(lists[scope], account_of(key) or "")
-            found[key] = _make_grant(key, entry.role if entry else None)
-    return found
+            grants[key] = _make_grant(key, entry.role if entry else None)
+    return grants
 
 
 def _make_grant(key: Key, role: str | None) -> Grant | None:
+    """Return the grant of that key with a role, or `None` without one."""
     return Grant(Subject("account", account_of(key) or ""), Scope(key[3], key[4]), role) if role else None
 
 
 def _folded_account(key: Key) -> str:
-    return (account_of(key) or "").lower()
+    return folded(account_of(key) or "")

@@ -31,7 +31,7 @@ _ADDRESS = re.compile(r"[^@\s\x00-\x1f,;<>\"]+@[^@\s\x00-\x1f,;<>\"]+\.[^@\s\x00
 def review(changes: Sequence[Change], live: Live, memory: Memory | None) -> Iterable[Diagnostic]:
     """Return what forbids each change (errors), and its side effects (warnings and notes)."""
     case = _Case(changes, live, memory)
-    return [found for hazard in HAZARDS for found in hazard(case)]
+    return [diagnostic for hazard in HAZARDS for diagnostic in hazard(case)]
 
 
 class _Case(Struct, frozen=True, dict=True):
@@ -190,6 +190,7 @@ def role_change(case: _Case) -> Iterator[Diagnostic]:
 
 
 def _note_reinvitation(change: Change, entry: Entry) -> Iterator[Diagnostic]:
+    """Yield the side effects of removing a guest and inviting the address again."""
     yield _note_effect(
         "reinvites",
         f"removes {entry.email} and invites again: without access until the new invitation is accepted",

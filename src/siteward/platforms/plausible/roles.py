@@ -15,7 +15,8 @@ from siteward.access.model import Power
 from siteward.access.traits import Role, Traits
 from siteward.platforms.plausible.settings import NAME
 
-Edition = Literal["cloud", "enterprise", "ce"]
+Edition = Literal["cloud", "enterprise", "cloud or enterprise", "ce"]
+"""The edition as far as it is known: Cloud and Enterprise have the same API, and neither says which it is."""
 
 # Billing is not meant to see dashboards and does (API.md section 7).
 TEAM_ROLES: dict[str, str] = {
@@ -55,7 +56,7 @@ WIDEST = Traits(
 
 
 def traits_of(edition: Edition, version: str = "") -> Traits:
-    """Return the traits of an edition."""
+    """Return the traits of an edition; `version` is known for Community Edition only."""
     if edition == "ce":
         return replace(WIDEST, edition=edition, version=version, knows_self=True, blind_spots=())
     # The head of every plan shows this, so that "in sync" is not read as a statement about the team (MAPPING.md section 1).

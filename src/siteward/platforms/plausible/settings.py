@@ -12,7 +12,7 @@ TeamRole = Literal["owner", "admin", "editor", "billing", "viewer"]
 
 
 class Invitations(Struct, frozen=True, forbid_unknown_fields=True):
-    """How often somebody who does not accept is asked again."""
+    """The limits for inviting somebody again who does not accept."""
 
     max_sends: Annotated[int, Meta(ge=1, description="How many invitations one address gets for one site.")] = 2
     resend_after: Annotated[
@@ -27,10 +27,10 @@ class Invitations(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def pause(self) -> timedelta:
-        """The time between two invitations."""
-        text = self.resend_after.strip()
-        number = int(text[:-1])
-        return timedelta(hours=number) if text[-1] == "h" else timedelta(days=number)
+        """The shortest time between two invitations."""
+        wait = self.resend_after.strip()
+        number = int(wait[:-1])
+        return timedelta(hours=number) if wait[-1] == "h" else timedelta(days=number)
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):

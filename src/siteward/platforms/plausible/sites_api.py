@@ -58,29 +58,31 @@ def team_of(reader: Reader, settings: Settings) -> TeamRow:
 
 
 def _choose_team(teams: list[TeamRow], settings: Settings) -> TeamRow:
+    """Return the team that the file names, or the only one; raises `ForbiddenError` if there is none such."""
     if settings.team is None and len(teams) == 1:
         return teams[0]
     seen = ", ".join(f"{team.id} ({team.name})" for team in teams) or "none"
-    found = next((team for team in teams if team.id == (settings.team or "").lower()), None)
-    if found is None:
+    chosen = next((team for team in teams if team.id == (settings.team or "").lower()), None)
+    if chosen is None:
         raise ForbiddenError(
             f"the key does not see the team {settings.team}"
             if settings.team
             else "the key does not belong to one team",
             hint=f"it sees: {seen}; write `team` with the id that is meant, or use a key of that team",
         )
-    return found
+    return chosen
 
 
 def _list_teams(reader: Reader) -> list[TeamRow]:
+    """Return all teams that the key sees."""
     teams: list[TeamRow] = []
 
-    def rows(answer: Answer) -> Meta:
+    def add_teams(answer: Answer) -> Meta:
         page = parse(TeamPage, answer)
         teams.extend(page.teams)
         return page.meta
 
-    _read_pages(reader, TEAMS, {}, rows)
+    _read_pages(reader, TEAMS, {}, add_teams)
     return teams
 
 
@@ -115,42 +117,47 @@ def guests_of(reader: Reader, domain: str) -> tuple[Entry, ...]:
     for _ in range(_ROUNDS):
         rows: list[GuestRow] = []
 
-        def page(answer: Answer, rows: list[GuestRow] = rows) -> Meta:
-            found = parse(GuestPage, answer)
-            rows.extend(found.guests)
-            return found.meta
+        def add_guests(answer: Answer, rows: list[GuestRow] = rows) -> Meta:
+            page = parse(GuestPage, answer)
+            rows.extend(page.guests)
+            return page.meta
 
-        _read_pages(reader, GUESTS, {"site_id": domain}, page, site=domain)
+        _read_pages(reader, GUESTS, {"site_id": domain}, add_guests, site=domain)
         if len({folded(row.email) for row in rows}) == len(rows):
             return tuple(Entry(row.email, row.role, row.status) for row in rows)
     raise IncompleteError(f"the guests of {domain} come out twice on different pages, {_ROUNDS} times over")
 
 
 def _list_sites(reader: Reader, team: str) -> tuple[list[str], datetime | None]:
+    """Return the domains of a team's sites, each once, and the server's time."""
     domains: list[str] = []
     times: list[datetime | None] = []
 
-    def rows(answer: Answer) -> Meta:
+    def add_sites(answer: Answer) -> Meta:
         page = parse(SitePage, answer)
         domains.extend(site.domain for site in page.sites)
         times.append(server_time(answer))
         return page.meta
 
-    _read_pages(reader, BASE, {"team_id": team}, rows)
+    _read_pages(reader, BASE, {"team_id": team}, add_sites)
     return list(dict.fromkeys(domains)), times[-1]
 
 
 def _read_pages(
-    reader: Reader, path: str, params: dict[str, str], rows: Callable[[Answer], Meta], *, site: str | None = None
+    reader: Reader, path: str, params: dict[str, str], add: Callable[[Answer], Meta], *, site: str | None = None
 ) -> None:
-    """Pass every page of a listing to `rows`, which returns its place, up to the page whose cursor is null."""
+    """Pass every page of a listing to `add`, which returns its place, up to the page whose cursor is null.
+
+    `site` is the site that the listing is about, if any. Raises `PlatformError`, and `IncompleteError` for a cursor that
+    comes twice.
+    """
     cursors: set[str] = set()
     after: str | None = None
     while True:
         answer = reader.query(path, {"limit": _MOST, **params, **({"after": after} if after else {})})
         if answer.status != 200:
             raise refusal(reader, answer, site)
-        after = rows(answer).after
+        after = add(answer).after
         if after is None:
             return
         if after in cursors:

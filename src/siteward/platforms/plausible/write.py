@@ -1,4 +1,6 @@
-"""Writes a bundle of changes guest by guest, by the state machine of MAPPING.md section 3.
+"""Bundles of changes and their cost, and the writing of a bundle guest by guest.
+
+A guest goes through these states (MAPPING.md section 3):
 
     absent ──invite──▶ invited ──(a person accepts)──▶ accepted
     invited ──withdraw──▶ absent          accepted ──remove──▶ absent
@@ -37,149 +39,58 @@ if TYPE_CHECKING:
     from siteward.transport.http import Answer, Writer
 
 
-CAUSES = (
-    "the address is a member of the team already, the plan has no seat left, the site is being handed over to that "
-    "address, or it is not a valid address"
-)
+# --- bundles ----------------------------------------------------------------------------------------------------------
 
 
-class ApiGuests(Struct, frozen=True):
-    """The guest list of one site, changed through the Sites API."""
-
-    writer: Writer
-    domain: str
-
-    def entries(self) -> tuple[Entry, ...]:
-        """Return the entries of the list as they are now; raises `PlatformError`."""
-        return guests_of(self.writer, self.domain)
-
-    def invite(self, email: str, role: str) -> Verdict:
-        """Send an invitation to an address that has no entry; a 500 is reported with its possible causes."""
-        body = {"site_id": self.domain, "email": email, "role": role}
-
-        def judge(answer: Answer) -> Verdict:
-            if answer.ok:
-                return _judge_stored(parse(GuestRow, answer), role)
-            if answer.status >= 500:
-                said = f"Plausible answered {answer.status} and does not say why: {CAUSES}"
-                return failed(said, sure=False)
-            return self._explain_refusal(answer)
-
-        def is_there() -> bool:
-            found = find(self.entries(), email)
-            return found is not None and found.role == role
-
-        send = partial(self.writer.command, "PUT", GUESTS, json=body)
-        return confirm(send, judge, is_there, parse=partial(parse, GuestRow), done=INVITED)
-
-    def remove(self, entry: Entry) -> Verdict:
-        """Remove a guest, or withdraw an invitation, and confirm by reading that the entry is gone."""
-
-        def judge(answer: Answer) -> Verdict:
-            if answer.ok:
-                return failed(f"Plausible said it is deleted, and {entry.words} still stands there", sure=False)
-            if answer.status >= 500:
-                return failed(f"Plausible answered {answer.status}", sure=False)
-            return self._explain_refusal(answer)
-
-        send = partial(self.writer.command, "DELETE", guest_path(entry.email), params={"site_id": self.domain})
-        return confirm(send, judge, lambda: find(self.entries(), entry.email) is None, parse=partial(parse, Deleted))
-
-    def change(self, entry: Entry, role: str) -> Verdict:  # noqa: ARG002 — the same signature at both doors
-        """Return a failure: no call of the Sites API changes the role of a guest who has accepted."""
-        return failed(f"the Sites API cannot change the role of {entry.email}, who has accepted")
-
-    def _explain_refusal(self, answer: Answer) -> Verdict:
-        problem = refusal(self.writer, answer, self.domain, writing=True)
-        return failed(str(problem), problem.hint)
+def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
+    """Return the changes grouped by site, in the order in which each group begins."""
+    groups: dict[Scope | None, list[Change]] = {}
+    for change in changes:
+        groups.setdefault(scope_of(change.key), []).append(change)
+    state = native(live, NativeState)
+    costs = [_count_requests(group, live, state) for group in groups.values()]
+    return tuple(
+        Bundle(changes=tuple(group), requests=cost, seconds=seconds)
+        for group, cost, seconds in zip(groups.values(), costs, _spread_seconds(costs, state), strict=True)
+    )
 
 
-def _judge_stored(row: GuestRow, role: str) -> Verdict:
-    """Compare the role that was stored with the one that was asked for."""
-    if row.role == role and row.status == "invited":
-        return INVITED
-    if row.role == role:
-        return DONE
-    return failed(f"Plausible said yes and kept {row.role} ({row.status}), which was there already")
+def _count_requests(group: Sequence[Change], live: Live, state: NativeState) -> int:
+    """Return the number of requests of a group.
+
+    Forms take one each, and are read back in the database. Through the Sites API the list is read before and after, and a
+    deletion is read back by itself, because its answer is the same whether it deleted anything or not.
+    """
+    if state.door == "web":
+        return sum(
+            1 if change.before is None or change.after is None else _count_forms(change, live) for change in group
+        )
+    commands = sum(1 if change.before is None else 2 if change.after is None else 3 for change in group)
+    return 2 + commands
 
 
-_REFUSED = "is somebody a member of the team already, or is the site being handed over?"
+def _count_forms(change: Change, live: Live) -> int:
+    """Return the number of forms of a role change: a pending invitation is withdrawn and sent anew."""
+    return 2 if change.key in live.pending else 1
 
 
-class FormGuests(Struct, frozen=True):
-    """The guest list of one site, changed through the web forms."""
+def _spread_seconds(costs: Sequence[int], state: NativeState) -> Iterator[float]:
+    """Yield the seconds that the rate limits add to each group, after all requests before it."""
+    from siteward.platforms.plausible.session import rates  # noqa: PLC0415 — `validate` needs no HTTP
+    from siteward.transport.pace import duration  # noqa: PLC0415
 
-    writer: Writer
-    place: Place
-    state: NativeState
-
-    def entries(self) -> tuple[Entry, ...]:
-        """Return the entries of the list as they are now; raises `PlatformError`."""
-        now = snapshot(self.writer, self.state.settings, self.state.traits)
-        found = now.places.get(self.place.domain)
-        return found.entries if found else ()
-
-    def invite(self, email: str, role: str) -> Verdict:
-        """Send an invitation to an address that has no entry."""
-        form = {"email": email, "role": role}
-        return self._submit("POST", "memberships/invite", form, INVITED, lambda now: self._has_role(now, email, role))
-
-    def remove(self, entry: Entry) -> Verdict:
-        """Remove a guest, or withdraw an invitation."""
-        kind = "memberships/u" if entry.status == "accepted" else "invitations"
-        path = f"{kind}/{quote(entry.handle, safe='')}"
-        return self._submit("DELETE", path, {}, DONE, lambda now: find(now, entry.email) is None)
-
-    def change(self, entry: Entry, role: str) -> Verdict:
-        """Change the role of a guest who has accepted, in place: without a mail or a new acceptance."""
-        path = f"memberships/u/{quote(entry.handle, safe='')}/role/{quote(role, safe='')}"
-        return self._submit("PUT", path, {}, DONE, lambda now: self._has_role(now, entry.email, role))
-
-    def _has_role(self, now: tuple[Entry, ...], email: str, role: str) -> bool:
-        found = find(now, email)
-        return found is not None and found.role == role
-
-    def _submit(
-        self,
-        method: Literal["POST", "PUT", "DELETE"],
-        action: str,
-        form: dict[str, str],
-        done: Verdict,
-        is_done: Callable[[tuple[Entry, ...]], bool],
-    ) -> Verdict:
-        """Send a form once, and confirm by reading the database whether it took effect."""
-        path = f"/sites/{quote(self.place.domain, safe='')}/{action}"
-
-        def judge(answer: Answer) -> Verdict:
-            if answer.status == 404:
-                return failed(
-                    f"Plausible knows no site {self.place.domain} that this account may manage",
-                    "the account must be owner or admin of the team",
-                )
-            return failed(f"Plausible answered {answer.status} and did nothing", _REFUSED, sure=False)
-
-        send = partial(self.writer.command, method, path, form=form, redirects=True)
-        return confirm(send, judge, lambda: is_done(self.entries()), done=done)
+    limits = rates(state.settings) if state.door == "api" else ()
+    spent = state.cost
+    for cost in costs:
+        before, spent = spent, spent + cost
+        yield duration(limits, spent) - duration(limits, before)
 
 
-class Guests(Protocol):
-    """The guest list of one site, through either door; each command returns its result."""
-
-    def entries(self) -> tuple[Entry, ...]:
-        """Return the entries of the list as they are now; raises `PlatformError`."""
-
-    def invite(self, email: str, role: str) -> Verdict:
-        """Send an invitation to an address that has no entry."""
-
-    def remove(self, entry: Entry) -> Verdict:
-        """Remove a guest, or withdraw an invitation."""
-
-    def change(self, entry: Entry, role: str) -> Verdict:
-        """Change the role of a guest who has accepted, in place."""
+# --- writing ----------------------------------------------------------------------------------------------------------
 
 
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
-    """Make the changes of one bundle, all on one site, and return their receipts."""
+    """Make the changes of one bundle, all on one site, and return their receipts; the guests are read again before."""
     state = native(live, NativeState)
     scope = scope_of(bundle.changes[0].key)
     place = next((place for place in state.places.values() if place.scope == scope), None)
@@ -203,7 +114,7 @@ def _open_guests(writer: Writer, state: NativeState, place: Place) -> Guests:
 def _make_change(  # noqa: PLR0911 — a return for each arrow of the state machine
     guests: Guests, change: Change, entry: Entry | None, state: NativeState
 ) -> Verdict:
-    """Make one change; `entry` is the entry as it is now, `None` for none."""
+    """Make one change, unless the guest is no longer as planned; `entry` is the guest's entry now, `None` for none."""
     before, after = (side.role if isinstance(side, Grant) else None for side in (change.before, change.after))
     now = entry.role if entry else None
     if now == after:
@@ -232,44 +143,149 @@ def _reinvite(guests: Guests, entry: Entry, role: str) -> Verdict:
     return unknown(f"{entry.words} was taken away, and then: {made.message}", made.hint)
 
 
-# --- bundles ----------------------------------------------------------------------------------------------------------
+# --- the guest list of one site ---------------------------------------------------------------------------------------
 
 
-def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
-    """Return the changes grouped by site, in the order in which each group begins."""
-    groups: dict[Scope | None, list[Change]] = {}
-    for change in changes:
-        groups.setdefault(scope_of(change.key), []).append(change)
-    state = native(live, NativeState)
-    costs = [_count_requests(group, live, state) for group in groups.values()]
-    return tuple(
-        Bundle(changes=tuple(group), requests=cost, seconds=seconds)
-        for group, cost, seconds in zip(groups.values(), costs, _spread_seconds(costs, state), strict=True)
-    )
+_CAUSES = (
+    "the address is a member of the team already, the plan has no seat left, the site is being handed over to that "
+    "address, or it is not a valid address"
+)
+_REFUSED = "is somebody a member of the team already, or is the site being handed over?"
 
 
-def _count_requests(group: Sequence[Change], live: Live, state: NativeState) -> int:
-    """Return the number of requests of a group: the list before and after, and each command with its read-back."""
-    if state.door == "web":
-        return sum(
-            1 if change.before is None or change.after is None else _count_turns(change, live) for change in group
+class Guests(Protocol):
+    """The guest list of one site, through either door; each command returns its outcome."""
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return the entries of the list as they are now; raises `PlatformError`."""
+
+    def invite(self, email: str, role: str) -> Verdict:
+        """Send an invitation to an address that has no entry."""
+
+    def remove(self, entry: Entry) -> Verdict:
+        """Remove a guest, or withdraw an invitation."""
+
+    def change(self, entry: Entry, role: str) -> Verdict:
+        """Change the role of a guest who has accepted, in place."""
+
+
+class ApiGuests(Struct, frozen=True):
+    """The guest list of one site, changed through the Sites API."""
+
+    writer: Writer
+    domain: str
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return the entries of the list as they are now; raises `PlatformError`."""
+        return guests_of(self.writer, self.domain)
+
+    def invite(self, email: str, role: str) -> Verdict:
+        """Send an invitation to an address that has no entry; a 500 is reported with its possible causes."""
+        body = {"site_id": self.domain, "email": email, "role": role}
+
+        def judge(answer: Answer) -> Verdict:
+            if answer.ok:
+                return _judge_stored(parse(GuestRow, answer), role)
+            if answer.status >= 500:
+                said = f"Plausible answered {answer.status} and does not say why: {_CAUSES}"
+                return failed(said, sure=False)
+            return self._explain_refusal(answer)
+
+        def is_there() -> bool:
+            return _has_role(self.entries(), email, role)
+
+        send = partial(self.writer.command, "PUT", GUESTS, json=body)
+        return confirm(send, judge, is_there, parse=partial(parse, GuestRow), done=INVITED)
+
+    def remove(self, entry: Entry) -> Verdict:
+        """Remove a guest, or withdraw an invitation, and confirm by reading that the entry is gone."""
+
+        def judge(answer: Answer) -> Verdict:
+            if answer.ok:
+                return failed(f"Plausible said it is deleted, and {entry.words} still stands there", sure=False)
+            if answer.status >= 500:
+                return failed(f"Plausible answered {answer.status}", sure=False)
+            return self._explain_refusal(answer)
+
+        send = partial(self.writer.command, "DELETE", guest_path(entry.email), params={"site_id": self.domain})
+        return confirm(send, judge, lambda: find(self.entries(), entry.email) is None, parse=partial(parse, Deleted))
+
+    def change(self, entry: Entry, role: str) -> Verdict:  # noqa: ARG002 — the same signature at both doors
+        """Return a failure: no call of the Sites API changes the role of a guest who has accepted."""
+        return failed(f"the Sites API cannot change the role of {entry.email}, who has accepted")
+
+    def _explain_refusal(self, answer: Answer) -> Verdict:
+        """Return the failure for an answer that refuses a command."""
+        problem = refusal(self.writer, answer, self.domain, writing=True)
+        return failed(str(problem), problem.hint)
+
+
+def _judge_stored(row: GuestRow, role: str) -> Verdict:
+    """Return the outcome of an invitation by the row that was stored: Plausible keeps one that was there already."""
+    if row.role == role and row.status == "invited":
+        return INVITED
+    if row.role == role:
+        return DONE
+    return failed(f"Plausible said yes and kept {row.role} ({row.status}), which was there already")
+
+
+class FormGuests(Struct, frozen=True):
+    """The guest list of one site, changed through the web forms."""
+
+    writer: Writer
+    place: Place
+    state: NativeState
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return the entries of the list as they are now; raises `PlatformError`."""
+        now = snapshot(self.writer, self.state.settings, self.state.traits)
+        place = now.places.get(self.place.domain)
+        return place.entries if place else ()
+
+    def invite(self, email: str, role: str) -> Verdict:
+        """Send an invitation to an address that has no entry."""
+        form = {"email": email, "role": role}
+        return self._submit(
+            "POST", "memberships/invite", form, INVITED, lambda entries: _has_role(entries, email, role)
         )
-    commands = sum(1 if change.before is None else 2 if change.after is None else 3 for change in group)
-    return 2 + commands
+
+    def remove(self, entry: Entry) -> Verdict:
+        """Remove a guest, or withdraw an invitation."""
+        kind = "memberships/u" if entry.status == "accepted" else "invitations"
+        path = f"{kind}/{quote(entry.handle, safe='')}"
+        return self._submit("DELETE", path, {}, DONE, lambda entries: find(entries, entry.email) is None)
+
+    def change(self, entry: Entry, role: str) -> Verdict:
+        """Change the role of a guest who has accepted, in place: without a mail or a new acceptance."""
+        path = f"memberships/u/{quote(entry.handle, safe='')}/role/{quote(role, safe='')}"
+        return self._submit("PUT", path, {}, DONE, lambda entries: _has_role(entries, entry.email, role))
+
+    def _submit(
+        self,
+        method: Literal["POST", "PUT", "DELETE"],
+        action: str,
+        form: dict[str, str],
+        done: Verdict,
+        is_done: Callable[[tuple[Entry, ...]], bool],
+    ) -> Verdict:
+        """Send a form once, and confirm by reading the database whether it took effect.
+
+        A form that did nothing redirects like one that did, so every answer but a 404 is read back.
+        """
+        path = f"/sites/{quote(self.place.domain, safe='')}/{action}"
+
+        def judge(answer: Answer) -> Verdict:
+            if answer.status == 404:
+                return failed(
+                    f"Plausible knows no site {self.place.domain} that this account may manage",
+                    "the account must be owner or admin of the team",
+                )
+            return failed(f"Plausible answered {answer.status} and did nothing", _REFUSED, sure=False)
+
+        send = partial(self.writer.command, method, path, form=form, redirects=True)
+        return confirm(send, judge, lambda: is_done(self.entries()), done=done)
 
 
-def _count_turns(change: Change, live: Live) -> int:
-    """Return the number of forms of a role change: a pending invitation is withdrawn and sent anew."""
-    return 2 if change.key in live.pending else 1
-
-
-def _spread_seconds(costs: Sequence[int], state: NativeState) -> Iterator[float]:
-    """Yield the seconds that the rate limits add to each group, after all requests before it."""
-    from siteward.platforms.plausible.session import rates  # noqa: PLC0415 — `validate` needs no HTTP
-    from siteward.transport.pace import duration  # noqa: PLC0415
-
-    limits = rates(state.settings) if state.door == "api" else ()
-    spent = state.cost
-    for cost in costs:
-        before, spent = spent, spent + cost
-        yield duration(limits, spent) - duration(limits, before)
+def _has_role(entries: tuple[Entry, ...], email: str, role: str) -> bool:
+    entry = find(entries, email)
+    return entry is not None and entry.role == role

@@ -1,4 +1,4 @@
-"""What reading Umami brings to light besides the grants: MAPPING.md section 3 and the hazards of its section 5."""
+"""Findings about one Umami besides its grants: MAPPING.md section 3, and the hazards of its section 5."""
 
 from __future__ import annotations
 
@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 
 def findings(state: NativeState) -> Iterator[Diagnostic]:
     """Yield everything a reviewer of this instance should know, in a fixed order."""
-    for find in (_orphans, _shares, _owned, _teams, _logins, _unknown_roles):
-        yield from find(state)
+    for report in (
+        _report_orphans,
+        _report_shares,
+        _report_owned_sites,
+        _report_teams,
+        _report_logins,
+        _report_unknown_roles,
+    ):
+        yield from report(state)
 
 
 def clashes(state: NativeState) -> dict[str, tuple[str, ...]]:
@@ -35,29 +42,32 @@ def clashes(state: NativeState) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(names)) for names in folded.values() if len(names) > 1 for name in names}
 
 
-def _orphans(state: NativeState) -> Iterator[Diagnostic]:
+def _report_orphans(state: NativeState) -> Iterator[Diagnostic]:
+    """Warn of sites that belong to no account and no team that was read (API.md section 6)."""
     rows = state.rows
-    for site in _by_label(state):
-        row = rows.sites[site]
+    for site_id in _sort_by_label(state):
+        row = rows.sites[site_id]
         if row.team_id not in rows.teams and row.user_id not in rows.users:
             yield warning(
                 "orphan-site",
-                f"site {state.labels[site]} ({row.name}) belongs to nobody; only admins see it",
+                f"site {state.labels[site_id]} ({row.name}) belongs to nobody; only admins see it",
                 hint="Umami can only delete it; one SQL update of website.user_id gives it an owner",
             )
 
 
-def _shares(state: NativeState) -> Iterator[Diagnostic]:
-    for site in _by_label(state):
-        if state.rows.sites[site].share is not None:
+def _report_shares(state: NativeState) -> Iterator[Diagnostic]:
+    """Warn of sites with a public link."""
+    for site_id in _sort_by_label(state):
+        if state.rows.sites[site_id].share is not None:
             yield warning(
                 "public-share-link",
-                f"site {state.labels[site]} has a public link: whoever knows it reads the statistics",
+                f"site {state.labels[site_id]} has a public link: whoever knows it reads the statistics",
                 hint="deleting the link does not end tokens already given out; only a new APP_SECRET does",
             )
 
 
-def _owned(state: NativeState) -> Iterator[Diagnostic]:
+def _report_owned_sites(state: NativeState) -> Iterator[Diagnostic]:
+    """Note the accounts besides our own that own sites personally."""
     rows = state.rows
     owned: defaultdict[str, list[str]] = defaultdict(list)
     for site in rows.sites.values():
@@ -67,20 +77,21 @@ def _owned(state: NativeState) -> Iterator[Diagnostic]:
     for name in sorted(owned):
         yield note(
             "site-owned-by-account",
-            f"{name} owns {_several('site', owned[name])} personally; such sites are matched by id alone and can be "
+            f"{name} owns {_list_names('site', owned[name])} personally; such sites are matched by id alone and can be "
             "moved only by their owner",
         )
 
 
-def _teams(state: NativeState) -> Iterator[Diagnostic]:
-    for team in sorted(state.rows.teams.values(), key=lambda team_row: (team_row.name, team_row.id)):
+def _report_teams(state: NativeState) -> Iterator[Diagnostic]:
+    """Report teams whose memberships or owners are not as they should be, in the order of their names."""
+    for team in sorted(state.rows.teams.values(), key=lambda team: (team.name, team.id)):
         if len({member.user_id for member in team.members if member.user is not None}) < len(team.members):
-            yield from _memberships(state, team)
+            yield from _report_memberships(state, team)
         owned_by = owners(team)
         if not owned_by:
             yield warning("team-without-owner", f"team {team.name} has no owner; only admins can manage it")
         if state.layout == "per-site" and team.id in state.sites_of:
-            yield from _strange_to_layout(state, team, owned_by)
+            yield from _report_layout(state, team, owned_by)
         others = others_in(team, state)
         if team.id not in state.sites_of and team.name.startswith(MANAGED) and owned_by == (state.me,) and others:
             yield warning(
@@ -90,7 +101,8 @@ def _teams(state: NativeState) -> Iterator[Diagnostic]:
             )
 
 
-def _memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:
+def _report_memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:
+    """Warn of the ghosts and the duplicates in one team (API.md section 5)."""
     ghosts = sum(member.user is None for member in team.members)
     if ghosts:
         yield warning(
@@ -99,25 +111,26 @@ def _memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:
             "are marked as deleted",
             hint="they grant nothing; an admin can remove them by their account id",
         )
-    for user, rows in people(team).items():
-        if len(rows) > 1:
-            roles = ", ".join(sorted({row.role for row in rows}))
+    for user_id, memberships in people(team).items():
+        if len(memberships) > 1:
+            roles = ", ".join(sorted({membership.role for membership in memberships}))
             yield warning(
                 "duplicate-member",
-                f"{state.rows.users[user].username} is in team {team.name} {len(rows)} times ({roles}); the strongest counts",
+                f"{state.rows.users[user_id].username} is in team {team.name} {len(memberships)} times ({roles}); the strongest counts",
                 hint="the next change of this membership replaces them by one",
             )
 
 
-def _strange_to_layout(state: NativeState, team: TeamRow, owned_by: tuple[str, ...]) -> Iterator[Diagnostic]:
-    sites = [state.labels[text] for text in state.sites_of[team.id]]
+def _report_layout(state: NativeState, team: TeamRow, owned_by: tuple[str, ...]) -> Iterator[Diagnostic]:
+    """Report a team that does not fit the layout per-site: with several sites, or owned by others."""
+    sites = [state.labels[site_id] for site_id in state.sites_of[team.id]]
     if len(sites) > 1:
         yield warning(
             "shared-team",
-            f"team {team.name} has {_several('site', sites)}; a grant on one of them is a grant on all",
+            f"team {team.name} has {_list_names('site', sites)}; a grant on one of them is a grant on all",
             hint="layout per-site wants a team for each; give these sites the same grants, or split them in Umami",
         )
-    others = sorted(state.rows.users[name].username for name in owned_by if name != state.me)
+    others = sorted(state.rows.users[user_id].username for user_id in owned_by if user_id != state.me)
     if others:
         yield note(
             "managed-team-not-ours",
@@ -126,9 +139,10 @@ def _strange_to_layout(state: NativeState, team: TeamRow, owned_by: tuple[str, .
         )
 
 
-def _logins(state: NativeState) -> Iterator[Diagnostic]:
+def _report_logins(state: NativeState) -> Iterator[Diagnostic]:
+    """Warn of logins that differ only in case, or have capital letters."""
     clashing = clashes(state)
-    for user in sorted(state.rows.users.values(), key=lambda user_row: user_row.username):
+    for user in sorted(state.rows.users.values(), key=lambda user: user.username):
         if user.username in clashing:
             others = ", ".join(name for name in clashing[user.username] if name != user.username)
             yield warning(
@@ -138,11 +152,11 @@ def _logins(state: NativeState) -> Iterator[Diagnostic]:
                 hint="rename one of them; no change is made to either before",
             )
         elif user.username != user.username.lower():
-            yield _mixed_case(user.username, state.traits.version)
+            yield _warn_of_capitals(user.username, state.traits.version)
 
 
-def _mixed_case(login: str, version: str) -> Diagnostic:
-    """Return the warning about a login with capitals, for which 3.2 does not look (API.md section 0)."""
+def _warn_of_capitals(login: str, version: str) -> Diagnostic:
+    """Return the warning about a login with capital letters, which 3.2 does not find (API.md section 0)."""
     how = f"declare it as `{login.lower()}` with `previously: [{login}]`, or rename it in Umami"
     if version in {"2.20", "3.0", "3.1"}:
         said, hint = "Umami 3.2 looks only for lower-case ones", f"before an upgrade to 3.2, {how}"
@@ -153,7 +167,8 @@ def _mixed_case(login: str, version: str) -> Diagnostic:
     )
 
 
-def _unknown_roles(state: NativeState) -> Iterator[Diagnostic]:
+def _report_unknown_roles(state: NativeState) -> Iterator[Diagnostic]:
+    """Warn of roles that Umami does not know; 2.20 stores any text (API.md section 9)."""
     known = {role.name for kind in state.traits.roles.values() for role in kind} | {NOBODY_SPECIAL, TEAM_OWNER}
     held = [(user.username, user.role, "") for user in state.rows.users.values()]
     held += [
@@ -167,10 +182,11 @@ def _unknown_roles(state: NativeState) -> Iterator[Diagnostic]:
             yield warning("role-unknown", f"{name} has the role {role}{where}, which Umami does not know and ignores")
 
 
-def _by_label(state: NativeState) -> list[str]:
-    return sorted(state.labels, key=lambda name: state.labels[name])
+def _sort_by_label(state: NativeState) -> list[str]:
+    """Return the ids of all sites in the order of their labels."""
+    return sorted(state.labels, key=lambda site_id: state.labels[site_id])
 
 
-def _several(word: str, names: Iterable[str]) -> str:
+def _list_names(word: str, names: Iterable[str]) -> str:
     listed = sorted(names)
     return f"the {word}{'' if len(listed) == 1 else 's'} {', '.join(listed)}"

@@ -1,4 +1,4 @@
-"""How Siteward proves to Umami who it is: log in with name and password, and again when the token has died."""
+"""Authentication by a login with name and password, repeated when the token is dead."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERIFY = "/api/auth/verify"
 class Own(Struct, frozen=True):
     """The account that is logged in.
 
-    3.2 echoes the name as it was typed (API.md section 3), so only `id` tells which account it is.
+    3.2 echoes the name as it was typed (API.md section 3), so only `id` identifies the account.
     """
 
     id: Some
@@ -41,11 +41,11 @@ class _Reply(Redacted, frozen=True):
 
 
 class Login(RenewingAuth[str]):
-    """Logs in with a name and a password; `own` is the account that is logged in.
+    """Logs in with a name and a password; `own` is the account that is logged in, once a login has succeeded.
 
     Umami says 401 for a dead token and for "not allowed" alike; `POST /api/auth/verify` tells them apart (API.md
     section 1). Tokens die when the password or the server's secret changes, and with Redis after an hour (section 3).
-    A token that is refused as soon as it was given will not be better the next time, so that ends it for all threads.
+    A token that is refused as soon as it was given will be refused again, so all later requests fail at once.
     """
 
     def __init__(self, base: str, secrets: Secrets) -> None:
@@ -57,13 +57,13 @@ class Login(RenewingAuth[str]):
         self.own: Own | None = None
 
     def login_request(self) -> httpx.Request:
-        """Return the login."""
+        """Return the request that logs in."""
         credentials = {"username": self._username.reveal(), "password": self._password.reveal()}
         return httpx.Request("POST", self._base + LOGIN, json=credentials)
 
     def admitted(self, reply: httpx.Response) -> str:
-        """Return the token, and keep whose it is; raises `UnauthenticatedError` or `NotThePlatformError`."""
-        token, self.own = _admitted(reply, self._scrub)
+        """Return the token, and set `own`; raises `UnauthenticatedError` or `NotThePlatformError`."""
+        token, self.own = _read_login(reply, self._scrub)
         return token
 
     def carrying(self, request: httpx.Request, token: str) -> httpx.Request:
@@ -72,7 +72,7 @@ class Login(RenewingAuth[str]):
         return request
 
     def is_dead(self, request: httpx.Request, response: httpx.Response, token: str) -> Dialogue[bool]:
-        """Tell whether the token is dead; raises `ForbiddenError` where it lives and may not do this."""
+        """Return whether the token is dead; raises `ForbiddenError` where it lives and the account may not do this."""
         if response.status_code != 401:
             return False
         alive = yield self.carrying(httpx.Request("POST", self._base + VERIFY), token)
@@ -84,7 +84,7 @@ class Login(RenewingAuth[str]):
         return alive.status_code not in NOT_NOW
 
     def is_busy(self, reply: httpx.Response, request: httpx.Request) -> bool:  # noqa: ARG002 — the same for all
-        """Tell whether the login was answered with a status that only says to ask again."""
+        """Return whether the login was answered with a status that only asks to try again later."""
         return reply.status_code in NOT_NOW
 
     def hopeless(self) -> UnauthenticatedError:
@@ -96,7 +96,8 @@ class Login(RenewingAuth[str]):
         )
 
 
-def _admitted(reply: httpx.Response, scrub: Callable[[str], str]) -> tuple[str, Own]:
+def _read_login(reply: httpx.Response, scrub: Callable[[str], str]) -> tuple[str, Own]:
+    """Return the token and the account from the answer to a login; raises where it was refused or is no answer of Umami."""
     if reply.status_code == 401:
         raise UnauthenticatedError(
             "Umami did not accept the name and password", hint="try them in Umami's own login page"

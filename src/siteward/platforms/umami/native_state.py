@@ -1,4 +1,8 @@
-"""What `read` leaves in `Live.native` for reviewing and writing: rows by id, who is in which team, and what sites and teams are called."""
+"""The native state that `read` leaves in `Live.native` for reviewing and writing.
+
+It holds the rows of Umami by id; the functions here answer which accounts are in a team, and how sites and teams are
+labelled.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +43,12 @@ class Rows(Struct, frozen=True):
         )
 
 
-class Glance(Struct):
-    """The listing that stands for reading single objects again while many are written: see `glance`.
+class ListingCache(Struct):
+    """The cached listings that stand for reading single objects again while many are written; see `refresh`.
 
-    `taken` is when it was read, `writes` counts what was written since, `touched` are the ids of what this run has
-    written to, which is never taken from it.
+    `rows` is `None` while nothing is cached. `taken` is the moment of reading by the reader's clock, in seconds; `writes`
+    the number of writes since. `touched` are the ids of objects that this run has written to since: they are read by
+    themselves.
     """
 
     rows: Rows | None = None
@@ -53,10 +58,10 @@ class Glance(Struct):
 
 
 class NativeState(Struct, frozen=True, kw_only=True):
-    """What reading leaves for reviewing and writing.
+    """All rows of one Umami as they were read, and what was derived from them.
 
-    `me` is the id of our own account. `labels` has the label of each site, `idle` the id of each team without sites by
-    its label, `sites_of` the ids of the sites of each other team. `glance` is filled while writing.
+    `me` is the id of our own account. `labels` has the label of each site by id, `idle` the id of each team without sites
+    by its label, `sites_of` the ids of the sites of each other team. `cache` is filled while writing; all else stays.
     """
 
     rows: Rows
@@ -66,30 +71,30 @@ class NativeState(Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str]
     idle: Mapping[str, str]
     sites_of: Mapping[str, tuple[str, ...]]
-    glance: Glance = field(default_factory=Glance)
+    cache: ListingCache = field(default_factory=ListingCache)
 
     @property
     def old(self) -> bool:
-        """Tell whether this is 2.20, which takes a user's name with every change and lists no teams."""
+        """True for 2.20, which takes a user's name with every change and lists no teams."""
         return self.traits.version == "2.20"
 
 
 def sites_by_team(rows: Rows) -> dict[str, tuple[str, ...]]:
-    """Return the ids of each team's sites, in a fixed order."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for site_row in sorted(rows.sites.values(), key=lambda site: site.id):
-        if site_row.team_id is not None and site_row.team_id in rows.teams:
-            found[site_row.team_id].append(site_row.id)
-    return {team: tuple(sites) for team, sites in found.items()}
+    """Return the ids of each team's sites by the team's id, sorted; teams without sites are left out."""
+    ids: defaultdict[str, list[str]] = defaultdict(list)
+    for site in sorted(rows.sites.values(), key=lambda site: site.id):
+        if site.team_id is not None and site.team_id in rows.teams:
+            ids[site.team_id].append(site.id)
+    return {team: tuple(sites) for team, sites in ids.items()}
 
 
 def people(team: TeamRow) -> dict[str, tuple[MemberRow, ...]]:
     """Return the membership rows of a team by account id, ghosts left out; more than one row is a duplicate."""
-    found: defaultdict[str, tuple[MemberRow, ...]] = defaultdict(tuple)
+    memberships: defaultdict[str, tuple[MemberRow, ...]] = defaultdict(tuple)
     for member in team.members:
         if member.user is not None:
-            found[member.user_id] += (member,)
-    return dict(found)
+            memberships[member.user_id] += (member,)
+    return dict(memberships)
 
 
 def owners(team: TeamRow) -> tuple[str, ...]:
@@ -98,34 +103,38 @@ def owners(team: TeamRow) -> tuple[str, ...]:
 
 
 def team_name(label: str) -> str:
-    """Return the name of the managed team of a site: a hint for people, at most 50 characters (API.md section 5)."""
+    """Return the name of the managed team of a site, at most 50 characters (API.md section 5).
+
+    It is for people: which team serves a site is told by the site's row.
+    """
     return f"{MANAGED}{label}"[:_LONGEST_TEAM_NAME]
 
 
 def left_over(label: str, state: NativeState) -> TeamRow | None:
-    """Return a team of ours that is called like the managed team of a site and had no site when it was read.
+    """Return a team of ours with the name of a site's managed team that had no site when it was read, or `None`.
 
-    A run that broke off leaves an empty one; a site that was taken out of its team by hand, one with members.
+    A run that broke off leaves an empty one; a site that was taken out of its team by hand, one with members. Of several
+    the one with the fewest members is returned.
     """
     name = team_name(label)
-    found = (
+    candidates = (
         team
         for team in state.rows.teams.values()
         if team.name == name and owners(team) == (state.me,) and team.id not in state.sites_of
     )
-    return min(found, key=lambda team_row: (len(team_row.members), team_row.id), default=None)
+    return min(candidates, key=lambda team: (len(team.members), team.id), default=None)
 
 
 def others_in(team: TeamRow, state: NativeState) -> tuple[str, ...]:
-    """Return the logins of the members of a team but for our own, sorted."""
-    return tuple(sorted(state.rows.users[person].username for person in people(team) if person != state.me))
+    """Return the logins of the members of a team without our own, sorted."""
+    return tuple(sorted(state.rows.users[user_id].username for user_id in people(team) if user_id != state.me))
 
 
 # --- labels -----------------------------------------------------------------------------------------------------------
 
 
 def is_foreign(site: SiteRow, rows: Rows, me: str) -> bool:
-    """Tell whether a site belongs to another account than `me`, or to nobody.
+    """Return whether a site belongs to another account than `me`, or to nobody.
 
     Anybody with the role `user` can make a site of any domain (API.md section 6: not validated, not unique), so the
     domain of such a site proves nothing about whose it is.
@@ -150,12 +159,15 @@ def site_labels(rows: Rows, me: str) -> dict[str, str]:
 
 def team_labels(rows: Rows, idle: Iterable[str]) -> dict[str, str]:
     """Return the label of each team of `idle` by id: the name where it is unique among all teams, else `name#id`."""
-    names: Mapping[str, int] = Counter(team.name for team in rows.teams.values())
-    return {at: name if (name := rows.teams[at].name) and names[name] == 1 else f"{name}#{at}" for at in idle}
+    counts: Mapping[str, int] = Counter(team.name for team in rows.teams.values())
+    return {
+        team_id: name if (name := rows.teams[team_id].name) and counts[name] == 1 else f"{name}#{team_id}"
+        for team_id in idle
+    }
 
 
 def domain_of(site: SiteRow) -> str:
-    """Return the domain that a site answers for, as selectors compare it; it may be empty.
+    """Return the domain of a site as selectors compare it; empty where it has none.
 
     Umami stores whatever was typed, a whole address too (recording 06_websites_transfer_shares).
     """

@@ -1,4 +1,4 @@
-"""Umami as the rest of the house sees it: one table."""
+"""The table that describes Umami to the rest of the program."""
 
 from __future__ import annotations
 

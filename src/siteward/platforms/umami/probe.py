@@ -1,4 +1,4 @@
-"""Which Umami this is, and what the credentials may do there."""
+"""Detection of Umami's release, and of the rights of the credentials (API.md section 0)."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ class _Config(Struct, frozen=True):
 
 
 def probe(reader: Reader, _settings: Settings) -> tuple[Traits, Listings | None]:
-    """Return what the server can express, and the listings of 3.x for `read`.
+    """Return the traits of this server, and the listings of 3.x for `read`.
 
-    Where there is a site this costs no request of its own: the listings, one of which tells the release, are those that
-    `read` needs anyway. Only an empty 3.x is asked once or twice more; 2.20 is asked for two lists it does not have.
+    Where there is a site this costs no request of its own, because the release shows in the listings, which `read` needs
+    anyway. Only a 3.x without sites is asked once or twice more; 2.20 is asked for two lists it does not have.
 
     Raises `ForbiddenError` for Umami Cloud and for an account that is no admin, and whatever the login raises.
     """
     try:
-        release, listings = _release(reader)
+        release, listings = _detect_release(reader)
     except ForbiddenError:
-        _need_admin(reader)
+        _require_admin(reader)
         raise
-    _need_admin(reader)
+    _require_admin(reader)
     return traits_of(release), listings
 
 
 def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
-    """Return who the credentials are and what that account may do, for `doctor`; `probe` must have been asked before."""
+    """Return the account of the credentials and its rights, for `doctor`; `probe` must have been called before."""
     account = own(reader)
     return Reach(
         account=account.username,
@@ -58,11 +58,12 @@ def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
             "take a website out of a team that it does not own",
             "see when somebody last logged in: Umami does not keep it",
         ),
-        notes=_notes(settings, traits),
+        notes=_list_notes(settings, traits),
     )
 
 
-def _need_admin(reader: Reader) -> None:
+def _require_admin(reader: Reader) -> None:
+    """Raise `ForbiddenError` if the account in use has not the role admin."""
     account = own(reader)
     if account.role != "admin":
         raise ForbiddenError(
@@ -71,8 +72,8 @@ def _need_admin(reader: Reader) -> None:
         )
 
 
-def _release(reader: Reader) -> tuple[Release, Listings | None]:
-    """Return the release, told by what the server answers, and the listings that told it where `read` can use them.
+def _detect_release(reader: Reader) -> tuple[Release, Listings | None]:
+    """Return the release by the form of the listings, and the listings themselves where `read` can use them.
 
     2.20 lists sites only for a named account, and refuses without (recordings/v2.20.2); a site of 3.2 has a recorder
     where one of 3.1 has a replay (API.md section 6).
@@ -81,18 +82,18 @@ def _release(reader: Reader) -> tuple[Release, Listings | None]:
     if sites.status == 400:
         return "2.20", None
     if sites.status != 200:
-        return _release_of_an_empty(reader), None
+        return _detect_without_sites(reader), None
     page = parse(Page[SiteRow], sites)
     listings = Listings(users, teams, page)
     if any(site.recorder is not None for site in page.data):
         return "3.2", listings
     if any(site.replay is not None for site in page.data):
         return "3.1", listings
-    return _release_of_an_empty(reader), listings
+    return _detect_without_sites(reader), listings
 
 
-def _release_of_an_empty(reader: Reader) -> Release:
-    """Tell the release where no site tells it (API.md section 0)."""
+def _detect_without_sites(reader: Reader) -> Release:
+    """Return the release of a server whose sites do not show it, because it has none (API.md section 0)."""
     answer = reader.query("/api/config")
     if answer.status == 404:
         return "2.20"
@@ -106,7 +107,8 @@ def _release_of_an_empty(reader: Reader) -> Release:
     return "3.0" if reader.query("/api/boards").status == 404 else "3.2"
 
 
-def _notes(settings: Settings, traits: Traits) -> tuple[str, ...]:
+def _list_notes(settings: Settings, traits: Traits) -> tuple[str, ...]:
+    """Return the notes of `doctor` for this layout and release."""
     notes = [
         (
             "every member of a team can read its access code and join again with it; block POST /api/teams/join at the "

@@ -1,8 +1,8 @@
-"""Reading one Umami whole, with the proof that nothing is missing.
+"""Reads one whole Umami, with proof of completeness.
 
-3.x answers with three listings of one page each, for any size, one of which has told the release already; 2.20 has no team list, so its teams and sites are
-gathered account by account (API.md sections 8 and 9). The listings are not one snapshot. Whatever they say about each
-other is compared, and where they disagree all is read again, a bounded number of times.
+3.x answers with three listings of one page each, for any size; 2.20 has no team list, so its teams and sites are
+gathered account by account (API.md sections 8 and 9). The listings are not one snapshot: what they say about each other
+is compared, and where they disagree all is read again, a bounded number of times.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from siteward.platforms.umami.native_state import (
     team_labels,
 )
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, OWNER, TEAM_OWNER
-from siteward.platforms.umami.rows import ONE_PAGE, MemberRow, Page, SiteRow, TeamRow, UserRow, ask, parse, refusal
+from siteward.platforms.umami.rows import ONE_PAGE, Page, SiteRow, TeamRow, UserRow, ask, parse, refusal
 from siteward.platforms.umami.session import ask_listings, own, path
 from siteward.transport.errors import IncompleteError
 
@@ -44,7 +44,7 @@ _STRENGTH = ("team-view-only", "team-member", "team-manager", TEAM_OWNER)
 
 
 def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tuple[Listing, ...]) -> Live:
-    """Return the live state that `rows` amount to; `me` is the id of our own account."""
+    """Return rows as a live state; `me` is the id of our own account, which must be among them."""
     sites_of = sites_by_team(rows)
     idle = team_labels(rows, (team for team in rows.teams if team not in sites_of))
     state = NativeState(
@@ -53,16 +53,16 @@ def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tu
         traits=traits,
         me=me,
         labels=site_labels(rows, me),
-        idle={label: at for at, label in idle.items()},
+        idle={label: team_id for team_id, label in idle.items()},
         sites_of=sites_of,
     )
     accounts = {user.id: Account(user.username) for user in rows.users.values()}
     return Live(
-        access=Access((*accounts.values(), *_grants(state, idle))),
-        sites={Scope("site", state.labels[site.id]): _site(site, state) for site in rows.sites.values()},
+        access=Access((*accounts.values(), *_list_grants(state, idle))),
+        sites={Scope("site", state.labels[site.id]): _make_site(site, state) for site in rows.sites.values()},
         me=accounts[me].name,
-        ids={account.key: at for at, account in accounts.items()},
-        facts=dict(_facts(state)),
+        ids={account.key: user_id for user_id, account in accounts.items()},
+        facts=dict(_list_facts(state)),
         listings=listings,
         findings=tuple(findings(state)),
         native=state,
@@ -70,15 +70,12 @@ def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tu
 
 
 def strongest(memberships: Sequence[MemberRow]) -> str:
-    """Return the neutral role of one account's memberships in one team.
+    """Return the neutral role of one account's memberships in one team, of which there is at least one.
 
     A role that 2.20 stored although it does not exist (API.md section 9) is kept as it is, and is weaker than all.
     """
-    role = (
-        memberships[0].role
-        if len(memberships) == 1
-        else max((membership.role for membership in memberships), key=_rank)
-    )
+    roles = [membership.role for membership in memberships]
+    role = roles[0] if len(roles) == 1 else max(roles, key=_rank)
     return OWNER if role == TEAM_OWNER else role
 
 
@@ -86,10 +83,11 @@ def _rank(role: str) -> int:
     return _STRENGTH.index(role) if role in _STRENGTH else -1
 
 
-def _grants(state: NativeState, idle: Mapping[str, str]) -> Iterator[Grant]:
+def _list_grants(state: NativeState, idle: Mapping[str, str]) -> Iterator[Grant]:
+    """Yield every grant; `idle` has the label of each team without sites by its id."""
     rows = state.rows
     subjects = {user.id: Subject("account", user.username) for user in rows.users.values()}
-    scopes = {at: Scope("site", label) for at, label in state.labels.items()}
+    scopes = {site_id: Scope("site", label) for site_id, label in state.labels.items()}
     for user in rows.users.values():
         if user.role != NOBODY_SPECIAL:
             yield Grant(subjects[user.id], EVERYWHERE, user.role)
@@ -97,14 +95,15 @@ def _grants(state: NativeState, idle: Mapping[str, str]) -> Iterator[Grant]:
         if site.user_id in subjects:
             yield Grant(subjects[site.user_id], scopes[site.id], OWNER)
     for team in rows.teams.values():
-        places = [scopes[at] for at in state.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
+        places = [scopes[site_id] for site_id in state.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
         for user_id, memberships in people(team).items():
             role = strongest(memberships)
             for place in places:
                 yield Grant(subjects[user_id], place, role)
 
 
-def _site(site: SiteRow, state: NativeState) -> Site:
+def _make_site(site: SiteRow, state: NativeState) -> Site:
+    """Return a site with its domain; the site of another account is matched by its id alone."""
     domain, owner = domain_of(site), state.rows.users.get(site.user_id or "")
     foreign = is_foreign(site, state.rows, state.me)
     return Site(
@@ -117,8 +116,8 @@ def _site(site: SiteRow, state: NativeState) -> Site:
     )
 
 
-def _facts(state: NativeState) -> Iterator[tuple[Key, Mapping[str, str]]]:
-    """Yield what reviews show of an account: when it was made, and what would go with it."""
+def _list_facts(state: NativeState) -> Iterator[tuple[Key, Mapping[str, str]]]:
+    """Yield the facts about each account that reviews show: the day it was made, and the sites and teams it owns."""
     rows = state.rows
     owned: dict[str, list[str]] = {}
     for site in rows.sites.values():
@@ -140,10 +139,10 @@ U = TypeVar("U", UserRow, TeamRow)
 
 
 class _Round(Struct, frozen=True):
-    """What one round of reading brought; `doubts` say where it contradicts itself.
+    """The result of one round of reading; `doubts` are its contradictions, in words.
 
     `unlisted` are the ids of accounts that teams show and do not count, and that are not among the users: the server
-    has them marked as deleted, if it says so twice.
+    has them marked as deleted, if two rounds agree on it.
     """
 
     rows: Rows
@@ -152,66 +151,73 @@ class _Round(Struct, frozen=True):
 
 
 def read(reader: Reader, settings: Settings, traits: Traits, seed: Listings | None = None) -> Live:
-    """Return all access on the instance; `seed` are the listings that `probe` has read, taken in the first round.
+    """Return all access on the instance; `seed` are the listings that `probe` has read, used in the first round.
 
-    Raises `IncompleteError` when the listings keep contradicting each other, and other `PlatformError`s for answers that
-    are none. A site whose team or owner is unknown twice in a row is an orphan (API.md section 6), and a member whose
-    account is not listed twice in a row is one that is marked as deleted (REAL-2026-11.md, U11): no contradictions.
+    Raises `IncompleteError` if the listings contradict each other in every round, and other `PlatformError`s for answers
+    that are not Umami's. Two things are no contradictions where two rounds agree on them: a site whose team or owner is
+    unknown is an orphan (API.md section 6), and a member whose account is not listed is one that is marked as deleted
+    (REAL-2026-11.md, U11).
     """
-    now, adrift, unlisted = _round(reader, traits, seed), frozenset[str](), frozenset[str]()
+    now, adrift, unlisted = _read_round(reader, traits, seed), frozenset[str](), frozenset[str]()
     for _ in range(ROUNDS - 1):
         if not now.doubts and now.rows.adrift == adrift and now.unlisted == unlisted:
             break
         adrift, unlisted = now.rows.adrift, now.unlisted
-        now = _round(reader, traits, None)
+        now = _read_round(reader, traits, None)
     doubts = (*now.doubts, *(f"the account {name} comes and goes" for name in sorted(now.unlisted - unlisted)))
     if doubts:
         raise IncompleteError(
             f"Umami's listings contradict each other, {ROUNDS} times over: {'; '.join(doubts[:_SHOWN])}",
             hint="somebody may be changing users, teams or sites right now; try again",
         )
-    return live_of(
-        _without(now.rows, now.unlisted), settings.layout, traits, me=own(reader).id, listings=_listings(now.rows)
-    )
+    rows = _mark_as_ghosts(now.rows, now.unlisted)
+    return live_of(rows, settings.layout, traits, me=own(reader).id, listings=_count_listings(now.rows))
 
 
-def _without(rows: Rows, unlisted: frozenset[str]) -> Rows:
-    """Return the rows in which those who are marked as deleted are members whose account is gone."""
+def _mark_as_ghosts(rows: Rows, unlisted: frozenset[str]) -> Rows:
+    """Return the rows with the memberships of `unlisted` accounts turned into those of accounts that are gone."""
     if not unlisted:
         return rows
 
     def members(team: TeamRow) -> tuple[MemberRow, ...]:
         return tuple(replace(member, user=None) if member.user_id in unlisted else member for member in team.members)
 
-    return replace(rows, teams={at: replace(team, members_3=members(team)) for at, team in rows.teams.items()})
+    return replace(
+        rows, teams={team_id: replace(team, members_3=members(team)) for team_id, team in rows.teams.items()}
+    )
 
 
-def _round(reader: Reader, traits: Traits, seed: Listings | None) -> _Round:
+def _read_round(reader: Reader, traits: Traits, seed: Listings | None) -> _Round:
+    """Read everything once, from `seed` where it is given, and compare it with itself."""
     old = traits.version == "2.20"
     doubts: list[str] = []
-    rows = _by_account(reader, doubts) if old else _by_listing(reader, seed, doubts)
-    doubts += _contradictions(rows, old=old)
+    rows = _read_by_account(reader, doubts) if old else _read_listings(reader, seed, doubts)
+    doubts += _find_contradictions(rows, old=old)
     if own(reader).id not in rows.users:
         doubts.append("the account that is logged in is not among the users")
     shown = {member.user_id for team in rows.teams.values() for member in team.members if member.user is not None}
     return _Round(rows, tuple(doubts), frozenset(shown - rows.users.keys()))
 
 
-def _by_listing(reader: Reader, seed: Listings | None, doubts: list[str]) -> Rows:
-    def whole(kind: type[Page[T]], answer: Answer) -> Page[T]:
+def _read_listings(reader: Reader, seed: Listings | None, doubts: list[str]) -> Rows:
+    """Return the rows of a 3.x, from `seed` where it is given; what contradicts itself is added to `doubts`."""
+
+    def page_in(kind: type[Page[T]], answer: Answer) -> Page[T]:
         if answer.status != 200:
             raise refusal(reader, answer)
         return parse(kind, answer)
 
     users, teams, sites = (seed.users, seed.teams, seed.sites) if seed else ask_listings(reader)
     return Rows(
-        _alive(_merged("users", [whole(Page[UserRow], users)], doubts)),
-        _alive(_merged("teams", [whole(Page[TeamRow], teams)], doubts)),
-        _merged("sites", [sites if isinstance(sites, Page) else whole(Page[SiteRow], sites)], doubts),
+        _drop_deleted(_merge_pages("users", [page_in(Page[UserRow], users)], doubts)),
+        _drop_deleted(_merge_pages("teams", [page_in(Page[TeamRow], teams)], doubts)),
+        _merge_pages("sites", [sites if isinstance(sites, Page) else page_in(Page[SiteRow], sites)], doubts),
     )
 
 
-def _by_account(reader: Reader, doubts: list[str]) -> Rows:
+def _read_by_account(reader: Reader, doubts: list[str]) -> Rows:
+    """Return the rows of a 2.20, asked for account by account; what contradicts itself is added to `doubts`."""
+
     def teams_of(user: str) -> Page[TeamRow]:
         return ask(reader, path("users", user, "teams"), Page[TeamRow], ONE_PAGE)
 
@@ -221,50 +227,53 @@ def _by_account(reader: Reader, doubts: list[str]) -> Rows:
             reader, path("admin", "websites"), Page[SiteRow], {**ONE_PAGE, "userId": user, "includeAllTeams": "1"}
         )
 
-    users = _alive(_merged("users", [ask(reader, path("admin", "users"), Page[UserRow], ONE_PAGE)], doubts))
+    users = _drop_deleted(_merge_pages("users", [ask(reader, path("admin", "users"), Page[UserRow], ONE_PAGE)], doubts))
     return Rows(
         users,
-        _alive(_merged("teams", reader.map(teams_of, users), doubts)),
-        _merged("sites", reader.map(sites_of, users), doubts),
+        _drop_deleted(_merge_pages("teams", reader.map(teams_of, users), doubts)),
+        _merge_pages("sites", reader.map(sites_of, users), doubts),
     )
 
 
-def _alive(rows: dict[str, U]) -> dict[str, U]:
-    """Return the rows but for those that are marked as deleted."""
-    return {at: row for at, row in rows.items() if row.deleted is None}
+def _drop_deleted(rows: dict[str, U]) -> dict[str, U]:
+    """Return the rows without those that are marked as deleted."""
+    return {row_id: row for row_id, row in rows.items() if row.deleted is None}
 
 
-def _merged(name: str, pages: Iterable[Page[T]], doubts: list[str]) -> dict[str, T]:
-    """Return the rows of all pages by id, and doubt what was announced, repeated or told differently."""
+def _merge_pages(name: str, pages: Iterable[Page[T]], doubts: list[str]) -> dict[str, T]:
+    """Return the rows of all pages by id; wrong counts, repetitions and rows that differ are added to `doubts`."""
     rows: dict[str, T] = {}
     for page in pages:
-        distinct = {site_row.id: site_row for site_row in page.data}
+        distinct = {row.id for row in page.data}
         if not page.count == len(page.data) == len(distinct):
             doubts.append(f"{page.count} {name} announced, {len(distinct)} received")
         doubts.extend(
-            f"{name} {site_row.id} told in two ways"
-            for site_row in page.data
-            if (first := rows.setdefault(site_row.id, site_row)) is not site_row and first != site_row
+            f"{name} {row.id} told in two ways"
+            for row in page.data
+            if (first := rows.setdefault(row.id, row)) is not row and first != row
         )
     return rows
 
 
-def _contradictions(rows: Rows, *, old: bool) -> Iterator[str]:
-    """Yield where teams and users disagree. Whether 2.20 counts ghosts among members is not known; both will do."""
+def _find_contradictions(rows: Rows, *, old: bool) -> Iterator[str]:
+    """Yield, in words, where teams and users disagree.
+
+    It is not known whether 2.20 (`old`) counts ghosts among the members of a team, so either number will do there.
+    """
     for team in rows.teams.values():
-        here = [member.user_id for member in team.members if member.user is not None]
-        listed = sum(name in rows.users for name in here)
-        if listed < len(here) and team.counts and team.counts.members == listed:
+        shown = [member.user_id for member in team.members if member.user is not None]
+        listed = sum(user_id in rows.users for user_id in shown)
+        if listed < len(shown) and team.counts and team.counts.members == listed:
             continue  # accounts that are marked as deleted are shown and not counted
-        if team.counts and team.counts.members not in {len(here), len(team.members) if old else len(here)}:
-            yield f"team {team.name} announces {team.counts.members} members and shows {len(here)}"
-        if listed < len(here):
+        if team.counts and team.counts.members not in {len(shown), len(team.members) if old else len(shown)}:
+            yield f"team {team.name} announces {team.counts.members} members and shows {len(shown)}"
+        if listed < len(shown):
             yield f"team {team.name} has members that are not among the users"
 
 
-def _listings(rows: Rows) -> tuple[Listing, ...]:
+def _count_listings(rows: Rows) -> tuple[Listing, ...]:
     counted = (("accounts", rows.users), ("teams", rows.teams), ("sites", rows.sites))
     return tuple(
-        Listing(name=name, rows=len(table), complete=True, proof="as many distinct ids as the server counts")
-        for name, table in counted
+        Listing(name=name, rows=len(found), complete=True, proof="as many distinct ids as the server counts")
+        for name, found in counted
     )

@@ -1,6 +1,6 @@
-"""What Umami cannot do, and everything it will do besides: MAPPING.md sections 4 and 5.
+"""Review of changes for the limits and side effects of Umami (MAPPING.md sections 4 and 5).
 
-Each function looks at one change for one kind of thing and yields what it has to say; none of them asks the server.
+Each function checks one change for one hazard and yields its diagnostics; none of them asks the server.
 """
 
 from __future__ import annotations
@@ -38,8 +38,12 @@ _BY_HAND = (
 )
 
 
-class _Room(Struct, frozen=True):
-    """What the reviewing functions share; `roles` maps account and site to the role a change leads to, if one does."""
+class _Case(Struct, frozen=True):
+    """The live state, and facts about all changes under review.
+
+    `clashing` has the logins that differ only in case, see `clashes`. `roles` has the role that a change leads to, by
+    account name and scope; `None` for a grant that ends.
+    """
 
     live: Live
     state: NativeState
@@ -47,45 +51,45 @@ class _Room(Struct, frozen=True):
     roles: Mapping[tuple[str, Scope], str | None]
 
     def user(self, change: Change) -> UserRow | None:
-        """Return the live account that a change is about."""
-        at = self.live.ids.get(account_key(account_of(change.key) or ""))
-        return self.state.rows.users.get(at or "")
+        """Return the live account that a change is about, or `None`."""
+        user_id = self.live.ids.get(account_key(account_of(change.key) or ""))
+        return self.state.rows.users.get(user_id or "")
 
     def site(self, scope: Scope) -> SiteRow | None:
-        """Return the live site of a scope."""
+        """Return the live site of a scope, or `None`."""
         return self.state.rows.sites.get(self.live.sites[scope].id) if scope in self.live.sites else None
 
 
 def review(changes: Sequence[Change], live: Live, memory: Memory | None = None) -> Iterable[Diagnostic]:
-    """Yield what stands against each change (errors), and what comes with it (notes)."""
+    """Yield what forbids each change (errors), and its side effects (notes)."""
     state = native(live, NativeState)
     roles = {
-        (account_of(item.key) or "", side.scope): item.after.role if isinstance(item.after, Grant) else None
-        for item in changes
-        if isinstance(side := item.after or item.before, Grant)
+        (account_of(change.key) or "", side.scope): change.after.role if isinstance(change.after, Grant) else None
+        for change in changes
+        if isinstance(side := change.after or change.before, Grant)
     }
-    room = _Room(live, state, clashes(state), roles)
-    yield from _boards(changes, room, memory)
+    case = _Case(live, state, clashes(state), roles)
+    yield from _report_board_links(changes, case, memory)
     for change in changes:
-        for say in _ON_ALL:
-            yield from say(change, room)
+        for check in _CHECKS:
+            yield from check(change, case)
         side = change.after or change.before
         if isinstance(side, Account):
-            yield from _deletion(change, room) if change.after is None else _login(change, room)
+            yield from _check_deletion(change, case) if change.after is None else _check_login(change, case)
         elif isinstance(side, Grant) and side.scope != EVERYWHERE:
-            for speak in _ON_PLACES:
-                yield from speak(change, side.scope, room)
+            for check_scope in _SCOPE_CHECKS:
+                yield from check_scope(change, side.scope, case)
 
 
-def _boards(changes: Sequence[Change], room: _Room, memory: Memory | None) -> Iterator[Diagnostic]:
-    """Yield, once for each account, what public links to boards it may hold on to, or will be able to make."""
-    if BOARD_LINKS not in room.state.traits.blind_spots:
+def _report_board_links(changes: Sequence[Change], case: _Case, memory: Memory | None) -> Iterator[Diagnostic]:
+    """Note public links to boards that an account may keep, once for each, or that a new role lets it make."""
+    if BOARD_LINKS not in case.state.traits.blind_spots:
         return
-    told: set[str] = set()
+    reported: set[str] = set()
     for change in changes:
         name = account_of(change.key) or ""
-        if name not in told and _is_loss(change, room.state) and (role := _sharing_role(name, room, memory)):
-            told.add(name)
+        if name not in reported and _is_loss(change, case.state) and (role := _sharing_role(name, case, memory)):
+            reported.add(name)
             yield note(
                 "keeps-board-links",
                 f"{name} {role}: a public link to a board that it shared stays open, and no list shows it",
@@ -102,13 +106,13 @@ def _boards(changes: Sequence[Change], room: _Room, memory: Memory | None) -> It
 
 
 def _is_loss(change: Change, state: NativeState) -> bool:
-    """Tell whether a change takes access away, the account itself included."""
+    """Return whether a change takes access away, or the account itself."""
     return is_closing(change, state) if isinstance(change.before, Grant) else change.after is None
 
 
-def _sharing_role(name: str, room: _Room, memory: Memory | None) -> str:
-    """Return in words which role lets an account share boards, or did when the last run ended; empty for none."""
-    user = room.state.rows.users.get(room.live.ids.get(account_key(name), ""))
+def _sharing_role(name: str, case: _Case, memory: Memory | None) -> str:
+    """Return in words the role by which an account may share boards, or could when the last run ended; empty for none."""
+    user = case.state.rows.users.get(case.live.ids.get(account_key(name), ""))
     if user is not None and user.role != NOBODY_SPECIAL:
         return f"has the role {user.role}"
     last = memory.last if memory is not None else None
@@ -117,7 +121,7 @@ def _sharing_role(name: str, room: _Room, memory: Memory | None) -> str:
 
 
 def is_closing(change: Change, state: NativeState) -> bool:
-    """Tell whether a change of a grant takes something away."""
+    """Return whether a change ends a grant or lowers its role."""
     if not isinstance(change.before, Grant) or not isinstance(change.after, Grant):
         return change.after is None
     kind, rank = change.after.scope.kind, state.traits.rank
@@ -125,39 +129,41 @@ def is_closing(change: Change, state: NativeState) -> bool:
 
 
 def team_of(scope: Scope, live: Live, state: NativeState) -> str | None:
-    """Return the id of the team that decides about a scope, as it was read."""
+    """Return the id of the team that grants access to a scope, as it was read; `None` for a site without a team."""
     if scope.kind == "team":
         return state.idle.get(scope.name)
     site = state.rows.sites.get(live.sites[scope].id) if scope in live.sites else None
     return site.team_id if site and site.team_id in state.rows.teams else None
 
 
-def _own_account(change: Change, room: _Room) -> Iterator[Diagnostic]:
-    if account_of(change.key) == room.live.me:
+def _check_own_account(change: Change, case: _Case) -> Iterator[Diagnostic]:
+    """Refuse to change the account in use."""
+    if account_of(change.key) == case.live.me:
         yield error(
             "own-account",
-            f"{room.live.me} is the account Siteward works with; it owns the managed teams and is never changed",
+            f"{case.live.me} is the account Siteward works with; it owns the managed teams and is never changed",
             about=change.key,
         )
 
 
-def _clash(change: Change, room: _Room) -> Iterator[Diagnostic]:
+def _check_clash(change: Change, case: _Case) -> Iterator[Diagnostic]:
+    """Refuse to change an account whose login differs from another only in case (API.md section 0)."""
     name = account_of(change.key) or ""
-    if name in room.clashing:
+    if name in case.clashing:
         yield error(
             "login-clash",
-            f"{', '.join(room.clashing[name])} differ only in case; which of them is meant cannot be distinguished",
+            f"{', '.join(case.clashing[name])} differ only in case; which of them is meant cannot be distinguished",
             about=change.key,
             hint="rename one of them in Umami",
         )
 
 
-def _login(change: Change, room: _Room) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the login of a new or renamed account (API.md section 4)."""
+def _check_login(change: Change, case: _Case) -> Iterator[Diagnostic]:
+    """Refuse the login of a new or renamed account that Umami would not keep or take (API.md section 4)."""
     after = change.after
     wanted = after.renamed or after.name if isinstance(after, Account) else ""
-    own = room.user(change)
-    taken = {user.username.lower() for user in room.state.rows.users.values() if user != own}
+    own = case.user(change)
+    taken = {user.username.lower() for user in case.state.rows.users.values() if user != own}
     if not wanted or "\0" in wanted or len(wanted) > LONGEST_LOGIN:
         yield error("login-impossible", f"a login has 1 to {LONGEST_LOGIN} characters in Umami", about=change.key)
     elif wanted != wanted.lower():
@@ -168,14 +174,14 @@ def _login(change: Change, room: _Room) -> Iterator[Diagnostic]:
         yield error("login-taken", f"another account has the login {wanted} already", about=change.key)
 
 
-def _deletion(change: Change, room: _Room) -> Iterator[Diagnostic]:
-    """Refuse to delete whoever owns something, because Umami would delete that too (MAPPING.md hazards 1 and 3)."""
-    user = room.user(change)
+def _check_deletion(change: Change, case: _Case) -> Iterator[Diagnostic]:
+    """Refuse to delete an account with sites or teams, which Umami would delete too (MAPPING.md hazards 1 and 3)."""
+    user = case.user(change)
     if user is None:
         return
-    sites, teams = owned(user.id, room.state)
+    sites, teams = owned(user.id, case.state)
     for label in sites:
-        yield _effect(
+        yield _report_effect(
             "owns-sites",
             f"deleting {user.username} would destroy its site {label} with all statistics",
             change,
@@ -184,7 +190,7 @@ def _deletion(change: Change, room: _Room) -> Iterator[Diagnostic]:
             hint="let its owner move it into a team first, or delete it in Umami",
         )
     for name, lost in teams:
-        yield _effect(
+        yield _report_effect(
             "owns-teams",
             f"deleting {user.username} would destroy team {name} for all its members"
             + (f" and leave {', '.join(lost)} to nobody" if lost else ""),
@@ -193,24 +199,29 @@ def _deletion(change: Change, room: _Room) -> Iterator[Diagnostic]:
             Severity.ERROR,
             hint="a team's owner cannot be changed by API; suspend the account instead",
         )
-    yield _effect(
+    yield _report_effect(
         "deletes-account",
         f"its memberships and reports go with {user.username}, and from 3.2 on its boards, links and pixels",
         change,
         "destroys",
     )
-    yield _effect("irreversible", "a recreated account has another id and another password", change, "irreversible")
+    yield _report_effect(
+        "irreversible", "a recreated account has another id and another password", change, "irreversible"
+    )
 
 
 def owned(user_id: str, state: NativeState) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
-    """Return the labels of an account's personal sites, and each team it owns with the labels of that team's sites."""
+    """Return the labels of an account's personal sites, and the names of its teams, each with the labels of its sites."""
     rows = state.rows
     sites = tuple(sorted(state.labels[site.id] for site in rows.sites.values() if site.user_id == user_id))
     teams = sorted((team.name, team.id) for team in rows.teams.values() if user_id in owners(team))
-    return sites, tuple((name, tuple(state.labels[site] for site in state.sites_of.get(at, ()))) for name, at in teams)
+    return sites, tuple(
+        (name, tuple(state.labels[site] for site in state.sites_of.get(team_id, ()))) for name, team_id in teams
+    )
 
 
-def _ownership(change: Change, scope: Scope, _: _Room) -> Iterator[Diagnostic]:
+def _check_ownership(change: Change, scope: Scope, _case: _Case) -> Iterator[Diagnostic]:
+    """Refuse to give or take the ownership of a site or team."""
     if OWNER in {side.role for side in (change.before, change.after) if isinstance(side, Grant)}:
         yield error(
             "owner-stays",
@@ -220,16 +231,16 @@ def _ownership(change: Change, scope: Scope, _: _Room) -> Iterator[Diagnostic]:
         )
 
 
-def _placing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
-    """Yield what it takes that a site without a team gets its grants, or why it cannot (MAPPING.md section 4)."""
-    site = room.site(scope)
-    if site is None or team_of(scope, room.live, room.state) or is_closing(change, room.state):
+def _check_site_without_team(change: Change, scope: Scope, case: _Case) -> Iterator[Diagnostic]:
+    """Report how a site without a team gets one, or refuse where it cannot (MAPPING.md section 4)."""
+    site = case.site(scope)
+    if site is None or team_of(scope, case.live, case.state) or is_closing(change, case.state):
         return
-    team = team_name(room.state.labels[site.id])
-    if is_foreign(site, room.state.rows, room.state.me):
-        owner = room.state.rows.users.get(site.user_id or "")
+    team = team_name(case.state.labels[site.id])
+    if is_foreign(site, case.state.rows, case.state.me):
+        owner = case.state.rows.users.get(site.user_id or "")
         whose = f"belongs to {owner.username}" if owner else "belongs to nobody"
-        yield _effect(
+        yield _report_effect(
             "site-cannot-be-moved",
             f"{scope} {whose}, and Umami lets no admin move it into a team",
             change,
@@ -237,7 +248,7 @@ def _placing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
             Severity.ERROR,
             hint=_BY_HAND.format(team=team) if owner else "one SQL update of website.team_id moves it; no call does",
         )
-    elif room.state.layout == "existing":
+    elif case.state.layout == "existing":
         yield error(
             "site-without-team",
             f"{scope} is in no team, and layout existing makes none",
@@ -245,15 +256,15 @@ def _placing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
             hint="move it into a team in Umami, or use layout per-site",
         )
     else:
-        yield from _left(change, room.state.labels[site.id], room.state)
-        yield _effect(
-            "creates-team", f"makes team {team}, owned by {room.live.me}, if there is none", change, "creates"
+        yield from _report_reuse(change, case.state.labels[site.id], case.state)
+        yield _report_effect(
+            "creates-team", f"makes team {team}, owned by {case.live.me}, if there is none", change, "creates"
         )
-        yield _effect("moves-site", f"moves {scope} from {room.live.me} into team {team}", change, "moves")
+        yield _report_effect("moves-site", f"moves {scope} from {case.live.me} into team {team}", change, "moves")
 
 
-def _left(change: Change, label: str, state: NativeState) -> Iterator[Diagnostic]:
-    """Yield who is taken out of a managed team that lost its site, before it is used again."""
+def _report_reuse(change: Change, label: str, state: NativeState) -> Iterator[Diagnostic]:
+    """Note the members who are taken out of a managed team without a site before it is used again."""
     left = left_over(label, state)
     others = others_in(left, state) if left is not None else ()
     if left is not None and others:
@@ -265,48 +276,50 @@ def _left(change: Change, label: str, state: NativeState) -> Iterator[Diagnostic
         )
 
 
-def _sharing(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
+def _check_shared_team(change: Change, scope: Scope, case: _Case) -> Iterator[Diagnostic]:
     """Refuse a grant on one of several sites of a team, unless the same is wanted on all of them."""
-    team = team_of(scope, room.live, room.state)
+    team = team_of(scope, case.live, case.state)
     name = account_of(change.key) or ""
-    wanted = room.roles[name, scope]
-    places = [Scope("site", room.state.labels[text]) for text in room.state.sites_of.get(team or "", ())]
-    others = [str(place) for place in places if room.roles.get((name, place), OWNER) != wanted]
+    wanted = case.roles[name, scope]
+    scopes = [Scope("site", case.state.labels[site_id]) for site_id in case.state.sites_of.get(team or "", ())]
+    # No change leads to the role of an owner, so it stands for "no change".
+    others = [str(other) for other in scopes if case.roles.get((name, other), OWNER) != wanted]
     if others:
-        verb = "close" if is_closing(change, room.state) else "open"
+        verb = "close" if is_closing(change, case.state) else "open"
         yield error(
             "shared-team",
-            f"{scope} is in team {room.state.rows.teams[team or ''].name} with others; this would also {verb} "
+            f"{scope} is in team {case.state.rows.teams[team or ''].name} with others; this would also {verb} "
             f"{', '.join(others)} for {name}",
             about=change.key,
             hint="grant the same role on all of them, or split the team in Umami",
         )
 
 
-def _team_alone(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
-    if scope.kind == "team" and not is_closing(change, room.state):
+def _check_team_without_site(change: Change, scope: Scope, case: _Case) -> Iterator[Diagnostic]:
+    """Refuse to grant a role in a team without sites."""
+    if scope.kind == "team" and not is_closing(change, case.state):
         yield error("team-without-site", f"{scope} has no site, so there is nothing to grant", about=change.key)
 
 
-def _unmanaged(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
-    """Refuse a role that only the file's words, or a release before 3.0, could have made up."""
+def _check_role(change: Change, scope: Scope, case: _Case) -> Iterator[Diagnostic]:
+    """Refuse a role that this Umami does not have."""
     after = change.after
-    if isinstance(after, Grant) and room.state.traits.role(scope.kind, after.role) is None:
+    if isinstance(after, Grant) and case.state.traits.role(scope.kind, after.role) is None:
         yield error("role-unknown", f"Umami has no role {after.role} on a {scope.kind}", about=change.key)
 
 
-def _consequences(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnostic]:
-    """Yield what comes with a membership: the new access code, the gap at duplicates, what editors may do."""
-    team, after = team_of(scope, room.live, room.state), change.after
-    if team and is_closing(change, room.state):
+def _report_side_effects(change: Change, scope: Scope, case: _Case) -> Iterator[Diagnostic]:
+    """Report the side effects of a membership: the new access code, the gap at duplicates, the rights of editors."""
+    team, after = team_of(scope, case.live, case.state), change.after
+    if team and is_closing(change, case.state):
         yield note(
             "new-access-code",
-            f"team {room.state.rows.teams[team].name} gets a new access code, so that the old one opens nothing",
+            f"team {case.state.rows.teams[team].name} gets a new access code, so that the old one opens nothing",
             about=change.key,
         )
-    user = room.user(change)
-    if team and user and isinstance(after, Grant) and len(people(room.state.rows.teams[team]).get(user.id, ())) > 1:
-        yield _effect(
+    user = case.user(change)
+    if team and user and isinstance(after, Grant) and len(people(case.state.rows.teams[team]).get(user.id, ())) > 1:
+        yield _report_effect(
             "replaces-duplicates",
             f"{user.username} is in the team several times; all are removed and one is added again",
             change,
@@ -318,7 +331,7 @@ def _consequences(change: Change, scope: Scope, room: _Room) -> Iterator[Diagnos
         )
 
 
-def _effect(
+def _report_effect(
     code: str,
     message: str,
     change: Change,
@@ -329,7 +342,12 @@ def _effect(
     return diagnostic(severity, code, message, about=change.key, effect=effect, hint=hint)
 
 
-_ON_ALL: tuple[Callable[[Change, _Room], Iterable[Diagnostic]], ...] = (_own_account, _clash)
-_ON_PLACES: tuple[Callable[[Change, Scope, _Room], Iterable[Diagnostic]], ...] = (
-    _ownership, _placing, _sharing, _team_alone, _unmanaged, _consequences,
-)  # fmt: skip
+_CHECKS: tuple[Callable[[Change, _Case], Iterable[Diagnostic]], ...] = (_check_own_account, _check_clash)
+_SCOPE_CHECKS: tuple[Callable[[Change, Scope, _Case], Iterable[Diagnostic]], ...] = (
+    _check_ownership,
+    _check_site_without_team,
+    _check_shared_team,
+    _check_team_without_site,
+    _check_role,
+    _report_side_effects,
+)

@@ -1,4 +1,4 @@
-"""What Umami can express, by release.
+"""The roles and traits of Umami, by release.
 
 A site belongs to one account or to one team, and nothing else grants access to it (MAPPING.md section 1), so the
 roles on a site are the roles in its team. The global role `view-only` is the absence of any account role: it opens
@@ -47,7 +47,7 @@ _WORDS: Mapping[str, str] = {
     BOARD_LINKS: "public links to boards, which anybody with the role `user` or above can make",
 }
 
-# Every release taken together, which is what a file is checked against before any server was asked.
+# All releases taken together: a file is checked against these before any server is asked.
 WIDEST = Traits(
     platform=NAME,
     edition="self-hosted",
@@ -63,5 +63,5 @@ WIDEST = Traits(
 
 
 def traits_of(release: Release) -> Traits:
-    """Return what that release can express."""
+    """Return the traits of a release."""
     return replace(WIDEST, version=release, blind_spots=_UNSEEN.get(release, (BOARD_LINKS,)))

@@ -1,6 +1,6 @@
-"""Umami's answers, as far as access needs them.
+"""The types of Umami's answers, as far as access needs them, and the errors that its refusals stand for.
 
-What is not named here is dropped while parsing and never held: access codes, and the bcrypt hashes that 2.20 puts
+A field that is not named here is dropped while parsing and never held: access codes, and the bcrypt hashes that 2.20 puts
 into its user list (API.md section 9). The names of counts and members differ between 2.20 and 3.x (section 9).
 """
 
@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from msgspec import Struct, field
 
-from siteward.platforms.decode import (
-    Api,
-    RefusalError,
-    Some,
-)
+from siteward.platforms.decode import Api, Some
 from siteward.transport.errors import ForbiddenError, NotThePlatformError
 
 if TYPE_CHECKING:
@@ -56,7 +52,7 @@ class MemberRow(Struct, frozen=True):
 
 
 class TeamCounts(Struct, frozen=True):
-    """What the server says a team has; ghosts are not among them. 2.20 calls the number `teamUser`."""
+    """The number of members that the server counts for a team, without ghosts. 2.20 calls it `teamUser`."""
 
     members_3: int | None = field(default=None, name="members")
     members_2: int | None = field(default=None, name="teamUser")
@@ -67,12 +63,12 @@ class TeamCounts(Struct, frozen=True):
 
     @property
     def members(self) -> int | None:
-        """How many members the server counts."""
+        """The number under either name."""
         return self.members_2 if self.members_3 is None else self.members_3
 
 
 class TeamRow(Struct, frozen=True):
-    """A team with all its members. 2.20 calls them `teamUser`."""
+    """A team with all its memberships. 2.20 calls them `teamUser`."""
 
     id: Some
     name: str
@@ -88,7 +84,7 @@ class TeamRow(Struct, frozen=True):
 
     @property
     def members(self) -> tuple[MemberRow, ...]:
-        """The memberships."""
+        """The memberships under either name."""
         return (self.members_2 or ()) if self.members_3 is None else self.members_3
 
 
@@ -114,13 +110,13 @@ class Page(Struct, Generic[T], frozen=True):
 
 
 class Deleted(Struct, frozen=True):
-    """What every deletion answers."""
+    """The answer to every deletion."""
 
     ok: bool
 
 
 class Listings(Struct, frozen=True):
-    """The three listings of 3.x, asked for at once; the one of sites, which tells the release, is parsed already."""
+    """The three listings of 3.x, asked for at once; that of sites is parsed already, because it shows the release."""
 
     users: Answer
     teams: Answer
@@ -128,7 +124,7 @@ class Listings(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """What an error body says, in the form of 3.x (an object) or of 2.20 (a text or a list of texts)."""
+    """An error body in the form of 3.x (an object) or of 2.20 (a text or a list of texts)."""
 
     error: str | tuple[str, ...] | FaultBody
 
@@ -153,13 +149,13 @@ class FaultBody(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """The message, with what was wrong about which field."""
+        """The message, and the errors of each field."""
         fields = (f"{name}: {', '.join(property_.get('errors', ()))}" for name, property_ in self.properties.items())
         return "; ".join((self.message, *fields))
 
 
-def _meaning(refused: RefusalError) -> PlatformError | None:
-    """Return the error for a status that means something of its own.
+def _explain_status(refused: RefusalError) -> PlatformError | None:
+    """Return the error for a status with a meaning of its own, else `None`.
 
     401 with a living token means "not allowed" here, 403 is never used (API.md section 1); a dead token has been
     renewed before this is reached.
@@ -175,14 +171,14 @@ API = Api(
     product="Umami",
     hint="does `url` lead to Umami itself, and not to a page before it?",
     fault=Fault,
-    meaning=_meaning,
+    meaning=_explain_status,
     unwell="look at the log of the server, and of a proxy before it; then try again",
 )
 parse, ask, refusal, words_of = API.parse, API.ask, API.refusal, API.words_of
 
 
 def ask_one(reader: Reader, path: str, kind: type[T]) -> T | None:
-    """Ask for one object by its id; `None` where there is none.
+    """Ask for one object by the path of its id; `None` if there is none. Raises `PlatformError`.
 
     An unknown id is 200 with the body `null`, or 404 for teams (API.md section 1); 2.20 answers some unknown ids with
     an empty 500, which is not taken for an absence.

@@ -1,4 +1,4 @@
-"""The doors of one Umami: which calls only read, whose credentials they carry, and how a command is sent."""
+"""The doors into one Umami, its reading calls, and commands with their read-back."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ def connect(_settings: Settings, secrets: Secrets, link: Link) -> Doors:
             "Umami Cloud has no way to manage users through its API; only self-hosted Umami has",
             hint="manage the members of a Cloud team in Umami itself",
         )
-    reads = [Reading(*entry) for entry in READING_CALLS]
+    reads = [Reading(*route) for route in READING_CALLS]
     return open_doors(link, reads=reads, auth=Login(link.url, secrets), scrub=secrets.scrub)
 
 
 def own(reader: Reader) -> Own:
-    """Return the account that is logged in, as the login answered; raises `UnauthenticatedError` before the first request."""
+    """Return the account that is logged in; raises `UnauthenticatedError` before the first request, which logs in."""
     from siteward.platforms.umami.login import Login  # noqa: PLC0415 — see above
 
-    found = reader.auth.own if isinstance(reader.auth, Login) else None
-    if found is None:
+    account = reader.auth.own if isinstance(reader.auth, Login) else None
+    if account is None:
         raise UnauthenticatedError("nobody is logged in to Umami yet")
-    return found
+    return account
 
 
 def ask_listings(reader: Reader) -> tuple[Answer, Answer, Answer]:
-    """Ask for users, teams and sites, each whole and all at once; whatever was answered comes back."""
+    """Ask for the listings of users, teams and sites at once, each on one page; return the answers, good or bad."""
     users, teams, sites = reader.map(
         lambda name: reader.query(path("admin", name), ONE_PAGE), ("users", "teams", "websites")
     )
@@ -85,11 +85,11 @@ def command(
     *,
     no: frozenset[int] = frozenset(),
 ) -> Verdict:
-    """Send a command once and return what became of it; `is_done` reads whether the world is as it wants it.
+    """Send a command once and return its outcome; `is_done` reads whether the state is as the command wants it.
 
-    `kind` is what a yes holds. Umami answers 500 with an empty body, or 400, to a write that stands already and to one
-    that is impossible alike (API.md sections 1 and 11), so whatever is no clear yes is read back, but for the statuses
-    `no`, which surely say no.
+    `kind` is the type of an answer that accepts. Umami answers 500 with an empty body, or 400, both to a write that is
+    done already and to one that is impossible (API.md sections 1 and 11), so every refusal is read back, except those
+    with a status in `no`, which are sure.
     """
 
     def judge(answer: Answer) -> Verdict:

@@ -1,4 +1,4 @@
-"""What the file may say about an Umami instance beyond the common keys."""
+"""The settings of an Umami instance beyond the common keys."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Memberships in one team: the team found or made (MAPPING.md section 4), its members changed, its access code set anew.
+"""Writes memberships in one team: finds or makes the team (MAPPING.md section 4), changes members, renews the access code.
 
-    opening   find, make or fill the team ─ read its members ─ add or raise
+    opening   find or make the team, move the site into it ─ read its members ─ add or raise
     closing   find the team ─ new code ─ read its members ─ remove or lower ─ new code
     finish    new code
 
-Each member can read the code, and whoever knows it joins as team-member (MAPPING.md hazard 5). So it is set anew after
-a closing; and before it too, so that a run which is cut off in between leaves no code that was readable for long. No
-reading shows whether it is new: a closing without it is therefore never called done, and `finish` sets it.
+Every member can read the code, and whoever knows it joins as team-member (MAPPING.md hazard 5). So a closing sets a new
+one afterwards; and one before, so that a run that is cut off in between leaves no code that was readable for long.
+Reading does not show whether a code is new, so a closing without a new code is never reported as done: `finish` sets it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from siteward.platforms.umami.read import strongest
 from siteward.platforms.umami.refresh import (
     MOST_WRITES,
     account_id,
+    fill_cache,
     idle_team,
-    look_over,
     members_now,
     members_of,
+    note_writes,
     site_now,
     user_now,
-    wrote,
 )
 from siteward.platforms.umami.review import is_closing, team_of
 from siteward.platforms.umami.roles import OWNER, TEAM_OWNER
@@ -59,159 +59,167 @@ if TYPE_CHECKING:
     from siteward.platforms.interface import Receipt
     from siteward.transport.http import Writer
 
+# A code that is set twice does no harm, so a refusal is tried once more.
 _CODE_TRIES = 2
 
 
-class _Coded(Struct, frozen=True):
+class _CodedTeam(Struct, frozen=True):
     code: str = field(name="accessCode")
 
 
 def write_memberships(
     writer: Writer, changes: Sequence[Change], live: Live, ahead: Sequence[Change] = ()
 ) -> list[Receipt]:
-    """Make changes that all open, or all close, access through one team; `ahead` are those of this run that follow."""
+    """Make changes that all open, or all close, access through one team; return their receipts.
+
+    `ahead` are the later changes of the run: they decide whether filling the cache is worth it.
+    """
     state = native(live, NativeState)
     closing = is_closing(changes[0], state)
     try:
-        look_over(writer, state, (*changes, *ahead))
+        fill_cache(writer, state, (*changes, *ahead))
         team = team_for(writer, changes[0].key, live, make=not closing)
     except NoTeamError as stopped:
         return [stopped.verdict.receipt(change.key) for change in changes]
     except PlatformError as problem:
         return [failed(f"nothing was sent: {problem}", problem.hint).receipt(change.key) for change in changes]
-    verdicts = (_closed if closing else _made)(writer, team, changes, live)
+    verdicts = (_close_access if closing else _change_members)(writer, team, changes, live)
     return [verdicts[account_of(change.key) or ""].receipt(change.key) for change in changes]
 
 
 def finish_closing(writer: Writer, scope: Scope, live: Live) -> Verdict:
-    """Set the access code anew of the team in which a closing stands."""
+    """Set a new access code for the team of `scope`, in which a closing has taken effect."""
     team = team_of(scope, live, native(live, NativeState))
     if team is not None:
-        refused = _new_code(writer, team)
-        return _coded(DONE, refused)
+        return _require_code(DONE, _set_code(writer, team))
     if scope.kind == "team":
         return Verdict(status="unknown", message=f"{scope} is not known any more; its access code may be the old one")
     return DONE
 
 
-def _closed(writer: Writer, team: str, changes: Sequence[Change], live: Live) -> dict[str, Verdict]:
-    """Close access between two new codes; one that is refused holds up nobody who has to go."""
+def _close_access(writer: Writer, team: str, changes: Sequence[Change], live: Live) -> dict[str, Verdict]:
+    """Close access between two new codes; access is closed even if the first code is refused."""
     state = native(live, NativeState)
-    _new_code(writer, team)
-    verdicts = _made(writer, team, changes, live)
+    _set_code(writer, team)
+    verdicts = _change_members(writer, team, changes, live)
     some = any(verdict.status != "failed" for verdict in verdicts.values())
-    refused = _new_code(writer, team) if some else ""
-    wrote(state, team, 2)
-    return {name: _coded(verdict, refused) for name, verdict in verdicts.items()}
+    refused = _set_code(writer, team) if some else ""
+    note_writes(state, team, 2)
+    return {name: _require_code(verdict, refused) for name, verdict in verdicts.items()}
 
 
-def _made(writer: Writer, team: str, changes: Sequence[Change], live: Live) -> dict[str, Verdict]:
-    """Make changes one after the other, and return what became of them by account name."""
+def _change_members(writer: Writer, team: str, changes: Sequence[Change], live: Live) -> dict[str, Verdict]:
+    """Make changes one after the other, and return their outcomes by account name."""
     state = native(live, NativeState)
-    rows: Sequence[MemberRow] = ()
+    members: Sequence[MemberRow] = ()
     verdicts: dict[str, Verdict] = {}
     for number, change in enumerate(changes):
         if number % MOST_WRITES == 0:
             try:
-                rows = _read_again(writer, team, state, changes[number:])
+                members = _read_members(writer, team, state, changes[number:])
             except PlatformError as problem:
-                return {account_of(one.key) or "": _left_alone(problem) for one in changes} | verdicts
+                return {account_of(change.key) or "": _leave_alone(problem) for change in changes} | verdicts
         # One membership serves all sites of a team, so the second site's change is done with the first's.
         name = account_of(change.key) or ""
         if name not in verdicts:
-            verdicts[name] = _change(writer, team, change, live, rows)
-            wrote(state, team)
+            verdicts[name] = _change_member(writer, team, change, live, members)
+            note_writes(state, team)
     return verdicts
 
 
-def _read_again(writer: Writer, team: str, state: NativeState, rest: Sequence[Change]) -> Sequence[MemberRow]:
-    """Return the members of a team as they are before the `rest` of its changes is made."""
-    look_over(writer, state, rest)
+def _read_members(writer: Writer, team: str, state: NativeState, rest: Sequence[Change]) -> Sequence[MemberRow]:
+    """Return the memberships of a team as they are before the `rest` of its changes is made."""
+    fill_cache(writer, state, rest)
     return members_now(writer, team, state)
 
 
-def _change(writer: Writer, team: str, change: Change, live: Live, rows: Sequence[MemberRow]) -> Verdict:
+def _change_member(writer: Writer, team: str, change: Change, live: Live, members: Sequence[MemberRow]) -> Verdict:
+    """Make one change by its account, whose rows among `members` are its memberships so far."""
     try:
-        at = account_id(writer, account_of(change.key) or "", live)
-        if at is None:
+        user_id = account_id(writer, account_of(change.key) or "", live)
+        if user_id is None:
             return failed("the account is not known on the instance", "plan again")
-        mine = [row for row in rows if row.user_id == at]
-        return _become(writer, team, change, at, mine, native(live, NativeState))
+        held = [member for member in members if member.user_id == user_id]
+        return _apply_change(writer, team, change, user_id, held, native(live, NativeState))
     except PlatformError as problem:
-        return _left_alone(problem)
+        return _leave_alone(problem)
 
 
-def _left_alone(problem: PlatformError) -> Verdict:
+def _leave_alone(problem: PlatformError) -> Verdict:
     return failed(f"the membership was left alone: {problem}", problem.hint)
 
 
-def _become(
-    writer: Writer, team: str, change: Change, at: str, mine: Sequence[MemberRow], state: NativeState
+def _apply_change(
+    writer: Writer, team: str, change: Change, user_id: str, held: Sequence[MemberRow], state: NativeState
 ) -> Verdict:
-    """Make one membership what a change wants, if it still is what the change was made for.
+    """Make one membership as a change wants it, if it is still as the change was planned for.
+
+    `user_id` is the account's id, `held` are its membership rows in the team, more than one where there are duplicates.
 
     Raises `PlatformError` only before anything was sent.
     """
-    now = strongest(mine) if mine else None
+    now = strongest(held) if held else None
     before = change.before.role if isinstance(change.before, Grant) else None
     wanted = change.after.role if isinstance(change.after, Grant) else None
-    if now == wanted and len(mine) <= 1:
+    if now == wanted and len(held) <= 1:
         return DONE
     if now != before:
         return failed(f"the membership is {now or 'gone'} by now", "plan again")
     if OWNER in {now, wanted}:
         return failed("who owns a team cannot be changed by API")
     # An unknown account is added with a 200 and leaves a ghost (API.md section 5, hazard 7).
-    if wanted is not None and len(mine) != 1 and user_now(writer, at, state) is None:
+    if wanted is not None and len(held) != 1 and user_now(writer, user_id, state) is None:
         return failed("the account is gone")
-    return _set(writer, team, at, mine, wanted)
+    return _set_membership(writer, team, user_id, held, wanted)
 
 
-def _set(writer: Writer, team: str, at: str, mine: Sequence[MemberRow], wanted: str | None) -> Verdict:
-    """Add, change or remove a membership; a role is changed in place, but for duplicates, which are made one."""
-    place = path("teams", team, "users", at)
+def _set_membership(writer: Writer, team: str, user_id: str, held: Sequence[MemberRow], wanted: str | None) -> Verdict:
+    """Add, change or remove a membership; `None` for `wanted` removes it.
+
+    A role is changed in place; duplicates are removed and one is added again.
+    """
+    membership = path("teams", team, "users", user_id)
 
     def is_done() -> bool:
-        return [member_row.role for member_row in members_of(writer, team) if member_row.user_id == at] == (
-            [wanted] if wanted else []
-        )
+        return [member.role for member in members_of(writer, team) if member.user_id == user_id] == [wanted]
 
     def is_out() -> bool:
-        return not any(member_row.user_id == at for member_row in members_of(writer, team))
+        return not any(member.user_id == user_id for member in members_of(writer, team))
 
     if wanted is None:
-        return command(writer, "DELETE", place, None, Deleted, is_out)
-    if len(mine) == 1:
-        return _echoed(command(writer, "POST", place, {"role": wanted}, MemberRow, is_done), wanted)
-    if mine and (removed := command(writer, "DELETE", place, None, Deleted, is_out)).status != "sent":
+        return command(writer, "DELETE", membership, None, Deleted, is_out)
+    if len(held) == 1:
+        return _check_echo(command(writer, "POST", membership, {"role": wanted}, MemberRow, is_done), wanted)
+    if held and (removed := command(writer, "DELETE", membership, None, Deleted, is_out)).status != "sent":
         return removed
-    body = {"userId": at, "role": wanted}
-    added = _echoed(command(writer, "POST", path("teams", team, "users"), body, MemberRow, is_done), wanted)
-    if mine and added.status != "sent":
+    body = {"userId": user_id, "role": wanted}
+    added = _check_echo(command(writer, "POST", path("teams", team, "users"), body, MemberRow, is_done), wanted)
+    if held and added.status != "sent":
         return replace(added, status="unknown", message=f"the duplicates were removed, and then: {added.message}")
     return added
 
 
-def _echoed(verdict: Verdict, wanted: str) -> Verdict:
+def _check_echo(verdict: Verdict, wanted: str) -> Verdict:
+    """Return a failure if the answer that accepted a membership has another role than was asked for."""
     if verdict.answer and parse(MemberRow, verdict.answer).role != wanted:
         return failed("Umami said yes and kept another role")
     return verdict
 
 
-def _new_code(writer: Writer, team: str) -> str:
-    """Set a new access code; return why that did not succeed, or nothing. Doing it twice does no harm."""
+def _set_code(writer: Writer, team: str) -> str:
+    """Set a new access code; return an empty text, or why that did not succeed."""
     problem = ""
     for _ in range(_CODE_TRIES):
         code = f"team_{secrets.token_hex(16)}"
-        verdict = command(writer, "POST", path("teams", team), {"accessCode": code}, _Coded, lambda: False)
-        if verdict.answer and parse(_Coded, verdict.answer).code == code:
+        verdict = command(writer, "POST", path("teams", team), {"accessCode": code}, _CodedTeam, lambda: False)
+        if verdict.answer and parse(_CodedTeam, verdict.answer).code == code:
             return ""
         problem = verdict.message or "Umami said yes and kept the old one"
     return problem
 
 
-def _coded(verdict: Verdict, refused: str) -> Verdict:
-    """Return what became of a closing, given why no new code could be set after it, if none could."""
+def _require_code(verdict: Verdict, refused: str) -> Verdict:
+    """Return the outcome of a closing; `refused` says why no new code could be set after it, and is empty if one was."""
     if verdict.status == "failed":
         return replace(verdict, message=f"{verdict.message}; the team's access code may be new by now")
     if not refused:
@@ -221,21 +229,21 @@ def _coded(verdict: Verdict, refused: str) -> Verdict:
     return Verdict(status="unknown", message=words)
 
 
-# --- placing ----------------------------------------------------------------------------------------------------------
+# --- the team of a site -----------------------------------------------------------------------------------------------
 
 
-class _Team(Struct, frozen=True):
+class _NewTeam(Struct, frozen=True):
     id: Some
 
 
-class _Made(Struct, frozen=True, array_like=True):
-    """The answer is a pair: the team, and our membership as its owner (API.md section 5)."""
+class _NewTeamAnswer(Struct, frozen=True, array_like=True):
+    """The answer to the creation of a team: a pair of the team and our membership as its owner (API.md section 5)."""
 
-    team: _Team
+    team: _NewTeam
 
 
 class NoTeamError(Exception):
-    """There is no team to write to; `verdict` says what that means for the changes."""
+    """No team can be written to; `verdict` is the outcome of the changes."""
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.message)
@@ -243,10 +251,10 @@ class NoTeamError(Exception):
 
 
 def team_for(writer: Writer, key: Key, live: Live, *, make: bool) -> str:
-    """Return the id of the team that decides about the scope of a grant, as it is at this moment.
+    """Return the id of the team that grants access to the scope of a grant's key, as it is at this moment.
 
     With `make`, a site of ours that is in no team gets one first. Raises `NoTeamError` where there is no such team or the
-    site is not where it was read, and `PlatformError` where that cannot be told.
+    site is not where it was read, and `PlatformError` where that could not be read.
     """
     state = native(live, NativeState)
     if key[3] == "team":
@@ -262,24 +270,27 @@ def team_for(writer: Writer, key: Key, live: Live, *, make: bool) -> str:
     if now.team_id is not None and was.user_id == state.me and _is_managed(writer, now.team_id, state):
         return now.team_id
     if now.team_id is None and now.user_id == state.me and make and state.layout == "per-site":
-        team = _new_team(writer, key[4], state)
-        wrote(state, was.id)
-        wrote(state, team)
-        return _moved(writer, now, key[4], team)
+        team = _provide_team(writer, key[4], state)
+        note_writes(state, was.id)
+        note_writes(state, team)
+        return _move_site(writer, now, key[4], team)
     if now.team_id is None and was.team_id is None and make:
         raise NoTeamError(failed("the site is in no team, and no team is made for it", "plan again to see the ways"))
     raise NoTeamError(failed("the site is not where it was when the plan was made", "plan again"))
 
 
 def _is_managed(writer: Writer, team: str, state: NativeState) -> bool:
-    """Tell whether a team that had no site while reading is ours: made, or used again, earlier in this run."""
+    """Return whether a team that had no site while reading is ours: made, or used again, earlier in this run."""
     return team not in state.sites_of and any(
-        member_row.user_id == state.me and member_row.role == TEAM_OWNER for member_row in members_of(writer, team)
+        member.user_id == state.me and member.role == TEAM_OWNER for member in members_of(writer, team)
     )
 
 
-def _moved(writer: Writer, site: SiteRow, label: str, team: str) -> str:
-    """Move a site into a team; we own both, which is the one move that 3.1 and 3.2 let an admin make."""
+def _move_site(writer: Writer, site: SiteRow, label: str, team: str) -> str:
+    """Move a site into a team and return the team; raises `NoTeamError` if that fails.
+
+    We own both, which is the one move that 3.1 and 3.2 let an admin make.
+    """
 
     def is_there() -> bool:
         now = ask_one(writer, path("websites", site.id), SiteRow)
@@ -289,17 +300,17 @@ def _moved(writer: Writer, site: SiteRow, label: str, team: str) -> str:
     if verdict.answer and parse(SiteRow, verdict.answer).team_id != team:
         verdict = failed("Umami said yes and did not move the site")
     if verdict.status != "sent":
-        raise NoTeamError(_overtaken(writer, site, label, team) or _unmoved(verdict, label))
+        raise NoTeamError(_detect_overtaking(writer, site, label, team) or _describe_unmoved(verdict, label))
     return team
 
 
-def _unmoved(verdict: Verdict, label: str) -> Verdict:
+def _describe_unmoved(verdict: Verdict, label: str) -> Verdict:
     words = f"team {team_name(label)} is there, but the site could not be moved into it: {verdict.message}"
     return replace(verdict, message=words)
 
 
-def _overtaken(writer: Writer, site: SiteRow, label: str, team: str) -> Verdict | None:
-    """Return the verdict that somebody else moved a site meanwhile, for which Umami says no more than "not allowed"."""
+def _detect_overtaking(writer: Writer, site: SiteRow, label: str, team: str) -> Verdict | None:
+    """Return a failure if somebody else has moved the site meanwhile, else `None`; Umami only says "not allowed" then."""
     try:
         now = ask_one(writer, path("websites", site.id), SiteRow)
     except PlatformError:
@@ -313,62 +324,65 @@ def _overtaken(writer: Writer, site: SiteRow, label: str, team: str) -> Verdict 
     return failed(words, "let one runner apply at a time; plan again")
 
 
-def _new_team(writer: Writer, label: str, state: NativeState) -> str:
-    """Return a team of ours by the right name in which nobody else is: one that was left over, or a new one."""
+def _provide_team(writer: Writer, label: str, state: NativeState) -> str:
+    """Return the id of a team of ours for a site, with no other members: one that was left over, or a new one.
+
+    Raises `NoTeamError` if none could be had.
+    """
     name = team_name(label)
     left = left_over(label, state)
     if left is not None and _is_without_site(writer, left.id):
         _vacate(writer, left.id, state)
         return left.id
-    found: list[str] = []
+    read_back: list[str] = []
 
     def is_made() -> bool:
-        new = (team_row for team_row in _named(writer, name, state) if team_row.id not in state.rows.teams)
-        found.append(_unused(writer, name, state, new) or "")
-        return bool(found[-1])
+        new = (team for team in _search_teams(writer, name, state) if team.id not in state.rows.teams)
+        read_back.append(_find_unused(writer, name, state, new) or "")
+        return bool(read_back[-1])
 
-    verdict = command(writer, "POST", path("teams"), {"name": name}, _Made, is_made)
+    verdict = command(writer, "POST", path("teams"), {"name": name}, _NewTeamAnswer, is_made)
     if verdict.status != "sent":
         raise NoTeamError(verdict)
-    return parse(_Made, verdict.answer).team.id if verdict.answer else found[-1]
+    return parse(_NewTeamAnswer, verdict.answer).team.id if verdict.answer else read_back[-1]
 
 
 def _vacate(writer: Writer, team: str, state: NativeState) -> None:
-    """Take everybody else out of a team without sites before it gets one, for whom its code is a way back in.
+    """Take everybody else out of a team without sites before it gets one, and renew its code, by which they could return.
 
-    Raises `NoTeamError` where somebody stays.
+    Raises `NoTeamError` if somebody stays.
     """
-    others = {member_row.user_id for member_row in members_of(writer, team)} - {state.me}
-    for user in sorted(others):
-        removed = _set(writer, team, user, (), None)
+    others = {member.user_id for member in members_of(writer, team)} - {state.me}
+    for user_id in sorted(others):
+        removed = _set_membership(writer, team, user_id, (), None)
         if removed.status != "sent":
-            raise NoTeamError(_not_used(removed.message, removed.hint))
+            raise NoTeamError(_fail_reuse(removed.message, removed.hint))
     if not others:
         return
-    refused = _new_code(writer, team)
+    refused = _set_code(writer, team)
     try:
-        left = {member_row.user_id for member_row in members_of(writer, team)} - {state.me}
+        left = {member.user_id for member in members_of(writer, team)} - {state.me}
     except PlatformError as problem:
-        raise NoTeamError(_not_used(str(problem), problem.hint)) from problem
+        raise NoTeamError(_fail_reuse(str(problem), problem.hint)) from problem
     if refused or left:
-        raise NoTeamError(_not_used(refused or "somebody has joined it again"))
+        raise NoTeamError(_fail_reuse(refused or "somebody has joined it again"))
 
 
-def _not_used(why: str, hint: str | None = None) -> Verdict:
+def _fail_reuse(why: str, hint: str | None = None) -> Verdict:
     return failed(f"the team that was left over could not be used again: {why}", hint or "plan again")
 
 
-def _named(writer: Writer, name: str, state: NativeState) -> tuple[TeamRow, ...]:
-    """Return all living teams whose name holds `name`; in 2.20, which lists none, those we are in."""
+def _search_teams(writer: Writer, name: str, state: NativeState) -> tuple[TeamRow, ...]:
+    """Return all teams with `name` in their names, without deleted ones; in 2.20, which lists no teams, those we are in."""
     if state.old:
         page = ask(writer, path("users", state.me, "teams"), Page[TeamRow], ONE_PAGE)
     else:
         page = ask(writer, path("admin", "teams"), Page[TeamRow], {**ONE_PAGE, "search": name})
-    return tuple(team_row for team_row in page.data if team_row.deleted is None)
+    return tuple(team for team in page.data if team.deleted is None)
 
 
-def _unused(writer: Writer, name: str, state: NativeState, teams: Iterable[TeamRow]) -> str | None:
-    """Return the first of `teams` that bears the name, has us as only member and owner, and has no site now."""
+def _find_unused(writer: Writer, name: str, state: NativeState, teams: Iterable[TeamRow]) -> str | None:
+    """Return the first of `teams` that has exactly that name, us as owner and only member, and no site now."""
     for team in teams:
         is_ours = team.name == name and len(team.members) == 1 and owners(team) == (state.me,)
         if is_ours and _is_without_site(writer, team.id):

@@ -13,7 +13,8 @@ from declaration.tables import HEAD, declared, read_text
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope, Subject, grant_key
 from siteward.access.state import Live, Memory, Site
 from siteward.access.traits import Role
-from siteward.declaration.resolve import nowhere, resolve
+from siteward.declaration.resolve import resolve
+from siteward.declaration.unmatched import nowhere
 from strategies import MATOMO, NOW, PIWIKPRO, PLAUSIBLE, UMAMI
 
 if TYPE_CHECKING:

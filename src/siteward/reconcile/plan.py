@@ -24,7 +24,8 @@ from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.proposal import manage
 from siteward.access.report import Report
 from siteward.access.state import account_names
-from siteward.declaration.resolve import nowhere, resolve
+from siteward.declaration.resolve import resolve
+from siteward.declaration.unmatched import nowhere
 from siteward.platforms.interface import no_blame
 from siteward.reconcile.apply.admission import remarks_on
 from siteward.reconcile.apply.consent import CONSENTS

@@ -183,6 +183,7 @@ A guard judges what is left of a plan after every step (see the promises in the 
 ## What meeting the live accounts shows
 
 - **`existing-account`** A declared user meets a live account that no journal knows. *Next:* make sure that it is the same person before you apply.
+- **`kept-by-error`** A row of the file in error takes nothing: what it may speak of stays as it is. *Next:* correct the row it names, and plan again.
 - **`identity-mismatch`** The live account has another e-mail than the declared user. *Next:* correct the e-mail, or give another login under `logins`.
 - **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from strangers. *Next:* compare with `--base REVISION`, or keep the journal.
 - **`declared-but-ignored`** A declared user's account matches `ignore`. *Next:* narrow the pattern, or take the user out.

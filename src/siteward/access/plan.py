@@ -186,7 +186,7 @@ def compose(
         requests=requests,
         seconds=seconds,
         emptied=() if view.blocked else tuple(sorted(view.emptied)),
-        flawed=any(diagnostic.blocks and diagnostic.about is None for diagnostic in proposal.desired.diagnostics),
+        flawed=proposal.desired.flawed,
     )
 
 

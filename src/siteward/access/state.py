@@ -122,7 +122,8 @@ class Desired(Struct, frozen=True, kw_only=True):
     `modules` are the accounts whose module switches the file speaks of; those of others are left alone.
     `claims` are, by key, the single lines where `origins` does not tell all; `names` are the handles, domains and tags
     (`tag:x`) that the file has for live sites.
-    `empty` is true if the file says `grants: []`, which takes an extra consent. `held` is what a row in error holds.
+    `empty` is true if the file says `grants: []`, which takes an extra consent. `flawed` is true if a
+    row of the file is in error, or asks for what is not here; `held` is what such a row holds.
     """
 
     access: Access
@@ -136,6 +137,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     claims: Mapping[Key, tuple[Claim, ...]] = MappingProxyType({})
     names: Mapping[Scope, frozenset[str]] = MappingProxyType({})
     empty: bool = False
+    flawed: bool = False
     held: Held = NOTHING_HELD
     diagnostics: tuple[Diagnostic, ...] = ()
 

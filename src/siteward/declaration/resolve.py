@@ -24,7 +24,7 @@ from siteward.access.model import (
 )
 from siteward.access.state import Claim, Desired, Origin
 from siteward.access.traits import SITE_KINDS
-from siteward.declaration.declared import EVERY
+from siteward.declaration.declared import EVERY, NO_FLAWS
 from siteward.declaration.held import Holding, Suspects
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
 from siteward.declaration.selectors import Choice, Reached, Scopes, Unresolved
@@ -131,6 +131,8 @@ class _Resolution(Struct):
             claims=draft.claims,
             names=self._find_names(),
             empty=self.declaration.grants == () and not self.declaration.flaws.lost,
+            flawed=self.declaration.flaws is not NO_FLAWS
+            or any(diagnostic.blocks and diagnostic.about is None for diagnostic in draft.diagnostics),
             held=self.holding.held(),
             diagnostics=tuple(draft.diagnostics),
         )

@@ -218,9 +218,7 @@ def _tables(instance: InstancePlan, context: RenderContext) -> Iterator[Table]:
         rows = tuple(_step(step, context) for step in section.steps)
         yield Table(title=section.band.heading, kind=section.band.name.lower(), rows=rows)
     if instance.held_back:
-        yield Table(
-            title=f"Skipped (mode {instance.mode})", rows=tuple(_step(step, context) for step in instance.held_back)
-        )
+        yield Table(title=words.held_back(instance), rows=tuple(_step(step, context) for step in instance.held_back))
     if instance.waiting:
         waiting = tuple(Row(cells=("", words.declared_user(key), words.where(key))) for key in instance.waiting)
         yield Table(title="Waiting for acceptance", header=("", "who", "where", ""), rows=waiting)

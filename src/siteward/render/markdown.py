@@ -295,7 +295,7 @@ def _by_place(steps: Sequence[Step]) -> Iterator[str]:
 
 def _beside(instance: InstancePlan, context: RenderContext) -> Iterator[Block]:
     if instance.held_back:
-        title = f"Skipped (mode {prose(instance.mode)})"
+        title = prose(words.held_back(instance))
         count = f"{words.plural(len(instance.held_back), 'line')} {_LATER}"
         yield Block((details(title, _rows(instance.held_back, context)), details(title, count)), _KNOWN)
     if instance.waiting:

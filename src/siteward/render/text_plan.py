@@ -91,8 +91,11 @@ def _minutes(seconds: float) -> str:
 
 def _unchanged(instance: InstancePlan, context: RenderContext) -> str:
     part = context.parts[instance.instance]
-    if instance.flawed or any(diagnostic.blocks for diagnostic in instance.diagnostics):
+    if any(diagnostic.blocks_all for diagnostic in instance.diagnostics):
         return "no changes are planned while an error stands on this instance"
+    if instance.flawed or any(diagnostic.blocks for diagnostic in instance.diagnostics):
+        held = f"; {words.plural(len(instance.held_back), 'change')} held back" if instance.held_back else ""
+        return f"no other changes, while a row of the file is in error{held}"
     if instance.held_back:
         return f"no changes in mode {instance.mode}: {len(instance.held_back)} skipped"
     if part.unreadable:
@@ -222,7 +225,7 @@ def _few(names: Sequence[str], one: str, many: str) -> str:
 def _beside(instance: InstancePlan, palette: Palette) -> Iterator[str]:
     """Yield what is known and not acted on: skipped steps, waiting, unmanaged accounts, blind spots."""
     if instance.held_back:
-        yield from ("", f"  {palette.paint(f'Skipped (mode {instance.mode})', 'bold')}")
+        yield from ("", f"  {palette.paint(words.held_back(instance), 'bold')}")
         rows = [(palette.glyph("held"), *_row(step, palette)[1:]) for step in instance.held_back]
         yield from _shorten(palette.table(rows, 6), palette)
     if instance.waiting:

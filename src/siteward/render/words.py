@@ -211,6 +211,8 @@ def headline(of: Summary) -> str:
 
 def _idle(of: Summary) -> str:
     """Return why there is nothing to do; that all is as declared is said only where it is known."""
+    if of.held_back and of.errors:
+        return f"nothing to do, {of.held_back} held back, {plural(of.errors, 'error')}"
     if of.held_back:
         return f"nothing to do in this mode, {of.held_back} skipped"
     if of.unreadable:
@@ -218,6 +220,16 @@ def _idle(of: Summary) -> str:
     if of.errors:
         return f"nothing can be done, {plural(of.errors, 'error')}"
     return "nothing to do in what the platform shows" if of.blind else "nothing to do"
+
+
+def held_back(instance: InstancePlan) -> str:
+    """Return the heading of the steps that are left undone: by the mode, or because a row of the file is in error."""
+    kept = (
+        f"Held back (mode {instance.mode}, or a row in error)"
+        if instance.mode != "full"
+        else "Held back (a row in error)"
+    )
+    return kept if instance.flawed else f"Skipped (mode {instance.mode})"
 
 
 def consequences(of: Summary) -> tuple[str, ...]:
@@ -237,7 +249,7 @@ def leftovers(of: Summary) -> tuple[str, ...]:
     """Return what is known and not acted on: skipped, waiting, unmanaged, ignored, not seen."""
     admins = f", {plural(of.unmanaged_admins, 'admin')} among them" if of.unmanaged_admins else ""
     parts = (
-        (of.held_back, f"{of.held_back} skipped by the mode"),
+        (of.held_back, f"{of.held_back} {'held back' if of.errors else 'skipped by the mode'}"),
         (of.waiting, f"{of.waiting} waiting for somebody's acceptance"),
         (of.unmanaged, f"{plural(of.unmanaged, 'unmanaged account')}{admins}"),
         (of.ignored, f"{plural(of.ignored, 'account')} ignored"),

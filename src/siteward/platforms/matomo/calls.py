@@ -69,8 +69,8 @@ class Situation(Struct, frozen=True):
     """The input that translating changes takes beside the changes.
 
     `passwords` are for new accounts, by name. `new_grants` are the grants that each person is going to have, by folded
-    login. `parting` are the logins that have nothing left once this is done. While changes are only grouped, these
-    three are empty: they alter no group.
+    login. `parting` are the logins that have nothing left once this is done. To group changes, these three may be empty:
+    the calls that they add fit into the same requests.
     """
 
     live: Live
@@ -85,11 +85,9 @@ def find_parting(changes: Iterable[Change], new_grants: GrantsByLogin, live: Liv
     removed = [change for change in changes if change.after is None]
     deleted = {change.before.name for change in removed if isinstance(change.before, Account)}
     taken = Counter(change.before.subject.name for change in removed if isinstance(change.before, Grant))
-    held = (
-        Counter(grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account")
-        if taken
-        else Counter[str]()
-    )
+    if not taken:
+        return frozenset(deleted)
+    held = Counter(grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account")
     bare = {name for name, count in taken.items() if count >= held[name] and fold(name) not in new_grants}
     return frozenset(deleted | bare)
 
@@ -133,7 +131,7 @@ def group_new_grants(changes: Iterable[Change]) -> GrantsByLogin:
 
 
 def plan(changes: Iterable[Change], situation: Situation) -> list[PlannedCalls]:
-    """Return the calls that make these changes, those of one person and one access united, in order."""
+    """Return the calls that make these changes, in order; equal access of one person on several sites is one call."""
     groups: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
         groups.setdefault(_group_key(change, situation.state), []).append(change)
@@ -170,11 +168,10 @@ def _explain_ambiguous_login(resource: Resource | None, state: NativeState) -> s
     """Return why nothing is sent for a login that the database may take for another's; empty if it may not."""
     match resource:
         case Grant(subject=Subject(name=name)) | Account(name=name):
-            pass
+            others = [] if state.user(name) is not None or is_anonymous(name) else state.people.alike(name)
+            return f"the database may take the login {name} for that of {others[0].login}" if others else ""
         case _:
-            name = ""
-    others = state.people.alike(name) if state.user(name) is None and not is_anonymous(name) else []
-    return f"the database may take the login {name} for that of {others[0].login}" if others else ""
+            return ""
 
 
 def _refuse(change: Change, why: str) -> PlannedCalls:
@@ -189,8 +186,7 @@ def _plan_call(call: Call, *changes: Change, situation: Situation) -> PlannedCal
 
 def _is_safe_in_bulk(call: Call, state: NativeState) -> bool:
     """Return whether a call arrives whole inside a bulk."""
-    values = [value for _, value in call.fields()]
-    return not state.version.splits_early or not any(_DAMAGED & set(value) for value in values)
+    return not state.version.splits_early or not any(_DAMAGED & set(argument) for _, argument in call.fields())
 
 
 # --- grants ------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
     └─ owners of grants under a foreign spelling · groups of GroupPermissions ·
        rights by plugins that are off, user by user                                         only where there are any
 
-`refresh` does the same, because one bulk costs little more than a part of it would.
+`refresh` reads all this again, because one bulk costs little more than a part of it would.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ _NO_SUPERUSER = "requires a 'superuser' access"
 _LONGEST_WORDS = 300
 _TOO_MANY, _LIMIT = 400, "API_bulk_request_limit"
 
+# Methods that change nothing; a bulk of others does not pass the reading side.
 READING = frozenset({
     "API.getPiwikVersion",
     "API.getMatomoVersion",
@@ -60,17 +61,17 @@ class Call(Redacted, frozen=True):
     def fields(self) -> list[tuple[str, str]]:
         """Return the arguments as form fields; those of a list are all called `name[]`."""
         fields: list[tuple[str, str]] = []
-        for name, value in self.arguments.items():
-            fields += [(name, value)] if isinstance(value, str) else [(f"{name}[]", text) for text in value]
+        for name, argument in self.arguments.items():
+            fields += [(name, argument)] if isinstance(argument, str) else [(f"{name}[]", part) for part in argument]
         return fields
 
     def numbered(self) -> Iterator[tuple[str, str]]:
         """Yield the arguments as form fields with distinct names, which our transport needs; a list is `name[0]` and so on."""
-        for name, value in self.arguments.items():
-            if isinstance(value, str):
-                yield name, value
+        for name, argument in self.arguments.items():
+            if isinstance(argument, str):
+                yield name, argument
             else:
-                yield from ((f"{name}[{at}]", text) for at, text in enumerate(value))
+                yield from ((f"{name}[{position}]", part) for position, part in enumerate(argument))
 
     def entry(self) -> str:
         """Return the call as an entry of a bulk."""
@@ -94,20 +95,20 @@ def query(method: str) -> dict[str, str]:
 
 def bulk_form(calls: Iterable[Call]) -> dict[str, str]:
     """Return the entries of a bulk as form fields."""
-    return {f"urls[{at}]": call.entry() for at, call in enumerate(calls)}
+    return {f"urls[{position}]": call.entry() for position, call in enumerate(calls)}
 
 
 def reads_only(body: bytes) -> bool:
     """Return whether the form body of a bulk holds nothing but reading calls; every field is checked."""
     fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-    entries = [value for name, value in fields if name != "token_auth"]
+    entries = [entry for name, entry in fields if name != "token_auth"]
     known = all(name == "token_auth" or name.startswith("urls[") for name, _ in fields)
     return known and bool(entries) and all(_entry_reads_only(entry) for entry in entries)
 
 
 def _entry_reads_only(entry: str) -> bool:
-    fields = parse_qsl(entry, keep_blank_values=True)
-    return [value in READING for name, value in fields if name == "method"] == [True]
+    methods = [value for name, value in parse_qsl(entry, keep_blank_values=True) if name == "method"]
+    return len(methods) == 1 and methods[0] in READING
 
 
 def ask(reader: Reader, calls: Sequence[Call]) -> list[object]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import warning
+from siteward.access.diagnostic import join_some, warning
 from siteward.access.model import EVERYWHERE, Access, Grant, Group, Member, Scope, Subject, account_key
 from siteward.platforms.matomo.rows import GROUP_LIST, MEMBER_LIST, ROLE_MAP, parse
 from siteward.platforms.matomo.rpc import Call
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 BLIND_SPOT = "group-permissions"
 PLUGIN = Call("API.isPluginActivated", {"pluginName": "GroupPermissions"})
 ALL_GROUPS = Call("GroupPermissions.getAllGroups")
-_SHOWN = 5
 
 
 class PluginGroup(Struct, frozen=True):
@@ -109,10 +108,9 @@ def report_held_by_group(held: Iterable[tuple[str, str, Scope, str]]) -> Iterato
         rights[account, group][scope] = role
     for (account, group), roles in sorted(rights.items()):
         listed = [f"{role} on {scope}" for scope, role in sorted(roles.items())]
-        more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
         yield warning(
             "held-by-group",
-            f"{account} has {', '.join(listed[:_SHOWN])}{more}, held by group {group}; no step here takes that",
+            f"{account} has {join_some(listed)}, held by group {group}; no step here takes that",
             about=account_key(account),
             hint=f"take {account} out of the group {group}, or its sites away, in the plugin GroupPermissions",
         )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import warning
+from siteward.access.diagnostic import count_words, join_some, warning
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key
 from siteward.access.state import Listing, Live, Site
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from siteward.transport.http import Reader
 
 Status = Literal["active", "pending", "expired"]
-_SHOWN = 5
 # The length to which Matomo cuts every list when `filter_limit` does not arrive (API.md section 1.4).
 SUSPECT = 100
 _BEYOND = {"filter_offset": str(SUSPECT), "filter_limit": "1000000"}
@@ -399,36 +398,41 @@ def _collect_facts(user: UserRow) -> dict[str, str]:
 
 # --- findings ---------------------------------------------------------------------------------------------------------
 
-# Rule id, message and hint for each kind of row that is no proper grant.
+# Rule id, the noun that is counted, message and hint for each kind of row that is no proper grant.
 _STRAYS = {
     "orphan": (
         "orphan-grant",
-        "{n} grants are on sites that do not exist, and a new site of that id would inherit them: {who}",
+        "grant",
+        "{count} on sites that do not exist, which a new site of that id would inherit: {names}",
         "take them away with UsersManager.setUserAccess, access=noaccess, for these ids",
     ),
     "gone": (
         "orphan-grant",
-        "grants are kept for {n} logins that do not exist: {who}",
+        "login",
+        "grants are kept for {count} that no account has: {names}",
         "only the database can be rid of them; no account of such a login is made here",
     ),
     "spelling": (
         "stray-spelling",
-        "grants were written in another spelling than the account has, of letter case or accents: {who}",
+        "login",
+        "grants were written in another spelling than the account has, of letter case or accents: {names}",
         "they hold all the same, and the next change of the person's access puts them right",
     ),
     "superuser": (
         "stray-grants",
-        "{n} superusers have grants on sites beside, which hold when they stop being one: {who}",
+        "superuser",
+        "{count} with grants on sites beside, which hold once the superuser is taken away: {names}",
         "they go when the superuser is taken away",
     ),
 }
 
 
 def _report_strays(strays: Mapping[str, set[str]]) -> Iterator[Diagnostic]:
-    for kind, (code, message, hint) in _STRAYS.items():
+    for kind, (code, noun, message, hint) in _STRAYS.items():
         names = sorted(strays.get(kind, ()))
         if names:
-            yield warning(code, message.format(n=len(names), who=_join_some(names)), hint=hint)
+            count = count_words(len(names), noun)
+            yield warning(code, message.format(count=count, names=join_some(names)), hint=hint)
 
 
 def _report_asleep(rows: Rows) -> Iterator[Diagnostic]:
@@ -438,16 +442,10 @@ def _report_asleep(rows: Rows) -> Iterator[Diagnostic]:
         logins = sorted(rows.asleep)
         yield warning(
             "capability-asleep",
-            f"{plugin_of(capabilities[0])} is switched off, and {len(logins)} account{'s' if len(logins) > 1 else ''} "
-            f"would have {', '.join(capabilities)} again as soon as it is on: {_join_some(logins)}",
+            f"{plugin_of(capabilities[0])} is switched off, and {count_words(len(logins), 'account')} "
+            f"would have {', '.join(capabilities)} again as soon as it is on: {join_some(logins)}",
             hint="a change of their role there waits for it; taking all their access takes this too",
         )
-
-
-def _join_some(names: Sequence[str]) -> str:
-    """Return the first few names, and the number of the others."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def _report_pending_superusers(users: Iterable[UserRow]) -> Iterator[Diagnostic]:

@@ -33,7 +33,7 @@ from siteward.platforms.matomo.groups import (
 )
 from siteward.platforms.matomo.native_state import NativeState, People, is_anonymous, is_pending, spellings
 from siteward.platforms.matomo.probe import LDAP, is_on
-from siteward.platforms.matomo.roles import SUPERUSER, onboarding, plugin_of, version_of
+from siteward.platforms.matomo.roles import SUPERUSER, choose_onboarding, plugin_of, version_of
 from siteward.platforms.matomo.rows import (
     ACCESS_LIST,
     CAPABILITY_LIST,
@@ -100,7 +100,7 @@ def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None)
         people=People(rows.users),
         me=settings.self_login,
         has_password=token_of(reader).has_password,
-        onboarding=onboarding(version, settings.onboarding),
+        onboarding=choose_onboarding(version, settings.onboarding),
     )
     return _build_live(rows, state, listings)
 
@@ -303,7 +303,7 @@ def _build_resources(
 
 def _build_sites(rows: Iterable[SiteRow]) -> dict[Scope, Site]:
     """Return the sites by scope: a domain that is unique names its site, others need their id."""
-    hosts = {row.id: host_of(row.main_url) for row in rows}
+    hosts = {row.id: _host_of(row.main_url) for row in rows}
     times = Counter(hosts.values())
     sites: dict[Scope, Site] = {}
     for row in rows:
@@ -316,7 +316,7 @@ def _build_sites(rows: Iterable[SiteRow]) -> dict[Scope, Site]:
     return sites
 
 
-def host_of(url: str) -> str:
+def _host_of(url: str) -> str:
     """Return the host of a site's main URL, normalized; empty if there is none. The server checks little here."""
     return domain_in(url if "://" in url else "//" + url.removeprefix("//"))
 

@@ -12,7 +12,13 @@ from siteward.access.change import patch
 from siteward.access.diagnostic import Diagnostic, Effect, count_words, error, note, warning
 from siteward.access.model import EVERYWHERE, Account, Grant, account_key, account_of
 from siteward.platforms.interface import native
-from siteward.platforms.matomo.calls import addressees, choose_first_grant, explain_asleep, group_new_grants
+from siteward.platforms.matomo.calls import (
+    addressees,
+    choose_first_grant,
+    explain_asleep,
+    find_parting,
+    group_new_grants,
+)
 from siteward.platforms.matomo.groups import find_held_by_group, report_held_by_group
 from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending, spellings
 from siteward.platforms.matomo.roles import ADMIN, ANONYMOUS, VIEW, WRITE
@@ -168,61 +174,8 @@ def _check_email_as_login(change: Change, new: Account, case: _Case) -> Iterator
         yield error("email-taken", message, about=change.key)
 
 
-def _report_expired(case: _Case) -> Iterator[Diagnostic]:
-    """Report invitations that have expired, but not of people from whom the plan takes the account or all access."""
-    deleted = {
-        _login_of(change) for change in case.changes if isinstance(change.before, Account) and change.after is None
-    }
-    revoked = Counter(
-        _login_of(change) for change in case.changes if isinstance(change.before, Grant) and change.after is None
-    )
-    granted = {_login_of(change) for change in case.changes if isinstance(change.after, Grant)}
-    bare = {name for name, count in revoked.items() if count >= case.site_grants[name or ""] and name not in granted}
-    for user in case.state.people.rows:
-        if user.invite_status == "expired" and user.login not in deleted | bare:
-            yield warning(
-                "invitation-expired",
-                f"the invitation of {user.login} ended at {user.invite_ends}; Matomo deletes the account 3 days later",
-                about=account_key(user.login),
-                hint=f"send it again: siteward apply --resend {user.login}@<instance>",
-            )
-
-
-def _login_of(change: Change) -> str | None:
-    return account_of(change.key)
-
-
-def _report_left_by_groups(case: _Case) -> Iterator[Diagnostic]:
-    """Report access that people keep through a group of GroupPermissions, where the plan takes the grant that covered it."""
-    traits, access = case.state.traits, case.live.access
-    if not access.members():
-        return
-    before = set(find_held_by_group(access, traits))
-    after = find_held_by_group(patch(access, case.changes), traits)
-    yield from report_held_by_group(held for held in after if held not in before)
-
-
-def _report_tag_managers(case: _Case) -> Iterator[Diagnostic]:
-    """Report once that the role `write` opens more than reports, of which alone its name speaks."""
-    included, off = case.state.traits.included, case.state.off
-    brought = sorted(extra for extra, roles in included.items() if WRITE in roles and extra not in off)
-    logins = {_login_of(change) for change in case.changes if _gains_write(change)}
-    if brought and logins:
-        yield note(
-            "edit-brings-tags",
-            f"`edit` is Matomo's role write, which brings {', '.join(brought)}: whoever has it may also edit the tags "
-            f"that a site loads; this plan gives it to {count_words(len(logins), 'account')}",
-            hint="no role edits reports and not tags; `view` does neither",
-        )
-
-
-def _gains_write(change: Change) -> bool:
-    before, after = change.before, change.after
-    had = before.role if isinstance(before, Grant) else ""
-    return isinstance(after, Grant) and after.role == WRITE and had not in {WRITE, ADMIN}
-
-
 def _report_deletion(change: Change, _case: _Case) -> Iterator[Diagnostic]:
+    """Report what is lost with an account (API.md section 2.4)."""
     if isinstance(change.before, Account) and change.after is None:
         message = (
             "deletes the tokens, dashboards, settings and scheduled reports of the account; its segments go to a "
@@ -308,6 +261,7 @@ def _check_site_grant(change: Change, case: _Case) -> Iterator[Diagnostic]:
 
 
 def _report_removal(change: Change, _case: _Case) -> Iterator[Diagnostic]:
+    """Report the scheduled reports that go with all access to a site (API.md section 2.6)."""
     match change.before, change.after:
         case Grant(subject=subject, scope=scope), None if scope != EVERYWHERE and not is_anonymous(subject.name):
             message = "deletes the person's scheduled e-mail reports on this site for good"
@@ -317,6 +271,7 @@ def _report_removal(change: Change, _case: _Case) -> Iterator[Diagnostic]:
 
 
 def _report_opening(change: Change, _case: _Case) -> Iterator[Diagnostic]:
+    """Report that a site is made public."""
     after = change.after
     if isinstance(after, Grant) and is_anonymous(after.subject.name) and change.before is None:
         message = f"everybody on the internet sees {after.scope}, and the version of the server"
@@ -337,6 +292,9 @@ def _report_addressees(change: Change, case: _Case) -> Iterator[Diagnostic]:
         yield _report_effect(change.key, "mail", "mail", f"Matomo mails {address}", count=count, who=address)
 
 
+# --- findings about the plan as a whole ---------------------------------------------------------------------------------
+
+
 def _report_public_mails(case: _Case) -> Iterable[Diagnostic]:
     """Report the mails about sites made public once for all sites, because one call opens them."""
     grants = (change for change in case.changes if isinstance(change.after, Grant))
@@ -344,6 +302,50 @@ def _report_public_mails(case: _Case) -> Iterable[Diagnostic]:
     return _report_addressees(first, case) if first is not None else ()
 
 
+def _report_expired(case: _Case) -> Iterator[Diagnostic]:
+    """Report invitations that have expired, but not of people from whom the plan takes the account or all access."""
+    parting = find_parting(case.changes, case.new_grants, case.live)
+    for user in case.state.people.rows:
+        if user.invite_status == "expired" and user.login not in parting:
+            yield warning(
+                "invitation-expired",
+                f"the invitation of {user.login} ended at {user.invite_ends}; Matomo deletes the account 3 days later",
+                about=account_key(user.login),
+                hint=f"send it again: siteward apply --resend {user.login}@<instance>",
+            )
+
+
+def _report_left_by_groups(case: _Case) -> Iterator[Diagnostic]:
+    """Report access that people keep through a group of GroupPermissions, where the plan takes the grant that covered it."""
+    traits, access = case.state.traits, case.live.access
+    if not access.members():
+        return
+    before = set(find_held_by_group(access, traits))
+    after = find_held_by_group(patch(access, case.changes), traits)
+    yield from report_held_by_group(held for held in after if held not in before)
+
+
+def _report_tag_managers(case: _Case) -> Iterator[Diagnostic]:
+    """Report once that `edit`, Matomo's role `write`, lets people edit the tags of a site as well as reports."""
+    included, off = case.state.traits.included, case.state.off
+    brought = sorted(extra for extra, roles in included.items() if WRITE in roles and extra not in off)
+    logins = {account_of(change.key) for change in case.changes if _gains_write(change)}
+    if brought and logins:
+        yield note(
+            "edit-brings-tags",
+            f"`edit` is Matomo's role write, which brings {', '.join(brought)}: whoever has it may also edit the tags "
+            f"that a site loads; this plan gives it to {count_words(len(logins), 'account')}",
+            hint="no role edits reports and not tags; `view` does neither",
+        )
+
+
+def _gains_write(change: Change) -> bool:
+    before, after = change.before, change.after
+    had = before.role if isinstance(before, Grant) else ""
+    return isinstance(after, Grant) and after.role == WRITE and had not in {WRITE, ADMIN}
+
+
+# The checks that look at one change after the other.
 _CHECKS: tuple[Callable[[Change, _Case], Iterable[Diagnostic]], ...] = (
     _check_new_account,
     _check_email,

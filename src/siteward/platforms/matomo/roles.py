@@ -77,7 +77,7 @@ def traits_of(version: Version, capabilities: Iterable[CapabilityRow], settings:
         version=version.text,
         edition=version.product,
         roles={"site": _list_site_roles(version), "instance": (_SUPERUSER,)},
-        onboarding=frozenset({onboarding(version, settings.onboarding)}),
+        onboarding=frozenset({choose_onboarding(version, settings.onboarding)}),
         last_seen=version.keeps_last_seen,
         powerful=frozenset({SUPERUSER, ADMIN}),
         blind_spots=(),
@@ -92,7 +92,7 @@ def plugin_of(capability: str) -> str:
     return "TagManager" if capability in _KNOWN_CAPABILITIES else "a plugin"
 
 
-def onboarding(version: Version, wanted: Onboarding | None) -> Literal["invite", "password"]:
+def choose_onboarding(version: Version, wanted: Onboarding | None) -> Literal["invite", "password"]:
     """Return how new accounts begin: as the file says, else by invitation if the release can invite."""
     return wanted or ("invite" if version.invites else "password")
 

@@ -142,7 +142,7 @@ def in_bulks(
             token.most_calls = len(batch) // 2
             continue
         try:
-            answers += results(reader, answer, len(batch))
+            answers += parse_results(reader, answer, len(batch))
         except RefusedError as problem:
             if not answers and not after_others:
                 raise
@@ -150,7 +150,7 @@ def in_bulks(
     return answers
 
 
-def results(reader: Reader, answer: Answer, wanted: int) -> list[object]:
+def parse_results(reader: Reader, answer: Answer, wanted: int) -> list[object]:
     """Return the results in the answer to a bulk of `wanted` calls; raises as `ask` does."""
     body = answer.json()
     if isinstance(body, dict):

@@ -193,7 +193,7 @@ def _make_receipts(writer: Writer, planned: PlannedCalls, result: object) -> lis
     if verdict.status != "sent":
         return [verdict.receipt(change.key) for change in planned.changes]
     return [
-        replace(verdict, sends=0 if position else planned.mails).receipt(change.key, _new_ids(change))
+        replace(verdict, sends=0 if position else planned.mails).receipt(change.key, _collect_new_ids(change))
         for position, change in enumerate(planned.changes)
     ]
 
@@ -212,6 +212,6 @@ def _judge(writer: Writer, result: object) -> Verdict:
     return failed(result.words, _LOCK_HINT if _LOCKED in result.words else None)
 
 
-def _new_ids(change: Change) -> Mapping[Key, str]:
+def _collect_new_ids(change: Change) -> Mapping[Key, str]:
     """Return the id of the account that a change creates or alters, by key: its login."""
     return {change.key: change.key[1]} if change.key[0] == "account" and change.after is not None else {}

@@ -1,9 +1,9 @@
 """Reads a whole Matomo with one bulk for any number of users and sites (API.md section 4), and builds `Live` from it.
 
-    users · sites · the logins and sites of each role and capability · capabilities · two plugins    one bulk
-    └─ behind the hundredth row of each list that has exactly a hundred (section 1.4)       a second one, if needed
+    users · sites · logins and sites of each role and capability · capabilities · two plugins    one bulk
+    └─ the rest of each list that has exactly a hundred rows (API.md section 1.4)                only after such a list
     └─ owners of grants under a foreign spelling · groups of GroupPermissions ·
-       rights by plugins that are off, user by user                                         only where there are any
+       rights by plugins that are off, user by user                                              only if there are any
 
 `refresh` reads all this again, because one bulk costs little more than a part of it would.
 """

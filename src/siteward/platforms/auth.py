@@ -45,7 +45,7 @@ class RenewingAuth(httpx.Auth, ABC, Generic[T]):
         self._lock = threading.Lock()
         self._refusal: PlatformError | None = None
 
-    # --- for adapters to define -----------------------------------------------------------------------------------------
+    # --- for adapters to define ---------------------------------------------------------------------------------------
 
     def login_request(self) -> httpx.Request:
         """Return the request that asks for a token."""
@@ -80,7 +80,7 @@ class RenewingAuth(httpx.Auth, ABC, Generic[T]):
         reply = yield self.login_request()
         return None if self.is_busy(reply, request) else self.admitted(reply)
 
-    # --- called by httpx -----------------------------------------------------------------------------------------------
+    # --- called by httpx ----------------------------------------------------------------------------------------------
 
     def sync_auth_flow(self, request: httpx.Request) -> Dialogue[None]:
         """Send `request` with a living token; raises the `PlatformError` of the login if there is none.

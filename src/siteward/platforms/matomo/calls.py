@@ -189,7 +189,7 @@ def _is_safe_in_bulk(call: Call, state: NativeState) -> bool:
     return not state.version.splits_early or not any(_DAMAGED & set(argument) for _, argument in call.fields())
 
 
-# --- grants ------------------------------------------------------------------------------------------------------------
+# --- grants -----------------------------------------------------------------------------------------------------------
 
 
 def _plan_site_grants(group: Sequence[Change], grant: Grant, situation: Situation) -> Iterator[PlannedCalls]:
@@ -275,7 +275,7 @@ def _plan_superuser(change: Change, grant: Grant, situation: Situation) -> Plann
     )
 
 
-# --- accounts ----------------------------------------------------------------------------------------------------------
+# --- accounts ---------------------------------------------------------------------------------------------------------
 
 
 def _plan_account(change: Change, situation: Situation) -> PlannedCalls:

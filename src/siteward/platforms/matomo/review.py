@@ -86,7 +86,7 @@ def _report_effect(
     return note(code, message, about=about, effect=effect, count=count, who=who)
 
 
-# --- accounts ----------------------------------------------------------------------------------------------------------
+# --- accounts ---------------------------------------------------------------------------------------------------------
 
 
 def _check_new_account(change: Change, case: _Case) -> Iterator[Diagnostic]:
@@ -184,7 +184,7 @@ def _report_deletion(change: Change, _case: _Case) -> Iterator[Diagnostic]:
         yield _report_effect(change.key, "destroys", "account-deleted", message)
 
 
-# --- superusers --------------------------------------------------------------------------------------------------------
+# --- superusers -------------------------------------------------------------------------------------------------------
 
 
 def _check_password(change: Change, case: _Case) -> Iterator[Diagnostic]:
@@ -242,7 +242,7 @@ def _check_promotion(change: Change, case: _Case) -> Iterator[Diagnostic]:
         yield _report_effect(change.key, "waiting", "pending-superuser", message)
 
 
-# --- grants on sites ---------------------------------------------------------------------------------------------------
+# --- grants on sites --------------------------------------------------------------------------------------------------
 
 
 def _check_site_grant(change: Change, case: _Case) -> Iterator[Diagnostic]:
@@ -278,7 +278,7 @@ def _report_opening(change: Change, _case: _Case) -> Iterator[Diagnostic]:
         yield _report_effect(change.key, "opens", "made-public", message)
 
 
-# --- mails -------------------------------------------------------------------------------------------------------------
+# --- mails ------------------------------------------------------------------------------------------------------------
 
 
 def _report_mails(change: Change, case: _Case) -> Iterator[Diagnostic]:
@@ -292,7 +292,7 @@ def _report_addressees(change: Change, case: _Case) -> Iterator[Diagnostic]:
         yield _report_effect(change.key, "mail", "mail", f"Matomo mails {address}", count=count, who=address)
 
 
-# --- findings about the plan as a whole ---------------------------------------------------------------------------------
+# --- findings about the plan as a whole -------------------------------------------------------------------------------
 
 
 def _report_public_mails(case: _Case) -> Iterable[Diagnostic]:

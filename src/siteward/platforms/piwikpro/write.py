@@ -114,7 +114,7 @@ def _write_group(writer: Writer, change: Change, live: Live) -> Receipt:
             return receipt_of(writer, change.key, repeatable(writer, "DELETE", path))
 
 
-# --- accounts ----------------------------------------------------------------------------------------------------------
+# --- accounts ---------------------------------------------------------------------------------------------------------
 
 
 def _invite(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Receipt:
@@ -184,7 +184,7 @@ def _delete_account(writer: Writer, key: Key, live: Live) -> Receipt:
     return receipt_of(writer, key, answer)
 
 
-# --- ownership ---------------------------------------------------------------------------------------------------------
+# --- ownership --------------------------------------------------------------------------------------------------------
 
 
 def _set_role(writer: Writer, grant: Grant, role: Literal["OWNER", "USER"], live: Live) -> Receipt:
@@ -243,7 +243,7 @@ def _read_open_modules(writer: Writer, user_id: str, name: str) -> list[Grant]:
     return [_open_module(name, module) for module, switch in switches.items() if switch.access]
 
 
-# --- modules ---------------------------------------------------------------------------------------------------------
+# --- modules ----------------------------------------------------------------------------------------------------------
 
 
 def _open_module(name: str, module: str) -> Grant:
@@ -289,7 +289,7 @@ def _find_groups_holding_open(
     return {key: by_group.group_names for key, by_group in through.items() if by_group.access}
 
 
-# --- groups ------------------------------------------------------------------------------------------------------------
+# --- groups -----------------------------------------------------------------------------------------------------------
 
 
 def _create_group(writer: Writer, group: Group) -> Receipt:

@@ -150,10 +150,10 @@ class Gains(Struct, frozen=True, dict=True):
         """Yield the rights that are there, or asked for, and that no step gives or takes."""
         desired, mine = self.proposal.desired, (self.proposal.live.me or "").casefold()
         shared: dict[str, list[Grant]] = defaultdict(list)
-        for key, grant in self._unchanged_grants():
+        for grant in self._unchanged_grants():
             if grant.subject.kind == "group":
                 shared[grant.subject.name].append(grant)
-            elif self._interests(key, grant, grant.subject.name) and grant.subject.name.casefold() != mine:
+            elif grant.subject.name.casefold() != mine:
                 yield from self._rights(grant, self._person_of(grant.subject.name))
         for member in self._unchanged_members():
             joined = member.key in self.proposal.projected
@@ -178,19 +178,33 @@ class Gains(Struct, frozen=True, dict=True):
         held = (proposed.key for proposed in self.proposal.held_back if proposed.change.after is not None)
         return self._moved.union(held)
 
-    def _unchanged_grants(self) -> Iterator[tuple[Key, Grant]]:
+    def _unchanged_grants(self) -> Iterator[Grant]:
+        """Yield the grants of groups, and those of accounts that a rule is about, that no step gives or takes."""
         wished, traits, moved = self.proposal.desired.access.find, self.proposal.traits, self._moved
-        projected, waiting = self.proposal.projected, self._waiting
         lingering = {(kind, role.name) for kind, roles in traits.roles.items() for role in roles if role.lingers}
-        for key, grant in projected.items():
-            if key[0] != "grant" or key in moved or not isinstance(grant, Grant):
+        for key, grant in self.proposal.projected.items():
+            if not isinstance(grant, Grant) or not self._may_break(key, grant) or key in moved:
                 continue
             if (grant.scope.kind, grant.role) not in lingering or wished(key) is not None:
-                yield key, grant
-        there = projected.find
-        for key, grant in self.proposal.desired.access.items():
-            if key[0] == "grant" and there(key) is None and key not in waiting and isinstance(grant, Grant):
-                yield key, grant
+                yield grant
+        yield from (grant for key, grant in self._wishes_apart[1].items() if self._may_break(key, grant))
+
+    def _may_break(self, key: Key, grant: Grant) -> bool:
+        return grant.subject.kind == "group" or self._interests(key, grant, grant.subject.name)
+
+    @cached_property
+    def _wishes_apart(self) -> tuple[frozenset[Key], Mapping[Key, Grant]]:
+        """The keys of grants that a line asks for with another role, and the wishes for what is not there at all."""
+        desired, there, waiting = self.proposal.desired, self.proposal.projected.find, self._waiting
+        other, missing = set(desired.claims), {}
+        for key, wish in desired.access.items():
+            if isinstance(wish, Grant):
+                grant = there(key)
+                if isinstance(grant, Grant) and grant.role != wish.role:
+                    other.add(key)
+                elif grant is None and key not in waiting:
+                    missing[key] = wish
+        return frozenset(other), missing
 
     def _unchanged_members(self) -> Iterator[Member]:
         projected = self.proposal.projected
@@ -204,10 +218,13 @@ class Gains(Struct, frozen=True, dict=True):
         concerned = self._concerned(account)
         if not concerned:
             return False
-        if len(self.proposal.desired.claims.get(key, ())) > 1 or not concerned.isdisjoint(self._about(grant)):
+        if not concerned.isdisjoint(self._about(grant)):
             return True
-        wish = self.proposal.desired.access.find(key)
-        return isinstance(wish, Grant) and wish.role != grant.role and not concerned.isdisjoint(self._about(wish))
+        if key not in self._wishes_apart[0]:
+            return False
+        desired = self.proposal.desired
+        wishes = (desired.access.find(key), *(claim.wish for claim in desired.claims.get(key, ())))
+        return any(isinstance(wish, Grant) and not concerned.isdisjoint(self._about(wish)) for wish in wishes)
 
     def _standing_patterns(self) -> Iterator[Diagnostic]:
         """Yield a warning for each person and pattern that gives more than patterns may, and has given it already."""

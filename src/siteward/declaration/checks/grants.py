@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.model import Power
     from siteward.access.policy import Rule
     from siteward.access.traits import Traits
     from siteward.declaration.context import Context
@@ -244,51 +245,48 @@ class _Ruling(Struct):
     instance: Instance
     traits: Traits
     named: NamedSites
-    _people: dict[str, tuple[Person, frozenset[str]]] = {}
-    _found: dict[tuple[object, ...], tuple[tuple[Rule, Gain], ...]] = {}
+    _concerned: dict[tuple[str, Power], tuple[Person, tuple[Rule, ...]]] = {}
+    _found: dict[tuple[object, ...], Gain | None] = {}
 
     def of(self, grant: Grant) -> Iterator[Diagnostic]:
         """Yield what rules say to what a grant gives each person on each kind of scope."""
         for kind in _kinds(grant):
-            rights = self._rights(grant, kind)
-            for handle, ways in self.context.people(grant).items() if rights else ():
-                person, concerned = self._person(handle)
-                for rule, right in rights:
-                    if rule.id in concerned:
-                        gain = replace(right, person=person, given=_given_fields(grant, ways))
-                        for breach in judge((rule,), gain):
-                            yield breach.told(grant.location.key() if breach.lacks else grant.location.at("role"))
-
-    def _rights(self, grant: Grant, kind: str) -> tuple[tuple[Rule, Gain], ...]:
-        """Return each rule that is about what a grant gives, with that right, on one of the sites it is about."""
-        key = (grant.role, grant.extras, kind, grant.sites, grant.metasites, id(grant.bound))
-        found = self._found.get(key)
-        if found is None:
             means = self.context.meaning(grant, self.instance, kind)
-            found = tuple(self._about(grant, means, kind)) if isinstance(means, Meaning) else ()
-            self._found[key] = found
-        return found
+            if isinstance(means, Meaning):
+                yield from self._judged(grant, means, kind)
 
-    def _about(self, grant: Grant, means: Meaning, kind: str) -> Iterator[tuple[Rule, Gain]]:
-        plain = Gain(Person(""), kind, means.power, grant.role, names_of_role(means.role, self.traits.platform))
-        for rule in self.instance.policy.rules:
-            if means.power < least_power(rule):
-                continue
+    def _judged(self, grant: Grant, means: Meaning, kind: str) -> Iterator[Diagnostic]:
+        rights: dict[int, Gain | None] = {}
+        for handle, ways in self.context.people(grant).items():
+            person, rules = self._rules_about(handle, means.power)
+            for rule in rules:
+                if id(rule) not in rights:
+                    rights[id(rule)] = self._right(rule, grant, means, kind)
+                right = rights[id(rule)]
+                if right is not None:
+                    gain = replace(right, person=person, given=_given_fields(grant, ways))
+                    for breach in judge((rule,), gain):
+                        yield breach.told(grant.location.key() if breach.lacks else grant.location.at("role"))
+
+    def _right(self, rule: Rule, grant: Grant, means: Meaning, kind: str) -> Gain | None:
+        """Return what a grant gives, on one of the sites a rule is about; `None` if the rule is about none of it."""
+        key = (id(rule), grant.role, grant.extras, kind, grant.sites, grant.metasites, id(grant.bound))
+        if key not in self._found:
+            plain = Gain(Person(""), kind, means.power, grant.role, names_of_role(means.role, self.traits.platform))
             sites = self.named.of(grant, kind) if "site" in rule.match else (None,)
             rights = (plain if names is None else replace(plain, sites=names) for names in sites)
-            right = next((right for right in rights if about_right(rule, right)), None)
-            if right is not None:
-                yield rule, right
+            self._found[key] = next((right for right in rights if about_right(rule, right)), None)
+        return self._found[key]
 
-    def _person(self, handle: str) -> tuple[Person, frozenset[str]]:
-        """Return a declared user as rules see them here, and the ids of the rules that are about them."""
-        found = self._people.get(handle)
+    def _rules_about(self, handle: str, power: Power) -> tuple[Person, tuple[Rule, ...]]:
+        """Return a declared user as rules see them here, and the rules about them and rights of that power."""
+        found = self._concerned.get((handle, power))
         if found is None:
             user = self.context.declaration.users[handle]
             login = login_of(user, self.instance.name, self.traits)
             person = person_of(login or "", declared_user_of(user, None))
-            rules = concerning(self.instance.policy.rules, person)
-            found = self._people[handle] = (person, frozenset(rule.id for rule in rules))
+            rules = (rule for rule in self.instance.policy.rules if power >= least_power(rule))
+            found = self._concerned[handle, power] = (person, concerning(rules, person))
         return found
 
 

@@ -22,6 +22,7 @@ from siteward.access.policy import (
     Gain,
     Person,
     Rule,
+    RulesByKind,
     about_right,
     concerning,
     judge,
@@ -215,16 +216,24 @@ class Gains(Struct, frozen=True, dict=True):
 
     def _interests(self, key: Key, grant: Grant, account: str) -> bool:
         """Return whether any rule is about a grant that an account has, or about what lines ask for in its place."""
-        concerned = self._concerned(account)
-        if not concerned:
-            return False
-        if not concerned.isdisjoint(self._about(grant)):
+        if self._concerns(grant, account):
             return True
         if key not in self._wishes_apart[0]:
             return False
         desired = self.proposal.desired
         wishes = (desired.access.find(key), *(claim.wish for claim in desired.claims.get(key, ())))
-        return any(isinstance(wish, Grant) and not concerned.isdisjoint(self._about(wish)) for wish in wishes)
+        return any(isinstance(wish, Grant) and self._concerns(wish, account) for wish in wishes)
+
+    def _concerns(self, grant: Grant, account: str) -> bool:
+        declared_user = self.proposal.desired.declared_users.get(account)
+        kind = declared_user.kind if declared_user is not None else None
+        if not self._by_kind.about(kind, self.proposal.traits.power(grant)):
+            return False
+        return not self._concerned(account).isdisjoint(self._about(grant))
+
+    @cached_property
+    def _by_kind(self) -> RulesByKind:
+        return RulesByKind(self.proposal.policy.rules)
 
     def _standing_patterns(self) -> Iterator[Diagnostic]:
         """Yield a warning for each person and pattern that gives more than patterns may, and has given it already."""

@@ -8,7 +8,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Severity, problem
-from siteward.access.policy import Gain, Person, about_right, concerning, judge, least_power, names_of_role, person_of
+from siteward.access.policy import (
+    Gain,
+    Person,
+    RulesByKind,
+    about_right,
+    concerning,
+    judge,
+    names_of_role,
+    person_of,
+)
 from siteward.declaration.named import NamedSites
 from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
 from siteward.declaration.selector import parse, within
@@ -18,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic, Span
-    from siteward.access.model import Power
     from siteward.access.policy import Rule
     from siteward.access.traits import Traits
     from siteward.declaration.context import Context
@@ -229,7 +237,8 @@ def owners_rules(context: Context) -> Iterator[Diagnostic]:
         traits = context.traits.get(instance.name)
         if traits is None or not instance.policy.rules:
             continue
-        ruling = _Ruling(context, instance, traits, NamedSites(context.declaration, instance))
+        named, rules = NamedSites(context.declaration, instance), RulesByKind(instance.policy.rules)
+        ruling = _Ruling(context, instance, traits, named, rules)
         for grant in context.declaration.grants or ():
             for found in ruling.of(grant) if grant.reaches(instance.name) else ():
                 key = (found.code, found.at, found.message)
@@ -245,7 +254,8 @@ class _Ruling(Struct):
     instance: Instance
     traits: Traits
     named: NamedSites
-    _concerned: dict[tuple[str, Power], tuple[Person, tuple[Rule, ...]]] = {}
+    rules: RulesByKind
+    _people: dict[str, Person] = {}
     _found: dict[tuple[object, ...], Gain | None] = {}
 
     def of(self, grant: Grant) -> Iterator[Diagnostic]:
@@ -258,8 +268,9 @@ class _Ruling(Struct):
     def _judged(self, grant: Grant, means: Meaning, kind: str) -> Iterator[Diagnostic]:
         rights: dict[int, Gain | None] = {}
         for handle, ways in self.context.people(grant).items():
-            person, rules = self._rules_about(handle, means.power)
-            for rule in rules:
+            rules = self.rules.about(self.context.declaration.users[handle].kind, means.power)
+            person = self._person(handle) if rules else None
+            for rule in concerning(rules, person) if person is not None else ():
                 if id(rule) not in rights:
                     rights[id(rule)] = self._right(rule, grant, means, kind)
                 right = rights[id(rule)]
@@ -278,15 +289,13 @@ class _Ruling(Struct):
             self._found[key] = next((right for right in rights if about_right(rule, right)), None)
         return self._found[key]
 
-    def _rules_about(self, handle: str, power: Power) -> tuple[Person, tuple[Rule, ...]]:
-        """Return a declared user as rules see them here, and the rules about them and rights of that power."""
-        found = self._concerned.get((handle, power))
+    def _person(self, handle: str) -> Person:
+        """Return a declared user as rules see them here."""
+        found = self._people.get(handle)
         if found is None:
             user = self.context.declaration.users[handle]
             login = login_of(user, self.instance.name, self.traits)
-            person = person_of(login or "", declared_user_of(user, None))
-            rules = (rule for rule in self.instance.policy.rules if power >= least_power(rule))
-            found = self._concerned[handle, power] = (person, concerning(rules, person))
+            found = self._people[handle] = person_of(login or "", declared_user_of(user, None))
         return found
 
 

@@ -5,7 +5,6 @@ GitHub Actions and GitLab CI say it in variables, GitHub also in the event's fil
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,6 +57,8 @@ def event(env: Env) -> Mapping[str, object]:
     path = env.get("GITHUB_EVENT_PATH")
     if not path or not env.get("GITHUB_ACTIONS"):
         return {}
+    import json  # most runs are no job of a forge
+
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):

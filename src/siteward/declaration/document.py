@@ -3,9 +3,9 @@
 Some values have a short form beside the long one (`to: anna` for `to: [anna]`); rows keep what was written, and
 `build` unfolds it. What a value means, and whether it fits the rest of the file, is not asked here. The rows hold the
 values once pydantic has judged the file by what `compile` makes of them; after a change here, run `make grammar`.
-"""
 
-from __future__ import annotations
+Annotations are evaluated as they stand: msgspec wants each of them, and as texts they would be compiled at every start.
+"""
 
 from typing import Annotated, Literal, TypeAlias, get_args
 
@@ -16,7 +16,7 @@ StateWord = Literal["active", "suspended", "absent"]
 PowerWord = Literal["view", "edit", "manage", "admin"]
 MatchKey = Literal["kind", "power", "user", "account", "site", "scope", "role"]
 Requirement = Literal["until", "ticket", "reason", "email"]
-MATCHES: dict[Text, tuple[str, ...]] = {
+MATCHES: dict[str, tuple[str, ...]] = {
     "kind": get_args(Kind),
     "power": get_args(PowerWord),
     "scope": ("site", "metasite", "instance"),

@@ -5,7 +5,6 @@ Every renderer sends foreign text through `show` before it adds the escapes of i
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -44,6 +43,8 @@ def show(text: str) -> str:
 
 def as_json(document: object, indent: int) -> str:
     """Return plain data as JSON in ASCII, ending with a line break; a name in it steers no log, and is read as it was."""
+    import json  # noqa: PLC0415 — text for people has no use for it
+
     return _STEERING.sub(r"\\u0023", json.dumps(document, indent=indent)) + "\n"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -315,6 +314,8 @@ def wrong_world(path: Path, problem: ValidationError) -> click.ClickException:
 
 def problem_as_json(code: str, message: str, *, hint: str | None, leave: int) -> str:
     """Return a problem that no report holds, in the shape of the JSON reports."""
+    import json  # a run without problems has no use for it
+
     return json.dumps(
         {
             "format": "siteward.report/1",

@@ -183,15 +183,22 @@ class Gains(Struct, frozen=True, dict=True):
         """Yield the grants of groups, and those of accounts that a rule is about, that no step gives or takes."""
         wished, traits, moved = self.proposal.desired.access.find, self.proposal.traits, self._moved
         lingering = {(kind, role.name) for kind, roles in traits.roles.items() for role in roles if role.lingers}
+        asked_otherwise, missing = self._wishes_apart
+        kinds = {account: user.kind for account, user in self.proposal.desired.declared_users.items()}
+        rules, power = RulesByKind(self.proposal.policy.rules), traits.power
         for key, grant in self.proposal.projected.items():
-            if not isinstance(grant, Grant) or not self._may_break(key, grant) or key in moved:
+            if not isinstance(grant, Grant):
                 continue
-            if (grant.scope.kind, grant.role) not in lingering or wished(key) is not None:
+            kind, name = grant.subject.kind, grant.subject.name
+            if kind == "account" and key not in asked_otherwise and not rules.about(kinds.get(name), power(grant)):
+                continue  # as nearly all: these three questions are the price of a grant
+            if key in moved or ((grant.scope.kind, grant.role) in lingering and wished(key) is None):
+                continue
+            if kind == "group" or self._interests(key, grant, name):
                 yield grant
-        yield from (grant for key, grant in self._wishes_apart[1].items() if self._may_break(key, grant))
-
-    def _may_break(self, key: Key, grant: Grant) -> bool:
-        return grant.subject.kind == "group" or self._interests(key, grant, grant.subject.name)
+        for key, grant in missing.items():
+            if grant.subject.kind == "group" or self._interests(key, grant, grant.subject.name):
+                yield grant
 
     @cached_property
     def _wishes_apart(self) -> tuple[frozenset[Key], Mapping[Key, Grant]]:
@@ -216,24 +223,14 @@ class Gains(Struct, frozen=True, dict=True):
 
     def _interests(self, key: Key, grant: Grant, account: str) -> bool:
         """Return whether any rule is about a grant that an account has, or about what lines ask for in its place."""
-        if self._concerns(grant, account):
-            return True
+        concerned = self._concerned(account)
+        if not concerned or not concerned.isdisjoint(self._about(grant)):
+            return bool(concerned)
         if key not in self._wishes_apart[0]:
             return False
         desired = self.proposal.desired
         wishes = (desired.access.find(key), *(claim.wish for claim in desired.claims.get(key, ())))
-        return any(isinstance(wish, Grant) and self._concerns(wish, account) for wish in wishes)
-
-    def _concerns(self, grant: Grant, account: str) -> bool:
-        declared_user = self.proposal.desired.declared_users.get(account)
-        kind = declared_user.kind if declared_user is not None else None
-        if not self._by_kind.about(kind, self.proposal.traits.power(grant)):
-            return False
-        return not self._concerned(account).isdisjoint(self._about(grant))
-
-    @cached_property
-    def _by_kind(self) -> RulesByKind:
-        return RulesByKind(self.proposal.policy.rules)
+        return any(isinstance(wish, Grant) and not concerned.isdisjoint(self._about(wish)) for wish in wishes)
 
     def _standing_patterns(self) -> Iterator[Diagnostic]:
         """Yield a warning for each person and pattern that gives more than patterns may, and has given it already."""

@@ -15,7 +15,7 @@ from siteward.declaration.selector import parse
 from siteward.declaration.selectors import names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from siteward.declaration.declared import Bound, Declaration, Grant, Instance, Site
     from siteward.declaration.selector import Selector
@@ -44,13 +44,13 @@ class NamedSites(Struct, dict=True):
 
     def _choose(self, written: tuple[str, ...], bound: Bound | None) -> tuple[frozenset[str], ...]:
         selectors = tuple(map(parse, written))
-        out = [selector for selector in selectors if selector.excludes]
-        bounds = [] if bound is None or bound.sites is None else [bound.sites]
-        bounds += [] if self.instance.manages is None else [self.instance.manages]
+        out = _NamedBy.of(selector for selector in selectors if selector.excludes)
+        lists = (None if bound is None else bound.sites, self.instance.manages)
+        bounds = [_Inside.of(selectors) for selectors in lists if selectors is not None]
         found: dict[frozenset[str], None] = {}
         for selector in selectors:
             for names, open_ended in self._meant(selector) if not selector.excludes else ():
-                if open_ended or (not _hit(out, names) and all(_within(bound, names) for bound in bounds)):
+                if open_ended or (not out.may_mean(names) and all(inside.holds(names) for inside in bounds)):
                     found[names] = None
         return tuple(found)
 
@@ -112,29 +112,50 @@ class NamedSites(Struct, dict=True):
         return self._called.get(host, nothing) | self.declaration.former_names.get(host, nothing) | {host}
 
 
-def _hit(selectors: Iterable[Selector], names: frozenset[str]) -> bool:
-    """Return whether one of the selectors may mean a site of these names."""
-    return any(_means(selector, names, unsure=True) for selector in selectors)
+class _NamedBy(Struct, frozen=True):
+    """What a list of selectors means by the names of sites; `unsure` is true if the file does not tell all of it."""
+
+    words: frozenset[str]
+    tests: tuple[Callable[[str], object], ...]
+    unsure: bool
+
+    @classmethod
+    def of(cls, selectors: Iterable[Selector]) -> _NamedBy:
+        """Digest the selectors, so that a site is not compared with one after the other."""
+        given = tuple(selectors)
+        words = (
+            domain_in(selector.text) if selector.kind == "name" else f"{selector.kind}:{selector.text}"
+            for selector in given
+            if selector.kind in {"name", "tag", "id"}
+        )
+        tests = tuple(matcher(selector.text) for selector in given if selector.kind == "pattern")
+        return cls(frozenset(words), tests, any(selector.kind in {"id", "sitegroup"} for selector in given))
+
+    def surely_means(self, names: frozenset[str]) -> bool:
+        """Return whether a site of these names is meant, as far as the file tells."""
+        if not self.words.isdisjoint(names):
+            return True
+        plain = [name for name in names if not name.startswith(SITE_WORDS)] if self.tests else ()
+        return any(test(name) for test in self.tests for name in plain)
+
+    def may_mean(self, names: frozenset[str]) -> bool:
+        """Return whether a site of these names may be meant."""
+        return self.unsure or self.surely_means(names)
 
 
-def _within(bound: Iterable[Selector], names: frozenset[str]) -> bool:
-    """Return whether a site of these names surely lies in what a list of selectors means."""
-    selectors = tuple(bound)
-    inside = any(_means(selector, names, unsure=False) for selector in selectors if not selector.excludes)
-    return inside and not _hit((selector for selector in selectors if selector.excludes), names)
+class _Inside(Struct, frozen=True):
+    """A list of selectors as a bound: what it means, without what it leaves out."""
 
+    meant: _NamedBy
+    out: _NamedBy
 
-def _means(selector: Selector, names: frozenset[str], *, unsure: bool) -> bool:
-    """Return whether a selector means a site of these names; `unsure` is the answer where the file does not tell."""
-    match selector.kind:
-        case "pattern":
-            test = matcher(selector.text)
-            return any(test(name) for name in names if not name.startswith(SITE_WORDS))
-        case "name":
-            return domain_in(selector.text) in names
-        case "tag":
-            return f"tag:{selector.text}" in names
-        case "id":
-            return f"id:{selector.text}" in names or unsure
-        case "sitegroup":
-            return unsure
+    @classmethod
+    def of(cls, selectors: Iterable[Selector]) -> _Inside:
+        """Return the bound that a list of selectors is."""
+        given = tuple(selectors)
+        meant = (selector for selector in given if not selector.excludes)
+        return cls(_NamedBy.of(meant), _NamedBy.of(selector for selector in given if selector.excludes))
+
+    def holds(self, names: frozenset[str]) -> bool:
+        """Return whether a site of these names surely lies inside."""
+        return self.meant.surely_means(names) and not self.out.may_mean(names)

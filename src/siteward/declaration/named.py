@@ -65,7 +65,7 @@ class NamedSites(Struct, dict=True):
     def _find_names(self, selector: Selector) -> Iterator[tuple[frozenset[str], bool]]:
         site = self.declaration.sites.get(selector.text) if selector.kind == "name" else None
         if selector.kind == "tag":
-            yield from ((self._of_site(site), False) for site in self._here if selector.text in site.tags)
+            yield from ((self._of_site(site), False) for site in self._tagged.get(selector.text, ()))
         elif site is not None:
             if self._is_here(site):
                 yield self._of_site(site), False
@@ -85,6 +85,15 @@ class NamedSites(Struct, dict=True):
     def _here(self) -> tuple[Site, ...]:
         """The declared sites that may be on the instance."""
         return tuple(site for site in self.declaration.sites.values() if self._is_here(site))
+
+    @cached_property
+    def _tagged(self) -> Mapping[str, list[Site]]:
+        """Those that may be there by each of their tags."""
+        found: dict[str, list[Site]] = defaultdict(list)
+        for site in self._here:
+            for tag in dict.fromkeys(site.tags):
+                found[tag].append(site)
+        return found
 
     @cached_property
     def _sure(self) -> tuple[Site, ...]:

@@ -284,6 +284,8 @@ def _describe_undeclarable(classification: Classification, held: Grant) -> Diagn
 
 def _public_sites(classification: Classification) -> Iterator[Diagnostic]:
     desired = classification.desired
+    if classification.traits.public_account is None:
+        return
     for grant in classification.live.access.grants():
         if (
             is_public(classification.traits, grant.subject.name)
@@ -327,8 +329,10 @@ def _out_of_scope(classification: Classification) -> Iterator[Diagnostic]:
     if managed is None:
         return
     outside: dict[str, list[Scope]] = defaultdict(list)
-    for grant in classification.live.access.grants():
-        if is_site(grant.scope) and grant.scope not in managed and classification.ending(grant.subject.name) in GONE:
+    names = {grant.subject.name for grant in classification.live.access.grants()}
+    gone = {name for name in names if classification.ending(name) in GONE}
+    for grant in classification.live.access.grants() if gone else ():
+        if grant.subject.name in gone and is_site(grant.scope) and grant.scope not in managed:
             outside[grant.subject.name].append(grant.scope)
     for name, scopes in outside.items():
         sites = ", ".join(sorted(map(str, scopes)))

@@ -48,9 +48,7 @@ class AdminTimeline:
         self._as_of = as_of
         self._unreachable = unreachable_steps
         me = (proposal.live.me or "").casefold()
-        tops = (
-            grant for grant in proposal.live.access.grants() if self._top(grant) and grant.subject.kind == "account"
-        )
+        tops = (grant for grant in proposal.tops if grant.subject.kind == "account")
         self.holding = frozenset(top.subject.name for top in tops if top.subject.name.casefold() != me)
         self.counted = frozenset(name for name in self.holding if self._counts(name))
         self._moves = tuple(move for proposed in proposal.proposed if (move := self._move(proposed)) is not None)

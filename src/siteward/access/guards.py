@@ -218,9 +218,7 @@ def keep_owner(case: Case) -> Iterator[Diagnostic]:
     live, traits = case.proposal.live, case.proposal.traits
     if case.confirmed or traits.top is None:
         return
-    tops = {
-        grant.subject.name for grant in live.access.grants() if traits.is_top(grant) and grant.key not in live.pending
-    }
+    tops = {grant.subject.name for grant in case.proposal.tops if grant.key not in live.pending}
     for proposed in case.proposal.proposed:
         name, change = account_of(proposed.key), proposed.change
         demotes = isinstance(change.before, Grant) and traits.is_top(change.before)

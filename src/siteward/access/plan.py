@@ -235,7 +235,7 @@ class _View:
     def admins(self, changes: Iterable[Change] = ()) -> int:
         """Count those who hold the top account role once these changes are made, but for the account in use."""
         me = (self.proposal.live.me or "").casefold()
-        held = {grant.subject.name for grant in self.proposal.live.access.grants() if self.traits.is_top(grant)}
+        held = {grant.subject.name for grant in self.proposal.tops}
         for change in changes:
             name = account_of(change.key) or ""
             if _is_top(change.after, self.traits):

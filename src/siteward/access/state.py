@@ -193,7 +193,10 @@ def account_names(
     speak of beside (`declared`, by the same rule).
     """
     last: Mapping[Key, object] = memory.last or {} if memory is not None else {}
-    names = {name for key in (*live.access, *desired.access, *live.pending, *last) if (name := account_of(key))}
+    # keys of grants are nearly all there are
+    keys = (*live.access, *desired.access, *live.pending, *last)
+    names = {key[2] for key in keys if key[0] == "grant" and key[1] == "account"}
+    names |= {name for key in keys if key[0] != "grant" and (name := account_of(key))}
     names |= memory.accounts if memory is not None else frozenset()
     names |= {live.me} if live.me else set()
     known: dict[str, str | None] = {**dict.fromkeys(sorted(names)), **declared}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -76,6 +75,8 @@ def event(env: Env) -> Mapping[str, object]:
     path = env.get("GITHUB_EVENT_PATH")
     if not path or not env.get("GITHUB_ACTIONS"):
         return {}
+    import json  # most runs are no job of a forge
+
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -376,6 +377,8 @@ def wrong_world(path: Path, problem: ValidationError) -> click.ClickException:
 
 def problem_as_json(code: str, message: str, *, hint: str | None, leave: int) -> str:
     """Return a problem that no report holds, in the shape of the JSON reports."""
+    import json  # a run without problems has no use for it
+
     return json.dumps(
         {
             "format": "siteward.report/1",

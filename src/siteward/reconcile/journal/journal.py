@@ -17,7 +17,6 @@ import contextlib
 import hashlib
 import json
 import os
-import socket
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
 
@@ -289,6 +288,8 @@ def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> 
     except Timeout:
         raise JournalBusyError(instance, _describe_lock_owner(lock_owner)) from None
     try:
+        import socket  # noqa: PLC0415 — of it only this name is used, and most runs take no lock
+
         who = f"process {os.getpid()} on {socket.gethostname()}, since {clock():%Y-%m-%d %H:%M:%S %Z}"
         replace_file(lock_owner, who.encode())
         with contextlib.closing(Journal(path_of(folder, instance), key, clock)) as journal:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -158,6 +157,8 @@ def _run(folder: Path, arguments: Iterable[str], *, given: bytes = b"", settings
     repository = repository_of(folder)
     if repository is None:
         raise GitError(f"{folder} is in no git repository")
+    import shutil  # noqa: PLC0415 — it loads every kind of archive; most runs ask git nothing
+
     path = _search_path()
     program = shutil.which("git", path=path)
     if program is None:

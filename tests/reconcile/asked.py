@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from ruamel.yaml import YAML
 
 from promises.small import Small, rig, world
 from rig import NOW
 from siteward.platforms.umami.fake import FAKE, UmamiFake
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.plan import Run, Survey, plan_and_survey
+from siteward.reconcile.project import Project, open_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,3 +48,18 @@ def asked(folder: Path, start: World | None = None, **changed: Any) -> Asked:
     server = FAKE.of(start or world(), "3.2", clock=lambda: NOW)
     assert isinstance(server, UmamiFake)
     return looked_at(rig(folder, server, **changed))
+
+
+def reopened(small: Small) -> Small:
+    """Read the file of a rig again, whatever wrote it."""
+    opened = open_project(small.project.path, "test")
+    assert isinstance(opened, Project), opened
+    small.project = opened
+    return small
+
+
+def in_blocks(small: Small) -> Small:
+    """Write the file of a rig anew as people do: a line for each grant, and no brackets around the list."""
+    with small.project.path.open("w", encoding="utf-8") as file:
+        YAML().dump(small.document, file)
+    return reopened(small)

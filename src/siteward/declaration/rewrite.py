@@ -315,7 +315,9 @@ class _File:
         for number in sorted({*self.after, *self.gone}, reverse=True):
             for commented_map in reversed(self.after.get(number, ())):
                 rows.insert(number + 1, commented_map)
-            if number in self.gone:
+            if number in self.gone and rows.fa.flow_style():
+                del rows[number]  # in brackets, where no row has a line of its own
+            elif number in self.gone:
                 rows[number] = f"{_GONE}{number}"
         if rows and all(isinstance(row, str) for row in rows):
             self.data["grants"] = _flow([])

@@ -76,6 +76,13 @@ def test_without_a_base_everything_is_given(tmp_path: Path) -> None:
     assert found.instances == ("stats", "eu")
 
 
+def test_without_a_base_nobody_is_renamed(tmp_path: Path) -> None:
+    """A former handle that no revision has says nothing."""
+    found = between(tmp_path, None, text(VIEW.replace("to: anna", "to: anna-b"), users=RENAMED))
+    assert told(found) == [("gained", "stats", "anna-b", "shop.example.org")]
+    assert codes(found) == []
+
+
 def test_a_grant_is_told_on_the_instance_it_is_on(tmp_path: Path) -> None:
     """What one instance gives and another takes are two movements, the loss first."""
     found = between(tmp_path, text(VIEW), text(VIEW.replace("on: stats", "on: eu")))
@@ -151,6 +158,8 @@ def test_the_nearest_days_are_looked_at_and_the_rest_is_counted(tmp_path: Path) 
     within = between(tmp_path, text(), dated(MOST_MOMENTS - 1))
     assert len(within.movements) == MOST_MOMENTS - 1
     assert codes(within) == []
+    one = between(tmp_path, text(), dated(MOST_MOMENTS))
+    assert [notice.message for notice in one.notices] == ["what begins on 1 further days is out of scope"]
     beyond = between(tmp_path, text(), dated(MOST_MOMENTS + 1))
     assert len(beyond.movements) == MOST_MOMENTS - 1
     assert beyond.movements[0].scope.name == "s2027-01-01.example.org"

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from promises.small import ADMINS, BLOG, LAB, SHOP, Somebody, edit, rig, view
 from reconcile.asked import Asked, asked, looked_at
-from siteward.access.model import EVERYWHERE, Power, Scope
+from siteward.access.diagnostic import Span
+from siteward.access.explanation import with_beside
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope, Subject, grant_key
+from siteward.access.state import Origin
 from siteward.reconcile.explain import accounts_of, explain, holdings, power_of, scopes_of
 
 if TYPE_CHECKING:
@@ -225,6 +229,80 @@ def test_what_the_platform_gives_its_owner_is_a_fact(tmp_path: Path) -> None:
     assert told.why_kept == "owner is a fact of the platform, which no plan takes away"
 
 
+def test_what_is_to_be_given_is_not_what_is_kept(tmp_path: Path) -> None:
+    """Where the mode holds back a raise, what is live is less than declared: nothing is kept against the file."""
+    told = why(asked(tmp_path, instance={"mode": "observe"}, grants=[ADMINS, edit("carla"), edit("dora")]), "carla")
+    assert (live_role(told), told.step, told.why_kept) == ("team-view-only", None, None)
+    assert told.wished is not None
+
+
+def test_an_unmanaged_account_that_loses_its_access_is_not_said_to_keep_it(tmp_path: Path) -> None:
+    """With `unmanaged: revoke` the step is the answer."""
+    small = rig(tmp_path, instance={"unmanaged": "revoke"})
+    Somebody(small.fake).adds("petra", "team-member")
+    told = why(looked_at(small), "petra")
+    assert told.step is not None
+    assert told.why_kept is None
+
+
+def test_the_step_on_the_role_behind_the_access_stands_beside(tmp_path: Path) -> None:
+    """Who is live an admin and declared a viewer loses by a step on the account's role, which is no step on the site."""
+    found = asked(tmp_path, grants=[{"to": "anna", "role": "admin", "on": "it"}, view("carla"), edit("dora")])
+    told = why(found, "ben")
+    assert (live_role(told), told.step, told.why_kept) == ("admin", None, None)
+    beside = with_beside(told, found.plan).beside
+    assert [step.change.key for step in beside] == [grant_key(Subject("account", "ben"), EVERYWHERE)]
+    assert with_beside(why(found, "dora"), found.plan).beside == ()
+
+
+def test_a_step_is_not_told_twice(tmp_path: Path) -> None:
+    """What is on the site itself is the step, and not beside it."""
+    found = asked(tmp_path, grants=[ADMINS, edit("dora")])
+    told = why(found, "carla")
+    assert told.step is not None
+    assert with_beside(told, found.plan).beside == ()
+
+
+def test_an_account_that_is_still_to_be_made_stands_beside(tmp_path: Path) -> None:
+    """Access that is planned for somebody new comes after the account."""
+    found = asked(tmp_path, users={"nina": {}}, grants=[ADMINS, view("carla"), edit("dora"), view("nina")])
+    (told,) = explain(found.declaration, found.survey, found.plan, "nina", SHOP)
+    assert told.step is not None
+    assert [step.change.key for step in with_beside(told, found.plan).beside] == [("account", "nina")]
+
+
+def test_what_somebody_has_yet_to_accept_is_pending(tmp_path: Path) -> None:
+    """The invitation is out, so that nothing is planned."""
+    found = asked(tmp_path)
+    key = grant_key(Subject("account", "carla"), Scope("site", SHOP))
+    waiting = replace(found.survey, live=replace(found.survey.live, pending=frozenset({key})))
+    assert why(Asked(found.rig, waiting, found.plan), "carla").pending
+    assert not why(Asked(found.rig, waiting, found.plan), "dora").pending
+
+
+def test_a_right_that_being_an_admin_includes_is_told_by_its_line(tmp_path: Path) -> None:
+    """Where admins have no roles on sites, the line that asks for one is still where it is written."""
+    found = asked(tmp_path)
+    key, at = grant_key(Subject("account", "carla"), Scope("site", BLOG)), Span("access.yaml", 99, 1)
+    desired = replace(found.survey.desired, subsumed={key: Origin(at)})
+    told = why(Asked(found.rig, replace(found.survey, desired=desired), found.plan), "carla", BLOG)
+    assert told.origin == Origin(at)
+
+
+def test_somebody_who_is_only_live_is_found_by_e_mail(tmp_path: Path) -> None:
+    """Where the platform knows the address."""
+    found = asked(tmp_path).survey
+    access = Access((*found.live.access.values(), Account("nina", "nina@example.org")))
+    assert accounts_of(replace(found, live=replace(found.live, access=access)), "Nina@Example.org") == ("nina",)
+
+
+def test_an_end_that_an_exclusion_does_not_undo_is_no_exclusion(tmp_path: Path) -> None:
+    """Without the exclusion there would be no access either, so that it is not what takes it."""
+    over = {"to": "carla", "role": "view", "sites": ["*", f"!{BLOG}"], "until": "2026-01-31"}
+    told = why(asked(tmp_path, grants=[ADMINS, over, edit("dora")]), "carla", BLOG)
+    assert told.why_not == "no grant in force reaches this site for this user"
+
+
 # -- who can
 
 
@@ -262,3 +340,14 @@ def test_everybody_with_at_least_a_power_is_listed_the_mightiest_first(tmp_path:
 def test_nobody_can_do_anything_on_a_site_that_is_not_there(tmp_path: Path) -> None:
     """No site, no holder; the caller says that the name is unknown."""
     assert rows(asked(tmp_path), Power.VIEW, "nowhere.example.org") == {}
+
+
+def test_who_has_it_by_a_group_of_the_platform_is_told_with_the_group(tmp_path: Path) -> None:
+    """The group is the way, whatever it holds there."""
+    found = asked(tmp_path)
+    team = Grant(Subject("group", "team"), Scope("site", SHOP), "team-manager")
+    more = (Group("team"), Member("team", "petra"), team)
+    access = Access((*found.survey.live.access.values(), *more))
+    seen = replace(found.survey, live=replace(found.survey.live, access=access))
+    petra = rows(Asked(found.rig, seen, found.plan), Power.MANAGE)["petra"]
+    assert (petra.through, petra.live) == ("group team", "team-manager")

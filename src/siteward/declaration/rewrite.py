@@ -32,7 +32,7 @@ Given = tuple[str, str]
 """An instance, and the name of a scope there, with its kind before it."""
 
 _GONE = "siteward-gone-"
-_LAYOUTS = ((2, 4, 2), (2, 2, 0), (4, 4, 2), (4, 6, 4), (4, 4, 0))
+_LAYOUTS = ((2, 4, 2), (2, 2, 0), (4, 4, 2), (4, 6, 4), (4, 2, 0), (4, 4, 0))
 """Indents of tables and lists, and the offset of the dash, as people write them."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -307,3 +309,29 @@ def test_the_digest_does_not_hang_on_the_order_or_on_half_a_character() -> None:
     """The same rights in another order are the same review, and a login may be anything."""
     one, two = entry("ana", holding(live=grant(SHOP, "view", "a", "b"))), entry("\ud800")
     assert reviewed(one, two).digest == reviewed(two, one).digest
+
+
+def test_decisions_of_an_earlier_release_are_still_of_this_review() -> None:
+    """Ids and digest are what stands in the files that reviewers have, so the way they are made never changes."""
+    held = holding(live=grant(SHOP, "view", "b", "a"), declared=None, declared_power=Power.NONE)
+    made = review(
+        [ledger(entry("\u00e4na", held, holding(BLOG, origin=Origin(AT))), complete=False)],
+        Horizon(as_of=NOW),
+        missing=(Missing(instance="eu"),),
+    )
+
+    def text(*words: str) -> str:
+        return "[" + ",".join(json.dumps(word) for word in words) + "]"
+
+    ids = {
+        site: sha256(text("stats", "grant", "account", "\u00e4na", "site", site).encode()).hexdigest()[:16]
+        for site in ("shop", "blog")
+    }
+    assert {item.scope.name: item.id for item in made.items} == ids
+    rows = {
+        ids["shop"]: f'["{ids["shop"]}","stats","\\u00e4na","shop",["view","a","b"],null,""]',
+        ids["blog"]: f'["{ids["blog"]}","stats","\\u00e4na","blog",["view"],["view"],"access.yaml:7:3"]',
+    }
+    items = ",".join(rows[name] for name in sorted(rows))
+    inputs = f'{{"incomplete":["stats","eu"],"items":[{items}]}}'
+    assert made.digest == f"sha256:{sha256(inputs.encode()).hexdigest()}"

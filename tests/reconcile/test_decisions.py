@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
 
-from promises.small import ADMINS, BLOG, SHOP, Somebody, edit, rig, view
+from promises.small import ADMINS, BLOG, LAB, SHOP, Somebody, document, edit, rig, view
 from reconcile.asked import Asked, in_blocks, looked_at, reopened
 from rig import NOW
 from siteward.access.certification import Horizon, Item, Review, review
 from siteward.access.model import EVERYWHERE, Scope
+from siteward.declaration.rewrite import Edit
+from siteward.reconcile import certify
 from siteward.reconcile.certify import (
     Answer,
     BadDecisionsError,
     Decisions,
+    _decision,
     changed_since,
     check_names,
     commits,
@@ -30,8 +36,7 @@ from siteward.reconcile.certify import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from siteward.declaration.rewrite import Edit
-
+WHO = {"NAME": "Somebody", "EMAIL": "somebody@example.org"}
 HEADER = "decision,id,digest,live\n"
 
 
@@ -353,6 +358,110 @@ def test_who_loses_all_that_a_group_gives_leaves_the_group(tmp_path: Path) -> No
     assert document["groups"] == {"team": ["dora"]}
 
 
+@pytest.mark.parametrize("name", ["till", SHOP, "id"])
+def test_a_site_is_left_out_by_whatever_name_the_line_has_for_it(tmp_path: Path, name: str) -> None:
+    """Handle, domain or id: the word goes, and no exclusion is written."""
+    small = rig(tmp_path)
+    shop = looked_at(small).survey.live.sites[Scope("site", SHOP)].id
+    written = f"id:{shop}" if name == "id" else name
+    grants = [ADMINS, {"to": "carla", "role": "view", "sites": [BLOG, written]}, edit("dora")]
+    small.document = document(sites={"till": {"domain": SHOP}, "other": {"domain": BLOG}}, grants=grants)
+    found = looked_at(in_blocks(small))
+    now = after(found, carried_out(found, ("carla", SHOP, REVOKE)))
+    assert ("delete", "carla", SHOP) in steps(now)
+    (line,) = [line for line in _plain(small.project.path)["grants"] if line["to"] == "carla"]
+    assert line["sites"] == [BLOG]
+
+
+def test_a_site_that_is_pinned_is_left_out_by_its_handle(tmp_path: Path) -> None:
+    """A pin means this site and no other of that domain."""
+    small = rig(tmp_path)
+    shop = looked_at(small).survey.live.sites[Scope("site", SHOP)].id
+    grants = [ADMINS, {"to": "carla", "role": "view", "sites": [BLOG, "till"]}, edit("dora")]
+    small.document = document(sites={"till": {"domain": "old.example.org", "on": {"it": shop}}}, grants=grants)
+    found = looked_at(in_blocks(small))
+    after(found, carried_out(found, ("carla", SHOP, REVOKE)))
+    (line,) = [line for line in _plain(small.project.path)["grants"] if line["to"] == "carla"]
+    assert line["sites"] == [BLOG]
+
+
+def test_a_site_of_somebody_else_is_named_by_its_id(tmp_path: Path) -> None:
+    """What its domain would not mean: a right there that is kept is granted by the id."""
+    found = there(tmp_path, users={"petra": {}})
+    made = reviewed(found)
+    lab = next(known for known in made.items if known.account == "petra" and known.scope.name.startswith(LAB))
+    live = found.survey.live.sites[lab.scope]
+    assert live.by_id_only
+    taken = _decision(lab, Answer(word="revoke"), {"it": found.survey}, found.rig.project)
+    assert taken.selector == f"id:{live.id}"
+    assert taken.names == {lab.scope.name, f"id:{live.id}"}
+    assert taken.live_role == "umami:owner"
+
+
+def test_files_of_other_folders_and_letters_are_read_as_they_are(tmp_path: Path) -> None:
+    """The proof reads all files of the declaration again, edited or not."""
+    (tmp_path / "teams" / "deep").mkdir(parents=True)
+    (tmp_path / "teams" / "deep" / "shop.yaml").write_text(
+        f"# Müller\ngrants:\n  - {{to: carla, role: view, sites: {SHOP}}}\n", encoding="utf-8"
+    )
+    small = rig(tmp_path, include=["teams/deep/shop.yaml"], grants=[ADMINS, edit("dora", reason="für Zoë")])
+    found = looked_at(in_blocks(small))
+    made = carried_out(found, ("carla", SHOP, REVOKE))
+    assert list(made.texts) == [str(tmp_path / "teams" / "deep" / "shop.yaml")]
+    assert next(iter(made.texts.values())) == "# Müller\ngrants: []\n"
+    kept = carried_out(found, ("dora", SHOP, REVOKE))
+    assert list(kept.texts) == [str(small.project.path)]
+
+
+WRONG = {
+    "others lose": [ADMINS],
+    "others have another role": [ADMINS, view("dora")],
+    "others have it longer": [ADMINS, edit("dora")],
+    "others have it shorter": [ADMINS, edit("dora", until="2027-01-31")],
+    "others gain": [ADMINS, edit("dora", until="2027-06-30"), view("dora", BLOG)],
+    "who was revoked still has it": [ADMINS, edit("dora", until="2027-06-30"), view("carla")],
+}
+
+
+@pytest.mark.parametrize("grants", WRONG.values(), ids=WRONG)
+def test_an_edit_that_means_anything_else_is_not_handed_out(
+    tmp_path: Path, grants: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever made the edit: everybody else keeps just what they had, and whoever was revoked has nothing there."""
+    before = [ADMINS, edit("dora", until="2027-06-30"), view("carla")]
+    found = there(tmp_path, grants=before)
+    path = str(found.rig.project.path)
+
+    def written(*wishes: Any) -> Edit:
+        return Edit(texts={path: json.dumps(document(grants=list(wishes)))})
+
+    monkeypatch.setattr(certify, "decide", lambda *_, **__: written(ADMINS, edit("dora", until="2027-06-30")))
+    assert carried_out(found, ("carla", SHOP, REVOKE)).texts
+    monkeypatch.setattr(certify, "decide", lambda *_, **__: written(*grants))
+    with pytest.raises(BadDecisionsError, match=r"cannot be written down surely: .* would not be as decided"):
+        carried_out(found, ("carla", SHOP, REVOKE))
+
+
+def test_an_edit_that_changes_what_is_kept_or_takes_what_is_changed_is_not_handed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`keep` is the right as it was, and `change` leaves something."""
+    found = there(tmp_path)
+    path = str(found.rig.project.path)
+
+    def write(*wishes: Any) -> None:
+        made = Edit(texts={path: json.dumps(document(grants=list(wishes)))})
+        monkeypatch.setattr(certify, "decide", lambda *_, **__: made)
+
+    write(ADMINS, edit("carla"), edit("dora"))
+    assert carried_out(found, ("carla", SHOP, Answer(word="change", role="edit"))).texts
+    with pytest.raises(BadDecisionsError, match=r"carla on .* would not be as decided"):
+        carried_out(found, ("carla", SHOP, KEEP))
+    write(ADMINS, edit("dora"))
+    with pytest.raises(BadDecisionsError, match=r"carla on .* would not be as decided"):
+        carried_out(found, ("carla", SHOP, Answer(word="change", role="edit")))
+
+
 def test_what_nobody_declared_is_kept_by_a_line(tmp_path: Path) -> None:
     """A declared user who holds what the file does not say gets a grant, with the review as its reason."""
     found = there(tmp_path, grants=[ADMINS, view("carla")])
@@ -441,6 +550,27 @@ def test_a_service_is_told_with_who_answers_for_it(tmp_path: Path) -> None:
     facts = {known.account: known.facts.get("owner") for known in reviewed(found).items}
     assert facts["dora"] == "anna"
     assert facts["carla"] is None
+
+
+def test_the_commit_and_day_of_each_line_are_told(tmp_path: Path) -> None:
+    """By file and line, the committer's day in UTC; a line that no commit brought says so."""
+    small = in_blocks(rig(tmp_path))
+    git = partial(subprocess.run, cwd=tmp_path, check=True, capture_output=True, text=True)
+    who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in WHO.items()}
+    environment = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    environment |= {"GIT_COMMITTER_DATE": "2026-03-01T00:30:00+02:00", "GIT_AUTHOR_DATE": "2020-01-01T00:00:00Z"}
+    for arguments in (["init", "-q"], ["add", "access.yaml"], ["commit", "-q", "-m", "Begin"]):
+        git(["git", *arguments], env=environment)
+    head = git(["git", "rev-parse", "HEAD"], env=environment).stdout.strip()
+    before = small.project.path.read_text().splitlines()
+    after_it = [line.replace("role: edit", "role: view") for line in before]
+    small.project.path.write_text("\n".join(after_it) + "\n")
+    found = looked_at(reopened(small))
+    assert commits(ledgers(found.declaration, [found.survey]), tmp_path) == {
+        (str(small.project.path), number): f"{head[:12]} 2026-02-28" if old == new else "not committed"
+        for number, (old, new) in enumerate(zip(before, after_it, strict=True), 1)
+    }
+    assert before != after_it
 
 
 def test_outside_a_repository_no_commit_is_told(tmp_path: Path) -> None:

@@ -450,3 +450,84 @@ def test_a_right_that_two_lines_give_leaves_both(tmp_path: Path) -> None:
         f"-   - {VIEW}",
         f"-   - {twice}",
     ]
+
+
+def test_a_list_in_brackets_keeps_its_other_rows(tmp_path: Path) -> None:
+    """Rows that go, rows that change and rows that are put in between, all in one line."""
+    rows = (
+        "{to: [anna, ben], role: view, sites: [shop.example.org, blog.example.org]}",
+        "{to: anna, role: edit, sites: blog.example.org}",
+        "{to: cem, role: view, sites: shop.example.org}",
+    )
+    found = declared(tmp_path, f"{HEAD}{USERS}grants: [{', '.join(rows)}]\n")
+    edit = carried_out(found, decision(found, "ben", "revoke"), decision(found, "cem", "revoke"))
+    after = declared(_written(tmp_path, edit), edit.texts[str(tmp_path / "access.yaml")])
+    assert [(line.to, line.role, line.sites) for line in after.grants or ()] == [
+        (("anna",), "view", ("shop.example.org", "blog.example.org")),
+        (("ben",), "view", ("blog.example.org",)),
+        (("anna",), "edit", ("blog.example.org",)),
+    ]
+    assert "siteward" not in edit.texts[str(tmp_path / "access.yaml")].partition("grants:")[2]
+    last = declared(tmp_path, f"{HEAD}{USERS}grants: [{rows[2]}]\n")
+    assert changed(tmp_path, carried_out(last, decision(last, "cem", "revoke"))) == [
+        f"- grants: [{rows[2]}]",
+        "+ grants: []",
+    ]
+
+
+def test_a_name_that_stands_alone_stays_alone(tmp_path: Path) -> None:
+    """A group that is replaced by another is no list of one."""
+    groups = "groups:\n  team: [anna, ben]\n"
+    lines = ("{to: team, role: view, sites: shop.example.org}", "{to: [team], role: view, sites: blog.example.org}")
+    found = declared(tmp_path, text(*lines, more=groups))
+    told = changed(tmp_path, carried_out(found, decision(found, "anna", "revoke")))
+    assert told[-1] == "+   - {to: team-without-anna, role: view, sites: shop.example.org}"
+    told = changed(tmp_path, carried_out(found, decision(found, "anna", "revoke", BLOG)))
+    assert told[-1] == "+   - {to: [team-without-anna], role: view, sites: blog.example.org}"
+
+
+def test_several_grants_are_put_at_the_end(tmp_path: Path) -> None:
+    """After what the last line itself is followed by, in the order of the decisions."""
+    both = "{to: ben, role: view, sites: [shop.example.org, blog.example.org]}"
+    found = declared(tmp_path, text(VIEW, both))
+    live = {"origin": None, "live_role": "view"}
+    edit = carried_out(
+        found,
+        decision(found, "ben", "revoke"),
+        decision(found, "anna", "keep", BLOG, **live),
+        decision(found, "cem", "keep", BLOG, **live, account="cem"),
+    )
+    assert changed(tmp_path, edit) == [
+        f"-   - {both}",
+        "+   - {to: ben, role: view, sites: [blog.example.org]}",
+        "+   - {to: anna, role: view, sites: blog.example.org, reason: the review}",
+        "+   - {to: cem, role: view, sites: blog.example.org, reason: the review}",
+    ]
+
+
+def test_a_role_without_a_line_or_a_live_one_cannot_be_guessed(tmp_path: Path) -> None:
+    """A change to an end alone, of what is held in no way, names no role, and the file is refused for that."""
+    found = declared(tmp_path, text(VIEW))
+    edit = carried_out(found, decision(found, "anna", "change", BLOG, origin=None, until="2027-03-31"))
+    (line,) = changed(tmp_path, edit)
+    assert "role: ''" in line
+
+
+def test_metasites_are_decided_on_like_sites(tmp_path: Path) -> None:
+    """A line on meta sites leaves out a meta site."""
+    head = 'version: 1\ninstances:\n  pp: {platform: piwik-pro, url: "https://acme.piwik.pro"}\n'
+    line = "{to: anna, role: view, metasites: [Europe, Asia]}"
+    found = declared(tmp_path, text(line, head=head))
+    metas = {
+        Scope("metasite", name): Site(id=name[:2], label=name, name=name, domains=()) for name in ("Europe", "Asia")
+    }
+    live = Live(access=Access(), sites=metas, me="me@x.org")
+    desired = resolve(found, "pp", TRAITS["piwik-pro"], live, as_of=NOW)
+    scope = Scope("metasite", "Europe")
+    (key,) = [key for key in desired.origins if key[-1] == "Europe"]
+    known = Decision(
+        word="revoke", instance="pp", account="anna@example.org", kind="person", scope=scope, selector="Europe",
+        names=frozenset({"Europe"}), handle="anna", origin=desired.origins[key],
+    )  # fmt: skip
+    edit = decide(found, [known], {}, "the review", seen=frozenset())
+    assert changed(tmp_path, edit) == [f"-   - {line}", "+   - {to: anna, role: view, metasites: [Asia]}"]

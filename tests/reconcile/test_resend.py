@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from promises.small import rig as small_umami
 from rig import NOW, URL, Rig
 from siteward.access.diagnostic import Severity
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldSite
+from siteward.platforms.interface import Receipt
 from siteward.platforms.matomo.fake import FAKE
 from siteward.reconcile.apply.resend import resend
+from siteward.reconcile.apply.target import Book
 from siteward.reconcile.journal.journal import opened, path_of
+from siteward.transport.secrets import Secret
 
 if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
@@ -113,3 +117,26 @@ def test_a_journal_that_is_in_use_is_waited_for_by_nobody(matomo: Rig) -> None:
     assert told.code == "journal-busy"
     assert told.blocks
     assert matomo.fake.writes == before
+
+
+def test_the_journal_key_seals_what_is_written_of_it(matomo: Rig) -> None:
+    """As every line of a journal that has a key."""
+    matomo.book = Book(folder=matomo.book.folder, key=Secret("a-key-of-thirty-two-characters-it"))
+    again(matomo, "tess")
+    text = path_of(matomo.book.folder, "it").read_text(encoding="utf-8")
+    assert text.count('"seal":"hmac-sha256:') == 2
+
+
+def test_what_to_do_about_a_refusal_is_told_with_it(matomo: Rig) -> None:
+    """In the words of the platform."""
+
+    def refuse(_writer: object, login: str, _live: object) -> Receipt:
+        return Receipt(
+            key=("account", login), status="failed", message="the mail server is away", hint="try again later"
+        )
+
+    platform = replace(matomo.instance.platform, resend=refuse)
+    matomo.instance = replace(matomo.instance, platform=platform)
+    told = again(matomo, "tess")
+    assert (told.message, told.hint) == ("the mail server is away", "try again later")
+    assert lines(matomo)[1] == ("tess", "failed", "the mail server is away")

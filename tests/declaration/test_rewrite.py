@@ -307,7 +307,7 @@ def test_who_keeps_something_of_a_group_stays_in_it(tmp_path: Path) -> None:
 def test_what_is_not_in_the_file_needs_no_edit_to_go(tmp_path: Path) -> None:
     """The words tell who, where and what will happen; kept or changed, it is granted at the end of the file."""
     found = declared(tmp_path, text(VIEW, OTHER))
-    live = {"origin": None, "live_role": "edit"}
+    live: dict[str, Any] = {"origin": None, "live_role": "edit"}
     gone = carried_out(found, decision(found, "anna", "revoke", BLOG, **live))
     assert dict(gone.texts) == {}
     assert gone.needless == (f"anna on stats, {BLOG}: not in the file; the next apply removes it in mode full",)
@@ -490,7 +490,7 @@ def test_several_grants_are_put_at_the_end(tmp_path: Path) -> None:
     """After what the last line itself is followed by, in the order of the decisions."""
     both = "{to: ben, role: view, sites: [shop.example.org, blog.example.org]}"
     found = declared(tmp_path, text(VIEW, both))
-    live = {"origin": None, "live_role": "view"}
+    live: dict[str, Any] = {"origin": None, "live_role": "view"}
     edit = carried_out(
         found,
         decision(found, "ben", "revoke"),

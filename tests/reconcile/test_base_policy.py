@@ -177,6 +177,39 @@ def test_an_account_that_changes_hands_is_judged_as_its_former_owner_s(tmp_path:
     assert not [step for step in plain.plan.steps if step.blocked]
 
 
+CLIENTS = {"rules": [{"id": "a-rule", "match": {"kind": "client"}, "at_most": "view"}]}
+
+
+def test_a_kind_still_counts_under_another_login(tmp_path: Path) -> None:
+    """Whoever gets a new account and another kind in one change is the client of before."""
+    before = {"policy": CLIENTS, "users": {"carla": {"kind": "client"}}}
+    after = {
+        "policy": CLIENTS,
+        "users": {"carla": {"logins": {"it": "nina"}}},
+        "grants": [ADMINS, edit("dora"), edit("carla", BLOG)],
+    }
+    found = against(tmp_path, before, after)
+    assert {told.about[2] for told in said(found) if told.code == "a-rule" and told.blocks and told.about} == {"nina"}
+    same = against(tmp_path, {"policy": CLIENTS}, after)
+    assert "a-rule" not in codes(same)
+
+
+def test_an_account_keeps_the_kind_that_it_had(tmp_path: Path) -> None:
+    """The account of a client is that of a client, whoever has it now; dates at the base are those of then."""
+    before = {"policy": CLIENTS, "users": {"carla": {"kind": "client", "until": "2027-12-31"}}}
+    after = {
+        "policy": CLIENTS,
+        "users": {
+            "carla": {"kind": "client", "logins": {"it": "carla-2"}, "state": "suspended"},
+            "eve": {"logins": {"it": "carla"}},
+        },
+        "grants": [ADMINS, edit("dora"), view("eve"), edit("eve", BLOG)],
+    }
+    found = against(tmp_path, before, after)
+    assert [step.change.key[4] for step in found.plan.steps if step.blocked] == [BLOG]
+    assert "a-rule" in codes(found)
+
+
 def test_who_left_since_the_base_loses_access_as_somebody_who_left(tmp_path: Path) -> None:
     """No journal knows them, the base does; the revision from which the change was made goes before the base."""
     small = rig(tmp_path / "after", fake())
@@ -191,6 +224,26 @@ def test_who_left_since_the_base_loses_access_as_somebody_who_left(tmp_path: Pat
     ]
     never = judged_by(small, BasePolicy(head=head, ref="main", base=base, fork=head))
     assert never.plan.steps == ()
+
+
+def test_who_left_is_known_by_the_login_that_the_base_has(tmp_path: Path) -> None:
+    """The handle need not be the login, and dates at the base are those of then."""
+    small = rig(tmp_path / "after", fake())
+    text = document(grants=[ADMINS, view("carla")])
+    del text["users"]["dora"]
+    small.declare(text)
+    base = rig(tmp_path / "before")
+    text = document(grants=[ADMINS, view("carla"), edit("old")])
+    del text["users"]["dora"]
+    text["users"]["old"] = {"logins": {"it": "dora"}, "until": "2027-12-31"}
+    base.declare(text)
+    policy = BasePolicy(head=small.project.declaration, ref="main", base=base.project.declaration)
+    found = judged_by(small, policy)
+    assert [(step.person, step.cause) for step in found.plan.steps if step.change.key[2:3] == ("dora",)] == [
+        ("old", "left")
+    ]
+    base_only = replace(policy, fork=replace(policy.head, instances={}))
+    assert judged_by(small, base_only).plan.steps == ()
 
 
 def test_who_only_has_another_handle_has_not_left(tmp_path: Path) -> None:
@@ -239,6 +292,16 @@ def test_a_site_goes_by_the_names_that_the_base_has_for_it(tmp_path: Path) -> No
     assert BasePolicy(head=head, ref="main", base=base).as_judged().former_names == {
         BLOG: frozenset({"blog", BLOG, "tag:secret"})
     }
+
+
+def test_a_pinned_site_goes_by_the_names_that_the_base_has_for_it(tmp_path: Path) -> None:
+    """The pin is one of the instance, and the checkout need not name the site at all."""
+    rules = {"rules": [{"id": "a-rule", "match": {"site": "tag:secret"}, "at_most": "view"}]}
+    blog = looked_at(rig(tmp_path / "look", fake())).survey.live.sites[Scope("site", BLOG)].id
+    pinned = {"domain": "old.example.org", "tags": ["secret"], "on": {"it": blog}}
+    before = {"policy": rules, "sites": {"blog": pinned}}
+    bare = {"policy": rules, "grants": [*GRANTS, edit("carla", BLOG)]}
+    assert {told.code for told in only(against(tmp_path, before, bare)).diagnostics if told.blocks} == {"a-rule"}
 
 
 # -- who asks
@@ -328,6 +391,22 @@ def test_the_files_are_checked_by_the_stricter_rules_too(tmp_path: Path) -> None
     assert all("a-rule of main" in told.message for told in found)
     assert judged(policy, found) == ()
     assert judged(BasePolicy(head=head, ref="main", base=head), ()) == ()
+
+
+def test_the_files_are_checked_with_the_kinds_and_names_of_before(tmp_path: Path) -> None:
+    """A client stays one for `validate`, two names of a domain are both known, and without a base nothing is added."""
+    after = {"grants": [*GRANTS, edit("carla", BLOG)]}
+    head = declaration(tmp_path / "after", **after)
+    base = declaration(tmp_path / "before", policy=CLIENTS, users={"carla": {"kind": "client"}})
+    policy = BasePolicy(head=head, ref="main", base=base)
+    assert {told.code for told in judged(policy, ())} == {"a-rule"}
+    assert policy.as_judged().users["carla"] == replace(head.users["carla"], kind="client")
+    assert policy.as_judged().users["dora"] == head.users["dora"]
+    sites = {"one": {"domain": BLOG, "tags": ["a"]}, "two": {"domain": BLOG, "tags": ["b"]}}
+    named = BasePolicy(head=head, ref="main", base=declaration(tmp_path / "named", sites=sites)).as_judged()
+    assert named.former_names == {BLOG: frozenset({"one", "two", BLOG, "tag:a", "tag:b"})}
+    alone = BasePolicy(head=head).as_judged()
+    assert (alone.users, alone.instances, alone.former_names) == (head.users, head.instances, {})
 
 
 def test_the_accounts_of_both_revisions_are_known(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_what_somebody_did_since_the_last_apply_is_told_apart(tmp_path: Path) ->
 
 def test_an_apply_that_was_interrupted_is_named_in_every_plan(tmp_path: Path) -> None:
     """A warning on the instance, and the command that finishes it; once that is done, nothing is said any more."""
-    wishes = {"grants": [ADMINS, view("carla"), edit("dora"), view("dora", BLOG)]}
+    wishes: dict[str, Any] = {"grants": [ADMINS, view("carla"), edit("dora"), view("dora", BLOG)]}
     trial = rig(tmp_path / "trial", **wishes)
     reviewed = planned(trial).plan
     assert reviewed is not None

@@ -233,3 +233,25 @@ def test_settings_that_differ_stand_before_renamings_and_days(tmp_path: Path) ->
     """What judges access is told first among the notices."""
     strict = text(VIEW.replace("to: anna", "to: anna-b"), users=f"{RENAMED}policy: {{admins: {{min: 3}}}}\n")
     assert codes(between(tmp_path, text(VIEW), strict)) == ["policy-changed", "renamed"]
+
+
+def test_what_judges_all_instances_is_told_at_the_root(tmp_path: Path) -> None:
+    """The time zone, with the place; an instance that is new or gone says which."""
+    found = between(tmp_path, text(VIEW), text(VIEW, users=f"{USERS}policy: {{timezone: Europe/Berlin}}\n"))
+    (notice,) = found.notices
+    assert (notice.code, notice.message) == ("policy-changed", "policy.timezone was UTC and becomes Europe/Berlin")
+    assert notice.at is not None
+    single = "\n".join(HEAD.splitlines()[:3]) + "\n"
+    (new,) = between(tmp_path, text(VIEW, head=single), text(VIEW)).notices
+    assert new.message == "eu: the instance is new (matomo, https://matomo.example.org)"
+    (gone,) = between(tmp_path, text(VIEW), text(VIEW, head=single)).notices
+    assert gone.message == (
+        "eu: the instance is gone: nothing there is in scope any more (matomo, https://matomo.example.org)"
+    )
+
+
+def test_both_sides_of_a_limit_are_told(tmp_path: Path) -> None:
+    """The percentage as well as the number."""
+    limits = "policy: {{limits: {{removals: {{count: 5, percent: {}}}}}}}\n"
+    found = between(tmp_path, *(text(VIEW, users=f"{USERS}{limits.format(percent)}") for percent in (20, 30)))
+    assert [notice.message for notice in found.notices] == ["policy.limits.removals.percent was 20 and becomes 30"]

@@ -68,7 +68,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     """The state of one instance: live, desired, and the proposal that follows.
 
     `confirmed` is true where more than the file names the account of the credentials.
-    `unfinished` is true where an apply was interrupted here; `in_doubt` are the changes it may have made without knowing it.
+    `unfinished` is true where an apply was interrupted here; `in_doubt` are the changes it may have made unknowingly.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     in_doubt: tuple[Change, ...] = ()
 
     def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
-        """Return the diagnostics of guards, rules, platform and password delivery on all changes, or on those of `keys`.
+        """Return the diagnostics of guards, rules, platform and password delivery on all changes, or on some keys.
 
         Where a base policy is known, the proposal is judged with the users as they were at the base too.
         """
@@ -219,7 +219,7 @@ def _insert_name(diagnostics: Iterable[Diagnostic], instance: str) -> tuple[Diag
 
 
 def _narrow_onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
-    """Return traits with the `onboarding` (way of creating accounts) that the file asks for, where the platform has it."""
+    """Return traits with just the `onboarding` (way of creating accounts) of the file, where the platform has it."""
     return replace(traits, onboarding=frozenset({wish})) if wish in traits.onboarding and wish is not None else traits
 
 

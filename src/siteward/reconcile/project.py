@@ -135,7 +135,7 @@ class Surroundings(Redacted, frozen=True, kw_only=True):
 
 
 def instances(project: Project, names: Iterable[str], around: Surroundings) -> tuple[Instance, ...]:
-    """Return the named instances, or all, ready to be opened; nothing is contacted. Raises `KeyError` for other names."""
+    """Return the named instances, or all, ready to be opened; nothing is contacted. Raises `KeyError`."""
     return tuple(
         _build_instance(project, project.declaration.instances[name], around)
         for name in (tuple(names) or project.declaration.instances)
@@ -175,7 +175,7 @@ def settings_models() -> Mapping[str, type[Struct]]:
 
 
 def commit_of(folder: Path) -> Commit | None:
-    """Return the commit a folder's checkout is at; `None` outside a repository, before a first commit or without git."""
+    """Return the commit of a folder's checkout; `None` outside a repository, before a first commit or without git."""
     from siteward.reconcile.revisions.git import GitError, ask_about_files  # noqa: PLC0415 — see above
 
     try:

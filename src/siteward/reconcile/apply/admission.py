@@ -29,15 +29,17 @@ CONFIG_CHANGED = warning(
 
 def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnostic, ...]:
     """Return the objections to the plan as a whole: its digest, age, `--as-of` and the acceptances of this run."""
-    found = []
+    objections = []
     if codec.digest(plan) != plan.digest:
-        found.append(
+        objections.append(
             error("plan-damaged", "the plan is not what its digest says: it was edited or cut", hint="siteward plan")
         )
     if options.expect is not None and not _matches_digest(options.expect, plan.digest, _SHORTEST["expect"]):
-        found.append(error("plan-unexpected", f"this is not the plan that was expected: its digest is {plan.digest}"))
+        objections.append(
+            error("plan-unexpected", f"this is not the plan that was expected: its digest is {plan.digest}")
+        )
     if plan.created - now > _CLOCK_SKEW:
-        found.append(
+        objections.append(
             error(
                 "plan-from-the-future",
                 f"the plan says that it was made at {plan.created:%Y-%m-%d %H:%MZ}, which is yet to come",
@@ -49,13 +51,15 @@ def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnost
             if plan.as_of_given
             else "for the time it was made at, not for another --as-of"
         )
-        found.append(error("plan-as-of", f"the plan was made {given}"))
+        objections.append(error("plan-as-of", f"the plan was made {given}"))
     for name, acceptance in options.accept.items():
         if not _matches_digest(acceptance.digest, plan.digest, _SHORTEST["accept"]):
-            found.append(error("accept-other-plan", f"--accept {name} names another plan than this one, {plan.digest}"))
+            objections.append(
+                error("accept-other-plan", f"--accept {name} names another plan than this one, {plan.digest}")
+            )
         if not acceptance.reason.strip():
-            found.append(error("accept-without-reason", f"--accept {name} needs a reason"))
-    return tuple(found)
+            objections.append(error("accept-without-reason", f"--accept {name} needs a reason"))
+    return tuple(objections)
 
 
 def _matches_digest(given: str, digest: str, shortest: int) -> bool:
@@ -74,16 +78,16 @@ def find_mismatch(reviewed: InstancePlan, target: Target | None) -> Diagnostic |
     """Return the error for an instance that is not here, or is of another platform or origin than the reviewed one."""
     name = reviewed.instance
     if target is None:
-        found = error("plan-unknown-instance", f"the file, as checked out here, has no instance {name}")
+        mismatch = error("plan-unknown-instance", f"the file, as checked out here, has no instance {name}")
     elif target.platform.name != reviewed.platform:
-        found = error(
+        mismatch = error(
             "plan-other-origin", f"the plan is for a {reviewed.platform} and {name} is a {target.platform.name} here"
         )
     elif target.origin != reviewed.origin:
-        found = error("plan-other-origin", f"the plan is for {reviewed.origin} and {name} is {target.origin} here")
+        mismatch = error("plan-other-origin", f"the plan is for {reviewed.origin} and {name} is {target.origin} here")
     else:
         return None
-    return replace(found, instance=name, hint="siteward plan")
+    return replace(mismatch, instance=name, hint="siteward plan")
 
 
 def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | None) -> tuple[Diagnostic, ...]:
@@ -96,15 +100,15 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
         raise JournalBrokenError(
             standing.path, 0, f"this is the journal of a {began.platform}, and here is a {platform}"
         )
-    found = []
+    warnings = []
     if began is not None and began.origin != origin:
         words = (
             f"the last run was on {began.origin}, and this is {origin} now: {standing.path} may be another's journal"
         )
-        found.append(warning("journal-other-origin", words, hint="make sure that it is the same server, moved"))
+        warnings.append(warning("journal-other-origin", words, hint="make sure that it is the same server, moved"))
     if key is not None and chain.entries and not chain.sealed_since:
         words = f"SITEWARD_JOURNAL_KEY is set, and no line of {standing.path} is hashed with it (HMAC)"
-        found.append(
+        warnings.append(
             warning("journal-not-sealed", words, hint="right before the first apply with a key; else compare a copy")
         )
     elif key is not None and chain.sealed_since > 1:
@@ -112,8 +116,8 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
             f"the first {chain.sealed_since - 1} lines of {standing.path} are not hashed with SITEWARD_JOURNAL_KEY (HMAC), so "
             "nothing proves them"
         )
-        found.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
-    return tuple(found)
+        warnings.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
+    return tuple(warnings)
 
 
 def note_left_out(name: str, targets: Mapping[str, Target]) -> Diagnostic | None:

@@ -71,8 +71,8 @@ def resume(
     """Finish the run that has no end: find out by reading what was in flight, then apply the rest of its plan.
 
     Consents that the run began with still hold where its lines are sealed with the journal key, else they have
-    to be given again; it stays confined to the steps it began with. Where several plans have such runs, the one that began
-    last is finished and the others are named.
+    to be given again; it stays confined to the steps it began with. Where several plans have such runs, the one that
+    began last is finished and the others are named.
     """
     unfinished, diagnostics = _find_unfinished(targets, book)
     if not unfinished:

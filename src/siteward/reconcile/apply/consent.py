@@ -50,7 +50,7 @@ class Consents(Struct, frozen=True, kw_only=True):
         return ", ".join((*(("deletions",) if self.allow_delete else ()), *named)) or "none"
 
     def __or__(self, other: Consents) -> Consents:
-        """Return what either of two allows."""
+        """Return the union of two consents."""
         return Consents(
             accept={**self.accept, **other.accept},
             allow_delete=self.allow_delete or other.allow_delete,
@@ -63,8 +63,8 @@ def find_missing_consents(
 ) -> Iterator[Diagnostic]:
     """Yield the errors for which the unfinished runs of a plan, by instance, cannot go on with these options.
 
-    `keyed` is true where there is a journal key. Then a run that it has not sealed goes on only with `--expect`, because
-    not even which plan it was of is certain.
+    `keyed` is true where there is a journal key. Then a run that it has not sealed goes on only with `--expect`,
+    because not even which plan it was of is certain.
     """
     unsealed = {name: run for name, run in runs.items() if not run.is_sealed}
     missing = _find_missing(runs, options)

@@ -166,7 +166,7 @@ def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
 
 
 def _settle_moved(execution: Execution, wave: Sequence[Step]) -> list[Step]:
-    """Read the accounts that are about to be deleted once more; refuse those that have changed, return the other steps."""
+    """Read the accounts that are to be deleted once more; refuse those that have changed, return the other steps."""
     doomed = {step.change.key: step for step in wave if _is_deletion(step.change)}
     if not doomed:
         return list(wave)

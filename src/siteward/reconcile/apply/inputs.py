@@ -110,7 +110,7 @@ def revalidate_instance(
 
 
 def read_again(given: ApplyInput, instance: Prepared) -> Fresh:
-    """Read and plan an instance once more, with the memory its journal had when it was opened; raises `PlatformError`."""
+    """Read and plan an instance once more, with the memory from when its journal was opened; raises `PlatformError`."""
     return instance.target.plan(instance.doors.reader, as_of=given.moment, memory=instance.journal.memory)
 
 

@@ -54,8 +54,8 @@ def find_unexpected(fresh: InstancePlan, known: Collection[InstancePlan]) -> tup
 class RunResult(Struct, frozen=True, kw_only=True, dict=True):
     """The result of a run: the outcomes of its steps, the live state when it began (`before`) and now (`live`).
 
-    `whole` is true where it was confined to no part of its plan; `extra` are changes that an earlier, unfinished run was
-    about to make and that turned out to have taken place. Keys and accounts are given under the logins of now.
+    `whole` is true where it was confined to no part of its plan; `extra` are changes that an earlier, unfinished run
+    was about to make and that turned out to have taken place. Keys and accounts are given under the logins of now.
     """
 
     outcomes: Collection[Outcome]
@@ -135,20 +135,20 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
     def _is_side_effect(self, key: Key, recorded: Resource | None) -> bool:
         """Return whether the platform itself changed a key because of what this run wrote.
 
-        That is what a platform removes along with something, an account made by its first grant, a fact such as owning a
-        site, what a new account begins with, and the grants that a top role hides or shows again.
+        That is what a platform removes along with something, an account made by its first grant, a fact such as owning
+        a site, what a new account begins with, and the grants that a top role hides or shows again.
         """
         was, now, name = self.at_first.get(key), self.now.get(key), account_of(key)
         if was != recorded:
             return False
         if name in self.unsteady:
             return True
-        if name not in {*self.accounts, self.live.me} and not self._on_written_scope(key):
+        if name not in {*self.accounts, self.live.me} and not self._is_on_written_scope(key):
             return False
         made = was is None and isinstance(now, Account)
         return made or now is None or (isinstance(now, Grant) and not declarable(now, self.fresh.traits))
 
-    def _on_written_scope(self, key: Key) -> bool:
+    def _is_on_written_scope(self, key: Key) -> bool:
         scope = scope_of(key)
         return scope is not None and any(scope_of(key) == scope for key in self.keys)
 
@@ -164,7 +164,7 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
         return reach(self.now, self.fresh.traits)
 
     def _is_counted(self, key: Key) -> bool:
-        """Return whether a key is of an unmanaged account that this run saw and that has no access: the plan counts it."""
+        """Return whether a key is of an unmanaged account without access that this run saw: the plan counts it."""
         name, now = account_of(key), self.now.get(key)
         seen = now is not None and now == self.at_first.get(key) and key not in self.open
         idle = name is not None and name not in self.fresh.desired.declared_users and not self.reach.of(name)

@@ -96,7 +96,7 @@ def obstacles_to_delivery(reviewed: InstancePlan, fresh: Fresh, passwords: Passw
 
 
 def generate() -> Secret:
-    """Return a new password: 29 characters in groups of five, about 140 bits, nothing that reads like something else."""
+    """Return a new password: 29 characters in groups of five, about 140 bits, without ambiguous characters."""
     alphabet = _LETTERS + _CAPITALS + _DIGITS
     while True:
         text = "-".join("".join(secrets.choice(alphabet) for _ in range(5)) for _ in range(5))

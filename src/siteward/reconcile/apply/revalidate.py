@@ -100,7 +100,7 @@ def revalidate(
         if (chosen is None or step.id in chosen) and step.id not in settled
     }
     outcomes = dict(settled)
-    outcomes.update({name: found for name, step in steps.items() if (found := _compare(case, step))})
+    outcomes.update({name: outcome for name, step in steps.items() if (outcome := _compare(case, step))})
     needs = {name: _find_needs(case, step) for name, step in steps.items() if name not in outcomes}
     if lifted is None:
         lifted = _find_lifted(case, [steps[name] for name in needs], needs)

@@ -42,7 +42,43 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.journal import Run
 
 
-def prepare(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: InstancePlan) -> Prepared | None:
+def run(given: ApplyInput, objections: Iterable[Diagnostic], config_digest: str) -> Report:
+    """Prepare all instances, write to each, and report; where the whole plan is refused, only report why.
+
+    `objections` are the diagnostics on the plan as a whole, `config_digest` is that of the files as checked out now.
+    """
+    state = RunState(diagnostics=list(objections))
+    old = given.clock() - given.plan.created > given.options.max_age
+    if old or any(diagnostic.blocks and diagnostic.instance is None for diagnostic in state.diagnostics):
+        state.diagnostics.extend([warn_too_old(given.plan)] if old else [])
+        return Report(
+            command="apply", plan=given.plan, diagnostics=tuple(state.diagnostics), stale=old, next="siteward plan"
+        )
+    if given.plan.config_digest != config_digest:
+        state.diagnostics.append(CONFIG_CHANGED)
+    asked_for = _leave_out(given, state)
+    with ExitStack() as stack:
+        prepared = [instance for part in asked_for if (instance := _prepare(given, state, stack, part))]
+        begun = [ready for instance in prepared if (ready := _begin(given, state, instance))]
+        with cancelled_by_signals() as cancellation:
+            for instance in begun:
+                _carry_out(given, state, instance, cancellation)
+        state.interrupted = cancellation.cancelled
+    return _build_report(given, state, asked_for)
+
+
+def _leave_out(given: ApplyInput, state: RunState) -> tuple[InstancePlan, ...]:
+    """Report the instances that this run was not asked for; return the plans of the others."""
+    remarks = {
+        part.instance: remark
+        for part in given.plan.instances
+        if (remark := note_left_out(part.instance, given.targets))
+    }
+    state.diagnostics.extend(remarks.values())
+    return tuple(part for part in given.plan.instances if part.instance not in remarks)
+
+
+def _prepare(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: InstancePlan) -> Prepared | None:
     """Open an instance, read it and revalidate its steps; `None` where that fails, with the reason in `state`.
 
     Journal and connections are closed with `stack`.
@@ -53,7 +89,7 @@ def prepare(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: Inst
         return None
     try:
         with ExitStack() as inner:
-            instance = _open(given, state, inner, reviewed, target)
+            instance = _open_instance(given, state, inner, reviewed, target)
             stack.push(inner.pop_all())
     except TROUBLE as problem:
         _give_up(given, state, reviewed, describe_trouble(reviewed.instance, problem))
@@ -62,27 +98,9 @@ def prepare(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: Inst
     return instance
 
 
-def begin(given: ApplyInput, state: RunState, instance: Prepared) -> Prepared | None:
-    """Journal that the run begins or goes on, and the outcomes that revalidation has settled already.
-
-    Return the instance as it is then, or `None` where that fails, with the reason in `state`.
-    """
-    try:
-        if instance.run is not None:
-            _go_on(given, state, instance, instance.run)
-            instance = _finish_interrupted(given, state, instance, instance.run)
-        else:
-            _begin_anew(given, state, instance)
-        if instance.revalidated.outcomes:
-            instance.journal.record([to_result(outcome) for outcome in instance.revalidated.outcomes.values()])
-    except TROUBLE as problem:
-        _give_up(given, state, instance.reviewed, describe_trouble(instance.name, problem))
-        return None
-    state.heads[instance.name] = instance.journal.head
-    return instance
-
-
-def _open(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: InstancePlan, target: Target) -> Prepared:
+def _open_instance(
+    given: ApplyInput, state: RunState, stack: ExitStack, reviewed: InstancePlan, target: Target
+) -> Prepared:
     """Open and read the journal, then the instance, and revalidate the reviewed steps against both."""
     name = reviewed.instance
     book = stack.enter_context(journal.opened(given.book.folder, name, key=given.book.key, clock=given.clock))
@@ -122,7 +140,40 @@ def _find_chosen(given: ApplyInput, reviewed: InstancePlan, run: Run | None) -> 
     return tuple(step for step in chosen if step in before)
 
 
-def _go_on(given: ApplyInput, state: RunState, instance: Prepared, run: Run) -> None:
+def _give_up(given: ApplyInput, state: RunState, reviewed: InstancePlan, why: Diagnostic | None) -> None:
+    """Leave an instance alone: report why, and skip its steps."""
+    if why is not None:
+        state.diagnostics.append(why)
+    message = f"nothing was sent to {reviewed.instance}" + (f": {why.message}" if why else "")
+    chosen = _find_chosen(given, reviewed, None)
+    state.outcomes[reviewed.instance] = {
+        step.id: Outcome(instance=reviewed.instance, step=step, status="skipped", message=message)
+        for step in reviewed.steps
+        if chosen is None or step.id in chosen
+    }
+
+
+def _begin(given: ApplyInput, state: RunState, instance: Prepared) -> Prepared | None:
+    """Journal that the run begins or goes on, and the outcomes that revalidation has settled already.
+
+    Return the instance as it is then, or `None` where that fails, with the reason in `state`.
+    """
+    try:
+        if instance.run is not None:
+            _continue(given, state, instance, instance.run)
+            instance = _finish_interrupted(given, state, instance, instance.run)
+        else:
+            _begin_new_run(given, state, instance)
+        if instance.revalidated.outcomes:
+            instance.journal.record([to_result(outcome) for outcome in instance.revalidated.outcomes.values()])
+    except TROUBLE as problem:
+        _give_up(given, state, instance.reviewed, describe_trouble(instance.name, problem))
+        return None
+    state.heads[instance.name] = instance.journal.head
+    return instance
+
+
+def _continue(given: ApplyInput, state: RunState, instance: Prepared, run: Run) -> None:
     """Journal that a run goes on and the consents for that; report the consents it has from before."""
     state.add(instance.name, warn_resumed(run))
     instance.journal.go_on(run, allow_delete=given.options.allow_delete, lifted=instance.revalidated.lifted)
@@ -148,7 +199,7 @@ def _finish_interrupted(given: ApplyInput, state: RunState, instance: Prepared, 
     return instance
 
 
-def _begin_anew(given: ApplyInput, state: RunState, instance: Prepared) -> None:
+def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> None:
     """Store the plan and journal that its run begins; an unfinished run of another plan is given up."""
     if instance.journal.unfinished is not None:
         words = f"run {instance.journal.unfinished.began.run} had no end and is given up for this plan"
@@ -159,7 +210,7 @@ def _begin_anew(given: ApplyInput, state: RunState, instance: Prepared) -> None:
         given.plan,
         platform=instance.reviewed.platform,
         origin=instance.reviewed.origin,
-        me=_own_account(instance),
+        me=_find_own_account(instance),
         users=known.users,
         accounts=tuple(sorted(known.accounts)),
         sites=known.sites,
@@ -172,7 +223,7 @@ def _begin_anew(given: ApplyInput, state: RunState, instance: Prepared) -> None:
         instance.journal.waive(name, given.plan.digest, acceptance.reason)
 
 
-def _own_account(instance: Prepared) -> str | None:
+def _find_own_account(instance: Prepared) -> str | None:
     """Return the account to journal as the one in use.
 
     An account that only the file names does not replace that of the run before, unless it was accepted (`self`).
@@ -180,55 +231,6 @@ def _own_account(instance: Prepared) -> str | None:
     before = instance.journal.memory.me if instance.journal.memory is not None else None
     known = instance.fresh.confirmed or before is None or "self" in instance.allowance.accept
     return instance.fresh.live.me if known else before
-
-
-def _give_up(given: ApplyInput, state: RunState, reviewed: InstancePlan, why: Diagnostic | None) -> None:
-    """Leave an instance alone: report why, and skip its steps."""
-    if why is not None:
-        state.diagnostics.append(why)
-    message = f"nothing was sent to {reviewed.instance}" + (f": {why.message}" if why else "")
-    chosen = _find_chosen(given, reviewed, None)
-    state.outcomes[reviewed.instance] = {
-        step.id: Outcome(instance=reviewed.instance, step=step, status="skipped", message=message)
-        for step in reviewed.steps
-        if chosen is None or step.id in chosen
-    }
-
-
-def run(given: ApplyInput, objections: Iterable[Diagnostic], config_digest: str) -> Report:
-    """Prepare all instances, write to each, and report; where the whole plan is refused, only report why.
-
-    `objections` are the diagnostics on the plan as a whole, `config_digest` is that of the files as checked out now.
-    """
-    state = RunState(diagnostics=list(objections))
-    old = given.clock() - given.plan.created > given.options.max_age
-    if old or any(diagnostic.blocks and diagnostic.instance is None for diagnostic in state.diagnostics):
-        state.diagnostics.extend([warn_too_old(given.plan)] if old else [])
-        return Report(
-            command="apply", plan=given.plan, diagnostics=tuple(state.diagnostics), stale=old, next="siteward plan"
-        )
-    if given.plan.config_digest != config_digest:
-        state.diagnostics.append(CONFIG_CHANGED)
-    asked_for = _leave_out(given, state)
-    with ExitStack() as stack:
-        prepared = [instance for part in asked_for if (instance := prepare(given, state, stack, part))]
-        begun = [ready for instance in prepared if (ready := begin(given, state, instance))]
-        with cancelled_by_signals() as cancellation:
-            for instance in begun:
-                _carry_out(given, state, instance, cancellation)
-        state.interrupted = cancellation.cancelled
-    return _report(given, state, asked_for)
-
-
-def _leave_out(given: ApplyInput, state: RunState) -> tuple[InstancePlan, ...]:
-    """Report the instances that this run was not asked for; return the plans of the others."""
-    remarks = {
-        part.instance: remark
-        for part in given.plan.instances
-        if (remark := note_left_out(part.instance, given.targets))
-    }
-    state.diagnostics.extend(remarks.values())
-    return tuple(part for part in given.plan.instances if part.instance not in remarks)
 
 
 def _carry_out(given: ApplyInput, state: RunState, instance: Prepared, cancellation: CancellationToken) -> None:
@@ -239,7 +241,7 @@ def _carry_out(given: ApplyInput, state: RunState, instance: Prepared, cancellat
     )  # fmt: skip
     try:
         execute(execution)
-        if _is_open(execution):
+        if _is_unfinished(execution):
             state.open_ends = True
         else:
             _check_result(state, execution)
@@ -247,12 +249,12 @@ def _carry_out(given: ApplyInput, state: RunState, instance: Prepared, cancellat
     except TROUBLE as problem:
         state.open_ends = True
         state.diagnostics.append(describe_trouble(instance.name, problem))
-        _account_for_rest(execution)
+        _settle_rest(execution)
     state.heads[instance.name] = instance.journal.head
     state.sent = state.sent or execution.sent
 
 
-def _is_open(execution: Execution) -> bool:
+def _is_unfinished(execution: Execution) -> bool:
     """Return whether a step is of unknown outcome or was not begun, so that the run here stays without an end."""
     return execution.cancellation.cancelled or any(
         outcome.status == "unknown" for outcome in execution.outcomes.values()
@@ -301,7 +303,7 @@ def _remember(execution: Execution) -> None:
     instance.journal.end(counts, replace(build_memory(execution.fresh, live, memory, run_result), sends=sends))
 
 
-def _account_for_rest(execution: Execution) -> None:
+def _settle_rest(execution: Execution) -> None:
     """Give an outcome to the steps that were left when the work on an instance ended with an error."""
     for step in execution.revalidated.go:
         if step.id not in execution.outcomes:
@@ -312,7 +314,7 @@ def _account_for_rest(execution: Execution) -> None:
             )  # fmt: skip
 
 
-def _report(given: ApplyInput, state: RunState, asked_for: Collection[InstancePlan]) -> Report:
+def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[InstancePlan]) -> Report:
     """Return the report of a run: one outcome for each chosen step of the instances it was asked for."""
     parts = tuple(allowed(part, state.lifted.get(part.instance, ())) for part in asked_for)
     outcomes = tuple(
@@ -337,11 +339,11 @@ def _report(given: ApplyInput, state: RunState, asked_for: Collection[InstancePl
         stale="refused" in statuses and not state.sent,
         journal=str(where) if names else None,
         journal_head=heads or None,
-        next=_next_command(statuses, open_ends=state.open_ends),
+        next=_suggest_command(statuses, open_ends=state.open_ends),
     )
 
 
-def _next_command(statuses: Collection[str], *, open_ends: bool) -> str | None:
+def _suggest_command(statuses: Collection[str], *, open_ends: bool) -> str | None:
     """Return the command that the report suggests, or `None` where every step is done."""
     if open_ends:
         return RESUME

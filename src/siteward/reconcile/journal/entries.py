@@ -30,9 +30,9 @@ class _Entry(WithDefaults, frozen=True, kw_only=True):
 class RunStarted(_Entry, frozen=True, kw_only=True):
     """A run begins: its plan, and the memory of the instance then.
 
-    `plan` is the digest; `users` maps handles of declared users to logins, `accounts` are the known accounts; `sites` and
-    `grants` are counts of what is live. `instance` is the name in the file and `me` the account in use; older journals
-    have neither. `chosen` are the steps that this run is confined to, `None` for all; `lifted` those whose block
+    `plan` is the digest; `users` maps handles of declared users to logins, `accounts` are the known accounts; `sites`
+    and `grants` are counts of what is live. `instance` is the name in the file and `me` the account in use; older
+    journals have neither. `chosen` are the steps that this run is confined to, `None` for all; `lifted` those whose block
     whoever applies has lifted.
     """
 

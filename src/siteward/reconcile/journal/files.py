@@ -1,4 +1,4 @@
-"""Private files: created 0600 in folders created 0700, and flushed to the disk (fsync) before anybody relies on them."""
+"""Private files: created 0600 in folders created 0700, and flushed to the disk (fsync) before they count."""
 
 from __future__ import annotations
 

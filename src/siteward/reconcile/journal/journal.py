@@ -88,8 +88,8 @@ class JournalBusyError(Exception):
 class Run(Struct, frozen=True, kw_only=True):
     """A run as the journal has it. `intents` and `results` are by step; of several results of a step, the last.
 
-    `claimed` are the consents in its lines, `sealed` those in lines that the journal key has sealed; `is_sealed` is true
-    where all lines are.
+    `claimed` are the consents in its lines, `sealed` those in lines that the journal key has sealed; `is_sealed` is
+    true where all lines are.
     """
 
     began: RunStarted
@@ -127,9 +127,9 @@ def path_of(folder: Path, instance: str) -> Path:
 class Recalled(Struct, frozen=True, kw_only=True):
     """The content of a journal: its memory of the instance, and the last run if it is unfinished.
 
-    `memory` is `None` where there is no journal; it includes the known changes of an unfinished run (in `last`, mails in
-    `sends`). `in_doubt` are the changes that runs without an end were about to make, with no result known; `standing`
-    is about the file: its path, chain and beginning.
+    `memory` is `None` where there is no journal; it includes the known changes of an unfinished run (in `last`, mails
+    in `sends`). `in_doubt` are the changes that runs without an end were about to make, with no result known;
+    `standing` is about the file: its path, chain and beginning.
     """
 
     memory: Memory | None = None
@@ -149,8 +149,8 @@ class Standing(Struct, frozen=True, kw_only=True):
 def recall(path: Path, key: Secret | None = None) -> Recalled:
     """Verify a journal and return its content. Raises `JournalBrokenError` with the line and the reason.
 
-    Beyond the chain, `<instance>.last.json` must have the digest in the last `end` line, so that lines that were cut off
-    the end of a finished journal are noticed too.
+    Beyond the chain, `<instance>.last.json` must have the digest in the last `end` line, so that lines that were cut
+    off the end of a finished journal are noticed too.
     """
     book = _read(path, key)
     return Recalled(

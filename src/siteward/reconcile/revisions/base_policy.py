@@ -85,7 +85,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         return {handle: kind for handle, kind in pairs if kind != self.head.users[handle].kind}
 
     def as_judged(self) -> Declaration:
-        """Return the checkout's declaration with the strictest policies, and users of the kinds they had at the base."""
+        """Return the checkout's declaration with the strictest policies, and users of their kinds at the base."""
         instances = {
             name: replace(instance, policy=self.policy(name)) for name, instance in self.head.instances.items()
         }
@@ -125,14 +125,14 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         declaration = self.fork or self.base
         if before is None or declaration is None or before.name not in declaration.instances:
             return None
-        found = identities(declaration, before.name, traits, live, as_of=as_of, memory=None)
+        known = identities(declaration, before.name, traits, live, as_of=as_of, memory=None)
         former = {name.casefold() for user in self.head.users.values() for name in user.previously}
         return {
-            handle: identity.account for handle, identity in found.by_handle.items() if handle.casefold() not in former
+            handle: identity.account for handle, identity in known.by_handle.items() if handle.casefold() not in former
         }
 
     def as_before(self, instance: str, proposal: Proposal, as_of: datetime) -> Iterator[Proposal]:
-        """Yield the proposal with its users as they were at the base, where that differs: the rules must hold for these too.
+        """Yield the proposal with its users as at the base, where that differs: the rules must hold for these too.
 
         First with the kinds that the users had, by handle; then with the users who had the accounts.
         """

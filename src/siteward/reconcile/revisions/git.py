@@ -186,7 +186,7 @@ def fork_point(folder: Path, commit: str) -> str:
 def read_at(path: Path, commit: str) -> Loaded | None:
     """Load the root file at `path` and its includes as they were at a commit; `None` where there was no such file.
 
-    Places name the files as in the checkout. Raises `NoSuchRevisionError` where the tree cannot be read, or written out.
+    Places name the files as in the checkout. Raises `NoSuchRevisionError` where the tree cannot be read or written.
     """
     folder = path.parent.resolve()
     with TemporaryDirectory(prefix="siteward-") as place:

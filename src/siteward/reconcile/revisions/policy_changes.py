@@ -1,7 +1,7 @@
 """The changes of policy and settings between two declarations, without those of access itself.
 
-These are rules, limits, the settings of an instance, the kind of a user and a user's logins at a forge: each of them can
-open the way to access. Both declarations are written out as plain values under the keys of the file and compared by
+These are rules, limits, the settings of an instance, the kind of a user and a user's logins at a forge: each of them
+can open the way to access. Both declarations are written out as plain values under the keys of the file and compared by
 `deepdiff`, so that a difference is found at any depth of any platform's settings. No secret can be among them: the file
 has none.
 """
@@ -45,7 +45,7 @@ class Difference(Struct, frozen=True):
 
 
 def changed_rules(base: Declaration, head: Declaration) -> tuple[Diagnostic, ...]:
-    """Return a warning for each difference that is no access itself; the same one on several instances is one warning."""
+    """Return a warning for each difference that is no access itself; equal ones of several instances are one warning."""
     where: dict[Finding, list[str]] = defaultdict(list)
     for name in dict.fromkeys((*base.instances, *head.instances)):
         for finding in _compare_instances(base.instances.get(name), head.instances.get(name)):

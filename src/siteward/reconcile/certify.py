@@ -363,8 +363,8 @@ def _load_edited(project: Project, edit: Edit) -> Declaration:
             path.write_text(edit.texts.get(name) or Path(name).read_text(encoding="utf-8"), encoding="utf-8")
         loaded = read(Path(folder) / project.path.name, called=project.path)
     if loaded.declaration is None:
-        flaw = next((diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks), None)
+        problem = next((diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks), None)
         raise BadDecisionsError(
-            f"the edited files would not be valid: {flaw.message if flaw else 'unknown'} ({flaw.at if flaw else ''})"
+            f"the edited files would not be valid: {problem.message if problem else 'unknown'} ({problem.at if problem else ''})"
         )
     return loaded.declaration

@@ -111,7 +111,7 @@ def main(ctx: click.Context, /, **common: object) -> None:
     servers, `apply` carries out exactly that, `drift` tells what others changed.
 
     \b
-    Exit codes: 0 nothing differs, or done · 1 error in use, file, credentials or reach ·
+    Exit codes: 0 nothing differs, or done · 1 error in use, file, credentials or connection ·
     2 differences · 3 blocked by a guard or rule · 4 stale, or not everything was read ·
     5 partly applied · 130 interrupted
     """  # noqa: D301 — \b tells click to keep the lines

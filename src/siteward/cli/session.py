@@ -308,18 +308,30 @@ def _write(path: Path, text: str) -> None:
 
 
 def find_config(session: Session) -> Path:
-    """Return the declaration to use: --config, $SITEWARD_CONFIG, then access.yaml upwards to the repository's root."""
-    start = Path()
-    named = session.config or (Path(given) if (given := os.environ.get("SITEWARD_CONFIG")) else None)
-    if named:
-        return named
-    for folder in (start, *start.resolve().parents):
+    """Return the path of the declaration: --config, $SITEWARD_CONFIG, or access.yaml here or above.
+
+    The search goes up to the top of the repository; outside of one, to the root of the file system. Raises
+    `ClickException` where no access.yaml is found.
+    """
+    if session.config:
+        return session.config
+    if given := os.environ.get("SITEWARD_CONFIG"):
+        return Path(given)
+    beside = Path("access.yaml")
+    if beside.exists():
+        return beside
+    # Imported only here: a verb that is called beside its file needs no git to find it.
+    from siteward.reconcile.revisions.git import repository_of
+
+    start = Path.cwd()
+    repository = repository_of(start)
+    for folder in (start, *start.parents):
         if (folder / "access.yaml").exists():
             return folder / "access.yaml"
-        if (folder / ".git").exists():
+        if repository and folder == repository.top:
             break
     raise click.ClickException(
-        f"no access.yaml in {start.resolve()} or above it; name one with -c FILE, or write a first one with `siteward import`"
+        f"no access.yaml in {start} or above it; name one with -c FILE, or write a first one with `siteward import`"
     )
 
 

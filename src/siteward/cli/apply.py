@@ -14,7 +14,7 @@ from siteward.access.diagnostic import note
 from siteward.access.model import account_of
 from siteward.access.report import Report
 from siteward.cli.base_option import option
-from siteward.cli.names import instance_option, known_blocks
+from siteward.cli.names import check_blocks, instance_option
 from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
 
@@ -212,7 +212,7 @@ def _read_acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptan
     from siteward.reconcile.apply.target import Acceptance
 
     pairs = [text.partition("=") for text in given]
-    known_blocks(name for name, *_ in pairs)
+    check_blocks(name for name, *_ in pairs)
     for name, _, digest in pairs:
         if not digest and name != EMPTY:
             raise click.UsageError(f"--accept {name}: write {name}=DIGEST, with the digest of the plan it is for")

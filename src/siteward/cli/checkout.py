@@ -179,12 +179,12 @@ def keyring_of() -> Keyring | None:
 
     def look(service: str, name: str) -> str | None:
         try:
-            found: str | None = keyring.get_password(service, name)
+            password: str | None = keyring.get_password(service, name)
         except keyring.errors.KeyringError as problem:
             raise SecretMissingError(
                 f"the system keyring cannot be asked: {problem}", hint="unset SITEWARD_KEYRING"
             ) from None
-        return found
+        return password
 
     return look
 

@@ -47,7 +47,7 @@ def command(session: Session, base: str, head: str | None, as_of: str | None, sn
     path = find_config(session)
     old, new = _declaration_at(path, base, must=False), _declaration_at(path, head, must=True)
     if new is None:
-        raise StoppedError(_problem("no-declaration", f"{path} does not exist at {head}"))
+        raise StoppedError(_report_of("no-declaration", f"{path} does not exist at {head}"))
     question = Question(
         base=base,
         head=head or CHECKOUT,
@@ -70,7 +70,7 @@ def _declaration_at(path: Path, ref: str | None, *, must: bool) -> Declaration |
     try:
         loaded = read(path) if ref is None else read_at(path, commit_at(path.parent, ref))
     except NoSuchRevisionError as problem:
-        raise StoppedError(_problem("no-revision", str(problem), problem.hint)) from problem
+        raise StoppedError(_report_of("no-revision", str(problem), problem.hint)) from problem
     if loaded is None:
         return None
     return loaded.declaration or _refuse_invalid(loaded, ref, must=must)
@@ -97,5 +97,5 @@ def _read_snapshots(paths: tuple[Path, ...]) -> Mapping[str, Live]:
         raise click.ClickException(str(problem)) from problem
 
 
-def _problem(code: str, message: str, hint: str | None = None) -> Report:
+def _report_of(code: str, message: str, hint: str | None = None) -> Report:
     return Report(command="diff", diagnostics=(error(code, message, hint=hint),))

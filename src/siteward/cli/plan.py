@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
 from siteward.cli.base_option import option
-from siteward.cli.names import instance_option, known_blocks
+from siteward.cli.names import check_blocks, instance_option
 from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
 from siteward.transport.link import MOST_WORKERS
@@ -60,7 +60,7 @@ def command(
     from siteward.cli.checkout import open_checkout
     from siteward.reconcile.plan import plan_and_survey
 
-    known_blocks(accept)
+    check_blocks(accept)
     if accept and not reason and set(accept) != {"empty"}:
         raise click.UsageError("--accept needs --reason TEXT")
     checkout = open_checkout(

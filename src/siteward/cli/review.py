@@ -62,12 +62,12 @@ def command(
     report, surveys = read_instances(checkout, "review")
     all_ledgers = ledgers(checkout.project.declaration, surveys)
     horizon = Horizon(as_of=checkout.as_of, soon=timedelta(days=soon), unused=timedelta(days=unused))
-    found = review(all_ledgers, horizon, commits(all_ledgers, checkout.project.path.parent), missing(report))
-    found = replace(found, accounts=report.accounts or {})
+    current = review(all_ledgers, horizon, commits(all_ledgers, checkout.project.path.parent), missing(report))
+    current = replace(current, accounts=report.accounts or {})
     if decisions is not None:
-        return _turn_into_edit(session, checkout, surveys, found, decisions, write=write)
-    code = session.answer(lambda form, options: render(found, form, options), report)
-    return code or (0 if session.exit_zero or not found.incomplete else 4)
+        return _turn_into_edit(session, checkout, surveys, current, decisions, write=write)
+    code = session.answer(lambda form, options: render(current, form, options), report)
+    return code or (0 if session.exit_zero or not current.incomplete else 4)
 
 
 def _turn_into_edit(

@@ -27,64 +27,6 @@ ACCEPTED = "gzip"
 """The only coding that is asked for and taken; without it an answer of 10,000 grants takes ten times longer."""
 _GZIP = frozenset({"gzip", "x-gzip"})
 _PLAIN = frozenset({"", "identity"})
-
-
-class UnreadableError(Exception):
-    """The body has another coding than was asked for, is damaged, or is cut off."""
-
-
-class ExcessError(Exception):
-    """The body is longer than the limit."""
-
-
-class Body:
-    """A body that is collected piece by piece; `coding` is its Content-Encoding, `limit` the most bytes it may have."""
-
-    def __init__(self, coding: str, limit: int) -> None:
-        """Raise `UnreadableError` for any coding but gzip, once."""
-        coding = coding.strip().lower()
-        if coding not in _GZIP | _PLAIN:
-            raise UnreadableError("it is coded otherwise than was asked for")
-        self._limit = limit
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._packed = 0
-        self._unpacker = _gunzip() if coding in _GZIP else None
-
-    def take(self, part: bytes) -> None:
-        """Add the next piece as it was received; after an `ExcessError` or `UnreadableError` the body is lost."""
-        if self._unpacker is None:
-            self._add(part)
-            return
-        self._packed += len(part)
-        if self._packed > self._limit:
-            raise ExcessError
-        while part:
-            if self._unpacker.eof:  # RFC 1952 section 2.2: a file may have several members, one after another
-                self._unpacker = _gunzip()
-            try:
-                self._add(self._unpacker.decompress(part, self._limit - self._size + 1))
-            except zlib.error:
-                raise UnreadableError("it is damaged") from None
-            part = self._unpacker.unused_data
-
-    def whole(self) -> bytes:
-        """Return the body, unpacked; raises `UnreadableError` where its end is missing. No bytes at all are an empty body."""
-        if self._unpacker is not None and self._packed and not self._unpacker.eof:
-            raise UnreadableError("its end is missing")
-        return b"".join(self._parts)
-
-    def _add(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size > self._limit:
-            raise ExcessError
-        self._parts.append(part)
-
-
-def _gunzip() -> zlib._Decompress:
-    return zlib.decompressobj(zlib.MAX_WBITS | 16)
-
-
 # Shorter than the 5 s after which Node closes an idle connection (Umami's API.md section 1), so that a command
 # never goes out on a connection that is about to be closed under it.
 _KEEP_ALIVE = 3.0
@@ -176,23 +118,6 @@ class Wire(httpx.BaseTransport):
             )
 
 
-class _ReadingPattern:
-    """A reading call with its expressions compiled, to be compared with requests."""
-
-    def __init__(self, reading: Reading) -> None:
-        self._method, self._body = reading.method, reading.body
-        self._path = re.compile(reading.path)
-        self._query = None if reading.query is None else re.compile(reading.query)
-
-    def covers(self, request: httpx.Request, path: str) -> bool:
-        """Return whether a request to `path`, below the base, is this call."""
-        if request.method != self._method or not self._path.fullmatch(path):
-            return False
-        if self._query is not None and not self._query.fullmatch(request.url.query.decode("ascii")):
-            return False
-        return self._body is None or self._body(request.read())
-
-
 class ReadOnlyTransport(httpx.BaseTransport):
     """A transport that lets through only the calls that an adapter has named as reading.
 
@@ -214,6 +139,75 @@ class ReadOnlyTransport(httpx.BaseTransport):
 
     def _reads_only(self, request: httpx.Request, path: str) -> bool:
         return any(reading.covers(request, path) for reading in self._readings)
+
+
+class _ReadingPattern:
+    """A reading call with its expressions compiled, to be compared with requests."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._method, self._body = reading.method, reading.body
+        self._path = re.compile(reading.path)
+        self._query = None if reading.query is None else re.compile(reading.query)
+
+    def covers(self, request: httpx.Request, path: str) -> bool:
+        """Return whether a request to `path`, below the base, is this call."""
+        if request.method != self._method or not self._path.fullmatch(path):
+            return False
+        if self._query is not None and not self._query.fullmatch(request.url.query.decode("ascii")):
+            return False
+        return self._body is None or self._body(request.read())
+
+
+class UnreadableError(Exception):
+    """The body has another coding than was asked for, is damaged, or is cut off."""
+
+
+class ExcessError(Exception):
+    """The body is longer than the limit."""
+
+
+class Body:
+    """A body that is collected piece by piece; `coding` is its Content-Encoding, `limit` the most bytes it may have."""
+
+    def __init__(self, coding: str, limit: int) -> None:
+        """Raise `UnreadableError` for any coding but gzip, once."""
+        coding = coding.strip().lower()
+        if coding not in _GZIP | _PLAIN:
+            raise UnreadableError("it is coded otherwise than was asked for")
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._packed = 0
+        self._unpacker = _gunzip() if coding in _GZIP else None
+
+    def take(self, part: bytes) -> None:
+        """Add the next piece as it was received; after an `ExcessError` or `UnreadableError` the body is lost."""
+        if self._unpacker is None:
+            self._add(part)
+            return
+        self._packed += len(part)
+        if self._packed > self._limit:
+            raise ExcessError
+        while part:
+            if self._unpacker.eof:  # RFC 1952 section 2.2: a file may have several members, one after another
+                self._unpacker = _gunzip()
+            try:
+                self._add(self._unpacker.decompress(part, self._limit - self._size + 1))
+            except zlib.error:
+                raise UnreadableError("it is damaged") from None
+            part = self._unpacker.unused_data
+
+    def whole(self) -> bytes:
+        """Return the body, unpacked; raises `UnreadableError` where its end is missing. No bytes at all are an empty body."""
+        if self._unpacker is not None and self._packed and not self._unpacker.eof:
+            raise UnreadableError("its end is missing")
+        return b"".join(self._parts)
+
+    def _add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > self._limit:
+            raise ExcessError
+        self._parts.append(part)
 
 
 def _origin_connected_to(url: httpx.URL) -> str:
@@ -260,3 +254,7 @@ def _proxy(url: str) -> str | None:
         return None
     proxies = getproxies()
     return proxies.get(target.scheme) or proxies.get("all")
+
+
+def _gunzip() -> zlib._Decompress:
+    return zlib.decompressobj(zlib.MAX_WBITS | 16)

@@ -1,7 +1,7 @@
-"""The catalogue: every rule id that the program can say, with what it demands, the next step, and what raises it.
+"""The catalogue of rules: every rule id that the program can report, with a sentence, the next step and its source.
 
-`PAGE` is the source, and `docs/rules.md` is written from it (`make docs-rules`): a heading says what raises the rules
-under it, a line holds one rule. SARIF, the check of the owners' own rule ids, and outputs that may name nobody read
+`docs/rules.md` is written from `PAGE` (`make docs-rules`): a heading names the part of the program that reports the
+rules under it, and a line holds one rule. SARIF, the check of the owners' own rule ids, and outputs without names read
 the same entries.
 """
 
@@ -79,7 +79,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`instant-without-offset`** An instant says its offset from UTC. *Next:* append `Z` or `+02:00`.
 - **`ends-before-it-begins`** `until` is not before `from`. *Next:* swap or correct the two.
 - **`unknown-timezone`** `timezone` is a name of the time zone database. *Next:* write a name such as `Europe/Berlin`.
-- **`window-on-exclusion`** Who is left out of a group is left out for good. *Next:* give the window to who is let in.
+- **`window-on-exclusion`** An exclusion from a group has no dates. *Next:* give the dates to the members instead.
 
 ### Instances and policy
 
@@ -95,7 +95,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`unknown-blind-spot`** `accept_blind` names what the platform cannot show. *Next:* take one of those that `siteward doctor` lists.
 - **`no-modules`** Module switches are for platforms that have modules. *Next:* take `modules` out for this instance.
 - **`no-public-access`** `public` is for platforms where everybody may be let in. *Next:* take `public` out for this instance.
-- **`admins-range`** At most as many admins as at least. *Next:* raise `max` or lower `min`.
+- **`admins-range`** `admins.max` is not below `admins.min`. *Next:* raise `max` or lower `min`.
 - **`rule-id`** A rule has an id in lower-case words that none of Siteward's own rules has. *Next:* rename the rule.
 - **`rule-twice`** No two rules in one place have the same id. *Next:* rename one of the two.
 - **`rule-without-effect`** A rule demands something. *Next:* give it `require` or `at_most`.
@@ -135,7 +135,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`grant-without-sites`** A grant of a site role names sites. *Next:* add `sites`.
 - **`account-role-without-on`** A grant of an account role names its instances. *Next:* add `on`.
 - **`names-nothing`** A list that narrows names something. *Next:* name instances, or leave the key out.
-- **`only-exclusions`** What is left out is left out of something. *Next:* add what it is left out of, such as `"*"`.
+- **`only-exclusions`** A list of exclusions also names something to exclude from. *Next:* add what they are excluded from, such as `"*"`.
 - **`role-not-on-platform`** A role exists on every platform that its grant covers. *Next:* take the nearest role that is named, or narrow the grant with `on`.
 - **`role-of-another-platform`** A platform's own role is granted on that platform. *Next:* narrow the grant with `on`, or declare a portable role.
 - **`unknown-extra`** An extra is one the platform has. *Next:* take one that is listed.
@@ -176,7 +176,7 @@ A guard checks what is left of a plan after every step (see the promises in the 
 - **`limit-escalations`** More grants would gain power than the budget allows. *Next:* split the change, or `--accept escalations=DIGEST`.
 - **`limit-expiries`** More grants would end by their date than the budget allows. *Next:* look whether one date ends too much, or `--accept expiries=DIGEST`.
 - **`limit-mails`** More mails would be sent than the budget allows. *Next:* split the change, or `--accept mails=DIGEST`.
-- **`depends-on-blocked`** What this step needs is blocked. *Next:* fix that step.
+- **`depends-on-blocked`** A step that this one needs is blocked. *Next:* fix that step.
 - **`gap`** Somebody is without a role for a moment while this is done. *Next:* apply it when that does not hurt.
 - **`reach`** One step applies to as many people as a group has. *Next:* look at the group's members.
 
@@ -211,7 +211,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`no-declaration`** There is no such file at that revision. *Next:* name the file with `-c`, or another revision.
 - **`not-valid`** The files of a revision are wrong. *Next:* `siteward validate` at that revision.
 - **`renamed`** A user of the one revision has another handle in the other. *Next:* nothing; they are shown as one.
-- **`later-not-told`** More days lie ahead than are looked at. *Next:* ask again with a later `--as-of`.
+- **`later-not-told`** More dates lie ahead than are evaluated. *Next:* ask again with a later `--as-of`.
 
 ## Passwords
 
@@ -254,7 +254,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`nothing-to-resend`** There is no invitation that could be sent again. *Next:* read why; `siteward plan` shows who is waiting.
 - **`plan-lost`** The plan of the unfinished run is gone. *Next:* plan again.
 - **`appeared`** Changes appeared while this was applied. *Next:* `siteward plan`.
-- **`end-not-read`** What the run left could not be read. *Next:* `siteward plan`, to see how it is.
+- **`end-not-read`** The access after the run could not be read. *Next:* `siteward plan`, to see it.
 
 ## Servers and credentials
 
@@ -269,7 +269,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`credential-missing`** A credential is in none of the places it may stand. *Next:* set one of the variables that are named.
 - **`origin-mismatch`** The credentials are bound to another address; nothing was sent. *Next:* set `SITEWARD_<INSTANCE>_URL` to the address they are for, once you know that it is right.
 - **`insecure-transport`** Credentials would travel unencrypted, lie open, or come from a `.env` that a branch may have brought along; nothing was sent. *Next:* use https, or what the message names.
-- **`platform-error`** Something else went wrong with a server. *Next:* read the message; `-vv` shows the requests.
+- **`platform-error`** Another error of a server. *Next:* read the message; `-vv` shows the requests.
 
 ## Umami
 
@@ -304,7 +304,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`ghost-member`** A team has a member whose account does not exist, or is marked as deleted. *Next:* an admin can remove it by the account's id.
 - **`orphan-site`** A site belongs to nobody. *Next:* give it an owner in the database, or delete it.
 - **`site-owned-by-account`** A site belongs to a person and is matched by its id alone. *Next:* pin the id, or have its owner move it.
-- **`public-share-link`** Whoever knows the link reads the statistics. *Next:* delete the link, and set a new APP_SECRET if it was misused.
+- **`public-share-link`** Everybody who knows the link can read the statistics. *Next:* delete the link, and set a new APP_SECRET if it was misused.
 
 ## Matomo
 
@@ -382,7 +382,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`interrupted`** Somebody stopped the program. *Next:* `siteward apply --resume`, if it was applying.
 - **`no-answer`** The question names somebody or something that is not there. *Next:* `siteward who-can view SITE`.
 - **`bad-decisions`** The file of decisions cannot be read as one. *Next:* write it with `siteward review`.
-- **`not-read`** A review tells of what it was to cover and could not read. *Next:* fix what kept the instance from being read, then make it again.
+- **`not-read`** A review names the instances that it was to cover and could not read. *Next:* fix what kept the instance from being read, then make it again.
 - **`review-changed`** Access changed since the review was written. *Next:* review again.
 
 ## Results and drift
@@ -405,7 +405,7 @@ Forges and CI get these as findings beside the diagnostics above.
 
 
 class Rule(Struct, frozen=True):
-    """One rule: its id, its demand or fact in one sentence, the next step, what raises it, and its former id if any."""
+    """A rule: its id, a sentence with its demand or fact, the next step, the part that reports it, and its former id."""
 
     code: str
     sentence: str
@@ -415,12 +415,12 @@ class Rule(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The id as a name in words written together, as SARIF wants it (`UnknownRole`)."""
+        """The id in the form of a SARIF rule name (`UnknownRole`)."""
         return "".join(part.capitalize() for part in self.code.split("-"))
 
 
-def _rules(page: str) -> Iterator[Rule]:
-    """Yield the rules of a page; raises `ValueError` for a list item that is none."""
+def _parse_rules(page: str) -> Iterator[Rule]:
+    """Yield the rules of a page; raises `ValueError` for a list item that has not the form of one."""
     raised_by = ""
     for line in page.splitlines():
         if line.startswith("## "):
@@ -444,17 +444,17 @@ def _with_former_ids(page: str) -> str:
 
 
 PAGE = _with_former_ids(_PAGE)
-RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _rules(PAGE)})
+RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _parse_rules(PAGE)})
 FILE_RULES: Mapping[str, str] = MappingProxyType(
     {rule.code: rule.sentence for rule in RULES.values() if rule.raised_by == THE_FILE}
 )
 """The sentences of the rules that a declaration can break, by id."""
 RESERVED: frozenset[str] = frozenset({*RULES, *FORMERLY.values()})
-"""The ids that no rule of the owners may have: those of today, and the former ones, which reports still tell."""
+"""The ids that no rule of the owners may have: the current ones, and the former ones, which reports still name."""
 
 
 def sentence(code: str) -> str:
-    """Return what a rule says; of one that is the owners' own, its id in words."""
+    """Return the sentence of a rule; for a rule of the owners, its id in words."""
     return RULES[code].sentence if code in RULES else code.replace("-", " ")
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
-from siteward.reconcile.apply.resend import resend
 
 from promises.small import rig as small_umami
 from rig import NOW, URL, Rig
@@ -16,6 +15,7 @@ from siteward.access.diagnostic import Severity
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldSite
 from siteward.platforms.interface import Receipt
 from siteward.platforms.matomo.fake import FAKE
+from siteward.reconcile.apply.apply import resend
 from siteward.reconcile.apply.target import Book
 from siteward.reconcile.journal.journal import opened, path_of
 from siteward.transport.secrets import Secret

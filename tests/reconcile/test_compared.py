@@ -253,5 +253,6 @@ def test_what_judges_all_instances_is_told_at_the_root(tmp_path: Path) -> None:
 def test_both_sides_of_a_limit_are_told(tmp_path: Path) -> None:
     """The percentage as well as the number."""
     limits = "policy: {{limits: {{removals: {{count: 5, percent: {}}}}}}}\n"
-    found = between(tmp_path, *(text(VIEW, users=f"{USERS}{limits.format(percent)}") for percent in (20, 30)))
+    before, after = (text(VIEW, users=f"{USERS}{limits.format(percent)}") for percent in (20, 30))
+    found = between(tmp_path, before, after)
     assert [notice.message for notice in found.notices] == ["policy.limits.removals.percent was 20 and becomes 30"]

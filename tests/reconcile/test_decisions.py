@@ -23,7 +23,7 @@ from siteward.reconcile.certify import (
     Answer,
     BadDecisionsError,
     Decisions,
-    _decision,
+    _build_decision,
     changed_since,
     check_names,
     commits,
@@ -392,7 +392,7 @@ def test_a_site_of_somebody_else_is_named_by_its_id(tmp_path: Path) -> None:
     lab = next(known for known in made.items if known.account == "petra" and known.scope.name.startswith(LAB))
     live = found.survey.live.sites[lab.scope]
     assert live.by_id_only
-    taken = _decision(lab, Answer(word="revoke"), {"it": found.survey}, found.rig.project)
+    taken = _build_decision(lab, Answer(word="revoke"), {"it": found.survey}, found.rig.project)
     assert taken.selector == f"id:{live.id}"
     assert taken.names == {lab.scope.name, f"id:{live.id}"}
     assert taken.live_role == "umami:owner"

@@ -821,6 +821,23 @@ def test_a_right_of_before_that_breaks_a_rule_is_a_warning() -> None:
     assert mine == [], "the account in use is nobody's to declare"
 
 
+def test_ten_of_those_whom_nobody_declared_are_named_and_the_rest_is_counted() -> None:
+    """The message stays readable, the number is the true one, and the rule's line stands beside."""
+    policy = replace(OPEN, rules=(Rule(id="a-rule", match={}, at_most=Power.VIEW, at=AT),))
+
+    def told(count: int) -> Diagnostic:
+        world = live(*(grant(f"u{number:02}", "team-member") for number in range(count)))
+        (found,) = [told for told in judged(proposed(world, wish(), policy)) if told.code == "a-rule"]
+        return found
+
+    names = ", ".join(f"u{number:02}" for number in range(10))
+    assert told(1).message == "1 account that nobody declared breaks the rule a-rule: u00"
+    assert told(10).message == f"10 accounts that nobody declared break the rule a-rule: {names}"
+    assert told(11).message == f"11 accounts that nobody declared break the rule a-rule: {names} and 1 more"
+    assert (told(13).count, told(13).related) == (13, (AT,))
+    assert told(13).message.endswith(f"{names} and 3 more")
+
+
 def test_a_pattern_gives_little() -> None:
     """Wildcards carry at most what `policy.wildcards` allows; a name is a name."""
     desired = replace(wish(grant("anna", "team-member")), origins={key("anna"): Origin(AT, wildcard="*.example.org")})

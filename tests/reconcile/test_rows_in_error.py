@@ -31,7 +31,9 @@ def document(platform: str) -> dict[str, Any]:
     """Four people on two sites: anna and ben by a group, carla until a date, dora by herself."""
     return {
         "version": 1,
-        "instances": {"it": {"platform": platform, "url": "http://127.0.0.1:1", "self": "siteward"} | PLATFORMS[platform][1]},
+        "instances": {
+            "it": {"platform": platform, "url": "http://127.0.0.1:1", "self": "siteward"} | PLATFORMS[platform][1]
+        },
         "users": {name: {"email": f"{name}@example.org"} for name in PEOPLE},
         "groups": {"team": ["anna", "ben"]},
         "sites": {"shop": {"domain": SHOP, "tags": ["prod"]}, "blog": {"domain": BLOG}},
@@ -118,7 +120,7 @@ ERRORS: dict[str, Callable[[dict[str, Any]], None]] = {
         _set("sites", "shop", "tags", to=5)(data),
     )[0],
     "a rule that the line breaks": _set(
-        "policy", "rules", to=[{"id": "no-shop", "match": {"account": "a*", "site": "shop"}, "forbid": True}]
+        "policy", "rules", to=[{"id": "no-shop", "match": {"user": "a*", "site": "shop"}, "require": ["ticket"]}]
     ),
 }
 

@@ -21,6 +21,8 @@ FORMERLY: Mapping[str, str] = MappingProxyType(
 )
 """The former id of each rule that was renamed, by its id now; told beside the new one in every format for programs."""
 
+_SHOWN = 5  # names that a message lists before it only counts
+
 Effect = Literal["mail", "destroys", "creates", "moves", "gap", "irreversible", "manual", "waiting", "opens"]
 
 
@@ -149,6 +151,17 @@ def problem(  # noqa: PLR0913 — one keyword for each thing a complaint about a
         suggestion=meant if meant != word else None,
         instance=instance,
     )
+
+
+def count_words(number: int, noun: str) -> str:
+    """Return a number with its noun, of which `noun` is the singular: "1 grant", "2 grants"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def join_some(names: Sequence[str]) -> str:
+    """Return the first few names, and the number of the others."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def near(word: str, known: Iterable[str]) -> str | None:

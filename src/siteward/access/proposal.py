@@ -103,7 +103,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     def _promotions_needed(self) -> bool:
         """True if too few declared admins are left without those that this proposal makes."""
         gone = demoted(self.changes, self.traits)
-        tops = {grant.subject.name for grant in self.live.access.grants() if self.traits.is_top(grant)} - set(gone)
+        tops = {grant.subject.name for grant in self.tops} - set(gone)
         declared_users = [
             self.desired.declared_users[top]
             for top in tops
@@ -111,6 +111,11 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
         ]
         left = [user for user in declared_users if user.kind != "service" and user.ending is None]
         return len(left) < self.policy.admins_min
+
+    @cached_property
+    def tops(self) -> tuple[Grant, ...]:
+        """The live grants of the top account role."""
+        return tuple(filter(self.traits.is_top, self.live.access.grants()))
 
     @cached_property
     def reach(self) -> Reach:

@@ -20,14 +20,15 @@ from siteward.declaration.document import GroupRow, Members, UserRow
 from siteward.declaration.grammar import fitted
 from siteward.declaration.source import Items, Table
 from siteward.declaration.subjects import cycle
+from siteward.declaration.window import ALWAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import tzinfo
 
     from siteward.access.diagnostic import Diagnostic, Span
-    from siteward.declaration.declared import Declaration, Group, User
-    from siteward.declaration.source import Source, Value
+    from siteward.declaration.declared import Declaration, Group, Location, User
+    from siteward.declaration.source import Path, Source, Value
 
 _NO_ROW = -1
 """The number of a line of `grants` of which nothing is left."""
@@ -246,3 +247,33 @@ def without_cycles(groups: Mapping[str, Group]) -> tuple[dict[str, Group], tuple
                 left[name] = replace(left[name], members=members)
                 cut[name] = None
     return left, tuple(cut)
+
+
+def without_guesses(declaration: Declaration, guessed: Collection[tuple[str, Path]]) -> Declaration:
+    """Return a declaration in which rows with a misspelt key have no ends, dates or states, and groups no dates.
+
+    `guessed` are the files and paths of such rows.
+    """
+    if not guessed:
+        return declaration
+
+    def is_guessed(location: Location) -> bool:
+        return (location.source.file, location.path) in guessed
+
+    users = {
+        handle: replace(user, window=ALWAYS, states={}) if is_guessed(user.location) else user
+        for handle, user in declaration.users.items()
+    }
+    grants = declaration.grants
+    lines = (
+        None
+        if grants is None
+        else tuple(replace(line, window=ALWAYS) if is_guessed(line.location) else line for line in grants)
+    )
+    groups = {
+        handle: replace(group, members=tuple(replace(member, window=ALWAYS) for member in group.members))
+        if is_guessed(group.location)
+        else group
+        for handle, group in declaration.groups.items()
+    }
+    return replace(declaration, users=users, grants=lines, groups=groups)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Bound
     from siteward.declaration.grammar import Misfit
+    from siteward.declaration.source import Path as Steps
     from siteward.declaration.source import Source
 
 __all__ = ["MAX_BYTES", "SUFFIXES", "Declaration", "Files", "Loaded", "load"]
@@ -257,20 +258,22 @@ def load(
     errors = tuple(diagnostic for diagnostic in said if diagnostic.blocks)
     return Loaded(
         declaration=None if errors else declaration,
-        usable=_with_flaws(declaration, errors, reading.sources) if errors and declaration is not None else declaration,
+        usable=_with_flaws(declaration, errors, reading) if errors and declaration is not None else declaration,
         diagnostics=said,
         source=files,
         accounts=declaration.accounts() if declaration is not None else {},
     )
 
 
-def _with_flaws(
-    declaration: Declaration, errors: Sequence[Diagnostic], sources: Sequence[Source]
-) -> Declaration | None:
-    """Return the declaration with its rows in error; `None` where an error is about more than rows."""
-    from siteward.declaration.flaws import find_flaws, without_cycles  # noqa: PLC0415 — most files are right
+def _with_flaws(declaration: Declaration, errors: Sequence[Diagnostic], reading: _Reading) -> Declaration | None:
+    """Return the declaration with its rows in error; `None` where an error is about more than rows.
 
-    found = find_flaws(errors, sources, declaration, declaration.timezone)
+    What was only guessed of them, from a misspelt key, is not taken for said: no end follows from it.
+    """
+    from siteward.declaration.flaws import find_flaws, without_cycles, without_guesses  # noqa: PLC0415 — most files are right
+
+    declaration = without_guesses(declaration, reading.guessed)
+    found = find_flaws(errors, reading.sources, declaration, declaration.timezone)
     if found is None:
         return None
     flaws, users, groups = found
@@ -306,6 +309,7 @@ class _Reading(Struct):
     diagnostics: list[Diagnostic] = []
     dropped: set[tuple[str, str]] = set()
     sources: list[Source] = []
+    guessed: set[tuple[str, Steps]] = set()
 
     def declaration(self, source: Source) -> Declaration:
         """Return what all files declare together, without the rows that are wrong."""
@@ -422,6 +426,7 @@ class _Reading(Struct):
             if not likely_names:
                 self.diagnostics += reported
                 return source, result
+            self.guessed |= {(source.file, path[:2]) for path in likely_names}
             source = source.renamed(likely_names)  # now the values of these keys are checked too
 
 

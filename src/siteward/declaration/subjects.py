@@ -423,7 +423,8 @@ class Principals(Struct):
                 self.refused[names] = self._refuse_external(group)
             else:
                 for handle, group_ways in self.groups[name].items():
-                    ways[handle] = (*ways.get(handle, ()), *group_ways)
+                    if handle in users:  # else an unknown member, which the check of the file has told
+                        ways[handle] = (*ways.get(handle, ()), *group_ways)
         yield from filter(None, (self._find_user(handle, user_ways) for handle, user_ways in ways.items()))
 
     def _find_user(self, handle: str, ways: tuple[Way, ...]) -> Principal | None:

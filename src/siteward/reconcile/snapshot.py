@@ -1,6 +1,6 @@
-"""The sites of an instance in a file, so that selectors can be resolved where no server may be asked.
+"""Snapshots: the sites of an instance in a file, so that selectors can be resolved without asking the server.
 
-No person is in it, nor who owns a site: such files may lie beside the declaration.
+A snapshot holds no account, and no owner of a site, so it may be kept beside the declaration.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ FORMAT = "siteward.sites/1"
 
 
 class BadSnapshotError(Exception):
-    """A file is no snapshot that can be read."""
+    """The file is not a valid snapshot; the message says why."""
 
 
 def save(folder: Path, surveys: Iterable[Survey]) -> tuple[Path, ...]:
-    """Write the sites of each instance to `INSTANCE.json` in a folder. Raises `OSError`."""
+    """Write the sites of each instance to `INSTANCE.json` in a folder; return the paths. Raises `OSError`."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for survey in surveys:
@@ -41,7 +41,7 @@ def save(folder: Path, surveys: Iterable[Survey]) -> tuple[Path, ...]:
 
 
 def read(path: Path) -> tuple[str, Live]:
-    """Return the instance that a snapshot is of, and its sites. Raises `OSError` and `BadSnapshotError`."""
+    """Return the name of the instance of a snapshot, and its sites. Raises `OSError` and `BadSnapshotError`."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as problem:

@@ -5,9 +5,9 @@ Every renderer sends foreign text through `show` before it adds the escapes of i
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
+from functools import cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -26,9 +26,6 @@ _INVISIBLE = (
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff"  # surrogates and private use: no agreed picture
 )
-# A backslash is doubled where it would read as one of our own escapes, so that two names never look alike; the
-# runners of GitHub Actions and Azure take "##[" and "##vso[" for a command wherever it stands in a line.
-_UNSAFE = re.compile(rf"\\(?=[xuU\\{_INVISIBLE}])|[{_INVISIBLE}]|##(?=\[|[vV][sS][oO]\[)")
 _STEERING = re.compile(r"#(?=\[|vso\[)", re.IGNORECASE)
 # GitHub's runner looks for "::" behind any blanks; colour goes through it unseen.
 _COMMAND = re.compile(r"^((?:\s|\x1b\[[0-9;]*m)*)::", re.MULTILINE)
@@ -39,11 +36,25 @@ def show(text: str) -> str:
 
     The result is one line, valid in UTF-8, and different for different texts.
     """
-    return _UNSAFE.sub(lambda found: "".join(map(_visible, found.group())), text)
+    if text.isascii() and text.isprintable() and "\\" not in text and "##" not in text:
+        return text  # as nearly every text, so that most runs need not compile the pattern
+    return _unsafe().sub(lambda found: "".join(map(_visible, found.group())), text)
+
+
+@cache
+def _unsafe() -> re.Pattern[str]:
+    """Return the pattern of what must be escaped.
+
+    A backslash is doubled where it would read as one of our own escapes, so that two names never look alike; the
+    runners of GitHub Actions and Azure take "##[" and "##vso[" for a command wherever it stands in a line.
+    """
+    return re.compile(rf"\\(?=[xuU\\{_INVISIBLE}])|[{_INVISIBLE}]|##(?=\[|[vV][sS][oO]\[)")
 
 
 def as_json(document: object, indent: int) -> str:
     """Return plain data as JSON in ASCII, ending with a line break; a name in it steers no log, and is read as it was."""
+    import json  # noqa: PLC0415 — text for people has no use for it
+
     return _STEERING.sub(r"\\u0023", json.dumps(document, indent=indent)) + "\n"
 
 

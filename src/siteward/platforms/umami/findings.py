@@ -92,8 +92,8 @@ def _report_teams(state: NativeState) -> Iterator[Diagnostic]:
             yield warning("team-without-owner", f"team {team.name} has no owner; only admins can manage it")
         if state.layout == "per-site" and team.id in state.sites_of:
             yield from _report_layout(state, team, owned_by)
-        others = others_in(team, state)
-        if team.id not in state.sites_of and team.name.startswith(MANAGED) and owned_by == (state.me,) and others:
+        left = team.id not in state.sites_of and team.name.startswith(MANAGED) and owned_by == (state.me,)
+        if left and (others := others_in(team, state)):
             yield warning(
                 "left-over-team",
                 f"team {team.name} has no site any more and still has {', '.join(others)} in it",

@@ -1,4 +1,4 @@
-"""Admission of a plan: the objections to applying it at all, or to this checkout, before anything is opened or sent."""
+"""Admission of a plan: the checks of a saved plan and of the journals before anything is opened or sent."""
 
 from __future__ import annotations
 
@@ -19,24 +19,27 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.journal import Standing
     from siteward.transport.secrets import Secret
 
-_AHEAD = timedelta(minutes=5)
+_CLOCK_SKEW = timedelta(minutes=5)
 _SHORTEST = {"expect": 12, "accept": 8}
+"""The fewest hex digits of a digest that the options take."""
 CONFIG_CHANGED = warning(
     "config-changed", "the files are not those the plan was made from; what they no longer want is refused"
 )
 
 
 def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnostic, ...]:
-    """Return what keeps a plan from being applied at all."""
-    found = []
+    """Return the objections to the plan as a whole: its digest, age, `--as-of` and the acceptances of this run."""
+    objections = []
     if codec.digest(plan) != plan.digest:
-        found.append(
+        objections.append(
             error("plan-damaged", "the plan is not what its digest says: it was edited or cut", hint="siteward plan")
         )
     if options.expect is not None and not _matches_digest(options.expect, plan.digest, _SHORTEST["expect"]):
-        found.append(error("plan-unexpected", f"this is not the plan that was expected: its digest is {plan.digest}"))
-    if plan.created - now > _AHEAD:
-        found.append(
+        objections.append(
+            error("plan-unexpected", f"this is not the plan that was expected: its digest is {plan.digest}")
+        )
+    if plan.created - now > _CLOCK_SKEW:
+        objections.append(
             error(
                 "plan-from-the-future",
                 f"the plan says that it was made at {plan.created:%Y-%m-%d %H:%MZ}, which is yet to come",
@@ -48,59 +51,64 @@ def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnost
             if plan.as_of_given
             else "for the time it was made at, not for another --as-of"
         )
-        found.append(error("plan-as-of", f"the plan was made {given}"))
+        objections.append(error("plan-as-of", f"the plan was made {given}"))
     for name, acceptance in options.accept.items():
         if not _matches_digest(acceptance.digest, plan.digest, _SHORTEST["accept"]):
-            found.append(error("accept-other-plan", f"--accept {name} names another plan than this one, {plan.digest}"))
+            objections.append(
+                error("accept-other-plan", f"--accept {name} names another plan than this one, {plan.digest}")
+            )
         if not acceptance.reason.strip():
-            found.append(error("accept-without-reason", f"--accept {name} needs a reason"))
-    return tuple(found)
+            objections.append(error("accept-without-reason", f"--accept {name} needs a reason"))
+    return tuple(objections)
 
 
 def _matches_digest(given: str, digest: str, shortest: int) -> bool:
-    """Return whether `given` is a digest, or enough of its beginning."""
+    """Return whether `given` is the digest, or its beginning of at least `shortest` hex digits."""
     wanted, whole = given.removeprefix("sha256:").lower(), digest.removeprefix("sha256:")
     return len(wanted) >= shortest and whole.startswith(wanted)
 
 
-def too_old(plan: Plan) -> Diagnostic:
-    """Return the word on a plan that has grown stale: no error in anything, so no error."""
+def warn_too_old(plan: Plan) -> Diagnostic:
+    """Return the warning about a plan older than `--max-age`; a warning, because nothing is wrong with it."""
     words = f"the plan was made {plan.created:%Y-%m-%d %H:%MZ}, longer ago than --max-age allows; nothing was done"
     return warning("plan-too-old", words, hint="siteward plan")
 
 
-def mismatched(reviewed: InstancePlan, target: Target | None) -> Diagnostic | None:
-    """Return why a part of the plan is not for the instance of that name here."""
+def find_mismatch(reviewed: InstancePlan, target: Target | None) -> Diagnostic | None:
+    """Return the error for an instance that is not here, or is of another platform or origin than the reviewed one."""
     name = reviewed.instance
     if target is None:
-        found = error("plan-unknown-instance", f"the file, as checked out here, has no instance {name}")
+        mismatch = error("plan-unknown-instance", f"the file, as checked out here, has no instance {name}")
     elif target.platform.name != reviewed.platform:
-        found = error(
+        mismatch = error(
             "plan-other-origin", f"the plan is for a {reviewed.platform} and {name} is a {target.platform.name} here"
         )
     elif target.origin != reviewed.origin:
-        found = error("plan-other-origin", f"the plan is for {reviewed.origin} and {name} is {target.origin} here")
+        mismatch = error("plan-other-origin", f"the plan is for {reviewed.origin} and {name} is {target.origin} here")
     else:
         return None
-    return replace(found, instance=name, hint="siteward plan")
+    return replace(mismatch, instance=name, hint="siteward plan")
 
 
 def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | None) -> tuple[Diagnostic, ...]:
-    """Return what is odd about a journal of an instance; raises `JournalBrokenError` where it is that of another one."""
+    """Return warnings about a journal: of another origin, or not sealed with the key that is set.
+
+    Raises `JournalBrokenError` for the journal of another platform.
+    """
     began, chain = standing.began, standing.chain
     if began is not None and began.platform != platform:
         raise JournalBrokenError(
             standing.path, 0, f"this is the journal of a {began.platform}, and here is a {platform}"
         )
-    found = []
+    warnings = []
     if began is not None and began.origin != origin:
         words = (
             f"the last run was on {began.origin}, and this is {origin} now: {standing.path} may be another's journal"
         )
-        found.append(warning("journal-other-origin", words, hint="make sure that it is the same server, moved"))
+        warnings.append(warning("journal-other-origin", words, hint="make sure that it is the same server, moved"))
     if key is not None and chain.entries and not chain.sealed_since:
         words = f"SITEWARD_JOURNAL_KEY is set, and no line of {standing.path} is hashed with it (HMAC)"
-        found.append(
+        warnings.append(
             warning("journal-not-sealed", words, hint="right before the first apply with a key; else compare a copy")
         )
     elif key is not None and chain.sealed_since > 1:
@@ -108,12 +116,12 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
             f"the first {chain.sealed_since - 1} lines of {standing.path} are not hashed with SITEWARD_JOURNAL_KEY (HMAC), so "
             "nothing proves them"
         )
-        found.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
-    return tuple(found)
+        warnings.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
+    return tuple(warnings)
 
 
-def left_out(name: str, targets: Mapping[str, Target]) -> Diagnostic | None:
-    """Return the word on an instance that the file has and this run was not asked for, if it is one."""
+def note_left_out(name: str, targets: Mapping[str, Target]) -> Diagnostic | None:
+    """Return the note about an instance that the file has and this run was not asked for, if it is such a one."""
     if name in targets or not any(name in target.declared for target in targets.values()):
         return None
     words = f"{name} was not chosen for this run; nothing of its plan was done"

@@ -89,14 +89,13 @@ def rows_in_error(errors: Iterable[Diagnostic], sources: Sequence[Source]) -> Ma
     for error in errors:
         if error.code in _REFUSED_VALUES:
             continue
-        for at in _places_of(error):
-            index = indexes.get(at.file)
-            row = index.row_at(at) if index is not None and index.reliable else None
-            if index is None or row is None or _is_between_rows(error, index):
-                return None
-            found.setdefault((at.file, row), at)
-        if error.at is None:
+        index = indexes.get(error.at.file) if error.at is not None else None
+        if index is None or not index.reliable or _is_between_rows(error, index):
             return None
+        rows = {(at.file, row): at for at in _places_of(error) if (row := _row_at(at, indexes)) is not None}
+        if error.at is None or _row_at(error.at, indexes) is None:
+            return None
+        found = {**rows, **found}
     return found
 
 
@@ -131,6 +130,11 @@ def _places_of(error: Diagnostic) -> Iterator[Span]:
 
 _ELSEWHERE = frozenset({"beyond-include", "duplicate-key"})
 """Errors whose related places are no rows in error: the bounds of an include, the first of two equal keys."""
+
+
+def _row_at(at: Span, indexes: Mapping[str, _Index]) -> Row | None:
+    index = indexes.get(at.file)
+    return index.row_at(at) if index is not None else None
 
 
 def _is_between_rows(error: Diagnostic, index: _Index) -> bool:

@@ -143,6 +143,11 @@ def problem(  # noqa: PLR0913 — one keyword for each thing a complaint about a
     )
 
 
+def plural(count: int, singular: str, several: str = "") -> str:
+    """Return a number with its noun (``1 grant``, ``2 grants``); `several` is the plural where it is no mere `s`."""
+    return f"{count} {singular if count == 1 else several or singular + 's'}"
+
+
 def near(word: str, known: Iterable[str]) -> str | None:
     """Return the one of the known words that was likely meant, or `None` if none comes close."""
     import difflib  # noqa: PLC0415 — nobody needs it while all is well

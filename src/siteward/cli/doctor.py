@@ -97,11 +97,10 @@ def _whose(checkout: Checkout, instance: Instance, base: Checkup, traits: Traits
 
 def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | None]:
     """Return what there is to say of the journal, and what is wrong with it."""
-    from siteward.access.diagnostic import error
+    from siteward.access.diagnostic import error, plural
     from siteward.reconcile.apply.admission import remarks_on
     from siteward.reconcile.journal.chain import JournalBrokenError
     from siteward.reconcile.journal.journal import path_of, recall
-    from siteward.render.words import plural
 
     path, key = path_of(checkout.book.folder, instance.name), checkout.book.key
     try:

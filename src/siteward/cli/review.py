@@ -96,7 +96,7 @@ def _decided(
         session.say(f"nothing to edit: {answer}")
     for answer in edit.undone:
         session.say(f"left to you: {answer}")
-    from siteward.render.words import plural
+    from siteward.access.diagnostic import plural
 
     count, done = len(found.items) - len(decisions.answers), "written" if write else "to be written with --write"
     session.say(f"{len(decisions.answers)} decided, {count} not; {plural(len(edit.texts), 'file')} {done}")

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from msgspec.structs import replace
 
 from siteward.access.certification import FLAGS, Flag, Item, Review
+from siteward.access.diagnostic import plural
 from siteward.render import words
 from siteward.render.csv import cell
 from siteward.render.html import Part, Remark, Row, Table, draw
@@ -61,7 +62,7 @@ def data(review: Review) -> str:
         "format": FORMAT,
         "as_of": words.moment(review.as_of),
         "digest": review.digest,
-        "incomplete": [{"instance": gap.instance, "why": words.not_seen(gap)} for gap in review.gaps],
+        "incomplete": [words.gap_data(gap) for gap in review.gaps],
         "counts": dict(review.counts()),
         "items": items(review),
     }
@@ -164,8 +165,8 @@ def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Pal
             yield from ("", f"  {palette.paint(title, 'bold')}")
             yield from palette.table([_cells(item, palette) for item in items], 4)
     yield ""
-    without = f", {words.plural(len(review.missing), 'instance')} not read" if review.missing else ""
-    yield f"{palette.paint('Review:', 'bold')} {words.plural(number, 'grant')}{without}."
+    without = f", {plural(len(review.missing), 'instance')} not read" if review.missing else ""
+    yield f"{palette.paint('Review:', 'bold')} {plural(number, 'grant')}{without}."
     yield f"      {palette.join(counted(counts))}"
     yield review.digest
 
@@ -173,9 +174,7 @@ def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Pal
 def counted(counts: Mapping[Flag, int]) -> tuple[str, ...]:
     """Return how many grants have each flag, in words that agree with the number."""
     return tuple(
-        words.plural(counts[flag], singular, several)
-        for flag, (singular, several) in COUNTED.items()
-        if counts.get(flag)
+        plural(counts[flag], singular, several) for flag, (singular, several) in COUNTED.items() if counts.get(flag)
     )
 
 
@@ -197,7 +196,7 @@ def page(review: Review) -> str:
     return draw(
         title="Access review",
         lead=(
-            f"{words.plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
+            f"{plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
             " · ".join(counted(counts)),
         ),
         said=tuple(
@@ -237,8 +236,7 @@ def _row(item: Item) -> Row:
         f"owner {item.facts['owner']}" if "owner" in item.facts else "",
         ", ".join(item.flags),
     )
-    who = item.handle or item.account
-    named = who if item.handle in {None, item.account} else f"{who} (login {item.account})"
+    named = words.name_with_login(item.handle, item.account)
     return Row(
         cells=(
             item.id,

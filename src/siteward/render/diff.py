@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.codec import encode_resource
+from siteward.access.diagnostic import plural
 from siteward.render import words
 from siteward.render.json import diagnostic
 from siteward.render.lines import Cell, Glyph, Palette, Style
@@ -109,10 +110,10 @@ def _headline(page: _Page) -> str:
 def _beside(page: _Page) -> tuple[str, ...]:
     of = page.counts
     parts = (
-        (of["people"], f"{words.plural(of['people'], 'person', 'people')} affected"),
-        (of["escalations"], words.plural(of["escalations"], "escalation")),
-        (of["outsiders"], words.plural(of["outsiders"], "external user")),
-        (of["notices"], words.plural(of["notices"], "rule or setting changed", "rules or settings changed")),
+        (of["people"], f"{plural(of['people'], 'person', 'people')} affected"),
+        (of["escalations"], plural(of["escalations"], "escalation")),
+        (of["outsiders"], plural(of["outsiders"], "external user")),
+        (of["notices"], plural(of["notices"], "rule or setting changed", "rules or settings changed")),
     )
     return tuple(text for count, text in parts if count)
 
@@ -243,14 +244,14 @@ def _codes(said: Iterable[Diagnostic]) -> str:
     found: dict[str, int] = defaultdict(int)
     for finding in said:
         found[finding.code] += 1
-    return "\n".join(f"- {code(name)} {words.plural(count, 'time')}" for name, count in found.items())
+    return "\n".join(f"- {code(name)} {plural(count, 'time')}" for name, count in found.items())
 
 
 def _section(band: Band, movements: Sequence[Movement], page: _Page) -> Block:
     rows = table(("", "who", "where", "change", "why"), (_cells(movement, page) for movement in movements))
     brief = _compact(movements, page)
     if band in {"gain", "dates"}:
-        count = f"{words.plural(len(movements), 'line')} in the full report"
+        count = f"{plural(len(movements), 'line')} in the full report"
         return Block(tuple(details(HEADINGS[band], body) for body in (rows, brief, count)), 0 if band == "gain" else 1)
     mark = "❗ " if band in {"escalation", "outsider"} else ""
     return Block(tuple(f"**{mark}{HEADINGS[band]}**\n\n{body}" for body in (rows, brief)), 4)

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.diagnostic import plural
 from siteward.render import words
 from siteward.render.safe import advice, excerpt, show
 from siteward.render.view import sections, sign
@@ -197,7 +198,8 @@ def _parts(context: RenderContext) -> Iterator[Part]:
 
 def _instance(instance: InstancePlan, context: RenderContext) -> Part:
     release = words.release(instance.platform, instance.version, instance.edition)
-    read = f"read {instance.accounts} accounts, {instance.sites} sites, {instance.grants} grants"
+    counted = ((instance.accounts, "account"), (instance.sites, "site"), (instance.grants, "grant"))
+    read = f"read {', '.join(plural(count, noun) for count, noun in counted)}"
     hidden = ", ".join(spot for spot in instance.blind_spots if spot not in instance.accepted_blind)
     lead = (
         f"{instance.origin} · {release} · mode {instance.mode} · {read}",
@@ -226,7 +228,7 @@ def _tables(instance: InstancePlan, context: RenderContext) -> Iterator[Table]:
         yield Table(title="Waiting for acceptance", header=("", "who", "where", ""), rows=waiting)
     if instance.unmanaged:
         unmanaged = tuple(
-            Row(cells=("?", unmanaged_account.name, unmanaged_account.email or "", unmanaged_account.power.word, words.plural(unmanaged_account.grants, "grant")),
+            Row(cells=("?", unmanaged_account.name, unmanaged_account.email or "", unmanaged_account.power.word, plural(unmanaged_account.grants, "grant")),
                 why="ignored" if unmanaged_account.ignored else "")
             for unmanaged_account in sorted(instance.unmanaged, key=lambda account: (-account.power, account.name))
         )  # fmt: skip

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from siteward.access.diagnostic import plural
 from siteward.access.model import Power
 from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
 from siteward.render import words
@@ -78,7 +79,7 @@ def _head(context: RenderContext) -> str:
     instances = (instance.instance for instance in report.plan.instances) if report.plan else ()
     mark = comment((f"siteward:{report.command}", *instances, digest))
     numbers = {
-        "validate": words.findings(of) + (f" in {words.plural(report.files, 'file')}" if report.files else ""),
+        "validate": words.findings(of) + (f" in {plural(report.files, 'file')}" if report.files else ""),
         "drift": words.drifted(of),
         "apply": words.results(of) if of.outcomes else words.headline(of),
     }.get(report.command, words.headline(of) if report.plan else words.findings(of))
@@ -218,7 +219,7 @@ def _section(section: Section, context: RenderContext) -> Block:
         return Block(tuple(f"{head}{form}" for form in forms), _DANGER)
     folds, rest = fold(section.steps)
     brief = chain((_folded(fold.steps) for fold in folds), (compact(rest, _by_person),) if rest else ())
-    forms = (_rows(section.steps, context), "\n".join(brief), f"{words.plural(len(section.steps), 'line')} {_LATER}")
+    forms = (_rows(section.steps, context), "\n".join(brief), f"{plural(len(section.steps), 'line')} {_LATER}")
     if section.band is not Band.ROUTINE:
         return Block(tuple(f"**{title}**\n\n{form}" for form in forms), _CREATED)
     return Block(tuple(details(title, form) for form in forms), _ROUTINE)
@@ -256,8 +257,8 @@ def _folded(steps: Sequence[Step]) -> str:
     step = steps[0]
     people = dict.fromkeys(words.person(step) for step in steps)
     places = dict.fromkeys(words.where(step.change.key) for step in steps)
-    counts = f"{words.plural(len(people), 'person', 'people')} on {words.plural(len(places), 'place')}"
-    return f"- {_sign(step)} {code(words.movement(step.change))}: {words.plural(len(steps), 'line')}, {counts}"
+    counts = f"{plural(len(people), 'person', 'people')} on {plural(len(places), 'place')}"
+    return f"- {_sign(step)} {code(words.movement(step.change))}: {plural(len(steps), 'line')}, {counts}"
 
 
 Shape = Callable[[Sequence[Step]], Iterator[str]]
@@ -296,11 +297,11 @@ def _by_place(steps: Sequence[Step]) -> Iterator[str]:
 def _beside(instance: InstancePlan, context: RenderContext) -> Iterator[Block]:
     if instance.held_back:
         title = f"Skipped (mode {prose(instance.mode)})"
-        count = f"{words.plural(len(instance.held_back), 'line')} {_LATER}"
+        count = f"{plural(len(instance.held_back), 'line')} {_LATER}"
         yield Block((details(title, _rows(instance.held_back, context)), details(title, count)), _KNOWN)
     if instance.waiting:
         waiting = "\n".join(f"- {code(words.declared_user(key))}: {code(words.where(key))}" for key in instance.waiting)
-        title, count = "Waiting for acceptance", f"{words.plural(len(instance.waiting), 'line')} {_LATER}"
+        title, count = "Waiting for acceptance", f"{plural(len(instance.waiting), 'line')} {_LATER}"
         yield Block((details(title, waiting), details(title, count)), _KNOWN)
     yield from _unmanaged(
         [
@@ -323,7 +324,7 @@ def _unmanaged(unmanaged: Sequence[UnmanagedAccount]) -> Iterator[Block]:
         )
     if others:
         title = "Unmanaged accounts"
-        count = f"{words.plural(len(others), 'account')} without high privileges {_LATER}"
+        count = f"{plural(len(others), 'account')} without high privileges {_LATER}"
         yield Block((details(title, _accounts(others)), details(title, count)), _KNOWN)
 
 
@@ -333,7 +334,7 @@ def _accounts(unmanaged: Iterable[UnmanagedAccount]) -> str:
             code(unmanaged_account.name),
             code(unmanaged_account.email or ""),
             unmanaged_account.power.word,
-            words.plural(unmanaged_account.grants, "grant"),
+            plural(unmanaged_account.grants, "grant"),
         )
         for unmanaged_account in unmanaged
     )

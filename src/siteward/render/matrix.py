@@ -21,6 +21,7 @@ from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.diagnostic import plural
 from siteward.access.effective import Agreement
 from siteward.access.report import Missing
 from siteward.render import words
@@ -237,7 +238,7 @@ def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
         "format": FORMAT,
         "as_of": words.moment(shown.as_of),
         "commit": shown.commit,
-        "incomplete": [{"instance": gap.instance, "why": words.not_seen(gap)} for gap in shown.gaps],
+        "incomplete": [words.gap_data(gap) for gap in shown.gaps],
         "summary": {**counts(whole.ledgers), "not_read": len(whole.missing)},
         "holdings": [
             dict(zip(_HEADER, row, strict=True)) for ledger in shown.ledgers for entry in ledger.entries
@@ -274,18 +275,17 @@ def _lines(shown: Matrix, whole: Matrix, palette: Palette) -> Iterator[str]:
         yield ""
     of = counts(whole.ledgers)
     parts = [f"{of[name]} {word}" for name, word in _AGREEMENTS.items() if word and of[name]]
-    heads = [words.plural(of[f"{text}s"], text) for text in ("account", "site", "grant")]
+    heads = [plural(of[f"{text}s"], text) for text in ("account", "site", "grant")]
     if whole.missing:
-        heads.append(f"{words.plural(len(whole.missing), 'instance')} not read")
+        heads.append(f"{plural(len(whole.missing), 'instance')} not read")
     yield f"{palette.paint('Matrix:', 'bold')} {', '.join(heads)}."
     if parts or of["undeclared"]:
-        accounts = words.plural(of["undeclared"], "unmanaged account") if of["undeclared"] else ""
+        accounts = plural(of["undeclared"], "unmanaged account") if of["undeclared"] else ""
         yield f"      {palette.join((*parts, accounts))}"
 
 
 def _entry_rows(entry: Entry, palette: Palette) -> Iterator[tuple[Cell, ...]]:
-    name = entry.handle or entry.account
-    who = name if name == entry.account else f"{name} (login {entry.account})"
+    who = words.name_with_login(entry.handle, entry.account)
     kind = "" if entry.kind == "person" else entry.kind
     if not entry.holdings:
         yield palette.cell(who, "bold"), Cell(kind), Cell("-"), Cell(""), Cell("")

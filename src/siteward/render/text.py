@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.diagnostic import Diagnostic, Severity, plural
 from siteward.render import words
 from siteward.render.lines import Palette, Style
 from siteward.render.safe import advice, excerpt
@@ -118,7 +118,7 @@ def _tail(context: RenderContext, palette: Palette) -> Iterator[str]:
 
 def _found(context: RenderContext) -> str:
     counted = context.report.files and context.report.command == "validate"
-    files = f" in {words.plural(context.report.files, 'file')}" if counted else ""
+    files = f" in {plural(context.report.files, 'file')}" if counted else ""
     valid = "valid: " if context.report.command == "validate" and not context.summary.errors else ""
     return f"{valid}{words.findings(context.summary)}{files}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.diagnostic import Diagnostic, Severity, plural
 from siteward.access.model import Power, account_of
 from siteward.render import words
 from siteward.render.lines import Cell, Glyph, Palette
@@ -73,14 +73,14 @@ def _header(instance: InstancePlan, palette: Palette) -> str:
 
 
 def _knowledge(instance: InstancePlan, palette: Palette) -> Iterator[str]:
-    counts = (words.plural(instance.accounts, "account"), words.plural(instance.sites, "site"))
-    yield f"read {', '.join(counts)}, {words.plural(instance.grants, 'grant')}"
+    counts = (plural(instance.accounts, "account"), plural(instance.sites, "site"))
+    yield f"read {', '.join(counts)}, {plural(instance.grants, 'grant')}"
     if instance.read_requests:
-        yield words.plural(instance.read_requests, "request")
+        yield plural(instance.read_requests, "request")
     if instance.admins_before != instance.admins_after:
         yield f"admins {instance.admins_before}{palette.arrow}{instance.admins_after}"
     if instance.requests:
-        yield f"applying takes about {words.plural(instance.requests, 'request')}{_minutes(instance.seconds)}"
+        yield f"applying takes about {plural(instance.requests, 'request')}{_minutes(instance.seconds)}"
 
 
 def _minutes(seconds: float) -> str:
@@ -99,7 +99,7 @@ def _unchanged(instance: InstancePlan, context: RenderContext) -> str:
         return "no changes in what could be read; not everything was"
     if part.blind:
         return "no changes in what this platform shows"
-    apart = f", but for {words.plural(part.unmanaged, 'unmanaged account')}" if part.unmanaged else ""
+    apart = f", but for {plural(part.unmanaged, 'unmanaged account')}" if part.unmanaged else ""
     return f"no changes: live access equals the declaration{apart}"
 
 
@@ -208,7 +208,7 @@ def _folds(folds: Iterable[Collapsed], palette: Palette) -> Iterator[str]:
         who, where = _few(collapsed.people, "person", "people"), _few(collapsed.places, "place", "places")
         shape = palette.glyph(_glyph(step))
         told = palette.text(
-            f"{words.movement(step.change, palette.arrow)}: {words.plural(len(collapsed.steps), noun)}, {who} on {where}"
+            f"{words.movement(step.change, palette.arrow)}: {plural(len(collapsed.steps), noun)}, {who} on {where}"
         )
         yield f"      {palette.paint(shape.text, shape.style)}  {told}"
         yield f"{BELOW}{palette.paint(_why(step, palette), 'dim')}"
@@ -216,7 +216,7 @@ def _folds(folds: Iterable[Collapsed], palette: Palette) -> Iterator[str]:
 
 
 def _few(names: Sequence[str], one: str, many: str) -> str:
-    return ", ".join(names) if len(names) <= NAMED else words.plural(len(names), one, many)
+    return ", ".join(names) if len(names) <= NAMED else plural(len(names), one, many)
 
 
 def _beside(instance: InstancePlan, palette: Palette) -> Iterator[str]:
@@ -274,7 +274,7 @@ def _by_power(unmanaged_account: UnmanagedAccount) -> tuple[int, str]:
 def _unmanaged_account(unmanaged_account: UnmanagedAccount, palette: Palette) -> tuple[Cell, ...]:
     facts = (f"{name} {fact}" for name, fact in sorted(unmanaged_account.facts.items()))
     known = palette.join(
-        (words.plural(unmanaged_account.grants, "grant"), "ignored" if unmanaged_account.ignored else "", *facts)
+        (plural(unmanaged_account.grants, "grant"), "ignored" if unmanaged_account.ignored else "", *facts)
     )
     named = (
         f"{unmanaged_account.name} <{unmanaged_account.email}>"
@@ -338,7 +338,7 @@ def _details(outcome: Outcome, palette: Palette) -> Iterator[str]:
 
 def _stale(context: RenderContext) -> str:
     refused = context.summary.outcomes.get("refused", 0)
-    said = words.plural(refused, "planned change no longer fits", "planned changes no longer fit")
+    said = plural(refused, "planned change no longer fits", "planned changes no longer fit")
     return f"stale: {said} the live state; nothing was changed"
 
 

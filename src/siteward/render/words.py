@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
+from siteward.access.diagnostic import plural
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Key, Member, Resource, Scope, account_of, scope_of
 
 if TYPE_CHECKING:
@@ -51,11 +52,6 @@ DRIFT: dict[DriftKind, str] = {
 }
 RISKS: dict[Risk, str] = {"low": "low risk", "medium": "medium risk", "high": "high risk"}
 ARROW = " → "
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """Return a number with its noun (``1 grant``, ``2 grants``)."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def moment(at: datetime) -> str:
@@ -161,9 +157,13 @@ def person(step: Step) -> str:
 
 
 def title(step: Step) -> str:
-    """Return the person with the login beside it where that is another."""
-    login = declared_user(step.change.key)
-    return login if step.person in {None, login} else f"{step.person} (login {login})"
+    """Return whom a step is about: the handle, with the login beside it where that is another."""
+    return name_with_login(step.person, declared_user(step.change.key))
+
+
+def name_with_login(handle: str | None, login: str) -> str:
+    """Return a handle with the login beside it where that is another; the login alone where there is no handle."""
+    return login if handle in {None, login} else f"{handle} (login {login})"
 
 
 def because(step: Step) -> tuple[str, ...]:
@@ -276,6 +276,11 @@ def not_seen(gap: Missing) -> str:
     if gap.partly:
         return "not read whole: more may be live than is shown here"
     return f"not read: {gap.why}" if gap.why else "not read"
+
+
+def gap_data(gap: Missing) -> dict[str, str]:
+    """Return an instance that an answer misses, as every JSON document lists it under `incomplete`."""
+    return {"instance": gap.instance, "why": not_seen(gap)}
 
 
 def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:

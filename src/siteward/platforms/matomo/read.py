@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import warning
+from siteward.access.diagnostic import plural, warning
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key
 from siteward.access.state import Listing, Live, Site
@@ -173,12 +173,12 @@ def _held(
 _STRAY = {
     "orphan": (
         "orphan-grant",
-        "{n} grants are on sites that do not exist, and a new site of that id would inherit them: {who}",
+        "grants on sites that do not exist, which a new site of that id would inherit ({n}): {who}",
         "take them away with UsersManager.setUserAccess, access=noaccess, for these ids",
     ),
     "gone": (
         "orphan-grant",
-        "grants are kept for {n} logins that do not exist: {who}",
+        "grants are kept for logins that do not exist ({n}): {who}",
         "only the database can be rid of them; no account of such a login is made here",
     ),
     "spelling": (
@@ -188,7 +188,7 @@ _STRAY = {
     ),
     "superuser": (
         "stray-grants",
-        "{n} superusers have grants on sites beside, which hold when they stop being one: {who}",
+        "superusers with grants on sites beside, which hold when they stop being one ({n}): {who}",
         "they go when the superuser is taken away",
     ),
 }
@@ -210,7 +210,7 @@ def _sleeping(rows: Rows) -> Iterator[Diagnostic]:
         plugin = plugin_of(words[0])
         yield warning(
             "capability-asleep",
-            f"{plugin} is switched off, and {len(who)} account{'s' if len(who) > 1 else ''} would have "
+            f"{plugin} is switched off, and {plural(len(who), 'account')} would have "
             f"{', '.join(words)} again as soon as it is on: {', '.join(who[:_SHOWN])}"
             + (f" and {len(who) - _SHOWN} more" if len(who) > _SHOWN else ""),
             hint="a change of their role there waits for it; taking all their access takes this too",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.change import patch
-from siteward.access.diagnostic import Diagnostic, Effect, error, note, warning
+from siteward.access.diagnostic import Diagnostic, Effect, error, note, plural, warning
 from siteward.access.model import EVERYWHERE, Account, Grant, account_key, account_of
 from siteward.platforms.interface import native
 from siteward.platforms.matomo.calls import addressees, asleep, first_wish, wishes
@@ -203,7 +203,7 @@ def _tag_managers(case: _Case) -> Iterator[Diagnostic]:
         yield note(
             "edit-brings-tags",
             f"`edit` is Matomo's role write, which brings {', '.join(brought)}: whoever has it may also edit the tags "
-            f"that a site loads; this plan gives it to {len(names)} account{'s' if len(names) > 1 else ''}",
+            f"that a site loads; this plan gives it to {plural(len(names), 'account')}",
             hint="no role edits reports and not tags; `view` does neither",
         )
 
@@ -271,9 +271,7 @@ def _promotion(change: Change, case: _Case) -> Iterator[Diagnostic]:
         yield error("public-superuser", "everybody cannot be made a superuser", about=change.key)
     lost = case.held[name]
     if lost:
-        message = (
-            f"replaces {lost} grants on sites: Matomo deletes them, and taking the superuser away brings none back"
-        )
+        message = f"replaces {plural(lost, 'grant')} on sites: Matomo deletes what is there, and taking the superuser away brings none back"
         yield _tell(change.key, "destroys", "grants-replaced", message, count=lost)
     user = case.state.user(name)
     if user is not None and is_pending(user):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import note, warning
+from siteward.access.diagnostic import note, plural, warning
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Scope, Subject, account_key
 from siteward.access.state import Listing, Live, Site
@@ -319,13 +319,9 @@ def _report_groups(lists: Gathering, names: dict[str, str]) -> Iterator[Diagnost
         why = f"whose members come from {external}" if lists.settings.native else "and groups are not managed here"
         yield (note if lists.settings.native else warning)(
             "unmanaged-group",
-            f"{_count_words(len(people), 'account')} can reach {_count_words(sites, 'site')} through the group {name}, {why}",
+            f"{plural(len(people), 'account')} can reach {plural(sites, 'site')} through the group {name}, {why}",
             hint="`siteward who-can` shows who" + ("" if lists.settings.native else "; `native: true` manages groups"),
         )
-
-
-def _count_words(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _build_listings(lists: Gathering) -> tuple[Listing, ...]:
@@ -382,7 +378,7 @@ def _read_managed(lists: Gathering) -> Live:
 
 def _report_narrow_key(lists: Gathering) -> tuple[Diagnostic, ...]:
     what = (
-        f"only the {len(lists.sites)} sites it manages can be read and changed"
+        f"only {plural(len(lists.sites), 'site')} that it manages can be read and changed"
         if lists.sites
         else "nothing can be changed"
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.diagnostic import plural
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Scope, Subject, account_key
 from siteward.access.state import Listing, Live, Site
 from siteward.platforms.umami.findings import findings
@@ -257,7 +258,7 @@ def _contradictions(rows: Rows, *, old: bool) -> Iterator[str]:
         if listed < len(here) and team.counts and team.counts.members == listed:
             continue  # accounts that are marked as deleted are shown and not counted
         if team.counts and team.counts.members not in {len(here), len(team.members) if old else len(here)}:
-            yield f"team {team.name} announces {team.counts.members} members and shows {len(here)}"
+            yield f"team {team.name} announces {plural(team.counts.members, 'member')} and shows {len(here)}"
         if listed < len(here):
             yield f"team {team.name} has members that are not among the users"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from siteward.access import codec
-from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
 from siteward.reconcile.journal.chain import JournalBrokenError
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
             warning("journal-not-sealed", words, hint="right before the first apply with a key; else compare a copy")
         )
     elif key is not None and chain.sealed_since > 1:
+        lines = plural(chain.sealed_since - 1, "line is", "lines are")
         words = (
-            f"the first {chain.sealed_since - 1} lines of {standing.path} are not hashed with SITEWARD_JOURNAL_KEY (HMAC), so "
-            "nothing proves them"
+            f"{lines} not hashed with SITEWARD_JOURNAL_KEY (HMAC) at the start of {standing.path}, so nothing proves it"
         )
         found.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
     return tuple(found)

@@ -6,17 +6,17 @@ import csv
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
 from msgspec.structs import replace
 
 from siteward.access.certification import FLAGS, Flag, Item, Review
-from siteward.access.diagnostic import plural
+from siteward.access.diagnostic import error, plural
 from siteward.render import words
 from siteward.render.csv import cell
-from siteward.render.html import Part, Remark, Row, Table, draw
+from siteward.render.html import Part, draw
 from siteward.render.lines import Cell, Palette
 from siteward.render.privacy import Pseudonyms, redact_missing
 from siteward.render.safe import as_json
+from siteward.render.view import Row, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -186,7 +186,7 @@ def _cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
         palette.cell(str(row.cells[1]), "bold"),
         palette.cell(words.place(item.scope)),
         palette.cell(side + declared),
-        Cell(palette.join((row.place, row.why)), "dim"),
+        Cell(palette.join((row.place, *row.why)), "dim"),
     )
 
 
@@ -199,10 +199,7 @@ def page(review: Review) -> str:
             f"{plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
             " · ".join(counted(counts)),
         ),
-        said=tuple(
-            Remark(kind="error", code="not-read", text=words.not_read(gap), at="", help=(), excerpt=Markup())
-            for gap in review.gaps
-        ),
+        said=tuple(error("not-read", words.not_read(gap)) for gap in review.gaps),
         parts=(
             Part(title="What stands out", tables=tuple(_sections(review))),
             Part(title="Everything", tables=(_rows("All grants", review.items),)),
@@ -246,5 +243,5 @@ def _row(item: Item) -> Row:
             words.value(item.declared),
         ),
         place=place,
-        why=" · ".join(filter(None, why)),
+        why=tuple(filter(None, why)),
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from siteward.render import words
 from siteward.render.safe import show
+from siteward.render.view import drift_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -59,7 +60,7 @@ def _table(context: RenderContext) -> tuple[tuple[str, ...], Iterator[tuple[str,
         )
         return (*_PLAN, "status", "message"), rows
     if report.command == "drift":
-        return _DRIFT, map(_drift, report.drift)
+        return _DRIFT, map(_drift_cells, report.drift)
     if report.plan:
         return _PLAN, (row for instance in report.plan.instances for row in _instance(instance))
     return _SAID, map(_said, report.diagnostics)
@@ -95,10 +96,9 @@ def _step(step: Step, instance: str) -> tuple[str, ...]:
     )
 
 
-def _drift(item: DriftItem) -> tuple[str, ...]:
-    key = words.key_of(item)
-    sides = (words.value(entry) for entry in (item.live, item.declared, item.journalled))
-    return (item.instance, item.kind, words.declared_user(key), words.where(key), *sides, item.note or "")
+def _drift_cells(item: DriftItem) -> tuple[str, ...]:
+    instance, *cells = drift_row(item).cells
+    return (instance, item.kind, *cells, item.note or "")
 
 
 def _said(said: Diagnostic) -> tuple[str, ...]:

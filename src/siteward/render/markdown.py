@@ -18,14 +18,13 @@ from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
 from siteward.render import words
 from siteward.render.markdown_escape import Block, code, comment, details, fit, names, prose, table
 from siteward.render.safe import advice
-from siteward.render.view import DANGER, Band, Section, fold, sections, sign
+from siteward.render.view import DANGER, Band, Row, Section, drift_tables, fold, sections, sign, step_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.report import DriftItem, Outcome
-    from siteward.access.state import Origin
     from siteward.render.context import RenderContext
 
 
@@ -70,7 +69,7 @@ def _blocks(context: RenderContext) -> Iterator[Block]:
     elif report.plan:
         yield from chain.from_iterable(instance_blocks(instance, context) for instance in report.plan.instances)
     if report.drift:
-        yield from _drift(report.drift)
+        yield from _drift_blocks(report.drift)
 
 
 def _head(context: RenderContext) -> str:
@@ -137,23 +136,16 @@ def _result(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def _drift(items: Iterable[DriftItem]) -> Iterator[Block]:
-    every = list(items)
-    for kind, title in words.DRIFT.items():
-        same = [drift_item for drift_item in every if drift_item.kind == kind]
-        if not same:
-            continue
-        body = table(("instance", "who", "where", "live", "declared", "last applied", "note"), map(_piece, same))
+def _drift_blocks(items: Iterable[DriftItem]) -> Iterator[Block]:
+    every = tuple(items)
+    for kind, drift in drift_tables(every):
+        rows = ((*map(code, row.cells), prose(row.reason)) for row in drift.rows)
+        body = table(drift.header, rows)
         if kind == "unapplied":
-            yield Block((details(title.capitalize(), body), ""), 0)
+            yield Block((details(drift.title, body), ""), 0)
         else:
-            yield Block((f"**{title.capitalize()}**\n\n{body}", f"**{title.capitalize()}**\n\n{_brief(same)}"), 2)
-
-
-def _piece(item: DriftItem) -> tuple[str, ...]:
-    key = words.key_of(item)
-    sides = (code(words.value(entry)) for entry in (item.live, item.declared, item.journalled))
-    return (code(item.instance), code(words.declared_user(key)), code(words.where(key)), *sides, prose(item.note or ""))
+            brief = _brief(item for item in every if item.kind == kind)
+            yield Block((f"**{drift.title}**\n\n{body}", f"**{drift.title}**\n\n{brief}"), 2)
 
 
 def _brief(items: Iterable[DriftItem]) -> str:
@@ -164,8 +156,8 @@ def _brief(items: Iterable[DriftItem]) -> str:
     )
 
 
-_HEADER = ("", "who", "where", "change", "why")
-_SIGNS = {"+": "\u2795", "~": "\u270e", "-": "\u2796"}  # heavy plus, pencil, heavy minus
+# Heavy plus, pencil, heavy minus.
+_SIGNS = {"blocked": "⊘ ", "high": "❗ ", "": "", "+": "\u2795", "~": "\u270e", "-": "\u2796"}
 _LATER = "in the full plan"
 # How early a block may be shortened.
 _ROUTINE, _KNOWN, _CREATED, _DANGER = 0, 1, 2, 3
@@ -215,42 +207,30 @@ def _section(section: Section, context: RenderContext) -> Block:
     if section.band in DANGER:
         mark = "⊘ " if section.band is Band.BLOCKED else "❗ " if section.band is Band.RAISED else ""
         head = f"**{mark}{title}**\n\n"
-        forms = (_rows(section.steps, context), compact(section.steps, _by_person), compact(section.steps, _by_place))
+        forms = (
+            _draw_steps(section.steps, context),
+            compact(section.steps, _by_person),
+            compact(section.steps, _by_place),
+        )
         return Block(tuple(f"{head}{form}" for form in forms), _DANGER)
     folds, rest = fold(section.steps)
     brief = chain((_folded(fold.steps) for fold in folds), (compact(rest, _by_person),) if rest else ())
-    forms = (_rows(section.steps, context), "\n".join(brief), f"{plural(len(section.steps), 'line')} {_LATER}")
+    forms = (_draw_steps(section.steps, context), "\n".join(brief), f"{plural(len(section.steps), 'line')} {_LATER}")
     if section.band is not Band.ROUTINE:
         return Block(tuple(f"**{title}**\n\n{form}" for form in forms), _CREATED)
     return Block(tuple(details(title, form) for form in forms), _ROUTINE)
 
 
-def _rows(steps: Iterable[Step], context: RenderContext) -> str:
-    return table(_HEADER, (_row(step, context) for step in steps))
+def _draw_steps(steps: Iterable[Step], context: RenderContext) -> str:
+    drawn = step_table("", steps, _SIGNS)
+    return table(drawn.header, (_draw_step(row, context) for row in drawn.rows))
 
 
-def _row(step: Step, context: RenderContext) -> tuple[str, ...]:
-    flag = "⊘ " if step.blocked else "❗ " if step.raises or step.risk == "high" else ""
-    where = words.subject_of_change(step.change)
-    return (
-        flag + _sign(step),
-        code(words.title(step)),
-        code(where),
-        code(words.movement(step.change)),
-        _why(step, context),
-    )
-
-
-def _sign(step: Step) -> str:
-    return _SIGNS[sign(step)]
-
-
-def _why(step: Step, context: RenderContext) -> str:
-    at: Origin | None = step.origin
-    place = place_of(at.at) if at else ""
-    said = (remark(diagnostic, context) for diagnostic in step.diagnostics if diagnostic.severity or diagnostic.effect)
-    outside = "external" if step.external else ""
-    return " · ".join(filter(None, (place, *map(prose, words.because(step)), outside, *said)))
+def _draw_step(row: Row, context: RenderContext) -> tuple[str, ...]:
+    signs, *cells = row.cells
+    remarks = (remark(diagnostic, context) for diagnostic in row.remarks)
+    why = " · ".join(filter(None, (code(row.place), *map(prose, row.why), *remarks)))
+    return (signs, *map(code, cells), why)
 
 
 def _folded(steps: Sequence[Step]) -> str:
@@ -258,7 +238,7 @@ def _folded(steps: Sequence[Step]) -> str:
     people = dict.fromkeys(words.person(step) for step in steps)
     places = dict.fromkeys(words.where(step.change.key) for step in steps)
     counts = f"{plural(len(people), 'person', 'people')} on {plural(len(places), 'place')}"
-    return f"- {_sign(step)} {code(words.movement(step.change))}: {plural(len(steps), 'line')}, {counts}"
+    return f"- {_SIGNS[sign(step)]} {code(words.movement(step.change))}: {plural(len(steps), 'line')}, {counts}"
 
 
 Shape = Callable[[Sequence[Step]], Iterator[str]]
@@ -268,7 +248,7 @@ def compact(steps: Iterable[Step], shape: Shape) -> str:
     """Return every one of the steps, without causes, those of one movement together."""
     by_movement: dict[tuple[str, str], list[Step]] = defaultdict(list)
     for step in steps:
-        by_movement[_sign(step), words.movement(step.change)].append(step)
+        by_movement[_SIGNS[sign(step)], words.movement(step.change)].append(step)
     parts = ("\n".join((f"{mark} {code(movement)}", *shape(same))) for (mark, movement), same in by_movement.items())
     return "\n\n".join(parts)
 
@@ -298,7 +278,7 @@ def _beside(instance: InstancePlan, context: RenderContext) -> Iterator[Block]:
     if instance.held_back:
         title = f"Skipped (mode {prose(instance.mode)})"
         count = f"{plural(len(instance.held_back), 'line')} {_LATER}"
-        yield Block((details(title, _rows(instance.held_back, context)), details(title, count)), _KNOWN)
+        yield Block((details(title, _draw_steps(instance.held_back, context)), details(title, count)), _KNOWN)
     if instance.waiting:
         waiting = "\n".join(f"- {code(words.declared_user(key))}: {code(words.where(key))}" for key in instance.waiting)
         title, count = "Waiting for acceptance", f"{plural(len(instance.waiting), 'line')} {_LATER}"

@@ -13,12 +13,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import plural
-from siteward.access.model import Account, Key, account_key
+from siteward.access.model import Account, Key, Power, account_key
 from siteward.render import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from siteward.access.change import Action
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
     from siteward.access.report import DriftItem, DriftKind
@@ -53,7 +54,8 @@ _HEADINGS = {
 }
 DANGER = (Band.BLOCKED, Band.RAISED, Band.REMOVED)
 Flag = Literal["", "blocked", "high"]
-_SIGNS = {"create": "+", "update": "~", "delete": "-"}
+Sign = Literal["+", "~", "-"]
+_SIGNS: dict[Action, Sign] = {"create": "+", "update": "~", "delete": "-"}
 STEP_HEADER = ("", "who", "where", "change", "why")
 DRIFT_HEADER = ("instance", "who", "where", "live", "declared", "last applied", "note")
 
@@ -78,7 +80,7 @@ def takes(step: Step) -> bool:
     return step.change.after is None or step.after_power < step.before_power
 
 
-def sign(step: Step) -> str:
+def sign(step: Step) -> Sign:
     """Return the sign of a step: `+` for creating, `~` for updating, `-` for deleting."""
     return _SIGNS[step.change.action]
 
@@ -228,6 +230,11 @@ def _step_row(step: Step, signs: Mapping[str, str]) -> Row:
         why=(*words.because(step), *(("external",) if step.external else ())),
         remarks=tuple(diagnostic for diagnostic in step.diagnostics if diagnostic.severity or diagnostic.effect),
     )
+
+
+def shown_unmanaged(unmanaged: Iterable[UnmanagedAccount]) -> tuple[UnmanagedAccount, ...]:
+    """Return the unmanaged accounts without the ignored ones, unless those can manage something."""
+    return tuple(account for account in unmanaged if not account.ignored or account.power >= Power.MANAGE)
 
 
 def _unmanaged_rows(unmanaged: Iterable[UnmanagedAccount]) -> Iterator[Row]:

@@ -353,6 +353,11 @@ def unread(instance: InstancePlan) -> tuple[str, ...]:
     return (*instance.unreadable, *halves)
 
 
+def unseen(instance: InstancePlan) -> tuple[str, ...]:
+    """Return what the platform can never show of an instance and the declaration does not accept as such."""
+    return tuple(spot for spot in instance.blind_spots if spot not in instance.accepted_blind)
+
+
 def by_outcome(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """Return outcomes instance by instance, what went wrong first."""
     order = list(OUTCOMES)

@@ -60,12 +60,12 @@ def render(context: RenderContext) -> str:
     report = context.report
     return draw(
         title=_TITLES.get(report.command, "Access plan"),
-        lead=tuple(_lead(context)),
-        said=tuple(replace(diagnostic, message=words.told(diagnostic)) for diagnostic in _diagnostics(context)),
+        lead=tuple(_lead_lines(context)),
+        said=tuple(replace(diagnostic, message=words.told(diagnostic)) for diagnostic in context.diagnostics),
         parts=tuple(_parts(context)),
-        foot=tuple(_foot(context)),
+        foot=tuple(_foot_lines(context)),
         texts=report.texts,
-        digest=report.plan.digest if report.plan else "",
+        digest=context.digest,
     )
 
 
@@ -116,17 +116,17 @@ def resource(name: str) -> str:
     return (files(__package__ or "") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _numbers(context: RenderContext) -> str:
-    of, report = context.summary, context.report
+def _headline(context: RenderContext) -> str:
+    summary = context.summary
     return {
-        "validate": words.findings(of),
-        "drift": words.drifted(of),
-        "apply": words.results(of) if of.outcomes else words.headline(of),
-    }.get(report.command, words.headline(of))
+        "validate": words.findings(summary),
+        "drift": words.drifted(summary),
+        "apply": words.results(summary) if summary.outcomes else words.headline(summary),
+    }.get(context.report.command, words.headline(summary))
 
 
-def _lead(context: RenderContext) -> Iterator[str]:
-    yield _numbers(context)
+def _lead_lines(context: RenderContext) -> Iterator[str]:
+    yield _headline(context)
     if context.report.plan and not context.summary.outcomes:
         yield from (
             " · ".join(parts)
@@ -135,7 +135,7 @@ def _lead(context: RenderContext) -> Iterator[str]:
         )
 
 
-def _foot(context: RenderContext) -> Iterator[str]:
+def _foot_lines(context: RenderContext) -> Iterator[str]:
     report, plan = context.report, context.report.plan
     if plan:
         commit = f" for commit {words.commit(plan)}" if plan.commit else ""
@@ -147,16 +147,12 @@ def _foot(context: RenderContext) -> Iterator[str]:
     yield f"{words.findings(context.summary)} · exit {context.code} ({words.verdict(context.code)})"
 
 
-def _diagnostics(context: RenderContext) -> Iterator[Diagnostic]:
-    yield from context.report.diagnostics
-    yield from context.report.plan.diagnostics if context.report.plan else ()
-
-
 def _remarks(said: Iterable[Diagnostic], texts: Mapping[str, Sequence[str]], digest: str) -> tuple[_Remark, ...]:
-    return tuple(_remark(diagnostic, texts, digest) for diagnostic in words.by_weight(said))
+    """Return diagnostics as remarks, the worst first; the template calls this with `texts` and `digest` filled in."""
+    return tuple(_build_remark(diagnostic, texts, digest) for diagnostic in words.by_weight(said))
 
 
-def _remark(said: Diagnostic, texts: Mapping[str, Sequence[str]], digest: str) -> _Remark:
+def _build_remark(said: Diagnostic, texts: Mapping[str, Sequence[str]], digest: str) -> _Remark:
     found = excerpt(said.at, texts) if said.at else None
     lines = [f"{number:>5}  {line}" for number, line in found.lines] if found else []
     return _Remark(
@@ -178,7 +174,7 @@ def _parts(context: RenderContext) -> Iterator[Part]:
             tables=(Table(title="Steps", header=("", "who", "where", "change", "what happened"), rows=rows),),
         )
     else:
-        yield from (_instance_part(instance, context) for instance in (report.plan.instances if report.plan else ()))
+        yield from (_instance_part(instance, context) for instance in context.instances)
     if report.drift:
         yield Part(title="Drift", tables=tuple(table for _, table in drift_tables(report.drift)))
 
@@ -187,7 +183,7 @@ def _instance_part(instance: InstancePlan, context: RenderContext) -> Part:
     release = words.release(instance.platform, instance.version, instance.edition)
     counted = ((instance.accounts, "account"), (instance.sites, "site"), (instance.grants, "grant"))
     read = f"read {', '.join(plural(count, noun) for count, noun in counted)}"
-    hidden = ", ".join(spot for spot in instance.blind_spots if spot not in instance.accepted_blind)
+    hidden = ", ".join(words.unseen(instance))
     lead = (
         f"{instance.origin} · {release} · mode {instance.mode} · {read}",
         words.headline(context.parts[instance.instance]),

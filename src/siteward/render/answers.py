@@ -13,7 +13,7 @@ from siteward.access.model import Grant
 from siteward.render import words
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
-from siteward.render.privacy import Pseudonyms, redact_missing
+from siteward.render.privacy import Pseudonyms, merge_accounts, redact_missing
 from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _HOLDING = ("instance", "site", "account", "person", "live", "through", "declare
 
 
 def explanations(
-    found: Sequence[Explanation],
+    answers: Sequence[Explanation],
     form: str,
     options: Options,
     gaps: Sequence[Missing] = (),
@@ -42,17 +42,17 @@ def explanations(
 
     `accounts` are all known account names (`Report.accounts`), by which names are found and redacted in texts.
     """
-    shown, gaps = _redact_answers(found, gaps, options.privacy, accounts, _redact_explanation)
+    shown, gaps = _redact_answers(answers, gaps, options.privacy, accounts, _redact_explanation)
     if form == "json":
-        return _write_json("siteward.explanations/1", map(_explanation_data, shown), gaps, len(found))
+        return _write_json("siteward.explanations/1", map(_explanation_data, shown), gaps, len(answers))
     palette = Palette(options)
     lines = (line for explanation in shown for line in _explanation_lines(explanation, palette))
-    hidden = _count_hidden(len(found) - len(shown), "explanation")
+    hidden = _count_hidden(len(answers) - len(shown), "explanation")
     return palette.page((*palette.warn(map(words.not_read, gaps)), *lines, *hidden))
 
 
 def holdings(
-    found: Sequence[Grantee],
+    answers: Sequence[Grantee],
     form: str,
     options: Options,
     gaps: Sequence[Missing] = (),
@@ -62,33 +62,33 @@ def holdings(
 
     `accounts` as in `explanations`.
     """
-    shown, gaps = _redact_answers(found, gaps, options.privacy, accounts, _redact_grantee)
+    shown, gaps = _redact_answers(answers, gaps, options.privacy, accounts, _redact_grantee)
     if form == "json":
-        return _write_json("siteward.holdings/1", map(_grantee_data, shown), gaps, len(found))
+        return _write_json("siteward.holdings/1", map(_grantee_data, shown), gaps, len(answers))
     if form == "csv":
         missing = [{"instance": gap.instance, "site": words.not_seen(gap)} for gap in gaps]
         rows = [*missing, *map(_grantee_data, shown)]
         return csv_table(_HOLDING, [[str(row.get(name) or "") for name in _HOLDING] for row in rows])
     palette = Palette(options)
     lines = palette.table([_grantee_cells(grantee, palette) for grantee in shown], 0)
-    hidden = _count_hidden(len(found) - len(shown), "account")
+    hidden = _count_hidden(len(answers) - len(shown), "account")
     return palette.page((*palette.warn(map(words.not_read, gaps)), *lines, *hidden))
 
 
-def checkups(found: Sequence[Checkup], form: str, options: Options, accounts: Accounts = MappingProxyType({})) -> str:
+def checkups(answers: Sequence[Checkup], form: str, options: Options, accounts: Accounts = MappingProxyType({})) -> str:
     """Return check-ups as `text` or `json`; `accounts` as in `explanations`."""
     if options.privacy != "full":
-        own = {checkup.instance: {checkup.account: None} for checkup in found if checkup.account}
-        names = Pseudonyms({name: {**accounts.get(name, {}), **own.get(name, {})} for name in {**accounts, **own}})
-        found = [_redact_checkup(checkup, names.of(checkup.instance), options.privacy) for checkup in found]
+        own = {checkup.instance: {checkup.account: None} for checkup in answers if checkup.account}
+        names = Pseudonyms(merge_accounts(accounts, own))
+        answers = [_redact_checkup(checkup, names.of(checkup.instance), options.privacy) for checkup in answers]
     if form == "json":
-        return _write_json("siteward.checkups/1", map(_checkup_data, found))
+        return _write_json("siteward.checkups/1", map(_checkup_data, answers))
     palette = Palette(options)
-    return palette.page(line for checkup in found for line in _checkup_lines(checkup, palette))
+    return palette.page(line for checkup in answers for line in _checkup_lines(checkup, palette))
 
 
 def _redact_answers(
-    found: Sequence[_Answer],
+    answers: Sequence[_Answer],
     gaps: Sequence[Missing],
     privacy: Privacy,
     accounts: Accounts,
@@ -96,9 +96,9 @@ def _redact_answers(
 ) -> tuple[Sequence[_Answer], Sequence[Missing]]:
     """Return the answers and the gaps as far as `privacy` allows them to be shown; `counts` leaves no answer."""
     if privacy == "full":
-        return found, gaps
+        return answers, gaps
     names = Pseudonyms(accounts)
-    shown = [] if privacy == "counts" else [redact(answer, names.of(answer.instance)) for answer in found]
+    shown = [] if privacy == "counts" else [redact(answer, names.of(answer.instance)) for answer in answers]
     return shown, redact_missing(gaps, privacy, accounts)
 
 

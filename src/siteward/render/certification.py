@@ -180,7 +180,7 @@ def _text_cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
     side = f"{words.value(item.live)} live" if item.agreement != "same" else words.value(item.live)
     declared = f", {words.value(item.declared)} declared" if item.agreement != "same" else ""
     return (
-        palette.cell(str(row.cells[1]), "bold"),
+        palette.cell(row.cells[1], "bold"),
         palette.cell(words.place(item.scope)),
         palette.cell(side + declared),
         Cell(palette.join((row.place, *row.why)), "dim"),

@@ -258,7 +258,9 @@ def _contradictions(rows: Rows, *, old: bool) -> Iterator[str]:
         if listed < len(here) and team.counts and team.counts.members == listed:
             continue  # accounts that are marked as deleted are shown and not counted
         if team.counts and team.counts.members not in {len(here), len(team.members) if old else len(here)}:
-            yield f"team {team.name} announces {plural(team.counts.members, 'member')} and shows {len(here)}"
+            members = team.counts.members
+            announced = "no number of members" if members is None else plural(members, "member")
+            yield f"team {team.name} announces {announced} and shows {len(here)}"
         if listed < len(here):
             yield f"team {team.name} has members that are not among the users"
 

@@ -104,9 +104,11 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
             warning("journal-not-sealed", words, hint="right before the first apply with a key; else compare a copy")
         )
     elif key is not None and chain.sealed_since > 1:
-        lines = plural(chain.sealed_since - 1, "line is", "lines are")
+        number = chain.sealed_since - 1
+        verb, them = ("is", "it") if number == 1 else ("are", "them")
         words = (
-            f"{lines} not hashed with SITEWARD_JOURNAL_KEY (HMAC) at the start of {standing.path}, so nothing proves it"
+            f"the first {plural(number, 'line')} of {standing.path} {verb} not hashed with SITEWARD_JOURNAL_KEY (HMAC), so "
+            f"nothing proves {them}"
         )
         found.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
     return tuple(found)

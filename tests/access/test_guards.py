@@ -434,6 +434,23 @@ def test_removals_are_accounts_that_lose_everything() -> None:
     assert planned(found).runnable == ()
 
 
+def test_a_budget_of_one_speaks_of_one() -> None:
+    """The noun and the verb agree with their numbers."""
+    for limit, said in (
+        (0, "1 account would lose all access, and 0 are allowed"),
+        (1, "2 accounts would lose all access, and 1 is allowed"),
+    ):
+        leaving = PEOPLE[: limit + 1]
+        kept = [held for held in crowd() if held.subject.name not in leaving]
+        found = proposed(
+            live(*crowd()),
+            wish(*kept, declared=[declared_user(name) for name in leaving]),
+            budget(removals=Limit(count=limit)),
+        )
+        objection = next(diagnostic for diagnostic in judged(found) if diagnostic.code == "limit-removals")
+        assert objection.message == f"{said} (count {limit})"
+
+
 def test_an_accepted_budget_is_a_warning_with_its_reason() -> None:
     """The acceptance is for this plan: the caller has compared the digest."""
     found = proposed(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PEOPLE = ("anna", "ben", "carla", "dora")
 SHOP, BLOG = "shop.example.org", "blog.example.org"
-PLATFORMS = {
+PLATFORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "umami": ("3.2", {"self": "siteward", "layout": "per-site", "accept_blind": ["board-links"]}),
     "matomo": ("5.3", {"self": "root"}),
 }

@@ -153,9 +153,9 @@ def problem(  # noqa: PLR0913 — one keyword for each thing a complaint about a
     )
 
 
-def count_words(number: int, noun: str) -> str:
-    """Return a number with its noun, of which `noun` is the singular: "1 grant", "2 grants"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def plural(count: int, singular: str, several: str = "") -> str:
+    """Return a number with its noun (``1 grant``, ``2 grants``); `several` is the plural where it is no mere `s`."""
+    return f"{count} {singular if count == 1 else several or singular + 's'}"
 
 
 def join_some(names: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.change import direction, patch
-from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic, warning
+from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic, plural, warning
 from siteward.access.effective import Index
 from siteward.access.model import Account, Grant, Key, Member, Scope, account_key
 from siteward.access.policy import (
@@ -352,11 +352,7 @@ def _fields_given(claim: Claim) -> frozenset[str]:
 def _warn_of_unmanaged(breach: Breach, names: list[str]) -> Diagnostic:
     """Return the one warning about all accounts that nobody declared and whose rights break a rule."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    accounts = (
-        "1 account that nobody declared breaks"
-        if len(names) == 1
-        else f"{len(names)} accounts that nobody declared break"
-    )
+    accounts = plural(len(names), "account that nobody declared breaks", "accounts that nobody declared break")
     message = f"{accounts} the rule {breach.rule}: {', '.join(names[:NAMED])}{more}"
     return warning(
         breach.rule.id,

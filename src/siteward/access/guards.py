@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from siteward.access.admins import AdminTimeline
 from siteward.access.change import deletes_account, demoted, direction, is_regrant
-from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
 from siteward.access.gains import Gains
 from siteward.access.limits import Spending, budgets
 from siteward.access.model import (
@@ -332,26 +332,29 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
     for key in low:
         yield error(
             "too-few-admins",
-            f"this would leave fewer than {policy.admins_min} active human admins",
+            f"this would leave fewer than {plural(policy.admins_min, 'active human admin')}",
             about=key,
             at=policy.admins_at,
             hint="an admin counts who is declared, active, no service, not the account in use, and does not end within 14 days",
         )
     for key in high:
         yield error(
-            "too-many-admins", f"this would make more than {policy.admins_max} admins", about=key, at=policy.admins_at
+            "too-many-admins",
+            f"this would make more than {plural(policy.admins_max or 0, 'admin')}",
+            about=key,
+            at=policy.admins_at,
         )
     if before < policy.admins_min:
         yield warning(
             "below-min-admins",
-            f"there are {before} active human admins, and the policy asks for {policy.admins_min}",
+            f"there {'is' if before == 1 else 'are'} {plural(before, 'active human admin')}, and the policy asks for {policy.admins_min}",
             at=policy.admins_at,
         )
     left = timeline.after(low | high)
     if policy.admins_max is not None and len(left) > policy.admins_max and not high:
         yield warning(
             "above-max-admins",
-            f"there are {len(left)} admins in the end, and the policy allows {policy.admins_max}",
+            f"there {'is' if len(left) == 1 else 'are'} {plural(len(left), 'admin')} in the end, and the policy allows {policy.admins_max}",
             at=policy.admins_at,
         )
 
@@ -376,7 +379,10 @@ def tell_reach(case: Case) -> Iterator[Diagnostic]:
         if group is not None and proposed.key[0] == "grant":
             people = len(case.affected(proposed.key))
             yield note(
-                "reach", f"through group {group} this reaches {people} accounts", about=proposed.key, count=people
+                "reach",
+                f"through group {group} this reaches {plural(people, 'account')}",
+                about=proposed.key,
+                count=people,
             )
         if is_regrant(proposed.change, traits, demotions):
             message = (

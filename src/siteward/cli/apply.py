@@ -183,7 +183,7 @@ def _confirm(session: Session, plan: Plan, options: Options, *, yes: bool, shown
         raise click.UsageError("there is no terminal to ask at; review the plan and say --yes")
     if not shown:
         _show(session, Report(command="show", plan=plan))
-    from siteward.render.words import plural
+    from siteward.access.diagnostic import plural
 
     people = {step.person or account_of(step.change.key) for steps in chosen.values() for step in steps}
     click.echo(f"This will change {plural(len(people), 'person', 'people')} on {', '.join(chosen)}.", err=True)

@@ -98,11 +98,10 @@ def _add_confirmation(checkout: Checkout, instance: Instance, base: Checkup, tra
 
 def _describe_journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | None]:
     """Return the state of the journal in words, and its problem where it is broken."""
-    from siteward.access.diagnostic import error
+    from siteward.access.diagnostic import error, plural
     from siteward.reconcile.apply.admission import remarks_on
     from siteward.reconcile.journal.chain import JournalBrokenError
     from siteward.reconcile.journal.journal import path_of, recall
-    from siteward.render.words import plural
 
     path, key = path_of(checkout.book.folder, instance.name), checkout.book.key
     try:

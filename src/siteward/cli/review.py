@@ -100,7 +100,7 @@ def _turn_into_edit(
         session.say(f"nothing to edit: {decision}")
     for decision in edit.undone:
         session.say(f"left to you: {decision}")
-    from siteward.render.words import plural
+    from siteward.access.diagnostic import plural
 
     count, done = len(current.items) - len(decisions.answers), "written" if write else "to be written with --write"
     session.say(f"{len(decisions.answers)} decided, {count} not; {plural(len(edit.texts), 'file')} {done}")

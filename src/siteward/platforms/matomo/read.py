@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import count_words, join_some, warning
+from siteward.access.diagnostic import join_some, plural, warning
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key
 from siteward.access.state import Listing, Live, Site
@@ -431,7 +431,7 @@ def _report_strays(strays: Mapping[str, set[str]]) -> Iterator[Diagnostic]:
     for kind, (code, noun, message, hint) in _STRAYS.items():
         names = sorted(strays.get(kind, ()))
         if names:
-            count = count_words(len(names), noun)
+            count = plural(len(names), noun)
             yield warning(code, message.format(count=count, names=join_some(names)), hint=hint)
 
 
@@ -442,7 +442,7 @@ def _report_asleep(rows: Rows) -> Iterator[Diagnostic]:
         logins = sorted(rows.asleep)
         yield warning(
             "capability-asleep",
-            f"{plugin_of(capabilities[0])} is switched off, and {count_words(len(logins), 'account')} "
+            f"{plugin_of(capabilities[0])} is switched off, and {plural(len(logins), 'account')} "
             f"would have {', '.join(capabilities)} again as soon as it is on: {join_some(logins)}",
             hint="a change of their role there waits for it; taking all their access takes this too",
         )

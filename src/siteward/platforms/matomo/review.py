@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.change import patch
-from siteward.access.diagnostic import Diagnostic, Effect, count_words, error, note, warning
+from siteward.access.diagnostic import Diagnostic, Effect, error, note, plural, warning
 from siteward.access.model import EVERYWHERE, Account, Grant, account_key, account_of
 from siteward.platforms.interface import native
 from siteward.platforms.matomo.calls import (
@@ -233,7 +233,7 @@ def _check_promotion(change: Change, case: _Case) -> Iterator[Diagnostic]:
         yield error("public-superuser", "everybody cannot be made a superuser", about=change.key)
     lost = case.site_grants[name]
     if lost:
-        grants = count_words(lost, "grant")
+        grants = plural(lost, "grant")
         message = f"replaces {grants} on sites, which Matomo deletes; taking the superuser away brings none back"
         yield _report_effect(change.key, "destroys", "grants-replaced", message, count=lost)
     user = case.state.user(name)
@@ -334,7 +334,7 @@ def _report_tag_managers(case: _Case) -> Iterator[Diagnostic]:
         yield note(
             "edit-brings-tags",
             f"`edit` is Matomo's role write, which brings {', '.join(brought)}: whoever has it may also edit the tags "
-            f"that a site loads; this plan gives it to {count_words(len(logins), 'account')}",
+            f"that a site loads; this plan gives it to {plural(len(logins), 'account')}",
             hint="no role edits reports and not tags; `view` does neither",
         )
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import count_words, note, warning
+from siteward.access.diagnostic import note, plural, warning
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Scope, Subject, account_key
 from siteward.access.state import Listing, Live, Site
@@ -300,7 +300,7 @@ def _report_groups(lists: _Lists, names: dict[str, str]) -> Iterator[Diagnostic]
         source = f"whose members come from {external}" if lists.settings.native else "and groups are not managed here"
         yield (note if lists.settings.native else warning)(
             "unmanaged-group",
-            f"{count_words(len(people), 'account')} can reach {count_words(sites, 'site')} through the group {name}, {source}",
+            f"{plural(len(people), 'account')} can reach {plural(sites, 'site')} through the group {name}, {source}",
             hint="`siteward who-can` shows who" + ("" if lists.settings.native else "; `native: true` manages groups"),
         )
 
@@ -359,7 +359,7 @@ def _read_managed(lists: _Lists) -> Live:
 
 def _report_narrow_key(lists: _Lists) -> tuple[Diagnostic, ...]:
     """Report that the key shows only part of the account, because no owner has made it."""
-    managed = f"only the {count_words(len(lists.sites), 'site')} it manages can be read and changed"
+    managed = f"only the {plural(len(lists.sites), 'site')} it manages can be read and changed"
     extent = managed if lists.sites else "nothing can be changed"
     return (
         warning(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from siteward.access import codec
-from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
 from siteward.reconcile.journal.chain import JournalBrokenError
 
 if TYPE_CHECKING:
@@ -112,9 +112,11 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
             warning("journal-not-sealed", words, hint="right before the first apply with a key; else compare a copy")
         )
     elif key is not None and chain.sealed_since > 1:
+        number = chain.sealed_since - 1
+        verb, them = ("is", "it") if number == 1 else ("are", "them")
         words = (
-            f"the first {chain.sealed_since - 1} lines of {standing.path} are not hashed with SITEWARD_JOURNAL_KEY (HMAC), so "
-            "nothing proves them"
+            f"the first {plural(number, 'line')} of {standing.path} {verb} not hashed with SITEWARD_JOURNAL_KEY (HMAC), so "
+            f"nothing proves {them}"
         )
         warnings.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
     return tuple(warnings)

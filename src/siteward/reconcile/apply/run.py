@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import warning
+from siteward.access.diagnostic import plural, warning
 from siteward.access.report import Outcome, Report
 from siteward.reconcile.apply.admission import CONFIG_CHANGED, find_mismatch, note_left_out, remarks_on, warn_too_old
 from siteward.reconcile.apply.consent import Consents, find_still_lifted, warn_resumed
@@ -272,7 +272,7 @@ def _check_result(state: RunState, execution: Execution) -> None:
         instance.journal.record([to_result(outcome) for outcome in lost])
         execution.outcomes.update({outcome.step.id: outcome for outcome in lost})
     if news := find_unexpected(fresh.plan, (instance.reviewed, instance.fresh.plan)):
-        words = f"{len(news)} changes appeared while this was applied, the first on {' '.join(news[0].change.key)}"
+        words = f"{plural(len(news), 'change')} appeared while this was applied, the first on {' '.join(news[0].change.key)}"
         state.add(instance.name, replace(warning("appeared", words, hint="siteward plan"), count=len(news)))
     execution.fresh, execution.live = fresh, fresh.live
 

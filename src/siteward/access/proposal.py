@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from siteward.access.accounts import GONE, Classification, UnmanagedAccount, findings, tally
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
+from siteward.access.dates import NO_ALTERNATIVES, Alternatives, Due, Timing, Wished, find_timings
 from siteward.access.diagnostic import Diagnostic, warning
 from siteward.access.effective import Index, Reach, reach, reach_after
 from siteward.access.model import (
@@ -43,10 +44,16 @@ from siteward.access.traits import Traits, declarable, is_site
 
 
 class Proposed(Struct, frozen=True, kw_only=True):
-    """One difference that is ours, with why: the cause, the place in the file, and the person behind it."""
+    """One difference that is ours, with why: the cause, the place in the file, and the person behind it.
+
+    `due` is the date that causes it, if one does; `waits` is true if it gives what nobody has agreed to yet (see
+    `siteward.access.dates`).
+    """
 
     change: Change
     cause: Cause
+    due: Due | None = None
+    waits: bool = False
     origin: Origin | None = None
     declared_user: DeclaredUser | None = None
     person: str | None = None
@@ -55,6 +62,11 @@ class Proposed(Struct, frozen=True, kw_only=True):
     def key(self) -> Key:
         """The key of what changes."""
         return self.change.key
+
+    @property
+    def ends(self) -> bool:
+        """True if it takes or lowers what is over by its date."""
+        return self.due == "end" and self.change.before is not None
 
 
 class Proposal(Struct, frozen=True, kw_only=True, dict=True):
@@ -84,11 +96,18 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def needs(self) -> Mapping[Key, tuple[Key, ...]]:
-        """The keys of the changes that must be done before each change."""
+        """The keys of the changes that must be done before each change.
+
+        What ends by its date waits for nothing but what a date causes too.
+        """
         needs = dict(dependencies(self.changes, self.traits, self.live.access))
         for key in demoted(self.changes, self.traits).values() if self._promotions_needed else ():
             needs[key] = (*needs.get(key, ()), *self._promotions)
-        return needs
+        dated = {proposed.key for proposed in self.proposed if proposed.due is not None}
+        for proposed in self.proposed if dated else ():
+            if proposed.ends and proposed.key in needs:
+                needs[proposed.key] = tuple(key for key in needs[proposed.key] if key in dated)
+        return {key: needed for key, needed in needs.items() if needed}
 
     @cached_property
     def _promotions(self) -> tuple[Key, ...]:
@@ -270,6 +289,8 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
 
     def _is_silence(self, proposed: Proposed) -> bool:
         """Return whether this follows from what the file does not say, and not from an end that it names."""
+        if proposed.ends:
+            return False
         if proposed.cause in {"silence", "unmanaged"}:
             return True
         change = proposed.change
@@ -285,7 +306,12 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
         nothing_given = proposed.cause in {"granted", "renamed"} and account_of(key) in held.users
         return nothing_given or proposed.cause == "left" or self._is_silence(proposed)
 
-    def explained(self, change: Change, cause: Cause) -> Proposed:
+    def causes(self) -> dict[Change, Cause]:
+        """Return the differences that are ours, each with why."""
+        changes = diff(self.live.access, self.wanted)
+        return {change: cause for change in changes if (cause := self.cause(change)) is not None}
+
+    def explained(self, change: Change, cause: Cause, timing: Timing | None) -> Proposed:
         """Return the change with its cause, the place in the file that tells it, and the person behind it."""
         name = account_of(change.key)
         declared_user = self.desired.declared_users.get(name) if name is not None else None
@@ -293,6 +319,8 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
         return Proposed(
             change=change,
             cause=cause,
+            due=timing.due if timing is not None else None,
+            waits=timing is not None and timing.waits,
             origin=self._origin(change, declared_user),
             declared_user=declared_user,
             person=person,
@@ -319,20 +347,20 @@ def manage(
     memory: Memory | None,
     *,
     base: Mapping[str, str] | None = None,
+    alternatives: Alternatives = NO_ALTERNATIVES,
 ) -> Proposal:
     """Return what should be changed on an instance, by the words of DESIGN section 2, and what was left alone.
 
     `memory` is what the journal knows of the instance. `base` maps the handles declared at an earlier revision
-    to their logins here; who is in it, or in the memory, and no longer in the file, has left.
+    to their logins here; who is in it, or in the memory, and no longer in the file, has left. `alternatives` are what
+    would be desired without some dates, by which the changes that a date causes are told.
     """
-    wanted = with_defaults(desired, live, traits)
     earlier = None if memory is None and base is None else {**(memory.users if memory else {}), **(base or {})}
-    classification = Classification(live, desired, traits, policy.ignore, earlier)
-    ours = _Ownership(
-        live=live, desired=desired, traits=traits, policy=policy, classification=classification, wanted=wanted
-    )
-    causes = {change: cause for change in diff(live.access, wanted) if (cause := ours.cause(change)) is not None}
-    row = tuple(ours.explained(change, causes[change]) for change in order(causes, traits))
+    ours = _own(live, desired, traits, policy, earlier)
+    classification, wanted = ours.classification, ours.wanted
+    causes = ours.causes()
+    timings = _find_timings(causes, ours, alternatives, earlier)
+    row = tuple(ours.explained(change, causes[change], timings.get(change.key)) for change in order(causes, traits))
     held = _held_back(row, ours)
     mine = tuple(proposed for proposed in row if proposed.key not in held)
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
@@ -354,6 +382,42 @@ def manage(
         accounts=counts.accounts,
         sites=len(desired.managed or ()),
         grants=counts.grants,
+    )
+
+
+def _find_timings(
+    causes: Mapping[Change, Cause], ours: _Ownership, alternatives: Alternatives, earlier: Mapping[str, str] | None
+) -> Mapping[Key, Timing]:
+    """Return the timing of each change that a date causes; `earlier` is as in `Classification`."""
+
+    def wished(alternative: Desired | None) -> Wished | None:
+        """Return the changes that an alternative asks for."""
+        if alternative is None:
+            return None
+        same = alternative is ours.desired
+        own = causes if same else _own(ours.live, alternative, ours.traits, ours.policy, earlier).causes()
+        return {change.key: change.after for change in own}
+
+    return find_timings(
+        causes,
+        ours.traits,
+        endless=wished(alternatives.endless),
+        unbegun=wished(alternatives.unbegun),
+        recorded=wished(alternatives.recorded),
+    )
+
+
+def _own(
+    live: Live, desired: Desired, traits: Traits, policy: Policy, earlier: Mapping[str, str] | None
+) -> _Ownership:
+    """Return the decisions about the differences between `live` and `desired`."""
+    return _Ownership(
+        live=live,
+        desired=desired,
+        traits=traits,
+        policy=policy,
+        classification=Classification(live, desired, traits, policy.ignore, earlier),
+        wanted=with_defaults(desired, live, traits),
     )
 
 

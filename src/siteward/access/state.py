@@ -202,12 +202,25 @@ class Live(Struct, frozen=True, kw_only=True):
         return sum(1 for grant in self.access.grants() if grant.subject.name.casefold() != me)
 
 
+class Record(Struct, frozen=True, kw_only=True):
+    """The last run on an instance that carried out a whole plan: the moment it was for, and the files it was made from.
+
+    `commit` is `None` where it is not known, or where the files differed from it.
+    """
+
+    as_of: datetime
+    commit: str | None = None
+    config_digest: str = ""
+
+
 class Memory(Struct, frozen=True, kw_only=True):
     """The memory that the journal keeps of one instance.
 
     `accounts` are the logins met in an earlier run; `users` maps the handles declared in the last one to their
     login; `sites` and `grants` (without our own) are the counts it saw. `last` is the access it left, and `sends` maps
     the key of an invited grant to how often and when it was last sent. `me` is the account that the last run worked as.
+    `completed` is the last run of a whole plan, `dates_as_of` the newest moment whose dates a run has carried out,
+    `newest_as_of` the newest moment that any run was for.
     `None` instead of a `Memory` means that there is no journal.
     """
 
@@ -219,6 +232,9 @@ class Memory(Struct, frozen=True, kw_only=True):
     last_at: datetime | None = None
     sends: Mapping[Key, tuple[int, datetime]] = MappingProxyType({})
     me: str | None = None
+    completed: Record | None = None
+    dates_as_of: datetime | None = None
+    newest_as_of: datetime | None = None
 
 
 def account_names(

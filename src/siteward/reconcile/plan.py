@@ -32,6 +32,7 @@ from siteward.reconcile.apply.consent import CONSENTS
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import RESUME, Fresh
+from siteward.reconcile.dated import find_alternatives
 from siteward.reconcile.drift import drift as drifted
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.journal import path_of, recall
@@ -187,7 +188,8 @@ def surveyed(
     policy = base_policy.policy(instance.name) if base_policy else declared.policy
     earlier = base_policy.earlier(instance.name, traits, live, as_of) if base_policy else None
     longer = base_policy.extended(instance.name, desired, live, traits, as_of) if base_policy else ()
-    proposal = manage(live, desired, traits, policy, memory, base=earlier)
+    alternatives = find_alternatives(declaration, instance.name, traits, live, desired, as_of=as_of, memory=memory)
+    proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
     return Survey(
         name=instance.name,
         origin=instance.origin,

@@ -39,7 +39,8 @@ class Confirmed(Rig):
     def declare(self, document: Mapping[str, Any]) -> None:
         super().declare(document)
         own = self.project.declaration.instances["it"].self_account or ""
-        self.instance = replace(self.instance, env={**self.instance.env, "SITEWARD_IT_SELF": own})
+        env = {**self.instance.env, "SITEWARD_IT_SELF": own}
+        self.instance = replace(self.instance, env=env, self_account=own)
 
 
 def document(platform: str, *grants: dict[str, Any], **more: Any) -> dict[str, Any]:

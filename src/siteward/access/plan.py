@@ -84,7 +84,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
     and `grants` count what was read and is managed. `requests` and `seconds` are what applying is expected to
     cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` is true if the file asks
     for what does not exist here, so that its wish is not wholly known. `emptied` are the
-    accounts that lose all access.
+    accounts that lose all access. `left_out` are the steps that a selection leaves out (see `Plan.only`).
     """
 
     instance: str
@@ -96,6 +96,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
     me: str | None = None
     steps: tuple[Step, ...] = ()
     held_back: tuple[Step, ...] = ()
+    left_out: tuple[Step, ...] = ()
     unmanaged: tuple[UnmanagedAccount, ...] = ()
     waiting: tuple[Key, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -126,7 +127,10 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The steps of one run on all its instances. `digest` covers everything else (see codec)."""
+    """The steps of one run on all its instances. `digest` covers everything else (see codec).
+
+    `only` are the words of the selection that the plan is confined to; empty for a whole plan.
+    """
 
     tool: str
     created: datetime
@@ -137,6 +141,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     commit: str | None = None
     dirty: bool = False
     files: int = 0
+    only: tuple[str, ...] = ()
     instances: tuple[InstancePlan, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     digest: str = ""

@@ -85,6 +85,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     mails: int = 0
     blocked: int = 0
     held_back: int = 0
+    left_out: int = 0
     waiting: int = 0
     unmanaged: int = 0
     unmanaged_admins: int = 0
@@ -148,6 +149,7 @@ def summarize(report: Report) -> Summary:
         mails=sum(_count_mails(instance) for instance in instances),
         blocked=sum(len(instance.steps) - len(instance.runnable) for instance in instances),
         held_back=sum(len(instance.held_back) for instance in instances),
+        left_out=sum(len(instance.left_out) for instance in instances),
         waiting=sum(len(instance.waiting) for instance in instances),
         unmanaged=sum(not account.ignored for instance in instances for account in instance.unmanaged),
         unmanaged_admins=sum(
@@ -318,7 +320,7 @@ def _differs(report: Report) -> bool:
     if report.applied or report.command == "apply":
         return False
     instances = report.plan.instances if report.plan is not None else ()
-    return any(instance.steps for instance in instances) or any(_counts_as_drift(item) for item in report.drift)
+    return any(instance.steps or instance.left_out for instance in instances) or any(_counts_as_drift(item) for item in report.drift)
 
 
 def _counts_as_drift(item: DriftItem) -> bool:

@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import note
+from siteward.access.diagnostic import note, warning
 from siteward.access.model import account_of
-from siteward.access.report import Report
+from siteward.access.report import Report, exit_code
 from siteward.cli.base_option import option
 from siteward.cli.names import check_blocks, instance_option
+from siteward.cli.selection import check_names, only_option, selection_of
 from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Plan, Step
     from siteward.cli.checkout import Checkout
     from siteward.reconcile.apply.target import Acceptance, Options
+    from siteward.reconcile.selection import Selection
 
 EMPTY = "empty"
 """The one name that `--accept` takes without a digest: it is about the file, which says `grants: []`."""
@@ -49,7 +52,7 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
 @click.option("--as-of", metavar="DATE", help="Evaluate at DATE; must match the plan.")
 @click.option("--accept", multiple=True, metavar="NAME=DIGEST", help="Override one limit or block, for this plan only.")
 @click.option("--reason", default="", help="Why what --accept overrides is right; written to the journal.")
-@click.option("--only", multiple=True, metavar="WHAT", help="expiries, user:HANDLE or site:DOMAIN; repeatable.")
+@only_option
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
 @click.option("--passwords-out", type=click.Path(path_type=Path), help="Append new passwords to this file, mode 0600.")
 @option
@@ -86,6 +89,7 @@ def command(
     checkout = open_checkout(
         session, "apply", names=instances, as_of=as_of, passwords_out=passwords_out, with_base=True, base=base
     )
+    selection = selection_of(only, checkout.project.declaration)
     options = Options(
         passwords=checkout.passwords,
         accept=_read_acceptances(accept, reason),
@@ -93,15 +97,21 @@ def command(
         expect=expect,
         max_age=max_age,
         as_of=checkout.as_of if checkout.as_of_given else None,
-        only=_filter_of(only),
+        only=selection,
+        words=only,
     )
     if resume:
         if plan_file:
             raise click.UsageError("--resume finishes the interrupted run; it takes no plan")
         return session.leave(_carry_out(session, checkout, None, options, engine.resume))
-    plan = _read_plan(plan_file) if plan_file else _plan_now(session, checkout, options)
+    if plan_file:
+        plan = _read_plan(plan_file)
+        if selection is not None:
+            check_names(selection, checkout.project.declaration, plan)
+            _stop_where_nothing_is_chosen(plan, selection)
+    else:
+        plan, options = _plan_now(session, checkout, options, selection), replace(options, only=None)
     options = _tie_to_plan(options, plan)
-    _stop_where_nothing_is_chosen(plan, options)
     _confirm(session, plan, options, yes=yes, shown=plan_file is None and session.formats == ("text",))
     return session.leave(_carry_out(session, checkout, plan, options, engine.apply))
 
@@ -147,27 +157,47 @@ def _read_plan(path: Path) -> Plan:
     return read_plan(path, "apply")
 
 
-def _plan_now(session: Session, checkout: Checkout, options: Options) -> Plan:
-    """Make a plan and show it; raises `StoppedError` where it has no step that could be applied."""
+def _plan_now(session: Session, checkout: Checkout, options: Options, selection: Selection | None) -> Plan:
+    """Make a plan, or the part that is asked for, and show it; raises `StoppedError` where nothing could be applied."""
     from siteward.reconcile.plan import plan
 
     accept = {name: acceptance.reason for name, acceptance in options.accept.items()}
-    report = plan(checkout.project, checkout.instances, checkout.book, checkout.run(
-        accept=accept, allow_delete=options.allow_delete))  # fmt: skip
+    run = checkout.run(accept=accept, allow_delete=options.allow_delete)
+    report = plan(checkout.project, checkout.instances, checkout.book, replace(run, only=selection))
     if report.plan is None or not any(part.runnable for part in report.plan.instances):
-        raise StoppedError(report)
+        raise StoppedError(_tell_nothing_chosen(report) if selection is not None else report)
     if session.formats == ("text",):
         session.show(report)
     return report.plan
 
 
-def _stop_where_nothing_is_chosen(plan: Plan, options: Options) -> None:
+def _tell_nothing_chosen(report: Report) -> Report:
+    """Return the report of a part without steps: one line where all was well, else everything that was found."""
+    chosen = report.plan is not None and any(part.steps for part in report.plan.instances)
+    if report.plan is None or chosen or exit_code(report) not in {0, 2}:
+        return report
+    left_out = [step for part in report.plan.instances for step in part.left_out]
+    waiting = [said for part in report.plan.instances for said in part.diagnostics if said.code == "waits-for-plan"]
+    return _nothing_chosen(left_out, waiting, report)
+
+
+def _stop_where_nothing_is_chosen(plan: Plan, selection: Selection) -> None:
     """Raise `StoppedError`, with exit code 0, where `--only` names no step of the plan."""
-    only = options.only
-    if only is None or any(only(part.instance, step) for part in plan.instances for step in part.steps):
-        return
-    nothing = note("nothing-chosen", "no step of this plan is among what --only names, so nothing was done")
-    raise StoppedError(Report(command="apply", diagnostics=(nothing,)))
+    steps = [(part.instance, step) for part in plan.instances for step in part.steps]
+    if not any(selection(instance, step) for instance, step in steps):
+        raise StoppedError(_nothing_chosen([step for _, step in steps], [], Report(command="apply")))
+
+
+def _nothing_chosen(left_out: Sequence[Step], waiting: Sequence[Diagnostic], report: Report) -> Report:
+    """Return the report that no step was chosen, with those that were left out counted and named."""
+    from siteward.reconcile.selection import name_people
+
+    rest = f"; left out: {name_people(left_out)}" if left_out else ""
+    message = f"no step of this plan is among what --only names, so nothing was done{rest}"
+    nothing = (warning if left_out else note)("nothing-chosen", message, count=max(1, len(left_out)))
+    return Report(
+        command="apply", diagnostics=(nothing, *waiting), confined=True, accounts=report.accounts, texts=report.texts
+    )
 
 
 def _confirm(session: Session, plan: Plan, options: Options, *, yes: bool, shown: bool) -> None:
@@ -228,24 +258,3 @@ def _tie_to_plan(options: Options, plan: Plan) -> Options:
         for name, acceptance in options.accept.items()
     }
     return replace(options, accept=accept)
-
-
-def _filter_of(only: tuple[str, ...]) -> Callable[[str, Step], bool] | None:
-    """Return whether a step of an instance is among those that `--only` names; `None` for all steps."""
-    if not only:
-        return None
-    tests = [_matcher_of(text) for text in only]
-    return lambda _, step: any(test(step) for test in tests)
-
-
-def _matcher_of(text: str) -> Callable[[Step], bool]:
-    kind, _, name = text.partition(":")
-    match kind:
-        case "expiries" if not name:
-            return lambda step: step.cause == "expired"
-        case "user" if name:
-            return lambda step: name in {step.person, *step.change.key[1:3]}
-        case "site" if name:
-            return lambda step: step.change.key[-2:] == ("site", name)
-        case _:
-            raise click.UsageError(f"--only {text}: write expiries, user:HANDLE or site:DOMAIN")

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import error
 from siteward.cli.base_option import option
 from siteward.cli.names import check_blocks, instance_option
+from siteward.cli.selection import only_option, selection_of
 from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
 from siteward.transport.link import MOST_WORKERS
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--reason", default="", help="Why what --accept overrides is right.")
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
 @click.option("--passwords-out", type=click.Path(path_type=Path), help="Where apply will write new passwords.")
+@only_option
 @click.option("--save-snapshot", type=click.Path(path_type=Path), metavar="DIR", help="Save the sites, for `diff`.")
 @click.option("--concurrency", "workers", type=click.IntRange(1, MOST_WORKERS), default=8, show_default=True)
 @option
@@ -51,6 +53,7 @@ def command(
     accept: tuple[str, ...],
     reason: str,
     passwords_out: Path | None,
+    only: tuple[str, ...],
     save_snapshot: Path | None,
     workers: int,
     *,
@@ -74,6 +77,7 @@ def command(
         base=base,
     )
     run = checkout.run(accept=dict.fromkeys(accept, reason or "asked for"), allow_delete=allow_delete)
+    run = replace(run, only=selection_of(only, checkout.project.declaration))
     report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)
     if save_snapshot is not None:
         _save_sites(report, save_snapshot, surveys)

@@ -38,6 +38,7 @@ from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.journal import path_of, recall
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import known_accounts
+from siteward.reconcile.selection import describe_left_out, describe_waiting, missing_needs
 from siteward.transport.errors import PlatformError
 from siteward.transport.secrets import variable
 
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.journal import Recalled
     from siteward.reconcile.project import Project
     from siteward.reconcile.revisions.base_policy import BasePolicy
+    from siteward.reconcile.selection import Selection
     from siteward.transport.http import Doors, Reader
 
 T = TypeVar("T")
@@ -137,12 +139,35 @@ class Survey(Struct, frozen=True, kw_only=True):
         ours = {change.key for change in manage(live, desired, self.traits, self.proposal.policy, self.memory).changes}
         return frozenset(resource.key for resource in resources if resource.key in ours)
 
-    def plan(self, allowance: Allowance, *, read_requests: int = 0) -> InstancePlan:
-        """Return the plan that follows, with the expected requests and seconds."""
-        bundles = self.platform.bundle(self.proposal.changes, self.live)
+    def plan(
+        self, allowance: Allowance, *, read_requests: int = 0, only: Selection | None = None
+    ) -> InstancePlan:
+        """Return the plan that follows, with the expected requests and seconds; with `only`, that part of it.
+
+        A part is judged as if the rest was not there; the steps that are left out are named.
+        """
+        whole = self._compose(self.proposal, self.verdict(allowance), read_requests)
+        if only is None:
+            return whole
+        keys = {step.change.key for step in whole.steps if only(self.name, step)}
+        left_out = tuple(step for step in whole.steps if step.change.key not in keys)
+        remarks = (
+            *self.verdict(allowance, keys),
+            *missing_needs(whole.steps, keys),
+            *map(describe_waiting, filter(only.waiting, left_out)),
+            describe_left_out(only.words, left_out),
+        )
+        part = self._compose(_select_changes(self.proposal, keys), remarks, read_requests)
+        numbered = enumerate(left_out, start=1)
+        return replace(
+            part, left_out=tuple(replace(step, id=f"l{number}", depends_on=()) for number, step in numbered)
+        )
+
+    def _compose(self, proposal: Proposal, remarks: Iterable[Diagnostic], read_requests: int) -> InstancePlan:
+        bundles = self.platform.bundle(proposal.changes, self.live)
         return compose(
-            self.proposal,
-            self.verdict(allowance),
+            proposal,
+            remarks,
             instance=self.name,
             origin=self.origin,
             requests=sum(bundle.requests for bundle in bundles),
@@ -285,7 +310,8 @@ class Run(Struct, frozen=True, kw_only=True):
     """The parameters of planning: the moments, the consents, and instances that were read earlier.
 
     Validity windows are checked at `as_of`; `as_of_given` is true where a person chose it, and apply then asks for it
-    again. `snapshots` are instances that were read earlier, by name; nothing is sent for them.
+    again. `snapshots` are instances that were read earlier, by name; nothing is sent for them. `only` is the part of the
+    plan that is asked for, `None` for the whole.
     """
 
     created: datetime
@@ -293,6 +319,7 @@ class Run(Struct, frozen=True, kw_only=True):
     as_of_given: bool = False
     allowance: Allowance
     snapshots: Mapping[str, Snapshot] = MappingProxyType({})
+    only: Selection | None = None
 
 
 def plan(project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan") -> Report:
@@ -315,7 +342,9 @@ def plan_and_survey(
     surveys = tuple(result for result, _ in seen if isinstance(result, Survey))
     problems = tuple(result for result, _ in seen if isinstance(result, Diagnostic))
     parts = tuple(
-        result.plan(run.allowance, read_requests=requests) for result, requests in seen if isinstance(result, Survey)
+        result.plan(run.allowance, read_requests=requests, only=run.only)
+        for result, requests in seen
+        if isinstance(result, Survey)
     )
     loaded = project.loaded
     made = Plan(
@@ -328,6 +357,7 @@ def plan_and_survey(
         commit=project.commit.id if project.commit else None,
         dirty=bool(project.commit and project.commit.dirty),
         files=loaded.files,
+        only=run.only.words if run.only else (),
         instances=parts,
         diagnostics=(
             *project.said,
@@ -340,6 +370,12 @@ def plan_and_survey(
     report = Report(command=command, texts=loaded.texts, files=loaded.files, accounts=accounts)
     if not parts:
         return replace(report, diagnostics=made.diagnostics), ()
+    if run.only is not None:
+        people = {name for names in accounts.values() for name in names}
+        seen_sites = (site for survey in surveys for site in survey.live.sites.values())
+        sites = (name for site in seen_sites for name in (site.label, *site.domains))
+        if unknown := tuple(run.only.unknown(project.declaration, people, sites)):
+            return replace(report, diagnostics=(*problems, *unknown)), ()
     command_next = RESUME if any(survey.unfinished for survey in surveys) else None
     report = replace(report, plan=codec.seal(made), next=command_next)
     return report, surveys

@@ -144,7 +144,7 @@ def _foot_lines(context: RenderContext) -> Iterator[str]:
         yield f"journal, latest hash {report.journal_head}"
     if report.next:
         yield f"next: {report.next}"
-    yield f"{words.findings(context.summary)} · exit {context.code} ({words.verdict(context.code)})"
+    yield f"{words.findings(context.summary)} · exit {context.code} ({context.verdict})"
 
 
 def _remarks(said: Iterable[Diagnostic], texts: Mapping[str, Sequence[str]], digest: str) -> tuple[_Remark, ...]:

@@ -93,7 +93,7 @@ def _headline(context: RenderContext) -> str:
 
 def _last_line(context: RenderContext) -> str:
     report, plan = context.report, context.report.plan
-    parts = [f"exit {context.code} ({words.verdict(context.code)})"]
+    parts = [f"exit {context.code} ({context.verdict})"]
     if plan:
         changed = " with changes not committed" if plan.dirty else ""
         commit = f" for {code(plan.commit)}{changed}" if plan.commit else ""

@@ -258,6 +258,7 @@ class _Redaction:
             me=_apply(names.name, instance.me),
             steps=tuple(self._step(step, instance.instance) for step in instance.steps),
             held_back=tuple(self._step(step, instance.instance) for step in instance.held_back),
+            left_out=tuple(self._step(step, instance.instance) for step in instance.left_out),
             unmanaged=tuple(_redact_unmanaged(account, names) for account in instance.unmanaged),
             waiting=tuple(map(names.key, instance.waiting)),
             diagnostics=tuple(map(names.diagnostic if known else names.wordless, instance.diagnostics)),
@@ -361,7 +362,7 @@ def _people(report: Report) -> Mapping[tuple[str, str], str]:
 
 def _steps(report: Report) -> Iterator[tuple[str, Step]]:
     for instance in report.plan.instances if report.plan else ():
-        yield from ((instance.instance, step) for step in (*instance.steps, *instance.held_back))
+        yield from ((instance.instance, step) for step in (*instance.steps, *instance.held_back, *instance.left_out))
     yield from ((outcome.instance, outcome.step) for outcome in report.outcomes)
     yield from ((item.instance, item.step) for item in report.drift if item.step)
 

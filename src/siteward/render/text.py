@@ -111,7 +111,7 @@ def _summary_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     if (onward := report.next or _default_next(context)) and (context.code or report.next):
         yield f"{palette.paint('next:', 'bold')} {palette.text(onward)}"
     if context.code or report.command != "show":
-        yield palette.paint(f"exit {context.code} ({words.verdict(context.code)})", "dim")
+        yield palette.paint(f"exit {context.code} ({context.verdict})", "dim")
 
 
 def _count_findings(context: RenderContext) -> str:

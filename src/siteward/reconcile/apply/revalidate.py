@@ -374,7 +374,7 @@ def _skip_hindered(
     if cause := find_unmet(step, needs, outcomes):
         return skip_dependant(case.instance, step, cause)
     foreign = sorted(need for need in needs[step.id] if need not in steps and need not in outcomes)
-    if not foreign:
+    if not foreign or (step.due == "end" and step.change.before is not None):  # an end waits for nobody
         return None
     why = f"depends on {foreign[0]}, which is not part of what was reviewed and chosen"
     return Outcome(instance=case.instance, step=step, status="skipped", message=why)

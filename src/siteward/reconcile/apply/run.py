@@ -29,13 +29,14 @@ from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends
 from siteward.reconcile.apply.revalidate import Allowance, History, allowed, reached
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
+from siteward.reconcile.selection import describe_left_out
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.plan import InstancePlan
+    from siteward.access.plan import InstancePlan, Step
     from siteward.reconcile.apply.execute import CancellationToken
     from siteward.reconcile.apply.inputs import ApplyInput
     from siteward.reconcile.apply.target import Fresh, Target
@@ -132,12 +133,19 @@ def _build_allowance(given: ApplyInput, run: Run | None) -> Allowance:
 
 def _find_chosen(given: ApplyInput, reviewed: InstancePlan, run: Run | None) -> tuple[str, ...] | None:
     """Return the steps that this run is confined to, by its options and by those it began with; `None` for all."""
-    only = given.options.only
+    only, part = given.options.only, bool(given.plan.only)
+    if only is None and part:
+        only = _every
     chosen = None if only is None else tuple(step.id for step in reviewed.steps if only(reviewed.instance, step))
     before = run.began.chosen if run is not None else None
     if before is None or chosen is None:
         return before if chosen is None else chosen
     return tuple(step for step in chosen if step in before)
+
+
+def _every(_instance: str, _step: Step) -> bool:
+    """Choose every step of a plan that is a part itself."""
+    return True
 
 
 def _give_up(given: ApplyInput, state: RunState, reviewed: InstancePlan, why: Diagnostic | None) -> None:
@@ -217,6 +225,7 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
         grants=known.grants,
         allow_delete=given.options.allow_delete,
         chosen=instance.chosen,
+        only=given.options.words or given.plan.only,
         lifted=tuple(sorted(instance.revalidated.lifted)),
     )
     for name, acceptance in given.options.accept.items():
@@ -316,7 +325,7 @@ def _settle_rest(execution: Execution) -> None:
 
 def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[InstancePlan]) -> Report:
     """Return the report of a run: one outcome for each chosen step of the instances it was asked for."""
-    parts = tuple(allowed(part, state.lifted.get(part.instance, ())) for part in asked_for)
+    parts = tuple(_confine(given, allowed(part, state.lifted.get(part.instance, ()))) for part in asked_for)
     outcomes = tuple(
         replace(outcome, step=step)
         for part in parts
@@ -329,11 +338,11 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
     heads = state.heads[names[0]] if len(names) == 1 else ", ".join(map(" ".join, state.heads.items()))
     return Report(
         command="apply",
-        plan=replace(given.plan, instances=parts),
+        plan=replace(given.plan, instances=parts, only=given.options.words or given.plan.only),
         diagnostics=tuple(state.diagnostics),
         outcomes=outcomes,
         applied=True,
-        confined=given.options.only is not None,
+        confined=given.options.only is not None or bool(given.plan.only),
         interrupted=state.interrupted,
         accounts=state.accounts,
         stale="refused" in statuses and not state.sent,
@@ -341,6 +350,19 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
         journal_head=heads or None,
         next=_suggest_command(statuses, open_ends=state.open_ends),
     )
+
+
+def _confine(given: ApplyInput, part: InstancePlan) -> InstancePlan:
+    """Return the plan of an instance with the steps that this run was not asked for as left out, and that said."""
+    only = given.options.only
+    if only is None:
+        return part
+    rest = tuple(step for step in part.steps if not only(part.instance, step))
+    left_out = (*part.left_out, *rest)
+    remark = replace(describe_left_out(given.options.words or ("what was chosen",), left_out), instance=None)
+    steps = tuple(step for step in part.steps if step not in rest)
+    others = (diagnostic for diagnostic in part.diagnostics if diagnostic.code != remark.code)
+    return replace(part, steps=steps, left_out=left_out, diagnostics=(*others, remark))
 
 
 def _suggest_command(statuses: Collection[str], *, open_ends: bool) -> str | None:

@@ -89,6 +89,7 @@ def command(
         passwords_out=passwords_out,
         base=base,
         allow_delete=allow_delete,
+        only=only,
     )
     return session.leave(_save_where_asked(report, out, flags))
 
@@ -113,6 +114,12 @@ class _Flags(Struct, frozen=True, kw_only=True):
     passwords_out: Path | None
     base: str | None
     allow_delete: bool
+    only: tuple[str, ...]
+
+    @property
+    def part(self) -> str:
+        """The options that choose a part, as text for a shell; a saved plan needs them no more."""
+        return "".join(f" --only {shlex.quote(word)}" for word in self.only)
 
     def as_words(self, digest: str) -> str:
         """Return the options as text for a shell, each `--accept` with the digest of the plan that was saved."""
@@ -130,9 +137,11 @@ class _Flags(Struct, frozen=True, kw_only=True):
 def _save_where_asked(report: Report, out: Path | None, flags: _Flags) -> Report:
     """Save the plan to `out`, if there is one; return the report with the command to run next."""
     if report.next or report.plan is None or not any(part.runnable for part in report.plan.instances):
+        if not report.next and report.plan is not None and any(part.left_out for part in report.plan.instances):
+            report = replace(report, next="siteward plan, without --only")
         return report if out is None else _save_plan(report, out)
     if out is None:
-        return replace(report, next="siteward plan --out plan.json, then siteward apply plan.json")
+        return replace(report, next=f"siteward plan{flags.part} --out plan.json, then siteward apply plan.json")
     saved = _save_plan(report, out)
     digest = saved.plan.digest if saved.plan else ""
     return replace(saved, next=f"siteward apply {shlex.quote(str(out))}{flags.as_words(digest)}")

@@ -59,7 +59,7 @@ def render(context: RenderContext) -> str:
     """Return the page of a report."""
     report = context.report
     return draw(
-        title=_TITLES.get(report.command, "Access plan"),
+        title=", ".join(filter(None, (_TITLES.get(report.command, "Access plan"), words.partial(report.plan)))),
         lead=tuple(_lead_lines(context)),
         said=tuple(replace(diagnostic, message=words.told(diagnostic)) for diagnostic in context.diagnostics),
         parts=tuple(_parts(context)),

@@ -88,7 +88,8 @@ def _headline(context: RenderContext) -> str:
         "apply": words.results(of) if of.outcomes else words.headline(of),
     }.get(report.command, words.headline(of) if report.plan else words.findings(of))
     after = " · ".join((*words.consequences(of), *words.leftovers(of))) if report.plan and not of.outcomes else ""
-    return "\n\n".join(filter(None, (f"{mark}\n### {_TITLES.get(report.command, 'Access plan')}: {numbers}", after)))
+    title = ", ".join(filter(None, (_TITLES.get(report.command, "Access plan"), words.partial(report.plan))))
+    return "\n\n".join(filter(None, (f"{mark}\n### {title}: {numbers}", after)))
 
 
 def _last_line(context: RenderContext) -> str:

@@ -122,7 +122,8 @@ def _count_findings(context: RenderContext) -> str:
 
 
 def _plan_total(plan: Plan, context: RenderContext, palette: Palette) -> Iterable[str]:
-    yield f"{palette.paint('Plan:', 'bold')} {palette.text(words.headline(context.summary))}."
+    mark = f" ({words.partial(plan)})" if plan.only else ""
+    yield f"{palette.paint(f'Plan{mark}:', 'bold')} {palette.text(words.headline(context.summary))}."
     for parts in (words.consequences(context.summary), words.leftovers(context.summary)):
         if parts:
             yield f"      {palette.join(parts)}"

@@ -74,7 +74,9 @@ def test_what_only_leaves_out_is_named_and_never_called_done(place: Program) -> 
 
 
 @pytest.mark.parametrize("verb", ["plan", "apply"])
-@pytest.mark.parametrize(("word", "meant"), [("user:impp", "user:imp"), ("site:event.example.org", "site:events.example.org")])
+@pytest.mark.parametrize(
+    ("word", "meant"), [("user:impp", "user:imp"), ("site:event.example.org", "site:events.example.org")]
+)
 def test_a_name_that_is_nowhere_is_an_error(verb: str, word: str, meant: str, place: Program) -> None:
     """In an incident, a typo must not read as done."""
     declare(place, PHASES)

@@ -407,9 +407,7 @@ def _find_timings(
     )
 
 
-def _own(
-    live: Live, desired: Desired, traits: Traits, policy: Policy, earlier: Mapping[str, str] | None
-) -> _Ownership:
+def _own(live: Live, desired: Desired, traits: Traits, policy: Policy, earlier: Mapping[str, str] | None) -> _Ownership:
     """Return the decisions about the differences between `live` and `desired`."""
     return _Ownership(
         live=live,

@@ -320,7 +320,9 @@ def _differs(report: Report) -> bool:
     if report.applied or report.command == "apply":
         return False
     instances = report.plan.instances if report.plan is not None else ()
-    return any(instance.steps or instance.left_out for instance in instances) or any(_counts_as_drift(item) for item in report.drift)
+    return any(instance.steps or instance.left_out for instance in instances) or any(
+        _counts_as_drift(item) for item in report.drift
+    )
 
 
 def _counts_as_drift(item: DriftItem) -> bool:

@@ -1,19 +1,37 @@
-"""What would be desired without the dates that have passed: the alternatives by which due changes are told."""
+"""Dates and the journal: what would be desired without some dates, and what a moment may still do.
+
+The alternatives are what the changes that a date causes are told by. Time never goes back: a moment before one that the
+journal has a run for gives nothing.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, TypeAlias
 
+from msgspec.structs import replace
+
+from siteward.access.change import direction
 from siteward.access.dates import Alternatives
+from siteward.access.diagnostic import diagnostic, error, plural, warning, Severity
 from siteward.declaration.dates import without_ends, without_starts
 from siteward.declaration.resolve import resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
-    from siteward.access.state import Desired, Live, Memory
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.model import Key
+    from siteward.access.plan import InstancePlan
+    from siteward.access.state import Desired, Live, Memory, Record
     from siteward.access.traits import Traits
     from siteward.declaration.load import Declaration
+    from siteward.reconcile.apply.target import Fresh
+    from siteward.reconcile.project import Project
+
+Recorded: TypeAlias = "Callable[[Record], Declaration | None]"
+"""The declaration that an apply was made from, `None` where it is not known."""
 
 
 def find_alternatives(
@@ -25,21 +43,90 @@ def find_alternatives(
     *,
     as_of: datetime,
     memory: Memory | None,
-    recorded: Declaration | None = None,
+    recorded: Recorded = lambda _: None,
 ) -> Alternatives:
     """Return what would be desired at `as_of` without some dates; `desired` is what is, by `declaration`.
 
-    `recorded` is the declaration of the last completed apply, `None` where it is not known.
+    `recorded` returns the declaration of the last completed apply, `None` where it is not known.
     """
-    since = memory.completed.as_of if memory is not None and memory.completed is not None else None
+    record = memory.completed if memory is not None else None
+    since = record.as_of if record is not None else None
     others = (without_ends(declaration, as_of), without_starts(declaration, since, as_of))
     endless, unbegun = (
         None if other is None else resolve(other, instance, traits, live, as_of=as_of, memory=memory)
         for other in others
     )
-    known = None
-    if recorded is declaration:
+    if record is None or (endless is None and unbegun is None):
+        return Alternatives(endless=endless, unbegun=unbegun)
+    then, known = recorded(record), None
+    if then is declaration:
         known = desired
-    elif recorded is not None and instance in recorded.instances:
-        known = resolve(recorded, instance, traits, live, as_of=as_of, memory=memory)
+    elif then is not None and instance in then.instances:
+        known = resolve(then, instance, traits, live, as_of=as_of, memory=memory)
     return Alternatives(endless=endless, unbegun=unbegun, recorded=known)
+
+
+def declaration_of(project: Project, record: Record) -> Declaration | None:
+    """Return the declaration that an apply was made from: the checkout's, or that of its commit.
+
+    `None` where neither is it: the files were not committed, or git cannot show them as they were.
+    """
+    if record.config_digest and record.config_digest == project.loaded.digest:
+        return project.declaration
+    if record.commit is None or _COMMIT.fullmatch(record.commit) is None:
+        return None
+    from siteward.reconcile.revisions.git import NoSuchRevisionError, commit_at, read_at  # noqa: PLC0415 — seldom needed
+
+    try:
+        loaded = read_at(project.path, commit_at(project.path.parent, record.commit))
+    except NoSuchRevisionError:
+        return None
+    if loaded is None or (record.config_digest and loaded.digest != record.config_digest):
+        return None
+    return loaded.usable
+
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+def newer_moment(as_of: datetime | None, memory: Memory | None) -> datetime | None:
+    """Return the newest moment that the journal has a run for, if that is later than the one that was given."""
+    newest = memory.newest_as_of if memory is not None else None
+    return newest if as_of is not None and newest is not None and as_of < newest else None
+
+
+def warn_behind(as_of: datetime, newest: datetime) -> Diagnostic:
+    """Return the warning that a plan is a rehearsal, for a moment before one that was carried out."""
+    words = f"REHEARSAL: {_format(as_of)} is before {_format(newest)}, for which a run was made; an apply gives nothing"
+    return warning("as-of-behind-record", words, hint="plan without --as-of, or for a later moment")
+
+
+def refuse_gains(fresh: Fresh, as_of: datetime, newest: datetime) -> Fresh:
+    """Return an instance as planned again, with an error on each change that gives something."""
+    gives = {step.change.key for step in fresh.plan.steps if direction(step.change, fresh.traits) != "close"}
+    message = f"{_format(as_of)} is before {_format(newest)}, for which a run was made: this gives nothing"
+
+    def judge(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
+        refused = (error("as-of-behind-record", message, about=key) for key in gives & set(keys))
+        return (*refused, *fresh.judge(keys, accept=accept, allow_delete=allow_delete))
+
+    return replace(fresh, judge=judge)
+
+
+def describe_dates(plan: InstancePlan, memory: Memory | None) -> Diagnostic:
+    """Return up to when dates were carried out on an instance; a warning where an end is due."""
+    done = memory.dates_as_of if memory is not None else None
+    due = sum(step.due == "end" for step in plan.steps)
+    words = (
+        f"dates were last carried out for {_format(done)}" if done else "dates were never carried out, by the journal"
+    )
+    if due:
+        verb = "is" if due == 1 else "are"
+        words += f"; {plural(due, 'step')} {verb} due by an end date"
+    hint = "siteward apply --only dates" if due else None
+    severity = Severity.WARNING if due else Severity.NOTE
+    return replace(diagnostic(severity, "dates-carried-out", words, hint=hint), instance=plan.instance)
+
+
+def _format(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%MZ}"

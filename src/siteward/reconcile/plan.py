@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -32,7 +33,7 @@ from siteward.reconcile.apply.consent import CONSENTS
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import RESUME, Fresh
-from siteward.reconcile.dated import find_alternatives
+from siteward.reconcile.dated import declaration_of, describe_dates, find_alternatives, newer_moment, warn_behind
 from siteward.reconcile.drift import drift as drifted
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.journal import path_of, recall
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from siteward.platforms.interface import Platform
     from siteward.reconcile.apply.passwords import Passwords
     from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.dated import Recorded
     from siteward.reconcile.journal.journal import Recalled
     from siteward.reconcile.project import Project
     from siteward.reconcile.revisions.base_policy import BasePolicy
@@ -139,9 +141,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         ours = {change.key for change in manage(live, desired, self.traits, self.proposal.policy, self.memory).changes}
         return frozenset(resource.key for resource in resources if resource.key in ours)
 
-    def plan(
-        self, allowance: Allowance, *, read_requests: int = 0, only: Selection | None = None
-    ) -> InstancePlan:
+    def plan(self, allowance: Allowance, *, read_requests: int = 0, only: Selection | None = None) -> InstancePlan:
         """Return the plan that follows, with the expected requests and seconds; with `only`, that part of it.
 
         A part is judged as if the rest was not there; the steps that are left out are named.
@@ -159,9 +159,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         )
         part = self._compose(_select_changes(self.proposal, keys), remarks, read_requests)
         numbered = enumerate(left_out, start=1)
-        return replace(
-            part, left_out=tuple(replace(step, id=f"l{number}", depends_on=()) for number, step in numbered)
-        )
+        return replace(part, left_out=tuple(replace(step, id=f"l{number}", depends_on=()) for number, step in numbered))
 
     def _compose(self, proposal: Proposal, remarks: Iterable[Diagnostic], read_requests: int) -> InstancePlan:
         bundles = self.platform.bundle(proposal.changes, self.live)
@@ -184,13 +182,16 @@ def survey(
     as_of: datetime,
     memory: Memory | None,
     base_policy: BasePolicy | None = None,
+    recorded: Recorded = lambda _: None,
 ) -> Survey:
     """Read one instance and compute what should change there. Raises `PlatformError`."""
     platform = instance.platform
     probed, seed = platform.probe(reader, instance.settings)
     traits = _narrow_onboarding(probed, declaration.instances[instance.name].onboarding)
     live = platform.read(reader, instance.settings, traits, seed)
-    return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory, base_policy=base_policy)
+    return surveyed(
+        declaration, instance, traits, live, as_of=as_of, memory=memory, base_policy=base_policy, recorded=recorded
+    )
 
 
 def surveyed(
@@ -202,6 +203,7 @@ def surveyed(
     as_of: datetime,
     memory: Memory | None,
     base_policy: BasePolicy | None = None,
+    recorded: Recorded = lambda _: None,
 ) -> Survey:
     """Compute what should change on an instance that has been read; sends nothing."""
     declared = declaration.instances[instance.name]
@@ -213,7 +215,9 @@ def surveyed(
     policy = base_policy.policy(instance.name) if base_policy else declared.policy
     earlier = base_policy.earlier(instance.name, traits, live, as_of) if base_policy else None
     longer = base_policy.extended(instance.name, desired, live, traits, as_of) if base_policy else ()
-    alternatives = find_alternatives(declaration, instance.name, traits, live, desired, as_of=as_of, memory=memory)
+    alternatives = find_alternatives(
+        declaration, instance.name, traits, live, desired, as_of=as_of, memory=memory, recorded=recorded
+    )
     proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
     return Survey(
         name=instance.name,
@@ -335,9 +339,10 @@ def plan_and_survey(
 
     All journals are read first, then the instances, each with the history from its journal.
     """
+    recorded = cache(lambda record: declaration_of(project, record))
     histories = {instance.name: _read_journal(project, instance, book) for instance in instances}
     seen = _in_parallel(
-        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run), instances
+        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, recorded), instances
     )
     surveys = tuple(result for result, _ in seen if isinstance(result, Survey))
     problems = tuple(result for result, _ in seen if isinstance(result, Diagnostic))
@@ -392,6 +397,7 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
         return report
     items: list[DriftItem] = []
     unnamed: list[Diagnostic] = []
+    dates = [describe_dates(part, survey.memory) for survey in surveys if (part := report.plan.instance(survey.name))]
     for survey in surveys:
         part = report.plan.instance(survey.name)
         drifts = drifted(part, survey.live, survey.desired, survey.memory, survey.in_doubt) if part is not None else ()
@@ -400,7 +406,7 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
             drifts, problem = _note_causes(drifts, instance, survey)
             unnamed += [problem] if problem else []
         items += drifts
-    return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed))
+    return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed, *dates))
 
 
 def _note_causes(
@@ -469,7 +475,7 @@ def _recall(book: Book, instance: str) -> Recalled | None:
 
 
 def _survey_or_problem(
-    project: Project, instance: Instance, history: _History | Diagnostic, run: Run
+    project: Project, instance: Instance, history: _History | Diagnostic, run: Run, recorded: Recorded
 ) -> tuple[Survey | Diagnostic, int]:
     """Return the survey of one instance, or the error for which there is none; and the number of requests sent."""
     if isinstance(history, Diagnostic):
@@ -485,6 +491,7 @@ def _survey_or_problem(
                 as_of=run.as_of,
                 memory=history.memory,
                 base_policy=project.base_policy,
+                recorded=recorded,
             )
             return seen, 0
         with instance.reading() as reader:
@@ -495,8 +502,9 @@ def _survey_or_problem(
                 as_of=run.as_of,
                 memory=history.memory,
                 base_policy=project.base_policy,
+                recorded=recorded,
             )
-            return _add_history(seen, history), reader.requests
+            return _add_history(seen, history, run), reader.requests
     except PlatformError as problem:
         return _describe_problem(project, instance, problem), 0
 
@@ -507,14 +515,16 @@ def _describe_problem(project: Project, instance: Instance, problem: PlatformErr
     return replace(error(problem.code, str(problem), hint=problem.hint, at=at), instance=instance.name)
 
 
-def _add_history(seen: Survey, history: _History) -> Survey:
+def _add_history(seen: Survey, history: _History, run: Run) -> Survey:
     """Return a survey with the journal's warnings, and one about an interrupted apply, which no difference shows."""
     recalled = history.recalled
     if recalled is None:
         return seen
     unfinished = recalled.unfinished is not None
     cut = warning("unfinished-run", "an apply was interrupted here and not finished", hint=f"{RESUME} finishes it")
-    diagnostics = (*seen.proposal.diagnostics, *history.remarks, *((cut,) if unfinished else ()))
+    newest = newer_moment(run.as_of if run.as_of_given else None, history.memory)
+    behind = (warn_behind(run.as_of, newest),) if newest is not None else ()
+    diagnostics = (*seen.proposal.diagnostics, *history.remarks, *((cut,) if unfinished else ()), *behind)
     proposal = replace(seen.proposal, diagnostics=diagnostics)
     return replace(seen, proposal=proposal, in_doubt=recalled.in_doubt, unfinished=unfinished)
 

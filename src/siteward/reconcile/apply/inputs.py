@@ -11,6 +11,7 @@ from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.state import account_names
 from siteward.reconcile.apply.passwords import obstacles_to_delivery
 from siteward.reconcile.apply.revalidate import Allowance, History, Revalidated, revalidate
+from siteward.reconcile.dated import newer_moment, refuse_gains
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.files import UnsafeFileError
 from siteward.reconcile.journal.journal import Journal, JournalBusyError, Run
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from siteward.access.report import Outcome
     from siteward.access.state import Memory
     from siteward.reconcile.apply.target import Book, Clock, Fresh, Listener, Options, Target
-    from siteward.transport.http import Doors
+    from siteward.transport.http import Doors, Reader
 
 TROUBLE = (PlatformError, JournalBrokenError, JournalBusyError, UnsafeFileError, OSError)
 """The errors that stay with one instance while the others go on."""
@@ -111,7 +112,14 @@ def revalidate_instance(
 
 def read_again(given: ApplyInput, instance: Prepared) -> Fresh:
     """Read and plan an instance once more, with the memory from when its journal was opened; raises `PlatformError`."""
-    return instance.target.plan(instance.doors.reader, as_of=given.moment, memory=instance.journal.memory)
+    return plan_again(given, instance.target, instance.doors.reader, instance.journal.memory)
+
+
+def plan_again(given: ApplyInput, target: Target, reader: Reader, memory: Memory | None) -> Fresh:
+    """Read and plan an instance for the moment of the run, which gives nothing where the journal has a later one."""
+    fresh = target.plan(reader, as_of=given.moment, memory=memory)
+    newest = newer_moment(given.options.as_of, memory)
+    return fresh if newest is None else refuse_gains(fresh, given.moment, newest)
 
 
 def describe_trouble(

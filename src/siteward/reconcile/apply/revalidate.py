@@ -429,8 +429,11 @@ def _veto_objected(case: _Case, steps: Collection[Step]) -> Mapping[str, Outcome
 
 
 def _veto(case: _Case, step: Step, why: Diagnostic) -> Outcome:
-    """Return the outcome of a step with an objection: blocked as it was reviewed, or refused for a new objection."""
-    known = _was_blocked(case, step)
+    """Return the outcome of a step with an objection: blocked as it was reviewed, or refused for a new objection.
+
+    That the journal has a later moment is no news about the step, so it blocks.
+    """
+    known = _was_blocked(case, step) or why.code == "as-of-behind-record"
     message = f"{'' if known else 'blocked since it was reviewed, '}{why.code}: {why.message}"
     status: OutcomeStatus = "blocked" if known else "refused"
     return Outcome(instance=case.instance, step=step, status=status, message=message, hint=why.hint)

@@ -22,6 +22,7 @@ from siteward.reconcile.apply.inputs import (
     Prepared,
     RunState,
     describe_trouble,
+    plan_again,
     read_again,
     revalidate_instance,
 )
@@ -111,7 +112,7 @@ def _open_instance(
     if run is not None and run.began.plan != given.plan.digest:
         run = None
     doors = stack.enter_context(target.open())
-    fresh = target.plan(doors.reader, as_of=given.moment, memory=book.memory)
+    fresh = plan_again(given, target, doors.reader, book.memory)
     state.meet_accounts(name, fresh, book.memory)
     allowance, chosen = _build_allowance(given, run), _find_chosen(given, reviewed, run)
     met = book.memory.accounts if book.memory else ()

@@ -11,7 +11,11 @@ from msgspec.structs import replace
 from rig import NOW, Rig, part
 from siteward import platforms
 from siteward.access.model import EVERYWHERE
+from siteward.access.report import exit_code
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
+from siteward.reconcile.apply.revalidate import Allowance
+from siteward.reconcile.plan import Run, plan
+from siteward.reconcile.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,12 +49,13 @@ class Confirmed(Rig):
 
 def document(platform: str, *grants: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Return a file about anna and ben, with wide limits."""
-    limits = dict.fromkeys(("removals", "revocations", "escalations", "expiries"), {"count": 99, "percent": 100})
+    names = ("removals", "revocations", "escalations", "expiries", "mails")
+    limits = {name: {"count": 99, "percent": 100} for name in names}
     return {
         "version": 1,
         "instances": {"it": {"platform": platform, "url": "http://127.0.0.1:1"} | PLATFORMS[platform][1]},
         "users": {name: {"email": f"{name}@example.org"} for name in ("anna", "ben")},
-        "policy": {"admins": {"min": 2}, "limits": limits},
+        "policy": {"admins": {"min": 2}, "limits": limits | more.pop("limits", {})},
         "grants": list(grants),
         **more,
     }
@@ -127,3 +132,144 @@ def test_a_time_boxed_admin_ends_though_no_other_is_declared(where: str, platfor
     codes = {diagnostic.code for diagnostic in part(report).diagnostics if not diagnostic.blocks}
     assert "below-min-admins" in codes
     assert not any(diagnostic.blocks for diagnostic in part(report).diagnostics)
+
+
+def night(rig: Rig, word: str, *, as_of: datetime = LATER) -> Report:
+    """Plan the part for a night as the job does, and apply it."""
+    only = Selection(words=(word,), domains={})
+    allowance = Allowance(accept={}, allow_delete=False, passwords=rig.passwords)
+    run = Run(created=NOW, as_of=as_of, as_of_given=True, allowance=allowance, only=only)
+    report = plan(rig.project, [rig.instance], rig.book, run)
+    assert report.plan is not None
+    return rig.apply(report.plan, as_of=as_of)
+
+
+def left(report: Report) -> list[str]:
+    return [f"{step.person} {step.change.key[-1]}" for step in part(report).left_out]
+
+
+def said(report: Report) -> set[str]:
+    return {diagnostic.code for diagnostic in part(report).diagnostics}
+
+
+START = {"to": "ben", "role": "view", "sites": BLOG, "from": "2027-01-01"}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_an_agreed_start_begins_by_itself(platform: str, tmp_path: Path) -> None:
+    """The line was in the file at the last completed apply: `dates` gives it, `expiries` does not."""
+    rig = rig_of(tmp_path, document(platform, VIEW, START))
+    settle(rig)
+    assert left(night(rig, "expiries")) == [f"ben {BLOG}"]
+    done = night(rig, "dates")
+    assert [outcome.status for outcome in done.outcomes] == ["done"]
+    assert ("grant", "account", "ben", "site", BLOG) in rig.access()
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_start_that_nobody_agreed_to_waits_and_is_named(platform: str, tmp_path: Path) -> None:
+    """The line came after the last completed apply: it was merged, and not applied."""
+    rig = rig_of(tmp_path, document(platform, VIEW))
+    settle(rig)
+    rig.declare(document(platform, VIEW, START))
+    report = night(rig, "dates")
+    assert (left(report), "waits-for-plan" in said(report)) == ([f"ben {BLOG}"], True)
+    assert ("grant", "account", "ben", "site", BLOG) not in rig.access()
+    assert due(rig.plan(as_of=LATER)) == {f"ben {BLOG}": "start"}
+
+
+def test_a_part_is_no_completed_apply(tmp_path: Path) -> None:
+    """A night job agrees to nothing: the line it met and left out waits the next night too."""
+    rig = rig_of(tmp_path, document("umami", VIEW | {"until": ENDED}))
+    settle(rig)
+    rig.declare(document("umami", VIEW | {"until": ENDED}, START))
+    assert left(night(rig, "dates")) == [f"ben {BLOG}"]
+    assert left(night(rig, "dates")) == [f"ben {BLOG}"]
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+def test_the_end_of_an_admin_gives_back_what_stood_below(agreed: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    """Matomo's admins have no site grants; the one that stands in the file comes back with the end, if it is not new."""
+    admin = {"to": "anna", "role": "admin", "on": "it", "until": ENDED}
+    rig = rig_of(tmp_path, document("matomo", admin, VIEW) if agreed else document("matomo", admin), admins=("anna",))
+    settle(rig)
+    rig.declare(document("matomo", admin, VIEW))
+    report = night(rig, "expiries")
+    assert {outcome.status for outcome in report.outcomes} == {"done"}
+    assert ("grant", "account", "anna", "instance", "") not in rig.access()
+    assert (("grant", "account", "anna", "site", SHOP) in rig.access()) is agreed
+    assert left(report) == ([] if agreed else [f"anna {SHOP}"])
+    assert ("waits-for-plan" in said(report)) is not agreed
+
+
+def test_an_admin_ends_beside_a_grant_that_is_not_applied_yet(tmp_path: Path) -> None:
+    """The demotion waits for no grant that a merge has brought: it is not part of the night."""
+    admin = {"to": "anna", "role": "admin", "on": "it", "until": ENDED}
+    rig = rig_of(tmp_path, document("umami", admin), admins=("anna",))
+    settle(rig)
+    rig.declare(document("umami", admin, VIEW))
+    report = night(rig, "expiries")
+    assert [outcome.status for outcome in report.outcomes] == ["done"]
+    assert left(report) == [f"anna {SHOP}"]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_ends_go_on_beside_a_row_in_error(platform: str, tmp_path: Path) -> None:
+    """A typo about the same person keeps no end from coming, and the exit tells of it."""
+    rig = rig_of(tmp_path, document(platform, MANAGE | {"until": ENDED}, VIEW))
+    settle(rig)
+    rig.declare(document(platform, MANAGE | {"until": ENDED}, VIEW, START | {"to": ["anna", "bne"]}))
+    report = night(rig, "expiries")
+    assert [outcome.status for outcome in report.outcomes] == ["done"]
+    assert exit_code(report) == 1
+
+
+def test_a_large_pending_change_keeps_no_end_from_coming(tmp_path: Path) -> None:
+    """Limits judge the part that is asked for; what else waits does not count."""
+    limits = {"revocations": {"count": 0}, "removals": {"count": 0}}
+    ended = document("umami", VIEW | {"until": ENDED}, VIEW | {"to": "ben"}, limits=limits)
+    rig = rig_of(tmp_path, ended)
+    settle(rig)
+    rig.declare(document("umami", VIEW | {"until": ENDED}, limits=limits))
+    assert part(rig.plan(as_of=LATER)).blocked
+    report = night(rig, "dates")
+    assert [outcome.status for outcome in report.outcomes] == ["done"]
+    assert left(report) == [f"ben {SHOP}"]
+
+
+def test_mode_add_only_lets_a_lowering_by_date_happen(tmp_path: Path) -> None:
+    """It takes what the file names as ended."""
+    declared = document("umami", MANAGE | {"until": ENDED}, VIEW)
+    declared["instances"]["it"]["mode"] = "add-only"
+    rig = rig_of(tmp_path, declared)
+    settle(rig)
+    assert only(rig.plan(as_of=LATER)).due == "end"
+
+
+def test_time_never_goes_back(tmp_path: Path) -> None:
+    """A given moment before one that the journal has gives nothing; `plan` shows it as a rehearsal; ends go on."""
+    back = datetime(2026, 12, 15, tzinfo=UTC)
+    rig = rig_of(tmp_path, document("umami", VIEW | {"until": ENDED}, VIEW | {"to": "ben", "until": "2026-12-01"}))
+    settle(rig)
+    night(rig, "expiries")
+    allowance = Allowance(accept={}, allow_delete=False, passwords=rig.passwords)
+    run = Run(created=NOW, as_of=back, as_of_given=True, allowance=allowance)
+    report = plan(rig.project, [rig.instance], rig.book, run)
+    assert "as-of-behind-record" in said(report)
+    assert exit_code(report) == 2
+    assert report.plan is not None
+    done = rig.apply(report.plan, as_of=back)
+    assert [(outcome.status, outcome.step.person) for outcome in done.outcomes] == [("blocked", "anna")]
+    assert exit_code(done) == 3
+    assert ("grant", "account", "anna", "site", SHOP) not in rig.access()
+
+
+def test_drift_says_when_dates_were_last_carried_out(tmp_path: Path) -> None:
+    """A run of a part by person does not count; one of the dates does."""
+    rig = rig_of(tmp_path, document("umami", VIEW | {"until": ENDED}))
+    settle(rig)
+    (found,) = (item for item in rig.drift().diagnostics if item.code == "dates-carried-out")
+    assert found.message == "dates were last carried out for 2026-11-22 12:00Z"
+    night(rig, "dates")
+    (found,) = (item for item in rig.drift().diagnostics if item.code == "dates-carried-out")
+    assert found.message == "dates were last carried out for 2027-01-01 03:00Z"

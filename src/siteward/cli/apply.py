@@ -89,7 +89,6 @@ def command(
     checkout = open_checkout(
         session, "apply", names=instances, as_of=as_of, passwords_out=passwords_out, with_base=True, base=base
     )
-    selection = selection_of(only, checkout.project.declaration)
     options = Options(
         passwords=checkout.passwords,
         accept=_read_acceptances(accept, reason),
@@ -97,21 +96,13 @@ def command(
         expect=expect,
         max_age=max_age,
         as_of=checkout.as_of if checkout.as_of_given else None,
-        only=selection,
+        only=selection_of(only, checkout.project.declaration),
         words=only,
     )
     if resume:
-        if plan_file:
-            raise click.UsageError("--resume finishes the interrupted run; it takes no plan")
+        _refuse_plan(plan_file)
         return session.leave(_carry_out(session, checkout, None, options, engine.resume))
-    if plan_file:
-        plan = _read_plan(plan_file)
-        if selection is not None:
-            check_names(selection, checkout.project.declaration, plan)
-            _stop_where_nothing_is_chosen(plan, selection)
-    else:
-        plan, options = _plan_now(session, checkout, options, selection), replace(options, only=None)
-    options = _tie_to_plan(options, plan)
+    plan, options = _choose_plan(session, checkout, options, plan_file)
     _confirm(session, plan, options, yes=yes, shown=plan_file is None and session.formats == ("text",))
     return session.leave(_carry_out(session, checkout, plan, options, engine.apply))
 
@@ -151,21 +142,43 @@ def _carry_out(
         )
 
 
-def _read_plan(path: Path) -> Plan:
+def _refuse_plan(plan_file: Path | None) -> None:
+    """Raise `UsageError` for a plan beside `--resume`."""
+    if plan_file:
+        raise click.UsageError("--resume finishes the interrupted run; it takes no plan")
+
+
+def _choose_plan(
+    session: Session, checkout: Checkout, options: Options, plan_file: Path | None
+) -> tuple[Plan, Options]:
+    """Return the saved plan, or a new one, and the options for it; a new one is made of the part that is asked for."""
+    if plan_file:
+        plan = _read_plan(plan_file, options.only, checkout)
+    else:
+        plan, options = _plan_now(session, checkout, options), replace(options, only=None)
+    return plan, _tie_to_plan(options, plan)
+
+
+def _read_plan(path: Path, selection: Selection | None, checkout: Checkout) -> Plan:
+    """Return a saved plan; raises `StoppedError` where a selection names nobody it knows, or no step of it."""
     from siteward.cli.names import read_plan
 
-    return read_plan(path, "apply")
+    plan = read_plan(path, "apply")
+    if selection is not None:
+        check_names(selection, checkout.project.declaration, plan)
+        _stop_where_nothing_is_chosen(plan, selection)
+    return plan
 
 
-def _plan_now(session: Session, checkout: Checkout, options: Options, selection: Selection | None) -> Plan:
+def _plan_now(session: Session, checkout: Checkout, options: Options) -> Plan:
     """Make a plan, or the part that is asked for, and show it; raises `StoppedError` where nothing could be applied."""
     from siteward.reconcile.plan import plan
 
     accept = {name: acceptance.reason for name, acceptance in options.accept.items()}
     run = checkout.run(accept=accept, allow_delete=options.allow_delete)
-    report = plan(checkout.project, checkout.instances, checkout.book, replace(run, only=selection))
+    report = plan(checkout.project, checkout.instances, checkout.book, replace(run, only=options.only))
     if report.plan is None or not any(part.runnable for part in report.plan.instances):
-        raise StoppedError(_tell_nothing_chosen(report) if selection is not None else report)
+        raise StoppedError(report if options.only is None else _tell_nothing_chosen(report))
     if session.formats == ("text",):
         session.show(report)
     return report.plan

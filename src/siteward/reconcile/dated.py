@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.change import direction
 from siteward.access.dates import Alternatives
-from siteward.access.diagnostic import diagnostic, error, plural, warning, Severity
+from siteward.access.diagnostic import Severity, diagnostic, error, plural, warning
 from siteward.declaration.dates import without_ends, without_starts
-from siteward.declaration.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -24,45 +24,59 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Key
     from siteward.access.plan import InstancePlan
-    from siteward.access.state import Desired, Live, Memory, Record
-    from siteward.access.traits import Traits
+    from siteward.access.state import Desired, Memory, Record
     from siteward.declaration.load import Declaration
     from siteward.reconcile.apply.target import Fresh
     from siteward.reconcile.project import Project
+    from siteward.reconcile.revisions.base_policy import BasePolicy
 
 Recorded: TypeAlias = "Callable[[Record], Declaration | None]"
-"""The declaration that an apply was made from, `None` where it is not known."""
+
+
+def _unknown(_record: Record) -> Declaration | None:
+    """Return that it is not known which declaration an apply was made from."""
+    return None
+
+
+class Revisions(Struct, frozen=True, kw_only=True):
+    """The other revisions of the files that count on an instance.
+
+    `base_policy` is the policy of the base branch, if one was given; `recorded` returns the declaration that an apply was
+    made from, `None` where it is not known.
+    """
+
+    base_policy: BasePolicy | None = None
+    recorded: Recorded = _unknown
+
+
+NO_REVISIONS = Revisions()
 
 
 def find_alternatives(
     declaration: Declaration,
     instance: str,
-    traits: Traits,
-    live: Live,
     desired: Desired,
+    resolved: Callable[[Declaration], Desired],
     *,
     as_of: datetime,
-    memory: Memory | None,
-    recorded: Recorded = lambda _: None,
+    record: Record | None,
+    recorded: Recorded,
 ) -> Alternatives:
-    """Return what would be desired at `as_of` without some dates; `desired` is what is, by `declaration`.
+    """Return what would be desired at `as_of` without some dates.
 
-    `recorded` returns the declaration of the last completed apply, `None` where it is not known.
+    `desired` is what is, by `declaration`; `resolved` returns what another declaration desires. `record` is the last
+    completed apply.
     """
-    record = memory.completed if memory is not None else None
     since = record.as_of if record is not None else None
     others = (without_ends(declaration, as_of), without_starts(declaration, since, as_of))
-    endless, unbegun = (
-        None if other is None else resolve(other, instance, traits, live, as_of=as_of, memory=memory)
-        for other in others
-    )
+    endless, unbegun = (None if other is None else resolved(other) for other in others)
     if record is None or (endless is None and unbegun is None):
         return Alternatives(endless=endless, unbegun=unbegun)
     then, known = recorded(record), None
     if then is declaration:
         known = desired
     elif then is not None and instance in then.instances:
-        known = resolve(then, instance, traits, live, as_of=as_of, memory=memory)
+        known = resolved(then)
     return Alternatives(endless=endless, unbegun=unbegun, recorded=known)
 
 

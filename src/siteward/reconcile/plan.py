@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from siteward import __version__
 from siteward.access import codec
-from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, note
 from siteward.access.guards import judge
 from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
@@ -28,18 +28,17 @@ from siteward.access.state import account_names
 from siteward.declaration.resolve import resolve
 from siteward.declaration.unmatched import nowhere
 from siteward.platforms.interface import no_blame
-from siteward.reconcile.apply.admission import remarks_on
 from siteward.reconcile.apply.consent import CONSENTS
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import RESUME, Fresh
-from siteward.reconcile.dated import declaration_of, describe_dates, find_alternatives, newer_moment, warn_behind
+from siteward.reconcile.dated import NO_REVISIONS, Revisions, declaration_of, describe_dates, find_alternatives
 from siteward.reconcile.drift import drift as drifted
+from siteward.reconcile.history import History, add_history, read_history
 from siteward.reconcile.journal.chain import JournalBrokenError
-from siteward.reconcile.journal.journal import path_of, recall
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import known_accounts
-from siteward.reconcile.selection import describe_left_out, describe_waiting, missing_needs
+from siteward.reconcile.selection import describe_left_out, describe_waiting, find_unknown, missing_needs
 from siteward.transport.errors import PlatformError
 from siteward.transport.secrets import variable
 
@@ -59,8 +58,6 @@ if TYPE_CHECKING:
     from siteward.platforms.interface import Platform
     from siteward.reconcile.apply.passwords import Passwords
     from siteward.reconcile.apply.target import Book
-    from siteward.reconcile.dated import Recorded
-    from siteward.reconcile.journal.journal import Recalled
     from siteward.reconcile.project import Project
     from siteward.reconcile.revisions.base_policy import BasePolicy
     from siteward.reconcile.selection import Selection
@@ -181,17 +178,14 @@ def survey(
     *,
     as_of: datetime,
     memory: Memory | None,
-    base_policy: BasePolicy | None = None,
-    recorded: Recorded = lambda _: None,
+    revisions: Revisions = NO_REVISIONS,
 ) -> Survey:
     """Read one instance and compute what should change there. Raises `PlatformError`."""
     platform = instance.platform
     probed, seed = platform.probe(reader, instance.settings)
     traits = _narrow_onboarding(probed, declaration.instances[instance.name].onboarding)
     live = platform.read(reader, instance.settings, traits, seed)
-    return surveyed(
-        declaration, instance, traits, live, as_of=as_of, memory=memory, base_policy=base_policy, recorded=recorded
-    )
+    return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory, revisions=revisions)
 
 
 def surveyed(
@@ -202,11 +196,10 @@ def surveyed(
     *,
     as_of: datetime,
     memory: Memory | None,
-    base_policy: BasePolicy | None = None,
-    recorded: Recorded = lambda _: None,
+    revisions: Revisions = NO_REVISIONS,
 ) -> Survey:
     """Compute what should change on an instance that has been read; sends nothing."""
-    declared = declaration.instances[instance.name]
+    declared, base_policy = declaration.instances[instance.name], revisions.base_policy
     confirmed = instance.confirmed() or traits.knows_self
     live = replace(live, findings=_insert_name(live.findings, instance.name))
     live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
@@ -216,7 +209,13 @@ def surveyed(
     earlier = base_policy.earlier(instance.name, traits, live, as_of) if base_policy else None
     longer = base_policy.extended(instance.name, desired, live, traits, as_of) if base_policy else ()
     alternatives = find_alternatives(
-        declaration, instance.name, traits, live, desired, as_of=as_of, memory=memory, recorded=recorded
+        declaration,
+        instance.name,
+        desired,
+        lambda other: resolve(other, instance.name, traits, live, as_of=as_of, memory=memory),
+        as_of=as_of,
+        record=memory.completed if memory is not None else None,
+        recorded=revisions.recorded,
     )
     proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
     return Survey(
@@ -293,7 +292,14 @@ class Target(Struct, frozen=True, kw_only=True):
 
     def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
         """Read and plan it again, without any acceptance. Raises `PlatformError`."""
-        seen = survey(self.declaration, self.instance, reader, as_of=as_of, memory=memory, base_policy=self.base_policy)
+        seen = survey(
+            self.declaration,
+            self.instance,
+            reader,
+            as_of=as_of,
+            memory=memory,
+            revisions=Revisions(base_policy=self.base_policy),
+        )
 
         def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
             allowance = Allowance(passwords=self.passwords, accept=accept, allow_delete=allow_delete)
@@ -340,9 +346,10 @@ def plan_and_survey(
     All journals are read first, then the instances, each with the history from its journal.
     """
     recorded = cache(lambda record: declaration_of(project, record))
-    histories = {instance.name: _read_journal(project, instance, book) for instance in instances}
+    revisions = Revisions(base_policy=project.base_policy, recorded=recorded)
+    histories = {instance.name: _history_or_problem(project, instance, book) for instance in instances}
     seen = _in_parallel(
-        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, recorded), instances
+        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, revisions), instances
     )
     surveys = tuple(result for result, _ in seen if isinstance(result, Survey))
     problems = tuple(result for result, _ in seen if isinstance(result, Diagnostic))
@@ -375,12 +382,8 @@ def plan_and_survey(
     report = Report(command=command, texts=loaded.texts, files=loaded.files, accounts=accounts)
     if not parts:
         return replace(report, diagnostics=made.diagnostics), ()
-    if run.only is not None:
-        people = {name for names in accounts.values() for name in names}
-        seen_sites = (site for survey in surveys for site in survey.live.sites.values())
-        sites = (name for site in seen_sites for name in (site.label, *site.domains))
-        if unknown := tuple(run.only.unknown(project.declaration, people, sites)):
-            return replace(report, diagnostics=(*problems, *unknown)), ()
+    if run.only is not None and (unknown := find_unknown(run.only, project, surveys, accounts)):
+        return replace(report, diagnostics=(*problems, *unknown)), ()
     command_next = RESUME if any(survey.unfinished for survey in surveys) else None
     report = replace(report, plan=codec.seal(made), next=command_next)
     return report, surveys
@@ -439,43 +442,16 @@ def _key_of(item: DriftItem) -> Key | None:
     return resource.key if resource is not None else None
 
 
-class _History(Struct, frozen=True, kw_only=True):
-    """The journal of one instance, read before planning: its content, if there is one, and warnings about it."""
-
-    recalled: Recalled | None = None
-    remarks: tuple[Diagnostic, ...] = ()
-
-    @property
-    def memory(self) -> Memory | None:
-        """The memory of earlier runs."""
-        return self.recalled.memory if self.recalled is not None else None
-
-
-def _read_journal(project: Project, instance: Instance, book: Book) -> _History | Diagnostic:
+def _history_or_problem(project: Project, instance: Instance, book: Book) -> History | Diagnostic:
     """Return the history of an instance, or the error for which its journal cannot be relied on."""
     try:
-        recalled = _recall(book, instance.name)
-        if recalled is None:
-            return _History()
-        remarks = remarks_on(recalled.standing, instance.platform.name, instance.origin, book.key)
+        return read_history(instance, book)
     except JournalBrokenError as problem:
         return _describe_problem(project, instance, problem)
-    return _History(recalled=recalled, remarks=remarks)
-
-
-def _recall(book: Book, instance: str) -> Recalled | None:
-    """Return the content of an instance's journal, `None` without a folder. Raises `JournalBrokenError`."""
-    try:
-        book.folder.stat()
-    except FileNotFoundError:  # nothing was ever applied from here
-        return None
-    except OSError:  # reading the journal names the problem
-        pass
-    return recall(path_of(book.folder, instance), book.key)
 
 
 def _survey_or_problem(
-    project: Project, instance: Instance, history: _History | Diagnostic, run: Run, recorded: Recorded
+    project: Project, instance: Instance, history: History | Diagnostic, run: Run, revisions: Revisions
 ) -> tuple[Survey | Diagnostic, int]:
     """Return the survey of one instance, or the error for which there is none; and the number of requests sent."""
     if isinstance(history, Diagnostic):
@@ -490,8 +466,7 @@ def _survey_or_problem(
                 live,
                 as_of=run.as_of,
                 memory=history.memory,
-                base_policy=project.base_policy,
-                recorded=recorded,
+                revisions=revisions,
             )
             return seen, 0
         with instance.reading() as reader:
@@ -501,10 +476,9 @@ def _survey_or_problem(
                 reader,
                 as_of=run.as_of,
                 memory=history.memory,
-                base_policy=project.base_policy,
-                recorded=recorded,
+                revisions=revisions,
             )
-            return _add_history(seen, history, run), reader.requests
+            return add_history(seen, history, run), reader.requests
     except PlatformError as problem:
         return _describe_problem(project, instance, problem), 0
 
@@ -513,20 +487,6 @@ def _describe_problem(project: Project, instance: Instance, problem: PlatformErr
     """Return an error as a diagnostic at the place of the instance in the file."""
     at = project.declaration.instances[instance.name].at
     return replace(error(problem.code, str(problem), hint=problem.hint, at=at), instance=instance.name)
-
-
-def _add_history(seen: Survey, history: _History, run: Run) -> Survey:
-    """Return a survey with the journal's warnings, and one about an interrupted apply, which no difference shows."""
-    recalled = history.recalled
-    if recalled is None:
-        return seen
-    unfinished = recalled.unfinished is not None
-    cut = warning("unfinished-run", "an apply was interrupted here and not finished", hint=f"{RESUME} finishes it")
-    newest = newer_moment(run.as_of if run.as_of_given else None, history.memory)
-    behind = (warn_behind(run.as_of, newest),) if newest is not None else ()
-    diagnostics = (*seen.proposal.diagnostics, *history.remarks, *((cut,) if unfinished else ()), *behind)
-    proposal = replace(seen.proposal, diagnostics=diagnostics)
-    return replace(seen, proposal=proposal, in_doubt=recalled.in_doubt, unfinished=unfinished)
 
 
 def _in_parallel(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:

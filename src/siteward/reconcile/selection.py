@@ -17,9 +17,11 @@ from siteward.access.model import account_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from siteward.access.model import Key
+    from siteward.access.model import Accounts, Key
     from siteward.access.plan import Step
     from siteward.declaration.load import Declaration
+    from siteward.reconcile.plan import Survey
+    from siteward.reconcile.project import Project
 
 SYNTAX = "expiries, dates, user:HANDLE or site:DOMAIN"
 _NAMED = 5
@@ -76,6 +78,16 @@ class Selection(Struct, frozen=True, kw_only=True):
 
     def _names(self, kind: str, name: str) -> set[str]:
         return self._sites(name) if kind == "site" else {name}
+
+
+def find_unknown(
+    only: Selection, project: Project, surveys: Iterable[Survey], accounts: Accounts
+) -> tuple[Diagnostic, ...]:
+    """Return an error for each name in a selection that is neither in the files nor in what was read."""
+    people = {name for names in accounts.values() for name in names}
+    seen = (site for survey in surveys for site in survey.live.sites.values())
+    sites = (name for site in seen for name in (site.label, *site.domains))
+    return tuple(only.unknown(project.declaration, people, sites))
 
 
 def is_selection(word: str) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.platforms.interface import Platform
     from siteward.reconcile.apply.passwords import Passwords
+    from siteward.reconcile.selection import Selection
     from siteward.transport.http import Doors, Reader
     from siteward.transport.secrets import Secret
 
@@ -103,7 +104,7 @@ class Options(Struct, frozen=True, kw_only=True):
     expect: str | None = None
     max_age: timedelta = timedelta(hours=24)
     as_of: datetime | None = None
-    only: Callable[[str, Step], bool] | None = None
+    only: Selection | None = None
     words: tuple[str, ...] = ()
     failures_in_a_row: int = 5
 

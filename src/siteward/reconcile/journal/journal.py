@@ -31,6 +31,7 @@ from siteward.access.serialize import UnknownMemberError
 from siteward.access.state import Memory
 from siteward.reconcile.apply.consent import Consents
 from siteward.reconcile.journal.chain import Chain, JournalBrokenError, follow, link
+from siteward.reconcile.journal.dates import recall_dates
 from siteward.reconcile.journal.entries import (
     BlockWaived,
     Entry,
@@ -49,7 +50,6 @@ from siteward.reconcile.journal.entries import (
     decode_last,
     encode_entry,
 )
-from siteward.reconcile.journal.dates import recall_dates
 from siteward.reconcile.journal.files import (
     append_only,
     make_private,

@@ -195,7 +195,7 @@ def test_the_end_of_an_admin_gives_back_what_stood_below(agreed: bool, tmp_path:
     settle(rig)
     rig.declare(document("matomo", admin, VIEW))
     report = night(rig, "expiries")
-    assert {outcome.status for outcome in report.outcomes} == {"done"}
+    assert {outcome.status for outcome in report.outcomes} == {"done"}, [o.message for o in report.outcomes]
     assert ("grant", "account", "anna", "instance", "") not in rig.access()
     assert (("grant", "account", "anna", "site", SHOP) in rig.access()) is agreed
     assert left(report) == ([] if agreed else [f"anna {SHOP}"])

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error
+from siteward.access.model import Grant
 from siteward.access.state import account_names
 from siteward.reconcile.apply.passwords import obstacles_to_delivery
 from siteward.reconcile.apply.revalidate import Allowance, History, Revalidated, revalidate
@@ -18,7 +19,7 @@ from siteward.reconcile.journal.journal import Journal, JournalBusyError, Run
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from siteward.access.plan import InstancePlan, Plan
@@ -110,9 +111,17 @@ def revalidate_instance(
     return revalidate(reviewed, fresh, allowance, history, obstacles, chosen=chosen)
 
 
-def read_again(given: ApplyInput, instance: Prepared) -> Fresh:
-    """Read and plan an instance once more, with the memory from when its journal was opened; raises `PlatformError`."""
-    return plan_again(given, instance.target, instance.doors.reader, instance.journal.memory)
+def read_again(given: ApplyInput, instance: Prepared, outcomes: Iterable[Outcome] = ()) -> Fresh:
+    """Read and plan an instance once more, with the memory from when its journal was opened; raises `PlatformError`.
+
+    What this run has taken already, by its `outcomes`, is not missed.
+    """
+    memory = instance.journal.memory
+    done = [outcome.step.change for outcome in outcomes if outcome.status == "done"]
+    taken = sum(isinstance(change.before, Grant) and change.after is None for change in done)
+    if memory is not None and taken:
+        memory = replace(memory, grants=max(0, memory.grants - taken))
+    return plan_again(given, instance.target, instance.doors.reader, memory)
 
 
 def plan_again(given: ApplyInput, target: Target, reader: Reader, memory: Memory | None) -> Fresh:

@@ -290,7 +290,7 @@ def _check_result(state: RunState, execution: Execution) -> None:
 def _read_at_the_end(state: RunState, execution: Execution) -> Fresh | None:
     """Return the instance read and planned once more, or `None` with the reason in `state`."""
     try:
-        return read_again(execution.given, execution.instance)
+        return read_again(execution.given, execution.instance, execution.outcomes.values())
     except PlatformError as problem:
         words = f"what this run left could not be read: {problem}"
         state.add(execution.instance.name, warning("end-not-read", words))

@@ -173,9 +173,21 @@ def test_a_start_that_nobody_agreed_to_waits_and_is_named(platform: str, tmp_pat
     settle(rig)
     rig.declare(document(platform, VIEW, START))
     report = night(rig, "dates")
-    assert (left(report), "waits-for-plan" in said(report)) == ([f"ben {BLOG}"], True)
+    assert (left(report), "waits-for-plan" in said(report), exit_code(report)) == ([f"ben {BLOG}"], True, 3)
     assert ("grant", "account", "ben", "site", BLOG) not in rig.access()
     assert due(rig.plan(as_of=LATER)) == {f"ben {BLOG}": "start"}
+
+
+def test_a_plan_tells_of_starts_to_come_until_an_apply_has_them(tmp_path: Path) -> None:
+    """An apply of the empty plan is enough, and then the night job begins them."""
+    rig = rig_of(tmp_path, document("umami", VIEW))
+    settle(rig)
+    rig.declare(document("umami", VIEW, START))
+    assert part(rig.plan()).steps == ()
+    assert "begins-later" in said(rig.plan())
+    settle(rig)
+    assert "begins-later" not in said(rig.plan())
+    assert [outcome.status for outcome in night(rig, "dates").outcomes] == ["done"]
 
 
 def test_a_part_is_no_completed_apply(tmp_path: Path) -> None:

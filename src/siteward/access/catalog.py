@@ -239,6 +239,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`partial`** `--only` confines the plan to a part; what it leaves out is counted and named. *Next:* plan and apply without `--only`, when the rest is to be done.
 - **`needs-left-out`** A step of the part that `--only` names needs one that it leaves out. *Next:* plan and apply without `--only`.
 - **`waits-for-plan`** A date gives what the file at the last completed apply did not give, or that file cannot be read. *Next:* plan and apply without `--only`.
+- **`begins-later`** The file has starts to come that the last completed apply did not have. *Next:* apply the plan, be it empty; then `siteward apply --only dates` begins what is due.
 - **`as-of-behind-record`** `--as-of` is earlier than a moment that the journal has a run for: an apply then takes and gives nothing. *Next:* apply without `--as-of`, or for a later moment.
 - **`dates-carried-out`** The moment up to which end dates were carried out. *Next:* where ends are due, `siteward apply --only dates`.
 - **`accept-other-plan`** The digest after `--accept` is another plan's. *Next:* review this plan, then use its digest.

@@ -16,6 +16,9 @@ from siteward.access.traits import is_site
 if TYPE_CHECKING:  # `validate` reports too, and plans nothing
     from siteward.access.plan import InstancePlan, Plan, Step
 
+WAITS = "waits-for-plan"
+"""The rule id of an error about a step that a selection asks for and has to leave out."""
+
 OutcomeStatus = Literal["done", "already", "refused", "failed", "unknown", "skipped", "blocked"]
 DriftKind = Literal["unapplied", "undeclared", "changed-since"]
 
@@ -308,9 +311,10 @@ def _is_stale_or_unread(report: Report) -> bool:
 
 
 def _is_blocked(report: Report) -> bool:
-    if report.confined:
-        return any(outcome.status == "blocked" for outcome in report.outcomes)
     instances = report.plan.instances if report.plan is not None else ()
+    if report.confined:
+        waits = any(said.code == WAITS and said.blocks for instance in instances for said in instance.diagnostics)
+        return waits or any(outcome.status == "blocked" for outcome in report.outcomes)
     objections = (diagnostic for instance in instances for diagnostic in instance.diagnostics)
     return (
         any(outcome.status == "blocked" for outcome in report.outcomes)

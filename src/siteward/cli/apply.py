@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import note, warning
+from siteward.access.diagnostic import Severity, diagnostic
 from siteward.access.model import account_of
 from siteward.access.report import Report, exit_code
 from siteward.cli.base_option import option
@@ -22,7 +22,6 @@ from siteward.render import formats_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Plan, Step
     from siteward.cli.checkout import Checkout
     from siteward.reconcile.apply.target import Acceptance, Options
@@ -177,11 +176,18 @@ def _plan_now(session: Session, checkout: Checkout, options: Options) -> Plan:
     accept = {name: acceptance.reason for name, acceptance in options.accept.items()}
     run = checkout.run(accept=accept, allow_delete=options.allow_delete)
     report = plan(checkout.project, checkout.instances, checkout.book, replace(run, only=options.only))
-    if report.plan is None or not any(part.runnable for part in report.plan.instances):
+    records = report.plan is not None and _is_recorded_empty(report.plan)
+    if report.plan is None or not (records or any(part.runnable for part in report.plan.instances)):
         raise StoppedError(report if options.only is None else _tell_nothing_chosen(report))
     if session.formats == ("text",):
         session.show(report)
     return report.plan
+
+
+def _is_recorded_empty(plan: Plan) -> bool:
+    """Return whether a plan is applied though it may have no step: the journal is to know of starts to come."""
+    said = (diagnostic for part in plan.instances for diagnostic in part.diagnostics)
+    return any(diagnostic.code == "begins-later" for diagnostic in said)
 
 
 def _tell_nothing_chosen(report: Report) -> Report:
@@ -190,27 +196,25 @@ def _tell_nothing_chosen(report: Report) -> Report:
     if report.plan is None or chosen or exit_code(report) not in {0, 2}:
         return report
     left_out = [step for part in report.plan.instances for step in part.left_out]
-    waiting = [said for part in report.plan.instances for said in part.diagnostics if said.code == "waits-for-plan"]
-    return _nothing_chosen(left_out, waiting, report)
+    return _nothing_chosen(left_out, report)
 
 
 def _stop_where_nothing_is_chosen(plan: Plan, selection: Selection) -> None:
     """Raise `StoppedError`, with exit code 0, where `--only` names no step of the plan."""
     steps = [(part.instance, step) for part in plan.instances for step in part.steps]
     if not any(selection(instance, step) for instance, step in steps):
-        raise StoppedError(_nothing_chosen([step for _, step in steps], [], Report(command="apply")))
+        raise StoppedError(_nothing_chosen([step for _, step in steps], Report(command="apply")))
 
 
-def _nothing_chosen(left_out: Sequence[Step], waiting: Sequence[Diagnostic], report: Report) -> Report:
+def _nothing_chosen(left_out: Sequence[Step], report: Report) -> Report:
     """Return the report that no step was chosen, with those that were left out counted and named."""
     from siteward.reconcile.selection import name_people
 
     rest = f"; left out: {name_people(left_out)}" if left_out else ""
     message = f"no step of this plan is among what --only names, so nothing was done{rest}"
-    nothing = (warning if left_out else note)("nothing-chosen", message, count=max(1, len(left_out)))
-    return Report(
-        command="apply", diagnostics=(nothing, *waiting), confined=True, accounts=report.accounts, texts=report.texts
-    )
+    weight = Severity.WARNING if left_out else Severity.NOTE
+    nothing = diagnostic(weight, "nothing-chosen", message, count=max(1, len(left_out)))
+    return Report(command="apply", diagnostics=(nothing,), confined=True, accounts=report.accounts, texts=report.texts)
 
 
 def _confirm(session: Session, plan: Plan, options: Options, *, yes: bool, shown: bool) -> None:

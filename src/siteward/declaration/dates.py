@@ -41,6 +41,27 @@ def without_starts(declaration: Declaration, since: datetime | None, as_of: date
     return _with_windows(declaration, postpone)
 
 
+def later_starts(declaration: Declaration, instance: str, as_of: datetime) -> frozenset[tuple[object, ...]]:
+    """Return what begins after `as_of` by its date and may reach an instance: users, memberships and grants."""
+
+    def is_later(window: Window) -> bool:
+        return window.start is not None and window.start > as_of
+
+    users = ((user.handle, user.window) for user in declaration.users.values() if is_later(user.window))
+    members = (
+        (group.handle, member.name, member.window)
+        for group in declaration.groups.values()
+        for member in group.members
+        if is_later(member.window)
+    )
+    lines = (
+        (line.to, line.role, line.sites, line.metasites, line.extras, line.window)
+        for line in declaration.grants or ()
+        if line.reaches(instance) and is_later(line.window)
+    )
+    return frozenset((*users, *members, *lines))
+
+
 def _with_windows(declaration: Declaration, change: Callable[[Window], Window]) -> Declaration | None:
     """Return the declaration with all its windows changed; `None` where none does change."""
     if all(change(window) is window for window in _windows(declaration)):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from siteward.access.change import direction
 from siteward.access.dates import Alternatives
 from siteward.access.diagnostic import Severity, diagnostic, error, plural, warning
-from siteward.declaration.dates import without_ends, without_starts
+from siteward.declaration.dates import later_starts, without_ends, without_starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -107,6 +107,22 @@ def newer_moment(as_of: datetime | None, memory: Memory | None) -> datetime | No
     """Return the newest moment that the journal has a run for, if that is later than the one that was given."""
     newest = memory.newest_as_of if memory is not None else None
     return newest if as_of is not None and newest is not None and as_of < newest else None
+
+
+def describe_later_starts(
+    declaration: Declaration, instance: str, memory: Memory | None, recorded: Recorded, as_of: datetime
+) -> Diagnostic | None:
+    """Return the warning about starts to come that the last completed apply did not have; `None` without any."""
+    later = later_starts(declaration, instance, as_of)
+    record = memory.completed if memory is not None else None
+    then = recorded(record) if later and record is not None else None
+    news = later - (later_starts(then, instance, as_of) if then is not None and instance in then.instances else set())
+    if not news:
+        return None
+    verb, them = ("begins", "it") if len(news) == 1 else ("begin", "them")
+    words = f"{plural(len(news), 'line')} of the file {verb} later, and the last completed apply did not have {them}"
+    hint = "apply this plan, be it empty: then `siteward apply --only dates` begins what is due"
+    return warning("begins-later", words, hint=hint, count=len(news))
 
 
 def warn_behind(as_of: datetime, newest: datetime) -> Diagnostic:

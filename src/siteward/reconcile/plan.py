@@ -32,9 +32,15 @@ from siteward.reconcile.apply.consent import CONSENTS
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import RESUME, Fresh
-from siteward.reconcile.dated import NO_REVISIONS, Revisions, declaration_of, describe_dates, find_alternatives
+from siteward.reconcile.dated import (
+    NO_REVISIONS,
+    Revisions,
+    declaration_of,
+    describe_dates,
+    find_alternatives,
+)
 from siteward.reconcile.drift import drift as drifted
-from siteward.reconcile.history import History, add_history, read_history
+from siteward.reconcile.history import History, add_history, later_starts, read_history
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import known_accounts
@@ -478,7 +484,7 @@ def _survey_or_problem(
                 memory=history.memory,
                 revisions=revisions,
             )
-            return add_history(seen, history, run), reader.requests
+            return add_history(seen, history, run, later_starts(project, seen, run, revisions)), reader.requests
     except PlatformError as problem:
         return _describe_problem(project, instance, problem), 0
 

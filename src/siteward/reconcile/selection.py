@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import Diagnostic, Severity, diagnostic, error, near, plural, warning
+from siteward.access.diagnostic import Diagnostic, Severity, diagnostic, error, near, plural
 from siteward.access.model import account_of
 
 if TYPE_CHECKING:
@@ -129,13 +129,15 @@ def count_kinds(steps: Sequence[Step]) -> str:
 
 
 def describe_waiting(step: Step) -> Diagnostic:
-    """Return the warning about a step whose date has come, and which the file of the last completed apply did not ask for."""
+    """Return the error about a step whose date has come, and that nobody is known to have agreed to."""
     name = step.person or account_of(step.change.key) or ""
     place = step.change.key[-1] if step.change.key[0] == "grant" else step.change.key[0]
     what = "begins" if step.due == "start" else "is given again"
-    return warning(
+    return error(
         "waits-for-plan",
-        f"what {name} has on {place or 'the whole instance'} {what} by its date, and was not in the file at the last completed apply",
+        f"what {name} has on {place or 'the whole instance'} {what} by its date, and the file of the last completed "
+        "apply did not give it, or cannot be read",
+        about=step.change.key,
         at=step.origin.at if step.origin is not None else None,
         hint="siteward plan and siteward apply, without --only, carry it out",
     )

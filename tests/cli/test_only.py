@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cli.repo import commit, edit
+
 if TYPE_CHECKING:
     from cli.conftest import Program
     from siteward.platforms.fakery import Sandbox
@@ -125,3 +127,52 @@ def test_a_saved_part_applies_its_part(place: Program) -> None:
     assert done["summary"]["outcomes"] == {"done": 1}
     assert done["summary"]["left_out"] == 1
     assert plan(place, *NIGHT)["summary"]["creates"] == 1
+
+
+def test_a_start_is_agreed_to_by_the_commit_of_the_last_apply(place: Program) -> None:
+    """Another merge came since and was not applied: the file of the last apply is read from its commit."""
+    declare(place, PHASES + "  - {to: imp, role: view, sites: shop.example.org, from: 2027-02-01}\n")
+    commit(place, "A start to come")
+    settle(place)
+    edit(place, ("kind: contractor, until", "kind: contractor, ticket: OPS-1, until"))
+    commit(place, "Something else")
+    done = place("apply", "--only", "dates", "--as-of", "2027-02-02", "--yes", "--format", "json").json()
+    assert {outcome["key"][-1] for outcome in done["outcomes"]} == {"events.example.org", "shop.example.org"}
+    assert done["summary"]["outcomes"] == {"done": 2}
+
+
+def test_a_start_of_a_merge_that_was_not_applied_waits(place: Program) -> None:
+    """The commit of the last apply does not have it: it is named, and the exit is 3."""
+    declare(place, PHASES)
+    commit(place)
+    settle(place)
+    declare(place, PHASES + "  - {to: imp, role: view, sites: shop.example.org, from: 2027-02-01}\n")
+    commit(place, "Not applied")
+    done = place("apply", "--only", "dates", "--as-of", "2027-02-02", "--yes")
+    assert done.code == 3, done.out
+    assert "applied 1" in done.out
+    assert "waits-for-plan" in done.out
+    left = plan(place, "--as-of", "2027-02-02")
+    assert [step["due"] for step in left["plan"]["instances"][0]["steps"]] == ["start"]
+
+
+def test_a_moment_behind_the_record_gives_nothing(place: Program) -> None:
+    """It is shown as a rehearsal, and an apply blocks it."""
+    declare(place, PHASES.replace("view, sites: events", "view, sites: shop"))
+    settle(place)
+    assert place("apply", "--only", "dates", *NIGHT, "--yes").code == 0
+    back = ("--as-of", "2026-12-24")
+    shown = place("plan", *back)
+    assert (shown.code, "REHEARSAL" in shown.out) == (2, True)
+    done = place("apply", *back, "--yes")
+    assert done.code == 3, done.out
+    assert "as-of-behind-record" in done.out
+    assert plan(place, *NIGHT)["exit_code"] == 0
+
+
+def test_a_step_that_needs_one_left_out_says_so(place: Program) -> None:
+    """The grant on the site needs the account, which is on no site."""
+    declare(place, PHASES)
+    told = place("plan", "--only", "site:events.example.org", "--passwords-out", "p")
+    assert told.code == 3, told.out
+    assert "needs-left-out" in told.out

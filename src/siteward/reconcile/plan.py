@@ -44,7 +44,7 @@ from siteward.reconcile.history import History, add_history, later_starts, read_
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import known_accounts
-from siteward.reconcile.selection import describe_left_out, describe_waiting, find_unknown, missing_needs
+from siteward.reconcile.selection import confine, find_unknown
 from siteward.transport.errors import PlatformError
 from siteward.transport.secrets import variable
 
@@ -152,17 +152,13 @@ class Survey(Struct, frozen=True, kw_only=True):
         whole = self._compose(self.proposal, self.verdict(allowance), read_requests)
         if only is None:
             return whole
-        keys = {step.change.key for step in whole.steps if only(self.name, step)}
-        left_out = tuple(step for step in whole.steps if step.change.key not in keys)
-        remarks = (
-            *self.verdict(allowance, keys),
-            *missing_needs(whole.steps, keys),
-            *map(describe_waiting, filter(only.waiting, left_out)),
-            describe_left_out(only.words, left_out),
-        )
-        part = self._compose(_select_changes(self.proposal, keys), remarks, read_requests)
-        numbered = enumerate(left_out, start=1)
-        return replace(part, left_out=tuple(replace(step, id=f"l{number}", depends_on=()) for number, step in numbered))
+
+        def part(keys: Collection[Key], remarks: Iterable[Diagnostic]) -> InstancePlan:
+            """Return the plan of the changes of these keys alone, with more diagnostics."""
+            proposal = _select_changes(self.proposal, keys)
+            return self._compose(proposal, (*self.verdict(allowance, keys), *remarks), read_requests)
+
+        return confine(whole, only, part)
 
     def _compose(self, proposal: Proposal, remarks: Iterable[Diagnostic], read_requests: int) -> InstancePlan:
         bundles = self.platform.bundle(proposal.changes, self.live)

@@ -10,15 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Severity, diagnostic, error, near, plural
 from siteward.access.model import account_of
+from siteward.access.report import WAITS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.model import Accounts, Key
-    from siteward.access.plan import Step
+    from siteward.access.plan import InstancePlan, Step
     from siteward.declaration.load import Declaration
     from siteward.reconcile.plan import Survey
     from siteward.reconcile.project import Project
@@ -102,6 +104,26 @@ def _describe_unknown(word: str, kind: str, name: str, known: Collection[str]) -
     hint = f"did you mean `--only {kind}:{meant}`?" if meant else None
     message = f"--only {word}: there is no such {noun}, neither in the file nor in what was read"
     return error("only-unknown", message, hint=hint, suggestion=meant)
+
+
+def confine(
+    whole: InstancePlan, only: Selection, part: Callable[[Collection[Key], Iterable[Diagnostic]], InstancePlan]
+) -> InstancePlan:
+    """Return the part of an instance's plan that is in a selection, with the steps that are left out named.
+
+    `part` plans the changes of some keys as if there were no others, with more diagnostics.
+    """
+    keys = frozenset(step.change.key for step in whole.steps if only(whole.instance, step))
+    left_out = tuple(step for step in whole.steps if step.change.key not in keys)
+    remarks = (
+        *missing_needs(whole.steps, keys),
+        *map(describe_waiting, filter(only.waiting, left_out)),
+        describe_left_out(only.words, left_out),
+    )
+    numbered = (replace(step, id=f"l{number}", depends_on=()) for number, step in enumerate(left_out, start=1))
+    confined, others = part(keys, remarks), {step.change.key for step in left_out}
+    said = (found for found in confined.diagnostics if found.about not in others or found.code == WAITS)
+    return replace(confined, left_out=tuple(numbered), diagnostics=tuple(said))
 
 
 def describe_left_out(words: Sequence[str], steps: Sequence[Step]) -> Diagnostic:

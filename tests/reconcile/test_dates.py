@@ -285,3 +285,83 @@ def test_drift_says_when_dates_were_last_carried_out(tmp_path: Path) -> None:
     night(rig, "dates")
     (found,) = (item for item in rig.drift().diagnostics if item.code == "dates-carried-out")
     assert found.message == "dates were last carried out for 2027-01-01 03:00Z"
+
+
+EMAILS = {name: f"{name}@example.org" for name in ("anna", "ben")}
+BY_EMAIL: dict[str, tuple[str, dict[str, Any], str]] = {
+    "piwik-pro": ("current", {"self": "siteward@example.org"}, "edit"),
+    "plausible": (
+        "enterprise",
+        {
+            "self": "siteward@example.org",
+            "role_change": "reinvite",
+            "accept_blind": ["team-members"],
+            "team_members": {"olga@example.org": "owner"},
+        },
+        "editor",
+    ),
+}
+
+
+def rig_by_email(folder: Path, platform: str, declared: dict[str, Any], *, top: bool = False) -> Rig:
+    """Return a rig on a platform whose logins are addresses; anna edits the shop, or is an owner."""
+    release, settings, role = BY_EMAIL[platform]
+    declared["instances"]["it"] = {"platform": platform, "url": "http://127.0.0.1:1"} | settings
+    accounts = [WorldAccount(login="siteward@example.org", role="owner")]
+    accounts += [
+        WorldAccount(login=email, email=email, **({"role": "owner"} if top and name == "anna" else {}))
+        for name, email in EMAILS.items()
+    ]
+    plausible = platform == "plausible"
+    start = World(
+        accounts=(WorldAccount(login="olga@example.org", role="owner"),) if plausible else tuple(accounts),
+        sites=tuple(WorldSite(name=site, domain=site) for site in (SHOP, BLOG)),
+        grants=() if top else (WorldGrant(account=EMAILS["anna"], site=SHOP, role=role),),
+        more={"limits": False} if plausible else {"self": "siteward@example.org", "throttles": False},
+    )
+    return Confirmed(folder, platforms.fake(platform).of(start, release, clock=lambda: NOW), declared)
+
+
+@pytest.mark.parametrize("platform", BY_EMAIL)
+def test_a_lowering_is_due_on_platforms_with_addresses_too(platform: str, tmp_path: Path) -> None:
+    edit = {"to": "anna", "role": "edit", "sites": SHOP, "until": ENDED}
+    rig = rig_by_email(tmp_path, platform, document("umami", edit, VIEW))
+    settle(rig)
+    steps = [step for step in part(rig.plan(as_of=LATER)).steps if step.change.key[-1] == SHOP]
+    assert [step.due for step in steps] == ["end"]
+
+
+def test_an_owner_of_piwik_pro_ends_though_no_other_is_declared(tmp_path: Path) -> None:
+    owner = {"to": "anna", "role": "admin", "on": "it", "until": ENDED}
+    rig = rig_by_email(tmp_path, "piwik-pro", document("umami", owner, VIEW), top=True)
+    settle(rig)
+    top = next(step for step in part(rig.plan(as_of=LATER)).steps if step.change.key[-2:] == ("instance", ""))
+    assert (top.due, top.blocked) == ("end", False), top.diagnostics
+    assert due(rig.plan(as_of=LATER))[f"anna {SHOP}"] == "end"
+
+
+def test_extras_of_a_line_that_ended_are_taken(tmp_path: Path) -> None:
+    """The role remains, the capability ends."""
+    role = {"tagger": {"matomo": {"role": "edit", "extras": ["tagmanager_write"]}}}
+    line = {"to": "anna", "role": "tagger", "sites": SHOP, "until": ENDED}
+    plain = {"to": "anna", "role": "edit", "sites": SHOP, "extras": []}
+    rig = rig_of(tmp_path, document("matomo", line, plain, roles=role))
+    settle(rig)
+    step = only(rig.plan(as_of=LATER))
+    assert (step.due, step.change.after and step.change.after.extras) == ("end", frozenset())
+
+
+def test_a_second_way_that_still_holds_keeps_everything(tmp_path: Path) -> None:
+    """One membership ends, another leads to the same: there is nothing to do."""
+    groups = {"a": [{"user": "anna", "until": ENDED}], "b": ["anna"]}
+    rig = rig_of(tmp_path, document("umami", VIEW | {"to": "a"}, VIEW | {"to": "b"}, groups=groups))
+    settle(rig)
+    assert part(rig.plan(as_of=LATER)).steps == ()
+
+
+def test_what_is_taken_for_another_reason_is_not_due(tmp_path: Path) -> None:
+    """A line taken out of the file beside an end of somebody else: only the end is due."""
+    rig = rig_of(tmp_path, document("umami", VIEW | {"until": ENDED}, VIEW | {"to": "ben"}))
+    settle(rig)
+    rig.declare(document("umami", VIEW | {"until": ENDED}))
+    assert due(rig.plan(as_of=LATER)) == {f"anna {SHOP}": "end", f"ben {SHOP}": None}

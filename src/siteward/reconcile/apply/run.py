@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.plan import InstancePlan, Step
+    from siteward.access.plan import InstancePlan
     from siteward.reconcile.apply.execute import CancellationToken
     from siteward.reconcile.apply.inputs import ApplyInput
     from siteward.reconcile.apply.target import Fresh, Target
@@ -134,19 +134,15 @@ def _build_allowance(given: ApplyInput, run: Run | None) -> Allowance:
 
 def _find_chosen(given: ApplyInput, reviewed: InstancePlan, run: Run | None) -> tuple[str, ...] | None:
     """Return the steps that this run is confined to, by its options and by those it began with; `None` for all."""
-    only, part = given.options.only, bool(given.plan.only)
-    if only is None and part:
-        only = _every
-    chosen = None if only is None else tuple(step.id for step in reviewed.steps if only(reviewed.instance, step))
+    only, chosen = given.options.only, None
+    if only is not None:
+        chosen = tuple(step.id for step in reviewed.steps if only(reviewed.instance, step))
+    elif given.plan.only:
+        chosen = tuple(step.id for step in reviewed.steps)
     before = run.began.chosen if run is not None else None
     if before is None or chosen is None:
         return before if chosen is None else chosen
     return tuple(step for step in chosen if step in before)
-
-
-def _every(_instance: str, _step: Step) -> bool:
-    """Choose every step of a plan that is a part itself."""
-    return True
 
 
 def _give_up(given: ApplyInput, state: RunState, reviewed: InstancePlan, why: Diagnostic | None) -> None:

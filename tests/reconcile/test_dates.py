@@ -342,9 +342,9 @@ def test_an_owner_of_piwik_pro_ends_though_no_other_is_declared(tmp_path: Path) 
 
 def test_extras_of_a_line_that_ended_are_taken(tmp_path: Path) -> None:
     """The role remains, the capability ends."""
-    role = {"tagger": {"matomo": {"role": "edit", "extras": ["tagmanager_write"]}}}
+    role = {"tagger": {"matomo": {"role": "view", "extras": ["tagmanager_write"]}}}
     line = {"to": "anna", "role": "tagger", "sites": SHOP, "until": ENDED}
-    plain = {"to": "anna", "role": "edit", "sites": SHOP, "extras": []}
+    plain = {"to": "anna", "role": "view", "sites": SHOP, "extras": []}
     rig = rig_of(tmp_path, document("matomo", line, plain, roles=role))
     settle(rig)
     step = only(rig.plan(as_of=LATER))

@@ -7,6 +7,7 @@ journal has a run for gives nothing.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -18,12 +19,13 @@ from siteward.access.diagnostic import Severity, diagnostic, error, plural, warn
 from siteward.declaration.dates import later_starts, without_ends, without_starts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Key
     from siteward.access.plan import InstancePlan
+    from siteward.access.proposal import Proposal
     from siteward.access.state import Desired, Memory, Record
     from siteward.declaration.load import Declaration
     from siteward.reconcile.apply.target import Fresh
@@ -100,6 +102,12 @@ def declaration_of(project: Project, record: Record) -> Declaration | None:
     return loaded.usable
 
 
+def revisions_of(project: Project) -> Revisions:
+    """Return the other revisions of a project's files; each commit is read once."""
+    recorded = cache(lambda record: declaration_of(project, record))
+    return Revisions(base_policy=project.base_policy, recorded=recorded)
+
+
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -107,6 +115,19 @@ def newer_moment(as_of: datetime | None, memory: Memory | None) -> datetime | No
     """Return the newest moment that the journal has a run for, if that is later than the one that was given."""
     newest = memory.newest_as_of if memory is not None else None
     return newest if as_of is not None and newest is not None and as_of < newest else None
+
+
+_LAST_ADMIN = frozenset({"last-owner"})
+"""The rule ids of platforms that keep a last admin; an end by date is stopped by none of them."""
+
+
+def let_ends_pass(remarks: Iterable[Diagnostic], proposal: Proposal) -> tuple[Diagnostic, ...]:
+    """Return a platform's diagnostics, those that keep an admin whose time is over by a date as warnings."""
+    ended = {proposed.key for proposed in proposal.proposed if proposed.ends}
+    return tuple(
+        replace(said, severity=Severity.WARNING) if said.code in _LAST_ADMIN and said.about in ended else said
+        for said in remarks
+    )
 
 
 def describe_later_starts(

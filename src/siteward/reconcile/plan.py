@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -35,9 +34,10 @@ from siteward.reconcile.apply.target import RESUME, Fresh
 from siteward.reconcile.dated import (
     NO_REVISIONS,
     Revisions,
-    declaration_of,
     describe_dates,
     find_alternatives,
+    let_ends_pass,
+    revisions_of,
 )
 from siteward.reconcile.drift import drift as drifted
 from siteward.reconcile.history import History, add_history, later_starts, read_history
@@ -101,8 +101,9 @@ class Survey(Struct, frozen=True, kw_only=True):
         """
         proposal = self.proposal if keys is None else _select_changes(self.proposal, keys)
         changes = proposal.changes if allowance.asks else ()
+        review = _insert_name(self.platform.review(proposal.changes, self.live, self.memory), self.name)
         remarks = (
-            *_insert_name(self.platform.review(proposal.changes, self.live, self.memory), self.name),
+            *let_ends_pass(review, proposal),
             *undeliverable(self.name, changes, self.desired.declared_users, self.traits, allowance.passwords),
             *(self.base_policy.objections(self.name, proposal) if self.base_policy else ()),
         )
@@ -347,8 +348,7 @@ def plan_and_survey(
 
     All journals are read first, then the instances, each with the history from its journal.
     """
-    recorded = cache(lambda record: declaration_of(project, record))
-    revisions = Revisions(base_policy=project.base_policy, recorded=recorded)
+    revisions = revisions_of(project)
     histories = {instance.name: _history_or_problem(project, instance, book) for instance in instances}
     seen = _in_parallel(
         lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, revisions), instances

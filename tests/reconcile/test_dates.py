@@ -15,6 +15,7 @@ from siteward.access.report import exit_code
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.plan import Run, plan
+from siteward.reconcile.revisions.base_policy import BasePolicy
 from siteward.reconcile.selection import Selection
 
 if TYPE_CHECKING:
@@ -132,6 +133,22 @@ def test_a_time_boxed_admin_ends_though_no_other_is_declared(where: str, platfor
     codes = {diagnostic.code for diagnostic in part(report).diagnostics if not diagnostic.blocks}
     assert "below-min-admins" in codes
     assert not any(diagnostic.blocks for diagnostic in part(report).diagnostics)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_time_boxed_admin_ends_under_the_rules_of_a_base_too(platform: str, tmp_path: Path) -> None:
+    """The base asks for more admins than the branch does."""
+    grant = {"to": "anna", "role": "admin", "on": "it", "until": ENDED}
+    base = rig_of(tmp_path / "base", document(platform, grant), admins=("anna",)).project.declaration
+    lax = document(platform, grant)
+    lax["policy"]["admins"]["min"] = 1
+    rig = rig_of(tmp_path / "head", lax, admins=("anna",))
+    settle(rig)
+    judged = BasePolicy(head=rig.project.declaration, ref="main", base=base, fork=base)
+    rig.project = replace(rig.project, base_policy=judged)
+    top = next(step for step in part(rig.plan(as_of=LATER)).steps if step.change.key[-2:] == ("instance", ""))
+    assert (top.due, top.blocked) == ("end", False), top.diagnostics
+    assert "below-min-admins" in said(rig.plan(as_of=LATER))
 
 
 def night(rig: Rig, word: str, *, as_of: datetime = LATER) -> Report:

@@ -22,7 +22,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/env"
 "$folder/env/bin/pip" install --quiet --disable-pip-version-check \
-  'freezegun==1.5.5' 'gidgethub==6.0.0' 'PyGithub==2.10.0' 'pyjwt[crypto]'
+  'freezegun==1.5.5' 'gidgethub==6.0.0' 'PyGithub==2.10.0' 'PyJWT[crypto]==2.15.1'
 cd "$folder"
 cat > git_history.py <<'PYTHON'
 import time

@@ -176,3 +176,19 @@ def test_a_step_that_needs_one_left_out_says_so(place: Program) -> None:
     told = place("plan", "--only", "site:events.example.org", "--passwords-out", "p")
     assert told.code == 3, told.out
     assert "needs-left-out" in told.out
+
+
+def test_a_saved_whole_plan_can_be_confined(place: Program) -> None:
+    """Its digest stays the one that was reviewed; what the run leaves out is counted and named."""
+    declare(place, PHASES)
+    settle(place)
+    declare(place, PHASES + "  - {to: imp, role: edit, sites: shop.example.org}\n")
+    place("plan", *NIGHT, "--out", "plan.json")
+    done = place("apply", "plan.json", *NIGHT, "--only", "dates", "--yes", "--format", "json", "-o", "text:told")
+    assert done.code == 0, done.out
+    assert done.json()["summary"]["left_out"] == 1
+    told = (place.folder / "told").read_text(encoding="utf-8")
+    assert "left out: 1 step (1 to add): imp" in told
+    assert "all is done" not in told
+    (place.folder / "report.json").write_text(done.out, encoding="utf-8")
+    assert place("show", "report.json").code == 2

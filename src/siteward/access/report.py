@@ -155,7 +155,7 @@ def summarize(report: Report) -> Summary:
         blocked=sum(len(instance.steps) - len(instance.runnable) for instance in instances),
         held_back=sum(not step.kept for instance in instances for step in instance.held_back),
         kept=sum(step.kept for instance in instances for step in instance.held_back),
-        left_out=sum(len(instance.left_out) for instance in instances),
+        left_out=_count_left_out(report),
         waiting=sum(len(instance.waiting) for instance in instances),
         unmanaged=sum(not account.ignored for instance in instances for account in instance.unmanaged),
         unmanaged_admins=sum(
@@ -172,6 +172,16 @@ def summarize(report: Report) -> Summary:
         drift=MappingProxyType(dict(Counter(item.kind for item in report.drift))),
         outcomes=MappingProxyType(dict(Counter(outcome.status for outcome in report.outcomes))),
     )
+
+
+def _count_left_out(report: Report) -> int:
+    """Count the steps that a selection leaves out: of a partial plan, or of a whole one that a run is confined within."""
+    instances = report.plan.instances if report.plan is not None else ()
+    named = sum(len(instance.left_out) for instance in instances)
+    if not (report.applied and report.confined):
+        return named
+    tried = {(outcome.instance, outcome.step.id) for outcome in report.outcomes}
+    return named + sum((part.instance, step.id) not in tried for part in instances for step in part.steps)
 
 
 def missing(report: Report) -> tuple[Missing, ...]:

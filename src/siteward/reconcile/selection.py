@@ -128,7 +128,7 @@ def confine(
 
 def describe_left_out(words: Sequence[str], steps: Sequence[Step]) -> Diagnostic:
     """Return what is said of a plan that `--only` confines: how many steps it leaves out, and about whom."""
-    chosen = f"PARTIAL: only {', '.join(words)}"
+    chosen = f"PARTIAL: only {', '.join(words) or 'what was chosen'}"
     if not steps:
         return diagnostic(Severity.NOTE, "partial", f"{chosen}; it leaves out nothing")
     message = f"{chosen}; left out: {name_people(steps)}"

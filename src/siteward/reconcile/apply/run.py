@@ -34,7 +34,7 @@ from siteward.reconcile.selection import describe_left_out
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan
@@ -322,7 +322,7 @@ def _settle_rest(execution: Execution) -> None:
 
 def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[InstancePlan]) -> Report:
     """Return the report of a run: one outcome for each chosen step of the instances it was asked for."""
-    parts = tuple(_confine(given, allowed(part, state.lifted.get(part.instance, ()))) for part in asked_for)
+    parts = tuple(allowed(part, state.lifted.get(part.instance, ())) for part in asked_for)
     outcomes = tuple(
         replace(outcome, step=step)
         for part in parts
@@ -335,8 +335,8 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
     heads = state.heads[names[0]] if len(names) == 1 else ", ".join(map(" ".join, state.heads.items()))
     return Report(
         command="apply",
-        plan=replace(given.plan, instances=parts, only=given.options.words or given.plan.only),
-        diagnostics=tuple(state.diagnostics),
+        plan=replace(given.plan, instances=parts),
+        diagnostics=(*state.diagnostics, *_describe_rest(given, parts)),
         outcomes=outcomes,
         applied=True,
         confined=given.options.only is not None or bool(given.plan.only),
@@ -349,17 +349,12 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
     )
 
 
-def _confine(given: ApplyInput, part: InstancePlan) -> InstancePlan:
-    """Return the plan of an instance with the steps that this run was not asked for as left out, and that said."""
+def _describe_rest(given: ApplyInput, parts: Iterable[InstancePlan]) -> Iterator[Diagnostic]:
+    """Yield, for each instance, what is said of the steps of a whole plan that this run was not asked for."""
     only = given.options.only
-    if only is None:
-        return part
-    rest = tuple(step for step in part.steps if not only(part.instance, step))
-    left_out = (*part.left_out, *rest)
-    remark = replace(describe_left_out(given.options.words or ("what was chosen",), left_out), instance=None)
-    steps = tuple(step for step in part.steps if step not in rest)
-    others = (diagnostic for diagnostic in part.diagnostics if diagnostic.code != remark.code)
-    return replace(part, steps=steps, left_out=left_out, diagnostics=(*others, remark))
+    for part in parts if only is not None else ():
+        rest = tuple(step for step in part.steps if only is not None and not only(part.instance, step))
+        yield replace(describe_left_out(given.options.words, rest), instance=part.instance)
 
 
 def _suggest_command(statuses: Collection[str], *, open_ends: bool) -> str | None:

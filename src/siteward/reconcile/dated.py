@@ -165,15 +165,17 @@ def refuse_gains(fresh: Fresh, as_of: datetime, newest: datetime) -> Fresh:
 
 
 def describe_dates(plan: InstancePlan, memory: Memory | None) -> Diagnostic:
-    """Return up to when dates were carried out on an instance; a warning where an end is due."""
+    """Return for which moment dates were last carried out on an instance; a warning where an end is due.
+
+    A run that found nothing due is in no journal.
+    """
     done = memory.dates_as_of if memory is not None else None
     due = sum(step.due == "end" for step in plan.steps)
     words = (
         f"dates were last carried out for {_format(done)}" if done else "dates were never carried out, by the journal"
     )
-    if due:
-        verb = "is" if due == 1 else "are"
-        words += f"; {plural(due, 'step')} {verb} due by an end date"
+    verb = "is" if due == 1 else "are"
+    words += f"; {plural(due, 'step')} {verb} due by an end date" if due else "; nothing is due by an end date now"
     hint = "siteward apply --only dates" if due else None
     severity = Severity.WARNING if due else Severity.NOTE
     return replace(diagnostic(severity, "dates-carried-out", words, hint=hint), instance=plan.instance)

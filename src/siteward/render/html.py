@@ -140,6 +140,7 @@ def _foot_lines(context: RenderContext) -> Iterator[str]:
     if plan:
         commit = f" for commit {words.commit(plan)}" if plan.commit else ""
         yield f"plan {plan.digest}{commit} as of {words.moment(plan.as_of)}"
+    yield from words.dates(report)
     if report.journal_head:
         yield f"journal, latest hash {report.journal_head}"
     if report.next:

@@ -99,6 +99,7 @@ def _last_line(context: RenderContext) -> str:
         changed = " with changes not committed" if plan.dirty else ""
         commit = f" for {code(plan.commit)}{changed}" if plan.commit else ""
         parts += [f"plan {code(plan.digest)}{commit} as of {words.moment(plan.as_of)}"]
+    parts += [prose(phrase) for phrase in words.dates(report)]
     if report.journal_head:
         parts += [f"journal, latest hash {code(report.journal_head)}"]
     if report.next:

@@ -189,7 +189,10 @@ def redact(report: Report, privacy: Privacy) -> Report:
     if privacy == "full":
         return report
     if privacy == "counts":
-        plan = replace(report.plan, instances=(), diagnostics=()) if report.plan else None
+        plan = report.plan
+        if plan is not None:
+            only = tuple(word.partition(":")[0] for word in plan.only)
+            plan = replace(plan, instances=(), diagnostics=(), only=only)
         return replace(
             report, plan=plan, diagnostics=(), outcomes=(), drift=(), texts={}, accounts=None, journal=None, next=None
         )
@@ -243,6 +246,7 @@ class _Redaction:
     def _plan(self, plan: Plan) -> Plan:
         return replace(
             plan,
+            only=tuple(map(self._names.of(None).text, plan.only)),
             instances=tuple(map(self._instance, plan.instances)),
             diagnostics=tuple(
                 names.wordless(diagnostic) if self._report.accounts is None else names.diagnostic(diagnostic)

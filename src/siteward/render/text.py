@@ -101,6 +101,7 @@ def _summary_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
         yield f"{palette.paint('Result:', 'bold')} {palette.text(words.results(numbers))}."
     if report.command == "drift" or numbers.drift:
         yield f"{palette.paint('Drift:', 'bold')} {palette.text(words.drifted(numbers))}."
+        yield from (f"      {palette.text(phrase)}" for phrase in words.dates(report))
     if report.command == "validate" or numbers.errors or numbers.warnings:
         yield _count_findings(context)
     if report.journal:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from siteward.access.dates import Due
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import Cause, InstancePlan, Plan, Risk, Step
-    from siteward.access.report import DriftItem, DriftKind, Missing, Outcome, OutcomeStatus, Summary
+    from siteward.access.report import DriftItem, DriftKind, Missing, Outcome, OutcomeStatus, Report, Summary
     from siteward.access.state import Origin
 
 CAUSES: dict[Cause, str] = {
@@ -348,6 +348,12 @@ def three(outcome: Outcome) -> tuple[tuple[str, str], ...]:
         change = outcome.step.change
         sides = (change.before, change.before, change.after)
     return tuple(zip(("reviewed", "now", "wanted"), map(value, sides), strict=True))
+
+
+def dates(report: Report) -> tuple[str, ...]:
+    """Return for which moment dates were last carried out, by instance, where that is no warning."""
+    said = (found for found in report.diagnostics if found.code == "dates-carried-out" and not found.severity)
+    return tuple(map(told, said))
 
 
 def drifted(of: Summary) -> str:

@@ -98,14 +98,21 @@ def _explain_no_changes(instance: InstancePlan, context: RenderContext) -> str:
     if instance.flawed or any(diagnostic.blocks for diagnostic in instance.diagnostics):
         held = f"; {plural(len(instance.held_back), 'change')} held back" if instance.held_back else ""
         return f"no other changes, while a row of the file is in error{held}"
-    if instance.held_back:
-        return f"no changes in mode {instance.mode}: {len(instance.held_back)} skipped"
+    if instance.left_out or instance.held_back:
+        return _explain_left(instance)
     if part.unreadable:
         return "no changes in what could be read; not everything was"
     if part.blind:
         return "no changes in what this platform shows"
     apart = f", but for {plural(part.unmanaged, 'unmanaged account')}" if part.unmanaged else ""
     return f"no changes: live access equals the declaration{apart}"
+
+
+def _explain_left(instance: InstancePlan) -> str:
+    """Return the line about an instance whose changes are all left out by a selection, or skipped by the mode."""
+    if instance.left_out:
+        return f"no changes in this part of the plan; {plural(len(instance.left_out), 'step')} left out by --only"
+    return f"no changes in mode {instance.mode}: {len(instance.held_back)} skipped"
 
 
 def _objections(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:

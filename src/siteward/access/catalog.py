@@ -232,7 +232,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`plan-as-of`** The plan speaks of another moment than this run. *Next:* repeat the `--as-of` it was made with.
 - **`plan-unknown-instance`** The file has no instance of that name any more. *Next:* plan again.
 - **`instance-left-out`** The plan has an instance that this run was not asked for. *Next:* nothing, or apply the plan to it too.
-- **`plan-other-origin`** The plan is for another server or platform. *Next:* plan again, and find out who moved the address.
+- **`plan-other-origin`** The plan is for another server, base path or platform. *Next:* plan again, and find out who moved the address.
 - **`nothing-chosen`** `--only` names what no step of the plan is about. *Next:* nothing, or look at the plan.
 - **`accept-other-plan`** The digest after `--accept` is another plan's. *Next:* review this plan, then use its digest.
 - **`accept-without-reason`** `--accept` was given no reason. *Next:* add `--reason`; it is written to the journal.
@@ -240,7 +240,8 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`journal-broken`** The journal is not what was written. *Next:* restore it from a copy, or move it away; find out who changed it.
 - **`journal-not-sealed`** `SITEWARD_JOURNAL_KEY` is set, and no line of the journal carries its seal. *Next:* nothing before the first apply with the key; else find out who rewrote it.
 - **`journal-partly-sealed`** The first lines of the journal do not carry the seal of `SITEWARD_JOURNAL_KEY`; they give no consents. *Next:* nothing where the key came later than the journal; else find out who rewrote it.
-- **`journal-other-origin`** The last run of this journal was on another server. *Next:* make sure that the server moved, and that it is not another's journal.
+- **`journal-without-path`** The last run was journalled before base paths were; the journal is taken for this instance's. *Next:* nothing, if the server has not moved: the next apply writes the path down.
+- **`journal-other-origin`** The last run of this journal was on another server or base path. *Next:* make sure that the server moved, and that it is not another's journal.
 - **`journal-busy`** Another apply is at work on this instance. *Next:* wait for it.
 - **`journal-not-written`** The journal cannot be written, so nothing more is sent. *Next:* mend the disk or the rights, then `siteward apply --resume`.
 - **`unfinished-run`** An apply was interrupted here. *Next:* `siteward apply --resume`.
@@ -268,6 +269,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`read-only`** A call was refused unsent, because this verb only reads. *Next:* report it: it is a fault of Siteward.
 - **`credential-missing`** A credential is in none of the places it may stand. *Next:* set one of the variables that are named.
 - **`origin-mismatch`** The credentials are bound to another address; nothing was sent. *Next:* set `SITEWARD_<INSTANCE>_URL` to the address they are for, once you know that it is right.
+- **`path-not-bound`** The address beside the credentials has no path, so they may go to every path of its host. *Next:* set `SITEWARD_<INSTANCE>_URL` to the value that is named, with the path; later releases take an address without one for the root alone.
 - **`insecure-transport`** Credentials would travel unencrypted, lie open, or come from a `.env` that a branch may have brought along; nothing was sent. *Next:* use https, or what the message names.
 - **`platform-error`** Something else went wrong with a server. *Next:* read the message; `-vv` shows the requests.
 

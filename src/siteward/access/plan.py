@@ -75,7 +75,7 @@ class Step(Struct, frozen=True, kw_only=True, rename={"external": "outsider"}):
 class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "strangers"}):
     """The steps that one instance needs, and the knowledge that they were planned on.
 
-    `origin` is scheme, host and port. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
+    `origin` is scheme, host, port and base path. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
     and `grants` count what was read and is managed. `requests` and `seconds` are what applying is expected to
     cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` is true if the file asks
     for what does not exist here, so that its wish is not known and nothing may be done. `emptied` are the
@@ -154,7 +154,7 @@ def compose(
     """Return the plan of one instance: the proposed steps in order, each with what was said about it.
 
     `remarks` are what the guards and the platform's review said; what the proposal found itself and what
-    resolving the file said is added. `origin` is scheme, host and port. `requests` and
+    resolving the file said is added. `origin` is scheme, host, port and base path. `requests` and
     `seconds` are what the platform's bundles are expected to cost, `read_requests` what planning did cost.
     """
     view = _View(proposal, remarks)

@@ -82,8 +82,10 @@ def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: fl
 def _whose(checkout: Checkout, instance: Instance, base: Checkup, traits: Traits) -> Checkup:
     """Add what confirms whose the credentials are, and what speaks against it."""
     from siteward.access.diagnostic import warning
+    from siteward.reconcile.apply.admission import pathless_bond
     from siteward.reconcile.own_account import claim_of, told_otherwise
 
+    base = replace(base, warnings=pathless_bond(instance))
     if traits.knows_self:
         at = checkout.project.declaration.instances[instance.name].at
         objection = told_otherwise(base.account, claim_of(instance, instance.self_account, at))
@@ -92,7 +94,7 @@ def _whose(checkout: Checkout, instance: Instance, base: Checkup, traits: Traits
         return replace(base, confirmed=instance.owner_variable)
     words = f"nothing but the file says that these are the credentials of {instance.self_account}"
     hint = f"set {instance.owner_variable} beside them to the account that they belong to"
-    return replace(base, warnings=(warning("self-unconfirmed", words, hint=hint),))
+    return replace(base, warnings=(*base.warnings, warning("self-unconfirmed", words, hint=hint)))
 
 
 def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | None]:

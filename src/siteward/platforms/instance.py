@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from siteward.access.hosts import origin_of
+from siteward.access.hosts import address_of
 from siteward.transport.redacted import Redacted
 
 if TYPE_CHECKING:
@@ -38,8 +38,15 @@ class Instance(Redacted, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """The scheme, host and port, as plans and journals record them."""
-        return origin_of(self.link.url)
+        """The scheme, host, port and base path, as plans and journals record them."""
+        return address_of(self.link.url)
+
+    @property
+    def pathless_bond(self) -> tuple[str, str] | None:
+        """The variable of the address and the value to set, where it names no path and this instance has one."""
+        from siteward.transport.secrets import pathless_bond  # noqa: PLC0415 — see below
+
+        return pathless_bond(self.name, self.link.url, self.env)
 
     @property
     def owner(self) -> str | None:

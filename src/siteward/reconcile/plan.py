@@ -26,7 +26,7 @@ from siteward.access.report import Report
 from siteward.access.state import account_names
 from siteward.declaration.resolve import nowhere, resolve
 from siteward.platforms.interface import no_blame
-from siteward.reconcile.apply.admission import remarks_on
+from siteward.reconcile.apply.admission import pathless_bond, remarks_on
 from siteward.reconcile.apply.consent import CONSENTS
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
@@ -191,7 +191,7 @@ def surveyed(
         traits=traits,
         live=live,
         desired=desired,
-        proposal=replace(proposal, diagnostics=(*objections, *longer, *proposal.diagnostics)),
+        proposal=replace(proposal, diagnostics=(*pathless_bond(instance), *objections, *longer, *proposal.diagnostics)),
         memory=memory,
         as_of=as_of,
         base_policy=base_policy,
@@ -239,7 +239,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port."""
+        """Scheme, host, port and base path."""
         return self.instance.origin
 
     @property

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from siteward import platforms
 from siteward.access.diagnostic import warning
+from siteward.access.hosts import address_of
 from siteward.access.report import Report
 from siteward.declaration.checks import Context, findings
 from siteward.declaration.load import Loaded, load
@@ -142,7 +143,7 @@ def _instance(project: Project, given: declared.Instance, around: Surroundings) 
 
     ca_file = project.path.parent / given.ca_file if given.ca_file else None
     link = Link(
-        url=given.url,
+        url=address_of(given.url),
         ca_file=ca_file,
         read=around.timeout,
         workers=around.workers,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 from msgspec import Struct
 
 from siteward import __version__
-from siteward.access.hosts import origin_of
+from siteward.access.hosts import address_of
 from siteward.transport._httpx import httpx
 from siteward.transport.causes import is_hopeless, redirected, unreachable, was_sent
 from siteward.transport.errors import (
@@ -33,7 +33,7 @@ from siteward.transport.errors import (
 from siteward.transport.link import Exchange, Link
 from siteward.transport.pace import Pace, Rate, retry_after
 from siteward.transport.redacted import Redacted
-from siteward.transport.wire import Reading, ReadOnlyTransport, Wire
+from siteward.transport.wire import Reading, ReadOnlyTransport, Wire, base_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -153,7 +153,7 @@ class Reader:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port that are talked to."""
+        """Scheme, host, port and base path that are talked to."""
         return self._line.origin
 
     @property
@@ -352,7 +352,7 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     HTTP.
     """
     wire = Wire(link)
-    gate = ReadOnlyTransport(wire, httpx.URL(link.url).raw_path.decode("ascii").rstrip("/"), reads)
+    gate = ReadOnlyTransport(wire, base_path(link), reads)
 
     def client(transport: httpx.BaseTransport) -> httpx.Client:
         timeout = httpx.Timeout(link.read, connect=link.connect)
@@ -364,5 +364,5 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
 
     commands = pace(write_rates)
     posts = commands if posts_are_writes else None
-    line = _Line(link, wire, pace(rates), posts, scrub, origin_of(link.url), closed_for, rows)
+    line = _Line(link, wire, pace(rates), posts, scrub, address_of(link.url), closed_for, rows)
     return Doors(Reader(line, client(gate)), Writer(line, client(gate), client(wire), commands))

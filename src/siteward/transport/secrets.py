@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from siteward.access.hosts import AddressError, origin_of
+from siteward.access.hosts import AddressError, address_of, origin_of
 from siteward.transport.errors import InsecureError, OriginMismatchError, SecretMissingError, SelfMismatchError
 from siteward.transport.link import is_loopback
 
@@ -135,10 +135,11 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
 
     Whoever can edit the file can write any address into it. So the address must stand a second time beside the
     credentials; only for this machine itself it may be missing there. Plain http to another machine needs a word there
-    as well. Only scheme, host and port are compared. Raises `OriginMismatchError` or `InsecureError`.
+    as well. Scheme, host, port and base path are compared; an address without a path is for every path of its host in
+    this release (`pathless_bond` tells so). Raises `OriginMismatchError` or `InsecureError`.
     """
     name = variable(instance, "url")
-    wanted = _origin(url, "the url in the file")
+    wanted = _address(url, "the url in the file")
     if not env.get(name):
         if is_loopback(wanted):
             return
@@ -146,8 +147,8 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
             f"the credentials of {instance} are bound to no address, so nothing is sent to {wanted}",
             hint=f"if that is the right address, set {name}={wanted} beside them",
         )
-    allowed = _origin(env[name], name)
-    if allowed != wanted:
+    allowed = _address(env[name], name)
+    if allowed not in {wanted, origin_of(wanted)}:
         raise OriginMismatchError(
             f"the file sends the credentials of {instance} to {wanted}, but they are for {allowed}; nothing was sent",
             hint=f"correct `url` in the file, or {name} if the server has moved",
@@ -157,6 +158,16 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
             f"{wanted} is plain http, and the credentials of {instance} would travel unencrypted; nothing was sent",
             hint=f"use https, or set {variable(instance, 'insecure')}=1 if the way there is safe",
         )
+
+
+def pathless_bond(instance: str, url: str, env: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the variable of the address and the value it should have, where it names no path and `url` has one."""
+    name = variable(instance, "url")
+    try:
+        given, wanted = address_of(env.get(name, "")), address_of(url)
+    except AddressError:  # there is none, or `bound` refuses it
+        return None
+    return (name, wanted) if given == origin_of(wanted) != wanted else None
 
 
 def confirmed(instance: str, named: str | None, env: Mapping[str, str], *, folds_case: bool = True) -> bool:
@@ -220,9 +231,9 @@ def scrubbed(text: str, forms: Iterable[str]) -> str:
     return text
 
 
-def _origin(url: str, what: str) -> str:
+def _address(url: str, what: str) -> str:
     try:
-        return origin_of(url)
+        return address_of(url)
     except AddressError as error:
         raise OriginMismatchError(f"{what} is not usable: {error}; nothing was sent", hint=error.hint) from None
 

@@ -11,7 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from msgspec import Struct
 
-from siteward.access.hosts import origin_of
+from siteward.access.hosts import covers, origin_of
 from siteward.transport._httpx import httpx
 from siteward.transport.errors import OriginMismatchError, ReadOnlyError, TooLongError
 from siteward.transport.link import Exchange, Link, is_loopback
@@ -109,6 +109,7 @@ class Wire(httpx.BaseTransport):
     def __init__(self, link: Link) -> None:
         self._link = link
         self._origin = origin_of(link.url)
+        self._base = base_path(link)
         self._inner = link.transport or _network_transport(link)
         self._lock = threading.Lock()
         self.requests = 0
@@ -116,12 +117,13 @@ class Wire(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request.
 
-        Raises `OriginMismatchError`, and nothing is sent, for one that would go anywhere but to the link's own origin: it
-        was judged by the text of an address, and this is what is connected to. Raises `httpx.RequestError` for what
-        the network did and for an answer that cannot be read, `TooLongError` for excess.
+        Raises `OriginMismatchError`, and nothing is sent, for one that would go anywhere but to the link's own origin and
+        base path: it was judged by the text of an address, and this is what is connected to. Raises
+        `httpx.RequestError` for what the network did and for an answer that cannot be read, `TooLongError` for excess.
         """
-        if _connected(request.url) != self._origin:
-            raise OriginMismatchError(f"a request would have left {self._origin} for another address; nothing was sent")
+        if _connected(request.url) != self._origin or not covers(self._base, sent_path(request)):
+            home = f"{self._origin}{self._base}"
+            raise OriginMismatchError(f"a request would have left {home} for another address; nothing was sent")
         request.headers["Accept-Encoding"] = ACCEPTED
         with self._lock:
             self.requests += 1
@@ -210,6 +212,11 @@ class ReadOnlyTransport(httpx.BaseTransport):
 
     def _reads_only(self, request: httpx.Request, path: str) -> bool:
         return any(read.covers(request, path) for read in self._reads)
+
+
+def base_path(link: Link) -> str:
+    """Return the base path of a link as it is sent, without a final slash."""
+    return httpx.URL(link.url).raw_path.partition(b"?")[0].decode("ascii").rstrip("/")
 
 
 def _connected(url: httpx.URL) -> str:

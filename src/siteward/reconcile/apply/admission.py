@@ -9,12 +9,14 @@ from msgspec.structs import replace
 
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.hosts import origin_of
 from siteward.reconcile.journal.chain import JournalBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from siteward.access.plan import InstancePlan, Plan
+    from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Options, Target
     from siteward.reconcile.journal.journal import Standing
     from siteward.transport.secrets import Secret
@@ -69,8 +71,11 @@ def too_old(plan: Plan) -> Diagnostic:
     return warning("plan-too-old", words, hint="siteward plan")
 
 
-def mismatched(reviewed: InstancePlan, target: Target | None) -> Diagnostic | None:
-    """Return why a part of the plan is not for the instance of that name here."""
+def mismatched(reviewed: InstancePlan, target: Target | None, *, resuming: bool = False) -> Diagnostic | None:
+    """Return why a part of the plan is not for the instance of that name here.
+
+    A run that is resumed may have begun before plans held base paths: then an origin without one is the same host's.
+    """
     name = reviewed.instance
     if target is None:
         found = error("plan-unknown-instance", f"the file, as checked out here, has no instance {name}")
@@ -78,7 +83,7 @@ def mismatched(reviewed: InstancePlan, target: Target | None) -> Diagnostic | No
         found = error(
             "plan-other-origin", f"the plan is for a {reviewed.platform} and {name} is a {target.platform.name} here"
         )
-    elif target.origin != reviewed.origin:
+    elif target.origin != reviewed.origin and not (resuming and origin_of(target.origin) == reviewed.origin):
         found = error("plan-other-origin", f"the plan is for {reviewed.origin} and {name} is {target.origin} here")
     else:
         return None
@@ -94,10 +99,7 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
         )
     found = []
     if began is not None and began.origin != origin:
-        words = (
-            f"the last run was on {began.origin}, and this is {origin} now: {standing.path} may be another's journal"
-        )
-        found.append(warning("journal-other-origin", words, hint="make sure that it is the same server, moved"))
+        found.append(_other_origin(began.origin, origin, standing))
     if key is not None and chain.entries and not chain.sealed_since:
         words = f"SITEWARD_JOURNAL_KEY is set, and no line of {standing.path} is hashed with it (HMAC)"
         found.append(
@@ -110,6 +112,30 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
         )
         found.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
     return tuple(found)
+
+
+def _other_origin(before: str, origin: str, standing: Standing) -> Diagnostic:
+    """Return the word on a journal whose last run named another origin, or one without the base path of this."""
+    if before == origin_of(origin):
+        words = (
+            f"the last run was on {before}, without a path, as journals held it before; {standing.path} is taken for "
+            f"that of {origin}"
+        )
+        return note(
+            "journal-without-path", words, hint="nothing, if that is right: the next apply writes the path down"
+        )
+    words = f"the last run was on {before}, and this is {origin} now: {standing.path} may be another's journal"
+    return warning("journal-other-origin", words, hint="make sure that it is the same server, moved")
+
+
+def pathless_bond(instance: Instance) -> tuple[Diagnostic, ...]:
+    """Return the warning that the credentials of an instance below a path may go to every path of its host, if so."""
+    found = instance.pathless_bond
+    if found is None:
+        return ()
+    name, wanted = found
+    words = f"the credentials of {instance.name} are for every path of {origin_of(wanted)}, and it is at {wanted}"
+    return (warning("path-not-bound", words, hint=f"set {name}={wanted}", instance=instance.name),)
 
 
 def left_out(name: str, targets: Mapping[str, Target]) -> Diagnostic | None:

@@ -41,7 +41,7 @@ def prepare(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: Inst
     What was opened is closed with `stack`.
     """
     target = given.targets.get(reviewed.instance)
-    if (mismatch := mismatched(reviewed, target)) or target is None:
+    if (mismatch := mismatched(reviewed, target, resuming=given.resuming)) or target is None:
         _give_up(given, state, reviewed, mismatch)
         return None
     try:
@@ -151,7 +151,7 @@ def _begin_anew(given: ApplyInput, state: RunState, instance: Prepared) -> None:
     instance.journal.begin(
         given.plan,
         platform=instance.reviewed.platform,
-        origin=instance.reviewed.origin,
+        origin=instance.target.origin,
         me=_own_account(instance),
         users=known.users,
         accounts=tuple(sorted(known.accounts)),

@@ -28,7 +28,6 @@ _PART = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})+")
 _CODED = re.compile("%([0-9A-Fa-f]{2})")
 _NEEDLESSLY_CODED = re.compile(r"[A-Za-z0-9_~-]")
 _PLAINLY = "write it plainly, such as https://example.org/stats: no empty parts, no . or .., no coded / or ."
-_DOT_PARTS = frozenset({".", ".."})
 
 
 class AddressError(ValueError):
@@ -114,16 +113,31 @@ def address_of(url: str) -> str:
 
 
 def covers(base: str, path: str) -> bool:
-    """Return whether `path`, as it is sent, is the base path or below it, also for servers that decode it repeatedly.
+    """Return whether `path`, as it is sent, leads to the base path or below it, however often a server decodes it.
 
-    Parts are compared whole: `/stats` does not cover `/stats2`.
+    Parts are compared whole: `/stats` does not cover `/stats2`. Dot parts may stand below the base, where a name that
+    holds them was coded, but nothing may climb out of it.
     """
     if path != base and not path.startswith(f"{base}/"):
         return False
-    plain = path
-    while (decoded := unquote(plain)) != plain:
-        plain = decoded
-    return not any(part.partition(";")[0] in _DOT_PARTS for part in re.split(r"[/\\]", plain))
+    below = path.removeprefix(base)
+    while not _climbs(below):
+        decoded = unquote(below)
+        if decoded == below:
+            return True
+        below = decoded
+    return False
+
+
+def _climbs(path: str) -> bool:
+    """Return whether dot parts of a path lead out of where it begins, for servers that merge or end parts their own way."""
+    depth = 0
+    for part in re.split(r"[/\\]", path):
+        name = part.partition(";")[0]
+        depth += -1 if name == ".." else name not in {"", "."}
+        if depth < 0:
+            return True
+    return False
 
 
 def _base_part(part: str) -> str:
@@ -131,7 +145,7 @@ def _base_part(part: str) -> str:
     written = quote(part, safe="%!$&'()*+,=:@~") if not part.isascii() else part
     known = _PART.fullmatch(written) is not None
     plain = _CODED.sub(_decode_once, written) if known else ""
-    if not known or plain in _DOT_PARTS:
+    if not known or plain in {".", ".."}:
         raise AddressError(
             "bad-url",
             "the path of the address is one that servers read in different ways",

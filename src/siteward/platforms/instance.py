@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from siteward.access.hosts import address_of
 from siteward.transport.redacted import Redacted
 
@@ -88,7 +90,11 @@ class Instance(Redacted, frozen=True, kw_only=True):
 
     def open(self) -> Doors:
         """Return the doors; close them when done. Raises what `secrets` raises; the first call connects."""
-        return self.platform.connect(self.settings, self.secrets(), self.link)
+        from siteward.transport.secrets import HEADERS, variable  # noqa: PLC0415 — see above
+
+        secrets = self.secrets()
+        link = replace(self.link, headers=secrets.headers, headers_variable=variable(self.name, HEADERS))
+        return self.platform.connect(self.settings, secrets, link)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from siteward.transport._httpx import httpx
 from siteward.transport.errors import NotThePlatformError, UnreachableError
+from siteward.transport.gate import headers_variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,16 +43,18 @@ def redirected(
     response: httpx.Response, scrub: Callable[[str], str], kind: type[NotThePlatformError] = NotThePlatformError
 ) -> NotThePlatformError:
     """Return the error for a redirect: where it leads is told, without a user, a password or a query in it."""
-    asked = response.request.url
+    asked, elsewhere = response.request.url, True
     try:
         place = asked.join(response.headers["location"])
         where = _host_shown(place) + place.raw_path.partition(b"?")[0].decode("ascii")
+        elsewhere = place.host != asked.host
     except httpx.InvalidURL:
         where = "a place that is not a valid address"
-    return kind(
-        scrub(f"{_host_shown(asked)} redirects {asked.path} to {where}; nothing was sent there"),
-        hint="write the address that answers by itself into `url`",
-    )
+    hint = "write the address that answers by itself into `url`"
+    if elsewhere:
+        variable = headers_variable(response)
+        hint += f"; if a gate sends people there to log in, give the headers that let a program pass in {variable}"
+    return kind(scrub(f"{_host_shown(asked)} redirects {asked.path} to {where}; nothing was sent there"), hint=hint)
 
 
 def _host_shown(url: httpx.URL) -> str:

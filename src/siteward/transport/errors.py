@@ -3,6 +3,7 @@
     PlatformError
     ├── Unreachable       no usable answer at all: DNS, refused, TLS, time-out before the request was sent
     ├── NotThePlatform    an answer, but not this platform's (HTML, another product)
+    │   ├── Gate          a page or a login of something that stands before the platform
     │   ├── Redirected    a redirect, which is never followed; only reading tells whether a command was taken before
     │   └── TooLong       an answer longer than is taken; what it answers was carried out all the same
     ├── Unauthenticated   the credentials do not open the door
@@ -12,6 +13,7 @@
     ├── OutcomeUnknown    a command was sent and its answer was lost: read before deciding
     ├── ReadOnly          a planner's transport was asked for a call that the adapter has not named as reading
     ├── SecretMissing     a credential was not found
+    ├── BadHeaders        the extra headers for a gate cannot be sent; nothing was sent
     ├── OriginMismatch    the credentials are bound to another origin; nothing was sent
     ├── SelfMismatch      the credentials are bound to another account than the file names; nothing was sent
     └── Insecure          the credentials would travel unencrypted; nothing was sent
@@ -42,6 +44,16 @@ class NotThePlatformError(PlatformError):
     """Something answered, but it is not the platform the file names."""
 
     code = "not-the-platform"
+
+
+class GateError(NotThePlatformError):
+    """Something before the platform answered in its place; `request` is what it answered."""
+
+    code = "gate-before-platform"
+
+    def __init__(self, message: str, request: object, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.request = request
 
 
 class RedirectedError(NotThePlatformError):
@@ -101,6 +113,12 @@ class SecretMissingError(PlatformError):
     """A credential was not found in any of the places it may stand."""
 
     code = "credential-missing"
+
+
+class BadHeadersError(PlatformError):
+    """The text of the extra headers holds what cannot be sent, or must not be."""
+
+    code = "bad-headers"
 
 
 class OriginMismatchError(PlatformError):

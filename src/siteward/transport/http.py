@@ -23,6 +23,7 @@ from siteward.access.hosts import address_of
 from siteward.transport._httpx import httpx
 from siteward.transport.causes import is_hopeless, redirected, unreachable, was_sent
 from siteward.transport.errors import (
+    GateError,
     NotThePlatformError,
     OutcomeUnknownError,
     RedirectedError,
@@ -30,6 +31,7 @@ from siteward.transport.errors import (
     TooLongError,
     UnreachableError,
 )
+from siteward.transport.gate import raise_gate
 from siteward.transport.link import Exchange, Link
 from siteward.transport.pace import Pace, Rate, retry_after
 from siteward.transport.redacted import Redacted
@@ -46,7 +48,7 @@ __all__ = ["NOT_NOW", "Answer", "Doors", "Exchange", "Link", "Rate", "Reader", "
 T = TypeVar("T")
 R = TypeVar("R")
 
-_TOO_MANY = 429
+_OK, _TOO_MANY = 200, 429
 _GATEWAY = frozenset({502, 503, 504})
 NOT_NOW = _GATEWAY | {_TOO_MANY}
 """The statuses that say nothing about a question but that it may be asked again."""
@@ -185,7 +187,7 @@ class Reader:
 
         Returns any answer but those that say "not now"; these are waited for and asked again. Raises `UnreachableError`
         when no usable answer came in time, `RefusedError` when the server keeps answering 429, `RedirectedError` for a
-        redirect, `ReadOnlyError` for a path not named as reading.
+        redirect, `GateError` for the answer of a gate before the platform, `ReadOnlyError` for a path not named as reading.
         """
         return self._send_patiently(lambda: self._client.build_request("GET", path, params=params))
 
@@ -235,7 +237,9 @@ class Reader:
             if not patience.lasts(f"the server answered {answer.status}", retry_after(answer.headers)):
                 raise self._still_busy(answer)
 
-    def _answer(self, response: httpx.Response, *, redirects: bool = False) -> Answer:
+    def _answer(self, response: httpx.Response, *, redirects: bool = False, pages: bool = False) -> Answer:
+        if not (pages and response.status_code == _OK):
+            raise_gate(response)
         path = response.request.url.path
         if response.has_redirect_location and not redirects:
             raise redirected(response, self.scrub, RedirectedError)
@@ -270,8 +274,9 @@ class Writer(Reader):
 
         With `redirects`, for servers whose forms answer so, a redirect is an answer as well; it is never followed.
         Raises `UnreachableError` when it surely was not sent, `OutcomeUnknownError` when it may have been carried out (a lost
-        answer, one that is too long, or a gateway's 502, 503 or 504), `RedirectedError` for a redirect, which servers of an
-        API do not give and proxies may give at any time, `RefusedError` when the server keeps answering 429.
+        answer, one that is too long, a gate's, or a gateway's 502, 503 or 504), `GateError` for a gate before its login,
+        `RedirectedError` for a redirect, which servers of an API do not give and proxies may give at any time,
+        `RefusedError` when the server keeps answering 429.
         """
         patience = _Patience(self._line)
         while True:
@@ -279,7 +284,7 @@ class Writer(Reader):
             self._line.pace.take()
             request = self._commands.build_request(method, path, params=params, json=json, data=form)
             response = self._send_once(request)
-            answer = self._answer(response, redirects=redirects)
+            answer = self._answer_to(request, response, redirects=redirects)
             # What answers another request is the login's: then the command itself has not been taken.
             if answer.status in _GATEWAY and response.request is request:
                 raise OutcomeUnknownError(
@@ -297,9 +302,22 @@ class Writer(Reader):
         super().close()
         self._commands.close()
 
+    def _answer_to(self, request: httpx.Request, response: httpx.Response, *, redirects: bool) -> Answer:
+        """Return the answer to a command; a page in the place of a success is left to the adapter, which reads back."""
+        try:
+            return self._answer(response, redirects=redirects, pages=response.request is request)
+        except GateError as gate:
+            if gate.request is not request:  # before the command was sent, at the login
+                raise
+            raise OutcomeUnknownError(str(gate), hint=gate.hint) from gate
+
     def _send_once(self, request: httpx.Request) -> httpx.Response:
         try:
             return self._commands.send(request)
+        except GateError as gate:
+            if gate.request is not request:  # before the command was sent, at the login
+                raise
+            raise OutcomeUnknownError(str(gate), hint=gate.hint) from gate
         except TooLongError as excess:
             if excess.request is request:
                 raise OutcomeUnknownError(f"the answer to {request.method} {request.url.path} was too long") from excess
@@ -341,6 +359,7 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     posts_are_writes: bool = False,
     scrub: Callable[[str], str] = str,
     closed_for: Callable[[Answer], float | None] | None = None,
+    pages: Callable[[str], bool] | None = None,
     rows: SqlReader | None = None,
 ) -> Doors:
     """Return the doors of the instance that `link` leads to. Nothing is sent yet.
@@ -348,10 +367,11 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     `reads` are all calls that only read, those of the login included. `rates` bound everything that is sent,
     `write_rates` commands on top, and with `posts_are_writes` also questions asked by POST, for servers that look at
     the verb alone. `scrub` takes secrets out of texts. `closed_for` reads out of an answer 429 how many seconds the
-    server lets nothing through, where it says so in its own way. `rows` is the door to the instance's database, beside
+    server lets nothing through, where it says so in its own way. `pages` tells for which paths below the base the
+    platform itself answers with pages; elsewhere a page is a gate's. `rows` is the door to the instance's database, beside
     HTTP.
     """
-    wire = Wire(link)
+    wire = Wire(link, pages)
     gate = ReadOnlyTransport(wire, base_path(link), reads)
 
     def client(transport: httpx.BaseTransport) -> httpx.Client:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import httpx
+
+    from siteward.transport.secrets import Secret
 
 MOST_WORKERS = 16
 
@@ -38,7 +41,8 @@ class Link(Struct, frozen=True, kw_only=True):
     usual certificate authorities. Times are seconds: `connect` and `read` bound one attempt, `budget` bounds one
     question with all its repetitions and waiting. `size` is the longest answer, in bytes, that is taken.
     `workers` threads share one connection pool; above 16 httpx 0.28 becomes slower, not faster, so more are
-    refused with `ValueError`. `transport` stands in for the network in tests. `observer` hears of every request,
+    refused with `ValueError`. `headers` go onto every request, logins included, and open a gate before the instance;
+    `headers_variable` is the name of the variable that gives them. `transport` stands in for the network in tests. `observer` hears of every request,
     `waiting` of every pause before it is made, with its length and why.
     """
 
@@ -50,6 +54,8 @@ class Link(Struct, frozen=True, kw_only=True):
     tries: int = 5
     size: int = 256 * 1024 * 1024
     workers: int = 8
+    headers: Mapping[str, Secret] = MappingProxyType({})
+    headers_variable: str = "SITEWARD_<INSTANCE>_HEADERS"
     transport: httpx.BaseTransport | None = None
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic

@@ -8,7 +8,8 @@ For the instance `matomo-eu` and its field `token` the places are, in this order
     the system keyring                 service `siteward`, user `matomo-eu/token`, where the extra is installed
 
 Beside them `SITEWARD_MATOMO_EU_URL` says which server they are for (`bound`), and `SITEWARD_MATOMO_EU_SELF` may say
-whose they are (`confirmed`).
+whose they are (`confirmed`). Every instance may have the field `headers`: what opens a gate before it
+(`siteward.transport.headers`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from urllib.parse import quote, quote_plus
 
 from siteward.access.hosts import AddressError, address_of, origin_of
 from siteward.transport.errors import InsecureError, OriginMismatchError, SecretMissingError, SelfMismatchError
+from siteward.transport.headers import read_headers
 from siteward.transport.link import is_loopback
 
 if TYPE_CHECKING:
@@ -32,14 +34,17 @@ if TYPE_CHECKING:
 Keyring = Callable[[str, str], str | None]
 
 PREFIX = "SITEWARD"
+HEADERS = "headers"
 SHOWN = frozenset({"username", "email", "client_id"})
 _COMMAND_SECONDS = 30.0
 _NOT_IN_DOTENV = {
     "_COMMAND": "name no command",
     "_FILE": "name no other file",
+    "_HEADERS": "give no extra headers",
     "_INSECURE": "not allow plain http",
 }
 _MASK = "•••"
+_SHORTEST_PART = 8
 
 
 class Secret:
@@ -69,11 +74,16 @@ class Secrets:
     """The credentials of one instance, by field name, lower-cased (`username`, `token`, …)."""
 
     def __init__(self, values: Mapping[str, Secret], *, instance: str = "") -> None:
+        """Raise `BadHeadersError` where the field `headers` holds what cannot be sent as headers."""
         self._values = dict(values)
         self._instance = instance
-        self._forms = tuple(
-            form for field, value in self._values.items() if field not in SHOWN for form in _forms(value.reveal())
-        )
+        given = self._values.get(HEADERS)
+        lines = read_headers(given.reveal(), given.origin) if given is not None else ()
+        self.headers: Mapping[str, Secret] = {name: Secret(value, name) for name, value in lines}
+        hidden = [value for field, value in self._values.items() if field not in SHOWN and field != HEADERS]
+        parts = [part for _, value in lines for part in (value, *value.split()) if len(part) >= _SHORTEST_PART]
+        texts = dict.fromkeys((*(value.reveal() for value in hidden), *(value for _, value in lines), *parts))
+        self._forms = tuple(form for text in texts for form in _forms(text))
 
     def get(self, field: str) -> Secret:
         """Return the credential of that field; raises `SecretMissingError` where there is none."""
@@ -87,8 +97,11 @@ class Secrets:
         return self._values.get(field)
 
     def origins(self) -> Mapping[str, str]:
-        """Return where each field was found; never a value."""
-        return {field: value.origin for field, value in self._values.items()}
+        """Return where each field was found, with the names of extra headers; never a value."""
+        found = {field: value.origin for field, value in self._values.items()}
+        if self.headers:
+            found[HEADERS] += f" ({', '.join(self.headers)})"
+        return found
 
     def scrub(self, text: str) -> str:
         """Return `text` with every credential that is not shown anyway masked, also where it stands encoded."""
@@ -110,7 +123,8 @@ def find(
     """Return the credentials of `instance` for the server at `url`.
 
     Raises `OriginMismatchError` or `InsecureError` before anything is looked up, run or sent when they are not meant for that
-    server (DESIGN promise 13), and `SecretMissingError` naming the places for the first of `fields` that has none.
+    server (DESIGN promise 13), `SecretMissingError` naming the places for the first of `fields` that has none, and
+    `BadHeadersError` for extra headers that cannot be sent.
     """
     bound(instance, url, env)
     values: dict[str, Secret] = {}
@@ -119,7 +133,7 @@ def find(
         if found is None:
             raise _missing_error(instance, field)
         values[field] = found
-    for field in optional:
+    for field in (*optional, HEADERS):
         if found := _look_up(instance, field, env, keyring):
             values[field] = found
     return Secrets(values, instance=instance)

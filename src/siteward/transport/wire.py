@@ -14,6 +14,7 @@ from msgspec import Struct
 from siteward.access.hosts import covers, origin_of
 from siteward.transport._httpx import httpx
 from siteward.transport.errors import OriginMismatchError, ReadOnlyError, TooLongError
+from siteward.transport.gate import mark_gate
 from siteward.transport.link import Exchange, Link, is_loopback
 
 if TYPE_CHECKING:
@@ -106,8 +107,10 @@ class Reading(Struct, frozen=True):
 class Wire(httpx.BaseTransport):
     """Carries requests to one origin: reads each answer whole, within time and size, counts and tells."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, pages: Callable[[str], bool] | None = None) -> None:
+        """`pages` tells for which paths below the base the platform itself answers with pages."""
         self._link = link
+        self._pages = pages
         self._origin = origin_of(link.url)
         self._base = base_path(link)
         self._inner = link.transport or _network_transport(link)
@@ -125,20 +128,34 @@ class Wire(httpx.BaseTransport):
             home = f"{self._origin}{self._base}"
             raise OriginMismatchError(f"a request would have left {home} for another address; nothing was sent")
         request.headers["Accept-Encoding"] = ACCEPTED
+        sent = self._opened(request)
         with self._lock:
             self.requests += 1
         begun = self._link.clock()
         try:
-            response = self._unpacked(self._inner.handle_request(request), begun, request)
+            response = self._unpacked(self._inner.handle_request(sent), begun, request)
         except httpx.RequestError:
             self._observe(request, 0, begun, 0)
             raise
         self._observe(request, response.status_code, begun, len(response.content))
+        own = self._pages is not None and self._pages(sent_path(request).removeprefix(self._base))
+        mark_gate(response, request, self._link, pages=own)
         return response
 
     def close(self) -> None:
         """Close every connection."""
         self._inner.close()
+
+    def _opened(self, request: httpx.Request) -> httpx.Request:
+        """Return the request with the extra headers of the link; they are on no request that an error could carry."""
+        if not self._link.headers:
+            return request
+        headers = request.headers.copy()
+        for name, value in self._link.headers.items():
+            headers[name] = value.reveal()
+        return httpx.Request(
+            request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
+        )
 
     def _unpacked(self, response: httpx.Response, begun: float, request: httpx.Request) -> httpx.Response:
         if response.is_stream_consumed:

@@ -34,7 +34,13 @@ from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.plausible.fake.forms import CommunityFake
 from siteward.platforms.plausible.platform import PLATFORM
 from siteward.platforms.plausible.settings import Settings
-from siteward.transport.errors import ForbiddenError, NotThePlatformError, PlatformError, UnauthenticatedError
+from siteward.transport.errors import (
+    ForbiddenError,
+    GateError,
+    NotThePlatformError,
+    PlatformError,
+    UnauthenticatedError,
+)
 from siteward.transport.http import Link
 from siteward.transport.secrets import Secret, Secrets
 from siteward.transport.sql import SqlReader
@@ -462,9 +468,10 @@ def test_a_page_that_is_none_of_plausibles_is_told() -> None:
     link = Link(url="http://plausible.test", transport=page, sleep=lambda _: None)
     with (
         PLATFORM.connect(Settings(), secrets_of(fake), link) as doors,
-        pytest.raises(NotThePlatformError, match="is not a page of Plausible"),
+        pytest.raises(GateError, match="shows a page for people") as told,
     ):
         doors.writer.command("POST", "/sites/a/memberships/invite", form={}, redirects=True)
+    assert "_HEADERS" in (told.value.hint or "")
 
 
 def test_a_login_page_elsewhere_is_told_with_where_it_leads() -> None:

@@ -47,6 +47,7 @@ def _check(checkout: Checkout, instance: Instance) -> Checkup:
     started = time.perf_counter()
     base = Checkup(instance=instance.name, platform=instance.platform.title, origin=instance.origin)
     try:
+        base = replace(base, credentials=dict(instance.secrets().origins()))
         return _examined(checkout, instance, base, started)
     except PlatformError as problem:
         return replace(base, problem=error(problem.code, str(problem), hint=problem.hint))
@@ -55,7 +56,7 @@ def _check(checkout: Checkout, instance: Instance) -> Checkup:
 def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: float) -> Checkup:
     from siteward.render.words import release
 
-    credentials = dict(instance.secrets().origins())
+    credentials = dict(base.credentials)
     with instance.reading() as reader:
         traits, _ = instance.platform.probe(reader, instance.settings)
         reach = instance.platform.reach(reader, instance.settings, traits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import httpx
 import pytest
@@ -22,9 +22,6 @@ from siteward.transport.headers import LONGEST, read_headers, refused
 from siteward.transport.http import open_doors
 from siteward.transport.secrets import Secret, Secrets, dotenv, find
 from transport.servers import READS, link
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 URL = "https://stats.example.org"
 BOUND = {"SITEWARD_STATS_URL": URL, "SITEWARD_STATS_TOKEN": "t0ken-of-ours"}
@@ -157,7 +154,9 @@ def test_a_dotenv_gives_none(name: str, tmp_path: Path) -> None:
 
 def test_values_are_masked_whole_and_in_their_words() -> None:
     """A server that quotes what it was sent, or only the key behind a word, tells nobody."""
-    secrets = Secrets({"headers": Secret("X-Gate: Token abcdefgh12\nX-B: other-value", SOURCE), "token": Secret("t0ken-of-ours")})
+    secrets = Secrets(
+        {"headers": Secret("X-Gate: Token abcdefgh12\nX-B: other-value", SOURCE), "token": Secret("t0ken-of-ours")}
+    )
     told = secrets.scrub("bad key abcdefgh12 of Token abcdefgh12, t0ken-of-ours")
     assert "abcdefgh12" not in told
     assert "t0ken" not in told
@@ -200,3 +199,12 @@ def test_they_leave_for_the_bound_address_alone(where: str) -> None:
         assert seen == []
         assert doors.writer.command("POST", "/api/x", redirects=True).status == 302
     assert [str(request.url) for request in seen] == ["https://umami.example.test/base/api/x"]
+
+
+def test_the_page_names_what_is_refused() -> None:
+    """Everything that the list refuses is written down, in one of its rows."""
+    page = (Path(__file__).parents[2] / "docs" / "gates.md").read_text(encoding="utf-8").lower()
+    covered = ("x-forwarded-", "content-", "accept-", "proxy-", "if-", "x-http-method")
+    for name in map(str.lower, REFUSED):
+        beginning = next((start for start in covered if name.startswith(start)), None)
+        assert f"`{name}`" in page or (beginning is not None and beginning in page), name

@@ -261,6 +261,8 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 
 - **`unreachable`** There was no usable answer. *Next:* check the address, the network and the certificate.
 - **`not-the-platform`** Something answered, but not the platform that the file names. *Next:* check `url` and `platform`.
+- **`gate-before-platform`** Something that stands before the platform answered in its place: a page or a login of its own. *Next:* give the headers that let a program pass in `SITEWARD_<INSTANCE>_HEADERS`, or look whether `url` leads to the platform itself.
+- **`bad-headers`** The extra headers hold what is no header, or a name that is refused; nothing was sent. *Next:* correct the lines that are named.
 - **`unauthenticated`** The credentials were not accepted. *Next:* try them in the product's own login page.
 - **`forbidden`** This account may not do what was asked. *Next:* give it the role that is named, or use another.
 - **`refused`** The platform said no, in the words quoted. *Next:* mend what it says.

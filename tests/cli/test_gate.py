@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from cli.conftest import AS_OF, base_environment
-from siteward.platforms.fakery import Gate
+from siteward.platforms.fakery import SandboxGate
 
 if TYPE_CHECKING:
     from cli.conftest import Program, Result
@@ -24,9 +24,9 @@ OPEN = {HEADERS: f"Sandbox-Gate: {VALUE}\nX-Second: sec0nd-value"}
 
 
 @pytest.fixture
-def gate(umami: Sandbox) -> Gate:
+def gate(umami: Sandbox) -> SandboxGate:
     """The gate that stands before the sandbox."""
-    umami.fake.gate = Gate("401", VALUE)
+    umami.fake.gate = SandboxGate("401", VALUE)
     return umami.fake.gate
 
 
@@ -43,7 +43,7 @@ def secrets_in(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("verb", [("plan",), ("drift",), ("doctor",), ("apply", "--yes")])
-def test_a_gate_is_not_a_wrong_password(verb: tuple[str, ...], checkout: Program, gate: Gate) -> None:
+def test_a_gate_is_not_a_wrong_password(verb: tuple[str, ...], checkout: Program, gate: SandboxGate) -> None:
     """The rule, and the variable that opens it."""
     result = checkout(*verb)
     told = result.out + result.err

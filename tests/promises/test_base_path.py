@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from siteward.platforms.umami.fake import UmamiFake
 
 HOST = "http://127.0.0.1:1"
-USERS = {"users": {"eva": {}}, "grants": [ADMINS, view(["carla", "eva"]), edit("dora")]}
+USERS: dict[str, Any] = {"users": {"eva": {}}, "grants": [ADMINS, view(["carla", "eva"]), edit("dora")]}
 
 
 @dataclass
@@ -77,7 +77,7 @@ def two(folder: Path, path: str = "/stats", **changed: Any) -> Two:
 def told(report: Report) -> set[str]:
     """Return the ids of all that a report says."""
     parts = report.plan.instances if report.plan else ()
-    return {found.code for found in (*report.diagnostics, *(each for part in parts for each in part.diagnostics))}
+    return {said.code for said in (*report.diagnostics, *(found for part in parts for found in part.diagnostics))}
 
 
 def test_a_plan_for_one_path_is_not_applied_to_another(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_plan_for_one_path_is_not_applied_to_another(tmp_path: Path) -> None:
     host.move("/stats2")
     report = host.small.apply(plan)
     assert "plan-other-origin" in told(report)
-    (found,) = (each for each in report.diagnostics if each.code == "plan-other-origin")
+    (found,) = (said for said in report.diagnostics if said.code == "plan-other-origin")
     assert f"{HOST}/stats and it is {HOST}/stats2 here" in found.message
     assert (role(host.first, "dora"), role(host.second, "dora")) == ("view-only", "view-only")
     assert host.second.writes == 0
@@ -146,7 +146,7 @@ def test_an_address_without_a_path_binds_all_with_a_warning(tmp_path: Path) -> N
     host.move("/stats", SITEWARD_IT_URL=HOST)
     report = host.small.plan()
     assert report.plan is not None
-    (found,) = (each for each in report.plan.instances[0].diagnostics if each.code == "path-not-bound")
+    (found,) = (said for said in report.plan.instances[0].diagnostics if said.code == "path-not-bound")
     assert found.hint == f"set SITEWARD_IT_URL={HOST}/stats"
     assert not found.blocks
     host.move("/stats", SITEWARD_IT_URL=f"{HOST}/stats/")

@@ -70,14 +70,14 @@ def command(
         raise click.UsageError("--fresh and --world exclude each other")
     with sandbox_extra():
         factory = platforms.fake(platform)
-        from siteward.platforms.fakery import CannotStandInError, Gate
+        from siteward.platforms.fakery import CannotStandInError, SandboxGate
     try:
         fake = _start(factory, release or factory.releases[0], fresh=fresh, world=world, clock=_clock(clock))
     except CannotStandInError as missing:
         raise click.ClickException(str(missing)) from missing
     fake.latency = latency / 1000
     fake.faults.extend(_faults(faults))
-    fake.gate = Gate(gate, secrets.token_urlsafe(16)) if gate else None
+    fake.gate = SandboxGate(gate, secrets.token_urlsafe(16)) if gate else None
     _serve(fake, host, port)
     return 0
 

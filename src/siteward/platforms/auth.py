@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, TypeVar
 
 from siteward.transport._httpx import httpx
 from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError
-from siteward.transport.gate import raise_gate
+from siteward.transport.gates import raise_gate
 
 if TYPE_CHECKING:
     from collections.abc import Generator

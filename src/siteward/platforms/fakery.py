@@ -123,7 +123,7 @@ _SIGN_IN = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><form 
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class SandboxGate:
     """A gate before a fake: only requests with the header `name: value` reach it.
 
     All others are answered by a page of HTML with 401 or 403, a wish for HTTP's own login (`basic`), a login page with
@@ -203,7 +203,7 @@ class Fake:
     race: float = 0.005
     faults: list[Fault] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
-    gate: Gate | None = None
+    gate: SandboxGate | None = None
     url: str = "http://sandbox.invalid"
     shared: bool = False
 

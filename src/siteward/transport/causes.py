@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from siteward.transport._httpx import httpx
 from siteward.transport.errors import NotThePlatformError, UnreachableError
-from siteward.transport.gate import headers_variable
+from siteward.transport.gates import headers_variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -68,9 +68,7 @@ def read_headers(text: str, source: str) -> tuple[tuple[str, str], ...]:
         faults.append("there is no line")
     if faults:
         said = f"{source} holds what cannot be sent as headers: {'; '.join(faults)}; nothing was sent"
-        raise BadHeadersError(
-            said, hint=f"write {ALLOWED}; docs/gates.md lists the names that are refused, and why"
-        )
+        raise BadHeadersError(said, hint=f"write {ALLOWED}; docs/gates.md lists the names that are refused, and why")
     return tuple(found.values())
 
 

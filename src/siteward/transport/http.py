@@ -31,7 +31,7 @@ from siteward.transport.errors import (
     TooLongError,
     UnreachableError,
 )
-from siteward.transport.gate import raise_gate
+from siteward.transport.gates import raise_gate
 from siteward.transport.link import Exchange, Link
 from siteward.transport.pace import Pace, Rate, retry_after
 from siteward.transport.redacted import Redacted

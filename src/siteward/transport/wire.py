@@ -14,7 +14,7 @@ from msgspec import Struct
 from siteward.access.hosts import covers, origin_of
 from siteward.transport._httpx import httpx
 from siteward.transport.errors import OriginMismatchError, ReadOnlyError, TooLongError
-from siteward.transport.gate import mark_gate
+from siteward.transport.gates import mark_gate
 from siteward.transport.link import Exchange, Link, is_loopback
 
 if TYPE_CHECKING:

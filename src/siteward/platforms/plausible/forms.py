@@ -27,7 +27,7 @@ from siteward.transport.errors import (
     RedirectedError,
     UnauthenticatedError,
 )
-from siteward.transport.gate import foreign_page, raise_gate
+from siteward.transport.gates import foreign_page, raise_gate
 from siteward.transport.http import NOT_NOW
 
 if TYPE_CHECKING:

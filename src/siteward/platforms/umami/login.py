@@ -11,7 +11,7 @@ from siteward.platforms.decode import MisshapenError, Some, Token, decoded
 from siteward.transport._httpx import httpx
 from siteward.transport.causes import redirected
 from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError
-from siteward.transport.gate import raise_gate
+from siteward.transport.gates import raise_gate
 from siteward.transport.http import NOT_NOW
 from siteward.transport.redacted import Redacted
 

@@ -206,7 +206,9 @@ class InstanceRow(Struct, frozen=True):
     """One installation: the keys all platforms share. Other keys are the platform's."""
 
     platform: Annotated[str, Meta(description="What kind of analytics software this is.")]
-    url: Annotated[str, Meta(description="Where it answers. Credentials never stand here.")]
+    url: Annotated[
+        str, Meta(description="Where it answers, with its base path if it has one. Credentials never stand here.")
+    ]
     self: Annotated[Text | None, Meta(description="The account whose credentials are used.")] = None
     mode: Annotated[Literal["full", "add-only", "observe"], Meta(description="What may be done at all.")] = "full"
     manages: Annotated[Names | None, Meta(description="The sites looked at; without it: all.")] = None

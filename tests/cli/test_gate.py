@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from cli.conftest import AS_OF, base_environment
-from siteward.platforms.fakery import SandboxGate
+from siteward.platforms.fakery import GATE_KINDS, SandboxGate
 
 if TYPE_CHECKING:
     from cli.conftest import Program, Result
@@ -111,3 +111,10 @@ def test_the_sandbox_puts_up_a_gate_and_names_what_opens_it() -> None:
     finally:
         running.terminate()
         running.communicate(timeout=10)
+
+
+def test_the_sandbox_has_every_kind_of_gate(program: Program) -> None:
+    """The option and the stand-in agree."""
+    told = program("sandbox", "umami", "--gate", "none-such")
+    assert told.code == 1
+    assert all(f"'{kind}'" in told.err for kind in GATE_KINDS)

@@ -434,6 +434,23 @@ def test_removals_are_accounts_that_lose_everything() -> None:
     assert planned(found).runnable == ()
 
 
+def test_a_budget_of_one_speaks_of_one() -> None:
+    """The noun and the verb agree with their numbers."""
+    for limit, said in (
+        (0, "1 account would lose all access, and 0 are allowed"),
+        (1, "2 accounts would lose all access, and 1 is allowed"),
+    ):
+        leaving = PEOPLE[: limit + 1]
+        kept = [held for held in crowd() if held.subject.name not in leaving]
+        found = proposed(
+            live(*crowd()),
+            wish(*kept, declared=[declared_user(name) for name in leaving]),
+            budget(removals=Limit(count=limit)),
+        )
+        objection = next(diagnostic for diagnostic in judged(found) if diagnostic.code == "limit-removals")
+        assert objection.message == f"{said} (count {limit})"
+
+
 def test_an_accepted_budget_is_a_warning_with_its_reason() -> None:
     """The acceptance is for this plan: the caller has compared the digest."""
     found = proposed(
@@ -819,6 +836,23 @@ def test_a_right_of_before_that_breaks_a_rule_is_a_warning() -> None:
     assert [severity for severity, _ in ignored] == [Severity.WARNING]
     mine = told(live(grant(ME, "team-manager")), wish())
     assert mine == [], "the account in use is nobody's to declare"
+
+
+def test_ten_of_those_whom_nobody_declared_are_named_and_the_rest_is_counted() -> None:
+    """The message stays readable, the number is the true one, and the rule's line stands beside."""
+    policy = replace(OPEN, rules=(Rule(id="a-rule", match={}, at_most=Power.VIEW, at=AT),))
+
+    def told(count: int) -> Diagnostic:
+        world = live(*(grant(f"u{number:02}", "team-member") for number in range(count)))
+        (found,) = [told for told in judged(proposed(world, wish(), policy)) if told.code == "a-rule"]
+        return found
+
+    names = ", ".join(f"u{number:02}" for number in range(10))
+    assert told(1).message == "1 account that nobody declared breaks the rule a-rule: u00"
+    assert told(10).message == f"10 accounts that nobody declared break the rule a-rule: {names}"
+    assert told(11).message == f"11 accounts that nobody declared break the rule a-rule: {names} and 1 more"
+    assert (told(13).count, told(13).related) == (13, (AT,))
+    assert told(13).message.endswith(f"{names} and 3 more")
 
 
 def test_a_pattern_gives_little() -> None:

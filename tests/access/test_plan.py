@@ -92,12 +92,14 @@ def test_an_error_about_the_instance_blocks_everything() -> None:
 def test_what_the_file_asks_for_and_is_not_there_stops_the_instance() -> None:
     """Its wish is not known, so silence means nothing."""
     desired = replace(
-        wish(declared=[declared_user("anna")]), diagnostics=(error("unknown-site", "no site is called shpo"),)
+        wish(declared=[declared_user("anna")]),
+        flawed=True,
+        diagnostics=(error("unknown-site", "no site is called shpo"),),
     )
     plan = planned(proposed(live(grant("anna", "team-member")), desired))
     assert plan.flawed
     assert plan.runnable == ()
-    named = replace(desired, diagnostics=(error("ambiguous-site", "two sites", about=key("anna")),))
+    named = replace(desired, flawed=False, diagnostics=(error("ambiguous-site", "two sites", about=key("anna")),))
     plan = planned(proposed(live(grant("anna", "team-member")), named))
     assert not plan.flawed
     assert only(plan).blocked

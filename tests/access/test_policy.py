@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from siteward.access.limits import allowed
 from siteward.access.model import Grant, Power, Scope, Subject
-from siteward.access.policy import LIMIT_NAMES, MODES, UNMANAGED, Limit, Policy, Rule, role_names, strictest
+from siteward.access.policy import LIMIT_NAMES, MODES, UNMANAGED, Limit, Policy, Rule, role_names, site_names, strictest
+from siteward.access.state import Site
 from strategies import MATOMO
 
 limits = st.builds(Limit, count=st.none() | st.integers(0, 50), percent=st.none() | st.integers(0, 100))
@@ -75,3 +76,15 @@ def test_it_allows_no_more_than_either(first: Policy, other: Policy, base: int) 
 def test_a_native_role_is_not_the_portable_one_of_that_name(kind: str, role: str, found: set[str]) -> None:
     """A rule on `matomo:admin` is about admins of a site, one on `admin` about superusers too."""
     assert role_names(Grant(Subject("account", "anna"), Scope(kind, "x"), role), MATOMO) == found
+
+
+def test_a_site_goes_by_every_name_that_a_rule_may_use() -> None:
+    """What the platform calls it, its id and its group, and what the file calls it, folded; nothing empty."""
+    scope = Scope("site", "Shop.example.org")
+    site = Site(id="S7", label="Shop", name="The Shop", domains=("Shop.example.org", "till.example.org"), group="Shops")
+    assert site_names(scope, site, ("till", "tag:Acme")) == {
+        "shop.example.org", "shop", "the shop", "till.example.org", "id:s7", "sitegroup:shops", "till", "tag:acme",
+    }  # fmt: skip
+    assert site_names(scope, Site(id="7", label="Shop.example.org")) == {"shop.example.org", "id:7"}
+    assert site_names(scope, None, ("till",)) == {"shop.example.org", "till"}
+    assert site_names(scope, None) == {"shop.example.org"}

@@ -13,11 +13,12 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from cli.conftest import base_environment
 from siteward.access.report import Report
-from siteward.cli.session import Session
+from siteward.cli.session import Session, find_config
 
 if TYPE_CHECKING:
     from cli.conftest import Program
@@ -148,3 +149,22 @@ def test_text_is_laid_out_for_the_terminal_it_is_printed_on() -> None:
                 Session().answer(rendered, Report(command="diff"))
     os.close(ours)
     assert seen == [60, None]
+
+
+def test_the_file_is_looked_for_up_to_the_top_of_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repository ends the way up; a `.git` that git would not take for one does not, whoever put it there."""
+    monkeypatch.delenv("SITEWARD_CONFIG", raising=False)
+    top = tmp_path / "checkout"
+    folder = top / "teams" / "shop"
+    (folder / ".git").mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", str(top)], check=True)
+    monkeypatch.chdir(folder)
+    (tmp_path / "access.yaml").touch()
+    with pytest.raises(click.ClickException, match=r"no access\.yaml in"):
+        find_config(Session())
+    (top / "access.yaml").touch()
+    assert find_config(Session()).resolve() == top / "access.yaml"
+    (folder / "access.yaml").touch()
+    assert find_config(Session()) == Path("access.yaml")

@@ -95,6 +95,18 @@ class Even(Struct, forbid_unknown_fields=True):
     layout: Annotated[str, Meta(pattern="^(..)+$")]
 
 
+class Hinted(Struct, forbid_unknown_fields=True):
+    """Settings whose value has a form that is told by an example."""
+
+    layout: Annotated[str, Meta(pattern="^(..)+$", extra={"hint": "write it as abcd"})]
+
+
+class Filled(Struct, forbid_unknown_fields=True):
+    """Settings with a list that may not be empty."""
+
+    layout: Annotated[list[str], Meta(min_length=1)]
+
+
 class Picky(Struct, forbid_unknown_fields=True):
     """Settings that judge for themselves."""
 
@@ -108,6 +120,7 @@ class Picky(Struct, forbid_unknown_fields=True):
     ("settings", "said"),
     [
         (Even, "3:86-89 error wrong-value: `layout` must look like `^(..)+$`, found the text `abc`"),
+        (Hinted, "3:86-89 error wrong-value: `layout` cannot be the text `abc`\n    hint: write it as abcd"),
         (Picky, "3:10-90 error wrong-value: no layout is good enough"),
     ],
 )
@@ -117,6 +130,16 @@ def test_what_a_platform_says_of_its_settings_is_told(tmp_path: Path, settings: 
     path.write_text(HEAD.replace("per-site", "abc"))
     loaded = load(path, settings_of=lambda _: settings, widest_of=TRAITS.get)
     assert [told(diagnostic) for diagnostic in loaded.diagnostics] == [f"access.yaml:{said}"]
+
+
+def test_what_no_word_of_ours_explains_is_told_in_those_of_the_checker(tmp_path: Path) -> None:
+    """At the value's place, under the code of values that do not satisfy their key."""
+    path = tmp_path / "access.yaml"
+    path.write_text(HEAD.replace("per-site", "[]"))
+    (found,) = load(path, settings_of=lambda _: Filled, widest_of=TRAITS.get).diagnostics
+    assert told(found).startswith(
+        "access.yaml:3:86-88 error wrong-value: `layout` is refused: List should have at least 1"
+    )
 
 
 def test_hostile_names_that_hide_nothing_are_names(tmp_path: Path) -> None:

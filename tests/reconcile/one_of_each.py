@@ -61,7 +61,7 @@ def write_one_of_each(folder: Path) -> Path:
         book.begin(plan, **CONFINED)
         book.waive("removals", plan.digest, "OPS-900: “ok”")
         book.intend(CHANGES)
-        book.became(
+        book.record(
             [Result(step="s1", status="done", sends=2), Result(step="s2", status="unknown", message="no answer")]
         )
         unfinished_at = book.path

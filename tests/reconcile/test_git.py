@@ -181,12 +181,14 @@ def test_git_is_told_everything_and_sees_little(repo: Path, seen: Path) -> None:
         assert "s3cret" not in " ".join((*arguments, *env.values()))
 
 
-def test_git_is_not_taken_from_the_working_directory(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("first", ["", ".", "bin", "./bin"])
+def test_git_is_not_taken_from_the_working_directory(first: str, repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A branch that brings a program of that name is not run, whatever PATH says."""
     marker = repo / "marker"
-    stand_in(repo, f'touch "{marker}"\nexit 1')
+    for folder in (repo, repo / "bin"):
+        stand_in(folder, f'touch "{marker}"\nexit 1')
     monkeypatch.chdir(repo)
-    monkeypatch.setenv("PATH", os.pathsep.join(("", ".", str(Path(REAL).parent))))
+    monkeypatch.setenv("PATH", os.pathsep.join((first, str(Path(REAL).parent))))
     assert ask(repo, "rev-parse", "HEAD")
     assert not marker.exists()
 

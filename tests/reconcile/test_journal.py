@@ -46,7 +46,7 @@ def written(folder: Path, *, key: Secret | None = None, end: bool = True) -> Pat
         book.begin(PLAN, **KNOWN)
         book.waive("removals", PLAN.digest, "OPS-900")
         book.intend({"s1": Change(VIEW, EDIT)})
-        book.became([Result(step="s1", status="done", sends=2)])
+        book.record([Result(step="s1", status="done", sends=2)])
         if end:
             book.end({"done": 1}, Memory(last=world(EDIT), users={"ann": "ann"}, accounts=frozenset({"ann"})))
     return path_of(folder, "stats")
@@ -238,7 +238,7 @@ def test_the_memory_of_an_unfinished_run_has_what_it_did(tmp_path: Path) -> None
     with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
         book.begin(PLAN, **facts)
         book.intend({"s1": Change(None, Account("bob"))})
-        book.became([Result(step="s1", status="done", sends=1)])
+        book.record([Result(step="s1", status="done", sends=1)])
         book.intend({"s2": Change(EDIT, None)})
     memory = recall(path_of(tmp_path, "stats")).memory
     assert memory is not None
@@ -253,7 +253,7 @@ def test_an_open_run_knows_what_is_unsettled(tmp_path: Path) -> None:
     with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
         book.begin(PLAN, **KNOWN)
         book.intend({"s1": Change(VIEW, EDIT), "s2": Change(None, ROBOT)})
-        book.became([Result(step="s1", status="done"), Result(step="s2", status="unknown")])
+        book.record([Result(step="s1", status="done"), Result(step="s2", status="unknown")])
         book.intend({"s3": Change(None, Account("bob"))})
     run = journal.recall(path_of(tmp_path, "stats")).unfinished
     assert run is not None

@@ -175,7 +175,7 @@ def test_a_step_that_was_done_is_remembered_as_met_after_a_crash(tmp_path: Path)
     with journal.opened(rig.book.folder, "stats", key=None, clock=rig.clock) as book:
         book.begin(rig.plan(), platform="small", origin="https://stats.test", users={}, accounts=(), sites=3, grants=1)
         book.intend({"s1": drifted_step(rig)})
-        book.became([Result(step="s1", status="done")])
+        book.record([Result(step="s1", status="done")])
     assert "eve" in remembered(rig).accounts
 
 

@@ -95,7 +95,7 @@ def test_the_last_attempt_is_the_one_that_counts(tmp_path: Path) -> None:
     server.state.pop(account_key("ann"))
     with journal.opened(rig.book.folder, "stats", key=None, clock=rig.clock) as book:
         book.go_on(run)
-        book.became([Result(step="s1", status="failed")])
+        book.record([Result(step="s1", status="failed")])
     server.faults = {2: "crash-after"}
     with pytest.raises(Crash):
         rig.resume()

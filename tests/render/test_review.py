@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from render.ledgers import AS_OF, hostile, small
 from render.test_harmless import assert_harmless
 from siteward.access.certification import FLAGS, Horizon, Review, review
-from siteward.render.certification import data, page, table
+from siteward.render import Options
+from siteward.render.certification import data, page, render, table
 
 if TYPE_CHECKING:
     from siteward.access.effective import Ledger
@@ -39,6 +40,13 @@ def test_what_stands_out_is_flagged() -> None:
     assert found["li", "blog.example.org"] == {"pending", "differs"}
     assert found["old-agency", "instance"] == {"admin", "undeclared", "outsider", "stale", "differs"}
     assert found["reports", "shop.example.org"] == {"service"}
+
+
+def test_plain_text_is_ascii() -> None:
+    """Reasons are separated by semicolons where symbols are not wanted."""
+    text = render(made(), "text", Options(plain=True))
+    assert text.isascii()
+    assert "; " in text
 
 
 def test_an_end_that_has_passed_is_told_apart() -> None:

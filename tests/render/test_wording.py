@@ -3,7 +3,7 @@
 import pytest
 
 from siteward.access.certification import FLAGS
-from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.diagnostic import Diagnostic, Severity, plural
 from siteward.access.report import Summary
 from siteward.render import certification, words
 from siteward.render.safe import advice
@@ -22,7 +22,7 @@ from siteward.render.safe import advice
 )
 def test_a_noun_agrees_with_its_number(count: int, nouns: tuple[str, ...], said: str) -> None:
     """One person, two people."""
-    assert words.plural(count, *nouns) == said
+    assert plural(count, *nouns) == said
 
 
 @pytest.mark.parametrize(("suggestion", "said"), [("view", '"view"'), ('"*.example.org"', '"*.example.org"')])

@@ -1,7 +1,7 @@
 """The classification of the accounts on one instance.
 
-Every account is exactly one of: the one whose credentials we use, everybody (a public account), ignored,
-declared, gone from the file, or unmanaged (`stranger`).
+Every account is exactly one of: the account in use (`self`), everybody (`public`), `ignored`, `declared`, gone from
+the file (`left`), or unmanaged (`stranger`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from msgspec import Struct
 from siteward.access.change import Change, direction
 from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.effective import Index
+from siteward.access.lookalikes import code_points, look_alike
 from siteward.access.model import (
     Access,
     Account,
@@ -30,6 +31,7 @@ from siteward.access.state import Desired, Ending, Live, Memory
 from siteward.access.traits import Traits, is_public, is_site
 
 GONE: frozenset[str | None] = frozenset({"suspended", "absent", "left"})
+"""The endings after which a user is to keep nothing at all."""
 
 
 class UnmanagedAccount(Struct, frozen=True, kw_only=True):
@@ -47,7 +49,11 @@ AccountClass = Literal["self", "public", "ignored", "declared", "left", "strange
 
 
 class Classification:
-    """The class of each account on one instance: the one in use, declared, gone from the file, or unmanaged."""
+    """The class of each account on one instance.
+
+    `ignore` are the patterns of the policy; `earlier` maps the handles of an earlier revision or run to logins (`None`
+    where neither is known), by which users who left the file are recognised.
+    """
 
     def __init__(
         self, live: Live, desired: Desired, traits: Traits, ignore: Iterable[str], earlier: Mapping[str, str] | None
@@ -67,12 +73,12 @@ class Classification:
 
     def classify(self, name: str) -> AccountClass:
         """Return the class of an account: the first that fits, in the order of `AccountClass`."""
-        found = self._classes.get(name)
-        if found is None:
-            found = self._classes[name] = self._class_of(name)
-        return found
+        account_class = self._classes.get(name)
+        if account_class is None:
+            account_class = self._classes[name] = self._compute_class(name)
+        return account_class
 
-    def _class_of(self, name: str) -> AccountClass:
+    def _compute_class(self, name: str) -> AccountClass:
         if self.me is not None and name.casefold() == self.me:
             return "self"
         if is_public(self.traits, name):
@@ -85,24 +91,24 @@ class Classification:
 
     def live_account(self, name: str) -> Account | None:
         """Return the live account of that name, if there is one."""
-        found = self.live.access.get(account_key(name))
-        return found if isinstance(found, Account) else None
+        account = self.live.access.get(account_key(name))
+        return account if isinstance(account, Account) else None
 
     def ending(self, name: str) -> Ending | None:
-        """Return why the file says that everything of this account is over, if it does."""
+        """Return the ending by which the file takes all access from an account, if it does."""
         declared_user = self.declared_users.get(name)
         if declared_user is not None:
             return declared_user.ending
         return "left" if self.classify(name) == "left" else None
 
     def person(self, name: str) -> str | None:
-        """Return the handle behind an account, also of one who left."""
+        """Return the handle of the user of an account, also of one who left; `None` for an unmanaged account."""
         declared_user = self.declared_users.get(name)
         return declared_user.handle if declared_user is not None else self.left.get(name)
 
 
 class Tally(Struct, frozen=True, kw_only=True):
-    """The unmanaged accounts, and the numbers of live accounts and grants that are managed."""
+    """The unmanaged accounts, and the numbers of managed live accounts and grants."""
 
     unmanaged: tuple[UnmanagedAccount, ...]
     accounts: int
@@ -112,39 +118,40 @@ class Tally(Struct, frozen=True, kw_only=True):
 def tally(
     live: Live, desired: Desired, traits: Traits, classification: Classification, *, include_unmanaged: bool
 ) -> Tally:
-    """Count what is live and managed, and list the accounts that are not declared, the powerful ones first.
+    """Count the managed live accounts and grants, and list the unmanaged accounts, the most powerful first.
 
-    Accounts that are ignored are listed too, marked so. With `include_unmanaged` the policy manages the others.
+    Ignored accounts are listed too, marked so, after the others. With `include_unmanaged` (`unmanaged: revoke` or
+    `remove`) the accounts that are neither declared nor ignored count as managed.
     """
     managed = {"declared", "left", "stranger"} if include_unmanaged else {"declared", "left"}
     grants = live.access.grants()
     names = dict.fromkeys([account.name for account in live.access.accounts()])
     names |= dict.fromkeys([grant.subject.name for grant in grants if grant.subject.kind == "account"])
     foreign = {name for name in names if classification.classify(name) in {"ignored", "stranger"}}
-    held = _holdings(live.access, traits, foreign)
+    held = _measure_access(live.access, traits, foreign)
     unmanaged = [
-        _unmanaged_account(live, name, *held[name], ignored=classification.classify(name) == "ignored")
+        _build_unmanaged(live, name, *held[name], ignored=classification.classify(name) == "ignored")
         for name in foreign
     ]
     ours = {name for name in names if classification.classify(name) in managed}
     return Tally(
         unmanaged=tuple(sorted(unmanaged, key=lambda account: (account.ignored, -account.power, account.name))),
         accounts=len(ours),
-        grants=_managed_grants(grants, desired, ours),
+        grants=_count_managed(grants, desired, ours),
     )
 
 
-def _holdings(access: Access, traits: Traits, names: set[str]) -> Mapping[str, tuple[Power, int]]:
+def _measure_access(access: Access, traits: Traits, names: set[str]) -> Mapping[str, tuple[Power, int]]:
     """Return the greatest power and the number of grants of these accounts, by themselves and through groups."""
     index = Index(access)
-    found: dict[str, tuple[Power, int]] = {}
+    measures: dict[str, tuple[Power, int]] = {}
     for name in names:
         held = [grant for ways in index.ways(name).values() for grant, _ in ways]
-        found[name] = (max(map(traits.power, held), default=Power.NONE), len(held))
-    return found
+        measures[name] = (max(map(traits.power, held), default=Power.NONE), len(held))
+    return measures
 
 
-def _unmanaged_account(live: Live, name: str, power: Power, grants: int, *, ignored: bool) -> UnmanagedAccount:
+def _build_unmanaged(live: Live, name: str, power: Power, grants: int, *, ignored: bool) -> UnmanagedAccount:
     key = account_key(name)
     account = live.access.get(key)
     email = account.email if isinstance(account, Account) else None
@@ -152,7 +159,8 @@ def _unmanaged_account(live: Live, name: str, power: Power, grants: int, *, igno
     return UnmanagedAccount(name=name, email=email, power=power, grants=grants, ignored=ignored, facts=facts)
 
 
-def _managed_grants(grants: Iterable[Grant], desired: Desired, accounts: set[str]) -> int:
+def _count_managed(grants: Iterable[Grant], desired: Desired, accounts: set[str]) -> int:
+    """Count the grants in scope that are held by these accounts or by declared groups."""
     managed = desired.managed
     if managed is None:
         return 0
@@ -173,42 +181,57 @@ def findings(
     changes: Sequence[Change],
     unmanaged: Sequence[UnmanagedAccount],
 ) -> Iterator[Diagnostic]:
-    """Yield the facts and objections about live accounts that no single guard is about."""
-    if classification.leavers_unknown and any(not unmanaged_account.ignored for unmanaged_account in unmanaged):
+    """Yield the diagnostics on live accounts that belong to no single guard.
+
+    `wanted` is the desired access with defaults, `changes` are the proposed changes.
+    """
+    if classification.leavers_unknown and any(not account.ignored for account in unmanaged):
         yield note(
             "leavers-unknown",
             "people removed from the file cannot be distinguished from accounts that never were in it: there is no journal of this instance",
             hint="compare with an earlier revision (`--base REVISION`), or keep the journal",
         )
-    yield from _existing_accounts(classification, memory, changes)
-    yield from _undeclarable_roles(classification)
-    yield from _public_sites(classification)
-    yield from _impossible_wishes(classification, wanted)
+    yield from _report_lookalikes(classification, unmanaged)
+    yield from _report_existing(classification, memory, changes)
+    yield from _report_undeclarable(classification)
+    yield from _warn_public_sites(classification)
+    yield from _report_impossible(classification, wanted)
 
 
-def _existing_accounts(
+def _report_lookalikes(classification: Classification, unmanaged: Sequence[UnmanagedAccount]) -> Iterator[Diagnostic]:
+    """Yield the unmanaged accounts whose names look like that of a declared one."""
+    names = [account.name for account in unmanaged if not account.ignored]
+    for name, declared in look_alike(sorted(classification.declared_users), names):
+        yield warning(
+            "looks-like",
+            f"the unmanaged account {name} looks like {declared}, who is declared: {code_points(name + declared)}",
+            hint="make sure whose it is before anything is granted to either",
+        )
+
+
+def _report_existing(
     classification: Classification, memory: Memory | None, changes: Sequence[Change]
 ) -> Iterator[Diagnostic]:
-    """Yield the declared users whose live accounts existed before and are not in the journal."""
-    met = memory.accounts if memory is not None else frozenset()
+    """Yield diagnostics on declared users whose live accounts are not in the journal: they may be somebody else's."""
+    known = memory.accounts if memory is not None else frozenset()
     new = [
         name
         for name in classification.declared_users
-        if classification.classify(name) == "declared" and name not in met and classification.live_account(name)
+        if classification.classify(name) == "declared" and name not in known and classification.live_account(name)
     ]
     about: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
         about[account_of(change.key) or ""].append(change)
     quiet = []
     for name in new:
-        mismatch = tuple(_email_mismatches(classification, name, about[name]))
+        mismatches = tuple(_find_email_mismatches(classification, name, about[name]))
         gained = [
             change
             for change in about[name]
             if isinstance(change.after, Grant) and direction(change, classification.traits) == "open"
         ]
-        if mismatch:
-            yield from mismatch
+        if mismatches:
+            yield from mismatches
         elif gained:
             strongest = max(gained, key=lambda change: _power_after(change, classification.traits))
             yield warning(
@@ -227,7 +250,9 @@ def _power_after(change: Change, traits: Traits) -> Power:
     return traits.power(change.after) if isinstance(change.after, Grant) else Power.NONE
 
 
-def _email_mismatches(classification: Classification, name: str, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+def _find_email_mismatches(
+    classification: Classification, name: str, changes: Sequence[Change]
+) -> Iterator[Diagnostic]:
     declared_user, account = classification.declared_users[name], classification.live_account(name)
     live, declared = (account.email if account else None), declared_user.email
     if not live or not declared or live.casefold() == declared.casefold():
@@ -242,8 +267,8 @@ def _email_mismatches(classification: Classification, name: str, changes: Sequen
         )
 
 
-def _undeclarable_roles(classification: Classification) -> Iterator[Diagnostic]:
-    """Yield what declared people have by facts that are not rights to hand out, such as owning a site."""
+def _report_undeclarable(classification: Classification) -> Iterator[Diagnostic]:
+    """Yield a diagnostic for each role of a declared user that is a fact of the platform, such as owning a site."""
     facts = {
         (kind, role.name)
         for kind, roles in classification.traits.roles.items()
@@ -263,27 +288,30 @@ def _undeclarable_roles(classification: Classification) -> Iterator[Diagnostic]:
 
 def _describe_undeclarable(classification: Classification, held: Grant) -> Diagnostic:
     name, wish = held.subject.name, classification.desired.access.get(held.key)
-    what = f"{name} is {held.role} of {held.scope}"
+    fact = f"{name} is {held.role} of {held.scope}"
     ending = classification.ending(name)
     if ending in GONE:
         return warning(
             "undeclarable-role",
-            f"{what} and keeps that although {ending}: this role cannot be taken away here",
+            f"{fact} and keeps that although {ending}: this role cannot be taken away here",
             about=held.key,
         )
     if isinstance(wish, Grant) and not classification.traits.covers(held, wish):
-        return warning("undeclarable-role", f"{what}, which stands in the way of the role {wish.role}", about=held.key)
+        return warning("undeclarable-role", f"{fact}, which stands in the way of the role {wish.role}", about=held.key)
     if isinstance(wish, Grant):
         return note(
             "undeclarable-role",
-            f"{what}, which includes the declared role {wish.role}; there is nothing to do",
+            f"{fact}, which includes the declared role {wish.role}; there is nothing to do",
             about=held.key,
         )
-    return note("undeclarable-role", f"{what}, which the file cannot declare and nothing here changes", about=held.key)
+    return note("undeclarable-role", f"{fact}, which the file cannot declare and nothing here changes", about=held.key)
 
 
-def _public_sites(classification: Classification) -> Iterator[Diagnostic]:
+def _warn_public_sites(classification: Classification) -> Iterator[Diagnostic]:
+    """Yield a warning for each site that is open to everybody without a word about it in the file."""
     desired = classification.desired
+    if classification.traits.public_account is None:
+        return
     for grant in classification.live.access.grants():
         if (
             is_public(classification.traits, grant.subject.name)
@@ -297,7 +325,8 @@ def _public_sites(classification: Classification) -> Iterator[Diagnostic]:
             )
 
 
-def _impossible_wishes(classification: Classification, wanted: Access) -> Iterator[Diagnostic]:
+def _report_impossible(classification: Classification, wanted: Access) -> Iterator[Diagnostic]:
+    """Yield the declared wishes that cannot be fulfilled: on ignored accounts, deletions, renames, out of scope."""
     for name, declared_user in classification.declared_users.items():
         key = account_key(name)
         if classification.classify(name) == "ignored" and key in wanted:
@@ -319,16 +348,19 @@ def _impossible_wishes(classification: Classification, wanted: Access) -> Iterat
                 f"{name} keeps its login: accounts cannot be renamed to {wish.renamed} here",
                 at=declared_user.at,
             )
-    yield from _out_of_scope(classification)
+    yield from _warn_out_of_scope(classification)
 
 
-def _out_of_scope(classification: Classification) -> Iterator[Diagnostic]:
+def _warn_out_of_scope(classification: Classification) -> Iterator[Diagnostic]:
+    """Yield a warning for each user who is gone and keeps access to sites out of scope."""
     managed = classification.desired.managed
     if managed is None:
         return
     outside: dict[str, list[Scope]] = defaultdict(list)
-    for grant in classification.live.access.grants():
-        if is_site(grant.scope) and grant.scope not in managed and classification.ending(grant.subject.name) in GONE:
+    names = {grant.subject.name for grant in classification.live.access.grants()}
+    gone = {name for name in names if classification.ending(name) in GONE}
+    for grant in classification.live.access.grants() if gone else ():
+        if grant.subject.name in gone and is_site(grant.scope) and grant.scope not in managed:
             outside[grant.subject.name].append(grant.scope)
     for name, scopes in outside.items():
         sites = ", ".join(sorted(map(str, scopes)))

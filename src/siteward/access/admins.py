@@ -1,4 +1,4 @@
-"""The admins of one instance through the steps of a plan, against the least and the most that the policy asks for."""
+"""The number of admins of an instance after each step of a plan, checked against the policy's minimum and maximum."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SOON = timedelta(days=14)
 
 
 class _AdminChange(Struct, frozen=True):
-    """One step that makes or unmakes an admin; `counted` is true if unmaking it takes somebody who counts."""
+    """One step that makes or removes an admin; `counted` is true if it removes one who counts towards the minimum."""
 
     key: Key
     name: str
@@ -37,10 +37,10 @@ class _AdminChange(Struct, frozen=True):
 
 
 class AdminTimeline:
-    """The admins now, those of them who count, and both after each step of a plan.
+    """The admins of an instance now and after the steps of a plan.
 
-    `holding` are all with the top account role but the account in use, `counted` those who count towards the
-    minimum. `unreachable_steps` will not be done.
+    `holding` are all accounts with the top role except the account in use, `counted` those of them who count towards
+    the minimum. The steps in `unreachable_steps` will not be done. `as_of` is the moment of the plan.
     """
 
     def __init__(self, proposal: Proposal, as_of: datetime, unreachable_steps: frozenset[Key]) -> None:
@@ -48,53 +48,53 @@ class AdminTimeline:
         self._as_of = as_of
         self._unreachable = unreachable_steps
         me = (proposal.live.me or "").casefold()
-        tops = (
-            grant for grant in proposal.live.access.grants() if self._top(grant) and grant.subject.kind == "account"
-        )
+        tops = (grant for grant in proposal.tops if grant.subject.kind == "account")
         self.holding = frozenset(top.subject.name for top in tops if top.subject.name.casefold() != me)
         self.counted = frozenset(name for name in self.holding if self._counts(name))
-        self._moves = tuple(move for proposed in proposal.proposed if (move := self._move(proposed)) is not None)
+        self._moves = tuple(move for proposed in proposal.proposed if (move := self._build_move(proposed)) is not None)
 
     def objections(self) -> tuple[frozenset[Key], frozenset[Key]]:
-        """Return the steps that leave too few and those that make too many, when neither is done."""
+        """Return the steps to refuse: those that would leave too few admins, and those that would make too many."""
         low: frozenset[Key] = frozenset()
         high: frozenset[Key] = frozenset()
         while True:
-            gone = self._unreachable | low | high
-            moves = [move for move in self._moves if move.key not in gone]
-            too_many, too_few = self._too_many(moves), self._too_few(moves)
+            undone = self._unreachable | low | high
+            moves = [move for move in self._moves if move.key not in undone]
+            too_many, too_few = self._find_too_many(moves), self._find_too_few(moves)
             if not too_many and not too_few:
                 return low, high
             high |= too_many
             low |= frozenset() if too_many else too_few
 
     def after(self, undone: frozenset[Key]) -> frozenset[str]:
-        """Return who holds the top account role in the end, when `undone` is left undone as well."""
-        return self._after([move for move in self._moves if move.key not in self._unreachable | undone])
+        """Return the accounts with the top role after the plan, if the steps in `undone` are not done either."""
+        return self._apply([move for move in self._moves if move.key not in self._unreachable | undone])
 
     @staticmethod
-    def _changed(held: frozenset[str], move: _AdminChange) -> frozenset[str]:
+    def _apply_step(held: frozenset[str], move: _AdminChange) -> frozenset[str]:
         return held | {move.name} if move.makes else held - {move.name}
 
-    def _after(self, moves: list[_AdminChange]) -> frozenset[str]:
-        return reduce(self._changed, moves, self.holding)
+    def _apply(self, moves: list[_AdminChange]) -> frozenset[str]:
+        """Return the accounts with the top role after these steps."""
+        return reduce(self._apply_step, moves, self.holding)
 
-    def _move(self, proposed: Proposed) -> _AdminChange | None:
+    def _build_move(self, proposed: Proposed) -> _AdminChange | None:
+        """Return the proposed change as one of admins, or `None` where it is none."""
         change, name = proposed.change, account_of(proposed.key)
         deletes = change.after is None and isinstance(change.before, Account) and name in self.holding
-        if name is None or (not deletes and self._top(change.before) == self._top(change.after)):
+        if name is None or (not deletes and self._is_top(change.before) == self._is_top(change.after)):
             return None
         counted = name in self.counted or (proposed.cause in GONE and self._counts(name, gone=True))
-        return _AdminChange(change.key, name, self._top(change.after), counted)
+        return _AdminChange(change.key, name, self._is_top(change.after), counted)
 
-    def _top(self, side: Resource | None) -> bool:
-        return isinstance(side, Grant) and self._proposal.traits.is_top(side)
+    def _is_top(self, resource: Resource | None) -> bool:
+        return isinstance(resource, Grant) and self._proposal.traits.is_top(resource)
 
     def _counts(self, name: str, *, gone: bool = False) -> bool:
         """Return whether an admin counts towards the minimum.
 
-        `gone` asks whether somebody whom the file now calls suspended, absent or no longer there counted until
-        then: taking the last admin away by one word in the file is a lock-out as well.
+        With `gone`, the ending of the user in the file (suspended, absent, left) is ignored: removing the last admin
+        by one word in the file is a lock-out as well.
         """
         proposal, declared_user = self._proposal, self._proposal.desired.declared_users.get(name)
         if not gone and (declared_user is None or declared_user.ending is not None):
@@ -109,23 +109,24 @@ class AdminTimeline:
         )
 
     def _ends_soon(self, name: str, declared_user: DeclaredUser) -> bool:
+        """Return whether the user or the admin grant ends within `SOON`."""
         origin = self._proposal.desired.origins.get(grant_key(Subject("account", name), EVERYWHERE))
         ends = (declared_user.until, origin.until if origin is not None else None)
         return any(end is not None and end - self._as_of <= SOON for end in ends)
 
-    def _too_few(self, moves: list[_AdminChange]) -> frozenset[Key]:
+    def _find_too_few(self, moves: list[_AdminChange]) -> frozenset[Key]:
         least, counted = self._proposal.policy.admins_min, set(self.counted)
-        found = set()
+        refused = set()
         for move in moves:
             if move.makes:
                 counted |= {move.name} if self._counts(move.name) else set()
             elif move.counted and len(counted - {move.name}) < least:
-                found.add(move.key)
+                refused.add(move.key)
             else:
                 counted.discard(move.name)
-        return frozenset(found)
+        return frozenset(refused)
 
-    def _too_many(self, moves: list[_AdminChange]) -> frozenset[Key]:
+    def _find_too_many(self, moves: list[_AdminChange]) -> frozenset[Key]:
         most, made = self._proposal.policy.admins_max, [move.key for move in moves if move.makes]
-        over = len(self._after(moves)) - most if most is not None else 0
+        over = len(self._apply(moves)) - most if most is not None else 0
         return frozenset(made[max(0, len(made) - over) :]) if over > 0 else frozenset()

@@ -1,7 +1,7 @@
-"""The catalogue: every rule id that the program can say, with what it demands, the next step, and what raises it.
+"""The catalogue of rules: every rule id that the program can report, with a sentence, the next step and its source.
 
-`PAGE` is the source, and `docs/rules.md` is written from it (`make docs-rules`): a heading says what raises the rules
-under it, a line holds one rule. SARIF, the check of the owners' own rule ids, and outputs that may name nobody read
+`docs/rules.md` is written from `PAGE` (`make docs-rules`): a heading names the part of the program that reports the
+rules under it, and a line holds one rule. SARIF, the check of the owners' own rule ids, and outputs without names read
 the same entries.
 """
 
@@ -49,12 +49,14 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 
 ### YAML
 
-- **`yaml`** A file must be YAML. *Next:* mend what the caret points at; quote text that holds `: ` or ` #`.
+- **`yaml`** A file must be YAML. *Next:* fix what the caret points at; quote text that holds `: ` or ` #`.
 - **`tab`** YAML is indented with spaces. *Next:* indent with spaces.
 - **`bad-character`** Control characters and exotic line ends stand in a file only as escapes. *Next:* write the character as an escape in double quotes, or take it out.
 - **`empty-file`** A file must hold something. *Next:* begin with `version: 1`.
 - **`several-documents`** A file holds one YAML document. *Next:* take out the `---` between them, or include the second file.
 - **`not-a-mapping`** A file holds keys and values. *Next:* write `key: value` lines.
+- **`looks-like`** A name mixes no scripts and looks like no other one; two spellings of one name are an error. *Next:* make sure who is meant, and give one of them another name.
+- **`not-composed`** A name is written in composed characters (NFC). *Next:* type it anew, as the hint shows it.
 - **`duplicate-key`** No key is given twice in one place. *Next:* keep one of the two.
 - **`key-not-text`** Keys are text, and not empty. *Next:* write or quote the key as text.
 - **`null`** No value is null; what is not meant is left out. *Next:* leave the key out, or give it a value.
@@ -79,7 +81,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`instant-without-offset`** An instant says its offset from UTC. *Next:* append `Z` or `+02:00`.
 - **`ends-before-it-begins`** `until` is not before `from`. *Next:* swap or correct the two.
 - **`unknown-timezone`** `timezone` is a name of the time zone database. *Next:* write a name such as `Europe/Berlin`.
-- **`window-on-exclusion`** Who is left out of a group is left out for good. *Next:* give the window to who is let in.
+- **`window-on-exclusion`** An exclusion from a group has no dates. *Next:* give the dates to the members instead.
 
 ### Instances and policy
 
@@ -95,7 +97,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`unknown-blind-spot`** `accept_blind` names what the platform cannot show. *Next:* take one of those that `siteward doctor` lists.
 - **`no-modules`** Module switches are for platforms that have modules. *Next:* take `modules` out for this instance.
 - **`no-public-access`** `public` is for platforms where everybody may be let in. *Next:* take `public` out for this instance.
-- **`admins-range`** At most as many admins as at least. *Next:* raise `max` or lower `min`.
+- **`admins-range`** `admins.max` is not below `admins.min`. *Next:* raise `max` or lower `min`.
 - **`rule-id`** A rule has an id in lower-case words that none of Siteward's own rules has. *Next:* rename the rule.
 - **`rule-twice`** No two rules in one place have the same id. *Next:* rename one of the two.
 - **`rule-without-effect`** A rule demands something. *Next:* give it `require` or `at_most`.
@@ -135,8 +137,8 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`grant-without-sites`** A grant of a site role names sites. *Next:* add `sites`.
 - **`account-role-without-on`** A grant of an account role names its instances. *Next:* add `on`.
 - **`names-nothing`** A list that narrows names something. *Next:* name instances, or leave the key out.
-- **`only-exclusions`** What is left out is left out of something. *Next:* add what it is left out of, such as `"*"`.
-- **`role-not-on-platform`** A role exists on every platform its grant reaches. *Next:* take the nearest role that is named, or narrow the grant with `on`.
+- **`only-exclusions`** A list of exclusions also names something to exclude from. *Next:* add what they are excluded from, such as `"*"`.
+- **`role-not-on-platform`** A role exists on every platform that its grant covers. *Next:* take the nearest role that is named, or narrow the grant with `on`.
 - **`role-of-another-platform`** A platform's own role is granted on that platform. *Next:* narrow the grant with `on`, or declare a portable role.
 - **`unknown-extra`** An extra is one the platform has. *Next:* take one that is listed.
 - **`external-group`** A group whose members only a directory knows is granted where the platform has groups. *Next:* grant it on that platform alone, or list its members.
@@ -151,7 +153,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 
 ## What the guards refuse
 
-A guard judges what is left of a plan after every step (see the promises in the README). An error blocks its step, or the whole instance where it is about none.
+A guard checks what is left of a plan after every step (see the promises in the README). An error blocks its step, or the whole instance where it is about none.
 
 - **`self-unknown`** It is not known whose credentials are in use, so that account cannot be protected. *Next:* name it under `self`.
 - **`self-not-listed`** The list of accounts does not hold the one in use, so it cannot be whole. *Next:* check `self`, and whether the account may read all others.
@@ -160,7 +162,7 @@ A guard judges what is left of a plan after every step (see the promises in the 
 - **`self-changed`** `self` names another account than the run before worked as, and nothing but the file says so. *Next:* set `SITEWARD_<INSTANCE>_SELF` to the account that the credentials belong to, or `--accept self=DIGEST --reason …` for this plan alone.
 - **`self-unconfirmed`** The platform does not tell whose credentials these are, and an account that they may belong to would lose its power. *Next:* set `SITEWARD_<INSTANCE>_SELF` to the account that they belong to, or `--accept self=DIGEST --reason …` for this plan alone.
 - **`implausible-reading`** Nothing was listed where the last run saw something. *Next:* find out why; if it is true, move the journal of the instance aside.
-- **`incomplete-reading`** A removal would follow from an absence, and not everything was read. *Next:* mend what kept the rest from being read, then plan again.
+- **`incomplete-reading`** A removal would follow from an absence, and not everything was read. *Next:* fix what kept the rest from being read, then plan again.
 - **`empty-grants`** `grants: []` takes everything from everybody. *Next:* leave the key out to manage nothing, or `--accept empty`.
 - **`protected`** A pattern under `protect` covers what the step would change. *Next:* leave it out of the file, or have the pattern's owners change it.
 - **`role-not-available`** The role cannot be given on this server. *Next:* take one that is listed.
@@ -176,15 +178,16 @@ A guard judges what is left of a plan after every step (see the promises in the 
 - **`limit-escalations`** More grants would gain power than the budget allows. *Next:* split the change, or `--accept escalations=DIGEST`.
 - **`limit-expiries`** More grants would end by their date than the budget allows. *Next:* look whether one date ends too much, or `--accept expiries=DIGEST`.
 - **`limit-mails`** More mails would be sent than the budget allows. *Next:* split the change, or `--accept mails=DIGEST`.
-- **`depends-on-blocked`** What this step needs is blocked. *Next:* mend that step.
+- **`depends-on-blocked`** A step that this one needs is blocked. *Next:* fix that step.
 - **`gap`** Somebody is without a role for a moment while this is done. *Next:* apply it when that does not hurt.
-- **`reach`** One step reaches as many people as a group has. *Next:* look at the group's members.
+- **`reach`** One step applies to as many people as a group has. *Next:* look at the group's members.
 
 ## What meeting the live accounts shows
 
 - **`existing-account`** A declared user meets a live account that no journal knows. *Next:* make sure that it is the same person before you apply.
+- **`kept-by-error`** A row of the file in error takes nothing: what it may speak of stays as it is. *Next:* correct the row it names, and plan again.
 - **`identity-mismatch`** The live account has another e-mail than the declared user. *Next:* correct the e-mail, or give another login under `logins`.
-- **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from strangers. *Next:* compare with `--base REVISION`, or keep the journal.
+- **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* compare with `--base REVISION`, or keep the journal.
 - **`declared-but-ignored`** A declared user's account matches `ignore`. *Next:* narrow the pattern, or take the user out.
 - **`undeclarable-role`** Somebody has a role that is a fact and not a right to hand out, such as owning. *Next:* nothing, or change it in the product.
 - **`public-access`** A site is open to everybody and the file does not say so. *Next:* say `public: true` or `public: false` for it.
@@ -194,12 +197,12 @@ A guard judges what is left of a plan after every step (see the promises in the 
 
 ## Compared with a base
 
-With `--base`, or in a merge request, the rules of the base judge the change.
+With `--base`, or in a merge request, the rules of the base also apply to the change.
 
 - **`base-unreadable`** The base has no files that could be read, or git cannot be asked. *Next:* fetch it whole, or name another `--base`.
 - **`base-without-file`** The base has no such file: everything in it is new. *Next:* look at all of it.
-- **`base-not-valid`** The base's own files are wrong, so its policy cannot judge. *Next:* mend the base first.
-- **`policy-changed`** The change alters the policy that would judge it. *Next:* have the policy's owners review it; the base's holds meanwhile.
+- **`base-not-valid`** The base's own files are wrong, so its policy cannot be applied. *Next:* fix the base first.
+- **`policy-changed`** The change alters the policy that would check it. *Next:* have the policy's owners review it; the base's holds meanwhile.
 - **`instance-changed`** The change alters an instance's address, mode or settings. *Next:* review it apart from the access it grants.
 - **`kind-changed`** A user's kind changes, and with it the rules about them. *Next:* make sure that it is true.
 - **`identity-changed`** A user's e-mail, login, key or owner changes. *Next:* make sure that it is still the same person.
@@ -211,7 +214,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`no-declaration`** There is no such file at that revision. *Next:* name the file with `-c`, or another revision.
 - **`not-valid`** The files of a revision are wrong. *Next:* `siteward validate` at that revision.
 - **`renamed`** A user of the one revision has another handle in the other. *Next:* nothing; they are shown as one.
-- **`later-not-told`** More days lie ahead than are looked at. *Next:* ask again with a later `--as-of`.
+- **`later-not-told`** More dates lie ahead than are evaluated. *Next:* ask again with a later `--as-of`.
 
 ## Passwords
 
@@ -243,7 +246,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`journal-without-path`** The last run was journalled before base paths were; the journal is taken for this instance's. *Next:* nothing, if the server has not moved: the next apply writes the path down.
 - **`journal-other-origin`** The last run of this journal was on another server or base path. *Next:* make sure that the server moved, and that it is not another's journal.
 - **`journal-busy`** Another apply is at work on this instance. *Next:* wait for it.
-- **`journal-not-written`** The journal cannot be written, so nothing more is sent. *Next:* mend the disk or the rights, then `siteward apply --resume`.
+- **`journal-not-written`** The journal cannot be written, so nothing more is sent. *Next:* fix the disk or the rights, then `siteward apply --resume`.
 - **`unfinished-run`** An apply was interrupted here. *Next:* `siteward apply --resume`.
 - **`run-resumed`** An interrupted run goes on, with the consents that its sealed lines give. *Next:* read which these are.
 - **`resume-not-sealed`** `SITEWARD_JOURNAL_KEY` is set, and the interrupted run has lines without its seal. *Next:* `siteward apply --resume --expect DIGEST` with the digest of the plan that was reviewed, and every consent once more; or plan anew, which gives the run up.
@@ -255,7 +258,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`nothing-to-resend`** There is no invitation that could be sent again. *Next:* read why; `siteward plan` shows who is waiting.
 - **`plan-lost`** The plan of the unfinished run is gone. *Next:* plan again.
 - **`appeared`** Changes appeared while this was applied. *Next:* `siteward plan`.
-- **`end-not-read`** What the run left could not be read. *Next:* `siteward plan`, to see how it is.
+- **`end-not-read`** The access after the run could not be read. *Next:* `siteward plan`, to see it.
 
 ## Servers and credentials
 
@@ -265,7 +268,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`bad-headers`** The extra headers hold what is no header, or a name that is refused; nothing was sent. *Next:* correct the lines that are named.
 - **`unauthenticated`** The credentials were not accepted. *Next:* try them in the product's own login page.
 - **`forbidden`** This account may not do what was asked. *Next:* give it the role that is named, or use another.
-- **`refused`** The platform said no, in the words quoted. *Next:* mend what it says.
+- **`refused`** The platform said no, in the words quoted. *Next:* fix what it names.
 - **`incomplete-listing`** A list did not prove its end, so nothing follows from what is absent. *Next:* try again; look for a proxy that cuts answers.
 - **`outcome-unknown`** A write was sent and its answer was lost. *Next:* `siteward apply --resume` reads what came of it.
 - **`read-only`** A call was refused unsent, because this verb only reads. *Next:* report it: it is a fault of Siteward.
@@ -273,7 +276,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`origin-mismatch`** The credentials are bound to another address; nothing was sent. *Next:* set `SITEWARD_<INSTANCE>_URL` to the address they are for, once you know that it is right.
 - **`path-not-bound`** The address beside the credentials has no path, so they may go to every path of its host. *Next:* set `SITEWARD_<INSTANCE>_URL` to the value that is named, with the path; later releases take an address without one for the root alone.
 - **`insecure-transport`** Credentials would travel unencrypted, lie open, or come from a `.env` that a branch may have brought along; nothing was sent. *Next:* use https, or what the message names.
-- **`platform-error`** Something else went wrong with a server. *Next:* read the message; `-vv` shows the requests.
+- **`platform-error`** Another error of a server. *Next:* read the message; `-vv` shows the requests.
 
 ## Umami
 
@@ -308,7 +311,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`ghost-member`** A team has a member whose account does not exist, or is marked as deleted. *Next:* an admin can remove it by the account's id.
 - **`orphan-site`** A site belongs to nobody. *Next:* give it an owner in the database, or delete it.
 - **`site-owned-by-account`** A site belongs to a person and is matched by its id alone. *Next:* pin the id, or have its owner move it.
-- **`public-share-link`** Whoever knows the link reads the statistics. *Next:* delete the link, and set a new APP_SECRET if it was misused.
+- **`public-share-link`** Everybody who knows the link can read the statistics. *Next:* delete the link, and set a new APP_SECRET if it was misused.
 
 ## Matomo
 
@@ -346,7 +349,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`sleeping-levels`** Grants sleep under an owner and wake when they stop being one. *Next:* plan again after the apply.
 - **`grant-for-owner`** An owner has everything already. *Next:* take the grant out, or the role of owner.
 - **`group-gives-more`** A group gives more than the file grants. *Next:* take the person out of the group, or lower the group.
-- **`unmanaged-group`** People reach sites through a group that the file does not manage. *Next:* `native: true` manages groups.
+- **`unmanaged-group`** People have access to sites through a group that the file does not manage. *Next:* `native: true` manages groups.
 - **`external-members`** Only the directory changes this group's members. *Next:* change them there.
 - **`metasite-pools`** A grant on a meta site opens every site in it. *Next:* look at its sites.
 - **`unlicensed-module`** The account has no such module. *Next:* take one that is listed.
@@ -386,7 +389,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`interrupted`** Somebody stopped the program. *Next:* `siteward apply --resume`, if it was applying.
 - **`no-answer`** The question names somebody or something that is not there. *Next:* `siteward who-can view SITE`.
 - **`bad-decisions`** The file of decisions cannot be read as one. *Next:* write it with `siteward review`.
-- **`not-read`** A review tells of what it was to cover and could not read. *Next:* mend what kept the instance from being read, then make it again.
+- **`not-read`** A review names the instances that it was to cover and could not read. *Next:* fix what kept the instance from being read, then make it again.
 - **`review-changed`** Access changed since the review was written. *Next:* review again.
 
 ## Results and drift
@@ -400,8 +403,8 @@ Forges and CI get these as findings beside the diagnostics above.
 - **`apply-failed`** A step failed. *Next:* read why, then plan again.
 - **`apply-unknown`** An answer was lost and reading could not settle it. *Next:* `siteward apply --resume`.
 - **`apply-refused`** What a step touches is no longer as it was reviewed. *Next:* plan again.
-- **`apply-blocked`** A step was not sent, because an error stands on it. *Next:* mend what is named.
-- **`apply-skipped`** A step was left out, because one that it needs was not done. *Next:* mend that one.
+- **`apply-blocked`** A step was not sent, because an error stands on it. *Next:* fix what is named.
+- **`apply-skipped`** A step was left out, because one that it needs was not done. *Next:* fix that one.
 - **`drift-changed-since`** Live access changed since the last apply. *Next:* find out who did it; plan puts it back, and what it leaves is told until it is declared, ignored or gone.
 - **`drift-undeclared`** Live access that nothing declares. *Next:* declare it, or let plan take it.
 - **`drift-unapplied`** Declared access that is not applied yet. *Next:* apply it.
@@ -409,7 +412,7 @@ Forges and CI get these as findings beside the diagnostics above.
 
 
 class Rule(Struct, frozen=True):
-    """One rule: its id, its demand or fact in one sentence, the next step, what raises it, and its former id if any."""
+    """A rule: its id, a sentence with its demand or fact, the next step, the part that reports it, and its former id."""
 
     code: str
     sentence: str
@@ -419,12 +422,12 @@ class Rule(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The id as a name in words written together, as SARIF wants it (`UnknownRole`)."""
+        """The id in the form of a SARIF rule name (`UnknownRole`)."""
         return "".join(part.capitalize() for part in self.code.split("-"))
 
 
-def _rules(page: str) -> Iterator[Rule]:
-    """Yield the rules of a page; raises `ValueError` for a list item that is none."""
+def _parse_rules(page: str) -> Iterator[Rule]:
+    """Yield the rules of a page; raises `ValueError` for a list item that has not the form of one."""
     raised_by = ""
     for line in page.splitlines():
         if line.startswith("## "):
@@ -448,17 +451,17 @@ def _with_former_ids(page: str) -> str:
 
 
 PAGE = _with_former_ids(_PAGE)
-RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _rules(PAGE)})
+RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _parse_rules(PAGE)})
 FILE_RULES: Mapping[str, str] = MappingProxyType(
     {rule.code: rule.sentence for rule in RULES.values() if rule.raised_by == THE_FILE}
 )
 """The sentences of the rules that a declaration can break, by id."""
 RESERVED: frozenset[str] = frozenset({*RULES, *FORMERLY.values()})
-"""The ids that no rule of the owners may have: those of today, and the former ones, which reports still tell."""
+"""The ids that no rule of the owners may have: the current ones, and the former ones, which reports still name."""
 
 
 def sentence(code: str) -> str:
-    """Return what a rule says; of one that is the owners' own, its id in words."""
+    """Return the sentence of a rule; for a rule of the owners, its id in words."""
     return RULES[code].sentence if code in RULES else code.replace("-", " ")
 
 

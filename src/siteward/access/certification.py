@@ -1,6 +1,6 @@
-"""The access review: every holding as an item to decide on, with what a reviewer should know, under one digest.
+"""The access review (certification): every holding as an item to decide on, with flags and facts, under one digest.
 
-The digest covers what was reviewed and not what was decided, so that decisions can be tied to exactly this picture.
+The digest covers the reviewed items and not the decisions, so that decisions can be tied to exactly these items.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FLAGS: tuple[Flag, ...] = get_args(Flag)
 
 
 class Horizon(Struct, frozen=True, kw_only=True):
-    """The moment of a review, how near an end is to be told, and after how long an account is unused."""
+    """The moment of a review; ends within `soon` are flagged, and accounts not seen for `unused`."""
 
     as_of: datetime
     soon: timedelta = timedelta(days=30)
@@ -36,7 +36,7 @@ class Horizon(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True):
-    """One holding under review. `id` stays the same from review to review; `commit` is what brought its line."""
+    """One holding under review. `id` stays the same from review to review; `commit` last changed its line."""
 
     id: str
     instance: str
@@ -59,8 +59,8 @@ class Item(Struct, frozen=True, kw_only=True):
 class Review(Struct, frozen=True, kw_only=True):
     """All items of some instances, the riskiest first.
 
-    `incomplete` names instances that were not read whole, `missing` tells of those that were not read at all.
-    `accounts` are the account names that are known beside those of the items (`Report.accounts`).
+    `incomplete` names instances that were not read whole, `missing` holds those that were not read at all, with the
+    reasons. `accounts` are the known account names beside those of the items (`Report.accounts`).
     """
 
     as_of: datetime
@@ -76,7 +76,7 @@ class Review(Struct, frozen=True, kw_only=True):
         return (*self.missing, *(Missing(instance=name, partly=True) for name in self.incomplete))
 
     def counts(self) -> Mapping[Flag, int]:
-        """Return how many items carry each flag."""
+        """Return the number of items with each flag."""
         return {flag: sum(flag in item.flags for item in self.items) for flag in FLAGS}
 
 
@@ -86,19 +86,22 @@ def review(
     commits: Mapping[tuple[str, int], str] = MappingProxyType({}),
     missing: tuple[Missing, ...] = (),
 ) -> Review:
-    """Return the review of some instances; `commits` names, by file and line, the commit that brought it.
+    """Return the review of some instances.
 
-    `missing` are instances that were to be in it and could not be read.
+    `commits` gives, by file and line, the commit that last changed the line. `missing` are instances that should be in
+    the review and could not be read.
     """
-    every = tuple(ledgers)
-    home = home_domains(entry.email for ledger in every for entry in ledger.entries if entry.kind == "person")
-    items = sorted((item for ledger in every for item in _items(ledger, horizon, home, commits)), key=_riskiest_first)
-    incomplete = tuple(ledger.instance for ledger in every if not ledger.complete)
+    read = tuple(ledgers)
+    home = home_domains(entry.email for ledger in read for entry in ledger.entries if entry.kind == "person")
+    items = sorted(
+        (item for ledger in read for item in _build_items(ledger, horizon, home, commits)), key=_riskiest_first
+    )
+    incomplete = tuple(ledger.instance for ledger in read if not ledger.complete)
     made = Review(as_of=horizon.as_of, items=tuple(items), incomplete=incomplete, missing=missing)
-    return replace(made, digest=_digest(made))
+    return replace(made, digest=_compute_digest(made))
 
 
-def _items(
+def _build_items(
     ledger: Ledger, horizon: Horizon, home: frozenset[str], commits: Mapping[tuple[str, int], str]
 ) -> Iterator[Item]:
     for entry in ledger.entries:
@@ -108,7 +111,7 @@ def _items(
                 (end for end in (holding.origin.until if holding.origin else None, entry.until) if end), default=None
             )
             yield Item(
-                id=_item_id(ledger.instance, entry, holding),
+                id=_compute_id(ledger.instance, entry, holding),
                 instance=ledger.instance,
                 account=entry.account,
                 kind=entry.kind,
@@ -122,25 +125,25 @@ def _items(
                 origin=holding.origin,
                 commit=commits.get((at.file, at.line)) if at else None,
                 until=until,
-                flags=tuple(_flags(entry, holding, until, horizon, home)),
+                flags=tuple(_find_flags(entry, holding, until, horizon, home)),
                 facts=entry.facts,
             )
 
 
-def _item_id(instance: str, entry: Entry, holding: Holding) -> str:
-    return _sha256_of([instance, *grant_key(Subject("account", entry.account), holding.scope)])[:16]
+def _compute_id(instance: str, entry: Entry, holding: Holding) -> str:
+    return _hash([instance, *grant_key(Subject("account", entry.account), holding.scope)])[:16]
 
 
-def _sha256_of(data: object) -> str:
-    """Return the SHA-256 of plain data; in ASCII, so that a name may be anything, even half a character."""
+def _hash(data: object) -> str:
+    """Return the SHA-256 of plain data as ASCII JSON, in which a name may hold any character, even a lone surrogate."""
     return sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _flags(
+def _find_flags(
     entry: Entry, holding: Holding, until: datetime | None, horizon: Horizon, home: frozenset[str]
 ) -> Iterator[Flag]:
     as_of = horizon.as_of
-    told: tuple[tuple[bool, Flag], ...] = (
+    tests: tuple[tuple[bool, Flag], ...] = (
         (max(holding.live_power, holding.declared_power) is Power.ADMIN, "admin"),
         (entry.kind == "undeclared", "undeclared"),
         (entry.kind == "public", "public"),
@@ -152,11 +155,11 @@ def _flags(
         (holding.pending or entry.status == "pending", "pending"),
         (holding.agreement != "same", "differs"),
     )
-    return (flag for holds, flag in told if holds)
+    return (flag for holds, flag in tests if holds)
 
 
 def _is_unused(last_seen: str | None, horizon: Horizon) -> bool:
-    """Return whether an account was last seen too long ago; where the platform does not say, it is not known to be."""
+    """Return whether an account was last seen too long ago; false where the platform keeps no such date."""
     try:
         return last_seen is not None and date.fromisoformat(last_seen[:10]) < (horizon.as_of - horizon.unused).date()
     except ValueError:
@@ -168,12 +171,12 @@ def _riskiest_first(item: Item) -> tuple[int, int, str, str, str]:
     return first, -item.power, item.handle or item.account, item.instance, str(item.scope)
 
 
-def _digest(made: Review) -> str:
-    """Return a digest over what is reviewed: who holds what on both sides, and by which lines it is wanted.
+def _compute_digest(made: Review) -> str:
+    """Return a digest over the items: the live and the declared grant, and the line that declares it.
 
-    The moment is not in it, so that a picture that has not changed is known again when the decisions come back.
+    The moment is not in it, so that unchanged items have the same digest when the decisions come back.
     """
-    rows = [
+    items = [
         [
             item.id,
             item.instance,
@@ -184,8 +187,8 @@ def _digest(made: Review) -> str:
         ]
         for item in sorted(made.items, key=lambda item: item.id)
     ]
-    inputs = {"incomplete": [*made.incomplete, *(missing.instance for missing in made.missing)], "items": rows}
-    return f"sha256:{_sha256_of(inputs)}"
+    inputs = {"incomplete": [*made.incomplete, *(missing.instance for missing in made.missing)], "items": items}
+    return f"sha256:{_hash(inputs)}"
 
 
 def _describe_grant(grant: Grant | None) -> list[str] | None:

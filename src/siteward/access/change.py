@@ -1,11 +1,11 @@
-"""One difference between two pictures of access, the algebra of differences, and their safe order.
+"""Changes between two states of access: `diff` and `patch`, their direction, and their safe order.
 
-A change is two sides; the verb, the undo and the staleness test are read off them. `diff` is total and
-knows neither platform nor policy.
+A change is a resource before and after; action and inverse follow from the two. `diff` knows neither platform nor
+policy.
 
-Order is two sentences: create, open, close; nobody who keeps a role is without it on the way. `order` puts
-changes in a row by that, `dependencies` says which of them must have been done, so that it also holds when
-something on the way fails.
+The order has two rules: create, then open, then close; and nobody who keeps a role is without it in between. `order`
+sorts changes by that; `dependencies` gives the changes that each one needs, so that the rules also hold when a
+change fails.
 
 Laws (tests/laws): ``patch(live, diff(live, desired)) == desired``, ``diff(x, x) == ()``, ``diff(a, b)`` is
 the inverse of ``diff(b, a)``, and ``order`` is a permutation in which every dependency comes first.
@@ -35,35 +35,35 @@ class Change(Struct, frozen=True):
 
     @property
     def key(self) -> Key:
-        """The key of what changes."""
-        side = self.after if self.after is not None else self.before
-        if side is None:
+        """The key of the resource that changes. Raises `ValueError` for a change without sides."""
+        resource = self.after if self.after is not None else self.before
+        if resource is None:
             raise ValueError("a change needs at least one side")
-        return side.key
+        return resource.key
 
     @property
     def action(self) -> Action:
-        """The verb, read off the two sides."""
+        """The action: create, update or delete."""
         if self.before is None:
             return "create"
         return "delete" if self.after is None else "update"
 
     @property
     def inverse(self) -> Change:
-        """The change that takes this one back."""
+        """The change that reverts this one."""
         return Change(self.after, self.before)
 
 
 def diff(live: Access, desired: Access) -> tuple[Change, ...]:
-    """Return every difference that leads from `live` to `desired`, in key order of neither."""
+    """Return the changes that lead from `live` to `desired`: first wished resources, then removals; not sorted."""
     find = live.find
-    wanted = [Change(held, wish) for key, wish in desired.items() if (held := find(key)) is not wish and held != wish]
+    wishes = [Change(held, wish) for key, wish in desired.items() if (held := find(key)) is not wish and held != wish]
     wished = desired.find
-    return (*wanted, *[Change(held, None) for key, held in live.items() if wished(key) is None])
+    return (*wishes, *[Change(held, None) for key, held in live.items() if wished(key) is None])
 
 
 def patch(access: Access, changes: Iterable[Change]) -> Access:
-    """Return `access` as it is once the changes are made."""
+    """Return the access after the changes are made."""
     resources = access.to_dict()
     for change in changes:
         if change.after is None:
@@ -74,16 +74,16 @@ def patch(access: Access, changes: Iterable[Change]) -> Access:
 
 
 def rights(grant: Grant, traits: Traits) -> frozenset[str]:
-    """Return the extras a grant gives, those that are part of its role anyway included."""
-    part = frozenset(extra for extra, roles in traits.included.items() if grant.role in roles)
-    return part | (grant.extras or frozenset())
+    """Return the extras that a grant gives, with those that are part of its role."""
+    included = frozenset(extra for extra, roles in traits.included.items() if grant.role in roles)
+    return included | (grant.extras or frozenset())
 
 
 def direction(change: Change, traits: Traits) -> Direction:
-    """Return whether a change only gives (`open`), only takes (`close`), or turns one thing into another.
+    """Return `open` for a change that only grants, `close` for one that only revokes, else `turn`.
 
-    Between two roles the platform's order decides; of two that cannot be compared one is turned into the
-    other. What is not about access (an e-mail, a new login) is a turn as well.
+    Between two roles the platform's order decides; a change between incomparable roles is a `turn`, as is one that is
+    not about access (an e-mail, a new login).
     """
     match change:
         case Change(before=None):
@@ -113,7 +113,7 @@ def deletes_account(change: Change) -> bool:
 
 
 def escalates(change: Change, traits: Traits) -> bool:
-    """Return whether a grant gains something that the platform lists as powerful, at its creation too."""
+    """Return whether a grant gains a role or extra that the platform lists as powerful, also at its creation."""
     before, after = change.before, change.after
     if not isinstance(after, Grant) or direction(change, traits) == "close":
         return False
@@ -122,6 +122,8 @@ def escalates(change: Change, traits: Traits) -> bool:
 
 
 class _Phase(IntEnum):
+    """The phases of `order`, in order."""
+
     CREATE = 0
     PROMOTE = 1
     OPEN = 2
@@ -134,7 +136,7 @@ class _Phase(IntEnum):
 
 
 def demoted(changes: Iterable[Change], traits: Traits) -> Mapping[str, Key]:
-    """Return the accounts that stop being top, each with the key of the change that does it."""
+    """Return the accounts that lose the top role, each with the key of the change that takes it."""
     return {
         change.before.subject.name: change.key
         for change in changes
@@ -157,13 +159,13 @@ def is_regrant(change: Change, traits: Traits, demotions: Mapping[str, Key]) -> 
 
 
 def order(changes: Iterable[Change], traits: Traits) -> tuple[Change, ...]:
-    """Return the changes in the order in which they are safe: create, open, close, rename, delete.
+    """Return the changes in a safe order: create, open, close, rename, delete.
 
-    Admins are made before the first is unmade. The order is the same for the same set of changes.
+    Admins are made before the first is removed. The order is the same for the same set of changes.
     """
-    every = tuple(changes)
-    demotions = demoted(every, traits)
-    return tuple(sorted(every, key=lambda change: (_phase(change, traits, demotions), *_person_first(change.key))))
+    unordered = tuple(changes)
+    demotions = demoted(unordered, traits)
+    return tuple(sorted(unordered, key=lambda change: (_phase(change, traits, demotions), *_person_first(change.key))))
 
 
 def _person_first(key: Key) -> tuple[str, Key]:
@@ -191,8 +193,8 @@ def _subject_phase(change: Change) -> _Phase:
     return _Phase.RENAME if isinstance(change.after, Account) and change.after.renamed else _Phase.TURN
 
 
-class _Web(Struct):
-    """The dependencies between changes: the giving changes by whom and where, memberships, and the taking ones by whom."""
+class _DependencyIndex(Struct):
+    """An index of changes for `dependencies`: grants given by subject and scope, memberships, removals by subject."""
 
     traits: Traits
     demotions: Mapping[str, Key]
@@ -206,22 +208,22 @@ class _Web(Struct):
     members_of: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     scopes_of: dict[str, set[Scope]] = field(default_factory=lambda: defaultdict(set))
 
-    def see(self, live: Access) -> None:
-        """Note who is in which group, and where those groups have access."""
+    def add_live(self, live: Access) -> None:
+        """Add the live memberships, and the scopes of the groups that have members."""
         for member in live.members():
-            self.enrol(member)
+            self.add_member(member)
         if self.members_of:
             for grant in live.grants():
                 if grant.subject.kind == "group":
                     self.scopes_of[grant.subject.name].add(grant.scope)
 
-    def enrol(self, member: Member) -> None:
-        """Note a membership that is there or will be."""
+    def add_member(self, member: Member) -> None:
+        """Add a membership that is live or will be made."""
         self.groups_of[member.account].add(member.group)
         self.members_of[member.group].add(member.account)
 
-    def note(self, change: Change) -> None:
-        """Note one change of the set."""
+    def add_change(self, change: Change) -> None:
+        """Add one of the changes."""
         key, phase = change.key, _phase(change, self.traits, self.demotions)
         self.phases[key] = phase
         match change.after, phase:
@@ -230,7 +232,7 @@ class _Web(Struct):
             case Grant(subject=subject, scope=scope), _Phase.PROMOTE | _Phase.OPEN:
                 (self.own if subject.kind == "account" else self.shared)[subject.name][scope] = key
             case Member() as member, _Phase.OPEN:
-                self.enrol(member)
+                self.add_member(member)
                 self.joins[member.account].append(key)
             case None, _Phase.CLOSE | _Phase.DEMOTE:
                 for owner in _subjects(key):
@@ -239,7 +241,7 @@ class _Web(Struct):
                 pass
 
     def needs(self, change: Change) -> Iterator[Key]:
-        """Yield the keys of what must be done before `change`."""
+        """Yield the keys of the changes that must be done before `change`."""
         key, phase = change.key, self.phases[change.key]
         if phase is _Phase.DELETE:
             yield from self.closings.get((key[0], key[1]), ())
@@ -248,31 +250,33 @@ class _Web(Struct):
         if phase is _Phase.REGRANT:
             yield self.demotions[key[2]]
         elif phase in {_Phase.TURN, _Phase.CLOSE, _Phase.DEMOTE} and key[0] in {"grant", "member"}:
-            yield from self._replacements(key)
+            yield from self._find_replacements(key)
 
-    def _replacements(self, key: Key) -> Iterator[Key]:
+    def _find_replacements(self, key: Key) -> Iterator[Key]:
+        """Yield the keys of the changes that replace what a removal or change of `key` takes."""
         match key:
             case ("member", group, account):
-                yield from self._instead(account, sorted(self.scopes_of.get(group, ())))
+                yield from self._find_grants_on(account, sorted(self.scopes_of.get(group, ())))
             case ("grant", "account", account, kind, name):
                 scope = Scope(kind, name)
-                yield from self._instead(account, None if scope == EVERYWHERE else (scope,))
+                yield from self._find_grants_on(account, None if scope == EVERYWHERE else (scope,))
             case ("grant", "group", group, kind, name):
                 for account in sorted(self.members_of.get(group, ())):
-                    yield from self._instead(account, (Scope(kind, name),))
+                    yield from self._find_grants_on(account, (Scope(kind, name),))
             case _:
                 pass
 
-    def _instead(self, account: str, scopes: Iterable[Scope] | None) -> Iterator[Key]:
-        """Yield what gives `account` something on these scopes (`None`: on any), or on the whole instance."""
-        for given in self._group_grants(account):
+    def _find_grants_on(self, account: str, scopes: Iterable[Scope] | None) -> Iterator[Key]:
+        """Yield the changes that grant `account` something on these scopes (`None`: any) or on the whole instance."""
+        for by_scope in self._list_grants(account):
             if scopes is None:
-                yield from given.values()
+                yield from by_scope.values()
             else:
-                yield from (given[scope] for scope in (*scopes, EVERYWHERE) if scope in given)
+                yield from (by_scope[scope] for scope in (*scopes, EVERYWHERE) if scope in by_scope)
         yield from self.joins.get(account, ())
 
-    def _group_grants(self, account: str) -> Iterator[Mapping[Scope, Key]]:
+    def _list_grants(self, account: str) -> Iterator[Mapping[Scope, Key]]:
+        """Yield the granting changes of an account, and of each of its groups, by scope."""
         if account in self.own:
             yield self.own[account]
         if self.shared:
@@ -280,7 +284,7 @@ class _Web(Struct):
 
 
 def _subjects(key: Key) -> tuple[tuple[str, str], ...]:
-    """Return the keys of the accounts and groups that a grant or membership is of."""
+    """Return the keys of the accounts and groups of a grant or membership."""
     match key:
         case ("member", group, account):
             return (("account", account), ("group", group))
@@ -291,16 +295,16 @@ def _subjects(key: Key) -> tuple[tuple[str, str], ...]:
 
 
 def dependencies(changes: Sequence[Change], traits: Traits, live: Access) -> Mapping[Key, tuple[Key, ...]]:
-    """Return, for each change that has any, the keys of the changes that must have been done before it.
+    """Return, for each change that has any, the keys of the changes that must be done before it.
 
-    What is granted depends on the account or group being there; what is taken depends on everything that
-    gives the same person something on the same scope in its place; what Matomo and Piwik PRO only allow
-    after a demotion depends on that; a deletion depends on all that is taken from its account. Each of these
-    leads to an earlier phase of `order`, so there are no cycles.
+    A grant depends on the creation of its account or group; a removal on everything that grants the same account
+    something on the same scope in its place; a grant that Matomo and Piwik PRO only allow after a demotion on that
+    demotion; a deletion on all removals from its account. Each of these is in an earlier phase of `order`, so there are
+    no cycles.
     """
-    web = _Web(traits, demoted(changes, traits))
-    web.see(live)
+    index = _DependencyIndex(traits, demoted(changes, traits))
+    index.add_live(live)
     for change in changes:
-        web.note(change)
-    needed = ((change.key, tuple(dict.fromkeys(web.needs(change)))) for change in changes)
+        index.add_change(change)
+    needed = ((change.key, tuple(dict.fromkeys(index.needs(change)))) for change in changes)
     return {key: keys for key, keys in needed if keys}

@@ -1,7 +1,7 @@
-"""Plans and snapshots as plain data, in one canonical form, with a digest that covers all of it.
+"""Encoding of plans, live states and memories as plain data, their canonical JSON form, and the digest of a plan.
 
-The canonical form is RFC 8785: keys sorted by UTF-16, no spaces, numbers as ECMAScript writes them. Names are
-kept as they are, in whatever Unicode form. A plan that was edited, or is of a newer format, is refused.
+The canonical form is RFC 8785: keys sorted by UTF-16, no spaces, numbers as ECMAScript writes them. Names keep their
+Unicode form. A plan that was edited, or is of a newer format, is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from siteward.access.model import Resource
+from siteward.access.model import Key, Resource
 from siteward.access.plan import InstancePlan, Plan, Step
 from siteward.access.report import Report, Summary, summarize
 from siteward.access.serialize import BIGGEST, CodecError, Data, shape
@@ -46,12 +46,12 @@ LIVE_FORMAT: Final = "siteward.live/1"
 
 
 def encode(plan: Plan) -> dict[str, Any]:
-    """Return a plan as plain data, with its format, its numbers, and what people and tools want to see of steps."""
+    """Return a plan as plain data, with its format, summary, and members of steps that are derived for readers."""
     data: dict[str, Any] = shape(Plan).encode(replace(plan, instances=(), digest=""))
     data["format"] = FORMAT
     data["instances"] = [_encode_instance(instance) for instance in plan.instances]
     data["summary"] = encode_summary(summarize(Report(command="plan", plan=plan)))
-    data["digest"] = plan.digest or _digest_of(data)
+    data["digest"] = plan.digest or _compute_digest(data)
     return data
 
 
@@ -64,12 +64,12 @@ def _encode_instance(plan: InstancePlan) -> Data:
 
 
 def encode_step(step: Step) -> dict[str, Any]:
-    """Return a step as plain data, with its verb and consequences spelled out beside it."""
+    """Return a step as plain data, with its action and consequences as further members."""
     data: dict[str, Any] = shape(Step).encode(step)
-    return data | _derived(step)
+    return data | _derive_members(step)
 
 
-def _derived(step: Step) -> dict[str, Any]:
+def _derive_members(step: Step) -> dict[str, Any]:
     return {
         "action": step.change.action,
         "blocked": step.blocked,
@@ -86,16 +86,16 @@ def encode_summary(summary: Summary) -> dict[str, Any]:
 
 
 def decode(data: object, *, verify: bool = True) -> Plan:
-    """Return the plan that plain data says.
+    """Return the plan of plain data.
 
-    Raises `CodecError` where it is not of this format, is not what it should be, or, unless `verify` is false,
-    where the digest does not fit: somebody, or something, has changed it.
+    Raises `CodecError` where the format is another, a member is invalid, or, unless `verify` is false, where the digest
+    does not match because the plan was changed.
     """
     if not isinstance(data, dict):
         raise CodecError("", "this is not a valid plan")
     if data.get("format") != FORMAT:
         raise CodecError("/format", f"this reads {FORMAT}; the plan may have been made by a newer version")
-    if verify and data.get("digest") != _digest_of(data):
+    if verify and data.get("digest") != _compute_digest(data):
         raise CodecError("/digest", "the plan was changed after it was made: its digest does not fit")
     instances = data.get("instances", [])
     if not isinstance(instances, list):
@@ -114,12 +114,31 @@ def _decode_instance(data: Data, path: str) -> InstancePlan:
     if not isinstance(data, dict):
         raise CodecError(path, "should be an object")
     derived = {"steps", "held_back", "blocked"}
-    plan: InstancePlan = shape(InstancePlan).decode({k: v for k, v in data.items() if k not in derived}, path)
+    plan: InstancePlan = shape(InstancePlan).decode(
+        {name: value for name, value in data.items() if name not in derived}, path
+    )
     steps, held_back = (_decode_steps(data.get(name), f"{path}/{name}") for name in ("steps", "held_back"))
     plan = replace(plan, steps=steps, held_back=held_back)
+    _refuse_repeated(plan, path)
     if data.get("blocked") is not plan.blocked:
         raise CodecError(f"{path}/blocked", "is not what the diagnostics say")
     return plan
+
+
+def _refuse_repeated(plan: InstancePlan, path: str) -> None:
+    """Raise `CodecError` where two steps have one id or change one thing, or a step depends on none before it."""
+    ids: set[str] = set()
+    keys: set[Key] = set()
+    for name, steps in (("steps", plan.steps), ("held_back", plan.held_back)):
+        for at, step in enumerate(steps):
+            if step.id in ids:
+                raise CodecError(f"{path}/{name}/{at}/id", f"{step.id} is the id of another step too")
+            if step.change.key in keys:
+                raise CodecError(f"{path}/{name}/{at}/change", "another step changes the same thing")
+            if unknown := sorted(set(step.depends_on) - ids):
+                raise CodecError(f"{path}/{name}/{at}/depends_on", f"no step before it is {unknown[0]}")
+            ids.add(step.id)
+            keys.add(step.change.key)
 
 
 def _decode_steps(data: Data, path: str) -> tuple[Step, ...]:
@@ -129,7 +148,7 @@ def _decode_steps(data: Data, path: str) -> tuple[Step, ...]:
 
 
 def decode_step(data: object, path: str = "") -> Step:
-    """Return the step that plain data says; raises `CodecError` where it is not one, or does not fit together."""
+    """Return the step of plain data. Raises `CodecError` where it is invalid or contradicts itself."""
     if not isinstance(data, dict):
         raise CodecError(path, "should be an object")
     derived = {"action", "blocked", "mails", "destroys", "reversible"}
@@ -139,20 +158,20 @@ def decode_step(data: object, path: str = "") -> Step:
         raise CodecError(f"{path}/change", "has neither side")
     if before is not None and after is not None and before.key != after.key:
         raise CodecError(f"{path}/change", "turns one thing into another")
-    for name, value in _derived(step).items():
+    for name, value in _derive_members(step).items():
         if name not in data or data[name] != value or type(data[name]) is not type(value):
             raise CodecError(f"{path}/{name}", f"should be {value!r}")
     return step
 
 
 def encode_live(live: Live) -> dict[str, Any]:
-    """Return what was read of an instance as plain data; the adapter's own picture is left out."""
+    """Return a live state as plain data, without the adapter's own (`native`)."""
     data: dict[str, Any] = shape(Live).encode(live)
     return data | {"format": LIVE_FORMAT}
 
 
 def decode_live(data: object) -> Live:
-    """Return the snapshot that plain data says; raises `CodecError` where it is not one."""
+    """Return the live state of plain data. Raises `CodecError`."""
     if not isinstance(data, dict) or data.get("format") != LIVE_FORMAT:
         raise CodecError("/format", f"this reads {LIVE_FORMAT}")
     live: Live = shape(Live).decode({name: value for name, value in data.items() if name != "format"}, "")
@@ -160,46 +179,46 @@ def decode_live(data: object) -> Live:
 
 
 def encode_memory(memory: Memory) -> dict[str, Any]:
-    """Return what a journal remembers as plain data."""
+    """Return a memory as plain data."""
     data: dict[str, Any] = shape(Memory).encode(memory)
     return data
 
 
 def decode_memory(data: object) -> Memory:
-    """Return the memory that plain data says; raises `CodecError` where it is not one."""
+    """Return the memory of plain data. Raises `CodecError`."""
     memory: Memory = shape(Memory).decode(data, "")
     return memory
 
 
 def encode_resource(resource: Resource) -> dict[str, Any]:
-    """Return one resource as plain data."""
+    """Return a resource as plain data."""
     data: dict[str, Any] = shape(Resource).encode(resource)
     return data
 
 
 def decode_resource(data: object, path: str = "") -> Resource:
-    """Return the resource that plain data says; raises `CodecError` where it is not one."""
+    """Return the resource of plain data. Raises `CodecError`."""
     resource: Resource = shape(Resource).decode(data, path)
     return resource
 
 
 def digest(plan: Plan) -> str:
-    """Return the digest of a plan: over everything in it but the digest itself."""
-    return _digest_of(encode(replace(plan, digest="")))
+    """Return the SHA-256 digest of a plan, over everything in it except the digest itself."""
+    return _compute_digest(encode(replace(plan, digest="")))
 
 
 def seal(plan: Plan) -> Plan:
-    """Return the plan with its digest in it."""
+    """Return the plan with its digest."""
     return replace(plan, digest=digest(plan))
 
 
-def _digest_of(data: Mapping[str, Data]) -> str:
+def _compute_digest(data: Mapping[str, Data]) -> str:
     covered = canonical({name: value for name, value in data.items() if name != "digest"})
     return f"sha256:{hashlib.sha256(covered).hexdigest()}"
 
 
 def canonical(data: object) -> bytes:
-    """Return plain data in the one form of RFC 8785, as UTF-8; raises `CodecError` for what it cannot say."""
+    """Return plain data in the canonical form of RFC 8785, as UTF-8. Raises `CodecError` for what has none."""
     try:
         return _canonical_text(data).encode()
     except UnicodeEncodeError:
@@ -211,7 +230,7 @@ def _canonical_text(data: object) -> str:
         return encode_basestring(data)
     if isinstance(data, dict):
         names = tuple(data)
-        return f"{{{','.join([f'{name}:{_canonical_text(data[key])}' for key, name in _sorted(names)])}}}"
+        return f"{{{','.join([f'{name}:{_canonical_text(data[key])}' for key, name in _sort_names(names)])}}}"
     if isinstance(data, list | tuple):
         return f"[{','.join([_canonical_text(item) for item in data])}]"
     return _canonical_scalar(data)
@@ -234,8 +253,8 @@ def _canonical_scalar(data: object) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _sorted(names: tuple[object, ...]) -> tuple[tuple[str, str], ...]:
-    """Return the names of an object as they are and as they are written, in the order of their UTF-16 units."""
+def _sort_names(names: tuple[object, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the names of an object, plain and encoded, in the order of their UTF-16 code units."""
     texts = [name for name in names if isinstance(name, str)]
     if len(texts) != len(names):
         raise CodecError("", "the names in an object are texts")
@@ -255,10 +274,10 @@ def _canonical_number(value: float) -> str:
     digits = (whole + fraction).lstrip("0")
     point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
     digits = digits.rstrip("0")
-    return sign + _placed(digits, point)
+    return sign + _place_point(digits, point)
 
 
-def _placed(digits: str, point: int) -> str:
+def _place_point(digits: str, point: int) -> str:
     """Return decimal digits with the point after `point` of them, by the rules of ECMAScript's Number::toString."""
     if len(digits) <= point <= 21:
         return digits + "0" * (point - len(digits))

@@ -21,6 +21,8 @@ FORMERLY: Mapping[str, str] = MappingProxyType(
 )
 """The former id of each rule that was renamed, by its id now; told beside the new one in every format for programs."""
 
+_SHOWN = 5  # names that a message lists before it only counts
+
 Effect = Literal["mail", "destroys", "creates", "moves", "gap", "irreversible", "manual", "waiting", "opens"]
 
 
@@ -55,7 +57,8 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
 
     `code` is the stable rule id, in kebab case, and `formerly` the one it had before, if it was renamed. `about` hangs
     it on the change of that key. `effect` is the kind of consequence that a platform announces; `count` and `who`
-    belong to it (mails: to whom). `suggestion` is text that may replace what `at` spans; `allowed` lists what would be
+    belong to it (mails: to whom). `local` is true for an error of one row of the file, which keeps nobody else's access
+    from being changed. `suggestion` is text that may replace what `at` spans; `allowed` lists what would be
     right there, `related` the other places that matter. `instance` is the instance it speaks of, if one.
     """
 
@@ -73,6 +76,12 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
     who: str | None = None
     instance: str | None = None
     formerly: str | None = None
+    local: bool = False
+
+    @property
+    def blocks_all(self) -> bool:
+        """True if this keeps everything on its instance from being done."""
+        return self.blocks and self.about is None and not self.local
 
     @property
     def blocks(self) -> bool:
@@ -93,6 +102,7 @@ class Fields(TypedDict, total=False):
     count: int
     who: str | None
     instance: str | None
+    local: bool
 
 
 def diagnostic(severity: Severity, code: str, message: str, **fields: Unpack[Fields]) -> Diagnostic:
@@ -141,6 +151,17 @@ def problem(  # noqa: PLR0913 — one keyword for each thing a complaint about a
         suggestion=meant if meant != word else None,
         instance=instance,
     )
+
+
+def plural(count: int, singular: str, several: str = "") -> str:
+    """Return a number with its noun (``1 grant``, ``2 grants``); `several` is the plural where it is no mere `s`."""
+    return f"{count} {singular if count == 1 else several or singular + 's'}"
+
+
+def join_some(names: Sequence[str]) -> str:
+    """Return the first few names, and the number of the others."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def near(word: str, known: Iterable[str]) -> str | None:

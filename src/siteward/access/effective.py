@@ -1,8 +1,8 @@
-"""Effective access: the own grants of accounts, those of their groups, and the rights that admins have anyway.
+"""Effective access: the own grants of accounts, those of their groups, and the rights that the top role includes.
 
-Of several ways to one scope the strongest counts; nothing denies. Grants on a meta site and on a site do not
-imply each other. Whoever holds the top account role has everything. A `Ledger` sets who holds what live beside what is
-declared, for matrices and access reviews; there the top account role is told once, on the whole instance.
+Of several ways to one scope the strongest counts; there are no denials. Grants on a meta site and on a site do not
+imply each other. The top account role includes everything. A `Ledger` compares live and declared grants of every
+account, for matrices and access reviews; there the top account role stands once, on the whole instance.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from siteward.access.traits import Traits, declarable, is_public, is_site
 
 
 class Way(Struct, frozen=True):
-    """One way on which somebody has access: a grant, and the group of the platform it came through, if one."""
+    """One way to access: a grant, and the platform's group that it comes through, if any."""
 
     grant: Grant
     group: str | None = None
@@ -44,7 +44,7 @@ class Way(Struct, frozen=True):
 
 
 class Effect(Struct, frozen=True):
-    """The effective access of an account on a scope; `ways` lead there, the one that counts first."""
+    """The effective access of an account on a scope, with the `ways` to it, the strongest first."""
 
     account: str
     scope: Scope
@@ -54,101 +54,101 @@ class Effect(Struct, frozen=True):
 
     @property
     def role(self) -> str | None:
-        """The native role of the way that counts."""
+        """The native role of the strongest way; `None` without access."""
         return self.ways[0].grant.role if self.ways else None
 
 
 Agreement = Literal["same", "missing", "extra", "differs"]
 Held = tuple[Grant, str | None]
-"""A grant, and the group of the platform that it comes through, if one."""
+"""A grant, and the platform's group that it comes through, if any."""
 
 
 Ways = Mapping[Scope, list[Held]]
 
 
 class Index(Struct, frozen=True, dict=True):
-    """The grants of one access by holder, found once for all who ask: members, groups, and the grants of each account."""
+    """An index of one access, computed once: members, groups, and the grants of each account."""
 
     access: Access
 
     @cached_property
     def groups(self) -> Mapping[str, tuple[str, ...]]:
-        """The platform's own groups of each account that is in any, by name."""
+        """The platform's groups of each account that is in any, sorted by name."""
         return _group_sorted((member.account, member.group) for member in self.access.members())
 
     @cached_property
     def members(self) -> Mapping[str, tuple[str, ...]]:
-        """The accounts in each group that has any, by name."""
+        """The accounts in each group that has any, sorted by name."""
         return _group_sorted((member.group, member.account) for member in self.access.members())
 
     @cached_property
     def shared(self) -> Mapping[str, tuple[Grant, ...]]:
         """The grants of each group that has any, by scope."""
-        found: dict[str, list[Grant]] = defaultdict(list)
+        by_group: dict[str, list[Grant]] = defaultdict(list)
         for grant in self.access.grants():
             if grant.subject.kind == "group":
-                found[grant.subject.name].append(grant)
-        return {group: tuple(sorted(grants, key=lambda grant: grant.scope)) for group, grants in found.items()}
+                by_group[grant.subject.name].append(grant)
+        return {group: tuple(sorted(grants, key=lambda grant: grant.scope)) for group, grants in by_group.items()}
 
     @cached_property
     def by_account(self) -> Mapping[str, Ways]:
         """The grants of each account by scope, its own first and then those of its groups."""
-        found: dict[str, dict[Scope, list[Held]]] = defaultdict(lambda: defaultdict(list))
+        by_account: dict[str, dict[Scope, list[Held]]] = defaultdict(lambda: defaultdict(list))
         for grant in self.access.grants():
             if grant.subject.kind == "account":
-                found[grant.subject.name][grant.scope].append((grant, None))
+                by_account[grant.subject.name][grant.scope].append((grant, None))
         for account, groups in self.groups.items() if self.shared else ():
             for group in groups:
                 for grant in self.shared.get(group, ()):
-                    found[account][grant.scope].append((grant, group))
-        return found
+                    by_account[account][grant.scope].append((grant, group))
+        return by_account
 
     def own(self, kind: SubjectKind, name: str) -> tuple[Grant, ...]:
-        """Return the grants of an account or a group itself, without those of the groups an account is in."""
+        """Return the direct grants of an account or a group, without those through groups."""
         if kind == "group":
             return self.shared.get(name, ())
         return tuple(grant for held in self.ways(name).values() for grant, group in held if group is None)
 
     def ways(self, account: str) -> Ways:
-        """Return the grants of an account by scope."""
+        """Return the grants of an account by scope, directly and through groups."""
         return self.by_account.get(account, {})
 
 
 def _group_sorted(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for key, value in pairs:
-        found[key].append(value)
-    return {key: tuple(sorted(values)) for key, values in found.items()}
+    lists: dict[str, list[str]] = defaultdict(list)
+    for name, related in pairs:
+        lists[name].append(related)
+    return {name: tuple(sorted(names)) for name, names in lists.items()}
 
 
 def strongest(held: Iterable[Held], traits: Traits) -> Held | None:
-    """Return the grant that counts and the group it comes through; between equals, one's own; `None` for none."""
+    """Return the strongest grant and the group it comes through; of equal ones the direct grant; `None` for none."""
     return max(held, key=lambda way: (traits.power(way[0]), way[1] is None), default=None)
 
 
 def effective(access: Access, traits: Traits, account: str, scope: Scope, index: Index | None = None) -> Effect:
-    """Return what `account` can do on `scope`, with every way that leads there, strongest first.
+    """Return the effective access of an account on a scope.
 
-    `index` is that of the same access, for callers that ask for many.
+    `index` is that of the same access, for callers that need it for many accounts.
     """
     groups = (index or Index(access)).groups.get(account, ())
-    ways = sorted(_ways(access, traits, account, scope, groups), key=_strongest_first)
+    ways = sorted(_find_ways(access, traits, account, scope, groups), key=_strongest_first)
     held = access.get(account_key(account))
     active = not isinstance(held, Account) or held.status == "active"
     return Effect(account, scope, ways[0].power if ways else Power.NONE, tuple(ways), active)
 
 
 def who_can(access: Access, traits: Traits, power: Power, scope: Scope) -> tuple[Effect, ...]:
-    """Return everybody who has at least `power` on `scope` in effect, strongest first, then by name."""
+    """Return the effective access of all accounts with at least `power` on `scope`, strongest first, then by name."""
     index = Index(access)
     names = {account.name for account in access.accounts()} | set(index.groups)
     names |= {grant.subject.name for grant in access.grants() if grant.subject.kind == "account"}
-    found = (effective(access, traits, name, scope, index) for name in names)
-    able = (effect for effect in found if effect.ways and effect.power >= max(power, Power.VIEW))
+    effects = (effective(access, traits, name, scope, index) for name in names)
+    able = (effect for effect in effects if effect.ways and effect.power >= max(power, Power.VIEW))
     return tuple(sorted(able, key=lambda effect: (-effect.power, effect.account)))
 
 
-def _ways(access: Access, traits: Traits, account: str, scope: Scope, groups: tuple[str, ...]) -> Iterator[Way]:
+def _find_ways(access: Access, traits: Traits, account: str, scope: Scope, groups: tuple[str, ...]) -> Iterator[Way]:
     subjects = (Subject("account", account), *(Subject("group", group) for group in groups))
     for subject in subjects:
         group = subject.name if subject.kind == "group" else None
@@ -165,24 +165,25 @@ def _strongest_first(way: Way) -> tuple[int, bool, str, str]:
 
 
 class Reach(Struct, frozen=True):
-    """On how many scopes each account and group has access, and who is in which group.
+    """The number of scopes on which each account and group has access, and the groups of each account.
 
-    What opens nothing by itself does not count: what lingers (Umami's global `user`), and teams without sites.
+    Grants that give no access by themselves do not count: lingering roles (Umami's global `user`), and teams without
+    sites.
     """
 
     scopes: Counter[tuple[str, str]]
     groups: Mapping[str, frozenset[str]]
 
     def of(self, account: str) -> int:
-        """Return on how many scopes an account has access, by itself and through its groups."""
+        """Return the number of scopes on which an account has access, directly and through groups."""
         return self.scopes["account", account] + sum(
             self.scopes["group", group] for group in self.groups.get(account, ())
         )
 
 
 def reach(access: Access, traits: Traits) -> Reach:
-    """Return how far the access of everybody reaches."""
-    lingering = _lingering(traits)
+    """Return the reach of all accounts and groups."""
+    lingering = _find_lingering(traits)
     scopes: Counter[tuple[str, str]] = Counter(
         [(grant.subject.kind, grant.subject.name) for grant in access.grants() if _opens(grant, lingering)]
     )
@@ -190,36 +191,36 @@ def reach(access: Access, traits: Traits) -> Reach:
 
 
 def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Reach:
-    """Return how far everybody reaches once these changes are made, without looking at anything else."""
-    lingering, scopes, groups = _lingering(traits), before.scopes.copy(), dict(before.groups)
+    """Return the reach of all after these changes, computed from the reach before and the changes alone."""
+    lingering, scopes, groups = _find_lingering(traits), before.scopes.copy(), dict(before.groups)
     for change in changes:
-        for side, sign in ((change.before, -1), (change.after, 1)):
-            match side:
+        for resource, sign in ((change.before, -1), (change.after, 1)):
+            match resource:
                 case Grant(subject=subject):
-                    scopes[subject.kind, subject.name] += sign if _opens(side, lingering) else 0
+                    scopes[subject.kind, subject.name] += sign if _opens(resource, lingering) else 0
                 case Member(group=group, account=account):
-                    mine = groups.get(account, frozenset())
-                    groups[account] = mine | {group} if sign > 0 else mine - {group}
+                    own = groups.get(account, frozenset())
+                    groups[account] = own | {group} if sign > 0 else own - {group}
                 case _:
                     pass
     return Reach(scopes, groups)
 
 
 def _opens(grant: Grant, lingering: frozenset[tuple[str, str]]) -> bool:
-    """Tell whether a grant opens anything by itself; a scope of the kind `team` is one that has no site."""
+    """Return whether a grant gives access by itself; a scope of the kind `team` is a team without sites."""
     return grant.scope.kind != "team" and (grant.scope.kind, grant.role) not in lingering
 
 
-def _lingering(traits: Traits) -> frozenset[tuple[str, str]]:
+def _find_lingering(traits: Traits) -> frozenset[tuple[str, str]]:
     return frozenset((kind, role.name) for kind, roles in traits.roles.items() for role in roles if role.lingers)
 
 
 class Holding(Struct, frozen=True, kw_only=True):
-    """The grants of one account on one scope: the strongest grant on each side, and why it is declared.
+    """The strongest live and declared grant of one account on one scope, with the origin of the declared one.
 
-    `group` is the platform's own group that the live grant comes through. `pending` is true if somebody has yet to
-    accept. `stands` is true if the live grant is no difference though nobody declares it: a fact such as ownership, a
-    role that silence does not take, or what the account in use has.
+    `group` is the platform's own group that the live grant comes through. `pending` is true if it has yet to be
+    accepted. `stands` is true if the live grant is not declared and still no difference: a fact such as ownership, a
+    lingering role, or a grant of the account in use.
     """
 
     scope: Scope
@@ -244,9 +245,9 @@ class Holding(Struct, frozen=True, kw_only=True):
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One account of an instance with all it holds.
+    """One account of an instance with all its holdings.
 
-    `kind` is the declared user's, else `undeclared`, `self` or `public`. `facts` are the platform's words about the
+    `kind` is the declared user's, else `undeclared`, `self` or `public`. `facts` are the platform's data about the
     account (`created`, `last_seen`).
     """
 
@@ -261,7 +262,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Struct, frozen=True, kw_only=True):
-    """All entries of one instance. Where it is not `complete`, more may be live than is told."""
+    """All entries of one instance. Where it is not `complete`, more may be live than is listed."""
 
     instance: str
     platform: str
@@ -272,13 +273,13 @@ class Ledger(Struct, frozen=True, kw_only=True):
 
 
 def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Traits) -> Ledger:
-    """Return who holds what on an instance, in the order of names."""
+    """Return the ledger of an instance, its entries in the order of account names."""
     wish = with_defaults(desired, live, traits)
-    sides = Index(live.access), Index(wish)
+    indexes = Index(live.access), Index(wish)
     names = (
         {account.name for access in (live.access, wish) for account in access.accounts()}
-        | sides[0].by_account.keys()
-        | sides[1].by_account.keys()
+        | indexes[0].by_account.keys()
+        | indexes[1].by_account.keys()
     )
     scopes = {grant.scope for access in (live.access, wish) for grant in access.grants() if is_site(grant.scope)}
     return Ledger(
@@ -287,16 +288,16 @@ def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Tra
         origin=origin,
         complete=live.complete,
         sites=tuple(sorted(scopes | {site for site in live.sites if is_site(site)})),
-        entries=tuple(_entry_of(name, desired, live, wish, sides, traits) for name in sorted(names)),
+        entries=tuple(_build_entry(name, desired, live, wish, indexes, traits) for name in sorted(names)),
     )
 
 
-def _entry_of(
+def _build_entry(
     name: str,
     desired: Desired,
     live: Live,
     wish: Access,
-    sides: tuple[Index, Index],
+    indexes: tuple[Index, Index],
     traits: Traits,
 ) -> Entry:
     declared_user, key = desired.declared_users.get(name), account_key(name)
@@ -304,7 +305,7 @@ def _entry_of(
     account = have if isinstance(have, Account) else Account(name)
     return Entry(
         account=name,
-        kind=_kind_of(name, declared_user, live, traits),
+        kind=_classify(name, declared_user, live, traits),
         handle=declared_user.handle if declared_user else None,
         email=account.email or (declared_user.email if declared_user else None),
         status="pending" if key in live.pending else account.status,
@@ -314,12 +315,12 @@ def _entry_of(
             replace(
                 holding, stands=holding.declared is None and _stands(holding.live, name, declared_user, live, traits)
             )
-            for holding in _holdings(sides[0].ways(name), sides[1].ways(name), desired, live, traits)
+            for holding in _build_holdings(indexes[0].ways(name), indexes[1].ways(name), desired, live, traits)
         ),
     )
 
 
-def _kind_of(name: str, declared_user: DeclaredUser | None, live: Live, traits: Traits) -> str:
+def _classify(name: str, declared_user: DeclaredUser | None, live: Live, traits: Traits) -> str:
     if declared_user is not None:
         return declared_user.kind
     if live.me is not None and name.casefold() == live.me.casefold():
@@ -331,13 +332,14 @@ def _stands(grant: Grant | None, name: str, declared_user: DeclaredUser | None, 
     """Return whether a live grant that nobody declares is left alone all the same."""
     if grant is None:
         return False
-    if _kind_of(name, declared_user, live, traits) == "self" or not declarable(grant, traits):
+    if _classify(name, declared_user, live, traits) == "self" or not declarable(grant, traits):
         return True
     role = traits.role(grant.scope.kind, grant.role)
     return bool(role and role.lingers and declared_user is not None and declared_user.ending is None)
 
 
-def _holdings(have: Ways, wish: Ways, desired: Desired, live: Live, traits: Traits) -> Iterator[Holding]:
+def _build_holdings(have: Ways, wish: Ways, desired: Desired, live: Live, traits: Traits) -> Iterator[Holding]:
+    """Yield the holding of each scope on which an account has a live or a declared grant."""
     for scope in sorted(have.keys() | wish.keys()):
         now, group = strongest(have.get(scope, ()), traits) or (None, None)
         wanted, _ = strongest(wish.get(scope, ()), traits) or (None, None)

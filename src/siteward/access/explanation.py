@@ -16,12 +16,12 @@ from siteward.access.state import Ending, Origin
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
-    """Why an account has, or has not, access to a scope: the file's side and the live side, and what will be done.
+    """The reasons for the access of an account to a scope, declared and live, and the step that is planned.
 
-    `wished` is what the declaration asks for, `origin` where; `also` are weaker wishes that lead to the same place.
-    `ended` is set if the file ends it by name, with the place. `why_not` is the reason why there is no wish
-    where one might expect it, `why_kept` the reason why more is live than declared and stays; both in words. `beside`
-    are steps on other things of the account that change what it may do here.
+    `wished` is the declared grant, `origin` its place; `also` are weaker declared grants on the same scope. `ended` is
+    set if the file ends the grant by name, with the place. `why_not` is the reason why nothing is declared, `why_kept`
+    the reason why more is live than declared and stays; both in words. `beside` are steps on other resources that
+    change the access of the account here.
     """
 
     instance: str
@@ -41,9 +41,9 @@ class Explanation(Struct, frozen=True, kw_only=True):
 
 
 def with_beside(explanation: Explanation, plan: InstancePlan) -> Explanation:
-    """Return an explanation with the steps that change what the account may do there, though they are not on it.
+    """Return an explanation with the steps on other resources that change the access of the account on the scope.
 
-    These are the steps on its role on the whole instance, on what it holds the access through, and on itself.
+    These are steps on its role on the whole instance, on the groups it has the access through, and on itself.
     """
     ways = explanation.live.ways if explanation.live else ()
     keys = {way.grant.key for way in ways} | {grant_key(Subject("account", explanation.account), EVERYWHERE)}
@@ -58,7 +58,7 @@ def with_beside(explanation: Explanation, plan: InstancePlan) -> Explanation:
 
 
 class Grantee(Struct, frozen=True, kw_only=True):
-    """One account that holds a role on a scope: live, by the declaration, or both."""
+    """One account with a role on a scope, live or declared or both; `through` is the indirect way, in words."""
 
     instance: str
     account: str
@@ -75,7 +75,7 @@ class Grantee(Struct, frozen=True, kw_only=True):
 class Checkup(Struct, frozen=True, kw_only=True):
     """The findings of `doctor` on one instance. `credentials` maps a field to where it was found, never to its value.
 
-    `confirmed` names the source beside the file that says that `account` is the one in use; `None` where nothing does.
+    `confirmed` names the source beside the file by which `account` is the one in use; `None` where there is none.
     """
 
     instance: str

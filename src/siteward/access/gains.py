@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.change import direction, patch
-from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic, warning
+from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic, plural, warning
 from siteward.access.effective import Index
 from siteward.access.model import Account, Grant, Key, Member, Scope, account_key
 from siteward.access.policy import (
@@ -22,6 +22,7 @@ from siteward.access.policy import (
     Gain,
     Person,
     Rule,
+    RulesByKind,
     about_right,
     concerning,
     judge,
@@ -150,10 +151,10 @@ class Gains(Struct, frozen=True, dict=True):
         """Yield the rights that are there, or asked for, and that no step gives or takes."""
         desired, mine = self.proposal.desired, (self.proposal.live.me or "").casefold()
         shared: dict[str, list[Grant]] = defaultdict(list)
-        for key, grant in self._unchanged_grants():
+        for grant in self._unchanged_grants():
             if grant.subject.kind == "group":
                 shared[grant.subject.name].append(grant)
-            elif self._interests(key, grant, grant.subject.name) and grant.subject.name.casefold() != mine:
+            elif grant.subject.name.casefold() != mine:
                 yield from self._rights(grant, self._person_of(grant.subject.name))
         for member in self._unchanged_members():
             joined = member.key in self.proposal.projected
@@ -178,19 +179,40 @@ class Gains(Struct, frozen=True, dict=True):
         held = (proposed.key for proposed in self.proposal.held_back if proposed.change.after is not None)
         return self._moved.union(held)
 
-    def _unchanged_grants(self) -> Iterator[tuple[Key, Grant]]:
+    def _unchanged_grants(self) -> Iterator[Grant]:
+        """Yield the grants of groups, and those of accounts that a rule is about, that no step gives or takes."""
         wished, traits, moved = self.proposal.desired.access.find, self.proposal.traits, self._moved
-        projected, waiting = self.proposal.projected, self._waiting
         lingering = {(kind, role.name) for kind, roles in traits.roles.items() for role in roles if role.lingers}
-        for key, grant in projected.items():
-            if key[0] != "grant" or key in moved or not isinstance(grant, Grant):
+        asked_otherwise, missing = self._wishes_apart
+        kinds = {account: user.kind for account, user in self.proposal.desired.declared_users.items()}
+        rules, power = RulesByKind(self.proposal.policy.rules), traits.power
+        for key, grant in self.proposal.projected.items():
+            if not isinstance(grant, Grant):
                 continue
-            if (grant.scope.kind, grant.role) not in lingering or wished(key) is not None:
-                yield key, grant
-        there = projected.find
-        for key, grant in self.proposal.desired.access.items():
-            if key[0] == "grant" and there(key) is None and key not in waiting and isinstance(grant, Grant):
-                yield key, grant
+            kind, name = grant.subject.kind, grant.subject.name
+            if kind == "account" and key not in asked_otherwise and not rules.about(kinds.get(name), power(grant)):
+                continue  # as nearly all: these three questions are the price of a grant
+            if key in moved or ((grant.scope.kind, grant.role) in lingering and wished(key) is None):
+                continue
+            if kind == "group" or self._interests(key, grant, name):
+                yield grant
+        for key, grant in missing.items():
+            if grant.subject.kind == "group" or self._interests(key, grant, grant.subject.name):
+                yield grant
+
+    @cached_property
+    def _wishes_apart(self) -> tuple[frozenset[Key], Mapping[Key, Grant]]:
+        """The keys of grants that a line asks for with another role, and the wishes for what is not there at all."""
+        desired, there, waiting = self.proposal.desired, self.proposal.projected.find, self._waiting
+        other, missing = set(desired.claims), {}
+        for key, wish in desired.access.items():
+            if isinstance(wish, Grant):
+                grant = there(key)
+                if isinstance(grant, Grant) and grant.role != wish.role:
+                    other.add(key)
+                elif grant is None and key not in waiting:
+                    missing[key] = wish
+        return frozenset(other), missing
 
     def _unchanged_members(self) -> Iterator[Member]:
         projected = self.proposal.projected
@@ -202,12 +224,13 @@ class Gains(Struct, frozen=True, dict=True):
     def _interests(self, key: Key, grant: Grant, account: str) -> bool:
         """Return whether any rule is about a grant that an account has, or about what lines ask for in its place."""
         concerned = self._concerned(account)
-        if not concerned:
+        if not concerned or not concerned.isdisjoint(self._about(grant)):
+            return bool(concerned)
+        if key not in self._wishes_apart[0]:
             return False
-        if len(self.proposal.desired.claims.get(key, ())) > 1 or not concerned.isdisjoint(self._about(grant)):
-            return True
-        wish = self.proposal.desired.access.find(key)
-        return isinstance(wish, Grant) and wish.role != grant.role and not concerned.isdisjoint(self._about(wish))
+        desired = self.proposal.desired
+        wishes = (desired.access.find(key), *(claim.wish for claim in desired.claims.get(key, ())))
+        return any(isinstance(wish, Grant) and not concerned.isdisjoint(self._about(wish)) for wish in wishes)
 
     def _standing_patterns(self) -> Iterator[Diagnostic]:
         """Yield a warning for each person and pattern that gives more than patterns may, and has given it already."""
@@ -329,11 +352,7 @@ def _fields_given(claim: Claim) -> frozenset[str]:
 def _warn_of_unmanaged(breach: Breach, names: list[str]) -> Diagnostic:
     """Return the one warning about all accounts that nobody declared and whose rights break a rule."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    accounts = (
-        "1 account that nobody declared breaks"
-        if len(names) == 1
-        else f"{len(names)} accounts that nobody declared break"
-    )
+    accounts = plural(len(names), "account that nobody declared breaks", "accounts that nobody declared break")
     message = f"{accounts} the rule {breach.rule}: {', '.join(names[:NAMED])}{more}"
     return warning(
         breach.rule.id,

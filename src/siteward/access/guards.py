@@ -1,8 +1,8 @@
-"""The guards: a tuple of small functions over a proposal, each of which returns its objections.
+"""Guards: small functions that check a proposal and yield diagnostics, errors for what must not be done.
 
-A guard never raises and never prints. An error about a key blocks that step, an error about nothing in
-particular blocks the instance. Guards run in the order of `GUARDS`, and each knows what those before it have
-blocked: who is not promoted after all does not count as an admin. To add one, write a function, add its name.
+A guard never raises. An error about a key blocks that step, an error without one blocks the instance. Guards run in
+the order of `GUARDS`, and each knows the steps that those before it have blocked: an account that is not promoted after
+all does not count as an admin. To add one, write a function and add its name there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from siteward.access.admins import AdminTimeline
 from siteward.access.change import deletes_account, demoted, direction, is_regrant
-from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
 from siteward.access.gains import Gains
 from siteward.access.limits import Spending, budgets
 from siteward.access.model import (
@@ -35,13 +35,14 @@ CONFIRM = (
     "where `self` is right, set SITEWARD_<INSTANCE>_SELF to it beside the credentials, or accept this plan once: "
     "`--accept self` with a reason"
 )
-"""The next step while nothing but the file says whose the credentials are; callers put in the name of the instance."""
+"""The hint while only the file names the account of the credentials; callers insert the name of the instance."""
 
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
+"""The causes of removals that follow from something that is not in a listing or in the file."""
 
 
 class Case(Struct, frozen=True, kw_only=True, dict=True):
-    """A proposal before its judges, with what this run allows and what is blocked so far."""
+    """A proposal, the consents of this run (see `judge`), and the keys that are blocked so far."""
 
     proposal: Proposal
     as_of: datetime
@@ -72,13 +73,13 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
 
 def unreachable_steps(blocked: Iterable[Key], proposal: Proposal) -> frozenset[Key]:
-    """Return the keys of what cannot be done when `blocked` is not: those, and all that depend on them."""
-    found = set(blocked)
-    if found:
+    """Return the keys in `blocked` and those of all changes that depend on one of them, directly or not."""
+    unreachable = set(blocked)
+    if unreachable:
         for change in proposal.changes:
-            if not found.isdisjoint(proposal.needs.get(change.key, ())):
-                found.add(change.key)
-    return frozenset(found)
+            if not unreachable.isdisjoint(proposal.needs.get(change.key, ())):
+                unreachable.add(change.key)
+    return frozenset(unreachable)
 
 
 def judge(
@@ -91,12 +92,12 @@ def judge(
     mails: int = 0,
     remarks: Iterable[Diagnostic] = (),
 ) -> tuple[Diagnostic, ...]:
-    """Return every objection to a proposal.
+    """Return the diagnostics of all guards on a proposal.
 
-    `accept` maps what is waived in this run (a budget's name, `empty` or `self`) to the reason; the caller has compared
-    the digest. `confirmed` is true if more than the file says whose the credentials are. `remarks` are the diagnostics
-    of the platform's review: a step it blocks counts as not done, the mails it announces count towards their budget.
-    `mails` are further ones that no remark is about.
+    `accept` maps the blocks that this run lifts (a limit's name, `empty` or `self`) to the reason; the caller has
+    compared the digest. `confirmed` is true if more than the file names the account of the credentials. `remarks` are
+    the diagnostics of the platform's review: a step they block counts as not done, mails they announce count towards
+    the limit. `mails` is the number of further mails.
     """
     given = (*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)
     case = Case(
@@ -107,25 +108,25 @@ def judge(
         confirmed=confirmed or proposal.traits.knows_self,
         mails=mails,
         remarks=tuple(remarks),
-        blocked=_blocked(given),
+        blocked=_find_blocked(given),
     )
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     for guard in GUARDS:
         news = tuple(guard(case))
         if news:
-            found.extend(news)
-            case = replace(case, blocked=case.blocked | _blocked(news))
-    return tuple(found)
+            diagnostics.extend(news)
+            case = replace(case, blocked=case.blocked | _find_blocked(news))
+    return tuple(diagnostics)
 
 
-def _blocked(diagnostics: Iterable[Diagnostic]) -> frozenset[Key]:
+def _find_blocked(diagnostics: Iterable[Diagnostic]) -> frozenset[Key]:
     return frozenset(
         diagnostic.about for diagnostic in diagnostics if diagnostic.blocks and diagnostic.about is not None
     )
 
 
 def keep_whole_reading(case: Case) -> Iterator[Diagnostic]:
-    """Refuse a reading that cannot be true: ourselves not listed, or nothing where there was something."""
+    """Refuse a reading that cannot be true: without the account in use, or empty where the last run saw something."""
     live, memory, traits = case.proposal.live, case.proposal.memory, case.proposal.traits
     if traits.accounts_listed:
         if live.me is None:
@@ -143,7 +144,7 @@ def keep_whole_reading(case: Case) -> Iterator[Diagnostic]:
 
 
 def keep_proven(case: Case) -> Iterator[Diagnostic]:
-    """Refuse removals that follow from an absence, while something was not read to its proven end."""
+    """Refuse removals that follow from an absence, and deletions, while not everything was read to its proven end."""
     live = case.proposal.live
     if live.complete:
         return
@@ -176,7 +177,7 @@ def keep_grants(case: Case) -> Iterator[Diagnostic]:
 
 
 def keep_myself(case: Case) -> Iterator[Diagnostic]:
-    """Refuse every change to the account whose credentials are used, by whatever way."""
+    """Refuse every change to the account in use, directly or through its groups."""
     me = (case.proposal.live.me or "").casefold()
     if not me:
         return
@@ -195,7 +196,7 @@ def keep_myself(case: Case) -> Iterator[Diagnostic]:
 
 
 def keep_known_self(case: Case) -> Iterator[Diagnostic]:
-    """Refuse to work as another account than the run before did, while the file alone says which one it is."""
+    """Refuse to work as another account than the run before did, while only the file names it."""
     live, memory = case.proposal.live, case.proposal.memory
     before = memory.me if memory is not None else None
     if case.confirmed or live.me is None or before is None or _same_login(live.me, before, case.proposal.traits):
@@ -210,17 +211,14 @@ def keep_known_self(case: Case) -> Iterator[Diagnostic]:
 
 
 def keep_owner(case: Case) -> Iterator[Diagnostic]:
-    """Refuse to take the top role from an account that may be the one in use, which the file alone tells.
+    """Refuse to take the top role from an account that may be the one in use, while only the file names that one.
 
-    An account with a lesser role is none whose credentials do this work, and one that waits for its invitation to be
-    taken up has none yet.
+    An account with a lesser role cannot be the one in use, nor can one whose invitation is pending.
     """
     live, traits = case.proposal.live, case.proposal.traits
     if case.confirmed or traits.top is None:
         return
-    tops = {
-        grant.subject.name for grant in live.access.grants() if traits.is_top(grant) and grant.key not in live.pending
-    }
+    tops = {grant.subject.name for grant in case.proposal.tops if grant.key not in live.pending}
     for proposed in case.proposal.proposed:
         name, change = account_of(proposed.key), proposed.change
         demotes = isinstance(change.before, Grant) and traits.is_top(change.before)
@@ -235,13 +233,13 @@ def keep_owner(case: Case) -> Iterator[Diagnostic]:
 
 
 def _same_login(first: str, second: str, traits: Traits) -> bool:
-    """Return whether two logins are one to the platform."""
+    """Return whether two logins mean the same account on the platform."""
     folds = traits.folds_case or traits.login == "email"
     return first == second or (folds and first.casefold() == second.casefold())
 
 
 def _logins_of(proposed: Proposed) -> Iterator[str]:
-    """Yield the logins a change is about, the one it would give to an account included."""
+    """Yield the logins that a change is about, with the new one of a renamed account."""
     name = account_of(proposed.key)
     if name is not None:
         yield name
@@ -254,20 +252,21 @@ def _group_of(key: Key) -> str | None:
 
 
 def keep_protected(case: Case) -> Iterator[Diagnostic]:
-    """Refuse every change, gains too, to what a pattern protects, declared or not, and to nothing else."""
+    """Refuse every change, gains too, to accounts that a pattern of `protect` matches, declared or not."""
     patterns = case.proposal.policy.protect
-    found: dict[str, str | None] = {}
+    matches: dict[str, str | None] = {}
     for proposed in case.proposal.proposed:
         for name in (*case.affected(proposed.key), *_logins_of(proposed)):
-            if name not in found:
-                found[name] = matching(patterns, *_identities(case.proposal, name))
+            if name not in matches:
+                matches[name] = matching(patterns, *_collect_names(case.proposal, name))
         names = (*case.affected(proposed.key), *_logins_of(proposed), *_wished_emails(proposed))
-        pattern = next((hit for name in names if (hit := found.get(name) or matching(patterns, name))), None)
+        pattern = next((match for name in names if (match := matches.get(name) or matching(patterns, name))), None)
         if pattern is not None:
             yield error("protected", f"protected by the pattern {pattern}", about=proposed.key)
 
 
-def _identities(proposal: Proposal, name: str) -> tuple[str | None, ...]:
+def _collect_names(proposal: Proposal, name: str) -> tuple[str | None, ...]:
+    """Return the login, e-mails and handle of an account, live and declared."""
     account, declared_user = proposal.live.access.get(account_key(name)), proposal.desired.declared_users.get(name)
     email = account.email if isinstance(account, Account) else None
     return (
@@ -284,7 +283,7 @@ def _wished_emails(proposed: Proposed) -> tuple[str, ...]:
 
 
 def keep_expressible(case: Case) -> Iterator[Diagnostic]:
-    """Refuse roles and extras that this server does not have, or that are facts and not rights."""
+    """Refuse roles and extras that this server does not have, and roles that cannot be granted."""
     traits = case.proposal.traits
     for proposed in case.proposal.proposed:
         after = proposed.change.after
@@ -301,7 +300,7 @@ def keep_expressible(case: Case) -> Iterator[Diagnostic]:
 
 
 def keep_accounts(case: Case) -> Iterator[Diagnostic]:
-    """Refuse deletions that nobody asked for in so many words, in the file and in this run."""
+    """Refuse deletions without `state: absent` or `unmanaged: remove` in the file, or without `--allow-delete` now."""
     for proposed in case.proposal.proposed:
         if not deletes_account(proposed.change):
             continue
@@ -318,12 +317,12 @@ def keep_accounts(case: Case) -> Iterator[Diagnostic]:
 
 
 def keep_rules(case: Case) -> Iterator[Diagnostic]:
-    """Refuse what the owners' rules forbid, and tell of what stands and breaks one."""
+    """Refuse what the owners' rules forbid, and report standing access that breaks one."""
     yield from Gains(case.proposal).objections()
 
 
 def keep_admins(case: Case) -> Iterator[Diagnostic]:
-    """Refuse what would leave too few people who can mend things, or make too many, after any step."""
+    """Refuse steps after which there would be fewer admins than the policy's minimum, or more than its maximum."""
     if case.proposal.traits.top is None:
         return
     timeline = AdminTimeline(case.proposal, case.as_of, case.unreachable_steps)
@@ -333,32 +332,35 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
     for key in low:
         yield error(
             "too-few-admins",
-            f"this would leave fewer than {policy.admins_min} active human admins",
+            f"this would leave fewer than {plural(policy.admins_min, 'active human admin')}",
             about=key,
             at=policy.admins_at,
             hint="an admin counts who is declared, active, no service, not the account in use, and does not end within 14 days",
         )
     for key in high:
         yield error(
-            "too-many-admins", f"this would make more than {policy.admins_max} admins", about=key, at=policy.admins_at
+            "too-many-admins",
+            f"this would make more than {plural(policy.admins_max or 0, 'admin')}",
+            about=key,
+            at=policy.admins_at,
         )
     if before < policy.admins_min:
         yield warning(
             "below-min-admins",
-            f"there are {before} active human admins, and the policy asks for {policy.admins_min}",
+            f"there {'is' if before == 1 else 'are'} {plural(before, 'active human admin')}, and the policy asks for {policy.admins_min}",
             at=policy.admins_at,
         )
     left = timeline.after(low | high)
     if policy.admins_max is not None and len(left) > policy.admins_max and not high:
         yield warning(
             "above-max-admins",
-            f"there are {len(left)} admins in the end, and the policy allows {policy.admins_max}",
+            f"there {'is' if len(left) == 1 else 'are'} {plural(len(left), 'admin')} in the end, and the policy allows {policy.admins_max}",
             at=policy.admins_at,
         )
 
 
 def keep_budgets(case: Case) -> Iterator[Diagnostic]:
-    """Refuse a plan that takes or gives more at once than the owners allow."""
+    """Refuse a plan that removes or grants more at once than the policy's limits allow."""
     mails = case.mails + sum(
         remark.count
         for remark in case.remarks
@@ -369,7 +371,7 @@ def keep_budgets(case: Case) -> Iterator[Diagnostic]:
 
 
 def tell_reach(case: Case) -> Iterator[Diagnostic]:
-    """Yield notes of how many people one step reaches, and where one is without a role for a moment."""
+    """Yield notes on steps on group grants (how many accounts they reach), and on a gap in an account's access."""
     traits = case.proposal.traits
     demotions = demoted(case.proposal.changes, traits)
     for proposed in case.proposal.proposed:
@@ -377,7 +379,10 @@ def tell_reach(case: Case) -> Iterator[Diagnostic]:
         if group is not None and proposed.key[0] == "grant":
             people = len(case.affected(proposed.key))
             yield note(
-                "reach", f"through group {group} this reaches {people} accounts", about=proposed.key, count=people
+                "reach",
+                f"through group {group} this reaches {plural(people, 'account')}",
+                about=proposed.key,
+                count=people,
             )
         if is_regrant(proposed.change, traits, demotions):
             message = (

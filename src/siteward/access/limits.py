@@ -14,7 +14,7 @@ from math import ceil
 from msgspec import Struct
 
 from siteward.access.change import Change, deletes_account, direction, escalates
-from siteward.access.diagnostic import Diagnostic, Severity, diagnostic
+from siteward.access.diagnostic import Diagnostic, Severity, diagnostic, plural
 from siteward.access.effective import Index
 from siteward.access.model import Grant, Key, Member, account_of
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit
@@ -22,12 +22,12 @@ from siteward.access.proposal import Proposal, Proposed
 from siteward.access.traits import Traits
 
 FLOOR = 2
-WORDS: Mapping[str, str] = {
-    "removals": "accounts would lose all access",
-    "revocations": "grants would be taken or lowered",
-    "escalations": "grants would gain privileges",
-    "expiries": "grants would end because their time has come",
-    "mails": "mails would be sent",
+WORDS: Mapping[str, tuple[str, str]] = {
+    "removals": ("account", "would lose all access"),
+    "revocations": ("grant", "would be taken or lowered"),
+    "escalations": ("grant", "would gain privileges"),
+    "expiries": ("grant", "would end because the time has come"),
+    "mails": ("mail", "would be sent"),
 }
 
 
@@ -125,7 +125,8 @@ def _describe_overdraft(name: str, limit: Limit, count: int, most: int, base: in
     sides = [f"count {limit.count}"] if limit.count is not None else []
     if limit.percent is not None:
         sides.append(f"{limit.percent} % of {base} live and managed, but never less than {FLOOR}")
-    message = f"{count} {WORDS[name]}, and {most} are allowed ({'; '.join(sides)})"
+    noun, fate = WORDS[name]
+    message = f"{plural(count, noun)} {fate}, and {most} {'is' if most == 1 else 'are'} allowed ({'; '.join(sides)})"
     where = f"the limit is set at {limit.at}" if limit.at is not None else "the limit is the default"
     return diagnostic(
         Severity.WARNING if reason is not None else Severity.ERROR,

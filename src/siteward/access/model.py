@@ -149,11 +149,12 @@ def account_key(name: str) -> Key:
 
 def account_of(key: Key) -> str | None:
     """Return the account a resource is about, or `None` for groups and what groups hold."""
-    match key:
-        case ("account", name) | ("member", _, name) | ("grant", "account", name, _, _):
-            return name
-        case _:
-            return None
+    kind = key[0]  # asked for every grant there is, so no patterns are tried
+    if kind == "grant":
+        return key[2] if key[1] == "account" else None
+    if kind == "account":
+        return key[1]
+    return key[2] if kind == "member" else None
 
 
 def scope_key(scope: Scope) -> Key:

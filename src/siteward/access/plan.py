@@ -1,4 +1,4 @@
-"""The plan: ordered, judged changes. Data that is complete before the first write."""
+"""The plan: ordered changes with their diagnostics and risks, as data that is complete before the first write."""
 
 from __future__ import annotations
 
@@ -64,8 +64,13 @@ class Step(Struct, frozen=True, kw_only=True, rename={"external": "outsider"}):
 
     @property
     def blocked(self) -> bool:
-        """Return whether an error stands on this step."""
+        """True if a diagnostic of this step is an error."""
         return any(diagnostic.blocks for diagnostic in self.diagnostics)
+
+    @property
+    def kept(self) -> bool:
+        """True if this is held back because a row of the file in error may speak of it."""
+        return any(diagnostic.code == "kept-by-error" for diagnostic in self.diagnostics)
 
     def effects(self, effect: str) -> tuple[Diagnostic, ...]:
         """Return the consequences of one kind that the platform announced for this step."""
@@ -78,7 +83,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
     `origin` is scheme, host, port and base path. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
     and `grants` count what was read and is managed. `requests` and `seconds` are what applying is expected to
     cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` is true if the file asks
-    for what does not exist here, so that its wish is not known and nothing may be done. `emptied` are the
+    for what does not exist here, so that its wish is not wholly known. `emptied` are the
     accounts that lose all access.
     """
 
@@ -111,8 +116,8 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
 
     @property
     def blocked(self) -> bool:
-        """Return whether an error stands on the instance as a whole, so that no step may be done."""
-        return any(diagnostic.blocks and diagnostic.about is None for diagnostic in self.diagnostics)
+        """True if an error is about the instance as a whole, so that no step may be done."""
+        return any(diagnostic.blocks_all for diagnostic in self.diagnostics)
 
     @property
     def runnable(self) -> tuple[Step, ...]:
@@ -137,7 +142,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     digest: str = ""
 
     def instance(self, name: str) -> InstancePlan | None:
-        """Return the part of that instance."""
+        """Return the plan of that instance, or `None`."""
         return next((instance for instance in self.instances if instance.instance == name), None)
 
 
@@ -151,11 +156,11 @@ def compose(
     seconds: float = 0.0,
     read_requests: int = 0,
 ) -> InstancePlan:
-    """Return the plan of one instance: the proposed steps in order, each with what was said about it.
+    """Return the plan of one instance: the proposed steps in order, each with its diagnostics and risks.
 
-    `remarks` are what the guards and the platform's review said; what the proposal found itself and what
-    resolving the file said is added. `origin` is scheme, host, port and base path. `requests` and
-    `seconds` are what the platform's bundles are expected to cost, `read_requests` what planning did cost.
+    `remarks` are the diagnostics of the guards and the platform's review; those of the proposal and of resolving the
+    file are added. `origin` is scheme, host, port and base path. `requests` and `seconds` are the expected
+    cost of the platform's bundles, `read_requests` is the number of requests that planning took.
     """
     view = _View(proposal, remarks)
     steps, held_back = view.steps(proposal.proposed, "s"), view.steps(proposal.held_back, "h")
@@ -172,7 +177,7 @@ def compose(
         held_back=held_back,
         unmanaged=proposal.unmanaged,
         waiting=proposal.waiting,
-        diagnostics=view.unhung(steps, held_back),
+        diagnostics=view.other_diagnostics(steps, held_back),
         listings=live.listings,
         unreadable=live.unreadable,
         blind_spots=traits.blind_spots,
@@ -186,22 +191,24 @@ def compose(
         requests=requests,
         seconds=seconds,
         emptied=() if view.blocked else tuple(sorted(view.emptied)),
-        flawed=any(diagnostic.blocks and diagnostic.about is None for diagnostic in proposal.desired.diagnostics),
+        flawed=proposal.desired.flawed,
     )
 
 
 class _View:
-    """A proposal with all that was said about it, as its steps are made from."""
+    """A proposal with all diagnostics on it, from which its steps are built."""
 
     def __init__(self, proposal: Proposal, remarks: Iterable[Diagnostic]) -> None:
         self.proposal = proposal
         self.traits: Traits = proposal.traits
-        self.said = tuple(dict.fromkeys((*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)))
-        self.hung: dict[Key, list[Diagnostic]] = defaultdict(list)
-        for diagnostic in self.said:
+        self.diagnostics = tuple(dict.fromkeys((*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)))
+        self.by_key: dict[Key, list[Diagnostic]] = defaultdict(list)
+        for diagnostic in self.diagnostics:
             if diagnostic.about is not None:
-                self.hung[diagnostic.about].append(diagnostic)
-        blocked = (diagnostic.about for diagnostic in self.said if diagnostic.blocks and diagnostic.about is not None)
+                self.by_key[diagnostic.about].append(diagnostic)
+        blocked = (
+            diagnostic.about for diagnostic in self.diagnostics if diagnostic.blocks and diagnostic.about is not None
+        )
         left_out = unreachable_steps(blocked, proposal)
         self.done = tuple(proposed.change for proposed in proposal.proposed if proposed.key not in left_out)
         self.home = home_of(proposal.desired.declared_users.values())
@@ -215,27 +222,29 @@ class _View:
 
     @property
     def blocked(self) -> bool:
-        """True if an error stands on the instance as a whole."""
-        return any(diagnostic.blocks and diagnostic.about is None for diagnostic in self.said)
+        """True if an error is about the instance as a whole."""
+        return any(diagnostic.blocks_all for diagnostic in self.diagnostics)
 
     def steps(self, proposals: Sequence[Proposed], prefix: str) -> tuple[Step, ...]:
-        """Return the steps of what is proposed, numbered in order, with what they depend on."""
+        """Return the steps of the proposed changes, numbered in order, with the steps they depend on."""
         ids = {proposed.key: f"{prefix}{number}" for number, proposed in enumerate(proposals, 1)}
         made: dict[Key, Step] = {}
         for proposed in proposals:
             needed = tuple(made[key] for key in self.proposal.needs.get(proposed.key, ()) if key in made)
-            made[proposed.key] = self._step_of(proposed, ids[proposed.key], needed)
+            made[proposed.key] = self._build_step(proposed, ids[proposed.key], needed)
         return tuple(made.values())
 
-    def unhung(self, *rows: Sequence[Step]) -> tuple[Diagnostic, ...]:
-        """Return what was said that hangs on none of these steps."""
-        keys = {step.change.key for row in rows for step in row}
-        return tuple(diagnostic for diagnostic in self.said if diagnostic.about is None or diagnostic.about not in keys)
+    def other_diagnostics(self, *groups: Sequence[Step]) -> tuple[Diagnostic, ...]:
+        """Return the diagnostics that are about none of these steps."""
+        keys = {step.change.key for steps in groups for step in steps}
+        return tuple(
+            diagnostic for diagnostic in self.diagnostics if diagnostic.about is None or diagnostic.about not in keys
+        )
 
     def admins(self, changes: Iterable[Change] = ()) -> int:
-        """Count those who hold the top account role once these changes are made, but for the account in use."""
+        """Count the accounts with the top role once these changes are made, without the account in use."""
         me = (self.proposal.live.me or "").casefold()
-        held = {grant.subject.name for grant in self.proposal.live.access.grants() if self.traits.is_top(grant)}
+        held = {grant.subject.name for grant in self.proposal.tops}
         for change in changes:
             name = account_of(change.key) or ""
             if _is_top(change.after, self.traits):
@@ -244,12 +253,12 @@ class _View:
                 held.discard(name)
         return sum(name.casefold() != me for name in held)
 
-    def _step_of(self, proposed: Proposed, name: str, needed: tuple[Step, ...]) -> Step:
+    def _build_step(self, proposed: Proposed, name: str, needed: tuple[Step, ...]) -> Step:
         change = proposed.change
-        said = (*self.hung.get(change.key, ()), *_waiting_for(change.key, needed))
+        diagnostics = (*self.by_key.get(change.key, ()), *_find_blocked_needs(change.key, needed))
         external = self._is_external(proposed)
         raises = self._raises(change)
-        risks = tuple(self._risks(proposed, said, external=external, raises=raises))
+        risks = tuple(self._find_risks(proposed, diagnostics, external=external, raises=raises))
         return Step(
             id=name,
             change=change,
@@ -262,9 +271,9 @@ class _View:
             external=external,
             risk=max((RISKS[risk] for risk in risks), default="low", key=LEVELS.index),
             risks=risks,
-            ids=self._ids(change.key),
+            ids=self._pin_ids(change.key),
             depends_on=tuple(step.id for step in needed),
-            diagnostics=said,
+            diagnostics=diagnostics,
         )
 
     def _power_of(self, side: Resource | None) -> Power:
@@ -283,7 +292,7 @@ class _View:
         return self._power_of(change.after) >= Power.MANAGE if joins else escalates(change, self.traits)
 
     def _is_external(self, proposed: Proposed) -> bool:
-        """Return whether the person is of another house: by kind, or by an e-mail domain that is not ours."""
+        """Return whether the person is external: by kind, or by an e-mail domain that is not ours."""
         name = account_of(proposed.key)
         if name is None:
             return False
@@ -292,9 +301,13 @@ class _View:
         email = (declared_user.email if declared_user is not None else None) or live
         return is_external(declared_user.kind if declared_user is not None else None, email, self.home)
 
-    def _risks(self, proposed: Proposed, said: Sequence[Diagnostic], *, external: bool, raises: bool) -> Iterator[str]:
+    def _find_risks(
+        self, proposed: Proposed, diagnostics: Sequence[Diagnostic], *, external: bool, raises: bool
+    ) -> Iterator[str]:
+        """Yield the risks of a change, as keys of `RISKS`."""
         change = proposed.change
-        codes, effects = {diagnostic.code for diagnostic in said}, {diagnostic.effect for diagnostic in said}
+        codes = {diagnostic.code for diagnostic in diagnostics}
+        effects = {diagnostic.effect for diagnostic in diagnostics}
         opens = direction(change, self.traits) != "close"
         if _is_top(change.after, self.traits):
             yield "becomes-admin"
@@ -302,7 +315,7 @@ class _View:
             yield "loses-admin"
         if raises:
             yield "gains-power"
-        yield from self._losses(change)
+        yield from self._find_losses(change)
         name = account_of(change.key) or ""
         if opens and is_public(self.traits, name):
             yield "opens-to-all"
@@ -319,7 +332,7 @@ class _View:
         )
         yield from (risk for effect, risk in EFFECT_RISKS.items() if effect in effects)
 
-    def _losses(self, change: Change) -> Iterator[str]:
+    def _find_losses(self, change: Change) -> Iterator[str]:
         name = account_of(change.key) or ""
         if isinstance(change.before, Account):
             yield "deletes-account" if change.after is None else "changes-account"
@@ -331,15 +344,16 @@ class _View:
             ):
                 yield "loses-everything"
 
-    def _ids(self, key: Key) -> Mapping[Key, str]:
+    def _pin_ids(self, key: Key) -> Mapping[Key, str]:
+        """Return the platform's ids of the resource, account, group and site that a change of that key touches."""
         live, scope, name = self.proposal.live, scope_of(key), account_of(key)
         keys = [key] if name is None else [key, account_key(name)]
         if key[:2] == ("grant", "group") or key[0] == "member":
             keys.append(("group", key[2] if key[0] == "grant" else key[1]))
-        found = {key: live.ids[key] for key in keys if key in live.ids}
+        ids = {key: live.ids[key] for key in keys if key in live.ids}
         if scope is not None and scope in live.sites:
-            found[scope_key(scope)] = live.sites[scope].id
-        return found
+            ids[scope_key(scope)] = live.sites[scope].id
+        return ids
 
 
 LEVELS: tuple[Risk, ...] = ("low", "medium", "high")
@@ -375,7 +389,7 @@ def _is_top(side: Resource | None, traits: Traits) -> bool:
     return isinstance(side, Grant) and traits.is_top(side)
 
 
-def _waiting_for(key: Key, needed: Iterable[Step]) -> Iterator[Diagnostic]:
+def _find_blocked_needs(key: Key, needed: Iterable[Step]) -> Iterator[Diagnostic]:
     blocked = [step.id for step in needed if step.blocked]
     if blocked:
         yield error("depends-on-blocked", f"this needs {', '.join(blocked)}, which cannot be done", about=key)
@@ -392,10 +406,10 @@ def _greatest_powers(proposal: Proposal) -> Mapping[tuple[SubjectKind, str], Pow
                 wanted.add(("account", name))
             case _:
                 pass
-    sides = (proposal.index, proposal.projected_index) if wanted else ()
+    indexes = (proposal.index, proposal.projected_index) if wanted else ()
     return {
-        declared_user: max(
-            (proposal.traits.power(grant) for side in sides for grant in side.own(*declared_user)), default=Power.NONE
+        subject: max(
+            (proposal.traits.power(grant) for index in indexes for grant in index.own(*subject)), default=Power.NONE
         )
-        for declared_user in wanted
+        for subject in wanted
     }

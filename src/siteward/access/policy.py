@@ -214,6 +214,21 @@ def concerning(rules: Iterable[Rule], person: Person) -> tuple[Rule, ...]:
     return tuple(rule for rule in rules if _about_person(rule.match, person))
 
 
+class RulesByKind(Struct, frozen=True):
+    """The owners' rules by what is known of a right before its person and its site are looked at."""
+
+    rules: tuple[Rule, ...]
+    _found: dict[tuple[str | None, Power], tuple[Rule, ...]] = {}
+
+    def about(self, kind: str | None, power: Power) -> tuple[Rule, ...]:
+        """Return the rules that can be about a right of that power that people of that kind have."""
+        found = self._found.get((kind, power))
+        if found is None:
+            rules = (rule for rule in self.rules if rule.match.get("kind", kind) == kind and power >= least_power(rule))
+            found = self._found[kind, power] = tuple(rules)
+        return found
+
+
 def about_right(rule: Rule, gain: Gain) -> bool:
     """Return whether a rule is about a right, whoever has it."""
     match = rule.match

@@ -6,14 +6,14 @@ says of each difference whether it is ours, and why: the proposal that the guard
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from msgspec import Struct
 
 from siteward.access.accounts import GONE, Classification, UnmanagedAccount, findings, tally
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
-from siteward.access.diagnostic import Diagnostic
+from siteward.access.diagnostic import Diagnostic, warning
 from siteward.access.effective import Index, Reach, reach, reach_after
 from siteward.access.model import (
     EVERYWHERE,
@@ -28,7 +28,17 @@ from siteward.access.model import (
     account_of,
 )
 from siteward.access.policy import Policy
-from siteward.access.state import Cause, DeclaredUser, Desired, Ending, Live, Memory, Origin, with_defaults
+from siteward.access.state import (
+    NOTHING_HELD,
+    Cause,
+    DeclaredUser,
+    Desired,
+    Ending,
+    Live,
+    Memory,
+    Origin,
+    with_defaults,
+)
 from siteward.access.traits import Traits, declarable, is_site
 
 
@@ -93,7 +103,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     def _promotions_needed(self) -> bool:
         """True if too few declared admins are left without those that this proposal makes."""
         gone = demoted(self.changes, self.traits)
-        tops = {grant.subject.name for grant in self.live.access.grants() if self.traits.is_top(grant)} - set(gone)
+        tops = {grant.subject.name for grant in self.tops} - set(gone)
         declared_users = [
             self.desired.declared_users[top]
             for top in tops
@@ -101,6 +111,11 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
         ]
         left = [user for user in declared_users if user.kind != "service" and user.ending is None]
         return len(left) < self.policy.admins_min
+
+    @cached_property
+    def tops(self) -> tuple[Grant, ...]:
+        """The live grants of the top account role."""
+        return tuple(filter(self.traits.is_top, self.live.access.grants()))
 
     @cached_property
     def reach(self) -> Reach:
@@ -246,18 +261,29 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
                 return None
 
     def held_back(self, proposed: Proposed) -> bool:
-        """Return whether the mode leaves this undone: all in observe, what follows only from silence in add-only."""
-        match self.policy.mode:
-            case "full":
-                return False
-            case "observe":
-                return True
-            case "add-only":
-                change = proposed.change
-                if proposed.cause in {"silence", "unmanaged"}:
-                    return True
-                lowers = isinstance(change.after, Grant) and direction(change, self.traits) != "open"
-                return proposed.cause == "granted" and lowers
+        """Return whether this is left undone, by the mode or because a row in error may speak of it.
+
+        Mode observe leaves all undone, mode add-only what follows only from silence.
+        """
+        mode = self.policy.mode
+        return mode == "observe" or (mode == "add-only" and self._is_silence(proposed)) or self._is_doubtful(proposed)
+
+    def _is_silence(self, proposed: Proposed) -> bool:
+        """Return whether this follows from what the file does not say, and not from an end that it names."""
+        if proposed.cause in {"silence", "unmanaged"}:
+            return True
+        change = proposed.change
+        return (
+            proposed.cause == "granted" and isinstance(change.after, Grant) and direction(change, self.traits) != "open"
+        )
+
+    def _is_doubtful(self, proposed: Proposed) -> bool:
+        """Return whether a row in error may speak of this: it takes nothing, and nobody has left by it."""
+        held, key = self.desired.held, proposed.key
+        if held is NOTHING_HELD or held.cause(key) is None:
+            return False
+        nothing_given = proposed.cause in {"granted", "renamed"} and account_of(key) in held.users
+        return nothing_given or proposed.cause == "left" or self._is_silence(proposed)
 
     def explained(self, change: Change, cause: Cause) -> Proposed:
         """Return the change with its cause, the place in the file that tells it, and the person behind it."""
@@ -322,6 +348,7 @@ def manage(
         waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
         diagnostics=(
             *live.findings,
+            *_describe_held(desired, [proposed for proposed in row if proposed.key in held]),
             *findings(classification, wanted, memory, [proposed.change for proposed in mine], counts.unmanaged),
         ),
         accounts=counts.accounts,
@@ -336,3 +363,12 @@ def _held_back(row: Sequence[Proposed], ours: _Ownership) -> set[Key]:
         name: key for name, key in demoted((proposed.change for proposed in row), ours.traits).items() if key in held
     }
     return held | {proposed.key for proposed in row if is_regrant(proposed.change, ours.traits, kept)}
+
+
+def _describe_held(desired: Desired, held: Iterable[Proposed]) -> Iterator[Diagnostic]:
+    """Yield, for each change that is held back because of a row in error, the place of that error."""
+    for proposed in held:
+        at = desired.held.cause(proposed.key)
+        if at is not None:
+            message = "kept, because a row of the file that may speak of it is in error"
+            yield warning("kept-by-error", message, about=proposed.key, at=at, hint="correct that row; then plan again")

@@ -1,4 +1,4 @@
-"""The result of one run, its numbers and its exit code: the one object behind every output."""
+"""The report of one run, with its summary and exit code: the one object behind every output."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DriftKind = Literal["unapplied", "undeclared", "changed-since"]
 class Outcome(Struct, frozen=True, kw_only=True):
     """The outcome of one step.
 
-    `already`: the world was as wanted. `refused`: the touched thing changed since the plan was made
-    (`reviewed` / `now` / `wanted` tell), or the file no longer wants it. `skipped`: something it depends on
-    was not done. `unknown`: the answer was lost and reading could not settle it. `blocked`: an error stood on
-    it when it was reviewed and still does, so it was not sent.
+    `already`: the live state was as wanted. `refused`: the resource changed since the plan was made
+    (see `reviewed`, `now` and `wanted`), or the file no longer wants it. `skipped`: a step it depends on was not done.
+    `unknown`: the answer was lost and reading could not settle it. `blocked`: it had an error when it was reviewed
+    and still has, so it was not sent.
     """
 
     instance: str
@@ -40,7 +40,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class DriftItem(Struct, frozen=True, kw_only=True):
-    """One piece of drift: live and declared side by side, and since the last journal entry."""
+    """One difference between live and declared access, with the state that the last run left (`journalled`)."""
 
     instance: str
     kind: DriftKind
@@ -52,7 +52,7 @@ class DriftItem(Struct, frozen=True, kw_only=True):
 
 
 class Missing(Struct, frozen=True, kw_only=True):
-    """An instance of which an answer shows nothing, or (`partly`) not everything, and why."""
+    """An instance that was not read, or only `partly`, and why."""
 
     instance: str
     why: str = ""
@@ -60,10 +60,11 @@ class Missing(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """The numbers of a run; every renderer prints these and none counts for itself.
+    """The numbers of a run; renderers print these and count nothing themselves.
 
-    `losing_everything` counts, as `people` does, a person once, and an account where nobody is known behind it.
-    `unread` are the instances that could not be read at all.
+    `people` and `losing_everything` count a person once, and an account where it has no known person.
+    `held_back` are steps that the mode leaves undone, `kept` those that a row of the file in error does. `unread` are the
+    instances that could not be read at all.
     """
 
     creates: int = 0
@@ -85,6 +86,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     mails: int = 0
     blocked: int = 0
     held_back: int = 0
+    kept: int = 0
     waiting: int = 0
     unmanaged: int = 0
     unmanaged_admins: int = 0
@@ -102,10 +104,10 @@ class Report(Struct, frozen=True, kw_only=True):
     """The result of a verb, for a renderer.
 
     `texts` maps a file, as spans name it, to its lines, so that a renderer can show the excerpt.
-    `next` is one command, or one sentence, that leads on. `applied` is true if writes were allowed, `confined` if
-    only some steps of the plan were asked for: what is blocked beside them is no part of the answer. `accounts` are
-    the account names that are known of each instance, with the handle of the declared user behind each: what may be
-    published is judged by them. `None`, or an instance that is missing, means that nobody has looked.
+    `next` is the next command, or one sentence. `applied` is true if writes were allowed, `confined` if only some steps
+    of the plan were asked for: other blocked steps do not count then. `accounts` are the known account names of each
+    instance with the handles of their declared users, by which outputs redact names; `None`, or a missing instance,
+    means that they are not known.
     """
 
     command: str
@@ -128,12 +130,12 @@ class Report(Struct, frozen=True, kw_only=True):
 def summarize(report: Report) -> Summary:
     """Return the numbers of a run.
 
-    Changes are counted where they may be done; what is blocked, by itself or with its instance, is counted as
+    Only runnable steps are counted as changes; a step that is blocked, by itself or with its instance, counts as
     blocked and nowhere else, so that the numbers add up to the steps of the plan.
     """
     instances = report.plan.instances if report.plan is not None else ()
     steps = [(instance.instance, step) for instance in instances for step in instance.runnable]
-    said = tuple(_all_diagnostics(report))
+    diagnostics = tuple(_list_diagnostics(report))
     return Summary(
         **_count_actions(step for _, step in steps),
         **_count_kinds(step for _, step in steps),
@@ -144,26 +146,25 @@ def summarize(report: Report) -> Summary:
         sites=len(
             {(instance, scope) for instance, step in steps if (scope := scope_of(step.change.key)) and is_site(scope)}
         ),
-        losing_everything=len({who for instance in instances for who in _emptied(instance)}),
-        mails=sum(_mails(instance) for instance in instances),
+        losing_everything=len({person for instance in instances for person in _list_emptied(instance)}),
+        mails=sum(_count_mails(instance) for instance in instances),
         blocked=sum(len(instance.steps) - len(instance.runnable) for instance in instances),
-        held_back=sum(len(instance.held_back) for instance in instances),
+        held_back=sum(not step.kept for instance in instances for step in instance.held_back),
+        kept=sum(step.kept for instance in instances for step in instance.held_back),
         waiting=sum(len(instance.waiting) for instance in instances),
-        unmanaged=sum(
-            not unmanaged_account.ignored for instance in instances for unmanaged_account in instance.unmanaged
-        ),
+        unmanaged=sum(not account.ignored for instance in instances for account in instance.unmanaged),
         unmanaged_admins=sum(
-            not unmanaged_account.ignored and unmanaged_account.power is Power.ADMIN
+            not account.ignored and account.power is Power.ADMIN
             for instance in instances
-            for unmanaged_account in instance.unmanaged
+            for account in instance.unmanaged
         ),
-        ignored=sum(unmanaged_account.ignored for instance in instances for unmanaged_account in instance.unmanaged),
-        errors=sum(diagnostic.severity is Severity.ERROR for diagnostic in said),
-        warnings=sum(diagnostic.severity is Severity.WARNING for diagnostic in said),
+        ignored=sum(account.ignored for instance in instances for account in instance.unmanaged),
+        errors=sum(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics),
+        warnings=sum(diagnostic.severity is Severity.WARNING for diagnostic in diagnostics),
         unread=len(missing(report)),
-        unreadable=sum(_unread(instance) for instance in instances),
-        blind=sum(len(_blind(instance)) for instance in instances),
-        drift=MappingProxyType(dict(Counter(drift_item.kind for drift_item in report.drift))),
+        unreadable=sum(_count_unread(instance) for instance in instances),
+        blind=sum(len(_find_blind(instance)) for instance in instances),
+        drift=MappingProxyType(dict(Counter(item.kind for item in report.drift))),
         outcomes=MappingProxyType(dict(Counter(outcome.status for outcome in report.outcomes))),
     )
 
@@ -171,7 +172,7 @@ def summarize(report: Report) -> Summary:
 def missing(report: Report) -> tuple[Missing, ...]:
     """Return the instances that were asked and of which nothing could be read."""
     plan = report.plan
-    said = (
+    problems = (
         {
             diagnostic.instance: diagnostic
             for diagnostic in plan.diagnostics
@@ -182,25 +183,25 @@ def missing(report: Report) -> tuple[Missing, ...]:
     )
     return tuple(
         Missing(instance=name, why=diagnostic.message)
-        for name, diagnostic in said.items()
+        for name, diagnostic in problems.items()
         if name and plan and plan.instance(name) is None
     )
 
 
-def _emptied(plan: InstancePlan) -> Iterator[str]:
-    """Yield who loses all access to an instance: the person where one is known, else the account."""
+def _list_emptied(plan: InstancePlan) -> Iterator[str]:
+    """Yield the people who lose all access to an instance; the account where no person is known."""
     people = {account_of(step.change.key): step.person for step in plan.steps}
     return (people.get(name) or f"{plan.instance} {name}" for name in plan.emptied)
 
 
-def _mails(plan: InstancePlan) -> int:
+def _count_mails(plan: InstancePlan) -> int:
     """Count the mails that steps send, and those that the platform announces for no step in particular."""
-    said = () if plan.blocked else plan.diagnostics
-    steps = (effect for step in plan.runnable for effect in step.effects("mail"))
-    return sum(step.count for step in (*steps, *said) if step.effect == "mail")
+    others = () if plan.blocked else plan.diagnostics
+    mails = (effect for step in plan.runnable for effect in step.effects("mail"))
+    return sum(effect.count for effect in (*mails, *others) if effect.effect == "mail")
 
 
-def _all_diagnostics(report: Report) -> Iterator[Diagnostic]:
+def _list_diagnostics(report: Report) -> Iterator[Diagnostic]:
     yield from report.diagnostics
     if report.plan is not None:
         yield from report.plan.diagnostics
@@ -211,12 +212,12 @@ def _all_diagnostics(report: Report) -> Iterator[Diagnostic]:
 
 
 def _count_actions(steps: Iterable[Step]) -> dict[str, int]:
-    found = Counter(step.change.action for step in steps)
-    return {"creates": found["create"], "updates": found["update"], "deletes": found["delete"]}
+    actions = Counter(step.change.action for step in steps)
+    return {"creates": actions["create"], "updates": actions["update"], "deletes": actions["delete"]}
 
 
 def _count_kinds(steps: Iterable[Step]) -> dict[str, int]:
-    found = Counter(_count_of(step) for step in steps)
+    counts = Counter(_classify(step) for step in steps)
     names = (
         "accounts_created",
         "accounts_deleted",
@@ -225,10 +226,11 @@ def _count_kinds(steps: Iterable[Step]) -> dict[str, int]:
         "grants_lowered",
         "grants_revoked",
     )
-    return {**{name: found[name] for name in names}, "other_changes": found["other_changes"]}
+    return {**{name: counts[name] for name in names}, "other_changes": counts["other_changes"]}
 
 
-def _count_of(step: Step) -> str:
+def _classify(step: Step) -> str:
+    """Return the field of `Summary` that counts a step."""
     match step.change.before, step.change.after:
         case None, Account():
             return "accounts_created"
@@ -262,48 +264,48 @@ def _count_weights(steps: Iterable[tuple[str, Step]]) -> dict[str, int]:
     return {"powers_raised": raised, **{name: len(risks.get(risk, ())) for name, risk in names.items()}}
 
 
-def _unread(plan: InstancePlan) -> int:
+def _count_unread(plan: InstancePlan) -> int:
     return len(plan.unreadable) + sum(not listing.complete for listing in plan.listings)
 
 
-def _blind(plan: InstancePlan) -> tuple[str, ...]:
+def _find_blind(plan: InstancePlan) -> tuple[str, ...]:
     return tuple(spot for spot in plan.blind_spots if spot not in plan.accepted_blind)
 
 
 def exit_code(report: Report) -> int:
-    """Return the exit code of a run, the worst of several in the order 130, 1, 5, 4, 3, 2, 0.
+    """Return the exit code of a run; where several apply, the first of 130, 1, 5, 4, 3, 2, 0.
 
     0: nothing differs, or all is done. 1: an error in use, file, credentials or reachability. 2: differences
-    (an apply never says this). 3: something is blocked. 4: stale before anything was written, or something was
-    not read that could be, or is never shown and not accepted. 5: partly applied. 130: interrupted.
+    (never from an apply). 3: a step or instance is blocked. 4: the plan was stale before anything was written, or
+    something readable was not read, or a blind spot is not accepted. 5: partly applied. 130: interrupted.
     """
     return next((code for code, holds in EXITS if holds(report)), 0)
 
 
-def _interrupted(report: Report) -> bool:
+def _is_interrupted(report: Report) -> bool:
     return report.interrupted
 
 
-def _in_error(report: Report) -> bool:
-    said = (*report.diagnostics, *(report.plan.diagnostics if report.plan is not None else ()))
+def _has_error(report: Report) -> bool:
+    diagnostics = (*report.diagnostics, *(report.plan.diagnostics if report.plan is not None else ()))
     flawed = report.plan is not None and any(instance.flawed for instance in report.plan.instances)
-    return flawed or any(diagnostic.severity is Severity.ERROR for diagnostic in said)
+    return flawed or any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
 
 
-def _partly(report: Report) -> bool:
-    """Return whether writing began and did not end well: refusals alone, before any write, are staleness."""
+def _is_partly_applied(report: Report) -> bool:
+    """Return whether a run wrote and did not complete; refusals alone, before any write, are staleness."""
     statuses = {outcome.status for outcome in report.outcomes if not outcome.step.blocked}
     wrote = not statuses.isdisjoint({"done", "failed", "unknown"})
     return wrote and not statuses.isdisjoint({"failed", "unknown", "refused", "skipped"})
 
 
-def _stale_or_unread(report: Report) -> bool:
+def _is_stale_or_unread(report: Report) -> bool:
     refused = any(outcome.status in {"refused", "skipped"} and not outcome.step.blocked for outcome in report.outcomes)
     instances = report.plan.instances if report.plan is not None else ()
-    return report.stale or refused or any(_unread(instance) or _blind(instance) for instance in instances)
+    return report.stale or refused or any(_count_unread(instance) or _find_blind(instance) for instance in instances)
 
 
-def _blocked(report: Report) -> bool:
+def _is_blocked(report: Report) -> bool:
     if report.confined:
         return any(outcome.status == "blocked" for outcome in report.outcomes)
     instances = report.plan.instances if report.plan is not None else ()
@@ -319,9 +321,7 @@ def _differs(report: Report) -> bool:
     if report.applied or report.command == "apply":
         return False
     instances = report.plan.instances if report.plan is not None else ()
-    return any(instance.steps for instance in instances) or any(
-        _counts_as_drift(drift_item) for drift_item in report.drift
-    )
+    return any(instance.steps for instance in instances) or any(_counts_as_drift(item) for item in report.drift)
 
 
 def _counts_as_drift(item: DriftItem) -> bool:
@@ -330,10 +330,10 @@ def _counts_as_drift(item: DriftItem) -> bool:
 
 
 EXITS: tuple[tuple[int, Callable[[Report], bool]], ...] = (
-    (130, _interrupted),
-    (1, _in_error),
-    (5, _partly),
-    (4, _stale_or_unread),
-    (3, _blocked),
+    (130, _is_interrupted),
+    (1, _has_error),
+    (5, _is_partly_applied),
+    (4, _is_stale_or_unread),
+    (3, _is_blocked),
     (2, _differs),
 )

@@ -1,8 +1,8 @@
-"""Frozen values as plain data and back, and the JSON Schema of that data, all read off their annotations.
+"""Conversion of frozen structs to plain data and back, and the JSON Schema of that data, by their annotations.
 
-Fields that stand at their default are left out, except of `WithDefaults`. Powers and severities are words, times are UTC with `Z`, sets
-are sorted lists, mappings with text keys are objects and others lists of pairs. A resource says its `type`.
-Reading is strict: what is missing, unknown or of another type is refused with the path to it.
+Fields at their default are left out, except of `WithDefaults`. Powers and severities are words, times are UTC with
+`Z`, sets are sorted lists, mappings with text keys are objects and others lists of pairs. A resource has its kind as
+`type`. Decoding is strict: a missing, unknown or wrongly typed member is an error with the path to it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from msgspec.structs import FieldInfo, fields
 
 from siteward.access.model import Access, Account, Grant, Group, Member
 
-Data: TypeAlias = Any  # what JSON can say: None, bool, int, float, str, list and dict of these
+Data: TypeAlias = Any  # plain JSON data: None, bool, int, float, str, list and dict of these
 Encode: TypeAlias = Callable[[Any], Data]
 Decode: TypeAlias = Callable[[Data, str], Any]
 RESOURCES: Mapping[str, type] = {"account": Account, "group": Group, "member": Member, "grant": Grant}
@@ -28,7 +28,7 @@ BIGGEST = 2**53 - 1
 
 
 class CodecError(ValueError):
-    """Plain data is not what it should be; `path` says where."""
+    """Plain data is invalid at `path` (a JSON pointer), or a value has no plain form."""
 
     def __init__(self, path: str, message: str) -> None:
         super().__init__(f"{path}: {message}" if path else message)
@@ -37,15 +37,18 @@ class CodecError(ValueError):
 
 
 class UnknownMemberError(CodecError):
-    """Plain data has a member, or is of a kind, that this version does not know."""
+    """Plain data has a member, or is of a kind, that this version does not know: a newer one may have written it."""
 
 
 class WithDefaults(Struct, frozen=True, kw_only=True):
-    """A value whose fields are written even where they stand at their default: a line of a file that is kept for years."""
+    """A struct whose fields are written even at their default, for lines of files that are kept for years."""
 
 
 class Serializer:
-    """The functions that write, read and describe the values of one type."""
+    """The functions that encode, decode and describe (JSON Schema) the values of one type.
+
+    `decode` takes the data and its path, and raises `CodecError`; `schema` takes the definitions, to which it adds.
+    """
 
     def __init__(self, encode: Encode, decode: Decode, schema: Callable[[dict[str, Data]], Data]) -> None:
         self.encode = encode
@@ -54,33 +57,37 @@ class Serializer:
 
 
 def shape(kind: Any) -> Serializer:
-    """Return the shape of a type, as an annotation says it; raises `TypeError` for one that has none."""
-    return _shape(kind)
+    """Return the serializer of an annotated type. Raises `TypeError` for an unsupported one."""
+    return _make_serializer(kind)
 
 
 @cache
-def _shape(kind: Any) -> Serializer:  # noqa: PLR0911 — one for each kind of type
+def _make_serializer(kind: Any) -> Serializer:  # noqa: PLR0911 — one for each kind of type
     origin, arguments = get_origin(kind), get_args(kind)
     if kind in _SCALARS:
         return _SCALARS[kind]
     if kind is Access:
-        return _access_shape()
+        return _make_access_serializer()
     if origin is Literal:
-        return _words_shape(arguments)
+        return _make_words_serializer(arguments)
     if origin in {Union, types.UnionType}:
-        return _union_shape(arguments)
+        return _make_union_serializer(arguments)
     if origin is tuple:
         return (
-            _list_shape(_shape(arguments[0]), tuple, ordered=True) if arguments[-1] is ... else _fixed_shape(arguments)
+            _make_list_serializer(_make_serializer(arguments[0]), tuple, ordered=True)
+            if arguments[-1] is ...
+            else _make_fixed_serializer(arguments)
         )
     if origin is frozenset:
-        return _list_shape(_shape(arguments[0]), frozenset, ordered=False)
+        return _make_list_serializer(_make_serializer(arguments[0]), frozenset, ordered=False)
     if origin is not None and issubclass(origin, Mapping):
-        return (_object_shape if _is_text(arguments[0]) else _pairs_shape)(*map(_shape, arguments))
+        return (_make_object_serializer if _is_text(arguments[0]) else _make_pairs_serializer)(
+            *map(_make_serializer, arguments)
+        )
     if isinstance(kind, type) and issubclass(kind, IntEnum):
-        return _ranks_shape(kind)
+        return _make_ranks_serializer(kind)
     if isinstance(kind, type) and issubclass(kind, Struct):
-        return _record_shape(kind)
+        return _make_record_serializer(kind)
     raise TypeError(f"no shape for {kind}")
 
 
@@ -88,7 +95,7 @@ def _is_text(kind: Any) -> bool:
     return kind is str or (get_origin(kind) is Literal) or (get_origin(kind) in {Union, types.UnionType})
 
 
-def _scalar_shape(kind: type, word: str) -> Serializer:
+def _make_scalar_serializer(kind: type, word: str) -> Serializer:
     def decode(data: Data, path: str) -> Any:
         if type(data) is not kind:
             raise CodecError(path, f"should be {word}")
@@ -97,7 +104,7 @@ def _scalar_shape(kind: type, word: str) -> Serializer:
     return Serializer(lambda value: value, decode, lambda _: {"type": word})
 
 
-def _number_shape() -> Serializer:
+def _make_number_serializer() -> Serializer:
     def encode(value: float) -> Data:
         if not math.isfinite(value):
             raise CodecError("", f"{value} is not a number that JSON can express")
@@ -111,7 +118,7 @@ def _number_shape() -> Serializer:
     return Serializer(encode, decode, lambda _: {"type": "number"})
 
 
-def _moment_shape() -> Serializer:
+def _make_moment_serializer() -> Serializer:
     def encode(value: datetime) -> Data:
         if value.utcoffset() is None:
             raise CodecError("", f"{value} has no offset")
@@ -129,7 +136,7 @@ def _moment_shape() -> Serializer:
     return Serializer(encode, decode, lambda _: {"type": "string", "format": "date-time"})
 
 
-def _words_shape(allowed: tuple[str, ...]) -> Serializer:
+def _make_words_serializer(allowed: tuple[str, ...]) -> Serializer:
     def decode(data: Data, path: str) -> str:
         if not isinstance(data, str) or data not in allowed:
             raise CodecError(path, f"should be one of {', '.join(allowed)}")
@@ -138,13 +145,13 @@ def _words_shape(allowed: tuple[str, ...]) -> Serializer:
     return Serializer(lambda value: value, decode, lambda _: {"enum": list(allowed)})
 
 
-def _ranks_shape(kind: type[IntEnum]) -> Serializer:
-    words = {int_enum.name.lower(): int_enum for int_enum in kind}
-    text = _words_shape(tuple(words))
+def _make_ranks_serializer(kind: type[IntEnum]) -> Serializer:
+    words = {member.name.lower(): member for member in kind}
+    text = _make_words_serializer(tuple(words))
     return Serializer(lambda value: value.name.lower(), lambda data, path: words[text.decode(data, path)], text.schema)
 
 
-def _list_shape(inner: Serializer, make: Callable[[Any], Any], *, ordered: bool) -> Serializer:
+def _make_list_serializer(inner: Serializer, make: Callable[[Any], Any], *, ordered: bool) -> Serializer:
     def encode(value: Any) -> Data:
         encoded = [inner.encode(item) for item in value]
         return encoded if ordered else sorted(encoded)
@@ -157,8 +164,8 @@ def _list_shape(inner: Serializer, make: Callable[[Any], Any], *, ordered: bool)
     return Serializer(encode, decode, lambda defs: {"type": "array", "items": inner.schema(defs)})
 
 
-def _fixed_shape(arguments: tuple[Any, ...]) -> Serializer:
-    inner = [_shape(argument) for argument in arguments]
+def _make_fixed_serializer(arguments: tuple[Any, ...]) -> Serializer:
+    inner = [_make_serializer(argument) for argument in arguments]
 
     def decode(data: Data, path: str) -> Any:
         if not isinstance(data, list) or len(data) != len(inner):
@@ -181,7 +188,7 @@ def _fixed_shape(arguments: tuple[Any, ...]) -> Serializer:
     )
 
 
-def _object_shape(key: Serializer, inner: Serializer) -> Serializer:
+def _make_object_serializer(key: Serializer, inner: Serializer) -> Serializer:
     def decode(data: Data, path: str) -> Any:
         if not isinstance(data, dict):
             raise CodecError(path, "should be an object")
@@ -196,7 +203,7 @@ def _object_shape(key: Serializer, inner: Serializer) -> Serializer:
     return Serializer(lambda value: {name: inner.encode(value[name]) for name in sorted(value)}, decode, schema)
 
 
-def _pairs_shape(key: Serializer, value: Serializer) -> Serializer:
+def _make_pairs_serializer(key: Serializer, value: Serializer) -> Serializer:
     def encode(mapping: Mapping[Any, Any]) -> Data:
         return [[key.encode(name), value.encode(mapping[name])] for name in sorted(mapping)]
 
@@ -213,20 +220,20 @@ def _pairs_shape(key: Serializer, value: Serializer) -> Serializer:
     return Serializer(encode, decode, schema)
 
 
-def _union_shape(arguments: tuple[Any, ...]) -> Serializer:
+def _make_union_serializer(arguments: tuple[Any, ...]) -> Serializer:
     some = tuple(argument for argument in arguments if argument is not type(None))
     if set(some) == set(RESOURCES.values()):
-        inner = _resource_shape()
+        inner = _make_resource_serializer()
     elif all(get_origin(kind) is Literal for kind in some):
-        inner = _words_shape(tuple(word for kind in some for word in get_args(kind)))
+        inner = _make_words_serializer(tuple(word for kind in some for word in get_args(kind)))
     elif len(some) == 1:
-        inner = _shape(some[0])
+        inner = _make_serializer(some[0])
     else:
         raise TypeError(f"no shape for a union of {some}")
-    return inner if len(some) == len(arguments) else _optional_shape(inner)
+    return inner if len(some) == len(arguments) else _make_optional_serializer(inner)
 
 
-def _optional_shape(inner: Serializer) -> Serializer:
+def _make_optional_serializer(inner: Serializer) -> Serializer:
     return Serializer(
         lambda value: None if value is None else inner.encode(value),
         lambda data, path: None if data is None else inner.decode(data, path),
@@ -234,8 +241,8 @@ def _optional_shape(inner: Serializer) -> Serializer:
     )
 
 
-def _resource_shape() -> Serializer:
-    inner = {word: _record_shape(kind, tag=word) for word, kind in RESOURCES.items()}
+def _make_resource_serializer() -> Serializer:
+    inner = {word: _make_record_serializer(kind, tag=word) for word, kind in RESOURCES.items()}
     words = {kind: word for word, kind in RESOURCES.items()}
 
     def decode(data: Data, path: str) -> Any:
@@ -251,22 +258,22 @@ def _resource_shape() -> Serializer:
     )
 
 
-def _access_shape() -> Serializer:
-    row = _list_shape(_resource_shape(), list, ordered=True)
+def _make_access_serializer() -> Serializer:
+    resources = _make_list_serializer(_make_resource_serializer(), list, ordered=True)
 
     def decode(data: Data, path: str) -> Access:
         try:
-            return Access(row.decode(data, path))
+            return Access(resources.decode(data, path))
         except CodecError:
             raise
         except ValueError as problem:
             raise CodecError(path, str(problem)) from None
 
-    return Serializer(lambda value: row.encode([value[key] for key in sorted(value)]), decode, row.schema)
+    return Serializer(lambda value: resources.encode([value[key] for key in sorted(value)]), decode, resources.schema)
 
 
 class _Record:
-    """The shape of a struct; `tag` is what its data says as `type`. Its parts are looked at when first needed."""
+    """The serializer of a struct; `tag` is the `type` in its data. Fields are resolved on first use (recursion)."""
 
     def __init__(self, kind: type, tag: str | None = None) -> None:
         self.kind = kind
@@ -277,7 +284,7 @@ class _Record:
     def parts(self) -> Mapping[str, tuple[FieldInfo, Serializer]]:
         hints = get_type_hints(self.kind)
         return {
-            field.encode_name: (field, _shape(hints[field.name]))
+            field.encode_name: (field, _make_serializer(hints[field.name]))
             for field in fields(self.kind)
             if hints[field.name] is not object
         }
@@ -290,25 +297,25 @@ class _Record:
         data: dict[str, Data] = {} if self.tag is None else {"type": self.tag}
         for name, (part, inner) in self.parts.items():
             content = getattr(value, part.name)
-            if self.writes_defaults or not _stands_at_default(part, content):
+            if self.writes_defaults or not _is_default(part, content):
                 data[name] = inner.encode(content)
         return data
 
     def decode(self, data: Data, path: str) -> Any:
         if not isinstance(data, dict):
             raise CodecError(path, "should be an object")
-        told = {name: value for name, value in data.items() if name != "type" or self.tag is None}
-        for name in told:
+        members = {name: value for name, value in data.items() if name != "type" or self.tag is None}
+        for name in members:
             if name not in self.parts:
                 raise UnknownMemberError(f"{path}/{name}", "is not known")
         for name in self.needed:
-            if name not in told:
+            if name not in members:
                 raise CodecError(f"{path}/{name}", "is missing")
         return self.kind(
             **{
-                field.name: inner.decode(told[name], f"{path}/{name}")
+                field.name: inner.decode(members[name], f"{path}/{name}")
                 for name, (field, inner) in self.parts.items()
-                if name in told
+                if name in members
             }
         )
 
@@ -316,10 +323,10 @@ class _Record:
         name = self.kind.__name__
         if name not in defs:
             defs[name] = {}
-            defs[name] |= self._described(defs)
+            defs[name] |= self._describe(defs)
         return {"$ref": f"#/$defs/{name}"}
 
-    def _described(self, defs: dict[str, Data]) -> dict[str, Data]:
+    def _describe(self, defs: dict[str, Data]) -> dict[str, Data]:
         tag = {} if self.tag is None else {"type": {"const": self.tag}}
         return {
             "type": "object",
@@ -330,21 +337,21 @@ class _Record:
         }
 
 
-def _record_shape(kind: type, tag: str | None = None) -> Serializer:
+def _make_record_serializer(kind: type, tag: str | None = None) -> Serializer:
     record = _Record(kind, tag)
     return Serializer(record.encode, record.decode, record.schema)
 
 
-def _stands_at_default(part: FieldInfo, value: Any) -> bool:
+def _is_default(part: FieldInfo, value: Any) -> bool:
     if part.default is not NODEFAULT:
         return bool(value == part.default) and isinstance(value, bool) == isinstance(part.default, bool)
     return part.default_factory is not NODEFAULT and not value
 
 
 _SCALARS: Mapping[Any, Serializer] = {
-    str: _scalar_shape(str, "string"),
-    bool: _scalar_shape(bool, "boolean"),
-    int: _scalar_shape(int, "integer"),
-    float: _number_shape(),
-    datetime: _moment_shape(),
+    str: _make_scalar_serializer(str, "string"),
+    bool: _make_scalar_serializer(bool, "boolean"),
+    int: _make_scalar_serializer(int, "integer"),
+    float: _make_number_serializer(),
+    datetime: _make_moment_serializer(),
 }

@@ -1,6 +1,6 @@
-"""The desired and the live state of one instance, with what stands beside each, and how the first is filled.
+"""The desired and the live state of one instance, the journal's memory of it, and the defaulting of the desired one.
 
-Origins stand beside the desired state, ids and proof beside the live one.
+The desired state comes with the origins of its grants, the live one with ids and the proof that it is complete.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Origin(Struct, frozen=True):
 
 
 class DeclaredUser(Struct, frozen=True):
-    """The declared user behind an account of one instance: what guards and rules need to know of them."""
+    """The declared user behind an account of one instance, as guards and rules need it."""
 
     handle: str
     at: Span
@@ -68,7 +68,7 @@ class DeclaredUser(Struct, frozen=True):
 
 
 class Claim(Struct, frozen=True):
-    """The right that one line of the file asks for, where several lines ask for the same key or another right includes it.
+    """The right that one line of the file asks for, where several ask for the same key or another right includes it.
 
     `ends` is true if the line or each way to it has an end, so that what it gives is over one day.
     """
@@ -78,18 +78,53 @@ class Claim(Struct, frozen=True):
     ends: bool
 
 
+class Held(Struct, frozen=True, kw_only=True):
+    """The accounts, groups and scopes of which nothing is taken, because a row of the file that may name them is in error.
+
+    Each comes with the place of that error. `users` are the accounts whose own row is in error: they gain nothing either.
+    `everything` is set where it cannot be told at all whom a row names.
+    """
+
+    accounts: Mapping[str, Span] = MappingProxyType({})
+    groups: Mapping[str, Span] = MappingProxyType({})
+    scopes: Mapping[Scope, Span] = MappingProxyType({})
+    users: frozenset[str] = frozenset()
+    everything: Span | None = None
+
+    def cause(self, key: Key) -> Span | None:
+        """Return the place of the error that keeps the resource of that key from being taken, if there is one."""
+        match key:
+            case ("account", name):
+                found = self.accounts.get(name)
+            case ("group", name):
+                found = self.groups.get(name)
+            case ("member", group, name):
+                found = self.accounts.get(name) or self.groups.get(group)
+            case ("grant", kind, name, scope_kind, scope_name):
+                subjects = self.groups if kind == "group" else self.accounts
+                found = subjects.get(name) or self.scopes.get(Scope(scope_kind, scope_name))
+            case _:
+                found = None
+        return found or self.everything
+
+
+NOTHING_HELD = Held()
+
+
 class Desired(Struct, frozen=True, kw_only=True):
     """The desired state of one instance at one moment, by the declaration.
 
-    `access` is the wish, `origins` its reasons by key. `holders` maps each account name that a declared
-    user resolves to (also the suspended, absent and left ones) to that user. `ended` holds, by key, the
-    grants that the file itself names as over, with the place that says so; add-only mode takes no others.
-    `managed` are the live scopes that `manages` lets us look at; `None` where the file has no `grants` key
-    at all, so that nothing is managed. `public` maps a site to the wish of the file about its openness.
-    `modules` are the accounts whose module switches the file speaks of; those of others are left alone.
-    `claims` are, by key, the single lines where `origins` does not tell all; `names` are the handles, domains and tags
-    (`tag:x`) that the file has for live sites.
-    `empty` is true if the file says `grants: []`, which takes an extra consent.
+    `access` is the wished access, `origins` gives its reasons by key. `declared_users` maps each account name that a
+    declared user resolves to (also the suspended, absent and left ones) to that user. `ended` holds, by key, the
+    grants that the file itself ends, with the place; mode add-only takes no others. `subsumed` holds, by key, the
+    origins of grants that another right includes. `managed` are the live scopes that `manages` selects; `None` where
+    the file has no `grants` key at all, so that nothing is managed. `public` maps a site to whether the
+    file opens it to everybody.
+    `modules` are the accounts whose module switches the file mentions; those of others are left alone.
+    `claims` are, by key, the single lines where several contribute to one origin; `names` are the handles, domains
+    and tags (`tag:x`) that the file has for live sites.
+    `empty` is true if the file says `grants: []`, which takes an extra consent. `flawed` is true if a
+    row of the file is in error, or asks for what is not here; `held` is what such a row holds.
     """
 
     access: Access
@@ -103,6 +138,8 @@ class Desired(Struct, frozen=True, kw_only=True):
     claims: Mapping[Key, tuple[Claim, ...]] = MappingProxyType({})
     names: Mapping[Scope, frozenset[str]] = MappingProxyType({})
     empty: bool = False
+    flawed: bool = False
+    held: Held = NOTHING_HELD
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -110,8 +147,8 @@ class Site(Struct, frozen=True, kw_only=True):
     """A live site (or meta site) as selectors see it.
 
     `label` is the scope's name. `domains` are all hosts it answers for, lower-cased in IDNA; `group` is
-    Matomo's site group. `by_id_only` is true where a name proves nothing about whose site this is (Umami
-    sites that belong to somebody else, or to nobody); `owner` is who.
+    Matomo's site group. `by_id_only` is true where the name does not prove whose site this is (Umami sites that
+    belong to somebody else, or to nobody); `owner` is the account that owns it.
     """
 
     id: str
@@ -134,12 +171,12 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 
 class Live(Struct, frozen=True, kw_only=True):
-    """The live state of one instance at one moment, as the API showed it.
+    """The live state of one instance at one moment, as read through the API.
 
     `ids` maps the key of an account, group or other object to the platform's own id; `sites` has those of
-    the scopes. `pending` are keys that are there but wait for somebody (an invitation): an equal role is no
-    difference. `facts` are words about a resource that reviews show (`created`, `last_seen`, `owns`).
-    `native` is the adapter's own picture, which the core never looks into.
+    the scopes. `pending` are keys that are there but wait for acceptance (an invitation): an equal role is no
+    difference. `facts` are texts about a resource that reviews show (`created`, `last_seen`, `owns`).
+    `native` is the adapter's own state, which the core never reads.
     """
 
     access: Access
@@ -155,12 +192,12 @@ class Live(Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Return whether every listing proved its end and nothing readable was left out."""
+        """True if every listing was read to its proven end and nothing readable was left out."""
         return not self.unreadable and all(listing.complete for listing in self.listings)
 
     @property
     def grants_of_others(self) -> int:
-        """The number of grants beside our own, which a reading that lost all others would still show."""
+        """The number of grants of accounts other than the one in use, which even a faulty reading would show."""
         me = (self.me or "").casefold()
         return sum(1 for grant in self.access.grants() if grant.subject.name.casefold() != me)
 
@@ -169,7 +206,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     """The memory that the journal keeps of one instance.
 
     `accounts` are the logins met in an earlier run; `users` maps the handles declared in the last one to their
-    login; `sites` and `grants` (but for our own) are the counts it saw. `last` is the access it left, by key, and `sends` maps
+    login; `sites` and `grants` (without our own) are the counts it saw. `last` is the access it left, and `sends` maps
     the key of an invited grant to how often and when it was last sent. `me` is the account that the last run worked as.
     `None` instead of a `Memory` means that there is no journal.
     """
@@ -187,13 +224,16 @@ class Memory(Struct, frozen=True, kw_only=True):
 def account_names(
     live: Live, desired: Desired, memory: Memory | None, declared: Mapping[str, str | None] = MappingProxyType({})
 ) -> dict[str, str | None]:
-    """Return every account name that is known of an instance, with the handle of the declared user behind it.
+    """Return every known account name of an instance, with the handle of its declared user, if it has one.
 
-    They are the live ones, those that are wished for, those that the journal remembers, and those that the files
-    speak of beside (`declared`, by the same rule).
+    These are the live accounts, the desired ones, those in the journal's memory, and those in `declared` (the names in
+    the files, with handles).
     """
     last: Mapping[Key, object] = memory.last or {} if memory is not None else {}
-    names = {name for key in (*live.access, *desired.access, *live.pending, *last) if (name := account_of(key))}
+    # keys of grants are nearly all there are
+    keys = (*live.access, *desired.access, *live.pending, *last)
+    names = {key[2] for key in keys if key[0] == "grant" and key[1] == "account"}
+    names |= {name for key in keys if key[0] != "grant" and (name := account_of(key))}
     names |= memory.accounts if memory is not None else frozenset()
     names |= {live.me} if live.me else set()
     known: dict[str, str | None] = {**dict.fromkeys(sorted(names)), **declared}
@@ -201,33 +241,33 @@ def account_names(
 
 
 def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
-    """Return the wish in full: what the file leaves open is filled from the live access.
+    """Return the desired access with the attributes that the file leaves open taken from the live access.
 
-    Extras, e-mail and language that are not spoken of stay as they are, and an e-mail that differs in case
-    only is the same one. A live role that cannot be declared stands, whatever is wished. Extras that are part
+    Extras, e-mail and language that the file does not mention stay as they are, and an e-mail that differs in case
+    only is the same one. A live role that cannot be declared stays, whatever is wished. Extras that are part
     of the role anyway are left out, as they are on the live side.
     """
     find = live.access.find
-    settled: dict[Key, Resource] = {}
+    completed: dict[Key, Resource] = {}
     for key, wish in desired.access.items():
         have = find(key)
         if wish is have:
-            settled[key] = wish
+            completed[key] = wish
             continue
         match wish:
             case Grant():
-                settled[key] = _defaulted_grant(wish, have if isinstance(have, Grant) else None, traits)
+                completed[key] = _default_grant(wish, have if isinstance(have, Grant) else None, traits)
             case Account():
-                settled[key] = _defaulted_account(wish, have if isinstance(have, Account) else None, traits)
+                completed[key] = _default_account(wish, have if isinstance(have, Account) else None, traits)
             case Group(external=None) if isinstance(have, Group):
-                settled[key] = have
+                completed[key] = have
             case _:
-                settled[key] = wish
-    settled |= _defaulted_public(desired, live.access, traits)
-    return Access.of(settled)
+                completed[key] = wish
+    completed |= _default_public(desired, live.access, traits)
+    return Access.of(completed)
 
 
-def _defaulted_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
+def _default_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
     extras = wish.extras
     if have is not None and have.role == wish.role and (extras is None or have.extras == extras):
         return have
@@ -235,13 +275,13 @@ def _defaulted_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
         return have
     if extras is None:
         extras = (have.extras if have is not None else None) or frozenset()
-    part = frozenset(extra for extra in extras if wish.role in traits.included.get(extra, ())) if extras else extras
-    if have is not None and have.role == wish.role and have.extras == extras - part:
+    included = frozenset(extra for extra in extras if wish.role in traits.included.get(extra, ())) if extras else extras
+    if have is not None and have.role == wish.role and have.extras == extras - included:
         return have
-    return wish if extras is wish.extras and not part else replace(wish, extras=extras - part)
+    return wish if extras is wish.extras and not included else replace(wish, extras=extras - included)
 
 
-def _defaulted_account(wish: Account, have: Account | None, traits: Traits) -> Account:
+def _default_account(wish: Account, have: Account | None, traits: Traits) -> Account:
     if wish.email is None and wish.language is None and wish.renamed is None and have is not None:
         return have
     renamed = wish.renamed if traits.renames and wish.renamed != wish.name else None
@@ -251,11 +291,12 @@ def _defaulted_account(wish: Account, have: Account | None, traits: Traits) -> A
     keep = wish.email is None or not traits.keeps_email or wish.email.casefold() == (have.email or "").casefold()
     email = have.email if keep else wish.email
     language = have.language if wish.language is None else wish.language
-    settled = replace(wish, email=email, language=language, renamed=renamed, status=have.status)
-    return have if settled == have else settled
+    completed = replace(wish, email=email, language=language, renamed=renamed, status=have.status)
+    return have if completed == have else completed
 
 
-def _defaulted_public(desired: Desired, live: Access, traits: Traits) -> dict[Key, Resource]:
+def _default_public(desired: Desired, live: Access, traits: Traits) -> dict[Key, Resource]:
+    """Return the public account's grants for the sites that the file opens: the live one, else the weakest role."""
     if traits.public_account is None:
         return {}
     everybody = Subject("account", traits.public_account)
@@ -272,17 +313,18 @@ def _defaulted_public(desired: Desired, live: Access, traits: Traits) -> dict[Ke
 
 
 OUTSIDE: frozenset[str | None] = frozenset({"contractor", "client", "vendor"})
+"""The kinds of users that are external."""
 
 
 def home_of(declared_users: Iterable[DeclaredUser]) -> frozenset[str]:
-    """Return the e-mail domains of the house, from the addresses of its declared persons."""
+    """Return the own e-mail domains of the organisation, from the addresses of its declared persons."""
     return home_domains(declared_user.email for declared_user in declared_users if declared_user.kind == "person")
 
 
 def home_domains(emails: Iterable[str | None]) -> frozenset[str]:
-    """Return the e-mail domains of the house, from the addresses of its declared persons.
+    """Return the own e-mail domains of the organisation, from the addresses of its persons.
 
-    They are the most frequent one, and each that at least two of them and at least a fifth of them have.
+    These are the most frequent one, and each that at least two addresses and at least a fifth of them have.
     """
     domains = Counter(domain for email in emails if (domain := email_domain(email)))
     most = max(domains.values(), default=0)
@@ -297,6 +339,6 @@ def email_domain(email: str | None) -> str | None:
 
 
 def is_external(kind: str | None, email: str | None, home: frozenset[str]) -> bool:
-    """Return whether somebody is of another house: by kind, or by an e-mail domain that is none of `home`."""
+    """Return whether a user is external: by kind, or by an e-mail domain that is not in `home`."""
     domain = email_domain(email)
     return kind in OUTSIDE or bool(domain and home and domain not in home)

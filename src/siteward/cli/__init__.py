@@ -1,1 +1,1 @@
-"""Thin verbs, the error edge and the exit."""
+"""The command line: one thin module for each verb, the common options and the exit code."""

@@ -1,6 +1,6 @@
-"""The group of verbs, the error edge, and the exit.
+"""The command line: the group of verbs, the last handler of errors, and the exit code.
 
-A verb's module is imported only when it is called, so that `--help` costs what click costs.
+A verb's module is imported only when it is called, so that `--help` imports little more than click.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import click
 
 from siteward import __version__
 
-# verb → (module, with the command where it is not `command`; one line of help); the order is the order of `--help`
 VERBS: dict[str, tuple[str, str]] = {
     "validate": ("validate", "Check the files; contacts nothing."),
     "plan": ("plan", "Show what apply would change; changes nothing."),
@@ -34,6 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Show the main job on a sandbox, from start to end."),
     "completion": ("completion", "Print the shell completion script."),
 }
+"""For each verb, in the order of `--help`: its module, with `:command` where that is not called so; one line of help."""
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "validate": ("siteward validate -c access.yaml",),
@@ -57,18 +57,19 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 """Examples at the end of each verb's help; `completion` has its own."""
 
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+_NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""The errors of an output that takes no more: a full disk, a quota, a size limit, a failing device."""
 
 
 class Verbs(click.Group):
-    """The verbs, imported when asked for."""
+    """The group of verbs, each of which is imported when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 — click's signature
-        """Return the verbs in the order people meet them."""
+        """Return the names of the verbs in the order in which a newcomer needs them."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 — click's signature
-        """Import one verb."""
+        """Import one verb and add its examples; return `None` for a name that no verb has."""
         if cmd_name not in VERBS:
             return None
         module, _, name = VERBS[cmd_name][0].partition(":")
@@ -85,7 +86,7 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb, or say which one was probably meant."""
+        """Find the verb; raises `UsageError` for an unknown one, with a suggestion."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             import difflib
 
@@ -111,7 +112,7 @@ def main(ctx: click.Context, /, **common: object) -> None:
     servers, `apply` carries out exactly that, `drift` tells what others changed.
 
     \b
-    Exit codes: 0 nothing differs, or done · 1 error in use, file, credentials or reach ·
+    Exit codes: 0 nothing differs, or done · 1 error in use, file, credentials or connection ·
     2 differences · 3 blocked by a guard or rule · 4 stale, or not everything was read ·
     5 partly applied · 130 interrupted
     """  # noqa: D301 — \b tells click to keep the lines
@@ -119,33 +120,31 @@ def main(ctx: click.Context, /, **common: object) -> None:
 
 
 def run() -> None:
-    """Run the command line and leave with the code that the report gives."""
-    # Whoever stops a job says so by SIGTERM: it is to end as tidily as one that somebody interrupts.
+    """Run the command line and exit with the code that the report gives."""
+    # CI stops a job by SIGTERM: it should end as tidily as one that is interrupted by hand.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         code = main(prog_name="siteward", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt) as stop:
-        code = _say("interrupted", str(stop) or "interrupted; nothing more is done", leave=130)
+        code = _report_problem("interrupted", str(stop) or "interrupted; nothing more is done", leave=130)
     except click.exceptions.NoArgsIsHelpError as help_wanted:
-        code = _help(help_wanted)
+        click.echo(help_wanted.ctx.get_help())
+        code = 0
     except click.ClickException as problem:
         context = getattr(problem, "ctx", None)
-        code = _say("usage", problem.format_message(), hint=f"{context.command_path if context else 'siteward'} --help")
+        code = _report_problem(
+            "usage", problem.format_message(), hint=f"{context.command_path if context else 'siteward'} --help"
+        )
     except BrokenPipeError:
-        code = _pipe_closed()
+        code = _leave_closed_pipe()
     except OSError as problem:
-        code = _output_lost(problem)
+        code = _report_lost_output(problem)
     sys.exit(_flush(code if isinstance(code, int) else 0))
 
 
-def _help(wanted: click.exceptions.NoArgsIsHelpError) -> int:
-    click.echo(wanted.ctx.get_help())
-    return 0
-
-
-def _say(code: str, message: str, *, hint: str | None = None, leave: int = 1) -> int:
-    """Say one line on stderr, or as JSON on stdout where JSON was asked for; return the exit code."""
-    if _json_wanted(sys.argv[1:]):
+def _report_problem(code: str, message: str, *, hint: str | None = None, leave: int = 1) -> int:
+    """Print a problem on stderr, or as JSON on stdout where JSON was asked for; return the exit code `leave`."""
+    if _wants_json(sys.argv[1:]):
         from siteward.cli.session import problem_as_json
 
         click.echo(problem_as_json(code, message, hint=hint, leave=leave))
@@ -156,22 +155,23 @@ def _say(code: str, message: str, *, hint: str | None = None, leave: int = 1) ->
     return leave
 
 
-def _json_wanted(arguments: list[str]) -> bool:
+def _wants_json(arguments: list[str]) -> bool:
+    """Return whether JSON is among the formats asked for; click may have failed before it read them."""
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     return any(
         word in {"--format=json", "-fjson"} or (word in {"--format", "-f"} and value == "json") for word, value in pairs
     )
 
 
-def _pipe_closed() -> int:
-    """Leave quietly when the reader of our output has gone, as other filters do."""
+def _leave_closed_pipe() -> int:
+    """Return the exit code after the reader of our output has gone; nothing is said, as with other filters."""
     _drop_stdout()
     return 128 + signal.SIGPIPE
 
 
-def _output_lost(problem: OSError) -> int:
-    """Say that what was to be told could not be written; any other trouble with files is a fault of ours."""
-    if problem.errno not in _NO_ROOM:
+def _report_lost_output(problem: OSError) -> int:
+    """Report output that could not be written, on a full disk for one; raise any other error of files again: it is a bug."""
+    if problem.errno not in _NOT_WRITABLE:
         raise problem
     _drop_stdout()
     click.echo(f"error: cannot write the output: {problem.strerror}", err=True)
@@ -179,14 +179,16 @@ def _output_lost(problem: OSError) -> int:
 
 
 def _drop_stdout() -> None:
+    """Lead stdout to nowhere, so that Python's own flush at the end of the process does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _flush(code: int) -> int:
+    """Write out what stdout still holds; return `code`, or the code for output that was lost."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        return _pipe_closed()
+        return _leave_closed_pipe()
     except OSError as problem:
-        return _output_lost(problem)
+        return _report_lost_output(problem)
     return code

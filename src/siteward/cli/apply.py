@@ -1,4 +1,4 @@
-"""`siteward apply`: carry out a plan, exactly as reviewed."""
+"""`siteward apply`: carries out a plan, exactly as reviewed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from siteward.access.diagnostic import note
 from siteward.access.model import account_of
 from siteward.access.report import Report
 from siteward.cli.base_option import option
-from siteward.cli.names import instance_option, known_blocks
+from siteward.cli.names import check_blocks, instance_option
 from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.target import Acceptance, Options
 
 EMPTY = "empty"
+"""The one name that `--accept` takes without a digest: it is about the file, which says `grants: []`."""
 
 
 def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timedelta:
@@ -77,9 +78,9 @@ def command(
     before and after, and counts as done only when reading shows it.
     """
     if resend:
-        return session.leave(_resent(session, resend))
+        return session.leave(_resend(session, resend))
     from siteward.cli.checkout import open_checkout
-    from siteward.reconcile.apply import apply as spine
+    from siteward.reconcile.apply import apply as engine
     from siteward.reconcile.apply.target import Options
 
     checkout = open_checkout(
@@ -87,48 +88,49 @@ def command(
     )
     options = Options(
         passwords=checkout.passwords,
-        accept=_acceptances(accept, reason),
+        accept=_read_acceptances(accept, reason),
         allow_delete=allow_delete,
         expect=expect,
         max_age=max_age,
         as_of=checkout.as_of if checkout.as_of_given else None,
-        only=_chosen(only),
+        only=_filter_of(only),
     )
     if resume:
         if plan_file:
             raise click.UsageError("--resume finishes the interrupted run; it takes no plan")
-        return session.leave(_run(session, checkout, None, options, spine.resume))
-    plan = _read(plan_file) if plan_file else _made(session, checkout, options)
-    options = _named(options, plan)
-    _something_chosen(plan, options)
+        return session.leave(_carry_out(session, checkout, None, options, engine.resume))
+    plan = _read_plan(plan_file) if plan_file else _plan_now(session, checkout, options)
+    options = _tie_to_plan(options, plan)
+    _stop_where_nothing_is_chosen(plan, options)
     _confirm(session, plan, options, yes=yes, shown=plan_file is None and session.formats == ("text",))
-    return session.leave(_run(session, checkout, plan, options, spine.apply))
+    return session.leave(_carry_out(session, checkout, plan, options, engine.apply))
 
 
-def _resent(session: Session, whom: str) -> Report:
-    """Send one invitation again."""
+def _resend(session: Session, address: str) -> Report:
+    """Send one invitation again; `address` is LOGIN@INSTANCE."""
     from siteward.cli.checkout import open_checkout
     from siteward.reconcile.apply.apply import resend
 
-    login, _, name = whom.rpartition("@")
+    login, _, name = address.rpartition("@")
     if not login:
-        raise click.UsageError(f"--resend {whom}: write LOGIN@INSTANCE")
+        raise click.UsageError(f"--resend {address}: write LOGIN@INSTANCE")
     checkout = open_checkout(session, "apply", names=(name,))
     return resend(checkout.instances[0], login, checkout.book, lambda: datetime.now(UTC))
 
 
-def _run(
+def _carry_out(
     session: Session,
     checkout: Checkout,
     plan: Plan | None,
     options: Options,
-    carry_out: Callable[..., Report],
+    verb: Callable[..., Report],
 ) -> Report:
-    from siteward.cli.checkout import progress
+    """Call `apply` with a plan, or `resume` with none, and show the progress of its steps."""
+    from siteward.cli.checkout import progress_bar
 
-    total = sum(len(instance.runnable) for instance in plan.instances) if plan else 0
-    with progress(session, total) as listener:
-        return carry_out(
+    total = sum(len(part.runnable) for part in plan.instances) if plan else 0
+    with progress_bar(session, total) as listener:
+        return verb(
             *(() if plan is None else (plan,)),
             checkout.targets(),
             checkout.book,
@@ -139,49 +141,53 @@ def _run(
         )
 
 
-def _read(path: Path) -> Plan:
+def _read_plan(path: Path) -> Plan:
     from siteward.cli.names import read_plan
 
     return read_plan(path, "apply")
 
 
-def _made(session: Session, checkout: Checkout, options: Options) -> Plan:
-    """Plan now, and show it; stop where there is nothing that could be applied."""
+def _plan_now(session: Session, checkout: Checkout, options: Options) -> Plan:
+    """Make a plan and show it; raises `StoppedError` where it has no step that could be applied."""
     from siteward.reconcile.plan import plan
 
     accept = {name: acceptance.reason for name, acceptance in options.accept.items()}
     report = plan(checkout.project, checkout.instances, checkout.book, checkout.run(
         accept=accept, allow_delete=options.allow_delete))  # fmt: skip
-    if report.plan is None or not any(instance.runnable for instance in report.plan.instances):
+    if report.plan is None or not any(part.runnable for part in report.plan.instances):
         raise StoppedError(report)
     if session.formats == ("text",):
         session.show(report)
     return report.plan
 
 
-def _something_chosen(plan: Plan, options: Options) -> None:
-    """Stop, with success, where `--only` leaves nothing to do."""
+def _stop_where_nothing_is_chosen(plan: Plan, options: Options) -> None:
+    """Raise `StoppedError`, with exit code 0, where `--only` names no step of the plan."""
     only = options.only
-    if only is None or any(only(instance.instance, step) for instance in plan.instances for step in instance.steps):
+    if only is None or any(only(part.instance, step) for part in plan.instances for step in part.steps):
         return
-    told = note("nothing-chosen", "no step of this plan is among what --only names, so nothing was done")
-    raise StoppedError(Report(command="apply", diagnostics=(told,)))
+    nothing = note("nothing-chosen", "no step of this plan is among what --only names, so nothing was done")
+    raise StoppedError(Report(command="apply", diagnostics=(nothing,)))
 
 
 def _confirm(session: Session, plan: Plan, options: Options, *, yes: bool, shown: bool) -> None:
-    """Ask, as loudly as the risk is high; refuse at once where nobody can answer."""
-    going = {instance.instance: steps for instance in plan.instances if (steps := _possible(instance, options))}
-    if yes or not going:
+    """Ask before anything is changed: yes or no, or for high risk the names of the instances, typed out.
+
+    `shown` tells that the plan was printed already. Raises `Abort` where the answer is no, and `UsageError` without a
+    terminal to ask at.
+    """
+    chosen = {part.instance: steps for part in plan.instances if (steps := _steps_within(part, options))}
+    if yes or not chosen:
         return
     if not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask at; review the plan and say --yes")
     if not shown:
         _show(session, Report(command="show", plan=plan))
-    from siteward.render.words import plural
+    from siteward.access.diagnostic import plural
 
-    people = {step.person or account_of(step.change.key) for steps in going.values() for step in steps}
-    click.echo(f"This will change {plural(len(people), 'person', 'people')} on {', '.join(going)}.", err=True)
-    risky = " ".join(name for name, steps in going.items() if any(step.risk == "high" for step in steps))
+    people = {step.person or account_of(step.change.key) for steps in chosen.values() for step in steps}
+    click.echo(f"This will change {plural(len(people), 'person', 'people')} on {', '.join(chosen)}.", err=True)
+    risky = " ".join(name for name, steps in chosen.items() if any(step.risk == "high" for step in steps))
     if not risky:
         agreed = click.confirm("apply?", err=True)
     else:
@@ -191,22 +197,22 @@ def _confirm(session: Session, plan: Plan, options: Options, *, yes: bool, shown
         raise click.Abort("not confirmed; nothing was changed")
 
 
-def _possible(plan: InstancePlan, options: Options) -> tuple[Step, ...]:
-    """Return the steps that this run may carry out, with those whose block it may lift."""
+def _steps_within(part: InstancePlan, options: Options) -> tuple[Step, ...]:
+    """Return the steps that this run may carry out, including those whose block its options may lift."""
     lifts = options.accept or options.allow_delete or options.passwords.out is not None
-    return plan.steps if lifts else plan.runnable
+    return part.steps if lifts else part.runnable
 
 
 def _show(session: Session, report: Report) -> None:
-    """Show what is asked about; on stderr where stdout is for programs."""
+    """Show the plan that is asked about; on stderr where stdout is for programs."""
     session.show(report, err=session.formats != ("text",))
 
 
-def _acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:
+def _read_acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:
     from siteward.reconcile.apply.target import Acceptance
 
-    pairs = [acceptance.partition("=") for acceptance in given]
-    known_blocks(name for name, *_ in pairs)
+    pairs = [text.partition("=") for text in given]
+    check_blocks(name for name, *_ in pairs)
     for name, _, digest in pairs:
         if not digest and name != EMPTY:
             raise click.UsageError(f"--accept {name}: write {name}=DIGEST, with the digest of the plan it is for")
@@ -215,8 +221,8 @@ def _acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:
     return {name: Acceptance(digest=digest, reason=reason or "asked for") for name, _, digest in pairs}
 
 
-def _named(options: Options, plan: Plan) -> Options:
-    """Let `--accept empty`, which speaks of the file and not of a number, stand for the plan at hand."""
+def _tie_to_plan(options: Options, plan: Plan) -> Options:
+    """Give `--accept empty`, which was written without a digest, the digest of the plan at hand."""
     accept = {
         name: replace(acceptance, digest=acceptance.digest or plan.digest)
         for name, acceptance in options.accept.items()
@@ -224,15 +230,15 @@ def _named(options: Options, plan: Plan) -> Options:
     return replace(options, accept=accept)
 
 
-def _chosen(only: tuple[str, ...]) -> Callable[[str, Step], bool] | None:
-    """Return which steps this run is confined to; `None` for all."""
+def _filter_of(only: tuple[str, ...]) -> Callable[[str, Step], bool] | None:
+    """Return whether a step of an instance is among those that `--only` names; `None` for all steps."""
     if not only:
         return None
-    tests = [_choice(text) for text in only]
+    tests = [_matcher_of(text) for text in only]
     return lambda _, step: any(test(step) for test in tests)
 
 
-def _choice(text: str) -> Callable[[Step], bool]:
+def _matcher_of(text: str) -> Callable[[Step], bool]:
     kind, _, name = text.partition(":")
     match kind:
         case "expiries" if not name:

@@ -1,4 +1,4 @@
-"""`--base`: the revision whose rules judge a change beside its own."""
+"""`--base`: the revision whose policy also applies to a change, beside the policy of the change itself."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ option = click.option(
 
 
 def base_policy_from(base: str | None, path: Path, command: str) -> Callable[[Declaration], BasePolicy | None]:
-    """Return what builds the gate for a declaration at `path`; it stops the verb where the base cannot be read."""
+    """Return the function that makes the base policy for the declaration at `path`; `None` where there is no base.
+
+    The function raises `StoppedError` where the base cannot be read or is not valid. It has a base without a
+    declaration where only the actors of the change are known.
+    """
 
     def build(head: Declaration) -> BasePolicy | None:
         actors = actors_of(os.environ)
-        ref, old, fork = _declarations(base, path, command)
+        ref, old, fork = _read_base(base, path, command)
         if not ref and not actors:
             return None
         from siteward.reconcile.revisions.base_policy import BasePolicy
@@ -40,8 +44,8 @@ def base_policy_from(base: str | None, path: Path, command: str) -> Callable[[De
     return build
 
 
-def _declarations(base: str | None, path: Path, command: str) -> tuple[str, Declaration | None, Declaration | None]:
-    """Return the base by name, its declaration, and that of where the checkout left it."""
+def _read_base(base: str | None, path: Path, command: str) -> tuple[str, Declaration | None, Declaration | None]:
+    """Return the base by name, its declaration, and the declaration at the commit where the checkout left it."""
     ref = base or base_of(os.environ)
     if ref is None or ref == NONE:
         return "", None, None
@@ -52,26 +56,23 @@ def _declarations(base: str | None, path: Path, command: str) -> tuple[str, Decl
     try:
         commit = commit_at(path.parent, ref)
         fork = fork_point(path.parent, commit)
-        old = _declaration(path, commit, ref, command)
-        return ref, old, old if fork == commit else _declaration(path, fork, ref, command)
+        old = _declaration_at(path, commit, ref, command)
+        return ref, old, old if fork == commit else _declaration_at(path, fork, ref, command)
     except NoSuchRevisionError as problem:
-        told = error("base-unreadable", str(problem), hint=problem.hint)
-        raise StoppedError(Report(command=command, diagnostics=(told,))) from problem
+        unreadable = error("base-unreadable", str(problem), hint=problem.hint)
+        raise StoppedError(Report(command=command, diagnostics=(unreadable,))) from problem
 
 
-def _declaration(path: Path, commit: str, ref: str, command: str) -> Declaration | None:
+def _declaration_at(path: Path, commit: str, ref: str, command: str) -> Declaration | None:
     from siteward.reconcile.revisions.git import read_at
 
     loaded = read_at(path, commit)
     if loaded is None or loaded.declaration is not None:
         return loaded.declaration if loaded else None
-    told = error(
+    invalid = error(
         "base-not-valid",
         f"the declaration at {ref} is not valid, so its rules cannot be applied to this change",
         hint="fix the target branch first; or, where you may decide that, use the rules of this checkout alone: `--base none`",
     )
-    raise StoppedError(
-        Report(
-            command=command, diagnostics=(told, *(diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks))
-        )
-    )
+    blocking = (diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks)
+    raise StoppedError(Report(command=command, diagnostics=(invalid, *blocking)))

@@ -1,4 +1,7 @@
-"""The checkout a verb works on: its declaration, its instances, its journals, and the moment it speaks of."""
+"""The checkout a verb works on: declaration, instances, journals, credentials, and the moment it is evaluated at.
+
+Also the answers of servers that several verbs share, and the lines about waiting and progress on a terminal.
+"""
 
 from __future__ import annotations
 
@@ -28,63 +31,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from siteward.cli.session import Session
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Progress
     from siteward.reconcile.plan import Survey
     from siteward.transport.link import Exchange
     from siteward.transport.secrets import Keyring
 
-
-LONG_WAIT = 5.0
-
-
-class Talker(Struct, frozen=True):
-    """Tells of pauses: on a terminal all that are felt, elsewhere only the long ones."""
-
-    quiet: bool
-    terminal: bool
-
-    def waits(self, seconds: float, why: str) -> None:
-        """Say that nothing happens for a while, and why."""
-        if not self.quiet and seconds >= (1.0 if self.terminal else LONG_WAIT):
-            click.echo(f"waiting {seconds:.0f} s: {why}", err=True)
-
-
-def talker(session: Session) -> Talker:
-    """Return who speaks of pauses in this session."""
-    return Talker(session.quiet, sys.stderr.isatty())
-
-
-@contextmanager
-def progress(session: Session, total: int) -> Iterator[Callable[[Progress], None]]:
-    """Give what apply reports its steps to: a bar on a terminal, nothing elsewhere."""
-    if session.quiet or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("applying", total=total)
-
-        def tell(progress: Progress) -> None:
-            bar.update(task, description=_plain(progress.instance), advance=0 if progress.outcome is None else 1)
-
-        yield tell
-
-
-def _plain(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)
-
-
-MOST_WORKERS = 16
+_FELT_WAIT, _LONG_WAIT = 1.0, 5.0
+"""The shortest pauses that are reported, in seconds: on a terminal, and in a log."""
 
 
 class Checkout(Struct, frozen=True, kw_only=True):
-    """A valid declaration and the instances this run is about."""
+    """A valid declaration and the chosen instances of it; `as_of` is the moment at which access is evaluated.
+
+    `as_of_given` is true where the command line names that moment; else it is `now`.
+    """
 
     project: Project
     instances: tuple[Instance, ...]
@@ -95,12 +56,12 @@ class Checkout(Struct, frozen=True, kw_only=True):
     passwords: Passwords
 
     def run(self, *, accept: Mapping[str, str] | None = None, allow_delete: bool = False) -> Run:
-        """Return a planning run at this checkout's moment."""
+        """Return the input of a plan at this checkout's moment, with the reason for each name in `accept`."""
         allowance = Allowance(accept=accept or {}, allow_delete=allow_delete, passwords=self.passwords)
         return Run(created=self.now, as_of=self.as_of, as_of_given=self.as_of_given, allowance=allowance)
 
     def targets(self) -> dict[str, Target]:
-        """Return the instances as apply needs them."""
+        """Return the instances by name, as apply takes them."""
         declaration = self.project.declaration
         return {
             instance.name: Target(
@@ -124,9 +85,11 @@ def open_checkout(
     with_base: bool = False,
     base: str | None = None,
 ) -> Checkout:
-    """Return the checkout, or stop with what is wrong with its files or with the names given.
+    """Return the checkout around the declaration that the session uses; contacts no server.
 
-    Where it is `gated`, what `base` or the forge names judges beside it.
+    `names` are the instances to work on, all where there are none. With `with_base` the policy of the revision that
+    `base` or the forge names also applies. Raises `StoppedError` with everything that is wrong with the files, and
+    `UsageError` for an unknown instance or a moment that is none.
     """
     project = project_of(session, command)
     if with_base:
@@ -136,11 +99,11 @@ def open_checkout(
     if unknown:
         raise click.UsageError(f"no instance {unknown[0]!r}; there are {', '.join(known) or 'none'}")
     environment = environment_of(project.path.parent)
-    around = Surroundings(
+    surroundings = Surroundings(
         env=environment,
         keyring=keyring_of(),
         observer=_request_log(session) if session.verbose > 1 else None,
-        waiting=talker(session).waits,
+        waiting=_pause_notice(session),
         workers=workers,
     )
     now = datetime.now(UTC)
@@ -148,7 +111,7 @@ def open_checkout(
     folder = project.journal_folder
     return Checkout(
         project=project,
-        instances=instances(project, names, around),
+        instances=instances(project, names, surroundings),
         book=Book(folder=folder, key=Secret(key, "SITEWARD_JOURNAL_KEY") if key else None),
         now=now,
         as_of=parse_instant(as_of, str(project.declaration.timezone)) or now,
@@ -158,7 +121,7 @@ def open_checkout(
 
 
 def project_of(session: Session, command: str) -> Project:
-    """Return the project, or stop with everything that is wrong with its files."""
+    """Return the project; raises `StoppedError` with everything that is wrong with its files."""
     opened = open_project(find_config(session), command)
     if isinstance(opened, Report):
         raise StoppedError(opened)
@@ -183,7 +146,7 @@ def environment_of(folder: Path) -> Mapping[str, str]:
 
 
 def _refuse_tracked(path: Path) -> None:
-    """See that git does not track a `.env`; raises `InsecureError`, also where git cannot tell."""
+    """Raise `InsecureError` for a `.env` that git tracks, or of which git cannot tell whether it does."""
     from siteward.reconcile.revisions.git import GitError, is_tracked
 
     try:
@@ -201,7 +164,11 @@ def _refuse_tracked(path: Path) -> None:
 
 
 def keyring_of() -> Keyring | None:
-    """Return the system keyring where its extra is installed and the user has asked for it."""
+    """Return the look-up in the system keyring, or `None` without `SITEWARD_KEYRING`.
+
+    Raises `ClickException` where the extra is not installed. The look-up raises `SecretMissingError` for a keyring
+    that cannot be asked.
+    """
     if not os.environ.get("SITEWARD_KEYRING"):
         return None
     try:
@@ -212,28 +179,33 @@ def keyring_of() -> Keyring | None:
 
     def look(service: str, name: str) -> str | None:
         try:
-            found: str | None = keyring.get_password(service, name)
+            password: str | None = keyring.get_password(service, name)
         except keyring.errors.KeyringError as problem:
             raise SecretMissingError(
                 f"the system keyring cannot be asked: {problem}", hint="unset SITEWARD_KEYRING"
             ) from None
-        return found
+        return password
 
     return look
 
 
 def _request_log(session: Session) -> Callable[[Exchange], None]:
-    def tell(exchange: Exchange) -> None:
+    """Return the observer that writes one line on stderr for each request."""
+
+    def log_exchange(exchange: Exchange) -> None:
         session.say(
             f"{exchange.method} {exchange.path} {exchange.status or 'no answer'} "
             f"{exchange.seconds * 1000:.0f} ms {exchange.size} B"
         )
 
-    return tell
+    return log_exchange
 
 
-def ask(checkout: Checkout, command: str) -> tuple[Report, tuple[Survey, ...]]:
-    """Read every instance; stop where none could be read."""
+def read_instances(checkout: Checkout, command: str) -> tuple[Report, tuple[Survey, ...]]:
+    """Read and plan every instance; return the report and a survey of each that could be read.
+
+    Raises `StoppedError` with the report where none could.
+    """
     report, surveys = plan_and_survey(
         checkout.project, checkout.instances, checkout.book, checkout.run(), command=command
     )
@@ -243,13 +215,49 @@ def ask(checkout: Checkout, command: str) -> tuple[Report, tuple[Survey, ...]]:
 
 
 def gaps_of(report: Report, surveys: Iterable[Survey]) -> tuple[Missing, ...]:
-    """Return the instances that an answer does not show, and those that were not read whole."""
-    halves = (Missing(instance=survey.name, partly=True) for survey in surveys if not survey.live.complete)
-    return (*missing(report), *halves)
+    """Return the instances that an answer lacks, and those it shows in part, because they were not read whole."""
+    partly_read = (Missing(instance=survey.name, partly=True) for survey in surveys if not survey.live.complete)
+    return (*missing(report), *partly_read)
 
 
 def no_answer(report: Report, message: str, hint: str) -> StoppedError:
-    """Return the stop that says a question has no answer, with what kept instances from being read."""
+    """Return the error for a question that has no answer, with the problems that kept instances from being read."""
     problems = tuple(diagnostic for diagnostic in report.plan.diagnostics if diagnostic.blocks) if report.plan else ()
-    told = error("no-answer", message, hint=hint)
-    return StoppedError(replace(report, plan=None, diagnostics=(*problems, told)))
+    unanswered = error("no-answer", message, hint=hint)
+    return StoppedError(replace(report, plan=None, diagnostics=(*problems, unanswered)))
+
+
+def _pause_notice(session: Session) -> Callable[[float, str], None]:
+    """Return the function that says on stderr for how many seconds and why nothing is sent; short pauses go unsaid."""
+    shortest = _FELT_WAIT if sys.stderr.isatty() else _LONG_WAIT
+
+    def notice(seconds: float, reason: str) -> None:
+        if not session.quiet and seconds >= shortest:
+            click.echo(f"waiting {seconds:.0f} s: {reason}", err=True)
+
+    return notice
+
+
+@contextmanager
+def progress_bar(session: Session, total: int) -> Iterator[Callable[[Progress], None]]:
+    """Give the listener to which apply reports the progress of `total` steps: a bar on a terminal, nothing elsewhere."""
+    if session.quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("applying", total=total)
+
+        def advance(progress: Progress) -> None:
+            description = _only_printable(progress.instance)
+            bar.update(task, description=description, advance=0 if progress.outcome is None else 1)
+
+        yield advance
+
+
+def _only_printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)

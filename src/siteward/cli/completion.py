@@ -1,4 +1,4 @@
-"""`siteward completion`: the script that makes a shell complete verbs, options and names from the file."""
+"""`siteward completion`: prints the script by which a shell completes verbs, options and declared names."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def command(shell: str) -> int:
     """  # noqa: D301 — \b tells click to keep the lines
     from siteward.cli.app import main
 
-    kind = get_completion_class(shell)
-    if kind is None:
+    script = get_completion_class(shell)
+    if script is None:
         raise click.UsageError(f"no completion for {shell}")
-    click.echo(kind(main, {}, "siteward", "_SITEWARD_COMPLETE").source())
+    click.echo(script(main, {}, "siteward", "_SITEWARD_COMPLETE").source())
     return 0

@@ -1,6 +1,6 @@
-"""`siteward demo`: the main job, from start to end, over HTTP against sandboxes.
+"""`siteward demo`: runs the main job from start to end, over HTTP against sandboxes.
 
-Every verb is run as a user would run it, as a process of its own; nothing is played from a recording.
+Every verb runs as a process of its own, as a user would start it; nothing is played from a recording.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Instance
     from siteward.platforms.fakery import Sandbox
 
-# The example's dates are told from here, so that the demo shows the same people whenever it is run.
+# The example has end dates: evaluated at this one, it shows the same people whenever the demo is run.
 AS_OF = "2026-12-01"
 ROOT = Path(__file__).parents[3]
 EXAMPLE = "access.example.yaml"
@@ -41,15 +41,15 @@ def command(keep: Path | None) -> int:
     with sandbox_extra(), ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="siteward-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
-        declared = _instances()
-        sandboxes = {name: _sandbox(stack, instance.platform) for name, instance in declared.items()}
+        declared = _declared_instances()
+        sandboxes = {name: _start_sandbox(stack, instance.platform) for name, instance in declared.items()}
         _copy_example(folder, {name: sandbox.url for name, sandbox in sandboxes.items()})
         owners = {name: instance.self_account for name, instance in declared.items() if instance.self_account}
-        return _tell(_Story(folder, _environment(sandboxes, owners)), sandboxes)
+        return _run_story(_Story(folder, _environment(sandboxes, owners)), sandboxes)
 
 
 class _Story:
-    """Runs verbs in the demo's folder and shows each as it would look in a terminal."""
+    """A demo in progress: runs verbs in its folder and shows each as it would look in a terminal."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
@@ -59,7 +59,7 @@ class _Story:
         click.echo(click.style(f"\n# {text}", fg="cyan", bold=True))
 
     def run(self, *arguments: str, expect: int) -> None:
-        """Run one verb; stop where it leaves with another code than the story needs."""
+        """Run one verb; raises `ClickException` where it leaves with another exit code than `expect`."""
         click.echo(click.style(f"$ siteward {' '.join(arguments)}", bold=True))
         color = "always" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else "never"
         done = subprocess.run(
@@ -72,7 +72,8 @@ class _Story:
             raise click.ClickException(f"the demo expected that to leave with {expect}, not {done.returncode}")
 
 
-def _tell(story: _Story, sandboxes: Mapping[str, Sandbox]) -> int:
+def _run_story(story: _Story, sandboxes: Mapping[str, Sandbox]) -> int:
+    """Run the verbs in order, each with a heading; raises `ClickException` at the first unexpected exit code."""
     story.say("Sandbox servers answer, with users, sites and some history:")
     for name, sandbox in sandboxes.items():
         click.echo(f"#    {name}: {sandbox.fake.platform} {sandbox.fake.release} at {sandbox.url}")
@@ -100,10 +101,11 @@ def _tell(story: _Story, sandboxes: Mapping[str, Sandbox]) -> int:
     _interfere(sandboxes["stats"])
     story.say("6. Drift: who now has what, that the file does not explain.")
     story.run("drift", "--as-of", AS_OF, "-q", expect=2)
-    return _end()
+    _suggest_next()
+    return 0
 
 
-def _end() -> int:
+def _suggest_next() -> None:
     click.echo(
         "\n# What to try next (in a clone the program is .venv/bin/siteward)\n"
         "  siteward sandbox umami --port 8001          a server of your own to break, with the same people\n"
@@ -114,25 +116,25 @@ def _end() -> int:
         "  siteward who-can edit shop.example.org      who could change a site\n"
         "  siteward matrix -o matrix.html             who has what, on one page\n"
     )
-    return 0
 
 
-def _instances() -> Mapping[str, Instance]:
-    """Return the instances of the example."""
+def _declared_instances() -> Mapping[str, Instance]:
+    """Return the instances that the example declares, by name."""
     from siteward.reconcile.project import read
 
-    declaration = read(_source() / EXAMPLE).declaration
+    declaration = read(_example_folder() / EXAMPLE).declaration
     if declaration is None:
         raise click.ClickException(f"{EXAMPLE} is not valid: siteward validate -c {EXAMPLE}")
     return declaration.instances
 
 
-def _source() -> Path:
-    """Return where the example is: at the root of a checkout, or beside this module in an installed program."""
+def _example_folder() -> Path:
+    """Return the folder of the example: the root of a checkout, or one beside this module in an installed program."""
     return ROOT if (ROOT / EXAMPLE).exists() else Path(__file__).parent / "example"
 
 
-def _sandbox(stack: ExitStack, platform: str) -> Sandbox:
+def _start_sandbox(stack: ExitStack, platform: str) -> Sandbox:
+    """Serve the newest release of a platform, with users, sites and a history, until `stack` closes."""
     from siteward.platforms.fakery import serve
 
     factory = platforms.fake(platform)
@@ -141,7 +143,7 @@ def _sandbox(stack: ExitStack, platform: str) -> Sandbox:
 
 def _copy_example(folder: Path, urls: Mapping[str, str]) -> None:
     """Copy the example and its includes, pointing each instance at its sandbox and changing nothing else."""
-    source = _source()
+    source = _example_folder()
     text = (source / EXAMPLE).read_text(encoding="utf-8")
     for name, url in urls.items():
         text = re.sub(rf"(?m)(^  {name}:\n(?:    .*\n)*?    url: )\S+", rf"\g<1>{url}", text, count=1)
@@ -153,7 +155,7 @@ def _copy_example(folder: Path, urls: Mapping[str, str]) -> None:
 
 
 def _environment(sandboxes: Mapping[str, Sandbox], owners: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the verbs: ours, but for credentials, and those of the sandboxes with their owners."""
+    """Return the environment of the verbs: ours without any credentials, and the credentials of the sandboxes."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SITEWARD_")}
     return (
         inherited
@@ -167,7 +169,7 @@ def _environment(sandboxes: Mapping[str, Sandbox], owners: Mapping[str, str]) ->
 
 
 def _interfere(sandbox: Sandbox) -> None:
-    """Change things behind the file's back, the way an admin in the web interface would."""
+    """Change access beside the file, as an admin would in the web interface of Umami."""
     with httpx.Client(base_url=sandbox.url) as http:
         token = http.post("/api/auth/login", json=sandbox.fake.credentials).json()["token"]
         http.headers["Authorization"] = f"Bearer {token}"

@@ -1,10 +1,10 @@
-"""`siteward diff`: what a change of the files means for people, without a server and without credentials."""
+"""`siteward diff`: the access that people gain and lose by a change of the files, without server or credentials."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from siteward.declaration.load import Declaration, Loaded
 
 CHECKOUT = "checkout"
+"""The name of the head where no revision is given: the files as they lie in the checkout."""
 
 
 @click.command("diff")
@@ -44,43 +45,47 @@ def command(session: Session, base: str, head: str | None, as_of: str | None, sn
     from siteward.render.diff import render
 
     path = find_config(session)
-    old, new = _declaration(path, base, must=False), _declaration(path, head, must=True)
+    old, new = _declaration_at(path, base, must=False), _declaration_at(path, head, must=True)
     if new is None:
-        raise StoppedError(_problem("no-declaration", f"{path} does not exist at {head}"))
+        raise StoppedError(_report_of("no-declaration", f"{path} does not exist at {head}"))
     question = Question(
         base=base,
         head=head or CHECKOUT,
         as_of=parse_instant(as_of, str(new.timezone)) or datetime.now(UTC),
-        sites=_sites(snapshots),
+        sites=_read_snapshots(snapshots),
     )
-    found = compared(old, new, question)
-    session.answer(lambda form, options: render(found, form, options), Report(command="diff"))
-    return 0 if session.exit_zero else found.exit_code
+    comparison = compared(old, new, question)
+    session.answer(lambda form, options: render(comparison, form, options), Report(command="diff"))
+    return 0 if session.exit_zero else comparison.exit_code
 
 
-def _declaration(path: Path, ref: str | None, *, must: bool) -> Declaration | None:
-    """Return the declaration at a revision, or in the checkout; `None` where the file was not there yet."""
+def _declaration_at(path: Path, ref: str | None, *, must: bool) -> Declaration | None:
+    """Return the declaration at a revision, or in the checkout; `None` where that revision has no such file.
+
+    Raises `StoppedError` for an unknown revision and for files that are not valid; `must` puts their faults first.
+    """
     from siteward.reconcile.project import read
     from siteward.reconcile.revisions.git import NoSuchRevisionError, commit_at, read_at
 
     try:
         loaded = read(path) if ref is None else read_at(path, commit_at(path.parent, ref))
     except NoSuchRevisionError as problem:
-        raise StoppedError(_problem("no-revision", str(problem), problem.hint)) from problem
+        raise StoppedError(_report_of("no-revision", str(problem), problem.hint)) from problem
     if loaded is None:
         return None
-    return loaded.declaration or _invalid(loaded, ref, must=must)
+    return loaded.declaration or _refuse_invalid(loaded, ref, must=must)
 
 
-def _invalid(loaded: Loaded, ref: str | None, *, must: bool) -> Declaration:
-    told = [diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks]
+def _refuse_invalid(loaded: Loaded, ref: str | None, *, must: bool) -> NoReturn:
+    faults = [diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks]
     where = f" at {ref}" if ref is not None else ""
     head = error("not-valid", f"the declaration{where} is not valid, so nothing can be compared with it")
-    shown = (*told, head) if must or ref is None else (head, *told)
+    shown = (*faults, head) if must or ref is None else (head, *faults)
     raise StoppedError(Report(command="diff", diagnostics=shown, texts=loaded.texts, files=loaded.files))
 
 
-def _sites(paths: tuple[Path, ...]) -> Mapping[str, Live]:
+def _read_snapshots(paths: tuple[Path, ...]) -> Mapping[str, Live]:
+    """Return the sites of each instance from snapshot files, or folders of them."""
     from siteward.reconcile.snapshot import BadSnapshotError, read
 
     files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else (path,))]
@@ -92,5 +97,5 @@ def _sites(paths: tuple[Path, ...]) -> Mapping[str, Live]:
         raise click.ClickException(str(problem)) from problem
 
 
-def _problem(code: str, message: str, hint: str | None = None) -> Report:
+def _report_of(code: str, message: str, hint: str | None = None) -> Report:
     return Report(command="diff", diagnostics=(error(code, message, hint=hint),))

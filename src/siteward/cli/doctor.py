@@ -1,4 +1,4 @@
-"""`siteward doctor`: where credentials come from, whose they are, what they may do, and what cannot be seen."""
+"""`siteward doctor`: checks each instance: its credentials, its version, its blind spots and its journal."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ def command(session: Session, instances: tuple[str, ...]) -> int:
     from siteward.render.answers import checkups
 
     checkout = open_checkout(session, "doctor", names=instances)
-    found = tuple(_check(checkout, instance) for instance in checkout.instances)
-    problems = tuple(checkup.problem for checkup in found if checkup.problem)
+    results = tuple(_check_safely(checkout, instance) for instance in checkout.instances)
+    problems = tuple(checkup.problem for checkup in results if checkup.problem)
     accounts = checkout.project.declaration.accounts()
     return session.answer(
-        lambda form, options: checkups(found, form, options, accounts),
+        lambda form, options: checkups(results, form, options, accounts),
         Report(command="doctor", diagnostics=problems, accounts=accounts),
     )
 
 
-def _check(checkout: Checkout, instance: Instance) -> Checkup:
+def _check_safely(checkout: Checkout, instance: Instance) -> Checkup:
+    """Return the checkup of an instance; an error of its server or credentials becomes the problem in it."""
     from siteward.access.diagnostic import error
     from siteward.access.explanation import Checkup
     from siteward.transport.errors import PlatformError
@@ -48,12 +49,12 @@ def _check(checkout: Checkout, instance: Instance) -> Checkup:
     base = Checkup(instance=instance.name, platform=instance.platform.title, origin=instance.origin)
     try:
         base = replace(base, credentials=dict(instance.secrets().origins()))
-        return _examined(checkout, instance, base, started)
+        return _check(checkout, instance, base, started)
     except PlatformError as problem:
         return replace(base, problem=error(problem.code, str(problem), hint=problem.hint))
 
 
-def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: float) -> Checkup:
+def _check(checkout: Checkout, instance: Instance, base: Checkup, started: float) -> Checkup:
     from siteward.render.words import release
 
     credentials = dict(base.credentials)
@@ -61,10 +62,10 @@ def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: fl
         traits, _ = instance.platform.probe(reader, instance.settings)
         reach = instance.platform.reach(reader, instance.settings, traits)
         requests = reader.requests
-    journal, broken = _journal(checkout, instance)
+    journal, broken = _describe_journal(checkout, instance)
     if instance.owner:
         credentials["self"] = instance.owner_variable
-    base = _whose(checkout, instance, replace(base, account=reach.account, problem=broken), traits)
+    base = _add_confirmation(checkout, instance, replace(base, account=reach.account, problem=broken), traits)
     return replace(
         base,
         version=release("", traits.version, "" if traits.edition == base.platform else traits.edition),
@@ -80,8 +81,8 @@ def _examined(checkout: Checkout, instance: Instance, base: Checkup, started: fl
     )
 
 
-def _whose(checkout: Checkout, instance: Instance, base: Checkup, traits: Traits) -> Checkup:
-    """Add what confirms whose the credentials are, and what speaks against it."""
+def _add_confirmation(checkout: Checkout, instance: Instance, base: Checkup, traits: Traits) -> Checkup:
+    """Return the checkup with the place that confirms the account behind the credentials, or an objection or warning."""
     from siteward.access.diagnostic import warning
     from siteward.reconcile.apply.admission import pathless_bond
     from siteward.reconcile.own_account import claim_of, told_otherwise
@@ -93,43 +94,42 @@ def _whose(checkout: Checkout, instance: Instance, base: Checkup, traits: Traits
         return replace(base, confirmed="the server", problem=objection or base.problem)
     if instance.confirmed():
         return replace(base, confirmed=instance.owner_variable)
-    words = f"nothing but the file says that these are the credentials of {instance.self_account}"
+    message = f"nothing but the file says that these are the credentials of {instance.self_account}"
     hint = f"set {instance.owner_variable} beside them to the account that they belong to"
-    return replace(base, warnings=(*base.warnings, warning("self-unconfirmed", words, hint=hint)))
+    return replace(base, warnings=(*base.warnings, warning("self-unconfirmed", message, hint=hint)))
 
 
-def _journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | None]:
-    """Return what there is to say of the journal, and what is wrong with it."""
-    from siteward.access.diagnostic import error
+def _describe_journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | None]:
+    """Return the state of the journal in words, and its problem where it is broken."""
+    from siteward.access.diagnostic import error, plural
     from siteward.reconcile.apply.admission import remarks_on
     from siteward.reconcile.journal.chain import JournalBrokenError
     from siteward.reconcile.journal.journal import path_of, recall
-    from siteward.render.words import plural
 
     path, key = path_of(checkout.book.folder, instance.name), checkout.book.key
     try:
         known = recall(path, key).standing
-        odd = remarks_on(known, instance.platform.name, instance.origin, key)
+        remarks = remarks_on(known, instance.platform.name, instance.origin, key)
     except JournalBrokenError as broken:
         return "broken", error(broken.code, str(broken), hint=broken.hint)
     chain = known.chain
     if not chain.entries:
         return f"none yet at {path}", None
-    words = (
+    parts = (
         plural(len(chain.entries), "entry", "entries"),
         f"latest hash {chain.head}",
-        _seal(chain, keyed=key is not None),
+        _describe_hashes(chain, keyed=key is not None),
     )
     return "; ".join(
         (
-            ", ".join(words),
-            *(f"{diagnostic.severity.name.lower()} {diagnostic.code}: {diagnostic.message}" for diagnostic in odd),
+            ", ".join(parts),
+            *(f"{diagnostic.severity.name.lower()} {diagnostic.code}: {diagnostic.message}" for diagnostic in remarks),
         )
     ), None
 
 
-def _seal(chain: Chain, *, keyed: bool) -> str:
-    """Return from which entry on the journal is hashed with a key; a key may have come later than the journal."""
+def _describe_hashes(chain: Chain, *, keyed: bool) -> str:
+    """Return in words since which entry the journal is hashed with a key, which may have come later than the journal."""
     if not keyed:
         return "hashes without a key: SITEWARD_JOURNAL_KEY is not set"
     if not chain.sealed_since:

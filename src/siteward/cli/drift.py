@@ -1,4 +1,4 @@
-"""`siteward drift`: live access that the declaration does not explain."""
+"""`siteward drift`: reports live access that the declaration does not explain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`siteward explain` and `siteward who-can`: why one person has access to a site, and who holds a role on it."""
+"""`siteward explain` and `siteward who-can`: the reasons for one person's access to a site, and the holders of a role."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ from siteward.cli.session import Session, with_session
 def explain(session: Session, user: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
     """Say why USER (a handle, login or e-mail) has, or has not, access to SITE (a handle or domain)."""
     from siteward.access.explanation import with_beside
-    from siteward.cli.checkout import ask, gaps_of, no_answer, open_checkout
+    from siteward.cli.checkout import gaps_of, no_answer, open_checkout, read_instances
     from siteward.reconcile.explain import explain as explained
     from siteward.reconcile.explain import scopes_of
     from siteward.render import in_words
 
     checkout = open_checkout(session, "explain", names=instances, as_of=as_of)
-    report, surveys = ask(checkout, "explain")
+    report, surveys = read_instances(checkout, "explain")
     plan = in_words(report).plan
-    found = tuple(
+    answers = tuple(
         with_beside(explanation, part)
         for survey in surveys
         if (part := plan.instance(survey.name) if plan else None) is not None
         for explanation in explained(checkout.project.declaration, survey, part, user, site)
     )
-    if not found:
-        known = [survey for survey in surveys if scopes_of(checkout.project.declaration, survey, site)]
-        missing = f"no account or declared user {user!r}" if known else f"no site {site!r}"
-        where = ", ".join(survey.name for survey in known or surveys)
+    if not answers:
+        with_site = [survey for survey in surveys if scopes_of(checkout.project.declaration, survey, site)]
+        missing = f"no account or declared user {user!r}" if with_site else f"no site {site!r}"
+        where = ", ".join(survey.name for survey in with_site or surveys)
         raise no_answer(report, f"there is {missing} on {where}", "siteward who-can view SITE")
     from siteward.render.answers import explanations
 
     gaps = gaps_of(report, surveys)
-    return session.answer(lambda form, options: explanations(found, form, options, gaps, report.accounts or {}), report)
+    return session.answer(
+        lambda form, options: explanations(answers, form, options, gaps, report.accounts or {}), report
+    )
 
 
 @click.command("who-can")
@@ -50,18 +52,18 @@ def explain(session: Session, user: str, site: str, instances: tuple[str, ...], 
 @with_session("text", "json", "csv", without=("--group-by", "--exit-zero"))
 def who_can(session: Session, role: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
     """List who holds ROLE (view, edit, manage, admin, or a native name) or more on SITE, live and declared."""
-    from siteward.cli.checkout import ask, gaps_of, no_answer, open_checkout
+    from siteward.cli.checkout import gaps_of, no_answer, open_checkout, read_instances
     from siteward.reconcile.explain import holdings, power_of, scopes_of
 
     checkout = open_checkout(session, "who-can", names=instances, as_of=as_of)
-    report, surveys = ask(checkout, "who-can")
+    report, surveys = read_instances(checkout, "who-can")
     declaration = checkout.project.declaration
     powers = {survey.name: power_of(survey, role) for survey in surveys}
     if surveys and all(power is None for power in powers.values()):
         raise click.UsageError(f"no role {role!r}; write view, edit, manage, admin, or a role of the platform")
     if surveys and not any(scopes_of(declaration, survey, site) for survey in surveys):
         raise no_answer(report, f"there is no site {site!r} on {', '.join(powers)}", "siteward validate")
-    found = tuple(
+    held = tuple(
         holding
         for survey in surveys
         if (power := powers[survey.name]) is not None
@@ -70,4 +72,4 @@ def who_can(session: Session, role: str, site: str, instances: tuple[str, ...], 
     from siteward.render.answers import holdings as rendered
 
     gaps = gaps_of(report, surveys)
-    return session.answer(lambda form, options: rendered(found, form, options, gaps, report.accounts or {}), report)
+    return session.answer(lambda form, options: rendered(held, form, options, gaps, report.accounts or {}), report)

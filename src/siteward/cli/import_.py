@@ -1,9 +1,9 @@
-"""`siteward import`: a first file from the live state of an instance."""
+"""`siteward import`: writes a first declaration from the live state of an instance."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import click
 from msgspec import Struct, ValidationError, convert, to_builtins
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from siteward.access.traits import Traits
-    from siteward.cli.session import Session
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """Which instance is imported, as far as the command line says it."""
+    """The instance to import, as far as the command line describes it."""
 
     name: str
     platform: str | None = None
@@ -41,7 +40,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class _Place(Struct, frozen=True, kw_only=True):
-    """Where an instance is: its common keys, and what is said of it beside them, as the file has it and as read."""
+    """The address and the settings of an instance: `written` as they stand in the file, `settings` as read."""
 
     platform: str
     url: str
@@ -51,10 +50,13 @@ class _Place(Struct, frozen=True, kw_only=True):
 
 
 def first_text(session: Session, wanted: Wanted) -> str:
-    """Read the instance and return the file that declares what it has. Raises `PlatformError`."""
+    """Read the instance and return the text of the file that declares its access.
+
+    Raises `UsageError` where the command line does not suffice to find it, and `PlatformError`.
+    """
     if not can_name(wanted.name):
         raise click.UsageError(f"{wanted.name!r} cannot name an instance: {NAME_HINT}")
-    place = (None if wanted.platform else _declared(session, wanted.name)) or _asked_for(wanted)
+    place = (None if wanted.platform else _find_declared(session, wanted.name)) or _place_of(wanted)
     instance = Instance(
         name=wanted.name,
         platform=platforms.load(place.platform),
@@ -70,31 +72,31 @@ def first_text(session: Session, wanted: Wanted) -> str:
     _, objections = own_account(live, traits, claim_of(instance, place.self_account))
     for objection in objections:
         raise click.UsageError(f"{objection.message}: say --self {live.me or 'LOGIN'}")
-    named = place.self_account or live.me or _need_self(traits)
-    block = {"platform": place.platform, "url": place.url, "self": named, **place.written}
+    self_account = place.self_account or live.me or _need_self(traits)
+    block = {"platform": place.platform, "url": place.url, "self": self_account, **place.written}
     return first_file(wanted.name, block, live, traits)
 
 
-def _asked_for(wanted: Wanted) -> _Place:
-    """Return the place that the command line and the environment tell."""
+def _place_of(wanted: Wanted) -> _Place:
+    """Return the place that the command line and the environment describe; raises `UsageError` for what is missing."""
     platform = wanted.platform or _need_platform()
     url = wanted.url or environment_of(Path()).get(variable(wanted.name, "url"))
     if not url:
         raise click.UsageError(f"where is it? say --url URL, or set {variable(wanted.name, 'url')}")
-    given = dict(_pair(setting) for setting in wanted.settings)
-    settings = _settings(platform, given, wanted.self_account or given.get("self"))
-    told: Mapping[str, object] = to_builtins(settings)
+    given = dict(_parse_setting(setting) for setting in wanted.settings)
+    settings = _read_settings(platform, given, wanted.self_account or given.get("self"))
+    values: Mapping[str, object] = to_builtins(settings)
     return _Place(
         platform=platform,
         url=url,
         self_account=wanted.self_account or given.get("self"),
-        written={name: told[name] for name in given if name != "self"},
+        written={name: values[name] for name in given if name != "self"},
         settings=settings,
     )
 
 
-def _declared(session: Session, name: str) -> _Place | None:
-    """Return the place that a declaration already names."""
+def _find_declared(session: Session, name: str) -> _Place | None:
+    """Return the place of an instance that a declaration already names; `None` where there is none."""
     try:
         project = open_project(find_config(session), "import")
     except click.ClickException:
@@ -115,18 +117,22 @@ def _declared(session: Session, name: str) -> _Place | None:
     )
 
 
-def _settings(platform: str, given: Mapping[str, str], self_account: str | None) -> Struct:
+def _read_settings(platform: str, given: Mapping[str, str], self_account: str | None) -> Struct:
+    """Return the settings of a platform from the texts after `--set`; raises `UsageError` with a suggestion."""
     if platform not in platforms.names():
         raise click.UsageError(
-            f"no platform {platform!r}; there are {', '.join(platforms.names())}" + _meant(platform, platforms.names())
+            f"no platform {platform!r}; there are {', '.join(platforms.names())}"
+            + _suggestion(platform, platforms.names())
         )
     model = platforms.load(platform).settings
-    about = _described(model)
+    about = _descriptions_of(model)
     for name in given.keys() - about.keys() - {"self"}:
-        raise click.UsageError(f"--set {name}=…: no such setting; there are {', '.join(about)}{_meant(name, about)}")
-    told = {**given, "self": self_account} if self_account and "self" in about else given
+        raise click.UsageError(
+            f"--set {name}=…: no such setting; there are {', '.join(about)}{_suggestion(name, about)}"
+        )
+    texts = {**given, "self": self_account} if self_account and "self" in about else given
     try:
-        return convert({name: value for name, value in told.items() if name in about}, model, strict=False)
+        return convert({name: value for name, value in texts.items() if name in about}, model, strict=False)
     except ValidationError as problem:
         name = next(
             (name for name in about if f"$.{name}`" in str(problem) or f"field `{name}`" in str(problem)), "KEY"
@@ -134,10 +140,10 @@ def _settings(platform: str, given: Mapping[str, str], self_account: str | None)
         raise click.UsageError(f"say --set {name}=…: {problem}. {about.get(name, '')}".rstrip()) from problem
 
 
-def _described(model: type[Struct]) -> dict[str, str]:
-    """Return what each setting of a platform is."""
-    kind = type_info(model)
-    fields = kind.fields if isinstance(kind, StructType) else ()
+def _descriptions_of(model: type[Struct]) -> dict[str, str]:
+    """Return the description of each setting of a platform, by its name in the file."""
+    described = type_info(model)
+    fields = described.fields if isinstance(described, StructType) else ()
     return {
         field.encode_name: (field.type.extra_json_schema or {}).get("description", "")
         for field in fields
@@ -145,23 +151,23 @@ def _described(model: type[Struct]) -> dict[str, str]:
     }
 
 
-def _meant(word: str, known: Iterable[str]) -> str:
-    found = near(word, known)
-    return f"; did you mean {found!r}?" if found else ""
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    nearest = near(word, known)
+    return f"; did you mean {nearest!r}?" if nearest else ""
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not found:
+def _parse_setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
         raise click.UsageError(f"--set {text}: write KEY=VALUE")
     return name, value
 
 
-def _need_platform() -> str:
+def _need_platform() -> NoReturn:
     raise click.UsageError(f"which platform is it? say --platform with one of {', '.join(platforms.names())}")
 
 
-def _need_self(traits: Traits) -> str:
+def _need_self(traits: Traits) -> NoReturn:
     raise click.UsageError(f"{traits.platform} does not show whose credentials these are: say --self LOGIN")
 
 
@@ -191,7 +197,7 @@ def command(
 ) -> int:
     """Read one instance and write the file that declares what it has; the plan that follows is empty.
 
-    Strangers are declared as users, equal sets of grants become groups, and what cannot be declared becomes a
+    Unmanaged accounts are declared as users, equal sets of grants become groups, and what cannot be declared becomes a
     comment. A file that exists is never overwritten.
     """
     if out.exists():

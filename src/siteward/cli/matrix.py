@@ -1,4 +1,4 @@
-"""`siteward matrix`: who holds what, people by sites, live and declared side by side."""
+"""`siteward matrix`: the roles of all people on all sites, live and declared side by side."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from siteward.cli.session import Session, with_session
 def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, html: bool) -> int:
     """Show who holds what on which site. `-o matrix.html` writes one page to search and filter."""
     from siteward.access.report import missing
-    from siteward.cli.checkout import ask, open_checkout
+    from siteward.cli.checkout import open_checkout, read_instances
     from siteward.reconcile.certify import ledgers
     from siteward.render.matrix import Matrix, render
 
     if html:
         session = replace(session, formats=("html",))
     checkout = open_checkout(session, "matrix", names=instances, as_of=as_of)
-    report, surveys = ask(checkout, "matrix")
+    report, surveys = read_instances(checkout, "matrix")
     commit = checkout.project.commit
     matrix = Matrix(
         ledgers=ledgers(checkout.project.declaration, surveys),

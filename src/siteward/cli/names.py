@@ -1,4 +1,4 @@
-"""Names that a shell may complete: those that the declaration has."""
+"""Names on the command line: completed from the declaration, checked, or read as the path of a plan."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 def instances(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
-    """Return the declared instances that begin so."""
-    return _matching(ctx, param, begun, lambda declaration: declaration.instances)
+    """Return the declared instances whose names start with `begun`."""
+    return _complete(ctx, param, begun, lambda declaration: declaration.instances)
 
 
 def users(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
-    """Return the declared users that begin so."""
-    return _matching(ctx, param, begun, lambda declaration: declaration.users)
+    """Return the declared users whose handles start with `begun`."""
+    return _complete(ctx, param, begun, lambda declaration: declaration.users)
 
 
 def sites(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
-    """Return the declared sites, by handle and domain, that begin so."""
-    return _matching(
+    """Return the handles and domains of declared sites that start with `begun`."""
+    return _complete(
         ctx,
         param,
         begun,
@@ -40,9 +40,10 @@ def sites(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
     )
 
 
-def _matching(
+def _complete(
     ctx: click.Context, _param: click.Parameter, begun: str, names: Callable[[Declaration], Iterable[str]]
 ) -> list[str]:
+    """Return the names of a declaration that start with `begun`; none where it cannot be found or is not valid."""
     from siteward.cli.session import Session, find_config
     from siteward.reconcile.project import Project, open_project
 
@@ -53,8 +54,8 @@ def _matching(
         opened = open_project(find_config(Session(config=Path(given) if given else None)), "completion")
     except click.ClickException:
         return []
-    found = names(opened.declaration) if isinstance(opened, Project) else ()
-    return sorted(name for name in found if name.startswith(begun))
+    known = names(opened.declaration) if isinstance(opened, Project) else ()
+    return sorted(name for name in known if name.startswith(begun))
 
 
 instance_option = click.option(
@@ -67,8 +68,8 @@ instance_option = click.option(
 )
 
 
-def known_blocks(names: Iterable[str]) -> None:
-    """See that what `--accept` names can be lifted; raises `UsageError` with what was likely meant."""
+def check_blocks(names: Iterable[str]) -> None:
+    """Raise `UsageError` for a name after `--accept` that no block or limit has, with a suggestion."""
     from siteward.access.diagnostic import near
     from siteward.reconcile.apply.consent import CONSENTS
 
@@ -81,17 +82,24 @@ def known_blocks(names: Iterable[str]) -> None:
 
 
 def read_plan(path: Path, command: str) -> Plan:
-    """Return the plan in `path`, or stop: not there, no JSON, no plan, edited, or from a newer version."""
+    """Return the plan in the file `path`, also where it stands within a report.
+
+    Raises `StoppedError` for a file that cannot be read, holds no plan of this version, or one whose digest does not fit.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        inner = data.get("plan") if isinstance(data, dict) and "plan" in data else data
-        return codec.decode(inner)
+        encoded = data.get("plan") if isinstance(data, dict) and "plan" in data else data
+        return codec.decode(encoded)
     except OSError as problem:
-        told = error("cannot-read", f"cannot read {path}: {problem.strerror}", hint="siteward plan --out plan.json")
+        unreadable = error(
+            "cannot-read", f"cannot read {path}: {problem.strerror}", hint="siteward plan --out plan.json"
+        )
     except codec.CodecError as problem:
-        told = error("plan-unreadable", f"{path}: {problem}", hint="make a new one: siteward plan --out plan.json")
+        unreadable = error(
+            "plan-unreadable", f"{path}: {problem}", hint="make a new one: siteward plan --out plan.json"
+        )
     except (ValueError, RecursionError):
-        told = error(
+        unreadable = error(
             "plan-unreadable", f"{path} is not valid JSON", hint="make a new one: siteward plan --out plan.json"
         )
-    raise StoppedError(Report(command=command, diagnostics=(told,)))
+    raise StoppedError(Report(command=command, diagnostics=(unreadable,)))

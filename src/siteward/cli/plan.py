@@ -1,4 +1,4 @@
-"""`siteward plan`: what apply would change."""
+"""`siteward plan`: reads every instance and shows the changes that apply would make."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
 from siteward.cli.base_option import option
-from siteward.cli.names import instance_option, known_blocks
+from siteward.cli.names import check_blocks, instance_option
 from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
+from siteward.transport.link import MOST_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
 @click.option("--passwords-out", type=click.Path(path_type=Path), help="Where apply will write new passwords.")
 @click.option("--save-snapshot", type=click.Path(path_type=Path), metavar="DIR", help="Save the sites, for `diff`.")
-@click.option("--concurrency", "workers", type=click.IntRange(1, 16), default=8, show_default=True)
+@click.option("--concurrency", "workers", type=click.IntRange(1, MOST_WORKERS), default=8, show_default=True)
 @option
 @with_session(*formats_of("plan"))
 def command(
@@ -59,7 +60,7 @@ def command(
     from siteward.cli.checkout import open_checkout
     from siteward.reconcile.plan import plan_and_survey
 
-    known_blocks(accept)
+    check_blocks(accept)
     if accept and not reason and set(accept) != {"empty"}:
         raise click.UsageError("--accept needs --reason TEXT")
     checkout = open_checkout(
@@ -75,7 +76,7 @@ def command(
     run = checkout.run(accept=dict.fromkeys(accept, reason or "asked for"), allow_delete=allow_delete)
     report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)
     if save_snapshot is not None:
-        _snapshot(report, save_snapshot, surveys)
+        _save_sites(report, save_snapshot, surveys)
     flags = _Flags(
         instances=instances,
         as_of=as_of,
@@ -85,21 +86,21 @@ def command(
         base=base,
         allow_delete=allow_delete,
     )
-    return session.leave(_saved(report, out, flags))
+    return session.leave(_save_where_asked(report, out, flags))
 
 
-def _snapshot(report: Report, folder: Path, surveys: Sequence[Survey]) -> None:
+def _save_sites(report: Report, folder: Path, surveys: Sequence[Survey]) -> None:
     from siteward.reconcile.snapshot import save
 
     try:
         save(folder, surveys)
     except OSError as problem:
-        told = error("cannot-write", f"cannot save the sites to {folder}: {problem.strerror}")
-        raise StoppedError(replace(report, plan=None, diagnostics=(told,))) from problem
+        unwritten = error("cannot-write", f"cannot save the sites to {folder}: {problem.strerror}")
+        raise StoppedError(replace(report, plan=None, diagnostics=(unwritten,))) from problem
 
 
 class _Flags(Struct, frozen=True, kw_only=True):
-    """What this plan was asked with that apply must be told again."""
+    """The options of this plan that `apply` needs again."""
 
     instances: tuple[str, ...]
     as_of: str | None
@@ -109,8 +110,8 @@ class _Flags(Struct, frozen=True, kw_only=True):
     base: str | None
     allow_delete: bool
 
-    def again(self, digest: str) -> str:
-        """Return the options, as a shell takes them; what is accepted is accepted for the plan of that digest."""
+    def as_words(self, digest: str) -> str:
+        """Return the options as text for a shell, each `--accept` with the digest of the plan that was saved."""
         words = [word for name in self.instances for word in ("--instance", name)]
         words += ["--as-of", self.as_of] if self.as_of else []
         words += ["--base", self.base] if self.base else []
@@ -122,25 +123,26 @@ class _Flags(Struct, frozen=True, kw_only=True):
         return "".join(f" {shlex.quote(word)}" for word in words)
 
 
-def _saved(report: Report, out: Path | None, flags: _Flags) -> Report:
-    """Save the plan where asked; return the report with the command that leads on."""
-    if report.next or report.plan is None or not any(instance.runnable for instance in report.plan.instances):
-        return report if out is None else _written(report, out)
+def _save_where_asked(report: Report, out: Path | None, flags: _Flags) -> Report:
+    """Save the plan to `out`, if there is one; return the report with the command to run next."""
+    if report.next or report.plan is None or not any(part.runnable for part in report.plan.instances):
+        return report if out is None else _save_plan(report, out)
     if out is None:
         return replace(report, next="siteward plan --out plan.json, then siteward apply plan.json")
-    made = _written(report, out)
-    digest = made.plan.digest if made.plan else ""
-    return replace(made, next=f"siteward apply {shlex.quote(str(out))}{flags.again(digest)}")
+    saved = _save_plan(report, out)
+    digest = saved.plan.digest if saved.plan else ""
+    return replace(saved, next=f"siteward apply {shlex.quote(str(out))}{flags.as_words(digest)}")
 
 
-def _written(report: Report, out: Path) -> Report:
+def _save_plan(report: Report, out: Path) -> Report:
     from siteward.access import codec
+    from siteward.reconcile.outputs import PRIVATE, write_output
 
     if report.plan is None:
         return report
     try:
-        out.write_bytes(codec.canonical(codec.encode(report.plan)) + b"\n")
+        write_output(out, codec.canonical(codec.encode(report.plan)) + b"\n", mode=PRIVATE)
     except OSError as problem:
-        told = error("cannot-write", f"cannot save the plan to {out}: {problem.strerror}")
-        raise StoppedError(replace(report, plan=None, diagnostics=(told,))) from problem
+        unwritten = error("cannot-write", f"cannot save the plan to {out}: {problem.strerror}")
+        raise StoppedError(replace(report, plan=None, diagnostics=(unwritten,))) from problem
     return report

@@ -1,4 +1,4 @@
-"""`siteward review`: every right as an item to decide on; and what was decided, as an edit of the files."""
+"""`siteward review`: an access certification. Lists every right to decide on; turns decisions into an edit of the files."""
 
 from __future__ import annotations
 
@@ -52,64 +52,87 @@ def command(
     --decisions, while nothing has changed since, they become an edit of the files: shown as a patch, or written.
     """
     from siteward.access.certification import Horizon, review
-    from siteward.cli.checkout import ask, open_checkout
+    from siteward.cli.checkout import open_checkout, read_instances
     from siteward.reconcile.certify import commits, ledgers
     from siteward.render.certification import render
 
     if write and decisions is None:
         raise click.UsageError("--write goes with --decisions FILE")
     checkout = open_checkout(session, "review", names=instances, as_of=as_of)
-    report, surveys = ask(checkout, "review")
-    every = ledgers(checkout.project.declaration, surveys)
+    report, surveys = read_instances(checkout, "review")
+    all_ledgers = ledgers(checkout.project.declaration, surveys)
     horizon = Horizon(as_of=checkout.as_of, soon=timedelta(days=soon), unused=timedelta(days=unused))
-    found = review(every, horizon, commits(every, checkout.project.path.parent), missing(report))
-    found = replace(found, accounts=report.accounts or {})
+    current = review(all_ledgers, horizon, commits(all_ledgers, checkout.project.path.parent), missing(report))
+    current = replace(current, accounts=report.accounts or {})
     if decisions is not None:
-        return _decided(session, checkout, surveys, found, decisions, write=write)
-    code = session.answer(lambda form, options: render(found, form, options), report)
-    return code or (0 if session.exit_zero or not found.incomplete else 4)
+        return _turn_into_edit(session, checkout, surveys, current, decisions, write=write)
+    code = session.answer(lambda form, options: render(current, form, options), report)
+    return code or (0 if session.exit_zero or not current.incomplete else 4)
 
 
-def _decided(
-    session: Session, checkout: Checkout, surveys: tuple[Survey, ...], found: Review, path: Path, *, write: bool
+def _turn_into_edit(
+    session: Session, checkout: Checkout, surveys: tuple[Survey, ...], current: Review, path: Path, *, write: bool
 ) -> int:
-    """Show or write the edit that follows from decisions; 4 where they are of another picture, 3 where some are left."""
-    from siteward.reconcile.certify import BadDecisionsError, changed_since, check_names, edited, read_decisions
+    """Show or write the edit that follows from the decisions in `path`; return the exit code.
+
+    That is 3 where the edit leaves some of them to people. Raises `StoppedError` for decisions of another review
+    (exit code 4) and for a file that holds none.
+    """
+    from siteward.reconcile.certify import (
+        BadDecisionsError,
+        changed_since,
+        check_names,
+        edited,
+        read_decisions,
+    )
     from siteward.render.certification import items
 
     try:
         decisions = read_decisions(path)
-        if decisions.digest != found.digest:
-            raise _stale(decisions.digest, found.digest, changed_since(decisions, items(found)))
-        check_names(decisions, items(found), items(found, "handles"))
-        edit = edited(checkout.project, surveys, found, decisions)
+        if decisions.digest != current.digest:
+            raise _refusal(decisions.digest, current.digest, changed_since(decisions, items(current)))
+        check_names(decisions, items(current), items(current, "handles"))
+        edit = edited(checkout.project, surveys, current, decisions)
     except OSError as problem:
         raise click.ClickException(f"cannot read {path}: {problem.strerror}") from problem
     except BadDecisionsError as problem:
-        told = error("bad-decisions", str(problem))
-        raise StoppedError(Report(command="review", diagnostics=(told,))) from problem
+        unreadable = error("bad-decisions", str(problem))
+        raise StoppedError(Report(command="review", diagnostics=(unreadable,))) from problem
     click.echo("".join(_patch(edit)), nl=False)
     if write:
-        for name, text in edit.texts.items():
-            Path(name).write_text(text, encoding="utf-8")
-    for answer in edit.needless:
-        session.say(f"nothing to edit: {answer}")
-    for answer in edit.undone:
-        session.say(f"left to you: {answer}")
-    from siteward.render.words import plural
+        _write_all(edit)
+    for decision in edit.needless:
+        session.say(f"nothing to edit: {decision}")
+    for decision in edit.undone:
+        session.say(f"left to you: {decision}")
+    from siteward.access.diagnostic import plural
 
-    count, done = len(found.items) - len(decisions.answers), "written" if write else "to be written with --write"
+    count, done = len(current.items) - len(decisions.answers), "written" if write else "to be written with --write"
     session.say(f"{len(decisions.answers)} decided, {count} not; {plural(len(edit.texts), 'file')} {done}")
     return 3 if edit.undone and not session.exit_zero else 0
 
 
-def _stale(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:
-    told = warning(
+def _write_all(edit: Edit) -> None:
+    from siteward.reconcile.certify import BadDecisionsError, write_edit
+
+    for name, text in edit.texts.items():
+        try:
+            write_edit(Path(name), text)
+        except OSError as problem:
+            raise click.ClickException(f"cannot write {name}: {problem.strerror}") from problem
+        except BadDecisionsError as problem:
+            told = error("bad-decisions", str(problem))
+            raise StoppedError(Report(command="review", diagnostics=(told,))) from problem
+
+
+def _refusal(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:
+    """Return the error for decisions of the review `theirs` where `ours` is the current one; `changed` names the items."""
+    stale = warning(
         "review-changed",
         f"refused: these decisions are of review {theirs}, and what is held now is review {ours}",
         hint=f"make a new one; not as they were seen: {', '.join(changed) or 'the order of lines in the files'}",
     )
-    return StoppedError(replace(Report(command="review", diagnostics=(told,)), stale=True))
+    return StoppedError(replace(Report(command="review", diagnostics=(stale,)), stale=True))
 
 
 def _patch(edit: Edit) -> Iterator[str]:

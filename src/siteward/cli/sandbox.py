@@ -1,4 +1,4 @@
-"""`siteward sandbox`: a sandbox server on a real socket, to try a change where nothing can break."""
+"""`siteward sandbox`: serves a sandbox on a real socket, to try a change where nothing can break."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ def command(
         factory = platforms.fake(platform)
         from siteward.platforms.fakery import CannotStandInError, SandboxGate
     try:
-        fake = _start(factory, release or factory.releases[0], fresh=fresh, world=world, clock=_clock(clock))
+        fake = _start(factory, release or factory.releases[0], fresh=fresh, world=world, clock=_clock_from(clock))
     except CannotStandInError as missing:
         raise click.ClickException(str(missing)) from missing
     fake.latency = latency / 1000
-    fake.faults.extend(_faults(faults))
+    fake.faults.extend(_parse_faults(faults))
     fake.gate = SandboxGate(gate, secrets.token_urlsafe(16)) if gate else None
     _serve(fake, host, port)
     return 0
@@ -85,16 +85,17 @@ def command(
 def _start(
     factory: FakeFactory, release: str, *, fresh: bool, world: Path | None, clock: Callable[[], datetime]
 ) -> Fake:
+    """Return a sandbox in the state that was asked for; raises `UsageError` for an unknown release."""
     if release not in factory.releases:
         raise click.UsageError(f"no release {release!r}; there are {', '.join(factory.releases)}")
     if fresh:
         return factory.fresh(release, clock=clock)
     if world:
-        return _peopled(factory, release, world, clock)
+        return _start_with_world(factory, release, world, clock)
     return factory.lived_in(release, clock=clock)
 
 
-def _peopled(factory: FakeFactory, release: str, path: Path, clock: Callable[[], datetime]) -> Fake:
+def _start_with_world(factory: FakeFactory, release: str, path: Path, clock: Callable[[], datetime]) -> Fake:
     from pydantic import ValidationError
 
     from siteward.cli.session import read_world, wrong_world
@@ -108,7 +109,7 @@ def _peopled(factory: FakeFactory, release: str, path: Path, clock: Callable[[],
         raise click.ClickException(f"{path}: {problem}") from problem
 
 
-def _faults(specs: tuple[str, ...]) -> list[Fault]:
+def _parse_faults(specs: tuple[str, ...]) -> list[Fault]:
     from siteward.platforms.fakery import Fault
 
     try:
@@ -117,7 +118,8 @@ def _faults(specs: tuple[str, ...]) -> list[Fault]:
         raise click.UsageError(f"--fault: {problem}") from problem
 
 
-def _clock(start: str | None) -> Callable[[], datetime]:
+def _clock_from(start: str | None) -> Callable[[], datetime]:
+    """Return a clock that starts at `start` and runs at the usual speed; the clock of this machine for `None`."""
     if start is None:
         return lambda: datetime.now(UTC)
     try:
@@ -129,11 +131,12 @@ def _clock(start: str | None) -> Callable[[], datetime]:
 
 
 def _serve(fake: Fake, host: str, port: int) -> None:
+    """Serve the sandbox until SIGTERM or SIGINT; one line of JSON on stdout says that it is ready."""
     from siteward.platforms.fakery import serve
 
-    told = threading.Event()
+    stopped = threading.Event()
     for signals in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signals, lambda _number, _frame: told.set())
+        signal.signal(signals, lambda _number, _frame: stopped.set())
     try:
         sandbox = serve(fake, host=host, port=port)
     except OSError as problem:
@@ -147,4 +150,4 @@ def _serve(fake: Fake, host: str, port: int) -> None:
         }
         click.echo(json.dumps(ready))
         sys.stdout.flush()
-        told.wait()
+        stopped.wait()

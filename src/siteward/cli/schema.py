@@ -1,4 +1,4 @@
-"""`siteward schema`: the grammar of the files, of a saved plan or of a report, as JSON Schema."""
+"""`siteward schema`: prints the JSON Schema of the files, of a saved plan or of a report."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def _access() -> dict[str, Any]:
+def _access_schema() -> dict[str, Any]:
     from siteward.declaration.schema import access_schema
     from siteward.reconcile.project import settings_models
 
     return access_schema(settings_models())
 
 
-def _included() -> dict[str, Any]:
+def _included_schema() -> dict[str, Any]:
     from siteward.declaration.schema import included_schema
 
     return included_schema()
 
 
-def _plan() -> dict[str, Any]:
+def _plan_schema() -> dict[str, Any]:
     from siteward.access.codec import plan_schema
 
     return plan_schema()
 
 
-def _report() -> dict[str, Any]:
+def _report_schema() -> dict[str, Any]:
     from siteward.render.schema import report_schema
 
     return report_schema()
 
 
 SCHEMAS: Mapping[str, Callable[[], dict[str, Any]]] = {
-    "access": _access,
-    "included": _included,
-    "plan": _plan,
-    "report": _report,
+    "access": _access_schema,
+    "included": _included_schema,
+    "plan": _plan_schema,
+    "report": _report_schema,
 }
+"""The function that makes each schema; none is imported before it is asked for."""
 
 
 @click.command("schema")

@@ -1,9 +1,11 @@
-"""What all verbs share: the common options, how a report leaves, and how a problem becomes one."""
+"""The session that all verbs share: common options, the output of reports, and problems turned into reports.
+
+Also what the job's forge says of a change, where the declaration is found, and how files for a sandbox are read.
+"""
 
 from __future__ import annotations
 
 import functools
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -29,11 +31,12 @@ if TYPE_CHECKING:
 
 Env = Mapping[str, str]
 NONE = "none"
+"""The value of `--base` by which no base is used."""
 _NO_COMMIT = "0" * 40
 
 
 def base_of(env: Env) -> str | None:
-    """Return the revision that a change is judged against; `None` where this is no job about a change.
+    """Return the revision whose policy also applies to a change; `None` where this is no job about a change.
 
     In a job before a merge that is the target branch, in one after it the commit before.
     """
@@ -41,16 +44,16 @@ def base_of(env: Env) -> str | None:
         return given
     if branch := env.get("GITHUB_BASE_REF") or env.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"):
         return f"origin/{branch}"
-    before = _text(event(env), "before") if env.get("GITHUB_EVENT_NAME") == "push" else None
+    before = _text_at(event(env), "before") if env.get("GITHUB_EVENT_NAME") == "push" else None
     if env.get("CI_PIPELINE_SOURCE") == "push":
         before = env.get("CI_COMMIT_BEFORE_SHA")
     return before if before and before != _NO_COMMIT else None
 
 
 def actors_of(env: Env) -> frozenset[tuple[str, str]]:
-    """Return who asks for a change: forge and login, the forge empty where it was told by hand."""
+    """Return forge and login of everybody who asks for a change; the forge is empty for `SITEWARD_ACTOR`."""
     asked = event(env).get("pull_request")
-    author = _text(asked.get("user"), "login") if isinstance(asked, dict) else None
+    author = _text_at(asked.get("user"), "login") if isinstance(asked, dict) else None
     known = (
         ("", env.get("SITEWARD_ACTOR")),
         ("github", env.get("GITHUB_ACTOR")),
@@ -62,37 +65,39 @@ def actors_of(env: Env) -> frozenset[tuple[str, str]]:
 
 
 def is_public(env: Env) -> bool:
-    """Tell whether the forge calls the repository public, so that everybody reads its logs and comments."""
-    told = env.get("GITHUB_REPOSITORY_VISIBILITY") or env.get("CI_PROJECT_VISIBILITY")
+    """Return whether the forge calls the repository public, so that everybody can read its logs and comments."""
+    visibility = env.get("GITHUB_REPOSITORY_VISIBILITY") or env.get("CI_PROJECT_VISIBILITY")
     repository = event(env).get("repository")
-    told = told or _text(repository, "visibility")
-    if told is None and isinstance(repository, dict):
+    visibility = visibility or _text_at(repository, "visibility")
+    if visibility is None and isinstance(repository, dict):
         return repository.get("private") is False
-    return told == "public"
+    return visibility == "public"
 
 
 def event(env: Env) -> Mapping[str, object]:
-    """Return what GitHub says of the event that started this job; empty elsewhere."""
+    """Return the event that started this job, as GitHub describes it in a file; empty outside of GitHub Actions."""
     path = env.get("GITHUB_EVENT_PATH")
     if not path or not env.get("GITHUB_ACTIONS"):
         return {}
+    import json  # most runs are no job of a forge
+
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        described = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return described if isinstance(described, dict) else {}
 
 
-def _text(table: object, name: str) -> str | None:
-    found = table.get(name) if isinstance(table, Mapping) else None
-    return found if isinstance(found, str) and found else None
+def _text_at(table: object, name: str) -> str | None:
+    value = table.get(name) if isinstance(table, Mapping) else None
+    return value if isinstance(value, str) and value else None
 
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """One call of the program: where the declaration is, and how its report shall look."""
+    """One call of the program: its common options, and the output of reports, answers and remarks."""
 
     config: Path | None = None
     color: str = "auto"
@@ -108,18 +113,23 @@ class Session(Struct, frozen=True, kw_only=True):
     def leave(self, report: Report) -> int:
         """Print and write the report in every format asked for; return the exit code."""
         for name, path in self.outputs:
-            _write(path, self._rendered(name, report, color=False))
+            _write(path, self._render(name, report, color=False))
         for name in self.formats:
-            _print(self._rendered(name, report, color=self._colored(sys.stdout), width=_width(sys.stdout)))
+            _print(self._render(name, report, color=self._uses_color(sys.stdout), width=_columns_of(sys.stdout)))
         code = exit_code(report)
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
     def answer(self, rendered: Callable[[str, Options], str], report: Report) -> int:
-        """Print and write an answer in every format asked for; problems of `report` go to stderr and the exit code."""
+        """Print and write an answer in every format asked for; return 1 where `report` has errors, else 0.
+
+        `rendered` turns a format and the options into text. The errors are printed on stderr.
+        """
         for name, path in self.outputs:
-            _write(path, rendered(name, self._options(color=False)))
+            _write(path, rendered(name, self._render_options(color=False)))
         for name in self.formats:
-            _print(rendered(name, self._options(color=self._colored(sys.stdout), width=_width(sys.stdout))))
+            _print(
+                rendered(name, self._render_options(color=self._uses_color(sys.stdout), width=_columns_of(sys.stdout)))
+            )
         from siteward.render.privacy import errors_of
         from siteward.render.safe import show
 
@@ -130,31 +140,31 @@ class Session(Struct, frozen=True, kw_only=True):
         return 1 if errors else 0
 
     def show(self, report: Report, *, err: bool = False) -> None:
-        """Print the report as text, in the middle of a verb that goes on."""
+        """Print the report as text, in the middle of a verb that goes on; on stdout, or with `err` on stderr."""
         stream = sys.stderr if err else sys.stdout
-        text = self._rendered("text", report, color=self._colored(stream), width=_width(stream), goes_on=True)
+        text = self._render("text", report, color=self._uses_color(stream), width=_columns_of(stream), goes_on=True)
         if err:
             click.echo(text, color=True, nl=False, err=True)
         else:
             _print(text)
 
     def say(self, line: str) -> None:
-        """Say one line of conversation on stderr."""
+        """Print one line on stderr, unless --quiet was given; e-mails are hidden as `privacy` asks."""
         if not self.quiet:
             from siteward.render.privacy import hide_mails
             from siteward.render.safe import no_commands
 
             click.echo(no_commands(line if self.privacy == "full" else hide_mails(line)), err=True)
 
-    def _rendered(
+    def _render(
         self, name: str, report: Report, *, color: bool, width: int | None = None, goes_on: bool = False
     ) -> str:
         from siteward import render
 
-        text = render.render(name, report, replace(self._options(color=color, width=width), goes_on=goes_on))
+        text = render.render(name, report, replace(self._render_options(color=color, width=width), goes_on=goes_on))
         return text if text.endswith("\n") else text + "\n"
 
-    def _options(self, *, color: bool, width: int | None = None) -> Options:
+    def _render_options(self, *, color: bool, width: int | None = None) -> Options:
         from siteward.render import Options
 
         return Options(
@@ -167,8 +177,11 @@ class Session(Struct, frozen=True, kw_only=True):
             privacy=self.privacy,
         )
 
-    def _colored(self, stream: Any) -> bool:
-        """Follow --color, then NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE and TERM, then the terminal."""
+    def _uses_color(self, stream: Any) -> bool:
+        """Return whether to colour text on `stream`.
+
+        In this order decide --color, NO_COLOR, FORCE_COLOR and CLICOLOR_FORCE, then the terminal with TERM and CLICOLOR.
+        """
         if self.color != "auto":
             return self.color == "always"
         if os.environ.get("NO_COLOR"):
@@ -181,7 +194,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 class StoppedError(Exception):
-    """A verb cannot go on; `report` says why."""
+    """An error for which a verb cannot go on; `report` says why, and gives the exit code."""
 
     def __init__(self, report: Report) -> None:
         super().__init__(report.command)
@@ -189,34 +202,33 @@ class StoppedError(Exception):
 
 
 def with_session(*formats: str, without: tuple[str, ...] = ()) -> Callable[[Verb], Verb]:
-    """Give a verb the common options and, where it renders a report in `formats`, those that say how.
+    """Give a verb the common options and, if it renders a report in `formats`, those about output.
 
-    `without` names the options that would do nothing for this verb; they are left out.
-
-    The verb is called with a `Session` and returns an exit code. What stops it (`StoppedError`, `PlatformError`) leaves
-    as a report in the same formats, so that JSON stays JSON in every outcome.
+    `without` names the options that would do nothing for this verb; they are left out. The verb is called with a
+    `Session` and returns an exit code. A `StoppedError` or `PlatformError` that it raises is printed as a report in the
+    same formats, so that JSON stays JSON in every outcome.
     """
 
     def decorate(verb: Verb) -> Verb:
         @functools.wraps(verb)
         @click.pass_context
         def run(ctx: click.Context, /, **given: Any) -> int:
-            session = _session(ctx.obj or {}, given, formats)
+            session = _take_session(ctx.obj or {}, given, formats)
             try:
                 code: int = verb(session=session, **given)
             except StoppedError as stopped:
                 code = session.leave(stopped.report)
             except PlatformError as problem:
-                told = error(problem.code, str(problem), hint=problem.hint)
-                code = session.leave(Report(command=ctx.info_name or "", diagnostics=(told,)))
+                failure = error(problem.code, str(problem), hint=problem.hint)
+                code = session.leave(Report(command=ctx.info_name or "", diagnostics=(failure,)))
             return code
 
-        return functools.reduce(lambda command, option: option(command), _options(formats, without), run)  # type: ignore[return-value]  # click keeps the callable's role, not its type
+        return functools.reduce(lambda command, option: option(command), _common_options(formats, without), run)  # type: ignore[return-value]  # click keeps the callable's role, not its type
 
     return decorate
 
 
-def _options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[Callable[[Any], Any]]:
+def _common_options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[Callable[[Any], Any]]:
     options = [
         click.option("-v", "--verbose", count=True, help="Everything; -vv also logs requests, without bodies."),
         click.option("-q", "--quiet", is_flag=True, help="Only what needs attention, and the summary."),
@@ -247,23 +259,26 @@ def _options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[Callabl
     ]
 
 
-def _session(before: dict[str, Any], given: dict[str, Any], formats: tuple[str, ...]) -> Session:
-    """Take the session's options out of `given`; those before the verb give way to those after it."""
+def _take_session(before: dict[str, Any], given: dict[str, Any], formats: tuple[str, ...]) -> Session:
+    """Take the options of the session out of `given` and return it; options after the verb override those before it.
+
+    The working directory changes first, so that --config and the files of other options are found from there.
+    """
     names = ["directory", *Session.__struct_fields__]
     own = {name: given.pop(name) for name in names if name in given}
     chosen = {**before, **{name: value for name, value in own.items() if value not in (None, False, 0, ())}}
-    _go_to(chosen.pop("directory", None))
+    _change_directory(chosen.pop("directory", None))
     if formats:
         chosen.setdefault("privacy", "handles" if is_public(os.environ) else "full")
     if "outputs" in chosen:
-        chosen["outputs"] = tuple(_output(output, formats) for output in chosen["outputs"])
+        chosen["outputs"] = tuple(_parse_output(output, formats) for output in chosen["outputs"])
     if "config" in chosen:
         chosen["config"] = Path(chosen["config"])
     return Session(**chosen)
 
 
-def _go_to(directory: str | None) -> None:
-    """Work from another directory: what is read there, and every file named on the command line."""
+def _change_directory(directory: str | None) -> None:
+    """Change the working directory, for the files found there and those named on the command line."""
     if directory is None:
         return
     try:
@@ -272,20 +287,21 @@ def _go_to(directory: str | None) -> None:
         raise click.ClickException(f"cannot work in {directory}: {problem.strerror}") from problem
 
 
-def _output(text: str, formats: tuple[str, ...]) -> tuple[str, Path]:
+def _parse_output(text: str, formats: tuple[str, ...]) -> tuple[str, Path]:
+    """Return the format and the path that `-o` names, the format by the file's suffix where it is not given."""
     from siteward.render import SUFFIXES
 
     name, colon, rest = text.partition(":")
     if colon and name in formats:
         return name, Path(rest)
-    found = SUFFIXES.get(Path(text).suffix)
-    if found not in formats:
+    by_suffix = SUFFIXES.get(Path(text).suffix)
+    if by_suffix not in formats:
         raise click.UsageError(f"-o {text}: write FORMAT:FILE with one of {', '.join(formats)}")
-    return found, Path(text)
+    return by_suffix, Path(text)
 
 
-def _width(stream: TextIO | None) -> int | None:
-    """Return the columns of the terminal that a stream leads to; `None` where it is none, or does not tell."""
+def _columns_of(stream: TextIO | None) -> int | None:
+    """Return the number of columns of the terminal behind a stream; `None` where it is no terminal, or of unknown width."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or None if stream is not None else None
     except (OSError, ValueError):
@@ -293,38 +309,56 @@ def _width(stream: TextIO | None) -> int | None:
 
 
 def _print(text: str) -> None:
-    """Print what stdout is to get; where it was closed, that is an error, as a full disk is."""
+    """Print on stdout; raises `ClickException` where it was closed, which is an error as a full disk is."""
     if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 — who leaves the process flushes it
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 — the end of the process flushes it
         raise click.ClickException("cannot write the output: stdout is closed")
     click.echo(text, color=True, nl=False)
 
 
 def _write(path: Path, text: str) -> None:
+    from siteward.reconcile.outputs import write_output
+
     try:
-        path.write_text(text, encoding="utf-8")
+        write_output(path, text.encode())
     except OSError as problem:
         raise click.ClickException(f"cannot write {path}: {problem.strerror}") from problem
 
 
 def find_config(session: Session) -> Path:
-    """Return the declaration to use: --config, $SITEWARD_CONFIG, then access.yaml upwards to the repository's root."""
-    start = Path()
-    named = session.config or (Path(given) if (given := os.environ.get("SITEWARD_CONFIG")) else None)
-    if named:
-        return named
-    for folder in (start, *start.resolve().parents):
+    """Return the path of the declaration: --config, $SITEWARD_CONFIG, or access.yaml here or above.
+
+    The search goes up to the top of the repository; outside of one, to the root of the file system. Raises
+    `ClickException` where no access.yaml is found.
+    """
+    if session.config:
+        return session.config
+    if given := os.environ.get("SITEWARD_CONFIG"):
+        return Path(given)
+    beside = Path("access.yaml")
+    if beside.exists():
+        return beside
+    # Imported only here: a verb that is called beside its file needs no git to find it.
+    from siteward.reconcile.revisions.git import repository_of
+
+    start = Path.cwd()
+    repository = repository_of(start)
+    for folder in (start, *start.parents):
         if (folder / "access.yaml").exists():
             return folder / "access.yaml"
-        if (folder / ".git").exists():
+        if repository and folder == repository.top:
             break
     raise click.ClickException(
-        f"no access.yaml in {start.resolve()} or above it; name one with -c FILE, or write a first one with `siteward import`"
+        f"no access.yaml in {start} or above it; name one with -c FILE, or write a first one with `siteward import`"
     )
 
 
 def parse_instant(text: str | None, timezone: str) -> datetime | None:
-    """Return the moment `--as-of` means: a date is its noon in the declaration's timezone, an instant needs an offset."""
+    """Return the moment that `--as-of` names, in UTC; `None` where it was not given.
+
+    A date is its noon in the declaration's time zone. Raises `UsageError` for an instant without an offset, and for any
+    other text.
+    """
     from zoneinfo import ZoneInfo
 
     if text is None:
@@ -344,7 +378,7 @@ def parse_instant(text: str | None, timezone: str) -> datetime | None:
 
 @contextmanager
 def sandbox_extra() -> Iterator[None]:
-    """Say how to get the sandbox where its libraries are not installed."""
+    """Turn a missing library of the sandbox into a `ClickException` that says how to install it."""
     try:
         yield
     except ImportError as missing:
@@ -352,7 +386,7 @@ def sandbox_extra() -> Iterator[None]:
 
 
 def read_world(path: Path) -> World:
-    """Return the world that a YAML or JSON file describes."""
+    """Return the world that a YAML or JSON file describes; raises `ClickException` for one that describes none."""
     import yaml
     from pydantic import ValidationError
 
@@ -369,13 +403,15 @@ def read_world(path: Path) -> World:
 
 
 def wrong_world(path: Path, problem: ValidationError) -> click.ClickException:
-    """Return what is wrong with a world file, place by place."""
-    told = (f"{'.'.join(map(str, error['loc'])) or 'the file'}: {error['msg']}" for error in problem.errors())
-    return click.ClickException(f"{path}: {'; '.join(told)}")
+    """Return the error that lists the faults of a world file, each with its place."""
+    faults = (f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in problem.errors())
+    return click.ClickException(f"{path}: {'; '.join(faults)}")
 
 
 def problem_as_json(code: str, message: str, *, hint: str | None, leave: int) -> str:
-    """Return a problem that no report holds, in the shape of the JSON reports."""
+    """Return a problem outside of any report as JSON, with the keys that JSON reports have."""
+    import json  # a run without problems has no use for it
+
     return json.dumps(
         {
             "format": "siteward.report/1",

@@ -1,4 +1,4 @@
-"""`siteward show`: a saved plan, in any format."""
+"""`siteward show`: renders a saved plan in any format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a short-lived command does without."""
+"""Start-up of a short-lived process: switches off costly parts of Python and pydantic that it has no use for."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from types import ModuleType
 
 
 def trim_startup() -> None:
-    """Spare this process what it has no use for; to be called before anything large is imported.
+    """Turn off garbage collection and pydantic's search for plugins; call this before anything large is imported.
 
-    Collecting garbage costs a fifth of a plan and frees nothing it needs. pydantic, which reads the worlds of a
-    sandbox and compiles the grammar anew for another `pydantic_core`, looks into every installed distribution for plugins
-    of its own, which takes as long as starting Python, and a plugin would run where credentials are; it finds none where
-    its loader has none to give.
+    Collecting garbage costs a fifth of a plan and frees nothing that it needs. pydantic reads the worlds of a sandbox,
+    and compiles the grammar anew for another `pydantic_core`. It searches every installed distribution for plugins,
+    which takes as long as starting Python, and a plugin would run where credentials are. So its loader is replaced by
+    one that has none.
     """
     gc.disable()
     loader = ModuleType("pydantic.plugin._loader")

@@ -1,4 +1,4 @@
-"""`siteward validate`: everything wrong with the files, at once."""
+"""`siteward validate`: reports everything that is wrong with the files, at once."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import problem
+from siteward.access.diagnostic import plural, problem
 from siteward.access.hosts import AddressError, address_of, domain_in
 from siteward.access.model import Power
 from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Rule
@@ -262,7 +262,7 @@ class Policies(Struct):
         if policy.admins_max is not None and policy.admins_max < policy.admins_min:
             self._report(
                 "admins-range",
-                f"at most {policy.admins_max} admins, but at least {policy.admins_min}",
+                f"at most {plural(policy.admins_max, 'admin')}, but at least {policy.admins_min}",
                 location.at("admins"),
             )
         return policy

@@ -188,12 +188,41 @@ class Grant(Struct, frozen=True, kw_only=True):
         return self.on is None or instance in self.on
 
 
+class LostLine(Struct, frozen=True, kw_only=True):
+    """A line of `grants` that does not fit the grammar: the names in it that can be read, and the place of the error.
+
+    `whole` is true if all names after `to` could be read; `sites` and `on` are `None` where nothing is said or legible.
+    """
+
+    to: tuple[str, ...]
+    whole: bool
+    sites: tuple[str, ...] | None
+    on: tuple[str, ...] | None
+    at: Span
+
+
+class Faults(Struct, frozen=True, kw_only=True):
+    """The rows in error, by handle, each with the place of an error in it.
+
+    `lines` has the lines of `grants` by their own place; `lost` are those that do not fit the grammar.
+    """
+
+    users: Mapping[str, Span] = MappingProxyType({})
+    groups: Mapping[str, Span] = MappingProxyType({})
+    sites: Mapping[str, Span] = MappingProxyType({})
+    roles: Mapping[str, Span] = MappingProxyType({})
+    lines: Mapping[Span, Span] = MappingProxyType({})
+    lost: tuple[LostLine, ...] = ()
+
+
+NO_FAULTS = Faults()
+
+
 class Declaration(Struct, frozen=True, kw_only=True):
     """All files together, by handle or name.
 
-    `grants` is `None` where no file has the key: then nothing is managed. `journal_dir` is relative to the root file's
-    folder. Days begin and end in `timezone`. `former_names` are, by host, the names (handles, tags) that the base
-    revision has for sites, so that a rule on a site holds when the site is renamed.
+    `journal_dir` is relative to the root file's folder. `timezone` is where days begin and end. `former_names` are, by
+    host, the names (handles, tags) that the revision judged against has for sites. `faults` are the rows in error.
     """
 
     instances: Mapping[str, Instance]
@@ -207,6 +236,7 @@ class Declaration(Struct, frozen=True, kw_only=True):
     timezone: tzinfo
     root: Span
     former_names: Mapping[str, frozenset[str]] = MappingProxyType({})
+    faults: Faults = NO_FAULTS
 
     def accounts(self) -> dict[str, dict[str, str | None]]:
         """Return the account names that the files mention, by instance, with the handle of the user behind each.

@@ -5,9 +5,9 @@ Some values have a short form beside the long one (`to: anna` for `to: [anna]`);
 `schema` compiles these rows to a grammar for pydantic, which checks a file before rows are made of it; the JSON Schema
 for editors, with the descriptions of keys and rows, comes from them too. After a change here, run
 `make grammar schemas`.
-"""
 
-from __future__ import annotations
+Annotations are evaluated as they stand: msgspec wants each of them, and as texts they would be compiled at every start.
+"""
 
 from typing import Annotated, Literal, TypeAlias, get_args
 
@@ -18,7 +18,7 @@ StateWord = Literal["active", "suspended", "absent"]
 PowerWord = Literal["view", "edit", "manage", "admin"]
 MatchKey = Literal["kind", "power", "user", "account", "site", "scope", "role"]
 Requirement = Literal["until", "ticket", "reason", "email"]
-MATCHES: dict[Text, tuple[str, ...]] = {
+MATCHES: dict[str, tuple[str, ...]] = {
     "kind": get_args(Kind),
     "power": get_args(PowerWord),
     "scope": ("site", "metasite", "instance"),

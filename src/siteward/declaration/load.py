@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec import Struct, convert, field
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Span, problem
 from siteward.declaration.build import Builder, Instances
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Bound
     from siteward.declaration.grammar import Misfit
+    from siteward.declaration.source import Path as Steps
     from siteward.declaration.source import Source
 
 __all__ = ["MAX_BYTES", "SUFFIXES", "Declaration", "Files", "Loaded", "load"]
@@ -200,13 +202,16 @@ def _explain(trouble: BaseException) -> str:
 class Loaded(Struct, frozen=True, kw_only=True):
     """The result of loading: the declaration, `None` where a diagnostic blocks it, and all diagnostics by place.
 
-    `source` are the files that were read. `accounts` are the account names that the files mention (see
-    `Declaration.accounts`), also where the declaration is blocked.
+    `usable` is the declaration also where only rows are wrong, which it names (`Declaration.faults`); `None` where more is.
+
+    `source` are the files that were read. `accounts` are the account names that the files speak of (see
+    `Declaration.accounts`), also where something is wrong with them.
     """
 
     declaration: Declaration | None
     diagnostics: tuple[Diagnostic, ...]
     source: Files
+    usable: Declaration | None = None
     accounts: Accounts = MappingProxyType({})
 
     @property
@@ -243,18 +248,39 @@ def load(
     source = files.open_root()
     diagnostics: list[Diagnostic] = []
     declaration = None
+    reading = _Reading(files, settings_of, platforms)
     if source is not None:
-        reading = _Reading(files, settings_of, platforms)
         declaration = reading.declaration(source)
         diagnostics = reading.diagnostics
         context = Context(declaration, frozenset(reading.dropped), widest_of, platforms)
         diagnostics += findings(context)
-    ordered = tuple(sorted({*files.diagnostics, *diagnostics}, key=_sort_key))
+    said = tuple(sorted({*files.diagnostics, *diagnostics}, key=_sort_key))
+    errors = tuple(diagnostic for diagnostic in said if diagnostic.blocks)
     return Loaded(
-        declaration=None if any(diagnostic.blocks for diagnostic in ordered) else declaration,
-        diagnostics=ordered,
+        declaration=None if errors else declaration,
+        usable=_with_faults(declaration, errors, reading) if errors and declaration is not None else declaration,
+        diagnostics=said,
         source=files,
         accounts=declaration.accounts() if declaration is not None else {},
+    )
+
+
+def _with_faults(declaration: Declaration, errors: Sequence[Diagnostic], reading: _Reading) -> Declaration | None:
+    """Return the declaration with its rows in error; `None` where an error is about more than rows.
+
+    What was only guessed of them, from a misspelt key, is not taken for said: no end follows from it.
+    """
+    from siteward.declaration.faults import find_faults, without_cycles, without_guesses  # noqa: PLC0415 — most files are right
+
+    declaration = without_guesses(declaration, reading.guessed)
+    found = find_faults(errors, reading.sources, declaration, declaration.timezone)
+    if found is None:
+        return None
+    faults, users, groups = found
+    every, cut = without_cycles({**declaration.groups, **groups})
+    doubtful = {**dict.fromkeys(cut, declaration.root), **faults.groups}
+    return replace(
+        declaration, faults=replace(faults, groups=doubtful), users={**declaration.users, **users}, groups=every
     )
 
 
@@ -282,11 +308,14 @@ class _Reading(Struct):
     platforms: Sequence[str]
     diagnostics: list[Diagnostic] = []
     dropped: set[tuple[str, str]] = set()
+    sources: list[Source] = []
+    guessed: set[tuple[str, Steps]] = set()
 
     def declaration(self, source: Source) -> Declaration:
         """Return what all files declare together, without the rows that are wrong."""
         valid = self._validate(source, Document)
         source, root = valid.source, valid.model
+        self.sources.append(source)
         zone = self._find_zone(root, source)
         instances = Instances(source, self.settings_of, self.platforms)
         built = instances.build(root.instances, root.policy)
@@ -326,6 +355,7 @@ class _Reading(Struct):
                 self.dropped.add(("include", row.path))
                 continue
             valid = self._validate(included, Included)
+            self.sources.append(valid.source)
             builder = Builder(valid.source, zone)
             yield builder, valid, builder.bound(row, location.at())
 
@@ -396,6 +426,7 @@ class _Reading(Struct):
             if not likely_names:
                 self.diagnostics += reported
                 return source, result
+            self.guessed |= {(source.file, path[:2]) for path in likely_names}
             source = source.renamed(likely_names)  # now the values of these keys are checked too
 
 

@@ -12,22 +12,33 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Severity, error, note, warning
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Member, Scope, account_key, grant_key
+from siteward.access.model import (
+    EVERYWHERE,
+    Access,
+    Account,
+    Grant,
+    Member,
+    Scope,
+    account_key,
+    grant_key,
+)
 from siteward.access.state import Claim, Desired, Origin
 from siteward.access.traits import SITE_KINDS
-from siteward.declaration.declared import EVERY
+from siteward.declaration.declared import EVERY, NO_FAULTS
+from siteward.declaration.held import Holding, Suspects
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
 from siteward.declaration.selectors import Choice, Reached, Scopes, Unresolved
 from siteward.declaration.subjects import Draft, Principal, Principals, ends, expand, identities, standing
+from siteward.declaration.unmatched import PIN, describe_unmatched, list_sites
 from siteward.declaration.window import ALWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from siteward.access.diagnostic import Diagnostic
-    from siteward.access.model import Key
-    from siteward.access.state import Live, Memory, Site
+    from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.model import Key, Subject
+    from siteward.access.state import Live, Memory
     from siteward.access.traits import Role, Traits
     from siteward.declaration.declared import Declaration, User
     from siteward.declaration.declared import Grant as Line
@@ -35,10 +46,6 @@ if TYPE_CHECKING:
 
 _INSTANCE = Choice((Reached(EVERYWHERE),))
 """The choice of a grant of an account role."""
-
-_PIN = "declare it under `sites` with its id (`on: {INSTANCE: ID}`), or have its owner move it into a team"
-_MAX_NAMED = 5
-"""The most sites that a message lists by name."""
 
 
 def resolve(
@@ -58,12 +65,19 @@ def resolve(
     """
     people = identities(declaration, instance, traits, live, as_of=as_of, memory=memory)
     draft = Draft(traits, diagnostics=people.diagnostics)
-    native = declaration.instances[instance].native and "group" in traits.manages
+    here = declaration.instances[instance]
+    native = here.native and "group" in traits.manages
+    suspects = Suspects(declaration)
     principals = Principals(
-        declaration, instance, people.by_handle, expand(declaration.groups), native, live, as_of, draft
+        declaration, instance, people.by_handle, expand(declaration.groups), native, live, as_of, draft, suspects.groups
     )  # fmt: skip
     scopes = {kind: _index_scopes(declaration, instance, live, kind) for kind in SITE_KINDS}
-    return _Resolution(declaration, instance, traits, live, as_of, people, draft, principals, scopes).desired()
+    holding = Holding(declaration, people.by_handle, principals.groups, memory)
+    resolution = _Resolution(
+        declaration, instance, traits, live, as_of, people, draft, principals, scopes, memory, holding,
+        suspects,
+    )  # fmt: skip
+    return resolution.desired()
 
 
 def _index_scopes(declaration: Declaration, instance: str, live: Live | None, kind: str) -> Scopes | Unresolved:
@@ -86,15 +100,20 @@ class _Resolution(Struct):
     draft: Draft
     principals: Principals
     scopes: Mapping[str, Scopes | Unresolved]
+    memory: Memory | None
+    holding: Holding
+    suspects: Suspects
     _meanings: dict[tuple[str, frozenset[str] | None, str], Meaning | Lack | Elsewhere] = {}
 
     def desired(self) -> Desired:
-        """Return everything that the declaration wants on this instance."""
+        """Return everything the file wants here."""
+        self._hold_users()
         for line in self.declaration.grants or ():
             if line.reaches(self.instance):
                 self._resolve_line(line)
+        for lost in self.declaration.faults.lost:
+            self.holding.hold_lost(lost, self.instance, self.scopes["site"])
         self.principals.keep_named_groups()
-        self._refuse_self()
         self._want_accounts()
         modules = self._want_modules()
         subsumed = self._subsume()
@@ -111,29 +130,73 @@ class _Resolution(Struct):
             modules=modules,
             claims=draft.claims,
             names=self._find_names(),
-            empty=self.declaration.grants == (),
+            empty=self.declaration.grants == () and not self.declaration.faults.lost,
+            flawed=self.declaration.faults is not NO_FAULTS
+            or any(diagnostic.blocks and diagnostic.about is None for diagnostic in draft.diagnostics),
+            held=self.holding.held(),
             diagnostics=tuple(draft.diagnostics),
         )
 
     def _resolve_line(self, line: Line) -> None:
-        """Resolve one entry of `grants` on each kind of scope that it names."""
+        parts: list[tuple[str, Choice]] = []
         if line.sites:
-            self._resolve_on(line, "site", self._choose_scopes(line, "site", line.sites))
+            parts.append(("site", self.scopes["site"].choose(line.sites, line.bound)))
         if line.metasites:
-            self._resolve_on(line, "metasite", self._choose_scopes(line, "metasite", line.metasites))
+            parts.append(("metasite", self.scopes["metasite"].choose(line.metasites, line.bound)))
         if line.for_account:
-            self._resolve_on(line, "instance", _INSTANCE)
+            parts.append(("instance", _INSTANCE))
+        at = self.suspects.cause(line) or self._report_problems(line, parts)
+        for kind, choice in parts:
+            self._resolve_on(line, kind, choice, gives=at is None)
+        if at is not None:
+            self._hold(line, parts, at)
 
-    def _resolve_on(self, line: Line, kind: str, choice: Choice) -> None:
-        """Want a line's grants on the chosen scopes of one kind, or report that the platform lacks the role there."""
-        if not choice.reached:
-            return
-        means = self._find_meaning(line, kind)
-        if isinstance(means, Lack):
-            self.draft.say(error(means.code, means.message, at=line.location.at("role"), hint=means.hint))
+    def _report_problems(self, line: Line, parts: Sequence[tuple[str, Choice]]) -> Span | None:
+        """Add what is to be said of a line; return the place of what cannot be resolved in it, if anything."""
+        found: Span | None = None
+        for kind, choice in parts:
+            remarks = [*self._describe_choice(line, kind, choice)] if kind in SITE_KINDS else []
+            means = self._find_meaning(line, kind) if choice.reached else None
+            if isinstance(means, Lack):
+                remarks.append(error(means.code, means.message, at=line.location.at("role"), hint=means.hint))
+            for remark in remarks:
+                self.draft.say(replace(remark, local=True) if remark.blocks else remark)
+                found = found or (remark.at if remark.blocks else None)
+            vanished = choice.idle and not choice.reached and self._were_here(line, kind, choice.idle)
+            found = found or (line.at if vanished else None)
+        self.principals.of(line.to)
+        refused = self.principals.refused.get(line.to)
+        return found or refused
+
+    def _hold(self, line: Line, parts: Sequence[tuple[str, Choice]], at: Span) -> None:
+        """Hold what all have whom a line in error names, or, where some of them are not known, all on its scopes."""
+        self.holding.hold_names(line.to, at)
+        if not self.suspects.is_whole(line) or line.to in self.principals.refused:
+            scopes = [reached.scope for _, choice in parts for reached in choice.reached]
+            whole = not any(choice.missing or choice.idle for _, choice in parts)
+            self.holding.hold_scopes(scopes, at, whole=whole)
+
+    def _hold_users(self) -> None:
+        """Hold the users whose own row is in error, or of whom the row tells no login here."""
+        for handle, at in self.declaration.faults.users.items():
+            self.holding.hold_user(handle, at, gains=False)
+        self._refuse_ourselves()
+        modules = self.traits.roles.get("module", ())
+        for user in self.declaration.users.values():
+            if user.handle not in self.people.by_handle:
+                self.holding.hold_user(user.handle, user.at, gains=True)
+            elif self.instance in user.modules and not modules:
+                at = user.location.at("modules", self.instance)
+                message = f"{self.traits.platform} has no modules to switch"
+                self.draft.say(error("no-modules", message, at=at, local=True))
+                self.holding.hold_user(user.handle, at, gains=False)
+
+    def _resolve_on(self, line: Line, kind: str, choice: Choice, *, gives: bool) -> None:
+        means = self._find_meaning(line, kind) if choice.reached else None
         if isinstance(means, Meaning):
             for principal in self.principals.of(line.to):
-                self._want_grants(line, means, choice, principal)
+                known = principal.identity is None or principal.identity.account not in self.holding.users
+                self._want_grants(line, means, choice, principal, gives=gives and known)
 
     def _find_meaning(self, line: Line, kind: str) -> Meaning | Lack | Elsewhere:
         key = (line.role, line.extras, kind)
@@ -143,8 +206,11 @@ class _Resolution(Struct):
             self._meanings[key] = means
         return means
 
-    def _want_grants(self, line: Line, means: Meaning, choice: Choice, principal: Principal) -> None:
-        """Want the grants of one line for one subject, or record that they are over or not yet due."""
+    def _want_grants(self, line: Line, means: Meaning, choice: Choice, principal: Principal, *, gives: bool) -> None:
+        """Want the grants of one line for one subject, or remember that they are over or not yet due.
+
+        A line that gives nothing keeps what is live of it.
+        """
         now = principal.usual
         if line.window is not ALWAYS:
             now = standing(line.window, principal.ways, principal.identity, line.at, self.as_of)
@@ -159,11 +225,11 @@ class _Resolution(Struct):
         over = now.until is not None and ends(line.window, principal.ways)
         # Of several ways one may end now and another begin later: what is given so does not end for good.
         resumes = now.until is not None and not over and (identity is None or identity.user.window.end is None)
-        if identity is not None:
+        if identity is not None and gives:
             draft.wanted.setdefault(identity.user.handle, origin)
         kind, name, role, extras = subject.kind, subject.name, means.role.name, means.extras
         resources, origins = draft.resources, draft.origins
-        for reached in choice.reached:
+        for reached in choice.reached if gives else self._live_ones(choice, means, subject):
             scope = reached.scope
             key = ("grant", kind, name, scope.kind, scope.name)
             why = origin if not reached.via else _match_origin(origin, reached)
@@ -178,28 +244,33 @@ class _Resolution(Struct):
             if choice.ambiguous and scope in choice.ambiguous:
                 self._refuse_ambiguous(key, choice, line, scope)
 
-    # -- the scopes of a grant
+    def _live_ones(self, choice: Choice, means: Meaning, subject: Subject) -> Iterator[Reached]:
+        """Yield the scopes on which what a line would give is live already, so that it is no gain there."""
+        for reached in choice.reached:
+            kind, rank = reached.scope.kind, self.traits.rank
+            have = self.live.access.grant(subject, reached.scope) if self.live is not None else None
+            if have is None or rank(kind, have.role) < rank(kind, means.role.name):
+                continue
+            if (means.extras or frozenset()) <= (have.extras or frozenset()):
+                yield reached
 
-    def _choose_scopes(self, line: Line, kind: str, written: tuple[str, ...]) -> Choice:
-        """Return the scopes that a line's selectors select, and report those that select nothing or too much."""
-        choice = self.scopes[kind].choose(written, line.bound)
-        if choice.missing or choice.idle or choice.beyond or choice.unmanaged or choice.skipped:
-            for diagnostic in self._describe_choice(line, kind, choice):
-                self.draft.say(diagnostic)
-        return choice
+    # -- where a grant holds
 
     def _describe_choice(self, line: Line, kind: str, choice: Choice) -> Iterator[Diagnostic]:
         """Yield what is wrong with the selectors of a line on this instance."""
         key = f"{kind}s"
         alone = line.on == (self.instance,) or len(self.declaration.instances) == 1
-        if alone:
-            yield from _describe_unmatched(line, kind, choice.missing, choice.idle, {self.instance: self.scopes[kind]})
+        missing = choice.missing if alone else self._were_here(line, kind, choice.missing)
+        idle = choice.idle if alone else ()
+        if missing or idle:
+            yield from describe_unmatched(line, kind, missing, idle, {self.instance: self.scopes[kind]})
+        yield from self._lost_exclusions(line, kind, choice, alone=alone)
         written = line.sites if kind == "site" else line.metasites
         for number, sites in choice.skipped.items():
             if alone and number in choice.idle:
                 continue  # the warning about it lists them already
-            message = f"`{written[number]}` skips {_list_sites(sites)}, matched by id alone"
-            yield note("skips-sites", message, at=line.location.at(key, number), hint=_PIN)
+            message = f"`{written[number]}` skips {list_sites(sites)}, matched by id alone"
+            yield note("skips-sites", message, at=line.location.at(key, number), hint=PIN)
         for scope in choice.beyond:
             yield error("beyond-include", f"this file may not grant on {scope}", at=line.location.at(key))
         # A grant without `on` is meant for the instances that manage the site; with `on` it was meant for this one.
@@ -209,6 +280,21 @@ class _Resolution(Struct):
             hint = "nothing is granted or taken there"
             diagnostic = warning("not-managed", message, at=line.location.at(key), hint=hint)
             yield diagnostic if meant else replace(diagnostic, severity=Severity.NOTE)
+
+    def _were_here(self, line: Line, kind: str, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        """Return which of the sites that a line names, and that are not here, the last run left access to."""
+        written = line.sites if kind == "site" else line.metasites
+        return tuple(number for number in numbers if self.holding.was_here(kind, written[number]))
+
+    def _lost_exclusions(self, line: Line, kind: str, choice: Choice, *, alone: bool) -> Iterator[Diagnostic]:
+        """Yield an error for each site that a line leaves out and that is not there: it may have another name now."""
+        written = line.sites if kind == "site" else line.metasites
+        for number in (
+            choice.unmatched_exclusions if alone else self._were_here(line, kind, choice.unmatched_exclusions)
+        ):
+            message = f"no {kind} of {self.instance} is called `{written[number].removeprefix('!')}`, which this line leaves out"
+            hint = "nothing is given by this line until it names a live site, or no longer leaves this one out"
+            yield error("unknown-site", message, at=line.location.at(f"{kind}s", number), hint=hint)
 
     def _refuse_ambiguous(self, key: Key, choice: Choice, line: Line, scope: Scope) -> None:
         name, scopes = choice.ambiguous[scope], self.scopes[scope.kind]
@@ -234,23 +320,23 @@ class _Resolution(Struct):
         by_kind = (scopes.names() for scopes in self.scopes.values() if isinstance(scopes, Scopes))
         return {scope: names for by_scope in by_kind for scope, names in by_scope.items()}
 
-    # -- accounts, modules and public access
-
-    def _refuse_self(self) -> None:
-        """Refuse a user whose account is the one whose credentials are used."""
+    def _refuse_ourselves(self) -> None:
+        """Refuse a user that turns out to be the account whose credentials are used."""
         me = self.live.me.lower() if self.live is not None and self.live.me is not None else None
         for identity in self.people.by_handle.values() if me is not None else ():
             if identity.account.lower() == me:
                 message = f"`{identity.account}` is the account Siteward itself uses on {self.instance}"
                 hint = "`self` is always protected and never declared"
-                self.draft.say(error("self-declared", message, at=identity.user.at, hint=hint))
+                self.draft.say(error("self-declared", message, at=identity.user.at, hint=hint, local=True))
+                self.holding.hold_user(identity.user.handle, identity.user.at, gains=False)
 
     def _want_accounts(self) -> None:
         """Want the accounts of users who are granted something, and those that `accounts` asks for."""
         wanted = self.draft.wanted
         for user in self.declaration.users.values():
             identity = self.people.by_handle.get(user.handle) if self.instance in user.accounts else None
-            if identity is not None and identity.ending is None:
+            known = identity is not None and identity.account not in self.holding.users
+            if known and identity is not None and identity.ending is None:
                 wanted.setdefault(user.handle, Origin(user.at, ticket=user.ticket, reason=user.reason))
         sets_email = self.traits.keeps_email and self.traits.login != "email"
         for handle, origin in wanted.items():
@@ -267,9 +353,7 @@ class _Resolution(Struct):
             identity = self.people.by_handle.get(user.handle) if self.instance in user.modules else None
             if identity is None:
                 continue
-            if not roles:
-                message = f"{self.traits.platform} has no modules to switch"
-                self.draft.say(error("no-modules", message, at=user.location.at("modules", self.instance)))
+            if not roles or identity.account in self.holding.users:
                 continue
             if not self._is_top(identity):
                 accounts.add(identity.account)
@@ -300,7 +384,7 @@ class _Resolution(Struct):
             return public
         for site in self.declaration.sites.values():
             wish = site.public.get(self.instance, site.public.get(EVERY))
-            if wish is not None:
+            if wish is not None and site.handle not in self.declaration.faults.sites:
                 public.update(dict.fromkeys(scopes.site(site.handle), wish))
         return public
 
@@ -352,70 +436,3 @@ def _match_origin(origin: Origin, reached: Reached) -> Origin:
     """Return the origin of a grant on a site that a tag, a site group or a pattern led to."""
     via = (*origin.via, *reached.via)
     return Origin(origin.at, via, origin.ticket, origin.reason, origin.until, wildcard=reached.wildcard)
-
-
-def _describe_unmatched(
-    line: Line,
-    kind: str,
-    missing: tuple[int, ...],
-    idle: tuple[int, ...],
-    scopes: Mapping[str, Scopes | Unresolved],
-) -> Iterator[Diagnostic]:
-    """Yield an error for each plain name, and a warning for each pattern, that selects nothing on these instances.
-
-    `missing` and `idle` are their positions in the line's selectors; `scopes` are the instances that were tried.
-    """
-    key = f"{kind}s"
-    written, where = line.sites if kind == "site" else line.metasites, ", ".join(scopes)
-    for number in missing:
-        sites = _find_by_id_only(written[number], scopes)
-        if sites:
-            message = f"`{written[number]}` means {_list_sites(sites)}, matched by id alone"
-            yield error("unknown-site", message, at=line.location.at(key, number), hint=_PIN)
-            continue
-        message = f"no {kind} of {where} is called `{written[number]}`"
-        hint = "name a live site by its domain, or declare it under `sites`" if kind == "site" else None
-        yield error("unknown-site", message, at=line.location.at(key, number), hint=hint)
-    for number in idle:
-        sites = _find_by_id_only(written[number], scopes)
-        message = f"`{written[number]}` matches no {kind} of {where}"
-        if sites:
-            message += f" but {_list_sites(sites)}, matched by id alone"
-        hint = _PIN if sites else None
-        yield warning("matches-nothing", message, at=line.location.at(key, number), hint=hint)
-
-
-def _find_by_id_only(written: str, scopes: Mapping[str, Scopes | Unresolved]) -> tuple[Site, ...]:
-    """Return the sites that a selector would select, were they not matched by their id alone."""
-    return tuple(site for scope in scopes.values() if isinstance(scope, Scopes) for site in scope.by_id_only(written))
-
-
-def _list_sites(sites: Sequence[Site]) -> str:
-    """Return the labels and owners of sites for a message, cut to the first few."""
-    names = sorted(f"{site.label} (belongs to {site.owner or 'nobody'})" for site in sites)
-    listed = ", ".join(names[:_MAX_NAMED]) + (f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else "")
-    return listed if len(names) == 1 else f"{len(names)} sites: {listed}"
-
-
-def nowhere(declaration: Declaration, lives: Mapping[str, Live]) -> tuple[Diagnostic, ...]:
-    """Return a diagnostic for each selector that selects nothing on any of the several instances its grant reaches.
-
-    For a plain name it is an error, for a pattern a warning. `lives` are the instances that were read; grants that
-    reach another one are left out, and so are those of a single instance, which `resolve` checks.
-    """
-    scopes = {
-        (name, kind): Scopes(declaration.sites, name, live, kind) for name, live in lives.items() for kind in SITE_KINDS
-    }
-    diagnostics: list[Diagnostic] = []
-    for line in declaration.grants or ():
-        reached = line.on if line.on is not None else tuple(declaration.instances)
-        if len(reached) < 2 or not lives.keys() >= set(reached):
-            continue
-        for kind, written in (("site", line.sites), ("metasite", line.metasites)):
-            choices = [scopes[instance, kind].choose(written, None) for instance in reached]
-            missing = set(choices[0].missing).intersection(*(choice.missing for choice in choices))
-            idle = set(choices[0].idle).intersection(*(choice.idle for choice in choices))
-            if missing or idle:
-                tried = {instance: scopes[instance, kind] for instance in reached}
-                diagnostics += _describe_unmatched(line, kind, tuple(sorted(missing)), tuple(sorted(idle)), tried)
-    return tuple(diagnostics)

@@ -34,7 +34,7 @@ Given = tuple[str, str]
 _GONE = "siteward-gone-"
 """The mark that stands in place of a removed grant until the file is written, so that comments around it stay."""
 
-_LAYOUTS = ((2, 4, 2), (2, 2, 0), (4, 4, 2), (4, 6, 4), (4, 4, 0))
+_LAYOUTS = ((2, 4, 2), (2, 2, 0), (4, 4, 2), (4, 6, 4), (4, 2, 0), (4, 4, 0))
 """The usual layouts: the indent of mappings, that of lists, and the offset of the dash, in spaces."""
 
 
@@ -346,7 +346,9 @@ class _File:
         for number in sorted({*self.after, *self.gone}, reverse=True):  # from the end, so that numbers stay right
             for entry in reversed(self.after.get(number, ())):
                 entries.insert(number + 1, entry)
-            if number in self.gone:
+            if number in self.gone and entries.fa.flow_style():
+                del entries[number]  # in brackets, where no entry has a line of its own
+            elif number in self.gone:
                 entries[number] = f"{_GONE}{number}"
         if entries and all(isinstance(entry, str) for entry in entries):
             self.data["grants"] = _make_list([])

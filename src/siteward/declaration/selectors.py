@@ -80,7 +80,8 @@ class Choice(Struct, frozen=True):
     `ambiguous` maps each scope that an unclear name may mean to that name. `missing` and `idle` are the positions in
     the list of plain names and of patterns that select nothing here. `skipped` are, by the position of a pattern, the
     sites that it would match, were they not matched by their id alone. `beyond` are scopes outside an include's bounds,
-    `unmanaged` those that were named and that `manages` leaves out.
+    `unmanaged` those that were named and that `manages` leaves out. `unmatched_exclusions` are the positions of sites to
+    leave out that are not there.
     """
 
     reached: tuple[Reached, ...] = ()
@@ -90,6 +91,7 @@ class Choice(Struct, frozen=True):
     beyond: tuple[Scope, ...] = ()
     unmanaged: tuple[Scope, ...] = ()
     skipped: Mapping[int, tuple[LiveSite, ...]] = MappingProxyType({})
+    unmatched_exclusions: tuple[int, ...] = ()
 
 
 class _Hit(Struct, frozen=True):
@@ -115,6 +117,7 @@ class _Tally(Struct):
     beyond: list[Scope] = []
     unmanaged: dict[Scope, None] = {}
     skipped: dict[int, tuple[LiveSite, ...]] = {}
+    unmatched_exclusions: list[int] = []
 
     def count(self, number: int, selector: Selector, hit: _Hit) -> None:
         """Add the scopes of one selector, at position `number`; naming a site comes before matching it."""
@@ -144,6 +147,7 @@ class _Tally(Struct):
             tuple(self.beyond),
             tuple(self.unmanaged),
             self.skipped,
+            tuple(self.unmatched_exclusions),
         )
 
 
@@ -271,11 +275,18 @@ class Scopes:
                 tally.count(number, selector, self._find(selector))
                 if selector.kind == "pattern" and (skipped := self._find_skipped(selector, tally.out)):
                     tally.skipped[number] = skipped
+            elif selector.kind in {"name", "id"} and not self._is_known(selector):
+                tally.unmatched_exclusions.append(number)
         if bound is not None and bound.sites is not None:
             for scope in [scope for scope in tally.reached if not self._is_inside(scope, bound.sites)]:
                 del tally.reached[scope]
                 tally.beyond.append(scope)
         return tally.choice()
+
+    def _is_known(self, selector: Selector) -> bool:
+        """Return whether a selector means a live site, be it somebody else's, or one that is on other instances only."""
+        hit = self._find(selector)
+        return bool(hit.scopes) or hit.elsewhere or bool(self._find_foreign(selector))
 
     def _find_skipped(self, selector: Selector, out: frozenset[Scope]) -> tuple[LiveSite, ...]:
         """Return the sites that a pattern leaves out because they are matched by their id alone."""

@@ -19,7 +19,7 @@ from siteward.access.state import Claim, DeclaredUser, Origin
 from siteward.declaration.window import ALWAYS, Window, last_end
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
     from siteward.access.diagnostic import Span
@@ -390,6 +390,8 @@ class Principals(Struct):
     live: Live | None
     as_of: datetime
     draft: Draft
+    doubtful: Collection[str] = ()
+    refused: dict[tuple[str, ...], Span] = {}
     _known: dict[tuple[str, ...], tuple[Principal, ...]] = {}
 
     def of(self, names: tuple[str, ...]) -> tuple[Principal, ...]:
@@ -412,14 +414,17 @@ class Principals(Struct):
             if name in users:
                 ways[name] = (*ways[name], *DIRECT) if name in ways else DIRECT
                 continue
-            group = self.declaration.groups[name]
+            group = self.declaration.groups.get(name)
+            if group is None:  # an unknown name, which the check of the file has told
+                continue
             if self.native:
                 yield self._want_group(group)
             elif group.external:
-                self._refuse_external(group)
+                self.refused[names] = self._refuse_external(group)
             else:
                 for handle, group_ways in self.groups[name].items():
-                    ways[handle] = (*ways.get(handle, ()), *group_ways)
+                    if handle in users:  # else an unknown member, which the check of the file has told
+                        ways[handle] = (*ways.get(handle, ()), *group_ways)
         yield from filter(None, (self._find_user(handle, user_ways) for handle, user_ways in ways.items()))
 
     def _find_user(self, handle: str, ways: tuple[Way, ...]) -> Principal | None:
@@ -431,13 +436,16 @@ class Principals(Struct):
             return Principal(identity.subject, ways, identity, usual)
         if user.state(self.instance) == "active":
             message = f"`{handle}` needs an e-mail: it is the login on {self.instance}"
-            self.draft.say(error("email-needed", message, at=user.at))
+            self.draft.say(error("email-needed", message, at=user.at, local=True))
         return None
 
-    def _refuse_external(self, group: GroupLine) -> None:
+    def _refuse_external(self, group: GroupLine) -> Span:
+        """Add an error about a group whose members cannot be told here, and return its place."""
         message = f"the members of `{group.handle}` are known to a directory only, and {self.instance} cannot ask it"
         hint = "grant to users, or narrow the grant with `on`"
-        self.draft.say(error("external-group", message, at=group.location.key(), hint=hint))
+        at = group.location.key()
+        self.draft.say(error("external-group", message, at=at, hint=hint, local=True))
+        return at
 
     def _want_group(self, group: GroupLine) -> Principal:
         """Add a group of the platform, and its members at this time, to the draft."""
@@ -445,9 +453,14 @@ class Principals(Struct):
         self.draft.want(Group(name, self._owner_of(name) if group.external else None), Origin(group.at))
         for handle, ways in self.groups[group.handle].items():
             identity = self.people.get(handle)
-            if identity is not None:
+            if identity is not None and self._may_join(name, group, identity):
                 self._want_member(name, group, identity, ways)
         return Principal(Subject("group", name), DIRECT, None, PLAIN)
+
+    def _may_join(self, name: str, group: GroupLine, identity: Identity) -> bool:
+        """Return whether a membership may be wanted: nobody joins by a row in error, and who is in stays."""
+        doubtful = group.handle in self.doubtful or identity.user.handle in self.declaration.faults.users
+        return not doubtful or (self.live is not None and ("member", name, identity.account) in self.live.access)
 
     def _want_member(self, name: str, group: GroupLine, identity: Identity, ways: tuple[Way, ...]) -> None:
         """Add a member of a native group to the draft, or record that the membership is over or not yet due."""

@@ -1,7 +1,7 @@
-"""Authentication by tokens that are renewed: one login for all threads, and none after a refusal.
+"""Authentication by tokens that are renewed: one login serves all threads, and a refused login is not tried again.
 
     request ─ token that lives ─ answer ─┬─ good: that is it
-                                         └─ the token is dead: log in, once for all threads, and send again
+                                         └─ the token is dead: log in, once for all threads, and send again, once
 
 A server refuses a dead token before it does anything, so the same request may be sent again, even a command.
 """
@@ -29,7 +29,7 @@ Dialogue: TypeAlias = "Generator[httpx.Request, httpx.Response, R]"
 
 
 class RenewingAuth(httpx.Auth, ABC, Generic[T]):
-    """Puts a token on each request; logs in before the first one, and again when the token is dead.
+    """Authentication of httpx that puts a token on each request and logs in when there is none that lives.
 
     An adapter defines its login (`login_request` and `admitted`, or the whole `log_in` where it takes several requests),
     how a token goes onto a request (`carrying`), and which answer means that it is dead (`is_dead`).
@@ -47,7 +47,7 @@ class RenewingAuth(httpx.Auth, ABC, Generic[T]):
         self._lock = threading.Lock()
         self._refusal: PlatformError | None = None
 
-    # --- for adapters to define -----------------------------------------------------------------------------------------
+    # --- for adapters to define ---------------------------------------------------------------------------------------
 
     def login_request(self) -> httpx.Request:
         """Return the request that asks for a token."""
@@ -66,7 +66,7 @@ class RenewingAuth(httpx.Auth, ABC, Generic[T]):
         """Return whether an answer means that the token is dead; may send requests. Raises `PlatformError`."""
 
     def is_busy(self, reply: httpx.Response, request: httpx.Request) -> bool:
-        """Return whether the login for `request` was answered "not now"."""
+        """Return whether the login for `request` was answered "not now", so that the transport is to wait and try again."""
         raise NotImplementedError
 
     def lives(self, token: T) -> bool:  # noqa: ARG002 — for platforms that say when a token ends
@@ -74,7 +74,7 @@ class RenewingAuth(httpx.Auth, ABC, Generic[T]):
         return True
 
     def hopeless(self) -> PlatformError | None:
-        """Return the error for a new token that is already dead; with `None` the answer is returned as it is."""
+        """Return the error for a server that refuses even a new token; with `None` its answer is returned as it is."""
         return None
 
     def log_in(self, request: httpx.Request) -> Dialogue[T | None]:
@@ -83,10 +83,10 @@ class RenewingAuth(httpx.Auth, ABC, Generic[T]):
         raise_gate(reply)
         return None if self.is_busy(reply, request) else self.admitted(reply)
 
-    # --- what httpx calls ---------------------------------------------------------------------------------------------
+    # --- called by httpx ----------------------------------------------------------------------------------------------
 
     def sync_auth_flow(self, request: httpx.Request) -> Dialogue[None]:
-        """Send `request` with a living token; raises `PlatformError` if there is none.
+        """Send `request` with a living token; raises the `PlatformError` of the login if there is none.
 
         Where the login is answered "not now", that answer is the last: the transport waits and begins again.
         """
@@ -102,7 +102,7 @@ class RenewingAuth(httpx.Auth, ABC, Generic[T]):
             raise error
 
     def _is_refused(self, request: httpx.Request, token: T) -> Dialogue[bool]:
-        """Send `request` and return whether its token is dead."""
+        """Send `request` with the token and return whether the answer means that the token is dead."""
         if self._refusal is not None:
             raise self._refusal
         response = yield self.carrying(request, token)

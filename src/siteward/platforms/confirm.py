@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """The outcome of a command.
+    """The outcome of a command; `status` is that of a `Receipt`.
 
-    `answer` is the server's own answer where it accepted the command. `sends` is the number of mails that were sent.
-    `sure` is false where reading may show another outcome.
+    `answer` is the server's own answer if it accepted the command. `sends` is the number of mails that were sent.
+    `sure` is false if reading may show another outcome.
     """
 
     status: Literal["sent", "failed", "unknown"]
@@ -71,7 +71,7 @@ def confirm(
     """Send a command once and return its outcome. Errors of the transport become verdicts.
 
     `judge` returns the verdict on an answer. `parse` raises `NotThePlatformError` for a success of another shape than
-    expected. `is_done` reads whether the state is as the command wants it; then the verdict is `done`.
+    expected. `is_done` reads the state and returns whether it is as the command wants it; then the verdict is `done`.
     """
     answer = sent(send, parse)
     verdict = answer if isinstance(answer, Verdict) else judge(answer)
@@ -95,7 +95,7 @@ def sent(send: Callable[[], Answer], parse: Callable[[Answer], object] | None = 
 
 
 def read_back(verdict: Verdict, is_done: Callable[[], bool], done: Verdict = DONE) -> Verdict:
-    """Return `done` if reading shows that a command took effect, else `verdict`."""
+    """Return `done` if reading shows that a command took effect, else `verdict`; unknown if reading failed."""
     try:
         return done if is_done() else verdict
     except PlatformError as problem:

@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 
 
 Some: TypeAlias = Annotated[str, Meta(min_length=1)]
-"""Any text but the empty one: an id, or a name that things are told apart by."""
+"""A text that is not empty: an id, or a name that identifies something."""
 
 Token: TypeAlias = Annotated[str, Meta(pattern=r"^[!-~]+\Z")]
-"""A text that a header can carry: something else would not even be sent, and look as if the network were down."""
+"""A text that a header can carry: any other would fail before it is sent, and look as if the network were down."""
 
 
 T = TypeVar("T")
 _DECODERS: dict[object, Decoder[Any]] = {}
-_MAKING = threading.Lock()
+_DECODERS_LOCK = threading.Lock()
 _LONGEST_WORDS = 200
+# The end of a msgspec message, which says where the value is.
 _PLACE = re.compile(r" - at (?:`key` in )?`\$[][.\w]*`$")
 
 
@@ -43,15 +44,18 @@ class MisshapenError(ValueError):
 def decoded(kind: type[T], content: bytes) -> T:
     """Return a JSON body as `kind`; keys that it does not name are dropped. Raises `MisshapenError`."""
     try:
-        made: T = _decoder(kind).decode(content)
+        body: T = _decoder(kind).decode(content)
     except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MisshapenError(_describe_error(error)) from None
-    return made
+    return body
 
 
 def converted(kind: type[T], data: object, *, lax: bool = False) -> T:
-    """Return parsed data as `kind`; `lax` takes numbers and truth as texts too, and 0 and 1 for truth. Raises `MisshapenError`."""
-    _decoder(kind)
+    """Return parsed data as `kind`; `lax` takes numbers and booleans as texts too, and 0 and 1 as booleans.
+
+    Raises `MisshapenError`.
+    """
+    _decoder(kind)  # has msgspec resolve the type under our lock, before `convert` does so without one
     try:
         return convert(data, kind, strict=not lax)
     except ValidationError as error:
@@ -59,18 +63,21 @@ def converted(kind: type[T], data: object, *, lax: bool = False) -> T:
 
 
 def _decoder(kind: type[T]) -> Decoder[T]:
-    """Return the decoder of a type, made once and by one thread at a time: msgspec resolves a struct's types without a lock."""
-    found = _DECODERS.get(kind)
-    if found is None:
-        with _MAKING:
-            found = _DECODERS.get(kind)
-            if found is None:
-                found = _DECODERS[kind] = Decoder(kind)
-    return found
+    """Return the decoder of a type, made once and by one thread at a time.
+
+    msgspec resolves the types of a struct's fields without a lock.
+    """
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        with _DECODERS_LOCK:
+            decoder = _DECODERS.get(kind)
+            if decoder is None:
+                decoder = _DECODERS[kind] = Decoder(kind)
+    return decoder
 
 
 class Fault(Protocol):
-    """The body of a refusal."""
+    """The body of an answer that refuses a request, as the product writes it."""
 
     @property
     def words(self) -> str:
@@ -78,7 +85,7 @@ class Fault(Protocol):
 
 
 class RefusalError(Struct, frozen=True):
-    """An answer that refuses: `said` is the message about it, which includes the server's own `words`."""
+    """A refused request: its answer, the server's own `words`, and `said`, our message that includes them."""
 
     answer: Answer
     words: str
@@ -104,8 +111,8 @@ class Api(Struct, frozen=True, kw_only=True):
         try:
             return decoded(kind, answer.content)
         except MisshapenError as error:
-            said = f"{answer.path} did not answer as {self.product} does ({error})"
-            raise NotThePlatformError(said, hint=self.hint) from None
+            message = f"{answer.path} did not answer as {self.product} does ({error})"
+            raise NotThePlatformError(message, hint=self.hint) from None
 
     def ask(self, reader: Reader, path: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:
         """Send a GET and return the parsed answer; raises `PlatformError` for any status but 200."""
@@ -127,12 +134,12 @@ class Api(Struct, frozen=True, kw_only=True):
         """
         words = self.words_of(reader, answer)
         topic = f" about {about}" if about else ""
-        said = f"{answer.path} was answered {answer.status}{topic}" + (f": {words}" if words else "")
-        error = (meaning or self.meaning)(RefusalError(answer, words, said))
+        message = f"{answer.path} was answered {answer.status}{topic}" + (f": {words}" if words else "")
+        error = (meaning or self.meaning)(RefusalError(answer, words, message))
         if error is not None:
             return error
         hint = None if words and answer.status < 500 else self.unwell
-        return RefusedError(said, status=answer.status, words=words, hint=hint)
+        return RefusedError(message, status=answer.status, words=words, hint=hint)
 
     def words_of(self, reader: Reader, answer: Answer) -> str:
         """Return the server's own words about an error, scrubbed and shortened; empty if it gave none."""
@@ -144,7 +151,7 @@ class Api(Struct, frozen=True, kw_only=True):
 
 
 def _describe_error(error: Exception) -> str:
-    """Return what is wrong with an answer; only the place, if the message may quote a value."""
+    """Return the fault of an answer, in words; only its place, if msgspec's message may quote a value."""
     if not isinstance(error, ValidationError):
         return "no JSON"
     text = str(error)

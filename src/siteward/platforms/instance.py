@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class Instance(Redacted, frozen=True, kw_only=True):
-    """An instance of the file, ready to be opened; creating it contacts nothing.
+    """An instance of the file with all that is needed to open its connection; creating it contacts nothing.
 
-    `settings` is the platform's own struct, filled from the file, and `self_account` the account that the file names as
-    the one in use. Credentials are looked up in `env` at the moment of opening; `keyring` is the system's, if its extra
-    is installed.
+    `settings` is the platform's own struct, filled from the file; `self_account` is the account that the file names as
+    the owner of the credentials. Credentials are looked up in `env` when the connection is opened; `keyring` is the
+    system's, if its extra is installed.
     """
 
     name: str
@@ -52,19 +52,19 @@ class Instance(Redacted, frozen=True, kw_only=True):
 
     @property
     def owner(self) -> str | None:
-        """The account that is given beside the credentials as theirs, or `None`; it is not compared with the file here."""
+        """The account that the environment gives as that of the credentials, or `None`; not compared with the file."""
         return self.env.get(self.owner_variable) or None
 
     @property
     def owner_variable(self) -> str:
         """The name of the variable that holds the account of the credentials."""
-        from siteward.transport.secrets import variable  # noqa: PLC0415 — see below
+        from siteward.transport.secrets import variable  # noqa: PLC0415 — needed by connections alone, not by `validate`
 
         return variable(self.name, "self")
 
     def confirmed(self) -> bool:
-        """Return whether the file's `self` is given beside the credentials too; raises `SelfMismatchError` if another one is."""
-        from siteward.transport.secrets import confirmed  # noqa: PLC0415 — see below
+        """Return whether the environment confirms the file's `self`; raises `SelfMismatchError` if it gives another."""
+        from siteward.transport.secrets import confirmed  # noqa: PLC0415 — needed by connections alone, not by `validate`
 
         widest = self.platform.widest
         folds_case = widest.folds_case or widest.login == "email"
@@ -76,7 +76,7 @@ class Instance(Redacted, frozen=True, kw_only=True):
         Raises `SecretMissingError`, or, if they are not meant for this address or account, `OriginMismatchError`,
         `SelfMismatchError` or `InsecureError`.
         """
-        from siteward.transport.secrets import find  # noqa: PLC0415 — reading files and commands is for who connects
+        from siteward.transport.secrets import find  # noqa: PLC0415 — needed by connections alone, not by `validate`
 
         self.confirmed()
         return find(
@@ -89,7 +89,7 @@ class Instance(Redacted, frozen=True, kw_only=True):
         )
 
     def open(self) -> Doors:
-        """Return the doors; close them when done. Raises what `secrets` raises; the first call connects."""
+        """Return the doors, which the caller closes; the first call connects. Raises as `secrets` does."""
         from siteward.transport.secrets import HEADERS, variable  # noqa: PLC0415 — see above
 
         secrets = self.secrets()
@@ -98,12 +98,12 @@ class Instance(Redacted, frozen=True, kw_only=True):
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
-        """Yield a reader, and close it at the end."""
+        """Yield a reader, and close it at the end; raises as `secrets` does."""
         with self.open() as doors:
             yield doors.reader
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        """Yield a writer, and close it at the end."""
+        """Yield a writer, and close it at the end; raises as `secrets` does."""
         with self.open() as doors:
             yield doors.writer

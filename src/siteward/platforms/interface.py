@@ -61,9 +61,9 @@ class Bundle(Struct, frozen=True, kw_only=True):
 
     The caller sets the other fields just before writing. `passwords` are by account name, each delivered before.
     `ahead` are the later changes of the run: an invitation may need a site on which its account will have access
-    (Matomo). `unwanted` is for calls with side effects that no change speaks of (Piwik PRO's levels that return with a
-    demotion, and the modules of every new account): of such resources it returns the keys of those that the file does
-    not want, for the same call to take away again.
+    (Matomo). `unwanted` is for calls with side effects that no change lists (Piwik PRO's levels that return with a demotion,
+    and the modules of every new account): given such resources, it returns the keys of those that the file does not
+    want, so that the adapter takes them away again.
     """
 
     changes: tuple[Change, ...]
@@ -91,7 +91,10 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
 
 class Reach(Struct, frozen=True, kw_only=True):
-    """The account of the credentials and its rights on one instance, for `doctor`."""
+    """The account of the credentials and its rights on one instance, for `doctor`; all texts are for people.
+
+    `may` and `may_not` are verb phrases ("create accounts"); `None` where the platform does not show the account.
+    """
 
     account: str | None
     role: str | None
@@ -118,10 +121,10 @@ def native(live: Live, kind: type[T]) -> T:
 
 
 class Read(Protocol):
-    """The function that reads one instance whole."""
+    """The type of an adapter's `read`."""
 
     def __call__(self, reader: Reader, settings: Any, traits: Traits, seed: Any = None, /) -> Live:
-        """Return all access; `seed` is what `probe` has just read. Raises `PlatformError`."""
+        """Return all access; `seed` is the one that `probe` has just returned, or `None`. Raises `PlatformError`."""
 
 
 class Platform(Struct, frozen=True, kw_only=True):
@@ -136,11 +139,14 @@ class Platform(Struct, frozen=True, kw_only=True):
     `siteward.transport.errors.PlatformError`; half an answer is an error. `refresh` reads only the given keys again and
     returns the resource of each (`None`: surely absent; a key left out: could not be read).
 
-    `review` judges changes, as said above. `resend`, for platforms with invitations, sends the open or expired
+    `bundle` groups changes by call and estimates the cost, `review` returns diagnostics about the platform's limits and
+    side effects; neither sends anything. `write` sends a bundle and returns a receipt for each change. `reach` describes
+    the rights of the credentials. `resend`, for platforms with invitations, sends the open or expired
     invitation of an account again. `finish` repeats what `write` does after a change has taken effect (taking back its
     side effects), if the answer was lost or the process died in between; the caller has seen by reading that the change
-    has taken effect. `blame` returns, for keys that drifted since a moment, who changed them and when, in words, where
-    the platform keeps a record that can be read.
+    has taken effect. `blame` returns the author and time, in words, of changes to the given keys since a moment, where
+    the platform keeps a record that can be read. `releases` are those that the stand-ins imitate, the newest first, and
+    `limits` what users have to know; the documentation lists both.
     """
 
     name: str
@@ -165,7 +171,10 @@ class Platform(Struct, frozen=True, kw_only=True):
 
 
 class FakeFactory(Protocol):
-    """The factory of a platform's stand-in servers; each platform's `fake` module has one as `FAKE`."""
+    """The factory of a platform's stand-in servers; each platform's `fake` module has one as `FAKE`.
+
+    `clock` gives the moment that the server takes for now.
+    """
 
     releases: tuple[str, ...]
 

@@ -1,13 +1,13 @@
-"""Drift: every difference between live and declared, told apart by how it came about.
+"""Drift: every difference between live and declared access, classified by how it came about.
 
-declared   last run left   live           told as
+declared   last run left   live           kind
 edit       view            view           unapplied      the file asks for it, apply has not run
 edit       edit            view           changed-since  somebody else took it down
 none       view            view           unapplied      the file has dropped it, apply has not run
 none       none            view           changed-since  somebody else gave it
 none       no journal      view           undeclared     live, and nothing in the file says so
 view       edit            view           changed-since  somebody else made it what the file wants
-edit       view            edit           unapplied      a run that was cut off was about to make it so, and may have
+edit       view            edit           unapplied      an interrupted run was about to make it so, and may have
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Desired, Live, Memory
 
 HELD_BACK = "the mode of this instance leaves it"
+KEPT = "kept, because a row of the file is in error"
 UNMANAGED = "no declared user has this account"
 CONTENT = "the file is content with it"
 INTERRUPTED = "an interrupted apply was about to do this"
@@ -43,23 +44,23 @@ def drift(
 ) -> tuple[DriftItem, ...]:
     """Return the drift of one instance.
 
-    `plan` is the plan that would follow, whose steps are the differences; what its mode holds back is told without a
-    step. Accounts that are only reported stay where they are, in the plan, until something of theirs changes.
-    `memory` is the journal's; without one nothing can be called changed since. `in_doubt` are the changes that an
-    interrupted apply may have made without knowing it, which are nobody else's.
+    `plan` is the plan that would follow, whose steps are the differences; what its mode holds back becomes an item
+    without a step. Unmanaged accounts are items only where something of theirs has changed. `memory` is the journal's;
+    without one nothing is `changed-since`. `in_doubt` are the changes that an interrupted apply may have made without
+    knowing it; they are not reported as the doing of others.
     """
-    cut_off = frozenset(key for change in in_doubt if _maybe_ours(change, live) for key in touched(change))
-    changed = frozenset(_changed(plan, live, desired, memory))
+    cut_off = frozenset(key for change in in_doubt if _may_be_ours(change, live) for key in touched(change))
+    changed = frozenset(_find_changed(plan, live, desired, memory))
     case = _Case(plan=plan, desired=desired, memory=memory, changed=changed, cut_off=cut_off)
-    items = [_item(case, step) for step in plan.steps]
-    items += [_item(case, step, note=HELD_BACK) for step in plan.held_back]
-    told = {step.change.key for step in (*plan.steps, *plan.held_back)}
-    items += [_since(case, key, live) for key in sorted(changed - told)]
+    items = [_build_item(case, step) for step in plan.steps]
+    items += [_build_item(case, step, note=KEPT if step.kept else HELD_BACK) for step in plan.held_back]
+    reported = {step.change.key for step in (*plan.steps, *plan.held_back)}
+    items += [_build_stepless_item(case, key, live) for key in sorted(changed - reported)]
     return tuple(items)
 
 
 class _Case(Struct, frozen=True, kw_only=True):
-    """The facts by which kinds of drift are told apart."""
+    """The facts by which drift is classified; `cut_off` are the keys that an interrupted run may have changed."""
 
     plan: InstancePlan
     desired: Desired
@@ -68,21 +69,22 @@ class _Case(Struct, frozen=True, kw_only=True):
     cut_off: frozenset[Key]
 
     def last(self, key: Key) -> Resource | None:
-        """Return what the last run left under a key."""
+        """Return the resource that the last run left under a key."""
         last = self.memory.last if self.memory else None
         return last.get(key) if last is not None else None
 
 
-def _maybe_ours(change: Change, live: Live) -> bool:
-    """Return whether what stands there is what a cut-off write leaves: done, or taken to be given anew."""
+def _may_be_ours(change: Change, live: Live) -> bool:
+    """Return whether the live state is one that an interrupted write leaves: done, or removed to be created anew."""
     halfway = change.action == "update" and change.key not in live.access
     return halfway or reached(change, live.access)
 
 
-def _item(case: _Case, step: Step, *, note: str | None = None) -> DriftItem:
+def _build_item(case: _Case, step: Step, *, note: str | None = None) -> DriftItem:
+    """Return the item of a step, or with a `note` that of a step that is held back."""
     return DriftItem(
         instance=case.plan.instance,
-        kind=_kind(case, step),
+        kind=_classify(case, step),
         declared=step.change.after,
         live=step.change.before,
         journalled=case.last(step.change.key),
@@ -91,7 +93,8 @@ def _item(case: _Case, step: Step, *, note: str | None = None) -> DriftItem:
     )
 
 
-def _kind(case: _Case, step: Step) -> DriftKind:
+def _classify(case: _Case, step: Step) -> DriftKind:
+    """Return the kind of drift that a step corrects (see the table above)."""
     change, memory = step.change, case.memory
     if change.key in case.cut_off:
         return "unapplied"
@@ -103,12 +106,12 @@ def _kind(case: _Case, step: Step) -> DriftKind:
     return "unapplied" if dropped else "undeclared"
 
 
-def _changed(plan: InstancePlan, live: Live, desired: Desired, memory: Memory | None) -> Iterator[Key]:
-    """Yield the keys that are not as the last run left them, of what is looked at at all."""
+def _find_changed(plan: InstancePlan, live: Live, desired: Desired, memory: Memory | None) -> Iterator[Key]:
+    """Yield the managed keys whose live resource is not as the last run left it."""
     last = memory.last if memory else None
     if last is None:
         return
-    ignored = {unmanaged_account.name for unmanaged_account in plan.unmanaged if unmanaged_account.ignored}
+    ignored = {account.name for account in plan.unmanaged if account.ignored}
     for key in last.keys() | live.access.keys():
         if last.get(key) == live.access.get(key) or account_of(key) in ignored:
             continue
@@ -119,9 +122,9 @@ def _changed(plan: InstancePlan, live: Live, desired: Desired, memory: Memory | 
             yield key
 
 
-def _since(case: _Case, key: Key, live: Live) -> DriftItem:
-    """Return what changed since and no step would change back: somebody else's doing, or that of a cut-off run."""
-    ours = account_of(key) in case.desired.declared_users
+def _build_stepless_item(case: _Case, key: Key, live: Live) -> DriftItem:
+    """Return the item of a key that has changed and that no step changes back: by others, or an interrupted run."""
+    declared = account_of(key) in case.desired.declared_users
     cut_off = key in case.cut_off
     return DriftItem(
         instance=case.plan.instance,
@@ -129,5 +132,5 @@ def _since(case: _Case, key: Key, live: Live) -> DriftItem:
         declared=case.desired.access.get(key),
         live=live.access.get(key),
         journalled=case.last(key),
-        note=INTERRUPTED if cut_off else CONTENT if ours else UNMANAGED,
+        note=INTERRUPTED if cut_off else CONTENT if declared else UNMANAGED,
     )

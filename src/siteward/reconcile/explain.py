@@ -1,4 +1,4 @@
-"""Questions about instances that have been read: why has somebody access, and who can do what."""
+"""Answers for `explain` (why an account has access to a site) and `who-can` (the accounts with a power on a site)."""
 
 from __future__ import annotations
 
@@ -22,45 +22,53 @@ if TYPE_CHECKING:
 def explain(
     declaration: Declaration, survey: Survey, plan: InstancePlan, user: str, site: str
 ) -> tuple[Explanation, ...]:
-    """Return why `user` (a handle, login or e-mail) has or lacks access to `site` (a handle, domain or label)."""
+    """Return why `user` (a handle, login or e-mail) has or lacks access to `site` (a handle, domain or label).
+
+    One explanation for each pair of an account and a scope that the two words mean; none where they mean nothing.
+    `plan` is the instance's plan.
+    """
     steps = {step.change.key: step for step in plan.steps}
     wishes = Access(survey.desired.access.values())
-    found = []
+    explanations = []
     for account in accounts_of(survey, user):
         for scope in scopes_of(declaration, survey, site):
             key = grant_key(Subject("account", account), scope)
             live = effective(survey.live.access, survey.traits, account, scope)
-            wanted = [way.grant for way in effective(wishes, survey.traits, account, scope).ways]
-            wish, step = wanted[0] if wanted else None, steps.get(key)
+            wished = [way.grant for way in effective(wishes, survey.traits, account, scope).ways]
+            wish, step = wished[0] if wished else None, steps.get(key)
             origins = survey.desired.origins
-            found.append(
+            explanations.append(
                 Explanation(
                     instance=survey.name,
                     account=account,
                     scope=scope,
-                    person=_person(survey, account),
+                    person=_find_handle(survey, account),
                     wished=wish,
                     origin=(origins.get(wish.key) if wish else None) or survey.desired.subsumed.get(key),
-                    also=tuple((grant, origins.get(grant.key)) for grant in wanted[1:]),
+                    also=tuple((grant, origins.get(grant.key)) for grant in wished[1:]),
                     ended=survey.desired.ended.get(key),
                     live=live if live.ways else None,
                     pending=key in survey.live.pending,
                     step=step,
-                    why_not=_why_not(declaration, survey, live) if wish is None else None,
-                    why_kept=_why_kept(survey, plan, live, wish) if step is None else None,
+                    why_not=_explain_absence(declaration, survey, live) if wish is None else None,
+                    why_kept=_explain_keeping(survey, plan, live, wish) if step is None else None,
                 )
             )
-    return tuple(found)
+    return tuple(explanations)
 
 
 def holdings(declaration: Declaration, survey: Survey, power: Power, site: str) -> tuple[Grantee, ...]:
-    """Return everybody with at least `power` on `site`, live or by the declaration, the mightiest first."""
-    found = [holding for scope in scopes_of(declaration, survey, site) for holding in _holdings(survey, power, scope)]
-    return tuple(sorted(found, key=lambda holding: (-max(holding.live_power, holding.declared_power), holding.account)))
+    """Return the accounts with at least `power` on `site`, live or by the declaration, the most powerful first."""
+    grantees = [
+        grantee for scope in scopes_of(declaration, survey, site) for grantee in _find_grantees(survey, power, scope)
+    ]
+    return tuple(
+        sorted(grantees, key=lambda grantee: (-max(grantee.live_power, grantee.declared_power), grantee.account))
+    )
 
 
 def power_of(survey: Survey, role: str) -> Power | None:
-    """Return the power a word means on an instance: a power, a portable name, or a native role; `None` for neither."""
+    """Return the power that a word means on an instance: a power, a portable role or a native one; `None` for none."""
     if role in {power.word for power in Power} - {Power.NONE.word}:
         return Power[role.upper()]
     native = (role for roles in survey.traits.roles.values() for role in roles)
@@ -68,72 +76,82 @@ def power_of(survey: Survey, role: str) -> Power | None:
 
 
 def accounts_of(survey: Survey, user: str) -> tuple[str, ...]:
-    """Return the accounts of an instance that a handle, login or e-mail means."""
-    folded = user.casefold()
+    """Return the accounts of an instance that a handle, login or e-mail means; declared ones win over live ones."""
+    word = user.casefold()
     declared = {
-        name for name, user in survey.desired.declared_users.items() if folded in _names(user.handle, user.email)
+        name
+        for name, declared_user in survey.desired.declared_users.items()
+        if word in _fold_names(declared_user.handle, declared_user.email)
     }
-    live = {account.name for account in survey.live.access.accounts() if folded in _names(account.name, account.email)}
+    live = {
+        account.name for account in survey.live.access.accounts() if word in _fold_names(account.name, account.email)
+    }
     return tuple(sorted(declared or live))
 
 
 def scopes_of(declaration: Declaration, survey: Survey, site: str) -> tuple[Scope, ...]:
-    """Return the live sites that a declared handle, a domain or a label means."""
+    """Return the scopes of the live sites that a declared handle, a domain, a label or an id means."""
     declared = declaration.sites.get(site)
-    wanted = {site.casefold()} | ({declared.domain.casefold()} if declared else set())
+    words = {site.casefold()} | ({declared.domain.casefold()} if declared else set())
     pinned = declared.pins.get(survey.name) if declared else None
     return tuple(
         sorted(
             scope
-            for scope, site in survey.live.sites.items()
-            if (site.id == pinned if pinned is not None else wanted & {site.label.casefold(), *site.domains, site.id})
+            for scope, live in survey.live.sites.items()
+            if (live.id == pinned if pinned is not None else words & {live.label.casefold(), *live.domains, live.id})
         )
     )
 
 
-def _holdings(survey: Survey, power: Power, scope: Scope) -> Iterator[Grantee]:
+def _find_grantees(survey: Survey, power: Power, scope: Scope) -> Iterator[Grantee]:
+    """Yield each account with at least `power` on a scope, live, by the declaration, or both."""
     wished = Access(survey.desired.access.values())
     declared = {effect.account: effect for effect in who_can(wished, survey.traits, power, scope)}
     live = {effect.account: effect for effect in who_can(survey.live.access, survey.traits, power, scope)}
     for account in sorted(declared.keys() | live.keys()):
-        mine, theirs = live.get(account), declared.get(account)
-        key = theirs.ways[0].grant.key if theirs else None
+        has, wish = live.get(account), declared.get(account)
+        key = wish.ways[0].grant.key if wish else None
         yield Grantee(
             instance=survey.name,
             account=account,
             scope=scope,
-            person=_person(survey, account),
-            live=mine.role if mine else None,
-            live_power=mine.power if mine else Power.NONE,
-            through=_through(mine.ways[0].grant, mine.ways[0].group) if mine else None,
-            declared=theirs.role if theirs else None,
-            declared_power=theirs.power if theirs else Power.NONE,
+            person=_find_handle(survey, account),
+            live=has.role if has else None,
+            live_power=has.power if has else Power.NONE,
+            through=_describe_way(has.ways[0].grant, has.ways[0].group) if has else None,
+            declared=wish.role if wish else None,
+            declared_power=wish.power if wish else Power.NONE,
             origin=survey.desired.origins.get(key) if key else None,
         )
 
 
-def _through(grant: Grant, group: str | None) -> str | None:
+def _describe_way(grant: Grant, group: str | None) -> str | None:
+    """Return by which indirect way a grant is held, or `None` for a grant on the site itself."""
     if group is not None:
         return f"group {group}"
     return "account role" if grant.scope.kind == "instance" else None
 
 
-def _person(survey: Survey, account: str) -> str | None:
+def _find_handle(survey: Survey, account: str) -> str | None:
+    """Return the handle of the declared user of an account, if it has one."""
     declared_user = survey.desired.declared_users.get(account)
     return declared_user.handle if declared_user else None
 
 
-def _names(*names: str | None) -> set[str]:
+def _fold_names(*names: str | None) -> set[str]:
     return {name.casefold() for name in names if name}
 
 
-def _why_not(declaration: Declaration, survey: Survey, live: Effect) -> str | None:
-    """Return why the file grants nothing; of what is live only an exclusion is told, the rest shows already."""
+def _explain_absence(declaration: Declaration, survey: Survey, live: Effect) -> str | None:
+    """Return why the file grants an account nothing on a scope.
+
+    Where access is live, only an exclusion is named: `_explain_keeping` gives the other reasons.
+    """
     declared_user = survey.desired.declared_users.get(live.account)
     if declared_user is not None and declared_user.ending is None:
-        out = deciding(declaration, lambda without: _is_granted(without, survey, live.account, live.scope))
-        if out is not None:
-            return f"{out.words} ({out.at})"
+        exclusion = deciding(declaration, lambda without: _is_granted(without, survey, live.account, live.scope))
+        if exclusion is not None:
+            return f"{exclusion.words} ({exclusion.at})"
     if live.ways:
         return None
     if declared_user is None:
@@ -146,30 +164,28 @@ def _why_not(declaration: Declaration, survey: Survey, live: Effect) -> str | No
 
 
 def _is_granted(declaration: Declaration, survey: Survey, account: str, scope: Scope) -> bool:
-    """Return whether another declaration would give somebody access to a scope."""
+    """Return whether a declaration (one without some exclusion) grants an account access to a scope."""
     wishes = resolve(
         declaration, survey.name, survey.traits, survey.live, as_of=survey.as_of, memory=survey.memory
     ).access
     return bool(effective(wishes, survey.traits, account, scope).ways)
 
 
-def _why_kept(survey: Survey, plan: InstancePlan, live: Effect, wish: Grant | None) -> str | None:
-    """Return why nothing is planned although more is live than declared, if that is so."""
+def _explain_keeping(survey: Survey, plan: InstancePlan, live: Effect, wish: Grant | None) -> str | None:
+    """Return why no step takes live access that exceeds the declared one; `None` where none exceeds it."""
     if not live.ways or (wish is not None and survey.traits.power(wish) >= live.power):
         return None
     if survey.live.me is not None and live.account.casefold() == survey.live.me.casefold():
         return "this is the account in use here, which is never changed"
-    unmanaged_account = next(
-        (unmanaged_account for unmanaged_account in plan.unmanaged if unmanaged_account.name == live.account), None
-    )
-    if unmanaged_account is not None:
-        leave = "`ignore` names it" if unmanaged_account.ignored else "no declared user has this account"
+    unmanaged = next((account for account in plan.unmanaged if account.name == live.account), None)
+    if unmanaged is not None:
+        leave = "`ignore` names it" if unmanaged.ignored else "no declared user has this account"
         return f"{leave}, and such accounts are reported, not changed"
-    return _why_left(survey, plan, live.ways[0].grant)
+    return _explain_kept_grant(survey, plan, live.ways[0].grant)
 
 
-def _why_left(survey: Survey, plan: InstancePlan, held: Grant) -> str | None:
-    """Return why a grant of a declared user stays although the file does not grant it."""
+def _explain_kept_grant(survey: Survey, plan: InstancePlan, held: Grant) -> str | None:
+    """Return why a live grant of a declared user stays although the file does not grant it."""
     role, managed = survey.traits.role(held.scope.kind, held.role), survey.desired.managed
     if role is not None and not role.declarable:
         return f"{held.role} is a fact of the platform, which no plan takes away"

@@ -1,4 +1,4 @@
-"""The account that the credentials belong to, by the file, by what stands beside them, and by the platform."""
+"""The account of the credentials: by the file (`self`), by the variable beside them, and by the platform."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Claim(Struct, frozen=True, kw_only=True):
-    """Which account somebody says that the credentials are of: `where` names what says so, `at` its place in the file."""
+    """The claimed account of the credentials: `where` names the source of the claim, `at` its place in the file."""
 
     account: str | None = None
     where: str = "`self`"
@@ -24,14 +24,14 @@ class Claim(Struct, frozen=True, kw_only=True):
 
 
 def claim_of(instance: Instance, named: str | None, at: Span | None = None) -> Claim:
-    """Return what is said of an instance: by the file (`named`), or beside the credentials where that says nothing."""
+    """Return the claim of an instance: that of the file (`named`), else that of the variable beside the credentials."""
     if named is not None or instance.owner is None:
         return Claim(account=named, at=at)
     return Claim(account=instance.owner, where=instance.owner_variable, at=at)
 
 
 def told_otherwise(told: str | None, claim: Claim) -> Diagnostic | None:
-    """Return the objection where the platform tells of another account than is said."""
+    """Return the error where `told`, the account by the platform, is another than the claimed one."""
     named = claim.account
     if told is None or named is None or told.casefold() == named.casefold():
         return None
@@ -43,14 +43,17 @@ def told_otherwise(told: str | None, claim: Claim) -> Diagnostic | None:
 
 
 def own_account(live: Live, traits: Traits, claim: Claim) -> tuple[Live, tuple[Diagnostic, ...]]:
-    """Compare the account in use with what is said, or take it from there where the platform does not tell."""
+    """Compare the account in use with the claim, or take it from the claim where the platform does not give it.
+
+    Returns `live` with `me` set, and the errors: another account, or one without the top role.
+    """
     named = claim.account
     if named is None:
         return live, ()
     if live.me is not None:
         objection = told_otherwise(live.me, claim)
         return live, () if objection is None else (objection,)
-    live = replace(live, me=_spelled(named, live, traits))
+    live = replace(live, me=_spell_login(named, live, traits))
     top = traits.top is None or any(
         grant.subject.name == live.me and traits.is_top(grant) for grant in live.access.grants()
     )
@@ -60,7 +63,7 @@ def own_account(live: Live, traits: Traits, claim: Claim) -> tuple[Live, tuple[D
     return live, (error("self-mismatch", message, at=claim.at, hint="name the account that the credentials belong to"),)
 
 
-def _spelled(named: str, live: Live, traits: Traits) -> str:
+def _spell_login(named: str, live: Live, traits: Traits) -> str:
     """Return a login in the spelling of the instance."""
     same = (account.name for account in live.access.accounts() if account.name.casefold() == named.casefold())
     return next(same, named) if traits.folds_case else named

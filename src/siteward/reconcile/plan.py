@@ -1,4 +1,4 @@
-"""From a project to a plan, by reading alone: the way of the data, as code.
+"""Planning: from a project and its live instances to a plan, by reading alone.
 
 declaration ─ resolve ─▶ desired ─┐
                                   ├─ manage ─▶ proposal ─ judge, review ─▶ compose ─▶ plan
@@ -24,7 +24,8 @@ from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.proposal import manage
 from siteward.access.report import Report
 from siteward.access.state import account_names
-from siteward.declaration.resolve import nowhere, resolve
+from siteward.declaration.resolve import resolve
+from siteward.declaration.unmatched import nowhere
 from siteward.platforms.interface import no_blame
 from siteward.reconcile.apply.admission import pathless_bond, remarks_on
 from siteward.reconcile.apply.consent import CONSENTS
@@ -65,10 +66,10 @@ Snapshot: TypeAlias = "tuple[Traits, Live]"
 
 
 class Survey(Struct, frozen=True, kw_only=True):
-    """One instance seen whole: what is there, what is wished, and what would follow.
+    """The state of one instance: live, desired, and the proposal that follows.
 
     `confirmed` is true where more than the file names the account of the credentials.
-    `unfinished` is true where an apply was interrupted here; `in_doubt` are the changes it may have made without knowing it.
+    `unfinished` is true where an apply was interrupted here; `in_doubt` are the changes it may have made unknowingly.
     """
 
     name: str
@@ -86,20 +87,23 @@ class Survey(Struct, frozen=True, kw_only=True):
     in_doubt: tuple[Change, ...] = ()
 
     def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
-        """Return what guards, rules, the platform and the delivery of passwords say, of all changes or of some."""
-        proposal = self.proposal if keys is None else _narrow(self.proposal, keys)
+        """Return the diagnostics of guards, rules, platform and password delivery on all changes, or on some keys.
+
+        Where a base policy is known, the proposal is judged with the users as they were at the base too.
+        """
+        proposal = self.proposal if keys is None else _select_changes(self.proposal, keys)
         changes = proposal.changes if allowance.asks else ()
         remarks = (
-            *_with_its_name(self.platform.review(proposal.changes, self.live, self.memory), self.name),
+            *_insert_name(self.platform.review(proposal.changes, self.live, self.memory), self.name),
             *undeliverable(self.name, changes, self.desired.declared_users, self.traits, allowance.passwords),
             *(self.base_policy.objections(self.name, proposal) if self.base_policy else ()),
         )
         before = self.base_policy.as_before(self.name, proposal, self.as_of) if self.base_policy else ()
         judged = (
             diagnostic
-            for side in (proposal, *before)
+            for variant in (proposal, *before)
             for diagnostic in judge(
-                side,
+                variant,
                 as_of=self.as_of,
                 accept=allowance.accept if allowance.asks else dict.fromkeys(CONSENTS.values(), ""),
                 allow_delete=allowance.allow_delete or not allowance.asks,
@@ -108,23 +112,23 @@ class Survey(Struct, frozen=True, kw_only=True):
             )
             if allowance.asks or diagnostic.code not in CONSENTS
         )
-        return tuple(dict.fromkeys((*remarks, *(_with_variable(diagnostic, self.name) for diagnostic in judged))))
+        return tuple(dict.fromkeys((*remarks, *(_insert_variable(diagnostic, self.name) for diagnostic in judged))))
 
     def standing(self, keys: Collection[Key]) -> tuple[Diagnostic, ...]:
-        """Return the errors that were found before anything was judged: about the whole instance, or these keys."""
-        said = (*self.proposal.diagnostics, *self.desired.diagnostics)
+        """Return the errors from before judging, about the whole instance or these keys."""
+        found = (*self.proposal.diagnostics, *self.desired.diagnostics)
         return tuple(
             diagnostic
-            for diagnostic in said
-            if diagnostic.blocks and (diagnostic.about is None or diagnostic.about in keys)
+            for diagnostic in found
+            if diagnostic.blocks_all or (diagnostic.blocks and diagnostic.about in keys)
         )
 
     def accounts(self, declared: Mapping[str, str | None] = MappingProxyType({})) -> dict[str, str | None]:
-        """Return every account name that is known of the instance, with the handle of the declared user behind it."""
+        """Return every known account name of the instance, with the handle of its declared user, if it has one."""
         return account_names(self.live, self.desired, self.memory, declared)
 
     def unwanted(self, resources: Collection[Resource]) -> frozenset[Key]:
-        """Return the keys of those resources, were they live, that the file would have changed or taken away."""
+        """Return the keys of those resources that the file would have changed or removed if they were live."""
         names = {account_of(resource.key) for resource in resources}
         wishes = (resource for resource in self.desired.access.values() if account_of(resource.key) in names)
         desired = replace(self.desired, access=Access(wishes))
@@ -133,7 +137,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         return frozenset(resource.key for resource in resources if resource.key in ours)
 
     def plan(self, allowance: Allowance, *, read_requests: int = 0) -> InstancePlan:
-        """Return the plan that follows, with its expected cost."""
+        """Return the plan that follows, with the expected requests and seconds."""
         bundles = self.platform.bundle(self.proposal.changes, self.live)
         return compose(
             self.proposal,
@@ -155,7 +159,7 @@ def survey(
     memory: Memory | None,
     base_policy: BasePolicy | None = None,
 ) -> Survey:
-    """Read one instance and work out what should change there. Raises `PlatformError`."""
+    """Read one instance and compute what should change there. Raises `PlatformError`."""
     platform = instance.platform
     probed, seed = platform.probe(reader, instance.settings)
     traits = _narrow_onboarding(probed, declaration.instances[instance.name].onboarding)
@@ -173,10 +177,10 @@ def surveyed(
     memory: Memory | None,
     base_policy: BasePolicy | None = None,
 ) -> Survey:
-    """Work out what should change on an instance that has been read; pure but for the platform's own word."""
+    """Compute what should change on an instance that has been read; sends nothing."""
     declared = declaration.instances[instance.name]
     confirmed = instance.confirmed() or traits.knows_self
-    live = replace(live, findings=_with_its_name(live.findings, instance.name))
+    live = replace(live, findings=_insert_name(live.findings, instance.name))
     live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
     desired = base_policy.as_named(instance.name, desired, live) if base_policy else desired
@@ -199,28 +203,28 @@ def surveyed(
     )
 
 
-def _with_variable(diagnostic: Diagnostic, instance: str) -> Diagnostic:
-    """Return a guard's diagnostic with the name of the variable that names the account of the credentials."""
+def _insert_variable(diagnostic: Diagnostic, instance: str) -> Diagnostic:
+    """Return a guard's diagnostic with the instance's own variable name in the hint."""
     if not diagnostic.hint:
         return diagnostic
     hint = diagnostic.hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))
     return replace(diagnostic, hint=hint)
 
 
-def _with_its_name(said: Iterable[Diagnostic], instance: str) -> tuple[Diagnostic, ...]:
-    """Return an adapter's words with the instance's name in the hints; it does not know what the file calls it."""
+def _insert_name(diagnostics: Iterable[Diagnostic], instance: str) -> tuple[Diagnostic, ...]:
+    """Return an adapter's diagnostics with the instance's name in the hints: adapters do not know it."""
     return tuple(
         replace(diagnostic, hint=diagnostic.hint.replace("<instance>", instance)) if diagnostic.hint else diagnostic
-        for diagnostic in said
+        for diagnostic in diagnostics
     )
 
 
 def _narrow_onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
-    """Narrow how accounts are made to the way the file asks for, where the platform has it."""
+    """Return traits with just the `onboarding` (way of creating accounts) of the file, where the platform has it."""
     return replace(traits, onboarding=frozenset({wish})) if wish in traits.onboarding and wish is not None else traits
 
 
-def _narrow(proposal: Proposal, keys: Collection[Key]) -> Proposal:
+def _select_changes(proposal: Proposal, keys: Collection[Key]) -> Proposal:
     return replace(proposal, proposed=tuple(proposed for proposed in proposal.proposed if proposed.key in keys))
 
 
@@ -244,7 +248,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     @property
     def platform(self) -> Platform:
-        """Its platform."""
+        """The adapter of its platform."""
         return self.instance.platform
 
     @property
@@ -276,10 +280,10 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One planning run: which instances, at what moment, and what it allows.
+    """The parameters of planning: the moments, the consents, and instances that were read earlier.
 
-    `as_of_given` is true where a person chose the moment; apply then asks for it again. `snapshots` are instances
-    that were read earlier, by name; nothing is sent for them.
+    Validity windows are checked at `as_of`; `as_of_given` is true where a person chose it, and apply then asks for it
+    again. `snapshots` are instances that were read earlier, by name; nothing is sent for them.
     """
 
     created: datetime
@@ -290,7 +294,7 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 def plan(project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan") -> Report:
-    """Return the report of a plan for `instances`; each fails apart, as a diagnostic that names it."""
+    """Return the report of a plan for `instances`; each fails by itself, as a diagnostic that names it."""
     report, _ = plan_and_survey(project, instances, book, run, command=command)
     return report
 
@@ -300,13 +304,17 @@ def plan_and_survey(
 ) -> tuple[Report, tuple[Survey, ...]]:
     """Return the report of a plan, and the survey of each instance that could be read.
 
-    All journals are read first; then the instances are, each with the history that its journal tells.
+    All journals are read first, then the instances, each with the history from its journal.
     """
     histories = {instance.name: _read_journal(project, instance, book) for instance in instances}
-    seen = _in_parallel(lambda instance: _look_at(project, instance, histories[instance.name], run), instances)
-    surveys = tuple(found for found, _ in seen if isinstance(found, Survey))
-    problems = tuple(found for found, _ in seen if isinstance(found, Diagnostic))
-    parts = tuple(found.plan(run.allowance, read_requests=cost) for found, cost in seen if isinstance(found, Survey))
+    seen = _in_parallel(
+        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run), instances
+    )
+    surveys = tuple(result for result, _ in seen if isinstance(result, Survey))
+    problems = tuple(result for result, _ in seen if isinstance(result, Diagnostic))
+    parts = tuple(
+        result.plan(run.allowance, read_requests=requests) for result, requests in seen if isinstance(result, Survey)
+    )
     loaded = project.loaded
     made = Plan(
         tool=__version__,
@@ -330,15 +338,15 @@ def plan_and_survey(
     report = Report(command=command, texts=loaded.texts, files=loaded.files, accounts=accounts)
     if not parts:
         return replace(report, diagnostics=made.diagnostics), ()
-    onward = RESUME if any(survey.unfinished for survey in surveys) else None
-    report = replace(report, plan=codec.seal(made), next=onward)
+    command_next = RESUME if any(survey.unfinished for survey in surveys) else None
+    report = replace(report, plan=codec.seal(made), next=command_next)
     return report, surveys
 
 
 def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run) -> Report:
-    """Return the report of live against declared, told apart by how the difference came about.
+    """Return the report of drift: differences between live and declared access, by how they came about.
 
-    It only reads: what an apply would ask a consent for, is a difference here and no block.
+    It only reads: a change that needs a consent to be applied is a difference here and no block.
     """
     run = replace(run, allowance=replace(run.allowance, asks=False))
     report, surveys = plan_and_survey(project, instances, book, run, command="drift")
@@ -348,44 +356,47 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
     unnamed: list[Diagnostic] = []
     for survey in surveys:
         part = report.plan.instance(survey.name)
-        found = drifted(part, survey.live, survey.desired, survey.memory, survey.in_doubt) if part is not None else ()
+        drifts = drifted(part, survey.live, survey.desired, survey.memory, survey.in_doubt) if part is not None else ()
         if survey.name not in run.snapshots:
             instance = next(instance for instance in instances if instance.name == survey.name)
-            found, problem = _with_causes(found, instance, survey)
+            drifts, problem = _note_causes(drifts, instance, survey)
             unnamed += [problem] if problem else []
-        items += found
+        items += drifts
     return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed))
 
 
-def _with_causes(
+def _note_causes(
     items: tuple[DriftItem, ...], instance: Instance, seen: Survey
 ) -> tuple[tuple[DriftItem, ...], Diagnostic | None]:
-    """Note beside each item who caused it and when, where the platform keeps a record, or return why nobody can be named."""
+    """Return the items with notes on who caused them and when, by the platform's own record, if it keeps one.
+
+    The second value is a note on why that record could not be read.
+    """
     keys = tuple(key for item in items if item.kind != "unapplied" and (key := _key_of(item)) is not None)
     if not keys or seen.platform.blame is no_blame:
         return items, None
     try:
         with instance.reading() as reader:
-            told = seen.platform.blame(reader, keys, seen.live, seen.memory.last_at if seen.memory else None)
+            causes = seen.platform.blame(reader, keys, seen.live, seen.memory.last_at if seen.memory else None)
     except PlatformError as problem:
         why = note(problem.code, f"who caused the drift could not be read: {problem}", hint=problem.hint)
         return items, replace(why, instance=seen.name)
-    return tuple(_with_note(item, told) for item in items), None
+    return tuple(_add_cause(item, causes) for item in items), None
 
 
-def _with_note(item: DriftItem, told: Mapping[Key, str]) -> DriftItem:
+def _add_cause(item: DriftItem, causes: Mapping[Key, str]) -> DriftItem:
     key = _key_of(item)
-    said = told.get(key) if key is not None else None
-    return replace(item, note="; ".join(filter(None, (item.note, said)))) if said else item
+    cause = causes.get(key) if key is not None else None
+    return replace(item, note="; ".join(filter(None, (item.note, cause)))) if cause else item
 
 
 def _key_of(item: DriftItem) -> Key | None:
-    side = item.live or item.declared or item.journalled
-    return side.key if side is not None else None
+    resource = item.live or item.declared or item.journalled
+    return resource.key if resource is not None else None
 
 
 class _History(Struct, frozen=True, kw_only=True):
-    """The journal of one instance, read before planning: what it recalls, if there is one, and what is odd about it."""
+    """The journal of one instance, read before planning: its content, if there is one, and warnings about it."""
 
     recalled: Recalled | None = None
     remarks: tuple[Diagnostic, ...] = ()
@@ -397,19 +408,19 @@ class _History(Struct, frozen=True, kw_only=True):
 
 
 def _read_journal(project: Project, instance: Instance, book: Book) -> _History | Diagnostic:
-    """Return the history of an instance, or why its journal cannot be relied on."""
+    """Return the history of an instance, or the error for which its journal cannot be relied on."""
     try:
         recalled = _recall(book, instance.name)
         if recalled is None:
             return _History()
         remarks = remarks_on(recalled.standing, instance.platform.name, instance.origin, book.key)
     except JournalBrokenError as problem:
-        return _problem_of(project, instance, problem)
+        return _describe_problem(project, instance, problem)
     return _History(recalled=recalled, remarks=remarks)
 
 
 def _recall(book: Book, instance: str) -> Recalled | None:
-    """Return what the journal of an instance recalls, `None` without a folder; raises `JournalBrokenError`."""
+    """Return the content of an instance's journal, `None` without a folder. Raises `JournalBrokenError`."""
     try:
         book.folder.stat()
     except FileNotFoundError:  # nothing was ever applied from here
@@ -419,10 +430,10 @@ def _recall(book: Book, instance: str) -> Recalled | None:
     return recall(path_of(book.folder, instance), book.key)
 
 
-def _look_at(
+def _survey_or_problem(
     project: Project, instance: Instance, history: _History | Diagnostic, run: Run
 ) -> tuple[Survey | Diagnostic, int]:
-    """Return the survey of one instance and the requests it cost, or the problem that stood in the way."""
+    """Return the survey of one instance, or the error for which there is none; and the number of requests sent."""
     if isinstance(history, Diagnostic):
         return history, 0
     try:
@@ -447,19 +458,19 @@ def _look_at(
                 memory=history.memory,
                 base_policy=project.base_policy,
             )
-            return _with_history(seen, history), reader.requests
+            return _add_history(seen, history), reader.requests
     except PlatformError as problem:
-        return _problem_of(project, instance, problem), 0
+        return _describe_problem(project, instance, problem), 0
 
 
-def _problem_of(project: Project, instance: Instance, problem: PlatformError | JournalBrokenError) -> Diagnostic:
-    """Return a problem as a diagnostic at the place of the instance in the file."""
+def _describe_problem(project: Project, instance: Instance, problem: PlatformError | JournalBrokenError) -> Diagnostic:
+    """Return an error as a diagnostic at the place of the instance in the file."""
     at = project.declaration.instances[instance.name].at
     return replace(error(problem.code, str(problem), hint=problem.hint, at=at), instance=instance.name)
 
 
-def _with_history(seen: Survey, history: _History) -> Survey:
-    """Return a survey that tells what is odd about the journal, and an interrupted apply, which no difference shows."""
+def _add_history(seen: Survey, history: _History) -> Survey:
+    """Return a survey with the journal's warnings, and one about an interrupted apply, which no difference shows."""
     recalled = history.recalled
     if recalled is None:
         return seen
@@ -471,7 +482,7 @@ def _with_history(seen: Survey, history: _History) -> Survey:
 
 
 def _in_parallel(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:
-    """Apply `function` to each instance, all at once: each waits for a server of its own."""
+    """Return the results of `function` for each instance, run in threads: each waits for a server of its own."""
     if len(instances) < 2:
         return [function(instance) for instance in instances]
     with ThreadPoolExecutor(len(instances), thread_name_prefix="instance") as pool:

@@ -1,4 +1,4 @@
-"""The declaration in a checkout, and the instances it names."""
+"""Projects: the declaration in a checkout, its git commit, and the instances it names."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _TRACKED = ("--untracked-files=no", "--ignore-submodules=dirty", "--no-renames",
 
 
 class Commit(Struct, frozen=True, kw_only=True):
-    """Where a checkout stands in git: the commit, and whether files differ from it."""
+    """The commit of a checkout; `dirty` is true where tracked files differ from it."""
 
     id: str
     dirty: bool
 
 
 class Project(Struct, frozen=True, kw_only=True):
-    """A valid declaration, with the texts it was read from, and what a change of it must pass, if that is known."""
+    """A valid declaration, the texts it was read from, and the policy of the base branch, if one was given."""
 
     path: Path
     loaded: Loaded
@@ -51,17 +51,20 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def said(self) -> tuple[Diagnostic, ...]:
-        """The diagnostics of the files, by themselves and against the base."""
+        """The diagnostics of the files, and of their changes against the base."""
         return (*self.loaded.diagnostics, *(self.base_policy.remarks if self.base_policy else ()))
 
     @property
     def journal_folder(self) -> Path:
-        """Where the journals of this declaration's instances are kept."""
+        """The folder of the journals of this declaration's instances."""
         return self.path.parent / self.declaration.journal_dir
 
 
 def validate(path: Path, base_policy_of: Callable[[Declaration], BasePolicy | None] = lambda _: None) -> Report:
-    """Return all that can be said of the files without contacting anything, and by `gate_of` what they must pass."""
+    """Check the files without contacting anything; return the report.
+
+    `base_policy_of` returns the policy of the base branch for the declaration, or `None` without a base.
+    """
     loaded = read(path)
     base_policy = base_policy_of(loaded.declaration) if loaded.declaration is not None else None
     more = (*base_policy.remarks, *judged(base_policy, loaded.diagnostics)) if base_policy is not None else ()
@@ -75,38 +78,41 @@ def validate(path: Path, base_policy_of: Callable[[Declaration], BasePolicy | No
 
 
 def known_accounts(accounts: Accounts, base_policy: BasePolicy | None) -> dict[str, dict[str, str | None]]:
-    """Return the account names that a declaration speaks of, with those of the base that `gate` holds against it."""
+    """Return the account names and handles of a declaration by instance, with those of the base, if there is one."""
     base = base_policy.base.accounts() if base_policy is not None and base_policy.base is not None else {}
     return {name: {**base.get(name, {}), **accounts.get(name, {})} for name in {**accounts, **base}}
 
 
 def judged(base_policy: BasePolicy, known: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Return what the files' own check says by the strictest policy of both revisions, beside what is `known`."""
+    """Return the findings on the files by the strictest policy of both revisions, without those in `known`."""
     context = Context(base_policy.as_judged(), frozenset(), _widest_of, platforms.names())
     seen = set(known)
     return tuple(finding for finding in findings(context) if finding not in seen)
 
 
 def read(path: Path, called: Path | None = None) -> Loaded:
-    """Read and check the files, with what the installed platforms say about their instances; `called` as in `load`."""
+    """Load and check the files, with the settings and traits of the installed platforms; `called` as in `load`."""
     loaded = load(path, settings_of=_settings_of, widest_of=_widest_of, platforms=platforms.names(), called=called)
-    return replace(loaded, diagnostics=(*loaded.diagnostics, *_unfinished_platforms()))
+    return replace(loaded, diagnostics=(*loaded.diagnostics, *_warn_unfinished_platforms()))
 
 
-def _unfinished_platforms() -> Iterator[Diagnostic]:
-    """Yield what those who write a platform should know: a folder that lacks something is not taken for one."""
-    for folder, lacks in platforms.unfinished().items():
+def _warn_unfinished_platforms() -> Iterator[Diagnostic]:
+    """Yield a warning for each platform folder that lacks a file or name, for authors of a platform."""
+    for folder, lack in platforms.unfinished().items():
         yield warning(
             "unfinished-platform",
-            f"the folder siteward/platforms/{folder} is not a platform yet: {lacks}",
+            f"the folder siteward/platforms/{folder} is not a platform yet: {lack}",
             hint="docs/add-a-platform.md leads through the files of a platform",
         )
 
 
 def open_project(path: Path, command: str) -> Project | Report:
-    """Return the project, or the report that says why there is none."""
+    """Return the project, or for invalid files the report of `command` with their errors.
+
+    Errors of single rows do not stand in the way: such rows give nothing and take nothing, and are told.
+    """
     loaded = read(path)
-    if loaded.declaration is None or any(diagnostic.blocks for diagnostic in loaded.diagnostics):
+    if loaded.usable is None:
         return Report(
             command=command,
             diagnostics=loaded.diagnostics,
@@ -115,11 +121,14 @@ def open_project(path: Path, command: str) -> Project | Report:
             next="siteward validate",
             accounts=loaded.accounts,
         )
-    return Project(path=path, loaded=loaded, declaration=loaded.declaration, commit=commit_of(path.parent))
+    return Project(path=path, loaded=loaded, declaration=loaded.usable, commit=commit_of(path.parent))
 
 
 class Surroundings(Redacted, frozen=True, kw_only=True):
-    """The parts of the machine that a run uses: the environment, the keyring, and the observers of requests and waits."""
+    """The parts of the machine that a run uses: environment, keyring, and observers of requests and waits.
+
+    `timeout` is in seconds; `workers` is the number of requests at a time to one instance.
+    """
 
     env: Mapping[str, str]
     keyring: Keyring | None = None
@@ -132,32 +141,32 @@ class Surroundings(Redacted, frozen=True, kw_only=True):
 def instances(project: Project, names: Iterable[str], around: Surroundings) -> tuple[Instance, ...]:
     """Return the named instances, or all, ready to be opened; nothing is contacted. Raises `KeyError`."""
     return tuple(
-        _instance(project, project.declaration.instances[name], around)
+        _build_instance(project, project.declaration.instances[name], around)
         for name in (tuple(names) or project.declaration.instances)
     )
 
 
-def _instance(project: Project, given: declared.Instance, around: Surroundings) -> Instance:
+def _build_instance(project: Project, declared_instance: declared.Instance, around: Surroundings) -> Instance:
     from siteward.platforms.instance import Instance  # noqa: PLC0415 — `validate` loads this module, and opens nothing
     from siteward.transport.link import Link  # noqa: PLC0415
 
-    ca_file = project.path.parent / given.ca_file if given.ca_file else None
+    ca_file = project.path.parent / declared_instance.ca_file if declared_instance.ca_file else None
     link = Link(
-        url=address_of(given.url),
+        url=address_of(declared_instance.url),
         ca_file=ca_file,
         read=around.timeout,
         workers=around.workers,
         observer=around.observer,
         waiting=around.waiting,
     )
-    if given.settings is None:
-        raise ValueError(f"{given.name} has no settings, so the declaration was not valid")
-    platform = platforms.load(given.platform)
+    if declared_instance.settings is None:
+        raise ValueError(f"{declared_instance.name} has no settings, so the declaration was not valid")
+    platform = platforms.load(declared_instance.platform)
     return Instance(
-        name=given.name,
+        name=declared_instance.name,
         platform=platform,
-        settings=given.settings,
-        self_account=given.self_account,
+        settings=declared_instance.settings,
+        self_account=declared_instance.self_account,
         link=link,
         env=around.env,
         keyring=around.keyring,
@@ -165,20 +174,20 @@ def _instance(project: Project, given: declared.Instance, around: Surroundings) 
 
 
 def settings_models() -> Mapping[str, type[Struct]]:
-    """Return what an instance of each platform may say in the file, by platform."""
+    """Return the model of an instance's settings in the file, by platform."""
     return {name: platforms.settings_of(name) for name in platforms.names()}
 
 
 def commit_of(folder: Path) -> Commit | None:
-    """Return the commit a folder's checkout is at; `None` outside a repository, before a first commit or without git."""
+    """Return the commit of a folder's checkout; `None` outside a repository, before a first commit or without git."""
     from siteward.reconcile.revisions.git import GitError, ask_about_files  # noqa: PLC0415 — see above
 
     try:
-        told = ask_about_files(folder, "status", "--porcelain=v2", "--branch", "-z", *_TRACKED)
+        status = ask_about_files(folder, "status", "--porcelain=v2", "--branch", "-z", *_TRACKED)
     except GitError:
         return None
     commit, changed = None, False
-    for line in told.split(b"\0"):
+    for line in status.split(b"\0"):
         if line.startswith(b"# branch.oid "):
             commit = line.removeprefix(b"# branch.oid ").decode()
         changed = changed or (not line.startswith((b"#", b"?")) and bool(line))

@@ -1,6 +1,6 @@
-"""The sites of an instance in a file, so that selectors can be resolved where no server may be asked.
+"""Snapshots: the sites of an instance in a file, so that selectors can be resolved without asking the server.
 
-No person is in it, nor who owns a site: such files may lie beside the declaration.
+A snapshot holds no account, and no owner of a site, so it may be kept beside the declaration.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from siteward.access.codec import CodecError, canonical, decode_live, encode_live
 from siteward.access.model import Access
 from siteward.access.state import Live
+from siteward.reconcile.outputs import write_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,24 +25,24 @@ FORMAT = "siteward.sites/1"
 
 
 class BadSnapshotError(Exception):
-    """A file is no snapshot that can be read."""
+    """The file is not a valid snapshot; the message says why."""
 
 
 def save(folder: Path, surveys: Iterable[Survey]) -> tuple[Path, ...]:
-    """Write the sites of each instance to `INSTANCE.json` in a folder. Raises `OSError`."""
+    """Write the sites of each instance to `INSTANCE.json` in a folder; return the paths. Raises `OSError`."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for survey in surveys:
         sites = {scope: replace(site, owner=None) for scope, site in survey.live.sites.items()}
         data = encode_live(Live(access=Access(), sites=sites))
         path = folder / f"{survey.name}.json"
-        path.write_bytes(canonical({"format": FORMAT, "instance": survey.name, "live": data}) + b"\n")
+        write_output(path, canonical({"format": FORMAT, "instance": survey.name, "live": data}) + b"\n")
         written.append(path)
     return tuple(written)
 
 
 def read(path: Path) -> tuple[str, Live]:
-    """Return the instance that a snapshot is of, and its sites. Raises `OSError` and `BadSnapshotError`."""
+    """Return the name of the instance of a snapshot, and its sites. Raises `OSError` and `BadSnapshotError`."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as problem:

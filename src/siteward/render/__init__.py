@@ -1,4 +1,4 @@
-"""Reports in, text out. Renderers only render: every number comes from the report's summary."""
+"""Renders reports in every output format. Renderers count nothing: every number comes from the report's summary."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from siteward.access.report import Report
 
-# These show the ids of steps; the others call a step by what it does.
+# Formats that show the ids of steps; the others name a step by what it does.
 _WITH_IDS = ("json", "csv")
 _ANY = ("validate", "plan", "show", "apply", "drift")
 
-# Each format by name: the module, with the function where it is not `render`. Loaded only when asked for.
+# The module of each format by name, with the function where it is not `render`. Modules are imported on demand.
 FORMATS: Mapping[str, str] = MappingProxyType(
     {
         "text": "siteward.render.text",
@@ -32,11 +32,11 @@ FORMATS: Mapping[str, str] = MappingProxyType(
         "csv": "siteward.render.csv",
     }
 )
-# The verbs that a format can say something for.
+# The commands that each format has output for.
 SERVES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     dict.fromkeys(FORMATS, _ANY) | {"gitlab-plan": ("plan", "show"), "csv": _ANY[1:]}
 )
-# The format that a file's name asks for.
+# The format of an output file by the suffix of its name.
 SUFFIXES: Mapping[str, str] = MappingProxyType(
     {
         ".json": "json",
@@ -51,16 +51,15 @@ SUFFIXES: Mapping[str, str] = MappingProxyType(
 
 
 def formats_of(verb: str) -> tuple[str, ...]:
-    """Return the names of the formats that say something for a verb, the usual first."""
+    """Return the names of the formats that have output for a command, the default first."""
     return tuple(name for name in FORMATS if verb in SERVES[name])
 
 
 def render(name: str, report: Report, options: Options | None = None) -> str:
-    """Return `report` in the format of that name. An unknown name raises `KeyError`."""
+    """Return `report` in the format of that name; raises `KeyError` for an unknown one."""
     module, _, function = FORMATS[name].partition(":")
     draw: Callable[[RenderContext], str] = getattr(import_module(module), function or "render")
-    told = report if name in _WITH_IDS else in_words(report)
-    return draw(prepare(told, options or Options()))
+    return draw(prepare(report if name in _WITH_IDS else in_words(report), options or Options()))
 
 
 __all__ = [

@@ -1,22 +1,23 @@
-"""Answers as text, JSON and CSV: explanations, holdings and check-ups."""
+"""Renders answers as text, JSON and CSV: explanations (`explain`), holdings (`who-can`) and check-ups (`doctor`)."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
 from siteward.access.codec import encode_resource
+from siteward.access.diagnostic import plural
 from siteward.access.model import Grant
 from siteward.render import words
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
-from siteward.render.privacy import Pseudonyms, redact_missing
+from siteward.render.privacy import Pseudonyms, merge_accounts, redact_missing
 from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.explanation import Checkup, Explanation, Grantee
     from siteward.access.model import Accounts
@@ -26,83 +27,95 @@ if TYPE_CHECKING:
     from siteward.render.privacy import Names
 
 JSON: TypeAlias = "Mapping[str, object]"
+_Answer = TypeVar("_Answer", "Explanation", "Grantee")
 _HOLDING = ("instance", "site", "account", "person", "live", "through", "declared", "at", "until")
 
 
 def explanations(
-    found: Sequence[Explanation],
+    answers: Sequence[Explanation],
     form: str,
     options: Options,
     gaps: Sequence[Missing] = (),
     accounts: Accounts = MappingProxyType({}),
 ) -> str:
-    """Return explanations as `text` or `json`, above them the instances that could not be asked.
+    """Return explanations as `text` or `json`, below the instances that could not be asked (`gaps`).
 
-    `accounts` are the account names that are known (`Report.accounts`), for what may be published.
+    `accounts` are all known account names (`Report.accounts`), by which names are found and redacted in texts.
     """
-    count = len(found)
-    if options.privacy != "full":
-        gaps, names = redact_missing(gaps, options.privacy, accounts), Pseudonyms(accounts)
-        found = (
-            []
-            if options.privacy == "counts"
-            else [_redacted(explanation, names.of(explanation.instance)) for explanation in found]
-        )
+    shown, gaps = _redact_answers(answers, gaps, options.privacy, accounts, _redact_explanation)
     if form == "json":
-        return _json("siteward.explanations/1", [_explanation(explanation) for explanation in found], gaps, count)
+        return _write_json("siteward.explanations/1", map(_explanation_data, shown), gaps, len(answers))
     palette = Palette(options)
-    lines = (line for explanation in found for line in _told(explanation, palette))
-    return palette.page((*palette.warn(map(words.not_read, gaps)), *lines, *_hidden(count - len(found), "explanation")))
+    lines = (line for explanation in shown for line in _explanation_lines(explanation, palette))
+    hidden = _count_hidden(len(answers) - len(shown), "explanation")
+    return palette.page((*palette.warn(map(words.not_read, gaps)), *lines, *hidden))
 
 
 def holdings(
-    found: Sequence[Grantee],
+    answers: Sequence[Grantee],
     form: str,
     options: Options,
     gaps: Sequence[Missing] = (),
     accounts: Accounts = MappingProxyType({}),
 ) -> str:
-    """Return holdings as `text`, `json` or `csv`, above them the instances of which some or all are missing.
+    """Return holdings as `text`, `json` or `csv`, below the instances that were not read, or not whole (`gaps`).
 
-    `accounts` are the account names that are known (`Report.accounts`), for what may be published.
+    `accounts` as in `explanations`.
     """
-    count = len(found)
-    if options.privacy != "full":
-        gaps, names = redact_missing(gaps, options.privacy, accounts), Pseudonyms(accounts)
-        shown = () if options.privacy == "counts" else found
-        found = [replace(holding, account=names.of(holding.instance).name(holding.account)) for holding in shown]
+    shown, gaps = _redact_answers(answers, gaps, options.privacy, accounts, _redact_grantee)
     if form == "json":
-        return _json("siteward.holdings/1", [_holding(holding) for holding in found], gaps, count)
+        return _write_json("siteward.holdings/1", map(_grantee_data, shown), gaps, len(answers))
     if form == "csv":
         missing = [{"instance": gap.instance, "site": words.not_seen(gap)} for gap in gaps]
-        rows = [*missing, *map(_holding, found)]
+        rows = [*missing, *map(_grantee_data, shown)]
         return csv_table(_HOLDING, [[str(row.get(name) or "") for name in _HOLDING] for row in rows])
     palette = Palette(options)
-    lines = palette.table([_holding_row(holding, palette) for holding in found], 0)
-    return palette.page((*palette.warn(map(words.not_read, gaps)), *lines, *_hidden(count - len(found), "account")))
+    lines = palette.table([_grantee_cells(grantee, palette) for grantee in shown], 0)
+    hidden = _count_hidden(len(answers) - len(shown), "account")
+    return palette.page((*palette.warn(map(words.not_read, gaps)), *lines, *hidden))
 
 
-def checkups(found: Sequence[Checkup], form: str, options: Options, accounts: Accounts = MappingProxyType({})) -> str:
+def checkups(answers: Sequence[Checkup], form: str, options: Options, accounts: Accounts = MappingProxyType({})) -> str:
     """Return check-ups as `text` or `json`; `accounts` as in `explanations`."""
     if options.privacy != "full":
-        own = {checkup.instance: {checkup.account: None} for checkup in found if checkup.account}
-        names = Pseudonyms({name: {**accounts.get(name, {}), **own.get(name, {})} for name in {**accounts, **own}})
-        found = [_redacted_checkup(checkup, names.of(checkup.instance), options.privacy) for checkup in found]
+        own = {checkup.instance: {checkup.account: None} for checkup in answers if checkup.account}
+        names = Pseudonyms(merge_accounts(accounts, own))
+        answers = [_redact_checkup(checkup, names.of(checkup.instance), options.privacy) for checkup in answers]
     if form == "json":
-        return _json("siteward.checkups/1", [_checkup(checkup) for checkup in found])
+        return _write_json("siteward.checkups/1", map(_checkup_data, answers))
     palette = Palette(options)
-    return palette.page(line for checkup in found for line in _checked(checkup, palette))
+    return palette.page(line for checkup in answers for line in _checkup_lines(checkup, palette))
 
 
-def _redacted(explanation: Explanation, names: Names) -> Explanation:
+def _redact_answers(
+    answers: Sequence[_Answer],
+    gaps: Sequence[Missing],
+    privacy: Privacy,
+    accounts: Accounts,
+    redact: Callable[[_Answer, Names], _Answer],
+) -> tuple[Sequence[_Answer], Sequence[Missing]]:
+    """Return the answers and the gaps as far as `privacy` allows them to be shown; `counts` leaves no answer."""
+    if privacy == "full":
+        return answers, gaps
+    names = Pseudonyms(accounts)
+    shown = [] if privacy == "counts" else [redact(answer, names.of(answer.instance)) for answer in answers]
+    return shown, redact_missing(gaps, privacy, accounts)
+
+
+def _redact_grantee(grantee: Grantee, names: Names) -> Grantee:
+    return replace(grantee, account=names.name(grantee.account))
+
+
+def _redact_explanation(explanation: Explanation, names: Names) -> Explanation:
     """Return an explanation without addresses, and without account names but declared handles."""
     return replace(
         explanation,
         account=names.name(explanation.account),
-        wished=_grant(explanation.wished, names),
+        wished=_redact_grant(explanation.wished, names),
         origin=names.origin(explanation.origin) if explanation.origin else None,
         also=tuple(
-            (_grant(wish, names) or wish, names.origin(origin) if origin else None) for wish, origin in explanation.also
+            (_redact_grant(wish, names) or wish, names.origin(origin) if origin else None)
+            for wish, origin in explanation.also
         ),
         step=names.step(explanation.step) if explanation.step else None,
         beside=tuple(map(names.step, explanation.beside)),
@@ -111,12 +124,12 @@ def _redacted(explanation: Explanation, names: Names) -> Explanation:
     )
 
 
-def _grant(grant: Grant | None, names: Names) -> Grant | None:
+def _redact_grant(grant: Grant | None, names: Names) -> Grant | None:
     shown = names.side(grant)
     return shown if isinstance(shown, Grant) else None
 
 
-def _redacted_checkup(checkup: Checkup, names: Names, privacy: Privacy) -> Checkup:
+def _redact_checkup(checkup: Checkup, names: Names, privacy: Privacy) -> Checkup:
     """Return a check-up without the account in use; where only numbers may be shown, without anything said of it."""
     if privacy == "counts":
         problem = names.wordless(checkup.problem) if checkup.problem else None
@@ -132,25 +145,23 @@ def _redacted_checkup(checkup: Checkup, names: Names, privacy: Privacy) -> Check
     )
 
 
-def _hidden(count: int, what: str) -> Iterator[str]:
-    """Yield how many are not shown, where only numbers may be."""
+def _count_hidden(count: int, noun: str) -> Iterator[str]:
+    """Yield a line with the number of answers that are not shown, if there are any."""
     if count:
-        yield f"{words.plural(count, what)}, not shown: --privacy counts"
+        yield f"{plural(count, noun)}, not shown: --privacy counts"
 
 
-def _json(form: str, items: Sequence[JSON], gaps: Sequence[Missing] | None = None, count: int | None = None) -> str:
-    told = [{"instance": gap.instance, "why": words.not_seen(gap)} for gap in gaps or ()]
-    incomplete = {} if gaps is None else {"incomplete": told}
+def _write_json(
+    form: str, items: Iterable[JSON], gaps: Sequence[Missing] | None = None, count: int | None = None
+) -> str:
+    """Return a document of that format; `None` for a format that has no gaps, or no count."""
+    incomplete = {} if gaps is None else {"incomplete": [words.gap_data(gap) for gap in gaps]}
     number = {} if count is None else {"count": count}
-    return as_json({"format": form, **incomplete, **number, "items": items}, 2)
+    return as_json({"format": form, **incomplete, **number, "items": list(items)}, 2)
 
 
-def _told(explanation: Explanation, palette: Palette) -> Iterator[str]:
-    who = (
-        f"{explanation.person} (login {explanation.account})"
-        if explanation.person and explanation.person != explanation.account
-        else explanation.account
-    )
+def _explanation_lines(explanation: Explanation, palette: Palette) -> Iterator[str]:
+    who = words.name_with_login(explanation.person, explanation.account)
     role = explanation.wished.role if explanation.wished else "nothing"
     yield f"{palette.paint(palette.text(who), 'bold')} on {palette.text(explanation.instance)} {palette.text(explanation.scope.name)}"
     yield f"  declared: {palette.text(role)}"
@@ -167,10 +178,10 @@ def _told(explanation: Explanation, palette: Palette) -> Iterator[str]:
         yield f"    {palette.text(way.grant.role)} on {palette.text(str(way.grant.scope))}{palette.text(through)}"
     if explanation.why_not:
         yield f"  why not: {palette.text(explanation.why_not)}"
-    yield from (f"  {line}" for line in _next_of(explanation, palette))
+    yield from (f"  {line}" for line in _next_steps(explanation, palette))
 
 
-def _next_of(explanation: Explanation, palette: Palette) -> Iterator[str]:
+def _next_steps(explanation: Explanation, palette: Palette) -> Iterator[str]:
     """Yield what is planned, here and for the account as far as it matters here, or why nothing is."""
     steps = (*((explanation.step,) if explanation.step else ()), *explanation.beside)
     for step in steps:
@@ -193,38 +204,33 @@ def _origin_lines(origin: Origin | None, palette: Palette) -> Iterator[str]:
         mark = "←" if other is origin else "also"
         via = f" via {', '.join(other.via)}" if other.via else ""
         until = f", until {words.end(other.until)}" if other.until else ""
-        said = "".join(f", {part}" for part in (other.ticket, other.reason) if part)
-        yield f"{mark} {palette.text(f'{other.at}{via}{until}{said}')}"
+        written = "".join(f", {text}" for text in (other.ticket, other.reason) if text)
+        yield f"{mark} {palette.text(f'{other.at}{via}{until}{written}')}"
 
 
-def _holding_row(holding: Grantee, palette: Palette) -> tuple[Cell, ...]:
-    who = (
-        f"{holding.person} (login {holding.account})"
-        if holding.person and holding.person != holding.account
-        else holding.account
-    )
-    agree = holding.live == holding.declared
-    state = (
-        ""
-        if agree
-        else "not live"
-        if holding.live is None
-        else "not in the file"
-        if holding.declared is None
-        else "differs"
-    )
+def _grantee_cells(grantee: Grantee, palette: Palette) -> tuple[Cell, ...]:
+    agree = grantee.live == grantee.declared
     return (
-        palette.cell(who, "bold"),
-        palette.cell(f"{holding.instance} {holding.scope.name}"),
-        palette.cell(holding.live or "-"),
-        palette.cell(f"by {holding.through}" if holding.through else ""),
-        palette.cell("" if agree else f"declared {holding.declared or 'nothing'}"),
-        palette.cell(state, "yellow"),
-        palette.cell(str(holding.origin.at) if holding.origin else "", "dim"),
+        palette.cell(words.name_with_login(grantee.person, grantee.account), "bold"),
+        palette.cell(f"{grantee.instance} {grantee.scope.name}"),
+        palette.cell(grantee.live or "-"),
+        palette.cell(f"by {grantee.through}" if grantee.through else ""),
+        palette.cell("" if agree else f"declared {grantee.declared or 'nothing'}"),
+        palette.cell(_describe_difference(grantee), "yellow"),
+        palette.cell(str(grantee.origin.at) if grantee.origin else "", "dim"),
     )
 
 
-def _checked(checkup: Checkup, palette: Palette) -> Iterator[str]:
+def _describe_difference(grantee: Grantee) -> str:
+    """Return how the live role differs from the declared one, in a word or two; empty where it does not."""
+    if grantee.live == grantee.declared:
+        return ""
+    if grantee.live is None:
+        return "not live"
+    return "not in the file" if grantee.declared is None else "differs"
+
+
+def _checkup_lines(checkup: Checkup, palette: Palette) -> Iterator[str]:
     head = f"{checkup.instance}  {checkup.origin}  {checkup.platform} {checkup.version}".rstrip()
     yield palette.paint(palette.text(head), "bold")
     for name, origin in checkup.credentials.items():
@@ -241,23 +247,25 @@ def _checked(checkup: Checkup, palette: Palette) -> Iterator[str]:
         yield palette.paint(f"  warning {warning.code}: {palette.text(warning.message)}", "yellow")
         if warning.hint:
             yield f"    {palette.text(warning.hint)}"
-    yield from (f"  may: {palette.text(one)}" for one in checkup.may)
-    yield from (f"  may not: {palette.text(one)}" for one in checkup.may_not)
+    yield from (f"  may: {palette.text(ability)}" for ability in checkup.may)
+    yield from (f"  may not: {palette.text(ability)}" for ability in checkup.may_not)
     yield from (f"  cannot be seen: {palette.text(spot)}" for spot in checkup.blind_spots)
     yield from (f"  note: {palette.text(note)}" for note in checkup.notes)
     yield f"  journal: {palette.text(checkup.journal)}"
-    yield f"  {words.plural(checkup.requests, 'request')} in {checkup.seconds:.1f} s"
+    yield f"  {plural(checkup.requests, 'request')} in {checkup.seconds:.1f} s"
 
 
-def _explanation(explanation: Explanation) -> JSON:
+def _explanation_data(explanation: Explanation) -> JSON:
     return {
         "instance": explanation.instance,
         "account": explanation.account,
         "person": explanation.person,
         "site": explanation.scope.name,
         "declared": encode_resource(explanation.wished) if explanation.wished else None,
-        "origin": _origin(explanation.origin),
-        "also": [{"declared": encode_resource(wish), "origin": _origin(origin)} for wish, origin in explanation.also],
+        "origin": _origin_data(explanation.origin),
+        "also": [
+            {"declared": encode_resource(wish), "origin": _origin_data(origin)} for wish, origin in explanation.also
+        ],
         "ended": {"how": explanation.ended[0], "at": str(explanation.ended[1])} if explanation.ended else None,
         "live": explanation.live.role if explanation.live else None,
         "ways": [
@@ -273,21 +281,21 @@ def _explanation(explanation: Explanation) -> JSON:
     }
 
 
-def _holding(holding: Grantee) -> JSON:
+def _grantee_data(grantee: Grantee) -> JSON:
     return {
-        "instance": holding.instance,
-        "site": holding.scope.name,
-        "account": holding.account,
-        "person": holding.person,
-        "live": holding.live,
-        "through": holding.through,
-        "declared": holding.declared,
-        "at": str(holding.origin.at) if holding.origin else None,
-        "until": words.moment(holding.origin.until) if holding.origin and holding.origin.until else None,
+        "instance": grantee.instance,
+        "site": grantee.scope.name,
+        "account": grantee.account,
+        "person": grantee.person,
+        "live": grantee.live,
+        "through": grantee.through,
+        "declared": grantee.declared,
+        "at": str(grantee.origin.at) if grantee.origin else None,
+        "until": words.moment(grantee.origin.until) if grantee.origin and grantee.origin.until else None,
     }
 
 
-def _checkup(checkup: Checkup) -> JSON:
+def _checkup_data(checkup: Checkup) -> JSON:
     return {
         "instance": checkup.instance,
         "platform": checkup.platform,
@@ -313,7 +321,7 @@ def _checkup(checkup: Checkup) -> JSON:
     }
 
 
-def _origin(origin: Origin | None) -> JSON | None:
+def _origin_data(origin: Origin | None) -> JSON | None:
     if origin is None:
         return None
     return {
@@ -322,5 +330,5 @@ def _origin(origin: Origin | None) -> JSON | None:
         "ticket": origin.ticket,
         "reason": origin.reason,
         "until": words.moment(origin.until) if origin.until else None,
-        "others": [_origin(other) for other in origin.others],
+        "others": [_origin_data(other) for other in origin.others],
     }

@@ -1,4 +1,4 @@
-"""An access review as a page, a table and data; the table has an empty column in which to decide."""
+"""Renders an access review as text, HTML, CSV and JSON; CSV and JSON have an empty `decision` for each grant."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import csv
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
 from msgspec.structs import replace
 
 from siteward.access.certification import FLAGS, Flag, Item, Review
+from siteward.access.diagnostic import error, plural
 from siteward.render import words
 from siteward.render.csv import cell
-from siteward.render.html import Part, Remark, Row, Table, draw
+from siteward.render.html import Part, draw
 from siteward.render.lines import Cell, Palette
-from siteward.render.privacy import Pseudonyms, redact_missing
+from siteward.render.privacy import Pseudonyms, merge_accounts, redact_missing
 from siteward.render.safe import as_json
+from siteward.render.view import Row, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,16 +53,16 @@ COUNTED: dict[Flag, tuple[str, str]] = {
     "pending": ("pending grant", "pending grants"),
     "differs": ("grant that differs from what is declared", "grants that differ from what is declared"),
 }
-"""The flags as counts, one and many, in the order of `FLAGS`."""
+"""The noun of each flag's count, singular and plural, in the order of `FLAGS`."""
 
 
 def data(review: Review) -> str:
-    """Return the review as JSON, each item with an empty `decision`: keep, revoke or change."""
+    """Return the review as JSON; the `decision` of each item is empty, to be filled with keep, revoke or change."""
     document = {
         "format": FORMAT,
         "as_of": words.moment(review.as_of),
         "digest": review.digest,
-        "incomplete": [{"instance": gap.instance, "why": words.not_seen(gap)} for gap in review.gaps],
+        "incomplete": [words.gap_data(gap) for gap in review.gaps],
         "counts": dict(review.counts()),
         "items": items(review),
     }
@@ -69,21 +70,19 @@ def data(review: Review) -> str:
 
 
 def items(review: Review, privacy: Privacy = "full") -> list[dict[str, str]]:
-    """Return the items as data has them, with the names that the privacy leaves."""
-    shown = _redacted(review, privacy)
+    """Return the items as in the JSON document, redacted as `privacy` asks."""
+    shown = _redact(review, privacy)
     return [dict(zip(_COLUMNS[:-1], _values(item), strict=True)) for item in shown.items]
 
 
 def table(review: Review) -> str:
-    """Return one row an item as CSV, formula-safe; first, as rows without an id, the instances that are missing."""
+    """Return the items as CSV without formulas, below rows without an id for the instances that were not read."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for gap in review.gaps:
-        told = {
-            "instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap), "digest": review.digest
-        }  # fmt: skip
-        writer.writerow([cell(told.get(column, "")) for column in _COLUMNS])
+        row = {"instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap), "digest": review.digest}
+        writer.writerow([cell(row.get(column, "")) for column in _COLUMNS])
     writer.writerows([cell(value) for value in (*_values(item), review.digest)] for item in review.items)
     return out.getvalue()
 
@@ -117,8 +116,8 @@ def _values(item: Item) -> tuple[str, ...]:
 
 
 def render(review: Review, form: str, options: Options) -> str:
-    """Return a review as `text`, `html`, `csv` or `json`, with what the privacy asked for leaves of it."""
-    shown = _redacted(review, options.privacy)
+    """Return a review as `text`, `html`, `csv` or `json`, redacted as `options.privacy` asks."""
+    shown = _redact(review, options.privacy)
     match form:
         case "html":
             return page(shown)
@@ -131,7 +130,7 @@ def render(review: Review, form: str, options: Options) -> str:
             return palette.page(_lines(shown, review.counts(), len(review.items), palette))
 
 
-def _redacted(review: Review, privacy: Privacy) -> Review:
+def _redact(review: Review, privacy: Privacy) -> Review:
     if privacy == "full":
         return review
     missing = redact_missing(review.missing, privacy, review.accounts)
@@ -140,15 +139,14 @@ def _redacted(review: Review, privacy: Privacy) -> Review:
     known: dict[str, dict[str, str | None]] = {}
     for item in review.items:
         known.setdefault(item.instance, {})[item.account] = item.handle
-    accounts = review.accounts
-    names = Pseudonyms({name: {**accounts.get(name, {}), **known.get(name, {})} for name in {**known, **accounts}})
+    names = Pseudonyms(merge_accounts(review.accounts, known))
     return replace(
-        review, items=tuple(_hidden(item, names.of(item.instance)) for item in review.items), missing=missing
+        review, items=tuple(_redact_item(item, names.of(item.instance)) for item in review.items), missing=missing
     )
 
 
-def _hidden(item: Item, names: Names) -> Item:
-    """Return an item without addresses and logins; accounts that nobody declared get a number."""
+def _redact_item(item: Item, names: Names) -> Item:
+    """Return an item without addresses and logins; unmanaged accounts get a number."""
     origin = names.origin(item.origin) if item.origin is not None else None
     facts = {name: names.text(fact) for name, fact in item.facts.items() if name == "owner"}
     return replace(item, account=names.name(item.account), email=None, origin=origin, facts=facts)
@@ -157,74 +155,69 @@ def _hidden(item: Item, names: Names) -> Item:
 def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Palette) -> Iterator[str]:
     yield from palette.warn(map(words.not_read, review.gaps))
     yield f"{palette.paint('Access review', 'bold')} as of {words.moment(review.as_of)}"
-    told = {flag: [item for item in review.items if flag in item.flags] for flag in FLAGS}
+    groups = {_TITLES[flag]: [item for item in review.items if flag in item.flags] for flag in FLAGS}
     everything = {"All grants": list(review.items)} if palette.options.verbose else {}
-    for title, items in {**{_TITLES[flag]: flagged for flag, flagged in told.items()}, **everything}.items():
+    for title, items in {**groups, **everything}.items():
         if items:
             yield from ("", f"  {palette.paint(title, 'bold')}")
-            yield from palette.table([_cells(item, palette) for item in items], 4)
+            yield from palette.table([_text_cells(item, palette) for item in items], 4)
     yield ""
-    without = f", {words.plural(len(review.missing), 'instance')} not read" if review.missing else ""
-    yield f"{palette.paint('Review:', 'bold')} {words.plural(number, 'grant')}{without}."
+    without = f", {plural(len(review.missing), 'instance')} not read" if review.missing else ""
+    yield f"{palette.paint('Review:', 'bold')} {plural(number, 'grant')}{without}."
     yield f"      {palette.join(counted(counts))}"
     yield review.digest
 
 
 def counted(counts: Mapping[Flag, int]) -> tuple[str, ...]:
-    """Return how many grants have each flag, in words that agree with the number."""
+    """Return the counts of flagged grants as phrases, such as `2 admin grants`; flags without any are left out."""
     return tuple(
-        words.plural(counts[flag], singular, several)
-        for flag, (singular, several) in COUNTED.items()
-        if counts.get(flag)
+        plural(counts[flag], singular, several) for flag, (singular, several) in COUNTED.items() if counts.get(flag)
     )
 
 
-def _cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
-    row = _row(item)
+def _text_cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
+    row = _build_row(item)
     side = f"{words.value(item.live)} live" if item.agreement != "same" else words.value(item.live)
     declared = f", {words.value(item.declared)} declared" if item.agreement != "same" else ""
     return (
-        palette.cell(str(row.cells[1]), "bold"),
+        palette.cell(row.cells[1], "bold"),
         palette.cell(words.place(item.scope)),
         palette.cell(side + declared),
-        Cell(palette.join((row.place, row.why)), "dim"),
+        Cell(palette.join((row.place, *row.why)), "dim"),
     )
 
 
 def page(review: Review) -> str:
-    """Return the review as one page: what stands out first, each kind by itself, then everything."""
+    """Return the review as one HTML page: the grants of each flag, then all grants."""
     counts = review.counts()
     return draw(
         title="Access review",
         lead=(
-            f"{words.plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
+            f"{plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
             " · ".join(counted(counts)),
         ),
-        said=tuple(
-            Remark(kind="error", code="not-read", text=words.not_read(gap), at="", help=(), excerpt=Markup())
-            for gap in review.gaps
-        ),
+        said=tuple(error("not-read", words.not_read(gap)) for gap in review.gaps),
         parts=(
-            Part(title="What stands out", tables=tuple(_sections(review))),
-            Part(title="Everything", tables=(_rows("All grants", review.items),)),
+            Part(title="What stands out", tables=tuple(_flag_tables(review))),
+            Part(title="Everything", tables=(_build_table("All grants", review.items),)),
         ),
         foot=(f"review {review.digest}", "Decide in the CSV or JSON: keep, revoke or change."),
     )
 
 
-def _sections(review: Review) -> Iterator[Table]:
+def _flag_tables(review: Review) -> Iterator[Table]:
     for flag in FLAGS:
         items = tuple(item for item in review.items if flag in item.flags)
         if items:
-            yield _rows(_TITLES[flag], items)
+            yield _build_table(_TITLES[flag], items)
 
 
-def _rows(title: str, items: tuple[Item, ...]) -> Table:
+def _build_table(title: str, items: tuple[Item, ...]) -> Table:
     header = ("id", "who", "where", "live", "declared", "why")
-    return Table(title=title, header=header, rows=tuple(map(_row, items)))
+    return Table(title=title, header=header, rows=tuple(map(_build_row, items)))
 
 
-def _row(item: Item) -> Row:
+def _build_row(item: Item) -> Row:
     origin = item.origin
     place = f"{origin.at.file}:{origin.at.line}" if origin else ""
     why = (
@@ -237,8 +230,7 @@ def _row(item: Item) -> Row:
         f"owner {item.facts['owner']}" if "owner" in item.facts else "",
         ", ".join(item.flags),
     )
-    who = item.handle or item.account
-    named = who if item.handle in {None, item.account} else f"{who} (login {item.account})"
+    named = words.name_with_login(item.handle, item.account)
     return Row(
         cells=(
             item.id,
@@ -248,5 +240,5 @@ def _row(item: Item) -> Row:
             words.value(item.declared),
         ),
         place=place,
-        why=" · ".join(filter(None, why)),
+        why=tuple(filter(None, why)),
     )

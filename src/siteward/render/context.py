@@ -1,4 +1,4 @@
-"""What every renderer is given: the report as it may be shown, its numbers, and how to show it."""
+"""The input of every renderer: the report with names redacted as asked, its numbers, and the display options."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from siteward.render import words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Step
 
 
@@ -23,11 +24,11 @@ Privacy = Literal["full", "handles", "counts"]
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """How to show a report.
+    """Display options of a report.
 
-    `width` is the terminal's, in columns, or `None` where lines may be as long as they need to be.
-    `plain` uses words and ASCII instead of symbols. `goes_on` tells that the verb goes on after this, so that there is
-    neither an exit nor a way onward to tell of.
+    `width` is the terminal's, in columns, or `None` where lines may be of any length. `plain` uses words and ASCII
+    instead of symbols. `goes_on` is set where the command continues after this report, which then shows neither an exit
+    code nor a next step.
     """
 
     color: bool = False
@@ -41,10 +42,10 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class RenderContext(Struct, frozen=True, kw_only=True):
-    """A report made ready: names hidden as asked, numbers and exit code of the whole.
+    """A report prepared for rendering.
 
-    `report` is empty of persons and places where only counts may be shown; `summary` and `code` always speak of the
-    report as it was, and `parts` of each instance alone.
+    `report` has names redacted as `options.privacy` asks, and no persons or places where only counts may be shown.
+    `summary`, the exit code `code` and the summary of each instance in `parts` are always those of the whole report.
     """
 
     report: Report
@@ -53,30 +54,48 @@ class RenderContext(Struct, frozen=True, kw_only=True):
     parts: Mapping[str, Summary] = MappingProxyType({})
     options: Options
 
+    @property
+    def instances(self) -> tuple[InstancePlan, ...]:
+        """The instances of the plan, if there is one."""
+        return self.report.plan.instances if self.report.plan else ()
+
+    @property
+    def digest(self) -> str:
+        """The digest of the plan; empty if there is none."""
+        return self.report.plan.digest if self.report.plan else ""
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """The diagnostics about the files and about the plan as a whole, without those of instances and steps."""
+        return (*self.report.diagnostics, *(self.report.plan.diagnostics if self.report.plan else ()))
+
 
 def prepare(report: Report, options: Options) -> RenderContext:
-    """Return `report` as `options.privacy` allows it to be shown, with the numbers of the whole."""
+    """Return the context of `report`: redacted as `options.privacy` asks, with the numbers of the whole."""
     plan = report.plan
     return RenderContext(
-        report=_allowed(report, options.privacy),
+        report=_redact(report, options.privacy),
         summary=summarize(report),
         code=exit_code(report),
-        parts={instance.instance: _part(report, instance) for instance in plan.instances} if plan else {},
+        parts={instance.instance: _summarize_instance(report, instance) for instance in plan.instances} if plan else {},
         options=options,
     )
 
 
 def in_words(report: Report) -> Report:
-    """Return `report` with the steps that others wait for told by what they do, not by ids that no text shows."""
+    """Return `report` with the ids of steps in messages about dependencies replaced by what those steps do.
+
+    For formats that do not show the ids of steps.
+    """
     if report.plan is None:
         return report
     phrases = {instance.instance: _phrases(instance.steps) for instance in report.plan.instances}
     instances = (
-        replace(instance, steps=tuple(_worded(step, phrases[instance.instance]) for step in instance.steps))
+        replace(instance, steps=tuple(_spell_out_ids(step, phrases[instance.instance]) for step in instance.steps))
         for instance in report.plan.instances
     )
     outcomes = (
-        replace(outcome, message=_said(outcome.message, outcome.step, phrases.get(outcome.instance, {})))
+        replace(outcome, message=_replace_ids(outcome.message, outcome.step, phrases.get(outcome.instance, {})))
         if outcome.message.startswith("depends on ")
         else outcome
         for outcome in report.outcomes
@@ -85,30 +104,30 @@ def in_words(report: Report) -> Report:
 
 
 def _phrases(steps: Iterable[Step]) -> Mapping[str, str]:
-    """Return the steps that something waits for, by id, as phrases."""
+    """Return a phrase for each step that another depends on, by id."""
     every = tuple(steps)
-    needed = {name for step in every for name in step.depends_on}
+    needed = {step_id for step in every for step_id in step.depends_on}
     return {step.id: f'"{words.sentence(step.change)}"' for step in every if step.id in needed}
 
 
-def _worded(step: Step, phrases: Mapping[str, str]) -> Step:
+def _spell_out_ids(step: Step, phrases: Mapping[str, str]) -> Step:
     if all(diagnostic.code != "depends-on-blocked" for diagnostic in step.diagnostics):
         return step
-    said = (
-        replace(diagnostic, message=_said(diagnostic.message, step, phrases))
+    diagnostics = (
+        replace(diagnostic, message=_replace_ids(diagnostic.message, step, phrases))
         if diagnostic.code == "depends-on-blocked"
         else diagnostic
         for diagnostic in step.diagnostics
     )
-    return replace(step, diagnostics=tuple(said))
+    return replace(step, diagnostics=tuple(diagnostics))
 
 
-def _said(message: str, step: Step, phrases: Mapping[str, str]) -> str:
-    named = {name: phrases[name] for name in step.depends_on if name in phrases}
-    return re.sub(r"\bs\d+\b", lambda found: named.get(found.group(), found.group()), message)
+def _replace_ids(message: str, step: Step, phrases: Mapping[str, str]) -> str:
+    known = {step_id: phrases[step_id] for step_id in step.depends_on if step_id in phrases}
+    return re.sub(r"\bs\d+\b", lambda match: known.get(match.group(), match.group()), message)
 
 
-def _allowed(report: Report, privacy: Privacy) -> Report:
+def _redact(report: Report, privacy: Privacy) -> Report:
     if privacy == "full":
         return report
     from siteward.render.privacy import redact  # noqa: PLC0415 — most reports hide nothing, and need not know how
@@ -116,16 +135,16 @@ def _allowed(report: Report, privacy: Privacy) -> Report:
     return redact(report, privacy)
 
 
-def _part(report: Report, instance: InstancePlan) -> Summary:
-    """Return the numbers of one instance, by the same function that counts the whole."""
+def _summarize_instance(report: Report, instance: InstancePlan) -> Summary:
+    """Return the summary of one instance, counted by the same function as the whole."""
     plan = replace(report.plan, instances=(instance,), diagnostics=()) if report.plan else None
-    of = instance.instance
+    name = instance.instance
     return summarize(
         replace(
             report,
             plan=plan,
             diagnostics=(),
-            outcomes=tuple(outcome for outcome in report.outcomes if outcome.instance == of),
-            drift=tuple(drift_item for drift_item in report.drift if drift_item.instance == of),
+            outcomes=tuple(outcome for outcome in report.outcomes if outcome.instance == name),
+            drift=tuple(item for item in report.drift if item.instance == name),
         )
     )

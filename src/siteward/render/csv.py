@@ -1,7 +1,6 @@
-"""One row a change, for spreadsheets; no cell is a formula.
+"""Renders a report as CSV for spreadsheets: the steps of a plan, the outcomes of an apply, drift, or diagnostics.
 
-A cell that a spreadsheet would take for a formula gets an apostrophe before it. A plan gives its steps, an apply
-what became of them, drift its pieces, and a validation what was said.
+A cell that a spreadsheet would take for a formula gets an apostrophe before it.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from siteward.render import words
 from siteward.render.safe import show
+from siteward.render.view import drift_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.plan import InstancePlan, Step
+    from siteward.access.plan import Step
     from siteward.access.report import DriftItem
     from siteward.render.context import RenderContext
 
@@ -26,14 +26,14 @@ _PLAN = (
     "outsider", "blocked", "cause", "file", "line", "via", "ticket", "reason", "until",
 )  # fmt: skip
 _DRIFT = ("instance", "kind", "account", "on", "live", "declared", "last_applied", "note")
-_SAID = ("severity", "code", "message", "file", "line", "column", "hint")
+_DIAGNOSTICS = ("severity", "code", "message", "file", "line", "column", "hint")
 # ASCII and full-width forms: spreadsheets in East Asian locales read both.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def render(context: RenderContext) -> str:
-    """Return a table with a header row; where there is nothing to list, the header alone."""
-    return table(*_table(context))
+    """Return a table with a header row; the header alone where there is nothing to list."""
+    return table(*_choose_table(context))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -41,35 +41,33 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([cell(name) for name in row] for row in rows)
+    writer.writerows([cell(text) for text in row] for row in rows)
     return out.getvalue()
 
 
 def cell(text: str) -> str:
-    """Return text as a cell that no spreadsheet calculates, with nothing invisible in it."""
+    """Return text as a cell that no spreadsheet evaluates, with invisible characters written out."""
     shown = show(text)
     return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
 
 
-def _table(context: RenderContext) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
+def _choose_table(context: RenderContext) -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
     report = context.report
     if report.outcomes:
         rows = (
-            (*_step(outcome.step, outcome.instance), outcome.status, outcome.message) for outcome in report.outcomes
+            (*_step_cells(outcome.step, outcome.instance), outcome.status, outcome.message)
+            for outcome in report.outcomes
         )
         return (*_PLAN, "status", "message"), rows
     if report.command == "drift":
-        return _DRIFT, map(_drift, report.drift)
+        return _DRIFT, map(_drift_cells, report.drift)
     if report.plan:
-        return _PLAN, (row for instance in report.plan.instances for row in _instance(instance))
-    return _SAID, map(_said, report.diagnostics)
+        instances = report.plan.instances
+        return _PLAN, (_step_cells(step, instance.instance) for instance in instances for step in instance.steps)
+    return _DIAGNOSTICS, map(_diagnostic_cells, report.diagnostics)
 
 
-def _instance(instance: InstancePlan) -> Iterator[tuple[str, ...]]:
-    return (_step(step, instance.instance) for step in instance.steps)
-
-
-def _step(step: Step, instance: str) -> tuple[str, ...]:
+def _step_cells(step: Step, instance: str) -> tuple[str, ...]:
     change, origin = step.change, step.origin
     return (
         instance,
@@ -95,12 +93,11 @@ def _step(step: Step, instance: str) -> tuple[str, ...]:
     )
 
 
-def _drift(item: DriftItem) -> tuple[str, ...]:
-    key = words.key_of(item)
-    sides = (words.value(entry) for entry in (item.live, item.declared, item.journalled))
-    return (item.instance, item.kind, words.declared_user(key), words.where(key), *sides, item.note or "")
+def _drift_cells(item: DriftItem) -> tuple[str, ...]:
+    instance, *cells = drift_row(item).cells
+    return (instance, item.kind, *cells, item.note or "")
 
 
-def _said(said: Diagnostic) -> tuple[str, ...]:
+def _diagnostic_cells(said: Diagnostic) -> tuple[str, ...]:
     at = (said.at.file, str(said.at.line), str(said.at.column)) if said.at else ("", "", "")
     return (said.severity.word, said.code, said.message, *at, said.hint or "")

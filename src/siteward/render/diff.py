@@ -1,14 +1,15 @@
-"""Two revisions by what they mean: as text, as a comment, and as data; the dangerous first, each line with its way."""
+"""Renders the comparison of two revisions by effective access, as text, Markdown and JSON; escalations come first."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.codec import encode_resource
+from siteward.access.diagnostic import plural
 from siteward.render import words
 from siteward.render.json import diagnostic
 from siteward.render.lines import Cell, Glyph, Palette, Style
@@ -45,7 +46,7 @@ _MARKS: Mapping[str, str] = {"+": "\u2795", "~": "\u270e", "-": "\u2796"}  # hea
 
 
 class _Page(Struct, frozen=True, kw_only=True):
-    """A comparison as it may be shown, with the numbers of the whole."""
+    """A redacted comparison with the numbers and the exit code of the whole."""
 
     shown: Comparison
     counts: Mapping[str, int]
@@ -56,20 +57,20 @@ class _Page(Struct, frozen=True, kw_only=True):
 def render(comparison: Comparison, form: str, options: Options) -> str:
     """Return a comparison as `text`, `markdown` or `json`."""
     page = _Page(
-        shown=_redacted(comparison, options), counts=comparison.counts(), code=comparison.exit_code, options=options
+        shown=_redact(comparison, options), counts=comparison.counts(), code=comparison.exit_code, options=options
     )
     match form:
         case "json":
             return as_json(_document(page), 2)
         case "markdown":
-            return fitted(_blocks(page), _foot(page))
+            return fitted(_blocks(page), _last_line(page))
         case _:
             palette = Palette(options)
             return palette.page(_lines(page, palette))
 
 
-def _redacted(comparison: Comparison, options: Options) -> Comparison:
-    """Return the comparison with what the privacy asked for does not allow taken out."""
+def _redact(comparison: Comparison, options: Options) -> Comparison:
+    """Return the comparison redacted as `options.privacy` asks."""
     if options.privacy == "full":
         return comparison
     if options.privacy == "counts":
@@ -77,13 +78,13 @@ def _redacted(comparison: Comparison, options: Options) -> Comparison:
     names = Pseudonyms(comparison.accounts)
     return replace(
         comparison,
-        movements=tuple(_handled(movement, names.of(movement.instance)) for movement in comparison.movements),
+        movements=tuple(_redact_movement(movement, names.of(movement.instance)) for movement in comparison.movements),
         notices=tuple(names.of(notice.instance).diagnostic(notice) for notice in comparison.notices),
     )
 
 
-def _handled(movement: Movement, names: Names) -> Movement:
-    """Return a movement without logins: whoever it is about goes by the handle."""
+def _redact_movement(movement: Movement, names: Names) -> Movement:
+    """Return a movement with the handle of the person in place of logins."""
     sides = {
         name: replace(
             side,
@@ -101,48 +102,48 @@ def _handled(movement: Movement, names: Names) -> Movement:
 
 
 def _headline(page: _Page) -> str:
-    of = page.counts
-    parts = [f"{of[kind]} {word}" for kind, word in _COUNTED.items() if of[kind]]
+    counts = page.counts
+    parts = [f"{counts[kind]} {word}" for kind, word in _COUNTED.items() if counts[kind]]
     return ", ".join(parts) or "nobody gains or loses anything"
 
 
-def _beside(page: _Page) -> tuple[str, ...]:
-    of = page.counts
+def _describe_impact(page: _Page) -> tuple[str, ...]:
+    counts = page.counts
     parts = (
-        (of["people"], f"{words.plural(of['people'], 'person', 'people')} affected"),
-        (of["escalations"], words.plural(of["escalations"], "escalation")),
-        (of["outsiders"], words.plural(of["outsiders"], "external user")),
-        (of["notices"], words.plural(of["notices"], "rule or setting changed", "rules or settings changed")),
+        (counts["people"], f"{plural(counts['people'], 'person', 'people')} affected"),
+        (counts["escalations"], plural(counts["escalations"], "escalation")),
+        (counts["outsiders"], plural(counts["outsiders"], "external user")),
+        (counts["notices"], plural(counts["notices"], "rule or setting changed", "rules or settings changed")),
     )
     return tuple(text for count, text in parts if count)
 
 
-def _role(side: Side | None) -> str:
+def _role_name(side: Side | None) -> str:
     return words.value(side.grant if side else None)
 
 
-def _move(movement: Movement, arrow: str = words.ARROW) -> str:
+def _describe_movement(movement: Movement, arrow: str = words.ARROW) -> str:
     before, after = movement.before, movement.after
     if movement.kind in {"longer", "shorter"}:
-        return f"{_role(after)} until {_end(before)}{arrow}{_end(after)}"
+        return f"{_role_name(after)} until {_end_date(before)}{arrow}{_end_date(after)}"
     if movement.kind == "moved" and before and after:
-        return f"{_role(after)}, login {before.account}{arrow}{after.account}"
-    sides = [f"{_role(side)}{_except(side)}" for side in (before, after)]
+        return f"{_role_name(after)}, login {before.account}{arrow}{after.account}"
+    sides = [f"{_role_name(side)}{_exceptions(side)}" for side in (before, after)]
     return sides[1] if before is None else arrow.join(sides)
 
 
-def _except(side: Side | None) -> str:
-    """Return what is left out of a pattern."""
-    out = side.grant.scope.name.split(" !")[1:] if side else []
-    return f" except {', '.join(out)}" if out else ""
+def _exceptions(side: Side | None) -> str:
+    """Return the exceptions of a pattern as a phrase; empty where it has none."""
+    excluded = side.grant.scope.name.split(" !")[1:] if side else []
+    return f" except {', '.join(excluded)}" if excluded else ""
 
 
-def _end(side: Side | None) -> str:
+def _end_date(side: Side | None) -> str:
     return words.moment(side.until) if side and side.until else "no end"
 
 
-def _spot(movement: Movement, page: _Page) -> str:
-    """Return the line that says so; of what is lost the line that did, at the base."""
+def _location(movement: Movement, page: _Page) -> str:
+    """Return the line of the file that gives the access; for lost access the line of the base that gave it."""
     side = movement.after or movement.before
     if side is None or side.origin is None:
         return ""
@@ -150,7 +151,7 @@ def _spot(movement: Movement, page: _Page) -> str:
     return at if movement.after else f"{at} at {page.shown.base}"
 
 
-def _why(movement: Movement) -> Iterator[str]:
+def _reasons(movement: Movement) -> Iterator[str]:
     side = movement.after or movement.before
     if movement.ending:
         yield _ENDINGS.get(movement.ending, movement.ending)
@@ -166,7 +167,7 @@ def _why(movement: Movement) -> Iterator[str]:
         yield "outsider"
 
 
-def _where(movement: Movement, page: _Page) -> str:
+def _place(movement: Movement, page: _Page) -> str:
     place = words.place(movement.scope)
     return place if len(page.shown.instances) == 1 else f"{place} on {movement.instance}"
 
@@ -189,33 +190,33 @@ def _lines(page: _Page, palette: Palette) -> Iterator[str]:
             continue
         style = "alarm" if band == "escalation" else "bold"
         yield from ("", f"  {palette.paint(HEADINGS[band], style)}")
-        rows = [_row(movement, page, palette) for movement in movements]
+        rows = [_movement_cells(movement, page, palette) for movement in movements]
         for row, line in zip(rows, palette.table([row[:-1] for row in rows], 4), strict=True):
             yield line
             if row[-1].text:
                 yield f"          {palette.paint(row[-1].text, 'dim')}"
     yield ""
     yield f"{palette.paint('Diff:', 'bold')} {palette.text(_headline(page))}."
-    if beside := _beside(page):
+    if beside := _describe_impact(page):
         yield f"      {palette.join(beside)}"
-    if told := _unresolved(page):
-        yield palette.paint(palette.text(told), "dim")
+    if unresolved := _describe_unresolved(page):
+        yield palette.paint(palette.text(unresolved), "dim")
     yield palette.paint(f"exit {page.code} ({words.verdict(page.code)})", "dim")
 
 
-def _row(movement: Movement, page: _Page, palette: Palette) -> tuple[Cell, ...]:
+def _movement_cells(movement: Movement, page: _Page, palette: Palette) -> tuple[Cell, ...]:
     shape = palette.glyph(_SIGNS[movement.kind])
     flag = palette.glyph("high") if movement.raises else Cell(" ")
     return (
         Cell(f"{flag.text} {shape.text}", flag.style or shape.style),
         palette.cell(movement.person, "bold"),
-        palette.cell(_where(movement, page)),
-        palette.cell(_move(movement, palette.arrow), "bold" if movement.raises else ""),
-        Cell(palette.join((_spot(movement, page), *_why(movement))), "dim"),
+        palette.cell(_place(movement, page)),
+        palette.cell(_describe_movement(movement, palette.arrow), "bold" if movement.raises else ""),
+        Cell(palette.join((_location(movement, page), *_reasons(movement))), "dim"),
     )
 
 
-def _unresolved(page: _Page) -> str:
+def _describe_unresolved(page: _Page) -> str:
     names = ", ".join(page.shown.unresolved)
     return f"sites of {names} are not known here: selectors stand for themselves" if names else ""
 
@@ -225,60 +226,58 @@ def _unresolved(page: _Page) -> str:
 
 def _blocks(page: _Page) -> Iterator[Block]:
     head = f"{comment(('siteward:diff', page.shown.base))}\n### Access diff: {_headline(page)}"
-    after = " · ".join((*map(prose, _beside(page)), prose(_unresolved(page))))
+    after = " · ".join((*map(prose, _describe_impact(page)), prose(_describe_unresolved(page))))
     yield Block((f"{head}\n\n{after}".rstrip(" ·"),))
     if notices := words.by_weight(page.shown.notices):
         title = "**❗ Rules and settings that decide about access**\n\n"
-        yield Block((title + "\n".join(map(_notice, notices)), title + _codes(notices)), 3)
+        yield Block((title + "\n".join(map(_notice_line, notices)), title + _count_codes(notices)), 3)
     for band, movements in page.shown.by_band().items():
-        yield _section(band, movements, page)
+        yield _band_block(band, movements, page)
 
 
-def _notice(said: Diagnostic) -> str:
+def _notice_line(said: Diagnostic) -> str:
     at = f" ({code(f'{said.at.file}:{said.at.line}')})" if said.at else ""
     return f"- {said.severity.word} {code(said.code)} {prose(said.message)}{at}"
 
 
-def _codes(said: Iterable[Diagnostic]) -> str:
-    found: dict[str, int] = defaultdict(int)
-    for finding in said:
-        found[finding.code] += 1
-    return "\n".join(f"- {code(name)} {words.plural(count, 'time')}" for name, count in found.items())
+def _count_codes(notices: Iterable[Diagnostic]) -> str:
+    counts = Counter(notice.code for notice in notices)
+    return "\n".join(f"- {code(rule)} {plural(count, 'time')}" for rule, count in counts.items())
 
 
-def _section(band: Band, movements: Sequence[Movement], page: _Page) -> Block:
-    rows = table(("", "who", "where", "change", "why"), (_cells(movement, page) for movement in movements))
-    brief = _compact(movements, page)
+def _band_block(band: Band, movements: Sequence[Movement], page: _Page) -> Block:
+    rows = table(("", "who", "where", "change", "why"), (_markdown_cells(movement, page) for movement in movements))
+    brief = _brief(movements, page)
     if band in {"gain", "dates"}:
-        count = f"{words.plural(len(movements), 'line')} in the full report"
+        count = f"{plural(len(movements), 'line')} in the full report"
         return Block(tuple(details(HEADINGS[band], body) for body in (rows, brief, count)), 0 if band == "gain" else 1)
     mark = "❗ " if band in {"escalation", "outsider"} else ""
     return Block(tuple(f"**{mark}{HEADINGS[band]}**\n\n{body}" for body in (rows, brief)), 4)
 
 
-def _cells(movement: Movement, page: _Page) -> tuple[str, ...]:
+def _markdown_cells(movement: Movement, page: _Page) -> tuple[str, ...]:
     shape = _MARKS[_SIGNS[movement.kind]]
-    why = (code(_spot(movement, page)), *map(prose, filter(None, _why(movement))))
+    why = (code(_location(movement, page)), *map(prose, filter(None, _reasons(movement))))
     return (
         f"❗ {shape}" if movement.raises else shape,
         code(movement.person),
-        code(_where(movement, page)),
-        code(_move(movement)),
+        code(_place(movement, page)),
+        code(_describe_movement(movement)),
         " · ".join(filter(None, why)),
     )
 
 
-def _compact(movements: Iterable[Movement], page: _Page) -> str:
-    """Return every movement without its way, those of one kind and place together."""
-    people: dict[tuple[str, str], list[str]] = defaultdict(list)
+def _brief(movements: Iterable[Movement], page: _Page) -> str:
+    """Return all movements in brief, without causes, those of one kind and place in one line."""
+    people_of: dict[tuple[str, str], list[str]] = defaultdict(list)
     for movement in movements:
-        people[_move(movement), _where(movement, page)].append(movement.person)
+        people_of[_describe_movement(movement), _place(movement, page)].append(movement.person)
     return "\n".join(
-        f"- {code(move)} {code(place)}: {', '.join(map(code, who))}" for (move, place), who in people.items()
+        f"- {code(move)} {code(place)}: {', '.join(map(code, people))}" for (move, place), people in people_of.items()
     )
 
 
-def _foot(page: _Page) -> str:
+def _last_line(page: _Page) -> str:
     return f"{code(page.shown.base)} to {code(page.shown.head)} as of {words.moment(page.shown.as_of)}"
 
 
@@ -297,12 +296,12 @@ def _document(page: _Page) -> Mapping[str, object]:
         "as_of": words.moment(shown.as_of),
         "summary": dict(page.counts),
         "unresolved": list(shown.unresolved),
-        "notices": [diagnostic(notice) for notice in shown.notices],
-        "movements": [_movement(movement) for movement in shown.movements],
+        "notices": list(map(diagnostic, shown.notices)),
+        "movements": list(map(_movement_data, shown.movements)),
     }
 
 
-def _movement(movement: Movement) -> Mapping[str, object]:
+def _movement_data(movement: Movement) -> Mapping[str, object]:
     return {
         "instance": movement.instance,
         "person": movement.person,
@@ -313,12 +312,12 @@ def _movement(movement: Movement) -> Mapping[str, object]:
         "outsider": movement.external,
         "begins": words.moment(movement.begins) if movement.begins else None,
         "ending": movement.ending,
-        "before": _side(movement.before),
-        "after": _side(movement.after),
+        "before": _side_data(movement.before),
+        "after": _side_data(movement.after),
     }
 
 
-def _side(side: Side | None) -> Mapping[str, object] | None:
+def _side_data(side: Side | None) -> Mapping[str, object] | None:
     if side is None:
         return None
     origin = side.origin

@@ -1,4 +1,4 @@
-"""Everything a forge may want to annotate, as one list: what was said, risky steps, outcomes, drift."""
+"""Lists what forges annotate as one sequence of findings: diagnostics, risky steps, failed outcomes and drift."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """One finding on one line.
+    """A finding about a line of the declaration, or about none.
 
-    `subject` names what it is about, without the line, so that it stays the same finding when lines move;
-    `urgency` sorts, lowest first.
+    `subject` identifies what it is about without the line, so that it stays the same finding when lines move.
+    `urgency` sorts findings of the same severity, lowest first.
     """
 
     rule: str
@@ -53,18 +53,20 @@ _OUTCOMES: dict[OutcomeStatus, Severity] = {
 
 
 def collect(context: RenderContext) -> tuple[Finding, ...]:
-    """Return all findings of a report, most urgent first: errors, then risky steps, then the rest.
+    """Return all findings of a report by severity, then urgency: errors, then risky steps, then the rest.
 
-    What is said of several steps in the same words, of the same line, is one finding.
+    Findings of several steps with the same words and line are merged into one.
     """
-    told: dict[tuple[object, ...], Finding] = {}
-    for finding in _all(context):
-        told.setdefault((finding.rule, finding.severity, finding.message, finding.at, finding.help), finding)
-    return tuple(sorted(told.values(), key=lambda item: (-item.severity, item.urgency, str(item.at or ""))))
+    distinct: dict[tuple[object, ...], Finding] = {}
+    for finding in _list_all(context):
+        distinct.setdefault((finding.rule, finding.severity, finding.message, finding.at, finding.help), finding)
+    return tuple(
+        sorted(distinct.values(), key=lambda finding: (-finding.severity, finding.urgency, str(finding.at or "")))
+    )
 
 
 def anchor(context: RenderContext) -> Span:
-    """Return the place for findings that have none: forges refuse those, so they go to the top of the root file."""
+    """Return the place for findings that have none: the top of the root file, since forges refuse findings without one."""
     report = context.report
     named = [report.plan.config] if report.plan else []
     files = [
@@ -77,32 +79,33 @@ def anchor(context: RenderContext) -> Span:
 
 
 def fingerprints(findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Return one stable name a finding: of its rule and subject, numbered where two are alike."""
+    """Return a stable fingerprint for each finding, from its rule and subject; equal ones are numbered."""
     seen: Counter[str] = Counter()
-    names = []
+    fingerprints = []
     for finding in findings:
         text = "\0".join((finding.rule, *finding.subject)).encode("utf-8", "surrogatepass")
-        name = sha256(text).hexdigest()[:32]
-        seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name}:{seen[name]}")
-    return tuple(names)
+        digest = sha256(text).hexdigest()[:32]
+        seen[digest] += 1
+        fingerprints.append(digest if seen[digest] == 1 else f"{digest}:{seen[digest]}")
+    return tuple(fingerprints)
 
 
-def _all(context: RenderContext) -> Iterator[Finding]:
-    report, plan = context.report, context.report.plan
-    said = [*report.diagnostics, *(plan.diagnostics if plan else ())]
-    yield from (_said(diagnostic, diagnostic.at, context) for diagnostic in said)
-    for instance in plan.instances if plan else ():
-        yield from (_said(diagnostic, diagnostic.at, context, instance.instance) for diagnostic in instance.diagnostics)
+def _list_all(context: RenderContext) -> Iterator[Finding]:
+    report = context.report
+    yield from (_diagnostic_finding(diagnostic, diagnostic.at, context) for diagnostic in context.diagnostics)
+    for instance in context.instances:
+        yield from (
+            _diagnostic_finding(diagnostic, diagnostic.at, context, instance.instance)
+            for diagnostic in instance.diagnostics
+        )
         if not report.outcomes:
             for step in instance.steps:
-                yield from _step(step, instance.instance, context)
-    yield from (_outcome(outcome) for outcome in report.outcomes if outcome.status in _OUTCOMES)
-    yield from (_drift(drift_item) for drift_item in report.drift)
+                yield from _step_findings(step, instance.instance, context)
+    yield from (_outcome_finding(outcome) for outcome in report.outcomes if outcome.status in _OUTCOMES)
+    yield from map(_drift_finding, report.drift)
 
 
-def _said(said: Diagnostic, at: Span | None, context: RenderContext, instance: str = "") -> Finding:
-    digest = context.report.plan.digest if context.report.plan else ""
+def _diagnostic_finding(said: Diagnostic, at: Span | None, context: RenderContext, instance: str = "") -> Finding:
     where = said.instance or instance
     subject = said.about or (said.at.file if said.at else "", said.message)
     return Finding(
@@ -111,28 +114,28 @@ def _said(said: Diagnostic, at: Span | None, context: RenderContext, instance: s
         message=f"{where}: {said.message}" if where else said.message,
         at=at,
         subject=(where, *subject),
-        help=advice(said, digest),
+        help=advice(said, context.digest),
         urgency=5,
     )
 
 
-def _step(step: Step, instance: str, context: RenderContext) -> Iterator[Finding]:
+def _step_findings(step: Step, instance: str, context: RenderContext) -> Iterator[Finding]:
     at = step.origin.at if step.origin else None
-    found = band(step)
-    if found in _STEPS:
-        rule, severity = _STEPS[found]
+    urgency = band(step)
+    if urgency in _STEPS:
+        rule, severity = _STEPS[urgency]
         message = "; ".join((f"{instance}: {words.sentence(step.change)}", *words.because(step)))
         yield Finding(
-            rule=rule, severity=severity, message=message, at=at, subject=(instance, *step.change.key), urgency=found
+            rule=rule, severity=severity, message=message, at=at, subject=(instance, *step.change.key), urgency=urgency
         )
     yield from (
-        _said(diagnostic, diagnostic.at or at, context, instance)
+        _diagnostic_finding(diagnostic, diagnostic.at or at, context, instance)
         for diagnostic in step.diagnostics
         if diagnostic.severity
     )
 
 
-def _outcome(outcome: Outcome) -> Finding:
+def _outcome_finding(outcome: Outcome) -> Finding:
     step = outcome.step
     message = f"{outcome.instance}: {words.sentence(step.change)} {words.OUTCOMES[outcome.status]}"
     return Finding(
@@ -145,7 +148,7 @@ def _outcome(outcome: Outcome) -> Finding:
     )
 
 
-def _drift(item: DriftItem) -> Finding:
+def _drift_finding(item: DriftItem) -> Finding:
     key = words.key_of(item)
     sides = f"live {words.value(item.live)}, declared {words.value(item.declared)}"
     message = f"{item.instance}: {words.declared_user(key)} on {words.where(key)}: {sides} ({words.DRIFT[item.kind]})"
@@ -160,5 +163,5 @@ def _drift(item: DriftItem) -> Finding:
 
 
 def _only_reported(item: DriftItem) -> bool:
-    """Tell whether an item is an account that nobody declared and no step would touch: told, and no difference."""
+    """Return whether an item is undeclared and no step would change it; it is reported and is no difference."""
     return item.kind == "undeclared" and item.step is None

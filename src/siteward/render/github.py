@@ -1,7 +1,8 @@
-"""Annotations for a GitHub Actions log: workflow commands, ordered by risk, within what one step may show.
+"""Renders findings as annotations in a GitHub Actions log: workflow commands, the most severe first.
 
-GitHub shows ten annotations of a kind for a step; what is beyond is told in one plain line. Escapes: `%`, carriage
-return and line feed in values, `:` and `,` in properties too (docs.github.com, workflow commands).
+GitHub shows ten annotations of a kind for each step; the number of the others is written in one plain line. Escaped
+are `%`, carriage return and line feed in values, and also `:` and `,` in properties (docs.github.com, workflow
+commands).
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ _KINDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "
 
 
 def render(context: RenderContext) -> str:
-    """Return one workflow command a line, then the totals as a line of the log."""
-    found = collect(context)
+    """Return one workflow command in each line, then the totals as plain lines of the log."""
+    findings = collect(context)
     lines: list[str] = []
     for severity, kind in _KINDS.items():
-        same = [finding for finding in found if finding.severity is severity]
+        same = [finding for finding in findings if finding.severity is severity]
         lines += (_command(kind, finding) for finding in islice(same, PER_KIND))
         if len(same) > PER_KIND:
             lines.append(f"siteward: {len(same) - PER_KIND} more of kind {kind}: see the whole report")
@@ -36,9 +37,9 @@ def render(context: RenderContext) -> str:
 
 
 def _command(kind: str, finding: Finding) -> str:
-    properties = ",".join(f"{name}={_property(value)}" for name, value in _properties(finding))
+    properties = ",".join(f"{name}={_escape_property(value)}" for name, value in _properties(finding))
     message = "\n".join(map(show, (finding.message, *finding.help)))
-    return f"::{kind} {properties}::{_data(message)}"
+    return f"::{kind} {properties}::{_escape_value(message)}"
 
 
 def _properties(finding: Finding) -> Iterator[tuple[str, str]]:
@@ -55,12 +56,12 @@ def _properties(finding: Finding) -> Iterator[tuple[str, str]]:
     yield "title", show(finding.rule)
 
 
-def _data(text: str) -> str:
+def _escape_value(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape_value(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _totals(context: RenderContext) -> Iterator[str]:

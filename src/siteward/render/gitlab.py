@@ -1,4 +1,4 @@
-"""GitLab's two reports: code quality (findings on lines) and the plan widget (three numbers).
+"""Renders GitLab's two reports: code quality (findings on lines) and the plan widget (three numbers).
 
 Fields as GitLab documents them: description, check_name, fingerprint, severity, location (docs.gitlab.com, code
 quality report format); create, update, delete (docs.gitlab.com, Terraform report).
@@ -21,16 +21,17 @@ _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.N
 
 def render(context: RenderContext) -> str:
     """Return the code quality report: a JSON list, most urgent first."""
-    found, top = collect(context), anchor(context)
-    named = zip(found, fingerprints(found), strict=True)
-    return json.dumps([_issue(finding, finding.at or top, name) for finding, name in named], indent=1) + "\n"
+    findings, top = collect(context), anchor(context)
+    identified = zip(findings, fingerprints(findings), strict=True)
+    issues = [_issue(finding, finding.at or top, fingerprint) for finding, fingerprint in identified]
+    return json.dumps(issues, indent=1) + "\n"
 
 
-def _issue(finding: Finding, at: Span, name: str) -> dict[str, object]:
+def _issue(finding: Finding, at: Span, fingerprint: str) -> dict[str, object]:
     return {
         "description": show(" ".join((finding.message, *finding.help))),
         "check_name": show(finding.rule),
-        "fingerprint": name,
+        "fingerprint": fingerprint,
         "severity": _SEVERITIES[finding.severity],
         "location": {"path": show(at.file.removeprefix("./")), "lines": {"begin": at.line}},
     }

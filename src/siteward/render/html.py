@@ -1,14 +1,16 @@
-"""One page by itself: no script, no network, nothing but what the report says; for light, dark and paper.
+"""Renders a report as one self-contained HTML page, without scripts or network, for light, dark and paper.
 
-The page allows itself one style sheet, by its hash; everything else is forbidden by its own content policy, and every
-text goes through the template's escapes.
+The page's content security policy allows one style sheet, by its hash, and nothing else. Every text goes through the
+template's escapes.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
+from functools import partial
 from hashlib import sha256
 from importlib.resources import files
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -16,23 +18,33 @@ from markupsafe import Markup, escape
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.diagnostic import plural
 from siteward.render import words
 from siteward.render.safe import advice, excerpt, show
-from siteward.render.view import sections, sign
+from siteward.render.view import STEP_HEADER, Row, Table, drift_tables, instance_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.plan import InstancePlan, Step
-    from siteward.access.report import DriftItem, Outcome
+    from siteward.access.plan import InstancePlan
+    from siteward.access.report import Outcome
     from siteward.render.context import RenderContext
 
-_STEPS = ("", "who", "where", "change", "why")
 _TITLES = {"validate": "Access files", "drift": "Access drift", "apply": "Access applied"}
+_SIGNS = {"blocked": "⊘ ", "high": "! ", "": "", "+": "+", "~": "~", "-": "-"}
 
 
-class Remark(Struct, frozen=True, kw_only=True):
+class Part(Struct, frozen=True, kw_only=True):
+    """A part of the page, such as an instance: a title, leading lines, diagnostics and tables."""
+
+    title: str
+    lead: tuple[str, ...] = ()
+    said: tuple[Diagnostic, ...] = ()
+    tables: tuple[Table, ...]
+
+
+class _Remark(Struct, frozen=True, kw_only=True):
     """A diagnostic as the page shows it."""
 
     kind: str
@@ -43,48 +55,17 @@ class Remark(Struct, frozen=True, kw_only=True):
     excerpt: Markup
 
 
-class Row(Struct, frozen=True, kw_only=True):
-    """A row: its cells, and in the last column a place, a reason and what was said."""
-
-    cells: tuple[str, ...]
-    place: str = ""
-    why: str = ""
-    remarks: tuple[Remark, ...] = ()
-
-
-class Table(Struct, frozen=True, kw_only=True):
-    """Rows under a heading."""
-
-    title: str
-    kind: str = ""
-    header: tuple[str, ...] = _STEPS
-    rows: tuple[Row, ...]
-
-    @property
-    def steps(self) -> bool:
-        """Tell whether the rows are steps, whose columns stand under each other from table to table."""
-        return self.header == _STEPS
-
-
-class Part(Struct, frozen=True, kw_only=True):
-    """What is said of one instance."""
-
-    title: str
-    lead: tuple[str, ...] = ()
-    said: tuple[Remark, ...] = ()
-    tables: tuple[Table, ...]
-
-
 def render(context: RenderContext) -> str:
     """Return the page of a report."""
+    report = context.report
     return draw(
-        title=_TITLES.get(context.report.command, "Access plan"),
-        lead=tuple(_lead(context)),
-        said=_remarks(
-            (replace(diagnostic, message=words.told(diagnostic)) for diagnostic in _spoken(context)), context
-        ),
+        title=_TITLES.get(report.command, "Access plan"),
+        lead=tuple(_lead_lines(context)),
+        said=tuple(replace(diagnostic, message=words.told(diagnostic)) for diagnostic in context.diagnostics),
         parts=tuple(_parts(context)),
-        foot=tuple(_foot(context)),
+        foot=tuple(_foot_lines(context)),
+        texts=report.texts,
+        digest=context.digest,
     )
 
 
@@ -94,9 +75,14 @@ def draw(
     lead: tuple[str, ...],
     parts: tuple[Part, ...],
     foot: tuple[str, ...],
-    said: tuple[Remark, ...] = (),
+    said: tuple[Diagnostic, ...] = (),
+    texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    digest: str = "",
 ) -> str:
-    """Return a page of these parts; every text is made harmless here."""
+    """Return a page of these parts; every text is escaped here.
+
+    `texts` are the lines of the files that diagnostics show excerpts of, `digest` is the plan's, for hints.
+    """
     style = resource("report.css")
     return (
         _environment()
@@ -107,6 +93,8 @@ def draw(
             said=said,
             parts=parts,
             foot=foot,
+            remarks_of=partial(_remarks, texts=texts, digest=digest),
+            step_header=STEP_HEADER,
             style=Markup(style),  # noqa: S704 - the package's own file, and the very text that the hash is of
             style_hash=b64encode(sha256(style.encode()).digest()).decode(),
         )
@@ -124,21 +112,21 @@ def _environment() -> Environment:
 
 
 def resource(name: str) -> str:
-    """Return a file of this package's templates."""
+    """Return the text of a file in this package's templates."""
     return (files(__package__ or "") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _numbers(context: RenderContext) -> str:
-    of, report = context.summary, context.report
+def _headline(context: RenderContext) -> str:
+    summary = context.summary
     return {
-        "validate": words.findings(of),
-        "drift": words.drifted(of),
-        "apply": words.results(of) if of.outcomes else words.headline(of),
-    }.get(report.command, words.headline(of))
+        "validate": words.findings(summary),
+        "drift": words.drifted(summary),
+        "apply": words.results(summary) if summary.outcomes else words.headline(summary),
+    }.get(context.report.command, words.headline(summary))
 
 
-def _lead(context: RenderContext) -> Iterator[str]:
-    yield _numbers(context)
+def _lead_lines(context: RenderContext) -> Iterator[str]:
+    yield _headline(context)
     if context.report.plan and not context.summary.outcomes:
         yield from (
             " · ".join(parts)
@@ -147,7 +135,7 @@ def _lead(context: RenderContext) -> Iterator[str]:
         )
 
 
-def _foot(context: RenderContext) -> Iterator[str]:
+def _foot_lines(context: RenderContext) -> Iterator[str]:
     report, plan = context.report, context.report.plan
     if plan:
         commit = f" for commit {words.commit(plan)}" if plan.commit else ""
@@ -159,24 +147,20 @@ def _foot(context: RenderContext) -> Iterator[str]:
     yield f"{words.findings(context.summary)} · exit {context.code} ({words.verdict(context.code)})"
 
 
-def _spoken(context: RenderContext) -> Iterator[Diagnostic]:
-    yield from context.report.diagnostics
-    yield from context.report.plan.diagnostics if context.report.plan else ()
+def _remarks(said: Iterable[Diagnostic], texts: Mapping[str, Sequence[str]], digest: str) -> tuple[_Remark, ...]:
+    """Return diagnostics as remarks, the worst first; the template calls this with `texts` and `digest` filled in."""
+    return tuple(_build_remark(diagnostic, texts, digest) for diagnostic in words.by_weight(said))
 
 
-def _remarks(said: Iterable[Diagnostic], context: RenderContext) -> tuple[Remark, ...]:
-    return tuple(_remark(diagnostic, context) for diagnostic in words.by_weight(said))
-
-
-def _remark(said: Diagnostic, context: RenderContext) -> Remark:
-    found = excerpt(said.at, context.report.texts) if said.at else None
+def _build_remark(said: Diagnostic, texts: Mapping[str, Sequence[str]], digest: str) -> _Remark:
+    found = excerpt(said.at, texts) if said.at else None
     lines = [f"{number:>5}  {line}" for number, line in found.lines] if found else []
-    return Remark(
+    return _Remark(
         kind=said.severity.word,
         code=said.code,
         text=said.message,
         at=str(said.at) if said.at else "",
-        help=advice(said, context.report.plan.digest if context.report.plan else ""),
+        help=advice(said, digest),
         excerpt=escape("\n".join((*lines, f"{' ' * (7 + found.start)}{'^' * found.length}")) if found else ""),
     )
 
@@ -184,21 +168,22 @@ def _remark(said: Diagnostic, context: RenderContext) -> Remark:
 def _parts(context: RenderContext) -> Iterator[Part]:
     report = context.report
     if report.outcomes:
-        rows = tuple(map(_outcome, words.by_outcome(report.outcomes)))
+        rows = tuple(map(_outcome_row, words.by_outcome(report.outcomes)))
         yield Part(
             title="What happened",
             tables=(Table(title="Steps", header=("", "who", "where", "change", "what happened"), rows=rows),),
         )
     else:
-        yield from (_instance(instance, context) for instance in (report.plan.instances if report.plan else ()))
+        yield from (_instance_part(instance, context) for instance in context.instances)
     if report.drift:
-        yield Part(title="Drift", tables=tuple(_drift(context)))
+        yield Part(title="Drift", tables=tuple(table for _, table in drift_tables(report.drift)))
 
 
-def _instance(instance: InstancePlan, context: RenderContext) -> Part:
+def _instance_part(instance: InstancePlan, context: RenderContext) -> Part:
     release = words.release(instance.platform, instance.version, instance.edition)
-    read = f"read {instance.accounts} accounts, {instance.sites} sites, {instance.grants} grants"
-    hidden = ", ".join(spot for spot in instance.blind_spots if spot not in instance.accepted_blind)
+    counted = ((instance.accounts, "account"), (instance.sites, "site"), (instance.grants, "grant"))
+    read = f"read {', '.join(plural(count, noun) for count, noun in counted)}"
+    hidden = ", ".join(words.unseen(instance))
     lead = (
         f"{instance.origin} · {release} · mode {instance.mode} · {read}",
         words.headline(context.parts[instance.instance]),
@@ -208,47 +193,12 @@ def _instance(instance: InstancePlan, context: RenderContext) -> Part:
     return Part(
         title=instance.instance,
         lead=lead,
-        said=_remarks(instance.diagnostics, context),
-        tables=tuple(_tables(instance, context)),
+        said=instance.diagnostics,
+        tables=tuple(instance_tables(instance, context.options.group_by, _SIGNS)),
     )
 
 
-def _tables(instance: InstancePlan, context: RenderContext) -> Iterator[Table]:
-    for section in sections(instance.steps, context.options.group_by):
-        rows = tuple(_step(step, context) for step in section.steps)
-        yield Table(title=section.band.heading, kind=section.band.name.lower(), rows=rows)
-    if instance.held_back:
-        yield Table(
-            title=f"Skipped (mode {instance.mode})", rows=tuple(_step(step, context) for step in instance.held_back)
-        )
-    if instance.waiting:
-        waiting = tuple(Row(cells=("", words.declared_user(key), words.where(key))) for key in instance.waiting)
-        yield Table(title="Waiting for acceptance", header=("", "who", "where", ""), rows=waiting)
-    if instance.unmanaged:
-        unmanaged = tuple(
-            Row(cells=("?", unmanaged_account.name, unmanaged_account.email or "", unmanaged_account.power.word, words.plural(unmanaged_account.grants, "grant")),
-                why="ignored" if unmanaged_account.ignored else "")
-            for unmanaged_account in sorted(instance.unmanaged, key=lambda account: (-account.power, account.name))
-        )  # fmt: skip
-        yield Table(
-            title="Unmanaged accounts", header=("", "account", "e-mail", "access level", "holds", ""), rows=unmanaged
-        )
-
-
-def _step(step: Step, context: RenderContext) -> Row:
-    flag = "⊘ " if step.blocked else "! " if step.raises or step.risk == "high" else ""
-    change = step.change
-    return Row(
-        cells=(flag + sign(step), words.title(step), words.subject_of_change(change), words.movement(change)),
-        place=words.location(step),
-        why=" · ".join((*words.because(step), *(("external",) if step.external else ()))),
-        remarks=_remarks(
-            (diagnostic for diagnostic in step.diagnostics if diagnostic.severity or diagnostic.effect), context
-        ),
-    )
-
-
-def _outcome(outcome: Outcome) -> Row:
+def _outcome_row(outcome: Outcome) -> Row:
     change = outcome.step.change
     three = [f"{name} {side}" for name, side in words.three(outcome)]
     return Row(
@@ -258,19 +208,5 @@ def _outcome(outcome: Outcome) -> Row:
             words.subject_of_change(change),
             words.movement(change),
         ),
-        why=" · ".join(filter(None, (outcome.message, *three, outcome.hint or ""))),
+        why=(outcome.message, *three, outcome.hint or ""),
     )
-
-
-def _drift(context: RenderContext) -> Iterator[Table]:
-    header = ("instance", "who", "where", "live", "declared", "last applied", "note")
-    for kind, title in words.DRIFT.items():
-        rows = tuple(_piece(drift_item) for drift_item in context.report.drift if drift_item.kind == kind)
-        if rows:
-            yield Table(title=title.capitalize(), header=header, rows=rows)
-
-
-def _piece(item: DriftItem) -> Row:
-    key = words.key_of(item)
-    sides = (words.value(side) for side in (item.live, item.declared, item.journalled))
-    return Row(cells=(item.instance, words.declared_user(key), words.where(key), *sides), why=item.note or "")

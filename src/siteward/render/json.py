@@ -1,7 +1,7 @@
-"""Any report as JSON (`siteward.report/1`): stable keys, each there whether or not it has something to say.
+"""Renders any report as JSON (`siteward.report/1`); every key is always present.
 
-Text is as it was, not made safe to show: JSON escapes of themselves keep it harmless, and a program needs the name
-as it is. `plan` is the saved plan's own form, so that `show` and `apply` read it back.
+Names are written unchanged, since programs need them so and JSON's own escapes keep them harmless. `plan` has the form
+of a saved plan, which `show` and `apply` can read.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def document(context: RenderContext) -> JSON:
         "privacy": context.options.privacy,
         "labels": list(words.labels(context.summary)),
         "summary": encode_summary(context.summary),
-        "diagnostics": [diagnostic(item) for item in report.diagnostics],
+        "diagnostics": list(map(diagnostic, report.diagnostics)),
         "plan": encode(report.plan) if report.plan and context.options.privacy != "counts" else None,
-        "outcomes": [_outcome(outcome) for outcome in report.outcomes],
-        "drift": [_drift(drift_item) for drift_item in report.drift],
+        "outcomes": list(map(_outcome_data, report.outcomes)),
+        "drift": list(map(_drift_data, report.drift)),
         "files": report.files,
         "applied": report.applied,
         "interrupted": report.interrupted,
@@ -55,34 +55,34 @@ def document(context: RenderContext) -> JSON:
 
 
 def diagnostic(said: Diagnostic) -> JSON:
-    """Return one diagnostic."""
+    """Return a diagnostic as plain data, as every JSON document has it."""
     return {
         "code": said.code,
         "formerly": said.formerly,
         "severity": said.severity.word,
         "message": said.message,
-        "at": _span(said.at),
+        "at": _span_data(said.at),
         "about": list(said.about) if said.about else None,
         "instance": said.instance,
         "hint": said.hint,
         "suggestion": said.suggestion,
         "allowed": list(said.allowed),
-        "related": [_span(place) for place in said.related],
+        "related": [_span_data(place) for place in said.related],
         "effect": said.effect,
         "count": said.count,
         "who": said.who,
     }
 
 
-def _span(at: Span | None) -> JSON | None:
+def _span_data(at: Span | None) -> JSON | None:
     return None if at is None else asdict(at)
 
 
-def _side(resource: Resource | None) -> object:
+def _resource_data(resource: Resource | None) -> object:
     return None if resource is None else encode_resource(resource)
 
 
-def _outcome(outcome: Outcome) -> JSON:
+def _outcome_data(outcome: Outcome) -> JSON:
     return {
         "instance": outcome.instance,
         "step": outcome.step.id,
@@ -91,21 +91,21 @@ def _outcome(outcome: Outcome) -> JSON:
         "status": outcome.status,
         "message": outcome.message,
         "hint": outcome.hint,
-        "before": _side(outcome.step.change.before),
-        "after": _side(outcome.step.change.after),
-        "reviewed": _side(outcome.reviewed),
-        "now": _side(outcome.now),
-        "wanted": _side(outcome.wanted),
+        "before": _resource_data(outcome.step.change.before),
+        "after": _resource_data(outcome.step.change.after),
+        "reviewed": _resource_data(outcome.reviewed),
+        "now": _resource_data(outcome.now),
+        "wanted": _resource_data(outcome.wanted),
     }
 
 
-def _drift(item: DriftItem) -> JSON:
+def _drift_data(item: DriftItem) -> JSON:
     return {
         "instance": item.instance,
         "kind": item.kind,
-        "declared": _side(item.declared),
-        "live": _side(item.live),
-        "journalled": _side(item.journalled),
+        "declared": _resource_data(item.declared),
+        "live": _resource_data(item.live),
+        "journalled": _resource_data(item.journalled),
         "step": item.step.id if item.step else None,
         "note": item.note,
     }

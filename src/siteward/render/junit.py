@@ -1,4 +1,4 @@
-"""JUnit XML, for test tabs: each error a failed case, each piece of drift too; nothing to say is one case that passes."""
+"""Renders a report as JUnit XML for test tabs: errors and drift are failed cases; without any, one case passes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def render(context: RenderContext) -> str:
-    """Return one test suite for the verb, with the run's numbers as its properties."""
+    """Return one test suite for the command, with the run's numbers as its properties."""
     cases = list(_cases(context))
     failed = sum(case.find("failure") is not None for case in cases)
     counts = {"tests": str(len(cases)), "failures": str(failed), "errors": "0"}
@@ -34,33 +34,33 @@ def render(context: RenderContext) -> str:
 
 
 def _cases(context: RenderContext) -> Iterator[Element]:
-    found = collect(context)
-    for finding in found:
-        yield _case(finding, failed=_fails(finding))
-    if not any(map(_fails, found)):
+    findings = collect(context)
+    for finding in findings:
+        yield _build_case(finding, failed=_fails(finding))
+    if not any(map(_fails, findings)):
         yield Element("testcase", {"classname": "siteward", "name": words.verdict(context.code)})
 
 
 def _fails(finding: Finding) -> bool:
-    """Tell whether a finding fails its case: an error does, and drift that nobody declared or applied."""
+    """Return whether a finding fails its case: an error does, and so does real drift."""
     return finding.severity is Severity.ERROR or (
         finding.rule.startswith("drift-") and finding.severity is Severity.WARNING
     )
 
 
-def _case(finding: Finding, *, failed: bool) -> Element:
+def _build_case(finding: Finding, *, failed: bool) -> Element:
     place = f"{finding.at.file}:{finding.at.line}" if finding.at else ""
-    # A case is told from another by class and name: the subject is in both, the place is not.
+    # Cases are identified by class and name, so these have the subject and not the place, which may move.
     case = Element("testcase", {"classname": show(finding.rule), "name": show(finding.message)})
     if finding.at:
         case.set("file", show(finding.at.file))
         case.set("line", str(finding.at.line))
     text = "\n".join(map(show, filter(None, (place, finding.message, *finding.help))))
-    told = SubElement(case, "failure" if failed else "system-out")
+    body = SubElement(case, "failure" if failed else "system-out")
     if failed:
-        told.set("message", show(finding.message))
-        told.set("type", show(finding.rule))
-    told.text = text
+        body.set("message", show(finding.message))
+        body.set("type", show(finding.rule))
+    body.text = text
     return case
 
 

@@ -1,4 +1,4 @@
-"""The line writer: columns are measured and filled first, colour comes last, and nothing is ever cut or wrapped."""
+"""Writes lines of text for terminals and logs: columns are padded, then coloured; nothing is ever cut or wrapped."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ WIDEST = 44
 
 
 class Cell(Struct, frozen=True):
-    """A piece of a line: its text, safe to show, and its style."""
+    """A cell of a line: text that is safe to show, and its style."""
 
     text: str
     style: Style = ""
@@ -55,17 +55,17 @@ Row = Sequence[Cell]
 
 
 class Palette(Struct, frozen=True):
-    """Writes text as one reader wants it: with colour or not, in symbols or words."""
+    """Writes text as the options ask: with or without colour, in symbols or in words."""
 
     options: Options
 
     def text(self, raw: str) -> str:
-        """Return foreign text, safe to show."""
+        """Return foreign text made safe to show."""
         return show(raw)
 
     @property
     def arrow(self) -> str:
-        """What stands between before and after."""
+        """The sign between a value before and after a change."""
         return " to " if self.options.plain else ARROW
 
     def cell(self, raw: str, style: Style = "") -> Cell:
@@ -91,40 +91,40 @@ class Palette(Struct, frozen=True):
         return [self._line(row, widths, indent) for row in rows]
 
     def warn(self, texts: Iterable[str]) -> list[str]:
-        """Return what must not be missed as lines to stand above everything else."""
+        """Return warnings as lines that stand above all others, followed by an empty line; no lines without any."""
         mark = "ATTENTION:" if self.options.plain else "!"
         lines = [self.paint(f"{mark} {self.text(text)}", "alarm") for text in texts]
         return [*lines, ""] if lines else []
 
     def page(self, lines: Iterable[str]) -> str:
-        """Return finished lines as the whole of a text: what a log would take for a command is none any more."""
+        """Return finished lines as a whole text, in which a log recognizes no commands."""
         return no_commands("\n".join(lines)) + "\n"
 
     def _line(self, row: Row, widths: Sequence[int], indent: int) -> str:
         parts = [
-            self.paint(cell.text, cell.style) + _filling(cell, width) for cell, width in zip(row, widths, strict=False)
+            self.paint(cell.text, cell.style) + _padding(cell, width) for cell, width in zip(row, widths, strict=False)
         ]
         return (" " * indent + "  ".join(parts)).rstrip()
 
     def fits(self, rows: Sequence[Row], indent: int) -> list[bool]:
-        """Tell of each row of a table whether it stays within the layout's width, or a narrower terminal's."""
+        """Return for each row of a table whether it fits the width of the layout, or of a narrower terminal."""
         limit = min(self.options.width or LAYOUT, LAYOUT)
         widths = _widths(rows)
-        return [indent + _length(row, widths) <= limit for row in rows]
+        return [indent + _width_of(row, widths) <= limit for row in rows]
 
 
 def _widths(rows: Sequence[Row]) -> list[int]:
-    """Return the width of each column but the last; a cell of unusual length is left out and juts out."""
+    """Return the width of each column but the last; cells wider than `WIDEST` do not count, and stick out."""
     columns = max((len(row) for row in rows), default=0)
-    sizes = ([cells(row[at].text) for row in rows if at < len(row) - 1] for at in range(columns))
-    return [max((size for size in sizes_ if size <= WIDEST), default=0) for sizes_ in sizes]
+    sizes = ([cells(row[column].text) for row in rows if column < len(row) - 1] for column in range(columns))
+    return [max((size for size in column if size <= WIDEST), default=0) for column in sizes]
 
 
-def _length(row: Row, widths: Sequence[int]) -> int:
-    """Return how wide a row is in its table, the last column as it is."""
+def _width_of(row: Row, widths: Sequence[int]) -> int:
+    """Return the width of a row in its table, with the last column unpadded."""
     before = sum(max(width, cells(cell.text)) + 2 for cell, width in zip(row[:-1], widths, strict=False))
     return before + cells(row[-1].text)
 
 
-def _filling(cell: Cell, width: int) -> str:
+def _padding(cell: Cell, width: int) -> str:
     return " " * (width - cells(cell.text))

@@ -1,7 +1,7 @@
-"""Markdown in which foreign text is inert: no mention, reference, link, emphasis, HTML or table border comes alive.
+"""Builds Markdown in which foreign text is inert: no mention, reference, link, emphasis, HTML or table border.
 
-Names stand in code, which no forge looks into for mentions or references; one that has more than letters, digits and
-tame punctuation is written in character references. Sentences are taken apart into words for the same reason.
+Names are written as code, in which forges look for no mentions or references; names with more than letters, digits and
+harmless punctuation are written in character references. Words of sentences that a forge could interpret become code.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ def _reference(char: str) -> str:
 
 
 def prose(text: str) -> str:
-    """Return a sentence; each word in it that could mean something to a forge becomes code."""
-    return " ".join(_plain(part) for part in show(text).split(" "))
+    """Return a sentence in which each word that a forge could interpret becomes code."""
+    return " ".join(_escape_word(word) for word in show(text).split(" "))
 
 
-def _plain(word: str) -> str:
+def _escape_word(word: str) -> str:
     if not word or (_WORD.fullmatch(word) and not _LIVELY.search(word)):
         return word
     return _code(word)
 
 
 def names(texts: Iterable[str]) -> str:
-    """Return many names as briefly as may be: in one piece of code, if none of them has a space or needs references."""
+    """Return names as briefly as possible: in one piece of code if none has a space, a comma or needs references."""
     every = list(texts)
     if all(_TAME.fullmatch(name) and " " not in name and "," not in name for name in every):
         return f"`{' '.join(every)}`"
@@ -59,12 +59,12 @@ def names(texts: Iterable[str]) -> str:
 
 
 def comment(parts: Iterable[str]) -> str:
-    """Return a hidden mark of harmless words, by which a later run finds its own comment."""
+    """Return a hidden comment of harmless words, by which a later run finds its own comment."""
     return f"<!-- {' '.join(re.sub(r'[^A-Za-z0-9._:]+', '-', part) for part in parts if part)} -->"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table of finished cells."""
+    """Return a Markdown table; the cells are escaped already."""
     lines = (f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
     return "\n".join(lines)
 
@@ -78,7 +78,7 @@ GAP = "\n\n"
 
 
 class Block(Struct, frozen=True):
-    """A piece of a document in all its forms, longest first; `rank` says how early it may be shortened (0 first)."""
+    """A part of a document in all its forms, longest first; parts of the lowest `rank` are shortened first."""
 
     forms: tuple[str, ...]
     rank: int = 9
@@ -90,28 +90,28 @@ class Block(Struct, frozen=True):
 
 
 def fit(blocks: Sequence[Block], limit: int) -> str:
-    """Return the blocks in their order, each as long as the limit allows; empty forms leave no gap.
+    """Return the blocks in order, each in the longest form that the limit allows; empty forms leave no gap.
 
-    The result is longer than `limit` only where every block is in its shortest form.
+    `limit` is in characters; the result is longer only if every block is in its shortest form already.
     """
     chosen = [0] * len(blocks)
     for rank in sorted({block.rank for block in blocks}):
-        same = [at for at, block in enumerate(blocks) if block.rank == rank]
-        for form in range(1, max(blocks[at].last for at in same) + 1):
+        ranked = [index for index, block in enumerate(blocks) if block.rank == rank]
+        for form in range(1, max(blocks[index].last for index in ranked) + 1):
             if _size(blocks, chosen) <= limit:
                 break
-            for at in same:
-                chosen[at] = min(form, blocks[at].last)
+            for index in ranked:
+                chosen[index] = min(form, blocks[index].last)
     _lengthen(blocks, chosen, limit)
     return GAP.join(filter(None, (block.forms[form] for block, form in zip(blocks, chosen, strict=True))))
 
 
 def _lengthen(blocks: Sequence[Block], chosen: list[int], limit: int) -> None:
-    """Use up the room that shortening a large block left: the most important first."""
-    for at in sorted(range(len(blocks)), key=lambda at: -blocks[at].rank):
-        for form in range(chosen[at]):
-            if _size(blocks, [*chosen[:at], form, *chosen[at + 1 :]]) <= limit:
-                chosen[at] = form
+    """Choose longer forms again where shortening a large block left room, highest rank first."""
+    for index in sorted(range(len(blocks)), key=lambda index: -blocks[index].rank):
+        for form in range(chosen[index]):
+            if _size(blocks, [*chosen[:index], form, *chosen[index + 1 :]]) <= limit:
+                chosen[index] = form
                 break
 
 

@@ -1,7 +1,7 @@
-"""The access matrix: people down, sites across, live and declared in one cell; as one page, and as CSV.
+"""Renders the access matrix as text, HTML, CSV and JSON: people in rows, sites in columns, live and declared in a cell.
 
-The page holds its data as JSON and draws only what is in sight, so that 2 000 people on 500 sites stay usable. It
-allows itself one script and one style sheet, by their hashes, and nothing else; names are put in as text only.
+The HTML page holds its data as JSON and draws only the visible part, so that 2 000 people on 500 sites stay usable. Its
+content security policy allows one script and one style sheet, by their hashes; names are inserted as text only.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.diagnostic import plural
 from siteward.access.effective import Agreement
 from siteward.access.report import Missing
 from siteward.render import words
 from siteward.render.csv import cell
 from siteward.render.html import resource
 from siteward.render.lines import Cell, Palette
-from siteward.render.privacy import Pseudonyms, redact_missing
+from siteward.render.privacy import Pseudonyms, merge_accounts, redact_missing
 from siteward.render.safe import as_json, show
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ _HEADER = (
 
 
 class Matrix(Struct, frozen=True, kw_only=True):
-    """What a matrix is made of, and when; `missing` is not in it.
+    """The ledgers of a matrix, their time, and the instances that are missing from it.
 
-    `accounts` are the account names that are known beside those of the ledgers (`Report.accounts`).
+    `accounts` are all known account names (`Report.accounts`), by which names are found and redacted in texts.
     """
 
     ledgers: tuple[Ledger, ...]
@@ -60,9 +61,9 @@ class Matrix(Struct, frozen=True, kw_only=True):
 
     @property
     def gaps(self) -> tuple[Missing, ...]:
-        """What was not read, and what was not read whole."""
-        halves = (Missing(instance=ledger.instance, partly=True) for ledger in self.ledgers if not ledger.complete)
-        return (*self.missing, *halves)
+        """The instances that were not read, or not completely."""
+        incomplete = (Missing(instance=ledger.instance, partly=True) for ledger in self.ledgers if not ledger.complete)
+        return (*self.missing, *incomplete)
 
 
 def page(matrix: Matrix) -> str:
@@ -76,7 +77,7 @@ def page(matrix: Matrix) -> str:
         script=Markup(script),  # noqa: S704
         style_hash=_hash(style),
         script_hash=_hash(script),
-        data=Markup(_embedded(_data(matrix))),  # noqa: S704 - JSON in which no "<" is left
+        data=Markup(_embed_json(_page_data(matrix))),  # noqa: S704 - JSON in which no "<" is left
         as_of=words.moment(matrix.as_of),
         commit=show(matrix.commit or ""),
         gaps=[show(words.not_read(gap)) for gap in matrix.gaps],
@@ -87,26 +88,27 @@ def _hash(text: str) -> str:
     return b64encode(sha256(text.encode()).digest()).decode()
 
 
-def _embedded(data: object) -> str:
-    """Return JSON that stays inside its script element, whatever the names are."""
+def _embed_json(data: object) -> str:
+    """Return JSON that cannot end the script element it stands in: `<` and `&` are escaped."""
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026")
 
 
-def _data(matrix: Matrix) -> dict[str, object]:
-    """Return what the script draws: columns, and rows of people with their cells by column.
+def _page_data(matrix: Matrix) -> dict[str, object]:
+    """Return the data of the script: the instances, the columns, and a row for each person.
 
     A row is `[name, kind, details, [[column, live, declared, live power, declared power, marks, details], …]]`.
     """
-    columns = [(at, scope) for at, ledger in enumerate(matrix.ledgers) for scope in _scopes(ledger)]
+    columns = [(at, scope) for at, ledger in enumerate(matrix.ledgers) for scope in _columns(ledger)]
     place = {key: index for index, key in enumerate(columns)}
     rows: dict[str, list[object]] = {}
     for at, ledger in enumerate(matrix.ledgers):
         for entry in ledger.entries:
             name = show(entry.handle or f"{entry.account} ({ledger.instance})")
             row = rows.setdefault(name, [name, entry.kind, [], []])
-            _add(row, entry, ledger)
+            _add_account(row, entry, ledger)
             cells = [
-                [place[at, words.place(holding.scope)], *_cell(holding, entry, matrix)] for holding in entry.holdings
+                [place[at, words.place(holding.scope)], *_cell_data(holding, entry, matrix)]
+                for holding in entry.holdings
             ]
             row[3] = [*_list(row[3]), *cells]
     return {
@@ -120,49 +122,49 @@ def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _add(row: list[object], entry: Entry, ledger: Ledger) -> None:
+def _add_account(row: list[object], entry: Entry, ledger: Ledger) -> None:
     parts = (ledger.instance, entry.account, entry.email or "", "" if entry.status == "active" else entry.status)
     row[2] = [*_list(row[2]), " · ".join(show(part) for part in parts if part)]
 
 
-def _scopes(ledger: Ledger) -> Iterator[str]:
-    """Yield the columns of an instance: what is held beside sites, then the sites."""
+def _columns(ledger: Ledger) -> Iterator[str]:
+    """Yield the columns of an instance: other scopes on which grants are held, then the sites."""
     sites = {words.place(site) for site in ledger.sites}
     held = {words.place(holding.scope) for entry in ledger.entries for holding in entry.holdings}
     yield from sorted(held - sites)
     yield from sorted(sites)
 
 
-def _cell(holding: Holding, entry: Entry, matrix: Matrix) -> list[object]:
+def _cell_data(holding: Holding, entry: Entry, matrix: Matrix) -> list[object]:
     return [
-        _role(holding.live),
-        _role(holding.declared),
+        _role_name(holding.live),
+        _role_name(holding.declared),
         int(holding.live_power),
         int(holding.declared_power),
-        _marks(holding, entry, matrix.as_of),
+        _filter_letters(holding, entry, matrix.as_of),
         _details(holding, entry),
     ]
 
 
-def _role(grant: Grant | None) -> str:
+def _role_name(grant: Grant | None) -> str:
     return "" if grant is None else show(words.value(grant))
 
 
-def _marks(holding: Holding, entry: Entry, as_of: datetime) -> str:
-    """Return what filters ask for, a letter each: d(iffers), p(ending), e(nds soon)."""
-    until = _until(holding, entry)
+def _filter_letters(holding: Holding, entry: Entry, as_of: datetime) -> str:
+    """Return the letters by which the page filters: d(iffers), p(ending), e(nds soon)."""
+    until = _end_date(holding, entry)
     soon = until is not None and until <= as_of + SOON
     pending = holding.pending or entry.status == "pending"
     return ("d" if holding.agreement != "same" else "") + ("p" if pending else "") + ("e" if soon else "")
 
 
-def _until(holding: Holding, entry: Entry) -> datetime | None:
-    ends = [item for item in (holding.origin.until if holding.origin else None, entry.until) if item is not None]
+def _end_date(holding: Holding, entry: Entry) -> datetime | None:
+    ends = [end for end in (holding.origin.until if holding.origin else None, entry.until) if end is not None]
     return min(ends, default=None)
 
 
 def _details(holding: Holding, entry: Entry) -> str:
-    origin, until = holding.origin, _until(holding, entry)
+    origin, until = holding.origin, _end_date(holding, entry)
     parts = (
         f"{origin.at.file}:{origin.at.line}" if origin else "",
         f"via {', '.join(origin.via)}" if origin and origin.via else "",
@@ -175,19 +177,19 @@ def _details(holding: Holding, entry: Entry) -> str:
 
 
 def table(ledgers: Iterable[Ledger], gaps: Iterable[Missing] = ()) -> str:
-    """Return one row a holding as CSV, formula-safe; an account that holds nothing has a row too.
+    """Return the matrix as CSV without formulas: a row for each holding, and one for each account without any.
 
-    What was not read stands first, a row an instance, so that nobody takes the rest for everything.
+    Instances that were not read stand first, each in a row, so that nobody takes the rest for everything.
     """
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_HEADER)
     for gap in gaps:
-        told = {"instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap)}
-        writer.writerow([cell(told.get(text, "")) for text in _HEADER])
+        row = {"instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap)}
+        writer.writerow([cell(row.get(column, "")) for column in _HEADER])
     for ledger in ledgers:
         for entry in ledger.entries:
-            writer.writerows([cell(name) for name in row] for row in _rows(entry, ledger))
+            writer.writerows([cell(text) for text in cells] for cells in _rows(entry, ledger))
     return out.getvalue()
 
 
@@ -196,7 +198,7 @@ def _rows(entry: Entry, ledger: Ledger) -> Iterator[Sequence[str]]:
     if not entry.holdings:
         yield (*who, *[""] * (len(_HEADER) - len(who)))
     for holding in entry.holdings:
-        origin, until = holding.origin, _until(holding, entry)
+        origin, until = holding.origin, _end_date(holding, entry)
         yield (
             *who,
             words.place(holding.scope),
@@ -215,7 +217,7 @@ def _rows(entry: Entry, ledger: Ledger) -> Iterator[Sequence[str]]:
 
 
 def render(matrix: Matrix, form: str, options: Options) -> str:
-    """Return a matrix as `text`, `html`, `csv` or `json`, with what the privacy asked for leaves of it."""
+    """Return a matrix as `text`, `html`, `csv` or `json`, redacted as `options.privacy` asks."""
     ledgers = matrix.ledgers if options.privacy == "full" else redacted(matrix.ledgers, matrix.accounts)
     if options.privacy == "counts":
         ledgers = tuple(replace(ledger, entries=(), sites=()) for ledger in ledgers)
@@ -237,7 +239,7 @@ def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
         "format": FORMAT,
         "as_of": words.moment(shown.as_of),
         "commit": shown.commit,
-        "incomplete": [{"instance": gap.instance, "why": words.not_seen(gap)} for gap in shown.gaps],
+        "incomplete": [words.gap_data(gap) for gap in shown.gaps],
         "summary": {**counts(whole.ledgers), "not_read": len(whole.missing)},
         "holdings": [
             dict(zip(_HEADER, row, strict=True)) for ledger in shown.ledgers for entry in ledger.entries
@@ -247,7 +249,7 @@ def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
 
 
 def counts(ledgers: Iterable[Ledger]) -> Mapping[str, int]:
-    """Return the numbers every output shows: accounts, sites, grants, and how live and declared agree."""
+    """Return the totals that every output shows: instances, accounts, sites, grants, and grants by agreement."""
     every = tuple(ledgers)
     entries = [entry for ledger in every for entry in ledger.entries]
     agreement = Counter(holding.agreement for entry in entries for holding in entry.holdings)
@@ -272,20 +274,19 @@ def _lines(shown: Matrix, whole: Matrix, palette: Palette) -> Iterator[str]:
         yield f"{palette.paint(palette.text(ledger.instance), 'bold')}  {palette.text(ledger.origin)}"
         yield from palette.table([row for entry in ledger.entries for row in _entry_rows(entry, palette)], 2)
         yield ""
-    of = counts(whole.ledgers)
-    parts = [f"{of[name]} {word}" for name, word in _AGREEMENTS.items() if word and of[name]]
-    heads = [words.plural(of[f"{text}s"], text) for text in ("account", "site", "grant")]
+    total = counts(whole.ledgers)
+    parts = [f"{total[name]} {phrase}" for name, phrase in _AGREEMENTS.items() if phrase and total[name]]
+    heads = [plural(total[f"{noun}s"], noun) for noun in ("account", "site", "grant")]
     if whole.missing:
-        heads.append(f"{words.plural(len(whole.missing), 'instance')} not read")
+        heads.append(f"{plural(len(whole.missing), 'instance')} not read")
     yield f"{palette.paint('Matrix:', 'bold')} {', '.join(heads)}."
-    if parts or of["undeclared"]:
-        accounts = words.plural(of["undeclared"], "unmanaged account") if of["undeclared"] else ""
+    if parts or total["undeclared"]:
+        accounts = plural(total["undeclared"], "unmanaged account") if total["undeclared"] else ""
         yield f"      {palette.join((*parts, accounts))}"
 
 
 def _entry_rows(entry: Entry, palette: Palette) -> Iterator[tuple[Cell, ...]]:
-    name = entry.handle or entry.account
-    who = name if name == entry.account else f"{name} (login {entry.account})"
+    who = words.name_with_login(entry.handle, entry.account)
     kind = "" if entry.kind == "person" else entry.kind
     if not entry.holdings:
         yield palette.cell(who, "bold"), Cell(kind), Cell("-"), Cell(""), Cell("")
@@ -298,7 +299,7 @@ def _entry_rows(entry: Entry, palette: Palette) -> Iterator[tuple[Cell, ...]]:
         )
         marks = (
             "pending" if holding.pending else "",
-            f"ends {words.moment(end)}" if (end := _until(holding, entry)) else "",
+            f"ends {words.moment(end)}" if (end := _end_date(holding, entry)) else "",
         )
         yield (
             palette.cell("" if number else who, "bold"),
@@ -310,17 +311,17 @@ def _entry_rows(entry: Entry, palette: Palette) -> Iterator[tuple[Cell, ...]]:
 
 
 def redacted(ledgers: Iterable[Ledger], accounts: Accounts = MappingProxyType({})) -> tuple[Ledger, ...]:
-    """Return the ledgers without addresses, and with numbers for the accounts that nobody declared."""
+    """Return the ledgers without addresses, and with numbers in place of the names of unmanaged accounts."""
     every = tuple(ledgers)
     known = {ledger.instance: {entry.account: entry.handle for entry in ledger.entries} for ledger in every}
-    names = Pseudonyms({name: {**accounts.get(name, {}), **known.get(name, {})} for name in {**known, **accounts}})
+    names = Pseudonyms(merge_accounts(accounts, known))
     return tuple(
-        replace(ledger, entries=tuple(_redacted(entry, names.of(ledger.instance)) for entry in ledger.entries))
+        replace(ledger, entries=tuple(_redact_entry(entry, names.of(ledger.instance)) for entry in ledger.entries))
         for ledger in every
     )
 
 
-def _redacted(entry: Entry, names: Names) -> Entry:
+def _redact_entry(entry: Entry, names: Names) -> Entry:
     holdings = tuple(
         replace(holding, origin=names.origin(holding.origin)) if holding.origin else holding
         for holding in entry.holdings

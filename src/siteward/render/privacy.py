@@ -1,11 +1,11 @@
-"""Hiding who is meant, once, before anything is rendered.
+"""Redacts names from reports, once, before anything is rendered.
 
-`handles` keeps the names that the declaration gives to its own people and hides every e-mail address and every
-other account name; `counts` keeps nothing but the numbers. Excerpts of files go in both, for they hold addresses.
+`handles` keeps the handles of declared users and hides every e-mail address and every other account name; `counts` keeps
+only the numbers. Both drop excerpts of files, which contain addresses.
 
-Texts may name accounts that stand nowhere else in a report, so they are searched for every account name that the
-instance is known to have (`Report.accounts`). Where nobody has looked, as for a saved plan that is shown, a finding
-keeps its rule and has the sentence of the catalogue instead of its words.
+Texts may name accounts that appear nowhere else in a report, so they are searched for every account name that the
+instance is known to have (`Report.accounts`). Where these are not known, as for a saved plan that is shown, a
+diagnostic keeps its rule and has the sentence of the catalogue instead of its message.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OTHER_MAIL = "(another, hidden)"
 HIDDEN_ACCOUNT = "(account hidden)"
 UNTOLD = "(not told)"
 OUR_WORDS = frozenset({"siteward", *(power.word for power in Power)})
-"""The program in commands to type, and the access levels: an account of such a name cannot be distinguished from them."""
+"""The program's name and the access levels: an account of such a name cannot be distinguished from the word in a text."""
 # An apostrophe is part of an address between two letters only, so that quotes around an address stay.
 _MAIL = r"(?:[^\s\"'`<>()\[\]{},;:=@]|(?<=\w)'(?=\w))+(?:@|%40)[^\s\"'`<>()\[\]{},;:=]+"
 _DOMAIN = r"(?:@[^\s\"'`<>()\[\]{},;:=]+)?"
@@ -46,32 +46,32 @@ _ANY_MAIL = re.compile(_MAIL)
 
 
 class Names:
-    """What the accounts of one instance are called instead, and the search for them in texts.
+    """The replacements for the account names of one instance, and the search for these names in texts.
 
-    `names` maps account names to handles and pseudonyms; a handle stands for itself. `words` are those of the
-    platform itself (`admin`, `view`): an account of that name cannot be distinguished from them in a text.
+    `names` maps account names to handles and pseudonyms; a handle maps to itself. `words` are kept in texts even if an
+    account has such a name: the platform's own words, such as `admin` and `view`.
     """
 
     def __init__(self, names: Mapping[str, str], words: frozenset[str] = OUR_WORDS) -> None:
         self._names = names
         hidden = {name: shown for name, shown in names.items() if shown != name and name not in words}
         kept = {name: name for name in (*names.values(), *words)}
-        # Patterns and logins that people type may differ in case from the account that they mean.
+        # Patterns and logins in files may differ in case from the account's name.
         self._in_text = {name.casefold(): shown for name, shown in hidden.items()} | hidden | kept
         odd = [name for name in hidden if not _PLAIN.fullmatch(name) and not _ANY_MAIL.fullmatch(name)]
-        parts = [_bounded(name) for name in sorted(odd, key=len, reverse=True)]
+        parts = [_name_pattern(name) for name in sorted(odd, key=len, reverse=True)]
         self._pattern = re.compile("|".join((*parts, _MAIL, _WORD)), re.IGNORECASE)
 
     def name(self, name: str) -> str:
-        """Return what an account is called; nothing of a name that is not known."""
+        """Return the replacement for an account name; `HIDDEN_ACCOUNT` for one that is not known."""
         return self._names.get(name, HIDDEN_ACCOUNT)
 
     def text(self, text: str) -> str:
-        """Return a text without addresses, and with what its accounts are called instead of their names."""
-        return self._pattern.sub(self._shown, text)
+        """Return a text with addresses hidden and account names replaced."""
+        return self._pattern.sub(self._replace_match, text)
 
-    def _shown(self, found: re.Match[str]) -> str:
-        whole = found.group()
+    def _replace_match(self, match: re.Match[str]) -> str:
+        whole = match.group()
         for length in range(len(whole), len(whole.rstrip(".-")) - 1, -1):  # a full stop may end the sentence
             part = whole[:length]
             if (shown := self._in_text.get(part) or self._in_text.get(part.casefold())) is not None:
@@ -81,33 +81,33 @@ class Names:
         return HIDDEN_MAIL + whole[len(whole.rstrip(".-")) :]
 
     def origin(self, origin: Origin) -> Origin:
-        """Return why something is wanted, without names in what people wrote."""
+        """Return an origin with names replaced in everything that people wrote."""
         return replace(
             origin,
             via=tuple(map(self.text, origin.via)),
-            ticket=_maybe(self.text, origin.ticket),
-            reason=_maybe(self.text, origin.reason),
+            ticket=_apply(self.text, origin.ticket),
+            reason=_apply(self.text, origin.reason),
             others=tuple(map(self.origin, origin.others)),
         )
 
     def diagnostic(self, said: Diagnostic) -> Diagnostic:
-        """Return a finding without names."""
+        """Return a diagnostic with names replaced in its texts."""
         return replace(
             said,
             message=self.text(said.message),
-            about=_maybe(self.key, said.about),
-            hint=_maybe(self.text, said.hint),
-            suggestion=_maybe(self.text, said.suggestion),
+            about=_apply(self.key, said.about),
+            hint=_apply(self.text, said.hint),
+            suggestion=_apply(self.text, said.suggestion),
             allowed=tuple(map(self.text, said.allowed)),
-            who=_maybe(self.text, said.who),
+            who=_apply(self.text, said.who),
         )
 
     def wordless(self, said: Diagnostic) -> Diagnostic:
-        """Return a finding that keeps its rule, place and effect, and none of the words, which may name anybody."""
+        """Return a diagnostic with its rule, place and effect, and the catalogue's sentence in place of its texts."""
         return replace(
             said,
             message=sentence(said.code),
-            about=_maybe(self.key, said.about),
+            about=_apply(self.key, said.about),
             hint=None,
             suggestion=None,
             allowed=(),
@@ -115,72 +115,77 @@ class Names:
         )
 
     def key(self, key: Key) -> Key:
-        """Return a key without the account in it."""
+        """Return a key with the account's name replaced."""
         name = account_of(key)
         return key if name is None else tuple(self.name(part) if part == name else part for part in key)
 
     def side(self, resource: Resource | None) -> Resource | None:
-        """Return one side of a change without names."""
+        """Return one side of a change with names replaced and addresses hidden."""
         match resource:
             case None | Group() | Grant(subject=Subject(kind="group")):
                 return resource
             case Account(name=name, email=email, renamed=renamed):
-                mail = _maybe(_hide_mail, email)
-                return replace(resource, name=self.name(name), email=mail, renamed=_maybe(self.name, renamed))
+                mail = _apply(_hide_mail, email)
+                return replace(resource, name=self.name(name), email=mail, renamed=_apply(self.name, renamed))
             case Member(account=account):
                 return replace(resource, account=self.name(account))
             case Grant(subject=subject):
                 return replace(resource, subject=Subject("account", self.name(subject.name)))
 
     def step(self, step: Step) -> Step:
-        """Return a step without names."""
+        """Return a step with names replaced, addresses hidden and platform ids removed."""
         before, after = self.side(step.change.before), self.side(step.change.after)
         if (
             isinstance(before, Account)
             and isinstance(after, Account)
-            and _mail(step.change.before) != _mail(step.change.after)
+            and _mail_of(step.change.before) != _mail_of(step.change.after)
         ):
-            after = replace(after, email=OTHER_MAIL)  # hidden alike, the two would look like no change at all
+            after = replace(after, email=OTHER_MAIL)  # equal placeholders would look like no change
         return replace(
             step,
             change=Change(before, after),
-            origin=_maybe(self.origin, step.origin),
+            origin=_apply(self.origin, step.origin),
             ids={},
             diagnostics=tuple(map(self.diagnostic, step.diagnostics)),
         )
 
 
 class Pseudonyms:
-    """What every account is called: the handle of its declared user, or a number that is the same everywhere."""
+    """The replacement for every account name: the handle of its declared user, or a number that is the same everywhere."""
 
     def __init__(self, accounts: Accounts, words: frozenset[str] = OUR_WORDS, first: Iterable[str] = ()) -> None:
-        """Give a number to each account that no declared user has, to those of `first` before the others."""
+        """Assign numbers to the accounts without a declared user, those of `first` before the others."""
         handles = {handle for known in accounts.values() for handle in known.values() if handle is not None}
         merged: dict[str, set[str | None]] = {}
         for known in accounts.values():
             for name, handle in known.items():
                 merged.setdefault(name, set()).add(handle)
-        foreign = {name for name, found in merged.items() if None in found or len(found) > 1} - handles
+        foreign = {name for name, users in merged.items() if None in users or len(users) > 1} - handles
         order = (name for name in dict.fromkeys((*first, *merged)) if name in foreign)
         numbers = {name: f"account-{number}" for number, name in enumerate(order, 1)}
         everywhere = {
-            name: numbers.get(name) or (min(filter(None, found), default=name)) for name, found in merged.items()
+            name: numbers.get(name) or (min(filter(None, users), default=name)) for name, users in merged.items()
         }
         everywhere |= {handle: handle for handle in handles if handle not in everywhere}
         own = {
-            at: {name: handle or numbers.get(name, name) for name, handle in known.items()}
-            for at, known in accounts.items()
+            instance: {name: handle or numbers.get(name, name) for name, handle in known.items()}
+            for instance, known in accounts.items()
         }
         self._everywhere = Names(everywhere, words)
-        self._own = {at: Names(everywhere | names, words) for at, names in own.items()}
+        self._own = {instance: Names(everywhere | names, words) for instance, names in own.items()}
 
     def of(self, instance: str | None) -> Names:
-        """Return the names on an instance; of no instance in particular, where there is none of that name."""
+        """Return the replacements for an instance; those for texts of no instance where its accounts are not known."""
         return self._own.get(instance or "", self._everywhere)
 
 
+def merge_accounts(accounts: Accounts, shown: Accounts) -> Accounts:
+    """Return the known accounts with those that an answer shows, whose handles count where both have an account."""
+    return {name: {**accounts.get(name, {}), **shown.get(name, {})} for name in {**shown, **accounts}}
+
+
 def redact(report: Report, privacy: Privacy) -> Report:
-    """Return `report` with what `privacy` does not allow taken out of it."""
+    """Return `report` redacted as `privacy` asks."""
     if privacy == "full":
         return report
     if privacy == "counts":
@@ -192,8 +197,8 @@ def redact(report: Report, privacy: Privacy) -> Report:
 
 
 def errors_of(report: Report, privacy: Privacy) -> tuple[Diagnostic, ...]:
-    """Return the errors that a report tells beside an answer, with what `privacy` leaves of their words."""
-    every = [*report.diagnostics, *(report.plan.diagnostics if report.plan else ())]
+    """Return the errors of a report, redacted as `privacy` asks, for commands that show them beside an answer."""
+    every = (*report.diagnostics, *(report.plan.diagnostics if report.plan else ()))
     errors = tuple(diagnostic for diagnostic in every if diagnostic.blocks)
     if privacy == "full":
         return errors
@@ -204,14 +209,15 @@ def errors_of(report: Report, privacy: Privacy) -> tuple[Diagnostic, ...]:
 
 
 class _Redaction:
-    """One report's pseudonyms, and the walk that puts them in place of the names."""
+    """The redaction of one report: its pseudonyms, and the functions that put them in place of names."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._looked_at = report.accounts or {}
-        self._names = Pseudonyms(_accounts(report), _words(report), (name for _, name in _logins(report)))
+        self._known = report.accounts or {}
+        self._names = Pseudonyms(_accounts(report), _kept_words(report), (name for _, name in _logins(report)))
 
     def report(self) -> Report:
+        """Return the redacted report."""
         full, names = self._report, self._names
         return replace(
             full,
@@ -219,20 +225,20 @@ class _Redaction:
             plan=self._plan(full.plan) if full.plan else None,
             outcomes=tuple(map(self._outcome, full.outcomes)),
             drift=tuple(map(self._drift, full.drift)),
-            next=_maybe(names.of(None).text, full.next),
-            journal=_maybe(hide_mails, full.journal),
+            next=_apply(names.of(None).text, full.next),
+            journal=_apply(hide_mails, full.journal),
             texts={},
             accounts=None,
         )
 
     def _step(self, step: Step, instance: str) -> Step:
-        """Return a step without names, and without what people wrote where the names are not known."""
+        """Return a step without names; where an instance's names are not known, without what people wrote."""
         names = self._names.of(instance)
         shown = names.step(step)
-        if instance in self._looked_at:
+        if instance in self._known:
             return shown
-        said = tuple(map(names.wordless, step.diagnostics))
-        return replace(shown, origin=_maybe(_unwritten, shown.origin), diagnostics=said)
+        diagnostics = tuple(map(names.wordless, step.diagnostics))
+        return replace(shown, origin=_apply(_drop_written, shown.origin), diagnostics=diagnostics)
 
     def _plan(self, plan: Plan) -> Plan:
         return replace(
@@ -246,13 +252,13 @@ class _Redaction:
         )
 
     def _instance(self, instance: InstancePlan) -> InstancePlan:
-        names, known = self._names.of(instance.instance), instance.instance in self._looked_at
+        names, known = self._names.of(instance.instance), instance.instance in self._known
         return replace(
             instance,
-            me=_maybe(names.name, instance.me),
+            me=_apply(names.name, instance.me),
             steps=tuple(self._step(step, instance.instance) for step in instance.steps),
             held_back=tuple(self._step(step, instance.instance) for step in instance.held_back),
-            unmanaged=tuple(_unmanaged_account(unmanaged_account, names) for unmanaged_account in instance.unmanaged),
+            unmanaged=tuple(_redact_unmanaged(account, names) for account in instance.unmanaged),
             waiting=tuple(map(names.key, instance.waiting)),
             diagnostics=tuple(map(names.diagnostic if known else names.wordless, instance.diagnostics)),
             unreadable=tuple(names.text(listing) if known else UNTOLD for listing in instance.unreadable),
@@ -265,7 +271,7 @@ class _Redaction:
             outcome,
             step=self._step(outcome.step, outcome.instance),
             message=names.text(outcome.message),
-            hint=_maybe(names.text, outcome.hint),
+            hint=_apply(names.text, outcome.hint),
             reviewed=names.side(outcome.reviewed),
             now=names.side(outcome.now),
             wanted=names.side(outcome.wanted),
@@ -279,21 +285,21 @@ class _Redaction:
             live=names.side(item.live),
             journalled=names.side(item.journalled),
             step=self._step(item.step, item.instance) if item.step else None,
-            note=_maybe(names.text, item.note),
+            note=_apply(names.text, item.note),
         )
 
 
-def _unwritten(origin: Origin) -> Origin:
-    """Return why something is wanted, without what people wrote there, which may name anybody."""
-    return replace(origin, ticket=None, reason=None, others=tuple(map(_unwritten, origin.others)))
+def _drop_written(origin: Origin) -> Origin:
+    """Return an origin without tickets and reasons, which may name anybody."""
+    return replace(origin, ticket=None, reason=None, others=tuple(map(_drop_written, origin.others)))
 
 
-def _unmanaged_account(unmanaged_account: UnmanagedAccount, names: Names) -> UnmanagedAccount:
-    return replace(unmanaged_account, name=names.name(unmanaged_account.name), email=None, facts={})
+def _redact_unmanaged(account: UnmanagedAccount, names: Names) -> UnmanagedAccount:
+    return replace(account, name=names.name(account.name), email=None, facts={})
 
 
-def _bounded(name: str) -> str:
-    """Return the pattern of a name that stands by itself, and is no part of a longer word."""
+def _name_pattern(name: str) -> str:
+    """Return the pattern of a name that is not part of a longer word."""
     left, right = r"(?<!\w)" if name[:1].isalnum() else "", r"(?!\w)" if name[-1:].isalnum() else ""
     return f"{left}{re.escape(name)}{right}{_DOMAIN}"
 
@@ -305,7 +311,7 @@ def _hide_mail(_: str) -> str:
 def redact_missing(
     missing: Iterable[Missing], privacy: Privacy, accounts: Accounts = MappingProxyType({})
 ) -> tuple[Missing, ...]:
-    """Return what could not be read, with its reasons as far as they may be told."""
+    """Return the instances that were not read, with their reasons redacted; `counts` leaves no reasons."""
     if privacy == "full":
         return tuple(missing)
     names = Pseudonyms(accounts)
@@ -315,44 +321,49 @@ def redact_missing(
 
 
 def hide_mails(text: str) -> str:
-    """Return text with every e-mail address hidden."""
+    """Return a text with every e-mail address hidden."""
     return _ANY_MAIL.sub(HIDDEN_MAIL, text)
 
 
-def _mail(resource: Resource | None) -> str | None:
+def _mail_of(resource: Resource | None) -> str | None:
     return resource.email if isinstance(resource, Account) else None
 
 
-def _maybe(change: Callable[[_T], _T], value: _T | None) -> _T | None:
+def _apply(change: Callable[[_T], _T], value: _T | None) -> _T | None:
+    """Return the changed value; `None` for `None`."""
     return None if value is None else change(value)
 
 
 def _accounts(report: Report) -> Accounts:
-    """Return every account name of a report by instance: those that stand in it, then those that are known beside."""
-    found: dict[str, dict[str, str | None]] = {}
+    """Return every account name by instance, with its handle: those in the report, then the others that are known."""
+    accounts: dict[str, dict[str, str | None]] = {}
     known, people = report.accounts or {}, _people(report)
     for instance, name in _logins(report):
-        of = found.setdefault(instance, {})
-        if of.get(name) is None:
-            of[name] = known.get(instance, {}).get(name) or people.get((instance, name))
+        handles = accounts.setdefault(instance, {})
+        if handles.get(name) is None:
+            handles[name] = known.get(instance, {}).get(name) or people.get((instance, name))
     for instance, names in known.items():
-        of = found.setdefault(instance, {})
+        handles = accounts.setdefault(instance, {})
         for name, handle in names.items():
-            of.setdefault(name, handle)
-    return found
+            handles.setdefault(name, handle)
+    return accounts
 
 
 def _people(report: Report) -> Mapping[tuple[str, str], str]:
     """Return the handle behind each account that a step is about."""
     steps = {(instance, account_of(step.change.key)): step.person for instance, step in _steps(report)}
-    return {(at, name): person for (at, name), person in steps.items() if name is not None and person is not None}
+    return {
+        (instance, name): person
+        for (instance, name), person in steps.items()
+        if name is not None and person is not None
+    }
 
 
 def _steps(report: Report) -> Iterator[tuple[str, Step]]:
     for instance in report.plan.instances if report.plan else ():
         yield from ((instance.instance, step) for step in (*instance.steps, *instance.held_back))
     yield from ((outcome.instance, outcome.step) for outcome in report.outcomes)
-    yield from ((drift_item.instance, drift_item.step) for drift_item in report.drift if drift_item.step)
+    yield from ((item.instance, item.step) for item in report.drift if item.step)
 
 
 def _logins(report: Report) -> Iterator[tuple[str, str]]:
@@ -363,30 +374,31 @@ def _logins(report: Report) -> Iterator[tuple[str, str]]:
         for side in (step.change.before, step.change.after):
             if isinstance(side, Account) and side.renamed:
                 yield instance, side.renamed
-    for plan in report.plan.instances if report.plan else ():
-        yield from ((plan.instance, unmanaged_account.name) for unmanaged_account in plan.unmanaged)
-        yield from ((plan.instance, name) for name in (plan.me, *plan.emptied) if name)
+    for part in report.plan.instances if report.plan else ():
+        yield from ((part.instance, account.name) for account in part.unmanaged)
+        yield from ((part.instance, name) for name in (part.me, *part.emptied) if name)
 
 
 def _keys(report: Report) -> Iterator[tuple[str, Key]]:
-    yield from ((at, step.change.key) for at, step in _steps(report))
+    """Yield the instance and the key of everything that a report is about."""
+    yield from ((instance, step.change.key) for instance, step in _steps(report))
     sides = [(item.instance, side) for item in report.drift for side in (item.declared, item.live, item.journalled)]
     sides += [
         (outcome.instance, side)
         for outcome in report.outcomes
         for side in (outcome.reviewed, outcome.now, outcome.wanted)
     ]
-    yield from ((at, side.key) for at, side in sides if side is not None)
+    yield from ((instance, side.key) for instance, side in sides if side is not None)
     said = [(diagnostic.instance or "", diagnostic) for diagnostic in report.diagnostics]
-    said += [(at, diagnostic) for at, step in _steps(report) for diagnostic in step.diagnostics]
-    for instance in report.plan.instances if report.plan else ():
-        yield from ((instance.instance, key) for key in instance.waiting)
-        said += [(instance.instance, diagnostic) for diagnostic in instance.diagnostics]
+    said += [(instance, diagnostic) for instance, step in _steps(report) for diagnostic in step.diagnostics]
+    for part in report.plan.instances if report.plan else ():
+        yield from ((part.instance, key) for key in part.waiting)
+        said += [(part.instance, diagnostic) for diagnostic in part.diagnostics]
     said += [(diagnostic.instance or "", diagnostic) for diagnostic in (report.plan.diagnostics if report.plan else ())]
-    yield from ((at, diagnostic.about) for at, diagnostic in said if diagnostic.about is not None)
+    yield from ((instance, diagnostic.about) for instance, diagnostic in said if diagnostic.about is not None)
 
 
-def _words(report: Report) -> frozenset[str]:
-    """Return the words of the platforms and ours: an account of that name cannot be distinguished from them in a text."""
+def _kept_words(report: Report) -> frozenset[str]:
+    """Return the words that texts keep even if an account has such a name: the report's roles and our own words."""
     sides = (side for _, step in _steps(report) for side in (step.change.before, step.change.after))
     return OUR_WORDS | {side.role for side in sides if isinstance(side, Grant)}

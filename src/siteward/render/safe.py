@@ -1,13 +1,14 @@
-"""Names as they may be shown: what is invisible, or would steer a terminal or a log, is written out.
+"""Makes foreign text safe to show: characters that are invisible or would control a terminal or a log are written out.
 
-Every renderer sends foreign text through `show` before it adds the escapes of its own format.
+Every renderer sends foreign text through `show` before it applies the escapes of its own format. Excerpts of files and
+the advice of diagnostics are made here too, since several formats share them.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
+from functools import cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -26,33 +27,44 @@ _INVISIBLE = (
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff"  # surrogates and private use: no agreed picture
 )
-# A backslash is doubled where it would read as one of our own escapes, so that two names never look alike; the
-# runners of GitHub Actions and Azure take "##[" and "##vso[" for a command wherever it stands in a line.
-_UNSAFE = re.compile(rf"\\(?=[xuU\\{_INVISIBLE}])|[{_INVISIBLE}]|##(?=\[|[vV][sS][oO]\[)")
 _STEERING = re.compile(r"#(?=\[|vso\[)", re.IGNORECASE)
 # GitHub's runner looks for "::" behind any blanks; colour goes through it unseen.
 _COMMAND = re.compile(r"^((?:\s|\x1b\[[0-9;]*m)*)::", re.MULTILINE)
 
 
 def show(text: str) -> str:
-    r"""Return `text` with everything invisible or steering as a visible escape (`\\x1b`, `\\u202e`).
+    r"""Return `text` with invisible and controlling characters as visible escapes (`\\x1b`, `\\u202e`).
 
     The result is one line, valid in UTF-8, and different for different texts.
     """
-    return _UNSAFE.sub(lambda found: "".join(map(_visible, found.group())), text)
+    if text.isascii() and text.isprintable() and "\\" not in text and "##" not in text:
+        return text  # as nearly every text, so that most runs need not compile the pattern
+    return _unsafe().sub(lambda found: "".join(map(_write_out, found.group())), text)
+
+
+@cache
+def _unsafe() -> re.Pattern[str]:
+    """Return the pattern of what must be escaped.
+
+    A backslash is doubled where it would read as one of our own escapes, so that two names never look alike; the
+    runners of GitHub Actions and Azure take "##[" and "##vso[" for a command wherever it stands in a line.
+    """
+    return re.compile(rf"\\(?=[xuU\\{_INVISIBLE}])|[{_INVISIBLE}]|##(?=\[|[vV][sS][oO]\[)")
 
 
 def as_json(document: object, indent: int) -> str:
     """Return plain data as JSON in ASCII, ending with a line break; a name in it steers no log, and is read as it was."""
+    import json  # noqa: PLC0415 — text for people has no use for it
+
     return _STEERING.sub(r"\\u0023", json.dumps(document, indent=indent)) + "\n"
 
 
 def no_commands(text: str) -> str:
-    """Return finished text in which no line can be taken for a command by the log of GitHub Actions."""
+    """Return finished text in which the log of GitHub Actions takes no line for a command."""
     return _COMMAND.sub(r"\1\\x3a:", text)
 
 
-def _visible(char: str) -> str:
+def _write_out(char: str) -> str:
     code = ord(char)
     if char == "\\":
         return r"\\"
@@ -62,13 +74,13 @@ def _visible(char: str) -> str:
 
 
 def cells(text: str) -> int:
-    """Return how many columns a terminal gives to `text` (wide characters take two, combining ones none)."""
+    """Return the width of `text` in terminal columns (wide characters take two, combining ones none)."""
     if text.isascii():
         return len(text)
-    return sum(_cell(char) for char in text)
+    return sum(_cells_of(char) for char in text)
 
 
-def _cell(char: str) -> int:
+def _cells_of(char: str) -> int:
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
@@ -79,7 +91,7 @@ CONTEXT = 1
 
 
 class Excerpt(Struct, frozen=True):
-    """A piece of a file: numbered lines, and the columns (counted in terminal cells, from 0) to underline."""
+    """Numbered lines of a file, and the columns to underline, in terminal cells from 0."""
 
     lines: tuple[tuple[int, str], ...]
     start: int
@@ -87,40 +99,40 @@ class Excerpt(Struct, frozen=True):
 
 
 def excerpt(at: Span, texts: Mapping[str, Sequence[str]]) -> Excerpt | None:
-    """Return the line that `at` speaks of with the one before it, or `None` if the text is not at hand."""
+    """Return the line of `at` with the one before it, or `None` if the text of its file is not in `texts`."""
     lines = texts.get(at.file, ())
     if not 1 <= at.line <= len(lines):
         return None
     line = lines[at.line - 1].rstrip("\r\n")
     first = max(1, at.line - CONTEXT)
-    shown = tuple((number, _visible_text(lines[number - 1].rstrip("\r\n"))) for number in range(first, at.line + 1))
-    start = cells(_visible_text(line[: at.column - 1]))
-    return Excerpt(shown, start, max(1, cells(_visible_text(line[at.column - 1 : _end(at, line)]))))
+    shown = tuple((number, _expand(lines[number - 1].rstrip("\r\n"))) for number in range(first, at.line + 1))
+    start = cells(_expand(line[: at.column - 1]))
+    return Excerpt(shown, start, max(1, cells(_expand(line[at.column - 1 : _end_column(at, line)]))))
 
 
-def _end(at: Span, line: str) -> int:
-    """Return the exclusive end of what is meant, on the first line of the span."""
+def _end_column(at: Span, line: str) -> int:
+    """Return the exclusive end of the span on its first line."""
     if at.end_line == at.line and at.end_column > at.column:
         return at.end_column - 1
     return len(line.rstrip()) if at.end_line > at.line else at.column
 
 
-def _visible_text(text: str) -> str:
-    """Return a line with tabs as spaces and the invisible written out, so that what follows can be aligned."""
-    return (" " * TAB).join(show(part) for part in text.split("\t"))
+def _expand(text: str) -> str:
+    """Return a line with tabs as spaces and invisible characters written out, so that underlines can be aligned."""
+    return (" " * TAB).join(map(show, text.split("\t")))
 
 
-def _quoted(suggestion: str) -> str:
+def _quote(suggestion: str) -> str:
     """Return a suggestion in quotes; one that is quoted already, as YAML needs it, stays as it is."""
     return suggestion if suggestion[:1] in {'"', "'"} else f'"{suggestion}"'
 
 
 def advice(said: Diagnostic, digest: str = "") -> tuple[str, ...]:
-    """Return what would help: the likely meaning, what is allowed, the hint; each a phrase of its own.
+    """Return the advice of a diagnostic as phrases: a suggestion, the allowed values, the hint.
 
-    A hint may speak of `<digest>`: a guard cannot know the digest of the plan that it becomes part of.
+    `<digest>` in a hint is replaced by `digest`, since a guard cannot know the digest of the plan it becomes part of.
     """
-    guess = f"did you mean {_quoted(said.suggestion)}?" if said.suggestion else ""
+    guess = f"did you mean {_quote(said.suggestion)}?" if said.suggestion else ""
     allowed = f"allowed: {', '.join(said.allowed)}" if said.allowed else ""
     hint = (said.hint or "").replace("<digest>", digest) if digest else said.hint or ""
-    return tuple(name for name in (guess, allowed, hint) if name)
+    return tuple(filter(None, (guess, allowed, hint)))

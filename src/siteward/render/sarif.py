@@ -1,7 +1,7 @@
-"""SARIF 2.1.0, for code scanning: each finding on the YAML line that causes it.
+"""Renders findings as SARIF 2.1.0 for code scanning, each on the YAML line that causes it.
 
-The subset that GitHub reads: rules, results with one physical location, fingerprints. Its limits hold here: at most
-25 000 results in a run, of which it shows the first 5 000, so the most urgent come first.
+The document is the subset that GitHub reads: rules, results with one physical location, fingerprints. GitHub accepts at
+most 25 000 results in a run and shows the first 5 000, so the most urgent come first.
 """
 
 from __future__ import annotations
@@ -26,20 +26,23 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: 
 
 def render(context: RenderContext) -> str:
     """Return one SARIF log with one run."""
-    found = collect(context)
-    kept = found[:MOST]
+    findings = collect(context)
+    kept = findings[:MOST]
     rules = tuple(dict.fromkeys(finding.rule for finding in kept))
-    at = {rule: index for index, rule in enumerate(rules)}
-    named, top = zip(kept, fingerprints(kept), strict=True), anchor(context)
+    index_of = {rule: index for index, rule in enumerate(rules)}
+    identified, top = zip(kept, fingerprints(kept), strict=True), anchor(context)
     run = {
         "tool": {"driver": _driver(rules, context)},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The folder of the root file's repository."}}},
-        "results": [_result(item, item.at or top, at[item.rule], name) for item, name in named],
+        "results": [
+            _result(finding, finding.at or top, index_of[finding.rule], fingerprint)
+            for finding, fingerprint in identified
+        ],
         "properties": {
             "exitCode": context.code,
             "summary": encode_summary(context.summary),
-            "omitted": len(found) - len(kept),
+            "omitted": len(findings) - len(kept),
         },
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
@@ -53,26 +56,26 @@ def _driver(rules: tuple[str, ...], context: RenderContext) -> dict[str, object]
 
 
 def _rule(code: str) -> dict[str, object]:
-    """Return a rule as the catalogue has it; one of the owners' own has its id and no more."""
-    told: dict[str, object] = {
+    """Return a rule as the catalogue describes it; a rule of the owners' policy has only its id."""
+    described: dict[str, object] = {
         "id": show(code),
-        "shortDescription": {"text": _text(code.replace("-", " "))},
-        "fullDescription": {"text": _text(sentence(code))},
+        "shortDescription": {"text": _escape_message(code.replace("-", " "))},
+        "fullDescription": {"text": _escape_message(sentence(code))},
     }
     if rule := RULES.get(code):
-        told |= {"name": rule.name, "help": {"text": _text(f"Next: {rule.step}")}}
+        described |= {"name": rule.name, "help": {"text": _escape_message(f"Next: {rule.step}")}}
         if rule.formerly:
-            told["deprecatedIds"] = [rule.formerly]
-    return told
+            described["deprecatedIds"] = [rule.formerly]
+    return described
 
 
-def _result(finding: Finding, at: Span, rule: int, name: str) -> dict[str, object]:
+def _result(finding: Finding, at: Span, rule: int, fingerprint: str) -> dict[str, object]:
     return {
         "ruleId": show(finding.rule),
         "ruleIndex": rule,
         "level": _LEVELS[finding.severity],
-        "message": {"text": "\n".join(map(_text, (finding.message, *finding.help)))},
-        "partialFingerprints": {"siteward/v1": name},
+        "message": {"text": "\n".join(map(_escape_message, (finding.message, *finding.help)))},
+        "partialFingerprints": {"siteward/v1": fingerprint},
         "locations": [{"physicalLocation": _location(at)}],
     }
 
@@ -85,7 +88,7 @@ def _location(at: Span) -> dict[str, object]:
     return {"artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"}, "region": region}
 
 
-def _text(text: str) -> str:
-    """Return text in which nothing is a placeholder or an embedded link (SARIF 2.1.0, section 3.11)."""
+def _escape_message(text: str) -> str:
+    """Return text with the characters of placeholders and embedded links escaped (SARIF 2.1.0, section 3.11)."""
     escaped = show(text).replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
     return escaped.replace("{", "{{").replace("}", "}}")

@@ -1,4 +1,4 @@
-"""The JSON Schema of what every command gives with `--format json`."""
+"""The JSON Schema of the reports that commands give with `--format json`."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""For people, in a terminal or a log.
+"""Renders a report as text for a terminal or a log.
 
-One text for every verb: what was said about the file, the plan, what became of it, the drift, then one summary,
-the digest and where to go next. Lines are never cut; a long one is left to the terminal.
+Every command has the same order: diagnostics, the plan or its outcomes, the drift, then the summary, the digest and the
+next step. Lines are never cut or wrapped; that is left to the terminal.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.diagnostic import Diagnostic, Severity, plural
 from siteward.render import words
 from siteward.render.lines import Palette, Style
 from siteward.render.safe import advice, excerpt
@@ -27,17 +27,17 @@ def render(context: RenderContext) -> str:
     """Return the report as text that ends with a line break."""
     palette = Palette(context.options)
     parts = (
-        _diagnostics(context, palette),
-        _before(context, palette),
-        *_after(context, palette),
-        _tail(context, palette),
+        _diagnostic_lines(context, palette),
+        _plan_part(context, palette),
+        *_outcome_parts(context, palette),
+        _summary_lines(context, palette),
     )
     blocks = ["\n".join(lines) for part in parts if (lines := list(part))]
     return palette.page(("\n\n".join(blocks),))
 
 
-def _before(context: RenderContext, palette: Palette) -> Iterable[str]:
-    """Return what is told of the instances: the plan, or for drift only what it was read from."""
+def _plan_part(context: RenderContext, palette: Palette) -> Iterable[str]:
+    """Return the lines of the plan; for drift only those about the instances that were read."""
     if context.report.plan is None or context.report.outcomes:
         return ()
     from siteward.render.text_plan import context_lines, plan_lines  # noqa: PLC0415 — `validate` has no plan to show
@@ -45,8 +45,8 @@ def _before(context: RenderContext, palette: Palette) -> Iterable[str]:
     return context_lines(context, palette) if context.report.command == "drift" else plan_lines(context, palette)
 
 
-def _after(context: RenderContext, palette: Palette) -> tuple[Iterable[str], ...]:
-    """Return what became of the steps, what no longer fits, and the drift."""
+def _outcome_parts(context: RenderContext, palette: Palette) -> tuple[Iterable[str], ...]:
+    """Return the lines of the outcomes, with what no longer fits, and those of the drift."""
     if not (context.report.outcomes or context.report.drift or context.report.stale):
         return ()
     from siteward.render.text_plan import drift_lines, outcome_lines  # noqa: PLC0415 — see above
@@ -54,27 +54,29 @@ def _after(context: RenderContext, palette: Palette) -> tuple[Iterable[str], ...
     return outcome_lines(context, palette), drift_lines(context, palette)
 
 
-def _diagnostics(context: RenderContext, palette: Palette) -> Iterator[str]:
-    said = [entry for entry in context.report.diagnostics if entry.severity or context.options.verbose]
-    if context.report.plan:
-        said += [item for item in context.report.plan.diagnostics if item.severity or context.options.verbose]
-    for at, diagnostic in enumerate(words.by_weight(said)):
-        lines = _in_short(diagnostic, palette) if context.options.quiet else _in_full(diagnostic, context, palette)
-        if at and not context.options.quiet:
+def _diagnostic_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
+    shown = [diagnostic for diagnostic in context.diagnostics if diagnostic.severity or context.options.verbose]
+    for number, diagnostic in enumerate(words.by_weight(shown)):
+        lines = (
+            _diagnostic_in_short(diagnostic, palette)
+            if context.options.quiet
+            else _diagnostic_in_full(diagnostic, context, palette)
+        )
+        if number and not context.options.quiet:
             yield ""
         yield from lines
 
 
-def _in_short(said: Diagnostic, palette: Palette) -> Iterator[str]:
+def _diagnostic_in_short(said: Diagnostic, palette: Palette) -> Iterator[str]:
     at = f"{said.at}: " if said.at else ""
     yield palette.text(f"{at}{said.severity.word} {said.code}: {words.told(said)}")
 
 
-def _in_full(said: Diagnostic, context: RenderContext, palette: Palette) -> Iterator[str]:
+def _diagnostic_in_full(said: Diagnostic, context: RenderContext, palette: Palette) -> Iterator[str]:
     kind = palette.paint(said.severity.word, STYLES[said.severity])
     yield f"{kind} {palette.paint(palette.text(said.code), 'bold')}: {palette.text(words.told(said))}"
     shown = excerpt(said.at, context.report.texts) if said.at else None
-    help_ = [palette.text(text) for text in advice(said, _digest(context))]
+    help_ = [palette.text(text) for text in advice(said, context.digest)]
     plain = context.options.plain
     corner, bar, foot, caret = ("-->", "|", "=", "^") if plain else ("╭─", "│", "╰─", "^")
     gutter = len(str(shown.lines[-1][0])) if shown else 1
@@ -86,44 +88,40 @@ def _in_full(said: Diagnostic, context: RenderContext, palette: Palette) -> Iter
         first = help_.pop(0) if help_ else ""
         under = palette.paint(caret * shown.length, STYLES[said.severity])
         yield f"{' ' * gutter} {bar} {' ' * shown.start}{under} {first}".rstrip()
-    also = [f"see also {name}" for name in map(str, said.related)]
+    also = [f"see also {place}" for place in said.related]
     for line in (*help_, *map(palette.text, also)):
         yield f"{' ' * gutter} {foot} {line}"
 
 
-def _digest(context: RenderContext) -> str:
-    return context.report.plan.digest if context.report.plan else ""
-
-
-def _tail(context: RenderContext, palette: Palette) -> Iterator[str]:
+def _summary_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     report, numbers = context.report, context.summary
     if report.plan and not numbers.outcomes and report.command != "drift":
-        yield from _total(report.plan, context, palette)
+        yield from _plan_total(report.plan, context, palette)
     elif numbers.outcomes:
         yield f"{palette.paint('Result:', 'bold')} {palette.text(words.results(numbers))}."
     if report.command == "drift" or numbers.drift:
         yield f"{palette.paint('Drift:', 'bold')} {palette.text(words.drifted(numbers))}."
     if report.command == "validate" or numbers.errors or numbers.warnings:
-        yield _found(context)
+        yield _count_findings(context)
     if report.journal:
         head = f"  latest hash {report.journal_head}" if report.journal_head else ""
         yield palette.text(f"journal {report.journal}{head}")
     if palette.options.goes_on:
         return
-    if (onward := report.next or _fallback(context)) and (context.code or report.next):
+    if (onward := report.next or _default_next(context)) and (context.code or report.next):
         yield f"{palette.paint('next:', 'bold')} {palette.text(onward)}"
     if context.code or report.command != "show":
         yield palette.paint(f"exit {context.code} ({words.verdict(context.code)})", "dim")
 
 
-def _found(context: RenderContext) -> str:
+def _count_findings(context: RenderContext) -> str:
     counted = context.report.files and context.report.command == "validate"
-    files = f" in {words.plural(context.report.files, 'file')}" if counted else ""
+    files = f" in {plural(context.report.files, 'file')}" if counted else ""
     valid = "valid: " if context.report.command == "validate" and not context.summary.errors else ""
     return f"{valid}{words.findings(context.summary)}{files}"
 
 
-def _total(plan: Plan, context: RenderContext, palette: Palette) -> Iterable[str]:
+def _plan_total(plan: Plan, context: RenderContext, palette: Palette) -> Iterable[str]:
     yield f"{palette.paint('Plan:', 'bold')} {palette.text(words.headline(context.summary))}."
     for parts in (words.consequences(context.summary), words.leftovers(context.summary)):
         if parts:
@@ -132,8 +130,8 @@ def _total(plan: Plan, context: RenderContext, palette: Palette) -> Iterable[str
     yield palette.join((plan.digest, f"as of {words.moment(plan.as_of)}", commit))
 
 
-def _fallback(context: RenderContext) -> str:
-    """Return where to go where the verb did not say: no exit but 0 leaves people without a way on."""
+def _default_next(context: RenderContext) -> str:
+    """Return the next step where the command named none; only exit code 0 has none."""
     command = context.report.command
     return {
         1: f"fix what is named above, then siteward {command}",

@@ -1,21 +1,23 @@
-"""A plan as text: instance by instance, danger first, person by person, each line with its cause."""
+"""Renders a plan, its outcomes and the drift as lines of text.
+
+Instance by instance: steps by band, the most urgent first, then person by person, each line with its cause.
+"""
 
 from __future__ import annotations
 
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.diagnostic import Diagnostic, Severity, plural
 from siteward.access.model import Power, account_of
 from siteward.render import words
 from siteward.render.lines import Cell, Glyph, Palette
 from siteward.render.safe import advice
-from siteward.render.view import DANGER, Band, Collapsed, band, fold, sections, sign
+from siteward.render.view import DANGER, Band, Collapsed, band, flag, fold, sections, shown_unmanaged, sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from siteward.access.model import Resource
     from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
     from siteward.access.report import DriftItem, Outcome, OutcomeStatus
     from siteward.render.context import RenderContext
@@ -29,108 +31,110 @@ BELOW = " " * 10
 
 def plan_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     """Yield the lines of the plan, without its total."""
-    instances = context.report.plan.instances if context.report.plan else ()
-    if any(instance.steps for instance in instances) and not (palette.options.quiet or palette.options.plain):
+    anything = any(instance.steps for instance in context.instances)
+    if anything and not (palette.options.quiet or palette.options.plain):
         yield from (palette.paint(LEGEND, "dim"), "")
-    for at, instance in enumerate(instances):
-        if at:
+    for number, instance in enumerate(context.instances):
+        if number:
             yield ""
-        yield from _instance(instance, context, palette)
+        yield from _instance_lines(instance, context, palette)
 
 
 def context_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
-    """Yield what was read of each instance, what is said about it, and who is there that nobody declared."""
-    for at, instance in enumerate(context.report.plan.instances if context.report.plan else ()):
-        if at:
+    """Yield the lines about each instance that drift shows: what was read, diagnostics and unmanaged accounts."""
+    for number, instance in enumerate(context.instances):
+        if number:
             yield ""
-        yield from _known(instance, context, palette)
+        yield from _instance_head(instance, context, palette)
         if not palette.options.quiet:
-            yield from _unmanaged(instance.unmanaged, palette)
+            yield from _unmanaged_lines(instance.unmanaged, palette)
 
 
-def _known(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:
-    yield _header(instance, palette)
+def _instance_head(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:
+    yield _instance_header(instance, palette)
     if not palette.options.quiet:
-        yield f"  {palette.paint(palette.join(tuple(_knowledge(instance, palette))), 'dim')}"
+        yield f"  {palette.paint(palette.join(tuple(_describe_reading(instance, palette))), 'dim')}"
     yield from _objections(instance, context, palette)
 
 
-def _instance(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:
-    yield from _known(instance, context, palette)
+def _instance_lines(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:
+    yield from _instance_head(instance, context, palette)
     if instance.steps:
         yield f"  {palette.text(words.headline(context.parts[instance.instance]))}"
-        yield from _steps(instance.steps, context, palette)
+        yield from _step_lines(instance.steps, context, palette)
     else:
-        yield f"  {_unchanged(instance, context)}"
+        yield f"  {_explain_no_changes(instance, context)}"
     if not palette.options.quiet:
-        yield from _beside(instance, palette)
+        yield from _unplanned_lines(instance, palette)
 
 
-def _header(instance: InstancePlan, palette: Palette) -> str:
+def _instance_header(instance: InstancePlan, palette: Palette) -> str:
     release = words.release(instance.platform, instance.version, instance.edition)
     name = palette.paint(palette.text(instance.instance), "bold")
     return f"{name}  {palette.text(instance.origin)}  {palette.join((release, f'mode {instance.mode}'))}"
 
 
-def _knowledge(instance: InstancePlan, palette: Palette) -> Iterator[str]:
-    counts = (words.plural(instance.accounts, "account"), words.plural(instance.sites, "site"))
-    yield f"read {', '.join(counts)}, {words.plural(instance.grants, 'grant')}"
+def _describe_reading(instance: InstancePlan, palette: Palette) -> Iterator[str]:
+    counts = (plural(instance.accounts, "account"), plural(instance.sites, "site"))
+    yield f"read {', '.join(counts)}, {plural(instance.grants, 'grant')}"
     if instance.read_requests:
-        yield words.plural(instance.read_requests, "request")
+        yield plural(instance.read_requests, "request")
     if instance.admins_before != instance.admins_after:
         yield f"admins {instance.admins_before}{palette.arrow}{instance.admins_after}"
     if instance.requests:
-        yield f"applying takes about {words.plural(instance.requests, 'request')}{_minutes(instance.seconds)}"
+        yield f"applying takes about {plural(instance.requests, 'request')}{_describe_duration(instance.seconds)}"
 
 
-def _minutes(seconds: float) -> str:
+def _describe_duration(seconds: float) -> str:
     if seconds < 1:
         return ""
     return f" and {seconds:.0f} s" if seconds < 120 else f" and {seconds / 60:.0f} min"
 
 
-def _unchanged(instance: InstancePlan, context: RenderContext) -> str:
+def _explain_no_changes(instance: InstancePlan, context: RenderContext) -> str:
     part = context.parts[instance.instance]
-    if instance.flawed or any(diagnostic.blocks for diagnostic in instance.diagnostics):
+    if any(diagnostic.blocks_all for diagnostic in instance.diagnostics):
         return "no changes are planned while an error stands on this instance"
+    if instance.flawed or any(diagnostic.blocks for diagnostic in instance.diagnostics):
+        held = f"; {plural(len(instance.held_back), 'change')} held back" if instance.held_back else ""
+        return f"no other changes, while a row of the file is in error{held}"
     if instance.held_back:
         return f"no changes in mode {instance.mode}: {len(instance.held_back)} skipped"
     if part.unreadable:
         return "no changes in what could be read; not everything was"
     if part.blind:
         return "no changes in what this platform shows"
-    apart = f", but for {words.plural(part.unmanaged, 'unmanaged account')}" if part.unmanaged else ""
+    apart = f", but for {plural(part.unmanaged, 'unmanaged account')}" if part.unmanaged else ""
     return f"no changes: live access equals the declaration{apart}"
 
 
 def _objections(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:
-    """Yield what is said about the instance as a whole; errors block all of it and come first."""
-    digest = context.report.plan.digest if context.report.plan else ""
+    """Yield what was not read and the diagnostics about the instance as a whole, errors (which block it) first."""
     for name in words.unread(instance):
-        yield f"  {_mark('blocked', palette)} {palette.text(f'not read: {name}')}"
+        yield f"  {_draw_glyph('blocked', palette)} {palette.text(f'not read: {name}')}"
     for diagnostic in words.by_weight(instance.diagnostics):
         if not (diagnostic.severity or (palette.options.verbose and not palette.options.quiet)):
             continue
-        mark = _mark("blocked", palette) if diagnostic.blocks else _said(diagnostic, palette)
-        yield f"  {mark} {palette.text(f'{diagnostic.code}: {diagnostic.message}')}{_at(diagnostic, palette)}"
-        yield from (f"      {palette.text(line)}" for line in advice(diagnostic, digest))
+        mark = _draw_glyph("blocked", palette) if diagnostic.blocks else _draw_severity(diagnostic, palette)
+        yield f"  {mark} {palette.text(f'{diagnostic.code}: {diagnostic.message}')}{_draw_place(diagnostic, palette)}"
+        yield from (f"      {palette.text(line)}" for line in advice(diagnostic, context.digest))
 
 
-def _mark(name: Glyph, palette: Palette) -> str:
+def _draw_glyph(name: Glyph, palette: Palette) -> str:
     cell = palette.glyph(name)
     return palette.paint(cell.text, cell.style)
 
 
-def _said(said: Diagnostic, palette: Palette) -> str:
+def _draw_severity(said: Diagnostic, palette: Palette) -> str:
     style: Style = "yellow" if said.severity else "dim"
     return palette.paint(said.severity.word, style)
 
 
-def _at(said: Diagnostic, palette: Palette) -> str:
+def _draw_place(said: Diagnostic, palette: Palette) -> str:
     return f" ({palette.text(str(said.at))})" if said.at else ""
 
 
-def _steps(steps: Sequence[Step], context: RenderContext, palette: Palette) -> Iterator[str]:
+def _step_lines(steps: Sequence[Step], context: RenderContext, palette: Palette) -> Iterator[str]:
     if palette.options.quiet:
         steps = [
             step
@@ -139,153 +143,133 @@ def _steps(steps: Sequence[Step], context: RenderContext, palette: Palette) -> I
         ]
     folds, single = ((), tuple(steps)) if palette.options.verbose else fold(steps)
     lines = {
-        section.band: _section(section.steps, context, palette)
+        section.band: _band_lines(section.steps, context, palette)
         for section in sections(single, palette.options.group_by)
     }
     if folds:
-        lines[Band.ROUTINE] = [*lines.get(Band.ROUTINE, ()), *_folds(folds, palette)]
-    for found, part in lines.items():
-        style: Style = "alarm" if found in {Band.BLOCKED, Band.RAISED} else "bold"
-        yield from ("", f"  {palette.paint(found.heading, style)}", *part)
+        lines[Band.ROUTINE] = [*lines.get(Band.ROUTINE, ()), *_fold_lines(folds, palette)]
+    for shown, part in lines.items():
+        style: Style = "alarm" if shown in {Band.BLOCKED, Band.RAISED} else "bold"
+        yield from ("", f"  {palette.paint(shown.heading, style)}", *part)
 
 
-def _section(steps: Sequence[Step], context: RenderContext, palette: Palette) -> list[str]:
-    """Return one line a step, whole and aligned; the cause stands beneath where it does not fit beside."""
-    rows = [_row(step, palette) for step in steps]
+def _band_lines(steps: Sequence[Step], context: RenderContext, palette: Palette) -> list[str]:
+    """Return the aligned lines of steps and their remarks; a cause that does not fit stands on a line of its own."""
+    rows = [_step_cells(step, palette) for step in steps]
     lines: list[str] = []
     whole, short = palette.table(rows, 4), palette.table([row[:-1] for row in rows], 4)
     for step, row, beside, line, start in zip(steps, rows, palette.fits(rows, 4), whole, short, strict=True):
         lines.append(line if beside else start)
         if not beside and row[-1].text:
             lines.append(f"{BELOW}{palette.paint(row[-1].text, row[-1].style)}")
-        lines += (f"{BELOW}{remark}" for remark in _remarks(step, context, palette))
+        lines += (f"{BELOW}{remark}" for remark in _remark_lines(step, context, palette))
     return lines
 
 
-def _row(step: Step, palette: Palette) -> tuple[Cell, ...]:
-    """Return one step as cells: its signs, who, what it touches, how it moves, why."""
-    blocked, high = step.blocked, step.risk == "high" or step.raises
-    flag = palette.glyph("blocked") if blocked else palette.glyph("high") if high else Cell(" ")
-    shape = palette.glyph(_glyph(step))
-    signs = Cell(f"{flag.text} {shape.text}", flag.style or shape.style)
+def _step_cells(step: Step, palette: Palette) -> tuple[Cell, ...]:
+    """Return a step as cells: flag and sign, person, subject, movement, cause."""
+    flagged = flag(step)
+    mark, shape = palette.glyph(flagged) if flagged else Cell(" "), palette.glyph(sign(step))
+    signs = Cell(f"{mark.text} {shape.text}", mark.style or shape.style)
     who = palette.cell(words.title(step), "bold")
-    what = palette.cell(words.subject_of_change(step.change))
-    move = palette.cell(words.movement(step.change, palette.arrow), "bold" if high else "")
-    first, second = (what, who) if palette.options.group_by == "site" else (who, what)
-    return signs, first, second, move, Cell(_why(step, palette), "dim")
+    subject = palette.cell(words.subject_of_change(step.change))
+    urgent = step.risk == "high" or step.raises
+    movement = palette.cell(words.movement(step.change, palette.arrow), "bold" if urgent else "")
+    first, second = (subject, who) if palette.options.group_by == "site" else (who, subject)
+    return signs, first, second, movement, Cell(_describe_cause(step, palette), "dim")
 
 
-def _glyph(step: Step) -> Glyph:
-    shapes: dict[str, Glyph] = {"+": "+", "~": "~", "-": "-"}
-    return shapes[sign(step)]
-
-
-def _why(step: Step, palette: Palette) -> str:
+def _describe_cause(step: Step, palette: Palette) -> str:
     outside = ("external",) if step.external else ()
     return palette.join((words.location(step), *words.because(step), *outside))
 
 
-def _remarks(step: Step, context: RenderContext, palette: Palette) -> Iterator[str]:
-    """Yield what is said about one step: objections, then what the platform will do besides."""
-    digest = context.report.plan.digest if context.report.plan else ""
+def _remark_lines(step: Step, context: RenderContext, palette: Palette) -> Iterator[str]:
+    """Yield the diagnostics of a step, errors first; with -v also its id, risk and dependencies."""
     for diagnostic in words.by_weight(step.diagnostics):
         if diagnostic.severity is Severity.NOTE and diagnostic.effect is None and not palette.options.verbose:
             continue
         if diagnostic.severity is Severity.NOTE and palette.options.quiet:
             continue
-        yield f"{_said(diagnostic, palette)} {palette.text(f'{diagnostic.code}: {diagnostic.message}')}{_at(diagnostic, palette)}"
-        yield from (f"  {palette.text(line)}" for line in advice(diagnostic, digest))
+        yield f"{_draw_severity(diagnostic, palette)} {palette.text(f'{diagnostic.code}: {diagnostic.message}')}{_draw_place(diagnostic, palette)}"
+        yield from (f"  {palette.text(line)}" for line in advice(diagnostic, context.digest))
     if palette.options.verbose:
         after = f"after {', '.join(step.depends_on)}" if step.depends_on else ""
         risks = f"{words.RISKS[step.risk]}{': ' if step.risks else ''}{', '.join(step.risks)}"
         yield palette.paint(palette.join((f"step {step.id}", risks, after)), "dim")
 
 
-def _folds(folds: Iterable[Collapsed], palette: Palette) -> Iterator[str]:
+def _fold_lines(folds: Iterable[Collapsed], palette: Palette) -> Iterator[str]:
     for collapsed in folds:
         step = collapsed.steps[0]
         noun = {"grant": "grant", "member": "membership"}.get(step.change.key[0], "change")
-        who, where = _few(collapsed.people, "person", "people"), _few(collapsed.places, "place", "places")
-        shape = palette.glyph(_glyph(step))
-        told = palette.text(
-            f"{words.movement(step.change, palette.arrow)}: {words.plural(len(collapsed.steps), noun)}, {who} on {where}"
+        who, where = (
+            _name_or_count(collapsed.people, "person", "people"),
+            _name_or_count(collapsed.places, "place", "places"),
         )
-        yield f"      {palette.paint(shape.text, shape.style)}  {told}"
-        yield f"{BELOW}{palette.paint(_why(step, palette), 'dim')}"
+        shape = palette.glyph(sign(step))
+        summary = palette.text(
+            f"{words.movement(step.change, palette.arrow)}: {plural(len(collapsed.steps), noun)}, {who} on {where}"
+        )
+        yield f"      {palette.paint(shape.text, shape.style)}  {summary}"
+        yield f"{BELOW}{palette.paint(_describe_cause(step, palette), 'dim')}"
     yield f"      {palette.paint('equal lines are folded; -v lists them', 'dim')}"
 
 
-def _few(names: Sequence[str], one: str, many: str) -> str:
-    return ", ".join(names) if len(names) <= NAMED else words.plural(len(names), one, many)
+def _name_or_count(names: Sequence[str], singular: str, several: str) -> str:
+    return ", ".join(names) if len(names) <= NAMED else plural(len(names), singular, several)
 
 
-def _beside(instance: InstancePlan, palette: Palette) -> Iterator[str]:
-    """Yield what is known and not acted on: skipped steps, waiting, unmanaged accounts, blind spots."""
+def _unplanned_lines(instance: InstancePlan, palette: Palette) -> Iterator[str]:
+    """Yield the lines about what is not acted on: skipped steps, waiting accounts, unmanaged accounts, blind spots."""
     if instance.held_back:
-        yield from ("", f"  {palette.paint(f'Skipped (mode {instance.mode})', 'bold')}")
-        rows = [(palette.glyph("held"), *_row(step, palette)[1:]) for step in instance.held_back]
+        yield from ("", f"  {palette.paint(words.held_back(instance), 'bold')}")
+        rows = [(palette.glyph("held"), *_step_cells(step, palette)[1:]) for step in instance.held_back]
         yield from _shorten(palette.table(rows, 6), palette)
     if instance.waiting:
         yield from ("", f"  {palette.paint('Waiting for acceptance', 'bold')}")
-        rows_ = [
+        waiting = [
             (Cell(""), palette.cell(words.declared_user(key)), palette.cell(words.where(key)))
             for key in instance.waiting
         ]
-        yield from _shorten(palette.table(rows_, 6), palette)
-    yield from _unmanaged(instance.unmanaged, palette)
-    hidden = [spot for spot in instance.blind_spots if spot not in instance.accepted_blind]
-    for name, how in ((hidden, "cannot be seen"), (instance.accepted_blind, "cannot be seen, accepted")):
-        if name:
-            yield "  " + palette.paint(palette.text(f"{how}: {', '.join(name)}"), "dim")
+        yield from _shorten(palette.table(waiting, 6), palette)
+    yield from _unmanaged_lines(instance.unmanaged, palette)
+    blind = ((words.unseen(instance), "cannot be seen"), (instance.accepted_blind, "cannot be seen, accepted"))
+    for spots, heading in blind:
+        if spots:
+            yield "  " + palette.paint(palette.text(f"{heading}: {', '.join(spots)}"), "dim")
 
 
 def _shorten(lines: Sequence[str], palette: Palette) -> Iterator[str]:
-    """Yield all lines, or without -v the first few and how many more there are."""
+    """Yield all lines; without -v the first few and the number of the others."""
     keep = len(lines) if palette.options.verbose or len(lines) <= 2 * NAMED else 2 * NAMED
     yield from lines[:keep]
     if keep < len(lines):
         yield f"      {palette.paint(f'and {len(lines) - keep} more, listed with -v', 'dim')}"
 
 
-def _unmanaged(unmanaged: Sequence[UnmanagedAccount], palette: Palette) -> Iterator[str]:
-    """Yield the accounts nobody declared: those in power are always named, ignored ones only then."""
-    shown = sorted(
-        (
-            unmanaged_account
-            for unmanaged_account in unmanaged
-            if not unmanaged_account.ignored or unmanaged_account.power >= Power.MANAGE
-        ),
-        key=_by_power,
-    )
+def _unmanaged_lines(unmanaged: Sequence[UnmanagedAccount], palette: Palette) -> Iterator[str]:
+    """Yield the lines of unmanaged accounts, the most powerful first; without -v those in power and a few others."""
+    shown = sorted(shown_unmanaged(unmanaged), key=lambda account: (-account.power, account.name))
     if not shown:
         return
     yield from ("", f"  {palette.paint('Unmanaged accounts', 'bold')}")
-    mighty = sum(unmanaged_account.power >= Power.MANAGE for unmanaged_account in shown)
-    keep = len(shown) if palette.options.verbose else max(mighty, 2 * NAMED)
-    yield from palette.table([_unmanaged_account(unmanaged_account, palette) for unmanaged_account in shown[:keep]], 6)
+    powerful = sum(account.power >= Power.MANAGE for account in shown)
+    keep = len(shown) if palette.options.verbose else max(powerful, 2 * NAMED)
+    yield from palette.table([_unmanaged_cells(account, palette) for account in shown[:keep]], 6)
     if keep < len(shown):
         yield f"      {palette.paint(f'and {len(shown) - keep} more without high privileges, listed with -v', 'dim')}"
 
 
-def _by_power(unmanaged_account: UnmanagedAccount) -> tuple[int, str]:
-    return -unmanaged_account.power, unmanaged_account.name
-
-
-def _unmanaged_account(unmanaged_account: UnmanagedAccount, palette: Palette) -> tuple[Cell, ...]:
-    facts = (f"{name} {fact}" for name, fact in sorted(unmanaged_account.facts.items()))
-    known = palette.join(
-        (words.plural(unmanaged_account.grants, "grant"), "ignored" if unmanaged_account.ignored else "", *facts)
-    )
-    named = (
-        f"{unmanaged_account.name} <{unmanaged_account.email}>"
-        if unmanaged_account.email and unmanaged_account.email != unmanaged_account.name
-        else unmanaged_account.name
-    )
-    style: Style = "alarm" if unmanaged_account.power >= Power.ADMIN else ""
+def _unmanaged_cells(account: UnmanagedAccount, palette: Palette) -> tuple[Cell, ...]:
+    facts = (f"{name} {fact}" for name, fact in sorted(account.facts.items()))
+    known = palette.join((plural(account.grants, "grant"), "ignored" if account.ignored else "", *facts))
+    named = f"{account.name} <{account.email}>" if account.email and account.email != account.name else account.name
+    style: Style = "alarm" if account.power >= Power.ADMIN else ""
     return (
         palette.glyph("undeclared"),
         palette.cell(named),
-        Cell(unmanaged_account.power.word, style),
+        Cell(account.power.word, style),
         Cell(known, "dim"),
     )
 
@@ -302,22 +286,22 @@ _GLYPHS: dict[OutcomeStatus, Glyph] = {
 
 
 def outcome_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
-    """Yield what became of each step: instance by instance, what went wrong first."""
+    """Yield the outcome of each step, instance by instance, failures first; without -v only what was not done."""
     if context.report.stale:
-        yield from (palette.paint(_stale(context), "alarm"), "")
+        yield from (palette.paint(_describe_stale(context), "alarm"), "")
     ordered = words.by_outcome(context.report.outcomes)
-    for at, (name, outcomes) in enumerate(groupby(ordered, key=lambda outcome: outcome.instance)):
-        if at:
+    for number, (name, outcomes) in enumerate(groupby(ordered, key=lambda outcome: outcome.instance)):
+        if number:
             yield ""
         yield f"{palette.paint(palette.text(name), 'bold')}  {palette.text(words.results(context.parts[name]))}"
         shown = [outcome for outcome in outcomes if palette.options.verbose or outcome.status not in words.WELL]
-        lines = palette.table([_outcome(outcome, palette) for outcome in shown], 2)
+        lines = palette.table([_outcome_cells(outcome, palette) for outcome in shown], 2)
         for outcome, line in zip(shown, lines, strict=True):
             yield line
-            yield from (f"      {text}" for text in _details(outcome, palette))
+            yield from (f"      {detail}" for detail in _outcome_details(outcome, palette))
 
 
-def _outcome(outcome: Outcome, palette: Palette) -> tuple[Cell, ...]:
+def _outcome_cells(outcome: Outcome, palette: Palette) -> tuple[Cell, ...]:
     change = outcome.step.change
     return (
         palette.glyph(_GLYPHS[outcome.status]),
@@ -327,7 +311,7 @@ def _outcome(outcome: Outcome, palette: Palette) -> tuple[Cell, ...]:
     )
 
 
-def _details(outcome: Outcome, palette: Palette) -> Iterator[str]:
+def _outcome_details(outcome: Outcome, palette: Palette) -> Iterator[str]:
     if outcome.message:
         yield palette.text(outcome.message)
     if three := words.three(outcome):
@@ -336,23 +320,21 @@ def _details(outcome: Outcome, palette: Palette) -> Iterator[str]:
         yield f"{palette.paint('hint:', 'bold')} {palette.text(outcome.hint)}"
 
 
-def _stale(context: RenderContext) -> str:
+def _describe_stale(context: RenderContext) -> str:
     refused = context.summary.outcomes.get("refused", 0)
-    said = words.plural(refused, "planned change no longer fits", "planned changes no longer fit")
-    return f"stale: {said} the live state; nothing was changed"
+    changes = plural(refused, "planned change no longer fits", "planned changes no longer fit")
+    return f"stale: {changes} the live state; nothing was changed"
 
 
 def drift_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     """Yield the drift, instance by instance, each kind under its own heading, real drift first.
 
-    What accounts hold that nobody declared is listed with those accounts, once each, and not again here, unless
-    it changed since the last apply: then it is what people look at drift for.
+    Grants of unmanaged accounts are left out, since those accounts are listed by themselves, unless the grants changed
+    since the last apply.
     """
     kinds = list(words.DRIFT)
     unmanaged = {
-        (part.instance, unmanaged_account.name)
-        for part in (context.report.plan.instances if context.report.plan else ())
-        for unmanaged_account in part.unmanaged
+        (part.instance, unmanaged_account.name) for part in context.instances for unmanaged_account in part.unmanaged
     }
     known = (
         drift_item
@@ -361,34 +343,29 @@ def drift_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
         or (drift_item.instance, account_of(words.key_of(drift_item))) not in unmanaged
     )
     ordered = sorted(known, key=lambda item: (item.instance, kinds.index(item.kind)))
-    for at, (name, items) in enumerate(groupby(ordered, key=lambda item: item.instance)):
-        if at:
+    for number, (name, items) in enumerate(groupby(ordered, key=lambda item: item.instance)):
+        if number:
             yield ""
         yield palette.paint(palette.text(name), "bold")
         for kind, part in groupby(items, key=lambda item: item.kind):
             yield f"  {palette.paint(palette.text(words.DRIFT[kind]), 'dim' if kind == 'unapplied' else 'yellow')}"
-            yield from _items(list(part), palette)
+            yield from _drift_items(list(part), palette)
 
 
-def _items(items: Sequence[DriftItem], palette: Palette) -> Iterator[str]:
-    for item, line in zip(items, palette.table([_item(item, palette) for item in items], 4), strict=True):
+def _drift_items(items: Sequence[DriftItem], palette: Palette) -> Iterator[str]:
+    for item, line in zip(items, palette.table([_drift_cells(item, palette) for item in items], 4), strict=True):
         yield line
         if item.note:
             yield f"        {palette.paint(palette.text(item.note), 'dim')}"
 
 
-def _item(item: DriftItem, palette: Palette) -> tuple[Cell, ...]:
+def _drift_cells(item: DriftItem, palette: Palette) -> tuple[Cell, ...]:
     key = words.key_of(item)
-    sides = f"live {_side(item.live)}, declared {_side(item.declared)}"
-    last = f", last applied {_side(item.journalled)}" if item.kind == "changed-since" else ""
-    sign: Glyph = "-" if item.live is None else "+" if item.declared is None else "~"
+    sides = f"live {words.value(item.live)}, declared {words.value(item.declared)}"
+    last = f", last applied {words.value(item.journalled)}" if item.kind == "changed-since" else ""
     return (
-        palette.glyph(sign),
+        palette.glyph("-" if item.live is None else "+" if item.declared is None else "~"),
         palette.cell(words.declared_user(key), "bold"),
         palette.cell(words.where(key)),
         palette.cell(sides + last),
     )
-
-
-def _side(resource: Resource | None) -> str:
-    return words.value(resource)

@@ -1,6 +1,6 @@
-"""The words of every output: what a change is, why it is wanted, what the numbers say.
+"""Phrases that all outputs share: descriptions of changes, causes, places, totals and outcomes.
 
-All text here is neutral and unescaped; each renderer sends it through its own escapes.
+The text is independent of formats and unescaped; each renderer sends it through its own escapes.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
+from siteward.access.diagnostic import plural
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Key, Member, Resource, Scope, account_of, scope_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ CAUSES: dict[Cause, str] = {
     "absent": "declared absent",
     "left": "left the file",
 }
-# What went wrong first: the order in which outcomes are told.
+# In the order in which outcomes are shown: failures first.
 OUTCOMES: dict[OutcomeStatus, str] = {
     "unknown": "unknown",
     "failed": "failed",
@@ -53,11 +54,6 @@ RISKS: dict[Risk, str] = {"low": "low risk", "medium": "medium risk", "high": "h
 ARROW = " → "
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """Return a number with its noun (``1 grant``, ``2 grants``)."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
-
-
 def moment(at: datetime) -> str:
     """Return an instant to the second, or to the minute where it is a whole one, with its offset (`Z` for UTC)."""
     exact = "seconds" if at.second else "minutes"
@@ -65,19 +61,19 @@ def moment(at: datetime) -> str:
 
 
 def end(until: datetime) -> str:
-    """Return the moment at which something is over; midnight belongs to the day that people wrote."""
+    """Return the moment at which something ends; midnight is 24:00 of the day before, which is the day in the file."""
     if (until.hour, until.minute, until.second) != (0, 0, 0):
         return moment(until)
     return moment(until - timedelta(days=1)).replace(" 00:00", " 24:00")
 
 
 def place(scope: Scope) -> str:
-    """Return where a grant holds, as people call it."""
+    """Return a scope as outputs name it."""
     return "whole instance" if scope == EVERYWHERE else str(scope)
 
 
 def declared_user(key: Key) -> str:
-    """Return who a resource is about: the account's name, or the group."""
+    """Return the account that the resource of a key is about, else the group."""
     name = account_of(key)
     if name is not None:
         return name
@@ -85,7 +81,7 @@ def declared_user(key: Key) -> str:
 
 
 def where(key: Key) -> str:
-    """Return what a resource of that key is on: a site, the whole instance, a group, or the account itself."""
+    """Return the place of the resource of a key: a site, the whole instance, a group, or `account`."""
     scope = scope_of(key)
     if scope is not None:
         return place(scope)
@@ -93,7 +89,7 @@ def where(key: Key) -> str:
 
 
 def value(resource: Resource | None) -> str:
-    """Return what a resource amounts to, in one word or a few: its role with extras, an e-mail, membership."""
+    """Return the value of a resource in a few words: a role with extras, an e-mail address, membership."""
     match resource:
         case None:
             return "none"
@@ -110,14 +106,14 @@ def value(resource: Resource | None) -> str:
 
 
 def subject_of_change(change: Change) -> str:
-    """Return what a change touches, without whom: the first column of a line in a plan."""
+    """Return the resource that a change is about, without the person: a place, or `account` and `new account`."""
     if isinstance(change.after or change.before, Account | Group):
         return f"new {change.key[0]}" if change.before is None else change.key[0]
     return where(change.key)
 
 
 def movement(change: Change, arrow: str = ARROW) -> str:
-    """Return how it changes: ``view → admin``, ``edit → none``, ``view`` for a new grant, ``deleted``."""
+    """Return the change of the value: ``view → admin``, ``edit → none``, ``view`` for a new grant, ``deleted``."""
     match change.before, change.after:
         case Account() as before, Account() as after:
             return ", ".join(_fields(before, after, arrow)) or "unchanged"
@@ -143,7 +139,7 @@ def _fields(before: Account, after: Account, arrow: str) -> Iterator[str]:
 
 
 def sentence(change: Change) -> str:
-    """Return a change as one phrase: ``ana: role on shop.example.org view → admin``."""
+    """Return a change as a phrase: ``ana: role on shop.example.org view → admin``."""
     on = subject_of_change(change)
     if isinstance(change.after or change.before, Grant):
         on = f"role on {on}"
@@ -151,28 +147,31 @@ def sentence(change: Change) -> str:
 
 
 def release(platform: str, version: str, edition: str) -> str:
-    """Return a platform with its version and edition; an edition that repeats the platform's name is left out."""
+    """Return a platform with its version, and its edition unless that repeats the platform's name."""
     return " ".join(filter(None, (platform, version, "" if edition.casefold() == platform.casefold() else edition)))
 
 
 def person(step: Step) -> str:
-    """Return under which name a reviewer knows whom a step is about: the handle, else the login."""
+    """Return the handle of the person that a step is about, else the login."""
     return step.person or declared_user(step.change.key)
 
 
 def title(step: Step) -> str:
-    """Return the person with the login beside it where that is another."""
-    login = declared_user(step.change.key)
-    return login if step.person in {None, login} else f"{step.person} (login {login})"
+    """Return the handle of the person that a step is about, with the login where that differs."""
+    return name_with_login(step.person, declared_user(step.change.key))
+
+
+def name_with_login(handle: str | None, login: str) -> str:
+    """Return a handle with the login where that differs; the login alone where there is no handle."""
+    return login if handle in {None, login} else f"{handle} (login {login})"
 
 
 def because(step: Step) -> tuple[str, ...]:
-    """Return why a step is wanted, in phrases: how it came to be, the way through the file, ticket and reason.
+    """Return the reasons for a step in phrases: its cause, the way through the file, ticket, reason and end.
 
-    The place in the file is not among them: renderers show or link it in their own manner.
+    The place in the file is not among them: each renderer shows it in its own way.
     """
-    said = CAUSES[step.cause]
-    return tuple(filter(None, (said, *_reasons(step.origin)))) or (() if step.origin else ("live only",))
+    return tuple(filter(None, (CAUSES[step.cause], *_reasons(step.origin)))) or (() if step.origin else ("live only",))
 
 
 def _reasons(origin: Origin | None) -> Iterator[str]:
@@ -189,12 +188,12 @@ def _reasons(origin: Origin | None) -> Iterator[str]:
 
 
 def location(step: Step) -> str:
-    """Return the line that causes a step, as ``file:line``; empty where none does."""
+    """Return the line that causes a step, as ``file:line``; empty if none does."""
     return f"{step.origin.at.file}:{step.origin.at.line}" if step.origin else ""
 
 
 def headline(of: Summary) -> str:
-    """Return what the plan does, in one line made of the summary's numbers."""
+    """Return the numbers of the plan's changes as one line."""
     parts = (
         (of.accounts_created, f"{plural(of.accounts_created, 'account')} to create"),
         (of.accounts_deleted, f"{plural(of.accounts_deleted, 'account')} to delete"),
@@ -210,7 +209,9 @@ def headline(of: Summary) -> str:
 
 
 def _idle(of: Summary) -> str:
-    """Return why there is nothing to do; that all is as declared is said only where it is known."""
+    """Return the line of a plan without changes; it does not claim more than was read."""
+    if of.kept:
+        return f"nothing to do, {of.kept} held back, {plural(of.errors, 'error')}"
     if of.held_back:
         return f"nothing to do in this mode, {of.held_back} skipped"
     if of.unreadable:
@@ -220,8 +221,20 @@ def _idle(of: Summary) -> str:
     return "nothing to do in what the platform shows" if of.blind else "nothing to do"
 
 
+def held_back(instance: InstancePlan) -> str:
+    """Return the heading of the steps that are left undone: by the mode, or because a row of the file is in error."""
+    kept = sum(step.kept for step in instance.held_back)
+    if not kept:
+        return f"Skipped (mode {instance.mode})"
+    return (
+        "Held back (a row in error)"
+        if kept == len(instance.held_back)
+        else f"Held back (a row in error, or mode {instance.mode})"
+    )
+
+
 def consequences(of: Summary) -> tuple[str, ...]:
-    """Return what the plan means for people: who is touched, which power moves, what is sent."""
+    """Return the plan's consequences in phrases: people affected, privileges, admins and mails."""
     parts = (
         (of.people or of.sites, f"{plural(of.people, 'person', 'people')} and {plural(of.sites, 'site')} affected"),
         (of.powers_raised, f"{plural(of.powers_raised, 'privilege')} increased"),
@@ -234,10 +247,11 @@ def consequences(of: Summary) -> tuple[str, ...]:
 
 
 def leftovers(of: Summary) -> tuple[str, ...]:
-    """Return what is known and not acted on: skipped, waiting, unmanaged, ignored, not seen."""
+    """Return in phrases what is not acted on: skipped, waiting, unmanaged, ignored, not read, blind spots."""
     admins = f", {plural(of.unmanaged_admins, 'admin')} among them" if of.unmanaged_admins else ""
     parts = (
         (of.held_back, f"{of.held_back} skipped by the mode"),
+        (of.kept, f"{of.kept} held back, a row is in error"),
         (of.waiting, f"{of.waiting} waiting for somebody's acceptance"),
         (of.unmanaged, f"{plural(of.unmanaged, 'unmanaged account')}{admins}"),
         (of.ignored, f"{plural(of.ignored, 'account')} ignored"),
@@ -248,7 +262,7 @@ def leftovers(of: Summary) -> tuple[str, ...]:
 
 
 def labels(of: Summary) -> tuple[str, ...]:
-    """Return the labels that a forge may hang on a change request, most urgent first."""
+    """Return labels for a forge to put on a change request, most urgent first."""
     parts = (
         (of.blocked or of.errors, "blocked"),
         (of.admins_gained or of.admins_lost, "admin"),
@@ -257,29 +271,34 @@ def labels(of: Summary) -> tuple[str, ...]:
         (of.accounts_created, "new-account"),
         (of.unread or of.unreadable, "incomplete"),
     )
-    found = tuple(f"access:{name}" for count, name in parts if count)
-    return found or (("access:routine",) if of.creates or of.updates else ("access:unchanged",))
+    urgent = tuple(f"access:{name}" for count, name in parts if count)
+    return urgent or (("access:routine",) if of.creates or of.updates else ("access:unchanged",))
 
 
 def commit(plan: Plan) -> str:
-    """Return the commit a plan was made of, and whether the files differ from it; empty where none is known."""
+    """Return the commit of a plan, and that its files differ from it if they do; empty if none is known."""
     return f"{plan.commit}{' with changes not committed' if plan.dirty else ''}" if plan.commit else ""
 
 
 def not_read(gap: Missing) -> str:
-    """Return which instance an answer does not show, or not whole, and why."""
+    """Return the sentence about an instance that an answer does not show, or not completely."""
     return f"{gap.instance} was {not_seen(gap)}"
 
 
 def not_seen(gap: Missing) -> str:
-    """Return what is missing of an instance, without its name."""
+    """Return why an instance is missing or incomplete, without its name."""
     if gap.partly:
         return "not read whole: more may be live than is shown here"
     return f"not read: {gap.why}" if gap.why else "not read"
 
 
+def gap_data(gap: Missing) -> dict[str, str]:
+    """Return an instance that an answer misses, as every JSON document lists it under `incomplete`."""
+    return {"instance": gap.instance, "why": not_seen(gap)}
+
+
 def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Return diagnostics, the worst first, then by place."""
+    """Return diagnostics sorted by severity, the worst first, then by place."""
     return sorted(
         said,
         key=lambda diagnostic: (
@@ -290,25 +309,25 @@ def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def told(said: Diagnostic) -> str:
-    """Return what a diagnostic says, with the instance it speaks of where it stands outside of one."""
+    """Return the message of a diagnostic, after the name of the instance that it names."""
     return f"{said.instance}: {said.message}" if said.instance else said.message
 
 
 def findings(of: Summary) -> str:
-    """Return how many errors and warnings there are."""
+    """Return the numbers of errors and warnings."""
     return f"{plural(of.errors, 'error')}, {plural(of.warnings, 'warning')}"
 
 
 def results(of: Summary) -> str:
-    """Return what became of the steps: ``applied 14, failed 1``."""
+    """Return the number of steps by outcome: ``applied 14, failed 1``."""
     parts = [f"{OUTCOMES[status]} {of.outcomes[status]}" for status in reversed(OUTCOMES) if of.outcomes.get(status)]
     return ", ".join(parts) or "nothing was done"
 
 
 def three(outcome: Outcome) -> tuple[tuple[str, str], ...]:
-    """Return what was reviewed, what is there now and what is wanted, of a step that was refused; else nothing.
+    """Return the reviewed, the live and the wanted value of a refused step, each after its name; else nothing.
 
-    Where a guard refused it, the outcome has no sides: it was looked at first, and what is there is as reviewed.
+    An outcome without these values was refused by a guard after revalidation, so that the live value is as reviewed.
     """
     if outcome.status != "refused":
         return ()
@@ -320,15 +339,15 @@ def three(outcome: Outcome) -> tuple[tuple[str, str], ...]:
 
 
 def drifted(of: Summary) -> str:
-    """Return how much drift of each kind there is."""
-    parts = [f"{of.drift[kind]} {words}" for kind, words in DRIFT.items() if of.drift.get(kind)]
+    """Return the numbers of drift by kind."""
+    parts = [f"{of.drift[kind]} {phrase}" for kind, phrase in DRIFT.items() if of.drift.get(kind)]
     if of.unread:
         parts.append(f"{plural(of.unread, 'instance')} not read")
     return ", ".join(parts) or ("no drift in what was read" if of.unreadable else "no drift")
 
 
 def verdict(code: int) -> str:
-    """Return what an exit code means, in a few words."""
+    """Return the meaning of an exit code in a few words."""
     return {
         0: "nothing to do, or all is done",
         1: "error in usage, file, credentials or connectivity",
@@ -341,21 +360,26 @@ def verdict(code: int) -> str:
 
 
 def unread(instance: InstancePlan) -> tuple[str, ...]:
-    """Return what of an instance was not read, or not to its end."""
-    halves = (
+    """Return the listings of an instance that were not read, or not completely."""
+    incomplete = (
         f"{listing.name}: no proof that all of it was read" for listing in instance.listings if not listing.complete
     )
-    return (*instance.unreadable, *halves)
+    return (*instance.unreadable, *incomplete)
+
+
+def unseen(instance: InstancePlan) -> tuple[str, ...]:
+    """Return the blind spots of an instance's platform that the declaration does not accept."""
+    return tuple(spot for spot in instance.blind_spots if spot not in instance.accepted_blind)
 
 
 def by_outcome(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Return outcomes instance by instance, what went wrong first."""
+    """Return outcomes sorted by instance, failures first."""
     order = list(OUTCOMES)
     return sorted(outcomes, key=lambda outcome: (outcome.instance, order.index(outcome.status)))
 
 
 def key_of(item: DriftItem) -> Key:
-    """Return what a piece of drift is about."""
+    """Return the key of the resource that drifted; raises `ValueError` for an item without any side."""
     side = item.live or item.declared or item.journalled
     if side is None:
         raise ValueError("a piece of drift needs at least one side")

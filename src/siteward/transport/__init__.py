@@ -1,1 +1,1 @@
-"""HTTP out: readers that cannot write, writers that send a command once, pace, secrets and errors."""
+"""Connections to servers: readers that cannot write, writers that send a command once, pace, credentials, errors."""

@@ -1,7 +1,7 @@
-"""httpx without its command line.
+"""The import of httpx without its command line.
 
-Importing httpx also imports click, rich and pygments where they are installed, for a command that nobody calls
-here; that is half of its start-up time. httpx does without when its `_main` gives no `main`.
+Importing httpx also imports click, rich and pygments where they are installed, for a command that is not used here;
+that is half of its start-up time. httpx leaves its command out where its module `_main` has no `main`.
 """
 
 from __future__ import annotations

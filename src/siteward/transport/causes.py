@@ -1,4 +1,4 @@
-"""The causes of failed requests, in words for people and with a next step."""
+"""The causes of failed requests, described for people, with a next step."""
 
 from __future__ import annotations
 
@@ -21,77 +21,82 @@ _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.Pr
 def was_sent(error: httpx.RequestError, request: httpx.Request) -> bool:
     """Return whether `request` may have reached the server although `error` came instead of its answer.
 
-    An error that belongs to another request is the login's: then this one was refused before, or never sent.
+    An error that belongs to another request is that of a login: then this one was refused before, or never sent.
     """
     return error.request is request and not isinstance(error, _UNSENT)
 
 
-def is_hopeless(error: httpx.RequestError) -> bool:
-    """Return whether asking again cannot help: a certificate does not become trusted by asking twice."""
+def is_permanent(error: httpx.RequestError) -> bool:
+    """Return whether asking again cannot help, as with a certificate that is not trusted."""
     return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error))
 
 
 def unreachable(error: httpx.RequestError, origin: str, link: Link) -> UnreachableError:
-    """Return the error that says why `origin` gave no usable answer."""
+    """Return the error that says why `origin` gave no usable answer, with a next step where there is one."""
     for cause in _chain(error):
-        if words := _describe_cause(cause, origin, link):
-            return UnreachableError(words[0], hint=words[1])
+        if described := _describe_cause(cause, origin, link):
+            message, hint = described
+            return UnreachableError(message, hint=hint)
     return UnreachableError(f"{origin} cannot be reached ({type(error).__name__})")
 
 
 def redirected(
     response: httpx.Response, scrub: Callable[[str], str], kind: type[NotThePlatformError] = NotThePlatformError
 ) -> NotThePlatformError:
-    """Return the error for a redirect: where it leads is told, without a user, a password or a query in it."""
+    """Return the error for a redirect, which names its target without a user, a password or a query.
+
+    `scrub` takes secrets out of the message; `kind` is the class of the error.
+    """
     asked, elsewhere = response.request.url, True
     try:
-        place = asked.join(response.headers["location"])
-        where = _host_shown(place) + place.raw_path.partition(b"?")[0].decode("ascii")
-        elsewhere = place.host != asked.host
+        location = asked.join(response.headers["location"])
+        target = _describe_host(location) + location.raw_path.partition(b"?")[0].decode("ascii")
+        elsewhere = location.host != asked.host
     except httpx.InvalidURL:
-        where = "a place that is not a valid address"
+        target = "a place that is not a valid address"
     hint = "write the address that answers by itself into `url`"
     if elsewhere:
         variable = headers_variable(response)
         hint += f"; if a gate sends people there to log in, give the headers that let a program pass in {variable}"
-    return kind(scrub(f"{_host_shown(asked)} redirects {asked.path} to {where}; nothing was sent there"), hint=hint)
+    return kind(scrub(f"{_describe_host(asked)} redirects {asked.path} to {target}; nothing was sent there"), hint=hint)
 
 
-def _host_shown(url: httpx.URL) -> str:
+def _describe_host(url: httpx.URL) -> str:
     """Return scheme, host and port, the port only where it is not the scheme's own."""
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def _describe_cause(error: BaseException, origin: str, link: Link) -> tuple[str, str | None] | None:
+    """Return a message and a hint for an exception, or `None` for one that explains nothing to people."""
     match error:
         case ssl.SSLCertVerificationError():
-            words = f"the certificate of {origin} is not trusted: {error.verify_message}"
+            message = f"the certificate of {origin} is not trusted: {error.verify_message}"
             hint: str | None = "name the authority that signed it in `ca_file`"
         case ssl.SSLError():
-            words, hint = f"{origin} does not speak TLS as expected", "look at scheme and port of `url`"
+            message, hint = f"{origin} does not speak TLS as expected", "look at scheme and port of `url`"
         case socket.gaierror():
-            words, hint = f"the host name of {origin} cannot be resolved", "look at `url`, and at the network"
+            message, hint = f"the host name of {origin} cannot be resolved", "look at `url`, and at the network"
         case ConnectionRefusedError():
-            words, hint = f"{origin} refuses connections", "is it running, and is the port of `url` right?"
+            message, hint = f"{origin} refuses connections", "is it running, and is the port of `url` right?"
         case httpx.ConnectTimeout():
-            words, hint = f"{origin} took no connection within {link.connect:g} s", None
+            message, hint = f"{origin} took no connection within {link.connect:g} s", None
         case httpx.TimeoutException():
-            words, hint = f"{origin} did not answer within {link.read:g} s", None
+            message, hint = f"{origin} did not answer within {link.read:g} s", None
         case httpx.DecodingError():
-            words = f"the answer of {origin} could not be read: {error}"
+            message = f"the answer of {origin} could not be read: {error}"
             hint = "does a proxy before it pack or cut answers? Only gzip is taken, once"
         case httpx.RemoteProtocolError() | httpx.ReadError():
-            words, hint = f"{origin} broke off its answer, or sent one that is not valid HTTP", None
+            message, hint = f"{origin} broke off its answer, or sent one that is not valid HTTP", None
         case _:
             return None
-    return words, hint
+    return message, hint
 
 
 def _chain(error: httpx.RequestError) -> Iterator[BaseException]:
-    """Yield what lies behind an error, deepest first, so that the most telling reason is found first."""
-    at: BaseException | None = error
-    found: list[BaseException] = []
-    while at is not None:
-        found.append(at)
-        at = at.__cause__ or at.__context__
-    return reversed(found)
+    """Return an iterator over an error and its causes, deepest first, since the deepest is the most specific."""
+    cause: BaseException | None = error
+    causes: list[BaseException] = []
+    while cause is not None:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return reversed(causes)

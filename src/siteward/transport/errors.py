@@ -1,22 +1,22 @@
-"""The errors of the wire.
+"""The errors of a connection to a server.
 
     PlatformError
-    ├── Unreachable       no usable answer at all: DNS, refused, TLS, time-out before the request was sent
-    ├── NotThePlatform    an answer, but not this platform's (HTML, another product)
-    │   ├── Gate          a page or a login of something that stands before the platform
-    │   ├── Redirected    a redirect, which is never followed; only reading tells whether a command was taken before
-    │   └── TooLong       an answer longer than is taken; what it answers was carried out all the same
-    ├── Unauthenticated   the credentials do not open the door
-    ├── Forbidden         the door is open, but this account may not
-    ├── Refused           the platform said no, in its own words
-    ├── Incomplete        a listing did not prove its end; nothing may be concluded from what is absent
-    ├── OutcomeUnknown    a command was sent and its answer was lost: read before deciding
-    ├── ReadOnly          a planner's transport was asked for a call that the adapter has not named as reading
-    ├── SecretMissing     a credential was not found
-    ├── BadHeaders        the extra headers for a gate cannot be sent; nothing was sent
-    ├── OriginMismatch    the credentials are bound to another origin; nothing was sent
-    ├── SelfMismatch      the credentials are bound to another account than the file names; nothing was sent
-    └── Insecure          the credentials would travel unencrypted; nothing was sent
+    ├── UnreachableError          no usable answer at all: DNS, refused, TLS, time-out before the request was sent
+    ├── NotThePlatformError       an answer, but not this platform's (HTML, another product)
+    │   ├── GateError             a page or a login of something that stands before the platform
+    │   ├── RedirectedError       a redirect, which is never followed; only reading shows whether a command was carried out
+    │   └── TooLongError          an answer longer than is taken; what it answers was carried out all the same
+    ├── UnauthenticatedError      the credentials were not accepted
+    ├── ForbiddenError            the credentials are good, but this account may not do what was asked
+    ├── RefusedError              the platform answered with an error, in its own words
+    ├── IncompleteError           a listing did not prove its end; nothing may be concluded from what is absent
+    ├── OutcomeUnknownError       a command was sent and its answer was lost: read before deciding
+    ├── ReadOnlyError             a planner's transport was asked for a call that the adapter has not named as reading
+    ├── SecretMissingError        a credential was not found
+    ├── BadHeadersError           the extra headers for a gate cannot be sent; nothing was sent
+    ├── OriginMismatchError       the credentials are bound to another origin; nothing was sent
+    ├── SelfMismatchError         the credentials are bound to another account than the file names; nothing was sent
+    └── InsecureError             the credentials would travel unencrypted; nothing was sent
 
 Messages never hold a body, a header or a secret.
 """
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 
 class PlatformError(Exception):
-    """The run cannot go on with this instance. `code` is a rule id, `hint` a next step."""
+    """An error that ends the work on one instance. `code` is a rule id, `hint` a next step."""
 
     code = "platform-error"
 
@@ -122,13 +122,13 @@ class BadHeadersError(PlatformError):
 
 
 class OriginMismatchError(PlatformError):
-    """The file's `url` is not the origin that the credential is bound to (DESIGN promise 13)."""
+    """The file's `url` is not the origin that the credential is bound to (promise 13 of the README)."""
 
     code = "origin-mismatch"
 
 
 class SelfMismatchError(PlatformError):
-    """The file's `self` is not the account that the credential is bound to (DESIGN promise 4)."""
+    """The file's `self` is not the account that the credential is bound to (promise 4 of the README)."""
 
     code = "self-mismatch"
 

@@ -1,11 +1,11 @@
-"""HTTP to one instance: a `Reader` that can only ask, a `Writer` that can also command.
+"""HTTP to one instance: a `Reader` that can only ask, a `Writer` that can also send commands.
 
-A question may be repeated, and is, where the network or a busy server stood in the way. A command is sent exactly
-once: if its answer is lost, that is `OutcomeUnknownError`, and whoever sent it reads before deciding. The one exception
-is an answer that says nothing was done (429).
+A question is repeated after a failure of the network or an answer that says the server is busy. A command is sent
+exactly once: if its answer is lost, that is `OutcomeUnknownError`, and the sender reads before deciding. The one
+exception is the answer 429, which says that nothing was done.
 
-    adapter ── Reader.query, .call, .map ──▶ client ─▶ auth ─▶ Gate ─┐
-            └─ Writer.command ─────────────▶ client ─▶ auth ─────────┴▶ Wire ─▶ network
+    adapter ── Reader.query, .call, .map ──▶ client ─▶ auth ─▶ ReadOnlyTransport ─┐
+            └─ Writer.command ─────────────▶ client ─▶ auth ──────────────────────┴▶ Wire ─▶ network
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from msgspec import Struct
 from siteward import __version__
 from siteward.access.hosts import address_of
 from siteward.transport._httpx import httpx
-from siteward.transport.causes import is_hopeless, redirected, unreachable, was_sent
+from siteward.transport.causes import is_permanent, redirected, unreachable, was_sent
 from siteward.transport.errors import (
     GateError,
     NotThePlatformError,
@@ -51,13 +51,14 @@ R = TypeVar("R")
 _OK, _TOO_MANY = 200, 429
 _GATEWAY = frozenset({502, 503, 504})
 NOT_NOW = _GATEWAY | {_TOO_MANY}
-"""The statuses that say nothing about a question but that it may be asked again."""
+"""The statuses that answer nothing, and after which a question may be asked again."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
-_WINDOWS = 5
+"""The pauses between tries, in seconds: the first one, and the most to which it is doubled."""
+_MOST_CLOSED_PERIODS = 5
 
 
 class Answer(Redacted, frozen=True):
-    """An answer: the status, the headers with lower-cased names, and the body; `path` is what was asked."""
+    """An answer: the status, the headers with lower-cased names, and the body; `path` is that of the request."""
 
     status: int
     headers: Mapping[str, str]
@@ -66,7 +67,7 @@ class Answer(Redacted, frozen=True):
 
     @property
     def text(self) -> str:
-        """The body as text; bytes that are none become replacement marks."""
+        """The body as UTF-8 text; invalid bytes become replacement marks."""
         return self.content.decode("utf-8", "replace")
 
     @property
@@ -75,7 +76,7 @@ class Answer(Redacted, frozen=True):
         return 200 <= self.status < 300
 
     def json(self) -> object:
-        """Return the body as plain data; raises `NotThePlatformError` where it is no JSON."""
+        """Return the body, parsed as JSON; raises `NotThePlatformError` where it is not valid."""
         try:
             data: object = jsons.loads(self.content)
         except (ValueError, RecursionError) as error:
@@ -86,7 +87,7 @@ class Answer(Redacted, frozen=True):
         return data
 
 
-class _Line(Struct, frozen=True):
+class _Connection(Struct, frozen=True):
     """The parts that the reader and the writer of one instance share."""
 
     link: Link
@@ -99,52 +100,52 @@ class _Line(Struct, frozen=True):
     rows: SqlReader | None = None
 
 
-class _Patience:
-    """The tries and the time that are left for one question."""
+class _Retries:
+    """The tries and the time that are left for one request."""
 
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
         self._tried = 0
-        self._waited = 0
-        self._deadline = line.link.clock() + line.link.budget
+        self._closed_periods = 0
+        self._deadline = connection.link.clock() + connection.link.budget
 
-    def lasts(self, reason: str, asked: float | None = None) -> bool:
-        """Hold everything back until the next try, or tell that there is none.
+    def wait_for_next(self, reason: str, asked: float | None = None) -> bool:
+        """Hold back all requests until the next try; return whether there is one.
 
-        `asked` is how long the server wants us to wait; without it the pauses double, spread at random so that
-        many clients do not come back at the same moment.
+        `asked` is the number of seconds that the server asks for. Without it the pauses double, and are spread at
+        random so that many clients do not come back at the same moment.
         """
         spread = 0.5 + secrets.randbelow(500) / 1000
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**self._tried) * spread if asked is None else asked
         self._tried += 1
-        if self._tried >= self._line.link.tries or self._line.link.clock() + pause > self._deadline:
+        if self._tried >= self._connection.link.tries or self._connection.link.clock() + pause > self._deadline:
             return False
-        self._line.pace.hold(pause, reason)
+        self._connection.pace.hold(pause, reason)
         return True
 
-    def outlasts(self, answer: Answer) -> bool:
-        """Hold everything back until a server that says when it opens again does, however long that is.
+    def wait_while_closed(self, answer: Answer) -> bool:
+        """Hold back all requests until the server opens, if its answer says when; return whether it does.
 
-        Such a wait costs no try and no budget, because it is known to end; others may be quicker then, so it is made
-        a few times. Tells whether there is one.
+        Such a wait uses up no try and no budget, because it is known to end. Other clients may use up what the server
+        lets through then, so it is repeated, up to `_MOST_CLOSED_PERIODS` times.
         """
-        seconds = self._line.closed_for(answer) if self._line.closed_for else None
-        if seconds is None or self._waited == _WINDOWS:
+        seconds = self._connection.closed_for(answer) if self._connection.closed_for else None
+        if seconds is None or self._closed_periods == _MOST_CLOSED_PERIODS:
             return False
-        self._waited += 1
-        self._line.pace.hold(seconds, f"the server answered {answer.status}")
-        self._deadline = self._line.link.clock() + seconds + self._line.link.budget
+        self._closed_periods += 1
+        self._connection.pace.hold(seconds, f"the server answered {answer.status}")
+        self._deadline = self._connection.link.clock() + seconds + self._connection.link.budget
         return True
 
 
 class Reader:
-    """Asks one instance. It has no method that writes, and its transport refuses what is not named as reading.
+    """A client that can only ask: it has no method that writes, and its transport refuses what is not named as reading.
 
     Safe to use from several threads.
     """
 
-    def __init__(self, line: _Line, client: httpx.Client) -> None:
-        self._line = line
+    def __init__(self, connection: _Connection, client: httpx.Client) -> None:
+        self._connection = connection
         self._client = client
         self._pool: ThreadPoolExecutor | None = None
 
@@ -155,41 +156,41 @@ class Reader:
 
     @property
     def origin(self) -> str:
-        """Scheme, host, port and base path that are talked to."""
-        return self._line.origin
+        """The scheme, host, port and base path of the server."""
+        return self._connection.origin
 
     @property
     def requests(self) -> int:
         """The number of requests that went out so far through this reader and its writer, logins included."""
-        return self._line.wire.requests
+        return self._connection.wire.requests
 
     @property
     def now(self) -> float:
-        """The seconds of a clock that only goes forward: what tells how old something is that was read."""
-        return self._line.link.clock()
+        """The seconds of a monotonic clock, by which the age of something that was read can be told."""
+        return self._connection.link.clock()
 
     @property
     def waited(self) -> float:
         """The seconds spent in pauses so far."""
-        return self._line.pace.waited
+        return self._connection.pace.waited
 
     def scrub(self, text: str) -> str:
         """Return `text` without any secret of this instance."""
-        return self._line.scrub(text)
+        return self._connection.scrub(text)
 
     @property
     def rows(self) -> SqlReader | None:
-        """The read-only door to the instance's database, where the adapter opened one."""
-        return self._line.rows
+        """The read-only connection to the instance's database, where the adapter opened one."""
+        return self._connection.rows
 
     def query(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
         """Ask by GET.
 
-        Returns any answer but those that say "not now"; these are waited for and asked again. Raises `UnreachableError`
+        Returns the first answer whose status is not in `NOT_NOW`; after such a status the question is repeated. Raises `UnreachableError`
         when no usable answer came in time, `RefusedError` when the server keeps answering 429, `RedirectedError` for a
-        redirect, `GateError` for the answer of a gate before the platform, `ReadOnlyError` for a path not named as reading.
+        redirect, `GateError` for the answer of a gate before the platform, `ReadOnlyError` for a path that is not named as reading.
         """
-        return self._send_patiently(lambda: self._client.build_request("GET", path, params=params))
+        return self._send_with_retries(lambda: self._client.build_request("GET", path, params=params))
 
     def call(
         self,
@@ -199,42 +200,42 @@ class Reader:
         json: object = None,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Ask by POST, on platforms that answer questions so; otherwise like `query`."""
+        """Ask by POST, on platforms whose reading calls are POST; otherwise like `query`."""
         build = functools.partial(self._client.build_request, "POST", path, params=params, json=json, data=form)
-        return self._send_patiently(build, self._line.posts)
+        return self._send_with_retries(build, self._connection.posts)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """Apply `function` to `items` in the fixed threads of this reader; results keep the order of the items.
+        """Apply `function` to `items` in the threads of this reader; return the results in the order of the items.
 
-        The first failure is raised and what has not begun is dropped. `function` must not call `map` itself.
+        The first failure is raised, and items that have not begun are dropped. `function` must not call `map` itself.
         """
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._line.link.workers, thread_name_prefix="reader")
+            self._pool = ThreadPoolExecutor(self._connection.link.workers, thread_name_prefix="reader")
         return list(self._pool.map(function, items))
 
     def close(self) -> None:
-        """Let the threads go; what has not begun is dropped."""
+        """Close the connections and end the threads; work that has not begun is dropped."""
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    def _send_patiently(self, build: Callable[[], httpx.Request], extra: Pace | None = None) -> Answer:
-        patience = _Patience(self._line)
+    def _send_with_retries(self, build: Callable[[], httpx.Request], extra: Pace | None = None) -> Answer:
+        retries = _Retries(self._connection)
         while True:
             if extra:
                 extra.take()
-            self._line.pace.take()
+            self._connection.pace.take()
             try:
                 answer = self._answer(self._client.send(build()))
             except httpx.RequestError as error:
-                if is_hopeless(error) or not patience.lasts("no answer came"):
-                    raise unreachable(error, self.origin, self._line.link) from error
+                if is_permanent(error) or not retries.wait_for_next("no answer came"):
+                    raise unreachable(error, self.origin, self._connection.link) from error
                 continue
             if answer.status not in NOT_NOW:
                 return answer
-            if answer.status == _TOO_MANY and patience.outlasts(answer):
+            if answer.status == _TOO_MANY and retries.wait_while_closed(answer):
                 continue
-            if not patience.lasts(f"the server answered {answer.status}", retry_after(answer.headers)):
+            if not retries.wait_for_next(f"the server answered {answer.status}", retry_after(answer.headers)):
                 raise self._still_busy(answer)
 
     def _answer(self, response: httpx.Response, *, redirects: bool = False, pages: bool = False) -> Answer:
@@ -253,10 +254,12 @@ class Reader:
 
 
 class Writer(Reader):
-    """A reader that can also command."""
+    """A reader that can also send commands."""
 
-    def __init__(self, line: _Line, client: httpx.Client, commands: httpx.Client, command_pace: Pace) -> None:
-        super().__init__(line, client)
+    def __init__(
+        self, connection: _Connection, client: httpx.Client, commands: httpx.Client, command_pace: Pace
+    ) -> None:
+        super().__init__(connection, client)
         self._commands = commands
         self._command_pace = command_pace
 
@@ -270,35 +273,35 @@ class Writer(Reader):
         form: Mapping[str, str] | None = None,
         redirects: bool = False,
     ) -> Answer:
-        """Send a command, exactly once, and return the answer whatever its status.
+        """Send a command, exactly once, and return the answer, whatever its status.
 
-        With `redirects`, for servers whose forms answer so, a redirect is an answer as well; it is never followed.
+        With `redirects`, for servers whose forms answer by one, a redirect is an answer as well; it is never followed.
         Raises `UnreachableError` when it surely was not sent, `OutcomeUnknownError` when it may have been carried out (a lost
         answer, one that is too long, a gate's, or a gateway's 502, 503 or 504), `GateError` for a gate before its login,
         `RedirectedError` for a redirect, which servers of an API do not give and proxies may give at any time,
         `RefusedError` when the server keeps answering 429.
         """
-        patience = _Patience(self._line)
+        retries = _Retries(self._connection)
         while True:
             self._command_pace.take()
-            self._line.pace.take()
+            self._connection.pace.take()
             request = self._commands.build_request(method, path, params=params, json=json, data=form)
             response = self._send_once(request)
             answer = self._answer_to(request, response, redirects=redirects)
-            # What answers another request is the login's: then the command itself has not been taken.
+            # An answer to another request is that of a login: then the command itself was not carried out.
             if answer.status in _GATEWAY and response.request is request:
                 raise OutcomeUnknownError(
                     f"{method} {answer.path} was answered {answer.status}, which says nothing about the outcome"
                 )
             if answer.status not in NOT_NOW:
                 return answer
-            if answer.status == _TOO_MANY and patience.outlasts(answer):
+            if answer.status == _TOO_MANY and retries.wait_while_closed(answer):
                 continue
-            if not patience.lasts(f"the server answered {answer.status}", retry_after(answer.headers)):
+            if not retries.wait_for_next(f"the server answered {answer.status}", retry_after(answer.headers)):
                 raise self._still_busy(answer)
 
     def close(self) -> None:
-        """Let the threads and both clients go."""
+        """Close both clients and end the threads."""
         super().close()
         self._commands.close()
 
@@ -325,11 +328,11 @@ class Writer(Reader):
         except httpx.RequestError as error:
             if was_sent(error, request):
                 raise OutcomeUnknownError(f"the answer to {request.method} {request.url.path} was lost") from error
-            raise unreachable(error, self.origin, self._line.link) from error
+            raise unreachable(error, self.origin, self._connection.link) from error
 
 
 class Doors(Struct, frozen=True):
-    """The reader and the writer of one instance; closing it closes both."""
+    """The reader and the writer of one instance; closing this closes both."""
 
     reader: Reader
     writer: Writer
@@ -343,7 +346,7 @@ class Doors(Struct, frozen=True):
         self.close()
 
     def close(self) -> None:
-        """Close every connection and let the threads go."""
+        """Close every connection and end the threads."""
         self.writer.close()
         self.reader.close()
 
@@ -362,27 +365,26 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     pages: Callable[[str], bool] | None = None,
     rows: SqlReader | None = None,
 ) -> Doors:
-    """Return the doors of the instance that `link` leads to. Nothing is sent yet.
+    """Return the reader and the writer of the instance at `link`. Nothing is sent yet.
 
-    `reads` are all calls that only read, those of the login included. `rates` bound everything that is sent,
-    `write_rates` commands on top, and with `posts_are_writes` also questions asked by POST, for servers that look at
-    the verb alone. `scrub` takes secrets out of texts. `closed_for` reads out of an answer 429 how many seconds the
-    server lets nothing through, where it says so in its own way. `pages` tells for which paths below the base the
-    platform itself answers with pages; elsewhere a page is a gate's. `rows` is the door to the instance's database, beside
-    HTTP.
+    `reads` are all calls that only read, those of the login included. `rates` limit all requests, and `write_rates`
+    commands as well; with `posts_are_writes` they also limit questions asked by POST, for servers that count by HTTP
+    method. `scrub` takes secrets out of texts. `closed_for` returns for an answer 429 how many seconds the server lets
+    nothing through, where it says so in its own way. `pages` tells for which paths below the base the platform itself answers with pages;
+    elsewhere a page is a gate's. `rows` is a connection to the instance's database, beside HTTP.
     """
     wire = Wire(link, pages)
-    gate = ReadOnlyTransport(wire, base_path(link), reads)
+    read_only = ReadOnlyTransport(wire, base_path(link), reads)
 
     def client(transport: httpx.BaseTransport) -> httpx.Client:
         timeout = httpx.Timeout(link.read, connect=link.connect)
-        told = {"User-Agent": f"siteward/{__version__}", **(headers or {})}
-        return httpx.Client(base_url=link.url, transport=transport, auth=auth, headers=told, timeout=timeout)
+        sent_headers = {"User-Agent": f"siteward/{__version__}", **(headers or {})}
+        return httpx.Client(base_url=link.url, transport=transport, auth=auth, headers=sent_headers, timeout=timeout)
 
     def pace(limits: Sequence[Rate]) -> Pace:
         return Pace(limits, clock=link.clock, sleep=link.sleep, waiting=link.waiting)
 
     commands = pace(write_rates)
     posts = commands if posts_are_writes else None
-    line = _Line(link, wire, pace(rates), posts, scrub, address_of(link.url), closed_for, rows)
-    return Doors(Reader(line, client(gate)), Writer(line, client(gate), client(wire), commands))
+    connection = _Connection(link, wire, pace(rates), posts, scrub, address_of(link.url), closed_for, rows)
+    return Doors(Reader(connection, client(read_only)), Writer(connection, client(read_only), client(wire), commands))

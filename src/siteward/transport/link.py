@@ -1,4 +1,7 @@
-"""The way to one instance, as plain data: importing this costs nothing."""
+"""The address of one instance and the limits of its connection, as plain data.
+
+Importing this module is cheap: it loads no HTTP client.
+"""
 
 from __future__ import annotations
 
@@ -35,15 +38,15 @@ class Exchange(Struct, frozen=True, kw_only=True):
 
 
 class Link(Struct, frozen=True, kw_only=True):
-    """The address of an instance and the patience with it.
+    """The address of an instance, and the limits of time, size and threads for a connection to it.
 
     `url` is the base that the file names, with a path if the product lives below one. `ca_file` replaces the
     usual certificate authorities. Times are seconds: `connect` and `read` bound one attempt, `budget` bounds one
     question with all its repetitions and waiting. `size` is the longest answer, in bytes, that is taken.
     `workers` threads share one connection pool; above 16 httpx 0.28 becomes slower, not faster, so more are
     refused with `ValueError`. `headers` go onto every request, logins included, and open a gate before the instance;
-    `headers_variable` is the name of the variable that gives them. `transport` stands in for the network in tests. `observer` hears of every request,
-    `waiting` of every pause before it is made, with its length and why.
+    `headers_variable` is the name of the variable that gives them. `transport` replaces the network in tests. `observer` is called after every request, and
+    `waiting` before every pause, with its seconds and the reason.
     """
 
     url: str

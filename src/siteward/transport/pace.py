@@ -1,4 +1,4 @@
-"""The pace of requests: limits that a platform declares, and pauses that a server asks for."""
+"""The pace of requests: rate limits that a platform declares, and pauses that a server asks for."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 class Rate(Struct, frozen=True):
-    """At most `calls` requests in any `seconds`."""
+    """A rate limit: at most `calls` requests in any period of `seconds`."""
 
     calls: int
     seconds: float
 
 
 def duration(rates: Sequence[Rate], calls: int) -> float:
-    """Return the seconds that `calls` requests take at least under `rates`, begun with nothing used up."""
+    """Return the least number of seconds that `calls` requests take under `rates`, if none went out before."""
     return max((max(0, calls - 1) // rate.calls * rate.seconds for rate in rates), default=0.0)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds a server asks us to wait, or `None` where it does not say so in a form that is known.
+    """Return the seconds that a server asks to wait, or `None` without a valid `Retry-After`.
 
     `Retry-After` is a number of seconds or a date (RFC 9110, section 10.2.3). A date is measured against the
-    server's own `Date`, so that neither our clock nor its difference from theirs matters.
+    server's own `Date`, so that a difference between the two clocks does not matter.
     """
     asked = headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdigit():
@@ -43,11 +43,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 class Pace:
-    """Keeps requests of many threads within several rates, and behind pauses.
+    """A pace that requests of many threads share: it delays them to stay within several rates, and behind pauses.
 
-    Each request gets its moment when it asks; moments never run backwards, so a window holds exactly when the
-    request `calls` places earlier is `seconds` old. `waited` is the total of all pauses, in seconds; `waiting`
-    hears of each when it begins.
+    Each request is given its moment when it asks for one. Moments never run backwards, so a rate is kept exactly when
+    the request `calls` places earlier is `seconds` old. `waited` is the total of all pauses, in seconds; `waiting` is
+    called when one begins, with its seconds and the reason.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Pace:
         self.waited = 0.0
 
     def take(self) -> None:
-        """Return when the next request may go out."""
+        """Block until the next request may go out."""
         with self._lock:
             now = self._clock()
-            limit = max((self._free(*window) for window in self._windows), default=0.0)
+            limit = max((self._opens_at(*window) for window in self._windows), default=0.0)
             moment = max(now, self._not_before, limit)
             for _, window in self._windows:
                 window.append(moment)
@@ -83,12 +83,13 @@ class Pace:
             self._sleep(moment - now)
 
     def hold(self, seconds: float, reason: str) -> None:
-        """Let no further request of any thread out for that long, and say why to those who wait."""
+        """Hold back all further requests of all threads for `seconds`; `reason` is given to `waiting`."""
         with self._lock:
             until = self._clock() + seconds
             if until > self._not_before:
                 self._not_before, self._reason = until, reason
 
     @staticmethod
-    def _free(seconds: float, window: deque[float]) -> float:
+    def _opens_at(seconds: float, window: deque[float]) -> float:
+        """Return the moment at which a full window lets the next request through; 0 for one that is not full."""
         return window[0] + seconds if len(window) == window.maxlen else 0.0

@@ -1,4 +1,4 @@
-"""Credentials: their places, the server that they are bound to, and their redaction.
+"""Credentials: where they are found, the server and account they are bound to, and their redaction.
 
 For the instance `matomo-eu` and its field `token` the places are, in this order:
 
@@ -7,8 +7,8 @@ For the instance `matomo-eu` and its field `token` the places are, in this order
     SITEWARD_MATOMO_EU_TOKEN_COMMAND   a command that prints it, run without a shell
     the system keyring                 service `siteward`, user `matomo-eu/token`, where the extra is installed
 
-Beside them `SITEWARD_MATOMO_EU_URL` says which server they are for (`bound`), and `SITEWARD_MATOMO_EU_SELF` may say
-whose they are (`confirmed`). Every instance may have the field `headers`: what opens a gate before it
+Beside them `SITEWARD_MATOMO_EU_URL` names the server that they are for (`bound`), and `SITEWARD_MATOMO_EU_SELF` may
+name the account that they belong to (`confirmed`). Every instance may have the field `headers`: what opens a gate before it
 (`siteward.transport.headers`).
 """
 
@@ -36,6 +36,7 @@ Keyring = Callable[[str, str], str | None]
 PREFIX = "SITEWARD"
 HEADERS = "headers"
 SHOWN = frozenset({"username", "email", "client_id"})
+"""The fields that are no secret: `scrub` leaves them in texts."""
 _COMMAND_SECONDS = 30.0
 _NOT_IN_DOTENV = {
     "_COMMAND": "name no command",
@@ -48,9 +49,9 @@ _SHORTEST_PART = 8
 
 
 class Secret:
-    """A value that no `str`, `repr`, format, pickle or log shows; `reveal()` is the one way to it.
+    """A value that no `str`, `repr`, format, pickle or log shows; only `reveal()` returns it.
 
-    `origin` tells where it was found, in words that may be shown.
+    `origin` names the place where it was found, and may be shown.
     """
 
     __slots__ = ("_value", "origin")
@@ -60,7 +61,7 @@ class Secret:
         self.origin = origin
 
     def reveal(self) -> str:
-        """Return the value, to be handed to the one place that needs it."""
+        """Return the value, to be passed on to the call that needs it and kept nowhere else."""
         return self._value
 
     def __repr__(self) -> str:
@@ -83,14 +84,14 @@ class Secrets:
         hidden = [value for field, value in self._values.items() if field not in SHOWN and field != HEADERS]
         parts = [part for _, value in lines for part in (value, *value.split()) if len(part) >= _SHORTEST_PART]
         texts = dict.fromkeys((*(value.reveal() for value in hidden), *(value for _, value in lines), *parts))
-        self._forms = tuple(form for text in texts for form in _forms(text))
+        self._forms = tuple(form for text in texts for form in _encodings_of(text))
 
     def get(self, field: str) -> Secret:
         """Return the credential of that field; raises `SecretMissingError` where there is none."""
-        found = self._values.get(field)
-        if found is None:
+        secret = self._values.get(field)
+        if secret is None:
             raise _missing_error(self._instance, field)
-        return found
+        return secret
 
     def optional(self, field: str) -> Secret | None:
         """Return the credential of that field, if there is one."""
@@ -104,7 +105,7 @@ class Secrets:
         return found
 
     def scrub(self, text: str) -> str:
-        """Return `text` with every credential that is not shown anyway masked, also where it stands encoded."""
+        """Return `text` with every credential masked but those of `SHOWN`, also where it stands encoded."""
         return scrubbed(text, self._forms)
 
     def __repr__(self) -> str:
@@ -120,22 +121,22 @@ def find(
     optional: Iterable[str] = (),
     keyring: Keyring | None = None,
 ) -> Secrets:
-    """Return the credentials of `instance` for the server at `url`.
+    """Return the credentials of `instance` for the server at `url`; `fields` must be found, `optional` ones may be.
 
     Raises `OriginMismatchError` or `InsecureError` before anything is looked up, run or sent when they are not meant for that
-    server (DESIGN promise 13), `SecretMissingError` naming the places for the first of `fields` that has none, and
+    server (promise 13 of the README), `SecretMissingError` naming the places for the first of `fields` that has none, and
     `BadHeadersError` for extra headers that cannot be sent.
     """
     bound(instance, url, env)
     values: dict[str, Secret] = {}
     for field in fields:
-        found = _look_up(instance, field, env, keyring)
-        if found is None:
+        secret = _look_up(instance, field, env, keyring)
+        if secret is None:
             raise _missing_error(instance, field)
-        values[field] = found
+        values[field] = secret
     for field in (*optional, HEADERS):
-        if found := _look_up(instance, field, env, keyring):
-            values[field] = found
+        if secret := _look_up(instance, field, env, keyring):
+            values[field] = secret
     return Secrets(values, instance=instance)
 
 
@@ -145,12 +146,12 @@ def variable(instance: str, field: str) -> str:
 
 
 def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
-    """Make sure that the credentials of `instance` may go to `url`.
+    """Check that the credentials of `instance` may be sent to `url`.
 
-    Whoever can edit the file can write any address into it. So the address must stand a second time beside the
-    credentials; only for this machine itself it may be missing there. Plain http to another machine needs a word there
-    as well. Scheme, host, port and base path are compared; an address without a path is for every path of its host in
-    this release (`pathless_bond` tells so). Raises `OriginMismatchError` or `InsecureError`.
+    Anybody who can edit the file can write any address into it. So the address must stand a second time beside the
+    credentials; only for a server on this machine it may be missing there. Plain http to another machine must be allowed
+    there as well (`SITEWARD_<INSTANCE>_INSECURE=1`). Scheme, host, port and base path are compared; an address without a
+    path is for every path of its host in this release (see `pathless_bond`). Raises `OriginMismatchError` or `InsecureError`.
     """
     name = variable(instance, "url")
     wanted = _address(url, "the url in the file")
@@ -185,11 +186,12 @@ def pathless_bond(instance: str, url: str, env: Mapping[str, str]) -> tuple[str,
 
 
 def confirmed(instance: str, named: str | None, env: Mapping[str, str], *, folds_case: bool = True) -> bool:
-    """Return whether it is said beside the credentials too that they are those of `named`, the file's `self`.
+    """Return whether `SITEWARD_<INSTANCE>_SELF` confirms that the credentials belong to `named`, the file's `self`.
 
-    Whoever can edit the file can write any account into it, and so make the one in use a person's like any other.
-    `folds_case` is true if the platform does not tell logins apart by letter case. Raises `SelfMismatchError` where another
-    account stands there. Where the file names none, whoever reads compares with what the platform tells.
+    Anybody who can edit the file can write any account into it, and so expose the account in use to changes.
+    `folds_case` is true if the platform does not distinguish logins by letter case. Raises `SelfMismatchError` where the
+    variable names another account. Where the file names none, the result is false, and the caller compares with what
+    the platform shows.
     """
     name = variable(instance, "self")
     owner = env.get(name)
@@ -206,9 +208,9 @@ def confirmed(instance: str, named: str | None, env: Mapping[str, str], *, folds
 def dotenv(path: Path, env: Mapping[str, str]) -> Mapping[str, str]:
     """Return the variables of a `.env` file: lines `NAME=value`, `#` comments, quotes as in a shell.
 
-    Raises `InsecureError` for a file that group or others may read, for one that names a command or a file or gives leave
-    to send credentials in the clear, and for any under `CI`, where what a branch brings along must not choose
-    credentials. Whether git tracks the file is for the caller to see to.
+    Raises `InsecureError` for a file that group or others may read, for one that names a command or a file or allows
+    plain http, and for any under `CI`, where a file of a branch must not choose credentials; `SecretMissingError` for one
+    that cannot be read or has another form. The caller checks that git does not track the file.
     """
     if env.get("CI"):
         raise InsecureError(f"{path} is not read under CI", hint="give the credentials by the CI's own means")
@@ -239,7 +241,7 @@ def dotenv(path: Path, env: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def scrubbed(text: str, forms: Iterable[str]) -> str:
-    """Return `text` with each of `forms` masked."""
+    """Return `text` with every occurrence of each of `forms` masked."""
     for form in forms:
         text = text.replace(form, _MASK)
     return text
@@ -253,6 +255,7 @@ def _address(url: str, what: str) -> str:
 
 
 def _look_up(instance: str, field: str, env: Mapping[str, str], keyring: Keyring | None) -> Secret | None:
+    """Return a field from the first of its places that has it; `None` where none has."""
     name = variable(instance, field)
     if value := env.get(name):
         return Secret(value, name)
@@ -270,7 +273,7 @@ def _read_file(path: str, name: str) -> str:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise SecretMissingError(f"the file that {name} names cannot be read ({type(error).__name__})") from error
-    return _line_of(text, name)
+    return _strip_line_end(text, name)
 
 
 def _run_command(command: str, name: str, env: Mapping[str, str]) -> str:
@@ -284,7 +287,7 @@ def _run_command(command: str, name: str, env: Mapping[str, str]) -> str:
             timeout=_COMMAND_SECONDS,
             check=True,
         )
-        return _line_of(done.stdout.decode("utf-8"), name)
+        return _strip_line_end(done.stdout.decode("utf-8"), name)
     except subprocess.CalledProcessError as error:
         raise SecretMissingError(f"the command of {name} ended with {error.returncode}") from None
     except subprocess.TimeoutExpired:
@@ -293,7 +296,8 @@ def _run_command(command: str, name: str, env: Mapping[str, str]) -> str:
         raise SecretMissingError(f"the command of {name} cannot be run ({type(error).__name__})") from None
 
 
-def _line_of(text: str, name: str) -> str:
+def _strip_line_end(text: str, name: str) -> str:
+    """Return the text without one line end; raises `SecretMissingError` where nothing is left of it."""
     value = text.removesuffix("\n").removesuffix("\r")
     if not value:
         raise SecretMissingError(f"{name} leads to nothing but an empty text")
@@ -308,8 +312,8 @@ def _missing_error(instance: str, field: str) -> SecretMissingError:
     )
 
 
-def _forms(value: str) -> tuple[str, ...]:
-    """Return the ways a value may stand in a text: as it is, in a URL, in JSON, and within a base64 text."""
+def _encodings_of(value: str) -> tuple[str, ...]:
+    """Return the forms in which a value may stand in a text: as it is, in a URL, in JSON, and within a base64 text."""
     raw = value.encode()
     return tuple(
         dict.fromkeys(
@@ -327,7 +331,7 @@ def _forms(value: str) -> tuple[str, ...]:
 
 
 def _within_base64(raw: bytes, offset: int, alphabet: bytes | None) -> str:
-    """Return the part of a base64 text that only `raw` decides when `offset` bytes, modulo 3, stand before it."""
+    """Return the part of a base64 text that `raw` alone determines when `offset` bytes, modulo 3, stand before it."""
     encoded = base64.b64encode(bytes(offset) + raw, alphabet).decode("ascii")
     whole = (offset + len(raw)) // 3 * 4
     return encoded[(0, 2, 3)[offset] : whole] if whole > 4 else ""

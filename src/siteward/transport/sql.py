@@ -1,8 +1,8 @@
-"""A read-only door to a PostgreSQL database, for platforms that show no access through HTTP.
+"""A read-only connection to a PostgreSQL database, for platforms that show no access through HTTP.
 
-Nothing can be written through it: only a single SELECT is taken, in a transaction that the server itself keeps
-read-only and that sees one moment. A role that may only read is asked for all the same; the adapter says which grants
-it needs.
+Nothing can be written through it: it takes a single SELECT, in a transaction that the server itself keeps read-only
+and that sees one moment. The database role should be one that may only read all the same; the adapter says which
+grants it needs.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Secret
 
 _READING = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
-_PROVING = frozenset({"verify-full", "verify-ca", "require"})
+_SAFE_MODES = frozenset({"verify-full", "verify-ca", "require"})
 _OPTIONS = "-c default_transaction_read_only=on -c statement_timeout=60000"
 _SECONDS = 10
-_LONGEST_WORDS = 300
-_TURNED_AWAY = ("authentication failed", "no pg_hba.conf entry", "no password supplied")
+_LONGEST_MESSAGE = 300
+_LOGIN_REFUSED = ("authentication failed", "no pg_hba.conf entry", "no password supplied")
 
 
 class SqlReader:
-    """Asks one database. Making it contacts nothing; each question opens a connection of its own."""
+    """A reader of one database. Making it contacts nothing; each question opens a connection of its own."""
 
     def __init__(self, url: Secret, *, scrub: Callable[[str], str] = str) -> None:
-        """Take a connection URL; raises `SecretMissingError` for a text that is none, `InsecureError` for an open line.
+        """Take a connection URL; raises `SecretMissingError` for an invalid one, `InsecureError` for one without TLS.
 
-        Except on this machine itself the connection is encrypted and the server proves its name, unless the URL says
-        `sslmode=require` or `verify-ca`.
+        Except on this machine the connection is encrypted and the server proves its name, unless the URL says
+        `sslmode=require` or `verify-ca`. `scrub` takes secrets out of the messages of the database.
         """
         self._url = url
         self._scrub = scrub
-        self._tls = _tls(url.reveal())
+        self._tls = _tls_mode(url.reveal())
 
     def ask(self, sql: str, params: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         """Return the rows that one SELECT finds.
 
-        Raises `ReadOnlyError` for any other statement before it is sent, and the usual errors for what the database says:
+        Raises `ReadOnlyError` for any other statement before it is sent, and for an error of the database
         `UnreachableError`, `UnauthenticatedError`, `ForbiddenError` (the role may not read that), `NotThePlatformError` (no such table).
         """
         if not _READING.match(sql):
@@ -70,20 +70,23 @@ class SqlReader:
             with psycopg.connect(
                 self._url.reveal(), connect_timeout=_SECONDS, application_name="siteward", **self._connection_options()
             ) as connection:
-                return _rows(connection, sql, params)
+                return _fetch_rows(connection, sql, params)
         except psycopg.Error as error:
             raise self._error_of(error) from None
 
     def _connection_options(self) -> dict[str, Any]:
-        named = parse_qs(urlsplit(self._url.reveal()).query).get("options", [])
-        given = {"options": " ".join((*named, _OPTIONS))}
-        return given | ({"sslmode": self._tls} if self._tls else {})
+        own_options = parse_qs(urlsplit(self._url.reveal()).query).get("options", [])
+        settings = {"options": " ".join((*own_options, _OPTIONS))}
+        return settings | ({"sslmode": self._tls} if self._tls else {})
 
     def _error_of(self, error: Error) -> PlatformError:
-        """Return what the database said, in our words; it gives no code to those it did not let in."""
+        """Return the error of the transport for one of the database, by its SQLSTATE.
+
+        A refused login has no SQLSTATE in psycopg; such an error is recognized by its text.
+        """
         state = error.sqlstate or ""
         words = self._redact(error.diag.message_primary or str(error))
-        if state.startswith("28") or (not state and any(text in words for text in _TURNED_AWAY)):
+        if state.startswith("28") or (not state and any(text in words for text in _LOGIN_REFUSED)):
             return UnauthenticatedError(f"the database did not accept the credentials: {words}")
         if state == "42501":
             return ForbiddenError(
@@ -94,13 +97,13 @@ class SqlReader:
         return UnreachableError(f"the database did not answer: {words}")
 
     def _redact(self, words: str) -> str:
-        """Return the server's words on one line, bounded, without the password."""
+        """Return a message of the server on one line, of bounded length, without the password."""
         password = unquote(urlsplit(self._url.reveal()).password or "")
         text = " ".join(self._scrub(words).split())
-        return (text.replace(password, "•••") if password else text)[:_LONGEST_WORDS]
+        return (text.replace(password, "•••") if password else text)[:_LONGEST_MESSAGE]
 
 
-def _rows(connection: Connection[Any], sql: str, params: Mapping[str, object] | None) -> list[tuple[Any, ...]]:
+def _fetch_rows(connection: Connection[Any], sql: str, params: Mapping[str, object] | None) -> list[tuple[Any, ...]]:
     from psycopg import IsolationLevel  # noqa: PLC0415 — see above
 
     connection.read_only = True
@@ -110,8 +113,11 @@ def _rows(connection: Connection[Any], sql: str, params: Mapping[str, object] | 
     return rows
 
 
-def _tls(url: str) -> str | None:
-    """Return the TLS mode to ask for beside the URL, `None` where the URL's own or none is right."""
+def _tls_mode(url: str) -> str | None:
+    """Return the `sslmode` to add to the URL; `None` where it has a safe one, or leads to this machine.
+
+    Raises `SecretMissingError` for another scheme than PostgreSQL's, and `InsecureError` for a mode without TLS.
+    """
     try:
         parts = urlsplit(url)
         named = parse_qs(parts.query)
@@ -123,7 +129,7 @@ def _tls(url: str) -> str | None:
     if all(host.startswith("/") or is_loopback(f"http://{host}") for host in hosts):
         return None
     mode = named.get("sslmode", [""])[-1]
-    if mode and mode not in _PROVING:
+    if mode and mode not in _SAFE_MODES:
         raise InsecureError(
             f"the database url asks for sslmode={mode}, and what it reads would travel unencrypted; nothing was sent",
             hint="take sslmode away, or write sslmode=require",

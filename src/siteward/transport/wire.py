@@ -1,4 +1,7 @@
-"""Below every client: what a single request may do, how long it may take, and the record of it."""
+"""The transports below every client: they bound each request in origin, time and size, and let a reader only read.
+
+Bodies are unpacked here too, because httpx would do it without a bound.
+"""
 
 from __future__ import annotations
 
@@ -22,80 +25,22 @@ if TYPE_CHECKING:
 
 
 ACCEPTED = "gzip"
-"""The coding that is asked for, and the only one taken; without it answers of 10,000 grants travel ten times longer."""
+"""The only coding that is asked for and taken; without it an answer of 10,000 grants takes ten times longer."""
 _GZIP = frozenset({"gzip", "x-gzip"})
 _PLAIN = frozenset({"", "identity"})
-
-
-class UnreadableError(Exception):
-    """A body that is coded otherwise than was asked for, damaged, or cut off."""
-
-
-class ExcessError(Exception):
-    """A body that is longer than is taken."""
-
-
-class Body:
-    """Collects one body, piece by piece; `coding` is its Content-Encoding, `limit` the most bytes it may have."""
-
-    def __init__(self, coding: str, limit: int) -> None:
-        """Raise `UnreadableError` for any coding but gzip, once."""
-        coding = coding.strip().lower()
-        if coding not in _GZIP | _PLAIN:
-            raise UnreadableError("it is coded otherwise than was asked for")
-        self._limit = limit
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._packed = 0
-        self._unpacker = _gunzip() if coding in _GZIP else None
-
-    def take(self, part: bytes) -> None:
-        """Add the next piece as it came; raises `ExcessError` or `UnreadableError` and then is of no more use."""
-        if self._unpacker is None:
-            self._add(part)
-            return
-        self._packed += len(part)
-        if self._packed > self._limit:
-            raise ExcessError
-        while part:
-            if self._unpacker.eof:  # RFC 1952 section 2.2: a file may have several members, one after another
-                self._unpacker = _gunzip()
-            try:
-                self._add(self._unpacker.decompress(part, self._limit - self._size + 1))
-            except zlib.error:
-                raise UnreadableError("it is damaged") from None
-            part = self._unpacker.unused_data
-
-    def whole(self) -> bytes:
-        """Return the body; raises `UnreadableError` where its end is missing. Nothing at all is an empty body."""
-        if self._unpacker is not None and self._packed and not self._unpacker.eof:
-            raise UnreadableError("its end is missing")
-        return b"".join(self._parts)
-
-    def _add(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size > self._limit:
-            raise ExcessError
-        self._parts.append(part)
-
-
-def _gunzip() -> zlib._Decompress:
-    return zlib.decompressobj(zlib.MAX_WBITS | 16)
-
-
 # Shorter than the 5 s after which Node closes an idle connection (Umami's API.md section 1), so that a command
 # never goes out on a connection that is about to be closed under it.
 _KEEP_ALIVE = 3.0
 _PORTS = {"http": 80, "https": 443}
-_AS_PACKED = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+_OF_THE_PACKED_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 class Reading(Struct, frozen=True):
-    """A call that changes nothing, named by an adapter.
+    """A call that changes nothing, as an adapter names it.
 
     `path` is a regular expression for the whole path below the instance's base, percent-encoded as it is sent.
     Where one path serves both reading and writing (Matomo), `query` is a regular expression for the whole query as
-    it is sent, and `body` decides by the body, which it is given as bytes.
+    it is sent, and `body` returns whether a request with that body only reads.
     """
 
     method: str
@@ -105,7 +50,7 @@ class Reading(Struct, frozen=True):
 
 
 class Wire(httpx.BaseTransport):
-    """Carries requests to one origin: reads each answer whole, within time and size, counts and tells."""
+    """A transport to one origin: it reads each answer whole, within time and size, counts and reports requests."""
 
     def __init__(self, link: Link, pages: Callable[[str], bool] | None = None) -> None:
         """`pages` tells for which paths below the base the platform itself answers with pages."""
@@ -121,19 +66,20 @@ class Wire(httpx.BaseTransport):
         """Send one request.
 
         Raises `OriginMismatchError`, and nothing is sent, for one that would go anywhere but to the link's own origin and
-        base path: it was judged by the text of an address, and this is what is connected to. Raises
-        `httpx.RequestError` for what the network did and for an answer that cannot be read, `TooLongError` for excess.
+        base path. The credentials were bound to the text of an address; here the host that is connected to is compared. Raises
+        `httpx.RequestError` for a failure of the network or an answer that cannot be read, and `TooLongError` for one
+        that is too long.
         """
-        if _connected(request.url) != self._origin or not covers(self._base, sent_path(request)):
+        if _origin_connected_to(request.url) != self._origin or not covers(self._base, sent_path(request)):
             home = f"{self._origin}{self._base}"
             raise OriginMismatchError(f"a request would have left {home} for another address; nothing was sent")
         request.headers["Accept-Encoding"] = ACCEPTED
-        sent = self._opened(request)
+        sent = self._with_extra_headers(request)
         with self._lock:
             self.requests += 1
         begun = self._link.clock()
         try:
-            response = self._unpacked(self._inner.handle_request(sent), begun, request)
+            response = self._unpack(self._inner.handle_request(sent), begun, request)
         except httpx.RequestError:
             self._observe(request, 0, begun, 0)
             raise
@@ -146,7 +92,7 @@ class Wire(httpx.BaseTransport):
         """Close every connection."""
         self._inner.close()
 
-    def _opened(self, request: httpx.Request) -> httpx.Request:
+    def _with_extra_headers(self, request: httpx.Request) -> httpx.Request:
         """Return the request with the extra headers of the link; they are on no request that an error could carry."""
         if not self._link.headers:
             return request
@@ -157,11 +103,11 @@ class Wire(httpx.BaseTransport):
             request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
         )
 
-    def _unpacked(self, response: httpx.Response, begun: float, request: httpx.Request) -> httpx.Response:
+    def _unpack(self, response: httpx.Response, begun: float, request: httpx.Request) -> httpx.Response:
         if response.is_stream_consumed:
             return response
         try:
-            content = self._content(response, begun, request)
+            content = self._read_body(response, begun, request)
         except ExcessError:
             raise TooLongError(
                 f"the answer of {self._origin} is longer than {self._link.size} bytes", request
@@ -170,11 +116,11 @@ class Wire(httpx.BaseTransport):
             raise httpx.DecodingError(str(error), request=request) from None
         finally:
             response.close()
-        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _AS_PACKED]
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_PACKED_BODY]
         return httpx.Response(response.status_code, headers=headers, content=content, request=request)
 
-    def _content(self, response: httpx.Response, begun: float, request: httpx.Request) -> bytes:
-        """Return the body, unpacked; httpx would unpack any number of codings, without a bound and without an end."""
+    def _read_body(self, response: httpx.Response, begun: float, request: httpx.Request) -> bytes:
+        """Return the body, unpacked within the bounds; httpx would unpack any number of codings to any size."""
         _check_location(response, request)
         body = Body(response.headers.get("content-encoding", ""), self._link.size)
         for part in response.iter_raw():
@@ -191,34 +137,17 @@ class Wire(httpx.BaseTransport):
             )
 
 
-class _Named:
-    """A reading call, ready to be compared with requests."""
-
-    def __init__(self, reading: Reading) -> None:
-        self._method, self._body = reading.method, reading.body
-        self._path = re.compile(reading.path)
-        self._query = None if reading.query is None else re.compile(reading.query)
-
-    def covers(self, request: httpx.Request, path: str) -> bool:
-        """Return whether a request, to `path` below the base, is this call."""
-        if request.method != self._method or not self._path.fullmatch(path):
-            return False
-        if self._query is not None and not self._query.fullmatch(request.url.query.decode("ascii")):
-            return False
-        return self._body is None or self._body(request.read())
-
-
 class ReadOnlyTransport(httpx.BaseTransport):
-    """Lets through only what an adapter has named as reading.
+    """A transport that lets through only the calls that an adapter has named as reading.
 
-    It sits below the client and its authentication, so that no mistake of an adapter, no login and no repetition
-    can write while planning. What it refuses was never sent.
+    It lies below the client and its authentication, so that no mistake of an adapter, no login and no repetition can
+    write while planning. A refused request was never sent.
     """
 
     def __init__(self, wire: Wire, base: str, reads: Sequence[Reading]) -> None:
         self._wire = wire
         self._base = base
-        self._reads = [_Named(read) for read in reads]
+        self._readings = [_ReadingPattern(reading) for reading in reads]
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Pass a reading call on; raises `ReadOnlyError` for any other."""
@@ -228,7 +157,76 @@ class ReadOnlyTransport(httpx.BaseTransport):
         return self._wire.handle_request(request)
 
     def _reads_only(self, request: httpx.Request, path: str) -> bool:
-        return any(read.covers(request, path) for read in self._reads)
+        return any(reading.covers(request, path) for reading in self._readings)
+
+
+class _ReadingPattern:
+    """A reading call with its expressions compiled, to be compared with requests."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._method, self._body = reading.method, reading.body
+        self._path = re.compile(reading.path)
+        self._query = None if reading.query is None else re.compile(reading.query)
+
+    def covers(self, request: httpx.Request, path: str) -> bool:
+        """Return whether a request to `path`, below the base, is this call."""
+        if request.method != self._method or not self._path.fullmatch(path):
+            return False
+        if self._query is not None and not self._query.fullmatch(request.url.query.decode("ascii")):
+            return False
+        return self._body is None or self._body(request.read())
+
+
+class UnreadableError(Exception):
+    """The body has another coding than was asked for, is damaged, or is cut off."""
+
+
+class ExcessError(Exception):
+    """The body is longer than the limit."""
+
+
+class Body:
+    """A body that is collected piece by piece; `coding` is its Content-Encoding, `limit` the most bytes it may have."""
+
+    def __init__(self, coding: str, limit: int) -> None:
+        """Raise `UnreadableError` for any coding but gzip, once."""
+        coding = coding.strip().lower()
+        if coding not in _GZIP | _PLAIN:
+            raise UnreadableError("it is coded otherwise than was asked for")
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._packed = 0
+        self._unpacker = _gunzip() if coding in _GZIP else None
+
+    def take(self, part: bytes) -> None:
+        """Add the next piece as it was received; after an `ExcessError` or `UnreadableError` the body is lost."""
+        if self._unpacker is None:
+            self._add(part)
+            return
+        self._packed += len(part)
+        if self._packed > self._limit:
+            raise ExcessError
+        while part:
+            if self._unpacker.eof:  # RFC 1952 section 2.2: a file may have several members, one after another
+                self._unpacker = _gunzip()
+            try:
+                self._add(self._unpacker.decompress(part, self._limit - self._size + 1))
+            except zlib.error:
+                raise UnreadableError("it is damaged") from None
+            part = self._unpacker.unused_data
+
+    def whole(self) -> bytes:
+        """Return the body, unpacked; raises `UnreadableError` where its end is missing. No bytes at all are an empty body."""
+        if self._unpacker is not None and self._packed and not self._unpacker.eof:
+            raise UnreadableError("its end is missing")
+        return b"".join(self._parts)
+
+    def _add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > self._limit:
+            raise ExcessError
+        self._parts.append(part)
 
 
 def base_path(link: Link) -> str:
@@ -236,7 +234,7 @@ def base_path(link: Link) -> str:
     return httpx.URL(link.url).raw_path.partition(b"?")[0].decode("ascii").rstrip("/")
 
 
-def _connected(url: httpx.URL) -> str:
+def _origin_connected_to(url: httpx.URL) -> str:
     """Return the origin that a request to `url` connects to, written as `origin_of` writes it."""
     host = url.raw_host.decode("ascii").lower()
     port = None if url.port == _PORTS.get(url.scheme) else url.port
@@ -244,7 +242,7 @@ def _connected(url: httpx.URL) -> str:
 
 
 def _check_location(response: httpx.Response, request: httpx.Request) -> None:
-    """Raise `httpx.RemoteProtocolError` for a redirect whose host httpx takes and then cannot show."""
+    """Raise `httpx.RemoteProtocolError` for a redirect whose host httpx accepts and later fails to decode."""
     try:
         if response.has_redirect_location:
             httpx.URL(response.headers["location"]).host  # noqa: B018 — reading it decodes the host
@@ -261,10 +259,10 @@ def _network_transport(link: Link) -> httpx.BaseTransport:
     limits = httpx.Limits(
         max_connections=link.workers, max_keepalive_connections=link.workers, keepalive_expiry=_KEEP_ALIVE
     )
-    return httpx.HTTPTransport(verify=_trust(link), limits=limits, proxy=_proxy(link.url), trust_env=False)
+    return httpx.HTTPTransport(verify=_ssl_context(link), limits=limits, proxy=_proxy(link.url), trust_env=False)
 
 
-def _trust(link: Link) -> ssl.SSLContext:
+def _ssl_context(link: Link) -> ssl.SSLContext:
     if link.url.startswith("http:"):
         # Nothing is redirected to TLS, so no authority is ever needed; loading them takes 30 ms.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -274,9 +272,13 @@ def _trust(link: Link) -> ssl.SSLContext:
 
 
 def _proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for `url`; this machine itself is never behind one."""
+    """Return the proxy that the environment names for `url`; `None` for a server on this machine."""
     target = httpx.URL(url)
     if is_loopback(url) or proxy_bypass(target.raw_host.decode("ascii")):
         return None
-    named = getproxies()
-    return named.get(target.scheme) or named.get("all")
+    proxies = getproxies()
+    return proxies.get(target.scheme) or proxies.get("all")
+
+
+def _gunzip() -> zlib._Decompress:
+    return zlib.decompressobj(zlib.MAX_WBITS | 16)

@@ -74,6 +74,12 @@ def test_making_a_superuser_shows_the_grants_it_wipes(release: str) -> None:
     assert rig.rows("ben") == set()
 
 
+def test_one_grant_that_a_promotion_wipes_is_no_plural() -> None:
+    rig = MatomoRig.of("5.3", world([BEN], [WorldGrant(account="ben", site=SHOP, role="view")]))
+    (said,) = [diagnostic for diagnostic in rig.review(given(top("ben"))) if diagnostic.effect == "destroys"]
+    assert said.message.startswith("replaces 1 grant on sites")
+
+
 def test_a_demotion_gives_the_grants_back_in_the_same_plan() -> None:
     rig = MatomoRig.of("5.3", world([ANNA]))
     live = rig.read()

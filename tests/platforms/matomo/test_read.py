@@ -188,6 +188,10 @@ def test_grants_that_hang_in_the_air_are_findings() -> None:
     assert sorted(finding.code for finding in live.findings) == [
         "orphan-grant", "orphan-grant", "stray-grants", "stray-spelling",
     ]  # fmt: skip
+    messages = "\n".join(finding.message for finding in live.findings)
+    assert [word for word in ("1 grants", "1 logins", "1 superusers") if word in messages] == []
+    for words in ("1 grant on sites that do not exist", "for 1 login that", "1 superuser with grants on sites"):
+        assert words in messages
 
 
 def test_public_access_is_a_grant_of_everybody() -> None:

@@ -273,6 +273,7 @@ class TestWithoutAnOwnersKey:
         assert live.access.grant(account("ed@example.org"), site("shop.example.org")) is not None
         assert not native(live, NativeState).whole
         assert [finding.code for finding in live.findings] == ["key-of-no-owner"]
+        assert "only the 1 site it manages can be read" in live.findings[0].message
 
     def test_with_nothing_to_manage_it_is_for_reading_alone(self) -> None:
         place = self._demoted(blog="view")

@@ -2,166 +2,37 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Severity, problem
-from siteward.access.hosts import domain_in
-from siteward.access.patterns import fold, matcher
 from siteward.access.policy import (
-    SITE_WORDS,
     Gain,
     Person,
+    RulesByKind,
     about_right,
     concerning,
     judge,
-    least_power,
     names_of_role,
     person_of,
 )
+from siteward.declaration.checks.named_sites import NamedSites
 from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
 from siteward.declaration.selector import parse, within
-from siteward.declaration.selectors import names_of
 from siteward.declaration.subjects import declared_user_of, ends, login_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.policy import Rule
     from siteward.access.traits import Traits
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Bound, Declaration, Grant, Group, Instance, Site
+    from siteward.declaration.declared import Bound, Grant, Group, Instance
     from siteward.declaration.selector import Selector
     from siteward.declaration.subjects import Way
-
-
-class NamedSites(Struct, dict=True):
-    """The names of the sites that grants reach on one instance, as rules compare them and as far as the file tells."""
-
-    declaration: Declaration
-    instance: Instance
-    _chosen: dict[tuple[tuple[str, ...], int], tuple[frozenset[str], ...]] = {}
-    _means: dict[str, tuple[tuple[frozenset[str], bool], ...]] = {}
-
-    def of(self, grant: Grant, kind: str) -> tuple[frozenset[str], ...]:
-        """Return the names of each site, or `*` pattern of sites, that a grant reaches on that kind of scope.
-
-        A pattern stands for itself: a rule whose own pattern covers it is about every site that it can reach. Sites
-        that an exclusion, the instance's `manages` or an include's bound may take from the grant are left out.
-        """
-        written = {"site": grant.sites, "metasite": grant.metasites}.get(kind, ())
-        key = (written, id(grant.bound))
-        names = self._chosen.get(key)
-        if names is None:
-            names = self._chosen[key] = self._choose(written, grant.bound)
-        return names
-
-    def _choose(self, written: tuple[str, ...], bound: Bound | None) -> tuple[frozenset[str], ...]:
-        selectors = tuple(map(parse, written))
-        exclusions = [selector for selector in selectors if selector.excludes]
-        bounds = [] if bound is None or bound.sites is None else [bound.sites]
-        bounds += [] if self.instance.manages is None else [self.instance.manages]
-        chosen: dict[frozenset[str], None] = {}
-        for selector in selectors:
-            for names, open_ended in self._find_meant(selector) if not selector.excludes else ():
-                if open_ended or (
-                    not _may_hit(exclusions, names) and all(_is_within(bound, names) for bound in bounds)
-                ):
-                    chosen[names] = None
-        return tuple(chosen)
-
-    def _find_meant(self, selector: Selector) -> tuple[tuple[frozenset[str], bool], ...]:
-        """Return the names of each site that a selector means, with true for a pattern, which others only narrow."""
-        meant = self._means.get(selector.written)
-        if meant is None:
-            named = ((frozenset(map(fold, names)), open_ended) for names, open_ended in self._find_names(selector))
-            meant = self._means[selector.written] = tuple(named)
-        return meant
-
-    def _find_names(self, selector: Selector) -> Iterator[tuple[frozenset[str], bool]]:
-        """Yield the same before names are folded."""
-        site = self.declaration.sites.get(selector.text) if selector.kind == "name" else None
-        if selector.kind == "tag":
-            yield from ((self._names_of_site(site), False) for site in self._sites_here if selector.text in site.tags)
-        elif site is not None:
-            if self._is_here(site):
-                yield self._names_of_site(site), False
-        elif selector.kind == "name":
-            yield self._names_of_host(domain_in(selector.text)), False
-        elif selector.kind == "pattern":
-            yield frozenset({selector.text}), True
-            test = matcher(selector.text)
-            yield from (
-                (self._names_of_site(site), False) for site in self._sites_surely_here if test(domain_in(site.domain))
-            )
-        else:
-            yield frozenset({f"{selector.kind}:{selector.text}"}), True
-
-    def _is_here(self, site: Site) -> bool:
-        return site.only is None or self.instance.name in site.only
-
-    @cached_property
-    def _sites_here(self) -> tuple[Site, ...]:
-        """The declared sites that may be on the instance."""
-        return tuple(site for site in self.declaration.sites.values() if self._is_here(site))
-
-    @cached_property
-    def _sites_surely_here(self) -> tuple[Site, ...]:
-        """The declared sites that are on the instance for certain, and are found by their domain."""
-        alone, name = len(self.declaration.instances) == 1, self.instance.name
-        return tuple(site for site in self._sites_here if (alone or site.only is not None) and name not in site.pins)
-
-    @cached_property
-    def _declared_names(self) -> Mapping[str, frozenset[str]]:
-        """The names of declared sites by the key that finds them: `id:7` where the id is pinned, else the host."""
-        by_key: dict[str, set[str]] = defaultdict(set)
-        for site in self._sites_here:
-            pin = site.pins.get(self.instance.name)
-            by_key[domain_in(site.domain) if pin is None else f"id:{pin}"] |= names_of(site)
-        return {key: frozenset(names) for key, names in by_key.items()}
-
-    def _names_of_site(self, site: Site) -> frozenset[str]:
-        pin = site.pins.get(self.instance.name)
-        key = f"id:{pin}"
-        return self._names_of_host(domain_in(site.domain)) if pin is None else self._declared_names[key] | {key}
-
-    def _names_of_host(self, host: str) -> frozenset[str]:
-        """Return a host with the names that the file and the base revision have for the sites found by it."""
-        nothing = frozenset[str]()
-        return self._declared_names.get(host, nothing) | self.declaration.former_names.get(host, nothing) | {host}
-
-
-def _may_hit(selectors: Iterable[Selector], names: frozenset[str]) -> bool:
-    """Return whether one of the selectors may mean a site of these names."""
-    return any(_means_site(selector, names, unsure=True) for selector in selectors)
-
-
-def _is_within(bound: Iterable[Selector], names: frozenset[str]) -> bool:
-    """Return whether a list of selectors surely means a site of these names."""
-    selectors = tuple(bound)
-    inside = any(_means_site(selector, names, unsure=False) for selector in selectors if not selector.excludes)
-    return inside and not _may_hit((selector for selector in selectors if selector.excludes), names)
-
-
-def _means_site(selector: Selector, names: frozenset[str], *, unsure: bool) -> bool:
-    """Return whether a selector means a site of these names; `unsure` is the answer where the file does not tell."""
-    match selector.kind:
-        case "pattern":
-            test = matcher(selector.text)
-            return any(test(name) for name in names if not name.startswith(SITE_WORDS))
-        case "name":
-            return domain_in(selector.text) in names
-        case "tag":
-            return f"tag:{selector.text}" in names
-        case "id":
-            return f"id:{selector.text}" in names or unsure
-        case "sitegroup":
-            return unsure
 
 
 def shapes(context: Context) -> Iterator[Diagnostic]:
@@ -369,7 +240,8 @@ def owners_rules(context: Context) -> Iterator[Diagnostic]:
         traits = context.traits.get(instance.name)
         if traits is None or not instance.policy.rules:
             continue
-        ruling = _Ruling(context, instance, traits, NamedSites(context.declaration, instance))
+        named, rules = NamedSites(context.declaration, instance), RulesByKind(instance.policy.rules)
+        ruling = _Ruling(context, instance, traits, named, rules)
         for grant in context.declaration.grants or ():
             for diagnostic in ruling.of(grant) if grant.reaches(instance.name) else ():
                 key = (diagnostic.code, diagnostic.at, diagnostic.message)
@@ -385,53 +257,49 @@ class _Ruling(Struct):
     instance: Instance
     traits: Traits
     named: NamedSites
-    _people: dict[str, tuple[Person, frozenset[str]]] = {}
-    _known_rights: dict[tuple[object, ...], tuple[tuple[Rule, Gain], ...]] = {}
+    rules: RulesByKind
+    _people: dict[str, Person] = {}
+    _found: dict[tuple[object, ...], Gain | None] = {}
 
     def of(self, grant: Grant) -> Iterator[Diagnostic]:
-        """Yield the breaches of rules by the rights that a grant gives each person on each kind of scope."""
+        """Yield what rules say to what a grant gives each person on each kind of scope."""
         for kind in _scope_kinds_of(grant):
-            rights = self._find_rights(grant, kind)
-            for handle, ways in self.context.people(grant).items() if rights else ():
-                person, concerned = self._find_person(handle)
-                for rule, right in rights:
-                    if rule.id in concerned:
-                        gain = replace(right, person=person, given=_given_fields(grant, ways))
-                        for breach in judge((rule,), gain):
-                            yield breach.told(grant.location.key() if breach.lacks else grant.location.at("role"))
-
-    def _find_rights(self, grant: Grant, kind: str) -> tuple[tuple[Rule, Gain], ...]:
-        """Return each rule that is about what a grant gives, with that right, on one of the sites it is about."""
-        key = (grant.role, grant.extras, kind, grant.sites, grant.metasites, id(grant.bound))
-        rights = self._known_rights.get(key)
-        if rights is None:
             means = self.context.meaning(grant, self.instance, kind)
-            rights = tuple(self._match_rules(grant, means, kind)) if isinstance(means, Meaning) else ()
-            self._known_rights[key] = rights
-        return rights
+            if isinstance(means, Meaning):
+                yield from self._check_rights(grant, means, kind)
 
-    def _match_rules(self, grant: Grant, means: Meaning, kind: str) -> Iterator[tuple[Rule, Gain]]:
-        """Yield each rule that is about a right of the grant, with the first such right; its person is left empty."""
-        plain = Gain(Person(""), kind, means.power, grant.role, names_of_role(means.role, self.traits.platform))
-        for rule in self.instance.policy.rules:
-            if means.power < least_power(rule):
-                continue
+    def _check_rights(self, grant: Grant, means: Meaning, kind: str) -> Iterator[Diagnostic]:
+        rights: dict[int, Gain | None] = {}
+        for handle, ways in self.context.people(grant).items():
+            rules = self.rules.about(self.context.declaration.users[handle].kind, means.power)
+            person = self._find_person(handle) if rules else None
+            for rule in concerning(rules, person) if person is not None else ():
+                if id(rule) not in rights:
+                    rights[id(rule)] = self._find_right(rule, grant, means, kind)
+                right = rights[id(rule)]
+                if right is not None:
+                    gain = replace(right, person=person, given=_given_fields(grant, ways))
+                    for breach in judge((rule,), gain):
+                        yield breach.told(grant.location.key() if breach.lacks else grant.location.at("role"))
+
+    def _find_right(self, rule: Rule, grant: Grant, means: Meaning, kind: str) -> Gain | None:
+        """Return what a grant gives, on one of the sites a rule is about; `None` if the rule is about none of it."""
+        key = (id(rule), grant.role, grant.extras, kind, grant.sites, grant.metasites, id(grant.bound))
+        if key not in self._found:
+            plain = Gain(Person(""), kind, means.power, grant.role, names_of_role(means.role, self.traits.platform))
             sites = self.named.of(grant, kind) if "site" in rule.match else (None,)
             rights = (plain if names is None else replace(plain, sites=names) for names in sites)
-            right = next((right for right in rights if about_right(rule, right)), None)
-            if right is not None:
-                yield rule, right
+            self._found[key] = next((right for right in rights if about_right(rule, right)), None)
+        return self._found[key]
 
-    def _find_person(self, handle: str) -> tuple[Person, frozenset[str]]:
-        """Return a declared user as rules see them here, and the ids of the rules that are about them."""
-        known = self._people.get(handle)
-        if known is None:
+    def _find_person(self, handle: str) -> Person:
+        """Return a declared user as rules see them here."""
+        found = self._people.get(handle)
+        if found is None:
             user = self.context.declaration.users[handle]
             login = login_of(user, self.instance.name, self.traits)
-            person = person_of(login or "", declared_user_of(user, None))
-            rules = concerning(self.instance.policy.rules, person)
-            known = self._people[handle] = (person, frozenset(rule.id for rule in rules))
-        return known
+            found = self._people[handle] = person_of(login or "", declared_user_of(user, None))
+        return found
 
 
 def _given_fields(grant: Grant, ways: tuple[Way, ...]) -> frozenset[str]:

@@ -1,9 +1,9 @@
-"""From changes to Matomo's own calls, and which of them share a request.
+"""Translates changes into Matomo's own calls and groups these by request; no function here sends anything.
 
-A call carries one role with its capabilities for any number of sites, and always the whole of it: a plain role would
-drop the capabilities there (API.md section 2.6). A bulk carries up to fifty calls, in order. So a change of a role is
-one call and never a removal followed by a grant, which would cost the person's scheduled reports. Which mails a
-change sends, and to whom, is at the end (MAPPING.md section 6, default settings).
+A call sets one role with its capabilities on any number of sites, and replaces all that the person had there: a plain
+role would drop the capabilities (API.md section 2.6). A bulk carries up to fifty calls, in order. So a change of a role
+is one call and never a removal followed by a grant, which would cost the person's scheduled reports. The mails that a
+change sends, and their addresses, are at the end (MAPPING.md section 6, default settings).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.model import EVERYWHERE, Account, Grant
+from siteward.access.model import EVERYWHERE, Account, Grant, Subject
 from siteward.platforms.interface import Bundle, native
 from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending
 from siteward.platforms.matomo.roles import ANONYMOUS, SUPERUSER, VIEW, plugin_of
-from siteward.platforms.matomo.rpc import MOST, Call
+from siteward.platforms.matomo.rpc import MOST_CALLS, Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,28 +30,31 @@ if TYPE_CHECKING:
     from siteward.access.state import Live, Site
     from siteward.transport.secrets import Secret
 
-Wishes: TypeAlias = "Mapping[str, Sequence[Grant]]"
+GrantsByLogin: TypeAlias = "Mapping[str, Sequence[Grant]]"
 
 NOACCESS = "noaccess"
 # Accounts made and deleted cost a slow hash and mails within the request; few share one, so that no proxy gives up.
-MOST_SLOW = 20
+MOST_SLOW_CALLS = 20
+# Measured on a small server (MAPPING.md section 7).
 _SECONDS_A_MAIL, _SECONDS_A_ROW = 0.07, 0.0005
+# Characters that releases before 5.0 change inside a bulk (`Version.splits_early`).
 _DAMAGED = frozenset("&<>\"'")
 
 
-class Planned(Struct, frozen=True, kw_only=True):
-    """Calls that belong together, the changes they make, and what they cost beside their share of a request.
+class PlannedCalls(Struct, frozen=True, kw_only=True):
+    """Calls that belong together, the changes they make, and their cost beside their share of a request.
 
-    The first call makes the changes, others follow it in the same request. A bulk is no transaction: what follows a
-    refused first call may take place, for whoever has that login for the database (rec 21#4-11), and `undo` are the
-    calls that take it back then. There are no calls where nothing may be sent, and `why` says why. `beside` are calls that go before
-    the first in the same request, and may fail. `confirmed` tells that the password of the token's owner is needed,
-    `slow` that an account is made or deleted, `mails` how many mails are sent, `alone` that the call must not stand in
-    a bulk.
+    The first of `calls` makes the changes; the others follow it in the same request. There are none where nothing may
+    be sent, and `why` says why. `leading` are calls that go before the first in the same request, and may fail. A bulk
+    is no transaction: if the first call is refused, those after it may still take effect, for the account that the
+    database takes the login for (rec 21#4-11); `undo` are the calls that take this back.
+
+    `confirmed` is true if the password of the token's owner is needed, `slow` if an account is made or deleted, `alone`
+    if the calls must not stand in a bulk. `mails` is the number of mails sent, `rows` that of access rows written.
     """
 
     calls: tuple[Call, ...]
-    beside: tuple[Call, ...] = ()
+    leading: tuple[Call, ...] = ()
     undo: tuple[Call, ...] = ()
     changes: tuple[Change, ...]
     confirmed: bool = False
@@ -63,171 +66,172 @@ class Planned(Struct, frozen=True, kw_only=True):
 
 
 class Situation(Struct, frozen=True):
-    """What it takes to turn changes into calls.
+    """The input that translating changes takes beside the changes.
 
-    `passwords` are for new accounts, by name; `wishes` are the grants that each person is going to have, by folded
-    login. While only the grouping counts, both are left empty, and nobody is `parting`: the logins that have nothing
-    left once this is done.
+    `passwords` are for new accounts, by name. `new_grants` are the grants that each person is going to have, by folded
+    login. `parting` are the logins that have nothing left once this is done. To group changes, these three may be empty:
+    the calls that they add fit into the same requests.
     """
 
     live: Live
     state: NativeState
     passwords: Mapping[str, Secret] = MappingProxyType({})
-    wishes: Wishes = MappingProxyType({})
+    new_grants: GrantsByLogin = MappingProxyType({})
     parting: frozenset[str] = frozenset()
 
 
-def parting(changes: Iterable[Change], wishes: Wishes, live: Live) -> frozenset[str]:
+def find_parting(changes: Iterable[Change], new_grants: GrantsByLogin, live: Live) -> frozenset[str]:
     """Return the logins from which these changes take the account, or the last access."""
     removed = [change for change in changes if change.after is None]
-    gone = {change.before.name for change in removed if isinstance(change.before, Account)}
+    deleted = {change.before.name for change in removed if isinstance(change.before, Account)}
     taken = Counter(change.before.subject.name for change in removed if isinstance(change.before, Grant))
-    held = (
-        Counter(grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account")
-        if taken
-        else Counter[str]()
-    )
-    bare = {name for name, count in taken.items() if count >= held[name] and fold(name) not in wishes}
-    return frozenset(gone | bare)
+    if not taken:
+        return frozenset(deleted)
+    held = Counter(grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account")
+    bare = {name for name, count in taken.items() if count >= held[name] and fold(name) not in new_grants}
+    return frozenset(deleted | bare)
 
 
 def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     """Return the changes grouped by request: up to fifty calls each, fewer of the slow ones, order kept."""
     planned = plan(changes, Situation(live, native(live, NativeState)))
-    found: list[Bundle] = []
-    for slow, run in groupby(planned, key=lambda item: item.slow):
-        for group in _chunks(run, MOST_SLOW if slow else MOST):
-            changed = tuple(change for planned in group for change in planned.changes)
-            found.append(Bundle(changes=changed, seconds=sum(map(_seconds, group))))
-    return found
+    bundles: list[Bundle] = []
+    for slow, run in groupby(planned, key=lambda planned_calls: planned_calls.slow):
+        for chunk in _split_into_requests(run, MOST_SLOW_CALLS if slow else MOST_CALLS):
+            changed = tuple(change for planned_calls in chunk for change in planned_calls.changes)
+            bundles.append(Bundle(changes=changed, seconds=sum(map(_estimate_seconds, chunk))))
+    return bundles
 
 
-def _seconds(planned: Planned) -> float:
-    """Return about how long calls take on a small server (MAPPING section 7)."""
+def _estimate_seconds(planned: PlannedCalls) -> float:
+    """Return about how long calls take on a small server (MAPPING.md section 7)."""
     return (planned.slow + planned.mails) * _SECONDS_A_MAIL + planned.rows * _SECONDS_A_ROW
 
 
-def _chunks(planned: Iterable[Planned], most: int) -> Iterator[list[Planned]]:
-    chunk: list[Planned] = []
-    for item in planned:
-        calls = len(item.calls) + sum(len(planned.calls) for planned in chunk)
-        if chunk and (item.alone or chunk[-1].alone or calls > MOST or len(chunk) == most):
+def _split_into_requests(planned: Iterable[PlannedCalls], most: int) -> Iterator[list[PlannedCalls]]:
+    """Yield the planned calls by request: at most `most` together, and no more calls than a bulk may carry."""
+    chunk: list[PlannedCalls] = []
+    for planned_calls in planned:
+        count = len(planned_calls.calls) + sum(len(earlier.calls) for earlier in chunk)
+        if chunk and (planned_calls.alone or chunk[-1].alone or count > MOST_CALLS or len(chunk) == most):
             yield chunk
             chunk = []
-        chunk.append(item)
+        chunk.append(planned_calls)
     if chunk:
         yield chunk
 
 
-def wishes(changes: Iterable[Change]) -> Wishes:
+def group_new_grants(changes: Iterable[Change]) -> GrantsByLogin:
     """Return the grants that changes give, by folded login."""
-    found: defaultdict[str, list[Grant]] = defaultdict(list)
+    grants: defaultdict[str, list[Grant]] = defaultdict(list)
     for change in changes:
         if isinstance(change.after, Grant):
-            found[fold(change.after.subject.name)].append(change.after)
-    return found
+            grants[fold(change.after.subject.name)].append(change.after)
+    return grants
 
 
-def plan(changes: Iterable[Change], situation: Situation) -> list[Planned]:
-    """Return the calls that make these changes, those of one person and one access united, in order."""
+def plan(changes: Iterable[Change], situation: Situation) -> list[PlannedCalls]:
+    """Return the calls that make these changes, in order; equal access of one person on several sites is one call."""
     groups: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
-        groups.setdefault(_together(change, situation.state), []).append(change)
-    return [call for group in groups.values() for call in _calls(group, situation)]
+        groups.setdefault(_group_key(change, situation.state), []).append(change)
+    return [planned for group in groups.values() for planned in _plan_group(group, situation)]
 
 
-def _together(change: Change, state: NativeState) -> tuple[object, ...]:
-    """Return what changes have in common that one call can make."""
+def _group_key(change: Change, state: NativeState) -> tuple[object, ...]:
+    """Return a key that is equal for all changes that one call can make."""
     match change.before, change.after:
-        case (Grant() as side, None) | (_, Grant() as side) if side.scope != EVERYWHERE:
-            return (side.subject.name, _access(change.after, state))
+        case (Grant() as grant, None) | (_, Grant() as grant) if grant.scope != EVERYWHERE:
+            return (grant.subject.name, _list_access(change.after, state))
         case _:
             return change.key
 
 
-def _calls(group: Sequence[Change], situation: Situation) -> Iterator[Planned]:
+def _plan_group(group: Sequence[Change], situation: Situation) -> Iterator[PlannedCalls]:
     change = group[0]
-    side = change.after if change.after is not None else change.before
-    if why := _mistaken(side, situation.state):
-        yield from (_never(change, why) for change in group)
+    resource = change.after if change.after is not None else change.before
+    if why := _explain_ambiguous_login(resource, situation.state):
+        yield from (_refuse(change, why) for change in group)
         return
-    match side:
+    match resource:
         case Grant(scope=scope) if scope != EVERYWHERE:
-            yield from _site_grants(group, side, situation)
+            yield from _plan_site_grants(group, resource, situation)
         case Grant():
-            yield _superuser(change, side, situation)
+            yield _plan_superuser(change, resource, situation)
         case Account():
-            yield _account(change, situation)
+            yield _plan_account(change, situation)
         case _:
-            yield _never(change, "Matomo has no such thing")
+            yield _refuse(change, "Matomo has no such thing")
 
 
-def _mistaken(side: Resource | None, state: NativeState) -> str:
-    """Return why nothing is sent for a login that the database may take for another's; empty when it may not."""
-    name = side.subject.name if isinstance(side, Grant) else side.name if isinstance(side, Account) else ""
-    others = state.people.alike(name) if state.user(name) is None and not is_anonymous(name) else []
-    return f"the database may take the login {name} for that of {others[0].login}" if others else ""
+def _explain_ambiguous_login(resource: Resource | None, state: NativeState) -> str:
+    """Return why nothing is sent for a login that the database may take for another's; empty if it may not."""
+    match resource:
+        case Grant(subject=Subject(name=name)) | Account(name=name):
+            others = [] if state.user(name) is not None or is_anonymous(name) else state.people.alike(name)
+            return f"the database may take the login {name} for that of {others[0].login}" if others else ""
+        case _:
+            return ""
 
 
-def _never(change: Change, why: str) -> Planned:
-    return Planned(calls=(), changes=(change,), why=why)
+def _refuse(change: Change, why: str) -> PlannedCalls:
+    return PlannedCalls(calls=(), changes=(change,), why=why)
 
 
-def _planned(call: Call, *changes: Change, situation: Situation) -> Planned:
+def _plan_call(call: Call, *changes: Change, situation: Situation) -> PlannedCalls:
     """Return a planned call with its mails; opening several sites in one call sends as many as opening one."""
     mails = len(addressees(changes[0], situation.state))
-    return Planned(calls=(call,), changes=changes, mails=mails, alone=not _safe(call, situation.state))
+    return PlannedCalls(calls=(call,), changes=changes, mails=mails, alone=not _is_safe_in_bulk(call, situation.state))
 
 
-def _safe(call: Call, state: NativeState) -> bool:
-    """Tell whether a call arrives whole inside a bulk."""
-    values = [value for _, value in call.fields()]
-    return not state.version.splits_early or not any(_DAMAGED & set(value) for value in values)
+def _is_safe_in_bulk(call: Call, state: NativeState) -> bool:
+    """Return whether a call arrives whole inside a bulk."""
+    return not state.version.splits_early or not any(_DAMAGED & set(argument) for _, argument in call.fields())
 
 
-# grants
+# --- grants -----------------------------------------------------------------------------------------------------------
 
 
-def _site_grants(group: Sequence[Change], side: Grant, situation: Situation) -> Iterator[Planned]:
-    """Yield one call for all sites on which one person gets the same, and what may not be sent."""
-    login, access = situation.state.spelling(side.subject.name), _access(group[0].after, situation.state)
-    good: dict[Change, Site] = {}
+def _plan_site_grants(group: Sequence[Change], grant: Grant, situation: Situation) -> Iterator[PlannedCalls]:
+    """Yield one call for all sites on which one person gets the same, and a refusal for each that must not be sent."""
+    login = situation.state.spelling(grant.subject.name)
+    access = _list_access(group[0].after, situation.state)
+    sites: dict[Change, Site] = {}
     for change in group:
-        site = _site(change, situation.live)
+        site = _find_site(change, situation.live)
         if site is None:
-            yield _never(change, "the site does not exist, and Matomo would keep the grant for a future one of its id")
-        elif why := _forbidden(login, access) or asleep(change, site, situation.state):
-            yield _never(change, why)
+            yield _refuse(change, "the site does not exist, and Matomo would keep the grant for a future one of its id")
+        elif why := _explain_forbidden(login, access) or explain_asleep(change, site, situation.state):
+            yield _refuse(change, why)
         else:
-            good[change] = site
-    if good:
-        call = _access_call(login, access, good.values())
-        yield replace(
-            _planned(call, *good, situation=situation), rows=len(access) * len(good), beside=_goodbye(side, situation)
-        )
+            sites[change] = site
+    if sites:
+        planned = _plan_call(_make_access_call(login, access, sites.values()), *sites, situation=situation)
+        yield replace(planned, rows=len(access) * len(sites), leading=_end_sessions(grant, situation))
 
 
-def _goodbye(side: Grant | Account, situation: Situation) -> tuple[Call, ...]:
-    """Return the call that ends the web sessions of somebody who has nothing left; tokens cannot be ended."""
-    name = side.name if isinstance(side, Account) else side.subject.name
+def _end_sessions(resource: Grant | Account, situation: Situation) -> tuple[Call, ...]:
+    """Return the call that ends the web sessions of somebody who has nothing left; no call ends tokens."""
+    name = resource.name if isinstance(resource, Account) else resource.subject.name
     if name not in situation.parting or is_anonymous(name) or not situation.state.version.ends_sessions:
         return ()
     return (Call("UsersManager.logoutUser", {"userLogin": situation.state.spelling(name)}),)
 
 
-def _site(change: Change, live: Live) -> Site | None:
-    side = change.after if change.after is not None else change.before
-    return live.sites.get(side.scope) if isinstance(side, Grant) else None
+def _find_site(change: Change, live: Live) -> Site | None:
+    grant = change.after if change.after is not None else change.before
+    return live.sites.get(grant.scope) if isinstance(grant, Grant) else None
 
 
-def _access_call(login: str, access: tuple[str, ...], sites: Iterable[Site]) -> Call:
+def _make_access_call(login: str, access: tuple[str, ...], sites: Iterable[Site]) -> Call:
+    # A single value is sent as text: releases before 3.6 take no list (API.md section 2.6).
     written = access[0] if len(access) == 1 else access
     ids = ",".join(site.id for site in sites)
     return Call("UsersManager.setUserAccess", {"userLogin": login, "access": written, "idSites": ids})
 
 
-def _access(after: Resource | None, state: NativeState) -> tuple[str, ...]:
-    """Return the one role and the capabilities that are not part of it, or no access."""
+def _list_access(after: Resource | None, state: NativeState) -> tuple[str, ...]:
+    """Return the role and those capabilities that are no part of it, or `noaccess`, in the words of `setUserAccess`."""
     if not isinstance(after, Grant):
         return (NOACCESS,)
     included = state.traits.included
@@ -235,112 +239,116 @@ def _access(after: Resource | None, state: NativeState) -> tuple[str, ...]:
     return (after.role, *extras)
 
 
-def _forbidden(login: str, access: tuple[str, ...]) -> str:
-    """Return why a grant must not be sent; empty when it may. The server guards one spelling only (rec 07#17)."""
+def _explain_forbidden(login: str, access: tuple[str, ...]) -> str:
+    """Return why a grant must not be sent; empty if it may. The server guards one spelling only (rec 07#17)."""
     if is_anonymous(login) and (login != ANONYMOUS or access not in {(VIEW,), (NOACCESS,)}):
         return "everybody may be given nothing but view"
     return ""
 
 
-def asleep(change: Change, site: Site, state: NativeState) -> str:
-    """Return why a grant waits for a plugin that is switched off; empty when it does not.
+def explain_asleep(change: Change, site: Site, state: NativeState) -> str:
+    """Return why a grant waits for a plugin that is switched off; empty if it does not.
 
-    Its capabilities cannot be written, and a role written without them would destroy those that sleep (rec 23#9-11).
+    The plugin's capabilities cannot be written, and a role written without them would destroy those that the person
+    holds and that are in force again once the plugin is on (rec 23#9-11).
     """
     after = change.after
     if not isinstance(after, Grant):
         return ""
     held = state.asleep.get(state.spelling(after.subject.name), {}).get(int(site.id), frozenset())
-    words = sorted(held | (state.off & (after.extras or frozenset())))
-    if not words:
+    capabilities = sorted(held | (state.off & (after.extras or frozenset())))
+    if not capabilities:
         return ""
-    return f"{plugin_of(words[0])} is switched off on the server, and {', '.join(words)} can be neither given nor kept"
+    plugin = plugin_of(capabilities[0])
+    return f"{plugin} is switched off on the server, and {', '.join(capabilities)} can be neither given nor kept"
 
 
-def _superuser(change: Change, side: Grant, situation: Situation) -> Planned:
-    login = situation.state.spelling(side.subject.name)
-    if is_anonymous(login) or situation.state.is_me(login) or side.role != SUPERUSER:
-        return _never(change, "whether this account is a superuser is never changed")
+def _plan_superuser(change: Change, grant: Grant, situation: Situation) -> PlannedCalls:
+    login = situation.state.spelling(grant.subject.name)
+    if is_anonymous(login) or situation.state.is_me(login) or grant.role != SUPERUSER:
+        return _refuse(change, "whether this account is a superuser is never changed")
     flag = "0" if change.after is None else "1"  # any other text, "false" too, would mean yes (rec 04#24)
     call = Call("UsersManager.setSuperUserAccess", {"userLogin": login, "hasSuperUserAccess": flag})
-    planned = _planned(call, change, situation=situation)
-    return replace(planned, confirmed=situation.state.version.confirms_superuser, beside=_goodbye(side, situation))
+    planned = _plan_call(call, change, situation=situation)
+    return replace(
+        planned, confirmed=situation.state.version.confirms_superuser, leading=_end_sessions(grant, situation)
+    )
 
 
-# accounts
+# --- accounts ---------------------------------------------------------------------------------------------------------
 
 
-def _account(change: Change, situation: Situation) -> Planned:
+def _plan_account(change: Change, situation: Situation) -> PlannedCalls:
     match change.before, change.after:
         case None, Account() as new:
-            return _create(change, new, situation)
+            return _plan_creation(change, new, situation)
         case Account() as old, None:
-            return _delete(change, old, situation)
+            return _plan_deletion(change, old, situation)
         case Account(), Account() as new:
-            return _update(change, new, situation)
+            return _plan_email_change(change, new, situation)
         case _:
-            return _never(change, "this is no change of an account")
+            return _refuse(change, "this is no change of an account")
 
 
-def _create(change: Change, new: Account, situation: Situation) -> Planned:
+def _plan_creation(change: Change, new: Account, situation: Situation) -> PlannedCalls:
     if is_anonymous(new.name):
-        return _never(change, "this login stands for everybody")
-    who = {"userLogin": new.name, "email": new.email or ""}
+        return _refuse(change, "this login stands for everybody")
+    arguments = {"userLogin": new.name, "email": new.email or ""}
     if situation.state.onboarding == "invite":
-        return _invite(change, who, situation)
+        return _plan_invitation(change, arguments, situation)
     password = situation.passwords.get(new.name)
-    call = Call("UsersManager.addUser", {**who, "password": password.reveal() if password else ""})
-    return replace(_planned(call, change, situation=situation), slow=True)
+    call = Call("UsersManager.addUser", {**arguments, "password": password.reveal() if password else ""})
+    return replace(_plan_call(call, change, situation=situation), slow=True)
 
 
-def _invite(change: Change, who: Mapping[str, str], situation: Situation) -> Planned:
-    """Invite to a first site, and put right in the same request what Matomo gives there, which is always `view`.
+def _plan_invitation(change: Change, arguments: Mapping[str, str], situation: Situation) -> PlannedCalls:
+    """Invite to a first site, and set in the same request the access wanted there: Matomo always gives `view`.
 
-    A run that breaks off right after finds the grant as it is wanted, or none where none is.
+    So a run that breaks off right after leaves on that site what is wanted, and nothing if nothing is.
     """
-    login = who["userLogin"]
-    wish = first_wish(login, situation.wishes, situation.live)
-    site = _first_site(wish, situation.live)
-    call = Call("UsersManager.inviteUser", {**who, "initialIdSite": site.id if site else ""})
-    planned = replace(_planned(call, change, situation=situation), slow=True)
-    if wish is None or site is None:
+    login = arguments["userLogin"]
+    grant = choose_first_grant(login, situation.new_grants, situation.live)
+    site = _choose_first_site(grant, situation.live)
+    call = Call("UsersManager.inviteUser", {**arguments, "initialIdSite": site.id if site else ""})
+    planned = replace(_plan_call(call, change, situation=situation), slow=True)
+    if grant is None or site is None:
         return planned
-    access = _access(wish if wish.scope != EVERYWHERE else None, situation.state)
+    access = _list_access(grant if grant.scope != EVERYWHERE else None, situation.state)
     if access == (VIEW,):
         return planned
-    undo = _access_call(login, (NOACCESS,), [site])
-    return replace(planned, calls=(call, _access_call(login, access, [site])), undo=(undo,))
+    undo = _make_access_call(login, (NOACCESS,), [site])
+    return replace(planned, calls=(call, _make_access_call(login, access, [site])), undo=(undo,))
 
 
-def first_wish(login: str, given: Wishes, live: Live) -> Grant | None:
+def choose_first_grant(login: str, new_grants: GrantsByLogin, live: Live) -> Grant | None:
     """Return the grant that an invited person begins with: on a site of theirs, or that of a superuser."""
-    mine = given.get(fold(login), ())
-    on_sites = [grant for grant in mine if grant.scope in live.sites]
+    grants = new_grants.get(fold(login), ())
+    on_sites = [grant for grant in grants if grant.scope in live.sites]
     if on_sites:
-        return min(on_sites, key=lambda item: int(live.sites[item.scope].id))
-    return next((grant for grant in mine if grant.scope == EVERYWHERE and live.sites), None)
+        return min(on_sites, key=lambda grant: int(live.sites[grant.scope].id))
+    return next((grant for grant in grants if grant.scope == EVERYWHERE and live.sites), None)
 
 
-def _first_site(wish: Grant | None, live: Live) -> Site | None:
-    """Return the site to invite to: a future superuser, who keeps no grant, begins with any."""
-    if wish is None:
+def _choose_first_site(grant: Grant | None, live: Live) -> Site | None:
+    """Return the site to invite to: that of the grant, or any for a future superuser, who keeps no grant on sites."""
+    if grant is None:
         return None
-    return live.sites.get(wish.scope) or min(live.sites.values(), key=lambda site: int(site.id))
+    return live.sites.get(grant.scope) or min(live.sites.values(), key=lambda site: int(site.id))
 
 
-def _delete(change: Change, old: Account, situation: Situation) -> Planned:
+def _plan_deletion(change: Change, old: Account, situation: Situation) -> PlannedCalls:
     login = situation.state.spelling(old.name)
     if is_anonymous(login) or situation.state.is_me(login):
-        return _never(change, "this account is never deleted")
-    planned = _planned(Call("UsersManager.deleteUser", {"userLogin": login}), change, situation=situation)
-    return replace(planned, slow=True, beside=_goodbye(old, situation))
+        return _refuse(change, "this account is never deleted")
+    planned = _plan_call(Call("UsersManager.deleteUser", {"userLogin": login}), change, situation=situation)
+    return replace(planned, slow=True, leading=_end_sessions(old, situation))
 
 
-def _update(change: Change, new: Account, situation: Situation) -> Planned:
-    """Change the e-mail. The password stays: one set on a pending account would be lost with it (rec 15)."""
+def _plan_email_change(change: Change, new: Account, situation: Situation) -> PlannedCalls:
+    """Change the e-mail only: a password set on a pending account would be lost with the invitation (rec 15)."""
     login = situation.state.spelling(new.name)
     call = Call("UsersManager.updateUser", {"userLogin": login, "email": new.email or ""})
-    return replace(_planned(call, change, situation=situation), confirmed=situation.state.version.confirms_email)
+    return replace(_plan_call(call, change, situation=situation), confirmed=situation.state.version.confirms_email)
 
 
 # --- mails ------------------------------------------------------------------------------------------------------------
@@ -351,27 +359,28 @@ def addressees(change: Change, state: NativeState) -> tuple[str, ...]:
     match change.before, change.after:
         case None, Account() as new:
             invited = (new.email or new.name,) if state.onboarding == "invite" else ()
-            return (*_notice(state), *invited)
+            return (*_list_noticed(state), *invited)
         case Account(), None:
-            return _notice(state)
+            return _list_noticed(state)
         case Account() as old, Account() as new:
-            return _changed_email(old, new, state)
+            return _list_changed_addresses(old, new, state)
         case None, Grant(subject=subject) if is_anonymous(subject.name) and state.version.mails_public:
             return tuple(superuser.email for superuser in state.superusers)
         case _:
             return ()
 
 
-def _notice(state: NativeState) -> tuple[str, ...]:
-    """Return who hears of accounts made and deleted: the one who does it."""
-    return (state.mine,) if state.version.mails_creator else ()
+def _list_noticed(state: NativeState) -> tuple[str, ...]:
+    """Return the addresses that get a notice of each account made or deleted: that of the acting user, if any."""
+    return (state.own_email,) if state.version.mails_creator else ()
 
 
-def _changed_email(old: Account, new: Account, state: NativeState) -> tuple[str, ...]:
-    was, is_ = old.email or "", new.email or ""
-    if fold(was) == fold(is_):
+def _list_changed_addresses(old: Account, new: Account, state: NativeState) -> tuple[str, ...]:
+    """Return the addresses that hear of a changed e-mail; a pending account is invited again at the new one."""
+    old_email, new_email = old.email or "", new.email or ""
+    if fold(old_email) == fold(new_email):
         return ()
     user = state.user(old.name)
     if user is not None and is_pending(user) and state.version.reinvites_changed_email:
-        return (is_,)
-    return (is_, was) if state.version.mails_changed_email else ()
+        return (new_email,)
+    return (new_email, old_email) if state.version.mails_changed_email else ()

@@ -1,8 +1,8 @@
-"""What the plugin GroupPermissions gives: its groups are read and shown, and no call of ours changes them.
+"""Access through groups of the plugin GroupPermissions, which is read and reported; no call of ours changes it.
 
-Its groups stand in tables of their own, of which UsersManager shows nothing: somebody may be admin of a site without
-a row there (rec 26#8-12). So its rights stand in `Live.access` as what they are, grants of a group and its members, and
-whoever has more by a group than by themselves is told by name.
+The plugin has tables of its own, of which UsersManager shows nothing: somebody may be admin of a site without a row
+there (rec 26#8-12). So `Live.access` contains the groups, their members and their grants, and a finding names each
+account that has more through a group than by a grant of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import warning
+from siteward.access.diagnostic import join_some, warning
 from siteward.access.model import EVERYWHERE, Access, Grant, Group, Member, Scope, Subject, account_key
 from siteward.platforms.matomo.rows import GROUP_LIST, MEMBER_LIST, ROLE_MAP, parse
 from siteward.platforms.matomo.rpc import Call
@@ -28,80 +28,89 @@ if TYPE_CHECKING:
 BLIND_SPOT = "group-permissions"
 PLUGIN = Call("API.isPluginActivated", {"pluginName": "GroupPermissions"})
 ALL_GROUPS = Call("GroupPermissions.getAllGroups")
-_SHOWN = 5
 
 
 class PluginGroup(Struct, frozen=True):
-    """A group as the plugin has it: who is in it, and which role it gives on which site."""
+    """A group as the plugin has it: its name, the logins of its members, and its role by site id."""
 
     name: str
     logins: tuple[str, ...]
     roles: Mapping[int, str]
 
 
-def group_members(ask: Callable[[Sequence[Call]], list[object]], sites: Iterable[int]) -> tuple[PluginGroup, ...]:
-    """Return all groups; `ask` answers reading calls and raises for one that is refused."""
+def read_groups(ask: Callable[[Sequence[Call]], list[object]], sites: Iterable[int]) -> tuple[PluginGroup, ...]:
+    """Return all groups with their members and their roles on the sites of these ids.
+
+    `ask` sends reading calls and returns an answer to each; it raises `PlatformError` if one is refused.
+    """
     (answer,) = ask([ALL_GROUPS])
     groups = parse(GROUP_LIST, answer, "getAllGroups")
     if not groups:
         return ()
-    places = list(sites)
-    members = [Call("GroupPermissions.getMembersOfGroup", {"idGroup": str(group.id)}) for group in groups]
-    access = [Call("GroupPermissions.getGroupAccessFromSite", {"idSite": str(place)}) for place in places]
-    answers = ask([*members, *access])
+    site_ids = list(sites)
+    member_calls = [Call("GroupPermissions.getMembersOfGroup", {"idGroup": str(group.id)}) for group in groups]
+    access_calls = [Call("GroupPermissions.getGroupAccessFromSite", {"idSite": str(site_id)}) for site_id in site_ids]
+    answers = ask([*member_calls, *access_calls])
     roles: defaultdict[str, dict[int, str]] = defaultdict(dict)
-    for site, held in zip(places, answers[len(groups) :], strict=True):
+    for site_id, held in zip(site_ids, answers[len(groups) :], strict=True):
         for name, role in parse(ROLE_MAP, held, "getGroupAccessFromSite").items():
-            roles[name][site] = role
+            roles[name][site_id] = role
+    logins = (
+        tuple(member.login for member in parse(MEMBER_LIST, answer, "getMembersOfGroup"))
+        for answer in answers[: len(groups)]
+    )
     return tuple(
-        PluginGroup(
-            group.name, tuple(row.login for row in parse(MEMBER_LIST, answer, "getMembersOfGroup")), roles[group.name]
-        )
-        for group, answer in zip(groups, answers, strict=False)
+        PluginGroup(group.name, members, roles[group.name]) for group, members in zip(groups, logins, strict=True)
     )
 
 
-def resources_of(found: Iterable[PluginGroup], state: NativeState, scopes: Mapping[int, Scope]) -> Iterator[Resource]:
-    """Yield the groups, their members as far as these have accounts, and what they give on sites that exist."""
-    for pool in found:
-        yield Group(pool.name)
-        for user in {user.login: user for login in pool.logins if (user := state.user(login)) is not None}.values():
-            yield Member(pool.name, user.login)
-        for site, role in pool.roles.items():
-            if site in scopes and state.traits.role("site", role) is not None:
-                yield Grant(Subject("group", pool.name), scopes[site], role)
+def build_groups(groups: Iterable[PluginGroup], state: NativeState, scopes: Mapping[int, Scope]) -> Iterator[Resource]:
+    """Yield the groups, those members that have accounts, and the grants on sites that exist.
+
+    `scopes` has the scope of each site by its id.
+    """
+    for group in groups:
+        yield Group(group.name)
+        users = (state.user(login) for login in group.logins)
+        for login in dict.fromkeys(user.login for user in users if user is not None):
+            yield Member(group.name, login)
+        for site_id, role in group.roles.items():
+            if site_id in scopes and state.traits.role("site", role) is not None:
+                yield Grant(Subject("group", group.name), scopes[site_id], role)
 
 
-def held_by_group(access: Access, traits: Traits) -> Iterator[tuple[str, str, Scope, str]]:
-    """Yield account, group, site and role, where somebody has more by a group than by a grant of their own."""
+def find_held_by_group(access: Access, traits: Traits) -> Iterator[tuple[str, str, Scope, str]]:
+    """Yield account, group, site and role wherever an account has more by a group than by a grant of its own."""
     members = access.members()
     if not members:
         return
-    given: defaultdict[str, list[Grant]] = defaultdict(list)
+    grants_of_group: defaultdict[str, list[Grant]] = defaultdict(list)
     for grant in access.grants():
         if grant.subject.kind == "group":
-            given[grant.subject.name].append(grant)
+            grants_of_group[grant.subject.name].append(grant)
     for member in members:
-        person = Subject("account", member.account)
-        if access.grant(person, EVERYWHERE) is not None:
+        account = Subject("account", member.account)
+        if access.grant(account, EVERYWHERE) is not None:
             continue
-        for grant in given[member.group]:
-            own = access.grant(person, grant.scope)
+        for grant in grants_of_group[member.group]:
+            own = access.grant(account, grant.scope)
             if own is None or traits.rank("site", own.role) < traits.rank("site", grant.role):
                 yield member.account, member.group, grant.scope, grant.role
 
 
-def told(held: Iterable[tuple[str, str, Scope, str]]) -> Iterator[Diagnostic]:
-    """Yield a warning for each person and group: who may what, and that the group is where it can be changed."""
+def report_held_by_group(held: Iterable[tuple[str, str, Scope, str]]) -> Iterator[Diagnostic]:
+    """Yield a warning for each account and group, with the access that only the plugin can take away.
+
+    `held` is what `find_held_by_group` yields.
+    """
     rights: defaultdict[tuple[str, str], dict[Scope, str]] = defaultdict(dict)
     for account, group, scope, role in held:
         rights[account, group][scope] = role
     for (account, group), roles in sorted(rights.items()):
         listed = [f"{role} on {scope}" for scope, role in sorted(roles.items())]
-        more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
         yield warning(
             "held-by-group",
-            f"{account} has {', '.join(listed[:_SHOWN])}{more}, held by group {group}; no step here takes that",
+            f"{account} has {join_some(listed)}, held by group {group}; no step here takes that",
             about=account_key(account),
             hint=f"take {account} out of the group {group}, or its sites away, in the plugin GroupPermissions",
         )

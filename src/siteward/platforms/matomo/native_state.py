@@ -1,4 +1,4 @@
-"""What `read` leaves in `Live.native` for reviewing and writing: the server's users and its release."""
+"""The native state that `read` leaves in `Live.native` for review and write: the server's users and its release."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class People(Struct, frozen=True, dict=True):
     """All users of a server, found by login as its database finds them.
 
-    Two rows that the database keeps apart are two people, whatever our folding says of their logins: so a login is
+    Two rows that the database keeps apart are two people, even if our folding makes their logins equal: so a login is
     looked up as it is spelled, then without letter case, and in no other way.
     """
 
@@ -31,40 +31,36 @@ class People(Struct, frozen=True, dict=True):
 
     @cached_property
     def _by_login(self) -> Mapping[str, UserRow]:
-        return {row.login: row for row in self.rows}
+        return {user.login: user for user in self.rows}
 
     @cached_property
     def _by_fold(self) -> Mapping[str, list[UserRow]]:
-        found: defaultdict[str, list[UserRow]] = defaultdict(list)
-        for row in self.rows:
-            found[fold(row.login)].append(row)
-        return found
+        users: defaultdict[str, list[UserRow]] = defaultdict(list)
+        for user in self.rows:
+            users[fold(user.login)].append(user)
+        return users
 
     @cached_property
     def _by_spelling(self) -> Mapping[str, list[UserRow]]:
-        found: defaultdict[str, list[UserRow]] = defaultdict(list)
-        for row in self.rows:
-            for spelling in spellings(row.login):
-                found[spelling].append(row)
-        return found
+        users: defaultdict[str, list[UserRow]] = defaultdict(list)
+        for user in self.rows:
+            for spelling in spellings(user.login):
+                users[spelling].append(user)
+        return users
 
     @cached_property
     def _by_email(self) -> Mapping[str, UserRow]:
-        return {fold(row.email): row for row in self.rows}
+        return {fold(user.email): user for user in self.rows}
 
-    def named(self, login: str) -> UserRow | None:
-        """Return the user of that login, in another letter case where only one differs in nothing else."""
+    def find(self, login: str) -> UserRow | None:
+        """Return the user of that login, or the only one whose login differs in letter case alone."""
         alike = self._by_fold.get(fold(login), ())
         return self._by_login.get(login) or (alike[0] if len(alike) == 1 else None)
 
     def alike(self, login: str) -> list[UserRow]:
-        """Return whom a database may take for that login."""
-        found = {
-            user_row.login: user_row
-            for spelling in spellings(login)
-            for user_row in self._by_spelling.get(spelling, ())
-        }
-        return list(found.values())
+        """Return the users whom a database may take for that login, without case and accents."""
+        users = {user.login: user for spelling in spellings(login) for user in self._by_spelling.get(spelling, ())}
+        return list(users.values())
 
     def by_email(self, email: str) -> UserRow | None:
         """Return the user of that e-mail in any letter case."""
@@ -72,12 +68,13 @@ class People(Struct, frozen=True, dict=True):
 
 
 class NativeState(Struct, frozen=True, kw_only=True, dict=True):
-    """What reading leaves behind.
+    """The facts about a server that review and write need beside `Live`.
 
     `traits` are those of the server, `people` all its users, `me` the login of the token's owner as the file has it.
-    `has_password` tells that its password is at hand, `onboarding` how accounts begin. `ghosts` are the spellings of
-    logins that have grants and no account. `off` are capabilities whose plugin is switched off, `asleep` what people
-    hold by such plugins, by login and site. `ldap` tells that LoginLdap is on, so that a password may not be needed.
+    `has_password` is true if the owner's password is among the credentials; `onboarding` is `invite` or `password`.
+    `ghosts` are the spellings of logins that have grants and no account. `off` are the capabilities whose plugin is
+    switched off, `asleep` those of them that people hold, by login and site id. `ldap` is true if LoginLdap is on,
+    which may need no password.
     """
 
     version: Version
@@ -93,51 +90,52 @@ class NativeState(Struct, frozen=True, kw_only=True, dict=True):
 
     def user(self, login: str) -> UserRow | None:
         """Return the user of that login in any letter case."""
-        return self.people.named(login)
+        return self.people.find(login)
 
     def is_me(self, login: str) -> bool:
-        """Tell whether a login is that of the token's owner."""
+        """Return whether a login is that of the token's owner, in any letter case."""
         return fold(self.spelling(login)) == fold(self.spelling(self.me))
 
     def spelling(self, login: str) -> str:
-        """Return a login as the server keeps it: in another case, calls write rows that nobody sees (MAPPING 3)."""
+        """Return a login as the server keeps it: in another case, calls write invisible rows (MAPPING.md section 3)."""
         user = self.user(login)
         return user.login if user else login
 
     @property
-    def mine(self) -> str:
-        """The e-mail of the token's owner, who gets the server's notices."""
+    def own_email(self) -> str:
+        """The e-mail of the token's owner, who gets the server's notices; the login where there is no such account."""
         user = self.user(self.me)
         return user.email if user else self.me
 
     @cached_property
     def superusers(self) -> tuple[UserRow, ...]:
-        """Everybody who is a superuser, pending ones too: the server makes no difference."""
-        return tuple(row for row in self.people.rows if row.superuser)
+        """All superusers, pending ones too: the server makes no difference."""
+        return tuple(user for user in self.people.rows if user.superuser)
 
 
 def fold(text: str) -> str:
-    """Return a login or e-mail without letter case, which every database that Matomo runs on ignores.
+    """Return a login or e-mail in lower case: every database that Matomo runs on ignores letter case.
 
-    Not casefolded: that would make one person of `strasse` and `straße`, who are two on some servers (rec 21#15-22).
+    It is not casefolded: `strasse` and `straße` would become one, who are two people on some servers (rec 21#15-22).
     """
     return text.lower()
 
 
 def spellings(text: str) -> frozenset[str]:
-    """Return the forms under which a database may keep a login: no case, no accents, ß for s or for ss (rec 21)."""
-    return frozenset(_bare(text.lower().replace("ß", letter)) for letter in ("s", "ss"))
+    """Return the forms to which databases may reduce a login: no case, no accents, ß as s or as ss (rec 21)."""
+    return frozenset(_strip_accents(text.lower().replace("ß", letter)) for letter in ("s", "ss"))
 
 
-def _bare(text: str) -> str:
-    return "".join(name for name in unicodedata.normalize("NFKD", text) if not unicodedata.combining(name))
+def _strip_accents(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
 def is_anonymous(login: str) -> bool:
-    """Tell whether a login is that of everybody, in any spelling: the server guards just one (API.md section 2.8)."""
+    """Return whether a login is `anonymous`, the public, in any spelling: the server guards just one (API.md section 2.8)."""
     return ANONYMOUS in spellings(login)
 
 
 def is_pending(user: UserRow) -> bool:
-    """Tell whether an invitation is open or has run out."""
+    """Return whether an invitation of this account is open or has expired."""
     return user.invite_status != "active"

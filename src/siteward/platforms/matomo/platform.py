@@ -1,4 +1,4 @@
-"""Matomo as the rest of the house sees it: one table."""
+"""The table of the Matomo adapter: its functions, credential fields and limits."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Matomo's answers, as far as access needs them, in one shape for all releases (API.md section 1.5).
 
-What is not named here is dropped while parsing. The md5 passwords and tokens that 2.x puts into its user list are
+Parsing drops every field that is not named here. The md5 passwords and tokens that 2.x puts into its user list are
 not even asked for (`read`).
 """
 
@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from msgspec import Struct, field
 
-from siteward.platforms.decode import (
-    MisshapenError,
-    Some,
-    converted,
-)
+from siteward.platforms.decode import MisshapenError, Some, converted
 from siteward.transport.errors import NotThePlatformError
 
 if TYPE_CHECKING:
@@ -23,29 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _unwrapped(value: object) -> object:
-    """Return what an answer holds: 4.x and later put a scalar under `value` inside a bulk, older ones do not."""
-    return value["value"] if isinstance(value, dict) and set(value) == {"value"} else value
-
-
-def _mapped(value: object) -> object:
-    """Return a map: PHP writes an empty one as a list, and ≤3.x wraps a flat one into a list."""
-    match value:
-        case []:
-            return {}
-        case [dict() as only]:
-            return only
-        case _:
-            return value
-
-
-def _listed(value: object) -> object:
-    """Return a list, whether the server gave one or an object keyed by id."""
-    return list(value.values()) if isinstance(value, dict) and "result" not in value else value
-
-
 class UserRow(Struct, frozen=True):
-    """A user; flags and numbers come as numbers, texts or booleans."""
+    """A user; `superuser` and `two_factor` come as numbers, texts or booleans, by release."""
 
     login: Some
     email: str = ""
@@ -59,7 +34,7 @@ class UserRow(Struct, frozen=True):
 
 
 class SiteRow(Struct, frozen=True):
-    """A website."""
+    """A site with its main URL; `group` is the label under which the interface lists it."""
 
     id: int = field(name="idsite")
     name: str = ""
@@ -68,7 +43,7 @@ class SiteRow(Struct, frozen=True):
 
 
 class CapabilityRow(Struct, frozen=True):
-    """A capability, and the roles it is part of."""
+    """A capability, and the roles of which it is part."""
 
     id: Some
     included: tuple[str, ...] = field(default=(), name="includedInRoles")
@@ -94,29 +69,53 @@ class MemberRow(Struct, frozen=True):
     login: Some
 
 
+def _unwrap_scalar(value: object) -> object:
+    """Return the scalar in an answer: 4.x and later put it under `value` inside a bulk, older ones do not."""
+    return value["value"] if isinstance(value, dict) and set(value) == {"value"} else value
+
+
+def _unify_map(value: object) -> object:
+    """Return the map in an answer: PHP writes an empty one as a list, and ≤3.x wraps a flat one into a list."""
+    match value:
+        case []:
+            return {}
+        case [dict() as only]:
+            return only
+        case _:
+            return value
+
+
+def _unify_list(value: object) -> object:
+    """Return the list in an answer, which some releases give as an object keyed by id; an error stays one."""
+    return list(value.values()) if isinstance(value, dict) and "result" not in value else value
+
+
 class Form(Struct, Generic[T], frozen=True):
-    """What an answer holds, and what brings all releases' ways to write it to one."""
+    """The type of an answer, and the function that brings all releases' ways of writing it to one."""
 
     kind: type[T]
     unify: Callable[[object], object]
 
 
-USER_LIST = Form(tuple[UserRow, ...], _listed)
-USER_RECORD = Form(UserRow, _mapped)
-SITE_LIST = Form(tuple[SiteRow, ...], _listed)
-CAPABILITY_LIST = Form(tuple[CapabilityRow, ...], _listed)
-ACCESS_LIST = Form(tuple[AccessRow, ...], _listed)
-GROUP_LIST = Form(tuple[GroupRow, ...], _listed)
-MEMBER_LIST = Form(tuple[MemberRow, ...], _listed)
-ROLE_MAP: Form[Mapping[str, str]] = Form(dict[str, str], _mapped)
-USER_MAP: Form[Mapping[str, tuple[int, ...]]] = Form(dict[str, tuple[int, ...]], _mapped)
-FLAG = Form(bool, _unwrapped)
-TEXT = Form(str, _unwrapped)
+USER_LIST = Form(tuple[UserRow, ...], _unify_list)
+USER_RECORD = Form(UserRow, _unify_map)
+SITE_LIST = Form(tuple[SiteRow, ...], _unify_list)
+CAPABILITY_LIST = Form(tuple[CapabilityRow, ...], _unify_list)
+ACCESS_LIST = Form(tuple[AccessRow, ...], _unify_list)
+GROUP_LIST = Form(tuple[GroupRow, ...], _unify_list)
+MEMBER_LIST = Form(tuple[MemberRow, ...], _unify_list)
+ROLE_MAP: Form[Mapping[str, str]] = Form(dict[str, str], _unify_map)
+USER_MAP: Form[Mapping[str, tuple[int, ...]]] = Form(dict[str, tuple[int, ...]], _unify_map)
+FLAG = Form(bool, _unwrap_scalar)
+TEXT = Form(str, _unwrap_scalar)
 
 
-def parse(form: Form[T], answer: object, what: str) -> T:
-    """Return an answer in its form; raises `NotThePlatformError` naming `what`, and never what was in it."""
+def parse(form: Form[T], answer: object, method: str) -> T:
+    """Return an answer in its form.
+
+    Raises `NotThePlatformError` for another shape; the message names the method, and quotes nothing of the answer.
+    """
     try:
         return converted(form.kind, form.unify(answer), lax=True)
     except MisshapenError as error:
-        raise NotThePlatformError(f"the answer to {what} is not what Matomo gives ({error})") from None
+        raise NotThePlatformError(f"the answer to {method} is not what Matomo gives ({error})") from None

@@ -1,4 +1,4 @@
-"""Calling Matomo's API: one bulk carries many calls, and every answer is looked at (API.md sections 1.1 to 1.7)."""
+"""Calls of Matomo's API, sent in bulks; every single answer is checked (API.md sections 1.1 to 1.7)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 PATH = "/index.php"
 BULK = "API.getBulkRequest"
-# 5.8 is said to bound a bulk; up to 50 is safe by every account (API.md section 1.6).
-MOST = 50
+# Up to fifty calls are safe in a bulk, also where a release bounds it (API.md section 1.6).
+MOST_CALLS = 50
 WRONG_PASSWORD = "The current password you entered is not correct"  # noqa: S105 — the server's words
 _BAD_TOKEN = "Unable to authenticate with the provided token"  # noqa: S105 — the same
 _LOCKED_OUT = "Too many failed logins"
@@ -34,6 +34,7 @@ _NO_SUPERUSER = "requires a 'superuser' access"
 _LONGEST_WORDS = 300
 _TOO_MANY, _LIMIT = 400, "API_bulk_request_limit"
 
+# Methods that change nothing; a bulk of others does not pass the reading side.
 READING = frozenset({
     "API.getPiwikVersion",
     "API.getMatomoVersion",
@@ -52,25 +53,25 @@ READING = frozenset({
 
 
 class Call(Redacted, frozen=True):
-    """One call of a method with its arguments, which may hold a password and are never shown; a list is `name[]`."""
+    """A call of a method with its arguments, which may hold a password and are never shown."""
 
     method: str
     arguments: Mapping[str, str | tuple[str, ...]] = MappingProxyType({})
 
     def fields(self) -> list[tuple[str, str]]:
-        """Return the arguments as form fields."""
-        found: list[tuple[str, str]] = []
-        for name, value in self.arguments.items():
-            found += [(name, value)] if isinstance(value, str) else [(f"{name}[]", text) for text in value]
-        return found
+        """Return the arguments as form fields; those of a list are all called `name[]`."""
+        fields: list[tuple[str, str]] = []
+        for name, argument in self.arguments.items():
+            fields += [(name, argument)] if isinstance(argument, str) else [(f"{name}[]", part) for part in argument]
+        return fields
 
     def numbered(self) -> Iterator[tuple[str, str]]:
-        """Yield the arguments as form fields whose names differ, as a form of our transport wants them."""
-        for name, value in self.arguments.items():
-            if isinstance(value, str):
-                yield name, value
+        """Yield the arguments as form fields with distinct names, which our transport needs; a list is `name[0]` and so on."""
+        for name, argument in self.arguments.items():
+            if isinstance(argument, str):
+                yield name, argument
             else:
-                yield from ((f"{name}[{at}]", text) for at, text in enumerate(value))
+                yield from ((f"{name}[{position}]", part) for position, part in enumerate(argument))
 
     def entry(self) -> str:
         """Return the call as an entry of a bulk."""
@@ -78,7 +79,7 @@ class Call(Redacted, frozen=True):
 
 
 class Failed(Struct, frozen=True):
-    """What the server said instead of a result."""
+    """A refusal of one call: the server's message in place of a result."""
 
     words: str
 
@@ -86,39 +87,39 @@ class Failed(Struct, frozen=True):
 def query(method: str) -> dict[str, str]:
     """Return the query of a call.
 
-    Without `filter_limit=-1` every list is silently cut to 100; the language is pinned because messages follow it;
-    with the method in the query, errors of authentication come back as JSON (API.md section 0).
+    Without `filter_limit=-1` every list is silently cut to 100. The language is fixed, because messages depend on it.
+    With the method in the query, errors of authentication come back as JSON (API.md section 0).
     """
     return {"module": "API", "method": method, "format": "JSON", "filter_limit": "-1", "language": "en"}
 
 
 def bulk_form(calls: Iterable[Call]) -> dict[str, str]:
     """Return the entries of a bulk as form fields."""
-    return {f"urls[{at}]": call.entry() for at, call in enumerate(calls)}
+    return {f"urls[{position}]": call.entry() for position, call in enumerate(calls)}
 
 
 def reads_only(body: bytes) -> bool:
-    """Tell whether the form body of a bulk holds nothing but reading calls; every field is looked at."""
+    """Return whether the form body of a bulk holds nothing but reading calls; every field is checked."""
     fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-    entries = [value for name, value in fields if name != "token_auth"]
-    named = all(name == "token_auth" or name.startswith("urls[") for name, _ in fields)
-    return named and bool(entries) and all(_reads(entry) for entry in entries)
+    entries = [entry for name, entry in fields if name != "token_auth"]
+    known = all(name == "token_auth" or name.startswith("urls[") for name, _ in fields)
+    return known and bool(entries) and all(_entry_reads_only(entry) for entry in entries)
 
 
-def _reads(entry: str) -> bool:
-    fields = parse_qsl(entry, keep_blank_values=True)
-    return [value in READING for name, value in fields if name == "method"] == [True]
+def _entry_reads_only(entry: str) -> bool:
+    methods = [value for name, value in parse_qsl(entry, keep_blank_values=True) if name == "method"]
+    return len(methods) == 1 and methods[0] in READING
 
 
 def ask(reader: Reader, calls: Sequence[Call]) -> list[object]:
-    """Return what each reading call answers, `Failed` for those that the server refuses.
+    """Return the answer to each reading call, `Failed` for those that the server refuses.
 
-    Raises `UnauthenticatedError` and closes the door for a token that is not accepted; `NotThePlatformError` for a page, or for
-    another number of results than of calls.
+    Raises `UnauthenticatedError` for a token that is not accepted, after which nothing more is sent, and
+    `NotThePlatformError` for a page, or for another number of results than of calls.
     """
 
-    def send(some: Sequence[Call]) -> Answer:
-        return reader.call(PATH, params=query(BULK), form=token_of(reader).form(bulk_form(some)))
+    def send(batch: Sequence[Call]) -> Answer:
+        return reader.call(PATH, params=query(BULK), form=token_of(reader).form(bulk_form(batch)))
 
     return in_bulks(reader, calls, send)
 
@@ -126,40 +127,40 @@ def ask(reader: Reader, calls: Sequence[Call]) -> list[object]:
 def in_bulks(
     reader: Reader, calls: Sequence[Call], send: Callable[[Sequence[Call]], Answer], *, after_others: bool = False
 ) -> list[object]:
-    """Return what calls are answered, sent in as many bulks as the server lets them be.
+    """Return the answers to calls, which are sent in as many bulks as the server's limit takes.
 
-    A bulk that is refused whole with 400 has run nothing (`API_bulk_request_limit`, 5.8 and later): it is halved and
-    sent again, and later ones are no longer. Raises as `ask` does; but a refusal after a bulk that ran, or
-    `after_others` that did, is the answer to what was left.
+    A bulk that is refused whole with 400 has run nothing (`API_bulk_request_limit`, 5.8 and later): it is sent again
+    in halves, and later bulks are as short. Raises as `ask` does; but once a bulk has run, here or before if
+    `after_others`, a refusal becomes the answer to all calls that are left.
     """
-    door = token_of(reader)
-    found: list[object] = []
-    while len(found) < len(calls):
-        some = calls[len(found) : len(found) + door.most]
-        answer = send(some)
-        if answer.status == _TOO_MANY and len(some) > 1:
-            door.most = len(some) // 2
+    token = token_of(reader)
+    answers: list[object] = []
+    while len(answers) < len(calls):
+        batch = calls[len(answers) : len(answers) + token.most_calls]
+        answer = send(batch)
+        if answer.status == _TOO_MANY and len(batch) > 1:
+            token.most_calls = len(batch) // 2
             continue
         try:
-            found += results(reader, answer, len(some))
+            answers += parse_results(reader, answer, len(batch))
         except RefusedError as problem:
-            if not found and not after_others:
+            if not answers and not after_others:
                 raise
-            found += [Failed(str(problem))] * (len(calls) - len(found))
-    return found
+            answers += [Failed(str(problem))] * (len(calls) - len(answers))
+    return answers
 
 
-def results(reader: Reader, answer: Answer, wanted: int) -> list[object]:
+def parse_results(reader: Reader, answer: Answer, wanted: int) -> list[object]:
     """Return the results in the answer to a bulk of `wanted` calls; raises as `ask` does."""
     body = answer.json()
     if isinstance(body, dict):
         raise refusal(reader, words_of(reader, body, inner=False), answer.status)
     if not isinstance(body, list) or len(body) != wanted:
         raise NotThePlatformError(f"a bulk of {wanted} calls was answered with something else than {wanted} results")
-    return [_result(reader, item) for item in body]
+    return [_parse_result(reader, result) for result in body]
 
 
-def _result(reader: Reader, body: object) -> object:
+def _parse_result(reader: Reader, body: object) -> object:
     if not (isinstance(body, dict) and body.get("result") == "error"):
         return body
     words = words_of(reader, body, inner=True)
@@ -169,18 +170,24 @@ def _result(reader: Reader, body: object) -> object:
 
 
 def words_of(reader: Reader, body: Mapping[str, object], *, inner: bool) -> str:
-    """Return the server's message; at the top level it is HTML-escaped once, inside a bulk not (API.md 1.1)."""
+    """Return the server's message, scrubbed and shortened.
+
+    At the top level it is HTML-escaped once; inside a bulk (`inner`) it is not (API.md section 1.1).
+    """
     message = str(body.get("message", "it gave no reason"))
     return reader.scrub(message if inner else html.unescape(message))[:_LONGEST_WORDS]
 
 
 def refusal(reader: Reader, words: str, status: int) -> PlatformError:
-    """Return the error for a refused call, and close the door where the credentials were what was refused."""
-    door = token_of(reader)
+    """Return the error for a refused call; if the credentials were refused, nothing more is sent with them.
+
+    `status` is that of the answer: inside a bulk, 200.
+    """
+    token = token_of(reader)
     if _BAD_TOKEN in words:
-        return door.close("Matomo does not accept the token: it is wrong, has expired or was deleted")
+        return token.close("Matomo does not accept the token: it is wrong, has expired or was deleted")
     if _LOCKED_OUT in words:
-        return door.close(
+        return token.close(
             "Matomo has locked this address out after too many failed log-ins; it ends by itself within an hour"
         )
     if _NO_SUPERUSER in words:
@@ -192,7 +199,7 @@ def refusal(reader: Reader, words: str, status: int) -> PlatformError:
 
 
 def token_of(reader: Reader) -> Token:
-    """Return the token that a reader of this adapter goes with."""
+    """Return the credentials of a reader; raises `UnauthenticatedError` if another adapter has opened it."""
     from siteward.platforms.matomo.token import Token  # noqa: PLC0415 — `validate` loads this module, and needs no HTTP
 
     if not isinstance(reader.auth, Token):
@@ -203,8 +210,8 @@ def token_of(reader: Reader) -> Token:
 def connect(_settings: Settings, secrets: Secrets, link: Link) -> Doors:
     """Return the doors; nothing is sent yet.
 
-    Matomo answers questions and takes commands at one address, by POST. So the reading side lets one thing through:
-    a bulk, with exactly our query, of which every entry calls a method that only reads.
+    Matomo has one address for reading and writing, both by POST. So the reading side lets just one thing through: a
+    bulk with exactly our query, every entry of which calls a method that only reads.
     """
     from siteward.platforms.matomo.token import Token  # noqa: PLC0415 — `validate` loads this module, and needs no HTTP
     from siteward.transport.http import Reading, open_doors  # noqa: PLC0415

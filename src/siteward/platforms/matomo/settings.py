@@ -1,4 +1,4 @@
-"""What the file may say about a Matomo instance beyond the common keys."""
+"""The keys of a Matomo instance in the file, beyond the common ones."""
 
 from __future__ import annotations
 

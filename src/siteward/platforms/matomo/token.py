@@ -1,14 +1,13 @@
-"""The token and the password, and what happens when one is refused.
+"""The credentials of one connection, which are used no more once the server has refused them.
 
-One refusal closes the door for good: twenty-one failures lock the address out for an hour, good tokens included
-(API.md section 1.7).
+One refusal is final: twenty-one failures lock the address out for an hour, good tokens included (API.md section 1.7).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.rpc import MOST
+from siteward.platforms.matomo.rpc import MOST_CALLS
 from siteward.transport._httpx import httpx
 from siteward.transport.errors import UnauthenticatedError
 
@@ -19,9 +18,10 @@ if TYPE_CHECKING:
 
 
 class Token(httpx.Auth):
-    """Holds the credentials of one pair of doors; lets nothing out any more once the token was refused.
+    """The token and password of one pair of doors; once the token was refused, no request goes out any more.
 
-    `most` is how many calls a bulk may carry, as far as this server has let us know.
+    `most_calls` is the number of calls that a bulk may carry, lowered when the server refuses a longer one.
+    `password_refused` is set by the caller, which then sends the password no more.
     """
 
     def __init__(self, token: Secret, password: Secret | None) -> None:
@@ -29,21 +29,21 @@ class Token(httpx.Auth):
         self._password = password
         self.refused: str | None = None
         self.password_refused = False
-        self.most = MOST
+        self.most_calls = MOST_CALLS
 
     @property
     def has_password(self) -> bool:
-        """Tell whether the password of the token's owner is at hand."""
+        """True if the password of the token's owner is among the credentials."""
         return self._password is not None
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send the request as it is; raises `UnauthenticatedError`, sending nothing, after a refusal."""
+        """Send the request as it is; after a refusal raise `UnauthenticatedError` and send nothing."""
         if self.refused is not None:
             raise UnauthenticatedError(self.refused)
         yield request
 
     def form(self, fields: Mapping[str, str], *, confirmed: bool = False) -> dict[str, str]:
-        """Return a form body with the credentials in it.
+        """Return a form body with the token in it, and with the password if it is `confirmed` and there is one.
 
         The token comes first: PHP drops fields after the thousandth, and in the URL it would be logged. The password
         stands outside a bulk's entries, which inherit it: inside, releases up to 4.x damage some characters.
@@ -52,6 +52,6 @@ class Token(httpx.Auth):
         return {"token_auth": self._token.reveal(), **fields, **confirmation}
 
     def close(self, why: str) -> UnauthenticatedError:
-        """Let nothing more out, and return the error that says why."""
+        """Refuse all later requests, and return the error that says why."""
         self.refused = why
         return UnauthenticatedError(why)

@@ -1,4 +1,4 @@
-"""Writing to Matomo: one bulk a bundle, every result looked at."""
+"""Writes changes by Matomo's own calls: one bulk for each bundle, of which every single result is checked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from siteward.access.model import account_key
 from siteward.platforms.confirm import DONE, INVITED, Verdict, failed, unknown
 from siteward.platforms.interface import Receipt, native
-from siteward.platforms.matomo.calls import Situation, parting, plan, wishes
+from siteward.platforms.matomo.calls import Situation, find_parting, group_new_grants, plan
 from siteward.platforms.matomo.native_state import NativeState, is_pending
 from siteward.platforms.matomo.rpc import (
     BULK,
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from siteward.access.model import Key
     from siteward.access.state import Live
     from siteward.platforms.interface import Bundle
-    from siteward.platforms.matomo.calls import Planned
+    from siteward.platforms.matomo.calls import PlannedCalls
     from siteward.transport.http import Answer, Writer
 
-# What the library that mails for Matomo says; the row is written by then (updateUser on 5.3).
+# Messages of the library that sends Matomo's mails; the row is written by then (updateUser on 5.3).
 _NO_MAIL = re.compile(r"Invalid address|SMTP|mail function")
 _MAIL_HINT = "mend the mail settings of the server: it changed the account and could not tell anybody"
 _LOCKED = "Could not get the lock"
@@ -46,8 +46,8 @@ _PASSWORD_HINT = "correct the credential PASSWORD: it must be the password of th
 _LOCK_HINT = "somebody else is changing this person right now; try again"
 
 
-class Beside(Struct, frozen=True):
-    """The answer to a change that was made, where something beside it was refused; in words for people."""
+class DoneWithFault(Struct, frozen=True):
+    """The answer to a change that was made, while a call sent along with it was refused; `words` are for people."""
 
     words: str
 
@@ -55,26 +55,27 @@ class Beside(Struct, frozen=True):
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     """Send one bundle and return a receipt for each of its changes.
 
-    Raises `UnauthenticatedError` when the token is refused or the address is locked out, and `OutcomeUnknownError` for a lost
-    answer; nothing that carries the password is sent any more once it was refused.
+    Once the password was refused, nothing that carries it is sent any more. Raises `UnauthenticatedError` if the token
+    is refused or the address is locked out, and `OutcomeUnknownError` for a lost answer.
     """
-    ahead = wishes((*bundle.changes, *bundle.ahead))
-    going_to = parting(bundle.changes, ahead, live)
-    planned = plan(bundle.changes, Situation(live, native(live, NativeState), bundle.passwords, ahead, going_to))
-    doubts = [_why_not(writer, value, native(live, NativeState)) for value in planned]
-    going = [entry for entry, why in zip(planned, doubts, strict=True) if why is None]
-    answers = iter(_sent(writer, going))
+    state = native(live, NativeState)
+    new_grants = group_new_grants((*bundle.changes, *bundle.ahead))
+    parting = find_parting(bundle.changes, new_grants, live)
+    planned = plan(bundle.changes, Situation(live, state, bundle.passwords, new_grants, parting))
+    obstacles = [_find_obstacle(writer, planned_calls, state) for planned_calls in planned]
+    sendable = [planned_calls for planned_calls, why in zip(planned, obstacles, strict=True) if why is None]
+    answers = iter(_send_planned(writer, sendable))
     return [
         receipt
-        for item, why in zip(planned, doubts, strict=True)
-        for receipt in _receipts(writer, item, next(answers) if why is None else Failed(why))
+        for planned_calls, why in zip(planned, obstacles, strict=True)
+        for receipt in _make_receipts(writer, planned_calls, next(answers) if why is None else Failed(why))
     ]
 
 
 def resend(writer: Writer, login: str, live: Live) -> Receipt:
-    """Send the invitation of a pending account again: a mail goes out, the former link is dead.
+    """Send the invitation of a pending account again: a mail goes out, and the former link is dead.
 
-    No reading shows that, so an answer that is not Matomo's leaves it open. Raises `OutcomeUnknownError` then.
+    Reading does not show that. Raises `OutcomeUnknownError` for a lost answer, or one that is not Matomo's.
     """
     state = native(live, NativeState)
     key = account_key(state.spelling(login))
@@ -82,9 +83,9 @@ def resend(writer: Writer, login: str, live: Live) -> Receipt:
     if user is None or not is_pending(user):
         return failed(f"{login} has no invitation that is open or has run out").receipt(key)
     try:
-        result = _direct(writer, Call("UsersManager.resendInvite", {"userLogin": user.login}), confirmed=False)
-    except NotThePlatformError as unmanaged_account:
-        raise OutcomeUnknownError(str(unmanaged_account), hint=unmanaged_account.hint) from unmanaged_account
+        result = _send_directly(writer, Call("UsersManager.resendInvite", {"userLogin": user.login}), confirmed=False)
+    except NotThePlatformError as foreign:
+        raise OutcomeUnknownError(str(foreign), hint=foreign.hint) from foreign
     if isinstance(result, Failed):
         return failed(result.words).receipt(key)
     if not (isinstance(result, dict) and result.get("result") == "success"):
@@ -92,8 +93,8 @@ def resend(writer: Writer, login: str, live: Live) -> Receipt:
     return INVITED.receipt(key)
 
 
-def _why_not(writer: Writer, planned: Planned, state: NativeState) -> str | None:
-    """Return why nothing is sent, if so."""
+def _find_obstacle(writer: Writer, planned: PlannedCalls, state: NativeState) -> str | None:
+    """Return why planned calls must not be sent; `None` if they may."""
     if not planned.calls:
         return planned.why
     if planned.confirmed and not token_of(writer).has_password and not state.ldap:
@@ -108,63 +109,72 @@ def _why_not(writer: Writer, planned: Planned, state: NativeState) -> str | None
     return None
 
 
-def _sent(writer: Writer, planned: Sequence[Planned]) -> list[object]:
-    """Send calls and return, for each planned, what its first call was answered, with what went wrong beside it."""
+def _send_planned(writer: Writer, planned: Sequence[PlannedCalls]) -> list[object]:
+    """Send planned calls and return one answer for each: that to its first call, with faults of those sent along.
+
+    Calls that took effect although the first was refused are taken back at once.
+    """
     if not planned:
         return []
-    calls = [(call, element) for element in planned for call in (*element.beside, *element.calls)]
-    told = iter(_send(writer, calls))
-    found = [_told(value, told) for value in planned]
-    strayed = [call for entry, (_, stray) in zip(planned, found, strict=True) if stray for call in entry.undo]
-    if strayed:
-        undone = _send(writer, [(call, planned[0]) for call in strayed], after_others=True)
-        left = next((item.words for item in undone if isinstance(item, Failed)), "")
-        found = [(_undone(answer, left) if stray else answer, stray) for answer, stray in found]
-    return [answer for answer, _ in found]
+    calls = [(call, group) for group in planned for call in (*group.leading, *group.calls)]
+    results = iter(_send_calls(writer, calls))
+    answers = [_take_answer(group, results) for group in planned]
+    undo = [call for group, (_, strayed) in zip(planned, answers, strict=True) if strayed for call in group.undo]
+    if undo:
+        undone = _send_calls(writer, [(call, planned[0]) for call in undo], after_others=True)
+        left = next((result.words for result in undone if isinstance(result, Failed)), "")
+        answers = [(_describe_undo(answer, left) if strayed else answer, strayed) for answer, strayed in answers]
+    return [answer for answer, _ in answers]
 
 
-def _told(planned: Planned, told: Iterator[object]) -> tuple[object, bool]:
-    """Return the answer to a planned first call, and whether what follows took place although that was refused."""
-    beside = [(call, next(told)) for call in planned.beside]
-    answer, *after = (next(told) for _ in planned.calls)
+def _take_answer(planned: PlannedCalls, results: Iterator[object]) -> tuple[object, bool]:
+    """Take the results of planned calls, and return the answer to the first of them.
+
+    The second value is true if that was refused and a call after it took effect all the same.
+    """
+    leading = [(call, next(results)) for call in planned.leading]
+    answer, *following = (next(results) for _ in planned.calls)
     if isinstance(answer, Failed):
-        return answer, any(not isinstance(item, Failed) for item in after)
-    others = (*beside, *zip(planned.calls[1:], after, strict=True))
+        return answer, any(not isinstance(result, Failed) for result in following)
+    others = (*leading, *zip(planned.calls[1:], following, strict=True))
     faults = [f"{call.method} beside it did not: {other.words}" for call, other in others if isinstance(other, Failed)]
-    return (Beside(f"it took place, but {faults[0]}") if faults else answer), False
+    return (DoneWithFault(f"it took place, but {faults[0]}") if faults else answer), False
 
 
-def _undone(answer: object, left: str) -> Failed:
-    """Return a refusal with what became of that which had followed it all the same."""
+def _describe_undo(answer: object, left: str) -> Failed:
+    """Return a refusal that also says whether the calls after it could be taken back; `left` says why they could not."""
     words = answer.words if isinstance(answer, Failed) else ""
     if left:
         return Failed(f"{words}; what went with it reached another account, and could not be taken back: {left}")
     return Failed(f"{words}; what went with it reached another account, and was taken back at once")
 
 
-def _send(writer: Writer, calls: Sequence[tuple[Call, Planned]], *, after_others: bool = False) -> list[object]:
-    """Return what calls are answered, sent in one bulk, or one by one where a bulk would damage them."""
-    confirmed = any(item.confirmed for _, item in calls)
+def _send_calls(
+    writer: Writer, calls: Sequence[tuple[Call, PlannedCalls]], *, after_others: bool = False
+) -> list[object]:
+    """Return the answers to calls, sent in bulks, or one by one where a bulk would damage them."""
+    confirmed = any(planned.confirmed for _, planned in calls)
     if any(planned.alone for _, planned in calls):
-        return _one_by_one(writer, [call for call, _ in calls], confirmed=confirmed)
+        return _send_one_by_one(writer, [call for call, _ in calls], confirmed=confirmed)
 
-    def send(some: Sequence[Call]) -> Answer:
-        form = token_of(writer).form(bulk_form(some), confirmed=confirmed)
+    def send(batch: Sequence[Call]) -> Answer:
+        form = token_of(writer).form(bulk_form(batch), confirmed=confirmed)
         return writer.command("POST", PATH, params=query(BULK), form=form)
 
     return in_bulks(writer, [call for call, _ in calls], send, after_others=after_others)
 
 
-def _one_by_one(writer: Writer, calls: Sequence[Call], *, confirmed: bool) -> list[object]:
-    """Return what calls are answered; after one that is refused nothing more is sent."""
-    found: list[object] = []
+def _send_one_by_one(writer: Writer, calls: Sequence[Call], *, confirmed: bool) -> list[object]:
+    """Return the answers to calls; after a refusal nothing more is sent, and the others get the same answer."""
+    answers: list[object] = []
     for call in calls:
-        refused = next((item for item in found if isinstance(item, Failed)), None)
-        found.append(refused or _direct(writer, call, confirmed=confirmed))
-    return found
+        refused = next((answer for answer in answers if isinstance(answer, Failed)), None)
+        answers.append(refused or _send_directly(writer, call, confirmed=confirmed))
+    return answers
 
 
-def _direct(writer: Writer, call: Call, *, confirmed: bool) -> object:
+def _send_directly(writer: Writer, call: Call, *, confirmed: bool) -> object:
+    """Return the answer to a call that is sent without a bulk; raises as `write` does."""
     form = token_of(writer).form(dict(call.numbered()), confirmed=confirmed)
     answer = writer.command("POST", PATH, params=query(call.method), form=form)
     body = answer.json()
@@ -177,20 +187,20 @@ def _direct(writer: Writer, call: Call, *, confirmed: bool) -> object:
     return Failed(words)
 
 
-def _receipts(writer: Writer, planned: Planned, result: object) -> list[Receipt]:
-    """Return a receipt for each change that a call makes; the first one counts the mails."""
-    verdict = _judged(writer, result)
+def _make_receipts(writer: Writer, planned: PlannedCalls, result: object) -> list[Receipt]:
+    """Return a receipt for each change that planned calls make; the first one counts the mails."""
+    verdict = _judge(writer, result)
     if verdict.status != "sent":
         return [verdict.receipt(change.key) for change in planned.changes]
     return [
-        replace(verdict, sends=0 if at else planned.mails).receipt(change.key, _made(change))
-        for at, change in enumerate(planned.changes)
+        replace(verdict, sends=0 if position else planned.mails).receipt(change.key, _collect_new_ids(change))
+        for position, change in enumerate(planned.changes)
     ]
 
 
-def _judged(writer: Writer, result: object) -> Verdict:
-    """Return the verdict on what one call was answered; a refused password is not sent again."""
-    if isinstance(result, Beside):
+def _judge(writer: Writer, result: object) -> Verdict:
+    """Return the verdict on the answer to planned calls; a refused password is not sent again."""
+    if isinstance(result, DoneWithFault):
         return replace(DONE, message=result.words)
     if not isinstance(result, Failed):
         return DONE
@@ -202,6 +212,6 @@ def _judged(writer: Writer, result: object) -> Verdict:
     return failed(result.words, _LOCK_HINT if _LOCKED in result.words else None)
 
 
-def _made(change: Change) -> Mapping[Key, str]:
-    """Return the id of the account that a change makes or alters: its login."""
+def _collect_new_ids(change: Change) -> Mapping[Key, str]:
+    """Return the id of the account that a change creates or alters, by key: its login."""
     return {change.key: change.key[1]} if change.key[0] == "account" and change.after is not None else {}

@@ -1,4 +1,4 @@
-"""Reads a whole account in the fewest requests (API.md section 10).
+"""Reads a whole account in the fewest requests (API.md section 10), and builds `Live` from it.
 
     users · groups · apps · meta sites                                   four lists at once
     └─ members of each group · levels of people on each app · levels of
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import note, warning
+from siteward.access.diagnostic import note, plural, warning
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Scope, Subject, account_key
 from siteward.access.state import Listing, Live, Site
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Key, Resource
     from siteward.access.traits import Traits
-    from siteward.platforms.piwikpro.rows import Row
     from siteward.platforms.piwikpro.settings import Settings
     from siteward.transport.http import Reader
 
@@ -60,8 +59,34 @@ USERS, GROUPS, APPS, METAS = "/api/users/v2", "/api/user-groups/v1", "/api/apps/
 MODULES_BY_USERS, MOST_BY_USERS = "/api/modules/v1/by-users", 100
 
 
-class Gathering(Struct):
-    """The rows of all lists; several threads fill it, each a field or key of its own."""
+def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
+    """Return all access in the account that the key shows.
+
+    Raises `PlatformError`, as `IncompleteError` if a list does not add up.
+    """
+    lists = _Lists(reader, settings, own_user(reader))
+    return _read_all(lists) if listed(traits) else _read_managed(lists)
+
+
+def managed_ids(reader: Reader) -> frozenset[str]:
+    """Return the ids of the apps and meta sites on which the caller may set levels; these lists do not page."""
+    return frozenset(
+        row.id
+        for entity in ENTITY.values()
+        for row in ask(reader, f"/api/access-control/v2/entry/ppms/{entity}/action/manage", Rows[Entity]).data
+    )
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+class _Lists(Struct):
+    """The rows of all lists; several threads fill it, each a field or key of its own.
+
+    `me` is the user who made the key. `hosts`, `reaches` and `modules` are by the id of the app, group or person,
+    `members` by that of the group; `reaches` has the levels of groups on apps, `group_levels` those on meta sites (and
+    on apps too, if the key is no owner's).
+    """
 
     reader: Reader
     settings: Settings
@@ -79,7 +104,7 @@ class Gathering(Struct):
     modules: dict[str, frozenset[str]] = {}
 
     def at_once(self, *tasks: Callable[[], None]) -> None:
-        """Run the tasks in the reader's threads."""
+        """Run the tasks in the reader's threads; raises what one of them raises."""
         self.reader.map(_call_task, tasks)
 
     def read_users(self) -> None:
@@ -100,7 +125,7 @@ class Gathering(Struct):
 
     def read_hosts(self, app: str) -> None:
         """Fetch the hosts of one app."""
-        self.hosts[app] = hosts_of(ask(self.reader, f"{APPS}/{app}", One[WholeApp]).data.attributes.urls)
+        self.hosts[app] = _list_hosts(ask(self.reader, f"{APPS}/{app}", One[WholeApp]).data.attributes.urls)
 
     def read_members(self, group: str) -> None:
         """Fetch the people of one group."""
@@ -131,80 +156,33 @@ class Gathering(Struct):
             raise IncompleteError(f"{MODULES_BY_USERS} left out {len(missing)} of {len(ids)} people")
         self.modules |= open_modules
 
-    def settle_sites(self) -> None:
+    def name_sites(self) -> None:
         """Give every app and meta site its scope, with the hosts of its addresses if `sites_by` is `address`."""
         if self.settings.sites_by == "address":
             self.at_once(*(partial(self.read_hosts, app.id) for app in self.apps))
         apps = {app.id: app.attributes.name for app in self.apps}
-        self.sites = scopes("site", apps, self.hosts)
-        self.sites |= scopes("metasite", {meta.id: meta.attributes.name for meta in self.metas}, {})
+        self.sites = _build_sites("site", apps, self.hosts)
+        self.sites |= _build_sites("metasite", {meta.id: meta.attributes.name for meta in self.metas}, {})
 
 
 def _call_task(task: Callable[[], None]) -> None:
     task()
 
 
-def managed_ids(reader: Reader) -> frozenset[str]:
-    """Return the ids of the apps and meta sites on which the caller may set levels; these lists do not page."""
-    return frozenset(
-        row.id
-        for entity in ENTITY.values()
-        for row in ask(reader, f"/api/access-control/v2/entry/ppms/{entity}/action/manage", Rows[Entity]).data
-    )
+# --- with an owner's key ----------------------------------------------------------------------------------------------
 
 
-# --- scopes -----------------------------------------------------------------------------------------------------------
-
-
-def scopes(kind: str, names: Mapping[str, str], hosts: Mapping[str, Sequence[str]]) -> dict[Scope, Site]:
-    """Return the scopes of all apps (or meta sites), given their names and, where known, the hosts of each, by id.
-
-    Names need not be unique (API.md section 5); those that are not become `name#id`.
-    """
-    labels = {at: next(iter(hosts.get(at, ())), folded(name)) for at, name in names.items()}
-    seen = Counter(labels.values())
-    found: dict[Scope, Site] = {}
-    for at, label in labels.items():
-        unique = label if seen[label] == 1 else f"{label}#{at}"
-        domains = tuple(hosts.get(at, ())) or (label,)
-        found[Scope(kind, unique)] = Site(id=at, label=unique, name=names[at], domains=domains)
-    return found
-
-
-def hosts_of(urls: Sequence[str]) -> tuple[str, ...]:
-    """Return the hosts of an app's addresses, without repetition, in their order."""
-    return tuple(dict.fromkeys(host for url in urls if (host := domain_in(url))))
-
-
-def folded(name: str) -> str:
-    """Return a name as selectors compare it: a domain where it looks like one, as it is otherwise."""
-    name = name.strip()
-    host = domain_in(name)
-    return name if "." not in host or any(character.isspace() for character in host) else host
-
-
-def read(reader: Reader, settings: Settings, traits: Traits, _seed: None = None) -> Live:
-    """Return the state of the account.
-
-    Raises `PlatformError`, as `IncompleteError` where a list did not add up.
-    """
-    gathering = Gathering(reader, settings, own_user(reader))
-    return _read_all(gathering) if listed(traits) else _read_managed(gathering)
-
-
-# --- with an owner's key ---------------------------------------------------------------------------------------------
-
-
-def _read_all(lists: Gathering) -> Live:
+def _read_all(lists: _Lists) -> Live:
     lists.at_once(lists.read_users, lists.read_groups, lists.read_apps, lists.read_metas)
-    lists.settle_sites()
+    lists.name_sites()
     people = [user.id for user in lists.users if user.attributes.role == "USER"] + [lists.me.id]
+    batches = [people[start : start + MOST_BY_USERS] for start in range(0, len(people), MOST_BY_USERS)]
     lists.at_once(
         *(partial(lists.read_people, site) for site in lists.sites),
         *(partial(lists.read_members, group.id) for group in lists.groups),
         *(partial(lists.read_reach, group.id) for group in lists.groups),
         *(partial(lists.read_group_levels, site) for site in lists.sites if site.kind == "metasite"),
-        *(partial(lists.read_modules, people[at : at + MOST_BY_USERS]) for at in range(0, len(people), MOST_BY_USERS)),
+        *(partial(lists.read_modules, batch) for batch in batches),
     )
     names = {user.id: user.attributes.email for user in lists.users}
     group_names = {group.id: group.attributes.name for group in lists.groups}
@@ -235,7 +213,7 @@ def _read_all(lists: Gathering) -> Live:
     )
 
 
-def _build_accounts(lists: Gathering) -> Iterator[Resource]:
+def _build_accounts(lists: _Lists) -> Iterator[Resource]:
     for row in lists.users:
         user = row.attributes
         yield Account(user.email, user.email, user.language)
@@ -243,7 +221,7 @@ def _build_accounts(lists: Gathering) -> Iterator[Resource]:
             yield Grant(Subject("account", user.email), EVERYWHERE, OWNER)
 
 
-def _build_groups(lists: Gathering, names: dict[str, str]) -> Iterator[Resource]:
+def _build_groups(lists: _Lists, names: dict[str, str]) -> Iterator[Resource]:
     for row in lists.groups:
         group = row.attributes
         yield Group(group.name, group.external_id)
@@ -251,7 +229,8 @@ def _build_groups(lists: Gathering, names: dict[str, str]) -> Iterator[Resource]
             yield Member(group.name, _name_of_person(names, member.id, member.attributes.email))
 
 
-def _build_levels(lists: Gathering, names: dict[str, str]) -> Iterator[Resource]:
+def _build_levels(lists: _Lists, names: dict[str, str]) -> Iterator[Resource]:
+    """Yield the levels of people on sites; `names` are those of accounts, by id."""
     for scope, rows in lists.people.items():
         for row in rows:
             level = row.attributes.permission
@@ -261,8 +240,9 @@ def _build_levels(lists: Gathering, names: dict[str, str]) -> Iterator[Resource]
 
 
 def _build_group_levels_on_apps(
-    lists: Gathering, groups: dict[str, str], scope_of: dict[str, Scope]
+    lists: _Lists, groups: dict[str, str], scope_of: dict[str, Scope]
 ) -> Iterator[Resource]:
+    """Yield the levels of groups on apps; raises `IncompleteError` for an app that was not listed."""
     for group, rows in lists.reaches.items():
         for row in rows:
             if row.attributes.access != NO_ACCESS:
@@ -271,33 +251,34 @@ def _build_group_levels_on_apps(
                 yield Grant(Subject("group", groups[group]), scope_of[row.id], row.attributes.access)
 
 
-def _build_group_levels(lists: Gathering) -> Iterator[Resource]:
+def _build_group_levels(lists: _Lists) -> Iterator[Resource]:
+    """Yield the levels of groups that were read by site: on meta sites, or with a narrow key on all."""
     for scope, rows in lists.group_levels.items():
         for row in rows:
             if row.attributes.permission != NO_ACCESS:
                 yield Grant(Subject("group", row.attributes.name), scope, row.attributes.permission)
 
 
-def _build_modules(lists: Gathering, names: dict[str, str]) -> Iterator[Resource]:
+def _build_modules(lists: _Lists, names: dict[str, str]) -> Iterator[Resource]:
     """Yield the open modules of accounts that are no owners; owners always have all modules (API.md section 8)."""
     owners = {user.id for user in lists.users if user.attributes.role == "OWNER"}
-    for person, modules in lists.modules.items():
-        if person not in owners:
+    for person_id, modules in lists.modules.items():
+        if person_id not in owners:
             for module in sorted(modules):
-                yield Grant(Subject("account", names[person]), Scope("module", module), ON)
+                yield Grant(Subject("account", names[person_id]), Scope("module", module), ON)
 
 
-def _name_of_person(names: dict[str, str], person: str, email: str) -> str:
+def _name_of_person(names: dict[str, str], person_id: str, email: str) -> str:
     """Return the name of an account by its id; raises `IncompleteError` if it appeared while the account was read."""
-    if person not in names:
+    if person_id not in names:
         raise IncompleteError(f"{email} appeared while the account was read", hint="try again")
-    return names[person]
+    return names[person_id]
 
 
 def _collect_ids(names: dict[str, str], groups: dict[str, str]) -> dict[Key, str]:
     return {
-        **{account_key(name): at for at, name in names.items()},
-        **{Group(name).key: at for at, name in groups.items()},
+        **{account_key(name): person_id for person_id, name in names.items()},
+        **{Group(name).key: group_id for group_id, name in groups.items()},
     }
 
 
@@ -305,8 +286,8 @@ def _collect_facts(user: Row[User]) -> dict[str, str]:
     return {"created": user.attributes.added} if user.attributes.added else {}
 
 
-def _report_groups(lists: Gathering, names: dict[str, str]) -> Iterator[Diagnostic]:
-    """Report the groups that give access which no plan takes: all groups, or with native groups the external ones."""
+def _report_groups(lists: _Lists, names: dict[str, str]) -> Iterator[Diagnostic]:
+    """Report the groups that give access which no plan takes: external ones, and all if groups are not managed."""
     owners = {user.id for user in lists.users if user.attributes.role == "OWNER"}
     group_levels = [(scope, row) for scope, rows in lists.group_levels.items() for row in rows]
     for group in lists.groups:
@@ -316,19 +297,15 @@ def _report_groups(lists: Gathering, names: dict[str, str]) -> Iterator[Diagnost
         sites += sum(row.id == group.id and row.attributes.permission != NO_ACCESS for _, row in group_levels)
         if not people or not sites or (lists.settings.native and not external):
             continue
-        why = f"whose members come from {external}" if lists.settings.native else "and groups are not managed here"
+        source = f"whose members come from {external}" if lists.settings.native else "and groups are not managed here"
         yield (note if lists.settings.native else warning)(
             "unmanaged-group",
-            f"{_count_words(len(people), 'account')} can reach {_count_words(sites, 'site')} through the group {name}, {why}",
+            f"{plural(len(people), 'account')} can reach {plural(sites, 'site')} through the group {name}, {source}",
             hint="`siteward who-can` shows who" + ("" if lists.settings.native else "; `native: true` manages groups"),
         )
 
 
-def _count_words(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _build_listings(lists: Gathering) -> tuple[Listing, ...]:
+def _build_listings(lists: _Lists) -> tuple[Listing, ...]:
     counted = {
         "accounts": len(lists.users),
         "groups": len(lists.groups),
@@ -349,12 +326,12 @@ def _build_listings(lists: Gathering) -> tuple[Listing, ...]:
 # --- with the key of a user who is no owner ---------------------------------------------------------------------------
 
 
-def _read_managed(lists: Gathering) -> Live:
+def _read_managed(lists: _Lists) -> Live:
     lists.at_once(lists.read_apps, lists.read_metas)
     ids = managed_ids(lists.reader)
     lists.apps = [app for app in lists.apps if app.id in ids]
     lists.metas = [meta for meta in lists.metas if meta.id in ids]
-    lists.settle_sites()
+    lists.name_sites()
     lists.at_once(
         *(partial(lists.read_people, site) for site in lists.sites),
         *(partial(lists.read_group_levels, site) for site in lists.sites),
@@ -380,17 +357,45 @@ def _read_managed(lists: Gathering) -> Live:
     )
 
 
-def _report_narrow_key(lists: Gathering) -> tuple[Diagnostic, ...]:
-    what = (
-        f"only the {len(lists.sites)} sites it manages can be read and changed"
-        if lists.sites
-        else "nothing can be changed"
-    )
+def _report_narrow_key(lists: _Lists) -> tuple[Diagnostic, ...]:
+    """Report that the key shows only part of the account, because no owner has made it."""
+    managed = f"only the {plural(len(lists.sites), 'site')} it manages can be read and changed"
+    extent = managed if lists.sites else "nothing can be changed"
     return (
         warning(
             "key-of-no-owner",
-            f"the key belongs to {lists.me.attributes.email}, who is no owner: {what}; accounts, owners, group members "
+            f"the key belongs to {lists.me.attributes.email}, who is no owner: {extent}; accounts, owners, group members "
             "and modules stay unseen",
             hint="make the key with an owner's account that is Siteward's own",
         ),
     )
+
+
+# --- scopes -----------------------------------------------------------------------------------------------------------
+
+
+def _build_sites(kind: str, names: Mapping[str, str], hosts: Mapping[str, Sequence[str]]) -> dict[Scope, Site]:
+    """Return all apps (or meta sites) by scope, given their names and, where known, the hosts of each, by id.
+
+    Names need not be unique (API.md section 5); those that are not become `name#id`.
+    """
+    labels = {site_id: next(iter(hosts.get(site_id, ())), _normalize_name(name)) for site_id, name in names.items()}
+    times = Counter(labels.values())
+    sites: dict[Scope, Site] = {}
+    for site_id, label in labels.items():
+        unique = label if times[label] == 1 else f"{label}#{site_id}"
+        domains = tuple(hosts.get(site_id, ())) or (label,)
+        sites[Scope(kind, unique)] = Site(id=site_id, label=unique, name=names[site_id], domains=domains)
+    return sites
+
+
+def _list_hosts(urls: Sequence[str]) -> tuple[str, ...]:
+    """Return the hosts of an app's addresses, without repetition, in their order."""
+    return tuple(dict.fromkeys(host for url in urls if (host := domain_in(url))))
+
+
+def _normalize_name(name: str) -> str:
+    """Return a name as selectors compare it: as a domain if it looks like one, otherwise unchanged."""
+    name = name.strip()
+    host = domain_in(name)
+    return name if "." not in host or any(character.isspace() for character in host) else host

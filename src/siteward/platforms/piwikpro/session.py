@@ -1,15 +1,11 @@
-"""The doors into one Piwik PRO account, their reading calls and rate limits, and the user who made the key."""
+"""The connection to one Piwik PRO account: tokens, reading calls, rate limits, and the user who made the key."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from siteward.platforms.auth import Dialogue, RenewingAuth
-from siteward.platforms.decode import (
-    MisshapenError,
-    Token,
-    decoded,
-)
+from siteward.platforms.decode import MisshapenError, Token, decoded
 from siteward.platforms.piwikpro.rows import One, User, ask
 from siteward.transport._httpx import httpx
 from siteward.transport.causes import redirected
@@ -28,16 +24,67 @@ if TYPE_CHECKING:
 
 
 TOKEN = "/auth/token"  # noqa: S105 — a path
+# A token is renewed that many seconds before its end, so that it lives for as long as the request travels.
 _EARLY = 60.0
 _BUSY = 429
+JSON_API = "application/vnd.api+json"
+ME = "/api/users/v2/me"
+
+READS = (
+    Reading("POST", TOKEN),
+    Reading("GET", r"/api/(users|apps|access-control)/v2(/.*)?"),
+    Reading("GET", r"/api/(user-groups|meta-sites|modules|audit-log)/v1(/.*)?"),
+    Reading("POST", r"/api/modules/v1/by-users"),
+)
+
+# 600 GET and 60 other calls a minute, by the method alone (API.md section 1). A minute has a second more here, because
+# a request that travels faster than the one a minute before it would still be too many in the server's minute.
+_MINUTE = 61.0
+RATES = (Rate(600, _MINUTE),)
+WRITE_RATES = (Rate(60, _MINUTE),)
+SECONDS_A_WRITE = _MINUTE / 60
+
+
+def connect(settings: Settings, secrets: Secrets, link: Link) -> Doors:  # noqa: ARG001 — the same for all settings
+    """Return the doors; nothing is sent until the first request, which fetches a token."""
+    return open_doors(
+        link,
+        reads=READS,
+        auth=ClientCredentials(link.url, secrets, link.clock),
+        headers={"Accept": JSON_API, "Content-Type": JSON_API},
+        rates=RATES,
+        write_rates=WRITE_RATES,
+        posts_are_writes=True,
+        scrub=secrets.scrub,
+    )
+
+
+def own_user(reader: Reader) -> Row[User]:
+    """Return the user who made the key; it is read once and kept beside the token.
+
+    Raises `PlatformError`, and `TypeError` if another adapter has opened the reader.
+    """
+    login = reader.auth
+    if not isinstance(login, ClientCredentials):
+        raise TypeError("this reader was not opened by the Piwik PRO adapter")
+    if login.own is None:
+        login.own = ask(reader, ME, One[User]).data
+    return login.own
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------------
 
 
 class _Reply(Redacted, frozen=True):
+    """The answer to a login; `expires_in` is in seconds."""
+
     access_token: Token
     expires_in: float
 
 
 class _LiveToken(Redacted, frozen=True):
+    """A token, and the moment of its end on the connection's clock."""
+
     token: str
     until: float
 
@@ -105,45 +152,3 @@ class ClientCredentials(RenewingAuth[_LiveToken]):
                 hint="does `url` lead to the account's own host, https://ACCOUNT.piwik.pro?",
             ) from None
         return _LiveToken(body.access_token, self._clock() + body.expires_in)
-
-
-JSON_API = "application/vnd.api+json"
-ME = "/api/users/v2/me"
-
-READS = (
-    Reading("POST", TOKEN),
-    Reading("GET", r"/api/(users|apps|access-control)/v2(/.*)?"),
-    Reading("GET", r"/api/(user-groups|meta-sites|modules|audit-log)/v1(/.*)?"),
-    Reading("POST", r"/api/modules/v1/by-users"),
-)
-
-# 600 GET and 60 other calls a minute, by the method alone (API.md section 1). A minute has a second more here, because
-# a request that travels faster than the one a minute before it would still be too many in the server's minute.
-_MINUTE = 61.0
-RATES = (Rate(600, _MINUTE),)
-WRITE_RATES = (Rate(60, _MINUTE),)
-SECONDS_A_WRITE = _MINUTE / 60
-
-
-def connect(settings: Settings, secrets: Secrets, link: Link) -> Doors:  # noqa: ARG001 — the same for all settings
-    """Return the doors; the first request fetches a token."""
-    return open_doors(
-        link,
-        reads=READS,
-        auth=ClientCredentials(link.url, secrets, link.clock),
-        headers={"Accept": JSON_API, "Content-Type": JSON_API},
-        rates=RATES,
-        write_rates=WRITE_RATES,
-        posts_are_writes=True,
-        scrub=secrets.scrub,
-    )
-
-
-def own_user(reader: Reader) -> Row[User]:
-    """Return the user who made the key; it is read once and kept beside the token. Raises `PlatformError`."""
-    login = reader.auth
-    if not isinstance(login, ClientCredentials):
-        raise TypeError("this reader was not opened by the Piwik PRO adapter")
-    if login.own is None:
-        login.own = ask(reader, ME, One[User]).data
-    return login.own

@@ -1,4 +1,4 @@
-"""Writes changes by Piwik PRO's own calls (MAPPING.md sections 1, 4 and 5).
+"""Writes changes by Piwik PRO's own calls (MAPPING.md sections 1, 4 and 5), and takes back their side effects.
 
 Setting a level, a role, a language or modules may be repeated, so such a call is sent again after a lost answer.
 Inviting and creating a group may not: after a lost answer, a search shows whether it took place.
@@ -43,28 +43,103 @@ if TYPE_CHECKING:
     from siteward.transport.http import Answer, Writer
 
 
-def invite(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Receipt:
+def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
+    """Write the changes of one bundle and return their receipts.
+
+    Raises `PlatformError` where the outcome is not known; the caller then reads it back.
+    """
+    try:
+        match bundle.changes[0].after or bundle.changes[0].before:
+            case Member(group=group):
+                return _change_members(writer, group, bundle.changes, live)
+            case Grant(scope=Scope("module"), subject=subject):
+                return _change_modules(writer, subject.name, bundle.changes, live)
+            case _:
+                return [_write_change(writer, change, live, bundle) for change in bundle.changes]
+    except NotThereError as missing:
+        return [Receipt(key=change.key, status="failed", message=str(missing)) for change in bundle.changes]
+
+
+def finish(writer: Writer, bundle: Bundle, live: Live) -> Receipt:
+    """Take back the side effects of a change that has taken place; most changes have none. Raises `PlatformError`."""
+    (change,) = bundle.changes
+    try:
+        match change.before, change.after:
+            case None, Account() as account:
+                return _close_modules(writer, account, live, bundle)
+            case Grant(scope=scope) as grant, None if scope == EVERYWHERE:
+                return _take_returned_access(writer, grant, live, bundle)
+            case _:
+                return Receipt(key=change.key, status="sent")
+    except NotThereError as missing:
+        return Receipt(key=change.key, status="unknown", message=str(missing))
+
+
+def _write_change(writer: Writer, change: Change, live: Live, bundle: Bundle) -> Receipt:
+    match change.before, change.after:
+        case (None, Account()) | (Account(), Account() | None):
+            return _write_account(writer, change, live, bundle)
+        case (None, Group()) | (Group(), Group() | None):
+            return _write_group(writer, change, live)
+        case Grant(scope=scope) as grant, None if scope == EVERYWHERE:
+            return _demote(writer, grant, live, bundle)
+        case _, Grant(scope=scope) as grant if scope == EVERYWHERE:
+            return _set_role(writer, grant, "OWNER", live)
+        case Grant() as grant, None:
+            return set_level(writer, grant, NO_ACCESS, live)
+        case _, Grant() as grant:
+            return set_level(writer, grant, grant.role, live)
+        case _:
+            raise TypeError(f"no call of Piwik PRO carries this change of {change.key}")
+
+
+def _write_account(writer: Writer, change: Change, live: Live, bundle: Bundle) -> Receipt:
+    match change.before, change.after:
+        case None, Account() as account:
+            return _invite(writer, account, live, bundle)
+        case Account(), Account() as account:
+            return _set_language(writer, account, live)
+        case _:
+            return _delete_account(writer, change.key, live)
+
+
+def _write_group(writer: Writer, change: Change, live: Live) -> Receipt:
+    match change.before, change.after:
+        case None, Group() as group:
+            return _create_group(writer, group)
+        case Group(), Group() as group:
+            return _tie_group(writer, group, group_id(writer, group.name, live))
+        case _:
+            path = f"{GROUPS}/{group_id(writer, change.key[1], live)}"
+            return receipt_of(writer, change.key, repeatable(writer, "DELETE", path))
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
+
+
+def _invite(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Receipt:
     """Invite an account, then close the modules that the file does not want: a new account has all modules."""
     receipt = _send_invitation(writer, account)
     if account.key not in receipt.ids:
         return receipt
     known = replace(live, ids={**live.ids, **receipt.ids})
     try:
-        closed = close_modules(writer, account, known, bundle)
+        closed = _close_modules(writer, account, known, bundle)
     except PlatformError as problem:
         closed = Receipt(key=account.key, status="unknown", message=f"its modules could not be closed: {problem}")
     return receipt if closed.status == "sent" else replace(receipt, status="unknown", message=closed.message)
 
 
-def close_modules(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Receipt:
+def _close_modules(writer: Writer, account: Account, live: Live, bundle: Bundle) -> Receipt:
     """Close the modules of a new account that the file does not want."""
-    at = person_id(writer, account.name, live)
-    modules = [switched_on(account.name, module) for module in sorted(native(live, NativeState).licensed)]
+    user_id = person_id(writer, account.name, live)
+    modules = [_open_module(account.name, module) for module in sorted(native(live, NativeState).licensed)]
     unwanted = bundle.unwanted([account, *modules])
-    closed = _send_switches(writer, at, {module.scope.name: False for module in modules if module.key in unwanted})
-    if closed.status == "sent" or not any(
-        grant.key in unwanted for grant in _read_open_modules(writer, at, account.name)
-    ):
+    switches = {module.scope.name: False for module in modules if module.key in unwanted}
+    if _send_switches(writer, user_id, switches).status == "sent":
+        return Receipt(key=account.key, status="sent")
+    still_open = _read_open_modules(writer, user_id, account.name)
+    if not any(module.key in unwanted for module in still_open):
         return Receipt(key=account.key, status="sent")
     return Receipt(key=account.key, status="unknown", message="its modules could not be closed")
 
@@ -73,16 +148,16 @@ def _send_invitation(writer: Writer, account: Account) -> Receipt:
     """Send an invitation; where the answer leaves the outcome open, the account is searched for."""
     attributes = {"email": account.email or account.name} | ({"language": account.language} if account.language else {})
     body = {"data": {"type": "ppms/user", "attributes": attributes}}
-    found: list[Row[User]] = []
+    accounts: list[Row[User]] = []
 
     def is_there() -> bool:
         row = person(writer, account.email or account.name)
-        found[:] = [row] if row else []
-        return bool(found)
+        accounts[:] = [row] if row else []
+        return bool(accounts)
 
     def judge(answer: Answer) -> Verdict:
         if answer.ok:
-            found[:] = [parse(One[User], answer).data]
+            accounts[:] = [parse(One[User], answer).data]
             return INVITED
         verdict = judged(writer, answer)
         if has_code(answer, "users.error.user-already-exists"):
@@ -91,17 +166,17 @@ def _send_invitation(writer: Writer, account: Account) -> Receipt:
 
     send = partial(writer.command, "POST", f"{USERS}/invite", json=body)
     verdict = confirm(send, judge, is_there, parse=partial(parse, One[User]), done=INVITED)
-    return verdict.receipt(account.key, {account.key: found[0].id} if verdict.status == "sent" else {})
+    return verdict.receipt(account.key, {account.key: accounts[0].id} if verdict.status == "sent" else {})
 
 
-def set_language(writer: Writer, account: Account, live: Live) -> Receipt:
+def _set_language(writer: Writer, account: Account, live: Live) -> Receipt:
     """Set the language of an account."""
-    at = person_id(writer, account.name, live)
-    body = {"data": {"id": at, "type": "ppms/user", "attributes": {"language": account.language}}}
-    return receipt_of(writer, account.key, repeatable(writer, "PATCH", f"{USERS}/{at}", body))
+    user_id = person_id(writer, account.name, live)
+    body = {"data": {"id": user_id, "type": "ppms/user", "attributes": {"language": account.language}}}
+    return receipt_of(writer, account.key, repeatable(writer, "PATCH", f"{USERS}/{user_id}", body))
 
 
-def delete_account(writer: Writer, key: Key, live: Live) -> Receipt:
+def _delete_account(writer: Writer, key: Key, live: Live) -> Receipt:
     """Delete an account for good; it is no failure if it is gone already."""
     answer = repeatable(writer, "DELETE", f"{USERS}/{person_id(writer, key[1], live)}")
     if answer.status == 404:
@@ -109,45 +184,48 @@ def delete_account(writer: Writer, key: Key, live: Live) -> Receipt:
     return receipt_of(writer, key, answer)
 
 
-def set_role(writer: Writer, grant: Grant, role: Literal["OWNER", "USER"], live: Live) -> Receipt:
+# --- ownership --------------------------------------------------------------------------------------------------------
+
+
+def _set_role(writer: Writer, grant: Grant, role: Literal["OWNER", "USER"], live: Live) -> Receipt:
     """Make an account an owner, or a user again."""
-    at = person_id(writer, grant.subject.name, live)
-    body = {"data": {"id": at, "type": "ppms/user", "attributes": {"role": role}}}
-    return receipt_of(writer, grant.key, repeatable(writer, "PATCH", f"{USERS}/{at}/change-role", body))
+    user_id = person_id(writer, grant.subject.name, live)
+    body = {"data": {"id": user_id, "type": "ppms/user", "attributes": {"role": role}}}
+    return receipt_of(writer, grant.key, repeatable(writer, "PATCH", f"{USERS}/{user_id}/change-role", body))
 
 
-def demote(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
+def _demote(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
     """Take the ownership, then the levels and modules that take effect again and that the file does not want.
 
     Levels and modules from before the ownership return with the demotion (MAPPING.md section 2).
     """
-    receipt = set_role(writer, grant, "USER", live)
+    receipt = _set_role(writer, grant, "USER", live)
     if receipt.status != "sent":
         return receipt
     try:
-        return put_back_to_sleep(writer, grant, live, bundle)
+        return _take_returned_access(writer, grant, live, bundle)
     except PlatformError as problem:
-        return Receipt(key=grant.key, status="unknown", message=f"{_describe_awake(grant)}: {problem}")
+        return Receipt(key=grant.key, status="unknown", message=f"{_describe_left_access(grant)}: {problem}")
 
 
-def put_back_to_sleep(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
+def _take_returned_access(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
     """Take the levels and modules that returned with a demotion and that the file does not want."""
     name = grant.subject.name
-    at = person_id(writer, name, live)
-    woken, modules = _read_levels(writer, name, live), _read_open_modules(writer, at, name)
-    unwanted = bundle.unwanted([Account(name, name), *woken, *modules])
-    answers = [set_level(writer, grant, NO_ACCESS, live) for grant in woken if grant.key in unwanted]
-    answers.append(
-        _send_switches(writer, at, {module.scope.name: False for module in modules if module.key in unwanted})
-    )
-    if any(answer.status != "sent" for answer in answers):
-        left = (*_read_levels(writer, name, live), *_read_open_modules(writer, at, name))
-        if any(grant.key in unwanted for grant in left):
-            return Receipt(key=grant.key, status="unknown", message=_describe_awake(grant))
+    user_id = person_id(writer, name, live)
+    levels, modules = _read_levels(writer, name, live), _read_open_modules(writer, user_id, name)
+    unwanted = bundle.unwanted([Account(name, name), *levels, *modules])
+    receipts = [set_level(writer, level, NO_ACCESS, live) for level in levels if level.key in unwanted]
+    switches = {module.scope.name: False for module in modules if module.key in unwanted}
+    receipts.append(_send_switches(writer, user_id, switches))
+    if any(receipt.status != "sent" for receipt in receipts):
+        left = (*_read_levels(writer, name, live), *_read_open_modules(writer, user_id, name))
+        if any(resource.key in unwanted for resource in left):
+            return Receipt(key=grant.key, status="unknown", message=_describe_left_access(grant))
     return Receipt(key=grant.key, status="sent")
 
 
-def _describe_awake(grant: Grant) -> str:
+def _describe_left_access(grant: Grant) -> str:
+    """Return the message for access that returned with a demotion and could not be taken."""
     return f"not everything that woke could be taken from {grant.subject.name}"
 
 
@@ -159,39 +237,40 @@ def _read_levels(writer: Writer, name: str, live: Live) -> list[Grant]:
     return [Grant(Subject("account", name), scope, level) for scope, level in levels.items() if level != NO_ACCESS]
 
 
-def _read_open_modules(writer: Writer, at: str, name: str) -> list[Grant]:
+def _read_open_modules(writer: Writer, user_id: str, name: str) -> list[Grant]:
     """Return the modules that a person's own switches open, as they are now."""
-    switches = switches_of(writer, at) or {}
-    return [switched_on(name, module) for module, switch in switches.items() if switch.access]
+    switches = switches_of(writer, user_id) or {}
+    return [_open_module(name, module) for module, switch in switches.items() if switch.access]
 
 
-# --- modules ---------------------------------------------------------------------------------------------------------
+# --- modules ----------------------------------------------------------------------------------------------------------
 
 
-def switched_on(name: str, module: str) -> Grant:
+def _open_module(name: str, module: str) -> Grant:
     """Return the grant that stands for an open module of a person."""
     return Grant(Subject("account", name), Scope("module", module), ON)
 
 
-def change_modules(writer: Writer, name: str, changes: Sequence[Change], live: Live) -> list[Receipt]:
+def _change_modules(writer: Writer, name: str, changes: Sequence[Change], live: Live) -> list[Receipt]:
     """Set the switches of one person in one call, without modules that a group holds open: these would stay open."""
-    at = person_id(writer, name, live)
+    user_id = person_id(writer, name, live)
     wanted = {change.key: change.after is not None for change in changes}
-    held = _groups_holding_open(writer, at, wanted)
-    receipt = _send_switches(writer, at, {key[4]: on for key, on in wanted.items() if key not in held})
-    vain = [_refuse_closing(key, groups) for key, groups in held.items()]
-    return vain + [replace(receipt, key=key) for key in wanted if key not in held]
+    held_open = _find_groups_holding_open(writer, user_id, wanted)
+    receipt = _send_switches(writer, user_id, {key[4]: on for key, on in wanted.items() if key not in held_open})
+    refused = [_refuse_closing(key, groups) for key, groups in held_open.items()]
+    return refused + [replace(receipt, key=key) for key in wanted if key not in held_open]
 
 
-def _send_switches(writer: Writer, at: str, switches: Mapping[str, bool]) -> Receipt:
+def _send_switches(writer: Writer, user_id: str, switches: Mapping[str, bool]) -> Receipt:
     """Set several switches in one call, or send nothing if there are none; the receipt has an empty key."""
     if not switches:
         return Receipt(key=(), status="sent")
-    data = [{"type": "module/access", "id": switch, "attributes": {"access": on}} for switch, on in switches.items()]
-    return receipt_of(writer, (), repeatable(writer, "PUT", f"/api/modules/v1/access/user/{at}", {"data": data}))
+    data = [{"type": "module/access", "id": module, "attributes": {"access": on}} for module, on in switches.items()]
+    return receipt_of(writer, (), repeatable(writer, "PUT", f"/api/modules/v1/access/user/{user_id}", {"data": data}))
 
 
 def _refuse_closing(key: Key, groups: Sequence[str]) -> Receipt:
+    """Return the receipt for a module that was not closed, because groups hold it open for the person."""
     return Receipt(
         key=key,
         status="failed",
@@ -200,15 +279,20 @@ def _refuse_closing(key: Key, groups: Sequence[str]) -> Receipt:
     )
 
 
-def _groups_holding_open(writer: Writer, at: str, wanted: Mapping[Key, bool]) -> Mapping[Key, tuple[str, ...]]:
+def _find_groups_holding_open(
+    writer: Writer, user_id: str, wanted: Mapping[Key, bool]
+) -> Mapping[Key, tuple[str, ...]]:
     """Return the groups that hold open a module that is to be closed, by key."""
     closing = [key for key, on in wanted.items() if not on]
-    switches = (switches_of(writer, at) or {}) if closing else {}
+    switches = (switches_of(writer, user_id) or {}) if closing else {}
     through = {key: switches[key[4]].group_access for key in closing if key[4] in switches}
     return {key: by_group.group_names for key, by_group in through.items() if by_group.access}
 
 
-def make_group(writer: Writer, group: Group) -> Receipt:
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def _create_group(writer: Writer, group: Group) -> Receipt:
     """Create a group and tie it to its directory, if any; after a lost answer it is searched for by name."""
     body = {"data": {"type": "ppms/user-group", "attributes": {"name": group.name}}}
     made: list[Row[UserGroup]] = []
@@ -228,110 +312,39 @@ def make_group(writer: Writer, group: Group) -> Receipt:
     verdict = confirm(send, judge, is_there, parse=partial(parse, One[UserGroup]))
     if verdict.status != "sent":
         return verdict.receipt(group.key)
-    receipt = tie_group(writer, group, made[0].id) if group.external else DONE.receipt(group.key)
+    receipt = _tie_group(writer, group, made[0].id) if group.external else DONE.receipt(group.key)
     return replace(receipt, ids={group.key: made[0].id})
 
 
-def tie_group(writer: Writer, group: Group, at: str) -> Receipt:
+def _tie_group(writer: Writer, group: Group, id_of_group: str) -> Receipt:
     """Tie a group to the group of an identity provider that `group.external` names."""
     attributes = {"name": group.name, "external_id": group.external}
-    body = {"data": {"id": at, "type": "ppms/user-group", "attributes": attributes}}
-    return receipt_of(writer, group.key, repeatable(writer, "PATCH", f"{GROUPS}/{at}", body))
+    body = {"data": {"id": id_of_group, "type": "ppms/user-group", "attributes": attributes}}
+    return receipt_of(writer, group.key, repeatable(writer, "PATCH", f"{GROUPS}/{id_of_group}", body))
 
 
-def change_members(writer: Writer, group: str, changes: Sequence[Change], live: Live) -> list[Receipt]:
+def _change_members(writer: Writer, group: str, changes: Sequence[Change], live: Live) -> list[Receipt]:
     """Add members, or remove them, in one call.
 
     It is not known whether adding an account that is a member already fails (MAPPING.md section 8), so a refused list
     is sent again without the accounts that are as wanted.
     """
-    at, adds = group_id(writer, group, live), changes[0].after is not None
+    id_of_group, adds = group_id(writer, group, live), changes[0].after is not None
     ids = {person_id(writer, change.key[2], live): change.key for change in changes}
-    answer = _send_members(writer, at, ids, adds=adds)
+    answer = _send_members(writer, id_of_group, ids, adds=adds)
     if answer.status == 400:
-        present = {row.id for row in members_of(writer, at)}
+        present = {row.id for row in members_of(writer, id_of_group)}
         rest = ids.keys() - present if adds else ids.keys() & present
         if rest == ids.keys():
             return [receipt_of(writer, key, answer) for key in ids.values()]
         if rest:
-            answer = _send_members(writer, at, rest, adds=adds)
+            answer = _send_members(writer, id_of_group, rest, adds=adds)
         else:
             return [Receipt(key=key, status="sent", message="it was so already") for key in ids.values()]
     return [receipt_of(writer, key, answer) for key in ids.values()]
 
 
-def _send_members(writer: Writer, group: str, people: Collection[str], *, adds: bool) -> Answer:
-    body = {"data": [{"type": "ppms/user", "id": person} for person in sorted(people)]}
-    path = f"{GROUPS}/{group}/relationships/users"
+def _send_members(writer: Writer, id_of_group: str, user_ids: Collection[str], *, adds: bool) -> Answer:
+    body = {"data": [{"type": "ppms/user", "id": user_id} for user_id in sorted(user_ids)]}
+    path = f"{GROUPS}/{id_of_group}/relationships/users"
     return writer.command("POST" if adds else "DELETE", path, json=body)
-
-
-def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
-    """Write the changes of one bundle and return their receipts.
-
-    Raises `PlatformError` where the outcome is not known; the caller then reads it back.
-    """
-    try:
-        match bundle.changes[0].after or bundle.changes[0].before:
-            case Member(group=group):
-                return change_members(writer, group, bundle.changes, live)
-            case Grant(scope=Scope("module"), subject=subject):
-                return change_modules(writer, subject.name, bundle.changes, live)
-            case _:
-                return [_write_change(writer, change, live, bundle) for change in bundle.changes]
-    except NotThereError as missing:
-        return [Receipt(key=change.key, status="failed", message=str(missing)) for change in bundle.changes]
-
-
-def finish(writer: Writer, bundle: Bundle, live: Live) -> Receipt:
-    """Take back the side effects of a change that has taken place; most have none. Raises `PlatformError`."""
-    (change,) = bundle.changes
-    try:
-        match change.before, change.after:
-            case None, Account() as account:
-                return close_modules(writer, account, live, bundle)
-            case Grant(scope=scope) as grant, None if scope == EVERYWHERE:
-                return put_back_to_sleep(writer, grant, live, bundle)
-            case _:
-                return Receipt(key=change.key, status="sent")
-    except NotThereError as missing:
-        return Receipt(key=change.key, status="unknown", message=str(missing))
-
-
-def _write_change(writer: Writer, change: Change, live: Live, bundle: Bundle) -> Receipt:
-    match change.before, change.after:
-        case (None, Account()) | (Account(), Account() | None):
-            return _write_account(writer, change, live, bundle)
-        case (None, Group()) | (Group(), Group() | None):
-            return _write_group(writer, change, live)
-        case Grant(scope=scope) as grant, None if scope == EVERYWHERE:
-            return demote(writer, grant, live, bundle)
-        case _, Grant(scope=scope) as grant if scope == EVERYWHERE:
-            return set_role(writer, grant, "OWNER", live)
-        case Grant() as grant, None:
-            return set_level(writer, grant, NO_ACCESS, live)
-        case _, Grant() as grant:
-            return set_level(writer, grant, grant.role, live)
-        case _:
-            raise TypeError(f"no call of Piwik PRO carries this change of {change.key}")
-
-
-def _write_account(writer: Writer, change: Change, live: Live, bundle: Bundle) -> Receipt:
-    match change.before, change.after:
-        case None, Account() as account:
-            return invite(writer, account, live, bundle)
-        case Account(), Account() as account:
-            return set_language(writer, account, live)
-        case _:
-            return delete_account(writer, change.key, live)
-
-
-def _write_group(writer: Writer, change: Change, live: Live) -> Receipt:
-    match change.before, change.after:
-        case None, Group() as group:
-            return make_group(writer, group)
-        case Group(), Group() as group:
-            return tie_group(writer, group, group_id(writer, group.name, live))
-        case _:
-            path = f"{GROUPS}/{group_id(writer, change.key[1], live)}"
-            return receipt_of(writer, change.key, repeatable(writer, "DELETE", path))

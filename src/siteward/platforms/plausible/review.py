@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import error, note, warning
+from siteward.access.diagnostic import error, note, plural, warning
 from siteward.access.model import Grant, Key, Scope, account_of
 from siteward.platforms.interface import native
 from siteward.platforms.plausible.native_state import Entry, NativeState, Place, find, folded
@@ -155,7 +155,7 @@ def repeated(case: _Case) -> Iterator[Diagnostic]:
         if count >= wish.max_sends:
             yield error(
                 "did-not-accept",
-                f"{_email_of(invite)} was invited {count} times to {invite.key[4]}, the last time on {_format_moment(last)}, and has not "
+                f"{_email_of(invite)} was invited {plural(count, 'time')} to {invite.key[4]}, the last time on {_format_moment(last)}, and has not "
                 "accepted; no more invitations are sent",
                 about=invite.key,
                 hint="ask them, then take the grant out, or raise `invitations: {max_sends}` for this instance",

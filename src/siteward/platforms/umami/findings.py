@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Diagnostic, note, warning
+from siteward.access.diagnostic import Diagnostic, note, plural, warning
 from siteward.access.model import account_key
 from siteward.platforms.umami.native_state import MANAGED, others_in, owners, people
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER
@@ -92,8 +92,8 @@ def _report_teams(state: NativeState) -> Iterator[Diagnostic]:
             yield warning("team-without-owner", f"team {team.name} has no owner; only admins can manage it")
         if state.layout == "per-site" and team.id in state.sites_of:
             yield from _report_layout(state, team, owned_by)
-        others = others_in(team, state)
-        if team.id not in state.sites_of and team.name.startswith(MANAGED) and owned_by == (state.me,) and others:
+        left = team.id not in state.sites_of and team.name.startswith(MANAGED) and owned_by == (state.me,)
+        if left and (others := others_in(team, state)):
             yield warning(
                 "left-over-team",
                 f"team {team.name} has no site any more and still has {', '.join(others)} in it",
@@ -107,7 +107,7 @@ def _report_memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnosti
     if ghosts:
         yield warning(
             "ghost-member",
-            f"team {team.name} has {ghosts} {'membership' if ghosts == 1 else 'memberships'} of accounts that do not exist or "
+            f"team {team.name} has {plural(ghosts, 'membership')} of accounts that do not exist or "
             "are marked as deleted",
             hint="they grant nothing; an admin can remove them by their account id",
         )

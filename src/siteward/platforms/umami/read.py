@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.diagnostic import plural
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Scope, Subject, account_key
 from siteward.access.state import Listing, Live, Site
 from siteward.platforms.umami.findings import findings
@@ -266,7 +267,9 @@ def _find_contradictions(rows: Rows, *, old: bool) -> Iterator[str]:
         if listed < len(shown) and team.counts and team.counts.members == listed:
             continue  # accounts that are marked as deleted are shown and not counted
         if team.counts and team.counts.members not in {len(shown), len(team.members) if old else len(shown)}:
-            yield f"team {team.name} announces {team.counts.members} members and shows {len(shown)}"
+            members = team.counts.members
+            announced = "no number of members" if members is None else plural(members, "member")
+            yield f"team {team.name} announces {announced} and shows {len(shown)}"
         if listed < len(shown):
             yield f"team {team.name} has members that are not among the users"
 

@@ -1,1 +1,1 @@
-"""Apply: a reviewed plan is admitted, checked against a fresh reading, carried out step by step, and remembered."""
+"""Apply: admission of a reviewed plan, revalidation against fresh live state, writing, and the record of it."""

@@ -1,4 +1,4 @@
-"""Admission of a plan: the objections to applying it at all, or to this checkout, before anything is opened or sent."""
+"""Admission of a plan: the checks of a saved plan and of the journals before anything is opened or sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from siteward.access import codec
-from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
 from siteward.access.hosts import origin_of
 from siteward.reconcile.journal.chain import JournalBrokenError
 
@@ -21,24 +21,27 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.journal import Standing
     from siteward.transport.secrets import Secret
 
-_AHEAD = timedelta(minutes=5)
+_CLOCK_SKEW = timedelta(minutes=5)
 _SHORTEST = {"expect": 12, "accept": 8}
+"""The fewest hex digits of a digest that the options take."""
 CONFIG_CHANGED = warning(
     "config-changed", "the files are not those the plan was made from; what they no longer want is refused"
 )
 
 
 def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnostic, ...]:
-    """Return what keeps a plan from being applied at all."""
-    found = []
+    """Return the objections to the plan as a whole: its digest, age, `--as-of` and the acceptances of this run."""
+    objections = []
     if codec.digest(plan) != plan.digest:
-        found.append(
+        objections.append(
             error("plan-damaged", "the plan is not what its digest says: it was edited or cut", hint="siteward plan")
         )
     if options.expect is not None and not _matches_digest(options.expect, plan.digest, _SHORTEST["expect"]):
-        found.append(error("plan-unexpected", f"this is not the plan that was expected: its digest is {plan.digest}"))
-    if plan.created - now > _AHEAD:
-        found.append(
+        objections.append(
+            error("plan-unexpected", f"this is not the plan that was expected: its digest is {plan.digest}")
+        )
+    if plan.created - now > _CLOCK_SKEW:
+        objections.append(
             error(
                 "plan-from-the-future",
                 f"the plan says that it was made at {plan.created:%Y-%m-%d %H:%MZ}, which is yet to come",
@@ -50,72 +53,79 @@ def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnost
             if plan.as_of_given
             else "for the time it was made at, not for another --as-of"
         )
-        found.append(error("plan-as-of", f"the plan was made {given}"))
+        objections.append(error("plan-as-of", f"the plan was made {given}"))
     for name, acceptance in options.accept.items():
         if not _matches_digest(acceptance.digest, plan.digest, _SHORTEST["accept"]):
-            found.append(error("accept-other-plan", f"--accept {name} names another plan than this one, {plan.digest}"))
+            objections.append(
+                error("accept-other-plan", f"--accept {name} names another plan than this one, {plan.digest}")
+            )
         if not acceptance.reason.strip():
-            found.append(error("accept-without-reason", f"--accept {name} needs a reason"))
-    return tuple(found)
+            objections.append(error("accept-without-reason", f"--accept {name} needs a reason"))
+    return tuple(objections)
 
 
 def _matches_digest(given: str, digest: str, shortest: int) -> bool:
-    """Return whether `given` is a digest, or enough of its beginning."""
+    """Return whether `given` is the digest, or its beginning of at least `shortest` hex digits."""
     wanted, whole = given.removeprefix("sha256:").lower(), digest.removeprefix("sha256:")
     return len(wanted) >= shortest and whole.startswith(wanted)
 
 
-def too_old(plan: Plan) -> Diagnostic:
-    """Return the word on a plan that has grown stale: no error in anything, so no error."""
+def warn_too_old(plan: Plan) -> Diagnostic:
+    """Return the warning about a plan older than `--max-age`; a warning, because nothing is wrong with it."""
     words = f"the plan was made {plan.created:%Y-%m-%d %H:%MZ}, longer ago than --max-age allows; nothing was done"
     return warning("plan-too-old", words, hint="siteward plan")
 
 
-def mismatched(reviewed: InstancePlan, target: Target | None, *, resuming: bool = False) -> Diagnostic | None:
-    """Return why a part of the plan is not for the instance of that name here.
+def find_mismatch(reviewed: InstancePlan, target: Target | None, *, resuming: bool = False) -> Diagnostic | None:
+    """Return the error for an instance that is not here, or is of another platform or origin than the reviewed one.
 
     A run that is resumed may have begun before plans held base paths: then an origin without one is the same host's.
     """
     name = reviewed.instance
     if target is None:
-        found = error("plan-unknown-instance", f"the file, as checked out here, has no instance {name}")
+        mismatch = error("plan-unknown-instance", f"the file, as checked out here, has no instance {name}")
     elif target.platform.name != reviewed.platform:
-        found = error(
+        mismatch = error(
             "plan-other-origin", f"the plan is for a {reviewed.platform} and {name} is a {target.platform.name} here"
         )
     elif target.origin != reviewed.origin and not (resuming and origin_of(target.origin) == reviewed.origin):
-        found = error("plan-other-origin", f"the plan is for {reviewed.origin} and {name} is {target.origin} here")
+        mismatch = error("plan-other-origin", f"the plan is for {reviewed.origin} and {name} is {target.origin} here")
     else:
         return None
-    return replace(found, instance=name, hint="siteward plan")
+    return replace(mismatch, instance=name, hint="siteward plan")
 
 
 def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | None) -> tuple[Diagnostic, ...]:
-    """Return what is odd about a journal of an instance; raises `JournalBrokenError` where it is that of another one."""
+    """Return warnings about a journal: of another origin, or not sealed with the key that is set.
+
+    Raises `JournalBrokenError` for the journal of another platform.
+    """
     began, chain = standing.began, standing.chain
     if began is not None and began.platform != platform:
         raise JournalBrokenError(
             standing.path, 0, f"this is the journal of a {began.platform}, and here is a {platform}"
         )
-    found = []
+    warnings = []
     if began is not None and began.origin != origin:
-        found.append(_other_origin(began.origin, origin, standing))
+        warnings.append(_other_origin(began.origin, origin, standing))
     if key is not None and chain.entries and not chain.sealed_since:
         words = f"SITEWARD_JOURNAL_KEY is set, and no line of {standing.path} is hashed with it (HMAC)"
-        found.append(
+        warnings.append(
             warning("journal-not-sealed", words, hint="right before the first apply with a key; else compare a copy")
         )
     elif key is not None and chain.sealed_since > 1:
+        number = chain.sealed_since - 1
+        verb, them = ("is", "it") if number == 1 else ("are", "them")
         words = (
-            f"the first {chain.sealed_since - 1} lines of {standing.path} are not hashed with SITEWARD_JOURNAL_KEY (HMAC), so "
-            "nothing proves them"
+            f"the first {plural(number, 'line')} of {standing.path} {verb} not hashed with SITEWARD_JOURNAL_KEY (HMAC), so "
+            f"nothing proves {them}"
         )
-        found.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
-    return tuple(found)
+        warnings.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
+    return tuple(warnings)
 
 
 def _other_origin(before: str, origin: str, standing: Standing) -> Diagnostic:
-    """Return the word on a journal whose last run named another origin, or one without the base path of this."""
+    """Return the diagnostic of a journal whose last run named another origin, or one without the base path of this."""
     if before == origin_of(origin):
         words = (
             f"the last run was on {before}, without a path, as journals held it before; {standing.path} is taken for "
@@ -138,8 +148,8 @@ def pathless_bond(instance: Instance) -> tuple[Diagnostic, ...]:
     return (warning("path-not-bound", words, hint=f"set {name}={wanted}", instance=instance.name),)
 
 
-def left_out(name: str, targets: Mapping[str, Target]) -> Diagnostic | None:
-    """Return the word on an instance that the file has and this run was not asked for, if it is one."""
+def note_left_out(name: str, targets: Mapping[str, Target]) -> Diagnostic | None:
+    """Return the note about an instance that the file has and this run was not asked for, if it is such a one."""
     if name in targets or not any(name in target.declared for target in targets.values()):
         return None
     words = f"{name} was not chosen for this run; nothing of its plan was done"

@@ -1,7 +1,7 @@
 """Apply: exactly what a reviewed plan says, or less.
 
-    plan ─ is it the reviewed one, young, for these origins? ─▶ every instance: lock its journal, read it again,
-    judge again what may still be done (revalidate) ─▶ begin all journals ─▶ write, one instance after the other (execute)
+    plan ─ admission: digest, age, origins ─▶ every instance: lock its journal, read it again,
+    check what may still be done (revalidate) ─▶ begin all journals ─▶ write, one instance after the other (execute)
     ─▶ read what is left behind, end the journals ─▶ report
 
 It can veto and never add. Instances fail apart: what goes wrong with one is a diagnostic and the outcomes of its
@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.report import Report
 from siteward.reconcile.apply.admission import objections_to
-from siteward.reconcile.apply.consent import asked_again
-from siteward.reconcile.apply.inputs import TROUBLE, ApplyInput, trouble
+from siteward.reconcile.apply.consent import find_missing_consents
+from siteward.reconcile.apply.inputs import TROUBLE, ApplyInput, describe_trouble
 from siteward.reconcile.apply.run import run as run_apply
 from siteward.reconcile.apply.target import quiet
 from siteward.reconcile.journal import journal
@@ -68,31 +68,31 @@ def resume(
     clock: Clock,
     on_progress: Listener = quiet,
 ) -> Report:
-    """Finish the run that has no end: settle by reading what was in flight, then apply what is left of its plan.
+    """Finish the run that has no end: find out by reading what was in flight, then apply the rest of its plan.
 
-    What was allowed when the run began is allowed still where its lines are sealed with the journal key, else it has
-    to be said again; what it was confined to confines it still. Where several plans have such runs, the one that began
-    last is finished and the others are named.
+    Consents that the run began with still hold where its lines are sealed with the journal key, else they have
+    to be given again; it stays confined to the steps it began with. Where several plans have such runs, the one that
+    began last is finished and the others are named.
     """
-    found, diagnostics = _find_unfinished(targets, book)
-    if not found:
+    unfinished, diagnostics = _find_unfinished(targets, book)
+    if not unfinished:
         nothing = warning("nothing-to-resume", "every run in the journals has an end")
         return Report(command="apply", diagnostics=diagnostics or (nothing,))
-    digest = max(found.values(), key=lambda run: run.began.at).began.plan
+    digest = max(unfinished.values(), key=lambda run: run.began.at).began.plan
     try:
         plan = journal.kept_plan(book.folder, digest)
     except (OSError, ValueError) as problem:
         lost = error("plan-lost", f"the plan of the unfinished run is not to be had: {problem}", hint="siteward plan")
         return Report(command="apply", diagnostics=(*diagnostics, lost))
-    runs = {name: run for name, run in found.items() if run.began.plan == digest}
+    runs = {name: run for name, run in unfinished.items() if run.began.plan == digest}
     options = _options_to_resume(options, plan, digest, is_sealed=all(run.is_sealed for run in runs.values()))
     objections = (
         *objections_to(plan, options, clock()),
-        *asked_again(runs, plan, options, keyed=book.key is not None),
+        *find_missing_consents(runs, plan, options, keyed=book.key is not None),
         *diagnostics,
-        *_other_runs(found, digest),
+        *_warn_other_runs(unfinished, digest),
     )
-    begun = frozenset(name for name in targets if _was_begun(book, name, digest)) - found.keys()
+    begun = frozenset(name for name in targets if _was_begun(book, name, digest)) - unfinished.keys()
     plan = replace(plan, instances=tuple(instance for instance in plan.instances if instance.instance not in begun))
     given = ApplyInput(
         plan=plan, targets=targets, book=book, options=options, clock=clock, tell=on_progress,
@@ -102,9 +102,9 @@ def resume(
 
 
 def _options_to_resume(options: Options, plan: Plan, digest: str, *, is_sealed: bool) -> Options:
-    """Return the options of a run that goes on: what was said now, and the plan's own moment where seals prove it.
+    """Return the options of a run that goes on: those given now, and the plan's `as_of` where seals prove it.
 
-    A consent without a digest speaks of the plan at hand.
+    An acceptance without a digest is for the plan at hand.
     """
     moment = plan.as_of if plan.as_of_given and is_sealed else None
     accept = {
@@ -114,50 +114,53 @@ def _options_to_resume(options: Options, plan: Plan, digest: str, *, is_sealed: 
 
 
 def _find_unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[str, Run], tuple[Diagnostic, ...]]:
-    found: dict[str, Run] = {}
+    """Return the run without an end of each instance that has one, and the problems with journals."""
+    unfinished: dict[str, Run] = {}
     diagnostics = []
     for name in targets:
         try:
             run = journal.recall(journal.path_of(book.folder, name), book.key).unfinished
         except JournalBrokenError as problem:
-            diagnostics.append(trouble(name, problem))
+            diagnostics.append(describe_trouble(name, problem))
         else:
             if run is not None:
-                found[name] = run
-    return found, tuple(diagnostics)
+                unfinished[name] = run
+    return unfinished, tuple(diagnostics)
 
 
 def _was_begun(book: Book, instance: str, digest: str) -> bool:
     """Return whether a plan was ever begun on an instance."""
     try:
         known = journal.runs(journal.path_of(book.folder, instance), book.key)
-    except JournalBrokenError:  # has been told, and whoever opens the journal tells it again
+    except JournalBrokenError:  # reported by `_find_unfinished`
         return False
     return any(run.began.plan == digest for run in known)
 
 
-def _other_runs(found: Mapping[str, Run], digest: str) -> tuple[Diagnostic, ...]:
+def _warn_other_runs(unfinished: Mapping[str, Run], digest: str) -> tuple[Diagnostic, ...]:
+    """Return a warning for each unfinished run of another plan."""
     return tuple(
         warning("another-run", f"run {run.began.run} of another plan has no end either", instance=name)
-        for name, run in found.items()
+        for name, run in unfinished.items()
         if run.began.plan != digest
     )
 
 
 def resend(instance: Instance, login: str, book: Book, clock: Clock) -> Report:
-    """Send the invitation of `login` again, journalled before and after; say what became of it.
+    """Send the invitation of `login` again, journalled before and after; return a report of one diagnostic.
 
     An invitation whose answer was lost is not sent a second time: the person may have it already.
     """
     try:
         with opened(book.folder, instance.name, key=book.key, clock=clock) as journal:
-            told = _send_again(instance, login, journal)
+            diagnostic = _send_again(instance, login, journal)
     except TROUBLE as problem:
-        told = trouble(instance.name, problem)
-    return Report(command="apply", diagnostics=(replace(told, instance=instance.name),), applied=True)
+        diagnostic = describe_trouble(instance.name, problem)
+    return Report(command="apply", diagnostics=(replace(diagnostic, instance=instance.name),), applied=True)
 
 
 def _send_again(instance: Instance, login: str, journal: Journal) -> Diagnostic:
+    """Read the instance and send the invitation; return a note or the error. Raises the errors of `TROUBLE`."""
     send = instance.platform.resend
     if send is None:
         return error("nothing-to-resend", f"{instance.platform.title} has no invitation that could be sent again")

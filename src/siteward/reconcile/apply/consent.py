@@ -1,8 +1,7 @@
-"""Consents: the blocks that whoever applies may lift, and which of them an interrupted run may still give.
+"""Consents: the blocks that whoever applies may lift, and those that an interrupted run still has.
 
-A consent that stands in a journal is as good as the line that holds it. What the journal key has sealed was given by
-who holds the key; everything else can have been written by whoever may write the file, so it gives nothing, and the
-person who resumes says it again.
+A consent in a journal counts only where its line is sealed with the journal key: then somebody who holds the key gave
+it. Any other line may be from anybody who can write the file, so whoever resumes has to give that consent again.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Consents(Struct, frozen=True, kw_only=True):
         return ", ".join((*(("deletions",) if self.allow_delete else ()), *named)) or "none"
 
     def __or__(self, other: Consents) -> Consents:
-        """Return what either of two allows."""
+        """Return the union of two consents."""
         return Consents(
             accept={**self.accept, **other.accept},
             allow_delete=self.allow_delete or other.allow_delete,
@@ -59,15 +58,17 @@ class Consents(Struct, frozen=True, kw_only=True):
         )
 
 
-def asked_again(runs: Mapping[str, Run], plan: Plan, options: Options, *, keyed: bool) -> Iterator[Diagnostic]:
-    """Yield why the open runs of a plan, by instance, cannot go on with what was said on the command line.
+def find_missing_consents(
+    runs: Mapping[str, Run], plan: Plan, options: Options, *, keyed: bool
+) -> Iterator[Diagnostic]:
+    """Yield the errors for which the unfinished runs of a plan, by instance, cannot go on with these options.
 
-    `keyed` is true where there is a journal key. Then a run that it has not sealed goes on only where the person names the
-    plan as well, because not even which plan it was is certain.
+    `keyed` is true where there is a journal key. Then a run that it has not sealed goes on only with `--expect`,
+    because not even which plan it was of is certain.
     """
     unsealed = {name: run for name, run in runs.items() if not run.is_sealed}
     missing = _find_missing(runs, options)
-    command = _resume_command(plan, missing, options, expect=keyed and bool(unsealed))
+    command = _write_command(plan, missing, options, expect=keyed and bool(unsealed))
     where = ", ".join(sorted(unsealed))
     if keyed and unsealed and options.expect is None:
         yield error(
@@ -77,45 +78,45 @@ def asked_again(runs: Mapping[str, Run], plan: Plan, options: Options, *, keyed:
             hint=f"where its plan is the one that was reviewed: {command}; else plan anew, which gives the run up",
         )
     if missing.accept or missing.allow_delete:
-        told = ", ".join((*(("deletions",) if missing.allow_delete else ()), *missing.accept))
+        names = ", ".join((*(("deletions",) if missing.allow_delete else ()), *missing.accept))
         yield error(
             "resume-needs-consents",
-            f"the interrupted run on {where} says that it was allowed {told}; no HMAC proves that, so it is asked for "
+            f"the interrupted run on {where} says that it was allowed {names}; no HMAC proves that, so it is asked for "
             "again, and nothing was sent",
             hint=f"where that is right: {command}; else plan anew, which gives the run up",
         )
 
 
-def taken_over(run: Run) -> Diagnostic:
-    """Return the word on which consents a run that goes on brings along."""
+def warn_resumed(run: Run) -> Diagnostic:
+    """Return the warning that names the consents of a run that goes on."""
     words = f"run {run.began.run} goes on; consents taken over from its lines hashed with the key: {run.sealed}"
     return warning("run-resumed", words)
 
 
-def still_lifted(run: Run, reviewed: InstancePlan, allowance: Allowance) -> frozenset[str]:
-    """Return the steps whose block stays lifted when a run goes on.
+def find_still_lifted(run: Run, reviewed: InstancePlan, allowance: Allowance) -> frozenset[str]:
+    """Return the ids of the steps whose block stays lifted when a run goes on.
 
-    Those are the ones that a sealed line names, and of the others those that the plan blocked for nothing but what is
-    consented to now. What the run did not lift is not lifted by resuming.
+    Those are the steps that a sealed line names, and of those in other lines the ones whose every block is consented to
+    now. Resuming lifts no other block.
     """
     doubtful = run.claimed.lifted - run.sealed.lifted
     return run.sealed.lifted | (doubtful & _find_consented(reviewed, allowance) if doubtful else frozenset())
 
 
 def _find_missing(runs: Mapping[str, Run], options: Options) -> Consents:
-    """Return what the runs claim to have been allowed, no seal proves, and nobody has said again."""
-    found = Consents()
+    """Return the consents that the runs claim, that no seal proves, and that the options do not give again."""
+    missing = Consents()
     for run in runs.values():
         known = {*run.sealed.accept, *options.accept}
-        found |= Consents(
+        missing |= Consents(
             accept={name: reason for name, reason in run.claimed.accept.items() if name not in known},
             allow_delete=run.claimed.allow_delete and not (run.sealed.allow_delete or options.allow_delete),
         )
-    return found
+    return missing
 
 
-def _resume_command(plan: Plan, missing: Consents, options: Options, *, expect: bool) -> str:
-    """Return the command that resumes with what is missing; no text of an unsealed line but names stands in it."""
+def _write_command(plan: Plan, missing: Consents, options: Options, *, expect: bool) -> str:
+    """Return the command that resumes with the missing consents; of unsealed lines it takes the names only."""
     digest = plan.digest.removeprefix("sha256:")[:_DIGITS]
     names = sorted({*missing.accept, *options.accept})
     delete = missing.allow_delete or options.allow_delete
@@ -130,22 +131,23 @@ def _resume_command(plan: Plan, missing: Consents, options: Options, *, expect: 
 
 
 def _find_consented(plan: InstancePlan, allowance: Allowance) -> frozenset[str]:
-    """Return the blocked steps of a plan on which nothing stands but what is consented to, with all that they need."""
+    """Return the blocked steps of a plan whose blocks, and those of all that they depend on, are consented to."""
     if not all(_lifts(diagnostic, allowance) for diagnostic in plan.diagnostics if diagnostic.about is None):
         return frozenset()
     steps = {step.id: step for step in plan.steps}
-    open_ones = {name for name, step in steps.items() if _is_free(step, allowance)}
-    while shut := {name for name in open_ones if not open_ones.issuperset(steps.keys() & set(steps[name].depends_on))}:
-        open_ones -= shut
-    return frozenset(name for name in open_ones if steps[name].blocked or plan.blocked)
+    free = {name for name, step in steps.items() if _is_free(step, allowance)}
+    while stopped := {name for name in free if not free.issuperset(steps.keys() & set(steps[name].depends_on))}:
+        free -= stopped
+    return frozenset(name for name in free if steps[name].blocked or plan.blocked)
 
 
 def _is_free(step: Step, allowance: Allowance) -> bool:
+    """Return whether every block of a step itself is consented to."""
     return all(diagnostic.code == DEPENDS or _lifts(diagnostic, allowance) for diagnostic in step.diagnostics)
 
 
 def _lifts(diagnostic: Diagnostic, allowance: Allowance) -> bool:
-    """Return whether a diagnostic is no block, or one that is consented to."""
+    """Return whether a diagnostic is no block, or is one that is consented to."""
     if not diagnostic.blocks or CONSENTS.get(diagnostic.code) in allowance.accept:
         return True
     return (diagnostic.code == DELETION and allowance.allow_delete) or (

@@ -1,10 +1,10 @@
-"""Writing what is left of a plan on one instance: wave by wave, journalled before and after, read back.
+"""Execution of a revalidated plan on one instance: wave by wave, journalled before and after, read back.
 
-    steps to do ─ wave ─ bundle ─▶ deliver passwords ─ intent ─ write ─ look ─ outcome ─▶ next
+    steps to do ─ wave ─ bundle ─▶ deliver passwords ─ intent ─ write ─ read back ─ outcome ─▶ next
 
-A wave is a run of steps, in order, of which none depends on another: it is what a platform may carry in shared
-calls. Everything else that could be decided has been decided before (`revalidate`); what is decided here is only
-whether a write took place, and that is read, never believed.
+A wave is a run of steps, in order, of which none depends on another: a platform may carry them in shared calls.
+Everything else has been decided before (`revalidate`); here it is only decided whether a write took place, and that is
+read back, never taken from the answer.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from siteward.access.model import Account, Grant, Group, Key, Member, Resource
 from siteward.access.renames import touched
 from siteward.access.report import Outcome
 from siteward.platforms.interface import Bundle, Receipt
-from siteward.reconcile.apply.inputs import judge_again, read_again
+from siteward.reconcile.apply.inputs import read_again, revalidate_instance
 from siteward.reconcile.apply.passwords import UndeliveredError, deliver, generate, made_with_password
-from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, left_undone, reached, refused, unmet
+from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, find_unmet, reached, refuse, skip_dependant
 from siteward.reconcile.apply.target import RESUME, Progress
 from siteward.reconcile.journal.entries import Result
 from siteward.transport.errors import PlatformError
@@ -44,16 +44,17 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Secret
 
 Seen = Mapping[Key, Resource | None]
+"""The live resources that were read back by key: `None` for what is not there, no key for what could not be read."""
 
 
 class CancellationToken:
-    """A request to stop: what is in flight is finished, nothing more is begun."""
+    """A request to stop (SIGINT): writes in flight are finished, no more are begun."""
 
     def __init__(self) -> None:
         self.cancelled = False
 
-    def pull(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        """Ask to stop; asked a second time, stop at once."""
+    def cancel(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """Ask to stop; raises `KeyboardInterrupt` when asked a second time."""
         if self.cancelled:
             raise KeyboardInterrupt
         self.cancelled = True
@@ -61,12 +62,12 @@ class CancellationToken:
 
 @contextmanager
 def cancelled_by_signals() -> Iterator[CancellationToken]:
-    """Turn the first Ctrl-C into a cancellation while this lasts; only the main thread is ever interrupted."""
+    """Turn the first Ctrl-C into a cancellation within this context; does nothing outside the main thread."""
     cancellation = CancellationToken()
     if threading.current_thread() is not threading.main_thread():
         yield cancellation
         return
-    before = signal.signal(signal.SIGINT, cancellation.pull)
+    before = signal.signal(signal.SIGINT, cancellation.cancel)
     try:
         yield cancellation
     finally:
@@ -74,10 +75,10 @@ def cancelled_by_signals() -> Iterator[CancellationToken]:
 
 
 class Execution(Struct, kw_only=True):
-    """One instance while it is written to: what it is given, and how far it is.
+    """The writing to one instance: its parameters, and its progress.
 
-    `fresh`, `revalidated` and `live` follow what is done; `outcomes` fills up. `failures` counts the writes in a row
-    that failed, `sends` the mails by key, and `in_flight` are the steps that are being sent.
+    `fresh`, `revalidated`, `live` and `outcomes` (by step id) are updated with each write. `failures` counts the failed
+    writes in a row, `sends` the mails by key, and `in_flight` holds the steps that are being sent.
     """
 
     given: ApplyInput
@@ -99,38 +100,38 @@ class Execution(Struct, kw_only=True):
 
 
 def execute(execution: Execution) -> None:
-    """Do the steps that are left, in order; every one of them ends in `execution.outcomes`."""
+    """Do the steps of `execution.revalidated`, in order; adds an outcome for every one to `execution.outcomes`."""
     rest = list(execution.revalidated.go)
     while rest := _settle_hindered(execution, rest):
-        wave = _wave(rest, execution.revalidated.needs)
+        wave = _take_wave(rest, execution.revalidated.needs)
         taken = {step.id for step in wave}
         rest = [step for step in rest if step.id not in taken]
         if why := _describe_halt(execution):
-            _settle(execution, [_skipped(execution, step, why) for step in wave])
+            _settle(execution, [_skip(execution, step, why) for step in wave])
             continue
         _write_wave(execution, wave)
         if rest and any(_may_reveal_grants(execution, step) for step in wave):
-            rest = _look_again(execution, rest)
+            rest = _revalidate_rest(execution, rest)
 
 
 def _settle_hindered(execution: Execution, rest: Sequence[Step]) -> list[Step]:
-    """Settle the steps whose needs were not met, and those that wait for each other, and return the others."""
-    causes = {step.id: unmet(step, execution.revalidated.needs, execution.outcomes) for step in rest}
-    lost = [left_undone(execution.target.name, step, cause) for step in rest if (cause := causes[step.id])]
+    """Skip the steps whose needs were not met, and those that wait for each other; return the others."""
+    causes = {step.id: find_unmet(step, execution.revalidated.needs, execution.outcomes) for step in rest}
+    hindered = [skip_dependant(execution.target.name, step, cause) for step in rest if (cause := causes[step.id])]
     free = [step for step in rest if causes[step.id] is None]
-    if free and not _wave(free, execution.revalidated.needs):
-        lost += [_skipped(execution, step, "it waits for a step that waits for it") for step in free]
+    if free and not _take_wave(free, execution.revalidated.needs):
+        hindered += [_skip(execution, step, "it waits for a step that waits for it") for step in free]
         free = []
-    _settle(execution, lost)
+    _settle(execution, hindered)
     return free
 
 
-def _wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Step]:
+def _take_wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Step]:
     """Return the next steps of one kind, in order, of which none needs another that is still to be done."""
     waiting = {step.id for step in rest}
     wave: list[Step] = []
     for step in rest:
-        fits = not needs[step.id] & waiting and (not wave or _kind_of_change(step) == _kind_of_change(wave[0]))
+        fits = not needs[step.id] & waiting and (not wave or _classify(step) == _classify(wave[0]))
         if fits:
             wave.append(step)
         elif wave:
@@ -138,15 +139,18 @@ def _wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Ste
     return wave
 
 
-def _kind_of_change(step: Step) -> str:
-    """Return `make`, `open` or `close`: a change that closes never shares a call with one that opens."""
+def _classify(step: Step) -> str:
+    """Return `make`, `open` or `close`: a step that closes access never shares a call with one that opens some."""
     if isinstance(step.change.after, Account) and step.change.before is None:
         return "make"
     return "close" if step.change.after is None or step.after_power < step.before_power else "open"
 
 
 def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
-    """Write one wave, bundle by bundle."""
+    """Write one wave, bundle by bundle, and apply what was done to `execution.live`.
+
+    Raises `RuntimeError` where the adapter drops or adds a change.
+    """
     steps = {step.change: step for step in _settle_moved(execution, wave)}
     bundles = execution.target.platform.bundle(tuple(steps), execution.live) if steps else ()
     if Counter(change for bundle in bundles for change in bundle.changes) != Counter(tuple(steps)):
@@ -154,7 +158,7 @@ def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
     for bundle in bundles:
         carried = [steps[change] for change in bundle.changes]
         if why := _describe_halt(execution):
-            _settle(execution, [_skipped(execution, step, why) for step in carried])
+            _settle(execution, [_skip(execution, step, why) for step in carried])
         else:
             _send(execution, bundle, carried)
     done = [change for change, step in steps.items() if execution.outcomes[step.id].status in SETTLED]
@@ -162,17 +166,17 @@ def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
 
 
 def _settle_moved(execution: Execution, wave: Sequence[Step]) -> list[Step]:
-    """Read once more the accounts that are about to be deleted, and let go those that are not as they were."""
+    """Read the accounts that are to be deleted once more; refuse those that have changed, return the other steps."""
     doomed = {step.change.key: step for step in wave if _is_deletion(step.change)}
     if not doomed:
         return list(wave)
-    seen, why = _look(execution, set(doomed))
+    seen, why = _read_back(execution, set(doomed))
     unread = [step for key, step in doomed.items() if key not in seen]
     moved = [step for key, step in doomed.items() if key in seen and seen[key] != step.change.before]
     words = why or "reading did not show whether it is as it was"
-    _settle(execution, [_failed(execution, step, f"not deleted: {words}") for step in unread])
+    _settle(execution, [_fail(execution, step, f"not deleted: {words}") for step in unread])
     name, message = execution.target.name, "it changed while the plan was applied"
-    _settle(execution, [refused(name, step, seen[step.change.key], message) for step in moved])
+    _settle(execution, [refuse(name, step, seen[step.change.key], message) for step in moved])
     return [step for step in wave if step not in unread and step not in moved]
 
 
@@ -181,14 +185,17 @@ def _is_deletion(change: Change) -> bool:
 
 
 def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
-    """Write one bundle, with everything that promises 8, 9 and 11 put around it."""
+    """Write one bundle: deliver passwords, journal the intent, write, read back, and journal the outcomes.
+
+    (Promises 8, 9 and 11.)
+    """
     for step in steps:
-        execution.given.tell(_progress(execution, step, None))
+        execution.given.tell(_build_progress(execution, step, None))
     try:
-        passwords, ahead = _deliver_passwords(execution, steps), _changes_ahead(execution, steps)
+        passwords, ahead = _deliver_passwords(execution, steps), _list_ahead(execution, steps)
         bundle = replace(bundle, passwords=passwords, ahead=ahead, unwanted=execution.fresh.unwanted)
     except UndeliveredError as problem:
-        _settle(execution, [_failed(execution, step, str(problem)) for step in steps])
+        _settle(execution, [_fail(execution, step, str(problem)) for step in steps])
         return
     execution.instance.journal.intend({step.id: step.change for step in steps})
     execution.sent = True
@@ -198,17 +205,19 @@ def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
         execution.live,
         ids={**execution.live.ids, **{key: id_ for receipt in receipts for key, id_ in receipt.ids.items()}},
     )
-    found = {receipt.key: receipt for receipt in receipts}
+    by_key = {receipt.key: receipt for receipt in receipts}
     unsure = {
-        step.change.key for step in steps if step.change.key not in found or found[step.change.key].status != "failed"
+        step.change.key for step in steps if step.change.key not in by_key or by_key[step.change.key].status != "failed"
     }
-    seen, why = _look(execution, {key for step in steps if step.change.key in unsure for key in touched(step.change)})
+    seen, why = _read_back(
+        execution, {key for step in steps if step.change.key in unsure for key in touched(step.change)}
+    )
     _settle(
-        execution, [_judge_outcome(execution, step, found.get(step.change.key), seen, why) for step in steps], found
+        execution, [_decide_outcome(execution, step, by_key.get(step.change.key), seen, why) for step in steps], by_key
     )
 
 
-def _changes_ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change, ...]:
+def _list_ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change, ...]:
     """Return the changes that are still to come after `steps`."""
     now = {step.id for step in steps}
     return tuple(
@@ -217,26 +226,29 @@ def _changes_ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change,
 
 
 def _deliver_passwords(execution: Execution, steps: Iterable[Step]) -> Mapping[str, Secret]:
-    """Make, and bring to their owners, the passwords of the accounts that these steps make."""
-    given = {}
+    """Generate and deliver the passwords of the accounts that these steps make; return them by login.
+
+    Raises `UndeliveredError`.
+    """
+    passwords = {}
     for step in steps:
         account = step.change.after
         if isinstance(account, Account) and made_with_password(step.change, execution.fresh.traits):
-            given[account.name] = generate()
+            passwords[account.name] = generate()
             declared_user = execution.fresh.desired.declared_users.get(account.name)
             deliver(
                 execution.target.name,
                 execution.target.origin,
                 account.name,
-                given[account.name],
+                passwords[account.name],
                 declared_user,
                 execution.given.options.passwords,
             )
-    return given
+    return passwords
 
 
 def _write_bundle(execution: Execution, bundle: Bundle) -> Sequence[Receipt]:
-    """Send a bundle; whatever is raised on the way leaves open what of it took place."""
+    """Send a bundle; after an error every change is of unknown outcome, as it may or may not have taken place."""
     try:
         return execution.target.platform.write(execution.instance.doors.writer, bundle, execution.live)
     except PlatformError as problem:
@@ -246,8 +258,8 @@ def _write_bundle(execution: Execution, bundle: Bundle) -> Sequence[Receipt]:
         ]
 
 
-def _look(execution: Execution, keys: set[Key]) -> tuple[Seen, str]:
-    """Read what stands under some keys now; what could not be told is left out, and why comes with it."""
+def _read_back(execution: Execution, keys: set[Key]) -> tuple[Seen, str]:
+    """Return the live resources of some keys, and why they could not be read (empty where they could)."""
     if not keys:
         return {}, ""
     try:
@@ -256,13 +268,13 @@ def _look(execution: Execution, keys: set[Key]) -> tuple[Seen, str]:
         return {}, f"it could not be read back: {problem}"
 
 
-def _judge_outcome(execution: Execution, step: Step, receipt: Receipt | None, seen: Seen, why: str) -> Outcome:
-    """Return what became of a step: done only where the platform shows it."""
+def _decide_outcome(execution: Execution, step: Step, receipt: Receipt | None, seen: Seen, why: str) -> Outcome:
+    """Return the outcome of a step that was sent: done only where the platform shows it."""
     change, instance = step.change, execution.target.name
     words = receipt.message if receipt else "the platform said nothing of it"
     hint = receipt.hint if receipt else None
     if receipt is not None and receipt.status == "failed":
-        return _failed(execution, step, words, hint)
+        return _fail(execution, step, words, hint)
     if not touched(change) <= seen.keys():
         message = "; ".join(filter(None, (words, why or "reading did not show whether it took place")))
         return Outcome(instance=instance, step=step, status="unknown", message=message, hint=hint or RESUME)
@@ -271,22 +283,26 @@ def _judge_outcome(execution: Execution, step: Step, receipt: Receipt | None, se
         lost = receipt is None or receipt.status == "unknown"
         done = Outcome(instance=instance, step=step, status="done", message=LOST if lost else "")
         return (
-            finished(done, execution.target.platform, execution.instance.doors.writer, execution.fresh, execution.live)
+            finish_call(
+                done, execution.target.platform, execution.instance.doors.writer, execution.fresh, execution.live
+            )
             if lost
             else done
         )
     accepted = receipt is not None and receipt.status == "sent"
     shows = (
-        f"it was accepted, but reading shows {said(now)}" if accepted else f"it did not take place, {said(now)} stands"
+        f"it was accepted, but reading shows {_describe_resource(now)}"
+        if accepted
+        else f"it did not take place, {_describe_resource(now)} stands"
     )
-    outcome = _failed(execution, step, "; ".join(filter(None, (words, shows))), hint)
+    outcome = _fail(execution, step, "; ".join(filter(None, (words, shows))), hint)
     return replace(outcome, reviewed=change.before, now=now, wanted=change.after)
 
 
-def finished(outcome: Outcome, platform: Platform, writer: Writer, fresh: Fresh, live: Live) -> Outcome:
-    """Do what belongs to the call of a change that stands, and that nobody knows to be done; return the outcome then.
+def finish_call(outcome: Outcome, platform: Platform, writer: Writer, fresh: Fresh, live: Live) -> Outcome:
+    """Complete an interrupted call whose change is live already (`platform.finish`); return the outcome.
 
-    What cannot be finished stays open, so that the run has no end and can be resumed.
+    If that fails the outcome is unknown, so that the run stays without an end and can be resumed.
     """
     if platform.finish is None:
         return outcome
@@ -301,30 +317,31 @@ def finished(outcome: Outcome, platform: Platform, writer: Writer, fresh: Fresh,
 
 
 def _settle(execution: Execution, outcomes: Sequence[Outcome], receipts: Mapping[Key, Receipt] | None = None) -> None:
-    """Journal what became of some steps, and tell."""
+    """Journal the outcomes of some steps, count failures, and report progress."""
     if not outcomes:
         return
     sends = {key: receipt.sends for key, receipt in (receipts or {}).items() if receipt.sends}
-    execution.instance.journal.became([result(outcome, sends.get(outcome.step.change.key, 0)) for outcome in outcomes])
+    execution.instance.journal.record(
+        [to_result(outcome, sends.get(outcome.step.change.key, 0)) for outcome in outcomes]
+    )
     execution.sends.update(sends)
     execution.in_flight = set()
-    bad = {"failed", "unknown"}
     if any(outcome.status in SETTLED for outcome in outcomes):
         execution.failures = 0
-    elif any(outcome.status in bad for outcome in outcomes):
+    elif any(outcome.status in {"failed", "unknown"} for outcome in outcomes):
         execution.failures += 1
     for outcome in outcomes:
         execution.outcomes[outcome.step.id] = outcome
-        execution.given.tell(_progress(execution, outcome.step, outcome))
+        execution.given.tell(_build_progress(execution, outcome.step, outcome))
 
 
-def result(outcome: Outcome, sends: int = 0) -> Result:
-    """Return what the journal keeps of an outcome."""
+def to_result(outcome: Outcome, sends: int = 0) -> Result:
+    """Return the journal's form of an outcome."""
     return Result(step=outcome.step.id, status=outcome.status, message=outcome.message, sends=sends)
 
 
-def said(resource: Resource | None) -> str:
-    """Return what stands somewhere, in a few words."""
+def _describe_resource(resource: Resource | None) -> str:
+    """Return a live resource in a few words."""
     match resource:
         case None:
             return "nothing"
@@ -340,7 +357,7 @@ def said(resource: Resource | None) -> str:
 
 
 def _describe_halt(execution: Execution) -> str:
-    """Return why nothing more is begun, if so."""
+    """Return why no more writes are begun, or an empty text."""
     if execution.cancellation.cancelled:
         return "interrupted before it was sent"
     return (
@@ -357,18 +374,18 @@ def _may_reveal_grants(execution: Execution, step: Step) -> bool:
     return done and isinstance(before, Grant) and execution.fresh.traits.is_top(before)
 
 
-def _look_again(execution: Execution, rest: Sequence[Step]) -> list[Step]:
-    """Read and judge again what is left, after a step that may have changed more than it says."""
+def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
+    """Read and revalidate the rest, after a step that may have changed more than it says; return the steps to do."""
     try:
         execution.fresh = read_again(execution.given, execution.instance)
     except PlatformError as problem:
         _settle(
             execution,
-            [_skipped(execution, step, f"it could not be read again before it was sent: {problem}") for step in rest],
+            [_skip(execution, step, f"it could not be read again before it was sent: {problem}") for step in rest],
         )
         return []
     instance, history = execution.instance, History(settled=execution.outcomes, lifted=execution.revalidated.lifted)
-    execution.revalidated = judge_again(
+    execution.revalidated = revalidate_instance(
         instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
     )
     execution.live = execution.fresh.live
@@ -379,15 +396,15 @@ def _look_again(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     return list(execution.revalidated.go)
 
 
-def _failed(execution: Execution, step: Step, message: str, hint: str | None = None) -> Outcome:
+def _fail(execution: Execution, step: Step, message: str, hint: str | None = None) -> Outcome:
     return Outcome(instance=execution.target.name, step=step, status="failed", message=message, hint=hint)
 
 
-def _skipped(execution: Execution, step: Step, message: str) -> Outcome:
+def _skip(execution: Execution, step: Step, message: str) -> Outcome:
     return Outcome(instance=execution.target.name, step=step, status="skipped", message=message)
 
 
-def _progress(execution: Execution, step: Step, outcome: Outcome | None) -> Progress:
+def _build_progress(execution: Execution, step: Step, outcome: Outcome | None) -> Progress:
     known = execution.instance.revalidated
     steps = len(known.outcomes) + len(known.go)
     return Progress(instance=execution.target.name, step=step, outcome=outcome, at=len(execution.outcomes), of=steps)

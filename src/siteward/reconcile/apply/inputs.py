@@ -1,4 +1,4 @@
-"""The data of a run of apply: its frozen input, an instance that is ready to be written to, and how far the run is."""
+"""The data of a run of apply: its frozen input, a prepared instance, and the progress of the run."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ TROUBLE = (PlatformError, JournalBrokenError, JournalBusyError, UnsafeFileError,
 
 
 class ApplyInput(Struct, frozen=True, kw_only=True):
-    """Everything that a run is given; nothing of it changes while it runs.
+    """The parameters of a run; nothing of it changes while it runs.
 
-    `moment` is the instant at which dates are judged; `resuming` is true where an unfinished run goes on.
+    `moment` is the instant at which validity windows are checked; `resuming` is true where an unfinished run goes on.
     """
 
     plan: Plan
@@ -67,9 +67,10 @@ class Prepared(Struct, frozen=True, kw_only=True):
 
 
 class RunState(Struct, kw_only=True):
-    """How far a run is, by instance where it says so: all that its report is made of, and all of it that changes.
+    """The progress of a run: everything that changes while it runs, and of which its report is made.
 
-    `heads` are the last seals of the journals that were written to, `accounts` the names that were met. `sent` is true
+    The dicts are by instance. `heads` are the last seals of the journals that were written to, `accounts` the names
+    that were met with their handles, `lifted` the steps whose block was lifted. `sent` is true
     once a write was sent, `open_ends` once a journal was left without an end.
     """
 
@@ -87,36 +88,36 @@ class RunState(Struct, kw_only=True):
         self.diagnostics.append(replace(diagnostic, instance=instance))
 
     def meet_accounts(self, instance: str, fresh: Fresh, memory: Memory | None) -> None:
-        """Remember which accounts were met, so that no output names them that may not."""
+        """Remember the account names of an instance, so that outputs can redact them."""
         self.accounts.setdefault(instance, {}).update(account_names(fresh.live, fresh.desired, memory))
 
     def record(self, instance: str, revalidated: Revalidated) -> None:
-        """Take over what the second look has settled of an instance."""
+        """Take over the outcomes and lifted steps of a revalidated instance."""
         self.outcomes[instance] = dict(revalidated.outcomes)
         self.lifted[instance] = revalidated.lifted
 
 
-def judge_again(
+def revalidate_instance(
     reviewed: InstancePlan,
     fresh: Fresh,
     allowance: Allowance,
     history: History,
     chosen: tuple[str, ...] | None,
 ) -> Revalidated:
-    """Revalidate a reviewed plan against a fresh one, with what keeps new passwords from their owners today."""
+    """Revalidate a reviewed plan against a fresh one; looks at the disk for whether new passwords can be delivered."""
     obstacles = obstacles_to_delivery(reviewed, fresh, allowance.passwords)
     return revalidate(reviewed, fresh, allowance, history, obstacles, chosen=chosen)
 
 
 def read_again(given: ApplyInput, instance: Prepared) -> Fresh:
-    """Read and plan an instance once more, with the memory its journal had when it was opened; raises `PlatformError`."""
+    """Read and plan an instance once more, with the memory from when its journal was opened; raises `PlatformError`."""
     return instance.target.plan(instance.doors.reader, as_of=given.moment, memory=instance.journal.memory)
 
 
-def trouble(
+def describe_trouble(
     instance: str, problem: PlatformError | JournalBrokenError | JournalBusyError | UnsafeFileError | OSError
 ) -> Diagnostic:
-    """Return what went wrong with an instance as a diagnostic."""
+    """Return the diagnostic for an error that ended the work on an instance."""
     if isinstance(problem, PlatformError | JournalBrokenError | JournalBusyError):
         return replace(error(problem.code, str(problem), hint=problem.hint), instance=instance)
     return replace(error("journal-not-written", f"the journal cannot be written: {problem}"), instance=instance)

@@ -1,8 +1,8 @@
-"""The end of a run: changes that are gone again, changes that appeared, and the memory for the next run.
+"""The memory of a run: its lost and unexpected changes, and the last-applied record for the next run.
 
-What others changed is remembered as it was before they did, so that drift goes on telling it: the record moves on
-only where this run wrote, or where all of a plan was applied and the file is content with what is there. An account
-that nobody declared and that opens nothing is no more than a count, once a run has seen it.
+Where others changed something, the record keeps the former state, so that drift goes on reporting it: the record moves
+on only where this run wrote, or where a whole plan was applied and the file wants, or allows, what is there. An
+unmanaged account without access is recorded once a run has seen it: the plan reports it as a count only.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.target import Fresh
 
 
-def gone(outcomes: Collection[Outcome], live: Live) -> tuple[Outcome, ...]:
-    """Return, as failed, the outcomes that reading had shown to be done and that are not so at the end."""
+def find_lost(outcomes: Collection[Outcome], live: Live) -> tuple[Outcome, ...]:
+    """Return, as failed, the outcomes that were read as done after the write and are not so at the end of the run."""
     message = "reading showed it after the write, and at the end it is gone"
     done = [outcome for outcome in outcomes if outcome.status == "done"]
     names = renames_in(outcome.step.change for outcome in done)
@@ -43,8 +43,8 @@ def gone(outcomes: Collection[Outcome], live: Live) -> tuple[Outcome, ...]:
     )
 
 
-def appeared(fresh: InstancePlan, known: Collection[InstancePlan]) -> tuple[Step, ...]:
-    """Return the steps that would follow now and of which no earlier plan of this run knew."""
+def find_unexpected(fresh: InstancePlan, known: Collection[InstancePlan]) -> tuple[Step, ...]:
+    """Return the steps of the `fresh` plan that no earlier (`known`) plan of this run has."""
     steps = [step for plan in known for step in (*plan.steps, *plan.held_back)]
     names = renames_in(step.change for step in steps)
     keys = {step.change.key for step in steps} | {key_under(step.change.key, names) for step in steps}
@@ -52,10 +52,10 @@ def appeared(fresh: InstancePlan, known: Collection[InstancePlan]) -> tuple[Step
 
 
 class RunResult(Struct, frozen=True, kw_only=True, dict=True):
-    """How a run went: what became of its steps, what stood there when it began, and what stands there now.
+    """The result of a run: the outcomes of its steps, the live state when it began (`before`) and now (`live`).
 
-    `whole` is true where it was confined to no part of its plan; `extra` are changes that an earlier run, which had no
-    end, was about to make and that turned out to have taken place.
+    `whole` is true where it was confined to no part of its plan; `extra` are changes that an earlier, unfinished run
+    was about to make and that turned out to have taken place. Keys and accounts are given under the logins of now.
     """
 
     outcomes: Collection[Outcome]
@@ -67,133 +67,140 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def written(self) -> tuple[Change, ...]:
-        """The changes that stand because of this run, or that it found made as it would have made them."""
+        """The changes that this run made, or found made already."""
         done = (outcome.step.change for outcome in self.outcomes if outcome.status in SETTLED)
         return (*self.extra, *done)
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """The new logins by the old ones."""
+        """The new login of each renamed account, by the old one."""
         return renames_in(self.written)
 
     @cached_property
     def now(self) -> Access:
-        """The live access, under the logins of now."""
+        """The live access without pending renames."""
         return at_rest(self.live.access)
 
     @cached_property
     def keys(self) -> frozenset[Key]:
-        """The keys that were written, under the logins of now."""
+        """The keys that were written."""
         return frozenset(key_under(key, self.names) for change in self.written for key in touched(change))
 
     @cached_property
     def accounts(self) -> frozenset[str]:
-        """The accounts that this run itself has changed something of, under the logins of now."""
+        """The accounts of which this run itself has changed something."""
         done = (outcome.step.change for outcome in self.outcomes if outcome.status == "done")
         keys = (key_under(key, self.names) for change in (*self.extra, *done) for key in touched(change))
         return frozenset(name for key in keys if (name := account_of(key)) is not None)
 
     @cached_property
     def deleted(self) -> frozenset[str]:
-        """The accounts that were deleted, with all that hung on them."""
-        gone = (change.before for change in self.written if change.after is None)
-        return frozenset(account.name for account in gone if isinstance(account, Account))
+        """The accounts that were deleted; the platform deletes their grants with them."""
+        removed = (change.before for change in self.written if change.after is None)
+        return frozenset(account.name for account in removed if isinstance(account, Account))
 
     @cached_property
-    def shaken(self) -> frozenset[str]:
-        """The accounts that were made, or got or lost a top role, of which a platform then changes more."""
+    def unsteady(self) -> frozenset[str]:
+        """The accounts that were made, or got or lost a top role: a platform then changes more of them by itself."""
         is_top = self.fresh.traits.is_top
         made = (change.key for change in self.written if change.before is None and isinstance(change.after, Account))
-        sides = (side for change in self.written for side in (change.before, change.after))
-        tops = (side.key for side in sides if isinstance(side, Grant) and is_top(side))
+        resources = (resource for change in self.written for resource in (change.before, change.after))
+        tops = (grant.key for grant in resources if isinstance(grant, Grant) and is_top(grant))
         names = (account_of(key_under(key, self.names)) for key in (*made, *tops))
         return frozenset(name for name in names if name is not None)
 
     @cached_property
     def open(self) -> frozenset[Key]:
-        """The keys that are not as wanted: what would still be done, what is held back, and what was not done."""
+        """The keys that are not as wanted: those of steps that would follow, are held back, or were not done."""
         plan = self.fresh.plan
         undone = (outcome.step.change.key for outcome in self.outcomes if outcome.status not in SETTLED)
         return frozenset((*(step.change.key for step in (*plan.steps, *plan.held_back)), *undone))
 
     @cached_property
     def at_first(self) -> Mapping[Key, Resource]:
-        """The access when the run began, under the logins of now."""
-        return _under(self.before.access, self.names)
+        """The live access when the run began."""
+        return _move_under(self.before.access, self.names)
 
     def settles(self, key: Key, recorded: Resource | None) -> bool:
-        """Return whether what stands under a key is what this run leaves, and no longer something that others did."""
+        """Return whether the record takes over the live state of a key, because this run made it or accepts it.
+
+        `recorded` is what the record has there so far. False keeps it, as the doing of others, which drift reports.
+        """
         if key in self.keys or account_of(key) in self.deleted:
             return True
         if key not in self.now and not self.live.complete:
             return False
-        return self._brought_along(key, recorded) or (self.whole and (self._content(key) or self._is_counted(key)))
+        return self._is_side_effect(key, recorded) or (self.whole and (self._is_accepted(key) or self._is_counted(key)))
 
-    def _brought_along(self, key: Key, recorded: Resource | None) -> bool:
-        """Return whether it came with what was written, while it was written.
+    def _is_side_effect(self, key: Key, recorded: Resource | None) -> bool:
+        """Return whether the platform itself changed a key because of what this run wrote.
 
-        That is what a platform takes along, an account that its first grant makes, a fact such as owning a site, what
-        a new account begins with, and all that wakes or sleeps under a top role.
+        That is what a platform removes along with something, an account made by its first grant, a fact such as owning
+        a site, what a new account begins with, and the grants that a top role hides or shows again.
         """
         was, now, name = self.at_first.get(key), self.now.get(key), account_of(key)
         if was != recorded:
             return False
-        if name in self.shaken:
+        if name in self.unsteady:
             return True
-        if name not in {*self.accounts, self.live.me} and not self._on_written_scope(key):
+        if name not in {*self.accounts, self.live.me} and not self._is_on_written_scope(key):
             return False
         made = was is None and isinstance(now, Account)
         return made or now is None or (isinstance(now, Grant) and not declarable(now, self.fresh.traits))
 
-    def _on_written_scope(self, key: Key) -> bool:
+    def _is_on_written_scope(self, key: Key) -> bool:
         scope = scope_of(key)
         return scope is not None and any(scope_of(key) == scope for key in self.keys)
 
-    def _content(self, key: Key) -> bool:
-        """Return whether the file, in whose plan nothing was left out, wants what stands under a key, or lets it be."""
+    def _is_accepted(self, key: Key) -> bool:
+        """Return whether the file wants, or allows, the live state of a key: no step and no block is left there."""
         wish = self.fresh.desired
         known = key in wish.access or account_of(key) in wish.declared_users or key not in self.now
         return known and key not in self.open and not self.fresh.plan.blocked
 
     @cached_property
     def reach(self) -> Reach:
-        """How far the access of everybody reaches now."""
+        """The live reach of all accounts."""
         return reach(self.now, self.fresh.traits)
 
     def _is_counted(self, key: Key) -> bool:
-        """Tell whether it is an undeclared account that this run saw and that opens nothing: the plan counts it."""
+        """Return whether a key is of an unmanaged account without access that this run saw: the plan counts it."""
         name, now = account_of(key), self.now.get(key)
         seen = now is not None and now == self.at_first.get(key) and key not in self.open
         idle = name is not None and name not in self.fresh.desired.declared_users and not self.reach.of(name)
         return seen and idle and not self.fresh.plan.blocked
 
     def meets(self, name: str) -> bool:
-        """Return whether somebody has seen this account in a plan, as the file's, of which nothing stayed open."""
+        """Return whether an account is known from now on as that of its declared user.
+
+        It is where this run changed something of it, or where a whole plan was applied that left nothing of it open.
+        """
         if name in self.accounts:
             return True
         left_open = any(account_of(key) == name for key in self.open)
-        return self.whole and not left_open and self._content(account_key(name))
+        return self.whole and not left_open and self._is_accepted(account_key(name))
 
 
-def _under(access: Access, names: Mapping[str, str]) -> dict[Key, Resource]:
-    """Return the resources by key, under the logins of now."""
+def _move_under(access: Access, names: Mapping[str, str]) -> dict[Key, Resource]:
+    """Return the resources by key, with accounts under their new logins."""
     moved = (under(resource, names) for resource in access.values())
     return {resource.key: resource for resource in moved}
 
 
-def left(fresh: Fresh, live: Live, memory: Memory | None, run_result: RunResult | None = None) -> Memory:
-    """Return what is to be remembered of an instance: who is declared, whom they met, how much was there, and what.
+def build_memory(fresh: Fresh, live: Live, memory: Memory | None, run_result: RunResult | None = None) -> Memory:
+    """Return the memory for the next run: users, known accounts, counts, and, with a `run_result`, the record.
 
-    Somebody who left stays among the users until nothing of theirs is live, so that an apply that could not
-    take everything is followed by a plan that still knows why. Where something that others did stays in the record as
-    it was, the record stays as old as it is.
+    `memory` is that of the run before. A user who left stays among the users until nothing of theirs is live, so that
+    an apply that could not remove everything is followed by a plan that still knows why. While the record keeps a state
+    that others have changed since, it keeps its age (`last_at`) too.
     """
     holding = {grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account"}
     declared_users = fresh.desired.declared_users
-    last = _recorded(memory, run_result) if run_result else None
+    last = _build_record(memory, run_result) if run_result else None
     moved_on = run_result is None or last == run_result.now
     return Memory(
-        accounts=_met(fresh, memory, run_result) & (holding | {account.name for account in live.access.accounts()}),
+        accounts=_find_known(fresh, memory, run_result)
+        & (holding | {account.name for account in live.access.accounts()}),
         users={user.handle: name for name, user in declared_users.items() if user.ending != "left" or name in holding},
         sites=len(live.sites),
         grants=live.grants_of_others,
@@ -202,11 +209,11 @@ def left(fresh: Fresh, live: Live, memory: Memory | None, run_result: RunResult 
     )
 
 
-def _recorded(memory: Memory | None, run_result: RunResult) -> Access:
-    """Return the record of an instance after a run; the first one is of all that is there."""
+def _build_record(memory: Memory | None, run_result: RunResult) -> Access:
+    """Return the last-applied record after a run; the first one is the whole live access."""
     if memory is None or memory.last is None:
         return run_result.now
-    record = _under(memory.last, run_result.names)
+    record = _move_under(memory.last, run_result.names)
     for key in record.keys() | run_result.now.keys():
         known, now = record.get(key), run_result.now.get(key)
         if known == now or not run_result.settles(key, known):
@@ -218,8 +225,8 @@ def _recorded(memory: Memory | None, run_result: RunResult) -> Access:
     return Access.of(record)
 
 
-def _met(fresh: Fresh, memory: Memory | None, run_result: RunResult | None) -> frozenset[str]:
-    """Return the accounts that are no strangers any more; never one that an objection says is somebody else's."""
+def _find_known(fresh: Fresh, memory: Memory | None, run_result: RunResult | None) -> frozenset[str]:
+    """Return the accounts known to be those of declared users; never one with an `identity-mismatch`."""
     known = memory.accounts if memory else frozenset()
     declared_users = frozenset(fresh.desired.declared_users)
     if memory is None or memory.last is None:
@@ -229,29 +236,30 @@ def _met(fresh: Fresh, memory: Memory | None, run_result: RunResult | None) -> f
     else:
         known = frozenset(run_result.names.get(name, name) for name in known)
         new = run_result.accounts | frozenset(filter(run_result.meets, declared_users))
-    return known | (new - _in_doubt(fresh.plan))
+    return known | (new - _find_mismatched(fresh.plan))
 
 
-def _in_doubt(plan: InstancePlan) -> frozenset[str]:
-    said = (*plan.diagnostics, *(diagnostic for step in plan.steps for diagnostic in step.diagnostics))
-    found = (
+def _find_mismatched(plan: InstancePlan) -> frozenset[str]:
+    """Return the accounts that a plan reports as perhaps somebody else's."""
+    diagnostics = (*plan.diagnostics, *(diagnostic for step in plan.steps for diagnostic in step.diagnostics))
+    names = (
         account_of(diagnostic.about)
-        for diagnostic in said
+        for diagnostic in diagnostics
         if diagnostic.code == "identity-mismatch" and diagnostic.about is not None
     )
-    return frozenset(name for name in found if name is not None)
+    return frozenset(name for name in names if name is not None)
 
 
-def sends_so_far(
+def count_sends(
     memory: Memory | None, sends: Mapping[Key, int], now: datetime, *, live: Live, taken: Collection[Key]
 ) -> Mapping[Key, tuple[int, datetime]]:
-    """Return how many mails went out for each key, and when last: what is remembered, and those of this run.
+    """Return the number of mails and the time of the last one by key: the remembered ones, and those of this run.
 
-    Only what still waits to be accepted, or was not, is remembered: what stands in `live` without waiting has been
-    accepted, and what this run has `taken` away begins anew when it is given again.
+    Counts are kept only of invitations that are pending or lapsed: a key that is live and not pending has been
+    accepted, and one that this run has `taken` away begins anew when it is granted again.
     """
     before = memory.sends if memory else {}
     settled = {key for key in before if key in live.access and key not in live.pending} | set(taken)
-    kept = {key: item for key, item in before.items() if key not in settled}
+    kept = {key: count_and_time for key, count_and_time in before.items() if key not in settled}
     counts = {key: (before[key][0] if key in before else 0) + count for key, count in sends.items()}
     return {**kept, **{key: (count, now) for key, count in counts.items()}}

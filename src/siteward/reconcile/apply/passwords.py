@@ -1,8 +1,8 @@
-"""New passwords: made here, and with their recipient before the account exists.
+"""New passwords: generated here, and delivered to their owner before the account exists.
 
-A password goes, encrypted to the recipient's `age` key, into `<folder>/<instance>-<login>.age`, or in clear into
-the one file that whoever applies has named. It is on the disk before the platform hears of it, so that no account
-is ever made that nobody can enter; and it is nowhere else.
+A password goes, encrypted to the user's `age` key, into `<folder>/<instance>-<login>.age`, or in clear into the one
+file that whoever applies has named. It is on the disk before it is sent to the platform, so that no account is ever
+made that nobody can log in to; and it is nowhere else.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _LONGEST_NAME = 100
 
 
 class UndeliveredError(Exception):
-    """A password could not be put where it belongs; the account it was for must not be made."""
+    """A password could not be delivered; the account it was for must not be made."""
 
 
 class Passwords(Struct, frozen=True, kw_only=True):
-    """Where new passwords go: into `folder`, encrypted, or all in clear into the file `out`."""
+    """The destinations of new passwords: `folder` for encrypted ones, or the file `out` for all, in clear."""
 
     folder: Path
     out: Path | None = None
@@ -63,27 +63,27 @@ def undeliverable(
     traits: Traits,
     passwords: Passwords,
 ) -> tuple[Diagnostic, ...]:
-    """Return, for each account that could not get its password to its owner, the error that blocks its step."""
-    found = []
+    """Return the errors, by account (`about`), for new accounts whose password could not be delivered."""
+    errors = []
     for change in changes:
         if isinstance(change.after, Account) and made_with_password(change, traits):
             name = change.after.name
-            objection = _objection_to(name, declared_users.get(name), passwords)
+            objection = _find_objection(name, declared_users.get(name), passwords)
             if objection is not None:
                 code, message, hint = objection
-                found.append(error(code, message, about=account_key(name), hint=hint, instance=instance))
-    return tuple(found)
+                errors.append(error(code, message, about=account_key(name), hint=hint, instance=instance))
+    return tuple(errors)
 
 
 class Obstacles(Struct, frozen=True, kw_only=True):
-    """The objections to delivering new passwords, by account key: with the file that is allowed, and without any."""
+    """The objections to delivering new passwords, by account key: with the named file (if any), and without one."""
 
     as_allowed: Mapping[Key, Diagnostic]
     without_file: Mapping[Key, Diagnostic]
 
 
 def obstacles_to_delivery(reviewed: InstancePlan, fresh: Fresh, passwords: Passwords) -> Obstacles:
-    """Return what keeps the passwords of the accounts that a plan may make from their owners, by looking at the disk."""
+    """Return the objections to delivering the passwords of accounts that a plan may make; looks at the disk."""
     made = [Change(None, step.change.after) for step in reviewed.steps if isinstance(step.change.after, Account)]
 
     def look(allowed: Passwords) -> Mapping[Key, Diagnostic]:
@@ -96,7 +96,7 @@ def obstacles_to_delivery(reviewed: InstancePlan, fresh: Fresh, passwords: Passw
 
 
 def generate() -> Secret:
-    """Return a new password: 29 characters in groups of five, about 140 bits, nothing that reads like something else."""
+    """Return a new password: 29 characters in groups of five, about 140 bits, without ambiguous characters."""
     alphabet = _LETTERS + _CAPITALS + _DIGITS
     while True:
         text = "-".join("".join(secrets.choice(alphabet) for _ in range(5)) for _ in range(5))
@@ -107,7 +107,7 @@ def generate() -> Secret:
 def deliver(
     instance: str, url: str, login: str, password: Secret, declared_user: DeclaredUser | None, passwords: Passwords
 ) -> Path:
-    """Put a password where it belongs and flush it to the disk; return the file. Raises `UndeliveredError`."""
+    """Write a password to its destination and flush it to the disk; return the file. Raises `UndeliveredError`."""
     text = json.dumps(
         {"instance": instance, "url": url, "login": login, "password": password.reveal()}, ensure_ascii=False
     )
@@ -134,8 +134,10 @@ class _AgeMissingError(Exception):
     """The `age` extra is not installed."""
 
 
-def _objection_to(login: str, declared_user: DeclaredUser | None, passwords: Passwords) -> tuple[str, str, str] | None:
-    """Return code, message and hint of what keeps a password from its recipient, if anything does."""
+def _find_objection(
+    login: str, declared_user: DeclaredUser | None, passwords: Passwords
+) -> tuple[str, str, str] | None:
+    """Return code, message and hint of the objection to delivering a password, if there is one."""
     if passwords.out is not None:
         why = _describe_unwritable(passwords.out)
         hint = "name a new file, or one that only you may read"
@@ -153,7 +155,7 @@ def _objection_to(login: str, declared_user: DeclaredUser | None, passwords: Pas
 
 
 def _describe_unwritable(path: Path) -> str:
-    """Return why passwords cannot go into a file, or nothing; makes no file."""
+    """Return why passwords cannot be written to a file, or an empty text; creates no file."""
     if not os.path.lexists(path):
         return "" if os.access(path.parent, os.W_OK | os.X_OK) else f"{path.parent} is not a folder to write in"
     try:
@@ -182,7 +184,10 @@ def _write_encrypted(folder: Path, instance: str, login: str, data: bytes, key: 
 
 
 def _encrypter_for(key: str) -> Callable[[bytes], bytes]:
-    """Return what encrypts to a key; raises `_AgeMissingError`, and `ValueError` for what is no key."""
+    """Return a function that encrypts to an `age` or SSH key.
+
+    Raises `_AgeMissingError` without pyrage, and `ValueError` for an invalid key.
+    """
     try:
         import pyrage  # noqa: PLC0415 — an extra, needed by who makes accounts
     except ImportError:

@@ -1,9 +1,9 @@
 """Revalidation: the steps of a reviewed plan that may still be done, although live state and files may have changed.
 
-It reads and opens nothing: all it judges by is handed in. It can only take away: a step goes ahead when the thing it touches is as it was reviewed, the checkout wants
-exactly this, and no guard objects to what is left of the plan. No verdict in the plan is believed but one: what
-was blocked when it was reviewed goes ahead only where whoever applies has lifted that block, not because the
-block has gone away since, which nobody has reviewed.
+It reads and opens nothing: all facts are parameters. It can only drop steps: a step goes ahead when the thing it
+touches is as it was reviewed, the checkout wants exactly this, and no guard objects to the rest of the plan. The
+verdicts in the plan are made anew, with one exception: a step that was blocked when it was reviewed goes ahead only
+where whoever applies has lifted that block, not because the block has gone away since, which nobody has reviewed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LOST = "its answer was lost; reading shows it"
 class Allowance(Struct, frozen=True, kw_only=True):
     """The consents given for a run beyond the plan: blocks lifted by name, deletion, a place for passwords.
 
-    Where nothing will be applied, nothing `asks` for such a consent, given or not.
+    `asks` is false where nothing will be applied (drift): then no missing consent is reported.
     """
 
     accept: Mapping[str, str]
@@ -68,7 +68,8 @@ class History(Struct, frozen=True, kw_only=True):
     """The facts known from before this revalidation.
 
     `met` are the accounts that the journal knows; `run` is the unfinished run that is gone on with. `settled` are the
-    outcomes of an earlier look in this run, and `lifted` what that look, or the unfinished run, found to be allowed.
+    outcomes of an earlier revalidation in this run, and `lifted` the steps whose block that one, or the unfinished run,
+    has lifted.
     """
 
     met: Collection[str] = ()
@@ -86,12 +87,12 @@ def revalidate(
     *,
     chosen: Collection[str] | None = None,
 ) -> Revalidated:
-    """Compare each reviewed step with the fresh world and wishes; `chosen` confines it to steps by id.
+    """Compare each reviewed step with the fresh live state and plan; `chosen` confines it to steps by id.
 
     `obstacles` are the objections to delivering new passwords, which the caller has looked up.
     """
-    known = _from_halfway(_as_named_now(reviewed, fresh.live), fresh.live, history.run)
-    case = _Case(reviewed=known, fresh=fresh, allowance=allowance, history=history, obstacles=obstacles)
+    current = _from_halfway(_as_named_now(reviewed, fresh.live), fresh.live, history.run)
+    case = _Case(reviewed=current, fresh=fresh, allowance=allowance, history=history, obstacles=obstacles)
     settled, lifted = history.settled, history.lifted
     steps = {
         step.id: step
@@ -99,7 +100,7 @@ def revalidate(
         if (chosen is None or step.id in chosen) and step.id not in settled
     }
     outcomes = dict(settled)
-    outcomes.update({name: found for name, step in steps.items() if (found := _compare(case, step))})
+    outcomes.update({name: outcome for name, step in steps.items() if (outcome := _compare(case, step))})
     needs = {name: _find_needs(case, step) for name, step in steps.items() if name not in outcomes}
     if lifted is None:
         lifted = _find_lifted(case, [steps[name] for name in needs], needs)
@@ -115,16 +116,19 @@ def revalidate(
 
 
 def reached(change: Change, seen: Mapping[Key, Resource | None] | Mapping[Key, Resource]) -> bool:
-    """Return whether the live state is as a change wants it; what the change does not speak of does not count."""
+    """Return whether the live state is as a change wants it; attributes that the change leaves open do not count.
+
+    `seen` is the live access, or what `refresh` read: there `None` stands for what is not there.
+    """
     wanted, now = change.after, seen.get(change.key)
     match wanted:
         case None:
             return now is None
         case Account(renamed=str(new)) if new != wanted.name:
             moved = seen.get(account_key(new))
-            return now is None and isinstance(moved, Account) and _speaks_of(wanted, moved)
+            return now is None and isinstance(moved, Account) and _matches_account(wanted, moved)
         case Account():
-            return isinstance(now, Account) and _speaks_of(wanted, now)
+            return isinstance(now, Account) and _matches_account(wanted, now)
         case Grant():
             return isinstance(now, Grant) and now == replace(
                 wanted, extras=now.extras if wanted.extras is None else wanted.extras
@@ -133,8 +137,8 @@ def reached(change: Change, seen: Mapping[Key, Resource | None] | Mapping[Key, R
             return now == wanted
 
 
-def unmet(step: Step, needs: Mapping[str, frozenset[str]], outcomes: Mapping[str, Outcome]) -> Outcome | None:
-    """Return the outcome of the first thing a step depends on that was not done, if there is one."""
+def find_unmet(step: Step, needs: Mapping[str, frozenset[str]], outcomes: Mapping[str, Outcome]) -> Outcome | None:
+    """Return the outcome of the first step that a step depends on and that was not done, if there is one."""
     known = (outcomes[need] for need in sorted(needs[step.id]) if need in outcomes)
     return next((outcome for outcome in known if outcome.status not in SETTLED), None)
 
@@ -157,30 +161,31 @@ def _lower_block(diagnostic: Diagnostic) -> Diagnostic:
     return replace(diagnostic, severity=Severity.WARNING) if diagnostic.blocks else diagnostic
 
 
-def left_undone(instance: str, step: Step, cause: Outcome) -> Outcome:
-    """Return what becomes of a step when something it depends on was not done."""
+def skip_dependant(instance: str, step: Step, cause: Outcome) -> Outcome:
+    """Return the outcome of a step that depends on one that was not done."""
     status: OutcomeStatus = "blocked" if cause.status == "blocked" else "skipped"
     return Outcome(
         instance=instance, step=step, status=status, message=f"depends on {cause.step.id}, which is {cause.status}"
     )
 
 
-def refused(instance: str, step: Step, now: Resource | None, why: str) -> Outcome:
-    """Return the refusal of a step, with what was reviewed, what is there now and what was wanted."""
+def refuse(instance: str, step: Step, now: Resource | None, why: str) -> Outcome:
+    """Return the outcome of a step that is not done because of `why`; `now` is the live resource."""
     return Outcome(
         instance=instance, step=step, status="refused", message=why, hint="siteward plan",
         reviewed=step.change.before, now=now, wanted=step.change.after,
     )  # fmt: skip
 
 
-def _speaks_of(wanted: Account, now: Account) -> bool:
+def _matches_account(wanted: Account, now: Account) -> bool:
+    """Return whether e-mail and language are as wanted, where they are wanted at all."""
     email, language = wanted.email, wanted.language
     same_email = email is None or (now.email or "").casefold() == email.casefold()
     return same_email and (language is None or now.language == language)
 
 
 class _Case(Struct, frozen=True, kw_only=True, dict=True):
-    """A reviewed plan before the fresh one."""
+    """A reviewed plan, the fresh one, and the facts to compare them by."""
 
     reviewed: InstancePlan
     fresh: Fresh
@@ -226,7 +231,7 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def order(self) -> Mapping[Key, int]:
-        """The place of each fresh step."""
+        """The position of each fresh step."""
         return {key: at for at, key in enumerate(self.wishes)}
 
     @cached_property
@@ -234,19 +239,19 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
         """The keys of the steps that the fresh plan holds back."""
         return frozenset(step.change.key for step in self.fresh.plan.held_back)
 
-    def told(self, step: Step) -> Result | None:
-        """Return what the unfinished run says of a step, if there is such a run."""
+    def result(self, step: Step) -> Result | None:
+        """Return the result of a step in the unfinished run, if there is one."""
         return self.history.run.results.get(step.id) if self.history.run else None
 
 
 def _as_named_now(reviewed: InstancePlan, live: Live) -> InstancePlan:
-    """Return the plan with the steps of accounts that it has renamed already under their new logins."""
+    """Return the plan with steps on accounts that have been renamed already moved to the new logins."""
     names = renames_in(step.change for step in reviewed.steps if reached(step.change, live.access))
     return replace(reviewed, steps=tuple(_step_under(step, names) for step in reviewed.steps)) if names else reviewed
 
 
 def _step_under(step: Step, names: Renames) -> Step:
-    """Return a step on what stands under the new login."""
+    """Return a step moved to the new login of its account, if `names` has one."""
     if account_of(step.change.key) not in names:
         return step
     ids = {key_under(key, names): pinned for key, pinned in step.ids.items()}
@@ -254,10 +259,10 @@ def _step_under(step: Step, names: Renames) -> Step:
 
 
 def _from_halfway(reviewed: InstancePlan, live: Live, run: Run | None) -> InstancePlan:
-    """Return the plan with the steps that an unfinished run was in the middle of as they stand now.
+    """Return the plan with steps that an unfinished run has done by half turned into the rest of them.
 
-    Where a platform turns one thing into another by taking it and giving it anew, which it has announced (a gap, or an
-    invitation by mail), a run that was cut off in between has left nothing there: what is left to do is to give.
+    Where a platform changes a thing by removing and creating it, which its effects announce (a gap, or an invitation by
+    mail), a run that was cut off in between has left nothing there: creating it is left to do.
     """
     if run is None:
         return reviewed
@@ -276,27 +281,27 @@ def _from_halfway(reviewed: InstancePlan, live: Live, run: Run | None) -> Instan
 
 
 def _compare(case: _Case, step: Step) -> Outcome | None:
-    """Return what is settled about a step by reading alone, or `None` where it may still be done."""
+    """Return the outcome of a step that needs no write or is refused, or `None` where it may still be done."""
     change, live = step.change, case.fresh.live
     if reached(change, live.access):
         return _settle_reached(case, step)
     now, wish = live.access.get(change.key), case.wishes.get(change.key)
-    if why := _describe_move(case, step):
-        return refused(case.instance, step, now, why)
+    if why := _describe_change(case, step):
+        return refuse(case.instance, step, now, why)
     if wish is None:
         held = change.key in case.held_back
         why = "the instance's mode holds it back now" if held else "the file, as checked out here, does not ask for it"
-        return refused(case.instance, step, now, why)
+        return refuse(case.instance, step, now, why)
     if wish.change.after != change.after:
-        outcome = refused(case.instance, step, now, "the file, as checked out here, asks for something else")
+        outcome = refuse(case.instance, step, now, "the file, as checked out here, asks for something else")
         return replace(outcome, wanted=wish.change.after)
     return None
 
 
-def _describe_move(case: _Case, step: Step) -> str:
-    """Return what somebody has done to the thing a step touches since it was reviewed, if anything."""
-    told, live = case.told(step), case.fresh.live
-    if told is not None and told.status == "done":
+def _describe_change(case: _Case, step: Step) -> str:
+    """Return in words how the thing a step touches has changed since it was reviewed; empty where it has not."""
+    earlier, live = case.result(step), case.fresh.live
+    if earlier is not None and earlier.status == "done":
         return "this run had done it, and somebody has changed it since"
     if replaced := _find_replaced(step, live):
         return f"{replaced} was deleted and recreated since the plan was made"
@@ -304,30 +309,31 @@ def _describe_move(case: _Case, step: Step) -> str:
 
 
 def _settle_reached(case: _Case, step: Step) -> Outcome:
-    """Return the outcome of a step that the world shows as wanted."""
-    told = case.told(step)
+    """Return the outcome of a step whose change the live state shows already."""
+    earlier = case.result(step)
     outcome = Outcome(instance=case.instance, step=step, status="done")
     if case.history.run is not None and step.id in case.history.run.unsettled:
         return replace(outcome, message=LOST)
-    if told is not None and told.status == "done":
+    if earlier is not None and earlier.status == "done":
         return replace(outcome, message="done before the interruption")
     made = step.change.after
     if isinstance(made, Account) and step.change.before is None and made.name not in case.history.met:
         now = case.fresh.live.access.get(made.key)
-        return refused(case.instance, step, now, "somebody has made it since; whose it is was not reviewed")
+        return refuse(case.instance, step, now, "somebody has made it since; whose it is was not reviewed")
     return replace(outcome, status="already")
 
 
 def _find_replaced(step: Step, live: Live) -> str | None:
-    """Return the name of a pinned thing whose id on the platform is another one now."""
+    """Return the name of a pinned resource or site that has another id on the platform now, if any."""
     for key, pinned in step.ids.items():
-        now = _live_id(key, live)
+        now = _find_id(key, live)
         if now is not None and now != pinned:
             return " ".join(key)
     return None
 
 
-def _live_id(key: Key, live: Live) -> str | None:
+def _find_id(key: Key, live: Live) -> str | None:
+    """Return the platform's id of a resource, or of the site that it is about."""
     if key in live.ids:
         return live.ids[key]
     scope = scope_of(key) if key[0] == "grant" else Scope(key[-2], key[-1]) if len(key) > 1 else None
@@ -336,9 +342,9 @@ def _live_id(key: Key, live: Live) -> str | None:
 
 
 def _find_needs(case: _Case, step: Step) -> frozenset[str]:
-    """Return what must be done first, by the reviewed plan and by the fresh one.
+    """Return the steps that must be done first, by the reviewed plan and by the fresh one.
 
-    These are ids of reviewed steps; what only the fresh plan has stands there by its own name.
+    They are named by the ids of reviewed steps; a step that only the fresh plan has, by the words of its key.
     """
     fresh = (case.keys[need] for need in case.wishes[step.change.key].depends_on)
     return frozenset(step.depends_on) | {case.ids.get(key, " ".join(key)) for key in fresh}
@@ -347,34 +353,35 @@ def _find_needs(case: _Case, step: Step) -> frozenset[str]:
 def _drop_dependants(
     case: _Case, steps: Mapping[str, Step], needs: Mapping[str, frozenset[str]], outcomes: dict[str, Outcome]
 ) -> None:
-    """Settle, until nothing changes, the steps that depend on what is refused, was not reviewed or was not chosen."""
+    """Give outcomes to the steps that depend, directly or not, on one that is refused, not reviewed or not chosen."""
     dropped = True
     while dropped:
         dropped = False
         for name in needs:
-            if name not in outcomes and (outcome := _hinder(case, steps, steps[name], needs, outcomes)):
+            if name not in outcomes and (outcome := _skip_hindered(case, steps, steps[name], needs, outcomes)):
                 outcomes[name] = outcome
                 dropped = True
 
 
-def _hinder(
+def _skip_hindered(
     case: _Case,
     steps: Mapping[str, Step],
     step: Step,
     needs: Mapping[str, frozenset[str]],
     outcomes: Mapping[str, Outcome],
 ) -> Outcome | None:
-    if cause := unmet(step, needs, outcomes):
-        return left_undone(case.instance, step, cause)
-    strange = sorted(need for need in needs[step.id] if need not in steps and need not in outcomes)
-    if not strange:
+    """Return the outcome of a step whose needs cannot be met, or `None` where they can."""
+    if cause := find_unmet(step, needs, outcomes):
+        return skip_dependant(case.instance, step, cause)
+    foreign = sorted(need for need in needs[step.id] if need not in steps and need not in outcomes)
+    if not foreign:
         return None
-    why = f"depends on {strange[0]}, which is not part of what was reviewed and chosen"
+    why = f"depends on {foreign[0]}, which is not part of what was reviewed and chosen"
     return Outcome(instance=case.instance, step=step, status="skipped", message=why)
 
 
 def _find_lifted(case: _Case, steps: Collection[Step], needs: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    """Return the steps, blocked when they were reviewed, that are blocked still but for what is allowed now."""
+    """Return the steps that were blocked when they were reviewed and that the allowance of now lifts."""
     blocked = frozenset(step.id for step in steps if _was_blocked(case, step))
     if not blocked:
         return blocked
@@ -388,16 +395,16 @@ def _find_lifted(case: _Case, steps: Collection[Step], needs: Mapping[str, froze
 def _find_unreachable(
     case: _Case, steps: Collection[Step], needs: Mapping[str, frozenset[str]], allowance: Allowance
 ) -> frozenset[str]:
-    """Return the steps that an objection stands on, and all that need one of those."""
+    """Return the steps with an objection, and all that depend on one of those."""
     objections = _collect_objections(case, steps, allowance)
-    found = {step.id for step in steps if _objection_to(objections, step) is not None}
-    while more := {step.id for step in steps if needs[step.id] & found} - found:
-        found |= more
-    return frozenset(found)
+    unreachable = {step.id for step in steps if _find_objection(objections, step) is not None}
+    while more := {step.id for step in steps if needs[step.id] & unreachable} - unreachable:
+        unreachable |= more
+    return frozenset(unreachable)
 
 
 def _collect_objections(case: _Case, steps: Collection[Step], allowance: Allowance) -> Mapping[Key | None, Diagnostic]:
-    """Return the errors that doing just these steps would raise, by key; under `None` one that is about all."""
+    """Return the blocking diagnostics if just these steps were done, by key; under `None` one about all of them."""
     if not steps:
         return {}
     keys = frozenset(step.change.key for step in steps)
@@ -411,25 +418,26 @@ def _collect_objections(case: _Case, steps: Collection[Step], allowance: Allowan
     return {diagnostic.about: diagnostic for diagnostic in (*verdict, *undelivered) if diagnostic.blocks}
 
 
-def _objection_to(objections: Mapping[Key | None, Diagnostic], step: Step) -> Diagnostic | None:
+def _find_objection(objections: Mapping[Key | None, Diagnostic], step: Step) -> Diagnostic | None:
     return objections.get(None) or objections.get(step.change.key)
 
 
 def _veto_objected(case: _Case, steps: Collection[Step]) -> Mapping[str, Outcome]:
-    """Return what becomes of the steps that the guards object to, were just these steps done."""
+    """Return the outcomes of the steps that have an objection if just these steps are done."""
     objections = _collect_objections(case, steps, case.allowance)
-    return {step.id: _veto(case, step, why) for step in steps if (why := _objection_to(objections, step)) is not None}
+    return {step.id: _veto(case, step, why) for step in steps if (why := _find_objection(objections, step)) is not None}
 
 
 def _veto(case: _Case, step: Step, why: Diagnostic) -> Outcome:
-    was = _was_blocked(case, step)
-    message = f"{'' if was else 'blocked since it was reviewed, '}{why.code}: {why.message}"
-    status: OutcomeStatus = "blocked" if was else "refused"
+    """Return the outcome of a step with an objection: blocked as it was reviewed, or refused for a new objection."""
+    known = _was_blocked(case, step)
+    message = f"{'' if known else 'blocked since it was reviewed, '}{why.code}: {why.message}"
+    status: OutcomeStatus = "blocked" if known else "refused"
     return Outcome(instance=case.instance, step=step, status=status, message=message, hint=why.hint)
 
 
 def _refuse_vanished(case: _Case, steps: Collection[Step], lifted: Collection[str]) -> Mapping[str, Outcome]:
-    """Return the refusal of the steps whose block is gone, though nobody here has lifted it."""
+    """Return refusals of the steps whose block is gone although this run has not lifted it."""
     message = "it was blocked when it was reviewed and no longer is: review it again"
     return {
         step.id: Outcome(instance=case.instance, step=step, status="refused", message=message, hint="siteward plan")
@@ -439,4 +447,5 @@ def _refuse_vanished(case: _Case, steps: Collection[Step], lifted: Collection[st
 
 
 def _was_blocked(case: _Case, step: Step) -> bool:
+    """Return whether a step, or its whole plan, was blocked when it was reviewed."""
     return step.blocked or case.reviewed.blocked

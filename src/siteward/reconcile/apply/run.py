@@ -1,4 +1,4 @@
-"""One run of apply over all instances of a plan: prepare all → begin all → write → settle → remember, one by one.
+"""One run of apply over all instances of a plan: prepare all → begin all → write, settle and remember one by one.
 
 Instances fail apart: what goes wrong with one is a diagnostic and the outcomes of its steps, and the others go on.
 Every function takes the frozen `ApplyInput` and the one `RunState` that fills up.
@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import warning
+from siteward.access.diagnostic import plural, warning
 from siteward.access.report import Outcome, Report
-from siteward.reconcile.apply.admission import CONFIG_CHANGED, left_out, mismatched, remarks_on, too_old
-from siteward.reconcile.apply.consent import Consents, still_lifted, taken_over
-from siteward.reconcile.apply.execute import Execution, cancelled_by_signals, execute, finished, result
-from siteward.reconcile.apply.inputs import TROUBLE, Prepared, RunState, judge_again, read_again, trouble
-from siteward.reconcile.apply.memory import RunResult, appeared, gone, left, sends_so_far
+from siteward.reconcile.apply.admission import CONFIG_CHANGED, find_mismatch, note_left_out, remarks_on, warn_too_old
+from siteward.reconcile.apply.consent import Consents, find_still_lifted, warn_resumed
+from siteward.reconcile.apply.execute import Execution, cancelled_by_signals, execute, finish_call, to_result
+from siteward.reconcile.apply.inputs import (
+    TROUBLE,
+    Prepared,
+    RunState,
+    describe_trouble,
+    read_again,
+    revalidate_instance,
+)
+from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends, find_lost, find_unexpected
 from siteward.reconcile.apply.revalidate import Allowance, History, allowed, reached
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
@@ -35,48 +42,66 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.journal import Run
 
 
-def prepare(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: InstancePlan) -> Prepared | None:
+def run(given: ApplyInput, objections: Iterable[Diagnostic], config_digest: str) -> Report:
+    """Prepare all instances, write to each, and report; where the whole plan is refused, only report why.
+
+    `objections` are the diagnostics on the plan as a whole, `config_digest` is that of the files as checked out now.
+    """
+    state = RunState(diagnostics=list(objections))
+    old = given.clock() - given.plan.created > given.options.max_age
+    if old or any(diagnostic.blocks and diagnostic.instance is None for diagnostic in state.diagnostics):
+        state.diagnostics.extend([warn_too_old(given.plan)] if old else [])
+        return Report(
+            command="apply", plan=given.plan, diagnostics=tuple(state.diagnostics), stale=old, next="siteward plan"
+        )
+    if given.plan.config_digest != config_digest:
+        state.diagnostics.append(CONFIG_CHANGED)
+    asked_for = _leave_out(given, state)
+    with ExitStack() as stack:
+        prepared = [instance for part in asked_for if (instance := _prepare(given, state, stack, part))]
+        begun = [ready for instance in prepared if (ready := _begin(given, state, instance))]
+        with cancelled_by_signals() as cancellation:
+            for instance in begun:
+                _carry_out(given, state, instance, cancellation)
+        state.interrupted = cancellation.cancelled
+    return _build_report(given, state, asked_for)
+
+
+def _leave_out(given: ApplyInput, state: RunState) -> tuple[InstancePlan, ...]:
+    """Report the instances that this run was not asked for; return the plans of the others."""
+    remarks = {
+        part.instance: remark
+        for part in given.plan.instances
+        if (remark := note_left_out(part.instance, given.targets))
+    }
+    state.diagnostics.extend(remarks.values())
+    return tuple(part for part in given.plan.instances if part.instance not in remarks)
+
+
+def _prepare(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: InstancePlan) -> Prepared | None:
     """Open an instance, read it and revalidate its steps; `None` where that fails, with the reason in `state`.
 
-    What was opened is closed with `stack`.
+    Journal and connections are closed with `stack`.
     """
     target = given.targets.get(reviewed.instance)
-    if (mismatch := mismatched(reviewed, target, resuming=given.resuming)) or target is None:
+    if (mismatch := find_mismatch(reviewed, target, resuming=given.resuming)) or target is None:
         _give_up(given, state, reviewed, mismatch)
         return None
     try:
         with ExitStack() as inner:
-            instance = _open(given, state, inner, reviewed, target)
+            instance = _open_instance(given, state, inner, reviewed, target)
             stack.push(inner.pop_all())
     except TROUBLE as problem:
-        _give_up(given, state, reviewed, trouble(reviewed.instance, problem))
+        _give_up(given, state, reviewed, describe_trouble(reviewed.instance, problem))
         return None
     state.record(instance.name, instance.revalidated)
     return instance
 
 
-def begin(given: ApplyInput, state: RunState, instance: Prepared) -> Prepared | None:
-    """Journal that the run begins or goes on, and what the second look has settled already.
-
-    Return the instance as it is then, or `None` where it cannot be written to, with the reason in `state`.
-    """
-    try:
-        if instance.run is not None:
-            _go_on(given, state, instance, instance.run)
-            instance = _finish_interrupted(given, state, instance, instance.run)
-        else:
-            _begin_anew(given, state, instance)
-        if instance.revalidated.outcomes:
-            instance.journal.became([result(outcome) for outcome in instance.revalidated.outcomes.values()])
-    except TROUBLE as problem:
-        _give_up(given, state, instance.reviewed, trouble(instance.name, problem))
-        return None
-    state.heads[instance.name] = instance.journal.head
-    return instance
-
-
-def _open(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: InstancePlan, target: Target) -> Prepared:
-    """Read the journal first, then the instance, and judge the reviewed steps by both."""
+def _open_instance(
+    given: ApplyInput, state: RunState, stack: ExitStack, reviewed: InstancePlan, target: Target
+) -> Prepared:
+    """Open and read the journal, then the instance, and revalidate the reviewed steps against both."""
     name = reviewed.instance
     book = stack.enter_context(journal.opened(given.book.folder, name, key=given.book.key, clock=given.clock))
     for diagnostic in remarks_on(book.standing, target.platform.name, target.origin, given.book.key):
@@ -87,26 +112,26 @@ def _open(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: Instan
     doors = stack.enter_context(target.open())
     fresh = target.plan(doors.reader, as_of=given.moment, memory=book.memory)
     state.meet_accounts(name, fresh, book.memory)
-    allowance, chosen = _allowance(given, run), _chosen(given, reviewed, run)
+    allowance, chosen = _build_allowance(given, run), _find_chosen(given, reviewed, run)
     met = book.memory.accounts if book.memory else ()
-    history = History(met=met, run=run, lifted=still_lifted(run, reviewed, allowance) if run else None)
+    history = History(met=met, run=run, lifted=find_still_lifted(run, reviewed, allowance) if run else None)
     return Prepared(
         reviewed=reviewed, target=target, journal=book, doors=doors, fresh=fresh,
-        revalidated=judge_again(reviewed, fresh, allowance, history, chosen),
+        revalidated=revalidate_instance(reviewed, fresh, allowance, history, chosen),
         allowance=allowance, chosen=chosen, run=run, history=history,
     )  # fmt: skip
 
 
-def _allowance(given: ApplyInput, run: Run | None) -> Allowance:
-    """Return what this run may do beyond the plan: what was said now, and what its sealed lines say."""
-    taken = run.sealed if run is not None else Consents()
-    accept = {**taken.accept, **{name: acceptance.reason for name, acceptance in given.options.accept.items()}}
-    delete = given.options.allow_delete or taken.allow_delete
+def _build_allowance(given: ApplyInput, run: Run | None) -> Allowance:
+    """Return the consents of this run: those given now, and those of its sealed lines where it goes on."""
+    sealed = run.sealed if run is not None else Consents()
+    accept = {**sealed.accept, **{name: acceptance.reason for name, acceptance in given.options.accept.items()}}
+    delete = given.options.allow_delete or sealed.allow_delete
     return Allowance(accept=accept, allow_delete=delete, passwords=given.options.passwords)
 
 
-def _chosen(given: ApplyInput, reviewed: InstancePlan, run: Run | None) -> tuple[str, ...] | None:
-    """Return the steps that this run is confined to, by what was said now and by what it began with; `None` for all."""
+def _find_chosen(given: ApplyInput, reviewed: InstancePlan, run: Run | None) -> tuple[str, ...] | None:
+    """Return the steps that this run is confined to, by its options and by those it began with; `None` for all."""
     only = given.options.only
     chosen = None if only is None else tuple(step.id for step in reviewed.steps if only(reviewed.instance, step))
     before = run.began.chosen if run is not None else None
@@ -115,9 +140,42 @@ def _chosen(given: ApplyInput, reviewed: InstancePlan, run: Run | None) -> tuple
     return tuple(step for step in chosen if step in before)
 
 
-def _go_on(given: ApplyInput, state: RunState, instance: Prepared, run: Run) -> None:
-    """Journal that a run goes on, and what was allowed for that; tell which consents it brings along."""
-    state.add(instance.name, taken_over(run))
+def _give_up(given: ApplyInput, state: RunState, reviewed: InstancePlan, why: Diagnostic | None) -> None:
+    """Leave an instance alone: report why, and skip its steps."""
+    if why is not None:
+        state.diagnostics.append(why)
+    message = f"nothing was sent to {reviewed.instance}" + (f": {why.message}" if why else "")
+    chosen = _find_chosen(given, reviewed, None)
+    state.outcomes[reviewed.instance] = {
+        step.id: Outcome(instance=reviewed.instance, step=step, status="skipped", message=message)
+        for step in reviewed.steps
+        if chosen is None or step.id in chosen
+    }
+
+
+def _begin(given: ApplyInput, state: RunState, instance: Prepared) -> Prepared | None:
+    """Journal that the run begins or goes on, and the outcomes that revalidation has settled already.
+
+    Return the instance as it is then, or `None` where that fails, with the reason in `state`.
+    """
+    try:
+        if instance.run is not None:
+            _continue(given, state, instance, instance.run)
+            instance = _finish_interrupted(given, state, instance, instance.run)
+        else:
+            _begin_new_run(given, state, instance)
+        if instance.revalidated.outcomes:
+            instance.journal.record([to_result(outcome) for outcome in instance.revalidated.outcomes.values()])
+    except TROUBLE as problem:
+        _give_up(given, state, instance.reviewed, describe_trouble(instance.name, problem))
+        return None
+    state.heads[instance.name] = instance.journal.head
+    return instance
+
+
+def _continue(given: ApplyInput, state: RunState, instance: Prepared, run: Run) -> None:
+    """Journal that a run goes on and the consents for that; report the consents it has from before."""
+    state.add(instance.name, warn_resumed(run))
     instance.journal.go_on(run, allow_delete=given.options.allow_delete, lifted=instance.revalidated.lifted)
     for name, acceptance in given.options.accept.items():
         if name not in run.sealed.accept:
@@ -125,34 +183,34 @@ def _go_on(given: ApplyInput, state: RunState, instance: Prepared, run: Run) -> 
 
 
 def _finish_interrupted(given: ApplyInput, state: RunState, instance: Prepared, run: Run) -> Prepared:
-    """Finish the calls that were cut off after their change had taken place, then read and judge everything again."""
+    """Complete the calls that were cut off after their change had taken place, then read and revalidate again."""
     platform, revalidated = instance.target.platform, instance.revalidated
-    cut = [
+    cut_off = [
         outcome for name, outcome in revalidated.outcomes.items() if name in run.unsettled and outcome.status == "done"
     ]
-    if platform.finish is None or not cut:
+    if platform.finish is None or not cut_off:
         return instance
     live, writer = instance.fresh.live, instance.doors.writer
-    ends = {outcome.step.id: finished(outcome, platform, writer, instance.fresh, live) for outcome in cut}
+    ends = {outcome.step.id: finish_call(outcome, platform, writer, instance.fresh, live) for outcome in cut_off}
     fresh = read_again(given, instance)
-    again = judge_again(instance.reviewed, fresh, instance.allowance, instance.history, instance.chosen)
+    again = revalidate_instance(instance.reviewed, fresh, instance.allowance, instance.history, instance.chosen)
     instance = replace(instance, fresh=fresh, revalidated=replace(again, outcomes={**again.outcomes, **ends}))
     state.record(instance.name, instance.revalidated)
     return instance
 
 
-def _begin_anew(given: ApplyInput, state: RunState, instance: Prepared) -> None:
-    """Store the plan and journal that its run begins; a run of another plan without an end is given up."""
+def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> None:
+    """Store the plan and journal that its run begins; an unfinished run of another plan is given up."""
     if instance.journal.unfinished is not None:
         words = f"run {instance.journal.unfinished.began.run} had no end and is given up for this plan"
         state.add(instance.name, warning("run-given-up", words))
     journal.keep_plan(given.book.folder, given.plan)
-    known = left(instance.fresh, instance.fresh.live, instance.journal.memory)
+    known = build_memory(instance.fresh, instance.fresh.live, instance.journal.memory)
     instance.journal.begin(
         given.plan,
         platform=instance.reviewed.platform,
         origin=instance.target.origin,
-        me=_own_account(instance),
+        me=_find_own_account(instance),
         users=known.users,
         accounts=tuple(sorted(known.accounts)),
         sites=known.sites,
@@ -165,106 +223,62 @@ def _begin_anew(given: ApplyInput, state: RunState, instance: Prepared) -> None:
         instance.journal.waive(name, given.plan.digest, acceptance.reason)
 
 
-def _own_account(instance: Prepared) -> str | None:
-    """Return the account to remember as the one in use: never one that only the file names, against the run before."""
+def _find_own_account(instance: Prepared) -> str | None:
+    """Return the account to journal as the one in use.
+
+    An account that only the file names does not replace that of the run before, unless it was accepted (`self`).
+    """
     before = instance.journal.memory.me if instance.journal.memory is not None else None
     known = instance.fresh.confirmed or before is None or "self" in instance.allowance.accept
     return instance.fresh.live.me if known else before
 
 
-def _give_up(given: ApplyInput, state: RunState, reviewed: InstancePlan, why: Diagnostic | None) -> None:
-    """Leave an instance alone: tell why, and skip its steps."""
-    if why is not None:
-        state.diagnostics.append(why)
-    message = f"nothing was sent to {reviewed.instance}" + (f": {why.message}" if why else "")
-    chosen = _chosen(given, reviewed, None)
-    state.outcomes[reviewed.instance] = {
-        step.id: Outcome(instance=reviewed.instance, step=step, status="skipped", message=message)
-        for step in reviewed.steps
-        if chosen is None or step.id in chosen
-    }
-
-
-def run(given: ApplyInput, objections: Iterable[Diagnostic], config_digest: str) -> Report:
-    """Prepare all instances, write to each, and report; where the plan cannot be taken, only report why.
-
-    `objections` are those to the plan as a whole, `config_digest` is that of the files as checked out now.
-    """
-    state = RunState(diagnostics=list(objections))
-    old = given.clock() - given.plan.created > given.options.max_age
-    if old or any(diagnostic.blocks and diagnostic.instance is None for diagnostic in state.diagnostics):
-        state.diagnostics.extend([too_old(given.plan)] if old else [])
-        return Report(
-            command="apply", plan=given.plan, diagnostics=tuple(state.diagnostics), stale=old, next="siteward plan"
-        )
-    if given.plan.config_digest != config_digest:
-        state.diagnostics.append(CONFIG_CHANGED)
-    asked_for = _leave_out(given, state)
-    with ExitStack() as stack:
-        prepared = [found for part in asked_for if (found := prepare(given, state, stack, part))]
-        begun = [found for instance in prepared if (found := begin(given, state, instance))]
-        with cancelled_by_signals() as cancellation:
-            for instance in begun:
-                _carry_out(given, state, instance, cancellation)
-        state.interrupted = cancellation.cancelled
-    return _report(given, state, asked_for)
-
-
-def _leave_out(given: ApplyInput, state: RunState) -> tuple[InstancePlan, ...]:
-    """Tell which instances this run was not asked for, and return the plans of the others."""
-    remarks = {
-        part.instance: remark for part in given.plan.instances if (remark := left_out(part.instance, given.targets))
-    }
-    state.diagnostics.extend(remarks.values())
-    return tuple(part for part in given.plan.instances if part.instance not in remarks)
-
-
 def _carry_out(given: ApplyInput, state: RunState, instance: Prepared, cancellation: CancellationToken) -> None:
-    """Write to one instance, settle what came of it and end its journal; trouble on the way stays with it."""
+    """Write to one instance, check the result and end its journal; an error on the way is reported for it alone."""
     execution = Execution(
         given=given, instance=instance, cancellation=cancellation, fresh=instance.fresh,
         revalidated=instance.revalidated, live=instance.fresh.live, outcomes=state.outcomes[instance.name],
     )  # fmt: skip
     try:
         execute(execution)
-        if _is_open(execution):
+        if _is_unfinished(execution):
             state.open_ends = True
         else:
-            _settle(state, execution)
+            _check_result(state, execution)
             _remember(execution)
     except TROUBLE as problem:
         state.open_ends = True
-        state.diagnostics.append(trouble(instance.name, problem))
-        _account_for_rest(execution)
+        state.diagnostics.append(describe_trouble(instance.name, problem))
+        _settle_rest(execution)
     state.heads[instance.name] = instance.journal.head
     state.sent = state.sent or execution.sent
 
 
-def _is_open(execution: Execution) -> bool:
-    """Return whether something is open still, so that the run on this instance has no end."""
+def _is_unfinished(execution: Execution) -> bool:
+    """Return whether a step is of unknown outcome or was not begun, so that the run here stays without an end."""
     return execution.cancellation.cancelled or any(
         outcome.status == "unknown" for outcome in execution.outcomes.values()
     )
 
 
-def _settle(state: RunState, execution: Execution) -> None:
-    """Read the instance as the run leaves it, if anything was sent; tell what is gone again and what appeared."""
+def _check_result(state: RunState, execution: Execution) -> None:
+    """Read the instance as the run leaves it, if anything was sent; report lost and unexpected changes."""
     fresh = _read_at_the_end(state, execution) if execution.sent else None
     if fresh is None:
         return
     instance = execution.instance
     state.meet_accounts(instance.name, fresh, instance.journal.memory)
-    if lost := gone(tuple(execution.outcomes.values()), fresh.live):
-        instance.journal.became([result(outcome) for outcome in lost])
+    if lost := find_lost(tuple(execution.outcomes.values()), fresh.live):
+        instance.journal.record([to_result(outcome) for outcome in lost])
         execution.outcomes.update({outcome.step.id: outcome for outcome in lost})
-    if news := appeared(fresh.plan, (instance.reviewed, instance.fresh.plan)):
-        words = f"{len(news)} changes appeared while this was applied, the first on {' '.join(news[0].change.key)}"
+    if news := find_unexpected(fresh.plan, (instance.reviewed, instance.fresh.plan)):
+        words = f"{plural(len(news), 'change')} appeared while this was applied, the first on {' '.join(news[0].change.key)}"
         state.add(instance.name, replace(warning("appeared", words, hint="siteward plan"), count=len(news)))
     execution.fresh, execution.live = fresh, fresh.live
 
 
 def _read_at_the_end(state: RunState, execution: Execution) -> Fresh | None:
-    """Return the instance read once more, or `None` with the reason in `state`."""
+    """Return the instance read and planned once more, or `None` with the reason in `state`."""
     try:
         return read_again(execution.given, execution.instance)
     except PlatformError as problem:
@@ -274,23 +288,23 @@ def _read_at_the_end(state: RunState, execution: Execution) -> Fresh | None:
 
 
 def _remember(execution: Execution) -> None:
-    """End the journal with what the run leaves behind."""
+    """End the journal with the memory that the run leaves."""
     instance, live = execution.instance, execution.live
     memory = instance.journal.memory
     done = [outcome.step.change for outcome in execution.outcomes.values() if outcome.status == "done"]
     taken = [change.key for change in done if change.after is None]
-    sends = sends_so_far(memory, execution.sends, execution.given.clock(), live=live, taken=taken)
+    sends = count_sends(memory, execution.sends, execution.given.clock(), live=live, taken=taken)
     counts = Counter(outcome.status for outcome in execution.outcomes.values())
     run_result = RunResult(
         outcomes=tuple(execution.outcomes.values()), before=instance.fresh.live, fresh=execution.fresh, live=live,
         whole=instance.chosen is None,
         extra=tuple(change for change in instance.journal.in_doubt if reached(change, live.access)),
     )  # fmt: skip
-    instance.journal.end(counts, replace(left(execution.fresh, live, memory, run_result), sends=sends))
+    instance.journal.end(counts, replace(build_memory(execution.fresh, live, memory, run_result), sends=sends))
 
 
-def _account_for_rest(execution: Execution) -> None:
-    """Give an outcome to what was left when an instance was given up in the middle."""
+def _settle_rest(execution: Execution) -> None:
+    """Give an outcome to the steps that were left when the work on an instance ended with an error."""
     for step in execution.revalidated.go:
         if step.id not in execution.outcomes:
             unknown = step.id in execution.in_flight
@@ -300,7 +314,7 @@ def _account_for_rest(execution: Execution) -> None:
             )  # fmt: skip
 
 
-def _report(given: ApplyInput, state: RunState, asked_for: Collection[InstancePlan]) -> Report:
+def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[InstancePlan]) -> Report:
     """Return the report of a run: one outcome for each chosen step of the instances it was asked for."""
     parts = tuple(allowed(part, state.lifted.get(part.instance, ())) for part in asked_for)
     outcomes = tuple(
@@ -325,11 +339,12 @@ def _report(given: ApplyInput, state: RunState, asked_for: Collection[InstancePl
         stale="refused" in statuses and not state.sent,
         journal=str(where) if names else None,
         journal_head=heads or None,
-        next=_next_command(statuses, open_ends=state.open_ends),
+        next=_suggest_command(statuses, open_ends=state.open_ends),
     )
 
 
-def _next_command(statuses: Collection[str], *, open_ends: bool) -> str | None:
+def _suggest_command(statuses: Collection[str], *, open_ends: bool) -> str | None:
+    """Return the command that the report suggests, or `None` where every step is done."""
     if open_ends:
         return RESUME
     return None if set(statuses) <= {"done", "already"} else "siteward plan"

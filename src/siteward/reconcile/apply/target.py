@@ -31,19 +31,20 @@ RESUME = "siteward apply --resume"
 
 
 class Judge(Protocol):
-    """The guards, the rules and the platform's own word on a part of a proposal: nothing else would be done."""
+    """The check of a part of a proposal by guards, rules and platform, as if nothing else were done."""
 
     def __call__(
         self, keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool
     ) -> tuple[Diagnostic, ...]:
-        """Return the verdict on the proposed changes of these keys; `accept` maps a block's name to the reason."""
+        """Return the diagnostics on the proposed changes of these keys; `accept` maps a block's name to the reason."""
 
 
 class Fresh(Struct, frozen=True, kw_only=True):
-    """One instance, read and planned again: what is there, and what the checkout makes of it now.
+    """One instance, read and planned again: its live state, and the plan that the checkout makes of it now.
 
-    `plan` is composed as for `plan`, without any acceptance; apply takes its order and its wishes, no more. `confirmed`
-    is true where more than the file names the account of the credentials.
+    `plan` is made as by `siteward plan`, without any acceptance; apply takes its order and its wished changes only.
+    `confirmed` is true where more than the file names the account of the credentials. `unwanted` returns, of given
+    resources, the keys of those that the file would have changed or removed.
     """
 
     traits: Traits
@@ -68,7 +69,7 @@ class Target(Protocol):
 
     @property
     def platform(self) -> Platform:
-        """Its platform."""
+        """The adapter of its platform."""
 
     @property
     def declared(self) -> Collection[str]:
@@ -89,10 +90,10 @@ class Acceptance(Struct, frozen=True, kw_only=True):
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """How one run of apply goes.
+    """The options of one run of apply.
 
     `expect` is the reviewed plan's digest, or at least its first twelve hex digits. `as_of` repeats the one that the
-    plan was made with, if it was. `only` tells, of an instance's name and a step, whether this run may do it; steps
+    plan was made with, if any. `only` returns, for an instance's name and a step, whether this run may do it; steps
     left out get no outcome. After `failures_in_a_row` writes that failed, an instance is left alone.
     """
 
@@ -107,14 +108,14 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class Book(Struct, frozen=True, kw_only=True):
-    """Where the journals are, and the key they are sealed with, if there is one."""
+    """The folder of the journals, and the key they are sealed with, if there is one."""
 
     folder: Path
     key: Secret | None = None
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """How far an instance is: a step is about to be sent (`outcome` is `None`), or is settled; `at` of `of` are."""
+    """One event of progress: a step is about to be sent (`outcome` is `None`) or has its outcome; `at` of `of` have."""
 
     instance: str
     step: Step

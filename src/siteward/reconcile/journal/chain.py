@@ -1,9 +1,9 @@
-"""A chain of sealed lines, in which no change goes unseen: each line names the seal of the line before.
+"""Hash chain of journal lines: each line holds the seal of the line before, so that no change goes unnoticed.
 
 A line is canonical JSON (RFC 8785) and ends with a line feed. Its `seal` covers the rest of it: HMAC-SHA256
 under the journal key, plain SHA-256 without one, which finds accidents and no more. A chain may begin without
-a key and go on with one, never the other way. What stands after the last line feed is a line that a crash
-cut off: no accident with a finished line looks like that, so it is told apart and not held against the file.
+a key and go on with one, never the other way. Bytes after the last line feed are a line that a crash cut off: damage
+to a finished line never looks like that, so they are reported apart and are no error.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class JournalBrokenError(Exception):
 
 
 class Chain(Struct, frozen=True, kw_only=True):
-    """A verified chain: its entries without their seals, the last seal, and the bytes that are good.
+    """A verified chain: its entries without their seals, and the last seal (`head`).
 
-    `torn` are the bytes after the last whole line; `closed` is false when just the last line feed is missing.
-    `sealed_since` is the number of the first line that a key has sealed, 0 where none is.
+    `size` is the length of the good part and `truncated` that of the cut-off line after it, in bytes; `closed` is false
+    when just the last line feed is missing. `sealed_since` is the number of the first line that a key has sealed, or 0.
     """
 
     entries: tuple[Mapping[str, object], ...] = ()
@@ -57,14 +57,14 @@ class Chain(Struct, frozen=True, kw_only=True):
 
 
 def link(entry: Mapping[str, object], head: str, key: Secret | None) -> tuple[bytes, str]:
-    """Return the line that adds `entry` to the chain that ends in `head`, and the new head."""
+    """Return the line that adds `entry` to the chain that ends in `head`, and its seal, the new head."""
     chained = {**entry, "prev": head}
-    seal = _seal(chained, key)
+    seal = _compute_seal(chained, key)
     return canonical({**chained, "seal": seal}) + b"\n", seal
 
 
 def follow(path: Path, key: Secret | None) -> Chain:
-    """Read and verify a whole file; one that is not there is an empty chain. Raises `JournalBrokenError`."""
+    """Read and verify a whole file; a missing file is an empty chain. Raises `JournalBrokenError`."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -80,25 +80,27 @@ def follow(path: Path, key: Secret | None) -> Chain:
         except _WrongLineError as problem:
             raise JournalBrokenError(path, number, str(problem)) from None
         entries.append(entry)
-        since = since or _first_sealed(head, number)
+        since = since or _number_if_keyed(head, number)
     try:
         entry, last = _unseal(rest, head, key)
     except _WrongLineError:
         size, truncated = len(data) - len(rest), len(rest)
         return Chain(entries=tuple(entries), head=head, size=size, truncated=truncated, sealed_since=since)
-    since = since or _first_sealed(last, len(entries) + 1)
+    since = since or _number_if_keyed(last, len(entries) + 1)
     return Chain(entries=(*entries, entry), head=last, size=len(data), closed=False, sealed_since=since)
 
 
-def _first_sealed(seal: str, number: int) -> int:
+def _number_if_keyed(seal: str, number: int) -> int:
+    """Return the number of a line that the key has sealed, or 0."""
     return number if seal.startswith(KEYED) else 0
 
 
 class _WrongLineError(Exception):
-    """A line cannot stand where it stands; the text says why."""
+    """A line does not continue the chain; the message says why."""
 
 
-def _seal(chained: Mapping[str, object], key: Secret | None) -> str:
+def _compute_seal(chained: Mapping[str, object], key: Secret | None) -> str:
+    """Return the seal of an entry with its `prev`."""
     data = canonical(chained)
     if key is not None:
         return KEYED + hmac.new(key.reveal().encode(), data, hashlib.sha256).hexdigest()
@@ -116,7 +118,7 @@ def _unseal(line: bytes, head: str, key: Secret | None) -> tuple[Mapping[str, ob
     if entry.get("prev") != head:
         raise _WrongLineError("this line does not follow the line before: lines were removed, added or reordered")
     try:
-        fits = hmac.compare_digest(seal.encode(), _seal(entry, key if keyed else None).encode())
+        fits = hmac.compare_digest(seal.encode(), _compute_seal(entry, key if keyed else None).encode())
         same = canonical({**entry, "seal": seal}) == line
     except ValueError:
         raise _WrongLineError("this line holds what no journal writes") from None

@@ -1,7 +1,7 @@
-"""The lines of the journal, one class for each kind, and the picture that a run leaves beside it.
+"""The entries of the journal, one class for each kind, and the last-applied file that a run leaves beside it.
 
-They are written with all their members and read strictly (`siteward.access.serialize`): an unknown kind, format or
-member is told apart from what is wrong, because a newer release may have written it.
+They are written with all their members and read strictly (`siteward.access.serialize`). An unknown kind, format or
+member raises an error of its own, because a newer release may have written it.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from siteward.access.state import Memory
 ResendStatus: TypeAlias = Literal["intent", "sent", "failed", "unknown"]
 
 
-class _Line(WithDefaults, frozen=True, kw_only=True):
-    """The members of every line: the moment in UTC, and the run it belongs to (empty for none)."""
+class _Entry(WithDefaults, frozen=True, kw_only=True):
+    """The members of every entry: the moment in UTC, and the run it belongs to (empty for none)."""
 
     at: datetime
     run: str
 
 
-class RunStarted(_Line, frozen=True, kw_only=True):
-    """A run begins: the plan by digest, the declared users (handle → login), the accounts they met, the counts.
+class RunStarted(_Entry, frozen=True, kw_only=True):
+    """A run begins: its plan, and the memory of the instance then.
 
-    `instance` is the name in the file and `me` the account in use; older journals have neither. `chosen` are the steps
-    that this run is confined to, `None` for all; `lifted` those that were blocked when they were reviewed and that
-    whoever applies has allowed.
+    `plan` is the digest; `users` maps handles of declared users to logins, `accounts` are the known accounts; `sites`
+    and `grants` are counts of what is live. `instance` is the name in the file and `me` the account in use; older
+    journals have neither. `chosen` are the steps that this run is confined to, `None` for all; `lifted` those whose block
+    whoever applies has lifted.
     """
 
     kind: Literal["run"] = "run"
@@ -72,8 +73,8 @@ class RunFacts(TypedDict, total=False):
     lifted: tuple[str, ...]
 
 
-class BlockWaived(_Line, frozen=True, kw_only=True):
-    """A block that the owners lifted for this plan, with their reason."""
+class BlockWaived(_Entry, frozen=True, kw_only=True):
+    """A block (`name`, as `--accept` takes it) was lifted for the plan of that digest, for a reason."""
 
     kind: Literal["waiver"] = "waiver"
     name: str
@@ -94,7 +95,7 @@ class Intent(WithDefaults, frozen=True, kw_only=True):
         return Change(self.before, self.after)
 
 
-class StepsIntended(_Line, frozen=True, kw_only=True):
+class StepsIntended(_Entry, frozen=True, kw_only=True):
     """A write is about to be sent."""
 
     kind: Literal["intent"] = "intent"
@@ -110,35 +111,35 @@ class Result(WithDefaults, frozen=True, kw_only=True):
     sends: int = 0
 
 
-class StepsFinished(_Line, frozen=True, kw_only=True):
+class StepsFinished(_Entry, frozen=True, kw_only=True):
     """The results of steps: after a write, or without one where nothing had to be sent."""
 
     kind: Literal["outcome"] = "outcome"
     results: tuple[Result, ...]
 
 
-class RunResumed(_Line, frozen=True, kw_only=True):
-    """A run that had no end goes on, with what was allowed for that; older journals name no consents here."""
+class RunResumed(_Entry, frozen=True, kw_only=True):
+    """An unfinished run goes on, with the consents given for that; older journals have none here."""
 
     kind: Literal["resume"] = "resume"
     allow_delete: bool = False
     lifted: tuple[str, ...] = ()
 
 
-class RunAbandoned(_Line, frozen=True, kw_only=True):
-    """A run that had no end is given up, because another plan is applied."""
+class RunAbandoned(_Entry, frozen=True, kw_only=True):
+    """An unfinished run is given up, because another plan is applied."""
 
     kind: Literal["abandoned"] = "abandoned"
 
 
-class Truncated(_Line, frozen=True, kw_only=True):
-    """A line that a crash had cut off was taken away; `bytes` is its length."""
+class Truncated(_Entry, frozen=True, kw_only=True):
+    """A line that a crash had cut off was removed; `bytes` is its length."""
 
     kind: Literal["torn"] = "torn"
     bytes: int
 
 
-class InvitationResent(_Line, frozen=True, kw_only=True):
+class InvitationResent(_Entry, frozen=True, kw_only=True):
     """An invitation is about to be sent again (`intent`), or the result of that; it belongs to no run."""
 
     kind: Literal["resend"] = "resend"
@@ -147,8 +148,8 @@ class InvitationResent(_Line, frozen=True, kw_only=True):
     message: str = ""
 
 
-class RunEnded(_Line, frozen=True, kw_only=True):
-    """A run ends; `snapshot` is the digest of what it left in `<instance>.last.json`."""
+class RunEnded(_Entry, frozen=True, kw_only=True):
+    """A run ends: the number of outcomes by status, and the digest of `<instance>.last.json` (`snapshot`)."""
 
     kind: Literal["end"] = "end"
     outcomes: Mapping[OutcomeStatus, int]
@@ -183,7 +184,7 @@ _FORMATS: Final = frozenset({"siteward.journal/1", "siteward.last/1"})
 
 
 class LastApplied(WithDefaults, frozen=True, kw_only=True):
-    """The file beside the journal: what the last ended run left."""
+    """The content of `<instance>.last.json`: the memory that the last ended run left."""
 
     format: Literal["siteward.last/1"] = "siteward.last/1"
     run: str
@@ -191,29 +192,29 @@ class LastApplied(WithDefaults, frozen=True, kw_only=True):
 
 
 def encode_entry(entry: Entry | LastApplied) -> dict[str, Data]:
-    """Return a line, or the picture that a run leaves, as plain data with all its members."""
+    """Return an entry, or a last-applied record, as plain data with all its members."""
     data: dict[str, Data] = shape(type(entry)).encode(entry)
     return data
 
 
 def decode_entry(data: Mapping[str, object]) -> Entry:
-    """Return the line that plain data says.
+    """Return the entry of plain data.
 
-    Raises `UnknownMemberError` for a kind, format or member of which this version knows nothing, and `CodecError` for
-    all else that no version of this format has written.
+    Raises `UnknownMemberError` for a kind, format or member that this version does not know, and `CodecError` for
+    anything else that no version of this format has written.
     """
-    word = data.get("kind")
-    if not isinstance(word, str):
-        raise CodecError("/kind", "is missing" if word is None else "should be string")
-    if word not in _KINDS:
-        raise UnknownMemberError("/kind", f"{word} is not known")
+    kind = data.get("kind")
+    if not isinstance(kind, str):
+        raise CodecError("/kind", "is missing" if kind is None else "should be string")
+    if kind not in _KINDS:
+        raise UnknownMemberError("/kind", f"{kind} is not known")
     _check_format(data)
-    entry: Entry = shape(_KINDS[word]).decode(data, "")
+    entry: Entry = shape(_KINDS[kind]).decode(data, "")
     return entry
 
 
 def decode_last(data: object) -> LastApplied:
-    """Return the picture that plain data says; raises as `decode_entry` does."""
+    """Return the last-applied record of plain data; raises as `decode_entry` does."""
     if isinstance(data, dict):
         _check_format(data)
     last: LastApplied = shape(LastApplied).decode(data, "")
@@ -221,6 +222,6 @@ def decode_last(data: object) -> LastApplied:
 
 
 def _check_format(data: Mapping[str, object]) -> None:
-    word = data.get("format")
-    if isinstance(word, str) and word not in _FORMATS:
-        raise UnknownMemberError("/format", f"{word} is not known")
+    name = data.get("format")
+    if isinstance(name, str) and name not in _FORMATS:
+        raise UnknownMemberError("/format", f"{name} is not known")

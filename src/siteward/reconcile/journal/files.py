@@ -1,4 +1,4 @@
-"""Files for their owner alone: made 0600 in folders made 0700, flushed to the disk before anybody relies on them."""
+"""Private files: created 0600 in folders created 0700, and flushed to the disk (fsync) before they count."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ if TYPE_CHECKING:
 
 
 class UnsafeFileError(Exception):
-    """A file that others could read, or that is not what it seems; nothing is written to it."""
+    """A file is readable by others, is a link, or is no regular file; nothing is written to it."""
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that only its owner enters, unless it is there already."""
+    """Create a folder with mode 0700, unless it is there already."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def append_only(path: Path) -> int:
-    """Open a file to append to, made 0600 where there is none; return the descriptor.
+    """Open a file to append to, created 0600 where there is none; return the descriptor.
 
-    Raises `UnsafeFileError` for a link, for what is not a regular file, and for one that others may read or write.
+    Raises `UnsafeFileError` for a link, for what is not a regular file, for a file that others may read or write, and
+    for one of another user; `OSError` otherwise.
     """
     new = not os.path.lexists(path)
     try:
@@ -48,7 +49,7 @@ def write_all(handle: int, data: bytes) -> None:
 
 
 def write_flushed(path: Path, data: bytes) -> None:
-    """Write a whole file, 0600, over what may be there, and flush it to the disk."""
+    """Write a whole file, 0600, over what may be there, and flush it to the disk. Raises `OSError`, also for a link."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(handle, 0o600)
@@ -58,7 +59,7 @@ def write_flushed(path: Path, data: bytes) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Put a whole file in the place of another at once: a reader sees the old or the new one, also after a crash."""
+    """Replace a file atomically: a reader sees the old or the new content, also after a crash."""
     fresh = path.with_name(f"{path.name}.new")
     write_flushed(fresh, data)
     move_flushed(fresh, path)
@@ -71,7 +72,7 @@ def move_flushed(fresh: Path, path: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Flush a folder's names to the disk."""
+    """Flush the entries of a folder to the disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
@@ -80,7 +81,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def _describe_danger(status: os.stat_result) -> str:
-    """Return why a file is not safe to write to, or nothing."""
+    """Return why a file is not safe to write to, or an empty text."""
     if not stat.S_ISREG(status.st_mode):
         return "is not a regular file"
     if status.st_mode & 0o077:

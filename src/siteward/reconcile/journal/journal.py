@@ -1,14 +1,14 @@
-"""The journal: the intents of apply, their results, and the state that each run leaves.
+"""The journal: the intents of apply, their results, and the memory that each run leaves.
 
 One file an instance, `<instance>.jsonl`, only ever appended to and flushed to the disk line by line:
 
-    run      what is about to be applied, on what knowledge        waiver   a block the owners lifted, and why
+    run      a run begins: its plan and the memory then            waiver   a block that was lifted, and why
     intent   flushed before each write                             outcome  flushed after it
-    end      what the run left; its absence means that the run did not end
+    end      the run ended, leaving this; a run without it is unfinished
 
-Beside it stand `<instance>.last.json`, the access that the last ended run left, replaced as one and named by its
-digest in the `end` line, and `<digest>.plan.json`, the plan of each run. None of them holds a secret; all are for
-their owner alone, since they hold names and addresses.
+Beside it stand `<instance>.last.json`, the memory that the last ended run left, replaced atomically and named by its
+digest in the `end` line, and `<digest>.plan.json`, the plan of each run. None of them holds a secret; all are
+readable by their owner alone, since they hold names and addresses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import contextlib
 import hashlib
 import json
 import os
-import socket
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
 
@@ -86,10 +85,10 @@ class JournalBusyError(Exception):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """A run as the journal tells it. `intents` and `results` are by step; the result is the last word on it.
+    """A run as the journal has it. `intents` and `results` are by step; of several results of a step, the last.
 
-    `claimed` is what its lines say that it was allowed, `sealed` what those say that the journal key has sealed;
-    `is_sealed` is true where all of them are.
+    `claimed` are the consents in its lines, `sealed` those in lines that the journal key has sealed; `is_sealed` is
+    true where all lines are.
     """
 
     began: RunStarted
@@ -102,37 +101,34 @@ class Run(Struct, frozen=True, kw_only=True):
 
     @property
     def unsettled(self) -> frozenset[str]:
-        """The steps that were about to be sent, or sent, and whose result is not known."""
+        """The steps with an intent whose result is missing or unknown."""
         return frozenset(
             step for step in self.intents if step not in self.results or self.results[step].status == "unknown"
         )
 
     @property
     def in_doubt(self) -> tuple[Change, ...]:
-        """The changes of those steps."""
+        """The changes of the unsettled steps."""
         return tuple(intent.change for step, intent in self.intents.items() if step in self.unsettled)
 
     @property
     def done(self) -> Mapping[str, Change]:
         """The changes that this run is known to have made, by step, in order."""
-        return {
-            step: intent.change
-            for step, intent in self.intents.items()
-            if step in self.results and self.results[step].status == "done"
-        }
+        known = {step: intent.change for step, intent in self.intents.items() if step in self.results}
+        return {step: change for step, change in known.items() if self.results[step].status == "done"}
 
 
 def path_of(folder: Path, instance: str) -> Path:
-    """Return where the journal of an instance stands."""
+    """Return the path of the journal of an instance."""
     return folder / f"{instance}.jsonl"
 
 
 class Recalled(Struct, frozen=True, kw_only=True):
-    """The content of a journal: its memory of the instance, and the last run if a crash left it without an end.
+    """The content of a journal: its memory of the instance, and the last run if it is unfinished.
 
-    `memory` is `None` where there is no journal; what a run without an end did counts as ours all the same: it is in
-    `last`, and its mails are in `sends`. `in_doubt` are the changes that runs without an end were about to make, with
-    no result known; `standing` says which instance the journal is of, and how well it is sealed.
+    `memory` is `None` where there is no journal; it includes the known changes of an unfinished run (in `last`, mails
+    in `sends`). `in_doubt` are the changes that runs without an end were about to make, with no result known;
+    `standing` is about the file: its path, chain and beginning.
     """
 
     memory: Memory | None = None
@@ -150,35 +146,31 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 
 def recall(path: Path, key: Secret | None = None) -> Recalled:
-    """Prove that a journal is what was written, and return what it tells; raises `JournalBrokenError` with the line and why.
+    """Verify a journal and return its content. Raises `JournalBrokenError` with the line and the reason.
 
-    Beyond the chain, what stands in `<instance>.last.json` must be what the last `end` line names, so that lines
-    cut off the end of a finished journal are missed too.
+    Beyond the chain, `<instance>.last.json` must have the digest in the last `end` line, so that lines that were cut
+    off the end of a finished journal are noticed too.
     """
     book = _read(path, key)
     return Recalled(
-        memory=book.memory, unfinished=book.unfinished, in_doubt=book.in_doubt, standing=_standing(path, book)
+        memory=book.memory, unfinished=book.unfinished, in_doubt=book.in_doubt, standing=book.standing(path)
     )
 
 
-def _standing(path: Path, book: _Book) -> Standing:
-    return Standing(path=path, chain=book.chain, began=book.began)
-
-
 def runs(path: Path, key: Secret | None = None) -> tuple[Run, ...]:
-    """Return all runs, oldest first; raises `JournalBrokenError`."""
+    """Return all runs in a journal, oldest first. Raises `JournalBrokenError`."""
     book = _read(path, key)
-    return _runs(_marked(book.entries, book.chain))
+    return _split_runs(_mark_sealed(book.entries, book.chain))
 
 
 def keep_plan(folder: Path, plan: Plan) -> None:
-    """Store a plan beside the journals, so that its run can be resumed and looked at."""
+    """Store a plan beside the journals, so that its run can be resumed and shown."""
     make_private(folder)
     replace_file(_plan_path(folder, plan.digest), canonical(encode(plan)))
 
 
 def kept_plan(folder: Path, digest: str) -> Plan:
-    """Return a stored plan; raises `OSError` where there is none, and `ValueError` for a damaged or another one."""
+    """Return a stored plan. Raises `OSError` where there is none, and `ValueError` for a damaged or another one."""
     plan = decode(json.loads(_plan_path(folder, digest).read_bytes()))
     if plan.digest != digest:
         raise ValueError(f"what is stored is the plan {plan.digest}, not {digest}")
@@ -188,8 +180,8 @@ def kept_plan(folder: Path, digest: str) -> Plan:
 class Journal:
     """The journal of one instance, locked and open for appending; made by `opened`.
 
-    `memory` is what it knew when it was opened, `unfinished` the run that had no end then, `in_doubt`
-    what such runs were about to change, `standing` what the file said of itself then; `head` is the last seal.
+    `memory`, `unfinished`, `in_doubt` and `standing` are as `Recalled` has them, from when it was opened; `head` is the
+    last seal. Every method that writes flushes to the disk and raises `OSError`.
     """
 
     def __init__(self, path: Path, key: Secret | None, clock: Clock) -> None:
@@ -199,21 +191,21 @@ class Journal:
         self.memory = book.memory
         self.unfinished = book.unfinished
         self.in_doubt = book.in_doubt
-        self.standing = _standing(path, book)
+        self.standing = book.standing(path)
         self._key = key
         self._clock = clock
         self._run = ""
         self._file = append_only(path)
         if book.half_moved:
-            move_flushed(_beside(path, ".last.json.new"), _beside(path, ".last.json"))
-        self._mend(book.chain)
+            move_flushed(_path_beside(path, ".last.json.new"), _path_beside(path, ".last.json"))
+        self._repair_end(book.chain)
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
 
     def begin(self, plan: Plan, **facts: Unpack[RunFacts]) -> None:
-        """Write that a run of `plan` begins, with the facts that are not in the plan; give up an unfinished run."""
+        """Write that a run of `plan` begins, with the facts that are not in the plan; gives up an unfinished run."""
         at = self._clock()
         if self.unfinished is not None:
             self._add(RunAbandoned(at=at, run=self.unfinished.began.run))
@@ -226,21 +218,21 @@ class Journal:
         )  # fmt: skip
 
     def go_on(self, run: Run, *, allow_delete: bool = False, lifted: Iterable[str] = ()) -> None:
-        """Write that a run without an end goes on, and what was allowed for that."""
+        """Write that an unfinished run goes on, and the consents given for that."""
         self._run = run.began.run
         at = self._clock()
         self._add(RunResumed(at=at, run=self._run, allow_delete=allow_delete, lifted=tuple(sorted(lifted))))
 
     def waive(self, name: str, digest: str, reason: str) -> None:
-        """Write that the owners lifted a block for this plan, and why."""
+        """Write that a block was lifted for the plan of that digest, and why."""
         self._add(BlockWaived(at=self._clock(), run=self._run, name=name, digest=digest, reason=reason))
 
     def intend(self, changes: Mapping[str, Change]) -> None:
-        """Write what is about to be sent: changes by step."""
+        """Write the changes that are about to be sent, by step."""
         steps = tuple(Intent(step=step, before=change.before, after=change.after) for step, change in changes.items())
         self._add(StepsIntended(at=self._clock(), run=self._run, steps=steps))
 
-    def became(self, results: Sequence[Result]) -> None:
+    def record(self, results: Sequence[Result]) -> None:
         """Write the results of steps."""
         self._add(StepsFinished(at=self._clock(), run=self._run, results=tuple(results)))
 
@@ -249,17 +241,17 @@ class Journal:
         self._add(InvitationResent(at=self._clock(), run="", login=login, status=status, message=message))
 
     def end(self, outcomes: Mapping[OutcomeStatus, int], left: Memory) -> None:
-        """Write that the run ends, and what it left, as of now unless it says otherwise."""
+        """Write that the run ends, and the memory it leaves, as of now unless that has a time (`last_at`)."""
         at = self._clock()
         memory = replace(left, last_at=left.last_at or at)
         data = canonical(encode_entry(LastApplied(run=self._run, memory=memory)))
-        fresh = _beside(self.path, ".last.json.new")
+        fresh = _path_beside(self.path, ".last.json.new")
         write_flushed(fresh, data)
-        self._add(RunEnded(at=at, run=self._run, outcomes=dict(outcomes), snapshot=_digest(data)))
-        move_flushed(fresh, _beside(self.path, ".last.json"))
+        self._add(RunEnded(at=at, run=self._run, outcomes=dict(outcomes), snapshot=_compute_digest(data)))
+        move_flushed(fresh, _path_beside(self.path, ".last.json"))
 
-    def _mend(self, chain: Chain) -> None:
-        """Close, or take away, the line that a crash left at the end of the file."""
+    def _repair_end(self, chain: Chain) -> None:
+        """Add the last line feed, or remove the cut-off line, after a crash."""
         os.ftruncate(self._file, chain.size)
         if not chain.closed:
             write_all(self._file, b"\n")
@@ -267,6 +259,7 @@ class Journal:
             self._add(Truncated(at=self._clock(), run="", bytes=chain.truncated))
 
     def _add(self, entry: Entry) -> None:
+        """Append an entry to the chain and flush it."""
         line, head = link(encode_entry(entry), self.head, self._key)
         write_all(self._file, line)
         self.head = head
@@ -274,10 +267,10 @@ class Journal:
 
 @contextlib.contextmanager
 def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> Iterator[Journal]:
-    """Open the journal of an instance for one apply.
+    """Lock and open the journal of an instance for one apply.
 
-    Raises `JournalBusyError` where another apply has it, naming that one, and `JournalBrokenError` for a file that does not
-    verify: nothing is ever appended to such a file.
+    Raises `JournalBusyError` where another apply holds it, naming that one, and `JournalBrokenError` for a file that
+    does not verify: nothing is ever appended to such a file.
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 — it loads asyncio, and reading a journal takes no lock
 
@@ -289,6 +282,8 @@ def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> 
     except Timeout:
         raise JournalBusyError(instance, _describe_lock_owner(lock_owner)) from None
     try:
+        import socket  # noqa: PLC0415 — of it only this name is used, and most runs take no lock
+
         who = f"process {os.getpid()} on {socket.gethostname()}, since {clock():%Y-%m-%d %H:%M:%S %Z}"
         replace_file(lock_owner, who.encode())
         with contextlib.closing(Journal(path_of(folder, instance), key, clock)) as journal:
@@ -298,12 +293,15 @@ def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> 
         lock.release()
 
 
-# What the entries mean
+# Reading
 
 _Marked: TypeAlias = "tuple[Entry, bool]"
+"""An entry, and whether the journal key has sealed it."""
 
 
 class _Book(Struct, frozen=True, kw_only=True):
+    """A verified journal, read whole; `half_moved` is true where a crash kept `last.json.new` from its place."""
+
     chain: Chain
     entries: tuple[Entry, ...]
     began: RunStarted | None
@@ -312,21 +310,25 @@ class _Book(Struct, frozen=True, kw_only=True):
     in_doubt: tuple[Change, ...]
     half_moved: bool
 
+    def standing(self, path: Path) -> Standing:
+        return Standing(path=path, chain=self.chain, began=self.began)
+
 
 def _read(path: Path, key: Secret | None) -> _Book:
+    """Verify and read a whole journal. Raises `JournalBrokenError`."""
     chain = follow(path, key)
-    entries = tuple(_entry(path, number, entry) for number, entry in enumerate(chain.entries, start=1))
+    entries = tuple(_decode_entry(path, number, entry) for number, entry in enumerate(chain.entries, start=1))
     began = next((entry for entry in reversed(entries) if isinstance(entry, RunStarted)), None)
     if began is not None and began.instance not in {None, path.stem}:
         raise JournalBrokenError(path, 0, f"this is the journal of {began.instance}, not of {path.stem}")
-    last, half_moved = _last(path, entries)
+    last, half_moved = _read_last(path, entries)
     ends = [at for at, entry in enumerate(entries) if isinstance(entry, RunEnded)]
-    since = _runs(_marked(entries, chain)[ends[-1] + 1 if ends else 0 :])
+    since = _split_runs(_mark_sealed(entries, chain)[ends[-1] + 1 if ends else 0 :])
     memory = last if last is not None else Memory() if entries else None
     if memory is not None:
         for run in since:
-            memory = _with_run(memory, run)
-        memory = replace(memory, me=_own_account(entries))
+            memory = _add_run(memory, run)
+        memory = replace(memory, me=_find_own_account(entries))
     return _Book(
         chain=chain,
         entries=entries,
@@ -338,59 +340,58 @@ def _read(path: Path, key: Secret | None) -> _Book:
     )
 
 
-def _own_account(entries: Sequence[Entry]) -> str | None:
-    """Return the account that the last run worked as, of those that wrote it down."""
-    return next(
-        (entry.me for entry in reversed(entries) if isinstance(entry, RunStarted) and entry.me is not None), None
-    )
+def _find_own_account(entries: Sequence[Entry]) -> str | None:
+    """Return the account in use by the last run that journalled it."""
+    accounts = (entry.me for entry in reversed(entries) if isinstance(entry, RunStarted))
+    return next((account for account in accounts if account is not None), None)
 
 
-def _entry(path: Path, number: int, data: Mapping[str, object]) -> Entry:
+def _decode_entry(path: Path, number: int, data: Mapping[str, object]) -> Entry:
     try:
         return decode_entry(data)
     except CodecError as problem:
-        raise _unreadable(path, number, problem) from None
+        raise _build_error(path, number, problem) from None
 
 
-def _unreadable(path: Path, number: int, problem: CodecError) -> JournalBrokenError:
-    """Return the error for a line (0: a whole file) that is no entry of this version's."""
+def _build_error(path: Path, number: int, problem: CodecError) -> JournalBrokenError:
+    """Return the error for a line (0: the whole file) that this version cannot decode."""
     if isinstance(problem, UnknownMemberError):
-        return JournalBrokenError(
-            path, number, f"a newer release wrote this, and this version cannot read it ({problem})", hint=NEWER
-        )
+        why = f"a newer release wrote this, and this version cannot read it ({problem})"
+        return JournalBrokenError(path, number, why, hint=NEWER)
     return JournalBrokenError(path, number, f"this is not an entry that this version writes ({problem})")
 
 
-def _marked(entries: Iterable[Entry], chain: Chain) -> list[_Marked]:
+def _mark_sealed(entries: Iterable[Entry], chain: Chain) -> list[_Marked]:
     """Return entries, each with whether the journal key has sealed it."""
     since = chain.sealed_since
     return [(entry, 0 < since <= number) for number, entry in enumerate(entries, start=1)]
 
 
-def _runs(entries: Iterable[_Marked]) -> tuple[Run, ...]:
+def _split_runs(entries: Iterable[_Marked]) -> tuple[Run, ...]:
+    """Return the runs among entries; each begins with its `RunStarted`."""
     parts: list[list[_Marked]] = []
-    for entry in entries:
-        if isinstance(entry[0], RunStarted):
+    for entry, is_sealed in entries:
+        if isinstance(entry, RunStarted):
             parts.append([])
         if parts:
-            parts[-1].append(entry)
-    return tuple(_run(part) for part in parts)
+            parts[-1].append((entry, is_sealed))
+    return tuple(_build_run(part) for part in parts)
 
 
-def _run(entries: Sequence[_Marked]) -> Run:
-    """Return one run from its entries; the first of them is its beginning."""
+def _build_run(entries: Sequence[_Marked]) -> Run:
+    """Return the run of these entries, of which the first is its `RunStarted`."""
     began, intents, ended = None, {}, False
     results: dict[str, Result] = {}
     claimed = sealed = Consents()
     for entry, is_sealed in entries:
-        given = _consents(entry)
+        given = _find_consents(entry)
         claimed, sealed = claimed | given, sealed | given if is_sealed else sealed
         match entry:
             case RunStarted():
                 began = entry
             case StepsIntended():
                 intents.update({intent.step: intent for intent in entry.steps})
-                for intent in entry.steps:  # what was said of an earlier attempt says nothing of this one
+                for intent in entry.steps:  # the result of an earlier attempt does not hold for this one
                     results.pop(intent.step, None)
             case StepsFinished():
                 results.update({result.step: result for result in entry.results})
@@ -401,13 +402,13 @@ def _run(entries: Sequence[_Marked]) -> Run:
     if began is None:
         raise ValueError("a run begins with its beginning")
     return Run(
-        began=began, claimed=claimed, sealed=sealed, is_sealed=all(mark for _, mark in entries),
+        began=began, claimed=claimed, sealed=sealed, is_sealed=all(is_sealed for _, is_sealed in entries),
         intents=intents, results=results, ended=ended,
     )  # fmt: skip
 
 
-def _consents(entry: Entry) -> Consents:
-    """Return what a line says that its run was allowed."""
+def _find_consents(entry: Entry) -> Consents:
+    """Return the consents that an entry gives to its run."""
     match entry:
         case RunStarted() | RunResumed():
             return Consents(allow_delete=entry.allow_delete, lifted=frozenset(entry.lifted))
@@ -417,8 +418,8 @@ def _consents(entry: Entry) -> Consents:
             return Consents()
 
 
-def _with_run(memory: Memory, run: Run) -> Memory:
-    """Return a memory in which a run that did not end is counted."""
+def _add_run(memory: Memory, run: Run) -> Memory:
+    """Return a memory that includes the known changes of a run without an end."""
     done = run.done
     met = {name for change in done.values() for key in touched(change) if (name := account_of(key)) is not None}
     sends = dict(memory.sends)
@@ -426,10 +427,10 @@ def _with_run(memory: Memory, run: Run) -> Memory:
         if count := run.results[step].sends:
             sends[change.key] = (sends.get(change.key, (0, None))[0] + count, run.began.at)
     intended = [intent.change for intent in run.intents.values()]
-    # A role that is turned by taking it and giving it anew is gone while the two are apart, too.
-    open_ones = {run.intents[step].change.key for step in run.unsettled}
+    # A role that is changed by removing and granting it anew is missing too between the two calls.
+    unsettled = {run.intents[step].change.key for step in run.unsettled}
     taken = sum(
-        isinstance(change.before, Grant) and (change.after is None or change.key in open_ones) for change in intended
+        isinstance(change.before, Grant) and (change.after is None or change.key in unsettled) for change in intended
     )
     return replace(
         memory,
@@ -442,38 +443,37 @@ def _with_run(memory: Memory, run: Run) -> Memory:
     )
 
 
-# What the last run left
+# Files beside the journal
 
 
-def _last(path: Path, entries: Sequence[Entry]) -> tuple[Memory | None, bool]:
-    """Return what the last ended run left, and whether a crash kept it from its place.
+def _read_last(path: Path, entries: Sequence[Entry]) -> tuple[Memory | None, bool]:
+    """Return the memory that the last ended run left, and whether a crash kept the file from its place.
 
-    Raises `JournalBrokenError` where it is not what the last `end` line names.
+    Raises `JournalBrokenError` where its digest is not that in the last `end` line.
     """
     ended = next((entry for entry in reversed(entries) if isinstance(entry, RunEnded)), None)
-    settled = _bytes(_beside(path, ".last.json"))
+    settled = _read_bytes(_path_beside(path, ".last.json"))
     if ended is None:
         if settled is None:
             return None, False
         raise JournalBrokenError(path, 0, "lines are missing: what the last run left is remembered, its end is not")
-    for data, moved in ((settled, True), (_bytes(_beside(path, ".last.json.new")), False)):
-        if data is not None and _digest(data) == ended.snapshot:
-            return _decode_left(_beside(path, ".last.json"), data), not moved
-    raise JournalBrokenError(
-        path, 0, "what the last run left is not what its end names: lines are missing, or it was changed"
-    )
+    for data, moved in ((settled, True), (_read_bytes(_path_beside(path, ".last.json.new")), False)):
+        if data is not None and _compute_digest(data) == ended.snapshot:
+            return _decode_last(_path_beside(path, ".last.json"), data), not moved
+    why = "what the last run left is not what its end names: lines are missing, or it was changed"
+    raise JournalBrokenError(path, 0, why)
 
 
-def _decode_left(path: Path, data: bytes) -> Memory:
+def _decode_last(path: Path, data: bytes) -> Memory:
     try:
         return decode_last(json.loads(data)).memory
     except CodecError as problem:
-        raise _unreadable(path, 0, problem) from None
+        raise _build_error(path, 0, problem) from None
     except ValueError:
         raise JournalBrokenError(path, 0, "this is not valid JSON") from None
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def _path_beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name.removesuffix(".jsonl") + suffix)
 
 
@@ -481,11 +481,12 @@ def _plan_path(folder: Path, digest: str) -> Path:
     return folder / f"{digest.rpartition(':')[2][:16]}.plan.json"
 
 
-def _digest(data: bytes) -> str:
+def _compute_digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _bytes(path: Path) -> bytes | None:
+def _read_bytes(path: Path) -> bytes | None:
+    """Return the content of a file, `None` without one. Raises `JournalBrokenError` where it cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -495,5 +496,5 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _describe_lock_owner(lock_owner: Path) -> str:
-    """Return what the apply that holds a journal has written about itself."""
-    return (_bytes(lock_owner) or b"it has not said who it is").decode(errors="replace")
+    """Return the description that the apply holding a journal has written of itself."""
+    return (_read_bytes(lock_owner) or b"it has not said who it is").decode(errors="replace")

@@ -1,1 +1,1 @@
-"""Revisions: git, asked in one place, and the declaration as it stood at a commit."""
+"""Revisions: calls of git, the declaration as it stood at a commit, and comparisons of two declarations."""

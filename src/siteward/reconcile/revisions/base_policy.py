@@ -1,7 +1,7 @@
-"""The policy that a change of the files must pass: that of the revision it would be merged into, beside its own.
+"""The policy that a change of the files must pass: its own, and that of the base branch it would be merged into.
 
-The base's policy, its kinds of users and what it looks at judge together with those of the checkout, and the
-strictest wins. Who asks is known from the forge, never from git, where everybody writes any name.
+The base's policy, kinds of users and `manages` apply together with those of the checkout, and the strictest wins.
+The authors of a change (`actors`) are known from the forge, never from git, where anybody can write any name.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from siteward.declaration.load import Declaration
 
 Actor = tuple[str, str]
-"""A forge and the login there; the forge is empty where any will do."""
+"""A forge and the login there; an empty forge stands for any."""
 
 
 class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
-    """The checkout's declaration, that of the base, that from which the checkout went its own way, and who asks.
+    """The declarations of the checkout (`head`), the base and the fork point, and the authors of the change.
 
-    `ref` is what people call the base; where it is given without a declaration, the base had none yet.
+    `ref` is the name of the base; where it is given without a declaration, the base had none yet.
     """
 
     head: Declaration
@@ -56,7 +56,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def remarks(self) -> tuple[Diagnostic, ...]:
-        """The changes of what judges access."""
+        """The warnings about changed policy and settings, or about a base without the file."""
         if self.base is not None:
             return changed_rules(self.base, self.head)
         message = f"there is no such file at {self.ref}: only the rules of this checkout apply"
@@ -64,10 +64,10 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def persons(self) -> frozenset[str]:
-        """The handles of those who ask, as either revision knows them."""
-        sides = (self.head, *((self.base,) if self.base is not None else ()))
+        """The handles of the actors, by the forge logins of either revision."""
+        revisions = (self.head, *((self.base,) if self.base is not None else ()))
         wanted = {(forge.casefold(), login.casefold()) for forge, login in self.actors}
-        users = (user for side in sides for user in side.users.values())
+        users = (user for declaration in revisions for user in declaration.users.values())
         return frozenset(
             user.handle
             for user in users
@@ -77,7 +77,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def kinds(self) -> Mapping[str, Kind]:
-        """The kinds that users had at the base and have no longer, by handle."""
+        """The kinds at the base of the users whose kind has changed, by handle."""
         if self.base is None:
             return {}
         both = self.base.users.keys() & self.head.users.keys()
@@ -85,7 +85,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         return {handle: kind for handle, kind in pairs if kind != self.head.users[handle].kind}
 
     def as_judged(self) -> Declaration:
-        """Return the checkout's declaration with the strictest policies, and users of the kinds they were."""
+        """Return the checkout's declaration with the strictest policies, and users of their kinds at the base."""
         instances = {
             name: replace(instance, policy=self.policy(name)) for name, instance in self.head.instances.items()
         }
@@ -97,8 +97,8 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         return replace(self.head, instances=instances, users={**self.head.users, **former}, former_names=names)
 
     def as_named(self, instance: str, desired: Desired, live: Live) -> Desired:
-        """Return what is wished with the names that the base has for live sites, by which its rules call them."""
-        before = self._before(instance)
+        """Return `desired` with the base's names of live sites added, so that the base's rules match on them."""
+        before = self._find_before(instance)
         if before is None or self.base is None:
             return desired
         names = dict(desired.names)
@@ -109,28 +109,34 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
 
     def policy(self, instance: str) -> Policy:
         """Return the policy that holds on an instance of the checkout."""
-        own, before = self.head.instances[instance].policy, self._before(instance)
-        return own if before is None else strictest(own, self._elsewhere(before.policy))
+        own, before = self.head.instances[instance].policy, self._find_before(instance)
+        return own if before is None else strictest(own, self._label_rules(before.policy))
 
-    def _elsewhere(self, policy: Policy) -> Policy:
-        """Return the base's policy with rules that say whose they are, and claim no line of the checkout."""
+    def _label_rules(self, policy: Policy) -> Policy:
+        """Return the base's policy with rules that name the base as their revision, and no line of the checkout."""
         return replace(policy, rules=tuple(replace(rule, revision=self.ref, at=None) for rule in policy.rules))
 
     def earlier(self, instance: str, traits: Traits, live: Live, as_of: datetime) -> Mapping[str, str] | None:
-        """Return the logins of those who were declared before; `None` without a base."""
-        before = self._before(instance)
-        side = self.fork or self.base
-        if before is None or side is None or before.name not in side.instances:
+        """Return the login of each user of the fork point (else the base), by handle; `None` without a base.
+
+        Users that the head has renamed are left out.
+        """
+        before = self._find_before(instance)
+        declaration = self.fork or self.base
+        if before is None or declaration is None or before.name not in declaration.instances:
             return None
-        found = identities(side, before.name, traits, live, as_of=as_of, memory=None)
+        known = identities(declaration, before.name, traits, live, as_of=as_of, memory=None)
         former = {name.casefold() for user in self.head.users.values() for name in user.previously}
         return {
-            handle: identity.account for handle, identity in found.by_handle.items() if handle.casefold() not in former
+            handle: identity.account for handle, identity in known.by_handle.items() if handle.casefold() not in former
         }
 
     def as_before(self, instance: str, proposal: Proposal, as_of: datetime) -> Iterator[Proposal]:
-        """Yield the proposal with users of the kinds they were, by handle, and with those whose accounts these were."""
-        declared_users, accounts = proposal.desired.declared_users, self._users_before(instance, proposal, as_of)
+        """Yield the proposal with its users as at the base, where that differs: the rules must hold for these too.
+
+        First with the kinds that the users had, by handle; then with the users who had the accounts.
+        """
+        declared_users, accounts = proposal.desired.declared_users, self._find_users_before(instance, proposal, as_of)
         for former in (
             {name: replace(user, kind=self.kinds.get(user.handle, user.kind)) for name, user in declared_users.items()},
             {
@@ -145,17 +151,17 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
                 )
                 yield replace(proposal, desired=replace(proposal.desired, declared_users=former), proposed=proposed)
 
-    def _users_before(self, instance: str, proposal: Proposal, as_of: datetime) -> Mapping[str, DeclaredUser]:
+    def _find_users_before(self, instance: str, proposal: Proposal, as_of: datetime) -> Mapping[str, DeclaredUser]:
         """Return the users of the base by the accounts that they resolve to."""
-        before = self._before(instance)
+        before = self._find_before(instance)
         if before is None or self.base is None:
             return {}
-        found = identities(self.base, before.name, proposal.traits, proposal.live, as_of=as_of, memory=None)
-        return found.declared_users
+        former = identities(self.base, before.name, proposal.traits, proposal.live, as_of=as_of, memory=None)
+        return former.declared_users
 
     def objections(self, instance: str, proposal: Proposal) -> Iterator[Diagnostic]:
-        """Yield what is said of single steps: they reach what the base does not look at, or serve who asks for them."""
-        managed = self._managed(instance, proposal.live)
+        """Yield the objections to steps out of the base's `manages`, and to steps by which an actor gains access."""
+        managed = self._find_managed(instance, proposal.live)
         for proposed in proposal.proposed:
             scope = scope_of(proposed.key)
             if managed is not None and scope is not None and is_site(scope) and scope not in managed:
@@ -170,13 +176,13 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
     def extended(
         self, instance: str, desired: Desired, live: Live, traits: Traits, as_of: datetime
     ) -> Iterator[Diagnostic]:
-        """Yield where those who ask only gain time, which is no step."""
-        before = self._before(instance)
+        """Yield a warning for each access of an actor that ends later than at the base, which no step shows."""
+        before = self._find_before(instance)
         if not self.persons or before is None or self.base is None:
             return
         was = resolve(self.base, before.name, traits, live, as_of=as_of)
-        sides = (Revision(traits=traits, wished={as_of: wish}) for wish in (was, desired))
-        for movement in compare(instance, *sides):
+        revisions = (Revision(traits=traits, wished={as_of: wish}) for wish in (was, desired))
+        for movement in compare(instance, *revisions):
             if (
                 movement.kind == "longer"
                 and movement.person in self.persons
@@ -190,20 +196,20 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
                     "extends-own-end", message, at=movement.after.origin.at, hint="somebody else should approve it"
                 )
 
-    def _managed(self, instance: str, live: Live) -> frozenset[Scope] | None:
-        """Return the sites the base looks at; `None` where the base does not narrow them."""
-        before = self._before(instance)
+    def _find_managed(self, instance: str, live: Live) -> frozenset[Scope] | None:
+        """Return the live sites that the base's `manages` selects; `None` where the base has none."""
+        before = self._find_before(instance)
         if before is None or self.base is None or before.manages is None:
             return None
-        found: frozenset[Scope] = frozenset()
+        managed: frozenset[Scope] = frozenset()
         for kind in SITE_KINDS:
             scopes = Scopes(self.base.sites, before.name, live, kind)
             scopes.manage(before.manages)
-            found |= scopes.managed
-        return found
+            managed |= scopes.managed
+        return managed
 
-    def _before(self, instance: str) -> Instance | None:
-        """Return the instance at the base that goes by the same credentials."""
+    def _find_before(self, instance: str) -> Instance | None:
+        """Return the instance at the base of the same name, or one whose name means the same credential variables."""
         known = self.base.instances if self.base is not None else {}
-        same = (item for name, item in known.items() if variable(name) == variable(instance))
-        return known.get(instance) or next(same, None)
+        namesakes = (former for name, former in known.items() if variable(name) == variable(instance))
+        return known.get(instance) or next(namesakes, None)

@@ -1,4 +1,4 @@
-"""Two revisions of the declaration, held against each other by effective access; nothing is contacted."""
+"""Comparison of two revisions of the declaration by effective access; no server is contacted."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from siteward.declaration.load import Declaration
 
 MOST_MOMENTS = 50
-"""How many days on which something begins are looked at, the nearest first."""
+"""The most moments at which access is compared; of more, those nearest to `as_of` are taken."""
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """Which revisions are compared, by the names people gave them, at what moment, and against which known sites."""
+    """The parameters of a comparison: names of both revisions, the moment, and the known sites by instance."""
 
     base: str
     head: str
@@ -35,13 +35,16 @@ class Question(Struct, frozen=True, kw_only=True):
 
 
 def compared(base: Declaration | None, head: Declaration, question: Question) -> Comparison:
-    """Return what the head gives and takes against the base; without a base, everything is given."""
-    moments = (question.as_of, *_beginnings(base, head, question.as_of))
+    """Return the access that the head gives and takes against the base; without a base, everything is given.
+
+    Compared at `question.as_of` and at each later moment at which something begins.
+    """
+    moments = (question.as_of, *_find_beginnings(base, head, question.as_of))
     names = tuple(dict.fromkeys((*(base.instances if base else ()), *head.instances)))
     kept = moments[:MOST_MOMENTS]
-    renamed = _renamed(base, head) if base else {}
+    renamed = _find_renamed(base, head) if base else {}
     parts = [
-        compare(name, _revision(base, name, kept, question, renamed), _revision(head, name, kept, question))
+        compare(name, _build_revision(base, name, kept, question, renamed), _build_revision(head, name, kept, question))
         for name in names
     ]
     return Comparison(
@@ -51,32 +54,36 @@ def compared(base: Declaration | None, head: Declaration, question: Question) ->
         movements=merged(parts),
         notices=(
             *(changed_rules(base, head) if base else ()),
-            *(note("renamed", f"{was} is called {now} now", at=head.users[now].at) for was, now in renamed.items()),
-            *_unseen(len(moments) - len(kept)),
+            *(
+                note("renamed", f"{former} is called {handle} now", at=head.users[handle].at)
+                for former, handle in renamed.items()
+            ),
+            *_note_later(len(moments) - len(kept)),
         ),
         unresolved=tuple(name for name in names if name not in question.sites),
         instances=names,
-        accounts=_accounts(base, head),
+        accounts=_merge_accounts(base, head),
     )
 
 
-def _accounts(base: Declaration | None, head: Declaration) -> dict[str, dict[str, str | None]]:
-    """Return the account names that either revision speaks of."""
+def _merge_accounts(base: Declaration | None, head: Declaration) -> dict[str, dict[str, str | None]]:
+    """Return the account names of either revision, with their handles, by instance; the head's win."""
     before, after = base.accounts() if base is not None else {}, head.accounts()
     return {name: {**before.get(name, {}), **after.get(name, {})} for name in {**before, **after}}
 
 
-def _revision(
+def _build_revision(
     declaration: Declaration | None,
     name: str,
     moments: tuple[datetime, ...],
     question: Question,
     renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Revision | None:
-    given = declaration.instances.get(name) if declaration else None
-    if declaration is None or given is None:
+    """Return the access that a declaration wishes on an instance at each moment; `None` without that instance."""
+    instance = declaration.instances.get(name) if declaration else None
+    if declaration is None or instance is None:
         return None
-    traits = platforms.load(given.platform).widest
+    traits = platforms.load(instance.platform).widest
     live = question.sites.get(name)
     return Revision(
         traits=traits,
@@ -85,8 +92,8 @@ def _revision(
     )
 
 
-def _renamed(base: Declaration, head: Declaration) -> dict[str, str]:
-    """Return the handles of the base that the head names as the former ones of others."""
+def _find_renamed(base: Declaration, head: Declaration) -> dict[str, str]:
+    """Return the new handle of each user of the base that the head has renamed (`previously`)."""
     return {
         former: user.handle
         for user in head.users.values()
@@ -95,18 +102,21 @@ def _renamed(base: Declaration, head: Declaration) -> dict[str, str]:
     }
 
 
-def _beginnings(base: Declaration | None, head: Declaration, as_of: datetime) -> tuple[datetime, ...]:
-    """Return the moments after `as_of` at which something begins at either revision."""
-    starts = (start for side in (base, head) if side is not None for start in _starts(side))
+def _find_beginnings(base: Declaration | None, head: Declaration, as_of: datetime) -> tuple[datetime, ...]:
+    """Return the moments after `as_of`, in order, at which something begins by either revision."""
+    revisions = (declaration for declaration in (base, head) if declaration is not None)
+    starts = (start for declaration in revisions for start in _list_starts(declaration))
     return tuple(sorted({start for start in starts if start is not None and start > as_of}))
 
 
-def _starts(declaration: Declaration) -> Iterator[datetime | None]:
+def _list_starts(declaration: Declaration) -> Iterator[datetime | None]:
+    """Yield the `from` of each user, membership and grant; `None` where it has none."""
     yield from (user.window.start for user in declaration.users.values())
     yield from (member.window.start for group in declaration.groups.values() for member in group.members)
     yield from (grant.window.start for grant in declaration.grants or ())
 
 
-def _unseen(count: int) -> Iterator[Diagnostic]:
+def _note_later(count: int) -> Iterator[Diagnostic]:
+    """Yield a note where `count` moments were too many to be compared."""
     if count > 0:
         yield note("later-not-told", f"what begins on {count} further days is out of scope")

@@ -1,7 +1,7 @@
-"""The differences between two declarations that decide how access is judged, without being access themselves.
+"""The changes of policy and settings between two declarations, without those of access itself.
 
-These are rules, limits, the settings of an instance, the kind of a user and a user's logins at a forge: each of them can
-open the way to access. Both declarations are written out as plain values under the keys of the file and compared by
+These are rules, limits, the settings of an instance, the kind of a user and a user's logins at a forge: each of them
+can open the way to access. Both declarations are written out as plain values under the keys of the file and compared by
 `deepdiff`, so that a difference is found at any depth of any platform's settings. No secret can be among them: the file
 has none.
 """
@@ -35,7 +35,7 @@ Finding = tuple[str, str, "Span"]
 
 
 class Difference(Struct, frozen=True):
-    """One value that differs: its path of keys, and the change in words."""
+    """One value that differs: its path of keys in the file, and the change in words."""
 
     path: Path
     change: str
@@ -45,7 +45,7 @@ class Difference(Struct, frozen=True):
 
 
 def changed_rules(base: Declaration, head: Declaration) -> tuple[Diagnostic, ...]:
-    """Return a warning for each difference that is no access itself; the same on several instances is told once."""
+    """Return a warning for each difference that is no access itself; equal ones of several instances are one warning."""
     where: dict[Finding, list[str]] = defaultdict(list)
     for name in dict.fromkeys((*base.instances, *head.instances)):
         for finding in _compare_instances(base.instances.get(name), head.instances.get(name)):
@@ -62,7 +62,7 @@ def changed_rules(base: Declaration, head: Declaration) -> tuple[Diagnostic, ...
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
     """Yield the differences between two trees of plain values, by path; the order of a list means nothing.
 
-    Of a list, the items are told that were added and removed, never paired: releases of deepdiff pair differently.
+    Of a list, added and removed items are reported, never paired ones: releases of deepdiff pair differently.
     """
     from deepdiff import DeepDiff  # noqa: PLC0415 — a tenth of a second, which only runs with a base need
 
@@ -121,6 +121,7 @@ def _spell(value: object) -> str:
 
 
 def _compare_instances(base: Instance | None, head: Instance | None) -> Iterator[Finding]:
+    """Yield the changes of one instance; `None` where that revision does not have it."""
     if base is None or head is None:
         known = head or base
         if known is not None:
@@ -133,18 +134,18 @@ def _compare_instances(base: Instance | None, head: Instance | None) -> Iterator
 
 
 def _find_place(path: Path, instance: Instance) -> Span:
-    """Return where the policy of an instance says what differs, which may be in the file's; else where it begins."""
-    policy, found = instance.policy, None
+    """Return the place of a differing policy value, which may be in the file's policy; else that of the instance."""
+    policy, place = instance.policy, None
     match path:
         case ("policy", "admins", *_):
-            found = policy.admins_at
+            place = policy.admins_at
         case ("policy", "limits", name, *_) if name in policy.limits:
-            found = policy.limits[name].at
+            place = policy.limits[name].at
         case ("policy", "rules", name, *_):
-            found = next((rule.at for rule in policy.rules if rule.id == name), None)
+            place = next((rule.at for rule in policy.rules if rule.id == name), None)
         case _:
             pass
-    return found or instance.at
+    return place or instance.at
 
 
 def _write_instance(instance: Instance) -> dict[str, Any]:
@@ -196,11 +197,12 @@ def _write_selectors(selectors: tuple[Selector, ...] | None) -> list[str] | None
 
 
 def _compare_files(base: Declaration, head: Declaration) -> Iterator[Finding]:
+    """Yield the changes that concern all instances: the root file, bounds of included files, users, public sites."""
     for difference in differences(_write_file(base), _write_file(head)):
         yield "policy-changed", str(difference), head.root
-    bounds, now = _bounds_by_file(base), _bounds_by_file(head)
-    for file in sorted(bounds.keys() & now.keys()):
-        for difference in differences(_write_bound(bounds[file]), _write_bound(now[file])):
+    old, new = _map_bounds(base), _map_bounds(head)
+    for file in sorted(old.keys() & new.keys()):
+        for difference in differences(_write_bound(old[file]), _write_bound(new[file])):
             yield "policy-changed", f"what {file} may grant: {difference}", head.root
     for handle in sorted(base.users.keys() & head.users.keys()):
         yield from _compare_users(base.users[handle], head.users[handle])
@@ -213,12 +215,12 @@ def _compare_files(base: Declaration, head: Declaration) -> Iterator[Finding]:
 
 
 def _write_file(declaration: Declaration) -> dict[str, Any]:
-    """Return what the root file says for all instances together."""
+    """Return the values of the root file that hold for all instances, under the keys of the file."""
     return {"policy": {"timezone": str(declaration.timezone)}, "journal": {"dir": declaration.journal_dir}}
 
 
-def _bounds_by_file(declaration: Declaration) -> Mapping[str, Bound | None]:
-    """Return what each file with grants may grant, `None` for everything."""
+def _map_bounds(declaration: Declaration) -> Mapping[str, Bound | None]:
+    """Return the bound of each file that has grants; `None` for a file that may grant everything."""
     return {grant.at.file: grant.bound for grant in declaration.grants or ()}
 
 
@@ -237,7 +239,7 @@ def _compare_users(base: User, head: User) -> Iterator[Finding]:
 
 
 def _write_user(user: User) -> dict[str, Any]:
-    """Return what says who a user is; all of it is text, so that two users can be compared with `==` too."""
+    """Return the identity of a user as plain text values, so that two users can be compared with `==` too."""
     return {
         "kind": user.kind,
         "email": user.email,

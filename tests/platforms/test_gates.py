@@ -175,3 +175,12 @@ def test_what_is_no_page_is_left_to_the_adapter(text: str, status: int) -> None:
     """Data, nothing, and what a program prints before its data."""
     with doors(Server(httpx.Response(status, text=text))) as open_:
         assert open_.reader.query("/api/x").status == status
+
+
+def test_a_page_of_many_comments_is_looked_at_once() -> None:
+    """However it begins, what is looked at is bounded, and no comment is read in two ways."""
+    text = "<!-- --> " * 20_000
+    with doors(Server(httpx.Response(200, text=text))) as open_:
+        assert open_.reader.query("/api/x").status == 200
+    with doors(Server(httpx.Response(200, text="<!-- a -->" * 9 + "<html>"))) as open_, pytest.raises(GateError):
+        open_.reader.query("/api/x")

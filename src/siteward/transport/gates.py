@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 _GATE, _PAGE_OF, _HINT = "siteward.gate", "siteward.page", "siteward.gate-hint"
 _NO = frozenset({401, 403, 407})
 _PAGE = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,999}?-->\s*)*<(?:!doctype\s+html|html|head|title|body)\b",
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|head|title|body)\b",
     re.IGNORECASE | re.DOTALL,
 )
+_BEGINNING = 4096
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,30}")
 _NO_HEADERS = "SITEWARD_<INSTANCE>_HEADERS"
 
@@ -83,7 +84,7 @@ def _describe_challenge(response: httpx.Response, request: httpx.Request) -> str
 def _describe_page(response: httpx.Response) -> str | None:
     """Return what kind of page a response is; `None` for none, or for one that says something else."""
     status = response.status_code
-    if (status != 200 and status not in _NO) or not _PAGE.match(response.content):
+    if (status != 200 and status not in _NO) or not _PAGE.match(response.content[:_BEGINNING]):
         return None
     return "it shows a page for people" if status == 200 else "it refuses with a page for people"
 

@@ -184,8 +184,12 @@ A guard checks what is left of a plan after every step (see the promises in the 
 
 - **`existing-account`** A declared user meets a live account that no journal knows. *Next:* make sure that it is the same person before you apply.
 - **`kept-by-error`** A row of the file in error takes nothing: what it may speak of stays as it is. *Next:* correct the row it names, and plan again.
-- **`identity-mismatch`** The live account has another e-mail than the declared user. *Next:* correct the e-mail, or give another login under `logins`.
-- **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* compare with `--base REVISION`, or keep the journal.
+- **`identity-mismatch`** The account under a declared user's login is another one than the journal or the file knows, or has another e-mail and is met for the first time. *Next:* find out whose it is; confirm it with `ids` or `--accept identity:LOGIN@INSTANCE`, or give another login under `logins`.
+- **`identity-gone`** The file names an account by an id that is not there, and a new account would have another one. *Next:* correct `ids`, or take it away to have a new account made.
+- **`identities-unknown`** The base has users here, and no journal knows whether their accounts are still the same. *Next:* keep the journal where every run finds it.
+- **`renamed-account`** The account of a declared user bears another name on the server; its id is the same. *Next:* write the new name under `logins`, or under `previously` to have it renamed back.
+- **`no-account-ids`** The file has `ids` for an instance that shows no ids of accounts. *Next:* take them out.
+- **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* let `siteward apply` begin the journal, also where there is nothing to do, or compare with `--base REVISION`.
 - **`declared-but-ignored`** A declared user's account matches `ignore`. *Next:* narrow the pattern, or take the user out.
 - **`undeclarable-role`** Somebody has a role that is a fact and not a right to hand out, such as owning. *Next:* nothing, or change it in the product.
 - **`public-access`** A site is open to everybody and the file does not say so. *Next:* say `public: true` or `public: false` for it.

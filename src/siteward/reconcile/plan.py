@@ -19,6 +19,7 @@ from siteward import __version__
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.guards import judge
+from siteward.access.identity import follow
 from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.proposal import manage
@@ -28,7 +29,7 @@ from siteward.declaration.resolve import resolve
 from siteward.declaration.unmatched import nowhere
 from siteward.platforms.interface import no_blame
 from siteward.reconcile.apply.admission import remarks_on
-from siteward.reconcile.apply.consent import CONSENTS
+from siteward.reconcile.apply.consent import CONSENTS, accepted_on
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import RESUME, Fresh
@@ -105,7 +106,9 @@ class Survey(Struct, frozen=True, kw_only=True):
             for diagnostic in judge(
                 variant,
                 as_of=self.as_of,
-                accept=allowance.accept if allowance.asks else dict.fromkeys(CONSENTS.values(), ""),
+                accept=accepted_on(self.name, allowance.accept)
+                if allowance.asks
+                else dict.fromkeys(CONSENTS.values(), ""),
                 allow_delete=allowance.allow_delete or not allowance.asks,
                 confirmed=self.confirmed,
                 remarks=remarks,
@@ -182,6 +185,7 @@ def surveyed(
     confirmed = instance.confirmed() or traits.knows_self
     live = replace(live, findings=_insert_name(live.findings, instance.name))
     live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
+    memory = follow(memory, live, traits)
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
     desired = base_policy.as_named(instance.name, desired, live) if base_policy else desired
     policy = base_policy.policy(instance.name) if base_policy else declared.policy
@@ -204,11 +208,11 @@ def surveyed(
 
 
 def _insert_variable(diagnostic: Diagnostic, instance: str) -> Diagnostic:
-    """Return a guard's diagnostic with the instance's own variable name in the hint."""
+    """Return a guard's diagnostic with the instance's name and its own variable in the hint."""
     if not diagnostic.hint:
         return diagnostic
     hint = diagnostic.hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))
-    return replace(diagnostic, hint=hint)
+    return replace(diagnostic, hint=hint.replace("<instance>", instance))
 
 
 def _insert_name(diagnostics: Iterable[Diagnostic], instance: str) -> tuple[Diagnostic, ...]:

@@ -103,12 +103,16 @@ class StepsIntended(_Entry, frozen=True, kw_only=True):
 
 
 class Result(WithDefaults, frozen=True, kw_only=True):
-    """The result of one step; `sends` counts the mails that went out for it."""
+    """The result of one step; `sends` counts the mails that went out for it.
+
+    `account_id` is the platform's id of the account that the step made, where its answer has one.
+    """
 
     step: str
     status: OutcomeStatus
     message: str = ""
     sends: int = 0
+    account_id: str | None = None
 
 
 class StepsFinished(_Entry, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from access.worlds import (
     codes,
     declared_user,
     grant,
+    judged,
     key,
     keys,
     live,

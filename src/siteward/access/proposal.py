@@ -264,7 +264,8 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
                 return self._ending_of(name, key) or ("silence" if self.desired.managed is not None else None)
             case "stranger":
                 ours = self.policy.unmanaged != "report" and self.desired.managed is not None
-                return self._ending_of(name, key) or ("unmanaged" if ours else None)
+                ended = self._ending_of(name, key) if name in self.classification.others else None
+                return ended or ("unmanaged" if ours else None)
             case "self" | "public" | "ignored":
                 return None
 

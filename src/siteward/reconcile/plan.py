@@ -152,6 +152,23 @@ class Survey(Struct, frozen=True, kw_only=True):
             read_requests=read_requests,
         )
 
+    def fresh(self, passwords: Passwords) -> Fresh:
+        """Return the instance as apply takes it: planned without any acceptance, with new passwords for `passwords`."""
+
+        def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
+            allowance = Allowance(passwords=passwords, accept=accept, allow_delete=allow_delete)
+            return (*self.standing(keys), *self.verdict(allowance, keys))
+
+        return Fresh(
+            traits=self.traits,
+            live=self.live,
+            desired=self.desired,
+            plan=self.plan(Allowance(passwords=passwords, accept={}, allow_delete=False)),
+            judge=verdict,
+            confirmed=self.confirmed,
+            unwanted=self.unwanted,
+        )
+
 
 def survey(
     declaration: Declaration,
@@ -267,20 +284,7 @@ class Target(Struct, frozen=True, kw_only=True):
     def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
         """Read and plan it again, without any acceptance. Raises `PlatformError`."""
         seen = survey(self.declaration, self.instance, reader, as_of=as_of, memory=memory, base_policy=self.base_policy)
-
-        def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
-            allowance = Allowance(passwords=self.passwords, accept=accept, allow_delete=allow_delete)
-            return (*seen.standing(keys), *seen.verdict(allowance, keys))
-
-        return Fresh(
-            traits=seen.traits,
-            live=seen.live,
-            desired=seen.desired,
-            plan=seen.plan(Allowance(passwords=self.passwords, accept={}, allow_delete=False)),
-            judge=verdict,
-            confirmed=seen.confirmed,
-            unwanted=seen.unwanted,
-        )
+        return seen.fresh(self.passwords)
 
 
 class Run(Struct, frozen=True, kw_only=True):

@@ -405,6 +405,21 @@ def test_matomo_accounts_of_one_second_are_not_taken_for_each_other(tmp_path: Pa
     assert ("account anna", False, "granted") in moves(report)
 
 
+def test_a_changed_address_is_told_with_the_default_settings(tmp_path: Path) -> None:
+    """The file has the old address, which is to be invited, and the new one is there undeclared."""
+    rig = rig_of(tmp_path, "piwik-pro", known=False)
+    rig.fake.state.named("anna@example.org").email = "anna.new@example.org"  # type: ignore[attr-defined]
+    fake: Any = rig.fake
+    fake._writes += 1
+    for unmanaged in ("report", "revoke"):
+        changed = document("piwik-pro", instance={"unmanaged": unmanaged})
+        changed["grants"][0]["role"] = "view"
+        rig.declare(changed)
+        told = about(rig.plan(), "possible-address-change")
+        assert bool(told) == (unmanaged == "report")
+        assert all("anna.new@example.org" in diagnostic.message for diagnostic in told)
+
+
 def test_an_account_that_is_gone_is_not_made_under_the_id_of_the_file(tmp_path: Path) -> None:
     """A new account has another id than the file names."""
     rig = rig_of(tmp_path, "umami", known=False)

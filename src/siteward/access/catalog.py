@@ -371,7 +371,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`mails`** How many mails this sends. *Next:* tell those who get one.
 - **`removal`** Somebody is mailed that their access has ended. *Next:* nothing.
 - **`segments`** Personal segments go with the access. *Next:* save what is needed first.
-- **`possible-address-change`** One address loses exactly what another gets. *Next:* if it is one person, correct the e-mail.
+- **`possible-address-change`** One address loses, or an unmanaged one has, exactly what another gets. *Next:* if it is one person, correct the e-mail.
 - **`site-gone`** A site that a change is about is not in the team any more. *Next:* look where it went.
 - **`site-renamed`** A site has another domain now. *Next:* name it by the new one; the old one will be free for others.
 - **`site-transfer`** A site is being handed over to somebody else. *Next:* find out whether that is meant.

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from siteward.access.accounts import GONE, Classification, UnmanagedAccount, find_mismatched, findings, tally
+from siteward.access.addresses import warn_address_changes
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
 from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.effective import Index, Reach, reach, reach_after
@@ -29,6 +30,7 @@ from siteward.access.model import (
     Subject,
     account_of,
 )
+from siteward.access.patterns import matching
 from siteward.access.policy import Policy
 from siteward.access.state import (
     NOTHING_HELD,
@@ -334,7 +336,11 @@ def manage(
     `memory` is what the journal knows of the instance. `base` maps the handles declared at an earlier revision
     to their logins here; who is in it, or in the memory, and no longer in the file, has left.
     """
-    others = find_others(live, desired, traits, memory)
+    others = {
+        name: other
+        for name, other in find_others(live, desired, traits, memory).items()
+        if not matching(policy.ignore, name) and name.casefold() != (live.me or "").casefold()
+    }
     wanted = with_defaults(desired, live, traits)
     if others and policy.unmanaged != "report":
         wanted = _without_live(wanted, live.access, others)
@@ -365,6 +371,7 @@ def manage(
                 classification, wanted, memory, [proposed.change for proposed in mine], counts.unmanaged, mismatched
             ),
             *_warn_without_identities(classification, memory, base),
+            *warn_address_changes(classification, [proposed.change for proposed in mine]),
         ),
         others=others,
         mismatched=mismatched,
@@ -376,7 +383,7 @@ def manage(
 
 def _find_earlier(memory: Memory | None, base: Mapping[str, str] | None) -> Mapping[str, str] | None:
     """Return the logins of the users of an earlier run and revision by handle; `None` where neither is known."""
-    if memory is None:
+    if memory is None or memory.blank:
         return base
     return {**memory.users, **{handle: memory.renamed.get(login, login) for handle, login in (base or {}).items()}}
 

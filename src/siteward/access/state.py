@@ -216,6 +216,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     the key of an invited grant to how often and when it was last sent. `me` is the account that the last run worked as.
     `identities` are the platform's ids by login, of known accounts and of those that had the login last; `renamed` maps
     logins that the file still has to those of the same accounts on the server.
+    `blank` is true where no run has changed or confirmed anything yet, so that it knows nobody.
     `None` instead of a `Memory` means that there is no journal.
     """
 
@@ -229,6 +230,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     last_at: datetime | None = None
     sends: Mapping[Key, tuple[int, datetime]] = MappingProxyType({})
     me: str | None = None
+    blank: bool = False
 
 
 def account_names(

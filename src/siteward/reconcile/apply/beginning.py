@@ -58,7 +58,7 @@ def _begin_journal(given: Beginning, survey: Survey) -> Iterator[Diagnostic]:
         with journal.opened(given.book.folder, survey.name, key=given.book.key, clock=given.clock) as book:
             if book.unfinished is not None:
                 return
-            begins = book.memory is None
+            begins = book.memory is None or book.memory.blank
             _write(given, survey, book, _remember(fresh, survey, book.memory))
     except TROUBLE as problem:
         yield replace(describe_trouble(survey.name, problem), severity=Severity.WARNING)
@@ -83,7 +83,7 @@ def _remember(fresh: Fresh, survey: Survey, memory: Memory | None) -> Memory:
 def _adds(now: Memory, memory: Memory | None, live: Live, traits: Traits) -> bool:
     """Return whether a memory knows other users or accounts than the one before, or there was none."""
     before = follow(memory, live, traits)
-    if before is None:
+    if before is None or before.blank:
         return True
     pairs = (
         (now.users, before.users),

@@ -257,8 +257,8 @@ class Journal:
 
     def end_unchanged(self, outcomes: Mapping[OutcomeStatus, int]) -> None:
         """Write that a run ends which changed nothing, so that the memory stays as it was; without one the run is given up."""
-        if self.memory is not None:
-            self.end(outcomes, self.memory)
+        if self.memory is not None and not self.memory.blank:
+            self.end(outcomes, replace(self.memory, me=None))
         else:
             self._add(RunAbandoned(at=self._clock(), run=self._run))
 
@@ -337,7 +337,7 @@ def _read(path: Path, key: Secret | None) -> _Book:
     ends = [at for at, entry in enumerate(entries) if isinstance(entry, RunEnded)]
     since = _split_runs(_mark_sealed(entries, chain)[ends[-1] + 1 if ends else 0 :])
     begun = [run for run in since if run.intents]
-    memory = last if last is not None else Memory() if begun else None
+    memory = last if last is not None else Memory(blank=not begun) if entries else None
     if memory is not None:
         for run in begun:
             memory = add_run(memory, run)

@@ -57,12 +57,12 @@ def find_others(live: Live, desired: Desired, traits: Traits, memory: Memory | N
     directory = _Directory(live, traits)
     known = {name: id_ for login, id_ in _list_known(memory) if (name := directory.find(login)) is not None}
     named = {name: user.account_id for name, user in desired.declared_users.items() if user.account_id is not None}
-    holders = {id_of(name, live): name for name in directory.names} if traits.ids == "unique" else {}
+    logins = {id_of(name, live): name for name in directory.names} if traits.ids == "unique" else {}
     others: dict[str, OtherAccount] = {}
     for name, id_ in {**known, **named}.items():
         now = id_of(name, live)
         if now is not None and not is_same(now, id_):
-            moved = holders.get(id_)
+            moved = logins.get(id_)
             others[name] = OtherAccount(name=name, known=id_, now=now, by_file=name in named, moved=moved)
     return others
 

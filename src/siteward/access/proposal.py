@@ -336,11 +336,7 @@ def manage(
     `memory` is what the journal knows of the instance. `base` maps the handles declared at an earlier revision
     to their logins here; who is in it, or in the memory, and no longer in the file, has left.
     """
-    others = {
-        name: other
-        for name, other in find_others(live, desired, traits, memory).items()
-        if not matching(policy.ignore, name) and name.casefold() != (live.me or "").casefold()
-    }
+    others = _find_others(live, desired, traits, policy, memory)
     wanted = with_defaults(desired, live, traits)
     if others and policy.unmanaged != "report":
         wanted = _without_live(wanted, live.access, others)
@@ -353,6 +349,7 @@ def manage(
     row = tuple(ours.explained(change, causes[change]) for change in order(causes, traits))
     held = _held_back(row, ours)
     mine = tuple(proposed for proposed in row if proposed.key not in held)
+    changes = [proposed.change for proposed in mine]
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
     return Proposal(
         live=live,
@@ -367,11 +364,9 @@ def manage(
         diagnostics=(
             *live.findings,
             *_describe_held(desired, [proposed for proposed in row if proposed.key in held]),
-            *findings(
-                classification, wanted, memory, [proposed.change for proposed in mine], counts.unmanaged, mismatched
-            ),
+            *findings(classification, wanted, memory, changes, counts.unmanaged, mismatched),
             *_warn_without_identities(classification, memory, base),
-            *warn_address_changes(classification, [proposed.change for proposed in mine]),
+            *warn_address_changes(classification, changes),
         ),
         others=others,
         mismatched=mismatched,
@@ -379,6 +374,16 @@ def manage(
         sites=len(desired.managed or ()),
         grants=counts.grants,
     )
+
+
+def _find_others(
+    live: Live, desired: Desired, traits: Traits, policy: Policy, memory: Memory | None
+) -> Mapping[str, OtherAccount]:
+    """Return the accounts that are not the known ones of their login, without the account in use and ignored ones."""
+    others, me = find_others(live, desired, traits, memory), (live.me or "").casefold()
+    return {
+        name: other for name, other in others.items() if name.casefold() != me and not matching(policy.ignore, name)
+    }
 
 
 def _find_earlier(memory: Memory | None, base: Mapping[str, str] | None) -> Mapping[str, str] | None:
@@ -394,7 +399,7 @@ def _warn_without_identities(
     """Warn where an earlier revision has users here and no journal knows whether their accounts are still the same."""
     if classification.traits.ids == "none" or (memory is not None and (memory.accounts or memory.last is not None)):
         return
-    known = [login for handle, login in (base or {}).items() if classification.live_account(login)]
+    known = [login for login in (base or {}).values() if classification.live_account(login)]
     if known:
         yield warning(
             "identities-unknown",

@@ -22,7 +22,9 @@ def add_run(memory: Memory, run: Run) -> Memory:
     """Return a memory that includes the known changes of a run without an end."""
     done = run.done
     met = {name for change in done.values() for key in touched(change) if (name := account_of(key)) is not None}
-    made = {name: None for step in run.unsettled if (name := find_made(run.intents[step].change))}
+    made: dict[str, str | None] = {
+        name: None for step in run.unsettled if (name := find_made(run.intents[step].change))
+    }
     made |= {name: run.results[step].account_id for step, change in done.items() if (name := find_made(change))}
     memory = know_made(memory, made)
     sends = dict(memory.sends)

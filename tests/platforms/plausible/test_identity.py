@@ -86,7 +86,7 @@ def test_no_account_ids_where_the_api_shows_none() -> None:
 def test_a_changed_address_is_told_where_unmanaged_is_reported() -> None:
     """The old address in the file is to be invited to exactly what the new one, undeclared, has."""
     users = {name: {"email": f"{name}@example.org"} for name in ("ben", "carla")}
-    with scene(view("anna", "ben", "carla"), users=users | {"anna": {"email": "anna.old@example.org"}}) as at:
+    with scene(view("anna", "ben"), users=users | {"anna": {"email": "anna.old@example.org"}}) as at:
         told = [found for found in _all(at.plan()) if found.code == "possible-address-change"]
         assert told
         assert all(ANNA in found.message and "anna.old@example.org" in found.message for found in told)

@@ -16,6 +16,7 @@ from msgspec import Struct
 from siteward.access.change import Change, direction
 from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.effective import Index
+from siteward.access.identity import OtherAccount, id_of, is_same
 from siteward.access.lookalikes import code_points, look_alike
 from siteward.access.model import (
     Access,
@@ -52,17 +53,25 @@ class Classification:
     """The class of each account on one instance.
 
     `ignore` are the patterns of the policy; `earlier` maps the handles of an earlier revision or run to logins (`None`
-    where neither is known), by which users who left the file are recognised.
+    where neither is known), by which users who left the file are recognised. `others` are the accounts that bear the
+    login of a known one and are not that one.
     """
 
     def __init__(
-        self, live: Live, desired: Desired, traits: Traits, ignore: Iterable[str], earlier: Mapping[str, str] | None
+        self,
+        live: Live,
+        desired: Desired,
+        traits: Traits,
+        ignore: Iterable[str],
+        earlier: Mapping[str, str] | None,
+        others: Mapping[str, OtherAccount] = MappingProxyType({}),
     ) -> None:
         self.live = live
         self.desired = desired
         self.me = live.me.casefold() if live.me is not None else None
         self.declared_users = desired.declared_users
         self.traits = traits
+        self.others = others
         self.leavers_unknown = earlier is None and all(
             user.ending != "left" for user in desired.declared_users.values()
         )
@@ -85,6 +94,8 @@ class Classification:
             return "public"
         if matching(self.ignore, name):
             return "ignored"
+        if name in self.others:
+            return "stranger"
         if name in self.declared_users:
             return "left" if self.declared_users[name].ending == "left" else "declared"
         return "left" if name in self.left else "stranger"
@@ -99,7 +110,7 @@ class Classification:
         declared_user = self.declared_users.get(name)
         if declared_user is not None:
             return declared_user.ending
-        return "left" if self.classify(name) == "left" else None
+        return "left" if self.classify(name) == "left" or (name in self.others and name in self.left) else None
 
     def person(self, name: str) -> str | None:
         """Return the handle of the user of an account, also of one who left; `None` for an unmanaged account."""
@@ -180,19 +191,21 @@ def findings(
     memory: Memory | None,
     changes: Sequence[Change],
     unmanaged: Sequence[UnmanagedAccount],
+    mismatched: Mapping[str, Diagnostic] = MappingProxyType({}),
 ) -> Iterator[Diagnostic]:
     """Yield the diagnostics on live accounts that belong to no single guard.
 
-    `wanted` is the desired access with defaults, `changes` are the proposed changes.
+    `wanted` is the desired access with defaults, `changes` are the proposed changes. `mismatched` are the accounts that
+    a guard reports as perhaps somebody else's (see `find_mismatched`).
     """
     if classification.leavers_unknown and any(not account.ignored for account in unmanaged):
-        yield note(
+        yield warning(
             "leavers-unknown",
             "people removed from the file cannot be distinguished from accounts that never were in it: there is no journal of this instance",
-            hint="compare with an earlier revision (`--base REVISION`), or keep the journal",
+            hint="`siteward apply` begins the journal, also where there is nothing to do; or compare with an earlier revision (`--base REVISION`)",
         )
     yield from _report_lookalikes(classification, unmanaged)
-    yield from _report_existing(classification, memory, changes)
+    yield from _report_existing(classification, memory, changes, mismatched)
     yield from _report_undeclarable(classification)
     yield from _warn_public_sites(classification)
     yield from _report_impossible(classification, wanted)
@@ -209,30 +222,35 @@ def _report_lookalikes(classification: Classification, unmanaged: Sequence[Unman
         )
 
 
+def _list_new(classification: Classification, memory: Memory | None) -> Iterator[str]:
+    """Yield the live accounts of declared users that neither the journal knows nor the file names by their id."""
+    known = memory.accounts if memory is not None else frozenset()
+    for name, declared_user in classification.declared_users.items():
+        if classification.classify(name) == "declared" and name not in known and classification.live_account(name):
+            now, named = id_of(name, classification.live), declared_user.account_id
+            if now is None or named is None or not is_same(now, named):
+                yield name
+
+
 def _report_existing(
-    classification: Classification, memory: Memory | None, changes: Sequence[Change]
+    classification: Classification,
+    memory: Memory | None,
+    changes: Sequence[Change],
+    mismatched: Mapping[str, Diagnostic],
 ) -> Iterator[Diagnostic]:
     """Yield diagnostics on declared users whose live accounts are not in the journal: they may be somebody else's."""
-    known = memory.accounts if memory is not None else frozenset()
-    new = [
-        name
-        for name in classification.declared_users
-        if classification.classify(name) == "declared" and name not in known and classification.live_account(name)
-    ]
+    new = [name for name in _list_new(classification, memory) if name not in mismatched]
     about: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
         about[account_of(change.key) or ""].append(change)
     quiet = []
     for name in new:
-        mismatches = tuple(_find_email_mismatches(classification, name, about[name]))
         gained = [
             change
             for change in about[name]
             if isinstance(change.after, Grant) and direction(change, classification.traits) == "open"
         ]
-        if mismatches:
-            yield from mismatches
-        elif gained:
+        if gained:
             strongest = max(gained, key=lambda change: _power_after(change, classification.traits))
             yield warning(
                 "existing-account",
@@ -250,21 +268,21 @@ def _power_after(change: Change, traits: Traits) -> Power:
     return traits.power(change.after) if isinstance(change.after, Grant) else Power.NONE
 
 
-def _find_email_mismatches(
-    classification: Classification, name: str, changes: Sequence[Change]
-) -> Iterator[Diagnostic]:
-    declared_user, account = classification.declared_users[name], classification.live_account(name)
-    live, declared = (account.email if account else None), declared_user.email
-    if not live or not declared or live.casefold() == declared.casefold():
-        return
-    for key in [change.key for change in changes] or [account_key(name)]:
-        yield error(
-            "identity-mismatch",
-            f"the live account {name} has the e-mail {live}, and {declared_user.handle} is declared with {declared}",
-            about=key,
-            at=declared_user.at,
-            hint="if they are the same person, correct the e-mail in the file or in the account; if not, give another login under `logins`",
-        )
+def find_mismatched(classification: Classification, memory: Memory | None) -> Mapping[str, Diagnostic]:
+    """Return the objections to accounts of declared users that no run knows and that have another e-mail, by account."""
+    mismatched: dict[str, Diagnostic] = {}
+    for name in _list_new(classification, memory):
+        declared_user, account = classification.declared_users[name], classification.live_account(name)
+        live, declared = (account.email if account else None), declared_user.email
+        if live and declared and live.casefold() != declared.casefold():
+            mismatched[name] = error(
+                "identity-mismatch",
+                f"the live account {name} has the e-mail {live}, and {declared_user.handle} is declared with {declared}",
+                at=declared_user.at,
+                hint="if they are the same person, correct the e-mail in the file or in the account, or say so once: "
+                f"`--accept identity:{name}@<instance>=DIGEST`; if not, give another login under `logins`",
+            )
+    return mismatched
 
 
 def _report_undeclarable(classification: Classification) -> Iterator[Diagnostic]:

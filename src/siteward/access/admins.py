@@ -97,6 +97,8 @@ class AdminTimeline:
         by one word in the file is a lock-out as well.
         """
         proposal, declared_user = self._proposal, self._proposal.desired.declared_users.get(name)
+        if name in proposal.others:
+            return False
         if not gone and (declared_user is None or declared_user.ending is not None):
             return False
         if declared_user is not None and (declared_user.kind == "service" or self._ends_soon(name, declared_user)):

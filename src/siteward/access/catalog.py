@@ -130,6 +130,8 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`protected-login`** A protected account is nobody's login. *Next:* give another login, or have the owners of `protect` change the pattern.
 - **`previously-clash`** A former name leads to one user only. *Next:* take the former name from one of the two.
 - **`former-login-remains`** A former login is gone once there is a new one. *Next:* find out whose the old account is, then delete or rename it by hand.
+- **`renamed-account`** The account of a declared user bears another name on the server; its id is the same. *Next:* write the new name under `logins`, or under `previously` to have it renamed back.
+- **`no-account-ids`** The file has `ids` for an instance that shows no ids of accounts. *Next:* take them out.
 
 ### Grants
 
@@ -186,8 +188,10 @@ A guard checks what is left of a plan after every step (see the promises in the 
 
 - **`existing-account`** A declared user meets a live account that no journal knows. *Next:* make sure that it is the same person before you apply.
 - **`kept-by-error`** A row of the file in error takes nothing: what it may speak of stays as it is. *Next:* correct the row it names, and plan again.
-- **`identity-mismatch`** The live account has another e-mail than the declared user. *Next:* correct the e-mail, or give another login under `logins`.
-- **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* compare with `--base REVISION`, or keep the journal.
+- **`identity-mismatch`** The account under a declared user's login is another one than the journal or the file knows, or has another e-mail and is met for the first time. *Next:* find out whose it is; confirm it with `ids` or `--accept identity:LOGIN@INSTANCE`, or give another login under `logins`.
+- **`identity-gone`** The file names an account by an id that is not there, and a new account would have another one. *Next:* correct `ids`, or take it away to have a new account made.
+- **`identities-unknown`** The base has users here, and no journal knows whether their accounts are still the same. *Next:* keep the journal where every run finds it.
+- **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* let `siteward apply` begin the journal, also where there is nothing to do, or compare with `--base REVISION`.
 - **`declared-but-ignored`** A declared user's account matches `ignore`. *Next:* narrow the pattern, or take the user out.
 - **`undeclarable-role`** Somebody has a role that is a fact and not a right to hand out, such as owning. *Next:* nothing, or change it in the product.
 - **`public-access`** A site is open to everybody and the file does not say so. *Next:* say `public: true` or `public: false` for it.
@@ -241,6 +245,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`accept-without-reason`** `--accept` was given no reason. *Next:* add `--reason`; it is written to the journal.
 - **`config-changed`** The files are not those the plan was made from. *Next:* nothing: what they no longer want is refused; or plan again.
 - **`journal-broken`** The journal is not what was written. *Next:* restore it from a copy, or move it away; find out who changed it.
+- **`journal-begun`** A journal begins with what an apply or an import found to be as the file says. *Next:* keep it, where every run finds it.
 - **`journal-not-sealed`** `SITEWARD_JOURNAL_KEY` is set, and no line of the journal carries its seal. *Next:* nothing before the first apply with the key; else find out who rewrote it.
 - **`journal-partly-sealed`** The first lines of the journal do not carry the seal of `SITEWARD_JOURNAL_KEY`; they give no consents. *Next:* nothing where the key came later than the journal; else find out who rewrote it.
 - **`journal-without-path`** The last run was journalled before base paths were; the journal is taken for this instance's. *Next:* nothing, if the server has not moved: the next apply writes the path down.
@@ -373,7 +378,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`mails`** How many mails this sends. *Next:* tell those who get one.
 - **`removal`** Somebody is mailed that their access has ended. *Next:* nothing.
 - **`segments`** Personal segments go with the access. *Next:* save what is needed first.
-- **`possible-address-change`** One address loses exactly what another gets. *Next:* if it is one person, correct the e-mail.
+- **`possible-address-change`** One address loses, or an unmanaged one has, exactly what another gets. *Next:* if it is one person, correct the e-mail.
 - **`site-gone`** A site that a change is about is not in the team any more. *Next:* look where it went.
 - **`site-renamed`** A site has another domain now. *Next:* name it by the new one; the old one will be free for others.
 - **`site-transfer`** A site is being handed over to somebody else. *Next:* find out whether that is meant.

@@ -325,6 +325,7 @@ class _View:
             risk
             for risk, code in (
                 ("existing-account", "existing-account"),
+                ("existing-account", "identity-mismatch"),
                 ("self-grant", "grants-oneself"),
                 ("wide-reach", "reach"),
             )

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 
 from msgspec import Struct
 
-from siteward.access.accounts import GONE, Classification, UnmanagedAccount, findings, tally
+from siteward.access.accounts import GONE, Classification, UnmanagedAccount, find_mismatched, findings, tally
+from siteward.access.addresses import warn_address_changes
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
-from siteward.access.diagnostic import Diagnostic, warning
+from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.effective import Index, Reach, reach, reach_after
+from siteward.access.identity import OtherAccount, find_others
 from siteward.access.model import (
     EVERYWHERE,
     Access,
@@ -27,6 +30,7 @@ from siteward.access.model import (
     Subject,
     account_of,
 )
+from siteward.access.patterns import matching
 from siteward.access.policy import Policy
 from siteward.access.state import (
     NOTHING_HELD,
@@ -60,7 +64,9 @@ class Proposed(Struct, frozen=True, kw_only=True):
 class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     """The changes proposed for one instance, in order, and all that a guard needs to judge it.
 
-    `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them.
+    `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them. `others` are the
+    accounts that bear the login of a known one and are not that one. `mismatched` has, by account, the objection to a declared user's account
+    that no run knows and that has another e-mail.
     """
 
     live: Live
@@ -73,6 +79,8 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     unmanaged: tuple[UnmanagedAccount, ...] = ()
     waiting: tuple[Key, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    others: Mapping[str, OtherAccount] = MappingProxyType({})
+    mismatched: Mapping[str, Diagnostic] = MappingProxyType({})
     accounts: int = 0
     sites: int = 0
     grants: int = 0
@@ -107,7 +115,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
         declared_users = [
             self.desired.declared_users[top]
             for top in tops
-            if top in self.desired.declared_users and top != self.live.me
+            if top in self.desired.declared_users and top != self.live.me and top not in self.others
         ]
         left = [user for user in declared_users if user.kind != "service" and user.ending is None]
         return len(left) < self.policy.admins_min
@@ -178,7 +186,7 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
             return None
         if change.after is not None:
             return "renamed" if account.renamed else "granted"
-        if account_class == "declared" and self.classification.ending(account.name) == "absent":
+        if account_class in {"declared", "stranger"} and self.classification.ending(account.name) == "absent":
             return "absent" if self.traits.deletes else None
         ours = account_class == "stranger" and self.policy.unmanaged == "remove" and self.desired.managed is not None
         return "unmanaged" if ours and self.traits.deletes else None
@@ -212,6 +220,8 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
         if self.classification.classify(name) == "ignored":
             return None
         lowered = direction(change, self.traits) != "open"
+        if lowered and name in self.classification.others and direction(change, self.traits) == "close":
+            return None  # it is unmanaged: that the file asks for less is not said of it
         return self._ending_of(name, change.key) or "granted" if lowered else "granted"
 
     def _looked_at(self, scope: Scope) -> bool:
@@ -256,7 +266,8 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
                 return self._ending_of(name, key) or ("silence" if self.desired.managed is not None else None)
             case "stranger":
                 ours = self.policy.unmanaged != "report" and self.desired.managed is not None
-                return "unmanaged" if ours else None
+                ended = self._ending_of(name, key) if name in self.classification.others else None
+                return ended or ("unmanaged" if ours else None)
             case "self" | "public" | "ignored":
                 return None
 
@@ -325,9 +336,12 @@ def manage(
     `memory` is what the journal knows of the instance. `base` maps the handles declared at an earlier revision
     to their logins here; who is in it, or in the memory, and no longer in the file, has left.
     """
+    others = _find_others(live, desired, traits, policy, memory)
     wanted = with_defaults(desired, live, traits)
-    earlier = None if memory is None and base is None else {**(memory.users if memory else {}), **(base or {})}
-    classification = Classification(live, desired, traits, policy.ignore, earlier)
+    if others and policy.unmanaged != "report":
+        wanted = _without_live(wanted, live.access, others)
+    classification = Classification(live, desired, traits, policy.ignore, _find_earlier(memory, base), others)
+    mismatched = find_mismatched(classification, memory)
     ours = _Ownership(
         live=live, desired=desired, traits=traits, policy=policy, classification=classification, wanted=wanted
     )
@@ -335,6 +349,7 @@ def manage(
     row = tuple(ours.explained(change, causes[change]) for change in order(causes, traits))
     held = _held_back(row, ours)
     mine = tuple(proposed for proposed in row if proposed.key not in held)
+    changes = [proposed.change for proposed in mine]
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
     return Proposal(
         live=live,
@@ -349,11 +364,59 @@ def manage(
         diagnostics=(
             *live.findings,
             *_describe_held(desired, [proposed for proposed in row if proposed.key in held]),
-            *findings(classification, wanted, memory, [proposed.change for proposed in mine], counts.unmanaged),
+            *findings(classification, wanted, memory, changes, counts.unmanaged, mismatched),
+            *_warn_without_identities(classification, memory, base),
+            *warn_address_changes(classification, changes),
         ),
+        others=others,
+        mismatched=mismatched,
         accounts=counts.accounts,
         sites=len(desired.managed or ()),
         grants=counts.grants,
+    )
+
+
+def _find_others(
+    live: Live, desired: Desired, traits: Traits, policy: Policy, memory: Memory | None
+) -> Mapping[str, OtherAccount]:
+    """Return the accounts that are not the known ones of their login, without the account in use and ignored ones."""
+    others, me = find_others(live, desired, traits, memory), (live.me or "").casefold()
+    return {
+        name: other for name, other in others.items() if name.casefold() != me and not matching(policy.ignore, name)
+    }
+
+
+def _find_earlier(memory: Memory | None, base: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Return the logins of the users of an earlier run and revision by handle; `None` where neither is known."""
+    if memory is None or memory.blank:
+        return base
+    return {**memory.users, **{handle: memory.renamed.get(login, login) for handle, login in (base or {}).items()}}
+
+
+def _warn_without_identities(
+    classification: Classification, memory: Memory | None, base: Mapping[str, str] | None
+) -> Iterator[Diagnostic]:
+    """Warn where an earlier revision has users here and no journal knows whether their accounts are still the same."""
+    if classification.traits.ids == "none" or (memory is not None and (memory.accounts or memory.last is not None)):
+        return
+    known = [login for login in (base or {}).values() if classification.live_account(login)]
+    if known:
+        yield warning(
+            "identities-unknown",
+            f"no journal knows the accounts of {plural(len(known), 'user')} of the base, so it cannot be told whether "
+            "somebody else's accounts bear their names now",
+            hint="keep the journal where every run finds it",
+        )
+
+
+def _without_live(wanted: Access, live: Access, others: Collection[str]) -> Access:
+    """Return the wanted access without what accounts that are not those of declared users have already."""
+    return Access.of(
+        {
+            key: resource
+            for key, resource in wanted.items()
+            if key[0] == "account" or key not in live or account_of(key) not in others
+        }
     )
 
 

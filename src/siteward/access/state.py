@@ -53,7 +53,10 @@ class Origin(Struct, frozen=True):
 
 
 class DeclaredUser(Struct, frozen=True):
-    """The declared user behind an account of one instance, as guards and rules need it."""
+    """The declared user behind an account of one instance, as guards and rules need it.
+
+    `account_id` is the platform's id of the account, where the file names it (`ids`).
+    """
 
     handle: str
     at: Span
@@ -65,6 +68,7 @@ class DeclaredUser(Struct, frozen=True):
     reason: str | None = None
     age: str | None = None
     forge: Mapping[str, str] = MappingProxyType({})
+    account_id: str | None = None
 
 
 class Claim(Struct, frozen=True):
@@ -123,6 +127,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     `modules` are the accounts whose module switches the file mentions; those of others are left alone.
     `claims` are, by key, the single lines where several contribute to one origin; `names` are the handles, domains
     and tags (`tag:x`) that the file has for live sites.
+    `renamed` maps the login that the file has for a user to that of the same account on the server, where these differ.
     `empty` is true if the file says `grants: []`, which takes an extra consent. `flawed` is true if a
     row of the file is in error, or asks for what is not here; `held` is what such a row holds.
     """
@@ -137,6 +142,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     modules: frozenset[str] = frozenset()
     claims: Mapping[Key, tuple[Claim, ...]] = MappingProxyType({})
     names: Mapping[Scope, frozenset[str]] = MappingProxyType({})
+    renamed: Mapping[str, str] = MappingProxyType({})
     empty: bool = False
     flawed: bool = False
     held: Held = NOTHING_HELD
@@ -208,17 +214,23 @@ class Memory(Struct, frozen=True, kw_only=True):
     `accounts` are the logins met in an earlier run; `users` maps the handles declared in the last one to their
     login; `sites` and `grants` (without our own) are the counts it saw. `last` is the access it left, and `sends` maps
     the key of an invited grant to how often and when it was last sent. `me` is the account that the last run worked as.
+    `identities` are the platform's ids by login, of known accounts and of those that had the login last; `renamed` maps
+    logins that the file still has to those of the same accounts on the server.
+    `blank` is true where no run has changed or confirmed anything yet, so that it knows nobody.
     `None` instead of a `Memory` means that there is no journal.
     """
 
     accounts: frozenset[str] = frozenset()
     users: Mapping[str, str] = MappingProxyType({})
+    identities: Mapping[str, str] = MappingProxyType({})
+    renamed: Mapping[str, str] = MappingProxyType({})
     sites: int = 0
     grants: int = 0
     last: Access | None = None
     last_at: datetime | None = None
     sends: Mapping[Key, tuple[int, datetime]] = MappingProxyType({})
     me: str | None = None
+    blank: bool = False
 
 
 def account_names(

@@ -106,6 +106,7 @@ class Builder(Struct):
                 name=row.name,
                 kind=row.kind,
                 logins=_write_words(row.logins),
+                ids=_write_words(row.ids),
                 states=_by_instance(row.state),
                 window=self._build_window(row.from_, row.until, location),
                 accounts=tuple(listed(row.accounts)),

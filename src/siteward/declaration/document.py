@@ -68,6 +68,12 @@ class UserRow(Row, frozen=True):
     name: Annotated[str | None, Meta(description="A name for people.")] = None
     kind: Annotated[Kind, Meta(description="What rules match; `service` is no person.")] = "person"
     logins: Annotated[dict[Text, Word], Meta(description="The login by instance, where it is not the handle.")] = {}
+    ids: Annotated[
+        dict[Text, Word],
+        Meta(
+            description="The platform's id of the account by instance (Matomo: `date_registered`), which confirms it."
+        ),
+    ] = {}
     state: Annotated[States, Meta(description="suspended: no access, account kept. absent: a tombstone.")] = {}
     from_: Annotated[Date | None, Meta(description="The first day, or an instant with an offset.")] = None
     until: Annotated[Date | None, Meta(description="The last day, or an instant with an offset.")] = None

@@ -15,8 +15,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from siteward.access.model import Key, account_of, scope_of
+from siteward.access.model import Account, Key, account_key, account_of, scope_of
 from siteward.access.renames import touched
 from siteward.access.report import DriftItem, DriftKind
 from siteward.access.state import Ending
@@ -35,6 +36,7 @@ HELD_BACK = "the mode of this instance leaves it"
 KEPT = "kept, because a row of the file is in error"
 UNMANAGED = "no declared user has this account"
 CONTENT = "the file is content with it"
+RENAMED = "renamed on the server; its login in the file is {old}"
 INTERRUPTED = "an interrupted apply was about to do this"
 _ENDINGS: tuple[str, ...] = get_args(Ending)
 
@@ -56,6 +58,7 @@ def drift(
     items += [_build_item(case, step, note=KEPT if step.kept else HELD_BACK) for step in plan.held_back]
     reported = {step.change.key for step in (*plan.steps, *plan.held_back)}
     items += [_build_stepless_item(case, key, live) for key in sorted(changed - reported)]
+    items += [_build_rename_item(case, old, new, live) for old, new in sorted(desired.renamed.items())]
     return tuple(items)
 
 
@@ -120,6 +123,20 @@ def _find_changed(plan: InstancePlan, live: Live, desired: Desired, memory: Memo
         scope = scope_of(key)
         if scope is None or not is_site(scope) or scope in (desired.managed or ()):
             yield key
+
+
+def _build_rename_item(case: _Case, old: str, new: str, live: Live) -> DriftItem:
+    """Return the item of an account that others have renamed: it and all that it has stand under its new login."""
+    account = live.access.get(account_key(new))
+    former = replace(account, name=old) if isinstance(account, Account) else None
+    return DriftItem(
+        instance=case.plan.instance,
+        kind="changed-since",
+        declared=former,
+        live=account,
+        journalled=former,
+        note=RENAMED.format(old=old),
+    )
 
 
 def _build_stepless_item(case: _Case, key: Key, live: Live) -> DriftItem:

@@ -19,6 +19,7 @@ from siteward import __version__
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.guards import judge
+from siteward.access.identity import follow
 from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.proposal import manage
@@ -28,7 +29,7 @@ from siteward.declaration.resolve import resolve
 from siteward.declaration.unmatched import nowhere
 from siteward.platforms.interface import no_blame
 from siteward.reconcile.apply.admission import pathless_bond, remarks_on
-from siteward.reconcile.apply.consent import CONSENTS
+from siteward.reconcile.apply.consent import CONSENTS, accepted_on
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import RESUME, Fresh
@@ -105,7 +106,9 @@ class Survey(Struct, frozen=True, kw_only=True):
             for diagnostic in judge(
                 variant,
                 as_of=self.as_of,
-                accept=allowance.accept if allowance.asks else dict.fromkeys(CONSENTS.values(), ""),
+                accept=accepted_on(self.name, allowance.accept)
+                if allowance.asks
+                else dict.fromkeys(CONSENTS.values(), ""),
                 allow_delete=allowance.allow_delete or not allowance.asks,
                 confirmed=self.confirmed,
                 remarks=remarks,
@@ -149,6 +152,23 @@ class Survey(Struct, frozen=True, kw_only=True):
             read_requests=read_requests,
         )
 
+    def fresh(self, passwords: Passwords) -> Fresh:
+        """Return the instance as apply takes it: planned without any acceptance, with new passwords for `passwords`."""
+
+        def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
+            allowance = Allowance(passwords=passwords, accept=accept, allow_delete=allow_delete)
+            return (*self.standing(keys), *self.verdict(allowance, keys))
+
+        return Fresh(
+            traits=self.traits,
+            live=self.live,
+            desired=self.desired,
+            plan=self.plan(Allowance(passwords=passwords, accept={}, allow_delete=False)),
+            judge=verdict,
+            confirmed=self.confirmed,
+            unwanted=self.unwanted,
+        )
+
 
 def survey(
     declaration: Declaration,
@@ -182,6 +202,7 @@ def surveyed(
     confirmed = instance.confirmed() or traits.knows_self
     live = replace(live, findings=_insert_name(live.findings, instance.name))
     live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
+    memory = follow(memory, live, traits)
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
     desired = base_policy.as_named(instance.name, desired, live) if base_policy else desired
     policy = base_policy.policy(instance.name) if base_policy else declared.policy
@@ -204,11 +225,11 @@ def surveyed(
 
 
 def _insert_variable(diagnostic: Diagnostic, instance: str) -> Diagnostic:
-    """Return a guard's diagnostic with the instance's own variable name in the hint."""
+    """Return a guard's diagnostic with the instance's name and its own variable in the hint."""
     if not diagnostic.hint:
         return diagnostic
     hint = diagnostic.hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))
-    return replace(diagnostic, hint=hint)
+    return replace(diagnostic, hint=hint.replace("<instance>", instance))
 
 
 def _insert_name(diagnostics: Iterable[Diagnostic], instance: str) -> tuple[Diagnostic, ...]:
@@ -263,20 +284,7 @@ class Target(Struct, frozen=True, kw_only=True):
     def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
         """Read and plan it again, without any acceptance. Raises `PlatformError`."""
         seen = survey(self.declaration, self.instance, reader, as_of=as_of, memory=memory, base_policy=self.base_policy)
-
-        def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
-            allowance = Allowance(passwords=self.passwords, accept=accept, allow_delete=allow_delete)
-            return (*seen.standing(keys), *seen.verdict(allowance, keys))
-
-        return Fresh(
-            traits=seen.traits,
-            live=seen.live,
-            desired=seen.desired,
-            plan=seen.plan(Allowance(passwords=self.passwords, accept={}, allow_delete=False)),
-            judge=verdict,
-            confirmed=seen.confirmed,
-            unwanted=seen.unwanted,
-        )
+        return seen.fresh(self.passwords)
 
 
 class Run(Struct, frozen=True, kw_only=True):

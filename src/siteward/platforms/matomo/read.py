@@ -267,7 +267,7 @@ def _build_live(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -
         access=access,
         sites=sites,
         me=me.login if me and me.superuser else None,
-        ids={account_key(user.login): user.login for user in rows.users},
+        ids={account_key(user.login): user.created for user in rows.users if user.created},
         pending=frozenset(_list_pending(resources.values(), rows.users)),
         facts={account_key(user.login): _collect_facts(user) for user in rows.users},
         listings=listings,

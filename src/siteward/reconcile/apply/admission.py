@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
 from siteward.access.hosts import origin_of
+from siteward.reconcile.apply.consent import IDENTITY
 from siteward.reconcile.journal.chain import JournalBrokenError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Secret
 
 _CLOCK_SKEW = timedelta(minutes=5)
-_SHORTEST = {"expect": 12, "accept": 8}
+_SHORTEST = {"expect": 12, "accept": 8, "identity": 16}
 """The fewest hex digits of a digest that the options take."""
 CONFIG_CHANGED = warning(
     "config-changed", "the files are not those the plan was made from; what they no longer want is refused"
@@ -55,7 +56,8 @@ def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnost
         )
         objections.append(error("plan-as-of", f"the plan was made {given}"))
     for name, acceptance in options.accept.items():
-        if not _matches_digest(acceptance.digest, plan.digest, _SHORTEST["accept"]):
+        shortest = _SHORTEST["identity" if name.startswith(IDENTITY) else "accept"]
+        if not _matches_digest(acceptance.digest, plan.digest, shortest):
             objections.append(
                 error("accept-other-plan", f"--accept {name} names another plan than this one, {plan.digest}")
             )

@@ -110,6 +110,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`unknown-tag`** A tag that is selected is some site's. *Next:* give the tag to a site, or correct it.
 - **`reserved-role`** Portable roles are not declared anew. *Next:* give your role another name.
 - **`name-clash`** No group has the name of a user. *Next:* rename the group.
+- **`handle-twice`** No two names of users and groups differ in letter case alone. *Next:* make one row of them; references in any letter case find it.
 - **`group-cycle`** No group holds itself. *Next:* take one of the memberships on the way out.
 - **`group-depth`** Groups nest to a bounded depth. *Next:* nest less.
 - **`unused-group`** A group is used somewhere. *Next:* grant it something, or take it out.

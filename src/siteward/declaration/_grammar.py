@@ -63,6 +63,17 @@ SCHEMAS: dict[str, Any] = {
          },
          'required': False,
         },
+        'owner': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'union',
+          'choices': [
+           ({'type': 'str', 'min_length': 1}, '0'),
+           ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+          ],
+         },
+         'required': False,
+        },
        },
        'computed_fields': [],
        'extra_behavior': 'forbid',
@@ -232,6 +243,17 @@ SCHEMAS: dict[str, Any] = {
             'required': True,
            },
            'native': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
+           'owner': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'union',
+             'choices': [
+              ({'type': 'str', 'min_length': 1}, '0'),
+              ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+             ],
+            },
+            'required': False,
+           },
           },
           'computed_fields': [],
           'extra_behavior': 'forbid',
@@ -437,6 +459,7 @@ SCHEMAS: dict[str, Any] = {
          'required': False,
         },
         'native': {'type': 'typed-dict-field', 'schema': {'type': 'bool'}, 'required': False},
+        'public': {'type': 'typed-dict-field', 'schema': {'type': 'bool'}, 'required': False},
        },
        'computed_fields': [],
        'extra_behavior': 'ignore',
@@ -599,6 +622,12 @@ SCHEMAS: dict[str, Any] = {
       'schema': {'type': 'str', 'metadata': {'hint': 'write it as 2027-03-31'}},
       'required': False,
      },
+     'ticket': {
+      'type': 'typed-dict-field',
+      'schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+      'required': False,
+     },
+     'reason': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
     },
     'computed_fields': [],
     'extra_behavior': 'forbid',
@@ -757,6 +786,17 @@ SCHEMAS: dict[str, Any] = {
             },
             '1',
            ),
+          ],
+         },
+         'required': False,
+        },
+        'owner': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'union',
+          'choices': [
+           ({'type': 'str', 'min_length': 1}, '0'),
+           ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
           ],
          },
          'required': False,
@@ -930,6 +970,17 @@ SCHEMAS: dict[str, Any] = {
             'required': True,
            },
            'native': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
+           'owner': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'union',
+             'choices': [
+              ({'type': 'str', 'min_length': 1}, '0'),
+              ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+             ],
+            },
+            'required': False,
+           },
           },
           'computed_fields': [],
           'extra_behavior': 'forbid',
@@ -1043,6 +1094,12 @@ SCHEMAS: dict[str, Any] = {
       'schema': {'type': 'str', 'metadata': {'hint': 'write it as 2027-03-31'}},
       'required': False,
      },
+     'ticket': {
+      'type': 'typed-dict-field',
+      'schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+      'required': False,
+     },
+     'reason': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
     },
     'computed_fields': [],
     'extra_behavior': 'forbid',
@@ -1245,6 +1302,7 @@ SCHEMAS: dict[str, Any] = {
      'required': False,
     },
     'native': {'type': 'typed-dict-field', 'schema': {'type': 'bool'}, 'required': False},
+    'public': {'type': 'typed-dict-field', 'schema': {'type': 'bool'}, 'required': False},
    },
    'computed_fields': [],
    'extra_behavior': 'ignore',

@@ -93,6 +93,7 @@ class Builder(Struct):
                 pins=_write_words(row.on),
                 only=None if row.only is None else frozenset(listed(row.only)),
                 public=public,
+                owner=tuple(listed(row.owner)),
                 at=at,
                 location=location,
             )
@@ -127,10 +128,13 @@ class Builder(Struct):
             if not isinstance(row, document.GroupRow):
                 yield Group(handle=handle, members=self._members(row, location), at=at, location=location)
             elif row.members == "external":
-                yield Group(handle=handle, native=row.native, external=True, at=at, location=location)
+                owner = tuple(listed(row.owner))
+                yield Group(handle=handle, native=row.native, external=True, owner=owner, at=at, location=location)
             else:
-                members = self._members(row.members, location, "members")
-                yield Group(handle=handle, members=members, native=row.native, at=at, location=location)
+                members, owner = self._members(row.members, location, "members"), tuple(listed(row.owner))
+                yield Group(
+                    handle=handle, members=members, native=row.native, owner=owner, at=at, location=location
+                )
 
     def _members(self, rows: document.Members, location: Location, *deeper: str) -> tuple[Member, ...]:
         return tuple(
@@ -140,6 +144,8 @@ class Builder(Struct):
                 row.user.removeprefix("!"),
                 self._build_window(row.from_, row.until, location, *deeper, number),
                 row.user.startswith("!"),
+                _strip(row.ticket),
+                _strip(row.reason),
             )
             for number, row in enumerate([rows] if isinstance(rows, str) else rows)
         )
@@ -371,6 +377,7 @@ class Instances(Struct):
                 ca_file=row.ca_file,
                 onboarding=row.onboarding,
                 native=row.native,
+                closed=row.public is False,
                 at=location.key(),
                 location=location,
             )

@@ -271,6 +271,8 @@ class _Ruling(Struct):
     def _check_rights(self, grant: Grant, means: Meaning, kind: str) -> Iterator[Diagnostic]:
         rights: dict[int, Gain | None] = {}
         for handle, ways in self.context.people(grant).items():
+            if handle in self.context.twice:
+                continue
             rules = self.rules.about(self.context.declaration.users[handle].kind, means.power)
             person = self._find_person(handle) if rules else None
             for rule in concerning(rules, person) if person is not None else ():
@@ -320,6 +322,8 @@ def logins_needed(context: Context) -> Iterator[Diagnostic]:
                 continue
             for handle in context.people(grant):
                 user = context.declaration.users[handle]
+                if handle in context.twice:
+                    continue
                 if user.email is None and instance.name not in user.logins and (handle, instance.name) not in reported:
                     reported.add((handle, instance.name))
                     yield problem(

@@ -144,6 +144,22 @@ def group_cycles(context: Context) -> Iterator[Diagnostic]:
         )
 
 
+def spellings(context: Context) -> Iterator[Diagnostic]:
+    """Report names of users and groups that differ in letter case alone: a reference in any case could mean either."""
+    declaration = context.declaration
+    for names in context.spellings:
+        rows = [section[name] for section in (declaration.users, declaration.groups) for name in names if name in section]
+        *first, last = sorted(row.location.key() for row in rows)
+        written = " and ".join(f"`{name}`" for name in names)
+        yield problem(
+            "handle-twice",
+            f"{written} differ in letter case alone, and a name is read in any",
+            last,
+            hint="make one row of them: references to either spelling mean it",
+            related=tuple(first),
+        )
+
+
 def known_roles(context: Context) -> Iterator[Diagnostic]:
     """Report unknown roles of grants, and roles of the file with a portable name or an unknown platform."""
     declaration = context.declaration
@@ -224,7 +240,7 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
     used = {name for grant in declaration.grants or () for name in grant.to}
     used |= {member.name for group in declaration.groups.values() for member in group.members}
     for name, group in declaration.groups.items():
-        if name not in used and group.native is None:
+        if name not in used and group.native is None and name not in context.twice:
             yield problem(
                 "unused-group", f"nothing uses the group `{name}`", group.location.key(), severity=Severity.WARNING
             )
@@ -307,6 +323,7 @@ NAME_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     known_instances,
     known_people,
     group_cycles,
+    spellings,
     known_roles,
     known_tags,
     unused_groups,

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import problem
-from siteward.access.patterns import matching
+from siteward.access.patterns import fold, matching
 from siteward.access.traits import is_public
 from siteward.declaration.subjects import folded, login_of
 
@@ -37,13 +37,18 @@ def addresses(context: Context) -> Iterator[Diagnostic]:
             yield problem("bad-email", f"`{user.email}` is not a valid e-mail address", user.location.at("email"))
             continue
         first = seen.setdefault(user.email.casefold(), user)
-        if first is not user:
+        if first is not user and not _is_one_name(first, user):
             yield problem(
                 "email-twice",
                 f"`{first.handle}` and `{user.handle}` have the same e-mail",
                 user.location.at("email"),
                 related=(first.location.at("email"),),
             )
+
+
+def _is_one_name(first: User, second: User) -> bool:
+    """Return whether two handles differ in letter case alone, which one error tells (`handle-twice`)."""
+    return fold(first.handle) == fold(second.handle)
 
 
 def accounts(context: Context) -> Iterator[Diagnostic]:
@@ -65,7 +70,7 @@ def _check_accounts(context: Context, instance: Instance, traits: Traits) -> Ite
         by_login = instance.name in user.logins
         place = user.location.at("logins", instance.name) if by_login else None
         first = seen.setdefault(account, user)
-        if first is not user:
+        if first is not user and not _is_one_name(first, user):
             yield problem(
                 "account-twice",
                 f"`{first.handle}` and `{user.handle}` are both `{login}` on {instance.name}",
@@ -159,7 +164,7 @@ def former_names(context: Context) -> Iterator[Diagnostic]:
             other = present.get(name.casefold())
             if other is None:
                 other = former.setdefault(name.casefold(), user)
-            if other is not user:
+            if other is not user and not _is_one_name(other, user):
                 yield problem(
                     "previously-clash",
                     f"`{name}` is also `{other.handle}`",

@@ -1,0 +1,111 @@
+"""References to people and groups in another letter case, and one person in two spellings."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from declaration.tables import HEAD, read_text, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PEOPLE = HEAD + "users: {BenTheElder: {email: b@example.org}, anna: {email: a@example.org}, zoe: {}}\n"
+
+
+@pytest.mark.parametrize("name", ["bentheelder", "BENTHEELDER", "BenTheElder"])
+def test_every_reference_is_read_in_any_letter_case_and_kept_in_the_declared_one(tmp_path: Path, name: str) -> None:
+    loaded = read_text(
+        tmp_path,
+        PEOPLE
+        + f"""\
+groups:
+  Readers: [anna, "!{name}", {{user: {name}, until: 2027-01-31}}]
+  all: [readers]
+grants: [{{to: [{name}, ALL], role: view, sites: a.example.org}}]
+""",
+    )
+    assert loaded.diagnostics == ()
+    declaration = loaded.declaration
+    assert declaration is not None and declaration.grants is not None
+    assert declaration.grants[0].to == ("BenTheElder", "all")
+    assert [member.name for member in declaration.groups["Readers"].members] == ["anna", "BenTheElder", "BenTheElder"]
+    assert declaration.groups["all"].members[0].name == "Readers"
+
+
+def test_an_owner_is_read_in_any_letter_case(tmp_path: Path) -> None:
+    loaded = read_text(tmp_path, HEAD + "users: {Anna: {}, robot: {kind: service, owner: anna}}\ngrants: []\n")
+    assert loaded.diagnostics == () and loaded.declaration is not None
+    assert loaded.declaration.users["robot"].owner == "Anna"
+
+
+def test_one_person_in_two_spellings_is_one_error_however_often_it_is_named(tmp_path: Path) -> None:
+    grants = "".join(f"  - {{to: {name}, role: view, sites: s{n}.example.org}}\n" for n in range(20) for name in ("Anna", "anna", "ANNA"))
+    loaded = read_text(
+        tmp_path,
+        HEAD
+        + "users:\n  Anna: {email: a@example.org, previously: anke}\n  anna: {email: a@example.org}\n"
+        + "groups: {g: [ANNA, Anna]}\ngrants:\n  - {to: g, role: view, sites: a.example.org}\n" + grants,
+    )
+    (error,) = loaded.diagnostics
+    assert error.code == "handle-twice"
+    assert error.at is not None and (error.at.line, [at.line for at in error.related]) == (6, [5]), told(error)
+    assert loaded.usable is not None  # the error is of two rows, not of the file
+    assert sorted(loaded.usable.flaws.users) == ["Anna", "anna"]
+
+
+def test_a_group_that_differs_from_a_user_in_letter_case_alone_is_one_error(tmp_path: Path) -> None:
+    loaded = read_text(
+        tmp_path, PEOPLE + "groups: {Anna: [zoe]}\ngrants: [{to: [ANNA, zoe], role: view, sites: a.example.org}]\n"
+    )
+    assert [diagnostic.code for diagnostic in loaded.diagnostics] == ["handle-twice"]
+
+
+def test_a_reference_to_a_row_in_error_is_quiet_in_any_letter_case(tmp_path: Path) -> None:
+    loaded = read_text(
+        tmp_path, HEAD + "users: {Anna: {kind: king}}\ngrants: [{to: anna, role: view, sites: a.example.org}]\n"
+    )
+    assert [diagnostic.code for diagnostic in loaded.diagnostics] == ["unknown-value"]
+    assert loaded.usable is not None and loaded.usable.grants is not None
+    assert loaded.usable.grants[0].to == ("Anna",)
+
+
+def test_a_line_that_does_not_fit_the_grammar_holds_whom_it_names_in_another_case(tmp_path: Path) -> None:
+    loaded = read_text(tmp_path, PEOPLE + "grants: [{to: ANNA, role: 3, sites: a.example.org}]\n")
+    assert loaded.usable is not None
+    assert [lost.to for lost in loaded.usable.flaws.lost] == [("anna",)]
+
+
+def test_a_group_in_error_is_held_under_its_declared_name(tmp_path: Path) -> None:
+    loaded = read_text(
+        tmp_path,
+        PEOPLE + "groups: {G: [ANNA, {user: zoe, until: never}, 3]}\ngrants: [{to: g, role: view, sites: a.example.org}]\n",
+    )
+    assert loaded.usable is not None
+    assert {member.name for member in loaded.usable.groups["G"].members} >= {"anna", "zoe"}
+
+
+def test_a_typo_is_still_a_typo(tmp_path: Path) -> None:
+    loaded = read_text(tmp_path, PEOPLE + "grants: [{to: Annna, role: view, sites: a.example.org}]\n")
+    assert [diagnostic.code for diagnostic in loaded.diagnostics] == ["unknown-user"]
+
+
+def test_two_hundred_thousand_references_in_another_case_stay_fast(tmp_path: Path) -> None:
+    from siteward.declaration.references import canonical  # noqa: PLC0415 — with its name, the test says what it measures
+
+    lines = "".join(f"  - {{to: U{n % 500}, role: view, sites: a.example.org}}\n" for n in range(2000))
+    loaded = read_text(
+        tmp_path, HEAD + "users:\n" + "".join(f"  u{n}: {{}}\n" for n in range(500)) + "grants:\n" + lines
+    )
+    declaration = loaded.declaration
+    assert declaration is not None and declaration.grants is not None
+    assert {line.to[0] for line in declaration.grants} == {f"u{n}" for n in range(500)}
+    from msgspec.structs import replace  # noqa: PLC0415
+
+    many = tuple(replace(line, to=(line.to[0].upper(),)) for line in declaration.grants) * 100
+    began = perf_counter()
+    result = canonical(replace(declaration, grants=many))
+    assert perf_counter() - began < 3
+    assert result.grants is not None and result.grants[-1].to == ("u499",)

@@ -109,3 +109,27 @@ def test_two_hundred_thousand_references_in_another_case_stay_fast(tmp_path: Pat
     result = canonical(replace(declaration, grants=many))
     assert perf_counter() - began < 3
     assert result.grants is not None and result.grants[-1].to == ("u499",)
+
+
+MATOMO = 'version: 1\ninstances: {eu: {platform: matomo, url: "https://matomo.example.org", self: root}}\n'
+
+
+@pytest.mark.parametrize("name", ["anonymous", "ANONYMOUS", "anönymous", "ａnonymous"])
+@pytest.mark.parametrize(
+    "row", ["NAME: {}", "ben: {logins: {eu: NAME}}", "ben: {previously: NAME}", "ben: {previously: [old, NAME]}"]
+)
+def test_everybody_is_no_user_in_any_spelling(tmp_path: Path, name: str, row: str) -> None:
+    loaded = read_text(tmp_path, MATOMO + f"users:\n  zoe: {{}}\n  {row.replace('NAME', name)}\n")
+    assert [diagnostic.code for diagnostic in loaded.diagnostics] == ["reserved-login"]
+    assert loaded.usable is not None and len(loaded.usable.flaws.users) == 1, "the error is of one row"
+
+
+def test_a_grant_to_everybody_says_how_a_site_is_opened(tmp_path: Path) -> None:
+    loaded = read_text(tmp_path, MATOMO + "grants: [{to: Anonymous, role: view, sites: a.example.org}]\n")
+    (error,) = loaded.diagnostics
+    assert error.code == "unknown-user" and error.hint is not None and "`public`" in error.hint
+
+
+def test_siteward_is_not_everybody(tmp_path: Path) -> None:
+    loaded = read_text(tmp_path, MATOMO.replace("root", "Anonymous"))
+    assert [diagnostic.code for diagnostic in loaded.diagnostics] == ["reserved-login"]

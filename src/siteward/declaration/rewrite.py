@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from siteward.declaration.references import names_of
 from siteward.declaration.subjects import expand
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Scope
     from siteward.access.state import Origin
     from siteward.declaration.declared import Declaration, Grant
+    from siteward.declaration.references import Names
 
 Word = Literal["keep", "revoke", "change"]
 Given = tuple[str, str]
@@ -247,13 +249,14 @@ class _Rewrite(Struct):
 
     def _take_out_users(self, entry: CommentedMap, handles: Sequence[str]) -> None:
         """Take users out of the `to` of an entry, by name and through each group."""
-        members = expand(self.declaration.groups)
+        members, names = expand(self.declaration.groups), names_of(self.declaration)
         written = entry["to"] if isinstance(entry["to"], list) else [entry["to"]]
         kept = []
         for name in written:
-            inside = [handle for handle in handles if handle in members.get(name, {})]
-            if name not in handles:
-                kept.append(self._narrow_group(name, inside) if inside else name)
+            meant = names.find(name)
+            inside = [handle for handle in handles if handle in members.get(meant, {})]
+            if meant not in handles:
+                kept.append(self._narrow_group(meant, inside) if inside else name)
         entry["to"] = kept[0] if len(kept) == 1 and not isinstance(entry["to"], list) else _make_list(kept)
 
     def _narrow_group(self, group: str, handles: Sequence[str]) -> str:
@@ -267,7 +270,7 @@ class _Rewrite(Struct):
         apart = [handle for handle in handles if not all(self._is_all_taken(grant, handle) for grant in grants)]
         for handle in handles:
             if handle not in apart:
-                _remove_member(groups, group, handle)
+                _remove_member(groups, group, handle, names_of(self.declaration))
         if not apart:
             return group
         name = f"{group}-without-{'-'.join(apart)}"
@@ -395,13 +398,13 @@ def _leave_out_scope(entry: CommentedMap, decision: Decision) -> bool:
     return any(not word.startswith("!") for word in kept)
 
 
-def _remove_member(groups: CommentedMap, group: str, handle: str) -> None:
+def _remove_member(groups: CommentedMap, group: str, handle: str, names: Names) -> None:
     """Remove a user from a group: as a member, or, where they belong to it through another group, by an exclusion."""
     written = groups[group]
     members = written["members"] if isinstance(written, dict) else written
     if isinstance(members, str):
         members = [members]
-    kept = _make_list([member for member in members if member != handle and not _is_entry_of(member, handle)])
+    kept = _make_list([member for member in members if names.find(_name_in(member)) != handle])
     if len(kept) == len(members) and f"!{handle}" not in kept:
         kept.append(f"!{handle}")
     if isinstance(written, dict):
@@ -410,9 +413,9 @@ def _remove_member(groups: CommentedMap, group: str, handle: str) -> None:
         groups[group] = kept
 
 
-def _is_entry_of(member: object, handle: str) -> bool:
-    """Return whether a member is written with dates, and is this user."""
-    return isinstance(member, dict) and member.get("user") == handle
+def _name_in(member: Any) -> str:
+    """Return whom a member of a group names, be it written as a name or with dates."""
+    return str(member.get("user")) if isinstance(member, dict) else str(member)
 
 
 def _make_list(values: Iterable[Any]) -> CommentedSeq:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import Diagnostic, error, warning
 from siteward.access.model import Grant, Group, Member, Subject
 from siteward.access.state import Claim, DeclaredUser, Origin
+from siteward.access.traits import is_public
 from siteward.declaration.window import ALWAYS, Window, last_end
 
 if TYPE_CHECKING:
@@ -213,11 +214,12 @@ def _add_leavers(people: Identities, memory: Memory, declaration: Declaration, d
 
 
 class _LiveAccounts:
-    """The live accounts, looked up as the platform compares logins."""
+    """The live accounts, looked up as the platform compares logins; the one that stands for everybody is nobody's."""
 
     def __init__(self, live: Live | None, traits: Traits) -> None:
         self._traits = traits
-        accounts: list[Account] = list(live.access.accounts()) if live is not None else []
+        found = live.access.accounts() if live is not None else ()
+        accounts: list[Account] = [account for account in found if not is_public(traits, account.name)]
         self._names = {account.name for account in accounts}
         self._by_fold: dict[str, str] = {}
         for account in accounts:

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from siteward.access.effective import Index, ledger
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
+from siteward.access.patterns import fold
 from siteward.declaration.resolve import resolve
 from siteward.declaration.rewrite import Decision, Edit, decide, str_of
 from siteward.reconcile.project import read
@@ -218,7 +219,7 @@ def check_names(decisions: Decisions, *shown: Iterable[Mapping[str, str]]) -> No
         row, items = decisions.rows[name], [by_id[name] for by_id in known if name in by_id]
         for column in _NAMES:
             expected = [_strip_apostrophe(item[column]) for item in items]
-            if expected and column in row and _strip_apostrophe(row[column]) not in expected:
+            if expected and column in row and fold(_strip_apostrophe(row[column])) not in map(fold, expected):
                 raise BadDecisionsError(
                     f"{decisions.places[name]}, column {column}: {row[column]!r} stands beside item {name},"
                     f" which is of {expected[0]!r}; was the table sorted by some of its columns only?"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from siteward.access.diagnostic import Severity, problem
 from siteward.access.patterns import matching
 from siteward.access.policy import names_of_role
+from siteward.access.traits import is_public
 from siteward.declaration.declared import EVERY
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse
@@ -112,6 +113,9 @@ def _describe_unknown(context: Context, name: str, at: Span) -> Diagnostic:
     if name == "external":
         hint = "write {members: external} for a group whose members a directory knows"
         return problem("unknown-user", "there is no user or group `external`", at, hint=hint)
+    if any(is_public(traits, name) for traits in context.traits.values()):
+        hint = "it stands for everybody: whether a site is open says `public` of the site"
+        return problem("unknown-user", f"there is no user or group `{name}`", at, hint=hint)
     refused = (name for section, name in context.dropped if section in {"users", "groups"})
     declared = (*context.declaration.users, *context.declaration.groups, *sorted(refused))
     return problem(

@@ -13,7 +13,7 @@ from siteward.declaration.subjects import folded, login_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.traits import Traits
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Instance, User
@@ -86,16 +86,33 @@ def _check_accounts(context: Context, instance: Instance, traits: Traits) -> Ite
                 related=(instance.location.at("self"),),
             )
         if is_public(traits, login):
-            yield problem(
-                "reserved-login",
-                f"`{login}` stands for everybody on {instance.name}, and is nobody's account",
-                place or user.location.key(),
-                hint="give another login under `logins`; whether a site is open says `public` of the site",
-            )
+            hint = "give another login under `logins`; whether a site is open says `public` of the site"
+            yield _describe_reserved(login, instance, place or user.location.key(), hint)
         if by_login and (pattern := matching(instance.policy.protect, login)):
             yield problem(
                 "protected-login", f"`{login}` is protected by `{pattern}` and cannot be anybody's login", place
             )
+
+
+def reserved_names(context: Context) -> Iterator[Diagnostic]:
+    """Report former names, and accounts that Siteward should use, that stand for everybody on an instance."""
+    for instance in context.declaration.instances.values():
+        traits = context.traits.get(instance.name)
+        if traits is None or traits.public_account is None:
+            continue
+        if instance.self_account is not None and is_public(traits, instance.self_account):
+            hint = "name the account that the credentials belong to"
+            yield _describe_reserved(instance.self_account, instance, instance.location.at("self"), hint)
+        for user in context.declaration.users.values():
+            for number, name in enumerate(user.previously):
+                if is_public(traits, name):
+                    at = user.location.at("previously", number)
+                    yield _describe_reserved(name, instance, at, "take it out: nobody was called so")
+
+
+def _describe_reserved(name: str, instance: Instance, at: Span, hint: str) -> Diagnostic:
+    message = f"`{name}` stands for everybody on {instance.name}, and is nobody's account"
+    return problem("reserved-login", message, at, hint=hint)
 
 
 def instance_abilities(context: Context) -> Iterator[Diagnostic]:
@@ -190,6 +207,7 @@ def owners(context: Context) -> Iterator[Diagnostic]:
 USER_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     addresses,
     accounts,
+    reserved_names,
     instance_abilities,
     blind_spots,
     platform_features,

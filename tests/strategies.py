@@ -47,6 +47,7 @@ ENDINGS: tuple[Ending, ...] = ("expired", "not-yet", "suspended", "absent", "lef
 UMAMI = Traits(
     platform="umami",
     version="3.2",
+    shows_public=True,
     roles={
         "site": (
             Role(name="team-view-only", power=Power.VIEW, portable="view"),
@@ -129,6 +130,7 @@ PLAUSIBLE = Traits(
     role_change="reinvite",
     onboarding=frozenset({"invite"}),
     blind_spots=("team-members",),
+    shows_public=True,
 )
 ALL_TRAITS = (UMAMI, MATOMO, PIWIKPRO, PLAUSIBLE)
 

@@ -42,12 +42,17 @@ def test_an_owner_is_read_in_any_letter_case(tmp_path: Path) -> None:
 
 
 def test_one_person_in_two_spellings_is_one_error_however_often_it_is_named(tmp_path: Path) -> None:
-    grants = "".join(f"  - {{to: {name}, role: view, sites: s{n}.example.org}}\n" for n in range(20) for name in ("Anna", "anna", "ANNA"))
+    grants = "".join(
+        f"  - {{to: {name}, role: view, sites: s{n}.example.org}}\n"
+        for n in range(20)
+        for name in ("Anna", "anna", "ANNA")
+    )
     loaded = read_text(
         tmp_path,
         HEAD
         + "users:\n  Anna: {email: a@example.org, previously: anke}\n  anna: {email: a@example.org}\n"
-        + "groups: {g: [ANNA, Anna]}\ngrants:\n  - {to: g, role: view, sites: a.example.org}\n" + grants,
+        + "groups: {g: [ANNA, Anna]}\ngrants:\n  - {to: g, role: view, sites: a.example.org}\n"
+        + grants,
     )
     (error,) = loaded.diagnostics
     assert error.code == "handle-twice"
@@ -81,7 +86,8 @@ def test_a_line_that_does_not_fit_the_grammar_holds_whom_it_names_in_another_cas
 def test_a_group_in_error_is_held_under_its_declared_name(tmp_path: Path) -> None:
     loaded = read_text(
         tmp_path,
-        PEOPLE + "groups: {G: [ANNA, {user: zoe, until: never}, 3]}\ngrants: [{to: g, role: view, sites: a.example.org}]\n",
+        PEOPLE
+        + "groups: {G: [ANNA, {user: zoe, until: never}, 3]}\ngrants: [{to: g, role: view, sites: a.example.org}]\n",
     )
     assert loaded.usable is not None
     assert {member.name for member in loaded.usable.groups["G"].members} >= {"anna", "zoe"}

@@ -25,6 +25,7 @@ from siteward.access.model import (
     account_key,
     account_of,
 )
+from siteward.access.openness import still_public
 from siteward.access.patterns import matching
 from siteward.access.state import Desired, Ending, Live, Memory
 from siteward.access.traits import Traits, is_public, is_site
@@ -305,11 +306,14 @@ def _warn_public_sites(classification: Classification) -> Iterator[Diagnostic]:
             and grant.subject.kind == "account"
             and grant.scope not in desired.public
         ):
-            yield warning(
-                "public-access",
-                f"{grant.scope} is open to everybody ({grant.subject.name}: {grant.role}), and the file does not say so",
-                hint="say `public: true` or `public: false` for this site and instance",
-            )
+            fact = f"{grant.scope} is open to everybody ({grant.subject.name}: {grant.role})"
+            hint = "say `public: true` or `public: false` for this site and instance"
+            finding = warning("public-access", f"{fact}, and the file does not say so", hint=hint)
+            if desired.closed is None:
+                yield finding
+                continue
+            hint = "have `manages` cover it, or say `public: true` of the site and leave the instance open"
+            yield still_public(grant.scope, warning("public-access", f"{fact} and out of scope", hint=hint), desired)
 
 
 def _report_impossible(classification: Classification, wanted: Access) -> Iterator[Diagnostic]:

@@ -94,7 +94,8 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`onboarding`** Accounts begin in a way the platform has. *Next:* take a way that is listed.
 - **`unknown-blind-spot`** `accept_blind` names what the platform cannot show. *Next:* take one of those that `siteward doctor` lists.
 - **`no-modules`** Module switches are for platforms that have modules. *Next:* take `modules` out for this instance.
-- **`no-public-access`** `public` is for platforms where everybody may be let in. *Next:* take `public` out for this instance.
+- **`no-public-access`** `public` is for platforms that tell which sites everybody may see. *Next:* take `public` out for this instance, and look in the platform's own pages.
+- **`public-clash`** No site is open on an instance that is closed (`public: false`). *Next:* close the site, or leave the instance open.
 - **`admins-range`** `admins.max` is not below `admins.min`. *Next:* raise `max` or lower `min`.
 - **`rule-id`** A rule has an id in lower-case words that none of Siteward's own rules has. *Next:* rename the rule.
 - **`rule-twice`** No two rules in one place have the same id. *Next:* rename one of the two.
@@ -108,6 +109,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`unknown-user`** A user or group that is named is declared. *Next:* declare it under `users` or `groups`, or correct the name.
 - **`unknown-role`** A role is portable, declared, or a platform's own. *Next:* take one that is listed, or declare it under `roles`.
 - **`unknown-tag`** A tag that is selected is some site's. *Next:* give the tag to a site, or correct it.
+- **`pattern-as-domain`** A site of the file has the domain of one site. *Next:* write the domain; patterns stand in `sites` of grants.
 - **`reserved-role`** Portable roles are not declared anew. *Next:* give your role another name.
 - **`name-clash`** No group has the name of a user. *Next:* rename the group.
 - **`handle-twice`** No two names of users and groups differ in letter case alone. *Next:* make one row of them; references in any letter case find it.
@@ -189,6 +191,7 @@ A guard checks what is left of a plan after every step (see the promises in the 
 - **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* compare with `--base REVISION`, or keep the journal.
 - **`declared-but-ignored`** A declared user's account matches `ignore`. *Next:* narrow the pattern, or take the user out.
 - **`undeclarable-role`** Somebody has a role that is a fact and not a right to hand out, such as owning. *Next:* nothing, or change it in the product.
+- **`still-public`** A site that the file closes is open, by something that no step here closes. *Next:* have it closed by hand as the message says, or declare it with `public: true`.
 - **`public-access`** A site is open to everybody and the file does not say so. *Next:* say `public: true` or `public: false` for it.
 - **`out-of-scope`** Somebody who is gone keeps access to sites that are not looked at. *Next:* widen `manages`, or take it away by hand.
 - **`cannot-delete`** The platform cannot delete accounts; this one stays without access. *Next:* delete it by hand if it must go.

@@ -27,6 +27,7 @@ from siteward.access.model import (
     Subject,
     account_of,
 )
+from siteward.access.openness import judged
 from siteward.access.policy import Policy
 from siteward.access.state import (
     NOTHING_HELD,
@@ -347,7 +348,7 @@ def manage(
         unmanaged=counts.unmanaged,
         waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
         diagnostics=(
-            *live.findings,
+            *judged(live, desired),
             *_describe_held(desired, [proposed for proposed in row if proposed.key in held]),
             *findings(classification, wanted, memory, [proposed.change for proposed in mine], counts.unmanaged),
         ),

@@ -119,7 +119,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     grants that the file itself ends, with the place; mode add-only takes no others. `subsumed` holds, by key, the
     origins of grants that another right includes. `managed` are the live scopes that `manages` selects; `None` where
     the file has no `grants` key at all, so that nothing is managed. `public` maps a site to whether the
-    file opens it to everybody.
+    file opens it to everybody; `closed_at` are the places that close a site, `closed` the one that closes the instance.
     `modules` are the accounts whose module switches the file mentions; those of others are left alone.
     `claims` are, by key, the single lines where several contribute to one origin; `names` are the handles, domains
     and tags (`tag:x`) that the file has for live sites.
@@ -133,6 +133,8 @@ class Desired(Struct, frozen=True, kw_only=True):
     ended: Mapping[Key, tuple[Ending, Span]] = MappingProxyType({})
     managed: frozenset[Scope] | None = frozenset()
     public: Mapping[Scope, bool] = MappingProxyType({})
+    closed_at: Mapping[Scope, Span] = MappingProxyType({})
+    closed: Span | None = None
     subsumed: Mapping[Key, Origin] = MappingProxyType({})
     modules: frozenset[str] = frozenset()
     claims: Mapping[Key, tuple[Claim, ...]] = MappingProxyType({})
@@ -176,6 +178,7 @@ class Live(Struct, frozen=True, kw_only=True):
     `ids` maps the key of an account, group or other object to the platform's own id; `sites` has those of
     the scopes. `pending` are keys that are there but wait for acceptance (an invitation): an equal role is no
     difference. `facts` are texts about a resource that reviews show (`created`, `last_seen`, `owns`).
+    `open` has those of the `findings` that say by what else than grants a site is open to everybody, by site.
     `native` is the adapter's own state, which the core never reads.
     """
 
@@ -188,6 +191,7 @@ class Live(Struct, frozen=True, kw_only=True):
     listings: tuple[Listing, ...] = ()
     unreadable: tuple[str, ...] = ()
     findings: tuple[Diagnostic, ...] = ()
+    open: Mapping[Scope, tuple[Diagnostic, ...]] = MappingProxyType({})
     native: object = None
 
     @property

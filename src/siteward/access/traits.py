@@ -44,7 +44,8 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     `folds_case` tells that logins differing in letter case are one account (compared by `lower`, which keeps `straße` and
     `strasse` apart), `keeps_case` that a new one is made in the case it was written in nevertheless. `blind_spots` are
     things this platform can never show, in words people can put into `accept_blind`; `unseen` says in a sentence part
-    what each of them is.
+    what each of them is. `shows_public` tells that links and pages which open a site to everybody are read
+    (`Live.open`), although none is opened or closed from here.
     """
 
     platform: str
@@ -70,6 +71,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     onboarding: frozenset[Literal["invite", "password"]] = frozenset({"password"})
     powerful: frozenset[str] = frozenset()
     public_account: str | None = None
+    shows_public: bool = False
     last_seen: bool = False
     blind_spots: tuple[str, ...] = ()
     unseen: Mapping[str, str] = MappingProxyType({})

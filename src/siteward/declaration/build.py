@@ -132,9 +132,7 @@ class Builder(Struct):
                 yield Group(handle=handle, native=row.native, external=True, owner=owner, at=at, location=location)
             else:
                 members, owner = self._members(row.members, location, "members"), tuple(listed(row.owner))
-                yield Group(
-                    handle=handle, members=members, native=row.native, owner=owner, at=at, location=location
-                )
+                yield Group(handle=handle, members=members, native=row.native, owner=owner, at=at, location=location)
 
     def _members(self, rows: document.Members, location: Location, *deeper: str) -> tuple[Member, ...]:
         return tuple(
@@ -392,6 +390,9 @@ class Instances(Struct):
         if fault is not None:
             code, message, hint = fault
             self._report(code, message, location.at("url"), hint=hint)
+        if row.public:
+            message = "`public` of an instance is `false` or left out: a site is opened by itself"
+            self._report("wrong-value", message, location.at("public"), hint="say `public: true` of the site")
         if row.manages is not None and all(selector.startswith("!") for selector in listed(row.manages)):
             message = "`manages` leaves sites out and takes none in"
             self._report("only-exclusions", message, location.at("manages"), hint='begin it with "*"')

@@ -73,7 +73,9 @@ def _spell_grant(grant: Grant, names: Names) -> Grant:
 
 def _spell_users(users: Mapping[str, User], names: Names) -> Mapping[str, User]:
     return {
-        handle: user if user.owner is None or (owner := names.find(user.owner)) == user.owner else replace(user, owner=owner)
+        handle: user
+        if user.owner is None or (owner := names.find(user.owner)) == user.owner
+        else replace(user, owner=owner)
         for handle, user in users.items()
     }
 

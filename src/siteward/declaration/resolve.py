@@ -24,8 +24,9 @@ from siteward.access.model import (
 )
 from siteward.access.state import Claim, Desired, Origin
 from siteward.access.traits import SITE_KINDS
-from siteward.declaration.declared import EVERY, NO_FLAWS
+from siteward.declaration.declared import NO_FLAWS
 from siteward.declaration.held import Holding, Suspects
+from siteward.declaration.openness import find_public
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
 from siteward.declaration.selectors import Choice, Reached, Scopes, Unresolved
 from siteward.declaration.subjects import Draft, Principal, Principals, ends, expand, identities, standing
@@ -118,14 +119,20 @@ class _Resolution(Struct):
         modules = self._want_modules()
         subsumed = self._subsume()
         self._end_live_access()
-        draft = self.draft
+        draft, here = self.draft, self.declaration.instances[self.instance]
+        scopes = self.scopes["site"]
+        public = (
+            {} if isinstance(scopes, Unresolved) else find_public(self.declaration, here, self.traits, scopes, draft)
+        )
         return Desired(
             access=Access.of(draft.resources),
             origins=draft.origins,
             declared_users=self.people.declared_users,
             ended=draft.ended,
             managed=self._find_managed(),
-            public=self._find_public(),
+            public={scope: wish for scope, (wish, _) in public.items()},
+            closed_at={scope: at for scope, (wish, at) in public.items() if not wish},
+            closed=here.location.at("public") if here.closed else None,
             subsumed=subsumed,
             modules=modules,
             claims=draft.claims,
@@ -375,18 +382,6 @@ class _Resolution(Struct):
         """Want the modules that a user declares; `on` is the platform's role for a module that is switched on."""
         for name in user.modules[self.instance]:
             self.draft.want(Grant(identity.subject, Scope("module", name), on.name), Origin(user.at))
-
-    def _find_public(self) -> Mapping[Scope, bool]:
-        """Return the wanted public access by live site; sites without a wish are left out."""
-        public: dict[Scope, bool] = {}
-        scopes = self.scopes["site"]
-        if isinstance(scopes, Unresolved):
-            return public
-        for site in self.declaration.sites.values():
-            wish = site.public.get(self.instance, site.public.get(EVERY))
-            if wish is not None and site.handle not in self.declaration.flaws.sites:
-                public.update(dict.fromkeys(scopes.site(site.handle), wish))
-        return public
 
     # -- access that ends
 

@@ -195,7 +195,9 @@ def surveyed(
         traits=traits,
         live=live,
         desired=desired,
-        proposal=replace(proposal, diagnostics=(*objections, *longer, *proposal.diagnostics)),
+        proposal=replace(
+            proposal, diagnostics=(*objections, *longer, *_insert_name(proposal.diagnostics, instance.name))
+        ),
         memory=memory,
         as_of=as_of,
         base_policy=base_policy,

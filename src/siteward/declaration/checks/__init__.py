@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from siteward.declaration.checks.grants import GRANT_CHECKS
 from siteward.declaration.checks.names import NAME_CHECKS
+from siteward.declaration.checks.sites import SITE_CHECKS
 from siteward.declaration.checks.users import USER_CHECKS
 from siteward.declaration.context import Context
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "Context", "findings"]
 
-CHECKS = (*NAME_CHECKS, *USER_CHECKS, *GRANT_CHECKS)
+CHECKS = (*NAME_CHECKS, *USER_CHECKS, *SITE_CHECKS, *GRANT_CHECKS)
 """All checks. A new one is a function from `Context` to diagnostics, added to the tuple of its module."""
 
 

@@ -42,7 +42,12 @@ def shapes(context: Context) -> Iterator[Diagnostic]:
         if not grant.to:
             yield problem("grant-to-nobody", "a grant to nobody", location.at("to"), hint="name a user or a group")
         for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
-            if written and written[0].startswith("!") and all(word.startswith("!") for word in written):
+            if (
+                written
+                and written[0].startswith("!")
+                and all(word.startswith("!") for word in written)
+                or "!*" in written
+            ):
                 hint = 'name what they are left out of, such as "*"'
                 yield problem(
                     "only-exclusions", "every site is left out and none is named", location.at(key), hint=hint

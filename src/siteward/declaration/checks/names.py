@@ -152,7 +152,9 @@ def spellings(context: Context) -> Iterator[Diagnostic]:
     """Report names of users and groups that differ in letter case alone: a reference in any case could mean either."""
     declaration = context.declaration
     for names in context.spellings:
-        rows = [section[name] for section in (declaration.users, declaration.groups) for name in names if name in section]
+        rows = [
+            section[name] for section in (declaration.users, declaration.groups) for name in names if name in section
+        ]
         *first, last = sorted(row.location.key() for row in rows)
         written = " and ".join(f"`{name}`" for name in names)
         yield problem(

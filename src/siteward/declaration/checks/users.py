@@ -153,18 +153,13 @@ def blind_spots(context: Context) -> Iterator[Diagnostic]:
 
 
 def platform_features(context: Context) -> Iterator[Diagnostic]:
-    """Report modules and public access on platforms that have none."""
+    """Report modules on platforms that have none."""
     declaration, known = context.declaration, context.traits
     for user in declaration.users.values():
         for name in user.modules.keys() & known.keys():
             if "module" not in known[name].roles:
                 message = f"{known[name].platform} has no modules to switch"
                 yield problem("no-modules", message, user.location.key("modules", name), instance=name)
-    for site in declaration.sites.values():
-        for name in site.public.keys() & known.keys():
-            if known[name].public_account is None:
-                message = f"{known[name].platform} cannot let everybody in"
-                yield problem("no-public-access", message, site.location.key("public", name), instance=name)
 
 
 def former_names(context: Context) -> Iterator[Diagnostic]:

@@ -29,7 +29,8 @@ grants: [{{to: [{name}, ALL], role: view, sites: a.example.org}}]
     )
     assert loaded.diagnostics == ()
     declaration = loaded.declaration
-    assert declaration is not None and declaration.grants is not None
+    assert declaration is not None
+    assert declaration.grants is not None
     assert declaration.grants[0].to == ("BenTheElder", "all")
     assert [member.name for member in declaration.groups["Readers"].members] == ["anna", "BenTheElder", "BenTheElder"]
     assert declaration.groups["all"].members[0].name == "Readers"
@@ -37,7 +38,8 @@ grants: [{{to: [{name}, ALL], role: view, sites: a.example.org}}]
 
 def test_an_owner_is_read_in_any_letter_case(tmp_path: Path) -> None:
     loaded = read_text(tmp_path, HEAD + "users: {Anna: {}, robot: {kind: service, owner: anna}}\ngrants: []\n")
-    assert loaded.diagnostics == () and loaded.declaration is not None
+    assert loaded.diagnostics == ()
+    assert loaded.declaration is not None
     assert loaded.declaration.users["robot"].owner == "Anna"
 
 
@@ -73,7 +75,8 @@ def test_a_reference_to_a_row_in_error_is_quiet_in_any_letter_case(tmp_path: Pat
         tmp_path, HEAD + "users: {Anna: {kind: king}}\ngrants: [{to: anna, role: view, sites: a.example.org}]\n"
     )
     assert [diagnostic.code for diagnostic in loaded.diagnostics] == ["unknown-value"]
-    assert loaded.usable is not None and loaded.usable.grants is not None
+    assert loaded.usable is not None
+    assert loaded.usable.grants is not None
     assert loaded.usable.grants[0].to == ("Anna",)
 
 
@@ -99,22 +102,24 @@ def test_a_typo_is_still_a_typo(tmp_path: Path) -> None:
 
 
 def test_two_hundred_thousand_references_in_another_case_stay_fast(tmp_path: Path) -> None:
-    from siteward.declaration.references import canonical  # noqa: PLC0415 — with its name, the test says what it measures
+    from siteward.declaration.references import canonical
 
     lines = "".join(f"  - {{to: U{n % 500}, role: view, sites: a.example.org}}\n" for n in range(2000))
     loaded = read_text(
         tmp_path, HEAD + "users:\n" + "".join(f"  u{n}: {{}}\n" for n in range(500)) + "grants:\n" + lines
     )
     declaration = loaded.declaration
-    assert declaration is not None and declaration.grants is not None
+    assert declaration is not None
+    assert declaration.grants is not None
     assert {line.to[0] for line in declaration.grants} == {f"u{n}" for n in range(500)}
-    from msgspec.structs import replace  # noqa: PLC0415
+    from msgspec.structs import replace
 
     many = tuple(replace(line, to=(line.to[0].upper(),)) for line in declaration.grants) * 100
     began = perf_counter()
     result = canonical(replace(declaration, grants=many))
     assert perf_counter() - began < 3
-    assert result.grants is not None and result.grants[-1].to == ("u499",)
+    assert result.grants is not None
+    assert result.grants[-1].to == ("u499",)
 
 
 MATOMO = 'version: 1\ninstances: {eu: {platform: matomo, url: "https://matomo.example.org", self: root}}\n'
@@ -133,7 +138,9 @@ def test_everybody_is_no_user_in_any_spelling(tmp_path: Path, name: str, row: st
 def test_a_grant_to_everybody_says_how_a_site_is_opened(tmp_path: Path) -> None:
     loaded = read_text(tmp_path, MATOMO + "grants: [{to: Anonymous, role: view, sites: a.example.org}]\n")
     (error,) = loaded.diagnostics
-    assert error.code == "unknown-user" and error.hint is not None and "`public`" in error.hint
+    assert error.code == "unknown-user"
+    assert error.hint is not None
+    assert "`public`" in error.hint
 
 
 def test_siteward_is_not_everybody(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def blog(public: Any) -> dict[str, Any]:
 def test_a_link_that_nobody_speaks_of_is_a_warning_that_says_how_to_declare_it(tmp_path: Path) -> None:
     (found,) = told(shared(tmp_path))
     assert (found.code, found.blocks) == ("public-share-link", False)
-    assert found.hint is not None and "public: {it: true}" in found.hint
+    assert found.hint is not None
+    assert "public: {it: true}" in found.hint
 
 
 @pytest.mark.parametrize("public", [True, {"it": True}])
@@ -74,8 +75,11 @@ def test_a_link_that_should_not_be_is_an_error_that_says_who_closes_it(tmp_path:
     for drift in (False, True):
         (found,) = told(rig, drift=drift)
         assert (found.code, found.blocks, found.blocks_all) == ("still-public", True, False)
-        assert found.at is not None and BLOG in found.message
-        assert found.hint is not None and "Umami" in found.hint and "APP_SECRET" in found.hint
+        assert found.at is not None
+        assert BLOG in found.message
+        assert found.hint is not None
+        assert "Umami" in found.hint
+        assert "APP_SECRET" in found.hint
     assert exit_code(rig.plan()) == 3
     assert exit_code(rig.drift()) not in {0, 1}
 
@@ -106,7 +110,8 @@ def test_a_closed_matomo_is_closed_on_every_site_declared_or_not(tmp_path: Path)
     rig.apply(plan)
     assert [grant for grant in rig.access().grants() if grant.subject.name == "anonymous"] == []
     report = rig.plan()
-    assert part(report).steps == () and codes(part(report)) == set()
+    assert part(report).steps == ()
+    assert codes(part(report)) == set()
 
 
 def test_what_a_closed_instance_does_not_manage_is_told_and_not_closed(tmp_path: Path) -> None:
@@ -114,7 +119,8 @@ def test_what_a_closed_instance_does_not_manage_is_told_and_not_closed(tmp_path:
     report = rig.plan()
     assert [step.change.key[-1] for step in part(report).steps] == [SHOP]
     (found,) = told(rig)
-    assert found.code == "still-public" and BLOG in found.message
+    assert found.code == "still-public"
+    assert BLOG in found.message
 
 
 def test_without_a_word_an_open_site_is_a_warning(tmp_path: Path) -> None:

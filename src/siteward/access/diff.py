@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.causes import through
 from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic
 from siteward.access.effective import Index
@@ -252,7 +253,7 @@ def _build_side(account: str, grant: Grant, group: str | None, desired: Desired,
     joined = desired.origins.get(Member(group, account).key) if group is not None else None
     if origin is not None and joined is not None:
         ends = [end for end in (origin.until, joined.until) if end is not None]
-        origin = replace(origin, via=(f"group {group}", *origin.via), until=min(ends, default=None))
+        origin = replace(through(origin, joined), via=(f"group {group}", *origin.via), until=min(ends, default=None))
     return Side(account=account, grant=grant, power=traits.power(grant), group=group, origin=origin)
 
 

@@ -302,7 +302,8 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
     def _origin(self, change: Change, declared_user: DeclaredUser | None) -> Origin | None:
         key = change.key
         if change.after is None and key in self.desired.ended:
-            return Origin(self.desired.ended[key][1])
+            over = self.desired.ended[key]
+            return Origin(over.at, ticket=over.ticket, reason=over.reason)
         if change.after is not None and key in self.desired.origins:
             return self.desired.origins[key]
         return (

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -50,6 +50,15 @@ class Origin(Struct, frozen=True):
     until: datetime | None = None
     others: tuple[Origin, ...] = ()
     wildcard: str | None = None
+
+
+class Ended(NamedTuple):
+    """How something that the file names is over or not yet due, the place that says so, and what its rows say why."""
+
+    how: Ending
+    at: Span
+    ticket: str | None = None
+    reason: str | None = None
 
 
 class DeclaredUser(Struct, frozen=True):
@@ -130,7 +139,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     access: Access
     origins: Mapping[Key, Origin] = MappingProxyType({})
     declared_users: Mapping[str, DeclaredUser] = MappingProxyType({})
-    ended: Mapping[Key, tuple[Ending, Span]] = MappingProxyType({})
+    ended: Mapping[Key, Ended] = MappingProxyType({})
     managed: frozenset[Scope] | None = frozenset()
     public: Mapping[Scope, bool] = MappingProxyType({})
     closed_at: Mapping[Scope, Span] = MappingProxyType({})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.causes import joined
 from siteward.access.diagnostic import Severity, error, note, warning
 from siteward.access.model import (
     EVERYWHERE,
@@ -22,7 +23,7 @@ from siteward.access.model import (
     account_key,
     grant_key,
 )
-from siteward.access.state import Claim, Desired, Origin
+from siteward.access.state import Claim, Desired, Ended, Origin
 from siteward.access.traits import SITE_KINDS
 from siteward.declaration.declared import NO_FLAWS
 from siteward.declaration.held import Holding, Suspects
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Role, Traits
     from siteward.declaration.declared import Declaration, User
     from siteward.declaration.declared import Grant as Line
-    from siteward.declaration.subjects import Identities, Identity
+    from siteward.declaration.subjects import Identities, Identity, Way
 
 _INSTANCE = Choice((Reached(EVERYWHERE),))
 """The choice of a grant of an account role."""
@@ -224,11 +225,13 @@ class _Resolution(Struct):
         subject, identity, draft = principal.subject, principal.identity, self.draft
         if now.way is None:
             if now.over is not None:
+                over = _tell_why(now.over, line, identity)
                 for reached in choice.reached:
-                    draft.ended.setdefault(grant_key(subject, reached.scope), now.over)
+                    draft.ended.setdefault(grant_key(subject, reached.scope), over)
             return
         via = now.way.via if means.via is None else (*now.way.via, means.via)
-        origin = Origin(line.at, via, line.ticket, line.reason, now.until)
+        ticket, reason = _causes(now.way, line, identity)
+        origin = Origin(line.at, via, ticket, reason, now.until)
         over = now.until is not None and ends(line.window, principal.ways)
         # Of several ways one may end now and another begin later: what is given so does not end for good.
         resumes = now.until is not None and not over and (identity is None or identity.user.window.end is None)
@@ -381,7 +384,8 @@ class _Resolution(Struct):
     def _switch_on(self, user: User, identity: Identity, on: Role) -> None:
         """Want the modules that a user declares; `on` is the platform's role for a module that is switched on."""
         for name in user.modules[self.instance]:
-            self.draft.want(Grant(identity.subject, Scope("module", name), on.name), Origin(user.at))
+            origin = Origin(user.at, ticket=user.ticket, reason=user.reason)
+            self.draft.want(Grant(identity.subject, Scope("module", name), on.name), origin)
 
     # -- access that ends
 
@@ -409,7 +413,7 @@ class _Resolution(Struct):
         for key in ended.keys() & resources.keys():  # another grant still gives it
             del ended[key]
         over = {
-            identity.account: (identity.ending, identity.user.at)
+            identity.account: identity.ended(identity.ending)
             for identity in self.people.by_handle.values()
             if identity.ending
         }
@@ -425,6 +429,24 @@ class _Resolution(Struct):
                     known = None
             if known is not None:
                 ended.setdefault(key, known)
+
+
+def _causes(way: Way | Ended, line: Line, identity: Identity | None) -> tuple[str | None, str | None]:
+    """Return the tickets and the reasons of a membership, the user and the line of `grants`, in this order."""
+    if identity is None:
+        return joined(way.ticket, line.ticket), joined(way.reason, line.reason)
+    user = identity.user
+    if way.ticket is way.reason is user.ticket is user.reason is None:
+        return line.ticket, line.reason
+    return joined(way.ticket, user.ticket, line.ticket), joined(way.reason, user.reason, line.reason)
+
+
+def _tell_why(over: Ended, line: Line, identity: Identity | None) -> Ended:
+    """Return why something is over with the causes of the user and the line, unless the user's own row ends it."""
+    if identity is not None and identity.ending is not None:
+        return over
+    ticket, reason = _causes(over, line, identity)
+    return Ended(over.how, over.at, ticket, reason)
 
 
 def _match_origin(origin: Origin, reached: Reached) -> Origin:

@@ -152,7 +152,8 @@ class _Rewrite(Struct):
         entry = self._build_entry(decision, decision.role or (grant.role if grant else ""))
         if decision.role is None and grant is not None and grant.extras is not None:
             entry["extras"] = _make_list(sorted(grant.extras))
-        for key, value in (("ticket", origin.ticket), ("reason", origin.reason)):
+        why = grant or origin  # the line's own: what the user and the membership say stays with them
+        for key, value in (("ticket", why.ticket), ("reason", why.reason)):
             if value is not None:
                 entry[key] = value
         self.added[origin.at].append(entry)

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.causes import joined
 from siteward.access.diagnostic import Diagnostic, error, warning
 from siteward.access.model import Grant, Group, Member, Subject
-from siteward.access.state import Claim, DeclaredUser, Origin
+from siteward.access.state import Claim, DeclaredUser, Ended, Origin
 from siteward.access.traits import is_public
 from siteward.declaration.window import ALWAYS, Window, last_end
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
     from siteward.access.diagnostic import Span
@@ -33,10 +34,15 @@ if TYPE_CHECKING:
 
 
 class Way(Struct, frozen=True):
-    """A path on which a user belongs to a group: the groups on it (`via`), and the time in which it holds."""
+    """A path on which a user belongs to a group: the groups on it (`via`), and the time in which it holds.
+
+    `ticket` and `reason` are those of all memberships on it.
+    """
 
     window: Window = ALWAYS
     via: tuple[str, ...] = ()
+    ticket: str | None = None
+    reason: str | None = None
 
 
 DIRECT = (Way(),)
@@ -50,7 +56,7 @@ def expand(groups: Mapping[str, GroupLine]) -> Mapping[str, People]:
     """Return the users of each group, by group, with the ways that lead to them.
 
     Exclusions are applied after all members, so the order of a list changes nothing. Windows intersect along a way;
-    of several ways those are kept that differ in time. There must be no cycle (see `cycle`).
+    of several ways those are kept that differ in time, or in ticket or reason. There must be no cycle (see `cycle`).
     """
     expanded: dict[str, People] = {}
     for name in groups:
@@ -63,7 +69,7 @@ def _expand_group(name: str, groups: Mapping[str, GroupLine], expanded: dict[str
     known = expanded.get(name)
     if known is not None:
         return known
-    ways: dict[str, dict[Window, Way]] = {}
+    ways: dict[str, dict[tuple[Window, str | None, str | None], Way]] = {}
     excluded: set[str] = set()
     step = f"group {name}"
     for member in groups[name].members:
@@ -76,7 +82,9 @@ def _expand_group(name: str, groups: Mapping[str, GroupLine], expanded: dict[str
             for way in inner_ways:
                 window = member.window.meet(way.window)
                 if not window.empty:
-                    by_window.setdefault(window, Way(window, (step, *way.via)))
+                    ticket, reason = joined(member.ticket, way.ticket), joined(member.reason, way.reason)
+                    found = Way(window, (step, *way.via), ticket, reason)
+                    by_window.setdefault((window, ticket, reason), found)
     expanded[name] = {
         handle: tuple(by_window.values()) for handle, by_window in ways.items() if handle not in excluded and by_window
     }
@@ -131,6 +139,10 @@ class Identity(Struct, frozen=True):
     subject: Subject
     renamed: str | None = None
     ending: Ending | None = None
+
+    def ended(self, how: Ending) -> Ended:
+        """Return that all access of the user is over or not yet due, by the user's own row."""
+        return Ended(how, self.user.at, self.user.ticket, self.user.reason)
 
 
 class Identities(Struct):
@@ -264,10 +276,6 @@ class _LiveAccounts:
         return self.live_name(name) or self._by_email.get(name.casefold())
 
 
-Over: TypeAlias = "tuple[Ending, Span]"
-"""The reason why something that the file names does not hold, and the place of that reason."""
-
-
 class Draft(Struct):
     """The wanted state of one instance while it is built.
 
@@ -278,7 +286,7 @@ class Draft(Struct):
     traits: Traits
     resources: dict[Key, Resource] = {}
     origins: dict[Key, Origin] = {}
-    ended: dict[Key, Over] = {}
+    ended: dict[Key, Ended] = {}
     claims: dict[Key, tuple[Claim, ...]] = {}
     wanted: dict[str, Origin] = {}
     diagnostics: list[Diagnostic] = []
@@ -338,7 +346,7 @@ class Standing(Struct, frozen=True):
 
     way: Way | None = None
     until: datetime | None = None
-    over: Over | None = None
+    over: Ended | None = None
 
 
 PLAIN = Standing(DIRECT[0])
@@ -364,16 +372,26 @@ def standing(window: Window, ways: tuple[Way, ...], identity: Identity | None, a
     """
     if identity is not None:
         if identity.ending is not None:
-            return Standing(over=(identity.ending, identity.user.at))
+            return Standing(over=identity.ended(identity.ending))
         window = window.meet(identity.user.window)
     if window is ALWAYS and ways is DIRECT:
         return PLAIN
     met = [(common, way) for way in ways if not (common := window.meet(way.window)).empty]
-    now = next((way for common, way in met if common.holds(as_of)), None)
-    if now is not None:
-        return Standing(now, last_end((common for common, _ in met), as_of))
+    now = [way for common, way in met if common.holds(as_of)]
+    if now:
+        return Standing(_unite(now), last_end((common for common, _ in met), as_of))
     past = any(common.end is not None and common.end <= as_of for common, _ in met)
-    return Standing(over=("expired" if past or not met else "not-yet", at))
+    told = _unite(ways)
+    return Standing(over=Ended("expired" if past or not met else "not-yet", at, told.ticket, told.reason))
+
+
+def _unite(ways: Sequence[Way]) -> Way:
+    """Return the first of some ways, with the tickets and reasons of all."""
+    first, *others = ways
+    if not any(way.ticket or way.reason for way in others):
+        return first
+    ticket, reason = joined(*(way.ticket for way in ways)), joined(*(way.reason for way in ways))
+    return Way(first.window, first.via, ticket, reason)
 
 
 def ends(window: Window, ways: tuple[Way, ...]) -> bool:
@@ -469,7 +487,9 @@ class Principals(Struct):
         member = Member(name, identity.account)
         now = standing(ALWAYS, ways, identity, group.at, self.as_of)
         if now.way is not None:
-            origin = Origin(group.at, now.way.via, until=now.until)
+            user = identity.user
+            ticket, reason = joined(now.way.ticket, user.ticket), joined(now.way.reason, user.reason)
+            origin = Origin(group.at, now.way.via, ticket, reason, now.until)
             self.draft.wanted.setdefault(identity.user.handle, origin)
             self.draft.want(member, origin)
             if now.until is not None and not ends(ALWAYS, ways):

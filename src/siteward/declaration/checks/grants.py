@@ -43,11 +43,8 @@ def shapes(context: Context) -> Iterator[Diagnostic]:
             yield problem("grant-to-nobody", "a grant to nobody", location.at("to"), hint="name a user or a group")
         for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
             if (
-                written
-                and written[0].startswith("!")
-                and all(word.startswith("!") for word in written)
-                or "!*" in written
-            ):
+                written and written[0].startswith("!") and all(word.startswith("!") for word in written)
+            ) or "!*" in written:
                 hint = 'name what they are left out of, such as "*"'
                 yield problem(
                     "only-exclusions", "every site is left out and none is named", location.at(key), hint=hint
@@ -311,7 +308,11 @@ class _Ruling(Struct):
 
 def _given_fields(grant: Grant, ways: tuple[Way, ...]) -> frozenset[str]:
     """Return the required fields that a grant fills, for a user whom these ways lead to."""
-    fields = (("ticket", grant.ticket), ("reason", grant.reason), ("until", ends(grant.window, ways)))
+    fields = (
+        ("ticket", grant.ticket or any(way.ticket for way in ways)),
+        ("reason", grant.reason or any(way.reason for way in ways)),
+        ("until", ends(grant.window, ways)),
+    )
     return frozenset(name for name, value in fields if value)
 
 

@@ -134,6 +134,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 
 ### Grants
 
+- **`dead-line`** A grant or membership has ended, or can never hold because of the dates of others. *Next:* take it out, by hand or by the decision `remove` of a review.
 - **`grant-to-nobody`** A grant is to somebody. *Next:* name a user or group.
 - **`grant-without-sites`** A grant of a site role names sites. *Next:* add `sites`.
 - **`account-role-without-on`** A grant of an account role names its instances. *Next:* add `on`.

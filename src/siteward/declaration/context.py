@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.patterns import fold
+from siteward.declaration.groups import DIRECT, People, Way, cycle, expand
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
-from siteward.declaration.subjects import DIRECT, People, Way, cycle, expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

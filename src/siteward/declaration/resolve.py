@@ -26,11 +26,12 @@ from siteward.access.model import (
 from siteward.access.state import Claim, Desired, Ended, Origin
 from siteward.access.traits import SITE_KINDS
 from siteward.declaration.declared import NO_FLAWS
+from siteward.declaration.groups import expand
 from siteward.declaration.held import Holding, Suspects
 from siteward.declaration.openness import find_public
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
 from siteward.declaration.selectors import Choice, Reached, Scopes, Unresolved
-from siteward.declaration.subjects import Draft, Principal, Principals, ends, expand, identities, standing
+from siteward.declaration.subjects import Draft, Principal, Principals, ends, identities, standing
 from siteward.declaration.unmatched import PIN, describe_unmatched, list_sites
 from siteward.declaration.window import ALWAYS
 
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from siteward.access.traits import Role, Traits
     from siteward.declaration.declared import Declaration, User
     from siteward.declaration.declared import Grant as Line
-    from siteward.declaration.subjects import Identities, Identity, Way
+    from siteward.declaration.groups import Way
+    from siteward.declaration.subjects import Identities, Identity
 
 _INSTANCE = Choice((Reached(EVERYWHERE),))
 """The choice of a grant of an account role."""
@@ -225,9 +227,9 @@ class _Resolution(Struct):
         subject, identity, draft = principal.subject, principal.identity, self.draft
         if now.way is None:
             if now.over is not None:
-                over = _tell_why(now.over, line, identity)
+                ended = _tell_why(now.over, line, identity)
                 for reached in choice.reached:
-                    draft.ended.setdefault(grant_key(subject, reached.scope), over)
+                    draft.ended.setdefault(grant_key(subject, reached.scope), ended)
             return
         via = now.way.via if means.via is None else (*now.way.via, means.via)
         ticket, reason = _causes(now.way, line, identity)

@@ -16,8 +16,8 @@ from msgspec import Struct, field
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from siteward.declaration.groups import expand
 from siteward.declaration.references import names_of
-from siteward.declaration.subjects import expand
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Span
     from siteward.access.model import Scope
     from siteward.access.state import Origin
-    from siteward.declaration.declared import Declaration, Grant
+    from siteward.declaration.dead import DeadLine
+    from siteward.declaration.declared import Declaration, Grant, Group
     from siteward.declaration.references import Names
 
 Word = Literal["keep", "revoke", "change"]
@@ -81,16 +82,18 @@ def decide(
     why: str,
     *,
     seen: frozenset[str],
+    dead: Iterable[DeadLine] = (),
 ) -> Edit:
     """Return the edit of the declaration's files that carries decisions out.
 
     `given` holds the rights that a grant gives a user on the instances that were read, by the place of the grant and
-    the user's handle. `seen` are the instances that were read completely; rights on other instances stay. `why` is the
+    the user's handle. `dead` are lines that are taken out. `seen` are the instances that were read completely; rights on other instances stay. `why` is the
     `reason` of added grants.
     """
     rewrite = _Rewrite(declaration, given, why, seen)
     for decision in decisions:
         rewrite.take(decision)
+    rewrite.remove(dead)
     return rewrite.edit(decisions)
 
 
@@ -174,6 +177,26 @@ class _Rewrite(Struct):
         return next((grant for grant in self.declaration.grants or () if grant.at == at), None)
 
     # -- edits of the files
+
+    def remove(self, dead: Iterable[DeadLine]) -> None:
+        """Take dead grants and members out of the files, the last of each list first, so that numbers stay right."""
+        sources = {row.location.source.file: row.location.source for row in self._list_rows()}
+        for line in sorted(
+            dead, key=lambda line: (line.file, line.path[0], str(line.path[1]), line.path[2:]), reverse=True
+        ):
+            file = self._open_file(line.file, sources[line.file].text)
+            if line.path[0] == "grants":
+                file.gone.add(int(line.path[1]))
+            elif len(line.path) == 2:
+                file.data["groups"][line.path[1]] = _make_list([])
+            else:
+                members = file.data["groups"][line.path[1]]
+                members = members["members"] if line.path[2] == "members" else members
+                del members[int(line.path[-1])]
+
+    def _list_rows(self) -> Iterator[Grant | Group]:
+        yield from self.declaration.grants or ()
+        yield from self.declaration.groups.values()
 
     def edit(self, decisions: Iterable[Decision]) -> Edit:
         """Edit the files by all decisions taken so far, and return the result."""

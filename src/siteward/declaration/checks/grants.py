@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Bound, Grant, Group, Instance
+    from siteward.declaration.groups import Way
     from siteward.declaration.selector import Selector
-    from siteward.declaration.subjects import Way
 
 
 def shapes(context: Context) -> Iterator[Diagnostic]:

@@ -11,9 +11,9 @@ from siteward.access.patterns import matching
 from siteward.access.policy import names_of_role
 from siteward.access.traits import is_public
 from siteward.declaration.declared import EVERY
+from siteward.declaration.groups import MAX_NESTING
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse
-from siteward.declaration.subjects import MAX_NESTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

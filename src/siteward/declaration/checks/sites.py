@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.traits import Traits
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Instance, Site
+    from siteward.declaration.declared import Group, Instance, Site
 
 
 def domains(context: Context) -> Iterator[Diagnostic]:
@@ -60,7 +60,8 @@ def owners(context: Context) -> Iterator[Diagnostic]:
     declaration = context.declaration
     if context.some_include_is_missing():
         return
-    for row in (*declaration.sites.values(), *declaration.groups.values()):
+    rows: tuple[Site | Group, ...] = (*declaration.sites.values(), *declaration.groups.values())
+    for row in rows:
         for number, name in enumerate(row.owner):
             if not context.known("users", name) and not context.known("groups", name):
                 at, known = row.location.at("owner", number), (*declaration.users, *declaration.groups)

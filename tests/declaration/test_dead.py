@@ -8,6 +8,7 @@ import pytest
 
 from declaration.tables import HEAD, declared, read_text
 from siteward.declaration.dead import find_dead_lines, tell
+from siteward.reconcile.project import read as project_read
 from strategies import NOW
 
 if TYPE_CHECKING:
@@ -84,3 +85,36 @@ def test_a_line_in_error_or_about_one_is_not_called_dead(tmp_path: Path) -> None
     assert {line.what for line in find_dead_lines(loaded.usable, NOW)} == {
         "anna in group past", "later in group early",
     }  # fmt: skip
+
+
+MATOMO = (
+    'version: 1\ninstances: {eu: {platform: matomo, url: "https://m.example.org", self: root}}\nusers: {anna: {}}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("rest", "line"),
+    [
+        ("roles: {author: {matomo: {role: edit, extras: []}}}\n", 4),
+        ("roles: {author: {matomo: {role: matomo:write, extras: []}}}\n", 4),
+        ("grants:\n  - {to: anna, role: edit, sites: a.example.org, extras: []}\n", 5),
+        ("grants:\n" + "  - {to: anna, role: matomo:write, sites: a.example.org, extras: []}\n" * 3, 5),
+        ("roles: {author: {matomo: {role: edit, extras: [tagmanager_write]}}}\n", None),
+        ("roles: {author: {matomo: {role: view, extras: []}}}\n", None),
+        ("roles: {author: {matomo: edit}}\n", None),
+        ("grants:\n  - {to: anna, role: edit, sites: a.example.org}\n", None),
+        ("roles: {owner: {matomo: {role: manage, extras: []}}}\n", None),
+    ],
+)
+def test_a_role_without_extras_says_what_it_brings_along(tmp_path: Path, rest: str, line: int | None) -> None:
+    """Matomo's `write` includes the tag manager: `extras: []` reads as the opposite."""
+    found = project_read(_write(tmp_path, MATOMO + rest)).diagnostics
+    assert [(note.code, note.at.line if note.at else 0) for note in found] == (
+        [("edit-brings-tags", line)] if line else []
+    )
+
+
+def _write(folder: Path, text: str) -> Path:
+    path = folder / "access.yaml"
+    path.write_text(text)
+    return path

@@ -58,7 +58,8 @@ def test_one_person_in_two_spellings_is_one_error_however_often_it_is_named(tmp_
     )
     (error,) = loaded.diagnostics
     assert error.code == "handle-twice"
-    assert error.at is not None and (error.at.line, [at.line for at in error.related]) == (6, [5]), told(error)
+    assert told(error).splitlines()[0].startswith("access.yaml:6:3-7 error handle-twice"), told(error)
+    assert [at.line for at in error.related] == [5]
     assert loaded.usable is not None  # the error is of two rows, not of the file
     assert sorted(loaded.usable.flaws.users) == ["Anna", "anna"]
 
@@ -125,14 +126,15 @@ def test_two_hundred_thousand_references_in_another_case_stay_fast(tmp_path: Pat
 MATOMO = 'version: 1\ninstances: {eu: {platform: matomo, url: "https://matomo.example.org", self: root}}\n'
 
 
-@pytest.mark.parametrize("name", ["anonymous", "ANONYMOUS", "anönymous", "ａnonymous"])
+@pytest.mark.parametrize("name", ["anonymous", "ANONYMOUS", "anönymous", "\uff41nonymous"])
 @pytest.mark.parametrize(
     "row", ["NAME: {}", "ben: {logins: {eu: NAME}}", "ben: {previously: NAME}", "ben: {previously: [old, NAME]}"]
 )
 def test_everybody_is_no_user_in_any_spelling(tmp_path: Path, name: str, row: str) -> None:
     loaded = read_text(tmp_path, MATOMO + f"users:\n  zoe: {{}}\n  {row.replace('NAME', name)}\n")
     assert [diagnostic.code for diagnostic in loaded.diagnostics] == ["reserved-login"]
-    assert loaded.usable is not None and len(loaded.usable.flaws.users) == 1, "the error is of one row"
+    assert loaded.usable is not None
+    assert len(loaded.usable.flaws.users) == 1, "the error is of one row"
 
 
 def test_a_grant_to_everybody_says_how_a_site_is_opened(tmp_path: Path) -> None:

@@ -143,9 +143,9 @@ class _Search(Struct):
             first = met[0]
             start, end = self._write(first.start), self._write(first.end, last=True)
             return f"can never hold: it would begin {start}, and {_whose(met)} ends {end}"
-        end = max(window.end for window in met if window.end is not None and not window.empty)
+        last = max(window.end for window in met if window.end is not None and not window.empty)
         whom = "whom it names" if len(met) == 1 else f"all {len(met)} whom it names"
-        return f"{whom} ended by {self._write(end, last=True)}"
+        return f"{whom} ended by {self._write(last, last=True)}"
 
     def _is_past(self, window: Window) -> bool:
         return window.end is not None and window.end <= self.as_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from siteward.declaration.checks.extras import EXTRAS_CHECKS
 from siteward.declaration.checks.grants import GRANT_CHECKS
 from siteward.declaration.checks.names import NAME_CHECKS
 from siteward.declaration.checks.sites import SITE_CHECKS
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "Context", "findings"]
 
-CHECKS = (*NAME_CHECKS, *USER_CHECKS, *SITE_CHECKS, *GRANT_CHECKS)
+CHECKS = (*NAME_CHECKS, *USER_CHECKS, *SITE_CHECKS, *GRANT_CHECKS, *EXTRAS_CHECKS)
 """All checks. A new one is a function from `Context` to diagnostics, added to the tuple of its module."""
 
 

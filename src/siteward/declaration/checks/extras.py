@@ -1,0 +1,58 @@
+"""A check of extras: a role brings what it brings, also where the file writes `extras` without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from siteward.access.diagnostic import Severity, problem
+from siteward.access.model import Power
+from siteward.declaration.roles import Meaning, meaning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.traits import Traits
+    from siteward.declaration.context import Context
+
+
+def brought_along(context: Context) -> Iterator[Diagnostic]:
+    """Note each role that brings more than the `extras` written beside it say: Matomo's `write` the tag manager.
+
+    It is told of each role of the file, and of the first grant with the same role and extras.
+    """
+    told: set[tuple[str, frozenset[str] | None, str]] = set()
+    for name, traits in context.traits.items():
+        for role in context.declaration.roles.values():
+            on, key = role.on.get(traits.platform), (role.handle, None, traits.platform)
+            if on is not None and on.extras is not None and key not in told:
+                told.add(key)
+                means = meaning(context.declaration.roles, role.handle, None, traits, "site")
+                yield from _describe(means, on.extras, traits, role.location.at(traits.platform))
+        for grant in context.declaration.grants or ():
+            key = (grant.role, grant.extras, traits.platform)
+            if grant.extras is None or key in told or not grant.sites or not grant.reaches(name):
+                continue
+            told.add(key)
+            means = context.meaning(grant, context.declaration.instances[name], "site")
+            yield from _describe(means, grant.extras, traits, grant.location.at("extras"))
+
+
+def _describe(means: object, extras: frozenset[str], traits: Traits, at: Span) -> Iterator[Diagnostic]:
+    """Yield a note where a role that changes no site brings extras that are not written."""
+    if not isinstance(means, Meaning) or means.role.power > Power.EDIT:
+        return
+    brought = sorted(
+        extra for extra, roles in traits.included.items() if means.role.name in roles and extra not in extras
+    )
+    if brought:
+        said = means.role.portable or means.role.name
+        message = (
+            f"`{said}` is {traits.platform}'s role {means.role.name}, which brings {', '.join(brought)} whatever `extras` "
+            "says: whoever has it may also edit the tags that a site loads"
+        )
+        hint = f"no role there does what `{said}` does without it; give `view` where that will do"
+        yield problem("edit-brings-tags", message, at, severity=Severity.NOTE, hint=hint)
+
+
+EXTRAS_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (brought_along,)

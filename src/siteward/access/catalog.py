@@ -310,7 +310,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`ghost-member`** A team has a member whose account does not exist, or is marked as deleted. *Next:* an admin can remove it by the account's id.
 - **`orphan-site`** A site belongs to nobody. *Next:* give it an owner in the database, or delete it.
 - **`site-owned-by-account`** A site belongs to a person and is matched by its id alone. *Next:* pin the id, or have its owner move it.
-- **`public-share-link`** Everybody who knows the link can read the statistics. *Next:* delete the link, and set a new APP_SECRET if it was misused.
+- **`public-share-link`** Everybody who knows the link can read the statistics. *Next:* say `public: true` of the site if it is meant; else delete the link, and set a new APP_SECRET if it was misused.
 
 ## Matomo
 
@@ -378,8 +378,8 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`site-transfer`** A site is being handed over to somebody else. *Next:* find out whether that is meant.
 - **`team-invitation`** Somebody is invited into the team. *Next:* look whether that is meant; nothing here changes it.
 - **`single-owner`** The team has one owner. *Next:* make a second one.
-- **`public-dashboard`** A site's statistics are public. *Next:* make sure that it is meant.
-- **`shared-link`** A link shows a site's statistics to whoever knows it. *Next:* delete links nobody needs.
+- **`public-dashboard`** A site's statistics are public. *Next:* say `public: true` of the site if that is meant; else have it made private.
+- **`shared-link`** A link shows a site's statistics to whoever knows it. *Next:* say `public: true` of the site if it is meant; else have it deleted.
 
 ## Use of the program
 

@@ -15,12 +15,11 @@ from typing import Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.causes import through
 from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic
 from siteward.access.effective import Index
 from siteward.access.model import EVERYWHERE, Accounts, Grant, Member, Power, Scope
-from siteward.access.state import DeclaredUser, Desired, Origin, home_of, is_external
+from siteward.access.state import DeclaredUser, Desired, Origin, home_of, is_external, through
 from siteward.access.traits import Traits
 
 Kind = Literal["gained", "raised", "wider", "changed", "moved", "longer", "shorter", "narrower", "lowered", "lost"]

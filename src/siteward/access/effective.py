@@ -17,7 +17,6 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.causes import through
 from siteward.access.change import Change
 from siteward.access.model import (
     EVERYWHERE,
@@ -32,7 +31,7 @@ from siteward.access.model import (
     SubjectKind,
     account_key,
 )
-from siteward.access.state import DeclaredUser, Desired, Live, Origin, with_defaults
+from siteward.access.state import DeclaredUser, Desired, Live, Origin, through, with_defaults
 from siteward.access.traits import Traits, declarable, is_public, is_site
 
 

@@ -52,6 +52,27 @@ class Origin(Struct, frozen=True):
     wildcard: str | None = None
 
 
+BETWEEN = "; "
+"""The text between two tickets, or two reasons: a membership's, a user's, then a grant's."""
+
+
+def joined(*texts: str | None) -> str | None:
+    """Return all texts in one, in their order and each once; `None` where there is none."""
+    parts = [part for text in texts if text for part in text.split(BETWEEN)]
+    return BETWEEN.join(dict.fromkeys(parts)) or None
+
+
+def through(origin: Origin, membership: Origin | None) -> Origin:
+    """Return the origin of a grant to a group with the ticket and reason of the membership before its own."""
+    if membership is None or (membership.ticket is None and membership.reason is None):
+        return origin
+    return replace(
+        origin,
+        ticket=joined(membership.ticket, origin.ticket),
+        reason=joined(membership.reason, origin.reason),
+    )
+
+
 class Ended(NamedTuple):
     """How something that the file names is over or not yet due, the place that says so, and what its rows say why."""
 

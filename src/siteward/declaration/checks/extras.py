@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from siteward.declaration.context import Context
 
 
+NONE: frozenset[str] = frozenset()
+"""The meaning of `extras: []`."""
+
+
 def brought_along(context: Context) -> Iterator[Diagnostic]:
-    """Note each role that brings more than the `extras` written beside it say: Matomo's `write` the tag manager.
+    """Note each role that brings something although `extras: []` stands beside it: Matomo's `write` the tag manager.
 
     It is told of each role of the file, and of the first grant with the same role and extras.
     """
@@ -25,26 +29,24 @@ def brought_along(context: Context) -> Iterator[Diagnostic]:
     for name, traits in context.traits.items():
         for role in context.declaration.roles.values():
             on, key = role.on.get(traits.platform), (role.handle, None, traits.platform)
-            if on is not None and on.extras is not None and key not in told:
+            if on is not None and on.extras == NONE and key not in told:
                 told.add(key)
                 means = meaning(context.declaration.roles, role.handle, None, traits, "site")
-                yield from _describe(means, on.extras, traits, role.location.at(traits.platform))
+                yield from _describe(means, traits, role.location.at(traits.platform))
         for grant in context.declaration.grants or ():
             key = (grant.role, grant.extras, traits.platform)
-            if grant.extras is None or key in told or not grant.sites or not grant.reaches(name):
+            if grant.extras != NONE or key in told or not grant.sites or not grant.reaches(name):
                 continue
             told.add(key)
             means = context.meaning(grant, context.declaration.instances[name], "site")
-            yield from _describe(means, grant.extras, traits, grant.location.at("extras"))
+            yield from _describe(means, traits, grant.location.at("extras"))
 
 
-def _describe(means: object, extras: frozenset[str], traits: Traits, at: Span) -> Iterator[Diagnostic]:
-    """Yield a note where a role that changes no site brings extras that are not written."""
+def _describe(means: object, traits: Traits, at: Span) -> Iterator[Diagnostic]:
+    """Yield a note where a role has the power to edit at most and brings extras."""
     if not isinstance(means, Meaning) or means.role.power > Power.EDIT:
         return
-    brought = sorted(
-        extra for extra, roles in traits.included.items() if means.role.name in roles and extra not in extras
-    )
+    brought = sorted(extra for extra, roles in traits.included.items() if means.role.name in roles)
     if brought:
         said = means.role.portable or means.role.name
         message = (

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 
 from access.worlds import admin, grant, live, planned, proposed, wish
 from siteward.access import codec
@@ -109,3 +110,29 @@ def test_an_instance_of_a_plan_that_is_none_is_refused_with_its_place(instances:
     with pytest.raises(CodecError) as problem:
         codec.decode({**data, "instances": instances}, verify=False)
     assert problem.value.path == path
+
+
+def _plan_with(*ids: str, depends_on: tuple[str, ...] = ()) -> Plan:
+    """Return a plan whose two steps have these ids; the second depends on those named."""
+    part = planned(proposed(live(), wish(grant("anna", "team-member"))))
+    first, second = part.steps[0], part.steps[1]
+    steps = (replace(first, id=ids[0], depends_on=()), replace(second, id=ids[1], depends_on=depends_on))
+    return Plan(tool="x", created=NOW, as_of=NOW, instances=(replace(part, steps=steps),))
+
+
+def test_a_plan_in_which_two_steps_are_one_is_refused() -> None:
+    """Apply would find out after it has written: one id for two steps, one thing changed twice, a need for nothing."""
+    right = _plan_with("s1", "s2", depends_on=("s1",))
+    assert codec.decode(codec.encode(codec.seal(right))).instances[0].steps[1].depends_on == ("s1",)
+    twice = replace(right, instances=(replace(right.instances[0], steps=(right.instances[0].steps[0],) * 2),))
+    other = replace(twice.instances[0].steps[1], id="s9")
+    same = replace(right, instances=(replace(right.instances[0], steps=(right.instances[0].steps[0], other)),))
+    for plan, path in (
+        (twice, "/instances/0/steps/1/id"),
+        (same, "/instances/0/steps/1/change"),
+        (_plan_with("s1", "s2", depends_on=("s7",)), "/instances/0/steps/1/depends_on"),
+        (_plan_with("s1", "s2", depends_on=("s2",)), "/instances/0/steps/1/depends_on"),
+    ):
+        with pytest.raises(CodecError) as problem:
+            codec.decode(codec.encode(codec.seal(plan)))
+        assert problem.value.path == path

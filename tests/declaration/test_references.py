@@ -61,7 +61,7 @@ def test_one_person_in_two_spellings_is_one_error_however_often_it_is_named(tmp_
     assert told(error).splitlines()[0].startswith("access.yaml:6:3-7 error handle-twice"), told(error)
     assert [at.line for at in error.related] == [5]
     assert loaded.usable is not None  # the error is of two rows, not of the file
-    assert sorted(loaded.usable.flaws.users) == ["Anna", "anna"]
+    assert sorted(loaded.usable.faults.users) == ["Anna", "anna"]
 
 
 def test_a_group_that_differs_from_a_user_in_letter_case_alone_is_one_error(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_reference_to_a_row_in_error_is_quiet_in_any_letter_case(tmp_path: Pat
 def test_a_line_that_does_not_fit_the_grammar_holds_whom_it_names_in_another_case(tmp_path: Path) -> None:
     loaded = read_text(tmp_path, PEOPLE + "grants: [{to: ANNA, role: 3, sites: a.example.org}]\n")
     assert loaded.usable is not None
-    assert [lost.to for lost in loaded.usable.flaws.lost] == [("anna",)]
+    assert [lost.to for lost in loaded.usable.faults.lost] == [("anna",)]
 
 
 def test_a_group_in_error_is_held_under_its_declared_name(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_everybody_is_no_user_in_any_spelling(tmp_path: Path, name: str, row: st
     loaded = read_text(tmp_path, MATOMO + f"users:\n  zoe: {{}}\n  {row.replace('NAME', name)}\n")
     assert [diagnostic.code for diagnostic in loaded.diagnostics] == ["reserved-login"]
     assert loaded.usable is not None
-    assert len(loaded.usable.flaws.users) == 1, "the error is of one row"
+    assert len(loaded.usable.faults.users) == 1, "the error is of one row"
 
 
 def test_a_grant_to_everybody_says_how_a_site_is_opened(tmp_path: Path) -> None:

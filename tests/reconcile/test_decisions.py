@@ -587,3 +587,58 @@ def test_a_review_that_saw_only_a_part_keeps_what_it_did_not_see(tmp_path: Path)
     made = carried_out(Asked(found.rig, half, found.plan), ("carla", SHOP, REVOKE))
     (text,) = made.texts.values()
     assert "team-without-carla" in text
+
+
+# -- as spreadsheets save it
+
+
+SHEET = "decision,id,note,digest\nkeep,abc,Müller,sha256:1\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SHEET.encode(),
+        SHEET.encode("utf-8-sig"),
+        SHEET.encode("utf-16"),
+        SHEET.encode("cp1252"),
+        SHEET.replace(",", ";").encode("cp1252"),
+        SHEET.replace(",", "\t").encode("utf-16"),
+    ],
+    ids=["utf-8", "with its mark", "utf-16", "cp1252", "semicolons", "tabs"],
+)
+def test_a_sheet_is_read_as_spreadsheets_save_it(content: bytes, tmp_path: Path) -> None:
+    """Whatever the encoding and the separator: the decision and the names are the same."""
+    path = tmp_path / "review.csv"
+    path.write_bytes(content)
+    found = certify.read_decisions(path)
+    assert (found.answers, found.rows["abc"]["note"]) == ({"abc": Answer(word="keep")}, "Müller")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"decision,id,digest\nkeep,\x81\x8d,sha256:1\n", "neither UTF-8 nor cp1252"),
+        (b"\xff\xfed\x00e\x00c", "neither UTF-8 nor utf-16"),
+        (b"decision,id,digest\nkeep,a\0b,sha256:1\n", "zero byte"),
+        (b"decision,id,digest\nkeep,a," + b'"' + b"x" * 200_000 + b'"\n', "not a valid table"),
+        (b"{" + b'"a":[' * 50_000, "not a valid review"),
+    ],
+    ids=["no encoding", "half a character", "a zero byte", "a huge cell", "deep JSON"],
+)
+def test_what_no_spreadsheet_saves_is_refused_in_words(content: bytes, said: str, tmp_path: Path) -> None:
+    """Nothing of it is a traceback."""
+    path = tmp_path / "review.csv"
+    path.write_bytes(content)
+    with pytest.raises(BadDecisionsError, match=said):
+        certify.read_decisions(path)
+
+
+def test_an_edit_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """The file that is edited is the one that was read, under its own name."""
+    target, link = tmp_path / "real.yaml", tmp_path / "access.yaml"
+    target.write_text("version: 1\n")
+    link.symlink_to(target)
+    with pytest.raises(BadDecisionsError, match="is a link"):
+        certify.write_edit(link, "version: 2\n")
+    assert target.read_text() == "version: 1\n"

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from siteward.access.model import Resource
+from siteward.access.model import Key, Resource
 from siteward.access.plan import InstancePlan, Plan, Step
 from siteward.access.report import Report, Summary, summarize
 from siteward.access.serialize import BIGGEST, CodecError, Data, shape
@@ -119,9 +119,26 @@ def _decode_instance(data: Data, path: str) -> InstancePlan:
     )
     steps, held_back = (_decode_steps(data.get(name), f"{path}/{name}") for name in ("steps", "held_back"))
     plan = replace(plan, steps=steps, held_back=held_back)
+    _refuse_repeated(plan, path)
     if data.get("blocked") is not plan.blocked:
         raise CodecError(f"{path}/blocked", "is not what the diagnostics say")
     return plan
+
+
+def _refuse_repeated(plan: InstancePlan, path: str) -> None:
+    """Raise `CodecError` where two steps have one id or change one thing, or a step depends on none before it."""
+    ids: set[str] = set()
+    keys: set[Key] = set()
+    for name, steps in (("steps", plan.steps), ("held_back", plan.held_back)):
+        for at, step in enumerate(steps):
+            if step.id in ids:
+                raise CodecError(f"{path}/{name}/{at}/id", f"{step.id} is the id of another step too")
+            if step.change.key in keys:
+                raise CodecError(f"{path}/{name}/{at}/change", "another step changes the same thing")
+            if unknown := sorted(set(step.depends_on) - ids):
+                raise CodecError(f"{path}/{name}/{at}/depends_on", f"no step before it is {unknown[0]}")
+            ids.add(step.id)
+            keys.add(step.change.key)
 
 
 def _decode_steps(data: Data, path: str) -> tuple[Step, ...]:

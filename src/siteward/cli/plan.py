@@ -136,11 +136,12 @@ def _save_where_asked(report: Report, out: Path | None, flags: _Flags) -> Report
 
 def _save_plan(report: Report, out: Path) -> Report:
     from siteward.access import codec
+    from siteward.reconcile.outputs import PRIVATE, write_output
 
     if report.plan is None:
         return report
     try:
-        out.write_bytes(codec.canonical(codec.encode(report.plan)) + b"\n")
+        write_output(out, codec.canonical(codec.encode(report.plan)) + b"\n", mode=PRIVATE)
     except OSError as problem:
         unwritten = error("cannot-write", f"cannot save the plan to {out}: {problem.strerror}")
         raise StoppedError(replace(report, plan=None, diagnostics=(unwritten,))) from problem

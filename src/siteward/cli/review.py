@@ -81,7 +81,13 @@ def _turn_into_edit(
     That is 3 where the edit leaves some of them to people. Raises `StoppedError` for decisions of another review
     (exit code 4) and for a file that holds none.
     """
-    from siteward.reconcile.certify import BadDecisionsError, changed_since, check_names, edited, read_decisions
+    from siteward.reconcile.certify import (
+        BadDecisionsError,
+        changed_since,
+        check_names,
+        edited,
+        read_decisions,
+    )
     from siteward.render.certification import items
 
     try:
@@ -97,8 +103,7 @@ def _turn_into_edit(
         raise StoppedError(Report(command="review", diagnostics=(unreadable,))) from problem
     click.echo("".join(_patch(edit)), nl=False)
     if write:
-        for name, text in edit.texts.items():
-            Path(name).write_text(text, encoding="utf-8")
+        _write_all(edit)
     for decision in edit.needless:
         session.say(f"nothing to edit: {decision}")
     for decision in edit.undone:
@@ -111,6 +116,19 @@ def _turn_into_edit(
     )
     session.say(f"{len(decisions.answers)} decided, {count} not; {plural(len(edit.texts), 'file')} {done}")
     return 3 if edit.undone and not session.exit_zero else 0
+
+
+def _write_all(edit: Edit) -> None:
+    from siteward.reconcile.certify import BadDecisionsError, write_edit
+
+    for name, text in edit.texts.items():
+        try:
+            write_edit(Path(name), text)
+        except OSError as problem:
+            raise click.ClickException(f"cannot write {name}: {problem.strerror}") from problem
+        except BadDecisionsError as problem:
+            told = error("bad-decisions", str(problem))
+            raise StoppedError(Report(command="review", diagnostics=(told,))) from problem
 
 
 def _refusal(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:

@@ -317,8 +317,10 @@ def _print(text: str) -> None:
 
 
 def _write(path: Path, text: str) -> None:
+    from siteward.reconcile.outputs import write_output
+
     try:
-        path.write_text(text, encoding="utf-8")
+        write_output(path, text.encode())
     except OSError as problem:
         raise click.ClickException(f"cannot write {path}: {problem.strerror}") from problem
 

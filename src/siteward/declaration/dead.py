@@ -68,9 +68,9 @@ class _Search(Struct):
 
     def grants(self) -> Iterator[DeadLine]:
         """Yield the dead lines of `grants`."""
-        flaws = self.declaration.flaws
+        faults = self.declaration.faults
         for grant in self.declaration.grants or ():
-            if grant.at in flaws.lines:
+            if grant.at in faults.lines:
                 continue
             why = self._why_grant(grant)
             if why is not None:
@@ -92,7 +92,7 @@ class _Search(Struct):
     def members(self) -> Iterator[DeadLine]:
         """Yield the dead members of groups."""
         for group in self.declaration.groups.values():
-            if group.handle in self.declaration.flaws.groups:
+            if group.handle in self.declaration.faults.groups:
                 continue
             for number, member in enumerate(group.members):
                 why = None if member.excludes else self._why(member.window, self._windows_of((member.name,)))
@@ -111,16 +111,16 @@ class _Search(Struct):
         return self._seen[names]
 
     def _find_windows(self, names: tuple[str, ...]) -> tuple[Window, ...] | None:
-        users, flaws, found = self.declaration.users, self.declaration.flaws, list[Window]()
+        users, faults, found = self.declaration.users, self.declaration.faults, list[Window]()
         for name in names:
             people = self.groups.get(name)
-            if name in users and name not in flaws.users:
+            if name in users and name not in faults.users:
                 found.append(users[name].window)
             elif (
                 people is None
-                or name in flaws.groups
+                or name in faults.groups
                 or self._is_open(name)
-                or not people.keys() <= users.keys() - flaws.users.keys()
+                or not people.keys() <= users.keys() - faults.users.keys()
             ):
                 return None
             else:

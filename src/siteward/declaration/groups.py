@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
-from siteward.access.causes import joined
+from siteward.access.state import joined
 from siteward.declaration.window import ALWAYS, Window
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ def find_public(
     for site in declaration.sites.values():
         name = instance.name if instance.name in site.public else EVERY
         wish, meant = site.public.get(name), scopes.site(site.handle)
-        if site.handle in declaration.flaws.sites:
+        if site.handle in declaration.faults.sites:
             doubtful.update(meant)
         elif wish is not None and meant:
             at = site.location.at("public", name) if name != EVERY else site.location.at("public")

@@ -15,7 +15,7 @@ from siteward.access.patterns import fold
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from siteward.declaration.declared import Declaration, Flaws, Grant, Group, Site, User
+    from siteward.declaration.declared import Declaration, Faults, Grant, Group, Site, User
 
 
 class Names:
@@ -62,7 +62,7 @@ def canonical(declaration: Declaration, dropped: Iterable[tuple[str, str]] = ())
         groups=_spell_groups(declaration.groups, names),
         sites=_spell_sites(declaration.sites, names),
         grants=None if grants is None else tuple(_spell_grant(grant, names) for grant in grants),
-        flaws=_spell_flaws(declaration.flaws, names),
+        faults=_spell_faults(declaration.faults, names),
     )
 
 
@@ -104,7 +104,7 @@ def _spell_sites(sites: Mapping[str, Site], names: Names) -> Mapping[str, Site]:
     }
 
 
-def _spell_flaws(flaws: Flaws, names: Names) -> Flaws:
-    if not flaws.lost:
-        return flaws
-    return replace(flaws, lost=tuple(replace(lost, to=names.find_all(lost.to)) for lost in flaws.lost))
+def _spell_faults(faults: Faults, names: Names) -> Faults:
+    if not faults.lost:
+        return faults
+    return replace(faults, lost=tuple(replace(lost, to=names.find_all(lost.to)) for lost in faults.lost))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.causes import joined
 from siteward.access.diagnostic import Severity, error, note, warning
 from siteward.access.model import (
     EVERYWHERE,
@@ -23,9 +22,9 @@ from siteward.access.model import (
     account_key,
     grant_key,
 )
-from siteward.access.state import Claim, Desired, Ended, Origin
+from siteward.access.state import Claim, Desired, Ended, Origin, joined
 from siteward.access.traits import SITE_KINDS
-from siteward.declaration.declared import NO_FLAWS
+from siteward.declaration.declared import NO_FAULTS
 from siteward.declaration.groups import expand
 from siteward.declaration.held import Holding, Suspects
 from siteward.declaration.openness import find_public
@@ -115,7 +114,7 @@ class _Resolution(Struct):
         for line in self.declaration.grants or ():
             if line.reaches(self.instance):
                 self._resolve_line(line)
-        for lost in self.declaration.flaws.lost:
+        for lost in self.declaration.faults.lost:
             self.holding.hold_lost(lost, self.instance, self.scopes["site"])
         self.principals.keep_named_groups()
         self._want_accounts()
@@ -140,8 +139,8 @@ class _Resolution(Struct):
             modules=modules,
             claims=draft.claims,
             names=self._find_names(),
-            empty=self.declaration.grants == () and not self.declaration.flaws.lost,
-            flawed=self.declaration.flaws is not NO_FLAWS
+            empty=self.declaration.grants == () and not self.declaration.faults.lost,
+            flawed=self.declaration.faults is not NO_FAULTS
             or any(diagnostic.blocks and diagnostic.about is None for diagnostic in draft.diagnostics),
             held=self.holding.held(),
             diagnostics=tuple(draft.diagnostics),
@@ -155,13 +154,13 @@ class _Resolution(Struct):
             parts.append(("metasite", self.scopes["metasite"].choose(line.metasites, line.bound)))
         if line.for_account:
             parts.append(("instance", _INSTANCE))
-        at = self.suspects.cause(line) or self._complain(line, parts)
+        at = self.suspects.cause(line) or self._report_problems(line, parts)
         for kind, choice in parts:
             self._resolve_on(line, kind, choice, gives=at is None)
         if at is not None:
             self._hold(line, parts, at)
 
-    def _complain(self, line: Line, parts: Sequence[tuple[str, Choice]]) -> Span | None:
+    def _report_problems(self, line: Line, parts: Sequence[tuple[str, Choice]]) -> Span | None:
         """Add what is to be said of a line; return the place of what cannot be resolved in it, if anything."""
         found: Span | None = None
         for kind, choice in parts:
@@ -188,7 +187,7 @@ class _Resolution(Struct):
 
     def _hold_users(self) -> None:
         """Hold the users whose own row is in error, or of whom the row tells no login here."""
-        for handle, at in self.declaration.flaws.users.items():
+        for handle, at in self.declaration.faults.users.items():
             self.holding.hold_user(handle, at, gains=False)
         self._refuse_ourselves()
         modules = self.traits.roles.get("module", ())

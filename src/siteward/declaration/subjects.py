@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.causes import joined
 from siteward.access.diagnostic import Diagnostic, error, warning
 from siteward.access.model import Grant, Group, Member, Subject
-from siteward.access.state import Claim, DeclaredUser, Ended, Origin
+from siteward.access.state import Claim, DeclaredUser, Ended, Origin, joined
 from siteward.access.traits import is_public
 from siteward.declaration.groups import DIRECT, People, Way
 from siteward.declaration.window import ALWAYS, Window, last_end
@@ -385,7 +384,7 @@ class Principals(Struct):
 
     def _may_join(self, name: str, group: GroupLine, identity: Identity) -> bool:
         """Return whether a membership may be wanted: nobody joins by a row in error, and who is in stays."""
-        doubtful = group.handle in self.doubtful or identity.user.handle in self.declaration.flaws.users
+        doubtful = group.handle in self.doubtful or identity.user.handle in self.declaration.faults.users
         return not doubtful or (self.live is not None and ("member", name, identity.account) in self.live.access)
 
     def _want_member(self, name: str, group: GroupLine, identity: Identity, ways: tuple[Way, ...]) -> None:

@@ -28,6 +28,7 @@ from siteward.access.patterns import fold
 from siteward.declaration.dead import find_dead_lines
 from siteward.declaration.resolve import resolve
 from siteward.declaration.rewrite import Decision, Edit, decide, str_of
+from siteward.reconcile.outputs import write_output
 from siteward.reconcile.project import read
 from siteward.reconcile.revisions.git import GitError, ask_about_files
 
@@ -156,7 +157,7 @@ def read_decisions(path: Path) -> Decisions:
 
     Raises `BadDecisionsError` for anything else, and `OSError`.
     """
-    text = path.read_text(encoding="utf-8-sig")
+    text = _decode(path.read_bytes(), path)
     from_json = text.lstrip().startswith("{")
     rows, digest = _parse_json(text, path) if from_json else _parse_csv(text, path)
     answers: dict[str, Answer] = {}
@@ -177,13 +178,32 @@ def read_decisions(path: Path) -> Decisions:
     return Decisions(digest=digest, answers=answers, rows={row["id"]: row for row in rows if row["id"]}, places=places)
 
 
+def _decode(content: bytes, path: Path) -> str:
+    """Return the text of a file that a spreadsheet or an editor saved: UTF-8, UTF-16 by its mark, else Windows-1252.
+
+    Raises `BadDecisionsError` for what is none of them.
+    """
+    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        encoding = "cp1252" if encoding == "utf-8-sig" else encoding
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError as problem:
+            raise BadDecisionsError(f"{path} is neither UTF-8 nor {encoding}; save it as CSV in UTF-8") from problem
+    if "\0" in text:
+        raise BadDecisionsError(f"{path} holds a zero byte, so it is no text; save it as CSV in UTF-8")
+    return text
+
+
 def _parse_json(text: str, path: Path) -> tuple[list[Mapping[str, str]], str]:
     """Return the items of a review in JSON, all their members as text, and its digest."""
     try:
         data = json.loads(text)
         rows = [{str(key): str(value) for key, value in item.items()} for item in data["items"]]
         digest = data["digest"]
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise BadDecisionsError(
             f"{path} is not a valid review: write one with `siteward review -o review.json`"
         ) from problem
@@ -193,13 +213,16 @@ def _parse_json(text: str, path: Path) -> tuple[list[Mapping[str, str]], str]:
 
 
 def _parse_csv(text: str, path: Path) -> tuple[list[Mapping[str, str]], str]:
-    """Return the rows of a review in CSV, as saved by a spreadsheet (comma or semicolon), and its digest."""
+    """Return the rows of a review in CSV, as saved by a spreadsheet (comma, semicolon or tab), and its digest."""
     header = text.partition("\n")[0]
-    delimiter = ";" if header.count(";") > header.count(",") else ","
-    rows = [
-        {str(column): cell or "" for column, cell in row.items()}
-        for row in csv.DictReader(StringIO(text), delimiter=delimiter)
-    ]
+    delimiter = max(",;\t", key=header.count)
+    try:
+        rows = [
+            {str(column): cell or "" for column, cell in row.items()}
+            for row in csv.DictReader(StringIO(text), delimiter=delimiter)
+        ]
+    except csv.Error as problem:
+        raise BadDecisionsError(f"{path} is not a valid table: {problem}") from problem
     digests = {row.get("digest", "") for row in rows if any(row.values())}
     if len(digests) != 1 or not all("id" in row for row in rows):
         raise BadDecisionsError(
@@ -404,6 +427,13 @@ def _is_as_decided(decision: Decision | None, old: Right | None, new: Right | No
 def words_of(scope: Scope) -> str:
     """Return a scope in words for a message."""
     return "the whole instance" if scope == EVERYWHERE else str(scope)
+
+
+def write_edit(path: Path, text: str) -> None:
+    """Write an edited file of the declaration; its mode stays. Raises `BadDecisionsError` for a link, and `OSError`."""
+    if path.is_symlink():
+        raise BadDecisionsError(f"{path} is a link; edit the file that it leads to, or put the file in its place")
+    write_output(path, text.encode())
 
 
 def _load_edited(project: Project, edit: Edit) -> Declaration:

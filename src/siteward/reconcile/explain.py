@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.access.causes import through
 from siteward.access.effective import Effect, effective, who_can
 from siteward.access.explanation import Explanation, Grantee
 from siteward.access.model import Access, Grant, Member, Power, Scope, Subject, grant_key
+from siteward.access.state import through
 from siteward.access.traits import is_site
 from siteward.declaration.resolve import resolve
 from siteward.declaration.selectors import deciding

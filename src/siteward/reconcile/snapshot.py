@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from siteward.access.codec import CodecError, canonical, decode_live, encode_live
 from siteward.access.model import Access
 from siteward.access.state import Live
+from siteward.reconcile.outputs import write_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +36,7 @@ def save(folder: Path, surveys: Iterable[Survey]) -> tuple[Path, ...]:
         sites = {scope: replace(site, owner=None) for scope, site in survey.live.sites.items()}
         data = encode_live(Live(access=Access(), sites=sites))
         path = folder / f"{survey.name}.json"
-        path.write_bytes(canonical({"format": FORMAT, "instance": survey.name, "live": data}) + b"\n")
+        write_output(path, canonical({"format": FORMAT, "instance": survey.name, "live": data}) + b"\n")
         written.append(path)
     return tuple(written)
 

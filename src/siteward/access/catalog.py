@@ -134,6 +134,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 
 ### Grants
 
+- **`edit-brings-tags`** The role `edit` brings the tag manager along. *Next:* give `view` where that will do.
 - **`dead-line`** A grant or membership has ended, or can never hold because of the dates of others. *Next:* take it out, by hand or by the decision `remove` of a review.
 - **`grant-to-nobody`** A grant is to somebody. *Next:* name a user or group.
 - **`grant-without-sites`** A grant of a site role names sites. *Next:* add `sites`.
@@ -331,7 +332,6 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`made-public`** The site's statistics are opened to everybody. *Next:* be sure.
 - **`capability-asleep`** The plugin that brings a capability is switched off, and what people hold by it sleeps. *Next:* switch it on, or take their access there away.
 - **`held-by-group`** A group of the plugin GroupPermissions gives somebody more than their own grants do. *Next:* take them out of the group, or its sites away, in Matomo.
-- **`edit-brings-tags`** The role `edit` brings the tag manager along. *Next:* give `view` where that will do.
 - **`public-superuser`** Everybody cannot be made superuser. *Next:* take it out of the file.
 - **`public-view-only`** Everybody can be given view at most. *Next:* write `public: true`.
 - **`no-such-site`** The site is gone. *Next:* plan again.

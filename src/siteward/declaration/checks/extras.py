@@ -25,21 +25,22 @@ def brought_along(context: Context) -> Iterator[Diagnostic]:
 
     It is told of each role of the file, and of the first grant with the same role and extras.
     """
-    told: set[tuple[str, frozenset[str] | None, str]] = set()
+    told: set[tuple[str, str]] = set()
     for name, traits in context.traits.items():
-        for role in context.declaration.roles.values():
-            on, key = role.on.get(traits.platform), (role.handle, None, traits.platform)
+        roles = context.declaration.roles
+        for role in roles.values():
+            on, key = role.on.get(traits.platform), (role.handle, traits.platform)
             if on is not None and on.extras == NONE and key not in told:
                 told.add(key)
-                means = meaning(context.declaration.roles, role.handle, None, traits, "site")
-                yield from _describe(means, traits, role.location.at(traits.platform))
+                yield from _describe(
+                    meaning(roles, role.handle, None, traits, "site"), traits, role.location.at(key[1])
+                )
         for grant in context.declaration.grants or ():
-            key = (grant.role, grant.extras, traits.platform)
-            if grant.extras != NONE or key in told or not grant.sites or not grant.reaches(name):
-                continue
-            told.add(key)
-            means = context.meaning(grant, context.declaration.instances[name], "site")
-            yield from _describe(means, traits, grant.location.at("extras"))
+            asked = (grant.role, traits.platform)
+            if grant.extras == NONE and asked not in told and grant.sites and grant.reaches(name):
+                told.add(asked)
+                means = context.meaning(grant, context.declaration.instances[name], "site")
+                yield from _describe(means, traits, grant.location.at("extras"))
 
 
 def _describe(means: object, traits: Traits, at: Span) -> Iterator[Diagnostic]:

@@ -21,7 +21,7 @@ FLOORS = {
     "cli": {"access", "declaration", "platforms", "reconcile", "render", "transport"},
 }
 THIRD_PARTY = {
-    "access": {"msgspec", "idna"},
+    "access": {"msgspec", "idna", "confusable_homoglyphs"},
     "transport": {"msgspec", "httpx", "psycopg", "keyring"},
     "declaration": {"msgspec", "yaml", "ruamel", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"},
     "render": {"msgspec", "jinja2", "markupsafe"},

@@ -148,3 +148,16 @@ def test_a_grant_to_everybody_says_how_a_site_is_opened(tmp_path: Path) -> None:
 def test_siteward_is_not_everybody(tmp_path: Path) -> None:
     loaded = read_text(tmp_path, MATOMO.replace("root", "Anonymous"))
     assert [diagnostic.code for diagnostic in loaded.diagnostics] == ["reserved-login"]
+
+
+def test_sharp_s_is_no_letter_case(tmp_path: Path) -> None:
+    """As servers compare logins: `straße` is not `strasse`; umlauts have a case."""
+    loaded = read_text(
+        tmp_path,
+        HEAD
+        + "users: {straße: {}, strasse: {}, Änne: {}}\ngrants: [{to: [STRASSE, änne], role: view, sites: a.example.org}]\n",
+    )
+    assert not [found for found in loaded.diagnostics if found.blocks]
+    assert loaded.declaration is not None
+    assert loaded.declaration.grants is not None
+    assert loaded.declaration.grants[0].to == ("strasse", "Änne")

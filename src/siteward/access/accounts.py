@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from siteward.access.change import Change, direction
 from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.effective import Index
+from siteward.access.lookalikes import code_points, look_alike
 from siteward.access.model import (
     Access,
     Account,
@@ -192,10 +193,22 @@ def findings(
             "people removed from the file cannot be distinguished from accounts that never were in it: there is no journal of this instance",
             hint="compare with an earlier revision (`--base REVISION`), or keep the journal",
         )
+    yield from _report_lookalikes(classification, unmanaged)
     yield from _report_existing(classification, memory, changes)
     yield from _report_undeclarable(classification)
     yield from _warn_public_sites(classification)
     yield from _report_impossible(classification, wanted)
+
+
+def _report_lookalikes(classification: Classification, unmanaged: Sequence[UnmanagedAccount]) -> Iterator[Diagnostic]:
+    """Yield the unmanaged accounts whose names look like that of a declared one."""
+    names = [account.name for account in unmanaged if not account.ignored]
+    for name, declared in look_alike(sorted(classification.declared_users), names):
+        yield warning(
+            "looks-like",
+            f"the unmanaged account {name} looks like {declared}, who is declared: {code_points(name + declared)}",
+            hint="make sure whose it is before anything is granted to either",
+        )
 
 
 def _report_existing(

@@ -55,6 +55,8 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`empty-file`** A file must hold something. *Next:* begin with `version: 1`.
 - **`several-documents`** A file holds one YAML document. *Next:* take out the `---` between them, or include the second file.
 - **`not-a-mapping`** A file holds keys and values. *Next:* write `key: value` lines.
+- **`looks-like`** A name mixes no scripts and looks like no other one; two spellings of one name are an error. *Next:* make sure who is meant, and give one of them another name.
+- **`not-composed`** A name is written in composed characters (NFC). *Next:* type it anew, as the hint shows it.
 - **`duplicate-key`** No key is given twice in one place. *Next:* keep one of the two.
 - **`key-not-text`** Keys are text, and not empty. *Next:* write or quote the key as text.
 - **`null`** No value is null; what is not meant is left out. *Next:* leave the key out, or give it a value.

@@ -29,7 +29,7 @@ from siteward.access.model import (
     scope_of,
 )
 from siteward.access.policy import Mode
-from siteward.access.proposal import KEPT, Proposal, Proposed
+from siteward.access.proposal import Proposal, Proposed
 from siteward.access.state import Cause, Listing, Origin, home_of, is_external
 from siteward.access.traits import Traits, is_public
 
@@ -70,7 +70,7 @@ class Step(Struct, frozen=True, kw_only=True, rename={"external": "outsider"}):
     @property
     def kept(self) -> bool:
         """True if this is held back because a row of the file in error may speak of it."""
-        return any(diagnostic.code == KEPT for diagnostic in self.diagnostics)
+        return any(diagnostic.code == "kept-by-error" for diagnostic in self.diagnostics)
 
     def effects(self, effect: str) -> tuple[Diagnostic, ...]:
         """Return the consequences of one kind that the platform announced for this step."""

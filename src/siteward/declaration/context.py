@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.patterns import fold
 from siteward.declaration.groups import DIRECT, People, Way, cycle, expand
+from siteward.declaration.references import lowered
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Context(Struct, frozen=True, dict=True):
         """The names of users and groups that differ in letter case alone, each with its other spellings."""
         by_fold: dict[str, dict[str, None]] = {}
         for name in (*self.declaration.users, *self.declaration.groups):
-            by_fold.setdefault(fold(name), {})[name] = None
+            by_fold.setdefault(lowered(name), {})[name] = None
         return tuple(tuple(names) for names in by_fold.values() if len(names) > 1)
 
     @cached_property

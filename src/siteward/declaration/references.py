@@ -6,16 +6,20 @@ an error of its own (`handle-twice`), any other spelling means the first.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
-
-from siteward.access.patterns import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from siteward.declaration.declared import Declaration, Faults, Grant, Group, Site, User
+
+
+def lowered(name: str) -> str:
+    """Return a name as references compare it: in lower case and one Unicode form; `straße` and `strasse` stay apart."""
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name.lower())
 
 
 class Names:
@@ -25,12 +29,12 @@ class Names:
         self._declared = frozenset(names := tuple(declared))
         self._by_fold: dict[str, str] = {}
         for name in names:
-            self._by_fold.setdefault(fold(name), name)
+            self._by_fold.setdefault(lowered(name), name)
         self._found: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def find(self, name: str) -> str:
         """Return the declared spelling of a name; the name itself where nobody is called so."""
-        return name if name in self._declared else self._by_fold.get(fold(name), name)
+        return name if name in self._declared else self._by_fold.get(lowered(name), name)
 
     def find_all(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return the declared spellings of names, and the very same tuple where these are theirs."""

@@ -43,9 +43,8 @@ def write_output(path: Path, data: bytes, *, mode: int = _USUAL) -> None:
                 os.fchmod(handle, kept & mode)
             file.write(data)
         fresh.replace(path)
-    except BaseException:
+    finally:
         fresh.unlink(missing_ok=True)
-        raise
 
 
 def _refuse_detour(path: Path) -> None:

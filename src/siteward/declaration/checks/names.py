@@ -263,7 +263,8 @@ def safe_names(context: Context) -> Iterator[Diagnostic]:
         for instance, login in user.logins.items():
             yield from _check_name(login, location, "logins", instance)
         for number, former in enumerate(user.previously):
-            yield from _check_name(former, location, "previously", number)
+            if unicodedata.is_normalized("NFC", former):  # a former login is written as it was
+                yield from _check_name(former, location, "previously", number)
     for group in declaration.groups.values():
         yield from _check_name(group.handle, group.location, key=True)
         if group.native is not None:
@@ -282,7 +283,7 @@ def _check_name(text: str, location: Location, *more: str | int, key: bool = Fal
         yield problem(code, message, location.key(*more) if key else location.at(*more))
 
 
-def name_fault(text: str, *, handle: bool = False) -> tuple[str, str] | None:
+def name_fault(text: str, *, handle: bool = False) -> tuple[str, str] | None:  # noqa: PLR0911 — one for each fault
     """Return the id of the rule that a name breaks, and a message; `None` for a harmless name."""
     if not text.strip():
         return "empty-name", "a name must not be empty"
@@ -294,6 +295,8 @@ def name_fault(text: str, *, handle: bool = False) -> tuple[str, str] | None:
                 "hostile-character",
                 f"the character U+{ord(character):04X} hides or reorders text and cannot stand in a name",
             )
+    if not unicodedata.is_normalized("NFC", text):
+        return "not-composed", f"`{text}` is composed on the screen only; write it in composed characters (NFC)"
     if text != text.strip():
         return "hostile-character", "a name must not begin or end with a space"
     if handle and text.startswith("!"):

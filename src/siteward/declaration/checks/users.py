@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import problem
-from siteward.access.patterns import fold, matching
+from siteward.access.patterns import matching
 from siteward.access.traits import is_public
+from siteward.declaration.references import lowered
 from siteward.declaration.subjects import folded, login_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def addresses(context: Context) -> Iterator[Diagnostic]:
 
 def _is_one_name(first: User, second: User) -> bool:
     """Return whether two handles differ in letter case alone, which one error tells (`handle-twice`)."""
-    return fold(first.handle) == fold(second.handle)
+    return lowered(first.handle) == lowered(second.handle)
 
 
 def accounts(context: Context) -> Iterator[Diagnostic]:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 BEFORE = "analysts: [anna, carla, dmitri,"
 AFTER = "analysts: [anna, {user: CARLA, ticket: HR-77, reason: covers for Eve}, dmitri,"
-PLAN = ("plan", *AS_OF)
 
 
 @pytest.fixture
@@ -28,17 +27,21 @@ def asked(checkout: Program) -> Program:
     return checkout
 
 
-@pytest.mark.parametrize("form", ["text", "markdown", "html", "csv", "json"])
+FORMS = {
+    ("plan", *AS_OF): ("text", "markdown", "html", "csv", "json"),
+    ("review", *AS_OF): ("text", "html", "csv", "json"),
+    ("diff", "HEAD~1", *AS_OF): ("text", "markdown", "json"),
+    ("matrix", *AS_OF): ("text", "html", "csv", "json"),
+    ("explain", "Carla", "www.example.org", *AS_OF): ("text", "json"),
+}
+
+
 @pytest.mark.parametrize(
-    "words",
-    [PLAN, ("review", *AS_OF), ("diff", "HEAD~1", *AS_OF), ("matrix", *AS_OF), ("explain", "Carla", "www.example.org", *AS_OF)],
-    ids=lambda words: words[0],
-)  # fmt: skip
+    ("words", "form"), [(words, form) for words, forms in FORMS.items() for form in forms], ids=str
+)
 def test_every_output_has_the_cause_of_a_membership(asked: Program, words: tuple[str, ...], form: str) -> None:
     more = ("-v",) if words[0] in {"review", "plan", "matrix"} and form == "text" else ()
     said = asked(*words, "--format", form, *more)
-    if "not one of" in said.err or "is not" in said.err:
-        pytest.skip(f"{words[0]} has no {form}")
     assert "HR-77" in said.out, said.out[-3000:] + said.err
     assert "covers for Eve" in said.out
 

@@ -155,6 +155,50 @@ def test_a_site_is_not_open_on_a_closed_instance(tmp_path: Path, public: str) ->
     assert rules_of(tmp_path, "platform: matomo, self: root, public: false", rest) == ["public-clash"]
 
 
+@pytest.mark.parametrize(
+    ("rest", "site"),
+    [('a: {domain: "*"}', "a"), ("a: {domain: a.example.org, public: true}", "a")],
+)
+def test_such_an_error_is_of_its_row_alone(tmp_path: Path, rest: str, site: str) -> None:
+    """Nothing is opened or closed on that site, and everybody else's lines go on."""
+    path = tmp_path / "access.yaml"
+    path.write_text(
+        "version: 1\ninstances:\n  it: {platform: matomo, self: root, public: false, url: 'https://x.example.org'}\n"
+        f"sites: {{{rest}, b: {{domain: b.example.org}}}}\ngrants: []\n"
+    )
+    loaded = read(path)
+    assert loaded.declaration is None
+    assert loaded.usable is not None
+    assert set(loaded.usable.faults.sites) == {site}
+
+
+@pytest.mark.parametrize("public", [{"it": False}, {"it": True}])
+@pytest.mark.parametrize("where", ["site", "instance"])
+def test_a_server_that_does_not_tell_is_asked_in_vain(tmp_path: Path, public: Any, where: str) -> None:
+    """Plausible's Sites API shows no public pages and no links: what the file says of them is an error, not a silence."""
+    fake = platforms.fake("plausible").of(World(sites=SITES), "cloud", clock=lambda: NOW)
+    cloud: dict[str, Any] = {
+        "platform": "plausible", "url": "http://127.0.0.1:1", "self": "siteward@example.org", "accept_blind": ["team-members"],
+    }  # fmt: skip
+    site: dict[str, Any] = {"domain": SHOP, "public": public}
+    if where == "instance":
+        cloud["public"], site = False, {"domain": SHOP}
+    rig = Rig(
+        tmp_path,
+        fake,
+        {
+            "version": 1,
+            "instances": {"it": cloud},
+            "sites": {"shop": site},
+            "policy": {"admins": {"min": 1}},
+            "grants": [],
+        },
+    )
+    report = rig.plan()
+    assert "no-public-access" in codes(part(report))
+    assert exit_code(report) == 1
+
+
 @pytest.mark.parametrize("domain", ["*", "*.example.org", "shop.*"])
 def test_a_domain_with_a_star_is_refused(tmp_path: Path, domain: str) -> None:
     rest = f'sites: {{a: {{domain: "{domain}", public: {{it: false}}}}}}\n'
@@ -164,6 +208,13 @@ def test_a_domain_with_a_star_is_refused(tmp_path: Path, domain: str) -> None:
 def test_a_pinned_site_may_have_any_domain(tmp_path: Path) -> None:
     rest = 'sites: {a: {domain: "*", on: {it: 3}}}\n'
     assert rules_of(tmp_path, "platform: matomo, self: root", rest) == []
+
+
+@pytest.mark.parametrize(
+    "instance", ["platform: matomo, self: root, manages: ['*', '!*']", "platform: matomo, self: root, manages: '!*'"]
+)
+def test_an_instance_that_manages_no_site_is_refused(tmp_path: Path, instance: str) -> None:
+    assert rules_of(tmp_path, instance, "") == ["only-exclusions"]
 
 
 @pytest.mark.parametrize("sites", ['["a.example.org", "!*"]', '["*", "!*"]'])

@@ -191,7 +191,7 @@ class Builder(Struct):
         if row.sites is None and row.at_most is None:
             return None
         sites = None if row.sites is None else tuple(map(parse, listed(row.sites)))
-        if sites is not None and all(site.excludes for site in sites):
+        if sites is not None and (all(site.excludes for site in sites) or "!*" in listed(row.sites or [])):
             message = "the bounds of this include leave sites out and take none in"
             self.diagnostics.append(problem("only-exclusions", message, at, hint='begin them with "*"'))
         return Bound(sites=sites, at_most=POWERS[row.at_most] if row.at_most else None, at=at)
@@ -393,7 +393,8 @@ class Instances(Struct):
         if row.public:
             message = "`public` of an instance is `false` or left out: a site is opened by itself"
             self._report("wrong-value", message, location.at("public"), hint="say `public: true` of the site")
-        if row.manages is not None and all(selector.startswith("!") for selector in listed(row.manages)):
+        manages = listed(row.manages) if row.manages is not None else ["*"]
+        if "!*" in manages or all(selector.startswith("!") for selector in manages):
             message = "`manages` leaves sites out and takes none in"
             self._report("only-exclusions", message, location.at("manages"), hint='begin it with "*"')
 

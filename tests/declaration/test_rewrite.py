@@ -379,7 +379,8 @@ def test_an_account_that_nobody_declared_is_suspended_by_name(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("account", "handle"), [("@x", "account"), ("-_x_-", "x"), ("ä b", "b"), ("ben@x", "ben-3"), ("A.B+c", "A.B-c")]
+    ("account", "handle"),
+    [("@x", "account"), ("-_x_-", "x"), ("ä b", "b"), ("ben@x", "ben-3"), ("A.B+c", "A.B-c"), ("BEN@x", "BEN-3")],
 )
 def test_a_handle_is_made_that_is_free_and_valid(tmp_path: Path, account: str, handle: str) -> None:
     """Letters that no handle has become hyphens, and a name that is taken gets a number."""

@@ -323,7 +323,8 @@ def _warn_public_sites(classification: Classification) -> Iterator[Diagnostic]:
             fact = f"{grant.scope} is open to everybody ({grant.subject.name}: {grant.role})"
             hint = "say `public: true` or `public: false` for this site and instance"
             finding = warning("public-access", f"{fact}, and the file does not say so", hint=hint)
-            if desired.closed is None:
+            in_scope = desired.managed is None or grant.scope in desired.managed
+            if desired.closed is None or in_scope:  # in scope and without a word: the site's own row is in error
                 yield finding
                 continue
             hint = "have `manages` cover it, or say `public: true` of the site and leave the instance open"

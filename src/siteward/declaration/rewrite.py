@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from siteward.declaration.groups import expand
-from siteward.declaration.references import names_of
+from siteward.declaration.references import lowered, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -325,7 +325,7 @@ class _Rewrite(Struct):
                 {"logins": _make_mapping({instance: account}), "state": _make_mapping({instance: "suspended"})}
             )
             user["reason"] = self.why
-            users[_choose_handle(account, self.declaration.users)] = user
+            users[_choose_handle(account, (*self.declaration.users, *users, *self.declaration.groups))] = user
 
     def _append_grants(self, entries: Sequence[CommentedMap]) -> None:
         """Put entries at the end of the root file's grants."""
@@ -456,11 +456,12 @@ def _make_mapping(values: Mapping[str, Any]) -> CommentedMap:
     return mapping
 
 
-def _choose_handle(account: str, users: Mapping[str, object]) -> str:
-    """Return a handle that no user has, made from an account's name."""
+def _choose_handle(account: str, taken: Iterable[str]) -> str:
+    """Return a handle that no user or group has in any letter case, made from an account's name."""
+    names = set(map(lowered, taken))
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", account.partition("@")[0]).strip("-._") or "account"
     name, number = base, 1
-    while name in users:
+    while lowered(name) in names:
         number += 1
         name = f"{base}-{number}"
     return name

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from ruamel.yaml import YAML
 
-from promises.small import rig, world
+from promises.small import Small, rig, world
 from rig import NOW, Rig
 from siteward.platforms.umami.fake import FAKE, UmamiFake
 from siteward.reconcile.apply.revalidate import Allowance

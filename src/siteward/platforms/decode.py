@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Some: TypeAlias = Annotated[str, Meta(min_length=1)]
 """A text that is not empty: an id, or a name that identifies something."""
 
+PathId: TypeAlias = Annotated[str, Meta(pattern=r"^(?!\.{1,2}\Z)[0-9A-Za-z._~-]+\Z")]
+"""An id that a path can carry as it is; one with a slash or dots alone would name another resource."""
+
 Token: TypeAlias = Annotated[str, Meta(pattern=r"^[!-~]+\Z")]
 """A text that a header can carry: any other would fail before it is sent, and look as if the network were down."""
 

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from siteward.platforms.decode import (
     Api,
     MisshapenError,
+    PathId,
     RefusalError,
     Some,
     decoded,
@@ -38,7 +39,7 @@ AppLevel = Literal["no-access", "view", "edit", "edit-publish", "manage"]
 class Row(Struct, Generic[T], frozen=True):
     """A resource: its id and its attributes."""
 
-    id: Some
+    id: PathId
     attributes: T
 
 

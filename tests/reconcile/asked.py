@@ -50,7 +50,7 @@ def asked(folder: Path, start: World | None = None, **changed: Any) -> Asked:
     return looked_at(rig(folder, server, **changed))
 
 
-def reopened(small: Small) -> Small:
+def reopened(small: Rig) -> Rig:
     """Read the file of a rig again, whatever wrote it."""
     opened = open_project(small.project.path, "test")
     assert isinstance(opened, Project), opened
@@ -62,4 +62,5 @@ def in_blocks(small: Small) -> Small:
     """Write the file of a rig anew as people do: a line for each grant, and no brackets around the list."""
     with small.project.path.open("w", encoding="utf-8") as file:
         YAML().dump(small.document, file)
-    return reopened(small)
+    reopened(small)
+    return small

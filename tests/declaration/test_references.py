@@ -161,3 +161,36 @@ def test_sharp_s_is_no_letter_case(tmp_path: Path) -> None:
     assert loaded.declaration is not None
     assert loaded.declaration.grants is not None
     assert loaded.declaration.grants[0].to == ("strasse", "Änne")
+
+
+def test_what_an_included_file_names_is_read_the_same_way(tmp_path: Path) -> None:
+    """References across files, one person in two files, and everybody under another name."""
+    root = (
+        MATOMO
+        + "include: [team.yaml]\nusers: {Anna: {}, ben: {}}\ngrants: [{to: ZOE, role: view, sites: a.example.org}]\n"
+    )
+    team = "users: {zoe: {}}\ngrants: [{to: ANNA, role: view, sites: a.example.org}]\n"
+    loaded = read_text(tmp_path, root, team=team)
+    assert loaded.diagnostics == ()
+    assert loaded.declaration is not None
+    assert {grant.to for grant in loaded.declaration.grants or ()} == {("zoe",), ("Anna",)}
+    team = "users: {BEN: {}, zoe: {previously: Anonymous}}\ngrants: [{to: ben, role: view, sites: a.example.org}]\n"
+    found = read_text(tmp_path, root, team=team).diagnostics
+    assert [(said.code, len(said.related)) for said in found] == [("handle-twice", 1), ("reserved-login", 0)]
+
+
+def test_owners_of_sites_and_groups_are_users_or_groups(tmp_path: Path) -> None:
+    """In any letter case; one that nobody is, is told at its place."""
+    text = PEOPLE + (
+        "sites: {shop: {domain: shop.example.org, owner: [ANNA, Team]}}\n"
+        "groups: {team: {members: [zoe], owner: benTheElder}, other: {members: external, owner: nobody}}\n"
+        "grants: [{to: [team, other], role: view, sites: shop}]\n"
+    )
+    loaded = read_text(tmp_path, text)
+    assert [told(found).splitlines()[0] for found in loaded.diagnostics] == [
+        "access.yaml:6:88-94 error unknown-user: there is no user or group `nobody`"
+    ]
+    assert loaded.usable is not None
+    assert loaded.usable.sites["shop"].owner == ("anna", "team")
+    assert loaded.usable.groups["team"].owner == ("BenTheElder",)
+    assert set(loaded.usable.faults.groups) == {"other"}

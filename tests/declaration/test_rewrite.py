@@ -285,6 +285,10 @@ def test_an_account_role_names_its_instance(tmp_path: Path) -> None:
         ("{members: [anna, ben]}", "{members: [ben]}"),
         ("[inner, ben]", "[inner, ben, '!anna']"),
         ("[ANNA, ben]", "[ben]"),
+        (
+            "{members: [{user: anna, ticket: T-1}, {user: ben, ticket: HR-1, reason: new}], owner: cem}",
+            "{members: [{user: ben, ticket: HR-1, reason: new}], owner: cem}",
+        ),
         ("[{user: Anna, until: 2027-01-31}, ben]", "[ben]"),
     ],
 )

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.change import Change, direction
 from siteward.access.diagnostic import Diagnostic, error, note, warning
@@ -27,6 +28,7 @@ from siteward.access.model import (
     account_key,
     account_of,
 )
+from siteward.access.openness import still_public
 from siteward.access.patterns import matching
 from siteward.access.state import Desired, Ending, Live, Memory
 from siteward.access.traits import Traits, is_public, is_site
@@ -336,11 +338,33 @@ def _warn_public_sites(classification: Classification) -> Iterator[Diagnostic]:
             and grant.subject.kind == "account"
             and grant.scope not in desired.public
         ):
-            yield warning(
-                "public-access",
-                f"{grant.scope} is open to everybody ({grant.subject.name}: {grant.role}), and the file does not say so",
-                hint="say `public: true` or `public: false` for this site and instance",
-            )
+            fact = f"{grant.scope} is open to everybody ({grant.subject.name}: {grant.role})"
+            hint = "say `public: true` or `public: false` for this site and instance"
+            finding = warning("public-access", f"{fact}, and the file does not say so", hint=hint)
+            in_scope = desired.managed is None or grant.scope in desired.managed
+            if desired.closed is None or in_scope:  # in scope and without a word: the site's own row is in error
+                yield finding
+                continue
+            hint = "have `manages` cover it, or say `public: true` of the site and leave the instance open"
+            yield still_public(grant.scope, warning("public-access", f"{fact} and out of scope", hint=hint), desired)
+
+
+def without_resending(diagnostics: Iterable[Diagnostic], desired: Desired) -> Iterator[Diagnostic]:
+    """Yield the diagnostics; those on an expired invitation advise to send it again only where it is still wanted.
+
+    Nobody is invited anew whom the file suspends or declares absent, whose time is over or not yet come, or who is not
+    declared at all: also where no step takes the account, such as in mode observe.
+    """
+    for found in diagnostics:
+        name = account_of(found.about) if found.about is not None else None
+        if found.code != "invitation-expired" or name is None:
+            yield found
+            continue
+        declared_user = desired.declared_users.get(name)
+        if declared_user is None:
+            yield replace(found, hint="nobody declared it; declare the user, or leave it to expire")
+        elif declared_user.ending is None:
+            yield found
 
 
 def _report_impossible(classification: Classification, wanted: Access) -> Iterator[Diagnostic]:

@@ -96,7 +96,8 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`onboarding`** Accounts begin in a way the platform has. *Next:* take a way that is listed.
 - **`unknown-blind-spot`** `accept_blind` names what the platform cannot show. *Next:* take one of those that `siteward doctor` lists.
 - **`no-modules`** Module switches are for platforms that have modules. *Next:* take `modules` out for this instance.
-- **`no-public-access`** `public` is for platforms where everybody may be let in. *Next:* take `public` out for this instance.
+- **`no-public-access`** `public` is for platforms that tell which sites everybody may see. *Next:* take `public` out for this instance, and look in the platform's own pages.
+- **`public-clash`** No site is open on an instance that is closed (`public: false`). *Next:* close the site, or leave the instance open.
 - **`admins-range`** `admins.max` is not below `admins.min`. *Next:* raise `max` or lower `min`.
 - **`rule-id`** A rule has an id in lower-case words that none of Siteward's own rules has. *Next:* rename the rule.
 - **`rule-twice`** No two rules in one place have the same id. *Next:* rename one of the two.
@@ -110,8 +111,10 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`unknown-user`** A user or group that is named is declared. *Next:* declare it under `users` or `groups`, or correct the name.
 - **`unknown-role`** A role is portable, declared, or a platform's own. *Next:* take one that is listed, or declare it under `roles`.
 - **`unknown-tag`** A tag that is selected is some site's. *Next:* give the tag to a site, or correct it.
+- **`pattern-as-domain`** A site of the file has the domain of one site. *Next:* write the domain; patterns stand in `sites` of grants.
 - **`reserved-role`** Portable roles are not declared anew. *Next:* give your role another name.
 - **`name-clash`** No group has the name of a user. *Next:* rename the group.
+- **`handle-twice`** No two names of users and groups differ in letter case alone. *Next:* make one row of them; references in any letter case find it.
 - **`group-cycle`** No group holds itself. *Next:* take one of the memberships on the way out.
 - **`group-depth`** Groups nest to a bounded depth. *Next:* nest less.
 - **`unused-group`** A group is used somewhere. *Next:* grant it something, or take it out.
@@ -135,6 +138,8 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 
 ### Grants
 
+- **`edit-brings-tags`** The role `edit` brings the tag manager along. *Next:* give `view` where that will do.
+- **`dead-line`** A grant or membership has ended, or can never hold because of the dates of others. *Next:* take it out, by hand or by the decision `remove` of a review.
 - **`grant-to-nobody`** A grant is to somebody. *Next:* name a user or group.
 - **`grant-without-sites`** A grant of a site role names sites. *Next:* add `sites`.
 - **`account-role-without-on`** A grant of an account role names its instances. *Next:* add `on`.
@@ -194,6 +199,7 @@ A guard checks what is left of a plan after every step (see the promises in the 
 - **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* let `siteward apply` begin the journal, also where there is nothing to do, or compare with `--base REVISION`.
 - **`declared-but-ignored`** A declared user's account matches `ignore`. *Next:* narrow the pattern, or take the user out.
 - **`undeclarable-role`** Somebody has a role that is a fact and not a right to hand out, such as owning. *Next:* nothing, or change it in the product.
+- **`still-public`** A site that the file closes is open, by something that no step here closes. *Next:* have it closed by hand as the message says, or declare it with `public: true`.
 - **`public-access`** A site is open to everybody and the file does not say so. *Next:* say `public: true` or `public: false` for it.
 - **`out-of-scope`** Somebody who is gone keeps access to sites that are not looked at. *Next:* widen `manages`, or take it away by hand.
 - **`cannot-delete`** The platform cannot delete accounts; this one stays without access. *Next:* delete it by hand if it must go.
@@ -316,7 +322,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`ghost-member`** A team has a member whose account does not exist, or is marked as deleted. *Next:* an admin can remove it by the account's id.
 - **`orphan-site`** A site belongs to nobody. *Next:* give it an owner in the database, or delete it.
 - **`site-owned-by-account`** A site belongs to a person and is matched by its id alone. *Next:* pin the id, or have its owner move it.
-- **`public-share-link`** Everybody who knows the link can read the statistics. *Next:* delete the link, and set a new APP_SECRET if it was misused.
+- **`public-share-link`** Everybody who knows the link can read the statistics. *Next:* say `public: true` of the site if it is meant; else delete the link, and set a new APP_SECRET if it was misused.
 
 ## Matomo
 
@@ -337,7 +343,6 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`made-public`** The site's statistics are opened to everybody. *Next:* be sure.
 - **`capability-asleep`** The plugin that brings a capability is switched off, and what people hold by it sleeps. *Next:* switch it on, or take their access there away.
 - **`held-by-group`** A group of the plugin GroupPermissions gives somebody more than their own grants do. *Next:* take them out of the group, or its sites away, in Matomo.
-- **`edit-brings-tags`** The role `edit` brings the tag manager along. *Next:* give `view` where that will do.
 - **`public-superuser`** Everybody cannot be made superuser. *Next:* take it out of the file.
 - **`public-view-only`** Everybody can be given view at most. *Next:* write `public: true`.
 - **`no-such-site`** The site is gone. *Next:* plan again.
@@ -384,8 +389,8 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`site-transfer`** A site is being handed over to somebody else. *Next:* find out whether that is meant.
 - **`team-invitation`** Somebody is invited into the team. *Next:* look whether that is meant; nothing here changes it.
 - **`single-owner`** The team has one owner. *Next:* make a second one.
-- **`public-dashboard`** A site's statistics are public. *Next:* make sure that it is meant.
-- **`shared-link`** A link shows a site's statistics to whoever knows it. *Next:* delete links nobody needs.
+- **`public-dashboard`** A site's statistics are public. *Next:* say `public: true` of the site if that is meant; else have it made private.
+- **`shared-link`** A link shows a site's statistics to whoever knows it. *Next:* say `public: true` of the site if it is meant; else have it deleted.
 
 ## Use of the program
 

@@ -31,7 +31,7 @@ from siteward.access.model import (
     SubjectKind,
     account_key,
 )
-from siteward.access.state import DeclaredUser, Desired, Live, Origin, with_defaults
+from siteward.access.state import DeclaredUser, Desired, Live, Origin, through, with_defaults
 from siteward.access.traits import Traits, declarable, is_public, is_site
 
 
@@ -315,7 +315,7 @@ def _build_entry(
             replace(
                 holding, stands=holding.declared is None and _stands(holding.live, name, declared_user, live, traits)
             )
-            for holding in _build_holdings(indexes[0].ways(name), indexes[1].ways(name), desired, live, traits)
+            for holding in _build_holdings(name, indexes[0].ways(name), indexes[1].ways(name), desired, live, traits)
         ),
     )
 
@@ -338,11 +338,16 @@ def _stands(grant: Grant | None, name: str, declared_user: DeclaredUser | None, 
     return bool(role and role.lingers and declared_user is not None and declared_user.ending is None)
 
 
-def _build_holdings(have: Ways, wish: Ways, desired: Desired, live: Live, traits: Traits) -> Iterator[Holding]:
+def _build_holdings(
+    account: str, have: Ways, wish: Ways, desired: Desired, live: Live, traits: Traits
+) -> Iterator[Holding]:
     """Yield the holding of each scope on which an account has a live or a declared grant."""
     for scope in sorted(have.keys() | wish.keys()):
         now, group = strongest(have.get(scope, ()), traits) or (None, None)
-        wanted, _ = strongest(wish.get(scope, ()), traits) or (None, None)
+        wanted, by = strongest(wish.get(scope, ()), traits) or (None, None)
+        origin = desired.origins.get(wanted.key) if wanted else None
+        if origin is not None and by is not None:
+            origin = through(origin, desired.origins.get(Member(by, account).key))
         yield Holding(
             scope=scope,
             live=now,
@@ -350,6 +355,6 @@ def _build_holdings(have: Ways, wish: Ways, desired: Desired, live: Live, traits
             live_power=traits.power(now),
             declared_power=traits.power(wanted),
             group=group,
-            origin=desired.origins.get(wanted.key) if wanted else None,
+            origin=origin,
             pending=now is not None and now.key in live.pending,
         )

@@ -8,11 +8,11 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import Diagnostic, Span
+from siteward.access.diagnostic import Diagnostic
 from siteward.access.effective import Effect
 from siteward.access.model import EVERYWHERE, Grant, Member, Power, Scope, Subject, account_key, grant_key
 from siteward.access.plan import InstancePlan, Step
-from siteward.access.state import Ending, Origin
+from siteward.access.state import Ended, Origin
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     person: str | None = None
     wished: Grant | None = None
     origin: Origin | None = None
-    ended: tuple[Ending, Span] | None = None
+    ended: Ended | None = None
     live: Effect | None = None
     pending: bool = False
     step: Step | None = None

@@ -30,6 +30,7 @@ from siteward.access.model import (
     Subject,
     account_of,
 )
+from siteward.access.openness import judged
 from siteward.access.patterns import matching
 from siteward.access.policy import Policy
 from siteward.access.state import (
@@ -312,7 +313,8 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
     def _origin(self, change: Change, declared_user: DeclaredUser | None) -> Origin | None:
         key = change.key
         if change.after is None and key in self.desired.ended:
-            return Origin(self.desired.ended[key][1])
+            over = self.desired.ended[key]
+            return Origin(over.at, ticket=over.ticket, reason=over.reason)
         if change.after is not None and key in self.desired.origins:
             return self.desired.origins[key]
         return (
@@ -362,7 +364,7 @@ def manage(
         unmanaged=counts.unmanaged,
         waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
         diagnostics=(
-            *live.findings,
+            *judged(live, desired),
             *_describe_held(desired, [proposed for proposed in row if proposed.key in held]),
             *findings(classification, wanted, memory, changes, counts.unmanaged, mismatched),
             *_warn_without_identities(classification, memory, base),

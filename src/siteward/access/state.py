@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -50,6 +50,36 @@ class Origin(Struct, frozen=True):
     until: datetime | None = None
     others: tuple[Origin, ...] = ()
     wildcard: str | None = None
+
+
+BETWEEN = "; "
+"""The text between two tickets, or two reasons: a membership's, a user's, then a grant's."""
+
+
+def joined(*texts: str | None) -> str | None:
+    """Return all texts in one, in their order and each once; `None` where there is none."""
+    parts = [part for text in texts if text for part in text.split(BETWEEN)]
+    return BETWEEN.join(dict.fromkeys(parts)) or None
+
+
+def through(origin: Origin, membership: Origin | None) -> Origin:
+    """Return the origin of a grant to a group with the ticket and reason of the membership before its own."""
+    if membership is None or (membership.ticket is None and membership.reason is None):
+        return origin
+    return replace(
+        origin,
+        ticket=joined(membership.ticket, origin.ticket),
+        reason=joined(membership.reason, origin.reason),
+    )
+
+
+class Ended(NamedTuple):
+    """How something that the file names is over or not yet due, the place that says so, and what its rows say why."""
+
+    how: Ending
+    at: Span
+    ticket: str | None = None
+    reason: str | None = None
 
 
 class DeclaredUser(Struct, frozen=True):
@@ -123,7 +153,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     grants that the file itself ends, with the place; mode add-only takes no others. `subsumed` holds, by key, the
     origins of grants that another right includes. `managed` are the live scopes that `manages` selects; `None` where
     the file has no `grants` key at all, so that nothing is managed. `public` maps a site to whether the
-    file opens it to everybody.
+    file opens it to everybody; `closed_at` are the places that close a site, `closed` the one that closes the instance.
     `modules` are the accounts whose module switches the file mentions; those of others are left alone.
     `claims` are, by key, the single lines where several contribute to one origin; `names` are the handles, domains
     and tags (`tag:x`) that the file has for live sites.
@@ -135,9 +165,11 @@ class Desired(Struct, frozen=True, kw_only=True):
     access: Access
     origins: Mapping[Key, Origin] = MappingProxyType({})
     declared_users: Mapping[str, DeclaredUser] = MappingProxyType({})
-    ended: Mapping[Key, tuple[Ending, Span]] = MappingProxyType({})
+    ended: Mapping[Key, Ended] = MappingProxyType({})
     managed: frozenset[Scope] | None = frozenset()
     public: Mapping[Scope, bool] = MappingProxyType({})
+    closed_at: Mapping[Scope, Span] = MappingProxyType({})
+    closed: Span | None = None
     subsumed: Mapping[Key, Origin] = MappingProxyType({})
     modules: frozenset[str] = frozenset()
     claims: Mapping[Key, tuple[Claim, ...]] = MappingProxyType({})
@@ -182,6 +214,7 @@ class Live(Struct, frozen=True, kw_only=True):
     `ids` maps the key of an account, group or other object to the platform's own id; `sites` has those of
     the scopes. `pending` are keys that are there but wait for acceptance (an invitation): an equal role is no
     difference. `facts` are texts about a resource that reviews show (`created`, `last_seen`, `owns`).
+    `open` has those of the `findings` that say by what else than grants a site is open to everybody, by site.
     `native` is the adapter's own state, which the core never reads.
     """
 
@@ -194,6 +227,7 @@ class Live(Struct, frozen=True, kw_only=True):
     listings: tuple[Listing, ...] = ()
     unreadable: tuple[str, ...] = ()
     findings: tuple[Diagnostic, ...] = ()
+    open: Mapping[Scope, tuple[Diagnostic, ...]] = MappingProxyType({})
     native: object = None
 
     @property

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import note
 from siteward.access.model import account_of
+from siteward.access.patterns import fold
 from siteward.access.report import Report
 from siteward.cli.base_option import option
 from siteward.cli.names import check_blocks, instance_option
@@ -270,7 +271,7 @@ def _matcher_of(text: str) -> Callable[[Step], bool]:
         case "expiries" if not name:
             return lambda step: step.cause == "expired"
         case "user" if name:
-            return lambda step: name in {step.person, *step.change.key[1:3]}
+            return lambda step: fold(name) in {fold(word) for word in (step.person, *step.change.key[1:3]) if word}
         case "site" if name:
             return lambda step: step.change.key[-2:] == ("site", name)
         case _:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from siteward.access.effective import Effect, effective, who_can
 from siteward.access.explanation import Explanation, Grantee
-from siteward.access.model import Access, Grant, Power, Scope, Subject, grant_key
+from siteward.access.model import Access, Grant, Member, Power, Scope, Subject, grant_key
+from siteward.access.state import through
 from siteward.access.traits import is_site
 from siteward.declaration.resolve import resolve
 from siteward.declaration.selectors import deciding
@@ -14,7 +15,9 @@ from siteward.declaration.selectors import deciding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from siteward.access.effective import Way
     from siteward.access.plan import InstancePlan
+    from siteward.access.state import Origin
     from siteward.declaration.load import Declaration
     from siteward.reconcile.plan import Survey
 
@@ -34,9 +37,16 @@ def explain(
         for scope in scopes_of(declaration, survey, site):
             key = grant_key(Subject("account", account), scope)
             live = effective(survey.live.access, survey.traits, account, scope)
-            wished = [way.grant for way in effective(wishes, survey.traits, account, scope).ways]
-            wish, step = wished[0] if wished else None, steps.get(key)
-            origins = survey.desired.origins
+            ways = effective(wishes, survey.traits, account, scope).ways
+            wished = [(way.grant, _find_origin(survey, account, way)) for way in ways]
+            wish, step = wished[0][0] if wished else None, steps.get(key)
+            subsumed = survey.desired.subsumed.get(key)
+            if wished and subsumed is not None:
+                wished += [
+                    (claim.wish, subsumed)
+                    for claim in survey.desired.claims.get(key, ())[:1]
+                    if isinstance(claim.wish, Grant)
+                ]
             explanations.append(
                 Explanation(
                     instance=survey.name,
@@ -44,8 +54,8 @@ def explain(
                     scope=scope,
                     person=_find_handle(survey, account),
                     wished=wish,
-                    origin=(origins.get(wish.key) if wish else None) or survey.desired.subsumed.get(key),
-                    also=tuple((grant, origins.get(grant.key)) for grant in wished[1:]),
+                    origin=(wished[0][1] if wished else None) or subsumed,
+                    also=tuple(wished[1:]),
                     ended=survey.desired.ended.get(key),
                     live=live if live.ways else None,
                     pending=key in survey.live.pending,
@@ -103,6 +113,15 @@ def scopes_of(declaration: Declaration, survey: Survey, site: str) -> tuple[Scop
     )
 
 
+def _find_origin(survey: Survey, account: str, way: Way) -> Origin | None:
+    """Return the origin of a wished grant, with the ticket and reason of the membership it comes through."""
+    origins = survey.desired.origins
+    origin = origins.get(way.grant.key)
+    if origin is None or way.group is None:
+        return origin
+    return through(origin, origins.get(Member(way.group, account).key))
+
+
 def _find_grantees(survey: Survey, power: Power, scope: Scope) -> Iterator[Grantee]:
     """Yield each account with at least `power` on a scope, live, by the declaration, or both."""
     wished = Access(survey.desired.access.values())
@@ -110,7 +129,6 @@ def _find_grantees(survey: Survey, power: Power, scope: Scope) -> Iterator[Grant
     live = {effect.account: effect for effect in who_can(survey.live.access, survey.traits, power, scope)}
     for account in sorted(declared.keys() | live.keys()):
         has, wish = live.get(account), declared.get(account)
-        key = wish.ways[0].grant.key if wish else None
         yield Grantee(
             instance=survey.name,
             account=account,
@@ -121,7 +139,7 @@ def _find_grantees(survey: Survey, power: Power, scope: Scope) -> Iterator[Grant
             through=_describe_way(has.ways[0].grant, has.ways[0].group) if has else None,
             declared=wish.role if wish else None,
             declared_power=wish.power if wish else Power.NONE,
-            origin=survey.desired.origins.get(key) if key else None,
+            origin=_find_origin(survey, account, wish.ways[0]) if wish else None,
         )
 
 

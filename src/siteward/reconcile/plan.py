@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from siteward import __version__
 from siteward.access import codec
+from siteward.access.accounts import without_resending
 from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.guards import judge
 from siteward.access.identity import follow
@@ -87,6 +88,9 @@ class Survey(Struct, frozen=True, kw_only=True):
     unfinished: bool = False
     in_doubt: tuple[Change, ...] = ()
 
+    def _review(self, proposal: Proposal) -> Iterable[Diagnostic]:
+        return self.platform.review(proposal.changes, self.live, self.memory)
+
     def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
         """Return the diagnostics of guards, rules, platform and password delivery on all changes, or on some keys.
 
@@ -95,7 +99,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         proposal = self.proposal if keys is None else _select_changes(self.proposal, keys)
         changes = proposal.changes if allowance.asks else ()
         remarks = (
-            *_insert_name(self.platform.review(proposal.changes, self.live, self.memory), self.name),
+            *_insert_name(without_resending(self._review(proposal), self.desired), self.name),
             *undeliverable(self.name, changes, self.desired.declared_users, self.traits, allowance.passwords),
             *(self.base_policy.objections(self.name, proposal) if self.base_policy else ()),
         )
@@ -216,7 +220,15 @@ def surveyed(
         traits=traits,
         live=live,
         desired=desired,
-        proposal=replace(proposal, diagnostics=(*pathless_bond(instance), *objections, *longer, *proposal.diagnostics)),
+        proposal=replace(
+            proposal,
+            diagnostics=(
+                *pathless_bond(instance),
+                *objections,
+                *longer,
+                *_insert_name(proposal.diagnostics, instance.name),
+            ),
+        ),
         memory=memory,
         as_of=as_of,
         base_policy=base_policy,

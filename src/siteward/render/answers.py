@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from siteward.access.codec import encode_resource
 from siteward.access.diagnostic import plural
 from siteward.access.model import Grant
+from siteward.access.state import Origin
 from siteward.render import words
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from siteward.access.explanation import Checkup, Explanation, Grantee
     from siteward.access.model import Accounts
     from siteward.access.report import Missing
-    from siteward.access.state import Origin
+    from siteward.access.state import Ended
     from siteward.render.context import Options, Privacy
     from siteward.render.privacy import Names
 
@@ -117,11 +118,17 @@ def _redact_explanation(explanation: Explanation, names: Names) -> Explanation:
             (_redact_grant(wish, names) or wish, names.origin(origin) if origin else None)
             for wish, origin in explanation.also
         ),
+        ended=_redact_ended(explanation.ended, names) if explanation.ended else None,
         step=names.step(explanation.step) if explanation.step else None,
         beside=tuple(map(names.step, explanation.beside)),
         why_not=names.text(explanation.why_not) if explanation.why_not else None,
         why_kept=names.text(explanation.why_kept) if explanation.why_kept else None,
     )
+
+
+def _redact_ended(over: Ended, names: Names) -> Ended:
+    written = names.origin(Origin(over.at, ticket=over.ticket, reason=over.reason))
+    return over._replace(ticket=written.ticket, reason=written.reason)
 
 
 def _redact_grant(grant: Grant | None, names: Names) -> Grant | None:
@@ -170,7 +177,9 @@ def _explanation_lines(explanation: Explanation, palette: Palette) -> Iterator[s
         yield f"    and {palette.text(wish.role)}"
         yield from (f"    {line}" for line in _origin_lines(origin, palette))
     if explanation.ended:
-        yield f"    {explanation.ended[0]} by {palette.text(str(explanation.ended[1]))}"
+        over = explanation.ended
+        written = "".join(f", {text}" for text in (over.ticket, over.reason) if text)
+        yield f"    {over.how} by {palette.text(f'{over.at}{written}')}"
     live = explanation.live
     yield f"  live: {palette.text(live.role or 'nothing') if live else 'nothing'}{' (waiting for acceptance)' if explanation.pending else ''}"
     for way in live.ways if live else ():
@@ -266,7 +275,7 @@ def _explanation_data(explanation: Explanation) -> JSON:
         "also": [
             {"declared": encode_resource(wish), "origin": _origin_data(origin)} for wish, origin in explanation.also
         ],
-        "ended": {"how": explanation.ended[0], "at": str(explanation.ended[1])} if explanation.ended else None,
+        "ended": _ended_data(explanation.ended),
         "live": explanation.live.role if explanation.live else None,
         "ways": [
             {"role": way.grant.role, "scope": str(way.grant.scope), "group": way.group}
@@ -319,6 +328,12 @@ def _checkup_data(checkup: Checkup) -> JSON:
         if checkup.problem
         else None,
     }
+
+
+def _ended_data(over: Ended | None) -> dict[str, object] | None:
+    if over is None:
+        return None
+    return {"how": over.how, "at": str(over.at), "ticket": over.ticket, "reason": over.reason}
 
 
 def _origin_data(origin: Origin | None) -> JSON | None:

@@ -285,6 +285,11 @@ def _lines(shown: Matrix, whole: Matrix, palette: Palette) -> Iterator[str]:
         yield f"      {palette.join((*parts, accounts))}"
 
 
+def _causes_of(holding: Holding) -> tuple[str, ...]:
+    origin = holding.origin
+    return (origin.ticket or "", origin.reason or "") if origin is not None else ()
+
+
 def _entry_rows(entry: Entry, palette: Palette) -> Iterator[tuple[Cell, ...]]:
     who = words.name_with_login(entry.handle, entry.account)
     kind = "" if entry.kind == "person" else entry.kind
@@ -300,6 +305,7 @@ def _entry_rows(entry: Entry, palette: Palette) -> Iterator[tuple[Cell, ...]]:
         marks = (
             "pending" if holding.pending else "",
             f"ends {words.moment(end)}" if (end := _end_date(holding, entry)) else "",
+            *(_causes_of(holding) if palette.options.verbose else ()),
         )
         yield (
             palette.cell("" if number else who, "bold"),

@@ -55,7 +55,8 @@ def _outcome_parts(context: RenderContext, palette: Palette) -> tuple[Iterable[s
 
 
 def _diagnostic_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
-    shown = [diagnostic for diagnostic in context.diagnostics if diagnostic.severity or context.options.verbose]
+    notes = context.options.verbose or context.report.command == "validate"  # where a file is all there is to speak of
+    shown = [diagnostic for diagnostic in context.diagnostics if diagnostic.severity or notes]
     for number, diagnostic in enumerate(words.by_weight(shown)):
         lines = (
             _diagnostic_in_short(diagnostic, palette)

@@ -143,6 +143,8 @@ def test_what_else_there_is_is_found() -> None:
         fake.tables.write(fake.state)
         codes = {finding.code for finding in at.read().findings}
         assert codes == {"team-invitation", "site-transfer", "public-dashboard", "shared-link", "site-renamed"}
+        opened = {scope.name: [said.code for said in told] for scope, told in at.live.open.items()}
+        assert opened == {BLOG: ["public-dashboard"], SHOP: ["shared-link"]}
         facts = at.live.facts[account_key("dora@example.org")]
         assert facts["team"] == "invited as admin"
 

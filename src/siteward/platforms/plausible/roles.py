@@ -51,6 +51,7 @@ WIDEST = Traits(
     role_change="in-place",
     onboarding=frozenset({"invite"}),
     last_seen=True,
+    shows_public=True,
     blind_spots=("team-members",),
     unseen={"team-members": "members of the team, who see all its sites"},
 )
@@ -63,4 +64,6 @@ def traits_of(edition: Edition, version: str = "") -> Traits:
     # The head of every plan shows this, so that "in sync" is not read as a statement about the team (MAPPING.md section 1).
     seen = f"{edition}, {GUESTS_ONLY}"
     guests = {"site": tuple(role for role in _SITE_ROLES if role.declarable)}
-    return replace(WIDEST, edition=seen, roles=guests, role_change="reinvite", last_seen=False, ids="none")
+    return replace(
+        WIDEST, edition=seen, roles=guests, role_change="reinvite", last_seen=False, ids="none", shows_public=False
+    )

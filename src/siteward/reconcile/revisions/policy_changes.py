@@ -161,6 +161,7 @@ def _write_instance(instance: Instance) -> dict[str, Any]:
         "ca_file": instance.ca_file,
         "onboarding": instance.onboarding,
         "native": instance.native,
+        "public": False if instance.closed else None,
         "mode": policy.mode,
         "unmanaged": policy.unmanaged,
         "ignore": list(policy.ignore),

@@ -7,7 +7,7 @@ the file (`left`), or unmanaged (`stranger`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
@@ -26,11 +26,9 @@ from siteward.access.model import (
     account_of,
 )
 from siteward.access.patterns import matching
+from siteward.access.standing import GONE
 from siteward.access.state import Desired, Ending, Live, Memory
 from siteward.access.traits import Traits, is_public, is_site
-
-GONE: frozenset[str | None] = frozenset({"suspended", "absent", "left"})
-"""The endings after which a user is to keep nothing at all."""
 
 
 class UnmanagedAccount(Struct, frozen=True, kw_only=True):
@@ -179,10 +177,11 @@ def findings(
     memory: Memory | None,
     changes: Sequence[Change],
     unmanaged: Sequence[UnmanagedAccount],
+    left: Sequence[Change] = (),
 ) -> Iterator[Diagnostic]:
     """Yield the diagnostics on live accounts that belong to no single guard.
 
-    `wanted` is the desired access with defaults, `changes` are the proposed changes.
+    `wanted` is the desired access with defaults, `changes` are the proposed changes, `left` the other differences.
     """
     if classification.leavers_unknown and any(not account.ignored for account in unmanaged):
         yield note(
@@ -193,7 +192,7 @@ def findings(
     yield from _report_existing(classification, memory, changes)
     yield from _report_undeclarable(classification)
     yield from _warn_public_sites(classification)
-    yield from _report_impossible(classification, wanted)
+    yield from _report_impossible(classification, wanted, {account_of(change.key) for change in left})
 
 
 def _report_existing(
@@ -282,6 +281,7 @@ def _describe_undeclarable(classification: Classification, held: Grant) -> Diagn
             "undeclarable-role",
             f"{fact} and keeps that although {ending}: this role cannot be taken away here",
             about=held.key,
+            differs=True,
         )
     if isinstance(wish, Grant) and not classification.traits.covers(held, wish):
         return warning("undeclarable-role", f"{fact}, which stands in the way of the role {wish.role}", about=held.key)
@@ -312,8 +312,13 @@ def _warn_public_sites(classification: Classification) -> Iterator[Diagnostic]:
             )
 
 
-def _report_impossible(classification: Classification, wanted: Access) -> Iterator[Diagnostic]:
-    """Yield the declared wishes that cannot be fulfilled: on ignored accounts, deletions, renames, out of scope."""
+def _report_impossible(
+    classification: Classification, wanted: Access, left: Collection[str | None]
+) -> Iterator[Diagnostic]:
+    """Yield the declared wishes that cannot be fulfilled: on ignored accounts, deletions, renames, out of scope.
+
+    `left` are the accounts with differences that no step is about.
+    """
     for name, declared_user in classification.declared_users.items():
         key = account_key(name)
         if classification.classify(name) == "ignored" and key in wanted:
@@ -321,6 +326,7 @@ def _report_impossible(classification: Classification, wanted: Access) -> Iterat
                 "declared-but-ignored",
                 f"{name} is declared and matches `ignore`, so nothing is done",
                 at=declared_user.at,
+                differs=name in left,
             )
         if declared_user.ending == "absent" and not classification.traits.deletes and classification.live_account(name):
             yield note(

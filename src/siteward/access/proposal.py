@@ -11,12 +11,12 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from siteward.access.accounts import GONE, Classification, UnmanagedAccount, findings, tally
+from siteward.access.accounts import Classification, UnmanagedAccount, findings, tally
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
 from siteward.access.diagnostic import Diagnostic, warning
 from siteward.access.effective import Index, Reach, reach, reach_after
+from siteward.access.excess import Excess, Remaining, report_excess
 from siteward.access.model import (
-    EVERYWHERE,
     Access,
     Account,
     Grant,
@@ -28,6 +28,7 @@ from siteward.access.model import (
     account_of,
 )
 from siteward.access.policy import Policy
+from siteward.access.standing import Grounds
 from siteward.access.state import (
     NOTHING_HELD,
     Cause,
@@ -39,7 +40,7 @@ from siteward.access.state import (
     Origin,
     with_defaults,
 )
-from siteward.access.traits import Traits, declarable, is_site
+from siteward.access.traits import Traits, declarable
 
 
 class Proposed(Struct, frozen=True, kw_only=True):
@@ -60,7 +61,8 @@ class Proposed(Struct, frozen=True, kw_only=True):
 class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     """The changes proposed for one instance, in order, and all that a guard needs to judge it.
 
-    `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them.
+    `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them. `excess` is what
+    declared people hold beyond the declaration and no step takes.
     """
 
     live: Live
@@ -70,6 +72,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     memory: Memory | None = None
     proposed: tuple[Proposed, ...] = ()
     held_back: tuple[Proposed, ...] = ()
+    excess: tuple[Excess, ...] = ()
     unmanaged: tuple[UnmanagedAccount, ...] = ()
     waiting: tuple[Key, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -214,34 +217,22 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
         lowered = direction(change, self.traits) != "open"
         return self._ending_of(name, change.key) or "granted" if lowered else "granted"
 
+    @cached_property
+    def grounds(self) -> Grounds:
+        """The facts by which live rights are left alone."""
+        return Grounds(live=self.live, desired=self.desired, traits=self.traits, wanted=self.wanted)
+
     def _looked_at(self, scope: Scope) -> bool:
-        managed = self.desired.managed
-        return managed is None or not is_site(scope) or scope in managed
+        return self.grounds.looked_at(scope)
 
     def _takeable(self, grant: Grant) -> bool:
         """Return whether a live grant may be taken at all, now that the file does not wish it."""
-        name, kind = grant.subject.name, grant.scope.kind
-        if not declarable(grant, self.traits):
-            return False
-        if self.classification.ending(name) in GONE:
-            return True
-        role = self.traits.role(kind, grant.role)
-        if kind == "team":  # nothing the file speaks of, but a way in for who is not declared
-            return self.classification.classify(name) == "stranger"
-        if role is not None and role.lingers:
-            return False
-        if kind == "module":
-            return name in self._spoken_modules
-        return not (is_site(grant.scope) and self._subsumed(name))
-
-    @cached_property
-    def _spoken_modules(self) -> frozenset[str]:
-        wished = {grant.subject.name for grant in self.desired.access.grants() if grant.scope.kind == "module"}
-        return self.desired.modules | wished
-
-    def _subsumed(self, name: str) -> bool:
-        top = self.wanted.grant(Subject("account", name), EVERYWHERE) if self.traits.admin_excludes_grants else None
-        return top is not None and self.traits.is_top(top)
+        name = grant.subject.name
+        declared = self.classification.classify(name) != "stranger"
+        return (
+            declarable(grant, self.traits)
+            and self.grounds.leave(grant, name, self.classification.ending(name), declared=declared) is None
+        )
 
     def _ending_of(self, name: str, key: Key) -> Ending | None:
         """Return how the file itself names this as over, if it does."""
@@ -331,11 +322,25 @@ def manage(
     ours = _Ownership(
         live=live, desired=desired, traits=traits, policy=policy, classification=classification, wanted=wanted
     )
-    causes = {change: cause for change in diff(live.access, wanted) if (cause := ours.cause(change)) is not None}
+    causes: dict[Change, Cause] = {}
+    left: list[Change] = []
+    for change in diff(live.access, wanted):
+        cause = ours.cause(change)
+        if cause is None:
+            left.append(change)
+        else:
+            causes[change] = cause
     row = tuple(ours.explained(change, causes[change]) for change in order(causes, traits))
     held = _held_back(row, ours)
     mine = tuple(proposed for proposed in row if proposed.key not in held)
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
+    excess = Remaining(
+        changes=tuple(causes),
+        left=left,
+        grounds=ours.grounds,
+        classification=classification,
+        unmanaged_too=policy.unmanaged != "report",
+    ).find()
     return Proposal(
         live=live,
         desired=desired,
@@ -344,12 +349,14 @@ def manage(
         memory=memory,
         proposed=mine,
         held_back=tuple(proposed for proposed in row if proposed.key in held),
+        excess=excess,
         unmanaged=counts.unmanaged,
         waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
         diagnostics=(
             *live.findings,
             *_describe_held(desired, [proposed for proposed in row if proposed.key in held]),
-            *findings(classification, wanted, memory, [proposed.change for proposed in mine], counts.unmanaged),
+            *report_excess(excess, desired),
+            *findings(classification, wanted, memory, [proposed.change for proposed in mine], counts.unmanaged, left),
         ),
         accounts=counts.accounts,
         sites=len(desired.managed or ()),

@@ -63,7 +63,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The numbers of a run; renderers print these and count nothing themselves.
 
     `people` and `losing_everything` count a person once, and an account where it has no known person.
-    `unread` are the instances that could not be read at all.
+    `unread` are the instances that could not be read at all, `differences` those that no step changes.
     """
 
     creates: int = 0
@@ -94,6 +94,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     unread: int = 0
     unreadable: int = 0
     blind: int = 0
+    differences: int = 0
     drift: Mapping[DriftKind, int] = MappingProxyType({})
     outcomes: Mapping[OutcomeStatus, int] = MappingProxyType({})
 
@@ -161,6 +162,7 @@ def summarize(report: Report) -> Summary:
         unread=len(missing(report)),
         unreadable=sum(_count_unread(instance) for instance in instances),
         blind=sum(len(_find_blind(instance)) for instance in instances),
+        differences=sum(diagnostic.differs for diagnostic in diagnostics),
         drift=MappingProxyType(dict(Counter(item.kind for item in report.drift))),
         outcomes=MappingProxyType(dict(Counter(outcome.status for outcome in report.outcomes))),
     )
@@ -318,7 +320,11 @@ def _differs(report: Report) -> bool:
     if report.applied or report.command == "apply":
         return False
     instances = report.plan.instances if report.plan is not None else ()
-    return any(instance.steps for instance in instances) or any(_counts_as_drift(item) for item in report.drift)
+    return (
+        any(instance.steps for instance in instances)
+        or any(diagnostic.differs for instance in instances for diagnostic in instance.diagnostics)
+        or any(_counts_as_drift(item) for item in report.drift)
+    )
 
 
 def _counts_as_drift(item: DriftItem) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
-    from siteward.access.report import DriftItem, Outcome, OutcomeStatus
+    from siteward.access.report import DriftItem, Outcome, OutcomeStatus, Summary
     from siteward.render.context import RenderContext
     from siteward.render.lines import Glyph, Palette, Style
 
@@ -98,14 +98,27 @@ def _explain_no_changes(instance: InstancePlan, context: RenderContext) -> str:
     if instance.flawed or any(diagnostic.blocks for diagnostic in instance.diagnostics):
         held = f"; {plural(len(instance.held_back), 'change')} held back" if instance.held_back else ""
         return f"no other changes, while a row of the file is in error{held}"
+    if part.differences:
+        skipped = f"; {len(instance.held_back)} skipped in mode {instance.mode}" if instance.held_back else ""
+        return f"no changes are possible here: {words.differences(part.differences)}{skipped}"
     if instance.held_back:
         return f"no changes in mode {instance.mode}: {len(instance.held_back)} skipped"
+    return _explain_agreement(instance, part)
+
+
+def _explain_agreement(instance: InstancePlan, part: Summary) -> str:
+    """Return the sentence where nothing differs in what was read; it does not claim more than the platform shows."""
     if part.unreadable:
         return "no changes in what could be read; not everything was"
     if part.blind:
         return "no changes in what this platform shows"
-    apart = f", but for {plural(part.unmanaged, 'unmanaged account')}" if part.unmanaged else ""
-    return f"no changes: live access equals the declaration{apart}"
+    facts = sum(diagnostic.code == "undeclarable-role" for diagnostic in instance.diagnostics)
+    apart = (
+        (part.unmanaged, plural(part.unmanaged, "unmanaged account")),
+        (facts, plural(facts, "role that no file can declare", "roles that no file can declare")),
+    )
+    but = " and ".join(text for count, text in apart if count)
+    return f"no changes: live access equals the declaration{f', but for {but}' if but else ''}"
 
 
 def _objections(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:

@@ -212,6 +212,8 @@ def _idle(of: Summary) -> str:
     """Return the line of a plan without changes; it does not claim more than was read."""
     if of.held_back and of.errors:
         return f"nothing to do, {of.held_back} held back, {plural(of.errors, 'error')}"
+    if of.differences:
+        return f"nothing to do here, {differences(of.differences)}"
     if of.held_back:
         return f"nothing to do in this mode, {of.held_back} skipped"
     if of.unreadable:
@@ -219,6 +221,11 @@ def _idle(of: Summary) -> str:
     if of.errors:
         return f"nothing can be done, {plural(of.errors, 'error')}"
     return "nothing to do in what the platform shows" if of.blind else "nothing to do"
+
+
+def differences(count: int) -> str:
+    """Return the number of differences between live and declared access that no step changes."""
+    return f"{plural(count, 'difference')} that no step changes"
 
 
 def held_back(instance: InstancePlan) -> str:
@@ -340,7 +347,18 @@ def drifted(of: Summary) -> str:
     parts = [f"{of.drift[kind]} {phrase}" for kind, phrase in DRIFT.items() if of.drift.get(kind)]
     if of.unread:
         parts.append(f"{plural(of.unread, 'instance')} not read")
-    return ", ".join(parts) or ("no drift in what was read" if of.unreadable else "no drift")
+    return ", ".join(parts) or _no_drift(of)
+
+
+def _no_drift(of: Summary) -> str:
+    """Return the sentence where no drift was found; it does not claim more than could be judged."""
+    if of.differences:
+        return differences(of.differences)
+    if of.errors:
+        return f"cannot be told whole, {plural(of.errors, 'error')}"
+    if of.unreadable:
+        return "no drift in what was read"
+    return "no drift in what the platform shows" if of.blind else "no drift"
 
 
 def verdict(code: int) -> str:

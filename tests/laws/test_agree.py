@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from siteward.access.certification import Horizon, review
 from siteward.access.change import patch
-from siteward.access.effective import Index, ledger
-from siteward.access.model import Access, Grant, Group, Member, Subject
+from siteward.access.effective import Index, compare, ledger
+from siteward.access.model import EVERYWHERE, Access, Grant, Group, Member, Subject
 from siteward.access.plan import compose
 from siteward.access.proposal import Proposal, manage
 from siteward.access.report import Report, exit_code
@@ -146,3 +146,18 @@ def test_nobody_who_holds_more_than_declared_is_called_in_sync(case: Proposal) -
         assert {(excess.account, excess.scope) for excess in case.excess} <= {
             (item.live.subject.name, item.live.scope) for item in items if isinstance(item.live, Grant)
         }
+
+
+@given(cases())
+def test_explain_and_who_can_call_different_what_the_matrix_does(case: Proposal) -> None:
+    """On a site, and in the role on the whole instance that reaches it."""
+    compared = compare(case.desired, case.live, case.traits)
+    by_pair = {(account, holding.scope): holding for account, holding in _holdings(case)}
+    for account, scope in [pair for pair in by_pair if is_site(pair[1])]:
+        whole = by_pair.get((account, EVERYWHERE))
+        tops = whole is not None and any(
+            side is not None and case.traits.is_top(side) for side in (whole.live, whole.declared)
+        )
+        here = {by_pair[account, scope].agreement, *({whole.agreement} if whole is not None and tops else ())}
+        agrees = compared.agreement(account, scope) == "same"
+        assert agrees == (here == {"same"}), (account, scope, by_pair[account, scope], whole)

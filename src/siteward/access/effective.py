@@ -290,12 +290,8 @@ class Ledger(Struct, frozen=True, kw_only=True):
 
 def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Traits) -> Ledger:
     """Return the ledger of an instance, its entries in the order of account names."""
-    wish = declared_access(desired, live, traits)
-    compared = _Compared(
-        grounds=Grounds(live=live, desired=desired, traits=traits, wanted=wish),
-        live=Index(live.access),
-        wish=Index(wish),
-    )
+    compared = compare(desired, live, traits)
+    wish = compared.grounds.wanted
     names = (
         {account.name for access in (live.access, wish) for account in access.accounts()}
         | compared.live.by_account.keys()
@@ -312,7 +308,14 @@ def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Tra
     )
 
 
-class _Compared(Struct, frozen=True, kw_only=True):
+def compare(desired: Desired, live: Live, traits: Traits) -> Comparison:
+    """Return the comparison of the declared and the live access of an instance."""
+    wish = declared_access(desired, live, traits)
+    grounds = Grounds(live=live, desired=desired, traits=traits, wanted=wish)
+    return Comparison(grounds=grounds, live=Index(live.access), wish=Index(wish))
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
     """The live and the declared grants by holder, and the facts by which differences are judged."""
 
     grounds: Grounds
@@ -336,6 +339,20 @@ class _Compared(Struct, frozen=True, kw_only=True):
         declared = self.wish.ways_to(account, scope, traits) if whole else self.wish.ways(account).get(scope, ())
         return not covered(way[0], (grant for grant, _ in declared), traits) and self.leave(way[0], account) is None
 
+    def agreement(self, account: str, scope: Scope) -> Agreement:
+        """Return the relation of all that an account has on a scope, its role on the whole instance among it."""
+        traits = self.grounds.traits
+        held, wished = (
+            [grant for grant, _ in index.ways_to(account, scope, traits)] for index in (self.live, self.wish)
+        )
+        if not held:
+            return "missing" if wished else "same"
+        ways = self.live.ways_to(account, scope, traits)
+        if any(self.exceeds(way, account, scope) for way in ways):
+            return "differs" if wished else "extra"
+        lacks = any(not covered(wish, held, traits) for wish in wished)
+        return "differs" if lacks or self.own_differs(account, scope) else "same"
+
     def own_differs(self, account: str, scope: Scope) -> bool:
         """Return whether the grant of the account itself is another one than is declared, and that is a difference."""
         held, wished = (
@@ -349,7 +366,7 @@ class _Compared(Struct, frozen=True, kw_only=True):
         return self.exceeds((held, None), account, scope)
 
 
-def _build_entry(name: str, compared: _Compared) -> Entry:
+def _build_entry(name: str, compared: Comparison) -> Entry:
     desired, live = compared.grounds.desired, compared.grounds.live
     declared_user, key = desired.declared_users.get(name), account_key(name)
     have = live.access.get(key) or compared.grounds.wanted.get(key)
@@ -374,7 +391,7 @@ def _classify(name: str, declared_user: DeclaredUser | None, live: Live, traits:
     return "public" if is_public(traits, name) else "undeclared"
 
 
-def _build_holdings(account: str, compared: _Compared) -> Iterator[Holding]:
+def _build_holdings(account: str, compared: Comparison) -> Iterator[Holding]:
     """Yield the holding of each scope on which an account has a live or a declared grant."""
     have, wish = compared.live.ways(account), compared.wish.ways(account)
     for scope in sorted(have.keys() | wish.keys()):
@@ -382,7 +399,7 @@ def _build_holdings(account: str, compared: _Compared) -> Iterator[Holding]:
 
 
 def _build_holding(
-    account: str, scope: Scope, have: Sequence[Held], wish: Sequence[Held], compared: _Compared
+    account: str, scope: Scope, have: Sequence[Held], wish: Sequence[Held], compared: Comparison
 ) -> Holding:
     traits = compared.grounds.traits
     beyond = [way for way in have if compared.exceeds(way, account, scope)]

@@ -223,6 +223,11 @@ def _idle(of: Summary) -> str:
     return "nothing to do in what the platform shows" if of.blind else "nothing to do"
 
 
+def undeclared(*, declared: bool) -> str:
+    """Return what is said of live access without a declared grant: of a declared person, or of an unmanaged account."""
+    return "not granted in the file" if declared else "unmanaged"
+
+
 def differences(count: int) -> str:
     """Return the number of differences between live and declared access that no step changes."""
     return f"{plural(count, 'difference')} that no step changes"

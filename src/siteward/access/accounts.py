@@ -32,13 +32,17 @@ from siteward.access.traits import Traits, is_public, is_site
 
 
 class UnmanagedAccount(Struct, frozen=True, kw_only=True):
-    """A live account that no declared user resolves to, with what it holds; reported, or revoked by policy."""
+    """A live account that no declared user resolves to, with what it holds; reported, or revoked by policy.
+
+    `pending` is true if all it has is an invitation that is not accepted yet.
+    """
 
     name: str
     email: str | None = None
     power: Power = Power.NONE
     grants: int = 0
     ignored: bool = False
+    pending: bool = False
     facts: Mapping[str, str] = MappingProxyType({})
 
 
@@ -125,9 +129,9 @@ def tally(
     names = dict.fromkeys([account.name for account in live.access.accounts()])
     names |= dict.fromkeys([grant.subject.name for grant in grants if grant.subject.kind == "account"])
     foreign = {name for name in names if classification.classify(name) in {"ignored", "stranger"}}
-    held = _measure_access(live.access, traits, foreign)
+    held, invited = _measure_access(live.access, traits, foreign), _find_invited(live)
     unmanaged = [
-        _build_unmanaged(live, name, *held[name], ignored=classification.classify(name) == "ignored")
+        _build_unmanaged(live, name, *held[name], ignored=classification.classify(name) == "ignored", invited=invited)
         for name in foreign
     ]
     ours = {name for name in names if classification.classify(name) in managed}
@@ -148,12 +152,25 @@ def _measure_access(access: Access, traits: Traits, names: set[str]) -> Mapping[
     return measures
 
 
-def _build_unmanaged(live: Live, name: str, power: Power, grants: int, *, ignored: bool) -> UnmanagedAccount:
+def _find_invited(live: Live) -> set[str]:
+    """Return the accounts all of whose own grants wait for acceptance; platforms without a list of accounts have those."""
+    waiting = {name for key in live.pending if key[0] == "grant" and (name := account_of(key))}
+    if not waiting:
+        return waiting
+    return waiting - {grant.subject.name for grant in live.access.grants() if grant.key not in live.pending}
+
+
+def _build_unmanaged(
+    live: Live, name: str, power: Power, grants: int, *, ignored: bool, invited: Collection[str]
+) -> UnmanagedAccount:
     key = account_key(name)
     account = live.access.get(key)
     email = account.email if isinstance(account, Account) else None
     facts = live.facts.get(key, MappingProxyType({}))
-    return UnmanagedAccount(name=name, email=email, power=power, grants=grants, ignored=ignored, facts=facts)
+    pending = key in live.pending or name in invited
+    return UnmanagedAccount(
+        name=name, email=email, power=power, grants=grants, ignored=ignored, pending=pending, facts=facts
+    )
 
 
 def _count_managed(grants: Iterable[Grant], desired: Desired, accounts: set[str]) -> int:

@@ -52,7 +52,7 @@ class DriftItem(Struct, frozen=True, kw_only=True):
 
 
 class Missing(Struct, frozen=True, kw_only=True):
-    """An instance that was not read, or only `partly`, and why."""
+    """An instance that was not read, or is shown only `partly`, and why: without a reason, it was not read whole."""
 
     instance: str
     why: str = ""
@@ -184,6 +184,17 @@ def missing(report: Report) -> tuple[Missing, ...]:
         Missing(instance=name, why=diagnostic.message)
         for name, diagnostic in problems.items()
         if name and plan and plan.instance(name) is None
+    )
+
+
+IN_ERROR = "judged in part only: a row of the file is in error, and what it declares is not known"
+
+
+def doubtful(report: Report) -> tuple[Missing, ...]:
+    """Return the instances for which a row of the file is in error, so that what is declared is not wholly known."""
+    instances = report.plan.instances if report.plan is not None else ()
+    return tuple(
+        Missing(instance=instance.instance, partly=True, why=IN_ERROR) for instance in instances if instance.flawed
     )
 
 

@@ -11,7 +11,7 @@ import click
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
-from siteward.access.report import Report, missing
+from siteward.access.report import Report, doubtful, missing
 from siteward.cli.names import instance_option
 from siteward.cli.session import Session, StoppedError, with_session
 
@@ -62,7 +62,8 @@ def command(
     report, surveys = read_instances(checkout, "review")
     all_ledgers = ledgers(checkout.project.declaration, surveys)
     horizon = Horizon(as_of=checkout.as_of, soon=timedelta(days=soon), unused=timedelta(days=unused))
-    current = review(all_ledgers, horizon, commits(all_ledgers, checkout.project.path.parent), missing(report))
+    gaps = (*missing(report), *doubtful(report))
+    current = review(all_ledgers, horizon, commits(all_ledgers, checkout.project.path.parent), gaps)
     current = replace(current, accounts=report.accounts or {})
     if decisions is not None:
         return _turn_into_edit(session, checkout, surveys, current, decisions, write=write)

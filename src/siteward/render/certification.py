@@ -162,7 +162,8 @@ def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Pal
             yield from ("", f"  {palette.paint(title, 'bold')}")
             yield from palette.table([_text_cells(item, palette) for item in items], 4)
     yield ""
-    without = f", {plural(len(review.missing), 'instance')} not read" if review.missing else ""
+    unread = sum(not gap.partly for gap in review.missing)
+    without = f", {plural(unread, 'instance')} not read" if unread else ""
     yield f"{palette.paint('Review:', 'bold')} {plural(number, 'grant')}{without}."
     yield f"      {palette.join(counted(counts))}"
     yield review.digest

@@ -75,8 +75,8 @@ def _instance_header(instance: InstancePlan, palette: Palette) -> str:
 
 
 def _describe_reading(instance: InstancePlan, palette: Palette) -> Iterator[str]:
-    counts = (plural(instance.accounts, "account"), plural(instance.sites, "site"))
-    yield f"read {', '.join(counts)}, {plural(instance.grants, 'grant')}"
+    accounts, sites, grants = instance.read
+    yield f"read {plural(accounts, 'account')}, {plural(sites, 'site')}, {plural(grants, 'grant')}"
     if instance.read_requests:
         yield plural(instance.read_requests, "request")
     if instance.admins_before != instance.admins_after:
@@ -276,7 +276,8 @@ def _unmanaged_lines(unmanaged: Sequence[UnmanagedAccount], palette: Palette) ->
 
 def _unmanaged_cells(account: UnmanagedAccount, palette: Palette) -> tuple[Cell, ...]:
     facts = (f"{name} {fact}" for name, fact in sorted(account.facts.items()))
-    known = palette.join((plural(account.grants, "grant"), "ignored" if account.ignored else "", *facts))
+    marks = ("open invitation" if account.pending else "", "ignored" if account.ignored else "")
+    known = palette.join((plural(account.grants, "grant"), *marks, *facts))
     named = f"{account.name} <{account.email}>" if account.email and account.email != account.name else account.name
     style: Style = "alarm" if account.power >= Power.ADMIN else ""
     return (

@@ -297,7 +297,7 @@ def not_read(gap: Missing) -> str:
 def not_seen(gap: Missing) -> str:
     """Return why an instance is missing or incomplete, without its name."""
     if gap.partly:
-        return "not read whole: more may be live than is shown here"
+        return gap.why or "not read whole: more may be live than is shown here"
     return f"not read: {gap.why}" if gap.why else "not read"
 
 
